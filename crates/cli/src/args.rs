@@ -1,0 +1,284 @@
+//! The command line, and how its flags become a layer of the configuration.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
+use da2s::data::Format;
+use da2s::run::devices;
+use toml::Value;
+
+use crate::exit::Code;
+
+/// Discretization-aware neural architecture search: finds an architecture whose discretization costs almost nothing,
+/// trains it, and shows how it came about.
+#[derive(Debug, Parser)]
+#[command(name = "da2s", version, after_help = Code::help(), arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Search, discretize, train, evaluate and report, in a new run directory
+    Run(CreateArguments),
+    /// Train the super-network, in a new run directory
+    Search(CreateArguments),
+    /// Prune the super-network of a run and measure what that costs
+    Discretize(DiscretizeArguments),
+    /// Train the network of a run's genotype
+    Train(TrainArguments),
+    /// Measure the trained network of a run on the test images
+    Evaluate(StageArguments),
+    /// Write the report of a run, whatever it holds so far
+    Report(ReportArguments),
+    /// Print the configuration that the other arguments come to, and do nothing
+    Config(SettingArguments),
+}
+
+/// Arguments that make a run.
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Run directory [default: runs/DATASET-METHOD-sSEED]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the run directory, if there is one
+    #[arg(long)]
+    pub resume: bool,
+    /// Print only the table at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments that are settings.
+#[derive(Debug, Args)]
+pub struct SettingArguments {
+    /// Images to work on [default: digits, which are built in]
+    #[arg(value_parser = PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    dataset: Option<String>,
+    /// Folder of the images
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// File with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Settings to begin with [default: those of the data set]
+    #[arg(long, value_parser = PossibleValuesParser::new(RECIPES.map(|(name, _)| name)))]
+    recipe: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N")]
+    seed: Option<i64>,
+    /// Search method
+    #[arg(long, value_parser = ["da2s", "darts"])]
+    method: Option<String>,
+    /// Epochs of the search
+    #[arg(long, value_name = "N")]
+    search_epochs: Option<i64>,
+    /// Epochs of the final network
+    #[arg(long, value_name = "N")]
+    train_epochs: Option<i64>,
+    /// Side in pixels to which images are resized
+    #[arg(long, value_name = "N")]
+    image_size: Option<i64>,
+    /// Take so many of the training images
+    #[arg(long, value_name = "N")]
+    limit: Option<i64>,
+    /// Edges to keep at every node, or at each: 2, or 1,2,1,3
+    #[arg(long, value_name = "N,…", value_parser = edges)]
+    edges: Option<Value>,
+    /// Operations to keep on every kept edge
+    #[arg(long, value_name = "K")]
+    operations: Option<i64>,
+    /// Any setting, as search.cells=8; `da2s config` lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The machine.
+    #[command(flatten)]
+    machine: MachineArguments,
+}
+
+/// Arguments that say on what a stage is computed.
+#[derive(Debug, Args)]
+pub struct MachineArguments {
+    #[arg(long, help = format!("Device; here: {} [default: cpu]", devices().join(", ")))]
+    device: Option<String>,
+    /// Implementation of the cells: the fastest for the device, or the reference
+    #[arg(long, value_parser = ["auto", "plain"])]
+    engine: Option<String>,
+    /// Threads of the CPU, 0 for one a core; results do not depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<i64>,
+}
+
+/// Arguments of a stage of a run that is there.
+#[derive(Debug, Args)]
+pub struct StageArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// Print only the result
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The machine.
+    #[command(flatten)]
+    machine: MachineArguments,
+}
+
+/// Arguments of `discretize`.
+#[derive(Debug, Args)]
+pub struct DiscretizeArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Take this genotype instead of the search's: "Genotype(normal=[…], …)"
+    #[arg(long, value_name = "TEXT")]
+    pub genotype: Option<String>,
+}
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Take the genotype in this file, a text or a genotype.json, instead of the run's
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub genotype_file: Option<PathBuf>,
+    /// Go on from the checkpoint
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run directory
+    pub run: PathBuf,
+}
+
+impl SettingArguments {
+    /// The configuration of a new run: the recipe of the data set, then what was asked for.
+    ///
+    /// # Errors
+    /// If a file, a recipe or a flag says something that cannot be.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        let mut layers = self.asked()?;
+        if self.recipe.is_none() {
+            // The last that names a data set is the one that counts.
+            let dataset = layers
+                .iter()
+                .rev()
+                .find_map(|layer| layer.get("data.dataset")?.as_str());
+            let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
+            layers.insert(0, recipe);
+        }
+        resolve(&layers)
+    }
+
+    /// The configuration of a run that goes on: that in the file `stored`, then what was asked for.
+    ///
+    /// # Errors
+    /// If a file, a recipe or a flag says something that cannot be.
+    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
+        let mut layers = vec![Layer::file(stored)?];
+        layers.extend(self.asked()?);
+        resolve(&layers)
+    }
+
+    /// What was asked for: `--recipe`, `--config` and the flags, lowest first.
+    fn asked(&self) -> Result<Vec<Layer>, ConfigError> {
+        let mut layers = Vec::new();
+        if let Some(recipe) = &self.recipe {
+            layers.push(Layer::recipe(recipe)?);
+        }
+        if let Some(path) = &self.config {
+            layers.push(Layer::file(path)?);
+        }
+        let text = |text: &Option<String>| text.clone().map(Value::String);
+        let number = |number: Option<i64>| number.map(Value::Integer);
+        layers.extend(flags([
+            ("DATASET", "data.dataset", text(&self.dataset)),
+            ("--data-dir", "data.dir", text(&self.data_dir)),
+            ("--seed", "run.seed", number(self.seed)),
+            ("--method", "search.method", text(&self.method)),
+            ("--search-epochs", "search.epochs", number(self.search_epochs)),
+            ("--train-epochs", "network.epochs", number(self.train_epochs)),
+            ("--image-size", "data.image_size", number(self.image_size)),
+            ("--limit", "data.limit", number(self.limit)),
+            ("--edges", "target.edges", self.edges.clone()),
+            ("--operations", "target.operations", number(self.operations)),
+        ])?);
+        layers.extend(self.machine.layers()?);
+        for assignment in &self.set {
+            layers.push(Layer::assignment("--set", assignment)?);
+        }
+        Ok(layers)
+    }
+}
+
+impl MachineArguments {
+    fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
+        flags([
+            ("--device", "run.device", self.device.clone().map(Value::String)),
+            ("--engine", "run.engine", self.engine.clone().map(Value::String)),
+            ("--threads", "run.threads", self.threads.map(Value::Integer)),
+        ])
+    }
+}
+
+impl StageArguments {
+    /// The configuration of the run, whose file is `stored`, on the machine asked for.
+    ///
+    /// # Errors
+    /// If the file or a flag says something that cannot be.
+    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
+        let mut layers = vec![Layer::file(stored)?];
+        layers.extend(self.machine.layers()?);
+        resolve(&layers)
+    }
+}
+
+/// A layer for each flag that was given: flag, key, value.
+fn flags<const N: usize>(rows: [(&str, &str, Option<Value>); N]) -> Result<Vec<Layer>, ConfigError> {
+    rows.into_iter()
+        .filter_map(|(flag, key, value)| Some(Layer::flag(flag, key, value?)))
+        .collect()
+}
+
+/// `2`, or `1,2,1,3`.
+fn edges(text: &str) -> Result<Value, String> {
+    let count = |part: &str| part.trim().parse::<i64>().map(Value::Integer);
+    let counts: Result<Vec<Value>, _> = text.split(',').map(count).collect();
+    match counts.as_deref() {
+        Ok([one]) => Ok(one.clone()),
+        Ok(counts) => Ok(Value::Array(counts.to_vec())),
+        Err(_) => Err("expected a number, or one a node, as 1,2,1,3".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn edges_are_one_number_or_a_list() {
+        assert_eq!(edges("2").unwrap(), Value::Integer(2));
+        assert_eq!(
+            edges("1, 2").unwrap(),
+            Value::Array(vec![Value::Integer(1), Value::Integer(2)])
+        );
+        assert!(edges("").is_err() && edges("1,").is_err() && edges("[1]").is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! `da2s config`: the configuration that the arguments come to.
+
+use crate::args::SettingArguments;
+use crate::exit::Failure;
+
+/// Prints every setting, as a run would write it to its `config.toml`.
+///
+/// # Errors
+/// If the arguments cannot be.
+pub fn execute(arguments: &SettingArguments) -> Result<(), Failure> {
+    super::print(&arguments.resolve()?.to_toml()?)
+}

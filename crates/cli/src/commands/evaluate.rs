@@ -1,0 +1,16 @@
+//! `da2s evaluate`: the trained network of a run on the test images, and the run's summary.
+
+use super::job::Job;
+use crate::args::StageArguments;
+use crate::exit::Failure;
+use crate::table;
+
+/// Evaluates, and prints the table.
+///
+/// # Errors
+/// Whatever is in the way.
+pub fn execute(arguments: &StageArguments) -> Result<(), Failure> {
+    let mut job = Job::open(arguments, false)?;
+    let summary = job.evaluate()?;
+    super::print(&table::of_run(&summary, &[], None))
+}

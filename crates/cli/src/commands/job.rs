@@ -1,0 +1,265 @@
+//! What the verbs work on: a run directory, its configuration, who is told, and who may stop it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use da2s::Error;
+use da2s::config::Config;
+use da2s::discretize::Genotype;
+use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
+use toml::{Table, Value};
+
+use crate::args::{CreateArguments, StageArguments};
+use crate::exit::Failure;
+use crate::interrupt::StopFlag;
+use crate::progress::Progress;
+
+/// Name of the file that makes a directory a run's.
+const CONFIG: &str = "config.toml";
+/// What a search leaves from its first epoch on.
+const CHECKPOINT: &str = "search/checkpoint.safetensors";
+/// Settings that a run may change on its way: where it computes and where its images are, not what comes out.
+const MAY_CHANGE: [&str; 4] = ["run.threads", "run.device", "run.engine", "data.dir"];
+
+/// A run that is being worked on.
+#[derive(Debug)]
+pub struct Job {
+    directory: RunDirectory,
+    config: Config,
+    resume: bool,
+    /// Whether this command made the run, so that it may be unmade if it comes to nothing.
+    fresh: bool,
+    stop: StopFlag,
+    progress: Progress,
+}
+
+impl Job {
+    /// Makes a run, or takes up the one that is there if `--resume` was given.
+    ///
+    /// # Errors
+    /// If the arguments cannot be, there is a run already, or it was made with other settings.
+    pub fn create(arguments: &CreateArguments) -> Result<Self, Failure> {
+        let asked = arguments.settings.resolve()?;
+        let path = arguments.out.clone().unwrap_or_else(|| default_path(&asked));
+        let stored = path.join(CONFIG);
+        let resume = arguments.resume && stored.is_file();
+        let (directory, config) = if resume {
+            let directory = RunDirectory::open(&path)?;
+            let config = arguments.settings.resolve_over(&stored)?;
+            if let Some(problem) = difference(&directory.config()?, &config) {
+                return Err(Error::Mismatch { path: stored, problem }.into());
+            }
+            (directory, config)
+        } else {
+            (RunDirectory::create(&path)?, asked)
+        };
+        let mut job = Self::new(directory, config, resume, arguments.quiet)?;
+        if !resume {
+            job.fresh = true;
+            let written = job.directory.write_config(&job.config);
+            job.or_unmake(written)?;
+        }
+        Ok(job)
+    }
+
+    /// Takes up a run for one of its stages.
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be.
+    pub fn open(arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
+        let directory = RunDirectory::open(&arguments.run)?;
+        let config = arguments.resolve_over(&directory.path().join(CONFIG))?;
+        Self::new(directory, config, resume, arguments.quiet)
+    }
+
+    fn new(directory: RunDirectory, config: Config, resume: bool, quiet: bool) -> Result<Self, Failure> {
+        start_threads(config.run.threads)?;
+        let stop = StopFlag::on_interrupt();
+        let progress = Progress::new(quiet, stop.clone());
+        Ok(Self {
+            directory,
+            config,
+            resume,
+            fresh: false,
+            stop,
+            progress,
+        })
+    }
+
+    /// The run directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Searches. A new run that fails before there is anything to go on from leaves nothing behind.
+    pub fn search(&mut self) -> Result<(), Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        let searched = run::search(&context, &mut self.progress).map(drop);
+        self.or_unmake(searched)?;
+        self.unless_stopped()
+    }
+
+    /// Discretizes the search, or takes the genotype that is given.
+    pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        let discretized = run::discretize(&context, given, &mut self.progress)?;
+        self.unless_stopped()?;
+        Ok(discretized)
+    }
+
+    /// Trains the final network.
+    pub fn train(&mut self) -> Result<(), Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        run::train(&context, &mut self.progress)?;
+        self.unless_stopped()
+    }
+
+    /// Evaluates the final network.
+    pub fn evaluate(&mut self) -> Result<Summary, Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        let summary = run::evaluate(&context, &mut self.progress)?;
+        self.progress.finish();
+        Ok(summary)
+    }
+
+    /// Whether to go on with the next stage.
+    fn unless_stopped(&mut self) -> Result<(), Failure> {
+        self.progress.finish();
+        if self.stop.is_raised() {
+            Err(Failure::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Removes what a new run wrote, if it failed without leaving anything to go on from.
+    fn or_unmake(&self, result: Result<(), Error>) -> Result<(), Failure> {
+        result.map_err(|error| {
+            if self.fresh && !self.path().join(CHECKPOINT).exists() {
+                for name in ["search", "environment.json", CONFIG] {
+                    // The first error is the one that matters; a directory that holds other files stays.
+                    let _ = self.directory.remove(name);
+                }
+                let _ = fs::remove_dir(self.path());
+            }
+            error.into()
+        })
+    }
+}
+
+/// What a stage of the library works on.
+fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
+    Context {
+        directory,
+        config,
+        resume,
+        command: command_line(std::env::args()),
+    }
+}
+
+/// `runs/DATASET-METHOD-sSEED`.
+fn default_path(config: &Config) -> PathBuf {
+    let (dataset, method, seed) = (config.data.dataset.name(), config.search.method.name(), config.run.seed);
+    Path::new("runs").join(format!("{dataset}-{method}-s{seed}"))
+}
+
+/// The words of a command line, in quotes where they need some.
+fn command_line(words: impl Iterator<Item = String>) -> String {
+    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_=./:,+@%".contains(c));
+    let quoted = |word: String| {
+        if plain(&word) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn start_threads(threads: usize) -> Result<(), Failure> {
+    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    started.map_err(|error| Failure::Threads(error.to_string()))
+}
+
+/// In words, a setting that differs and must not.
+fn difference(stored: &Config, asked: &Config) -> Option<String> {
+    // Both were read from TOML, so both can be written as such.
+    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
+    first_difference(&stored, &asked, "")
+}
+
+fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<String> {
+    let names = stored
+        .keys()
+        .chain(asked.keys().filter(|name| !stored.contains_key(*name)));
+    names.into_iter().find_map(|name| {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let (old, new) = (stored.get(name), asked.get(name));
+        match (old, new) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
+            _ if old == new || MAY_CHANGE.contains(&key.as_str()) => None,
+            // The run holds the number that "auto" came to.
+            (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
+            _ => {
+                let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+                let (old, new) = (say(old), say(new));
+                Some(format!(
+                    "it has {key} = {old}, but {new} was asked for; go on without, or choose another --out"
+                ))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use da2s::config::Layer;
+
+    fn config(assignments: &[&str]) -> Config {
+        let layers: Vec<Layer> = assignments
+            .iter()
+            .map(|text| Layer::assignment("--set", text).unwrap())
+            .collect();
+        da2s::config::resolve(&layers).unwrap()
+    }
+
+    #[test]
+    fn only_what_changes_the_result_is_a_difference() {
+        let stored = config(&["search.alpha_rate=0.02"]);
+        assert_eq!(difference(&stored, &stored), None);
+        let elsewhere = config(&[
+            "search.alpha_rate=auto",
+            "run.threads=1",
+            "run.engine=plain",
+            "data.dir=x",
+        ]);
+        assert_eq!(difference(&stored, &elsewhere), None);
+        let other = difference(&stored, &config(&["search.alpha_rate=0.02", "search.epochs=9"])).unwrap();
+        assert!(
+            other.starts_with("it has search.epochs = 30, but 9 was asked for"),
+            "{other}"
+        );
+        let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
+        assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
+    }
+
+    #[test]
+    fn a_command_line_can_be_pasted() {
+        let words = ["da2s", "run", "--edges", "1,2", "--out", "my run", "it's"].map(str::to_owned);
+        assert_eq!(
+            command_line(words.into_iter()),
+            r"da2s run --edges 1,2 --out 'my run' 'it'\''s'"
+        );
+    }
+
+    #[test]
+    fn the_directory_is_named_after_the_run() {
+        let config = config(&["run.seed=3", "search.method=darts"]);
+        assert_eq!(default_path(&config), Path::new("runs/digits-darts-s3"));
+    }
+}

@@ -1,0 +1,40 @@
+//! The verbs, a file each.
+
+mod config;
+mod discretize;
+mod evaluate;
+mod job;
+mod report;
+mod run;
+mod search;
+mod train;
+
+use std::io::{self, Write};
+
+use crate::args::{Arguments, Verb};
+use crate::exit::Failure;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Whatever is in the way, with its exit code.
+pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.verb {
+        Verb::Run(arguments) => run::execute(arguments),
+        Verb::Search(arguments) => search::execute(arguments),
+        Verb::Discretize(arguments) => discretize::execute(arguments),
+        Verb::Train(arguments) => train::execute(arguments),
+        Verb::Evaluate(arguments) => evaluate::execute(arguments),
+        Verb::Report(arguments) => report::execute(arguments),
+        Verb::Config(arguments) => config::execute(arguments),
+    }
+}
+
+/// Writes a result to the standard output. A reader that has gone away has read enough.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}

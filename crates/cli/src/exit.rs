@@ -1,0 +1,206 @@
+//! Why the command failed, in a sentence, and the one table of exit codes.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use da2s::Error;
+use da2s::config::ConfigError;
+use da2s::data::DataError;
+use da2s_report::ReportError;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Everything asked for was done.
+    Done,
+    /// Arguments, configuration or target.
+    Usage,
+    /// Images.
+    Data,
+    /// A genotype.
+    Genotype,
+    /// A run directory.
+    RunDirectory,
+    /// A device.
+    Device,
+    /// Reading or writing files.
+    Files,
+    /// Numbers that are none.
+    Numbers,
+    /// A defect of da2s.
+    Internal,
+    /// Stopped by the user.
+    Stopped,
+}
+
+impl Code {
+    const ALL: [Self; 10] = [
+        Self::Done,
+        Self::Usage,
+        Self::Data,
+        Self::Genotype,
+        Self::RunDirectory,
+        Self::Device,
+        Self::Files,
+        Self::Numbers,
+        Self::Internal,
+        Self::Stopped,
+    ];
+
+    /// The table: code, meaning.
+    const fn row(self) -> (u8, &'static str) {
+        match self {
+            Self::Done => (0, "done"),
+            Self::Usage => (2, "an argument, a setting or a target that cannot be"),
+            Self::Data => (3, "images that are missing or cannot be read"),
+            Self::Genotype => (4, "a text that is no genotype"),
+            Self::RunDirectory => (
+                5,
+                "a run directory that exists already, is incomplete, damaged, or does not fit",
+            ),
+            Self::Device => (6, "a device that is not here"),
+            Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
+            Self::Numbers => (8, "a loss or gradient that is not finite"),
+            Self::Internal => (70, "a defect of da2s"),
+            Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
+        }
+    }
+
+    /// The table as `--help` shows it.
+    pub fn help() -> String {
+        let mut text = "Exit codes:\n".to_owned();
+        for (number, meaning) in Self::ALL.map(Self::row) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {number:>3}  {meaning}");
+        }
+        text
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        code.row().0.into()
+    }
+}
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The library's reason.
+    #[error(transparent)]
+    Run(#[from] Error),
+    /// The report's reason.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A genotype file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    GenotypeFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nothing can be written to the standard output.
+    #[error("cannot write the result: {0}")]
+    Output(io::Error),
+    /// Threads that the system does not give.
+    #[error("cannot start the threads: {0}; ask for fewer with --threads")]
+    Threads(String),
+    /// The user stopped the run between two stages.
+    #[error("stopped; go on with --resume")]
+    Stopped,
+    /// A panic.
+    #[error("this is a defect of da2s; please report it with the lines above")]
+    Internal,
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Run(error) => code_of(error),
+            Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
+            Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
+            Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) => Code::Files,
+            Self::Stopped => Code::Stopped,
+            Self::Internal => Code::Internal,
+        }
+    }
+
+    /// Tells the user and returns the exit code.
+    pub fn tell(&self) -> ExitCode {
+        // Where the standard error is closed there is nobody to tell, and the exit code still says it.
+        let _ = writeln!(io::stderr(), "da2s: {}", self.sentence());
+        self.code().into()
+    }
+
+    /// The whole reason in one line.
+    fn sentence(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let reason = error.to_string();
+            if !text.contains(&reason) {
+                let _ = write!(text, ": {reason}");
+            }
+            source = error.source();
+        }
+        text
+    }
+}
+
+fn code_of(error: &Error) -> Code {
+    match error {
+        Error::Config(_) | Error::Topology(_) | Error::Auxiliary(_) | Error::Data(DataError::Setting { .. }) => {
+            Code::Usage
+        }
+        Error::Data(_) => Code::Data,
+        Error::Genotype { .. } => Code::Genotype,
+        Error::Device { .. } => Code::Device,
+        Error::RunExists { .. } | Error::Incomplete { .. } | Error::Damaged { .. } | Error::Mismatch { .. } => {
+            Code::RunDirectory
+        }
+        Error::Io { .. } => Code::Files,
+        Error::NotFinite { .. } => Code::Numbers,
+        Error::Stopped { .. } => Code::Stopped,
+        // The library may learn new ways to fail; until this table does, they count as a defect of it.
+        _ => Code::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_in_the_help() {
+        let mut numbers = Code::ALL.map(|code| code.row().0).to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Code::ALL.len());
+        assert!(Code::help().contains("130  stopped by Ctrl-C"));
+    }
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let source = || io::Error::new(io::ErrorKind::StorageFull, "no space left");
+        let own: Failure = Error::io("write", "runs/a/config.toml", source()).into();
+        assert_eq!(own.sentence(), "cannot write runs/a/config.toml: no space left");
+        let chained: Failure = Error::from(DataError::Read {
+            path: "train.bin".into(),
+            source: source(),
+        })
+        .into();
+        assert_eq!(chained.sentence(), "cannot read train.bin: no space left");
+        assert_eq!((own.code(), chained.code()), (Code::Files, Code::Data));
+    }
+}

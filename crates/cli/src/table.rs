@@ -1,0 +1,220 @@
+//! The table at the end: what the run came to, on a screen.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use da2s::run::{Discretized, Summary};
+
+/// Undecided edges that are named; a search that ends with more has the rest in `genotype.json`.
+const NAMED_EDGES: usize = 4;
+
+/// The table of a run; `undecided` are its undecided edges in words, the least decided first, where they are at hand.
+pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
+    let mut table = Table::default();
+    table.row(
+        "run",
+        &format!(
+            "{}, {}, seed {}, {}",
+            summary.dataset, summary.method, summary.seed, summary.device
+        ),
+    );
+    table.percent("super-network", summary.supernet_accuracy, "held-out training images");
+    table.percent("  operations discretized", summary.discretized_operations_accuracy, "");
+    table.percent("  edges discretized", summary.discretized_edges_accuracy, "");
+    table.percent("discretized", summary.discretized_accuracy, &gap(summary.gap));
+    table.percent(
+        "  statistics recalibrated",
+        summary.discretized_recalibrated_accuracy,
+        "",
+    );
+    table.percent("retrained", summary.network_accuracy, "test images");
+    table.row("parameters", &grouped(summary.parameters));
+    table.row("multiply-adds", &grouped(summary.multiply_adds));
+    if summary.gap.is_some() {
+        table.decision(summary.decided, summary.p_least, summary.q_least, undecided);
+    }
+    let times = [("search", summary.search_time_s), ("training", summary.train_time_s)];
+    let times: Vec<String> = times
+        .iter()
+        .filter_map(|(stage, time_s)| Some(format!("{stage} {:.0} s", (*time_s)?)))
+        .collect();
+    if !times.is_empty() {
+        table.row("time", &times.join(", "));
+    }
+    if let Some(report) = report {
+        table.row("report", &report.display().to_string());
+    }
+    table.text
+}
+
+/// The table of a discretization, with the genotype.
+pub fn of_discretization(discretized: &Discretized) -> String {
+    let mut table = Table::default();
+    if let Some(gap_rows) = &discretized.gap {
+        let row = gap_rows.as_trained;
+        table.percent("super-network", Some(row.supernet), "held-out training images");
+        table.percent("  operations discretized", Some(row.operations), "");
+        table.percent("  edges discretized", Some(row.edges), "");
+        table.percent("discretized", Some(row.both), &gap(Some(gap_rows.points())));
+        table.percent("  statistics recalibrated", Some(gap_rows.recalibrated.both), "");
+    }
+    table.row("parameters", &grouped(discretized.cost.parameters));
+    table.row("multiply-adds", &grouped(discretized.cost.multiply_adds));
+    if discretized.gap.is_some() {
+        let decision = &discretized.decision;
+        let undecided = &decision.undecided;
+        table.decision(undecided.is_empty(), decision.p_least, decision.q_least, undecided);
+    }
+    table.text + &format!("\n{}\n", discretized.genotype)
+}
+
+#[derive(Default)]
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn row(&mut self, name: &str, value: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{name:<26}{value}");
+    }
+
+    /// An accuracy in percent, if it was measured.
+    fn percent(&mut self, name: &str, percent: Option<f64>, remark: &str) {
+        if let Some(percent) = percent {
+            let row = format!("{percent:>6.2} %   {remark}");
+            self.row(name, row.trim_end());
+        }
+    }
+
+    fn decision(&mut self, decided: bool, p_least: f32, q_least: f32, undecided: &[String]) {
+        let least = format!("least p {p_least:.3}, least q {q_least:.3}");
+        if decided {
+            self.row("decided", &format!("every edge; {least}"));
+            return;
+        }
+        self.row("decided", &format!("not every edge; {least}"));
+        for edge in undecided.iter().take(NAMED_EDGES) {
+            self.row("", edge);
+        }
+        if undecided.len() > NAMED_EDGES {
+            self.row(
+                "",
+                &format!("and {} more, see genotype.json", undecided.len() - NAMED_EDGES),
+            );
+        }
+    }
+}
+
+fn gap(points: Option<f64>) -> String {
+    points
+        .map(|points| format!("gap {points:.2} points"))
+        .unwrap_or_default()
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            dataset: "digits".to_owned(),
+            method: "da2s".to_owned(),
+            seed: 1,
+            device: "cpu".to_owned(),
+            supernet_accuracy: Some(96.8),
+            discretized_operations_accuracy: Some(96.8),
+            discretized_edges_accuracy: Some(96.5),
+            discretized_accuracy: Some(96.5),
+            discretized_recalibrated_accuracy: Some(96.25),
+            gap: Some(0.3),
+            decided: true,
+            p_least: 0.9994,
+            q_least: 0.998,
+            network_accuracy: Some(98.06),
+            parameters: 83_210,
+            multiply_adds: 2_345_678,
+            search_time_s: Some(61.4),
+            train_time_s: Some(40.0),
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn a_run_that_went_well() {
+        insta::assert_snapshot!(of_run(&summary(), &[], Some(Path::new("runs/digits-da2s-s1/report.html"))), @r"
+        run                       digits, da2s, seed 1, cpu
+        super-network              96.80 %   held-out training images
+          operations discretized   96.80 %
+          edges discretized        96.50 %
+        discretized                96.50 %   gap 0.30 points
+          statistics recalibrated  96.25 %
+        retrained                  98.06 %   test images
+        parameters                83,210
+        multiply-adds             2,345,678
+        decided                   every edge; least p 0.999, least q 0.998
+        time                      search 61 s, training 40 s
+        report                    runs/digits-da2s-s1/report.html
+        ");
+    }
+
+    #[test]
+    fn a_search_that_ended_undecided() {
+        let summary = Summary {
+            decided: false,
+            p_least: 0.12,
+            q_least: 0.6,
+            train_time_s: None,
+            ..summary()
+        };
+        let edge = |from: usize| format!("normal {from}→4: sep_conv_3x3 has p = 0.120");
+        let undecided: Vec<String> = (0..6).map(edge).collect();
+        insta::assert_snapshot!(of_run(&summary, &undecided, None), @r"
+        run                       digits, da2s, seed 1, cpu
+        super-network              96.80 %   held-out training images
+          operations discretized   96.80 %
+          edges discretized        96.50 %
+        discretized                96.50 %   gap 0.30 points
+          statistics recalibrated  96.25 %
+        retrained                  98.06 %   test images
+        parameters                83,210
+        multiply-adds             2,345,678
+        decided                   not every edge; least p 0.120, least q 0.600
+                                  normal 0→4: sep_conv_3x3 has p = 0.120
+                                  normal 1→4: sep_conv_3x3 has p = 0.120
+                                  normal 2→4: sep_conv_3x3 has p = 0.120
+                                  normal 3→4: sep_conv_3x3 has p = 0.120
+                                  and 2 more, see genotype.json
+        time                      search 61 s
+        ");
+    }
+
+    #[test]
+    fn a_genotype_that_was_given_has_no_gap() {
+        let summary = Summary {
+            network_accuracy: Some(97.0),
+            parameters: 999,
+            multiply_adds: 1000,
+            ..Summary::default()
+        };
+        insta::assert_snapshot!(of_run(&summary, &[], None), @r"
+        run                       , , seed 0, 
+        retrained                  97.00 %   test images
+        parameters                999
+        multiply-adds             1,000
+        ");
+    }
+}

@@ -1,0 +1,37 @@
+//! Tests of the command as a user meets it: its arguments, its files, what it says and with which exit code.
+
+mod bad_input;
+mod config;
+mod run;
+
+use assert_cmd::Command;
+
+/// The smallest run of the embedded digits that still goes through everything.
+const TINY: [&str; 11] = [
+    "data.limit=64",
+    "data.test_limit=40",
+    "search.epochs=2",
+    "search.warmup_epochs=1",
+    "search.channels=2",
+    "search.batch_size=16",
+    "network.epochs=2",
+    "network.channels=2",
+    "network.cells=3",
+    "network.batch_size=16",
+    "run.threads=1",
+];
+
+/// The command, without arguments.
+fn da2s() -> Command {
+    Command::cargo_bin("da2s").unwrap()
+}
+
+/// `da2s VERB` with a `--set` for each of `settings`.
+fn with(verb: &str, settings: &[&str]) -> Command {
+    let mut command = da2s();
+    command.arg(verb);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command
+}

@@ -1,0 +1,217 @@
+//! Whole runs, as small as they get: every stage, alone and together; stopped and resumed; loud and quiet.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{TINY, da2s, with};
+use predicates::prelude::*;
+
+/// The files of a run whose bits depend on nothing but the settings.
+const REPRODUCIBLE: [&str; 7] = [
+    "search/metrics.jsonl",
+    "search/arch.jsonl",
+    "search/checkpoint.safetensors",
+    "genotype.json",
+    "gap.json",
+    "network/metrics.jsonl",
+    "network/evaluation.json",
+];
+
+fn assert_same(a: &Path, b: &Path) {
+    for name in REPRODUCIBLE {
+        assert!(
+            fs::read(a.join(name)).unwrap() == fs::read(b.join(name)).unwrap(),
+            "{name} differs"
+        );
+    }
+}
+
+#[test]
+fn a_run_is_its_stages() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (whole, stages) = (temporary.path().join("whole"), temporary.path().join("stages"));
+    let table =
+        predicate::str::is_match(r"(?s)super-network .*discretized .*retrained .*report +\S*report.html\n$").unwrap();
+    with("run", &TINY)
+        .arg("--quiet")
+        .arg("--out")
+        .arg(&whole)
+        .assert()
+        .success()
+        .stderr("")
+        .stdout(table);
+    for name in ["config.toml", "environment.json", "summary.json", "report.html"] {
+        assert!(whole.join(name).is_file(), "{name}");
+    }
+
+    // A line an epoch where the standard error is no terminal, and no control characters.
+    let lines = predicate::str::contains("search 1/2: loss ")
+        .and(predicate::str::contains("search 2/2: "))
+        .and(predicate::str::contains("least q "))
+        .and(predicate::str::contains("\u{1b}").not());
+    with("search", &TINY)
+        .arg("--out")
+        .arg(&stages)
+        .assert()
+        .success()
+        .stderr(lines);
+    da2s()
+        .arg("discretize")
+        .arg(&stages)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("Genotype(normal=["));
+    da2s()
+        .arg("train")
+        .arg(&stages)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("train 2/2: loss "));
+    da2s()
+        .arg("evaluate")
+        .arg(&stages)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("retrained"));
+    da2s()
+        .arg("report")
+        .arg(&stages)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("report.html"));
+    assert_same(&whole, &stages);
+
+    // A run that is finished has nothing left to do.
+    with("run", &TINY)
+        .args(["--quiet", "--resume"])
+        .arg("--out")
+        .arg(&whole)
+        .assert()
+        .success();
+    assert_same(&whole, &stages);
+
+    // The file of a run repeats it.
+    let repeated = temporary.path().join("repeated");
+    let config = whole.join("config.toml");
+    da2s()
+        .args(["run", "--quiet", "--config"])
+        .arg(config)
+        .arg("--out")
+        .arg(&repeated)
+        .assert()
+        .success();
+    assert_same(&whole, &repeated);
+}
+
+#[test]
+fn an_imbalanced_target_is_met_exactly() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    let target = ["--edges", "1,2,1,3", "--operations", "2"];
+    with("search", &TINY)
+        .arg("--quiet")
+        .args(target)
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success();
+    let kept = predicate::str::contains("normal_nodes=[2, 4, 2, 6]")
+        .and(predicate::str::contains("reduce_nodes=[2, 4, 2, 6]"));
+    da2s()
+        .arg("discretize")
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(kept.and(predicate::str::contains("gap ")));
+}
+
+#[test]
+fn a_genotype_from_elsewhere_is_trained() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    with("search", &TINY)
+        .arg("--quiet")
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success();
+    let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
+    let text = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
+    let file = temporary.path().join("genotype.txt");
+    fs::write(&file, &text).unwrap();
+    da2s()
+        .args(["train", "--quiet"])
+        .arg(&out)
+        .arg("--genotype-file")
+        .arg(&file)
+        .assert()
+        .success();
+    da2s()
+        .args(["evaluate", "--quiet"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("gap").not());
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["genotype"], text);
+}
+
+/// Ctrl-C behind the first epoch, then `--resume`: the same bits as a run that was left alone.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_goes_on() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let temporary = tempfile::tempdir().unwrap();
+    let (stopped, left_alone) = (temporary.path().join("stopped"), temporary.path().join("left_alone"));
+    let long = [&TINY[..], &["search.epochs=12", "search.warmup_epochs=2"]].concat();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("da2s"));
+    command
+        .arg("run")
+        .args(long.iter().flat_map(|setting| ["--set", setting]))
+        .arg("--out")
+        .arg(&stopped);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("search 1/12")));
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.last().unwrap().contains("--resume"), "{rest:?}");
+
+    with("run", &long)
+        .arg("--resume")
+        .arg("--out")
+        .arg(&stopped)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("search: going on behind epoch"));
+    with("run", &long)
+        .arg("--quiet")
+        .arg("--out")
+        .arg(&left_alone)
+        .assert()
+        .success();
+    assert_same(&stopped, &left_alone);
+}
+
+#[test]
+fn help_has_the_exit_codes() {
+    da2s()
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("130  stopped by Ctrl-C"));
+    da2s()
+        .args(["run", "--help"])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("here: cpu"));
+}

@@ -1,0 +1,193 @@
+//! A backbone: stages that read the image or earlier stages, a global mean, a classifier, and optionally an
+//! auxiliary classifier.
+//!
+//! Both the super-network and the final network are backbones; they differ in the plans of their stages.
+//! Contract: everything here is a pure function of its arguments; weights, statistics and mixtures are values
+//! that the caller owns.
+
+mod layout;
+mod loss;
+mod statistics;
+mod weights;
+
+pub use layout::{LoadError, Named, Part};
+pub use loss::{correct_count, cross_entropy};
+pub use statistics::Statistics;
+pub use weights::{Weights, host};
+
+use burn::tensor::{Tensor, activation::relu};
+use da2s_engine::{Call, Cell, Normalisation};
+
+use crate::space::CellKind;
+use crate::supernet::Mixture;
+
+/// What a stage reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The image.
+    Image,
+    /// The output of an earlier stage.
+    Stage(usize),
+}
+
+/// A cell at its place in the backbone.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// What comes before the names of its weights, for example `cells.3.`.
+    pub prefix: String,
+    /// The cell.
+    pub cell: Cell,
+    /// What it reads, one source an input.
+    pub sources: Vec<Source>,
+    /// Kind of a searched cell, which decides its mixture; `None` has none.
+    pub kind: Option<CellKind>,
+}
+
+/// A second classifier that reads an intermediate stage while training.
+#[derive(Clone, Debug)]
+pub struct Auxiliary {
+    /// The stage that it reads.
+    pub stage: usize,
+    /// Its convolutions; a ReLU comes before and behind them.
+    pub cell: Cell,
+}
+
+/// Stages, classifier, auxiliary head.
+#[derive(Clone, Debug)]
+pub struct Backbone {
+    stages: Vec<Stage>,
+    auxiliary: Option<Auxiliary>,
+    parts: Vec<Part>,
+}
+
+/// Mixtures of both kinds of cell.
+#[derive(Clone, Debug)]
+pub struct Mixtures {
+    /// Of normal cells.
+    pub normal: Mixture,
+    /// Of reduction cells.
+    pub reduction: Mixture,
+}
+
+/// What a forward pass depends on beside the images.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// The weights.
+    pub weights: &'a Weights,
+    /// The mixtures of a super-network; `None` weighs every choice 1.
+    pub mixtures: Option<&'a Mixtures>,
+    /// Running statistics; `None` normalises by the batch and returns its statistics.
+    pub statistics: Option<&'a Statistics>,
+    /// Drop-path factors, one entry a stage: `[choices, batch]`.
+    pub drop_path: Option<&'a [Option<Tensor<2>>]>,
+    /// Whether the auxiliary head runs.
+    pub auxiliary: bool,
+}
+
+/// What a forward pass yields.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// `[batch, classes]`, where the auxiliary head ran.
+    pub auxiliary: Option<Tensor<2>>,
+    /// Statistics of the batch, where it was normalised by them.
+    pub statistics: Option<Statistics>,
+}
+
+impl Backbone {
+    /// A backbone with `classes` outputs; the last stage feeds the classifier.
+    pub fn new(stages: Vec<Stage>, auxiliary: Option<Auxiliary>, classes: usize) -> Self {
+        let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
+        let mut parts: Vec<Part> = stages.iter().map(|stage| Part::of_plan(&stage.prefix, stage.cell.plan())).collect();
+        parts.push(Part::classifier("classifier", features, classes));
+        if let Some(head) = &auxiliary {
+            parts.push(Part::of_plan("auxiliary_head.", head.cell.plan()));
+            parts.push(Part::classifier("auxiliary_head.classifier", head.cell.plan().output_channels(), classes));
+        }
+        Self { stages, auxiliary, parts }
+    }
+
+    /// The stages in order.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The auxiliary head.
+    pub fn auxiliary(&self) -> Option<&Auxiliary> {
+        self.auxiliary.as_ref()
+    }
+
+    /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Applies the backbone to `images`, `[batch, channels, height, width]`.
+    pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Forward {
+        let mut outputs: Vec<Tensor<4>> = Vec::with_capacity(self.stages.len());
+        let mut seen = Vec::with_capacity(self.parts.len());
+        for (index, stage) in self.stages.iter().enumerate() {
+            let inputs = stage.sources.iter().map(|source| match source {
+                Source::Image => images.clone(),
+                Source::Stage(earlier) => outputs[*earlier].clone(),
+            });
+            let mixture = pass.mixtures.zip(stage.kind).map(|(mixtures, kind)| mixtures.kind(kind));
+            let output = stage.cell.forward(Call {
+                inputs: inputs.collect(),
+                weights: pass.weights.part(index),
+                mixture: mixture.map(|mixture| mixture.weights.clone()),
+                active: mixture.and_then(|mixture| mixture.active.clone()),
+                drop_path: pass.drop_path.and_then(|factors| factors[index].clone()),
+                normalisation: normalisation(pass, index),
+            });
+            seen.push(output.statistics);
+            outputs.push(output.output);
+        }
+
+        let classifier = self.stages.len();
+        let features = global_mean(outputs[classifier - 1].clone());
+        let logits = self.parts[classifier].classify(features, pass.weights.part(classifier));
+        seen.push(None);
+
+        let auxiliary = self.auxiliary.as_ref().filter(|_| pass.auxiliary).map(|head| {
+            let output = head.cell.forward(Call {
+                inputs: vec![relu(outputs[head.stage].clone())],
+                weights: pass.weights.part(classifier + 1),
+                mixture: None,
+                active: None,
+                drop_path: None,
+                normalisation: normalisation(pass, classifier + 1),
+            });
+            seen.push(output.statistics);
+            let features = global_mean(relu(output.output));
+            self.parts[classifier + 2].classify(features, pass.weights.part(classifier + 2))
+        });
+        seen.resize(self.parts.len(), None);
+        let statistics = pass.statistics.is_none().then(|| Statistics::from_batch(seen));
+        Forward { logits, auxiliary, statistics }
+    }
+}
+
+impl Mixtures {
+    /// The mixture of one kind of cell.
+    pub fn kind(&self, kind: CellKind) -> &Mixture {
+        match kind {
+            CellKind::Normal => &self.normal,
+            CellKind::Reduction => &self.reduction,
+        }
+    }
+}
+
+fn normalisation(pass: Pass<'_>, part: usize) -> Normalisation {
+    match pass.statistics.and_then(|statistics| statistics.part(part)) {
+        Some((mean, variance)) => Normalisation::Running { mean, variance },
+        None => Normalisation::Batch,
+    }
+}
+
+/// `[batch, channels, height, width]` → `[batch, channels]`.
+fn global_mean(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, _, _] = x.dims();
+    x.mean_dim(2).mean_dim(3).reshape([batch, channels])
+}

@@ -1,0 +1,84 @@
+//! Running statistics of the batch norms of a backbone.
+//!
+//! Contract: means start at 0 and variances at 1; variances are unbiased, as PyTorch keeps them; values only,
+//! outside of autodiff.
+
+use burn::tensor::{Device, Tensor};
+use da2s_engine::BatchStatistics;
+
+use super::weights::{host, index};
+use super::{Backbone, LoadError, Named};
+
+/// Momentum of the running statistics, as in PyTorch.
+pub(crate) const MOMENTUM: f64 = 0.1;
+
+/// Means and variances for each of [`Backbone::parts`]; `None` for parts without batch norm.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    parts: Vec<Option<BatchStatistics>>,
+}
+
+impl Statistics {
+    /// Initial statistics: means 0, variances 1.
+    pub fn new(backbone: &Backbone, device: &Device) -> Self {
+        let start = |channels: usize| BatchStatistics {
+            mean: Tensor::zeros([channels], device),
+            variance: Tensor::ones([channels], device),
+        };
+        let parts = backbone.parts().iter().map(|part| (part.norm_channels > 0).then(|| start(part.norm_channels)));
+        Self { parts: parts.collect() }
+    }
+
+    /// The statistics of one batch.
+    pub(super) fn from_batch(parts: Vec<Option<BatchStatistics>>) -> Self {
+        Self { parts }
+    }
+
+    /// Mean and variance of part `index`.
+    pub(super) fn part(&self, index: usize) -> Option<(Tensor<1>, Tensor<1>)> {
+        self.parts[index].as_ref().map(|part| (part.mean.clone(), part.variance.clone()))
+    }
+
+    /// Moves toward the statistics of a batch by the usual momentum.
+    pub fn update(&mut self, batch: &Self) {
+        self.blend(batch, MOMENTUM);
+    }
+
+    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. Parts that did not run stay.
+    pub fn blend(&mut self, batch: &Self, share: f64) {
+        for (running, batch) in self.parts.iter_mut().zip(&batch.parts) {
+            if let (Some(running), Some(batch)) = (running.as_mut(), batch) {
+                running.mean = running.mean.clone() * (1.0 - share) + batch.mean.clone() * share;
+                running.variance = running.variance.clone() * (1.0 - share) + batch.variance.clone() * share;
+            }
+        }
+    }
+
+    /// Every statistic under its name.
+    pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
+        let of_part = |(part, statistics): (&super::Part, &Option<BatchStatistics>)| {
+            let statistics = statistics.as_ref()?;
+            Some(part.name_norms(&host(&statistics.mean), &host(&statistics.variance)))
+        };
+        backbone.parts().iter().zip(&self.parts).filter_map(of_part).flatten().collect()
+    }
+
+    /// Statistics from named tensors.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn from_named(backbone: &Backbone, named: &[Named], device: &Device) -> Result<Self, LoadError> {
+        let index = index(named);
+        let load = |part: &super::Part| {
+            if part.norm_channels == 0 {
+                return Ok(None);
+            }
+            let [mean, variance] = part.join_norms(|name| index.get(name).copied())?;
+            Ok(Some(BatchStatistics {
+                mean: Tensor::from_data(mean, device),
+                variance: Tensor::from_data(variance, device),
+            }))
+        };
+        Ok(Self { parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()? })
+    }
+}

@@ -1,0 +1,202 @@
+//! What settings must be to each other, where each by itself is fine: found before hours of search, not behind them.
+
+use super::error::{ConfigError, Place};
+use super::settings::Config;
+use crate::data::{Augmentation, DataError, DataOptions, Format, ImageShape};
+use crate::network::{AuxiliaryError, Skeleton};
+use crate::space::CellKind;
+use crate::supernet::kind_at;
+
+/// Where a key was set.
+type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
+
+/// Checks `config`, each of whose values is in its own range.
+///
+/// # Errors
+/// For the first setting that does not fit the others.
+pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    epochs(config, place)?;
+    data(config, place)?;
+    target(config, place)?;
+    let shape = image_shape(config)?;
+    for (table, augmentation) in [
+        ("search.augmentation", &config.search.augmentation),
+        ("network.augmentation", &config.network.augmentation),
+    ] {
+        augmented(table, augmentation, shape, place)?;
+    }
+    sides(config, shape.height, place)
+}
+
+fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
+    ConfigError::Value {
+        place: place(key),
+        key: key.to_owned(),
+        value: value.to_string(),
+        expected: expected.into(),
+    }
+}
+
+fn epochs(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let (search, network) = (&config.search, &config.network);
+    for (table, warmup, epochs) in [
+        ("search", search.warmup_epochs, search.epochs),
+        ("network", network.warmup_epochs, network.epochs),
+    ] {
+        if warmup >= epochs {
+            let expected = format!("less than {table}.epochs = {epochs}");
+            return Err(value(place, &format!("{table}.warmup_epochs"), warmup, expected));
+        }
+    }
+    if search.learning_rate_min > search.learning_rate {
+        let expected = format!("at most search.learning_rate = {}", search.learning_rate);
+        return Err(value(
+            place,
+            "search.learning_rate_min",
+            search.learning_rate_min,
+            expected,
+        ));
+    }
+    Ok(())
+}
+
+fn data(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let data = &config.data;
+    if data.dataset.needs_folder() && data.dir.is_none() {
+        let expected = format!("its folder (--data-dir DIR); {}", data.dataset.description());
+        return Err(ConfigError::Missing {
+            key: "data.dir",
+            expected,
+        });
+    }
+    if data.arch_fraction + data.validation_fraction >= 1.0 {
+        let expected = format!("with data.arch_fraction = {} less than 1", data.arch_fraction);
+        return Err(value(
+            place,
+            "data.validation_fraction",
+            data.validation_fraction,
+            expected,
+        ));
+    }
+    let options = DataOptions {
+        image_size: data.image_size,
+        channels: data.channels,
+        limit: data.limit,
+        test_limit: data.test_limit,
+        ..DataOptions::default()
+    };
+    options
+        .validate(data.dataset)
+        .map_err(|error| placed("data", error, place))
+}
+
+/// A complaint of crate::data about an option, as one about the key in `table`.
+fn placed(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
+    match error {
+        DataError::Setting {
+            option,
+            value: given,
+            expected,
+        } => value(place, &format!("{table}.{option}"), given, expected),
+        other => ConfigError::Data(other),
+    }
+}
+
+fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    config
+        .target
+        .resolve(&config.search_space())
+        .map(drop)
+        .map_err(|error| ConfigError::Target {
+            place: place("target"),
+            error,
+        })
+}
+
+/// The shape of every image.
+fn image_shape(config: &Config) -> Result<ImageShape, ConfigError> {
+    let (channels, side) = match config.data.dataset {
+        Format::Digits => (1, Some(8)),
+        Format::Cifar10 | Format::Cifar100 => (3, Some(32)),
+        Format::Images => (3, None),
+    };
+    let Some(side) = config.data.image_size.or(side) else {
+        let expected = "a number of pixels (--image-size N): files in a folder may have any size".to_owned();
+        return Err(ConfigError::Missing {
+            key: "data.image_size",
+            expected,
+        });
+    };
+    Ok(ImageShape {
+        channels: config.data.channels.unwrap_or(channels),
+        height: side,
+        width: side,
+    })
+}
+
+fn augmented(
+    table: &str,
+    augmentation: &Augmentation,
+    shape: ImageShape,
+    place: PlaceOf<'_>,
+) -> Result<(), ConfigError> {
+    augmentation
+        .validate(shape)
+        .map_err(|error| placed(table, error, place))
+}
+
+/// Whether images can be halved as often as the networks do, and reach the auxiliary head.
+fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let (search, network) = (&config.search, &config.network);
+    let unfit = |key: &str, cells, halvings: usize| {
+        let expected = format!(
+            "a multiple of {}, which {key} = {cells} halves in its reduction cells",
+            1 << halvings
+        );
+        value(place, "data.image_size", side, expected)
+    };
+    let halved = halve(side, reductions(search.cells, search.cells));
+    halved.ok_or_else(|| unfit("search.cells", search.cells, reductions(search.cells, search.cells)))?;
+
+    let halvings = reductions(network.cells, network.cells);
+    let (first, stem_halvings) = match network.skeleton {
+        Skeleton::Cifar => (Some(side), 0),
+        // Three convolutions of stride 2 lead to the first cell; the last of them is matched by a factorised reduce.
+        Skeleton::Imagenet => (halve(side, 3), 3),
+    };
+    let fits = first.and_then(|first| halve(first, halvings)).is_some();
+    if !fits {
+        return Err(unfit("network.cells", network.cells, halvings + stem_halvings));
+    }
+    if network.auxiliary {
+        let cell = 2 * network.cells / 3;
+        let found = first.unwrap_or(side) >> reductions(cell + 1, network.cells);
+        // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
+        let needed = match network.skeleton {
+            Skeleton::Cifar => 8,
+            Skeleton::Imagenet => 7,
+        };
+        if found < needed {
+            let error = AuxiliaryError {
+                cell,
+                image: side,
+                found,
+                needed,
+            };
+            return Err(value(place, "network.auxiliary", true, format!("false: {error}")));
+        }
+    }
+    Ok(())
+}
+
+/// Reduction cells among the first `first` of `cells`.
+fn reductions(first: usize, cells: usize) -> usize {
+    (0..first)
+        .filter(|&index| kind_at(index, cells) == CellKind::Reduction)
+        .count()
+}
+
+/// `side` halved so often, if every half is whole.
+fn halve(side: usize, times: usize) -> Option<usize> {
+    (side % (1 << times) == 0).then_some(side >> times)
+}

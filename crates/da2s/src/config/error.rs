@@ -1,0 +1,137 @@
+//! What can be wrong with a configuration: where it was said, which key, what is allowed.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::data::DataError;
+use crate::objective::TopologyError;
+
+/// Who said something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A [`Config`](super::Config) in memory, or a default that nobody changed.
+    Settings,
+    /// A recipe, by name.
+    Recipe(&'static str),
+    /// A file.
+    File(PathBuf),
+    /// A flag of the command line, as it was written.
+    Flag(String),
+}
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// By whom.
+    pub origin: Origin,
+    /// Line, from 1, where the origin has lines and the line is known.
+    pub line: Option<usize>,
+}
+
+impl From<Origin> for Place {
+    fn from(origin: Origin) -> Self {
+        Self { origin, line: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Settings => f.write_str("settings")?,
+            Origin::Recipe(name) => write!(f, "recipe {name}")?,
+            Origin::File(path) => write!(f, "{}", path.display())?,
+            Origin::Flag(flag) => f.write_str(flag)?,
+        }
+        match self.line {
+            Some(line) => write!(f, ", line {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a configuration cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A text that is not TOML.
+    #[error("{place}: {problem}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("{place}: unknown key {key}{}", advice(suggestions, known))]
+    UnknownKey {
+        /// Where.
+        place: Place,
+        /// The key with the tables it is in.
+        key: String,
+        /// Keys that may have been meant, best first.
+        suggestions: Vec<String>,
+        /// Keys that its table has.
+        known: Vec<String>,
+    },
+    /// A value of the wrong type, out of range, or at odds with another.
+    #[error("{place}: {key} = {value}: expected {expected}")]
+    Value {
+        /// Where.
+        place: Place,
+        /// The key with the tables it is in.
+        key: String,
+        /// The value, as TOML.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// A setting without which the others cannot be.
+    #[error("{key} is not set: expected {expected}")]
+    Missing {
+        /// The key with the tables it is in.
+        key: &'static str,
+        /// What it must be, and why.
+        expected: String,
+    },
+    /// A target that the space does not allow.
+    #[error("{place}: {error}")]
+    Target {
+        /// Where.
+        place: Place,
+        /// What is impossible.
+        error: TopologyError,
+    },
+    /// Something wrong with the data's options.
+    #[error(transparent)]
+    Data(DataError),
+    /// A recipe that does not exist.
+    #[error("there is no recipe {name}: expected one of {}", known.join(", "))]
+    UnknownRecipe {
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: Vec<&'static str>,
+    },
+    /// A configuration that has no TOML form.
+    #[error("the configuration cannot be written: {problem}")]
+    Unwritable {
+        /// Why.
+        problem: String,
+    },
+}
+
+fn advice(suggestions: &[String], known: &[String]) -> String {
+    if suggestions.is_empty() {
+        format!(": expected one of {}", known.join(", "))
+    } else {
+        format!(": did you mean {}?", suggestions.join(" or "))
+    }
+}

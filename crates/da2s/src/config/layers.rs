@@ -1,0 +1,212 @@
+//! The layers of a configuration and how they are laid over each other.
+//!
+//! Contract: a layer is checked by itself, so that an error names the file and line that said it; a value that nothing
+//! overrides is the default. A layer that sets `target.edges` or `target.operations` means both kinds of cell, and so
+//! overrides what a lower layer said of one kind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::check;
+use super::error::{ConfigError, Origin, Place};
+use super::rules;
+use super::settings::Config;
+
+/// The recipes that are compiled in: name and text. Each data set has one of its own name.
+pub const RECIPES: [(&str, &str); 5] = [
+    ("digits", include_str!("../../../../configs/digits.toml")),
+    ("cifar10", include_str!("../../../../configs/cifar10.toml")),
+    ("cifar100", include_str!("../../../../configs/cifar100.toml")),
+    ("images", include_str!("../../../../configs/images.toml")),
+    ("imagenet", include_str!("../../../../configs/imagenet.toml")),
+];
+
+/// Settings from one origin; those it leaves out come from the layers below.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    origin: Origin,
+    table: Table,
+    /// The line of each key, with the tables it is in.
+    lines: BTreeMap<String, usize>,
+}
+
+impl Layer {
+    /// The recipe of that name.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownRecipe`] if there is none.
+    pub fn recipe(name: &str) -> Result<Self, ConfigError> {
+        match RECIPES.into_iter().find(|(known, _)| *known == name) {
+            Some((name, text)) => Self::text(Origin::Recipe(name), text),
+            None => {
+                let known = RECIPES.map(|(known, _)| known).to_vec();
+                Err(ConfigError::UnknownRecipe {
+                    name: name.to_owned(),
+                    known,
+                })
+            }
+        }
+    }
+
+    /// A file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or says something that cannot be.
+    pub fn file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::text(Origin::File(path.to_owned()), &text)
+    }
+
+    /// One setting from the flag `flag`; `key` has the tables it is in, as `search.epochs`.
+    ///
+    /// # Errors
+    /// If the key does not exist or does not allow the value.
+    pub fn flag(flag: &str, key: &str, value: Value) -> Result<Self, ConfigError> {
+        let (name, table) = key
+            .rsplit_once('.')
+            .map_or((key, None), |(table, name)| (name, Some(table)));
+        let mut nested = Table::from_iter([(name.to_owned(), value)]);
+        for outer in table.into_iter().flat_map(|table| table.rsplit('.')) {
+            nested = Table::from_iter([(outer.to_owned(), Value::Table(nested))]);
+        }
+        Self {
+            origin: Origin::Flag(flag.to_owned()),
+            table: nested,
+            lines: BTreeMap::new(),
+        }
+        .checked()
+    }
+
+    /// One setting as `KEY=VALUE`, from the flag `flag`. A value that is not TOML is taken as a text, so that words
+    /// need no quotes.
+    ///
+    /// # Errors
+    /// If there is no `=`, the key does not exist or does not allow the value.
+    pub fn assignment(flag: &str, text: &str) -> Result<Self, ConfigError> {
+        let Some((key, value)) = text.split_once('=') else {
+            let problem = format!("`{text}`: expected KEY=VALUE, as search.epochs=10");
+            return Err(ConfigError::Syntax {
+                place: Origin::Flag(flag.to_owned()).into(),
+                problem,
+            });
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let value = value.parse().unwrap_or_else(|_| Value::String(value.to_owned()));
+        Self::flag(&format!("{flag} {text}"), key, value)
+    }
+
+    fn text(origin: Origin, text: &str) -> Result<Self, ConfigError> {
+        let syntax = |error: toml::de::Error| {
+            let line = error.span().map(|span| line_at(text, span.start));
+            let place = Place {
+                origin: origin.clone(),
+                line,
+            };
+            ConfigError::Syntax {
+                place,
+                problem: error.message().to_owned(),
+            }
+        };
+        let table: Table = text.parse().map_err(syntax)?;
+        let mut lines = BTreeMap::new();
+        collect_lines(DeTable::parse(text).map_err(syntax)?.get_ref(), text, "", &mut lines);
+        Self { origin, table, lines }.checked()
+    }
+
+    fn checked(self) -> Result<Self, ConfigError> {
+        rules::check(&self.table, &|key| self.place(key))?;
+        Ok(self)
+    }
+
+    /// What this layer says of `key`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut table = &self.table;
+        for outer in tables.split('.').filter(|outer| !outer.is_empty()) {
+            table = table.get(outer)?.as_table()?;
+        }
+        table.get(name)
+    }
+
+    fn place(&self, key: &str) -> Place {
+        Place {
+            origin: self.origin.clone(),
+            line: self.lines.get(key).copied(),
+        }
+    }
+}
+
+/// Lays `layers` over the defaults, each over those before it, and checks the result.
+///
+/// # Errors
+/// If values are at odds with each other; the error names where the offending one was set.
+pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
+    let broken = |problem: String| ConfigError::Syntax {
+        place: Origin::Settings.into(),
+        problem,
+    };
+    let mut merged = Table::try_from(Config::default()).map_err(|error| broken(error.to_string()))?;
+    for layer in layers {
+        widen_target(&mut merged, layer);
+        overlay(&mut merged, &layer.table);
+    }
+    let config: Config = merged.try_into().map_err(|error| broken(error.to_string()))?;
+    let place = |key: &str| {
+        let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
+        last.map_or(Origin::Settings.into(), |layer| layer.place(key))
+    };
+    check::check(&config, &place)?;
+    Ok(config)
+}
+
+/// Writes `above` over `below`, table by table.
+fn overlay(below: &mut Table, above: &Table) {
+    for (name, value) in above {
+        match (below.get_mut(name), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
+            _ => {
+                below.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Forgets what was said of one kind of cell where `layer` speaks of both.
+fn widen_target(merged: &mut Table, layer: &Layer) {
+    let Some(target) = merged.get_mut("target").and_then(Value::as_table_mut) else {
+        return;
+    };
+    for name in ["edges", "operations"] {
+        if layer.get(&rules::join("target", name)).is_some() {
+            for kind in ["normal", "reduction"] {
+                if let Some(kind) = target.get_mut(kind).and_then(Value::as_table_mut) {
+                    kind.remove(name);
+                }
+            }
+        }
+    }
+}
+
+fn collect_lines(table: &DeTable<'_>, text: &str, prefix: &str, lines: &mut BTreeMap<String, usize>) {
+    for (name, value) in table {
+        let key = rules::join(prefix, name.get_ref());
+        if let DeValue::Table(inner) = value.get_ref() {
+            collect_lines(inner, text, &key, lines);
+        }
+        lines.insert(key, line_at(text, name.span().start));
+    }
+}
+
+fn line_at(text: &str, at_bytes: usize) -> usize {
+    text.bytes().take(at_bytes).filter(|&byte| byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+#[path = "tests/layers.rs"]
+mod tests;

@@ -1,0 +1,58 @@
+//! The configuration of a run: its settings, the layers it is put together from, and what each setting allows.
+//!
+//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers over each other and
+//! checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back unchanged.
+
+mod check;
+mod error;
+mod layers;
+mod rules;
+mod settings;
+
+pub use error::{ConfigError, Origin, Place};
+pub use layers::{Layer, RECIPES, resolve};
+pub use settings::{
+    Auto, Config, DataSettings, Decay, EngineName, NetworkSettings, Rate, RunSettings, SearchSettings, SpaceSettings,
+};
+
+use std::path::Path;
+
+use crate::space::Space;
+
+impl Config {
+    /// Reads and checks a file, which may leave out what has a default. No recipe lies below it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or says something that cannot be; the error names the line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        resolve(&[Layer::file(path)?])
+    }
+
+    /// The configuration as a file: every value, defaults included.
+    ///
+    /// # Errors
+    /// If a value has no TOML form, as a seed above 2^63 − 1.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::Unwritable {
+            problem: error.to_string(),
+        })
+    }
+
+    /// Checks every value, and what the values must be to each other. What [`resolve`] returns is checked already.
+    ///
+    /// # Errors
+    /// For the first value that cannot be, with what is allowed.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let table = toml::Table::try_from(self).map_err(|error| ConfigError::Unwritable {
+            problem: error.to_string(),
+        })?;
+        let unplaced = |_: &str| Place::from(Origin::Settings);
+        rules::check(&table, &unplaced)?;
+        check::check(self, &unplaced)
+    }
+
+    /// The search space that the settings describe.
+    pub fn search_space(&self) -> Space {
+        Space::darts(self.space.none)
+    }
+}

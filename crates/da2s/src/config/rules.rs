@@ -1,0 +1,348 @@
+//! What every setting allows, in one table: a new setting needs a row here, and a test says so if it has none.
+//!
+//! Contract: the table is checked against TOML as it was written, before it becomes a [`Config`](super::Config), so
+//! that every error knows its place. A document that passes has no unknown key and no value that `serde` refuses.
+
+use std::fmt;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+use toml::{Table, Value};
+
+use super::error::{ConfigError, Place};
+
+/// What a setting allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Allowed {
+    /// `true` or `false`.
+    Flag,
+    /// Any text.
+    Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A whole number, both ends included.
+    Whole(i64, i64),
+    /// A finite number.
+    Number(Bound<f64>, Bound<f64>),
+    /// A number more than 0, or `"auto"`.
+    Rate,
+    /// Edges kept: a whole number from 1, or a list of them.
+    Edges,
+    /// The ends of a range: two numbers more than 0 and at most this, in order.
+    Range(f64),
+}
+
+use Allowed::{Edges, Flag, Number, Range, Rate, Text, Whole, Word};
+
+/// Sizes, epochs and counts beyond this are slips, and would only fail later for lack of memory.
+const MANY: i64 = 1_000_000;
+const COUNT: Allowed = Whole(1, MANY);
+const COUNT_OR_NONE: Allowed = Whole(0, MANY);
+const POSITIVE: Allowed = Number(Excluded(0.0), Unbounded);
+const NOT_NEGATIVE: Allowed = Number(Included(0.0), Unbounded);
+const SHARE: Allowed = Number(Excluded(0.0), Excluded(1.0));
+const BELOW_1: Allowed = Number(Included(0.0), Excluded(1.0));
+const UP_TO_1: Allowed = Number(Included(0.0), Included(1.0));
+
+type Rows = &'static [(&'static str, Allowed)];
+
+/// Every table of the configuration with its keys.
+const TABLES: &[(&str, Rows)] = &[
+    (
+        "data",
+        &[
+            ("dataset", Word(&["digits", "cifar10", "cifar100", "images"])),
+            ("dir", Text),
+            ("image_size", Whole(1, 4096)),
+            ("channels", Whole(1, 3)),
+            ("limit", Whole(1, i64::MAX)),
+            ("test_limit", Whole(1, i64::MAX)),
+            ("arch_fraction", SHARE),
+            ("validation_fraction", BELOW_1),
+        ],
+    ),
+    ("space", &[("none", Flag)]),
+    ("target", TARGET),
+    ("target.normal", TARGET),
+    ("target.reduction", TARGET),
+    (
+        "search",
+        &[
+            ("method", Word(&["da2s", "darts"])),
+            ("epochs", COUNT),
+            ("warmup_epochs", COUNT_OR_NONE),
+            ("batch_size", COUNT),
+            ("channels", Whole(1, 4096)),
+            ("cells", Whole(1, 1000)),
+            ("learning_rate", POSITIVE),
+            ("learning_rate_min", NOT_NEGATIVE),
+            ("momentum", BELOW_1),
+            ("weight_decay", NOT_NEGATIVE),
+            ("gradient_clip", POSITIVE),
+            ("alpha_rate", Rate),
+            ("beta_rate", Rate),
+            ("arch_beta_1", BELOW_1),
+            ("arch_beta_2", BELOW_1),
+            ("arch_weight_decay", NOT_NEGATIVE),
+            ("monitor_images", Whole(0, i64::MAX)),
+        ],
+    ),
+    (
+        "search.regulariser",
+        &[
+            ("lambda", NOT_NEGATIVE),
+            ("lambda_beta", NOT_NEGATIVE),
+            ("cardinality_weight", NOT_NEGATIVE),
+        ],
+    ),
+    ("search.regulariser.lambda_c", SCHEDULE),
+    ("search.regulariser.lambda_alpha", SCHEDULE),
+    ("search.augmentation", AUGMENTATION),
+    ("search.augmentation.random_resized_crop", CROP),
+    ("search.augmentation.color_jitter", JITTER),
+    (
+        "network",
+        &[
+            ("skeleton", Word(&["cifar", "imagenet"])),
+            ("channels", Whole(1, 4096)),
+            ("cells", Whole(1, 1000)),
+            ("auxiliary", Flag),
+            ("auxiliary_weight", NOT_NEGATIVE),
+            ("drop_path", BELOW_1),
+            ("label_smoothing", BELOW_1),
+            ("epochs", COUNT),
+            ("batch_size", COUNT),
+            ("learning_rate", POSITIVE),
+            ("decay", Word(&["cosine", "linear", "exponential"])),
+            ("warmup_epochs", COUNT_OR_NONE),
+            ("momentum", BELOW_1),
+            ("weight_decay", NOT_NEGATIVE),
+            ("gradient_clip", POSITIVE),
+        ],
+    ),
+    ("network.augmentation", AUGMENTATION),
+    ("network.augmentation.random_resized_crop", CROP),
+    ("network.augmentation.color_jitter", JITTER),
+    (
+        "run",
+        &[
+            ("seed", Whole(0, i64::MAX)),
+            ("threads", Whole(0, 4096)),
+            ("device", Text),
+            ("engine", Word(&["auto", "plain"])),
+        ],
+    ),
+];
+
+const TARGET: Rows = &[("edges", Edges), ("operations", Whole(1, 8))];
+const SCHEDULE: Rows = &[
+    ("curve", Word(&["const", "linear", "log", "exp", "sigmoid", "step"])),
+    ("delayed", Flag),
+];
+const AUGMENTATION: Rows = &[
+    ("crop_padding", Whole(0, 4096)),
+    ("flip", Flag),
+    ("cutout", Whole(0, 4096)),
+];
+const CROP: Rows = &[("scale", Range(1.0)), ("ratio", Range(f64::MAX))];
+const JITTER: Rows = &[
+    ("brightness", UP_TO_1),
+    ("contrast", UP_TO_1),
+    ("saturation", UP_TO_1),
+    ("hue", Number(Included(0.0), Included(0.5))),
+];
+
+/// Checks every key and value of `table`; `place` tells where a key was written.
+///
+/// # Errors
+/// [`ConfigError::UnknownKey`] or [`ConfigError::Value`], for the first in the order of lines.
+pub(super) fn check(table: &Table, place: &dyn Fn(&str) -> Place) -> Result<(), ConfigError> {
+    let mut errors = Vec::new();
+    collect(table, "", place, &mut errors);
+    match errors.into_iter().min_by_key(|(line, _)| *line) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn collect(table: &Table, prefix: &str, place: &dyn Fn(&str) -> Place, errors: &mut Vec<(Option<usize>, ConfigError)>) {
+    for (name, value) in table {
+        let key = join(prefix, name);
+        let place_here = place(&key);
+        let line = place_here.line;
+        let error = match (allowed(&key), is_table(&key), value) {
+            (Some(allowed), _, value) if allowed.holds(value) => continue,
+            (Some(allowed), _, value) => wrong(place_here, key, value, allowed.to_string()),
+            (None, true, Value::Table(inner)) => {
+                collect(inner, &key, place, errors);
+                continue;
+            }
+            (None, true, value) => {
+                let expected = format!("a table of {}", keys_of(&key).join(", "));
+                wrong(place_here, key, value, expected)
+            }
+            (None, false, _) => ConfigError::UnknownKey {
+                place: place_here,
+                suggestions: similar(&key),
+                known: keys_of(prefix),
+                key,
+            },
+        };
+        errors.push((line, error));
+    }
+}
+
+fn wrong(place: Place, key: String, value: &Value, expected: String) -> ConfigError {
+    ConfigError::Value {
+        place,
+        key,
+        value: value.to_string(),
+        expected,
+    }
+}
+
+/// The key `name` of the table `prefix`; the document itself has the prefix "".
+pub(super) fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}.{name}")
+    }
+}
+
+fn allowed(key: &str) -> Option<Allowed> {
+    let (table, name) = key.rsplit_once('.')?;
+    let (_, rows) = TABLES.iter().find(|(other, _)| *other == table)?;
+    rows.iter()
+        .find(|(other, _)| *other == name)
+        .map(|(_, allowed)| *allowed)
+}
+
+fn is_table(key: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == key)
+}
+
+/// Every key that has a value, with the tables it is in.
+pub(super) fn all_keys() -> impl Iterator<Item = String> {
+    TABLES
+        .iter()
+        .flat_map(|(table, rows)| rows.iter().map(move |(name, _)| join(table, name)))
+}
+
+/// The keys and tables that `table` has.
+fn keys_of(table: &str) -> Vec<String> {
+    let rows = TABLES
+        .iter()
+        .find(|(other, _)| *other == table)
+        .map_or(&[] as Rows, |(_, rows)| *rows);
+    let below = TABLES.iter().filter_map(|(other, _)| match other.rsplit_once('.') {
+        Some((parent, name)) => (parent == table).then_some(name),
+        None => table.is_empty().then_some(*other),
+    });
+    rows.iter()
+        .map(|(name, _)| *name)
+        .chain(below)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Known keys that look like `key`, best first: written wrongly, or right but in another table.
+fn similar(key: &str) -> Vec<String> {
+    const MOST: usize = 2;
+    const ALIKE: f64 = 0.8;
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let score = |known: &str| {
+        let whole = strsim::normalized_damerau_levenshtein(known, key);
+        if last(known) == last(key) {
+            whole.max(ALIKE)
+        } else {
+            whole
+        }
+    };
+    let mut scored: Vec<(f64, String)> = all_keys()
+        .map(|known| (score(&known), known))
+        .filter(|(score, _)| *score >= ALIKE)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(MOST).map(|(_, known)| known).collect()
+}
+
+impl Allowed {
+    fn holds(self, value: &Value) -> bool {
+        match self {
+            Flag => value.is_bool(),
+            Text => value.is_str(),
+            Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Whole(least, most) => whole(value, least, most),
+            Number(least, most) => number(value).is_some_and(|number| within(number, least, most)),
+            Rate => value.as_str() == Some("auto") || number(value).is_some_and(|number| number > 0.0),
+            Edges => match value {
+                Value::Array(counts) => !counts.is_empty() && counts.iter().all(|count| whole(count, 1, MANY)),
+                other => whole(other, 1, MANY),
+            },
+            Range(most) => match value.as_array().map(Vec::as_slice) {
+                Some([low, high]) => match (number(low), number(high)) {
+                    (Some(low), Some(high)) => 0.0 < low && low <= high && high <= most,
+                    _ => false,
+                },
+                _ => false,
+            },
+        }
+    }
+}
+
+fn whole(value: &Value, least: i64, most: i64) -> bool {
+    value
+        .as_integer()
+        .is_some_and(|number| (least..=most).contains(&number))
+}
+
+/// A finite number; whole ones need no decimal point.
+fn number(value: &Value) -> Option<f64> {
+    let number = value
+        .as_float()
+        .or_else(|| value.as_integer().map(|whole| whole as f64))?;
+    number.is_finite().then_some(number)
+}
+
+fn within(number: f64, least: Bound<f64>, most: Bound<f64>) -> bool {
+    use std::ops::RangeBounds;
+    (least, most).contains(&number)
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Flag => f.write_str("true or false"),
+            Text => f.write_str("a text in quotes"),
+            Word(words) => write!(f, "one of {}", words.join(", ")),
+            Whole(least, i64::MAX) => write!(f, "a whole number from {least}"),
+            Whole(least, most) => write!(f, "a whole number from {least} to {most}"),
+            Number(least, most) => {
+                f.write_str("a number")?;
+                match least {
+                    Included(least) => write!(f, ", at least {least}")?,
+                    Excluded(least) => write!(f, ", more than {least}")?,
+                    Unbounded => {}
+                }
+                match most {
+                    Included(most) => write!(f, ", at most {most}"),
+                    Excluded(most) => write!(f, ", less than {most}"),
+                    Unbounded => Ok(()),
+                }
+            }
+            Rate => f.write_str("a number, more than 0, or \"auto\""),
+            Edges => f.write_str("a whole number from 1, or a list with one a node, as [1, 2, 1, 3]"),
+            Range(f64::MAX) => f.write_str("[least, greatest], both more than 0"),
+            Range(most) => write!(f, "[least, greatest], both more than 0 and at most {most}"),
+        }
+    }
+}
+
+/// Every key that allows words, with them.
+#[cfg(test)]
+pub(super) fn all_words() -> impl Iterator<Item = (String, &'static [&'static str])> {
+    all_keys().filter_map(|key| match allowed(&key) {
+        Some(Word(words)) => Some((key, words)),
+        _ => None,
+    })
+}

@@ -1,0 +1,365 @@
+//! Precedence, places of errors, and that recipes and the table of rules agree with the settings.
+
+use super::*;
+use crate::config::{Auto, Rate, RunSettings};
+use crate::data::{Augmentation, ColorJitter, Format, RandomResizedCrop};
+use crate::objective::{EdgeCount, TargetSpec};
+use proptest::prelude::*;
+
+fn layer(text: &str) -> Result<Layer, ConfigError> {
+    Layer::text(Origin::File("my.toml".into()), text)
+}
+
+/// What is said against `text`, by itself or laid over the defaults.
+fn complaint(text: &str) -> String {
+    layer(text).and_then(|layer| resolve(&[layer])).unwrap_err().to_string()
+}
+
+#[test]
+fn the_digits_recipe_is_the_defaults() {
+    let recipe = Layer::recipe("digits").unwrap();
+    assert_eq!(resolve(std::slice::from_ref(&recipe)).unwrap(), Config::default());
+    let defaults = Table::try_from(Config::default()).unwrap();
+    assert_eq!(recipe.table, defaults, "every default is written down");
+}
+
+#[test]
+fn cifar_10_has_the_published_values() {
+    let dir = Layer::flag("--data-dir", "data.dir", "cifar".into()).unwrap();
+    let config = resolve(&[Layer::recipe("cifar10").unwrap(), dir]).unwrap();
+    let (search, network) = (&config.search, &config.network);
+    assert_eq!((search.epochs, search.warmup_epochs, search.batch_size), (50, 8, 64));
+    assert_eq!((search.channels, search.cells, search.regulariser.lambda), (16, 8, 0.1));
+    assert_eq!(
+        (search.alpha_rate, search.beta_rate),
+        (Rate::Auto(Auto::Auto), Rate::Auto(Auto::Auto))
+    );
+    // 25,000 images of each half are 390 whole batches of 64; 42 epochs lie behind the warm-up.
+    assert!((search.alpha_rate.resolve(390 * 42) - 3e-4).abs() < 1e-12);
+    assert_eq!(
+        (network.channels, network.cells, network.epochs, network.batch_size),
+        (36, 20, 600, 96)
+    );
+    assert_eq!((network.augmentation.cutout, network.drop_path), (16, 0.2));
+}
+
+/// `--config` on the file of a run repeats the run, whatever recipe it came from.
+#[test]
+fn a_resolved_configuration_is_its_own_fixed_point() {
+    for (name, _) in RECIPES {
+        for dataset in Format::ALL {
+            let flag = |key, value: Value| Layer::flag("--flag", key, value).unwrap();
+            let mut layers = vec![
+                Layer::recipe(name).unwrap(),
+                flag("data.dataset", dataset.name().into()),
+            ];
+            layers.push(flag("data.dir", "somewhere".into()));
+            layers.push(flag("data.image_size", 224.into()));
+            if dataset != Format::Images && name == "imagenet" {
+                layers.push(flag(
+                    "data.channels",
+                    if dataset == Format::Digits { 1 } else { 3 }.into(),
+                ));
+            }
+            let config = resolve(&layers).unwrap();
+            config.check().unwrap();
+            let text = config.to_toml().unwrap();
+            assert_eq!(
+                resolve(&[layer(&text).unwrap()]).unwrap(),
+                config,
+                "{name} on {dataset}"
+            );
+            let recipe = Layer::recipe(dataset.name()).unwrap();
+            assert_eq!(
+                resolve(&[recipe, layer(&text).unwrap()]).unwrap(),
+                config,
+                "{name} on {dataset}"
+            );
+        }
+    }
+}
+
+#[test]
+fn later_layers_win_and_leave_the_rest() {
+    let recipe = Layer::recipe("digits").unwrap();
+    let file = layer("[search]\nepochs = 12\nwarmup_epochs = 2\n[search.regulariser]\nlambda_beta = 3").unwrap();
+    let flag = Layer::assignment("--set", "search.epochs=7").unwrap();
+    let config = resolve(&[recipe, file, flag]).unwrap();
+    assert_eq!(
+        (config.search.epochs, config.search.warmup_epochs, config.search.cells),
+        (7, 2, 3)
+    );
+    // A table that is named in part keeps the rest of what lies below, not of some other default.
+    assert_eq!(
+        (config.search.regulariser.lambda_beta, config.search.regulariser.lambda),
+        (3.0, 0.5)
+    );
+    let short = layer("search.regulariser.lambda_c.delayed = true").unwrap();
+    assert!(resolve(&[short]).unwrap().search.regulariser.lambda_c.delayed);
+}
+
+#[test]
+fn a_target_for_both_kinds_overrides_one_for_a_kind_below_it() {
+    let below = layer("target.normal = { edges = [1, 2, 3, 2], operations = 2 }").unwrap();
+    let above = Layer::assignment("--set", "target.edges=[1,2,1,3]").unwrap();
+    let config = resolve(&[below.clone(), above.clone()]).unwrap();
+    let target = config.target.resolve(&config.search_space()).unwrap();
+    assert_eq!((target.normal.edges, target.normal.operations), (vec![1, 2, 1, 3], 2));
+    let config = resolve(&[above, below]).unwrap();
+    let target = config.target.resolve(&config.search_space()).unwrap();
+    assert_eq!(
+        (target.normal.edges, target.reduction.edges),
+        (vec![1, 2, 3, 2], vec![1, 2, 1, 3])
+    );
+}
+
+#[test]
+fn assignments_take_words_without_quotes() {
+    let config = |text: &str| resolve(&[Layer::assignment("--set", text).unwrap()]).unwrap();
+    assert_eq!(
+        config("search.alpha_rate=auto").search.alpha_rate,
+        Rate::Auto(Auto::Auto)
+    );
+    assert_eq!(config("search.alpha_rate = 1e-2").search.alpha_rate, Rate::Fixed(0.01));
+    assert_eq!(config("run.device=cuda:1").run.device, "cuda:1");
+    assert_eq!(config("target.edges=1").target.edges, EdgeCount::Uniform(1));
+    let error = |text: &str| Layer::assignment("--set", text).unwrap_err().to_string();
+    assert_eq!(
+        error("search.epochs"),
+        "--set: `search.epochs`: expected KEY=VALUE, as search.epochs=10"
+    );
+    assert_eq!(
+        error("search.epochs=0"),
+        "--set search.epochs=0: search.epochs = 0: expected a whole number from 1 to 1000000"
+    );
+}
+
+#[test]
+fn errors_name_file_line_key_and_what_is_allowed() {
+    for (text, expected) in [
+        (
+            "\n[search]\nepcohs = 3",
+            "my.toml, line 3: unknown key search.epcohs: did you mean search.epochs?",
+        ),
+        (
+            "lambda = 1",
+            "my.toml, line 1: unknown key lambda: did you mean search.regulariser.lambda?",
+        ),
+        (
+            "[run]\nx = 1",
+            "my.toml, line 2: unknown key run.x: expected one of seed, threads, device, engine",
+        ),
+        (
+            "[search]\nepochs = \"ten\"",
+            "my.toml, line 2: search.epochs = \"ten\": expected a whole number from 1 to 1000000",
+        ),
+        (
+            "search = 3",
+            "my.toml, line 1: search = 3: expected a table of method, epochs, ",
+        ),
+        (
+            "[search]\nmomentum = 1.0",
+            "my.toml, line 2: search.momentum = 1.0: expected a number, at least 0, less than 1",
+        ),
+        (
+            "[search]\nlearning_rate = nan",
+            "search.learning_rate = nan: expected a number, more than 0",
+        ),
+        (
+            "[search]\nalpha_rate = \"car\"",
+            "expected a number, more than 0, or \"auto\"",
+        ),
+        (
+            "[run]\nseed = -1",
+            "my.toml, line 2: run.seed = -1: expected a whole number from 0",
+        ),
+        (
+            "[network]\ndecay = \"step\"",
+            "expected one of cosine, linear, exponential",
+        ),
+        (
+            "[target]\nedges = []",
+            "target.edges = []: expected a whole number from 1, or a list",
+        ),
+        (
+            "[target]\nedges = 3",
+            "my.toml, line 1: target.normal.edges keeps 3 edges at node 2, which has 2 incoming edges: allowed are 1 to 2",
+        ),
+        ("[target]\noperations = 8", "allowed are 1 to 7"),
+        (
+            "[search]\nepochs = 5\nwarmup_epochs = 5",
+            "my.toml, line 3: search.warmup_epochs = 5: expected less than search.epochs = 5",
+        ),
+        (
+            "search.learning_rate_min = 0.1",
+            "expected at most search.learning_rate = 0.025",
+        ),
+        (
+            "data.dataset = \"cifar10\"",
+            "data.dir is not set: expected its folder (--data-dir DIR); CIFAR-10",
+        ),
+        ("[data]\ndataset = \"images\"\ndir = \"x\"", "data.image_size"),
+        (
+            "[data]\nimage_size = 9",
+            "my.toml, line 2: data.image_size = 9: expected a multiple of 4, which search.cells = 3 halves",
+        ),
+        (
+            "[data]\nchannels = 3",
+            "my.toml, line 2: data.channels = 3: expected 1 for digits",
+        ),
+        (
+            "[data]\nvalidation_fraction = 0.5",
+            "expected with data.arch_fraction = 0.5 less than 1",
+        ),
+        (
+            "[search.augmentation]\ncutout = 9",
+            "my.toml, line 2: search.augmentation.cutout = 9: expected 0 to 8",
+        ),
+        (
+            "network.augmentation.random_resized_crop.scale = [0.5, 0.1]",
+            "expected [least, greatest], both more than 0 and at most 1",
+        ),
+        (
+            "network.auxiliary = true",
+            "network.auxiliary = true: expected false: an auxiliary head needs at least 8×8 pixels",
+        ),
+        (
+            "network.skeleton = \"imagenet\"",
+            "data.image_size = 8: expected a multiple of 32",
+        ),
+        ("[search]\nepochs = ", "my.toml, line 2: "),
+        ("[run]\nseed = 1\nseed = 2", "my.toml, line 3: duplicate key"),
+    ] {
+        let found = complaint(text);
+        assert!(
+            found.contains(expected),
+            "{text:?}\n  said    {found}\n  expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_first_wrong_line_is_reported() {
+    assert!(complaint("[search]\nmomentum = 2\nepochs = 0").contains("line 2"));
+}
+
+#[test]
+fn what_has_no_file_is_checked_as_well() {
+    let seed = Config {
+        run: RunSettings {
+            seed: u64::MAX,
+            ..RunSettings::default()
+        },
+        ..Config::default()
+    };
+    assert!(matches!(seed.check().unwrap_err(), ConfigError::Unwritable { .. }));
+    let mut config = Config::default();
+    config.search.momentum = f64::NAN;
+    assert_eq!(
+        config.check().unwrap_err().to_string(),
+        "settings: search.momentum = nan: expected a number, at least 0, less than 1"
+    );
+}
+
+#[test]
+fn unknown_recipes_and_missing_files_are_named() {
+    assert_eq!(
+        Layer::recipe("mnist").unwrap_err().to_string(),
+        "there is no recipe mnist: expected one of digits, cifar10, cifar100, images, imagenet"
+    );
+    let error = Layer::file(Path::new("no/such.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read no/such.toml: "));
+}
+
+/// The keys of `table` with the tables they are in.
+fn keys(table: &Table, prefix: &str, found: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = rules::join(prefix, name);
+        match value {
+            Value::Table(inner) => keys(inner, &key, found),
+            _ => found.push(key),
+        }
+    }
+}
+
+/// A configuration in which nothing is left out.
+fn full() -> Config {
+    let augmentation = || Augmentation {
+        random_resized_crop: Some(RandomResizedCrop::default()),
+        color_jitter: Some(ColorJitter::default()),
+        ..Augmentation::default()
+    };
+    let kind = "{ edges = 1, operations = 1 }";
+    let target: TargetSpec = toml::from_str(&format!("normal = {kind}\nreduction = {kind}")).unwrap();
+    let mut config = Config {
+        target,
+        ..Config::default()
+    };
+    config.data.dir = Some("somewhere".into());
+    config.data.image_size = Some(8);
+    config.data.channels = Some(1);
+    config.data.limit = Some(100);
+    config.data.test_limit = Some(100);
+    config.search.augmentation = augmentation();
+    config.network.augmentation = augmentation();
+    config
+}
+
+#[test]
+fn every_setting_has_a_rule_and_every_rule_a_setting() {
+    let mut settings = Vec::new();
+    keys(&Table::try_from(full()).unwrap(), "", &mut settings);
+    let mut ruled: Vec<String> = rules::all_keys().collect();
+    settings.sort();
+    ruled.sort();
+    assert_eq!(settings, ruled);
+}
+
+#[test]
+fn words_are_those_of_the_settings() {
+    for (key, words) in rules::all_words() {
+        for word in words.iter().chain(&["no such word"]) {
+            let mut table = Table::try_from(full()).unwrap();
+            let layer = Table::from_iter([("x".to_owned(), Value::String((*word).to_owned()))]);
+            set(&mut table, &key, layer["x"].clone());
+            let read = table.try_into::<Config>();
+            match read {
+                Ok(_) => assert_ne!(*word, "no such word"),
+                Err(error) => {
+                    // serde lists the words that it knows: the table must have exactly those.
+                    let known: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                    let message = error.to_string();
+                    assert_eq!(*word, "no such word", "{key}: {message}");
+                    assert!(message.matches('`').count() == 2 * words.len() + 2, "{key}: {message}");
+                    assert!(known.iter().all(|word| message.contains(word)), "{key}: {message}");
+                }
+            }
+        }
+    }
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        Some((outer, rest)) => set(table[outer].as_table_mut().unwrap(), rest, value),
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[a-z.\\[\\]{}=\"0-9, \n]{0,60}") {
+        let _ = layer(&text).and_then(|layer| resolve(&[layer]));
+        let _ = Layer::assignment("--set", &text);
+    }
+
+    #[test]
+    fn what_the_rules_allow_is_read(epochs in 1..500usize, rate in 1e-6..1.0f64, edges in proptest::collection::vec(1..3usize, 4)) {
+        let text = format!("[search]\nepochs = {epochs}\nwarmup_epochs = 0\nbeta_rate = {rate}\n[target]\nedges = {edges:?}");
+        let config = resolve(&[layer(&text).unwrap()]).unwrap();
+        prop_assert_eq!(config.search.epochs, epochs);
+        prop_assert_eq!(config.search.beta_rate, Rate::Fixed(rate));
+        prop_assert_eq!(config.target.edges, EdgeCount::PerNode(edges));
+    }
+}

@@ -1,0 +1,125 @@
+//! What can be wrong with a data set: which file, where in it, what was expected.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Where in a file something is wrong. Everything counts from 0, lines from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The file as a whole.
+    Whole,
+    /// A record of fixed size and the byte at which it starts.
+    Record {
+        /// Index of the record.
+        record: usize,
+        /// Offset of its first byte.
+        offset_bytes: usize,
+    },
+    /// A line of text, the first being 1.
+    Line(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Record { record, offset_bytes } => write!(out, ", record {record} (at byte {offset_bytes})"),
+            Self::Line(line) => write!(out, ", line {line}"),
+        }
+    }
+}
+
+/// Why a data set cannot be opened or a batch cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The operating system refused a file or a folder.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Files or folders are not where the format wants them.
+    #[error("{}: expected {expected}", path.display())]
+    Layout {
+        /// The folder that was looked into.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+    },
+    /// A file's content is not what the format prescribes.
+    #[error("{}{place}: expected {expected}, found {found}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: Place,
+        /// What the format prescribes.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A file that is not a readable picture.
+    #[error("{}: not a picture that can be decoded", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: image::ImageError,
+    },
+    /// A class that only one of the training and test folders has.
+    #[error("class `{class}` is in {} but not in {}", present.display(), missing.display())]
+    ClassMismatch {
+        /// The class's name.
+        class: String,
+        /// The folder that has it.
+        present: PathBuf,
+        /// The folder that lacks it.
+        missing: PathBuf,
+    },
+    /// A setting out of range, or one that this format does not take.
+    #[error("{option} = {value}: expected {expected}")]
+    Setting {
+        /// The setting's name.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// The operating system gave no thread to load batches on.
+    #[error("cannot start the thread that loads batches")]
+    Thread(#[source] io::Error),
+}
+
+impl DataError {
+    pub(super) fn setting(option: &'static str, value: impl fmt::Display, expected: impl Into<String>) -> Self {
+        Self::Setting {
+            option,
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
+    /// An error unless the setting's value is `allowed`.
+    pub(super) fn require(
+        option: &'static str,
+        value: impl fmt::Display,
+        allowed: bool,
+        expected: impl Into<String>,
+    ) -> Result<(), Self> {
+        if allowed {
+            Ok(())
+        } else {
+            Err(Self::setting(option, value, expected))
+        }
+    }
+
+    /// What `map_err` needs to name the file.
+    pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
+    }
+}

@@ -1,0 +1,273 @@
+//! How a data set is to be opened, and what every format does with that in the same way.
+
+use super::Format;
+use super::dataset::{Dataset, Fit, ImageShape, Normalisation, Split, Store};
+use super::error::DataError;
+use super::pixels::Image;
+use super::split::stratified_subset;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Options of [`open`](super::open).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataOptions {
+    /// Rows and columns that every picture is resampled to, 1 to 4096; the format's own size if not given. A folder of
+    /// images has no size of its own.
+    pub image_size: Option<usize>,
+    /// Channels that a folder of images is decoded to: 1 (grey) or 3 (colour, the default). The other formats take none
+    /// but their own.
+    pub channels: Option<usize>,
+    /// Keeps so many training images, each class in proportion; all if not given.
+    pub limit: Option<usize>,
+    /// Keeps so many test images, each class in proportion; all if not given.
+    pub test_limit: Option<usize>,
+    /// Decides which images the limits keep.
+    pub seed: u64,
+    /// A folder of images is kept in memory if its decoded and resampled pictures need no more than this; otherwise each
+    /// file is read when a batch needs it. Both give the same batches.
+    pub memory_limit_bytes: u64,
+    /// Random resized crops of a folder of images are cut from the files' own pixels, not from pictures of `image_size`.
+    /// Every file is then read anew in every epoch.
+    pub crop_from_original: bool,
+    /// Part of a file's shorter side that the centred square takes which becomes the picture, more than 0 to 1. ImageNet's
+    /// custom of scaling to 256 and cutting out 224 is 0.875.
+    pub centre_crop: f32,
+}
+
+impl Default for DataOptions {
+    fn default() -> Self {
+        Self {
+            image_size: None,
+            channels: None,
+            limit: None,
+            test_limit: None,
+            seed: 0,
+            memory_limit_bytes: 4 << 30,
+            crop_from_original: false,
+            centre_crop: 1.0,
+        }
+    }
+}
+
+impl DataOptions {
+    /// Checks every option for `format`.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] for the first that is out of range, or that `format` does not take.
+    pub fn validate(&self, format: Format) -> Result<(), DataError> {
+        if let Some(size) = self.image_size {
+            DataError::require("image_size", size, (1..=4096).contains(&size), "1 to 4096")?;
+        }
+        for (option, limit) in [("limit", self.limit), ("test_limit", self.test_limit)] {
+            DataError::require(option, 0, limit != Some(0), "at least 1")?;
+        }
+        let own_channels: &[usize] = match format {
+            Format::Digits => &[1],
+            Format::Cifar10 | Format::Cifar100 => &[3],
+            Format::Images => &[1, 3],
+        };
+        if let Some(channels) = self.channels {
+            let allowed: Vec<_> = own_channels.iter().map(usize::to_string).collect();
+            let expected = format!("{} for {format}", allowed.join(" or "));
+            DataError::require("channels", channels, own_channels.contains(&channels), expected)?;
+        }
+        let part = self.centre_crop;
+        let allowed = part > 0.0 && part <= 1.0;
+        DataError::require("centre_crop", part, allowed, "more than 0 and at most 1")?;
+        if format == Format::Images {
+            self.fit()?;
+        } else {
+            let expected = format!("false: {format} has no files of a larger size");
+            DataError::require("crop_from_original", true, !self.crop_from_original, expected)?;
+            DataError::require("centre_crop", part, part == 1.0, format!("1 for {format}"))?;
+        }
+        Ok(())
+    }
+
+    /// What the files of a folder of images are made to fit.
+    pub(super) fn fit(&self) -> Result<Fit, DataError> {
+        match self.image_size {
+            Some(size) => Ok(Fit {
+                channels: self.channels.unwrap_or(3),
+                size,
+                centre_crop: self.centre_crop,
+            }),
+            None => {
+                let expected = "a number of pixels: files in a folder may have any size";
+                Err(DataError::setting("image_size", "(none)", expected))
+            }
+        }
+    }
+
+    /// Indices of the training images that `limit` keeps.
+    pub(super) fn kept_for_training(&self, labels: &[u32]) -> Vec<usize> {
+        stratified_subset(labels, self.limit.unwrap_or(usize::MAX), self.seed)
+    }
+
+    /// Indices of the test images that `test_limit` keeps.
+    pub(super) fn kept_for_test(&self, labels: &[u32]) -> Vec<usize> {
+        stratified_subset(labels, self.test_limit.unwrap_or(usize::MAX), self.seed)
+    }
+}
+
+/// All the pictures of one part as a format's file holds them: labels, and bytes of one shape one after the other.
+pub(super) struct Pictures {
+    pub labels: Vec<u32>,
+    pub pixels: Vec<u8>,
+}
+
+impl Pictures {
+    /// Those at `kept`, resampled to squares of `size`.
+    fn select(&self, kept: &[usize], from: ImageShape, size: usize) -> Split {
+        let picture = |index: usize| &self.pixels[index * from.values()..][..from.values()];
+        let shape = ImageShape {
+            height: size,
+            width: size,
+            ..from
+        };
+        let mut pixels = vec![0; kept.len() * shape.values()];
+        pixels
+            .par_chunks_exact_mut(shape.values())
+            .zip(kept)
+            .for_each(|(out, &index)| {
+                if shape == from {
+                    out.copy_from_slice(picture(index));
+                } else {
+                    let image = Image::new(from, picture(index).to_vec());
+                    out.copy_from_slice(image.fit(size, 1.0).pixels());
+                }
+            });
+        let labels = kept.iter().map(|&index| self.labels[index]).collect();
+        Split::new(labels, Store::Memory { shape, pixels })
+    }
+}
+
+/// A format's whole content, before the options have been applied.
+pub(super) struct Content {
+    pub format: Format,
+    pub class_names: Vec<String>,
+    pub shape: ImageShape,
+    /// The published statistics, if there are any.
+    pub normalisation: Option<Normalisation>,
+    pub train: Pictures,
+    pub test: Pictures,
+    pub checksum: String,
+}
+
+impl Content {
+    /// Applies limits and size.
+    pub fn into_dataset(self, options: &DataOptions) -> Result<Dataset, DataError> {
+        let size = options.image_size.unwrap_or(self.shape.height);
+        let kept = options.kept_for_training(&self.train.labels);
+        let train = self.train.select(&kept, self.shape, size);
+        let kept = options.kept_for_test(&self.test.labels);
+        let test = self.test.select(&kept, self.shape, size);
+        let normalisation = match self.normalisation {
+            Some(published) => published,
+            None => Normalisation::measure(&train)?,
+        };
+        Ok(Dataset {
+            name: self.format.name().into(),
+            class_names: self.class_names,
+            shape: ImageShape {
+                height: size,
+                width: size,
+                ..self.shape
+            },
+            normalisation,
+            train: Arc::new(train),
+            test: Arc::new(test),
+            checksum: self.checksum,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_out_of_range_or_of_no_use_are_refused() {
+        let default = DataOptions::default;
+        for (format, options, message) in [
+            (
+                Format::Digits,
+                DataOptions {
+                    image_size: Some(0),
+                    ..default()
+                },
+                "image_size = 0: expected 1 to 4096",
+            ),
+            (
+                Format::Images,
+                default(),
+                "image_size = (none): expected a number of pixels: files in a folder may have any size",
+            ),
+            (
+                Format::Digits,
+                DataOptions {
+                    limit: Some(0),
+                    ..default()
+                },
+                "limit = 0: expected at least 1",
+            ),
+            (
+                Format::Cifar10,
+                DataOptions {
+                    test_limit: Some(0),
+                    ..default()
+                },
+                "test_limit = 0: expected at least 1",
+            ),
+            (
+                Format::Cifar10,
+                DataOptions {
+                    channels: Some(1),
+                    ..default()
+                },
+                "channels = 1: expected 3 for cifar10",
+            ),
+            (
+                Format::Images,
+                DataOptions {
+                    image_size: Some(8),
+                    channels: Some(2),
+                    ..default()
+                },
+                "channels = 2: expected 1 or 3 for images",
+            ),
+            (
+                Format::Images,
+                DataOptions {
+                    image_size: Some(8),
+                    centre_crop: f32::NAN,
+                    ..default()
+                },
+                "centre_crop = NaN: expected more than 0 and at most 1",
+            ),
+            (
+                Format::Digits,
+                DataOptions {
+                    centre_crop: 0.5,
+                    ..default()
+                },
+                "centre_crop = 0.5: expected 1 for digits",
+            ),
+            (
+                Format::Digits,
+                DataOptions {
+                    crop_from_original: true,
+                    ..default()
+                },
+                "crop_from_original = true: expected false: digits has no files of a larger size",
+            ),
+        ] {
+            assert_eq!(options.validate(format).unwrap_err().to_string(), message);
+        }
+        for format in [Format::Digits, Format::Cifar10, Format::Cifar100] {
+            default().validate(format).unwrap();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The loader's promises: batches that depend on (seed, epoch, step) only, and cover what they should.
+
+use super::*;
+use crate::data::{DataOptions, Format, Prefetch, SearchSplit, open};
+use proptest::prelude::*;
+
+fn digits() -> Dataset {
+    let options = DataOptions {
+        limit: Some(50),
+        test_limit: Some(20),
+        ..DataOptions::default()
+    };
+    open(Format::Digits, None, &options).unwrap()
+}
+
+fn order(seed: u64, stream: Stream) -> TrainingOrder {
+    let augmentation = Augmentation {
+        crop_padding: 1,
+        cutout: 2,
+        ..Augmentation::default()
+    };
+    TrainingOrder {
+        seed,
+        stream,
+        augmentation,
+    }
+}
+
+fn training(seed: u64, stream: Stream, batch_size: usize) -> Loader {
+    Loader::training(&digits(), (0..50).collect(), batch_size, order(seed, stream)).unwrap()
+}
+
+#[test]
+fn an_epoch_sees_each_image_once_but_for_the_rest() {
+    let loader = training(1, Stream::Weights, 16);
+    assert_eq!(loader.steps_per_epoch(), 3);
+    let mut seen: Vec<usize> = (0..3).flat_map(|step| loader.batch(0, step).unwrap().indices).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 48);
+}
+
+#[test]
+fn passes_epochs_seeds_and_streams_differ() {
+    let loader = training(1, Stream::Weights, 50);
+    let first = loader.batch(0, 0).unwrap();
+    for other in [
+        loader.batch(0, 1).unwrap(),
+        loader.batch(1, 0).unwrap(),
+        training(2, Stream::Weights, 50).batch(0, 0).unwrap(),
+        training(1, Stream::ArchParams, 50).batch(0, 0).unwrap(),
+    ] {
+        assert_ne!(first.indices, other.indices);
+        let image_0 = |batch: &Batch| {
+            let at = batch.indices.iter().position(|&index| index == 0).unwrap();
+            batch.images[at * 64..][..64].to_vec()
+        };
+        assert_ne!(image_0(&first), image_0(&other), "augmented alike");
+    }
+}
+
+#[test]
+fn the_order_is_pinned() {
+    let batch = training(7, Stream::Weights, 8).batch(3, 2).unwrap();
+    assert_eq!(batch.indices, [13, 29, 15, 42, 21, 8, 0, 30]);
+    assert_eq!(batch.shape, [8, 1, 8, 8]);
+}
+
+#[test]
+fn evaluation_is_sequential_complete_and_plain() {
+    let digits = digits();
+    let loader = Loader::evaluation(&digits, Part::Test, (0..20).collect(), 8).unwrap();
+    assert_eq!(loader.steps_per_epoch(), 3);
+    let batches: Vec<Batch> = (0..3).map(|step| loader.batch(0, step).unwrap()).collect();
+    assert_eq!(batches[2].shape, [4, 1, 8, 8]);
+    let labels: Vec<u32> = batches.iter().flat_map(|batch| batch.labels.clone()).collect();
+    assert_eq!(labels, digits.test.labels());
+    let byte = digits.test.image(9).unwrap().pixels()[20];
+    let expected = (f32::from(byte) / 255.0 - digits.normalisation.mean[0]) / digits.normalisation.std[0];
+    assert_eq!(batches[1].images[64 + 20], expected);
+    assert_eq!(loader.batch(5, 1).unwrap(), batches[1]);
+}
+
+#[test]
+fn sizes_that_give_no_batch_are_refused() {
+    let digits = digits();
+    for (indices, batch_size) in [(50, 51), (50, 0), (0, 1)] {
+        let loader = Loader::training(&digits, (0..indices).collect(), batch_size, order(0, Stream::Network));
+        assert!(loader.is_err());
+    }
+    let error = Loader::evaluation(&digits, Part::Train, vec![0], 0).unwrap_err();
+    assert_eq!(error.to_string(), "batch_size = 0: expected at least 1");
+    let none = Loader::evaluation(&digits, Part::Train, vec![], 4).unwrap();
+    assert_eq!(none.steps_per_epoch(), 0);
+}
+
+#[test]
+fn the_halves_of_a_search_never_share_an_image() {
+    let digits = digits();
+    let split = SearchSplit::new(digits.train.labels(), 0.5, 0.0, 3).unwrap();
+    let load = |indices: &[usize], stream| {
+        let loader = Loader::training(&digits, indices.to_vec(), 5, order(3, stream)).unwrap();
+        let batches = (0..5).map(move |step| loader.batch(0, step).unwrap().indices);
+        batches.flatten().collect::<Vec<_>>()
+    };
+    let weights = load(&split.weight_half, Stream::Weights);
+    let arch = load(&split.arch_half, Stream::ArchParams);
+    assert_eq!((weights.len(), arch.len()), (25, 25));
+    assert!(weights.iter().all(|index| !arch.contains(index)));
+}
+
+#[test]
+fn prefetched_batches_are_the_same_and_may_be_left_early() {
+    let loader = Arc::new(training(1, Stream::Weights, 4));
+    let start = |steps| Prefetch::start(Arc::clone(&loader), 2, steps, 2).unwrap();
+    let ahead: Vec<Batch> = start(3..9).map(|batch| batch.unwrap()).collect();
+    let direct: Vec<Batch> = (3..9).map(|step| loader.batch(2, step).unwrap()).collect();
+    assert_eq!(ahead, direct);
+    assert_eq!(start(0..1000).next().unwrap().unwrap(), loader.batch(2, 0).unwrap());
+}
+
+#[test]
+fn a_file_that_breaks_later_is_an_error_of_its_batch() {
+    let dir = tempfile::TempDir::new().unwrap();
+    for part in ["train", "test"] {
+        for class in ["a", "b"] {
+            let folder = dir.path().join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for file in ["1.png", "2.png"] {
+                image::RgbImage::new(9, 9).save(folder.join(file)).unwrap();
+            }
+        }
+    }
+    let options = DataOptions {
+        image_size: Some(8),
+        memory_limit_bytes: 0,
+        ..DataOptions::default()
+    };
+    let dataset = open(Format::Images, Some(dir.path()), &options).unwrap();
+    let broken = dir.path().join("test/b/1.png");
+    std::fs::write(&broken, "x").unwrap();
+    let loader = Arc::new(Loader::evaluation(&dataset, Part::Test, (0..4).collect(), 1).unwrap());
+    let results: Vec<_> = Prefetch::start(loader, 0, 0..4, 1).unwrap().collect();
+    assert_eq!(results.len(), 3, "ends after the first error");
+    let error = results[2].as_ref().unwrap_err().to_string();
+    assert!(error.starts_with(&broken.display().to_string()), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn a_batch_depends_on_seed_epoch_and_step_only(seed: u64, epoch in 0u64..9, step in 0u64..20) {
+        let resumed = training(seed, Stream::Network, 7).batch(epoch, step).unwrap();
+        let running = training(seed, Stream::Network, 7);
+        for earlier in 0..step.min(3) {
+            running.batch(epoch + 1, earlier).unwrap();
+        }
+        prop_assert_eq!(running.batch(epoch, step).unwrap(), resumed);
+    }
+}

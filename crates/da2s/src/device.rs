@@ -1,0 +1,56 @@
+//! Devices: their names, and which of them are here.
+
+use burn::tensor::Device;
+use da2s_engine::Engine;
+
+use crate::config::EngineName;
+use crate::error::Error;
+
+/// The device called `name`: `cpu`, or a GPU runtime that is compiled in, `cuda` or `cuda:1`.
+///
+/// # Errors
+/// If there is no such device here; the error names those that there are.
+pub fn open(name: &str) -> Result<Device, Error> {
+    let missing = || Error::Device { asked: name.to_owned(), available: available() };
+    let (runtime, index) = match name.split_once(':') {
+        None => (name, 0),
+        Some((runtime, index)) => (runtime, index.parse::<usize>().map_err(|_| missing())?),
+    };
+    found(runtime).into_iter().nth(index).ok_or_else(missing)
+}
+
+/// Names of all devices that are here.
+pub fn available() -> Vec<String> {
+    let mut names = Vec::new();
+    for runtime in RUNTIMES {
+        for index in 0..found(runtime).len() {
+            names.push(if index == 0 { runtime.to_owned() } else { format!("{runtime}:{index}") });
+        }
+    }
+    names
+}
+
+/// The implementation of the cells on a device.
+pub fn engine(name: EngineName, _device: &Device) -> Engine {
+    match name {
+        EngineName::Auto | EngineName::Plain => Engine::Plain,
+    }
+}
+
+const RUNTIMES: [&str; 5] = ["cpu", "cuda", "rocm", "metal", "vulkan"];
+
+/// The devices of one runtime; none where it is not compiled in.
+fn found(runtime: &str) -> Vec<Device> {
+    match runtime {
+        "cpu" => vec![Device::flex()],
+        #[cfg(feature = "cuda")]
+        "cuda" => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
+        #[cfg(feature = "rocm")]
+        "rocm" => Device::enumerate(burn::tensor::DeviceType::Rocm).into_vec(),
+        #[cfg(feature = "metal")]
+        "metal" => Device::enumerate(burn::tensor::DeviceType::Metal).into_vec(),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Device::enumerate(burn::tensor::DeviceType::Vulkan).into_vec(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,165 @@
+//! The discretization gap: accuracy of the super-network as trained, and with operations, edges or both pruned,
+//! without retraining.
+//!
+//! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm statistics as
+//! trained, and recalibrated, that is, estimated anew over the recalibration batches as a plain mean.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::genotype::Genotype;
+use super::select::{KindStrengths, discrete_mixture};
+use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
+use crate::data::{DataError, Loader};
+use crate::space::Space;
+use crate::train::{accuracy, images_on};
+
+/// What is discretized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing.
+    Supernet,
+    /// Operations.
+    Operations,
+    /// Edges.
+    Edges,
+    /// Operations and edges.
+    Both,
+}
+
+/// Accuracies in percent, one a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GapRow {
+    /// The super-network as trained.
+    pub supernet: f64,
+    /// Operations discretized.
+    pub operations: f64,
+    /// Edges discretized.
+    pub edges: f64,
+    /// Both discretized.
+    pub both: f64,
+}
+
+/// The gap with both kinds of batch-norm statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Number of held-out images.
+    pub images: usize,
+    /// With the running statistics of the search.
+    pub as_trained: GapRow,
+    /// With statistics estimated anew for each stage.
+    pub recalibrated: GapRow,
+}
+
+impl Gap {
+    /// Points lost by discretizing operations and edges, statistics as trained.
+    pub fn points(&self) -> f64 {
+        self.as_trained.supernet - self.as_trained.both
+    }
+}
+
+/// A trained super-network and what is to be pruned from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pruned<'a> {
+    /// The super-network.
+    pub backbone: &'a Backbone,
+    /// Its weights.
+    pub weights: &'a Weights,
+    /// Its running statistics.
+    pub statistics: &'a Statistics,
+    /// Its space.
+    pub space: &'a Space,
+    /// Mixtures as trained, normal and reduction.
+    pub strengths: [&'a KindStrengths; 2],
+    /// What stays.
+    pub genotype: &'a Genotype,
+}
+
+impl Pruned<'_> {
+    /// The mixtures at `stage`.
+    pub fn mixtures(&self, stage: Stage, device: &Device) -> Mixtures {
+        let (operations, edges) = match stage {
+            Stage::Supernet => (false, false),
+            Stage::Operations => (true, false),
+            Stage::Edges => (false, true),
+            Stage::Both => (true, true),
+        };
+        let kind = |strengths, genotype| discrete_mixture(strengths, self.space, genotype, operations, edges, device);
+        Mixtures {
+            normal: kind(self.strengths[0], &self.genotype.normal),
+            reduction: kind(self.strengths[1], &self.genotype.reduction),
+        }
+    }
+
+    /// Accuracy in percent at `stage` on the images of `held_out`, statistics as trained.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    pub fn accuracy(&self, stage: Stage, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
+        let mixtures = self.mixtures(stage, device);
+        self.accuracy_with(&mixtures, self.statistics, held_out, device)
+    }
+
+    fn accuracy_with(
+        &self,
+        mixtures: &Mixtures,
+        statistics: &Statistics,
+        held_out: &Loader,
+        device: &Device,
+    ) -> Result<f64, DataError> {
+        let pass = Pass {
+            weights: self.weights,
+            mixtures: Some(mixtures),
+            statistics: Some(statistics),
+            drop_path: None,
+            auxiliary: false,
+        };
+        accuracy(self.backbone, pass, held_out, device)
+    }
+
+    /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.
+    fn recalibrate(&self, mixtures: &Mixtures, loader: &Loader, device: &Device) -> Result<Statistics, DataError> {
+        let mut statistics = Statistics::new(self.backbone, device);
+        let pass = Pass {
+            weights: self.weights,
+            mixtures: Some(mixtures),
+            statistics: None,
+            drop_path: None,
+            auxiliary: false,
+        };
+        for step in 0..loader.steps_per_epoch() {
+            let images = images_on(&loader.batch(0, step)?, device);
+            if let Some(batch) = self.backbone.forward(images, pass).statistics {
+                statistics.blend(&batch, 1.0 / (step + 1) as f64);
+            }
+        }
+        Ok(statistics)
+    }
+}
+
+/// Measures the gap on `held_out`; statistics are recalibrated on `calibration`.
+///
+/// # Errors
+/// If an image cannot be read.
+pub fn measure_gap(
+    pruned: &Pruned<'_>,
+    held_out: &Loader,
+    calibration: &Loader,
+    device: &Device,
+) -> Result<Gap, DataError> {
+    let measure = |stage| -> Result<(f64, f64), DataError> {
+        let mixtures = pruned.mixtures(stage, device);
+        let as_trained = pruned.accuracy_with(&mixtures, pruned.statistics, held_out, device)?;
+        let statistics = pruned.recalibrate(&mixtures, calibration, device)?;
+        Ok((as_trained, pruned.accuracy_with(&mixtures, &statistics, held_out, device)?))
+    };
+    let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);
+    let (edges, both) = (measure(Stage::Edges)?, measure(Stage::Both)?);
+    let row = |part: fn((f64, f64)) -> f64| GapRow {
+        supernet: part(supernet),
+        operations: part(operations),
+        edges: part(edges),
+        both: part(both),
+    };
+    Ok(Gap { images: held_out.samples(), as_trained: row(|pair| pair.0), recalibrated: row(|pair| pair.1) })
+}

@@ -1,0 +1,152 @@
+//! The genotype: which edges and operations of each kind of cell stay, and its text form.
+//!
+//! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…],
+//! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
+//! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
+//! on one edge are several entries with the same start. Reading accepts `range(a, b)` and lists alike.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::space::{CellGraph, CellKind, Operation};
+
+/// An edge that stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptEdge {
+    /// Node that is read.
+    pub from: usize,
+    /// Node that is added to.
+    pub to: usize,
+    /// Operations that stay on it, strongest first.
+    pub operations: Vec<Operation>,
+}
+
+/// What stays of one kind of cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellGenotype {
+    /// Edges that stay, by their end; within a node strongest first.
+    pub edges: Vec<KeptEdge>,
+    /// Nodes whose concatenation is the cell's output.
+    pub concat: Vec<usize>,
+}
+
+/// What stays of a super-network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genotype {
+    /// Normal cells.
+    pub normal: CellGenotype,
+    /// Reduction cells.
+    pub reduction: CellGenotype,
+}
+
+/// Why a text is no genotype, with the byte where reading stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("genotype, character {at}: {problem}")]
+pub struct GenotypeError {
+    /// Byte offset in the text.
+    pub at: usize,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// Entries a node in the text of DARTS.
+const DARTS_ENTRIES: usize = 2;
+/// Inputs of a cell in genotypes.
+const INPUTS: usize = 2;
+
+impl Genotype {
+    /// The part for one kind of cell.
+    pub fn kind(&self, kind: CellKind) -> &CellGenotype {
+        match kind {
+            CellKind::Normal => &self.normal,
+            CellKind::Reduction => &self.reduction,
+        }
+    }
+
+    /// Reads the text form.
+    ///
+    /// # Errors
+    /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
+    pub fn parse(text: &str) -> Result<Self, GenotypeError> {
+        super::genotype_text::parse(text)
+    }
+}
+
+impl CellGenotype {
+    /// Number of nodes behind the inputs.
+    pub fn nodes(&self) -> usize {
+        self.edges.iter().map(|edge| edge.to + 1).chain(self.concat.iter().map(|node| node + 1)).max().unwrap_or(INPUTS) - INPUTS
+    }
+
+    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node.
+    pub(super) fn from_entries(
+        entries: &[(Operation, usize)],
+        counts: &[usize],
+        concat: Vec<usize>,
+    ) -> Result<Self, String> {
+        if counts.iter().sum::<usize>() != entries.len() {
+            return Err(format!("{} entries cannot be spread over nodes as {counts:?}", entries.len()));
+        }
+        let mut edges: Vec<KeptEdge> = Vec::new();
+        let mut rest = entries;
+        for (node, &count) in counts.iter().enumerate() {
+            let to = node + INPUTS;
+            let (own, later) = rest.split_at(count);
+            rest = later;
+            let first = edges.len();
+            for &(operation, from) in own {
+                if from >= to {
+                    return Err(format!("node {to} cannot read node {from}: only earlier nodes"));
+                }
+                if operation == Operation::None {
+                    return Err("the operation none is never kept".to_owned());
+                }
+                match edges[first..].iter_mut().find(|edge| edge.from == from) {
+                    Some(edge) if edge.operations.contains(&operation) => {
+                        return Err(format!("{operation} from node {from} to node {to} appears twice"));
+                    }
+                    Some(edge) => edge.operations.push(operation),
+                    None => edges.push(KeptEdge { from, to, operations: vec![operation] }),
+                }
+            }
+        }
+        let last = counts.len() + INPUTS;
+        if concat.is_empty() || concat.iter().any(|&node| node >= last) {
+            return Err(format!("the concatenation {concat:?} must name nodes below {last}"));
+        }
+        if concat.iter().collect::<BTreeSet<_>>().len() != concat.len() {
+            return Err(format!("the concatenation {concat:?} names a node twice"));
+        }
+        Ok(Self { edges, concat })
+    }
+
+    fn entry_counts(&self) -> Vec<usize> {
+        let graph = CellGraph::new(INPUTS, self.nodes());
+        let at = |node| self.edges.iter().filter(|edge| edge.to == node).map(|edge| edge.operations.len()).sum();
+        graph.all_nodes().map(at).collect()
+    }
+}
+
+impl fmt::Display for Genotype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Genotype(")?;
+        for (index, (name, cell)) in [("normal", &self.normal), ("reduce", &self.reduction)].into_iter().enumerate() {
+            if index > 0 {
+                write!(f, ", ")?;
+            }
+            let entry = |edge: &KeptEdge| {
+                let one = |operation: &Operation| format!("('{operation}', {})", edge.from);
+                edge.operations.iter().map(one).collect::<Vec<_>>().join(", ")
+            };
+            let entries: Vec<String> = cell.edges.iter().map(entry).collect();
+            write!(f, "{name}=[{}], {name}_concat={:?}", entries.join(", "), cell.concat)?;
+            let counts = cell.entry_counts();
+            if counts.iter().any(|&count| count != DARTS_ENTRIES) {
+                write!(f, ", {name}_nodes={counts:?}")?;
+            }
+        }
+        write!(f, ")")
+    }
+}

@@ -1,0 +1,10 @@
+//! Discretization: from a mixture to a genotype, and what that costs.
+
+mod gap;
+mod genotype;
+mod genotype_text;
+mod select;
+
+pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
+pub use genotype::{CellGenotype, Genotype, GenotypeError, KeptEdge};
+pub use select::{Decision, KindStrengths, discrete_mixture, discretize};

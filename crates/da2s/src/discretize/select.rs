@@ -1,0 +1,217 @@
+//! Which edges and operations stay, how decided that choice is, and the mixture that it leaves.
+//!
+//! Reference: Tian et al. 2021, section 3.2: at each node the n_j strongest edges, on each the strongest
+//! operation (never `none`). Contract: a kept edge then weighs d_j/n_j, so that a node's sum stays what the
+//! super-network trained with, and each of k kept operations 1/k; ties go to the earlier edge or operation.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::genotype::{CellGenotype, KeptEdge};
+use crate::objective::KindTarget;
+use crate::space::{Operation, Space};
+use crate::supernet::Mixture;
+
+/// The mixture of one kind of cell on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindStrengths {
+    /// p, one row an edge.
+    pub p: Vec<Vec<f32>>,
+    /// q, one value an edge.
+    pub q: Vec<f32>,
+    /// What edges are ranked by: β where the method has one, else the strongest operation.
+    pub edge_rank: Vec<f32>,
+}
+
+/// How decided a mixture is. 1 means that pruning takes nothing away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Mean over the edges of the weight of the operations that stay.
+    pub p_mean: f32,
+    /// The least of them, over the edges that stay.
+    pub p_least: f32,
+    /// Mean over the nodes of n_j times the weakest kept q, at most 1.
+    pub q_mean: f32,
+    /// The least of them.
+    pub q_least: f32,
+    /// The edges that are not decided, in words, the least decided first.
+    pub undecided: Vec<String>,
+}
+
+/// From which p, and which n_j·q, an edge counts as decided.
+const DECIDED: f32 = 0.99;
+
+/// What of one kind of cell stays, and how decided that is. `kind` names the cell in [`Decision::undecided`].
+pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget, kind: &str) -> (CellGenotype, Decision) {
+    let graph = space.graph;
+    let ends: Vec<(usize, usize)> = graph.edges().collect();
+    let mut edges = Vec::new();
+    let (mut p_all, mut p_kept, mut q_nodes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut undecided: Vec<(f32, String)> = Vec::new();
+
+    for (row, &(from, to)) in strengths.p.iter().zip(&ends) {
+        let kept = strongest(row, target.operations, |index| space.operations[index] != Operation::None);
+        let mass: f32 = kept.iter().map(|&index| row[index]).sum();
+        // With k > 1 the mass must also be shared: the weakest of the k counts k times.
+        let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, f32::min) * kept.len() as f32;
+        p_all.push((from, to, mass.min(weakest).min(1.0), kept));
+    }
+
+    for node in graph.all_nodes() {
+        let range = graph.edges_into(node);
+        let count = target.kept(graph, node);
+        let chosen = strongest(&strengths.edge_rank[range.clone()], count, |_| true);
+        let weakest = chosen.iter().map(|&index| strengths.q[range.start + index]).fold(f32::INFINITY, f32::min);
+        let q = (weakest * count as f32).min(1.0);
+        if target.has_beta(graph, node) {
+            q_nodes.push(q);
+        }
+        for index in chosen {
+            let (from, to, p, kept) = &p_all[range.start + index];
+            p_kept.push(*p);
+            let operations: Vec<Operation> = kept.iter().map(|&index| space.operations[index]).collect();
+            let names = operations.iter().map(|operation| operation.name()).collect::<Vec<_>>().join("+");
+            if *p < DECIDED {
+                undecided.push((*p, format!("{kind} {from}→{to}: {names} has p = {p:.3}")));
+            }
+            let own = strengths.q[range.start + index];
+            if target.has_beta(graph, node) && own * (count as f32) < DECIDED {
+                undecided.push((own * count as f32, format!("{kind} {from}→{to}: the edge has q = {own:.3} of {:.3}", 1.0 / count as f32)));
+            }
+            edges.push(KeptEdge { from: *from, to: *to, operations });
+        }
+    }
+    undecided.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let decision = Decision {
+        p_mean: mean(p_all.iter().map(|(_, _, p, _)| *p)),
+        p_least: p_kept.iter().copied().fold(1.0, f32::min),
+        q_mean: mean(q_nodes.iter().copied()),
+        q_least: q_nodes.iter().copied().fold(1.0, f32::min),
+        undecided: undecided.into_iter().map(|(_, text)| text).collect(),
+    };
+    (CellGenotype { edges, concat: graph.all_nodes().collect() }, decision)
+}
+
+/// The mixture with operations and edges discretized as asked: what is pruned away weighs 0 and is not computed.
+pub fn discrete_mixture(
+    strengths: &KindStrengths,
+    space: &Space,
+    genotype: &CellGenotype,
+    operations: bool,
+    edges: bool,
+    device: &Device,
+) -> Mixture {
+    let graph = space.graph;
+    let mut weights = Vec::with_capacity(graph.edge_count() * space.operations.len());
+    for (index, (from, to)) in graph.edges().enumerate() {
+        let degree = graph.in_degree(to) as f32;
+        let kept_edges = genotype.edges.iter().filter(|edge| edge.to == to).count() as f32;
+        let kept = genotype.edges.iter().find(|edge| edge.from == from && edge.to == to);
+        let edge_weight = match (edges, kept) {
+            (true, Some(_)) => degree / kept_edges,
+            (true, None) => 0.0,
+            (false, _) => degree * strengths.q[index],
+        };
+        let row = &strengths.p[index];
+        if operations {
+            // An edge that is pruned only with the edges still keeps its strongest operations here.
+            let count = kept.or(genotype.edges.first()).map_or(1, |edge| edge.operations.len());
+            let stay = strongest(row, count, |candidate| space.operations[candidate] != Operation::None);
+            let share = edge_weight / stay.len() as f32;
+            weights.extend((0..row.len()).map(|candidate| if stay.contains(&candidate) { share } else { 0.0 }));
+        } else {
+            weights.extend(row.iter().map(|p| edge_weight * p));
+        }
+    }
+    let active: Arc<[bool]> = weights.iter().map(|&weight| weight != 0.0).collect();
+    let length = weights.len();
+    Mixture { weights: Tensor::from_data(TensorData::new(weights, [length]), device), active: Some(active) }
+}
+
+/// Indices of the `count` largest of `values` among those allowed, largest first, ties to the earlier.
+fn strongest(values: &[f32], count: usize, allowed: impl Fn(usize) -> bool) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).filter(|&index| allowed(index)).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(count);
+    order
+}
+
+fn mean(values: impl Iterator<Item = f32>) -> f32 {
+    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    if count == 0 { 1.0 } else { sum / count as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective::{Target, TargetSpec};
+    use proptest::prelude::*;
+
+    fn target(text: &str) -> Target {
+        toml::from_str::<TargetSpec>(text).unwrap().resolve(&Space::darts(true)).unwrap()
+    }
+
+    fn strengths(space: &Space, seed: u64) -> KindStrengths {
+        let value = |index: u64| ((index + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1 << 24) as f32;
+        let edges = space.graph.edge_count();
+        let width = space.operations.len();
+        let p = (0..edges).map(|edge| (0..width).map(|op| value((edge * width + op) as u64)).collect()).collect();
+        let q: Vec<f32> = (0..edges).map(|edge| value(1000 + edge as u64)).collect();
+        KindStrengths { p, edge_rank: q.clone(), q }
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_target_stays(seed in any::<u64>()) {
+            let space = Space::darts(true);
+            let target = target("edges = [1, 2, 1, 3]\noperations = 2");
+            let (genotype, _) = discretize(&strengths(&space, seed), &space, &target.normal, "normal");
+            for (node, count) in (2..6).zip([1, 2, 1, 3]) {
+                prop_assert_eq!(genotype.edges.iter().filter(|edge| edge.to == node).count(), count);
+            }
+            for edge in &genotype.edges {
+                prop_assert_eq!(edge.operations.len(), 2);
+                prop_assert!(!edge.operations.contains(&Operation::None));
+            }
+        }
+
+        #[test]
+        fn a_node_keeps_its_total_weight(seed in any::<u64>()) {
+            let space = Space::darts(false);
+            let target = target("edges = [1, 2, 3, 2]");
+            let strengths = strengths(&space, seed);
+            let (genotype, _) = discretize(&strengths, &space, &target.normal, "normal");
+            let mixture = discrete_mixture(&strengths, &space, &genotype, true, true, &Device::flex());
+            let weights: Vec<f32> = mixture.weights.to_data().iter::<f32>().collect();
+            for node in space.graph.all_nodes() {
+                let range = space.graph.edges_into(node);
+                let total: f32 = weights[range.start * 7..range.end * 7].iter().sum();
+                prop_assert!((total - space.graph.in_degree(node) as f32).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn a_decided_mixture_says_so_and_an_open_one_names_its_edges() {
+        let space = Space::darts(false);
+        let target = target("edges = 2");
+        let mut strengths = KindStrengths { p: vec![vec![0.0; 7]; 14], q: vec![0.0; 14], edge_rank: vec![0.0; 14] };
+        for node in space.graph.all_nodes() {
+            for (order, edge) in space.graph.edges_into(node).enumerate() {
+                strengths.p[edge][3] = 1.0;
+                if order < 2 {
+                    strengths.q[edge] = 0.5;
+                    strengths.edge_rank[edge] = 1.0;
+                }
+            }
+        }
+        let (_, decision) = discretize(&strengths, &space, &target.normal, "normal");
+        assert_eq!((decision.p_least, decision.q_least), (1.0, 1.0));
+        assert!(decision.undecided.is_empty());
+        strengths.p[2] = vec![0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1];
+        let (_, decision) = discretize(&strengths, &space, &target.normal, "normal");
+        assert_eq!(decision.undecided, ["normal 0→3: sep_conv_3x3 has p = 0.400"]);
+    }
+}

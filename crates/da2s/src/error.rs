@@ -1,0 +1,116 @@
+//! What can go wrong, in one type: each kind knows the place, and the command line gives each kind its exit code.
+
+use std::path::PathBuf;
+
+use crate::backbone::LoadError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::discretize::GenotypeError;
+use crate::network::AuxiliaryError;
+use crate::objective::TopologyError;
+
+/// An error of the library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A target that the space does not allow.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// An auxiliary head on too small an image.
+    #[error(transparent)]
+    Auxiliary(#[from] AuxiliaryError),
+    /// Images that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A text that is no genotype.
+    #[error("{}{error}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
+    Genotype {
+        /// The file, if it came from one.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        error: GenotypeError,
+    },
+    /// A device that is not there.
+    #[error("the device {asked} is not available; available here: {}", .available.join(", "))]
+    Device {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// A run directory that is already there.
+    #[error("{path} already holds a run: go on with --resume, or choose another directory with --out", path = .path.display())]
+    RunExists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A run directory without what a stage needs.
+    #[error("{path} is missing: {need}", path = .path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// Which stage writes it.
+        need: &'static str,
+    },
+    /// A file of a run that cannot be understood.
+    #[error("{path} is damaged: {problem}", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A checkpoint that belongs to other settings.
+    #[error("{path} does not fit this run: {problem}", path = .path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    Io {
+        /// `read`, `write`, `create` …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A number that is no number.
+    #[error("{what} became {value} in epoch {epoch}, step {step} of {stage}: lower the learning rate or λ")]
+    NotFinite {
+        /// Which number.
+        what: String,
+        /// Its value.
+        value: f64,
+        /// `the search` or `the training`.
+        stage: &'static str,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step, from 1.
+        step: usize,
+    },
+    /// The observer asked to stop; a checkpoint is written.
+    #[error("stopped in epoch {epoch}; go on with --resume")]
+    Stopped {
+        /// Epoch, from 1.
+        epoch: usize,
+    },
+}
+
+impl Error {
+    /// An input or output error at `path`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+
+    /// Weights that do not fit.
+    pub fn load(path: impl Into<PathBuf>, error: &LoadError) -> Self {
+        Self::Mismatch { path: path.into(), problem: error.to_string() }
+    }
+}

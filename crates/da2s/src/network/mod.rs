@@ -1,0 +1,134 @@
+//! The final network: a backbone whose cells hold what the genotype keeps.
+//!
+//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet. Contract: batch
+//! norms with scale and shift, no batch norm behind pools, reduction cells at 1/3 and 2/3 of the depth.
+
+mod auxiliary;
+mod cost;
+mod drop_path;
+
+pub use auxiliary::AuxiliaryError;
+pub use cost::{Cost, cost};
+pub use drop_path::DropPath;
+
+use da2s_engine::{Block, Cell, CellPlan, CellPlanBuilder, Engine};
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Backbone, Source, Stage};
+use crate::discretize::Genotype;
+use crate::space::{CellKind, Place};
+use crate::supernet::{cell::preprocessed, cell_sources, cifar_stem, kind_at};
+
+/// The stem, and with it the image size that a network is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Skeleton {
+    /// One 3×3 convolution: small images.
+    Cifar,
+    /// Two stems of stride 8 in all: images around 224×224.
+    Imagenet,
+}
+
+/// Sizes of a final network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkSize {
+    /// Stem.
+    pub skeleton: Skeleton,
+    /// Channels of the first cells.
+    pub channels: usize,
+    /// Number of cells.
+    pub cells: usize,
+    /// Channels of an image.
+    pub image_channels: usize,
+    /// Side of an image in pixels.
+    pub image_size: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Whether an auxiliary head trains along.
+    pub auxiliary: bool,
+}
+
+/// Multiples of the channels in the CIFAR stem.
+const STEM_MULTIPLIER: usize = 3;
+
+/// The network of `genotype`.
+///
+/// # Errors
+/// If an auxiliary head is asked for where the image is too small for one.
+pub fn network(genotype: &Genotype, size: NetworkSize, engine: Engine) -> Result<Backbone, AuxiliaryError> {
+    let (mut stages, mut before, mut last, mut shrunk) = match size.skeleton {
+        Skeleton::Cifar => {
+            let stem = STEM_MULTIPLIER * size.channels;
+            (vec![cifar_stem(size.image_channels, stem, engine)], stem, stem, false)
+        }
+        // The second stem halves the image once more, so the first cell's older input is larger.
+        Skeleton::Imagenet => (imagenet_stems(size, engine), size.channels, size.channels, true),
+    };
+    let stems = stages.len();
+    let mut channels = size.channels;
+    for index in 0..size.cells {
+        let kind = kind_at(index, size.cells);
+        if kind == CellKind::Reduction {
+            channels *= 2;
+        }
+        let plan = cell(genotype, kind, [before, last], channels, shrunk);
+        (before, last) = (last, plan.output_channels());
+        shrunk = kind == CellKind::Reduction;
+        let sources = match stems {
+            1 => cell_sources(index),
+            _ => vec![Source::Stage(index), Source::Stage(index + 1)],
+        };
+        stages.push(Stage { prefix: format!("cells.{index}."), cell: Cell::new(plan, engine), sources, kind: None });
+    }
+    let auxiliary = if size.auxiliary { Some(auxiliary::head(&stages, stems, size, engine)?) } else { None };
+    Ok(Backbone::new(stages, auxiliary, size.classes))
+}
+
+/// A cell of the genotype.
+fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize, shrunk: bool) -> CellPlan {
+    let genotype = genotype.kind(kind);
+    let mut builder = preprocessed(CellPlanBuilder::new(true), inputs, channels, shrunk);
+    for _ in 0..genotype.nodes() {
+        builder = builder.node(channels);
+    }
+    let mut entry = 0;
+    for edge in &genotype.edges {
+        let stride = if kind == CellKind::Reduction && edge.from < inputs.len() { 2 } else { 1 };
+        let choices: Vec<_> = edge
+            .operations
+            .iter()
+            .map(|operation| {
+                let (block, inner) = operation.block(stride, Place::Network);
+                entry += 1;
+                (block, format!("_ops.{}{inner}", entry - 1), 0)
+            })
+            .collect();
+        builder = builder.edge(edge.from, edge.to, choices);
+    }
+    builder.output(genotype.concat.iter().copied())
+}
+
+/// The stems for large images: stride 4 to `channels`, then stride 2.
+fn imagenet_stems(size: NetworkSize, engine: Engine) -> Vec<Stage> {
+    let conv = |relu| Block::Conv { relu, kernel: 3, stride: 2, padding: 1, bias: false, norm: true };
+    let channels = size.channels;
+    let first = CellPlanBuilder::new(true)
+        .input(size.image_channels)
+        .node(channels / 2)
+        .node(channels)
+        .edge(0, 1, [(conv(false), "stem0".to_owned(), 0)])
+        .edge(1, 2, [(conv(true), "stem0".to_owned(), 2)])
+        .output([2]);
+    let second = CellPlanBuilder::new(true)
+        .input(channels)
+        .node(channels)
+        .edge(0, 1, [(conv(true), "stem1".to_owned(), 0)])
+        .output([1]);
+    let stage = |plan, source| Stage {
+        prefix: String::new(),
+        cell: Cell::new(plan, engine),
+        sources: vec![source],
+        kind: None,
+    };
+    vec![stage(first, Source::Image), stage(second, Source::Stage(0))]
+}

@@ -1,0 +1,203 @@
+//! The target topology: how many edges each node keeps and how many operations each kept edge keeps, per
+//! kind of cell.
+//!
+//! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section 3.2); any
+//! feasible target is allowed here, balanced or not.
+
+use serde::{Deserialize, Serialize};
+
+use crate::space::{CellGraph, CellKind, Space};
+
+/// Edges kept: the same at every node, or one number a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EdgeCount {
+    /// The same at every node.
+    Uniform(usize),
+    /// One number a node, in order.
+    PerNode(Vec<usize>),
+}
+
+/// What the user writes for one kind of cell; what is absent comes from the general setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindSpec {
+    /// Edges kept per node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edges: Option<EdgeCount>,
+    /// Operations kept per kept edge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<usize>,
+}
+
+/// The target as written: `edges = 2`, or `normal = { edges = [2, 1, 3, 2] }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetSpec {
+    /// Edges kept per node, in both kinds of cell.
+    pub edges: EdgeCount,
+    /// Operations kept per kept edge, in both kinds of cell.
+    pub operations: usize,
+    /// What differs in normal cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normal: Option<KindSpec>,
+    /// What differs in reduction cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<KindSpec>,
+}
+
+impl Default for TargetSpec {
+    fn default() -> Self {
+        Self { edges: EdgeCount::Uniform(2), operations: 1, normal: None, reduction: None }
+    }
+}
+
+/// A target that fits its space, for one kind of cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindTarget {
+    /// Edges kept at each node, in order.
+    pub edges: Vec<usize>,
+    /// Operations kept on each kept edge.
+    pub operations: usize,
+}
+
+/// A target that fits its space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// For normal cells.
+    pub normal: KindTarget,
+    /// For reduction cells.
+    pub reduction: KindTarget,
+}
+
+/// Why a target is impossible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopologyError {
+    /// A list of edges that does not name every node.
+    #[error("target.{kind}.edges has {given} numbers, but a cell of this space has {nodes} nodes: give one number a node, or one for all")]
+    NodeCount {
+        /// Kind of cell.
+        kind: &'static str,
+        /// Length of the list.
+        given: usize,
+        /// Nodes of the space.
+        nodes: usize,
+    },
+    /// A node that cannot keep so many edges.
+    #[error("target.{kind}.edges keeps {given} edges at node {node}, which has {incoming} incoming edges: allowed are 1 to {incoming}")]
+    Edges {
+        /// Kind of cell.
+        kind: &'static str,
+        /// Node, counted with the inputs, as in genotypes.
+        node: usize,
+        /// Edges asked for.
+        given: usize,
+        /// Edges that there are.
+        incoming: usize,
+    },
+    /// An edge that cannot keep so many operations.
+    #[error("target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space")]
+    Operations {
+        /// Kind of cell.
+        kind: &'static str,
+        /// Operations asked for.
+        given: usize,
+        /// Candidates, `none` not counted.
+        candidates: usize,
+    },
+}
+
+impl TargetSpec {
+    /// The target in full, checked against `space`.
+    ///
+    /// # Errors
+    /// If a node cannot keep so many edges or an edge so many operations; the message has the allowed range.
+    pub fn resolve(&self, space: &Space) -> Result<Target, TopologyError> {
+        Ok(Target {
+            normal: self.resolve_kind(space, CellKind::Normal, self.normal.as_ref())?,
+            reduction: self.resolve_kind(space, CellKind::Reduction, self.reduction.as_ref())?,
+        })
+    }
+
+    fn resolve_kind(&self, space: &Space, kind: CellKind, own: Option<&KindSpec>) -> Result<KindTarget, TopologyError> {
+        let graph = space.graph;
+        let kind = kind.name();
+        let edges = match own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges) {
+            EdgeCount::Uniform(count) => vec![*count; graph.nodes],
+            EdgeCount::PerNode(counts) => counts.clone(),
+        };
+        if edges.len() != graph.nodes {
+            return Err(TopologyError::NodeCount { kind, given: edges.len(), nodes: graph.nodes });
+        }
+        for (node, &given) in graph.all_nodes().zip(&edges) {
+            let incoming = graph.in_degree(node);
+            if !(1..=incoming).contains(&given) {
+                return Err(TopologyError::Edges { kind, node, given, incoming });
+            }
+        }
+        let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
+        let candidates = space.kept_candidates();
+        if !(1..=candidates).contains(&operations) {
+            return Err(TopologyError::Operations { kind, given: operations, candidates });
+        }
+        Ok(KindTarget { edges, operations })
+    }
+}
+
+impl Target {
+    /// The part for one kind of cell.
+    pub fn kind(&self, kind: CellKind) -> &KindTarget {
+        match kind {
+            CellKind::Normal => &self.normal,
+            CellKind::Reduction => &self.reduction,
+        }
+    }
+}
+
+impl KindTarget {
+    /// Edges kept at `node`.
+    pub fn kept(&self, graph: CellGraph, node: usize) -> usize {
+        self.edges[node - graph.inputs]
+    }
+
+    /// Whether the edges of `node` compete, that is, whether the node has a β.
+    pub fn has_beta(&self, graph: CellGraph, node: usize) -> bool {
+        self.kept(graph, node) < graph.in_degree(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> TargetSpec {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_default_is_the_published_target() {
+        let target = TargetSpec::default().resolve(&Space::darts(false)).unwrap();
+        assert_eq!(target.normal, KindTarget { edges: vec![2; 4], operations: 1 });
+        let graph = CellGraph::new(2, 4);
+        assert!(!target.normal.has_beta(graph, 2) && target.normal.has_beta(graph, 3));
+    }
+
+    #[test]
+    fn a_kind_overrides_what_it_names() {
+        let target = spec("edges = 1\nnormal = { edges = [2, 1, 3, 2] }\nreduction = { operations = 2 }");
+        let target = target.resolve(&Space::darts(false)).unwrap();
+        assert_eq!(target.normal, KindTarget { edges: vec![2, 1, 3, 2], operations: 1 });
+        assert_eq!(target.reduction, KindTarget { edges: vec![1; 4], operations: 2 });
+    }
+
+    #[test]
+    fn impossible_targets_name_what_is_allowed() {
+        let say = |text: &str, none| spec(text).resolve(&Space::darts(none)).unwrap_err().to_string();
+        assert!(say("edges = 3", false).contains("node 2") && say("edges = 3", false).contains("1 to 2"));
+        assert!(say("edges = 0", false).contains("allowed are 1 to 2"));
+        assert!(say("edges = [2, 2]", false).contains("4 nodes"));
+        // `none` can never be kept, so it does not count.
+        assert!(say("operations = 8", true).contains("1 to 7"));
+        assert!(toml::from_str::<TargetSpec>("edgse = 2").is_err());
+    }
+}

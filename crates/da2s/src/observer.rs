@@ -1,0 +1,75 @@
+//! Progress, told to whoever drives the library: the only way in which it speaks, and the only way to stop it.
+
+use crate::discretize::Gap;
+use crate::search::EpochMetrics;
+use crate::train::TrainMetrics;
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A stage began; `resumed_at` is the epoch from which it goes on, if it goes on.
+    Started {
+        /// The stage.
+        stage: Stage,
+        /// Epochs that it will take.
+        epochs: usize,
+        /// Epochs that are done.
+        resumed_at: usize,
+    },
+    /// A step is done.
+    Step {
+        /// The stage.
+        stage: Stage,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// Steps an epoch.
+        steps: usize,
+        /// Mean loss of the weights in this epoch so far.
+        loss: f64,
+        /// Mean training accuracy in this epoch so far, in percent.
+        accuracy: f64,
+    },
+    /// An epoch of the search is done.
+    SearchEpoch(&'a EpochMetrics),
+    /// An epoch of the retraining is done.
+    TrainEpoch(&'a TrainMetrics),
+    /// The gap is measured.
+    Gap(&'a Gap),
+    /// Something that the user should know.
+    Warning(String),
+}
+
+/// The stages of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Training the super-network.
+    Search,
+    /// Pruning it and measuring the gap.
+    Discretize,
+    /// Training the final network.
+    Train,
+    /// Measuring it on the test images.
+    Evaluate,
+}
+
+/// Who is told.
+pub trait Observer {
+    /// Something happened.
+    fn on(&mut self, event: Event<'_>);
+
+    /// Whether to stop after this step; what was done is then in a checkpoint.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn on(&mut self, _: Event<'_>) {}
+}

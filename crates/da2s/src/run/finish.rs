@@ -1,0 +1,85 @@
+//! The stage `evaluate`: the final network on the test images, and the summary of the run.
+
+use std::fs;
+
+use super::checkpoint::Checkpoint;
+use super::prune::{GAP, GENOTYPE, GenotypeFile};
+use super::retraining::{BEST, genotype_network};
+use super::searching::EpochTime;
+use super::summary::Summary;
+use super::{Context, retraining, searching};
+use crate::backbone::{Pass, Statistics, Weights};
+use crate::data::{Loader, Part};
+use crate::discretize::Gap;
+use crate::error::Error;
+use crate::observer::{Event, Observer, Stage};
+
+/// Evaluates the trained network on the test images; writes `network/evaluation.json` and `summary.json`.
+///
+/// # Errors
+/// If there is no trained network; whatever is wrong with settings, images, device or files.
+pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
+    let (device, _) = context.device()?;
+    let dataset = context.dataset()?;
+    let network = genotype_network(context, &dataset)?;
+    let directory = context.directory;
+    observer.on(Event::Started { stage: Stage::Evaluate, epochs: 0, resumed_at: 0 });
+
+    let path = directory.file(BEST);
+    let need = "run `da2s train` on this directory first";
+    let best: Checkpoint<usize> = Checkpoint::read(&path)?.ok_or(Error::Incomplete { path: path.clone(), need })?;
+    let weights = Weights::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
+    let statistics =
+        Statistics::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
+    let pass =
+        Pass { weights: &weights, mixtures: None, statistics: Some(&statistics), drop_path: None, auxiliary: false };
+    let all = (0..dataset.test.len()).collect();
+    let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
+    let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
+    directory.write_json("network/evaluation.json", &evaluation)?;
+
+    let genotype: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let gap: Option<Gap> = match directory.read_json(GAP, "") {
+        Err(Error::Incomplete { .. }) => None,
+        read => Some(read?),
+    };
+    let config = context.config;
+    let summary = Summary {
+        dataset: dataset.name.clone(),
+        method: config.search.method.name().to_owned(),
+        seed: config.run.seed,
+        device: config.run.device.clone(),
+        supernet_accuracy: gap.map(|gap| gap.as_trained.supernet),
+        discretized_operations_accuracy: gap.map(|gap| gap.as_trained.operations),
+        discretized_edges_accuracy: gap.map(|gap| gap.as_trained.edges),
+        discretized_accuracy: gap.map(|gap| gap.as_trained.both),
+        discretized_recalibrated_accuracy: gap.map(|gap| gap.recalibrated.both),
+        gap: gap.map(|gap| gap.points()),
+        genotype: genotype.genotype,
+        decided: genotype.decided,
+        p_least: genotype.p_least,
+        q_least: genotype.q_least,
+        network_accuracy: Some(evaluation.accuracy),
+        parameters: genotype.parameters,
+        multiply_adds: genotype.multiply_adds,
+        search_time_s: total_time_s(context, searching::TIMES)?,
+        train_time_s: total_time_s(context, retraining::TIMES)?,
+    };
+    directory.write_json("summary.json", &summary)?;
+    Ok(summary)
+}
+
+/// Sum of the times of a stage's epochs; none where it did not run.
+fn total_time_s(context: &Context<'_>, name: &str) -> Result<Option<f64>, Error> {
+    let path = context.directory.file(name);
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    let mut total = 0.0;
+    for (index, line) in text.lines().enumerate() {
+        let time: EpochTime = serde_json::from_str(line).map_err(|error| Error::Damaged {
+            path: path.clone(),
+            problem: format!("line {}: {error}", index + 1),
+        })?;
+        total += time.time_s;
+    }
+    Ok(Some(total))
+}

@@ -1,0 +1,72 @@
+//! A run: a directory, and the stages that read from it and write to it.
+//!
+//! Every stage reads what the stage before it wrote, so each can be repeated alone. Contract: files appear whole or
+//! not at all; a stage that is run again with `resume` goes on from its checkpoint and ends with the same bits.
+
+mod checkpoint;
+mod directory;
+mod environment;
+mod finish;
+mod prune;
+mod retraining;
+mod searching;
+mod state_file;
+mod summary;
+
+pub use checkpoint::Checkpoint;
+pub use directory::RunDirectory;
+pub use environment::Environment;
+pub use finish::evaluate;
+pub use prune::{Discretized, discretize};
+pub use retraining::{TrainSummary, train};
+pub use searching::{SearchSummary, search};
+pub use summary::Summary;
+
+use burn::tensor::Device;
+use da2s_engine::Engine;
+
+use crate::config::Config;
+use crate::data::{DataOptions, Dataset, open};
+use crate::device;
+use crate::error::Error;
+
+/// What a stage works on.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// The run directory.
+    pub directory: &'a RunDirectory,
+    /// The resolved configuration.
+    pub config: &'a Config,
+    /// Whether to go on from a checkpoint; otherwise a stage starts anew.
+    pub resume: bool,
+    /// The command line, for `environment.json`.
+    pub command: String,
+}
+
+/// Devices that can be asked for here.
+pub fn devices() -> Vec<String> {
+    device::available()
+}
+
+impl Context<'_> {
+    fn device(&self) -> Result<(Device, Engine), Error> {
+        let device = device::open(&self.config.run.device)?;
+        let engine = device::engine(self.config.run.engine, &device);
+        Ok((device, engine))
+    }
+
+    fn dataset(&self) -> Result<Dataset, Error> {
+        let data = &self.config.data;
+        let augmentations = [&self.config.search.augmentation, &self.config.network.augmentation];
+        let options = DataOptions {
+            image_size: data.image_size,
+            channels: data.channels,
+            limit: data.limit,
+            test_limit: data.test_limit,
+            seed: self.config.run.seed,
+            crop_from_original: augmentations.iter().any(|augmentation| augmentation.random_resized_crop.is_some()),
+            ..DataOptions::default()
+        };
+        Ok(open(data.dataset, data.dir.as_deref(), &options)?)
+    }
+}

@@ -1,0 +1,112 @@
+//! The stage `train`: trains the network of the genotype and leaves its checkpoint and its weights behind.
+
+use std::time::Instant;
+
+use super::checkpoint::Checkpoint;
+use super::prune::{GENOTYPE, GenotypeFile, network_size};
+use super::searching::EpochTime;
+use super::state_file::{train_checkpoint, train_state};
+use super::Context;
+use crate::backbone::Backbone;
+use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
+use crate::discretize::Genotype;
+use crate::error::Error;
+use crate::network::network;
+use crate::observer::Observer;
+use crate::train::{Retraining, TrainMetrics, TrainState};
+
+pub(super) const BEST: &str = "network/best.safetensors";
+pub(super) const TIMES: &str = "network/times.jsonl";
+const CHECKPOINT: &str = "network/checkpoint.safetensors";
+const METRICS: &str = "network/metrics.jsonl";
+
+/// What a training came to.
+#[derive(Clone, Debug)]
+pub struct TrainSummary {
+    /// The last epoch's numbers; none if there was nothing left to do.
+    pub last: Option<TrainMetrics>,
+}
+
+/// Trains the network of the run's genotype, anew or from the checkpoint.
+///
+/// # Errors
+/// If there is no genotype; [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device
+/// or files.
+pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
+    let (device, _) = context.device()?;
+    let dataset = context.dataset()?;
+    let network = genotype_network(context, &dataset)?;
+    let config = context.config;
+    let split = SearchSplit::new(
+        dataset.train.labels(),
+        config.data.arch_fraction,
+        config.data.validation_fraction,
+        config.run.seed,
+    )?;
+    let mut indices = [split.weight_half, split.arch_half].concat();
+    indices.sort_unstable();
+    let order = TrainingOrder {
+        seed: config.run.seed,
+        stream: Stream::Network,
+        augmentation: config.network.augmentation.clone(),
+    };
+    let batch_size = config.network.batch_size;
+    let validation = (!split.validation.is_empty())
+        .then(|| Loader::evaluation(&dataset, Part::Train, split.validation.clone(), batch_size))
+        .transpose()?;
+    let retraining = Retraining {
+        network: &network,
+        settings: &config.network,
+        seed: config.run.seed,
+        loader: Loader::training(&dataset, indices, batch_size, order)?,
+        validation,
+        device: &device,
+    };
+
+    let directory = context.directory;
+    let checkpoint = directory.file(CHECKPOINT);
+    let mut state = match if context.resume { Checkpoint::read(&checkpoint)? } else { None } {
+        Some(read) => train_state(retraining.start(), &read, &network, &device)
+            .map_err(|error| Error::load(&checkpoint, &error))?,
+        None => {
+            directory.remove("network")?;
+            retraining.start()
+        }
+    };
+    let (done, mut began) = (state.progress.epochs_done, Instant::now());
+    directory.keep_lines(METRICS, done)?;
+    directory.keep_lines(TIMES, done)?;
+
+    let mut last = None;
+    retraining.run(&mut state, observer, &mut |state, record| {
+        if let Some(record) = record {
+            directory.append_line(METRICS, record.metrics)?;
+            let time_s = began.elapsed().as_secs_f64();
+            directory.append_line(TIMES, &EpochTime { epoch: record.metrics.epoch, time_s })?;
+            began = Instant::now();
+            last = Some(record.metrics.clone());
+            if record.best {
+                best(state, &network).write(&directory.file(BEST))?;
+            }
+        }
+        train_checkpoint(state, &network).write(&checkpoint)
+    })?;
+    Ok(TrainSummary { last })
+}
+
+/// The network of the run's genotype.
+pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Result<Backbone, Error> {
+    let (_, engine) = context.device()?;
+    let file: GenotypeFile =
+        context.directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let genotype = Genotype::parse(&file.genotype)
+        .map_err(|error| Error::Genotype { path: Some(context.directory.file(GENOTYPE)), error })?;
+    Ok(network(&genotype, network_size(context, dataset), engine)?)
+}
+
+/// The network to keep: weights and statistics, no optimiser.
+fn best(state: &TrainState, network: &Backbone) -> Checkpoint<usize> {
+    let mut tensors = state.weights.named(network);
+    tensors.extend(state.statistics.named(network));
+    Checkpoint { tensors, meta: state.progress.epochs_done }
+}

@@ -1,0 +1,94 @@
+//! The stage `search`: trains the super-network and leaves its checkpoint, metrics and α, β behind.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Checkpoint;
+use super::environment::Environment;
+use super::state_file::{SearchMeta, search_checkpoint, search_state};
+use super::{Context, RunDirectory};
+use crate::error::Error;
+use crate::observer::Observer;
+use crate::search::{EpochMetrics, Search, SearchState};
+
+pub(super) const CHECKPOINT: &str = "search/checkpoint.safetensors";
+pub(super) const TIMES: &str = "search/times.jsonl";
+const METRICS: &str = "search/metrics.jsonl";
+const ARCH: &str = "search/arch.jsonl";
+
+/// What a search came to.
+#[derive(Clone, Debug)]
+pub struct SearchSummary {
+    /// The last epoch's numbers; none if there was nothing left to do.
+    pub last: Option<EpochMetrics>,
+}
+
+/// The time of an epoch, kept apart from the metrics, which are the same bits for the same seed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct EpochTime {
+    pub(super) epoch: usize,
+    pub(super) time_s: f64,
+}
+
+/// Searches, anew or from the checkpoint.
+///
+/// # Errors
+/// [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device or files.
+pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
+    let (device, engine) = context.device()?;
+    let dataset = context.dataset()?;
+    let search = Search::new(context.config, &dataset, &device, engine)?;
+    Environment::now(context, &dataset, engine).write(context)?;
+    let directory = context.directory;
+    let mut state = match if context.resume { Checkpoint::read(&directory.file(CHECKPOINT))? } else { None } {
+        Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
+        None => {
+            directory.remove("search")?;
+            let state = search.start();
+            let record = search.arch_record(&state, &search.outcome(&state), 0);
+            directory.append_line(ARCH, &record)?;
+            state
+        }
+    };
+    let (done, mut began) = (state.progress.epochs_done, Instant::now());
+    directory.keep_lines(METRICS, done)?;
+    directory.keep_lines(ARCH, done + 1)?;
+    directory.keep_lines(TIMES, done)?;
+
+    let mut last = None;
+    search.run(&mut state, observer, &mut |state, record| {
+        if let Some(record) = record {
+            let epoch = record.metrics.epoch;
+            directory.append_line(METRICS, record.metrics)?;
+            directory.append_line(ARCH, record.arch)?;
+            directory.append_line(TIMES, &EpochTime { epoch, time_s: began.elapsed().as_secs_f64() })?;
+            began = Instant::now();
+            last = Some(record.metrics.clone());
+        }
+        search_checkpoint(state, &search.backbone).write(&directory.file(CHECKPOINT))
+    })?;
+    Ok(SearchSummary { last })
+}
+
+/// The finished search of a run, for the stages behind it.
+pub(super) fn finished(context: &Context<'_>, search: &Search, device: &burn::tensor::Device) -> Result<SearchState, Error> {
+    let path = context.directory.file(CHECKPOINT);
+    let need = "run `da2s search` on this directory first";
+    let checkpoint = Checkpoint::read(&path)?.ok_or(Error::Incomplete { path: path.clone(), need })?;
+    let state = restore(context.directory, search, &checkpoint, device)?;
+    if state.progress.epochs_done < search.epochs() {
+        return Err(Error::Incomplete { path, need: "the search is not finished; go on with --resume" });
+    }
+    Ok(state)
+}
+
+fn restore(
+    directory: &RunDirectory,
+    search: &Search,
+    checkpoint: &Checkpoint<SearchMeta>,
+    device: &burn::tensor::Device,
+) -> Result<SearchState, Error> {
+    search_state(search.start(), checkpoint, &search.backbone, device)
+        .map_err(|error| Error::load(directory.file(CHECKPOINT), &error))
+}

@@ -1,0 +1,118 @@
+//! The states of search and training as checkpoints, and back.
+
+use burn::optim::{AdamState, AdaptiveMomentumState};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Checkpoint;
+use crate::backbone::{Backbone, LoadError, Named, Statistics, Weights, host};
+use crate::search::{SearchProgress, SearchState};
+use crate::space::CellKind;
+use crate::train::{TrainProgress, TrainState};
+
+/// What of a search state is no tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SearchMeta {
+    progress: SearchProgress,
+    /// Adam's steps: α and β of normal cells, α and β of reduction cells.
+    adam_steps: [usize; 4],
+}
+
+/// A search state as a checkpoint.
+pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone) -> Checkpoint<SearchMeta> {
+    let mut tensors = state.weights.named(backbone);
+    tensors.extend(state.statistics.named(backbone));
+    tensors.extend(state.sgd.named(backbone));
+    let mut adam_steps = [0; 4];
+    for (index, kind) in CellKind::ALL.into_iter().enumerate() {
+        let (arch, moments, name) = (state.arch.kind(kind), state.arch_moments.kind(kind), kind.name());
+        tensors.push(named(format!("arch.{name}.alpha"), &arch.alpha));
+        tensors.push(named(format!("arch.{name}.beta"), &arch.beta));
+        adam_steps[2 * index] = push_moments(&mut tensors, &format!("adam.{name}.alpha"), moments.alpha.as_ref());
+        adam_steps[2 * index + 1] = push_moments(&mut tensors, &format!("adam.{name}.beta"), moments.beta.as_ref());
+    }
+    Checkpoint { tensors, meta: SearchMeta { progress: state.progress.clone(), adam_steps } }
+}
+
+/// The search state of a checkpoint; `state` is the start of the same search.
+pub(super) fn search_state(
+    mut state: SearchState,
+    checkpoint: &Checkpoint<SearchMeta>,
+    backbone: &Backbone,
+    device: &Device,
+) -> Result<SearchState, LoadError> {
+    let tensors = &checkpoint.tensors;
+    state.weights = Weights::from_named(backbone, tensors, device)?;
+    state.statistics = Statistics::from_named(backbone, tensors, device)?;
+    state.sgd.restore(backbone, tensors, device)?;
+    state.progress = checkpoint.meta.progress.clone();
+    for (index, kind) in CellKind::ALL.into_iter().enumerate() {
+        let name = kind.name();
+        let arch = state.arch.kind_mut(kind);
+        arch.alpha = find(tensors, &format!("arch.{name}.alpha"), arch.alpha.dims(), device)?;
+        arch.beta = find(tensors, &format!("arch.{name}.beta"), arch.beta.dims(), device)?;
+        let (alpha, beta) = (arch.alpha.dims(), arch.beta.dims());
+        let steps = &checkpoint.meta.adam_steps[2 * index..];
+        let moments = state.arch_moments.kind_mut(kind);
+        moments.alpha = find_moments(tensors, &format!("adam.{name}.alpha"), alpha, steps[0], device)?;
+        moments.beta = find_moments(tensors, &format!("adam.{name}.beta"), beta, steps[1], device)?;
+    }
+    Ok(state)
+}
+
+/// A training state as a checkpoint.
+pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone) -> Checkpoint<TrainProgress> {
+    let mut tensors = state.weights.named(network);
+    tensors.extend(state.statistics.named(network));
+    tensors.extend(state.sgd.named(network));
+    Checkpoint { tensors, meta: state.progress.clone() }
+}
+
+/// The training state of a checkpoint; `state` is the start of the same training.
+pub(super) fn train_state(
+    mut state: TrainState,
+    checkpoint: &Checkpoint<TrainProgress>,
+    network: &Backbone,
+    device: &Device,
+) -> Result<TrainState, LoadError> {
+    state.weights = Weights::from_named(network, &checkpoint.tensors, device)?;
+    state.statistics = Statistics::from_named(network, &checkpoint.tensors, device)?;
+    state.sgd.restore(network, &checkpoint.tensors, device)?;
+    state.progress = checkpoint.meta.clone();
+    Ok(state)
+}
+
+fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
+    Named { name, shape: tensor.dims().to_vec(), data: host(tensor) }
+}
+
+/// Adds Adam's moments and returns its steps; 0 before the first.
+fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, state: Option<&AdamState<D>>) -> usize {
+    let Some(state) = state else { return 0 };
+    tensors.push(named(format!("{name}.mean"), &state.momentum.moment_1));
+    tensors.push(named(format!("{name}.square"), &state.momentum.moment_2));
+    state.momentum.time
+}
+
+fn find_moments<const D: usize>(
+    tensors: &[Named],
+    name: &str,
+    shape: [usize; D],
+    steps: usize,
+    device: &Device,
+) -> Result<Option<AdamState<D>>, LoadError> {
+    if steps == 0 {
+        return Ok(None);
+    }
+    let mean = find(tensors, &format!("{name}.mean"), shape, device)?;
+    let square = find(tensors, &format!("{name}.square"), shape, device)?;
+    Ok(Some(AdamState::new(AdaptiveMomentumState::new(steps, mean, square))))
+}
+
+fn find<const D: usize>(tensors: &[Named], name: &str, shape: [usize; D], device: &Device) -> Result<Tensor<D>, LoadError> {
+    let tensor = tensors.iter().find(|tensor| tensor.name == name).ok_or(LoadError::Missing { name: name.to_owned() })?;
+    if tensor.shape != shape {
+        return Err(LoadError::Shape { name: name.to_owned(), found: tensor.shape.clone(), expected: shape.to_vec() });
+    }
+    Ok(Tensor::from_data(TensorData::new(tensor.data.clone(), shape), device))
+}

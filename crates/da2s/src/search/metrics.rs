@@ -1,0 +1,225 @@
+//! The numbers of a search: one line an epoch of `metrics.jsonl` and of `arch.jsonl`.
+//!
+//! Contract: accuracies in percent, entropies in nats, means over edges and nodes of both kinds of cell. No times:
+//! these files are the same bits for the same seed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::method::{Moment, Penalty};
+use super::{Outcome, Rates, Reading, Search, SearchProgress, SearchState};
+use crate::backbone::host;
+use crate::discretize::{Decision, KindStrengths};
+use crate::objective::KindTarget;
+use crate::space::{CellKind, Space};
+use crate::supernet::KindParams;
+
+/// One epoch of a search.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EpochMetrics {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Steps an epoch.
+    pub steps: usize,
+    /// Learning rate of the weights.
+    pub learning_rate: f64,
+    /// Learning rate of α.
+    pub alpha_rate: f64,
+    /// Learning rate of β.
+    pub beta_rate: f64,
+    /// Mean loss of the weight steps, regulariser included.
+    pub weight_loss: f64,
+    /// Mean loss of the architecture steps, regulariser included.
+    pub arch_loss: f64,
+    /// Mean cross-entropy of the weight steps.
+    pub cross_entropy: f64,
+    /// Accuracy in the weight steps.
+    pub train_accuracy: f64,
+    /// Accuracy of the super-network on held-out images.
+    pub supernet_accuracy: f64,
+    /// The same with operations and edges discretized.
+    pub discretized_accuracy: f64,
+    /// Points lost by it.
+    pub gap: f64,
+    /// λ.
+    pub lambda: f64,
+    /// λ_c(t); 0 for a method without regulariser.
+    pub lambda_c: f64,
+    /// λ_α(t).
+    pub lambda_alpha: f64,
+    /// The regulariser at the epoch's end.
+    pub regulariser: f64,
+    /// Mean entropy of p over the edges.
+    pub entropy_operations: f64,
+    /// Mean entropy of q over the nodes that have a β.
+    pub entropy_edges: f64,
+    /// Mean square of Σ S_β(β) − n over those nodes.
+    pub cardinality: f64,
+    /// Mean weight of the operations that would stay.
+    pub p_mean: f32,
+    /// The least of them on an edge that would stay.
+    pub p_least: f32,
+    /// Mean of n·q of each node's weakest kept edge.
+    pub q_mean: f32,
+    /// The least of them.
+    pub q_least: f32,
+    /// Mean norm of the weights' gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// α, β, p and q at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArchRecord {
+    /// Epoch; 0 is before the first step.
+    pub epoch: usize,
+    /// By the name of the kind of cell.
+    pub cells: BTreeMap<String, KindRecord>,
+}
+
+/// α, β, p and q of one kind of cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KindRecord {
+    /// Edges as (from, to).
+    pub edges: Vec<(usize, usize)>,
+    /// Names of the candidates.
+    pub operations: Vec<String>,
+    /// One row an edge.
+    pub alpha: Vec<Vec<f32>>,
+    /// One value an edge; none where the edges of a node do not compete.
+    pub beta: Vec<Option<f32>>,
+    /// One row an edge.
+    pub p: Vec<Vec<f32>>,
+    /// One value an edge.
+    pub q: Vec<f32>,
+}
+
+impl SearchProgress {
+    /// Adds a step.
+    pub(super) fn add(&mut self, arch: Reading, weights: Reading) {
+        self.steps_done += 1;
+        self.weight_loss += weights.loss;
+        self.arch_loss += arch.loss;
+        self.cross_entropy += weights.cross_entropy;
+        self.correct += weights.correct;
+        self.gradient_norm += weights.gradient_norm;
+    }
+}
+
+impl ArchRecord {
+    /// The record of both kinds.
+    pub fn new(epoch: usize, normal: KindRecord, reduction: KindRecord) -> Self {
+        let name = |kind: CellKind| kind.name().to_owned();
+        let cells = BTreeMap::from([(name(CellKind::Normal), normal), (name(CellKind::Reduction), reduction)]);
+        Self { epoch, cells }
+    }
+}
+
+impl KindRecord {
+    /// The record of one kind.
+    pub fn new(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> Self {
+        let graph = space.graph;
+        let competes = graph.all_nodes().flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
+        Self {
+            edges: graph.edges().collect(),
+            operations: space.operations.iter().map(|operation| operation.name().to_owned()).collect(),
+            alpha: host(&arch.alpha).chunks(space.operations.len()).map(<[f32]>::to_vec).collect(),
+            beta: host(&arch.beta).into_iter().zip(competes).map(|(beta, competes)| competes.then_some(beta)).collect(),
+            p: strengths.p.clone(),
+            q: strengths.q.clone(),
+        }
+    }
+}
+
+impl EpochMetrics {
+    pub(super) fn new(
+        progress: &SearchProgress,
+        samples: usize,
+        moment: Moment,
+        rates: Rates,
+        supernet: f64,
+        discretized: f64,
+    ) -> Self {
+        let steps = progress.steps_done as f64;
+        Self {
+            epoch: moment.epoch,
+            epochs: moment.epochs,
+            steps: progress.steps_done,
+            learning_rate: rates.weights,
+            alpha_rate: rates.alpha,
+            beta_rate: rates.beta,
+            weight_loss: progress.weight_loss / steps,
+            arch_loss: progress.arch_loss / steps,
+            cross_entropy: progress.cross_entropy / steps,
+            train_accuracy: 100.0 * progress.correct as f64 / samples as f64,
+            supernet_accuracy: supernet,
+            discretized_accuracy: discretized,
+            gap: supernet - discretized,
+            gradient_norm: progress.gradient_norm / steps,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn with_mixture(mut self, search: &Search, state: &SearchState, outcome: &Outcome) -> Self {
+        let graph = search.space.graph;
+        let (mut operations, mut edges, mut cardinalities) = (Mean::default(), Mean::default(), Mean::default());
+        for (kind, strengths) in CellKind::ALL.into_iter().zip(&outcome.strengths) {
+            let target = search.target.kind(kind);
+            let beta = host(&state.arch.kind(kind).beta);
+            strengths.p.iter().for_each(|row| operations.add(entropy(row)));
+            for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
+                let range = graph.edges_into(node);
+                edges.add(entropy(&strengths.q[range.clone()]));
+                let kept: f32 = beta[range].iter().filter(|&&beta| beta > 0.0).map(|beta| beta.min(1.0)).sum();
+                cardinalities.add(f64::from(kept - target.kept(graph, node) as f32).powi(2));
+            }
+        }
+        let [normal, reduction] = &outcome.decisions;
+        let both = |part: fn(&Decision) -> f32| (part(normal), part(reduction));
+        let middle = |(a, b): (f32, f32)| (a + b) / 2.0;
+        let least = |(a, b): (f32, f32)| a.min(b);
+        self.entropy_operations = operations.value();
+        self.entropy_edges = edges.value();
+        self.cardinality = cardinalities.value();
+        self.p_mean = middle(both(|decision| decision.p_mean));
+        self.p_least = least(both(|decision| decision.p_least));
+        self.q_mean = middle(both(|decision| decision.q_mean));
+        self.q_least = least(both(|decision| decision.q_least));
+        self
+    }
+
+    pub(super) fn with_penalty(mut self, penalty: Option<Penalty>, lambda: f64) -> Self {
+        if let Some(penalty) = penalty {
+            self.lambda = lambda;
+            self.lambda_c = penalty.lambda_c;
+            self.lambda_alpha = penalty.lambda_alpha;
+            self.regulariser = f64::from(penalty.loss.into_scalar::<f32>());
+        }
+        self
+    }
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn value(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+    }
+}
+
+/// Entropy in nats.
+fn entropy(weights: &[f32]) -> f64 {
+    weights.iter().map(|&weight| f64::from(weight)).filter(|&weight| weight > 0.0).map(|weight| -weight * weight.ln()).sum()
+}

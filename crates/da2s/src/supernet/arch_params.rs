@@ -1,0 +1,143 @@
+//! The architecture parameters α and β, and the mixture that they become.
+//!
+//! Reference: Tian et al. 2021, equation 2: node j computes `s_j = Σ_i d_j q_ij Σ_o p_ij^o o(s_i)`. Contract: per
+//! kind of cell, α is `[edges, operations]` and β `[edges]`; the edges of a node whose in-degree equals its
+//! target count do not compete, so their β stays 0, unused, and they weigh 1.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_distr::StandardNormal;
+
+use crate::objective::{KindTarget, Target};
+use crate::random::{Purpose, generator};
+use crate::space::{CellKind, Space};
+
+/// α and β of one kind of cell.
+#[derive(Clone, Debug)]
+pub struct KindParams {
+    /// `[edges, operations]`.
+    pub alpha: Tensor<2>,
+    /// `[edges]`.
+    pub beta: Tensor<1>,
+}
+
+/// α and β of both kinds of cell.
+#[derive(Clone, Debug)]
+pub struct ArchParams {
+    /// Of normal cells.
+    pub normal: KindParams,
+    /// Of reduction cells.
+    pub reduction: KindParams,
+}
+
+/// How strong each operation and each edge is: what α and β become.
+#[derive(Clone, Debug)]
+pub struct Strengths {
+    /// p, weight of each operation on its edge, `[edges, operations]`.
+    pub p: Tensor<2>,
+    /// q, weight of each edge at its node, `[edges]`; sums to 1 at each node.
+    pub q: Tensor<1>,
+}
+
+/// The mixture of one kind of cell as the engine takes it: `d_j · q_ij · p_ij^o`, edge by edge.
+#[derive(Clone, Debug)]
+pub struct Mixture {
+    /// `[edges · operations]`.
+    pub weights: Tensor<1>,
+    /// Which choices are computed; `None` is all.
+    pub active: Option<Arc<[bool]>>,
+}
+
+impl ArchParams {
+    /// Initial values: α ~ 1e-4·N(0, 1), β ~ n_j/d_j + 1e-4·N(0, 1).
+    ///
+    /// Where k > 1 operations stay, α starts around k/(2·candidates), so that S_α sums to k.
+    pub fn new(space: &Space, target: &Target, seed: u64, device: &Device) -> Self {
+        let mut random = generator(seed, Purpose::ArchParams, 0, 0);
+        let mut kind = |kind| {
+            let target = target.kind(kind);
+            let (graph, candidates) = (space.graph, space.operations.len());
+            let mut noise = || 1e-4 * random.sample::<f32, _>(StandardNormal);
+            let start = if target.operations > 1 { target.operations as f32 / (2 * candidates) as f32 } else { 0.0 };
+            let alpha: Vec<f32> = (0..graph.edge_count() * candidates).map(|_| start + noise()).collect();
+            let mut beta = Vec::with_capacity(graph.edge_count());
+            for node in graph.all_nodes() {
+                let (kept, degree) = (target.kept(graph, node), graph.in_degree(node));
+                let start = kept as f32 / degree as f32;
+                beta.extend((0..degree).map(|_| if kept < degree { start + noise() } else { 0.0 }));
+            }
+            KindParams {
+                alpha: Tensor::from_data(TensorData::new(alpha, [graph.edge_count(), candidates]), device),
+                beta: Tensor::from_data(TensorData::new(beta, [graph.edge_count()]), device),
+            }
+        };
+        Self { normal: kind(CellKind::Normal), reduction: kind(CellKind::Reduction) }
+    }
+
+    /// α and β of one kind.
+    pub fn kind(&self, kind: CellKind) -> &KindParams {
+        match kind {
+            CellKind::Normal => &self.normal,
+            CellKind::Reduction => &self.reduction,
+        }
+    }
+
+    /// α and β of one kind, to be changed.
+    pub fn kind_mut(&mut self, kind: CellKind) -> &mut KindParams {
+        match kind {
+            CellKind::Normal => &mut self.normal,
+            CellKind::Reduction => &mut self.reduction,
+        }
+    }
+
+    /// The same values as leaves of a new autodiff graph.
+    pub fn tracked(&self) -> Self {
+        self.map(|tensor| tensor.autodiff().require_grad(), |tensor| tensor.autodiff().require_grad())
+    }
+
+    /// The same values, each tensor mapped.
+    pub fn map(&self, on_alpha: impl Fn(Tensor<2>) -> Tensor<2>, on_beta: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
+        let kind = |kind: &KindParams| KindParams {
+            alpha: on_alpha(kind.alpha.clone()),
+            beta: on_beta(kind.beta.clone()),
+        };
+        Self { normal: kind(&self.normal), reduction: kind(&self.reduction) }
+    }
+}
+
+impl Strengths {
+    /// `d_j · q_ij · p_ij^o`, flat, every choice computed.
+    pub fn mixture(&self, space: &Space) -> Mixture {
+        let edges = space.graph.edge_count();
+        let degree: Vec<f32> =
+            space.graph.all_nodes().flat_map(|node| vec![space.graph.in_degree(node) as f32; node]).collect();
+        let degree = Tensor::<1>::from_data(TensorData::new(degree, [edges]), &self.q.device());
+        let edge_weights = (self.q.clone() * degree).reshape([edges, 1]);
+        let weights = (self.p.clone() * edge_weights).reshape([edges * space.operations.len()]);
+        Mixture { weights, active: None }
+    }
+
+    /// q where every edge weighs the same: 1/d_j.
+    pub fn uniform_edges(space: &Space, device: &Device) -> Tensor<1> {
+        let graph = space.graph;
+        let q: Vec<f32> = graph.all_nodes().flat_map(|node| vec![1.0 / graph.in_degree(node) as f32; node]).collect();
+        Tensor::from_data(TensorData::new(q, [graph.edge_count()]), device)
+    }
+}
+
+/// Softmax of the edges' logits at every node that has a β, 1/d_j elsewhere. `logits` is `[edges]`.
+pub fn edge_softmax(logits: Tensor<1>, space: &Space, target: &KindTarget) -> Tensor<1> {
+    let graph = space.graph;
+    let device = logits.device();
+    let parts = graph.all_nodes().map(|node| {
+        let range = graph.edges_into(node);
+        if target.has_beta(graph, node) {
+            burn::tensor::activation::softmax(logits.clone().narrow(0, range.start, range.len()), 0)
+        } else {
+            Tensor::full([range.len()], 1.0 / range.len() as f32, &device)
+        }
+    });
+    Tensor::cat(parts.collect(), 0)
+}

@@ -1,0 +1,80 @@
+//! Accuracy, loss and confusion of a backbone on a set of images.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Backbone, Pass, cross_entropy};
+use crate::data::{Batch, DataError, Loader};
+
+/// How a network does on a set of images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of images.
+    pub images: usize,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Accuracy in percent.
+    pub accuracy: f64,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// `confusion[true][predicted]`, in images.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// The images of a batch as a tensor, `[batch, channels, height, width]`.
+pub fn images_on(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
+}
+
+/// The labels of a batch as a tensor, `[batch]`.
+pub fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
+    let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
+    let count = labels.len();
+    Tensor::from_data(TensorData::new(labels, [count]), device)
+}
+
+/// Accuracy in percent on all images of `loader`.
+///
+/// # Errors
+/// If an image cannot be read.
+pub fn accuracy(backbone: &Backbone, pass: Pass<'_>, loader: &Loader, device: &Device) -> Result<f64, DataError> {
+    Ok(evaluate(backbone, pass, loader, &[], device)?.accuracy)
+}
+
+/// Evaluates on all images of `loader`; without class names no confusion is counted.
+///
+/// # Errors
+/// If an image cannot be read.
+pub fn evaluate(
+    backbone: &Backbone,
+    pass: Pass<'_>,
+    loader: &Loader,
+    classes: &[String],
+    device: &Device,
+) -> Result<Evaluation, DataError> {
+    let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
+    let (mut images, mut correct, mut loss) = (0, 0, 0.0);
+    for step in 0..loader.steps_per_epoch() {
+        let batch = loader.batch(0, step)?;
+        let logits = backbone.forward(images_on(&batch, device), pass).logits;
+        let mean = cross_entropy(logits.clone(), labels_on(&batch, device), 0.0).into_scalar::<f32>();
+        loss += f64::from(mean) * batch.labels.len() as f64;
+        images += batch.labels.len();
+        let predictions: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
+        for (&label, predicted) in batch.labels.iter().zip(predictions) {
+            correct += usize::from(i64::from(label) == predicted);
+            let cell = confusion.get_mut(label as usize).and_then(|row| row.get_mut(predicted as usize));
+            if let Some(count) = cell {
+                *count += 1;
+            }
+        }
+    }
+    let share = |sum: f64| if images == 0 { 0.0 } else { sum / images as f64 };
+    Ok(Evaluation {
+        images,
+        loss: share(loss),
+        accuracy: 100.0 * share(correct as f64),
+        classes: classes.to_vec(),
+        confusion,
+    })
+}

@@ -1,0 +1,9 @@
+//! Training and evaluating a backbone.
+
+mod evaluate;
+mod retrain;
+mod sgd;
+
+pub use evaluate::{Evaluation, accuracy, evaluate, images_on, labels_on};
+pub use retrain::{Retraining, TrainMetrics, TrainProgress, TrainState, learning_rate};
+pub use sgd::Sgd;

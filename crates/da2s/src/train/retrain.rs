@@ -1,0 +1,241 @@
+//! Training the final network from scratch.
+//!
+//! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling learning rate, drop-path
+//! that rises linearly over the epochs, an auxiliary head, label smoothing. Contract: a pure function of the
+//! settings, the images and the seed; the test images are never looked at; with a validation part the best epoch on
+//! it is kept, without one the last.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::{accuracy, images_on, labels_on};
+use super::sgd::Sgd;
+use crate::backbone::{Backbone, Pass, Statistics, Weights, correct_count, cross_entropy};
+use crate::config::{Decay, NetworkSettings};
+use crate::data::Loader;
+use crate::error::Error;
+use crate::network::DropPath;
+use crate::observer::{Event, Observer, Stage};
+use crate::random::Purpose;
+
+/// One epoch of the training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainMetrics {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Steps an epoch.
+    pub steps: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Mean loss, auxiliary head included.
+    pub train_loss: f64,
+    /// Training accuracy in percent.
+    pub train_accuracy: f64,
+    /// Accuracy on the validation part in percent.
+    pub validation_accuracy: Option<f64>,
+    /// Probability of dropping a path.
+    pub drop_path: f64,
+    /// Mean norm of the gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Where a training stands, and the sums of the epoch under way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainProgress {
+    /// Epochs that are done.
+    pub epochs_done: usize,
+    /// Steps of the epoch under way that are done.
+    pub steps_done: usize,
+    /// Sum of the losses.
+    pub loss: f64,
+    /// Samples that were right.
+    pub correct: usize,
+    /// Sum of the gradients' norms.
+    pub gradient_norm: f64,
+    /// The best accuracy on the validation part so far, in percent.
+    pub best_accuracy: Option<f64>,
+}
+
+/// The state of a training: what a checkpoint holds.
+#[derive(Clone, Debug)]
+pub struct TrainState {
+    /// The weights.
+    pub weights: Weights,
+    /// The running statistics.
+    pub statistics: Statistics,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Where it stands.
+    pub progress: TrainProgress,
+}
+
+/// Everything that a training needs and does not change.
+#[derive(Debug)]
+pub struct Retraining<'a> {
+    /// The network.
+    pub network: &'a Backbone,
+    /// How it is trained.
+    pub settings: &'a NetworkSettings,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Training images.
+    pub loader: Loader,
+    /// Validation images.
+    pub validation: Option<Loader>,
+    /// The device, without autodiff.
+    pub device: &'a Device,
+}
+
+/// What an epoch left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainRecord<'a> {
+    /// The epoch's numbers.
+    pub metrics: &'a TrainMetrics,
+    /// Whether this is the network to keep so far.
+    pub best: bool,
+}
+
+impl Retraining<'_> {
+    /// The state before the first step.
+    pub fn start(&self) -> TrainState {
+        let settings = self.settings;
+        TrainState {
+            weights: Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device),
+            statistics: Statistics::new(self.network, self.device),
+            sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
+            progress: TrainProgress::default(),
+        }
+    }
+
+    /// Trains from `state` to the end. `save` is called after every epoch with its record, and without one when the
+    /// observer asks to stop within an epoch.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the observer asked to stop; images that cannot be read; a loss that is not finite; and
+    /// whatever `save` returns.
+    pub fn run(
+        &self,
+        state: &mut TrainState,
+        observer: &mut dyn Observer,
+        save: &mut dyn FnMut(&TrainState, Option<TrainRecord<'_>>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let epochs = self.settings.epochs;
+        observer.on(Event::Started { stage: Stage::Train, epochs, resumed_at: state.progress.epochs_done });
+        while state.progress.epochs_done < epochs {
+            let epoch = state.progress.epochs_done + 1;
+            let rate = learning_rate(self.settings, epoch);
+            let drop_path = self.settings.drop_path * (epoch - 1) as f64 / epochs as f64;
+            let steps = self.loader.steps_per_epoch() as usize;
+            let seen = |progress: &TrainProgress| (progress.steps_done * self.settings.batch_size) as f64;
+            while state.progress.steps_done < steps {
+                self.step(state, epoch, rate, drop_path)?;
+                let progress = &state.progress;
+                observer.on(Event::Step {
+                    stage: Stage::Train,
+                    epoch,
+                    step: progress.steps_done,
+                    steps,
+                    loss: progress.loss / progress.steps_done as f64,
+                    accuracy: 100.0 * progress.correct as f64 / seen(progress),
+                });
+                if observer.stop() && state.progress.steps_done < steps {
+                    save(state, None)?;
+                    return Err(Error::Stopped { epoch });
+                }
+            }
+            let validation_accuracy = self.validate(state)?;
+            let progress = &mut state.progress;
+            let metrics = TrainMetrics {
+                epoch,
+                epochs,
+                steps,
+                learning_rate: rate,
+                train_loss: progress.loss / steps as f64,
+                train_accuracy: 100.0 * progress.correct as f64 / seen(progress),
+                validation_accuracy,
+                drop_path,
+                gradient_norm: progress.gradient_norm / steps as f64,
+            };
+            let best = validation_accuracy.is_none_or(|now| progress.best_accuracy.is_none_or(|before| now > before));
+            let best_accuracy = if best { validation_accuracy } else { progress.best_accuracy };
+            *progress = TrainProgress { epochs_done: epoch, best_accuracy, ..TrainProgress::default() };
+            save(state, Some(TrainRecord { metrics: &metrics, best }))?;
+            observer.on(Event::TrainEpoch(&metrics));
+            if observer.stop() && epoch < epochs {
+                return Err(Error::Stopped { epoch });
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, state: &mut TrainState, epoch: usize, rate: f64, drop_path: f64) -> Result<(), Error> {
+        let step = state.progress.steps_done;
+        let batch = self.loader.batch(epoch as u64, step as u64)?;
+        let device = self.device.clone().autodiff();
+        let drop_path = DropPath { probability: drop_path, seed: self.seed };
+        let factors = drop_path.factors(self.network, batch.labels.len(), epoch, step, &device);
+        let weights = state.weights.on_graph(true);
+        let pass = Pass {
+            weights: &weights,
+            mixtures: None,
+            statistics: None,
+            drop_path: factors.as_deref(),
+            auxiliary: self.network.auxiliary().is_some(),
+        };
+        let forward = self.network.forward(images_on(&batch, &device), pass);
+        if let Some(statistics) = &forward.statistics {
+            state.statistics.update(statistics);
+        }
+        let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
+        let labels = labels_on(&batch, &device);
+        let smoothing = self.settings.label_smoothing;
+        let mut loss = cross_entropy(forward.logits, labels.clone(), smoothing);
+        if let Some(logits) = forward.auxiliary {
+            loss = loss + cross_entropy(logits, labels, smoothing) * self.settings.auxiliary_weight;
+        }
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let norm = state.sgd.step(rate, &mut state.weights, weights.gradients(loss.backward()));
+        for (what, value) in [("the loss", value), ("the norm of the gradient", norm)] {
+            if !value.is_finite() {
+                let stage = "the training";
+                return Err(Error::NotFinite { what: what.to_owned(), value, stage, epoch, step: step + 1 });
+            }
+        }
+        let progress = &mut state.progress;
+        progress.steps_done += 1;
+        progress.loss += value;
+        progress.correct += correct;
+        progress.gradient_norm += norm;
+        Ok(())
+    }
+
+    fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {
+        let Some(loader) = &self.validation else { return Ok(None) };
+        let pass = Pass {
+            weights: &state.weights,
+            mixtures: None,
+            statistics: Some(&state.statistics),
+            drop_path: None,
+            auxiliary: false,
+        };
+        Ok(Some(accuracy(self.network, pass, loader, self.device)?))
+    }
+}
+
+/// The learning rate of `epoch`, from 1.
+pub fn learning_rate(settings: &NetworkSettings, epoch: usize) -> f64 {
+    let (done, warmup) = ((epoch - 1) as f64, settings.warmup_epochs as f64);
+    if done < warmup {
+        return settings.learning_rate * (done + 1.0) / warmup;
+    }
+    let total = settings.epochs as f64;
+    settings.learning_rate
+        * match settings.decay {
+            Decay::Cosine => (1.0 + (std::f64::consts::PI * (done - warmup) / (total - warmup)).cos()) / 2.0,
+            Decay::Linear => 1.0 - (done - warmup) / (total - warmup),
+            Decay::Exponential => 0.97f64.powf(done - warmup),
+        }
+}

@@ -1,0 +1,100 @@
+//! Reading golden files, and comparing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use da2s::backbone::Named;
+use safetensors::{Dtype, SafeTensors};
+
+/// The golden folder's file `name`, or `None` with a note that `test` is skipped.
+pub fn path(name: &str, test: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::env::var_os("DA2S_GOLDEN_DIR").map_or_else(|| "../shared/golden".into(), PathBuf::from);
+    let path = workspace.join(folder).join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    eprintln!("skipped: {test} needs {}, which is not there (set DA2S_GOLDEN_DIR)", path.display());
+    None
+}
+
+/// A golden safetensors file.
+pub struct Golden {
+    tensors: HashMap<String, Named>,
+    meta: HashMap<String, String>,
+}
+
+impl Golden {
+    /// Reads the file; see [`path`].
+    pub fn read(name: &str, test: &str) -> Option<Self> {
+        let bytes = std::fs::read(path(name, test)?).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let meta = header.metadata().clone().unwrap_or_default();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = file.tensors().into_iter().map(|(name, view)| {
+            let bytes = view.data();
+            let data: Vec<f32> = match view.dtype() {
+                Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
+                Dtype::I64 => bytes.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect(),
+                Dtype::F16 => {
+                    bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32()).collect()
+                }
+                other => panic!("{name} has the type {other:?}"),
+            };
+            (name.clone(), Named { name, shape: view.shape().to_vec(), data })
+        });
+        Some(Self { tensors: tensors.collect(), meta })
+    }
+
+    /// A number of the metadata.
+    pub fn number<T: std::str::FromStr>(&self, key: &str) -> T {
+        self.meta[key].parse().unwrap_or_else(|_| panic!("{key} = {}", self.meta[key]))
+    }
+
+    /// A tensor.
+    pub fn get(&self, name: &str) -> &Named {
+        self.tensors.get(name).unwrap_or_else(|| panic!("the golden file has no {name}"))
+    }
+
+    /// Whether there is a tensor of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// All tensors whose name begins with `prefix`, without it.
+    pub fn under(&self, prefix: &str) -> Vec<Named> {
+        let own = self.tensors.values().filter_map(|tensor| {
+            Some(Named { name: tensor.name.strip_prefix(prefix)?.to_owned(), ..tensor.clone() })
+        });
+        own.collect()
+    }
+
+    /// A tensor on the CPU.
+    pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
+        let named = self.get(name);
+        let shape: [usize; D] = named.shape.clone().try_into().unwrap();
+        Tensor::from_data(TensorData::new(named.data.clone(), shape), &Device::flex())
+    }
+
+    /// Labels.
+    pub fn labels(&self, name: &str) -> Tensor<1, Int> {
+        let labels: Vec<i64> = self.get(name).data.iter().map(|&label| label as i64).collect();
+        let count = labels.len();
+        Tensor::from_data(TensorData::new(labels, [count]), &Device::flex())
+    }
+}
+
+/// Asserts that `ours` is within `tolerance` of `golden`, relative to the golden norm.
+pub fn close(what: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
+    assert_eq!(ours.len(), golden.len(), "{what}: number of elements");
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let norm = square(&mut golden.iter().map(|&value| f64::from(value)));
+    let error = square(&mut ours.iter().zip(golden).map(|(&a, &b)| f64::from(a) - f64::from(b)));
+    assert!(error <= tolerance * norm.max(1e-6), "{what}: off by {error:e} of a norm of {norm:e}");
+}
+
+/// The elements of a tensor.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}

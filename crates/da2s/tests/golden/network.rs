@@ -1,0 +1,97 @@
+//! Final networks of DARTS_V2: logits in training and evaluation mode, loss, gradients, running statistics.
+
+use burn::tensor::{Device, Tensor};
+use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
+use da2s::discretize::Genotype;
+use da2s::network::{NetworkSize, Skeleton, network};
+
+use super::file::{Golden, close, values};
+use super::supernet::engines;
+
+const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
+    ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+    normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
+    ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
+    reduce_concat=range(2, 6))";
+
+fn build(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) -> Backbone {
+    let input = &golden.get("input").shape;
+    let size = NetworkSize {
+        skeleton,
+        channels: golden.number("channels"),
+        cells: golden.number("layers"),
+        image_channels: input[1],
+        image_size: input[2],
+        classes: golden.get("train.logits").shape[1],
+        auxiliary: golden.has("train.aux_logits"),
+    };
+    network(&Genotype::parse(DARTS_V2).unwrap(), size, engine).unwrap()
+}
+
+fn check(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) {
+    let backbone = build(golden, skeleton, engine);
+    let device = Device::flex();
+    let init = golden.under("init.");
+    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
+    assert_eq!(weights.named(&backbone).len(), init.len(), "every golden weight has its place");
+
+    let leaves = weights.on_graph(true);
+    let auxiliary = backbone.auxiliary().is_some();
+    let pass = Pass { weights: &leaves, mixtures: None, statistics: None, drop_path: None, auxiliary };
+    let images = golden.tensor::<4>("input");
+    let forward = backbone.forward(images.clone().autodiff(), pass);
+    close("training logits", &values(forward.logits.clone()), &golden.get("train.logits").data, 1e-4);
+    if auxiliary {
+        let logits = forward.auxiliary.clone().unwrap();
+        close("auxiliary logits", &values(logits), &golden.get("train.aux_logits").data, 1e-4);
+    }
+
+    // The running statistics after one training step, then evaluation mode.
+    let mut statistics = Statistics::new(&backbone, &device);
+    statistics.update(&forward.statistics.unwrap());
+    for Named { name, data, .. } in statistics.named(&backbone) {
+        let golden_name = format!("buffers.{name}");
+        if golden.has(&golden_name) {
+            close(&name, &data, &golden.get(&golden_name).data, 1e-4);
+        }
+    }
+    let pass = Pass { weights: &weights, mixtures: None, statistics: Some(&statistics), drop_path: None, auxiliary: false };
+    let logits = backbone.forward(images, pass).logits;
+    close("evaluation logits", &values(logits), &golden.get("eval.logits").data, 1e-4);
+
+    if !golden.has("target") {
+        return;
+    }
+    let mut loss: Tensor<1> = cross_entropy(forward.logits, golden.labels("target"), 0.0);
+    if let Some(logits) = forward.auxiliary {
+        loss = loss + cross_entropy(logits, golden.labels("target"), 0.0) * 0.4;
+    }
+    close("loss", &values(loss.clone()), &golden.get("train.loss").data, 1e-4);
+    let gradients = leaves.gradients(loss.backward()).into_iter().map(Option::unwrap).collect();
+    let gradients = Weights::from_parts(gradients).named(&backbone);
+    let mut compared = 0;
+    for Named { name, data, .. } in gradients {
+        let golden_name = format!("grad.{name}");
+        if golden.has(&golden_name) {
+            close(&format!("gradient of {name}"), &data, &golden.get(&golden_name).data, 1e-3);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, golden.under("grad.").len(), "every golden gradient was compared");
+}
+
+#[test]
+fn network_cifar() {
+    let Some(golden) = Golden::read("network-cifar.safetensors", "network_cifar") else { return };
+    for engine in engines() {
+        check(&golden, Skeleton::Cifar, engine);
+    }
+}
+
+#[test]
+fn network_imagenet() {
+    let Some(golden) = Golden::read("network-imagenet.safetensors", "network_imagenet") else { return };
+    for engine in engines() {
+        check(&golden, Skeleton::Imagenet, engine);
+    }
+}

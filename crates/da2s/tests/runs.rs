@@ -1,0 +1,193 @@
+//! Whole runs, small: the same seed gives the same bytes, stopping and going on changes nothing, the target is what comes
+//! out, and a damaged checkpoint is found.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+
+use da2s::Error;
+use da2s::config::Config;
+use da2s::discretize::Genotype;
+use da2s::observer::{Event, Observer, Silent};
+use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
+
+/// Asks to stop after so many steps.
+struct StopAfter {
+    steps: Cell<usize>,
+}
+
+impl Observer for StopAfter {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Step { .. } = event {
+            self.steps.set(self.steps.get().saturating_sub(1));
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.steps.get() == 0
+    }
+}
+
+fn tiny() -> Config {
+    let mut config = Config::default();
+    config.data.limit = Some(160);
+    config.data.test_limit = Some(40);
+    config.search.epochs = 2;
+    config.search.warmup_epochs = 1;
+    config.search.batch_size = 20;
+    config.search.channels = 2;
+    config.network.epochs = 2;
+    config.network.channels = 4;
+    config.network.cells = 3;
+    config.network.batch_size = 40;
+    config.network.drop_path = 0.2;
+    config
+}
+
+fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
+    Context { directory, config, resume, command: "da2s run".to_owned() }
+}
+
+fn whole(path: &Path, config: &Config) -> Summary {
+    let directory = RunDirectory::create(path).unwrap();
+    directory.write_config(config).unwrap();
+    let context = context(&directory, config, false);
+    search(&context, &mut Silent).unwrap();
+    discretize(&context, None, &mut Silent).unwrap();
+    train(&context, &mut Silent).unwrap();
+    evaluate(&context, &mut Silent).unwrap()
+}
+
+/// The files that must be the same bytes.
+const FILES: [&str; 10] = [
+    "config.toml",
+    "search/metrics.jsonl",
+    "search/arch.jsonl",
+    "search/checkpoint.safetensors",
+    "genotype.json",
+    "gap.json",
+    "network/metrics.jsonl",
+    "network/checkpoint.safetensors",
+    "network/best.safetensors",
+    "network/evaluation.json",
+];
+
+fn assert_same(a: &Path, b: &Path) {
+    for file in FILES {
+        assert!(fs::read(a.join(file)).unwrap() == fs::read(b.join(file)).unwrap(), "{file} differs");
+    }
+}
+
+#[test]
+fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second, third) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+    let config = tiny();
+    whole(&first, &config);
+    whole(&second, &config);
+    assert_same(&first, &second);
+
+    // Stopped in the middle of an epoch again and again, and resumed each time.
+    let directory = RunDirectory::create(&third).unwrap();
+    directory.write_config(&config).unwrap();
+    let context = context(&directory, &config, true);
+    let mut stops = 0;
+    let mut until_done = |stage: &dyn Fn(&mut dyn Observer) -> Result<(), Error>| loop {
+        match stage(&mut StopAfter { steps: Cell::new(3) }) {
+            Ok(()) => break,
+            Err(Error::Stopped { .. }) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    until_done(&|observer| search(&context, observer).map(|_| ()));
+    discretize(&context, None, &mut Silent).unwrap();
+    until_done(&|observer| train(&context, observer).map(|_| ()));
+    evaluate(&context, &mut Silent).unwrap();
+    assert!(stops >= 4, "stopped {stops} times");
+    assert_same(&first, &third);
+}
+
+#[test]
+fn another_seed_gives_another_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny();
+    config.search.epochs = 1;
+    config.search.warmup_epochs = 0;
+    let run = |name: &str, config: &Config| {
+        let directory = RunDirectory::create(&folder.path().join(name)).unwrap();
+        directory.write_config(config).unwrap();
+        search(&context(&directory, config, false), &mut Silent).unwrap();
+        fs::read(directory.file("search/metrics.jsonl")).unwrap()
+    };
+    let first = run("a", &config);
+    config.run.seed = 2;
+    assert!(first != run("b", &config));
+}
+
+#[test]
+fn an_imbalanced_target_is_exactly_what_comes_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny();
+    config.search.epochs = 1;
+    config.search.warmup_epochs = 0;
+    config.network.epochs = 1;
+    config.target = toml::from_str("edges = [1, 2, 1, 3]\noperations = 2").unwrap();
+    let summary = whole(&folder.path().join("run"), &config);
+    let genotype = Genotype::parse(&summary.genotype).unwrap();
+    for cell in [&genotype.normal, &genotype.reduction] {
+        for (node, count) in (2..6).zip([1, 2, 1, 3]) {
+            assert_eq!(cell.edges.iter().filter(|edge| edge.to == node).count(), count);
+        }
+        assert!(cell.edges.iter().all(|edge| edge.operations.len() == 2));
+    }
+    assert!(summary.gap.is_some() && summary.network_accuracy.is_some());
+}
+
+#[test]
+fn a_genotype_can_be_given_and_trained_without_a_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny();
+    config.network.epochs = 1;
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let context = context(&directory, &config, false);
+    let text = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], \
+        reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
+    discretize(&context, Some(&Genotype::parse(text).unwrap()), &mut Silent).unwrap();
+    train(&context, &mut Silent).unwrap();
+    let summary = evaluate(&context, &mut Silent).unwrap();
+    assert_eq!((summary.genotype.as_str(), summary.gap), (text, None));
+}
+
+#[test]
+fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny();
+    config.search.epochs = 1;
+    config.search.warmup_epochs = 0;
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let context = context(&directory, &config, true);
+    assert!(matches!(discretize(&context, None, &mut Silent), Err(Error::Incomplete { .. })));
+    assert!(matches!(train(&context, &mut Silent), Err(Error::Incomplete { .. })));
+    search(&context, &mut Silent).unwrap();
+
+    let path = directory.file("search/checkpoint.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = discretize(&context, None, &mut Silent).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { .. }) && error.to_string().contains("checksum"), "{error}");
+    fs::write(&path, &bytes[..middle]).unwrap();
+    assert!(matches!(search(&context, &mut Silent), Err(Error::Damaged { .. })));
+
+    // A checkpoint of other sizes belongs to another run.
+    let other = RunDirectory::create(&folder.path().join("other")).unwrap();
+    let mut larger = config.clone();
+    larger.search.channels = 4;
+    other.write_config(&larger).unwrap();
+    search(&Context { directory: &other, config: &larger, resume: false, command: String::new() }, &mut Silent).unwrap();
+    fs::copy(other.file("search/checkpoint.safetensors"), &path).unwrap();
+    assert!(matches!(search(&context, &mut Silent), Err(Error::Mismatch { .. })));
+}

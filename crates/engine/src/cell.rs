@@ -1,0 +1,100 @@
+//! The one signature of the engine: a cell applied to its inputs, with gradients.
+//!
+//! Contract: inputs `[batch, channels, height, width]`, the weights as one flat vector laid out by the
+//! plan, the mixture as one weight per choice in the order of the plan's edges. Gradients flow to whichever
+//! of the three is tracked by Burn's autodiff, and to nothing else.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::plain;
+use crate::plan::CellPlan;
+
+/// Which implementation runs a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Burn's own operations: any device, slow on the CPU, the reference.
+    Plain,
+}
+
+/// A cell that can be run.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    plan: Arc<CellPlan>,
+    engine: Engine,
+}
+
+/// Where batch norms take their statistics from.
+#[derive(Clone, Debug)]
+pub enum Normalisation {
+    /// From the batch itself; they are returned in [`Output::statistics`].
+    Batch,
+    /// Given, one value per channel of every batch norm of the plan, `[norm_channels]` each.
+    Running {
+        /// Means.
+        mean: Tensor<1>,
+        /// Variances.
+        variance: Tensor<1>,
+    },
+}
+
+/// What a cell is applied to.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// One tensor per input of the plan, `[batch, channels, height, width]`.
+    pub inputs: Vec<Tensor<4>>,
+    /// `[weight_count]`.
+    pub weights: Tensor<1>,
+    /// `[choice_count]`; `None` weighs every choice 1.
+    pub mixture: Option<Tensor<1>>,
+    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all.
+    pub active: Option<Arc<[bool]>>,
+    /// Drop-path: `[choice_count, batch]`, multiplied onto each choice's output.
+    pub drop_path: Option<Tensor<2>>,
+    /// Statistics of the batch norms.
+    pub normalisation: Normalisation,
+}
+
+/// Batch statistics of every batch norm of a plan, outside of autodiff.
+#[derive(Clone, Debug)]
+pub struct BatchStatistics {
+    /// Means, `[norm_channels]`.
+    pub mean: Tensor<1>,
+    /// Unbiased variances, `[norm_channels]`. Those of choices that were not computed are 0, like their means.
+    pub variance: Tensor<1>,
+}
+
+/// What a cell yields.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// `[batch, channels, height, width]`.
+    pub output: Tensor<4>,
+    /// The batch's statistics under [`Normalisation::Batch`], `None` for a plan without batch norm.
+    pub statistics: Option<BatchStatistics>,
+}
+
+impl Cell {
+    /// A cell that runs `plan` on `engine`.
+    pub fn new(plan: CellPlan, engine: Engine) -> Self {
+        Self { plan: Arc::new(plan), engine }
+    }
+
+    /// The plan that the cell runs.
+    pub fn plan(&self) -> &CellPlan {
+        &self.plan
+    }
+
+    /// Applies the cell.
+    ///
+    /// # Panics
+    /// If a shape in `call` is not what the plan says: callers build both from one plan.
+    pub fn forward(&self, call: Call) -> Output {
+        let plan = &*self.plan;
+        assert_eq!(call.inputs.len(), plan.input_channels.len(), "number of inputs");
+        assert_eq!(call.weights.dims(), [plan.weight_count], "length of the weight vector");
+        match self.engine {
+            Engine::Plain => plain::forward(plan, call),
+        }
+    }
+}

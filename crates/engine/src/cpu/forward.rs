@@ -1,0 +1,211 @@
+//! The steps of a forward run on one image.
+
+use da2s_kernels::{Extent, View, dense, depthwise, elementwise, norm, pool};
+
+use super::compile::{Operation, Stage, Unit, Walk, Weights, rows_at_once};
+use super::image::{At, Frame, Scratch};
+use super::memory::Shared;
+use super::schedule::Step;
+
+/// What a forward run writes besides the kept tensors: the output, and the moments `[image][slot]`.
+#[derive(Clone, Copy)]
+pub(super) struct Results<'a> {
+    pub output: Shared<'a>,
+    /// Means and sums of squared deviations; `None` where the statistics are given.
+    pub moments: Option<[Shared<'a>; 2]>,
+}
+
+/// Runs `step` on an image.
+///
+/// # Safety
+/// No other thread works on the image.
+pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: &mut Scratch, at: At) {
+    let compiled = frame.compiled;
+    // SAFETY: the image is this thread's alone, and a step writes to tensors that it does not read.
+    unsafe {
+        match step {
+            Step::Clear(node) => {
+                if let Some(state) = compiled.nodes[node].state {
+                    frame.kept.image_mut(state, at.slot).fill(0.0);
+                }
+            }
+            Step::Pool(index) => {
+                let shared = &compiled.pools[index];
+                let z = frame.kept.image_mut(shared.z, at.slot);
+                pool::forward(frame.level, &shared.pool, frame.state(shared.node, at), z);
+                moments(frame, results, scratch, shared.moments, shared.pool.channels, z, at);
+            }
+            Step::Stage { unit, stage } => {
+                let (unit, index) = (&compiled.units[unit], stage);
+                let stage = &unit.stages[index];
+                if compute(frame, unit, index, scratch, at) && stage.norm.is_some() {
+                    moments(frame, results, scratch, stage.moments, stage.output.channels, frame.z(unit, stage, at), at);
+                }
+            }
+            Step::Accumulate { unit, first } => accumulate(frame, &compiled.units[unit], first, scratch, at),
+            Step::Output(node) => output(frame, results, node, at),
+            Step::Begin(_) | Step::Complete(_) | Step::Sums(_) | Step::Backward { .. } => {
+                unreachable!("a step of the backward run")
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`run`].
+unsafe fn moments(
+    frame: &Frame,
+    results: &Results,
+    scratch: &mut Scratch,
+    slot: usize,
+    channels: usize,
+    z: &[f32],
+    at: At,
+) {
+    let Some([means, deviations]) = results.moments else { return };
+    let from = at.image * frame.compiled.slots + slot;
+    // SAFETY: these sums are the image's own.
+    let (mean, deviation) = unsafe { (means.write(from..from + channels), deviations.write(from..from + channels)) };
+    norm::moments(frame.level, z, channels, scratch.tables, mean, deviation);
+}
+
+/// Computes `z` of a stage; false where it has none of its own.
+///
+/// # Safety
+/// As [`run`].
+unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratch, at: At) -> bool {
+    let stage = &unit.stages[index];
+    let level = frame.level;
+    let Some(z) = stage.z else { return false };
+    if matches!(stage.operation, Operation::Pool(_)) {
+        return false;
+    }
+    // SAFETY: the tensor is this stage's, and what is loaded lies in other tensors.
+    let z = unsafe {
+        match index {
+            0 => scratch.load_source(frame, unit.from, stage.operation.reads_relu(), at),
+            _ => scratch.load_inner(frame, unit, index, at),
+        }
+        frame.kept.image_mut(z, at.slot)
+    };
+    let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
+    match &stage.operation {
+        Operation::Identity | Operation::Pool(_) => {}
+        Operation::Reduce { reduce, weights } => {
+            let source = &source[..reduce.image.len()];
+            reduce.convolve(level, packed(frame, weights), source, z);
+        }
+        Operation::Dense { walk, weights, bias, .. } => {
+            if let Some(bias) = bias {
+                let bias = &frame.weights[*bias..*bias + stage.output.channels];
+                z.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias));
+            }
+            let region = dense_region(walk, stage, 0, stage.output.height);
+            dense::convolve(level, &region, packed(frame, weights), source, bias.is_some(), z);
+        }
+        Operation::Separable { walk, depthwise, pointwise } => {
+            let step = rows_at_once(stage.output);
+            let y = &mut *scratch.rows[0];
+            for row in (0..stage.output.height).step_by(step) {
+                let rows = step.min(stage.output.height - row);
+                let region = depthwise_region(walk, stage, row, rows);
+                depthwise::convolve(level, &region, packed(frame, depthwise), source, false, y);
+                let z = &mut z[row * stage.output.packed().row..];
+                dense::convolve(level, &pixel_region(stage, rows), packed(frame, pointwise), y, false, z);
+            }
+        }
+    }
+    true
+}
+
+pub(super) fn packed<'a>(frame: &Frame<'a>, weights: &Weights) -> &'a [f32] {
+    &frame.packed[weights.packed..weights.packed + weights.packed_len]
+}
+
+pub(super) fn transposed<'a>(frame: &Frame<'a>, weights: &Weights) -> &'a [f32] {
+    &frame.packed[weights.transposed..weights.transposed + weights.transposed_len]
+}
+
+/// Rows of a dense convolution's output (packed, from its first row on).
+pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: usize) -> dense::Region<'a> {
+    dense::Region {
+        inputs: stage.input.channels,
+        outputs: stage.output.channels,
+        extent: Extent { rows, columns: stage.output.width },
+        source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
+        target: stage.output.packed(),
+        taps: &walk.taps,
+        offsets: &walk.offsets,
+    }
+}
+
+/// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a buffer of their own.
+pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: usize) -> depthwise::Region<'a> {
+    depthwise::Region {
+        channels: stage.input.channels,
+        extent: Extent { rows, columns: stage.output.width },
+        source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
+        target: View::packed(stage.output.width, stage.input.channels),
+        taps: &walk.taps,
+        offsets: &walk.offsets,
+    }
+}
+
+/// Rows of the pointwise convolution of a separable stage, packed on both sides.
+pub(super) fn pixel_region(stage: &Stage, rows: usize) -> dense::Region<'static> {
+    dense::Region {
+        inputs: stage.input.channels,
+        outputs: stage.output.channels,
+        extent: Extent { rows, columns: stage.output.width },
+        source: View::packed(stage.output.width, stage.input.channels),
+        target: stage.output.packed(),
+        taps: &[0],
+        offsets: &[0],
+    }
+}
+
+/// # Safety
+/// As [`run`].
+unsafe fn accumulate(frame: &Frame, unit: &Unit, first: bool, scratch: &mut Scratch, at: At) {
+    let Some(stage) = unit.stages.last() else { return };
+    let Some(state) = frame.compiled.nodes[unit.to].state else { return };
+    // SAFETY: a node's state is none of the tensors that flow into it.
+    let (z, state) = unsafe { (frame.z(unit, stage, at), frame.kept.image_mut(state, at.slot)) };
+    let factor = frame.factor(unit, at.image);
+    if factor == 0.0 {
+        if first {
+            state.fill(0.0);
+        }
+        return;
+    }
+    let table = frame.table(stage);
+    let (mut scale, mut shift) = (&frame.coefficients.scale[table.clone()], &frame.coefficients.shift[table]);
+    if factor != 1.0 {
+        let (to_scale, rest) = scratch.scaled.split_at_mut(scale.len());
+        let to_shift = &mut rest[..shift.len()];
+        for (to, from) in to_scale.iter_mut().chain(to_shift.iter_mut()).zip(scale.iter().chain(shift)) {
+            *to = factor * from;
+        }
+        (scale, shift) = (to_scale, to_shift);
+    }
+    if first {
+        elementwise::affine(frame.level, z, scale, shift, state);
+    } else {
+        elementwise::add_affine(frame.level, z, scale, shift, state);
+    }
+}
+
+/// # Safety
+/// As [`run`].
+unsafe fn output(frame: &Frame, results: &Results, node: usize, at: At) {
+    let Some(shape) = frame.compiled.output else { return };
+    let from = at.image * shape.len();
+    let channels = frame.compiled.nodes[node].shape.channels;
+    // SAFETY: this image of the output is this thread's, and the state is not written here.
+    let (output, state) = unsafe { (results.output.write(from..from + shape.len()), frame.state(node, at)) };
+    for &first in &frame.compiled.nodes[node].outputs {
+        for (to, pixel) in output.chunks_exact_mut(shape.channels).zip(state.chunks_exact(channels)) {
+            to[first..first + channels].copy_from_slice(pixel);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What one thread needs to run steps on images: the call's data and its own scratch.
+
+use std::ops::Range;
+
+use da2s_kernels::Level;
+
+use super::compile::{Compiled, Stage, Unit};
+use super::memory::Shared;
+
+/// Coefficients of the norms, as tables at [`Stage::table`]: what forward made and backward reads again.
+#[derive(Debug, Default)]
+pub(super) struct Coefficients {
+    /// `scale · z + shift` is the normalised value, times the mixture weight in a unit's last stage.
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    /// Means (0 where there is no norm).
+    pub center: Vec<f32>,
+    /// 1/√(variance + ε) at [`Stage::slot`].
+    pub inverse: Vec<f32>,
+}
+
+/// What a pass reads, the same for all images.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub level: Level,
+    pub compiled: &'a Compiled,
+    pub inputs: &'a [&'a [f32]],
+    pub packed: &'a [f32],
+    pub weights: &'a [f32],
+    pub coefficients: &'a Coefficients,
+    /// Factors of drop-path, `[choice][image]`, and the number of images.
+    pub drop: Option<(&'a [f32], usize)>,
+    pub kept: Shared<'a>,
+}
+
+impl<'a> Frame<'a> {
+    /// The factor of drop-path of a unit on an image.
+    pub fn factor(&self, unit: &Unit, image: usize) -> f32 {
+        match (self.drop, unit.choice) {
+            (Some((factors, images)), Some(choice)) => factors[choice * images + image],
+            (Some(_) | None, _) => 1.0,
+        }
+    }
+
+    /// Table range of a stage.
+    pub fn table(&self, stage: &Stage) -> Range<usize> {
+        stage.table..stage.table + da2s_kernels::table::length(stage.output.channels)
+    }
+
+    /// State of a node.
+    ///
+    /// # Safety
+    /// Nobody writes to the node's state of that image.
+    pub unsafe fn state(&self, node: usize, at: At) -> &'a [f32] {
+        let node = &self.compiled.nodes[node];
+        match (node.source, node.state) {
+            (Some(input), _) => {
+                let len = node.shape.len();
+                &self.inputs[input][at.image * len..(at.image + 1) * len]
+            }
+            // SAFETY: the caller's.
+            (None, Some(state)) => unsafe { self.kept.image(state, at.slot) },
+            (None, None) => &[],
+        }
+    }
+
+    /// What the last norm of `unit` reads.
+    ///
+    /// # Safety
+    /// As [`Frame::state`], for the stage's tensor too.
+    pub unsafe fn z(&self, unit: &Unit, stage: &Stage, at: At) -> &'a [f32] {
+        // SAFETY: the caller's.
+        unsafe {
+            match stage.z {
+                Some(z) => self.kept.image(z, at.slot),
+                None => self.state(unit.from, at),
+            }
+        }
+    }
+}
+
+/// An image: its number in the batch, and where buffers hold it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub image: usize,
+    pub slot: usize,
+}
+
+/// A thread's own memory, cut to the largest need of the cell.
+pub(super) struct Scratch<'a> {
+    /// The image of a node in its border, as convolutions read it, and which one it is.
+    pub source: &'a mut [f32],
+    pub source_is: Option<(usize, bool, usize)>,
+    /// The same for an inner stage.
+    pub inner: &'a mut [f32],
+    /// An image of output gradients in its border.
+    pub gradient: &'a mut [f32],
+    /// Rows on their way from one kernel to the next.
+    pub rows: [&'a mut [f32]; 2],
+    /// Three tables for kernels, and two for the coefficients of an image.
+    pub tables: &'a mut [f32],
+    pub scaled: &'a mut [f32],
+}
+
+impl<'a> Scratch<'a> {
+    /// Floats that [`Scratch::cut`] needs.
+    pub fn len(compiled: &Compiled) -> usize {
+        3 * compiled.padded_len.next_multiple_of(16) + 2 * compiled.rows_len.next_multiple_of(16) + 5 * compiled.table_len
+    }
+
+    pub fn cut(memory: &'a mut [f32], compiled: &Compiled) -> Self {
+        let (padded, rows) = (compiled.padded_len.next_multiple_of(16), compiled.rows_len.next_multiple_of(16));
+        let (source, memory) = memory.split_at_mut(padded);
+        let (inner, memory) = memory.split_at_mut(padded);
+        let (gradient, memory) = memory.split_at_mut(padded);
+        let (first, memory) = memory.split_at_mut(rows);
+        let (second, memory) = memory.split_at_mut(rows);
+        let (tables, memory) = memory.split_at_mut(3 * compiled.table_len);
+        let scaled = &mut memory[..2 * compiled.table_len];
+        Self { source, source_is: None, inner, gradient, rows: [first, second], tables, scaled }
+    }
+
+    /// Brings the image of `node` (through ReLU if `relu`) into `source`.
+    ///
+    /// # Safety
+    /// As [`Frame::state`].
+    pub unsafe fn load_source(&mut self, frame: &Frame, node: usize, relu: bool, at: At) {
+        let key = Some((node, relu, at.image));
+        if self.source_is == key {
+            return;
+        }
+        // SAFETY: the caller's.
+        let state = unsafe { frame.state(node, at) };
+        let node = &frame.compiled.nodes[node];
+        let padded = node.shape.padded(node.pad);
+        let source = &mut self.source[..padded.len()];
+        if relu {
+            padded.relu_from(frame.level, state, source);
+        } else {
+            padded.copy_from(state, 0.0, source);
+        }
+        self.source_is = key;
+    }
+
+    /// Brings what stage `stage` > 0 of `unit` reads into `inner`: ReLU of the normalised output of the stage before.
+    ///
+    /// # Safety
+    /// Nobody writes to that output of that image.
+    pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
+        let before = &unit.stages[stage - 1];
+        let pad = match &unit.stages[stage].operation {
+            super::compile::Operation::Separable { walk, .. } => walk.source.pad,
+            _ => 0,
+        };
+        // SAFETY: the caller's.
+        let z = unsafe { frame.z(unit, before, at) };
+        let padded = before.output.padded(pad);
+        let table = frame.table(before);
+        let (scale, shift) = (&frame.coefficients.scale[table.clone()], &frame.coefficients.shift[table]);
+        padded.affine_relu_from(frame.level, z, scale, shift, &mut self.inner[..padded.len()]);
+    }
+}

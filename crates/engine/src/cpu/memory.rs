@@ -1,0 +1,199 @@
+//! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads at once.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A cache line, so that buffers begin on one.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Zeroed floats that begin on a cache line.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    lines: Vec<Line>,
+}
+
+impl Buffer {
+    /// Makes room for `len` floats. What was in it is lost when it grows.
+    pub(super) fn reserve(&mut self, len: usize) {
+        let lines = len.div_ceil(16);
+        if lines > self.lines.len() {
+            self.lines = Vec::new();
+            self.lines = vec![Line([0.0; 16]); lines];
+        }
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: a line is sixteen floats without padding.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+    }
+}
+
+/// Where the images of a tensor lie in a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tensor {
+    start: usize,
+    stride: usize,
+    len: usize,
+}
+
+impl Tensor {
+    fn range(self, image: usize) -> Range<usize> {
+        let at = self.start + image * self.stride;
+        at..at + self.len
+    }
+}
+
+/// Lays tensors out in a buffer.
+#[derive(Debug)]
+pub(super) struct Arena {
+    images: usize,
+    len: usize,
+}
+
+impl Arena {
+    /// Tensors of `images` images each.
+    pub(super) fn new(images: usize) -> Self {
+        Self { images, len: 0 }
+    }
+
+    /// Places a tensor of `len` floats an image.
+    pub(super) fn place(&mut self, len: usize) -> Tensor {
+        let tensor = Tensor { start: self.len, stride: len.next_multiple_of(16), len };
+        // Five lines between tensors, or those of 2ⁿ bytes would compete for the same cache sets.
+        self.len += self.images * tensor.stride + 5 * 16;
+        tensor
+    }
+
+    /// Floats of all tensors.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// A slice that several threads read and write in disjoint parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared<'a> {
+    pointer: *mut f32,
+    len: usize,
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: access goes through unsafe methods whose callers keep threads apart.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    /// Floats.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn new(slice: &'a mut [f32]) -> Self {
+        Self { pointer: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+    }
+
+    /// # Safety
+    /// Nobody writes to `range` while the result lives.
+    pub(super) unsafe fn read(&self, range: Range<usize>) -> &'a [f32] {
+        assert!(range.start <= range.end && range.end <= self.len, "read beyond a buffer");
+        // SAFETY: in bounds; the rest is the caller's.
+        unsafe { std::slice::from_raw_parts(self.pointer.add(range.start), range.end - range.start) }
+    }
+
+    /// # Safety
+    /// Nobody else reads or writes `range` while the result lives.
+    pub(super) unsafe fn write(&self, range: Range<usize>) -> &'a mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.len, "write beyond a buffer");
+        // SAFETY: in bounds; the rest is the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.end - range.start) }
+    }
+
+    /// # Safety
+    /// As [`Shared::read`], for one image of `tensor`.
+    pub(super) unsafe fn image(&self, tensor: Tensor, image: usize) -> &'a [f32] {
+        // SAFETY: the caller's.
+        unsafe { self.read(tensor.range(image)) }
+    }
+
+    /// # Safety
+    /// As [`Shared::write`], for one image of `tensor`.
+    pub(super) unsafe fn image_mut(&self, tensor: Tensor, image: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's.
+        unsafe { self.write(tensor.range(image)) }
+    }
+}
+
+/// Buffers that live for one call, shared by all cells of a network (clones share them). A cell takes what it needs and gives it
+/// back, so a network holds as much as its largest cell.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    free: Arc<Mutex<Vec<Buffer>>>,
+}
+
+impl Workspace {
+    /// An empty workspace.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the largest, grown.
+    pub(super) fn lease(&self, len: usize) -> Lease<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |buffer: &Buffer| buffer.lines.len() * 16 >= len;
+        let best = (0..free.len())
+            .min_by_key(|&at| if fits(&free[at]) { (0, free[at].lines.len()) } else { (1, usize::MAX - free[at].lines.len()) });
+        let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
+        drop(free);
+        buffer.reserve(len);
+        Lease { workspace: self, buffer }
+    }
+}
+
+/// A buffer on loan from a [`Workspace`].
+#[derive(Debug)]
+pub(super) struct Lease<'a> {
+    workspace: &'a Workspace,
+    buffer: Buffer,
+}
+
+impl Lease<'_> {
+    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+        self.buffer.as_mut_slice()
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.workspace.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_begin_on_a_line_and_are_reused() {
+        let workspace = Workspace::new();
+        let at = {
+            let mut lease = workspace.lease(1000);
+            lease.as_mut_slice()[999] = 1.0;
+            lease.as_mut_slice().as_ptr() as usize
+        };
+        assert_eq!(at % 64, 0);
+        assert_eq!(workspace.lease(500).as_mut_slice().as_ptr() as usize, at);
+    }
+
+    #[test]
+    fn tensors_do_not_overlap() {
+        let mut arena = Arena::new(3);
+        let (a, b) = (arena.place(17), arena.place(5));
+        assert!(a.range(2).end <= b.range(0).start && b.range(2).end <= arena.len());
+        assert!(a.range(0).end <= a.range(1).start);
+    }
+}

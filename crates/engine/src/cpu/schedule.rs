@@ -1,0 +1,176 @@
+//! The order of work: passes over the batch, each a list of steps that every image goes through.
+//!
+//! Images are independent within a pass; between passes lie the sums over the batch (statistics of batch norms, their gradients,
+//! gradients of weights). Units are taken in groups whose tensors together fit into the last cache, so that what a pass leaves is still
+//! there for the next one.
+
+use super::compile::{Compiled, Operation, Unit};
+
+/// One thing to do with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Sets a node's state to zero (nothing flows into it).
+    Clear(usize),
+    /// Computes a shared pooling and its moments.
+    Pool(usize),
+    /// Computes a stage of a unit and its moments.
+    Stage { unit: usize, stage: usize },
+    /// Adds a unit to the state of its node, or begins it.
+    Accumulate { unit: usize, first: bool },
+    /// Copies a node's state into the output.
+    Output(usize),
+    /// Begins the gradient of a node: from the output, or zero.
+    Begin(usize),
+    /// Completes the gradient of a node from those of its ReLU and its poolings.
+    Complete(usize),
+    /// Sums of the gradient that a unit's last batch norm and its mixture weight need.
+    Sums(usize),
+    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it reads.
+    Backward { unit: usize, stage: usize },
+}
+
+/// Steps between two sums over the batch.
+pub(super) type Pass = Vec<Step>;
+
+/// Bytes that the tensors of a group may take.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// Live units in the order of the nodes they go to, in groups that do not depend on each other's sums.
+fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..compiled.units.len()).filter(|&unit| live[unit]).collect();
+    order.sort_by_key(|&unit| (compiled.units[unit].to, compiled.units[unit].from));
+    let bytes = |unit: &Unit| -> usize {
+        unit.stages.iter().filter(|stage| stage.z.is_some()).map(|stage| stage.output.len() * compiled.batch * 4).sum()
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut used = 0;
+    for index in order {
+        let unit = &compiled.units[index];
+        let fits = used + bytes(unit) <= GROUP_BYTES;
+        match groups.last_mut() {
+            Some(group) if fits && group.iter().all(|&other| compiled.units[other].to != unit.from) => {
+                group.push(index);
+                used += bytes(unit);
+            }
+            Some(_) | None => {
+                groups.push(vec![index]);
+                used = bytes(unit);
+            }
+        }
+    }
+    groups
+}
+
+fn longest(compiled: &Compiled, group: &[usize]) -> usize {
+    group.iter().map(|&unit| compiled.units[unit].stages.len()).max().unwrap_or(0)
+}
+
+fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
+    if passes.len() <= at {
+        passes.resize_with(at + 1, Vec::new);
+    }
+    passes[at].push(step);
+}
+
+/// The passes of a forward run. Without `barriers` (statistics given) there is one.
+pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec<Pass> {
+    let mut passes = vec![Vec::new()];
+    let mut begun = vec![false; compiled.nodes.len()];
+    let mut pooled = vec![false; compiled.pools.len()];
+    let reached = |node: usize| compiled.units.iter().zip(live).any(|(unit, &live)| live && unit.to == node);
+    for (index, node) in compiled.nodes.iter().enumerate() {
+        if node.source.is_none() && !reached(index) {
+            push(&mut passes, 0, Step::Clear(index));
+        }
+    }
+    let mut base = 0;
+    for group in groups(compiled, live) {
+        for stage in 0..longest(compiled, &group) {
+            let at = if barriers { base + stage } else { 0 };
+            for &index in &group {
+                let unit = &compiled.units[index];
+                match unit.stages.get(stage).map(|stage| &stage.operation) {
+                    Some(&Operation::Pool(pool)) => {
+                        if !pooled[pool] {
+                            push(&mut passes, at, Step::Pool(pool));
+                            pooled[pool] = true;
+                        }
+                        // Coefficients are still each unit's own.
+                        push(&mut passes, at, Step::Stage { unit: index, stage });
+                    }
+                    Some(Operation::Identity | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. }) => {
+                        push(&mut passes, at, Step::Stage { unit: index, stage });
+                    }
+                    None => {}
+                }
+            }
+        }
+        base += longest(compiled, &group);
+        // The shorter units of the group could be added earlier; together they are added while the state is in cache.
+        for &unit in &group {
+            let to = compiled.units[unit].to;
+            push(&mut passes, if barriers { base } else { 0 }, Step::Accumulate { unit, first: !begun[to] });
+            begun[to] = true;
+        }
+    }
+    let last = passes.len() - 1;
+    for (index, node) in compiled.nodes.iter().enumerate() {
+        if !node.outputs.is_empty() {
+            push(&mut passes, last, Step::Output(index));
+        }
+    }
+    passes
+}
+
+/// The passes of a backward run: units whose sums are wanted, those that a gradient flows through, nodes whose gradient is wanted.
+pub(super) fn backward(
+    compiled: &Compiled,
+    wanted_units: &[bool],
+    flows: &[bool],
+    wanted_nodes: &[bool],
+) -> Vec<Pass> {
+    let mut passes = vec![Vec::new()];
+    let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();
+    let mut completed = begun.clone();
+    let mut begin = |passes: &mut Vec<Pass>, at: usize, node: usize| {
+        if !begun[node] {
+            begun[node] = true;
+            push(passes, at, Step::Begin(node));
+        }
+    };
+    let mut base = 0;
+    for group in groups(compiled, wanted_units).into_iter().rev() {
+        for &unit in &group {
+            let to = compiled.units[unit].to;
+            if !completed[to] {
+                completed[to] = true;
+                begin(&mut passes, base, to);
+                push(&mut passes, base, Step::Complete(to));
+            }
+        }
+        for &unit in &group {
+            push(&mut passes, base, Step::Sums(unit));
+        }
+        let longest = longest(compiled, &group);
+        for back in 0..longest {
+            let at = base + 1 + back;
+            for &unit in group.iter().filter(|&&unit| flows[unit]) {
+                if let Some(stage) = compiled.units[unit].stages.len().checked_sub(back + 1) {
+                    if stage == 0 {
+                        begin(&mut passes, at, compiled.units[unit].from);
+                    }
+                    push(&mut passes, at, Step::Backward { unit, stage });
+                }
+            }
+        }
+        base += longest;
+    }
+    let last = passes.len() - 1;
+    for (index, node) in compiled.nodes.iter().enumerate() {
+        if node.source.is_some() && wanted_nodes[index] {
+            begin(&mut passes, last, index);
+            push(&mut passes, last, Step::Complete(index));
+        }
+    }
+    passes
+}

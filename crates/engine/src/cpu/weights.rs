@@ -1,0 +1,121 @@
+//! Packing a cell's weights for the kernels, and unpacking the gradients that the kernels leave.
+
+use da2s_kernels::reduce::Reduce;
+use da2s_kernels::{dense, depthwise, pointwise, table};
+use rayon::prelude::*;
+
+use super::compile::{Compiled, Operation, Stage, Weights};
+use super::memory::Shared;
+
+/// What a packed matrix is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Depthwise { channels: usize },
+    Dense { inputs: usize, outputs: usize },
+    Reduce(Reduce),
+}
+
+/// The convolutions of a stage.
+pub(super) fn of(stage: &Stage) -> impl Iterator<Item = (Weights, Kind)> {
+    let (inputs, outputs) = (stage.input.channels, stage.output.channels);
+    let dense = Kind::Dense { inputs, outputs };
+    let pair = match &stage.operation {
+        Operation::Identity | Operation::Pool(_) => [None, None],
+        Operation::Reduce { reduce, weights } => [Some((*weights, Kind::Reduce(*reduce))), None],
+        Operation::Dense { weights, .. } => [Some((*weights, dense)), None],
+        Operation::Separable { depthwise, pointwise, .. } => {
+            [Some((*depthwise, Kind::Depthwise { channels: inputs })), Some((*pointwise, dense))]
+        }
+    };
+    pair.into_iter().flatten()
+}
+
+/// Packs the weights of live units, and with `back` those for the gradients of inputs.
+pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bool, packed: &mut [f32]) {
+    let shared = Shared::new(packed);
+    compiled.units.par_iter().zip(live).filter(|(_, live)| **live).for_each(|(unit, _)| {
+        for (place, kind) in unit.stages.iter().flat_map(of) {
+            let weights = &weights[place.at..place.at + place.len];
+            // SAFETY: every convolution has packings of its own.
+            let (packed, transposed) = unsafe {
+                (
+                    shared.write(place.packed..place.packed + place.packed_len),
+                    shared.write(place.transposed..place.transposed + place.transposed_len),
+                )
+            };
+            match kind {
+                Kind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
+                Kind::Dense { inputs, outputs } => {
+                    dense::pack(weights, inputs, outputs, packed);
+                    if back {
+                        dense::pack_transposed(weights, inputs, outputs, transposed);
+                    }
+                }
+                Kind::Reduce(reduce) => {
+                    let inputs = reduce.image.channels;
+                    let (first, second) = weights.split_at(inputs * reduce.halves()[0]);
+                    let (to_first, to_second) = packed.split_at_mut(reduce.packed_split());
+                    pointwise::pack(first, inputs, reduce.halves()[0], to_first);
+                    pointwise::pack(second, inputs, reduce.halves()[1], to_second);
+                    if back {
+                        pointwise::pack_transposed(weights, inputs, transposed);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Where the blocks of a pass put their sums of the gradients of weights.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    items: Vec<(Weights, Kind, usize)>,
+    /// Floats a block.
+    pub len: usize,
+}
+
+impl Sums {
+    /// Plans room for a stage's convolutions.
+    pub fn add(&mut self, stage: &Stage) {
+        for (weights, kind) in of(stage) {
+            self.items.push((weights, kind, self.len));
+            self.len += weights.packed_len.next_multiple_of(16);
+        }
+    }
+
+    /// The part of a block's sums that belongs to a convolution.
+    pub fn part<'a>(&self, weights: &Weights, block: &'a mut [f32]) -> &'a mut [f32] {
+        let at = self.items.iter().find(|item| item.0.at == weights.at).map_or(0, |item| item.2);
+        &mut block[at..at + weights.packed_len]
+    }
+
+    /// Adds the blocks up, in order, and writes the gradients in the plan's layout.
+    pub fn reduce(&self, blocks: &mut [f32], gradients: &mut [f32]) {
+        let stride = self.len;
+        let (blocks, gradients) = (Shared::new(blocks), Shared::new(gradients));
+        self.items.par_iter().for_each(|&(weights, kind, at)| {
+            // SAFETY: every convolution has parts of its own in the blocks and in the gradients.
+            let (sum, gradients) = unsafe {
+                let sum = blocks.write(at..at + weights.packed_len);
+                for block in 1..blocks.len() / stride {
+                    let from = block * stride + at;
+                    for (sum, value) in sum.iter_mut().zip(blocks.read(from..from + weights.packed_len)) {
+                        *sum += value;
+                    }
+                }
+                (&*sum, gradients.write(weights.at..weights.at + weights.len))
+            };
+            match kind {
+                Kind::Depthwise { channels } => depthwise::unpack_add(sum, channels, gradients),
+                Kind::Dense { inputs, outputs } => dense::unpack_add(sum, inputs, outputs, gradients),
+                Kind::Reduce(reduce) => {
+                    let inputs = reduce.image.channels;
+                    let (first, second) = gradients.split_at_mut(inputs * reduce.halves()[0]);
+                    let (sum_first, sum_second) = sum.split_at(inputs * table::rounded(reduce.halves()[0]));
+                    pointwise::unpack_add(sum_first, inputs, reduce.halves()[0], first);
+                    pointwise::unpack_add(sum_second, inputs, reduce.halves()[1], second);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,23 @@
+//! Cells of a network as differentiable operations on Burn tensors.
+//!
+//! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature, [`Cell::forward`], and
+//! two ways to run it: the plain path, composed of Burn's own operations and differentiated by Burn, which
+//! runs on every device and defines what is right; and the fused path, hand-written kernels for the CPU,
+//! tested against the plain one. Tensors are `[batch, channels, height, width]` on both.
+
+mod block;
+mod cell;
+mod plain;
+mod plan;
+
+pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
+pub use cell::{BatchStatistics, Call, Cell, Engine, Normalisation, Output};
+pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
+
+/// Added to the variance by every batch norm, as in PyTorch.
+pub const NORM_EPSILON: f64 = 1e-5;
+
+/// The instruction set that the CPU kernels use on this machine.
+pub fn cpu_level() -> &'static str {
+    "portable"
+}

@@ -1,0 +1,292 @@
+//! The fused CPU path against the reference in f64, on random cells of every kind.
+
+mod plans;
+mod reference;
+
+use da2s_engine::CellPlan;
+use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
+use plans::{Numbers, darts, final_network, head, nas_bench_201, reduction, stem};
+
+/// A cell, how to call it, and what must come out.
+struct Case {
+    name: &'static str,
+    plan: CellPlan,
+    call: reference::Call,
+    d_output: Vec<f64>,
+}
+
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&x| x as f32).collect()
+}
+
+/// Random numbers for `plan`; all of them are exact in f32.
+fn case(name: &'static str, plan: CellPlan, sizes: &[(usize, usize)], batch: usize, seed: u64) -> Case {
+    let mut numbers = Numbers::new(seed);
+    let inputs = sizes
+        .iter()
+        .zip(&plan.input_channels)
+        .map(|(&(height, width), &channels)| numbers.take(batch * height * width * channels))
+        .collect();
+    let call = reference::Call {
+        batch,
+        sizes: sizes.to_vec(),
+        inputs,
+        weights: numbers.take(plan.weight_count),
+        mixture: numbers.take(plan.choice_count()).iter().map(|x| x.abs()).collect(),
+        active: vec![true; plan.choice_count()],
+        drop: vec![1.0; plan.choice_count() * batch],
+        running: None,
+    };
+    let output = reference::run(&plan, &call, &[]).output;
+    let d_output = numbers.take(output.len());
+    Case { name, plan, call, d_output }
+}
+
+/// Everything that one call yields.
+#[derive(Clone, Debug, PartialEq)]
+struct Got {
+    output: Vec<f32>,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+    d_inputs: Vec<Vec<f32>>,
+    d_weights: Vec<f32>,
+    d_mixture: Vec<f32>,
+}
+
+/// The same call in f32, its own memory for everything.
+struct Narrow {
+    inputs: Vec<Vec<f32>>,
+    weights: Vec<f32>,
+    mixture: Vec<f32>,
+    drop: Vec<f32>,
+    running: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Narrow {
+    fn new(call: &reference::Call) -> Self {
+        Self {
+            inputs: call.inputs.iter().map(|input| narrow(input)).collect(),
+            weights: narrow(&call.weights),
+            mixture: narrow(&call.mixture),
+            drop: narrow(&call.drop),
+            running: call.running.as_ref().map(|(mean, variance)| (narrow(mean), narrow(variance))),
+        }
+    }
+}
+
+fn forward(kernel: &mut CellKernel, case: &Case, keep: bool) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let call = Narrow::new(&case.call);
+    let inputs: Vec<&[f32]> = call.inputs.iter().map(Vec::as_slice).collect();
+    let mut output = vec![f32::NAN; kernel.output_len()];
+    let (mut mean, mut variance) = (vec![f32::NAN; case.plan.norm_channels], vec![f32::NAN; case.plan.norm_channels]);
+    let statistics = match &call.running {
+        Some((mean, variance)) => Statistics::Running { mean, variance },
+        None => Statistics::Batch { mean: &mut mean, variance: &mut variance },
+    };
+    let forward = Forward {
+        inputs: &inputs,
+        weights: &call.weights,
+        mixture: Some(&call.mixture),
+        active: Some(&case.call.active),
+        drop: Some(&call.drop),
+        statistics,
+        keep,
+        mixture_gradient: keep,
+    };
+    kernel.forward(forward, &mut output);
+    (output, mean, variance)
+}
+
+fn backward(kernel: &mut CellKernel, case: &Case, wants: [bool; 3]) -> (Vec<Vec<f32>>, Vec<f32>, Vec<f32>) {
+    let call = Narrow::new(&case.call);
+    let inputs: Vec<&[f32]> = call.inputs.iter().map(Vec::as_slice).collect();
+    let mut d_inputs: Vec<Vec<f32>> = inputs.iter().map(|input| vec![f32::NAN; input.len()]).collect();
+    let mut d_weights = vec![f32::NAN; call.weights.len()];
+    let mut d_mixture = vec![f32::NAN; call.mixture.len()];
+    let gradients = Gradients {
+        inputs: d_inputs.iter_mut().map(|gradient| wants[0].then_some(&mut gradient[..])).collect(),
+        weights: wants[1].then_some(&mut d_weights[..]),
+        mixture: wants[2].then_some(&mut d_mixture[..]),
+    };
+    kernel.backward(&inputs, &call.weights, &narrow(&case.d_output), gradients);
+    (d_inputs, d_weights, d_mixture)
+}
+
+fn kernel(case: &Case) -> CellKernel {
+    CellKernel::new(&case.plan, &case.call.sizes, case.call.batch, &Workspace::new())
+}
+
+fn run(case: &Case) -> Got {
+    let mut kernel = kernel(case);
+    let (output, mean, variance) = forward(&mut kernel, case, true);
+    let (d_inputs, d_weights, d_mixture) = backward(&mut kernel, case, [true; 3]);
+    Got { output, mean, variance, d_inputs, d_weights, d_mixture }
+}
+
+/// Distance relative to the norm of what is expected.
+fn distance(got: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let error: f64 = got.iter().zip(expected).map(|(&got, expected)| (f64::from(got) - expected).powi(2)).sum();
+    let norm: f64 = expected.iter().map(|x| x * x).sum();
+    assert!(error.is_finite(), "a number is not finite");
+    (error / norm.max(1e-12)).sqrt()
+}
+
+fn check(case: &Case) {
+    let got = run(case);
+    let expected = reference::run(&case.plan, &case.call, &case.d_output);
+    let close = |what: &str, got: &[f32], expected: &[f64], tolerance: f64| {
+        let distance = distance(got, expected);
+        assert!(distance <= tolerance, "{}: {what} is off by {distance:e}", case.name);
+    };
+    close("output", &got.output, &expected.output, 1e-4);
+    if case.call.running.is_none() {
+        close("mean", &got.mean, &expected.mean, 1e-5);
+        close("variance", &got.variance, &expected.variance, 1e-4);
+    }
+    for (got, expected) in got.d_inputs.iter().zip(&expected.d_inputs) {
+        close("gradient of an input", got, expected, 1e-3);
+    }
+    close("gradient of the weights", &got.d_weights, &expected.d_weights, 1e-3);
+    close("gradient of the mixture", &got.d_mixture, &expected.d_mixture, 1e-3);
+}
+
+fn all() -> Vec<Case> {
+    vec![
+        case("normal cell", darts(6, 4, 3), &[(6, 5); 2], 3, 1),
+        case("normal cell of 16 channels", darts(16, 16, 2), &[(8, 8); 2], 2, 2),
+        case("reduction cell", reduction(4, 6), &[(7, 5); 2], 3, 3),
+        case("final network", final_network(5, 9), &[(12, 8), (6, 4)], 3, 4),
+        case("NAS-Bench-201 cell", nas_bench_201(7), &[(5, 6)], 3, 5),
+        case("stem", stem(), &[(9, 7)], 3, 6),
+        case("auxiliary head", head(), &[(8, 8)], 2, 7),
+    ]
+}
+
+#[test]
+fn cells_match_the_reference() {
+    all().iter().for_each(check);
+}
+
+#[test]
+fn given_statistics_drop_path_and_inactive_choices_match_the_reference() {
+    for mut case in all() {
+        let mut numbers = Numbers::new(77);
+        let choices = case.plan.choice_count();
+        for (at, active) in case.call.active.iter_mut().enumerate() {
+            *active = choices < 10 || at % 3 != 1;
+        }
+        for (at, factor) in case.call.drop.iter_mut().enumerate() {
+            *factor = [0.0, 1.25, 1.0][at % 3];
+        }
+        check(&case);
+        let channels = case.plan.norm_channels;
+        let variance = numbers.take(channels).iter().map(|x| x * x + 0.5).collect();
+        case.call.running = Some((numbers.take(channels), variance));
+        check(&case);
+        // Without keeping anything, images go through one at a time.
+        let kept = run(&case).output;
+        let (output, ..) = forward(&mut kernel(&case), &case, false);
+        assert_eq!(output, kept, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_cell_without_live_choices_is_zero() {
+    let mut case = case("no choice", darts(6, 4, 3), &[(6, 5); 2], 2, 9);
+    case.call.active.fill(false);
+    assert!(run(&case).output.iter().all(|&x| x == 0.0));
+}
+
+#[test]
+fn choices_of_weight_zero_still_have_a_gradient() {
+    let mut case = case("zero weights", darts(6, 4, 3), &[(6, 5); 2], 3, 8);
+    for weight in case.call.mixture.iter_mut().step_by(2) {
+        *weight = 0.0;
+    }
+    check(&case);
+}
+
+#[test]
+fn gradients_that_nobody_asked_for_do_not_change_the_others() {
+    for case in all() {
+        let all = run(&case);
+        for wants in [[true, false, false], [false, true, false], [false, false, true], [true, true, false], [true, false, true]] {
+            let mut kernel = kernel(&case);
+            forward(&mut kernel, &case, true);
+            let (d_inputs, d_weights, d_mixture) = backward(&mut kernel, &case, wants);
+            assert!(!wants[0] || d_inputs == all.d_inputs, "{} {wants:?}", case.name);
+            assert!(!wants[1] || d_weights == all.d_weights, "{} {wants:?}", case.name);
+            assert!(!wants[2] || d_mixture == all.d_mixture, "{} {wants:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_forward_run_that_keeps_nothing_disturbs_nothing() {
+    let case = case("kept", darts(6, 4, 3), &[(6, 5); 2], 3, 10);
+    let expected = run(&case);
+    let workspace = Workspace::new();
+    let mut kernels = [(); 2].map(|()| CellKernel::new(&case.plan, &case.call.sizes, case.call.batch, &workspace));
+    for kernel in &mut kernels {
+        forward(kernel, &case, true);
+    }
+    forward(&mut kernels[0], &case, false);
+    for kernel in &mut kernels {
+        let (d_inputs, d_weights, d_mixture) = backward(kernel, &case, [true; 3]);
+        assert_eq!((d_inputs, d_weights, d_mixture), (expected.d_inputs.clone(), expected.d_weights.clone(), expected.d_mixture.clone()));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let case = case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11);
+    let on = |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| run(&case));
+    let one = on(1);
+    assert_eq!(one, on(2));
+    assert_eq!(one, on(4));
+}
+
+#[test]
+fn every_level_matches_the_reference() {
+    for level in da2s_kernels::Level::available() {
+        let case = case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12);
+        let expected = reference::run(&case.plan, &case.call, &case.d_output);
+        let mut kernel = CellKernel::with_level(&case.plan, &case.call.sizes, case.call.batch, &Workspace::new(), level);
+        let (output, ..) = forward(&mut kernel, &case, true);
+        assert!(distance(&output, &expected.output) < 1e-4);
+        let (_, d_weights, d_mixture) = backward(&mut kernel, &case, [true; 3]);
+        assert!(distance(&d_weights, &expected.d_weights) < 1e-3);
+        assert!(distance(&d_mixture, &expected.d_mixture) < 1e-3);
+    }
+}
+
+/// The reference itself: its gradients against central differences of its output.
+#[test]
+fn the_reference_agrees_with_central_differences() {
+    for case in all() {
+        let outcome = reference::run(&case.plan, &case.call, &case.d_output);
+        let loss = |call: &reference::Call| -> f64 {
+            reference::run(&case.plan, call, &[]).output.iter().zip(&case.d_output).map(|(x, d)| x * d).sum()
+        };
+        let step = 1e-6;
+        let mut call = reference::Call { ..case.call };
+        let mut compare = |pick: fn(&mut reference::Call) -> &mut Vec<f64>, gradient: &[f64], what: &str| {
+            let count = gradient.len();
+            for at in (0..count).step_by((count / 5).max(1)) {
+                let mut moved = |by: f64| {
+                    pick(&mut call)[at] += by;
+                    let loss = loss(&call);
+                    pick(&mut call)[at] -= by;
+                    loss
+                };
+                let difference = (moved(step) - moved(-step)) / (2.0 * step);
+                let error = (difference - gradient[at]).abs();
+                assert!(error < 1e-4 * (1.0 + gradient[at].abs()), "{} {what} {at}: {difference} {}", case.name, gradient[at]);
+            }
+        };
+        compare(|call| &mut call.weights, &outcome.d_weights, "weight");
+        compare(|call| &mut call.mixture, &outcome.d_mixture, "mixture");
+        compare(|call| &mut call.inputs[0], &outcome.d_inputs[0], "input");
+    }
+}

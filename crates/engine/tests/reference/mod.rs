@@ -1,0 +1,435 @@
+//! A cell in f64, by plain loops over a tape: what the fused path must compute.
+#![allow(dead_code)]
+
+use da2s_engine::{Block, CellPlan, Choice, PoolKind};
+
+/// A value on the tape: its position.
+pub type Value = usize;
+
+type Backward = Box<dyn Fn(&[f64], &[Vec<f64>], &mut [Vec<f64>])>;
+
+/// Values in the order of their computation, each with the step that hands its gradient on.
+#[derive(Default)]
+pub struct Tape {
+    values: Vec<Vec<f64>>,
+    steps: Vec<Option<Backward>>,
+}
+
+/// An image batch on the tape, NHWC.
+#[derive(Clone, Copy, Debug)]
+pub struct Image {
+    value: Value,
+    batch: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl Tape {
+    pub fn leaf(&mut self, value: Vec<f64>) -> Value {
+        self.push(value, None)
+    }
+
+    fn push(&mut self, value: Vec<f64>, step: Option<Backward>) -> Value {
+        self.values.push(value);
+        self.steps.push(step);
+        self.values.len() - 1
+    }
+
+    pub fn value(&self, value: Value) -> &[f64] {
+        &self.values[value]
+    }
+
+    /// Gradients of Σ `seed` · `output` with respect to everything on the tape.
+    pub fn gradients(&self, output: Value, seed: &[f64]) -> Vec<Vec<f64>> {
+        let mut gradients: Vec<Vec<f64>> = self.values.iter().map(|value| vec![0.0; value.len()]).collect();
+        gradients[output].copy_from_slice(seed);
+        for at in (0..self.values.len()).rev() {
+            if let Some(step) = &self.steps[at] {
+                let gradient = std::mem::take(&mut gradients[at]);
+                step(&gradient, &self.values, &mut gradients);
+                gradients[at] = gradient;
+            }
+        }
+        gradients
+    }
+
+    fn relu(&mut self, x: Image) -> Image {
+        let out = self.values[x.value].iter().map(|x| x.max(0.0)).collect();
+        let from = x.value;
+        let step: Backward = Box::new(move |d, values, gradients| {
+            for (i, d) in d.iter().enumerate() {
+                if values[from][i] > 0.0 {
+                    gradients[from][i] += d;
+                }
+            }
+        });
+        Image { value: self.push(out, Some(step)), ..x }
+    }
+
+    /// Convolution with weights `[outputs, inputs / groups, k, k]` at `offset` of the vector `weights`. The window's first tap
+    /// of output (0, 0) lies at (−padding, −padding).
+    #[allow(clippy::too_many_arguments)]
+    fn convolve(
+        &mut self,
+        x: Image,
+        weights: Value,
+        offset: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        dilation: usize,
+        padding: isize,
+        groups: usize,
+        size: (usize, usize),
+    ) -> Image {
+        let (inputs_each, outputs_each) = (x.channels / groups, outputs / groups);
+        // Every product: (output, input, weight).
+        let mut products = Vec::new();
+        for n in 0..x.batch {
+            for y in 0..size.0 {
+                for column in 0..size.1 {
+                    for tap in 0..kernel * kernel {
+                        let reach = |at: usize, tap: usize| (at * stride + tap * dilation) as isize - padding;
+                        let (iy, ix) = (reach(y, tap / kernel), reach(column, tap % kernel));
+                        if iy < 0 || ix < 0 || iy >= x.height as isize || ix >= x.width as isize {
+                            continue;
+                        }
+                        let pixel = (n * x.height + iy as usize) * x.width + ix as usize;
+                        for output in 0..outputs {
+                            for i in 0..inputs_each {
+                                products.push((
+                                    ((n * size.0 + y) * size.1 + column) * outputs + output,
+                                    pixel * x.channels + output / outputs_each * inputs_each + i,
+                                    offset + (output * inputs_each + i) * kernel * kernel + tap,
+                                ));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let mut out = vec![0.0; x.batch * size.0 * size.1 * outputs];
+        for &(output, input, weight) in &products {
+            out[output] += self.values[x.value][input] * self.values[weights][weight];
+        }
+        let from = x.value;
+        let step: Backward = Box::new(move |d, values, gradients| {
+            for &(output, input, weight) in &products {
+                gradients[from][input] += d[output] * values[weights][weight];
+                gradients[weights][weight] += d[output] * values[from][input];
+            }
+        });
+        Image { value: self.push(out, Some(step)), height: size.0, width: size.1, channels: outputs, ..x }
+    }
+
+    fn bias(&mut self, x: Image, weights: Value, offset: usize) -> Image {
+        let (from, channels) = (x.value, x.channels);
+        let bias = &self.values[weights][offset..offset + channels];
+        let out = self.values[from].iter().enumerate().map(|(i, x)| x + bias[i % channels]).collect();
+        let step: Backward = Box::new(move |d, _, gradients| {
+            for (i, d) in d.iter().enumerate() {
+                gradients[from][i] += d;
+                gradients[weights][offset + i % channels] += d;
+            }
+        });
+        Image { value: self.push(out, Some(step)), ..x }
+    }
+
+    fn pool(&mut self, x: Image, kind: PoolKind, kernel: usize, stride: usize, padding: usize) -> Image {
+        let out_side = |side: usize| (side + 2 * padding - kernel) / stride + 1;
+        let (height, width) = (out_side(x.height), out_side(x.width));
+        // For every output the inputs with their shares.
+        let mut shares: Vec<Vec<(usize, f64)>> = Vec::new();
+        let mut out = Vec::new();
+        for n in 0..x.batch {
+            for y in 0..height {
+                for column in 0..width {
+                    for c in 0..x.channels {
+                        let mut inside = Vec::new();
+                        for tap in 0..kernel * kernel {
+                            let iy = (y * stride + tap / kernel).wrapping_sub(padding);
+                            let ix = (column * stride + tap % kernel).wrapping_sub(padding);
+                            if iy < x.height && ix < x.width {
+                                inside.push(((n * x.height + iy) * x.width + ix) * x.channels + c);
+                            }
+                        }
+                        let value = |at: usize| self.values[x.value][at];
+                        let share = match kind {
+                            PoolKind::Average => inside.iter().map(|&at| (at, 1.0 / inside.len() as f64)).collect(),
+                            PoolKind::Max => {
+                                let best = inside.iter().copied().reduce(|a, b| if value(b) > value(a) { b } else { a });
+                                vec![(best.unwrap(), 1.0)]
+                            }
+                        };
+                        out.push(share.iter().map(|&(at, share): &(usize, f64)| share * value(at)).sum());
+                        shares.push(share);
+                    }
+                }
+            }
+        }
+        let from = x.value;
+        let step: Backward = Box::new(move |d, _, gradients| {
+            for (d, shares) in d.iter().zip(&shares) {
+                for &(at, share) in shares {
+                    gradients[from][at] += share * d;
+                }
+            }
+        });
+        Image { value: self.push(out, Some(step)), height, width, ..x }
+    }
+
+    /// Batch norm; returns mean and biased variance too. `given`: statistics to use instead of the batch's.
+    fn norm(
+        &mut self,
+        x: Image,
+        affine: Option<(Value, usize)>,
+        given: Option<(&[f64], &[f64])>,
+    ) -> (Image, Vec<f64>, Vec<f64>) {
+        let (from, channels) = (x.value, x.channels);
+        let count = (x.batch * x.height * x.width) as f64;
+        let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
+        match given {
+            Some((given_mean, given_variance)) => {
+                mean.copy_from_slice(given_mean);
+                variance.copy_from_slice(given_variance);
+            }
+            None => {
+                for (i, x) in self.values[from].iter().enumerate() {
+                    mean[i % channels] += x / count;
+                }
+                for (i, x) in self.values[from].iter().enumerate() {
+                    variance[i % channels] += (x - mean[i % channels]).powi(2) / count;
+                }
+            }
+        }
+        let inverse: Vec<f64> = variance.iter().map(|v| 1.0 / (v + 1e-5).sqrt()).collect();
+        let normal: Vec<f64> =
+            self.values[from].iter().enumerate().map(|(i, x)| (x - mean[i % channels]) * inverse[i % channels]).collect();
+        let gamma: Vec<f64> = affine.map_or(vec![1.0; channels], |(w, at)| self.values[w][at..at + channels].to_vec());
+        let beta: Vec<f64> =
+            affine.map_or(vec![0.0; channels], |(w, at)| self.values[w][at + channels..at + 2 * channels].to_vec());
+        let out = normal.iter().enumerate().map(|(i, x)| gamma[i % channels] * x + beta[i % channels]).collect();
+        let from_batch = given.is_none();
+        let step: Backward = Box::new(move |d, _, gradients| {
+            let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
+            for (i, d) in d.iter().enumerate() {
+                first[i % channels] += d;
+                second[i % channels] += d * normal[i];
+            }
+            if let Some((weights, at)) = affine {
+                for c in 0..channels {
+                    gradients[weights][at + c] += second[c];
+                    gradients[weights][at + channels + c] += first[c];
+                }
+            }
+            for (i, d) in d.iter().enumerate() {
+                let c = i % channels;
+                let centred = if from_batch { d - first[c] / count - normal[i] * second[c] / count } else { *d };
+                gradients[from][i] += gamma[c] * inverse[c] * centred;
+            }
+        });
+        (Image { value: self.push(out, Some(step)), ..x }, mean, variance)
+    }
+
+    /// Σ of `parts`, each times an element of a vector and a constant an image.
+    fn weighted_sum(&mut self, shape: Image, parts: Vec<(Image, Option<(Value, usize)>, Vec<f64>)>) -> Image {
+        let len = shape.height * shape.width * shape.channels;
+        let mut out = vec![0.0; shape.batch * len];
+        for (part, weight, factors) in &parts {
+            let weight = weight.map_or(1.0, |(vector, at)| self.values[vector][at]);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out += weight * factors[i / len] * self.values[part.value][i];
+            }
+        }
+        let step: Backward = Box::new(move |d, values, gradients| {
+            for (part, place, factors) in &parts {
+                let weight = place.map_or(1.0, |(vector, at)| values[vector][at]);
+                for (i, d) in d.iter().enumerate() {
+                    gradients[part.value][i] += weight * factors[i / len] * d;
+                    if let Some((vector, at)) = *place {
+                        gradients[vector][at] += factors[i / len] * d * values[part.value][i];
+                    }
+                }
+            }
+        });
+        Image { value: self.push(out, Some(step)), ..shape }
+    }
+
+    fn concatenate(&mut self, parts: &[Image]) -> Image {
+        let channels: usize = parts.iter().map(|part| part.channels).sum();
+        let pixels = parts[0].batch * parts[0].height * parts[0].width;
+        let mut out = Vec::with_capacity(pixels * channels);
+        for p in 0..pixels {
+            for part in parts {
+                out.extend_from_slice(&self.values[part.value][p * part.channels..(p + 1) * part.channels]);
+            }
+        }
+        let owned = parts.to_vec();
+        let step: Backward = Box::new(move |d, _, gradients| {
+            let mut at = 0;
+            for p in 0..pixels {
+                for part in &owned {
+                    for c in 0..part.channels {
+                        gradients[part.value][p * part.channels + c] += d[at];
+                        at += 1;
+                    }
+                }
+            }
+        });
+        Image { value: self.push(out, Some(step)), channels, ..parts[0] }
+    }
+}
+
+/// A call in f64.
+pub struct Call {
+    pub batch: usize,
+    pub sizes: Vec<(usize, usize)>,
+    pub inputs: Vec<Vec<f64>>,
+    pub weights: Vec<f64>,
+    pub mixture: Vec<f64>,
+    pub active: Vec<bool>,
+    pub drop: Vec<f64>,
+    /// Mean and variance, where they are given.
+    pub running: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+/// What the reference computes.
+pub struct Outcome {
+    pub output: Vec<f64>,
+    pub mean: Vec<f64>,
+    /// Unbiased.
+    pub variance: Vec<f64>,
+    pub d_inputs: Vec<Vec<f64>>,
+    pub d_weights: Vec<f64>,
+    pub d_mixture: Vec<f64>,
+}
+
+/// Runs `plan` forth, and back from `d_output` (empty: zeros).
+pub fn run(plan: &CellPlan, call: &Call, d_output: &[f64]) -> Outcome {
+    let mut tape = Tape::default();
+    let weights = tape.leaf(call.weights.clone());
+    let mixture = tape.leaf(call.mixture.clone());
+    let mut statistics = (vec![0.0; plan.norm_channels], vec![0.0; plan.norm_channels]);
+    let mut leaves = Vec::new();
+    let mut nodes: Vec<Option<Image>> = vec![None; plan.node_channels.len()];
+    for (at, input) in call.inputs.iter().enumerate() {
+        let value = tape.leaf(input.clone());
+        leaves.push(value);
+        let (height, width) = call.sizes[at];
+        let image = Image { value, batch: call.batch, height, width, channels: plan.input_channels[at] };
+        nodes[at] = Some(match &plan.preprocess[at] {
+            Some(choice) => block(&mut tape, choice, image, weights, call, &mut statistics).unwrap(),
+            None => image,
+        });
+    }
+    let sizes = plan.node_sizes(&call.sizes);
+    for node in call.inputs.len()..plan.node_channels.len() {
+        let mut parts = Vec::new();
+        let mut index = 0;
+        for edge in &plan.edges {
+            for choice in &edge.choices {
+                if edge.to == node && call.active[index] {
+                    let from = nodes[edge.from].unwrap();
+                    if let Some(image) = block(&mut tape, choice, from, weights, call, &mut statistics) {
+                        let factors = call.drop[index * call.batch..(index + 1) * call.batch].to_vec();
+                        parts.push((image, Some((mixture, index)), factors));
+                    }
+                }
+                index += 1;
+            }
+        }
+        let (height, width) = sizes[node];
+        let shape = Image { value: 0, batch: call.batch, height, width, channels: plan.node_channels[node] };
+        nodes[node] = Some(tape.weighted_sum(shape, parts));
+    }
+    let parts: Vec<Image> = plan.output.iter().map(|&node| nodes[node].unwrap()).collect();
+    let output = tape.concatenate(&parts).value;
+    let seed = if d_output.is_empty() { vec![0.0; tape.value(output).len()] } else { d_output.to_vec() };
+    let gradients = tape.gradients(output, &seed);
+    Outcome {
+        output: tape.value(output).to_vec(),
+        mean: statistics.0,
+        variance: statistics.1,
+        d_inputs: leaves.iter().map(|&leaf| gradients[leaf].clone()).collect(),
+        d_weights: gradients[weights].clone(),
+        d_mixture: gradients[mixture].clone(),
+    }
+}
+
+/// One block; `None` for zero.
+fn block(
+    tape: &mut Tape,
+    choice: &Choice,
+    x: Image,
+    weights: Value,
+    call: &Call,
+    statistics: &mut (Vec<f64>, Vec<f64>),
+) -> Option<Image> {
+    let outputs = choice.outputs;
+    let mut weight = choice.weight_offset;
+    let mut norm_at = choice.norm_offset;
+    let mut norm = |tape: &mut Tape, x: Image, weight: &mut usize| {
+        let range = norm_at..norm_at + x.channels;
+        norm_at += x.channels;
+        let affine = choice.affine.then_some((weights, *weight));
+        if choice.affine {
+            *weight += 2 * x.channels;
+        }
+        let given = call.running.as_ref().map(|(mean, variance)| (&mean[range.clone()], &variance[range.clone()]));
+        let (out, mean, variance) = tape.norm(x, affine, given);
+        let count = (x.batch * x.height * x.width) as f64;
+        statistics.0[range.clone()].copy_from_slice(&mean);
+        for (to, v) in statistics.1[range].iter_mut().zip(variance) {
+            *to = v * count / (count - 1.0);
+        }
+        out
+    };
+    Some(match choice.block {
+        Block::Zero { .. } => return None,
+        Block::Identity => x,
+        Block::Pool { kind, kernel, stride, padding, norm: with_norm } => {
+            let out = tape.pool(x, kind, kernel, stride, padding);
+            if with_norm { norm(tape, out, &mut weight) } else { out }
+        }
+        Block::FactorizedReduce => {
+            let size = (x.height.div_ceil(2), x.width.div_ceil(2));
+            let x = tape.relu(x);
+            let half = outputs / 2;
+            let first = tape.convolve(x, weights, weight, half, 1, 2, 1, 0, 1, size);
+            let second = tape.convolve(x, weights, weight + half * x.channels, outputs - half, 1, 2, 1, -1, 1, size);
+            weight += outputs * x.channels;
+            let both = tape.concatenate(&[first, second]);
+            norm(tape, both, &mut weight)
+        }
+        Block::Conv { relu, kernel, stride, padding, bias, norm: with_norm } => {
+            let side = |side: usize| (side + 2 * padding - kernel) / stride + 1;
+            let size = (side(x.height), side(x.width));
+            let x = if relu { tape.relu(x) } else { x };
+            let mut out = tape.convolve(x, weights, weight, outputs, kernel, stride, 1, padding as isize, 1, size);
+            weight += outputs * x.channels * kernel * kernel;
+            if bias {
+                out = tape.bias(out, weights, weight);
+                weight += outputs;
+            }
+            if with_norm { norm(tape, out, &mut weight) } else { out }
+        }
+        Block::Separable { kernel, stride, dilation, stages } => {
+            let mut x = x;
+            for stage in 0..stages {
+                let stride = if stage == 0 { stride } else { 1 };
+                let to = if stage + 1 == stages { outputs } else { x.channels };
+                let padding = (dilation * (kernel - 1) / 2) as isize;
+                let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
+                let channels = x.channels;
+                x = tape.relu(x);
+                x = tape.convolve(x, weights, weight, channels, kernel, stride, dilation, padding, channels, size);
+                weight += channels * kernel * kernel;
+                x = tape.convolve(x, weights, weight, to, 1, 1, 1, 0, 1, size);
+                weight += channels * to;
+                x = norm(tape, x, &mut weight);
+            }
+            x
+        }
+    })
+}

@@ -1,0 +1,231 @@
+//! Images with a border of zeros, and how a window walks over them.
+//!
+//! The right border of a row is the left border of the next one, so a [`Padded`] image is little larger than the
+//! image and every row of it is one flat run.
+
+use crate::elementwise;
+use crate::level::Level;
+
+/// A region of pixels to be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of pixels a row.
+    pub columns: usize,
+}
+
+/// Where pixels lie in a slice: the first one, and the steps to the next row and to the next pixel, in floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Position of the first pixel.
+    pub at: usize,
+    /// Step from a row to the next.
+    pub row: usize,
+    /// Step from a pixel to the next.
+    pub pixel: usize,
+}
+
+impl View {
+    /// Unpadded NHWC rows of `width` pixels.
+    pub fn packed(width: usize, channels: usize) -> Self {
+        Self { at: 0, row: width * channels, pixel: channels }
+    }
+
+    /// The same pixels from row `row` on.
+    pub fn from_row(self, row: usize) -> Self {
+        Self { at: self.at + row * self.row, ..self }
+    }
+
+    /// Every `stride`-th pixel of every `stride`-th row, beginning with pixel (`y`, `x`).
+    pub fn strided(self, stride: usize, y: usize, x: usize) -> Self {
+        Self { at: self.at + y * self.row + x * self.pixel, row: stride * self.row, pixel: stride * self.pixel }
+    }
+
+    /// Position of the first float of the last pixel of `extent`.
+    pub(crate) fn last(self, extent: Extent) -> usize {
+        self.at + (extent.rows - 1) * self.row + (extent.columns - 1) * self.pixel
+    }
+}
+
+/// An image inside a border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Padded {
+    /// Rows of the image.
+    pub height: usize,
+    /// Pixels a row of the image.
+    pub width: usize,
+    /// Channels a pixel.
+    pub channels: usize,
+    /// Width of the border.
+    pub pad: usize,
+}
+
+impl Padded {
+    /// Floats from a row to the next.
+    pub fn pitch(&self) -> usize {
+        (self.width + self.pad) * self.channels
+    }
+
+    /// Floats of image and border.
+    pub fn len(&self) -> usize {
+        (self.height + 2 * self.pad) * self.pitch() + self.pad * self.channels
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The image inside the border.
+    pub fn view(&self) -> View {
+        View { at: self.pad * (self.pitch() + self.channels), row: self.pitch(), pixel: self.channels }
+    }
+
+    /// Rows and columns of the image.
+    pub fn extent(&self) -> Extent {
+        Extent { rows: self.height, columns: self.width }
+    }
+
+    /// Sets the border to `value`.
+    pub fn fill_border(&self, data: &mut [f32], value: f32) {
+        let (pitch, inside) = (self.pitch(), self.width * self.channels);
+        let first = self.view().at;
+        data[..first].fill(value);
+        for y in 0..self.height {
+            data[first + y * pitch + inside..first + (y + 1) * pitch].fill(value);
+        }
+        data[first + self.height * pitch..self.len()].fill(value);
+    }
+
+    /// Writes `image` (packed) into the border's inside, and `border` around it.
+    pub fn copy_from(&self, image: &[f32], border: f32, data: &mut [f32]) {
+        self.fill_border(data, border);
+        for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
+            let at = self.view().at + y * self.pitch();
+            data[at..at + row.len()].copy_from_slice(row);
+        }
+    }
+
+    /// Writes max(`image`, 0) into the border's inside, and zeros around it.
+    pub fn relu_from(&self, level: Level, image: &[f32], data: &mut [f32]) {
+        self.fill_border(data, 0.0);
+        for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
+            let at = self.view().at + y * self.pitch();
+            elementwise::relu(level, row, &mut data[at..at + row.len()]);
+        }
+    }
+
+    /// Writes max(scale · `image` + shift, 0) into the border's inside (tables), and zeros around it.
+    pub fn affine_relu_from(&self, level: Level, image: &[f32], scale: &[f32], shift: &[f32], data: &mut [f32]) {
+        self.fill_border(data, 0.0);
+        for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
+            let at = self.view().at + y * self.pitch();
+            elementwise::affine_relu(level, row, scale, shift, &mut data[at..at + row.len()]);
+        }
+    }
+}
+
+/// A square window that walks over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Taps a side.
+    pub kernel: usize,
+    /// Pixels from an output to the next.
+    pub stride: usize,
+    /// Pixels from a tap to the next.
+    pub dilation: usize,
+    /// Border of the image that the window may reach into.
+    pub padding: usize,
+}
+
+impl Window {
+    /// The window that keeps the size at stride 1 (odd kernels).
+    pub fn same(kernel: usize, stride: usize, dilation: usize) -> Self {
+        Self { kernel, stride, dilation, padding: dilation * (kernel - 1) / 2 }
+    }
+
+    /// Number of taps.
+    pub fn taps(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    /// Output side for an input side; zero when the window does not fit.
+    pub fn output(&self, side: usize) -> usize {
+        let reach = self.dilation * (self.kernel - 1) + 1;
+        (side + 2 * self.padding).checked_sub(reach).map_or(0, |room| room / self.stride + 1)
+    }
+
+    /// Where each tap (row-major) reads, relative to the pixel at stride × output position.
+    pub fn offsets(&self, image: &Padded) -> Vec<isize> {
+        assert!(image.pad >= self.padding, "the window reaches over the border");
+        let step = |tap: usize| (tap * self.dilation) as isize - self.padding as isize;
+        (0..self.taps())
+            .map(|tap| {
+                step(tap / self.kernel) * image.pitch() as isize + step(tap % self.kernel) * image.channels as isize
+            })
+            .collect()
+    }
+
+    /// The transposed walk: for each class of input pixels with the same position modulo the stride, the taps that reach
+    /// it and where each reads in the (padded) image of output gradients.
+    pub fn transposed(&self, gradient: &Padded) -> Vec<Phase> {
+        let stride = self.stride as isize;
+        let reach = |phase: usize, tap: usize| {
+            let distance = (phase + self.padding) as isize - (tap * self.dilation) as isize;
+            (distance.rem_euclid(stride) == 0).then_some(distance.div_euclid(stride))
+        };
+        let mut phases = Vec::with_capacity(self.stride * self.stride);
+        for y in 0..self.stride {
+            for x in 0..self.stride {
+                let mut phase = Phase { y, x, taps: Vec::new(), offsets: Vec::new() };
+                for tap in 0..self.taps() {
+                    if let (Some(down), Some(right)) = (reach(y, tap / self.kernel), reach(x, tap % self.kernel)) {
+                        phase.taps.push(tap);
+                        phase.offsets.push(down * gradient.pitch() as isize + right * gradient.channels as isize);
+                    }
+                }
+                phases.push(phase);
+            }
+        }
+        phases
+    }
+
+    /// Border that the image of output gradients needs for [`Window::transposed`].
+    pub fn transposed_pad(&self, input: (usize, usize)) -> usize {
+        let side_pad = |side: usize| {
+            // Largest overhang of a read beyond either end of the output, over all input positions.
+            let last = self.output(side) as isize - 1;
+            let reads = |at: usize, tap: usize| {
+                (at + self.padding) as isize - (tap * self.dilation) as isize
+            };
+            let low = -reads(0, self.kernel - 1).div_euclid(self.stride as isize);
+            let high = reads(side - 1, 0).div_euclid(self.stride as isize) - last;
+            low.max(high).max(0) as usize
+        };
+        side_pad(input.0).max(side_pad(input.1))
+    }
+}
+
+/// Input pixels at (`y`, `x`) modulo the stride, as the gradient sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// First row.
+    pub y: usize,
+    /// First column.
+    pub x: usize,
+    /// Taps that reach these pixels.
+    pub taps: Vec<usize>,
+    /// Where each tap reads in the image of output gradients, relative to the pixel (input position ÷ stride).
+    pub offsets: Vec<isize>,
+}
+
+impl Phase {
+    /// How many pixels of an image of `height` × `width` belong to the phase.
+    pub fn extent(&self, height: usize, width: usize, stride: usize) -> Extent {
+        Extent {
+            rows: height.saturating_sub(self.y).div_ceil(stride),
+            columns: width.saturating_sub(self.x).div_ceil(stride),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Which instructions the CPU has, found once at run time.
+//!
+//! A [`Level`] is a proof: it can only be obtained by detection, so that a kernel that is handed one may use the
+//! instructions of that level. Tests and benches force a lower level by choosing from [`Level::available`].
+
+use std::sync::OnceLock;
+
+/// A set of instructions that this CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Level(Kind);
+
+/// The sets that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// 512-bit vectors (x86-64).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// 256-bit vectors with fused multiply-add (x86-64).
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 128-bit vectors (AArch64).
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// What the compiler makes of plain loops.
+    Portable,
+}
+
+impl Level {
+    /// The level that every CPU has.
+    pub const PORTABLE: Self = Self(Kind::Portable);
+
+    /// Every level of this CPU, the best one first.
+    pub fn available() -> Vec<Self> {
+        let mut levels = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                levels.push(Self(Kind::Avx512));
+            }
+            if avx2 {
+                levels.push(Self(Kind::Avx2));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            levels.push(Self(Kind::Neon));
+        }
+        levels.push(Self::PORTABLE);
+        levels
+    }
+
+    /// The level called `name` (as [`Level::name`] says it), if this CPU has it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|level| level.name() == name)
+    }
+
+    /// Short name for reports.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2+fma",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
+            Kind::Portable => "portable",
+        }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.0
+    }
+}
+
+/// The best level of this CPU.
+pub fn cpu_level() -> Level {
+    static BEST: OnceLock<Level> = OnceLock::new();
+    *BEST.get_or_init(|| Level::available()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_found_by_their_names() {
+        for level in Level::available() {
+            assert_eq!(Level::named(level.name()), Some(level));
+        }
+        assert_eq!(Level::named("abacus"), None);
+        assert_eq!(Level::available().last(), Some(&Level::PORTABLE));
+    }
+}

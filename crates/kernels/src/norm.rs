@@ -1,0 +1,164 @@
+//! Batch norm on a batch of images (Ioffe and Szegedy, 2015): statistics, coefficients, gradients.
+//!
+//! With mean μ, variance v, s = 1/√(v + ε), scale γ, shift β and an outer weight c, the output that reaches the node is
+//! c·(γ·s·(z − μ) + β): an affine map of z. With upstream gradient g over p values a channel, S₁ = Σ g and S₂ = Σ g·(z − μ), the gradient of z is
+//! a·g + b·z + d with a = c·γ·s, b = −a·s²·S₂/p, d = −a·S₁/p − b·μ; that of γ is c·s·S₂, of β c·S₁, and of c is γ·s·S₂ + β·S₁, summed over channels.
+//!
+//! Statistics are formed an image at a time around the image's first pixel, then merged in f64 (Chan, Golub, LeVeque, 1983): no
+//! cancellation, and an order that the number of threads does not touch.
+
+use crate::level::Level;
+use crate::simd::{LANES, Simd, per_level};
+use crate::table;
+
+/// Mean and sum of squared deviations of each channel of one image (packed pixels).
+///
+/// `scratch` holds three tables.
+pub fn moments(level: Level, image: &[f32], channels: usize, scratch: &mut [f32], mean: &mut [f32], deviation: &mut [f32]) {
+    let period = table::length(channels);
+    let pixels = image.len() / channels;
+    assert!(pixels > 0 && image.len() == pixels * channels);
+    let [origin, first, second] = tables(scratch, period);
+    table::fill(origin, image[..channels].iter().copied(), channels);
+    first.fill(0.0);
+    second.fill(0.0);
+    // SAFETY: runs of the image's length, tables of `period` floats.
+    unsafe {
+        run_moments(level, [image.as_ptr(); 2], origin.as_ptr(), [first.as_mut_ptr(), second.as_mut_ptr()], image.len(), period);
+    }
+    table::fold(first, channels, mean);
+    table::fold(second, channels, deviation);
+    let count = pixels as f32;
+    for ((mean, deviation), &origin) in mean.iter_mut().zip(deviation).zip(&image[..channels]) {
+        let shift = *mean / count;
+        *deviation = (*deviation - *mean * shift).max(0.0);
+        *mean = origin + shift;
+    }
+}
+
+/// S₁ = Σ g and S₂ = Σ g·(z − μ) of each channel of one image (packed pixels). `center` is the table of μ.
+///
+/// `scratch` holds three tables.
+pub fn gradient_sums(
+    level: Level,
+    g: &[f32],
+    z: &[f32],
+    center: &[f32],
+    scratch: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let (period, channels) = (center.len(), first.len());
+    assert!(g.len() == z.len() && period == table::length(channels));
+    let [_, sums, products] = tables(scratch, period);
+    sums.fill(0.0);
+    products.fill(0.0);
+    // SAFETY: runs of one length, tables of `period` floats.
+    unsafe {
+        run_dots(level, [g.as_ptr(), z.as_ptr()], center.as_ptr(), [sums.as_mut_ptr(), products.as_mut_ptr()], g.len(), period);
+    }
+    table::fold(sums, channels, first);
+    table::fold(products, channels, second);
+}
+
+fn tables(scratch: &mut [f32], period: usize) -> [&mut [f32]; 3] {
+    let (a, rest) = scratch.split_at_mut(period);
+    let (b, rest) = rest.split_at_mut(period);
+    [a, b, &mut rest[..period]]
+}
+
+per_level! {
+    unsafe fn run_moments {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = moments_body;
+    unsafe fn run_dots {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = dots_body;
+}
+
+/// # Safety
+/// As [`accumulate`].
+#[inline(always)]
+unsafe fn moments_body<S: Simd>(runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) {
+    // SAFETY: the caller's.
+    unsafe { accumulate::<S, true>(runs, center, sums, count, period) }
+}
+
+/// # Safety
+/// As [`accumulate`].
+#[inline(always)]
+unsafe fn dots_body<S: Simd>(runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) {
+    // SAFETY: the caller's.
+    unsafe { accumulate::<S, false>(runs, center, sums, count, period) }
+}
+
+/// Two sums a lane: of x and x² with x = run 1 − center (`SQUARE`), or of g and g·x with g = run 0.
+///
+/// # Safety
+/// The instructions of `S`; `count` floats behind the runs; `period` floats behind the tables.
+#[inline(always)]
+unsafe fn accumulate<S: Simd, const SQUARE: bool>(
+    runs: [*const f32; 2],
+    center: *const f32,
+    sums: [*mut f32; 2],
+    count: usize,
+    period: usize,
+) {
+    let full = count / LANES * LANES;
+    // SAFETY: positions in runs stay below `count`, in tables below `period`.
+    unsafe {
+        let mut pattern = 0;
+        while pattern < period.min(full) {
+            let mu = S::load(center.add(pattern));
+            let mut totals = [[S::zero(); 4]; 2];
+            let mut at = pattern;
+            while at < full {
+                // Four chains, or the additions would wait for each other.
+                for i in 0..4 {
+                    if at < full {
+                        let x = S::sub(S::load(runs[1].add(at)), mu);
+                        let g = if SQUARE { x } else { S::load(runs[0].add(at)) };
+                        totals[0][i] = S::add(totals[0][i], g);
+                        totals[1][i] = S::fma(g, x, totals[1][i]);
+                    }
+                    at += period;
+                }
+            }
+            for (total, sum) in totals.iter().zip(sums) {
+                let total = S::add(S::add(total[0], total[1]), S::add(total[2], total[3]));
+                S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
+            }
+            pattern += LANES;
+        }
+        if full < count {
+            let (pattern, left) = (full % period, count - full);
+            let x = S::sub(S::load_first(runs[1].add(full), left), S::load_first(center.add(pattern), left));
+            let g = if SQUARE { x } else { S::load_first(runs[0].add(full), left) };
+            let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
+            S::store(first, S::add(S::load(first), g));
+            S::store(second, S::fma(g, x, S::load(second)));
+        }
+    }
+}
+
+/// Merges the images' moments: `means` and `deviations` are `[image][channel]` with `stride` floats an image, each
+/// over `pixels` values. Gives mean and biased variance over the batch.
+pub fn merge(means: &[f32], deviations: &[f32], stride: usize, pixels: usize, mean: &mut [f64], variance: &mut [f64]) {
+    let channels = mean.len();
+    let images = (means.len() + stride - channels) / stride;
+    mean.fill(0.0);
+    variance.fill(0.0);
+    for image in means.chunks(stride) {
+        for (mean, &value) in mean.iter_mut().zip(image) {
+            *mean += f64::from(value);
+        }
+    }
+    for mean in mean.iter_mut() {
+        *mean /= images as f64;
+    }
+    for (image, deviation) in means.chunks(stride).zip(deviations.chunks(stride)) {
+        for (((variance, &mean), &value), &deviation) in variance.iter_mut().zip(mean.iter()).zip(image).zip(deviation) {
+            let distance = f64::from(value) - mean;
+            *variance += f64::from(deviation) + pixels as f64 * distance * distance;
+        }
+    }
+    for variance in variance.iter_mut() {
+        *variance /= (images * pixels) as f64;
+    }
+}

@@ -1,0 +1,65 @@
+//! Per-channel values laid out for vectors.
+//!
+//! A row of NHWC pixels is one flat run of floats in which channels repeat. A *table* holds a value a channel,
+//! repeated up to the least length that whole vectors divide, lcm(channels, 16): vector `v` of a row always meets
+//! vector `v mod (length / 16)` of the table, whatever the number of channels.
+
+use crate::simd::LANES;
+
+/// Length of the table of `channels` values: lcm(channels, 16).
+pub fn length(channels: usize) -> usize {
+    // 16 is a power of two: its common divisor with a number is the number's lowest set bit, at most 16.
+    let shared = (channels & channels.wrapping_neg()).min(LANES);
+    channels / shared * LANES
+}
+
+/// Floats of `channels` rounded up to whole vectors.
+pub fn rounded(channels: usize) -> usize {
+    channels.next_multiple_of(LANES)
+}
+
+/// Repeats the leading `channels` values of `table` over the rest of it.
+pub fn repeat(table: &mut [f32], channels: usize) {
+    for at in channels..table.len() {
+        table[at] = table[at - channels];
+    }
+}
+
+/// Writes `values` (one a channel) into `table` and repeats them.
+pub fn fill(table: &mut [f32], values: impl IntoIterator<Item = f32>, channels: usize) {
+    for (slot, value) in table.iter_mut().zip(values.into_iter().take(channels)) {
+        *slot = value;
+    }
+    repeat(table, channels);
+}
+
+/// Adds the repetitions of each channel up: the channel's sum, for `channels` values.
+pub fn fold(table: &[f32], channels: usize, sums: &mut [f32]) {
+    sums[..channels].copy_from_slice(&table[..channels]);
+    for copy in table[channels..].chunks(channels) {
+        for (sum, value) in sums.iter_mut().zip(copy) {
+            *sum += value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_have_the_least_common_multiple() {
+        for (channels, expected) in [(1, 16), (3, 48), (8, 16), (16, 16), (17, 272), (36, 144), (48, 48), (64, 64)] {
+            assert_eq!(length(channels), expected);
+        }
+    }
+
+    #[test]
+    fn folding_sums_the_copies() {
+        let mut table = vec![0.0; length(3)];
+        fill(&mut table, [1.0, 2.0, 3.0], 3);
+        let mut sums = [0.0; 3];
+        fold(&table, 3, &mut sums);
+        assert_eq!(sums, [16.0, 32.0, 48.0]);
+    }
+}

@@ -1,0 +1,183 @@
+//! Pooling, batch norm and elementwise kernels, at every CPU level, against plain loops.
+
+mod plain;
+
+use da2s_kernels::{Level, Padded, Window, elementwise, norm, pool, table};
+use plain::{CHANNELS, Numbers, SIZES, assert_close, walk};
+
+#[test]
+fn pooling_matches_plain_loops() {
+    let windows = [
+        Window { kernel: 3, stride: 1, dilation: 1, padding: 1 },
+        Window { kernel: 3, stride: 2, dilation: 1, padding: 1 },
+        Window { kernel: 2, stride: 2, dilation: 1, padding: 0 },
+        Window { kernel: 5, stride: 3, dilation: 1, padding: 0 },
+    ];
+    for window in windows {
+        for channels in CHANNELS {
+            for (height, width) in SIZES {
+                if window.output(height) == 0 || window.output(width) == 0 {
+                    continue;
+                }
+                for kind in [pool::Kind::Max, pool::Kind::Average] {
+                    for level in Level::available() {
+                        pool_case(level, pool::Pool { kind, window, height, width, channels });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn pool_case(level: Level, pool: pool::Pool) {
+    let what = format!("{} {pool:?}", level.name());
+    let channels = pool.channels;
+    let outputs = pool.window.output(pool.height) * pool.window.output(pool.width);
+    let mut numbers = Numbers::new(channels);
+    let image = numbers.coarse(pool.height * pool.width * channels);
+    let gradient = numbers.take(outputs * channels);
+    let steps = walk(&pool.window, pool.height, pool.width);
+    let mut output = vec![0.0f64; outputs * channels];
+    let mut d_image = vec![0.0f64; image.len()];
+    for out in 0..outputs {
+        let inputs: Vec<usize> = steps.iter().filter(|step| step.0 == out).map(|step| step.2).collect();
+        for c in 0..channels {
+            let value = |input: usize| f64::from(image[input * channels + c]);
+            let d = f64::from(gradient[out * channels + c]);
+            match pool.kind {
+                pool::Kind::Max => {
+                    let largest = inputs.iter().map(|&input| value(input)).fold(f64::NEG_INFINITY, f64::max);
+                    let first = *inputs.iter().find(|&&input| value(input) == largest).unwrap();
+                    output[out * channels + c] = largest;
+                    d_image[first * channels + c] += d;
+                }
+                pool::Kind::Average => {
+                    let share = 1.0 / inputs.len() as f64;
+                    for &input in &inputs {
+                        output[out * channels + c] += value(input) * share;
+                        d_image[input * channels + c] += d * share;
+                    }
+                }
+            }
+        }
+    }
+    let mut got = vec![f32::NAN; output.len()];
+    pool::forward(level, &pool, &image, &mut got);
+    assert_close(&what, &got, &output, 1e-6);
+    let mut d_got = vec![0.0; image.len()];
+    pool::backward(level, &pool, &image, &got, &gradient, &mut d_got);
+    assert_close(&what, &d_got, &d_image, 1e-5);
+}
+
+#[test]
+fn statistics_match_plain_loops_and_do_not_cancel() {
+    for channels in CHANNELS {
+        for (images, pixels) in [(1, 1), (1, 2), (3, 35), (2, 64)] {
+            let mut numbers = Numbers::new(channels + pixels);
+            // A mean far from zero is where careless sums lose their digits.
+            let z: Vec<f32> = numbers.take(images * pixels * channels).into_iter().map(|x| 0.01 * x + 10.0).collect();
+            let g = numbers.take(z.len());
+            let count = (images * pixels) as f64;
+            let column = |data: &[f32], c: usize| data.iter().skip(c).step_by(channels).map(|&x| f64::from(x)).collect::<Vec<_>>();
+            for level in Level::available() {
+                let period = table::length(channels);
+                let mut scratch = vec![f32::NAN; 3 * period];
+                let (mut means, mut deviations) = (vec![0.0; images * channels], vec![0.0; images * channels]);
+                for image in 0..images {
+                    norm::moments(
+                        level,
+                        &z[image * pixels * channels..(image + 1) * pixels * channels],
+                        channels,
+                        &mut scratch,
+                        &mut means[image * channels..(image + 1) * channels],
+                        &mut deviations[image * channels..(image + 1) * channels],
+                    );
+                }
+                let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
+                norm::merge(&means, &deviations, channels, pixels, &mut mean, &mut variance);
+                let mut center = vec![0.0; period];
+                table::fill(&mut center, mean.iter().map(|&x| x as f32), channels);
+                let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
+                norm::gradient_sums(level, &g, &z, &center, &mut scratch, &mut first, &mut second);
+                for c in 0..channels {
+                    let (z, g) = (column(&z, c), column(&g, c));
+                    let expected = z.iter().sum::<f64>() / count;
+                    let spread = z.iter().map(|z| (z - expected).powi(2)).sum::<f64>() / count;
+                    assert!((mean[c] - expected).abs() < 1e-6, "{}: mean", level.name());
+                    assert!((variance[c] - spread).abs() < 1e-4 * spread + 1e-9, "{}: variance", level.name());
+                    let mu = f64::from(center[c]);
+                    let dot: f64 = z.iter().zip(&g).map(|(z, g)| (z - mu) * g).sum();
+                    assert!((f64::from(first[c]) - g.iter().sum::<f64>()).abs() < 1e-4);
+                    assert!((f64::from(second[c]) - dot).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn elementwise_maps_match_plain_loops() {
+    for channels in CHANNELS {
+        for pixels in [1, 5, 33] {
+            for level in Level::available() {
+                elementwise_case(level, channels, pixels);
+            }
+        }
+    }
+}
+
+fn elementwise_case(level: Level, channels: usize, pixels: usize) {
+    let what = format!("{} {channels} channels, {pixels} pixels", level.name());
+    let mut numbers = Numbers::new(channels + pixels);
+    let count = pixels * channels;
+    let (x, g, start) = (numbers.take(count), numbers.take(count), numbers.take(count));
+    let mut tables = [(); 3].map(|()| vec![0.0; table::length(channels)]);
+    for table in &mut tables {
+        let values = numbers.take(channels);
+        table::fill(table, values, channels);
+    }
+    let [a, b, d] = [&tables[0][..], &tables[1][..], &tables[2][..]];
+    let expect = |f: &dyn Fn(usize, f64, f64, f64, [f64; 3]) -> f64| -> Vec<f64> {
+        (0..count)
+            .map(|i| {
+                let c = i % channels;
+                let constants = [f64::from(a[c]), f64::from(b[c]), f64::from(d[c])];
+                f(i, f64::from(x[i]), f64::from(g[i]), f64::from(start[i]), constants)
+            })
+            .collect()
+    };
+    let run = |f: &dyn Fn(&mut [f32])| {
+        let mut to = start.clone();
+        f(&mut to);
+        to
+    };
+    let check = |got: Vec<f32>, expected: Vec<f64>| assert_close(&what, &got, &expected, 1e-6);
+    check(run(&|to| elementwise::relu(level, &x, to)), expect(&|_, x, _, _, _| x.max(0.0)));
+    check(run(&|to| elementwise::affine(level, &x, a, b, to)), expect(&|_, x, _, _, [a, b, _]| a * x + b));
+    check(run(&|to| elementwise::affine_relu(level, &x, a, b, to)), expect(&|_, x, _, _, [a, b, _]| (a * x + b).max(0.0)));
+    check(run(&|to| elementwise::add(level, &x, to)), expect(&|_, x, _, to, _| to + x));
+    check(run(&|to| elementwise::add_scaled(level, &x, a, to)), expect(&|_, x, _, to, [a, ..]| to + a * x));
+    check(run(&|to| elementwise::add_affine(level, &x, a, b, to)), expect(&|_, x, _, to, [a, b, _]| to + a * x + b));
+    let positive = |gate: f64, x: f64| if gate > 0.0 { x } else { 0.0 };
+    check(run(&|to| elementwise::gate(level, &x, &g, to)), expect(&|_, x, g, _, _| positive(x, g)));
+    check(run(&|to| elementwise::add_gated(level, &x, &g, to)), expect(&|_, x, g, to, _| to + positive(x, g)));
+    check(run(&|to| elementwise::gate_affine(level, &x, a, b, to)), expect(&|_, x, _, to, [a, b, _]| positive(a * x + b, to)));
+    check(run(&|to| elementwise::gradient(level, &g, &x, [a, b, d], to)), expect(&|_, x, g, _, [a, b, d]| a * g + b * x + d));
+    check(
+        run(&|to| elementwise::add_gradient(level, &g, &x, [a, b, d], to)),
+        expect(&|_, x, g, to, [a, b, d]| to + a * g + b * x + d),
+    );
+}
+
+#[test]
+fn padded_images_keep_their_pixels_apart() {
+    let shape = Padded { height: 2, width: 3, channels: 2, pad: 2 };
+    let image: Vec<f32> = (1..=12).map(|x| if x % 2 == 0 { -(x as f32) } else { x as f32 }).collect();
+    for level in Level::available() {
+        let mut data = vec![f32::NAN; shape.len()];
+        shape.relu_from(level, &image, &mut data);
+        assert_eq!(data.iter().sum::<f32>(), 36.0);
+        assert_eq!(data[shape.view().at], 1.0);
+        assert_eq!(data[shape.view().at + shape.view().row + 4], 11.0);
+    }
+}

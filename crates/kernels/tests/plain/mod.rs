@@ -1,0 +1,72 @@
+//! Plain loops in f64 that say what every kernel must compute, and numbers to feed them.
+#![allow(dead_code)]
+
+use da2s_kernels::{Padded, Window};
+
+/// Channel counts around the vector's 16 lanes.
+pub const CHANNELS: [usize; 6] = [1, 3, 16, 17, 36, 48];
+/// Height and width: odd, smaller than a window, one pixel, and regular.
+pub const SIZES: [(usize, usize); 5] = [(8, 8), (7, 5), (1, 1), (3, 2), (4, 17)];
+
+/// A stream of numbers in −1 … 1 that is the same on every run.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: usize) -> Self {
+        Self((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    pub fn take(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    /// Few different values, so that a window has ties.
+    pub fn coarse(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| (self.next() * 3.0).round()).collect()
+    }
+}
+
+/// `image` (packed) inside its border.
+pub fn pad(shape: &Padded, image: &[f32]) -> Vec<f32> {
+    let mut data = vec![f32::NAN; shape.len()];
+    shape.copy_from(image, 0.0, &mut data);
+    data
+}
+
+/// For each output pixel and tap: `(output pixel, tap, input pixel)` where the tap falls inside of the image.
+pub fn walk(window: &Window, height: usize, width: usize) -> Vec<(usize, usize, usize)> {
+    let (rows, columns) = (window.output(height), window.output(width));
+    let mut steps = Vec::new();
+    for y in 0..rows {
+        for x in 0..columns {
+            for tap in 0..window.taps() {
+                let reach = |at: usize, tap: usize| {
+                    (at * window.stride + tap * window.dilation).checked_sub(window.padding)
+                };
+                if let (Some(iy), Some(ix)) = (reach(y, tap / window.kernel), reach(x, tap % window.kernel))
+                    && iy < height
+                    && ix < width
+                {
+                    steps.push((y * columns + x, tap, iy * width + ix));
+                }
+            }
+        }
+    }
+    steps
+}
+
+/// Compares with an absolute and a relative part of the tolerance.
+pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}: length");
+    for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {
+        let error = (f64::from(got) - expected).abs();
+        assert!(error <= tolerance * (1.0 + expected.abs()), "{what}: at {at}: {got} instead of {expected}");
+    }
+}

@@ -1,0 +1,41 @@
+//! What can go wrong when a report is made. Every variant names the file; damage names the line as well.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a run directory could not be read or its report not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The directory is absent or holds none of the files that a run writes.
+    #[error("{} is not a run directory: it holds none of the files that a run writes", path.display())]
+    NotARun {
+        /// The directory that was asked for.
+        path: PathBuf,
+    },
+    /// A file is there but cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file is there but does not contain what it should.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Line in the file, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The report could not be written; a report that was there before is unchanged.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}

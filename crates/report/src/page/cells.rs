@@ -1,0 +1,90 @@
+//! The cells as graphs, side by side, with the data behind them.
+
+use maud::{Markup, html};
+
+use super::film::{CellFilm, Film};
+use crate::data_link::Table;
+use crate::number::significant;
+use crate::svg::cell::draw;
+use crate::svg::colour::slot;
+
+/// The drawings; `None` when the run has neither a mixture nor a genotype.
+pub(super) fn section(film: &Film) -> Option<Markup> {
+    if film.cells.is_empty() {
+        return None;
+    }
+    Some(html! {
+        p.lead {
+            "Every line is an edge of the cell, running downward. Its thickness is q·p: the weight of the edge at its "
+            "node times that of its best operation, scaled so that a full line survives pruning unchanged. "
+            @if film.epochs.len() > 1 {
+                span.scripted { "Move the slider to see the mixture melt into the topology." }
+            }
+        }
+        (operation_key(film))
+        div.pair {
+            @for cell in &film.cells {
+                figure.cell-figure data-kind=(cell.kind) {
+                    h3 { (cell.kind) " cell" }
+                    (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &spoken(cell)))
+                    @let (file, what) = (format!("{}-cell", cell.kind), format!("{} cell", cell.kind));
+                    figcaption { "p and q of every edge and epoch: " (table(film, cell).link(&file, &what)) }
+                }
+            }
+        }
+    })
+}
+
+/// Which colour is which operation; the labels in the drawing say it too.
+fn operation_key(film: &Film) -> Markup {
+    let mut names: Vec<&String> = film.cells.iter().flat_map(|cell| &cell.operations).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    html! {
+        ul.legend.operations {
+            @for name in names {
+                li {
+                    svg.swatch viewBox="0 0 26 8" aria-hidden="true" {
+                        path class={ "edge op" (slot(name)) } d="M2 4H24" stroke-width="5" {}
+                    }
+                    (name)
+                }
+            }
+        }
+    }
+}
+
+fn spoken(cell: &CellFilm) -> String {
+    let looks = cell.last_looks();
+    let strong: Vec<&str> = looks
+        .iter()
+        .filter(|look| look.presence >= 0.5)
+        .map(|look| look.description.as_str())
+        .collect();
+    format!("Graph of the {} cell. {}", cell.kind, strong.join("; "))
+}
+
+fn table(film: &Film, cell: &CellFilm) -> Table {
+    let fixed = ["epoch", "from", "to", "q"].map(str::to_owned);
+    let mut table = Table::new(
+        fixed
+            .into_iter()
+            .chain(cell.operations.iter().map(|name| format!("p {name}"))),
+    );
+    for (epoch, frame) in film.epochs.iter().zip(&cell.frames) {
+        for (place, (from, to)) in cell.graph.edges.iter().enumerate() {
+            let start = [
+                epoch.to_string(),
+                cell.graph.node_name(*from),
+                cell.graph.node_name(*to),
+            ];
+            let weights = std::iter::once(&frame.q[place]).chain(&frame.p[place]);
+            table.row(
+                start
+                    .into_iter()
+                    .chain(weights.map(|weight| significant((weight * 1e4).round() / 1e4, 4))),
+            );
+        }
+    }
+    table
+}

@@ -1,0 +1,151 @@
+//! The curves of the search and of retraining: which value goes into which chart.
+
+use maud::{Markup, html};
+
+use crate::Run;
+use crate::run::{SearchEpoch, TrainEpoch};
+use crate::svg::chart::{Chart, Scale, Series};
+
+/// The charts of the search; `None` before its first epoch is done.
+pub(super) fn search(run: &Run) -> Option<Markup> {
+    let line = |name, value: fn(&SearchEpoch) -> Option<f64>| Series::of(name, &run.search, |epoch| epoch.epoch, value);
+    let charts = [
+        Chart {
+            id: "search-accuracy",
+            title: "Accuracy",
+            unit: "%",
+            note: "Super-network and discretized network on held-out images; the space between the two is the gap.",
+            scale: Scale::Fixed(0.0, 100.0),
+            series: vec![
+                line("super-network", |epoch| epoch.supernet_accuracy),
+                line("discretized", |epoch| epoch.discretized_accuracy),
+                line("training", |epoch| epoch.train_accuracy),
+            ],
+        },
+        Chart {
+            id: "search-decided",
+            title: "How decided",
+            unit: "share, 1 = decided",
+            note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The least decides the gap.",
+            scale: Scale::Fixed(0.0, 1.0),
+            series: vec![
+                line("p mean", |epoch| epoch.p_mean),
+                line("p least", |epoch| epoch.p_least),
+                line("q mean", |epoch| epoch.q_mean),
+                line("q least", |epoch| epoch.q_least),
+            ],
+        },
+        Chart {
+            id: "search-losses",
+            title: "Losses",
+            unit: "nats",
+            note: "Weight and architecture steps with the regulariser; cross-entropy without it.",
+            scale: Scale::FromZero,
+            series: vec![
+                line("weights", |epoch| epoch.weight_loss),
+                line("architecture", |epoch| epoch.arch_loss),
+                line("cross-entropy", |epoch| epoch.cross_entropy),
+            ],
+        },
+        Chart {
+            id: "search-entropies",
+            title: "Entropies",
+            unit: "nats",
+            note: "Of the operation weights, mean over edges, and of the edge weights, mean over nodes.",
+            scale: Scale::FromZero,
+            series: vec![
+                line("operations", |epoch| epoch.entropy_operations),
+                line("edges", |epoch| epoch.entropy_edges),
+            ],
+        },
+        Chart {
+            id: "search-schedules",
+            title: "Regulariser weights",
+            unit: "factor",
+            note: "λ weighs the whole regulariser with schedule λ_c; λ_α is the schedule of its operation term.",
+            scale: Scale::FromZero,
+            series: vec![
+                line("λ", |epoch| epoch.lambda),
+                line("λ_c", |epoch| epoch.lambda_c),
+                line("λ_α", |epoch| epoch.lambda_alpha),
+            ],
+        },
+        Chart {
+            id: "search-regulariser",
+            title: "Regulariser",
+            unit: "nats",
+            note: "The regulariser before λ, and its cardinality term, mean over nodes.",
+            scale: Scale::FromZero,
+            series: vec![
+                line("regulariser", |epoch| epoch.regulariser),
+                line("cardinality", |epoch| epoch.cardinality),
+            ],
+        },
+        Chart {
+            id: "search-learning-rate",
+            title: "Learning rate",
+            unit: "of the weights",
+            note: "Rate of the weight steps.",
+            scale: Scale::FromZero,
+            series: vec![line("learning rate", |epoch| epoch.learning_rate)],
+        },
+        Chart {
+            id: "search-gradient",
+            title: "Gradient norm",
+            unit: "norm",
+            note: "Norm of the weights’ gradient before clipping.",
+            scale: Scale::FromZero,
+            series: vec![line("gradient norm", |epoch| epoch.gradient_norm)],
+        },
+    ];
+    grid(&charts, true)
+}
+
+/// The charts of retraining; `None` before its first epoch is done.
+pub(super) fn retraining(run: &Run) -> Option<Markup> {
+    let line =
+        |name, value: fn(&TrainEpoch) -> Option<f64>| Series::of(name, &run.training, |epoch| epoch.epoch, value);
+    let charts = [
+        Chart {
+            id: "network-accuracy",
+            title: "Accuracy",
+            unit: "%",
+            note: "Of the final network while it trains. The test images have no part in this.",
+            scale: Scale::Fixed(0.0, 100.0),
+            series: vec![
+                line("training", |epoch| epoch.train_accuracy),
+                line("validation", |epoch| epoch.validation_accuracy),
+            ],
+        },
+        Chart {
+            id: "network-loss",
+            title: "Loss",
+            unit: "nats",
+            note: "Mean training loss.",
+            scale: Scale::FromZero,
+            series: vec![line("training", |epoch| epoch.train_loss)],
+        },
+        Chart {
+            id: "network-learning-rate",
+            title: "Learning rate",
+            unit: "of the weights",
+            note: "Rate of the training steps.",
+            scale: Scale::FromZero,
+            series: vec![line("learning rate", |epoch| epoch.learning_rate)],
+        },
+        Chart {
+            id: "network-drop-path",
+            title: "Drop-path",
+            unit: "probability",
+            note: "Share of paths that a training step leaves out.",
+            scale: Scale::FromZero,
+            series: vec![line("drop-path", |epoch| epoch.drop_path)],
+        },
+    ];
+    grid(&charts, false)
+}
+
+fn grid(charts: &[Chart], film: bool) -> Option<Markup> {
+    let figures: Vec<Markup> = charts.iter().filter_map(|chart| chart.figure(film)).collect();
+    (!figures.is_empty()).then(|| html! { div.grid { @for figure in &figures { (figure) } } })
+}

@@ -1,0 +1,93 @@
+//! The discretization gap: what pruning operations, edges and both costs, by batch-norm statistics.
+
+use maud::{Markup, html};
+
+use crate::Run;
+use crate::data_link::Table;
+use crate::number::{count, percent, points, significant};
+use crate::run::{Gap, StageAccuracies};
+
+/// Which accuracy of a column a row shows.
+type Accuracy = fn(&StageAccuracies) -> Option<f64>;
+
+/// The table; `None` without a measurement.
+pub(super) fn section(run: &Run) -> Option<Markup> {
+    let gap = run.gap.as_ref()?;
+    let stages: [(&str, &str, Accuracy); 4] = [
+        ("super-network", "nothing pruned", |stage| stage.supernet),
+        ("operations only", "each kept edge has its operation alone", |stage| {
+            stage.operations
+        }),
+        ("edges only", "each node has its kept edges alone", |stage| stage.edges),
+        ("both", "the discretized network", |stage| stage.both),
+    ];
+    Some(html! {
+        p.lead {
+            "Accuracy on held-out images without any retraining, and the loss against the super-network in points"
+            @if let Some(images) = gap.images.filter(|images| *images > 0) {
+                ". One of the " (count(images)) " images is " (significant(100.0 / images as f64, 2)) " points"
+            }
+            "."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Accuracy and loss by what is pruned" {
+            table.gap {
+                thead {
+                    tr {
+                        th rowspan="2" scope="col" { "pruned" }
+                        th colspan="2" scope="colgroup" { "statistics as trained" }
+                        th colspan="2" scope="colgroup" { "statistics recalibrated" }
+                    }
+                    tr { @for _ in 0..2 { th.n scope="col" { "accuracy" } th.n scope="col" { "loss" } } }
+                }
+                tbody {
+                    @for (name, meaning, accuracy) in &stages {
+                        tr {
+                            th scope="row" { (name) " " small { (meaning) } }
+                            @for column in [&gap.as_trained, &gap.recalibrated] {
+                                (cells(accuracy(column), column.supernet, *name == "super-network"))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p.source { (table(gap, &stages.map(|(name, _, accuracy)| (name, accuracy))).link("gap", "What pruning costs")) }
+    })
+}
+
+fn cells(accuracy: Option<f64>, supernet: Option<f64>, reference: bool) -> Markup {
+    let loss = accuracy.zip(supernet).map(|(after, before)| before - after);
+    html! {
+        td.n {
+            @match accuracy {
+                Some(accuracy) => {
+                    (percent(accuracy))
+                    span.bar aria-hidden="true" {
+                        i style={ "width:" (format!("{:.1}", accuracy.clamp(0.0, 100.0))) "%" } {}
+                    }
+                },
+                None => "–",
+            }
+        }
+        td.n {
+            @match (reference, loss) {
+                (true, _) => span.quiet { "·" },
+                (false, Some(loss)) => (points(loss)),
+                (false, None) => "–",
+            }
+        }
+    }
+}
+
+fn table(gap: &Gap, stages: &[(&str, Accuracy)]) -> Table {
+    let mut table = Table::new(["pruned", "as trained %", "recalibrated %"]);
+    let text = |value: Option<f64>| value.map_or(String::new(), |value| significant(value, 6));
+    for (name, accuracy) in stages {
+        table.row([
+            (*name).to_owned(),
+            text(accuracy(&gap.as_trained)),
+            text(accuracy(&gap.recalibrated)),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,207 @@
+//! The top of the page: which run, how far it came, and its three accuracies with the gap between them.
+
+use maud::{Markup, html};
+
+use crate::Run;
+use crate::number::{count, percent, plural, points};
+use crate::run::StageState;
+
+/// The title bar, with the theme button.
+pub(super) fn header(run: &Run) -> Markup {
+    let summary = run.summary.as_ref();
+    let environment = run.environment.as_ref();
+    let dataset = summary
+        .and_then(|s| s.dataset.clone())
+        .or_else(|| environment.and_then(|e| e.dataset.clone()));
+    let device = summary
+        .and_then(|s| s.device.clone())
+        .or_else(|| environment.and_then(|e| e.device.clone()));
+    let seed = summary
+        .and_then(|s| s.seed)
+        .or_else(|| environment.and_then(|e| e.seed));
+    let facts = [
+        summary.and_then(|s| s.method.clone()),
+        dataset,
+        seed.map(|seed| format!("seed {seed}")),
+        device.map(|device| format!("on {device}")),
+        environment
+            .and_then(|e| e.started.clone())
+            .map(|started| started.replace('T', " ").replace('Z', " UTC")),
+    ];
+    html! {
+        header.top {
+            div {
+                h1 { (run.name) }
+                p.facts { @for fact in facts.into_iter().flatten() { span { (fact) } } }
+            }
+            button.theme type="button" hidden { "Dark" }
+        }
+    }
+}
+
+/// Stages, what is missing, the big numbers and the verdict.
+pub(super) fn section(run: &Run) -> Markup {
+    let stages = run.stages();
+    let missing: Vec<&String> = stages.iter().filter_map(|stage| stage.missing.as_ref()).collect();
+    let diverged = run
+        .architecture
+        .iter()
+        .find(|epoch| !epoch.is_finite())
+        .map(|epoch| epoch.epoch);
+    html! {
+        ol.stages aria-label="Stages of the run" {
+            @for stage in &stages {
+                @let (class, mark) = match stage.state {
+                    StageState::Complete => ("complete", "✓"),
+                    StageState::Partial => ("partial", "…"),
+                    StageState::Missing => ("missing", "–"),
+                };
+                li class=(class) {
+                    span.mark aria-hidden="true" { (mark) }
+                    b { (stage.name) } " " span.progress { (stage.progress) }
+                }
+            }
+        }
+        @if !missing.is_empty() || !run.cut_off.is_empty() || diverged.is_some() {
+            div.notice role="note" {
+                h2 { "This run is not complete" }
+                ul {
+                    @for sentence in missing { li { (sentence) } }
+                    @for file in &run.cut_off { li { "The last line of " (file) " was cut off and is left out." } }
+                    @if let Some(epoch) = diverged {
+                        li { "The search diverged: after epoch " (epoch) " some mixture weights are not numbers." }
+                    }
+                }
+            }
+        }
+        (flow(run))
+        (verdict(run))
+    }
+}
+
+/// Super-network → discretized → retrained.
+fn flow(run: &Run) -> Markup {
+    let measured = run.gap.as_ref().map(|gap| &gap.as_trained);
+    let summary = run.summary.as_ref();
+    let last = run.search.last();
+    let monitored = |value: Option<f64>| value.zip(last.map(|last| last.epoch));
+    let supernet = measured
+        .and_then(|m| m.supernet)
+        .or_else(|| summary.and_then(|s| s.supernet_accuracy));
+    let discretized = measured
+        .and_then(|m| m.both)
+        .or_else(|| summary.and_then(|s| s.discretized_accuracy));
+    let retrained = run
+        .evaluation
+        .as_ref()
+        .and_then(|e| e.accuracy)
+        .or_else(|| summary.and_then(|s| s.network_accuracy));
+    let held_out = match run.gap.as_ref().and_then(|gap| gap.images) {
+        Some(images) => format!("{} held-out images", count(images)),
+        None => "held-out images".to_owned(),
+    };
+    let test = match run.evaluation.as_ref().and_then(|evaluation| evaluation.images) {
+        Some(images) => format!("{} test images", count(images)),
+        None => "the test images".to_owned(),
+    };
+    let (supernet, at_supernet) = final_or_monitored(supernet, monitored(last.and_then(|l| l.supernet_accuracy)));
+    let (discretized, at_discretized) =
+        final_or_monitored(discretized, monitored(last.and_then(|l| l.discretized_accuracy)));
+    let loss = supernet.zip(discretized).map(|(before, after)| before - after);
+    html! {
+        div.flow {
+            (figure("Super-network", supernet, &format!("the whole mixture, on {held_out}{at_supernet}")))
+            div.arrow {
+                @if let Some(loss) = loss {
+                    b { (if loss < -0.004 { "+" } else { "−" }) (points(loss.abs())) } " points"
+                    span { "the gap" }
+                } @else { span { "pruned" } }
+            }
+            (figure("Discretized", discretized, &format!("the same weights, pruned, none retrained{at_discretized}")))
+            div.arrow {
+                @match run.training.last() {
+                    Some(last) => { span { "retrained for" } b { (plural(last.epoch, "epoch")) } }
+                    None => span { "retrained" },
+                }
+            }
+            (figure("Retrained", retrained, &format!("the final network, trained anew, on {test}")))
+        }
+    }
+}
+
+/// The final measurement, or the last one from within the search with a remark that it is that.
+fn final_or_monitored(value: Option<f64>, monitored: Option<(f64, usize)>) -> (Option<f64>, String) {
+    match (value, monitored) {
+        (Some(value), _) => (Some(value), String::new()),
+        (None, Some((value, epoch))) => (Some(value), format!("; as the search saw it after epoch {epoch}")),
+        (None, None) => (None, String::new()),
+    }
+}
+
+fn figure(name: &str, value: Option<f64>, caption: &str) -> Markup {
+    html! {
+        div.number {
+            h2 { (name) }
+            @match value {
+                Some(value) => p.big { (format!("{value:.2}")) span.unit { " %" } },
+                None => p.big.none { "–" },
+            }
+            p.caption { (caption) }
+        }
+    }
+}
+
+/// One sentence, and the undecided edges where there are any.
+fn verdict(run: &Run) -> Markup {
+    let Some(genotype) = &run.genotype else { return html! {} };
+    let measured = run.gap.as_ref().map(|gap| &gap.as_trained);
+    let loss = measured.and_then(|m| Some((m.supernet?, m.both?)));
+    let cost = match loss {
+        Some((before, after)) if before - after > 0.004 => {
+            format!(
+                "Pruning took {} points from {}. ",
+                points(before - after),
+                percent(before)
+            )
+        }
+        Some((before, after)) if before - after < -0.004 => {
+            format!(
+                "Pruning added {} points to {}. ",
+                points(after - before),
+                percent(before)
+            )
+        }
+        Some((before, _)) => format!("Pruning changed nothing: {} before and after. ", percent(before)),
+        None => String::new(),
+    };
+    let least = |name: &str, value: Option<f64>| value.map(|value| format!("{name}\u{a0}{value:.3}"));
+    let least = [least("p", genotype.p_least), least("q", genotype.q_least)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
+    let least = if least.is_empty() {
+        String::new()
+    } else {
+        format!(" (least: {})", least.join(", "))
+    };
+    html! {
+        div.verdict {
+            p {
+                @match genotype.decided {
+                    Some(true) => {
+                        span.pill.decided { "✓ decided" } (cost)
+                        "Every kept edge and operation had all the weight before it was pruned" (least) "."
+                    },
+                    Some(false) => {
+                        span.pill.undecided { "! undecided" } (cost)
+                        "The search ended before every edge was decided" (least) "."
+                    },
+                    None => (cost),
+                }
+            }
+            @if !genotype.undecided.is_empty() {
+                ul { @for edge in &genotype.undecided { li { (edge) } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The page: one self-contained HTML document about one run.
+//!
+//! Each section is a file here and gives `None` (or nothing) when the run has no data for it; what is
+//! missing is said once, at the top.
+
+mod cells;
+mod confusion;
+mod curves;
+mod film;
+mod gap;
+mod headline;
+mod heat_maps;
+mod network;
+mod origin;
+mod style;
+mod topology;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::Run;
+use film::Film;
+
+/// What the page may load: nothing but what is inside it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; form-action 'none'";
+
+/// The report of `run` as an HTML document. The same run gives the same text.
+pub fn render(run: &Run) -> String {
+    let film = Film::of(run);
+    let sections: Vec<(&str, &str, Markup)> = [
+        ("cells", "Cells", cells::section(&film)),
+        ("topology", "Target and result", topology::section(run, &film)),
+        ("gap", "What pruning costs", gap::section(run)),
+        ("curves", "The search in curves", curves::search(run)),
+        ("mixture", "The mixture in numbers", heat_maps::section(&film)),
+        ("network", "The final network", network::section(run)),
+        ("origin", "Repeat it", Some(origin::section(run))),
+    ]
+    .into_iter()
+    .filter_map(|(id, title, body)| Some((id, title, body?)))
+    .collect();
+
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "da2s " (env!("CARGO_PKG_VERSION")) };
+                title { (run.name) " · da2s report" }
+                // An empty icon, so that browsers do not ask for one.
+                link rel="icon" href="data:,";
+                style { (PreEscaped(style::sheet())) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the report" }
+                (headline::header(run))
+                main id="main" {
+                    (headline::section(run))
+                    nav aria-label="Sections" {
+                        @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } }
+                    }
+                    div.film-scope {
+                        (film.bar())
+                        @for (id, title, body) in &sections {
+                            section id=(id) aria-labelledby={ (id) "-title" } {
+                                h2 id={ (id) "-title" } { (title) }
+                                (body)
+                            }
+                        }
+                    }
+                }
+                footer {
+                    "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
+                    "Accuracies are in percent, differences in percentage points."
+                }
+                (film.data())
+                script { (PreEscaped(include_str!("report.js"))) }
+            }
+        }
+    };
+    page.into_string()
+}

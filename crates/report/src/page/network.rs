@@ -1,0 +1,56 @@
+//! The final network: size, retraining, evaluation.
+
+use maud::{Markup, html};
+
+use super::{confusion, curves};
+use crate::Run;
+use crate::number::{count, duration, magnitude, percent, significant};
+
+/// Everything known of the final network; `None` when nothing is.
+pub(super) fn section(run: &Run) -> Option<Markup> {
+    let facts = facts(run);
+    let charts = curves::retraining(run);
+    let confusion = run.evaluation.as_ref().and_then(confusion::figure);
+    if facts.is_empty() && charts.is_none() && confusion.is_none() {
+        return None;
+    }
+    Some(html! {
+        dl.facts-list {
+            @for (name, value, detail) in &facts { div { dt { (name) } dd { b { (value) } " " small { (detail) } } } }
+        }
+        @if let Some(charts) = charts { h3.part { "Retraining" } (charts) }
+        @if let Some(confusion) = confusion { h3.part { "Test images, class by class" } (confusion) }
+    })
+}
+
+/// (name, value, detail)
+fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
+    let (genotype, summary) = (run.genotype.as_ref(), run.summary.as_ref());
+    let parameters = genotype
+        .and_then(|g| g.parameters)
+        .or_else(|| summary.and_then(|s| s.parameters));
+    let multiply_adds = genotype
+        .and_then(|g| g.multiply_adds)
+        .or_else(|| summary.and_then(|s| s.multiply_adds));
+    let evaluation = run.evaluation.as_ref();
+    let time = |name, seconds: Option<f64>| seconds.map(|seconds| (name, duration(seconds), String::new()));
+    [
+        parameters.map(|number| ("parameters", magnitude(number), count(number))),
+        multiply_adds.map(|number| ("multiply-adds an image", magnitude(number), count(number))),
+        evaluation.and_then(|e| e.accuracy).map(|accuracy| {
+            let wrong = evaluation.and_then(|e| e.images).map(|images| {
+                let wrong = (images as f64 * (100.0 - accuracy) / 100.0).round().max(0.0) as u64;
+                format!("{} of {} images wrong", count(wrong), count(images))
+            });
+            ("test accuracy", percent(accuracy), wrong.unwrap_or_default())
+        }),
+        evaluation
+            .and_then(|e| e.loss)
+            .map(|loss| ("test loss", significant(loss, 4), "nats".to_owned())),
+        time("search took", summary.and_then(|s| s.search_time_s)),
+        time("retraining took", summary.and_then(|s| s.train_time_s)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,109 @@
+//! The target topology beside the genotype that was found, node by node.
+
+use maud::{Markup, html};
+
+use super::film::{CellFilm, Film, best};
+use crate::Run;
+use crate::number::plural;
+use crate::run::{GenotypeCell, Target};
+use crate::svg::colour::slot;
+use crate::svg::heat::share;
+
+/// A table for each cell kind and the genotype as text; `None` without a genotype.
+pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {
+    let genotype = run.genotype.as_ref()?;
+    Some(html! {
+        div.pair {
+            @for cell in &film.cells {
+                @if let Some(found) = genotype.cells.get(&cell.kind) {
+                    (table(cell, found, genotype.target.get(&cell.kind)))
+                }
+            }
+        }
+        @if let Some(text) = &genotype.genotype {
+            h3 { "The genotype as text" }
+            pre.pick tabindex="0" { code { (text) } }
+        }
+    })
+}
+
+fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&Target>) -> Markup {
+    let graph = &cell.graph;
+    html! {
+        div.scroll tabindex="0" role="region" aria-label={ "Target and result of the " (cell.kind) " cell" } {
+            table {
+                caption {
+                    (cell.kind) " cell"
+                    @if let Some(target) = target {
+                        " " small {
+                            "asked for: " (asked_edges(target)) " edges into the nodes, "
+                            (plural(target.operations, "operation")) " on each"
+                        }
+                    }
+                }
+                thead { tr {
+                    th scope="col" { "node" } th scope="col" { "kept" }
+                    th scope="col" { "from" } th scope="col" { "operation" }
+                    @if !cell.frames.is_empty() { th.n scope="col" { "p" } th.n scope="col" { "n·q" } }
+                } }
+                @for node in graph.inputs..graph.nodes {
+                    @let edges: Vec<_> = found.edges.iter().filter(|edge| edge.to == node).collect();
+                    @let asked = target.and_then(|target| target.edges.get(node - graph.inputs));
+                    tbody {
+                        @for (place, edge) in edges.iter().enumerate() {
+                            tr {
+                                @if place == 0 {
+                                    th.node rowspan=(edges.len()) scope="rowgroup" { (graph.node_name(node)) }
+                                    td rowspan=(edges.len()) { (kept(edges.len(), asked)) }
+                                }
+                                td { (graph.node_name(edge.from)) }
+                                td {
+                                    @for operation in &edge.operations {
+                                        span class={ "chip op" (slot(operation)) } { (operation) }
+                                    }
+                                }
+                                @if let Some((p, q)) = weights(cell, (edge.from, edge.to)) {
+                                    td.n { (share(p)) } td.n { (share(q)) }
+                                }
+                            }
+                        }
+                        @if edges.is_empty() {
+                            tr {
+                                th.node scope="row" { (graph.node_name(node)) }
+                                td { (kept(0, asked)) }
+                                td colspan="4" { "no edge" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `2, 1, 3, 2`
+fn asked_edges(target: &Target) -> String {
+    target.edges.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// How many edges a node has kept of those asked for.
+fn kept(found: usize, asked: Option<&usize>) -> Markup {
+    html! {
+        span.count {
+            (found)
+            @if let Some(asked) = asked { " of " (asked) }
+            @if asked == Some(&found) { span.ok aria-label="as asked" { " ✓" } }
+        }
+    }
+}
+
+/// p of the best operation(s) and n·q of an edge after the last epoch.
+fn weights(cell: &CellFilm, edge: (usize, usize)) -> Option<(f64, f64)> {
+    let frame = cell.frames.last()?;
+    let place = cell.graph.edges.iter().position(|other| *other == edge)?;
+    let p = best(&frame.p[place], cell.kept_operations)
+        .iter()
+        .map(|operation| frame.p[place][*operation])
+        .sum();
+    Some((p, frame.q[place] * cell.needs[place]))
+}

@@ -1,0 +1,125 @@
+//! `search/arch.jsonl`: the mixture weights after each epoch.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+/// Nodes are few in every space; a larger index is damage, and would make a picture without end.
+pub(super) const MOST_NODES: usize = 64;
+
+/// The mixture of every cell kind after an epoch.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ArchEpoch {
+    /// Epoch; 0 is before training.
+    pub epoch: usize,
+    /// Cell kind → its mixture.
+    pub cells: BTreeMap<String, ArchCell>,
+}
+
+/// The mixture of one cell kind. `edges`, `p`, `q` have one entry an edge.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ArchCell {
+    /// (from, to) of each edge, from < to.
+    pub edges: Vec<(usize, usize)>,
+    /// Names of the candidate operations.
+    pub operations: Vec<String>,
+    /// Architecture parameters of the operations, `[edges][operations]`; may be absent.
+    #[serde(default)]
+    pub alpha: Vec<Vec<Option<f64>>>,
+    /// Architecture parameter of each edge, `None` where its node has no β; may be absent.
+    #[serde(default)]
+    pub beta: Vec<Option<f64>>,
+    /// Operation weights, `[edges][operations]`. NaN where the search diverged.
+    #[serde(deserialize_with = "rows_or_nan")]
+    pub p: Vec<Vec<f64>>,
+    /// Edge weights, `[edges]`. NaN where the search diverged.
+    #[serde(deserialize_with = "row_or_nan")]
+    pub q: Vec<f64>,
+}
+
+impl ArchEpoch {
+    /// Whether every weight is a number.
+    pub fn is_finite(&self) -> bool {
+        self.cells.values().all(|cell| {
+            cell.q
+                .iter()
+                .chain(cell.p.iter().flatten())
+                .all(|weight| weight.is_finite())
+        })
+    }
+
+    /// Checks the shapes, and that cells, edges and operations are those of the first epoch.
+    pub(super) fn check(&self, first: Option<&Self>) -> Result<(), String> {
+        for (kind, cell) in &self.cells {
+            cell.check().map_err(|reason| format!("cell {kind}: {reason}"))?;
+        }
+        let same_cells = first.is_none_or(|first| {
+            first.cells.len() == self.cells.len()
+                && first.cells.iter().all(|(kind, cell)| {
+                    let other = self.cells.get(kind);
+                    other.is_some_and(|other| other.edges == cell.edges && other.operations == cell.operations)
+                })
+        });
+        if same_cells {
+            Ok(())
+        } else {
+            Err("cells, edges or operations differ from those of the first line".to_owned())
+        }
+    }
+}
+
+impl ArchCell {
+    /// Edge weights that sum to 1 at each node, whatever the writer gives a node that has no β.
+    pub fn shares(&self) -> Vec<f64> {
+        let sum_at = |node: usize| -> f64 {
+            self.edges
+                .iter()
+                .zip(&self.q)
+                .filter(|((_, to), _)| *to == node)
+                .map(|(_, q)| *q)
+                .sum()
+        };
+        self.edges
+            .iter()
+            .zip(&self.q)
+            .map(|((_, to), q)| q / sum_at(*to))
+            .collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (edges, operations) = (self.edges.len(), self.operations.len());
+        if let Some((from, to)) = self.edges.iter().find(|(from, to)| from >= to || *to >= MOST_NODES) {
+            return Err(format!("no such edge as {from} to {to}"));
+        }
+        if operations == 0 {
+            return Err("no operations".to_owned());
+        }
+        if self.q.len() != edges || self.p.len() != edges {
+            return Err(format!(
+                "{edges} edges, but p has {} rows and q {} entries",
+                self.p.len(),
+                self.q.len()
+            ));
+        }
+        if let Some(row) = self.p.iter().find(|row| row.len() != operations) {
+            return Err(format!(
+                "{operations} operations, but a row of p has {} entries",
+                row.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// JSON has no NaN, so writers put `null`; a diverged search must still be reportable.
+fn row_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let row = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(row.into_iter().map(|weight| weight.unwrap_or(f64::NAN)).collect())
+}
+
+/// [`row_or_nan`] for each row.
+fn rows_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<f64>>, D::Error> {
+    let rows = Vec::<Vec<Option<f64>>>::deserialize(deserializer)?;
+    let numbers = |row: Vec<Option<f64>>| row.into_iter().map(|weight| weight.unwrap_or(f64::NAN)).collect();
+    Ok(rows.into_iter().map(numbers).collect())
+}

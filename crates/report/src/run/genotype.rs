@@ -1,0 +1,83 @@
+//! `genotype.json`: what discretization kept, beside what was asked for.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::architecture::MOST_NODES;
+
+/// The discretized architecture.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Genotype {
+    /// Name of the search space.
+    pub space: Option<String>,
+    /// The genotype in the DARTS `Genotype(normal=[…], …)` form.
+    pub genotype: Option<String>,
+    /// Cell kind → what is left of it.
+    pub cells: BTreeMap<String, GenotypeCell>,
+    /// Cell kind → what was to be left of it.
+    #[serde(default)]
+    pub target: BTreeMap<String, Target>,
+    /// Whether every kept edge and operation had taken all the mass before pruning.
+    pub decided: Option<bool>,
+    /// Least weight of a kept edge's best operation(s) at the end of the search.
+    pub p_least: Option<f64>,
+    /// Least n_j·q of a kept edge at the end of the search.
+    pub q_least: Option<f64>,
+    /// Edges that were not decided, in words.
+    #[serde(default)]
+    pub undecided: Vec<String>,
+    /// Parameters of the final network.
+    pub parameters: Option<u64>,
+    /// Multiply-adds of the final network for one image.
+    pub multiply_adds: Option<u64>,
+}
+
+/// One cell of a genotype.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct GenotypeCell {
+    /// The edges that stay.
+    pub edges: Vec<GenotypeEdge>,
+    /// The nodes whose states are concatenated into the cell's output.
+    #[serde(default)]
+    pub concat: Vec<usize>,
+}
+
+/// One edge that stays.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct GenotypeEdge {
+    /// Source node.
+    pub from: usize,
+    /// Destination node, larger than `from`.
+    pub to: usize,
+    /// Its operations, best first.
+    pub operations: Vec<String>,
+}
+
+/// The target topology of one cell kind.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Target {
+    /// n_j: edges to keep into each intermediate node.
+    pub edges: Vec<usize>,
+    /// k: operations to keep on each kept edge.
+    pub operations: usize,
+}
+
+impl Genotype {
+    /// Checks that the edges run forward between nodes that can be.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (kind, cell) in &self.cells {
+            if let Some(edge) = cell
+                .edges
+                .iter()
+                .find(|edge| edge.from >= edge.to || edge.to >= MOST_NODES)
+            {
+                return Err(format!("cell {kind}: no such edge as {} to {}", edge.from, edge.to));
+            }
+            if let Some(node) = cell.concat.iter().find(|node| **node >= MOST_NODES) {
+                return Err(format!("cell {kind}: no such node as {node}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads the three kinds of file in a run directory: text, JSON, JSON lines. Absent is not an error.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::ReportError;
+
+/// The records of a `.jsonl` file.
+pub(super) struct JsonLines<R> {
+    /// Whether the file exists.
+    pub(super) there: bool,
+    /// Its whole lines.
+    pub(super) records: Vec<R>,
+    /// Whether the last line broke off and was left out.
+    pub(super) cut_off: bool,
+}
+
+/// A text file; bytes that are not UTF-8 are an error.
+pub(super) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, ReportError> {
+    let Some(bytes) = read_bytes(dir, file)? else {
+        return Ok(None);
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+            Err(ReportError::Damaged {
+                path: dir.join(file),
+                line,
+                reason: "not UTF-8 text".to_owned(),
+            })
+        }
+    }
+}
+
+/// A JSON file that `check` then accepts or refuses with a reason.
+pub(super) fn read_json<R: DeserializeOwned>(
+    dir: &Path,
+    file: &str,
+    check: impl Fn(&R) -> Result<(), String>,
+) -> Result<Option<R>, ReportError> {
+    let Some(bytes) = read_bytes(dir, file)? else {
+        return Ok(None);
+    };
+    let damaged = |line, reason| ReportError::Damaged {
+        path: dir.join(file),
+        line,
+        reason,
+    };
+    let record = serde_json::from_slice(&bytes).map_err(|error| damaged(error.line().max(1), reason(&error)))?;
+    check(&record).map_err(|reason| damaged(1, reason))?;
+    Ok(Some(record))
+}
+
+/// A file with a JSON object a line; `check` sees the first record too, to hold the later ones against it.
+///
+/// A last line without a line end that does not parse is what an interrupted write leaves: it is dropped.
+pub(super) fn read_lines<R: DeserializeOwned>(
+    dir: &Path,
+    file: &str,
+    check: impl Fn(&R, Option<&R>) -> Result<(), String>,
+) -> Result<JsonLines<R>, ReportError> {
+    let mut lines = JsonLines {
+        there: false,
+        records: Vec::new(),
+        cut_off: false,
+    };
+    let Some(bytes) = read_bytes(dir, file)? else {
+        return Ok(lines);
+    };
+    lines.there = true;
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let damaged = |reason| ReportError::Damaged {
+            path: dir.join(file),
+            line: index + 1,
+            reason,
+        };
+        match serde_json::from_slice(line) {
+            Ok(record) => {
+                check(&record, lines.records.first()).map_err(damaged)?;
+                lines.records.push(record);
+            }
+            Err(_) if !line.ends_with(b"\n") => lines.cut_off = true,
+            Err(error) => return Err(damaged(reason(&error))),
+        }
+    }
+    Ok(lines)
+}
+
+fn read_bytes(dir: &Path, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
+    let path = dir.join(file);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        // A path through something that is not a directory is as absent as one through nothing.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(source) => Err(ReportError::Read { path, source }),
+    }
+}
+
+/// serde_json's message with the column only: the line is the caller's, who knows it in the file.
+fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((what, _)) => format!("{what} (column {})", error.column()),
+        None => message,
+    }
+}

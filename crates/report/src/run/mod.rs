@@ -1,0 +1,132 @@
+//! A run directory, read. [`Run`] holds whatever files are there; later stages of a run may be absent.
+//!
+//! Contract: an absent file is `None` or empty; the last line of a `.jsonl` file may be cut off (it is left
+//! out and [`Run::cut_off`] names the file); any other damage is an error with file and line. All shapes are
+//! checked here, so whoever draws may index freely.
+
+mod architecture;
+mod genotype;
+mod lines;
+mod results;
+mod search;
+mod stage;
+
+use std::path::Path;
+
+pub use architecture::{ArchCell, ArchEpoch};
+pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
+pub use results::{Environment, Evaluation, Gap, StageAccuracies, Summary, TrainEpoch};
+pub use search::SearchEpoch;
+pub use stage::{Stage, StageState};
+
+use crate::ReportError;
+use lines::{JsonLines, read_json, read_lines, read_text};
+
+/// Everything that a run directory says about its run.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Name of the run: the last part of its directory.
+    pub name: String,
+    /// `config.toml` as text.
+    pub config: Option<String>,
+    /// `environment.json`.
+    pub environment: Option<Environment>,
+    /// `search/metrics.jsonl`, by increasing epoch.
+    pub search: Vec<SearchEpoch>,
+    /// `search/arch.jsonl`, by increasing epoch; epoch 0 is the state before training.
+    pub architecture: Vec<ArchEpoch>,
+    /// `genotype.json`.
+    pub genotype: Option<Genotype>,
+    /// `gap.json`.
+    pub gap: Option<Gap>,
+    /// `network/metrics.jsonl`, by increasing epoch.
+    pub training: Vec<TrainEpoch>,
+    /// `network/evaluation.json`.
+    pub evaluation: Option<Evaluation>,
+    /// `summary.json`.
+    pub summary: Option<Summary>,
+    /// The files whose last line was cut off, relative to the run directory.
+    pub cut_off: Vec<&'static str>,
+}
+
+impl Run {
+    /// Reads the run directory `dir`.
+    ///
+    /// # Errors
+    /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one cannot be
+    /// read and [`ReportError::Damaged`] when one is not what it should be.
+    pub fn read(dir: &Path) -> Result<Self, ReportError> {
+        let name = dir
+            .canonicalize()
+            .ok()
+            .and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
+        let mut run = Self {
+            name: name.unwrap_or_else(|| dir.display().to_string()),
+            ..Self::default()
+        };
+        let mut found = 0;
+
+        run.config = read_text(dir, "config.toml")?;
+        run.environment = read_json(dir, "environment.json", |_| Ok(()))?;
+        run.genotype = read_json(dir, "genotype.json", Genotype::check)?;
+        run.gap = read_json(dir, "gap.json", |_| Ok(()))?;
+        run.evaluation = read_json(dir, "network/evaluation.json", Evaluation::check)?;
+        run.summary = read_json(dir, "summary.json", |_| Ok(()))?;
+        found += usize::from(run.config.is_some()) + usize::from(run.environment.is_some());
+        found += usize::from(run.genotype.is_some()) + usize::from(run.gap.is_some());
+        found += usize::from(run.evaluation.is_some()) + usize::from(run.summary.is_some());
+
+        let mut keep = |file: &'static str, there: bool, cut: bool| {
+            found += usize::from(there);
+            if cut {
+                run.cut_off.push(file);
+            }
+        };
+        let search: JsonLines<SearchEpoch> = read_lines(dir, "search/metrics.jsonl", |_, _| Ok(()))?;
+        keep("search/metrics.jsonl", search.there, search.cut_off);
+        let architecture: JsonLines<ArchEpoch> = read_lines(dir, "search/arch.jsonl", ArchEpoch::check)?;
+        keep("search/arch.jsonl", architecture.there, architecture.cut_off);
+        let training: JsonLines<TrainEpoch> = read_lines(dir, "network/metrics.jsonl", |_, _| Ok(()))?;
+        keep("network/metrics.jsonl", training.there, training.cut_off);
+
+        run.search = by_epoch(search.records, |record| record.epoch);
+        run.architecture = by_epoch(architecture.records, |record| record.epoch);
+        run.training = by_epoch(training.records, |record| record.epoch);
+        if found == 0 {
+            Err(ReportError::NotARun { path: dir.to_owned() })
+        } else {
+            Ok(run)
+        }
+    }
+
+    /// The stages of the run in order, with what is there and what is missing.
+    pub fn stages(&self) -> [Stage; 4] {
+        stage::of(self)
+    }
+}
+
+/// Keeps increasing epochs: where a resumed run repeated epochs, the later record counts.
+fn by_epoch<R>(records: Vec<R>, epoch: impl Fn(&R) -> usize) -> Vec<R> {
+    let mut kept: Vec<R> = Vec::with_capacity(records.len());
+    for record in records {
+        while kept.last().is_some_and(|last| epoch(last) >= epoch(&record)) {
+            kept.pop();
+        }
+        kept.push(record);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_epoch;
+
+    #[test]
+    fn repeated_epochs_keep_the_later_record() {
+        let records = vec![(1, 'a'), (2, 'a'), (3, 'a'), (2, 'b'), (3, 'b'), (4, 'b')];
+        assert_eq!(
+            by_epoch(records, |record| record.0),
+            [(1, 'a'), (2, 'b'), (3, 'b'), (4, 'b')]
+        );
+    }
+}

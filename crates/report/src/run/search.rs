@@ -1,0 +1,54 @@
+//! `search/metrics.jsonl`: what the search measured after each epoch.
+
+use serde::Deserialize;
+
+/// One epoch of the search. A value that the method does not have, or that was not a number, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct SearchEpoch {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// Learning rate of the weights.
+    pub learning_rate: Option<f64>,
+    /// Mean loss of the weight steps, regulariser included, nats.
+    pub weight_loss: Option<f64>,
+    /// Mean loss of the architecture steps, regulariser included, nats.
+    pub arch_loss: Option<f64>,
+    /// Mean cross-entropy of the weight steps, nats.
+    pub cross_entropy: Option<f64>,
+    /// Accuracy in the weight steps, percent.
+    pub train_accuracy: Option<f64>,
+    /// Accuracy of the super-network on held-out images, percent.
+    pub supernet_accuracy: Option<f64>,
+    /// Accuracy on the same images after discretization, percent.
+    pub discretized_accuracy: Option<f64>,
+    /// `supernet_accuracy − discretized_accuracy`, points.
+    pub gap: Option<f64>,
+    /// λ, the weight of the regulariser.
+    pub lambda: Option<f64>,
+    /// λ_c(t), the schedule of the whole regulariser.
+    pub lambda_c: Option<f64>,
+    /// λ_α(t), the schedule of the operation term.
+    pub lambda_alpha: Option<f64>,
+    /// Value of the regulariser before λ, nats.
+    pub regulariser: Option<f64>,
+    /// Entropy of the operation weights, mean over the edges, nats.
+    pub entropy_operations: Option<f64>,
+    /// Entropy of the edge weights, mean over the nodes, nats.
+    pub entropy_edges: Option<f64>,
+    /// Cardinality term, mean over the nodes.
+    pub cardinality: Option<f64>,
+    /// Weight of each edge's best operation(s), mean over the edges.
+    pub p_mean: Option<f64>,
+    /// Weight of each edge's best operation(s), least over the edges.
+    pub p_least: Option<f64>,
+    /// n_j·q of each node's weakest kept edge, mean over the nodes; 1 = decided.
+    pub q_mean: Option<f64>,
+    /// n_j·q of each node's weakest kept edge, least over the nodes; 1 = decided.
+    pub q_least: Option<f64>,
+    /// Norm of the gradient of the weights before clipping.
+    pub gradient_norm: Option<f64>,
+    /// Duration of the epoch, seconds.
+    pub time_s: Option<f64>,
+}

@@ -1,0 +1,126 @@
+//! How far a run came: its stages in order, each complete, begun or absent, in plain words.
+
+use super::Run;
+
+/// How much of a stage is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageState {
+    /// All of it.
+    Complete,
+    /// Some of it: the run stopped inside, or is still there.
+    Partial,
+    /// Nothing.
+    Missing,
+}
+
+/// One stage of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// What the stage is called.
+    pub name: &'static str,
+    /// How much of it is there.
+    pub state: StageState,
+    /// A few words on how far it came.
+    pub progress: String,
+    /// What is missing, as a sentence; `None` when complete.
+    pub missing: Option<String>,
+}
+
+impl Stage {
+    fn complete(name: &'static str, progress: String) -> Self {
+        Self {
+            name,
+            state: StageState::Complete,
+            progress,
+            missing: None,
+        }
+    }
+
+    fn partial(name: &'static str, progress: String, missing: String) -> Self {
+        Self {
+            name,
+            state: StageState::Partial,
+            progress,
+            missing: Some(missing),
+        }
+    }
+
+    fn missing(name: &'static str, missing: &str) -> Self {
+        Self {
+            name,
+            state: StageState::Missing,
+            progress: "not there".to_owned(),
+            missing: Some(missing.to_owned()),
+        }
+    }
+}
+
+/// The stages of `run`.
+pub(super) fn of(run: &Run) -> [Stage; 4] {
+    [search(run), discretization(run), retraining(run), evaluation(run)]
+}
+
+fn search(run: &Run) -> Stage {
+    let epochs = run.search.last().map(|last| (last.epoch, last.epochs));
+    let nothing = "The search has no finished epoch: search/metrics.jsonl is missing or empty.";
+    epochs_stage("Search", "search", epochs, nothing)
+}
+
+fn discretization(run: &Run) -> Stage {
+    const NAME: &str = "Discretization";
+    match (&run.genotype, &run.gap) {
+        (Some(_), Some(_)) => Stage::complete(NAME, "genotype and gap".to_owned()),
+        (Some(_), None) => Stage::partial(
+            NAME,
+            "genotype only".to_owned(),
+            "The gap was not measured: gap.json is missing.".to_owned(),
+        ),
+        (None, Some(_)) => Stage::partial(
+            NAME,
+            "gap only".to_owned(),
+            "The genotype is not there: genotype.json is missing.".to_owned(),
+        ),
+        (None, None) => Stage::missing(
+            NAME,
+            "The super-network was not discretized: there is no genotype.json.",
+        ),
+    }
+}
+
+fn retraining(run: &Run) -> Stage {
+    let epochs = run.training.last().map(|last| (last.epoch, last.epochs));
+    let nothing = "The final network was not trained: network/metrics.jsonl is missing or empty.";
+    epochs_stage("Retraining", "retraining", epochs, nothing)
+}
+
+fn evaluation(run: &Run) -> Stage {
+    const NAME: &str = "Evaluation";
+    let accuracy = run.evaluation.as_ref().and_then(|evaluation| evaluation.accuracy);
+    match (
+        accuracy,
+        run.summary.as_ref().and_then(|summary| summary.network_accuracy),
+    ) {
+        (Some(_), _) => Stage::complete(NAME, "test set".to_owned()),
+        (None, Some(_)) => Stage::partial(
+            NAME,
+            "accuracy only".to_owned(),
+            "The confusion matrix is not there: network/evaluation.json is missing.".to_owned(),
+        ),
+        (None, None) => Stage::missing(
+            NAME,
+            "The final network was not evaluated: network/evaluation.json is missing.",
+        ),
+    }
+}
+
+fn epochs_stage(name: &'static str, noun: &str, epochs: Option<(usize, usize)>, nothing: &str) -> Stage {
+    match epochs {
+        None => Stage::missing(name, nothing),
+        Some((done, planned)) if done >= planned => Stage::complete(name, crate::number::plural(done, "epoch")),
+        Some((done, planned)) => Stage::partial(
+            name,
+            format!("{done} of {planned} epochs"),
+            format!("The {noun} stopped after epoch {done} of {planned}."),
+        ),
+    }
+}

@@ -1,0 +1,181 @@
+//! A line chart over epochs: axes with units, a legend with values, its data behind a link.
+
+use maud::{Markup, html};
+
+use super::px;
+use crate::data_link::Table;
+use crate::number::{significant, tick_label, ticks, whole_marks};
+
+const WIDTH: f64 = 380.0;
+const HEIGHT: f64 = 220.0;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = WIDTH - 12.0;
+const TOP: f64 = 24.0;
+const BOTTOM: f64 = HEIGHT - 36.0;
+
+/// One line of a chart.
+pub(crate) struct Series {
+    pub(crate) name: &'static str,
+    /// (epoch, value), by increasing epoch; epochs without a value are left out.
+    pub(crate) points: Vec<(usize, f64)>,
+}
+
+impl Series {
+    /// The values of `records` that are there and are numbers.
+    pub(crate) fn of<R>(
+        name: &'static str,
+        records: &[R],
+        epoch: impl Fn(&R) -> usize,
+        value: impl Fn(&R) -> Option<f64>,
+    ) -> Self {
+        let point = |record: &R| Some((epoch(record), value(record).filter(|value| value.is_finite())?));
+        Self {
+            name,
+            points: records.iter().filter_map(point).collect(),
+        }
+    }
+}
+
+/// What the vertical axis covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scale {
+    /// Exactly this range.
+    Fixed(f64, f64),
+    /// From 0 (or below, where a value is) to a round number above the values.
+    FromZero,
+}
+
+/// A chart.
+pub(crate) struct Chart {
+    /// Name of the saved data, and part of element identifiers.
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    /// Unit of the vertical axis.
+    pub(crate) unit: &'static str,
+    /// A sentence that says how to read it.
+    pub(crate) note: &'static str,
+    pub(crate) scale: Scale,
+    pub(crate) series: Vec<Series>,
+}
+
+impl Chart {
+    /// The figure; `None` when no series has a value. `film` charts follow the page's epoch slider.
+    pub(crate) fn figure(&self, film: bool) -> Option<Markup> {
+        let series: Vec<&Series> = self.series.iter().filter(|series| !series.points.is_empty()).collect();
+        let points = || series.iter().flat_map(|series| &series.points);
+        let first = points().map(|point| point.0).min()?;
+        let last = points().map(|point| point.0).max()?;
+        let marks = self.marks(points().map(|point| point.1));
+        let (low, high) = (marks[0], marks[marks.len() - 1]);
+        let x = |epoch: f64| {
+            let share = if last > first {
+                (epoch - first as f64) / (last - first) as f64
+            } else {
+                0.5
+            };
+            LEFT + (RIGHT - LEFT) * share
+        };
+        let y = |value: f64| BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low);
+        Some(html! {
+            figure.chart data-film[film] {
+                h3 { (self.title) }
+                (legend(&series))
+                svg viewBox={ "0 0 " (px(WIDTH)) " " (px(HEIGHT)) } role="img" aria-label=(self.spoken(&series))
+                    data-left=(px(x(first as f64))) data-right=(px(x(last as f64)))
+                    data-first=(first) data-last=(last) {
+                    text.axis x="4" y="13" { (self.unit) }
+                    @for mark in &marks {
+                        line.grid x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(y(*mark))) y2=(px(y(*mark))) {}
+                        text.axis x=(px(LEFT - 6.0)) y=(px(y(*mark) + 4.0)) text-anchor="end" {
+                            (tick_label(*mark, marks[1] - marks[0]))
+                        }
+                    }
+                    @for epoch in whole_marks(first, last) {
+                        line.tick x1=(px(x(epoch))) x2=(px(x(epoch))) y1=(px(BOTTOM)) y2=(px(BOTTOM + 4.0)) {}
+                        text.axis x=(px(x(epoch))) y=(px(BOTTOM + 17.0)) text-anchor="middle" { (epoch) }
+                    }
+                    text.axis x=(px((LEFT + RIGHT) / 2.0)) y=(px(HEIGHT - 4.0)) text-anchor="middle" { "epoch" }
+                    line.now x1="0" x2="0" y1=(px(TOP)) y2=(px(BOTTOM)) {}
+                    @for (index, series) in series.iter().enumerate() {
+                        path class={ "line s" (index) } d=(path_data(series, x, y)) {}
+                    }
+                }
+                figcaption { (self.note) " " (self.table(&series).link(self.id, self.title)) }
+            }
+        })
+    }
+
+    /// The axis values; the first and the last are the ends of the axis.
+    fn marks(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        match self.scale {
+            Scale::Fixed(low, high) => ticks(low, high, 5),
+            Scale::FromZero => {
+                let (low, high) = values.fold((0.0, 0.0), |(low, high), value: f64| {
+                    (f64::min(low, value), f64::max(high, value))
+                });
+                if low == high {
+                    vec![0.0, 0.5, 1.0]
+                } else {
+                    ticks(low, high, 4)
+                }
+            }
+        }
+    }
+
+    fn spoken(&self, series: &[&Series]) -> String {
+        let ends = |series: &&Series| {
+            let last = series.points.last().map_or(f64::NAN, |point| point.1);
+            format!("{}, at the end {}", series.name, significant(last, 4))
+        };
+        let lines: Vec<String> = series.iter().map(ends).collect();
+        format!("{} over epochs, {}: {}", self.title, self.unit, lines.join("; "))
+    }
+
+    /// A row an epoch; a column a series, in the order of the legend.
+    fn table(&self, series: &[&Series]) -> Table {
+        let mut table = Table::new(std::iter::once("epoch").chain(series.iter().map(|series| series.name)));
+        let mut epochs: Vec<usize> = series
+            .iter()
+            .flat_map(|series| &series.points)
+            .map(|point| point.0)
+            .collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        for epoch in epochs {
+            let value = |series: &&Series| {
+                let place = series.points.binary_search_by_key(&epoch, |point| point.0);
+                place.map_or(String::new(), |place| significant(series.points[place].1, 5))
+            };
+            table.row(std::iter::once(epoch.to_string()).chain(series.iter().map(value)));
+        }
+        table
+    }
+}
+
+/// The legend names every line and carries its value, at the end until the reader picks another epoch.
+fn legend(series: &[&Series]) -> Markup {
+    html! {
+        ul.legend {
+            @for (index, series) in series.iter().enumerate() {
+                li {
+                    svg.swatch viewBox="0 0 26 8" aria-hidden="true" {
+                        path class={ "line s" (index) } d="M1 4H25" {}
+                    }
+                    (series.name) " "
+                    b.value { (significant(series.points.last().map_or(f64::NAN, |point| point.1), 4)) }
+                }
+            }
+        }
+    }
+}
+
+fn path_data(series: &Series, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+    let points: Vec<String> = series
+        .points
+        .iter()
+        .map(|(epoch, value)| format!("{} {}", px(x(*epoch as f64)), px(y(*value))))
+        .collect();
+    // A lone point would be an empty path; a line of no length with round ends is a dot.
+    let dot = if points.len() == 1 { "h0" } else { "" };
+    format!("M{}{dot}", points.join("L"))
+}

@@ -1,0 +1,67 @@
+//! Colours that people with any colour vision tell apart.
+//!
+//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008). Heat maps: cividis, Nuñez, Anderton,
+//! Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018), from colorous.
+
+/// Number of colours for operations.
+pub(crate) const SLOTS: usize = 8;
+
+/// Number of steps of the heat map.
+pub(crate) const LEVELS: usize = 25;
+
+/// Colours of the operation slots on a light ground, and on a dark one.
+pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
+    ("#6b6b6b", "#b4b4b4"),
+    ("#e69f00", "#e69f00"),
+    ("#d55e00", "#e8743b"),
+    ("#0072b2", "#2f95d8"),
+    ("#56b4e9", "#8fd0f7"),
+    ("#009e73", "#1fbf92"),
+    ("#cc79a7", "#dd92bb"),
+    ("#b3a200", "#f0e442"),
+];
+
+/// The colour slot of an operation: fixed for those of the known spaces, so that runs look alike.
+pub(crate) fn slot(operation: &str) -> usize {
+    match operation {
+        "skip_connect" => 0,
+        "max_pool_3x3" => 1,
+        "avg_pool_3x3" => 2,
+        "sep_conv_3x3" | "nor_conv_3x3" => 3,
+        "sep_conv_5x5" | "nor_conv_1x1" => 4,
+        "dil_conv_3x3" => 5,
+        "dil_conv_5x5" => 6,
+        "none" => 7,
+        other => other.bytes().map(usize::from).sum::<usize>() % SLOTS,
+    }
+}
+
+/// The heat level of a share between 0 and 1; what is not a number counts as 0.
+pub(crate) fn level(share: f64) -> usize {
+    let top = (LEVELS - 1) as f64;
+    // `as` saturates and maps NaN to 0.
+    (share.clamp(0.0, 1.0) * top).round() as usize
+}
+
+/// The colour of a heat level, and of text on it.
+pub(crate) fn heat(level: usize) -> (String, &'static str) {
+    let colour = colorous::CIVIDIS.eval_rational(level.min(LEVELS - 1), LEVELS);
+    let luma = 0.299 * f64::from(colour.r) + 0.587 * f64::from(colour.g) + 0.114 * f64::from(colour.b);
+    (format!("#{colour:x}"), if luma > 125.0 { "#111" } else { "#fff" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_cover_the_map() {
+        assert_eq!(
+            (level(0.0), level(1.0), level(f64::NAN), level(7.0)),
+            (0, LEVELS - 1, 0, LEVELS - 1)
+        );
+        assert_eq!(heat(0).1, "#fff");
+        assert_eq!(heat(LEVELS - 1).1, "#111");
+        assert_eq!(heat(3).0.len(), 7);
+    }
+}

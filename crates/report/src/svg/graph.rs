@@ -1,0 +1,59 @@
+//! A cell as a graph: which nodes there are, how they are called, which edges join them.
+
+use crate::run::{ArchCell, GenotypeCell};
+
+/// The nodes and edges of a cell. Nodes `0..inputs` are the outputs of earlier cells.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CellGraph {
+    /// Number of input nodes.
+    pub(crate) inputs: usize,
+    /// Number of nodes, inputs included; the output is not one of them.
+    pub(crate) nodes: usize,
+    /// (from, to), sorted by `to`, then `from`.
+    pub(crate) edges: Vec<(usize, usize)>,
+    /// The nodes that make up the output.
+    pub(crate) concat: Vec<usize>,
+}
+
+impl CellGraph {
+    /// The graph of all edges that the mixture or the genotype has; `None` where neither has an edge.
+    pub(crate) fn of(mixture: Option<&ArchCell>, genotype: Option<&GenotypeCell>) -> Option<Self> {
+        let mixed = mixture.into_iter().flat_map(|cell| cell.edges.iter().copied());
+        let kept = genotype
+            .into_iter()
+            .flat_map(|cell| cell.edges.iter().map(|edge| (edge.from, edge.to)));
+        let mut edges: Vec<_> = mixed.chain(kept).collect();
+        edges.sort_by_key(|(from, to)| (*to, *from));
+        edges.dedup();
+        let inputs = edges.iter().map(|(_, to)| *to).min()?;
+        let named = genotype.map(|cell| cell.concat.clone()).unwrap_or_default();
+        let last = edges.iter().map(|(_, to)| *to).chain(named.iter().copied()).max()?;
+        let concat = if named.is_empty() {
+            (inputs..=last).collect()
+        } else {
+            named
+        };
+        Some(Self {
+            inputs,
+            nodes: last + 1,
+            edges,
+            concat,
+        })
+    }
+
+    /// The name of a node: `cₖ₋₂`, `cₖ₋₁` for the inputs, then 0, 1, …
+    pub(crate) fn node_name(&self, node: usize) -> String {
+        match (self.inputs, node) {
+            (1, 0) => "in".to_owned(),
+            (2, 0) => "cₖ₋₂".to_owned(),
+            (2, 1) => "cₖ₋₁".to_owned(),
+            (inputs, node) if node < inputs => format!("in {node}"),
+            (inputs, node) => format!("{}", node - inputs),
+        }
+    }
+
+    /// The name of an edge: `cₖ₋₂ → 0`.
+    pub(crate) fn edge_name(&self, edge: (usize, usize)) -> String {
+        format!("{} → {}", self.node_name(edge.0), self.node_name(edge.1))
+    }
+}

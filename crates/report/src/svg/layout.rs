@@ -1,0 +1,263 @@
+//! Places a cell on paper: a layered drawing that runs downward, one layer a node.
+//!
+//! The layers are given (every node may receive every earlier one), so only the horizontal places are free.
+//! They are found by coordinate descent on a cost that counts edges too close to nodes or to each other and
+//! labels that cover something. Edges that stay count for more than those that the search will drop. A
+//! general layout crate would solve the layering, which is no problem here, and leave the labels, which are.
+//! Deterministic: the same graph always looks the same.
+
+use super::graph::CellGraph;
+
+/// Width of the drawing.
+pub(super) const WIDTH: f64 = 440.0;
+/// Height of a node's box.
+pub(super) const NODE_HEIGHT: f64 = 26.0;
+/// Height of a line of a label.
+pub(super) const LABEL_LINE: f64 = 13.0;
+const TOP: f64 = 22.0;
+const LAYER: f64 = 92.0;
+/// Width of a label.
+pub(super) const LABEL_WIDTH: f64 = 90.0;
+const SAMPLES: usize = 20;
+const SWEEPS: usize = 3;
+/// What an edge that the search drops counts for, beside 1 for one that stays.
+const DROPPED_WEIGHT: f64 = 0.1;
+
+/// A point of the drawing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// A cubic curve that leaves and arrives vertically.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Curve {
+    pub(super) start: Point,
+    pub(super) end: Point,
+}
+
+/// Where everything goes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layout {
+    pub(super) height: f64,
+    pub(super) nodes: Vec<Point>,
+    pub(super) output: Point,
+    /// One an edge of the graph.
+    pub(super) edges: Vec<Curve>,
+    /// Centre of each edge's label.
+    pub(super) labels: Vec<Point>,
+    /// One a concatenated node.
+    pub(super) outputs: Vec<Curve>,
+}
+
+impl Curve {
+    /// Vertical reach of the control points.
+    pub(super) fn bend(&self) -> f64 {
+        (self.end.y - self.start.y) * 0.42
+    }
+
+    fn at(&self, t: f64) -> Point {
+        let (u, bend) = (1.0 - t, self.bend());
+        let [a, b, c, d] = [u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t];
+        Point {
+            x: (a + b) * self.start.x + (c + d) * self.end.x,
+            y: a * self.start.y + b * (self.start.y + bend) + c * (self.end.y - bend) + d * self.end.y,
+        }
+    }
+
+    fn samples(&self) -> impl Iterator<Item = Point> {
+        (1..SAMPLES).map(|step| self.at(step as f64 / SAMPLES as f64))
+    }
+}
+
+impl Layout {
+    /// Lays out `graph` with room for labels of `label_lines` lines; `stays` says which edges to favour.
+    pub(super) fn new(graph: &CellGraph, stays: &[bool], label_lines: usize) -> Self {
+        let mut places: Vec<f64> = (0..graph.nodes).map(|node| first_place(graph, node)).collect();
+        let (mut best, mut best_cost) = Self::with_places(graph, stays, &places, label_lines);
+        for _ in 0..SWEEPS {
+            for node in graph.inputs..graph.nodes {
+                for candidate in (0..=10).map(|step| 50.0 + (WIDTH - 100.0) * f64::from(step) / 10.0) {
+                    let before = std::mem::replace(&mut places[node], candidate);
+                    let (layout, cost) = Self::with_places(graph, stays, &places, label_lines);
+                    if cost < best_cost {
+                        (best, best_cost) = (layout, cost);
+                    } else {
+                        places[node] = before;
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// The drawing with the nodes at these horizontal places, and how bad it is.
+    fn with_places(graph: &CellGraph, stays: &[bool], places: &[f64], label_lines: usize) -> (Self, f64) {
+        let layers = graph.nodes - graph.inputs + 1;
+        let layer_of = |node: usize| (node + 1).saturating_sub(graph.inputs);
+        let nodes: Vec<Point> = (0..graph.nodes)
+            .map(|node| Point {
+                x: places[node],
+                y: TOP + LAYER * layer_of(node) as f64,
+            })
+            .collect();
+        let output = Point {
+            x: WIDTH / 2.0,
+            y: TOP + LAYER * layers as f64,
+        };
+        let edges: Vec<Curve> = (0..graph.edges.len())
+            .map(|edge| edge_curve(graph, stays, &nodes, edge))
+            .collect();
+        let outputs: Vec<Curve> = graph
+            .concat
+            .iter()
+            .map(|node| curve(nodes[*node], output, 0.0))
+            .collect();
+
+        let (labels, mut cost) = place_labels(&edges, stays, &nodes, label_lines);
+        cost += crowding(&edges, stays);
+        let kept = stays.iter().map(|stays| if *stays { 1.0 } else { DROPPED_WEIGHT });
+        let ends = graph.edges.iter().map(|(from, to)| (*from, Some(*to))).zip(kept);
+        let output_ends = graph.concat.iter().map(|node| ((*node, None), 0.5));
+        for (line, ((from, to), weight)) in edges.iter().chain(&outputs).zip(ends.chain(output_ends)) {
+            for (node, place) in nodes
+                .iter()
+                .enumerate()
+                .filter(|(node, _)| *node != from && Some(*node) != to)
+            {
+                let least = line
+                    .samples()
+                    .map(|point| distance(point, *place))
+                    .fold(f64::INFINITY, f64::min);
+                let reach = if node < graph.inputs { 42.0 } else { 34.0 };
+                cost += weight * 2.0 * (reach - least).max(0.0).powi(2);
+            }
+        }
+        (
+            Self {
+                height: output.y + TOP,
+                nodes,
+                output,
+                edges,
+                labels,
+                outputs,
+            },
+            cost,
+        )
+    }
+}
+
+/// Where the descent starts: inputs spread over the width, the others in a zigzag.
+fn first_place(graph: &CellGraph, node: usize) -> f64 {
+    if node < graph.inputs {
+        return WIDTH * (node as f64 + 0.5) / graph.inputs as f64;
+    }
+    [WIDTH * 0.5, WIDTH * 0.2, WIDTH * 0.8][(node - graph.inputs) % 3]
+}
+
+fn curve(from: Point, to: Point, port: f64) -> Curve {
+    let half = NODE_HEIGHT / 2.0;
+    Curve {
+        start: Point {
+            x: from.x,
+            y: from.y + half,
+        },
+        end: Point {
+            x: to.x + port,
+            y: to.y - half,
+        },
+    }
+}
+
+/// The curve of an edge. Edges into one node arrive side by side, in the order of their sources; those that
+/// stay keep a distance, the others share the little room between.
+fn edge_curve(graph: &CellGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
+    let (from, to) = graph.edges[edge];
+    let beside = graph
+        .edges
+        .iter()
+        .zip(stays)
+        .filter(|(other, kept)| other.1 == to && **kept == stays[edge]);
+    let sources: Vec<usize> = beside.map(|(other, _)| other.0).collect();
+    let before = |other: usize| (nodes[other].x, other) < (nodes[from].x, from);
+    let rank = sources.iter().filter(|other| before(**other)).count() as f64;
+    let step = (22.0 / sources.len() as f64).min(10.0);
+    curve(
+        nodes[from],
+        nodes[to],
+        (rank - (sources.len() as f64 - 1.0) / 2.0) * step,
+    )
+}
+
+/// How much the edges that stay run along or across each other away from shared ends.
+fn crowding(edges: &[Curve], stays: &[bool]) -> f64 {
+    const NEAR: f64 = 16.0;
+    let kept: Vec<Vec<Point>> = edges
+        .iter()
+        .zip(stays)
+        .filter(|(_, kept)| **kept)
+        .map(|(line, _)| line.samples().skip(4).take(SAMPLES - 9).collect())
+        .collect();
+    let mut close = 0;
+    for (place, line) in kept.iter().enumerate() {
+        for other in &kept[place + 1..] {
+            close += line
+                .iter()
+                .filter(|point| other.iter().any(|sample| distance(**point, *sample) < NEAR))
+                .count();
+        }
+    }
+    close as f64 * 60.0
+}
+
+fn distance(a: Point, b: Point) -> f64 {
+    (a.x - b.x).hypot(a.y - b.y)
+}
+
+/// Puts each label on its edge where it covers the least. Edges that stay come first, and among them short
+/// ones, which have little choice.
+fn place_labels(edges: &[Curve], stays: &[bool], nodes: &[Point], lines: usize) -> (Vec<Point>, f64) {
+    let (half_width, half_height) = (LABEL_WIDTH / 2.0, LABEL_LINE * lines as f64 / 2.0 + 1.0);
+    let mut order: Vec<usize> = (0..edges.len()).collect();
+    let length = |edge: usize| distance(edges[edge].start, edges[edge].end);
+    order.sort_by(|a, b| stays[*b].cmp(&stays[*a]).then(length(*a).total_cmp(&length(*b))));
+    let mut placed: Vec<Point> = Vec::with_capacity(edges.len());
+    let mut labels = vec![Point { x: 0.0, y: 0.0 }; edges.len()];
+    let mut total = 0.0;
+    for edge in order {
+        let cost = |point: Point| {
+            let over_labels: f64 = placed
+                .iter()
+                .map(|other| overlap(point, *other, 2.0 * half_width, 2.0 * half_height))
+                .sum();
+            let over_nodes: f64 = nodes
+                .iter()
+                .map(|node| overlap(point, *node, half_width + 22.0, half_height + NODE_HEIGHT / 2.0))
+                .sum();
+            let covers =
+                |sample: &Point| (sample.x - point.x).abs() < half_width && (sample.y - point.y).abs() < half_height;
+            let weight_of = |other: usize| if stays[other] { 20.0 } else { 20.0 * DROPPED_WEIGHT };
+            let others = edges.iter().enumerate().filter(|(other, _)| *other != edge);
+            let over_edges: f64 = others
+                .map(|(other, line)| weight_of(other) * line.samples().filter(covers).count() as f64)
+                .sum();
+            let outside = (half_width - point.x).max(0.0) + (point.x - (WIDTH - half_width)).max(0.0);
+            over_labels * 6.0 + over_nodes * 6.0 + over_edges + outside * 200.0
+        };
+        let candidates = (4..=16)
+            .map(|step| edges[edge].at(f64::from(step) / 20.0))
+            .map(|point| (cost(point), point));
+        if let Some((least, point)) = candidates.min_by(|a, b| a.0.total_cmp(&b.0)) {
+            labels[edge] = point;
+            placed.push(point);
+            total += if stays[edge] { least } else { least * DROPPED_WEIGHT };
+        }
+    }
+    (labels, total)
+}
+
+/// Area that two boxes share whose centres are `a` and `b` and whose half extents sum to `width`, `height`.
+fn overlap(a: Point, b: Point, width: f64, height: f64) -> f64 {
+    (width - (a.x - b.x).abs()).max(0.0) * (height - (a.y - b.y).abs()).max(0.0)
+}

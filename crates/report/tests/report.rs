@@ -1,0 +1,404 @@
+//! The report of runs that finished, stopped early, stayed undecided or carry hostile text.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use da2s_report::run::{GenotypeCell, GenotypeEdge};
+use da2s_report::{REPORT_FILE, ReportError, Run, cell_svg, render, write_report};
+use scraper::{Html, Selector};
+use support::{Reached, Synthetic};
+use tempfile::TempDir;
+
+/// A page that was written and parsed.
+struct Page {
+    _folder: TempDir,
+    text: String,
+    html: Html,
+}
+
+impl Page {
+    fn of(run: &Synthetic) -> Self {
+        let folder = TempDir::new().expect("temporary folder");
+        run.write(folder.path());
+        Self::written(folder)
+    }
+
+    fn written(folder: TempDir) -> Self {
+        let path = write_report(folder.path()).expect("report");
+        assert_eq!(path, folder.path().join(REPORT_FILE));
+        let text = fs::read_to_string(path).expect("page");
+        let html = Html::parse_document(&text);
+        assert_eq!(
+            html.errors,
+            Vec::<std::borrow::Cow<str>>::new(),
+            "the page is well-formed"
+        );
+        assert_sound(&html);
+        Self {
+            _folder: folder,
+            text,
+            html,
+        }
+    }
+
+    fn count(&self, selector: &str) -> usize {
+        self.html.select(&select(selector)).count()
+    }
+
+    /// The text of all elements that match, joined.
+    fn words(&self, selector: &str) -> String {
+        let selector = select(selector);
+        let texts = self
+            .html
+            .select(&selector)
+            .map(|element| element.text().collect::<String>());
+        texts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn select(selector: &str) -> Selector {
+    Selector::parse(selector).expect("selector")
+}
+
+/// Nothing in the page makes a browser ask for anything, and every attribute is a number where one is due.
+fn assert_sound(html: &Html) {
+    for element in html.select(&select("*")) {
+        for (name, value) in element.value().attrs() {
+            if matches!(
+                name,
+                "href" | "src" | "srcset" | "action" | "data" | "poster" | "xlink:href"
+            ) {
+                assert!(value.starts_with('#') || value.starts_with("data:"), "{name}={value}");
+            }
+            assert!(!name.starts_with("on"), "no inline handlers: {name}");
+            assert!(!value.contains("url("), "{name}={value}");
+            assert!(name == "href" || !value.contains("NaN"), "{name}={value}");
+        }
+    }
+    let style: String = html.select(&select("style")).flat_map(|style| style.text()).collect();
+    assert!(
+        !style.contains("url(") && !style.contains("@import"),
+        "the style sheet is self-contained"
+    );
+}
+
+fn replace_in(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("file");
+    assert!(text.contains(from), "{from} is in {}", path.display());
+    fs::write(path, text.replace(from, to)).expect("file");
+}
+
+#[test]
+fn the_parser_does_complain() {
+    assert!(
+        !Html::parse_document("<!DOCTYPE html><title>x</title><p></b>")
+            .errors
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_finished_run_shows_everything() {
+    let page = Page::of(&Synthetic::default());
+    assert_eq!(page.count(".notice"), 0);
+    assert_eq!(page.words(".big"), "96.52 % 96.24 % 95.10 %");
+    assert!(page.words(".verdict").contains("Pruning took 0.28 points from 96.52 %"));
+    for section in ["cells", "topology", "gap", "curves", "mixture", "network", "origin"] {
+        assert_eq!(page.count(&format!("section#{section}")), 1, "{section}");
+    }
+    assert_eq!(page.count("svg.cell"), 2);
+    assert_eq!(page.count("svg.cell path.edge"), 28, "14 edges a cell, kept or not");
+    assert_eq!(
+        page.count("svg.cell path.edge[opacity='1.00']"),
+        16,
+        "8 kept edges a cell"
+    );
+    assert_eq!(page.count(".chart[data-film]"), 8);
+    assert_eq!(page.count(".chart:not([data-film])"), 4);
+    assert_eq!(page.count(".matrix g.field"), 2 * 14 * 8);
+    assert_eq!(
+        page.count("#epoch[max='31'][value='31']"),
+        1,
+        "epochs 0 to 30, then discretized"
+    );
+    assert!(page.words("#network").contains("123\u{202f}456"));
+    assert!(page.words("#origin").contains("lambda_alpha = \"delayed_log\""));
+    assert!(page.words("pre.pick").contains("da2s run --config config.toml"));
+}
+
+#[test]
+fn every_picture_has_its_data() {
+    let page = Page::of(&Synthetic::default());
+    for figure in page.html.select(&select(".chart, .cell-figure, .confusion")) {
+        let link = figure
+            .select(&select("a.data[download$='.csv']"))
+            .next()
+            .expect("a data link");
+        assert!(
+            link.attr("href")
+                .is_some_and(|href| href.starts_with("data:text/csv;charset=utf-8,"))
+        );
+    }
+    assert!(
+        page.text
+            .contains("data:text/csv;charset=utf-8,epoch,super-network,discretized,training%0A1,")
+    );
+}
+
+#[test]
+fn pages_stay_small() {
+    let fifty = Page::of(&Synthetic {
+        epochs: 50,
+        train_epochs: 50,
+        ..Synthetic::default()
+    });
+    assert!(fifty.text.len() < 500_000, "{} bytes", fifty.text.len());
+    let classes = (0..100).map(|class| format!("class {class}")).collect();
+    let long = Page::of(&Synthetic {
+        epochs: 600,
+        train_epochs: 600,
+        classes,
+        ..Synthetic::default()
+    });
+    assert!(long.text.len() < 3_000_000, "{} bytes", long.text.len());
+}
+
+#[test]
+fn one_epoch_is_enough() {
+    let page = Page::of(&Synthetic {
+        epochs: 1,
+        train_epochs: 1,
+        ..Synthetic::default()
+    });
+    assert_eq!(page.count(".notice"), 0);
+    assert!(page.text.contains("h0\""), "a lone point is drawn as a dot");
+}
+
+#[test]
+fn a_search_that_was_cut_says_so() {
+    let page = Page::of(&Synthetic {
+        reached: Reached::SearchCutAfter(7),
+        ..Synthetic::default()
+    });
+    let notice = page.words(".notice");
+    assert!(notice.contains("The search stopped after epoch 7 of 30."), "{notice}");
+    assert!(
+        notice.contains("The last line of search/metrics.jsonl was cut off"),
+        "{notice}"
+    );
+    assert!(notice.contains("there is no genotype.json"), "{notice}");
+    assert_eq!(page.count("#gap, #topology, #network"), 0);
+    assert_eq!(page.count("svg.cell"), 2, "the mixture is drawn as it stood");
+    assert_eq!(page.count("#epoch[max='7']"), 1);
+}
+
+#[test]
+fn a_run_without_retraining_says_so() {
+    let page = Page::of(&Synthetic {
+        reached: Reached::Discretized,
+        ..Synthetic::default()
+    });
+    assert!(page.words(".notice").contains("The final network was not trained"));
+    assert_eq!(page.words(".big"), "96.52 % 96.24 % –");
+}
+
+#[test]
+fn an_undecided_run_names_its_edges() {
+    let page = Page::of(&Synthetic {
+        decided: false,
+        ..Synthetic::default()
+    });
+    assert!(page.words(".pill").contains("undecided"));
+    assert!(
+        page.words(".verdict li")
+            .contains("normal 0 → 3: sep_conv_3x3, p = 0.62")
+    );
+}
+
+#[test]
+fn an_imbalanced_target_with_two_operations() {
+    let page = Page::of(&Synthetic {
+        edges: [1, 2, 1, 3],
+        operations: 2,
+        ..Synthetic::default()
+    });
+    assert_eq!(
+        page.count("svg.cell path.edge[opacity='1.00']"),
+        14,
+        "7 kept edges a cell"
+    );
+    assert_eq!(page.count("#topology .chip"), 28, "2 operations on each");
+    assert!(
+        page.words("#topology caption")
+            .contains("asked for: 1, 2, 1, 3 edges into the nodes, 2 operations on each")
+    );
+    assert_eq!(
+        page.words("#topology .count"),
+        ["1 of 1 ✓", "2 of 2 ✓", "1 of 1 ✓", "3 of 3 ✓"].repeat(2).join(" ")
+    );
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&";
+    let classes = vec![HOSTILE.to_owned(), "a,\"b\"\nc".to_owned(), "=1+1".to_owned()];
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic {
+        classes,
+        decided: false,
+        ..Synthetic::default()
+    }
+    .write(folder.path());
+    fs::write(folder.path().join("config.toml"), format!("name = '''{HOSTILE}'''")).expect("config");
+    let quoted = serde_json::to_string(HOSTILE).expect("JSON");
+    for (file, from) in [
+        ("search/arch.jsonl", "\"max_pool_3x3\""),
+        ("genotype.json", "\"max_pool_3x3\""),
+        ("environment.json", "\"da2s run --out runs/digits\""),
+        ("summary.json", "\"digits\""),
+    ] {
+        replace_in(&folder.path().join(file), from, &quoted);
+    }
+    let page = Page::written(folder);
+    assert_eq!(page.count("script"), 2, "the data and the page's own script");
+    assert_eq!(page.count("img"), 0);
+    assert!(page.words("details code").contains(HOSTILE));
+    assert!(page.words(".environment").contains(HOSTILE));
+    let film = page.words("script#film");
+    serde_json::from_str::<serde_json::Value>(&film).expect("the film is JSON still");
+}
+
+#[test]
+fn damage_is_named_with_file_and_line() {
+    let damage = |file: &str, from: &str, to: &str| {
+        let folder = TempDir::new().expect("temporary folder");
+        Synthetic::default().write(folder.path());
+        replace_in(&folder.path().join(file), from, to);
+        let error = write_report(folder.path()).expect_err("damage");
+        assert!(!folder.path().join(REPORT_FILE).exists());
+        assert!(error.to_string().contains(file), "{error}");
+        match error {
+            ReportError::Damaged { line, reason, .. } => (line, reason),
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(damage("search/metrics.jsonl", "{\"arch_loss\"", "{arch_loss").0, 1);
+    assert_eq!(
+        damage("search/metrics.jsonl", "\"epoch\":4,", "\"epoch\":\"four\",").0,
+        4
+    );
+    let (line, reason) = damage("search/arch.jsonl", "\"q\":[", "\"q\":[0.5,");
+    assert_eq!(line, 1);
+    assert!(
+        reason.contains("14 edges, but p has 14 rows and q 15 entries"),
+        "{reason}"
+    );
+    assert!(
+        damage("genotype.json", "\"from\":0", "\"from\":9")
+            .1
+            .contains("no such edge as 9 to")
+    );
+    assert!(
+        damage("network/evaluation.json", "\"classes\":[", "\"classes\":[\"x\",")
+            .1
+            .contains("11 classes")
+    );
+    assert!(damage("gap.json", "}", "").1.contains("EOF"));
+}
+
+#[test]
+fn a_directory_that_is_no_run_is_refused_and_left_alone() {
+    let folder = TempDir::new().expect("temporary folder");
+    assert!(matches!(write_report(folder.path()), Err(ReportError::NotARun { .. })));
+    assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 0);
+    assert!(matches!(
+        Run::read(&folder.path().join("absent")),
+        Err(ReportError::NotARun { .. })
+    ));
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    // A directory in the report's place cannot be replaced by a file.
+    fs::create_dir(folder.path().join(REPORT_FILE)).expect("folder");
+    fs::write(folder.path().join(REPORT_FILE).join("x"), "").expect("file");
+    assert!(matches!(write_report(folder.path()), Err(ReportError::Write { .. })));
+    let names = fs::read_dir(folder.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn diverged_weights_are_reported_not_refused() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic {
+        epochs: 3,
+        ..Synthetic::default()
+    }
+    .write(folder.path());
+    let path = folder.path().join("search/arch.jsonl");
+    let mut last: serde_json::Value = {
+        let text = fs::read_to_string(&path).expect("file");
+        serde_json::from_str(text.lines().last().expect("line")).expect("JSON")
+    };
+    last["epoch"] = 4.into();
+    last["cells"]["normal"]["p"][3][2] = serde_json::Value::Null;
+    last["cells"]["normal"]["q"][5] = serde_json::Value::Null;
+    let text = fs::read_to_string(&path).expect("file");
+    fs::write(&path, format!("{text}{last}\n")).expect("file");
+    fs::remove_file(folder.path().join("genotype.json")).expect("file");
+    assert!(
+        Page::written(folder)
+            .words(".notice")
+            .contains("after epoch 4 some mixture weights are not numbers")
+    );
+}
+
+#[test]
+fn the_same_run_gives_the_same_page() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    let run = Run::read(folder.path()).expect("run");
+    assert_eq!(render(&run), render(&run.clone()));
+    assert!(
+        render(&Run::default()).contains("This run is not complete"),
+        "even of nothing there is a page"
+    );
+}
+
+#[test]
+fn a_cell_is_a_stand_alone_picture() {
+    let edge = |from, to, operation: &str| GenotypeEdge {
+        from,
+        to,
+        operations: vec![operation.to_owned()],
+    };
+    let cell = GenotypeCell {
+        edges: vec![
+            edge(0, 2, "sep_conv_3x3"),
+            edge(1, 2, "<b>&"),
+            edge(2, 3, "skip_connect"),
+        ],
+        concat: vec![2, 3],
+    };
+    let text = cell_svg(&cell, "normal & \"quoted\"");
+    let document = roxmltree::Document::parse(&text).expect("XML");
+    assert_eq!(
+        document.root_element().attribute("aria-label"),
+        Some("normal & \"quoted\"")
+    );
+    let labels = document
+        .descendants()
+        .filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "tspan")));
+    assert_eq!(
+        labels.filter_map(|node| node.text()).collect::<Vec<_>>(),
+        ["sep_conv_3x3", "<b>&", "skip_connect"]
+    );
+    assert!(!text.contains("var("), "no colour depends on a page");
+    roxmltree::Document::parse(&cell_svg(&GenotypeCell::default(), "empty")).expect("XML without edges");
+}
