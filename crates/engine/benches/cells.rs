@@ -94,6 +94,7 @@ struct Network {
     images: Vec<Vec<f32>>,
     d_images: Vec<Vec<f32>>,
     spare: Vec<f32>,
+    later: Vec<f32>,
 }
 
 impl Network {
@@ -112,6 +113,7 @@ impl Network {
             gradients: places.iter().map(|place| vec![0.0; place.plan.weight_count]).collect(),
             d_images: images.iter().map(|image| vec![0.0; image.len()]).collect(),
             spare: vec![0.0; images.iter().map(Vec::len).max().unwrap_or(0)],
+            later: vec![0.0; images.iter().map(Vec::len).max().unwrap_or(0)],
             images,
             kernels,
             places,
@@ -152,14 +154,15 @@ impl Network {
             let needed = cell > 0 || weights;
             let needed_first = first > 0 || weights;
             // An image read twice gets its second gradient first, then the one before is added.
-            let later = before[cell].clone();
+            let later = &mut self.later[..before[cell].len()];
+            later.copy_from_slice(&before[cell]);
             let gradients = Gradients {
                 inputs: vec![needed_first.then_some(&mut spare[..]), needed.then_some(&mut before[cell][..])],
                 weights: weights.then_some(&mut self.gradients[cell][..]),
                 mixture: mixture.then_some(&mut d_mixture[..]),
             };
             self.kernels[cell].backward(&inputs, &self.weights[cell], &rest[0], gradients);
-            for (to, from) in before[cell].iter_mut().zip(&later) {
+            for (to, from) in before[cell].iter_mut().zip(later.iter()) {
                 *to += from;
             }
             for (to, from) in before[first].iter_mut().zip(&self.spare) {
@@ -181,6 +184,13 @@ fn peak_mb() -> f64 {
     line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok()).map_or(0.0, |kb| kb / 1024.0)
 }
 
+/// Processor time of all threads so far in seconds, where the system tells it (in hundredths).
+fn processor_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(|x| x.parse().unwrap_or(0.0)).collect();
+    fields.get(11).zip(fields.get(12)).map_or(0.0, |(user, system)| (user + system) / 100.0)
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let name = arguments.first().map_or("standard", String::as_str);
@@ -198,9 +208,9 @@ fn main() {
     // A forward run, gradients of inputs, and gradients of weights cost the same arithmetic each.
     let parts: &[(&str, bool, bool, f64)] =
         if search { &[("architecture", false, true, 2.0), ("weights", true, false, 3.0)] } else { &[("retraining", true, false, 3.0)] };
-    let mut steps = Vec::new();
+    let (mut steps, mut used) = (Vec::new(), f64::INFINITY);
     for repeat in 0..=repeats {
-        let mut total = 0.0;
+        let (mut total, before) = (0.0, processor_time());
         for &(part, weights, mixture, factor) in parts {
             let [forward, backward] = pool.install(|| network.half_step(weights, mixture));
             total += forward + backward;
@@ -209,14 +219,16 @@ fn main() {
         }
         if repeat > 0 {
             steps.push(total);
+            used = used.min(processor_time() - before);
         }
     }
     steps.sort_by(f64::total_cmp);
     let work: f64 = parts.iter().map(|part| part.3 * flops).sum();
     println!(
-        "{name}, batch {batch}, {threads} threads: least {:.3} s, median {:.3} s, {:.0} GFLOP/s at best, {:.0} MB",
+        "{name}, batch {batch}, {threads} threads: least {:.3} s, median {:.3} s, {:.2} s of processor, {:.0} GFLOP/s at best, {:.0} MB",
         steps[0],
         steps[steps.len() / 2],
+        used,
         work / steps[0] / 1e9,
         peak_mb()
     );

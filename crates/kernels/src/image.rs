@@ -87,38 +87,35 @@ impl Padded {
         Extent { rows: self.height, columns: self.width }
     }
 
-    /// Sets the border to `value`.
-    pub fn fill_border(&self, data: &mut [f32], value: f32) {
+    /// Sets the border to zero.
+    pub fn clear_border(&self, data: &mut [f32]) {
         let (pitch, inside) = (self.pitch(), self.width * self.channels);
         let first = self.view().at;
-        data[..first].fill(value);
+        data[..first].fill(0.0);
         for y in 0..self.height {
-            data[first + y * pitch + inside..first + (y + 1) * pitch].fill(value);
+            data[first + y * pitch + inside..first + (y + 1) * pitch].fill(0.0);
         }
-        data[first + self.height * pitch..self.len()].fill(value);
+        data[first + self.height * pitch..self.len()].fill(0.0);
     }
 
-    /// Writes `image` (packed) into the border's inside, and `border` around it.
-    pub fn copy_from(&self, image: &[f32], border: f32, data: &mut [f32]) {
-        self.fill_border(data, border);
+    /// Writes `image` (packed) inside of the border, which stays as it is.
+    pub fn copy_from(&self, image: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
             data[at..at + row.len()].copy_from_slice(row);
         }
     }
 
-    /// Writes max(`image`, 0) into the border's inside, and zeros around it.
+    /// Writes max(`image`, 0) inside of the border, which stays as it is.
     pub fn relu_from(&self, level: Level, image: &[f32], data: &mut [f32]) {
-        self.fill_border(data, 0.0);
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
             elementwise::relu(level, row, &mut data[at..at + row.len()]);
         }
     }
 
-    /// Writes max(scale · `image` + shift, 0) into the border's inside (tables), and zeros around it.
+    /// Writes max(scale · `image` + shift, 0) (tables) inside of the border, which stays as it is.
     pub fn affine_relu_from(&self, level: Level, image: &[f32], scale: &[f32], shift: &[f32], data: &mut [f32]) {
-        self.fill_border(data, 0.0);
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
             elementwise::affine_relu(level, row, scale, shift, &mut data[at..at + row.len()]);

@@ -17,9 +17,11 @@ mod level;
 pub mod norm;
 pub mod pointwise;
 pub mod pool;
+mod prefetch;
 pub mod reduce;
 mod simd;
 pub mod table;
 
 pub use image::{Extent, Padded, Phase, View, Window};
 pub use level::{Level, cpu_level};
+pub use prefetch::prefetch;

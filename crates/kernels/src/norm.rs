@@ -61,6 +61,29 @@ pub fn gradient_sums(
     table::fold(products, channels, second);
 }
 
+/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU over a norm), and the sums S₁, S₂ of it.
+/// `tables`: scale, shift and μ. Otherwise as [`gradient_sums`].
+pub fn gate_sums(
+    level: Level,
+    z: &[f32],
+    tables: [&[f32]; 3],
+    g: &mut [f32],
+    scratch: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let (period, channels) = (tables[0].len(), first.len());
+    assert!(g.len() == z.len() && tables.iter().all(|table| table.len() == table::length(channels)));
+    let [_, sums, products] = self::tables(scratch, period);
+    sums.fill(0.0);
+    products.fill(0.0);
+    let sum_pointers = [sums.as_mut_ptr(), products.as_mut_ptr()];
+    // SAFETY: runs of one length, tables of `period` floats.
+    unsafe { run_gate(level, z.as_ptr(), g.as_mut_ptr(), tables.map(<[f32]>::as_ptr), sum_pointers, g.len(), period) };
+    table::fold(sums, channels, first);
+    table::fold(products, channels, second);
+}
+
 fn tables(scratch: &mut [f32], period: usize) -> [&mut [f32]; 3] {
     let (a, rest) = scratch.split_at_mut(period);
     let (b, rest) = rest.split_at_mut(period);
@@ -69,6 +92,7 @@ fn tables(scratch: &mut [f32], period: usize) -> [&mut [f32]; 3] {
 
 per_level! {
     unsafe fn run_moments {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = moments_body;
+    unsafe fn run_gate {} {} (z: *const f32, g: *mut f32, tables: [*const f32; 3], sums: [*mut f32; 2], count: usize, period: usize) = gate_body;
     unsafe fn run_dots {} {} (runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) = dots_body;
 }
 
@@ -133,6 +157,58 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
             let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
             S::store(first, S::add(S::load(first), g));
             S::store(second, S::fma(g, x, S::load(second)));
+        }
+    }
+}
+
+/// # Safety
+/// The instructions of `S`; `count` floats behind `z` and `g`; `period` floats behind the tables.
+#[inline(always)]
+unsafe fn gate_body<S: Simd>(
+    z: *const f32,
+    g: *mut f32,
+    tables: [*const f32; 3],
+    sums: [*mut f32; 2],
+    count: usize,
+    period: usize,
+) {
+    let full = count / LANES * LANES;
+    // SAFETY: positions in runs stay below `count`, in tables below `period`.
+    unsafe {
+        let mut pattern = 0;
+        while pattern < period.min(full) {
+            let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));
+            let mu = S::load(tables[2].add(pattern));
+            let mut totals = [[S::zero(); 4]; 2];
+            let mut at = pattern;
+            while at < full {
+                for i in 0..4 {
+                    if at < full {
+                        let x = S::load(z.add(at));
+                        let gated = S::where_positive(S::fma(x, scale, shift), S::load(g.add(at)));
+                        S::store(g.add(at), gated);
+                        totals[0][i] = S::add(totals[0][i], gated);
+                        totals[1][i] = S::fma(gated, S::sub(x, mu), totals[1][i]);
+                    }
+                    at += period;
+                }
+            }
+            for (total, sum) in totals.iter().zip(sums) {
+                let total = S::add(S::add(total[0], total[1]), S::add(total[2], total[3]));
+                S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
+            }
+            pattern += LANES;
+        }
+        if full < count {
+            let (pattern, left) = (full % period, count - full);
+            let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));
+            let mu = S::load(tables[2].add(pattern));
+            let x = S::load_first(z.add(full), left);
+            let gated = S::where_positive(S::fma(x, scale, shift), S::load_first(g.add(full), left));
+            S::store_first(g.add(full), gated, left);
+            let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
+            S::store(first, S::add(S::load(first), gated));
+            S::store(second, S::fma(gated, S::sub(x, mu), S::load(second)));
         }
     }
 }

@@ -99,6 +99,25 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 table::fill(&mut center, mean.iter().map(|&x| x as f32), channels);
                 let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
                 norm::gradient_sums(level, &g, &z, &center, &mut scratch, &mut first, &mut second);
+                // The same through the gate of a ReLU: half of the gradients are stopped and count nothing.
+                let (scale, shift) = (vec![1.0; period], center.iter().map(|x| -x).collect::<Vec<_>>());
+                let mut gated = g.clone();
+                let (mut gated_first, mut gated_second) = (vec![0.0; channels], vec![0.0; channels]);
+                norm::gate_sums(
+                    level,
+                    &z,
+                    [&scale, &shift, &center],
+                    &mut gated,
+                    &mut scratch,
+                    &mut gated_first,
+                    &mut gated_second,
+                );
+                let mut expected = g.clone();
+                elementwise::gate_affine(level, &z, &scale, &shift, &mut expected);
+                assert_eq!(gated, expected);
+                let (mut again_first, mut again_second) = (vec![0.0; channels], vec![0.0; channels]);
+                norm::gradient_sums(level, &gated, &z, &center, &mut scratch, &mut again_first, &mut again_second);
+                assert_eq!((gated_first, gated_second), (again_first, again_second));
                 for c in 0..channels {
                     let (z, g) = (column(&z, c), column(&g, c));
                     let expected = z.iter().sum::<f64>() / count;
@@ -175,6 +194,7 @@ fn padded_images_keep_their_pixels_apart() {
     let image: Vec<f32> = (1..=12).map(|x| if x % 2 == 0 { -(x as f32) } else { x as f32 }).collect();
     for level in Level::available() {
         let mut data = vec![f32::NAN; shape.len()];
+        shape.clear_border(&mut data);
         shape.relu_from(level, &image, &mut data);
         assert_eq!(data.iter().sum::<f32>(), 36.0);
         assert_eq!(data[shape.view().at], 1.0);

@@ -56,6 +56,26 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
     }
 }
 
+/// What `step` will read from far away.
+///
+/// # Safety
+/// As [`run`].
+pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, flow: &Flow<'a>, at: At) -> [&'a [f32]; 2] {
+    let units = &frame.compiled.units;
+    // SAFETY: the caller's.
+    unsafe {
+        match step {
+            Step::Sums(unit) => [units[unit].stages.last().map_or(&[], |stage| frame.z(&units[unit], stage, at)), &[]],
+            Step::Backward { unit, stage } => {
+                let stage = &units[unit].stages[stage];
+                let inner = stage.inner_gradient.map_or(&[][..], |inner| flow.passing.image(inner, at.slot));
+                [frame.z(&units[unit], stage, at), inner]
+            }
+            _ => [&[], &[]],
+        }
+    }
+}
+
 /// The gradient of a node's state, and that of its ReLU.
 ///
 /// # Safety
@@ -139,32 +159,25 @@ unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, a
     // SAFETY: the caller's; these sums are the image's own.
     unsafe {
         let g = gradient(frame, flow, unit.to, false, at);
-        store_sums(frame, flow, stage, g, frame.z(unit, stage, at), frame.factor(unit, at.image), scratch, at);
+        let (first, second) = own_sums(frame, flow, stage, at);
+        let center = &frame.coefficients.center[frame.table(stage)];
+        norm::gradient_sums(frame.level, g, frame.z(unit, stage, at), center, scratch.tables, first, second);
+        let factor = frame.factor(unit, at.image);
+        if factor != 1.0 {
+            first.iter_mut().chain(second).for_each(|sum| *sum *= factor);
+        }
     }
 }
 
+/// Where the image keeps S₁ and S₂ of a stage.
+///
 /// # Safety
 /// As [`run`].
-#[allow(clippy::too_many_arguments)]
-unsafe fn store_sums(
-    frame: &Frame,
-    flow: &Flow,
-    stage: &Stage,
-    g: &[f32],
-    z: &[f32],
-    factor: f32,
-    scratch: &mut Scratch,
-    at: At,
-) {
+unsafe fn own_sums<'a>(frame: &Frame, flow: &Flow<'a>, stage: &Stage, at: At) -> (&'a mut [f32], &'a mut [f32]) {
     let from = at.image * frame.compiled.slots + stage.slot;
     let range = from..from + stage.output.channels;
     // SAFETY: these sums are the image's own.
-    let (first, second) = unsafe { (flow.sums[0].write(range.clone()), flow.sums[1].write(range)) };
-    let center = &frame.coefficients.center[frame.table(stage)];
-    norm::gradient_sums(frame.level, g, z, center, scratch.tables, first, second);
-    if factor != 1.0 {
-        first.iter_mut().chain(second).for_each(|sum| *sum *= factor);
-    }
+    unsafe { (flow.sums[0].write(range.clone()), flow.sums[1].write(range)) }
 }
 
 /// A stage of a unit on an image.
@@ -237,7 +250,7 @@ impl Image<'_, '_> {
         let Operation::Dense { relu, walk, weights, .. } = &stage.operation else { return };
         let level = frame.level;
         let row = stage.output.packed().row;
-        walk.gradient.fill_border(scratch.gradient, 0.0);
+        scratch.border_gradient(walk.gradient);
         for y in 0..stage.output.height {
             let from = y * row..(y + 1) * row;
             let to = walk.gradient.view().from_row(y).at;
@@ -286,12 +299,13 @@ impl Image<'_, '_> {
                 }
             }
         }
+        scratch.border_gradient(walk.gradient);
         let source = if inner { &*scratch.inner } else { &*scratch.source };
-        walk.gradient.fill_border(scratch.gradient, 0.0);
         let [y, dz] = &mut scratch.rows;
         let step = rows_at_once(stage.output);
         let row = stage.output.packed().row;
         for first in (0..stage.output.height).step_by(step) {
+            scratch.ahead.bring((stage.output.height - first).div_ceil(step));
             let rows = step.min(stage.output.height - first);
             let dz = &mut dz[..rows * row];
             let from = first * row..(first + rows) * row;
@@ -335,8 +349,9 @@ impl Image<'_, '_> {
                 let z = frame.z(unit, below, at);
                 let table = frame.table(below);
                 let coefficients = frame.coefficients;
-                elementwise::gate_affine(level, z, &coefficients.scale[table.clone()], &coefficients.shift[table], to);
-                store_sums(frame, flow, below, to, z, 1.0, scratch, at);
+                let tables = [&coefficients.scale, &coefficients.shift, &coefficients.center].map(|all| &all[table.clone()]);
+                let (first, second) = own_sums(frame, flow, below, at);
+                norm::gate_sums(level, z, tables, to, scratch.tables, first, second);
             }
         }
     }

@@ -51,6 +51,23 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: 
     }
 }
 
+/// What `step` will read from far away.
+///
+/// # Safety
+/// As [`run`].
+pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> &'a [f32] {
+    let units = &frame.compiled.units;
+    // SAFETY: the caller's.
+    unsafe {
+        match step {
+            Step::Accumulate { unit, .. } => units[unit].stages.last().map_or(&[], |stage| frame.z(&units[unit], stage, at)),
+            Step::Stage { unit, stage: 0 } => frame.state(units[unit].from, at),
+            Step::Stage { unit, stage } => frame.z(&units[unit], &units[unit].stages[stage - 1], at),
+            _ => &[],
+        }
+    }
+}
+
 /// # Safety
 /// As [`run`].
 unsafe fn moments(
@@ -107,6 +124,7 @@ unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratc
             let step = rows_at_once(stage.output);
             let y = &mut *scratch.rows[0];
             for row in (0..stage.output.height).step_by(step) {
+                scratch.ahead.bring((stage.output.height - row).div_ceil(step));
                 let rows = step.min(stage.output.height - row);
                 let region = depthwise_region(walk, stage, row, rows);
                 depthwise::convolve(level, &region, packed(frame, depthwise), source, false, y);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use da2s_kernels::Level;
+use da2s_kernels::{Level, Padded, prefetch};
 
 use super::compile::{Compiled, Stage, Unit};
 use super::memory::Shared;
@@ -95,6 +95,10 @@ pub(super) struct Scratch<'a> {
     pub inner: &'a mut [f32],
     /// An image of output gradients in its border.
     pub gradient: &'a mut [f32],
+    /// Whose border of zeros `source`, `inner` and `gradient` have.
+    borders: [Option<Padded>; 3],
+    /// What the next step will read.
+    pub ahead: Ahead<'a>,
     /// Rows on their way from one kernel to the next.
     pub rows: [&'a mut [f32]; 2],
     /// Three tables for kernels, and two for the coefficients of an image.
@@ -117,7 +121,8 @@ impl<'a> Scratch<'a> {
         let (second, memory) = memory.split_at_mut(rows);
         let (tables, memory) = memory.split_at_mut(3 * compiled.table_len);
         let scaled = &mut memory[..2 * compiled.table_len];
-        Self { source, source_is: None, inner, gradient, rows: [first, second], tables, scaled }
+        let (borders, ahead) = ([None; 3], Ahead::default());
+        Self { source, source_is: None, inner, gradient, borders, ahead, rows: [first, second], tables, scaled }
     }
 
     /// Brings the image of `node` (through ReLU if `relu`) into `source`.
@@ -134,10 +139,11 @@ impl<'a> Scratch<'a> {
         let node = &frame.compiled.nodes[node];
         let padded = node.shape.padded(node.pad);
         let source = &mut self.source[..padded.len()];
+        border(&mut self.borders[0], padded, source);
         if relu {
             padded.relu_from(frame.level, state, source);
         } else {
-            padded.copy_from(state, 0.0, source);
+            padded.copy_from(state, source);
         }
         self.source_is = key;
     }
@@ -157,6 +163,43 @@ impl<'a> Scratch<'a> {
         let padded = before.output.padded(pad);
         let table = frame.table(before);
         let (scale, shift) = (&frame.coefficients.scale[table.clone()], &frame.coefficients.shift[table]);
-        padded.affine_relu_from(frame.level, z, scale, shift, &mut self.inner[..padded.len()]);
+        let inner = &mut self.inner[..padded.len()];
+        border(&mut self.borders[1], padded, inner);
+        padded.affine_relu_from(frame.level, z, scale, shift, inner);
+    }
+
+    /// Gives `gradient` the border of `padded`.
+    pub fn border_gradient(&mut self, padded: Padded) {
+        border(&mut self.borders[2], padded, &mut self.gradient[..padded.len()]);
+    }
+}
+
+/// Clears the border of `data` unless it is that of the last image there, which nobody has written to.
+fn border(last: &mut Option<Padded>, padded: Padded, data: &mut [f32]) {
+    if *last != Some(padded) {
+        padded.clear_border(data);
+        *last = Some(padded);
+    }
+}
+
+/// Memory that is brought into the cache bit by bit, while a step computes.
+#[derive(Debug, Default)]
+pub(super) struct Ahead<'a> {
+    rest: [&'a [f32]; 2],
+}
+
+impl<'a> Ahead<'a> {
+    /// Names what to bring.
+    pub fn set(&mut self, data: [&'a [f32]; 2]) {
+        self.rest = data;
+    }
+
+    /// Brings one of `parts` equal parts of what is left of it.
+    pub fn bring(&mut self, parts: usize) {
+        for rest in &mut self.rest {
+            let (now, later) = rest.split_at(rest.len().div_ceil(parts.max(1)));
+            prefetch(now);
+            *rest = later;
+        }
     }
 }

@@ -1,34 +1,89 @@
 //! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads at once.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A cache line, so that buffers begin on one.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
-/// Zeroed floats that begin on a cache line.
-#[derive(Debug, Default)]
+/// Zeroed floats that begin on a cache line, and from some size on lie on huge pages, where the system has them: a walk over hundreds
+/// of megabytes spends a good part of its time on the translation of addresses otherwise.
+#[derive(Debug)]
 pub(super) struct Buffer {
-    lines: Vec<Line>,
+    pointer: NonNull<f32>,
+    len: usize,
 }
 
+// SAFETY: a buffer owns its memory.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Buffer {}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { pointer: NonNull::dangling(), len: 0 }
+    }
+}
+
+const LINE_BYTES: usize = 64;
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
 impl Buffer {
+    fn layout(len: usize) -> Layout {
+        let bytes = len * size_of::<f32>();
+        let align = if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { LINE_BYTES };
+        match Layout::from_size_align(bytes, align) {
+            Ok(layout) => layout,
+            Err(_) => panic!("a buffer of {len} floats exceeds the address space"),
+        }
+    }
+
     /// Makes room for `len` floats. What was in it is lost when it grows.
     pub(super) fn reserve(&mut self, len: usize) {
-        let lines = len.div_ceil(16);
-        if lines > self.lines.len() {
-            self.lines = Vec::new();
-            self.lines = vec![Line([0.0; 16]); lines];
+        if len <= self.len {
+            return;
+        }
+        self.free();
+        let layout = Self::layout(len);
+        // SAFETY: the layout is not empty, since `len` exceeds a length.
+        let pointer = unsafe { alloc(layout) };
+        let Some(whole) = NonNull::new(pointer.cast()) else { handle_alloc_error(layout) };
+        // Before the first touch, which is when the system decides about pages.
+        advise_huge_pages(pointer, layout.size());
+        // SAFETY: just allocated; zero bytes are zero floats.
+        unsafe { pointer.write_bytes(0, layout.size()) };
+        *self = Self { pointer: whole, len };
+    }
+
+    fn free(&mut self) {
+        if self.len > 0 {
+            // SAFETY: allocated in `reserve` with the same layout.
+            unsafe { dealloc(self.pointer.as_ptr().cast(), Self::layout(self.len)) };
+            self.len = 0;
         }
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: a line is sixteen floats without padding.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+        // SAFETY: `len` floats were allocated and zeroed.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
     }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.free();
+    }
+}
+
+/// Asks for huge pages. It is a hint: where it fails, small pages do.
+fn advise_huge_pages(pointer: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    if bytes >= HUGE_PAGE_BYTES {
+        // SAFETY: advice about memory that this process just allocated; it changes no contents.
+        unsafe { libc::madvise(pointer.cast(), bytes, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (pointer, bytes);
 }
 
 /// Where the images of a tensor lie in a buffer.
@@ -143,9 +198,9 @@ impl Workspace {
     /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the largest, grown.
     pub(super) fn lease(&self, len: usize) -> Lease<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |buffer: &Buffer| buffer.lines.len() * 16 >= len;
+        let fits = |buffer: &Buffer| buffer.len >= len;
         let best = (0..free.len())
-            .min_by_key(|&at| if fits(&free[at]) { (0, free[at].lines.len()) } else { (1, usize::MAX - free[at].lines.len()) });
+            .min_by_key(|&at| if fits(&free[at]) { (0, free[at].len) } else { (1, usize::MAX - free[at].len) });
         let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
         buffer.reserve(len);

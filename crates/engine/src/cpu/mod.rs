@@ -222,9 +222,15 @@ impl CellKernel {
             parallel::for_each_block(self.batch, &self.workspace, Scratch::len(compiled), |_, images, memory| {
                 let mut scratch = Scratch::cut(memory, compiled);
                 for image in images {
-                    for &step in &pass {
+                    let at = At { image, slot: image };
+                    for (index, &step) in pass.iter().enumerate() {
                         // SAFETY: blocks share no image.
-                        unsafe { forward::run(step, &frame, &results, &mut scratch, At { image, slot: image }) };
+                        unsafe {
+                            if let Some(&next) = pass.get(index + 1) {
+                                scratch.ahead.set([forward::reads(next, &frame, at), &[]]);
+                            }
+                            forward::run(step, &frame, &results, &mut scratch, at);
+                        }
                     }
                 }
             });
@@ -345,9 +351,15 @@ impl CellKernel {
                 let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
                 block.fill(0.0);
                 for image in images {
-                    for &step in &pass {
+                    let at = At { image, slot: image };
+                    for (index, &step) in pass.iter().enumerate() {
                         // SAFETY: blocks share no image.
-                        unsafe { backward::run(step, &frame, &flow, block, &mut scratch, At { image, slot: image }) };
+                        unsafe {
+                            if let Some(&next) = pass.get(index + 1) {
+                                scratch.ahead.set(backward::reads(next, &frame, &flow, at));
+                            }
+                            backward::run(step, &frame, &flow, block, &mut scratch, at);
+                        }
                     }
                 }
             });

@@ -33,7 +33,7 @@ pub(super) enum Step {
 pub(super) type Pass = Vec<Step>;
 
 /// Bytes that the tensors of a group may take.
-const GROUP_BYTES: usize = 16 << 20;
+const GROUP_BYTES: usize = 32 << 20;
 
 /// Live units in the order of the nodes they go to, in groups that do not depend on each other's sums.
 fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
@@ -70,6 +70,29 @@ fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
         passes.resize_with(at + 1, Vec::new);
     }
     passes[at].push(step);
+}
+
+/// Spreads the steps that only stream memory between those that compute, so that the one's data arrives while the other computes.
+/// Each kind keeps its order.
+fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl Fn(&Step) -> bool) {
+    let (streaming, rest): (Vec<Step>, Vec<Step>) = pass.iter().partition(|step| streams(step));
+    let computing = rest.iter().filter(|step| computes(step)).count();
+    if streaming.is_empty() || computing == 0 {
+        return;
+    }
+    let count = streaming.len();
+    let mut streaming = streaming.into_iter();
+    let (mut seen, mut placed) = (0, 0);
+    pass.clear();
+    for step in rest {
+        pass.push(step);
+        if computes(&step) {
+            seen += 1;
+            let due = seen * count / computing;
+            pass.extend(streaming.by_ref().take(due - placed));
+            placed = due;
+        }
+    }
 }
 
 /// The passes of a forward run. Without `barriers` (statistics given) there is one.
@@ -113,6 +136,13 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
             begun[to] = true;
         }
     }
+    if barriers {
+        for pass in &mut passes {
+            let read: Vec<usize> = pass.iter().filter_map(|step| reads_node(compiled, step)).collect();
+            let streams = |step: &Step| matches!(step, Step::Accumulate { unit, .. } if !read.contains(&compiled.units[*unit].to));
+            interleave(pass, streams, |step| matches!(step, Step::Stage { .. }));
+        }
+    }
     let last = passes.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {
         if !node.outputs.is_empty() {
@@ -120,6 +150,15 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
         }
     }
     passes
+}
+
+/// The node whose state a forward step reads.
+fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
+    match *step {
+        Step::Pool(pool) => Some(compiled.pools[pool].node),
+        Step::Stage { unit, stage: 0 } | Step::Accumulate { unit, .. } => Some(compiled.units[unit].from),
+        _ => None,
+    }
 }
 
 /// The passes of a backward run: units whose sums are wanted, those that a gradient flows through, nodes whose gradient is wanted.
@@ -164,6 +203,13 @@ pub(super) fn backward(
             }
         }
         base += longest;
+    }
+    for pass in &mut passes {
+        // The gradient of a node that is completed here is not there before.
+        let completed: Vec<usize> =
+            pass.iter().filter_map(|step| if let Step::Complete(node) = step { Some(*node) } else { None }).collect();
+        let streams = |step: &Step| matches!(step, Step::Sums(unit) if !completed.contains(&compiled.units[*unit].to));
+        interleave(pass, streams, |step| matches!(step, Step::Backward { .. }));
     }
     let last = passes.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {

@@ -36,7 +36,8 @@ impl Numbers {
 /// `image` (packed) inside its border.
 pub fn pad(shape: &Padded, image: &[f32]) -> Vec<f32> {
     let mut data = vec![f32::NAN; shape.len()];
-    shape.copy_from(image, 0.0, &mut data);
+    shape.clear_border(&mut data);
+    shape.copy_from(image, &mut data);
     data
 }
 
