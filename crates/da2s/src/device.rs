@@ -30,9 +30,10 @@ pub fn available() -> Vec<String> {
     names
 }
 
-/// The implementation of the cells on a device.
-pub fn engine(name: EngineName, _device: &Device) -> Engine {
+/// The implementation of the cells on the device called `device`: the fused kernels run on the CPU only.
+pub fn engine(name: EngineName, device: &str) -> Engine {
     match name {
+        EngineName::Auto if device == "cpu" => Engine::fused(),
         EngineName::Auto | EngineName::Plain => Engine::Plain,
     }
 }

@@ -1,6 +1,6 @@
 //! Times the cells of a super-network or final network: forward and backward runs as in one step of search or of retraining.
 //!
-//! `cargo bench --bench cells -- [standard|small|final] [threads]`. Stems, heads and optimisers are not part of it. Prints
+//! `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`. Stems, heads and optimisers are not part of it. Prints
 //! seconds a step (least and median), GFLOP/s of the method's arithmetic, and the memory's peak.
 
 #![allow(clippy::print_stdout)]
@@ -196,11 +196,13 @@ fn main() {
     let name = arguments.first().map_or("standard", String::as_str);
     let threads = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(2);
     let repeats = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(5);
+    let batch_argument: Option<usize> = arguments.get(3).and_then(|text| text.parse().ok());
     let (places, batch, search) = match name {
         "small" => (chain(8, 5, 16, 3, false), 32, true),
         "final" => (chain(36, 20, 32, 3, true), 32, false),
         _ => (chain(16, 8, 32, 3, false), 64, true),
     };
+    let batch = batch_argument.unwrap_or(batch);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let Ok(pool) = pool else { return };
     let mut network = Network::new(places, batch);

@@ -8,21 +8,31 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::cpu::Workspace;
+use crate::fused::{self, Pool};
 use crate::plain;
 use crate::plan::CellPlan;
 
-/// Which implementation runs a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which implementation runs the cells of a network.
+#[derive(Clone, Debug)]
 pub enum Engine {
     /// Burn's own operations: any device, slow on the CPU, the reference.
     Plain,
+    /// Hand-written kernels: the CPU device only. The cells share one workspace.
+    Fused(Workspace),
 }
 
 /// A cell that can be run.
 #[derive(Clone, Debug)]
 pub struct Cell {
     plan: Arc<CellPlan>,
-    engine: Engine,
+    path: Path,
+}
+
+#[derive(Clone, Debug)]
+enum Path {
+    Plain,
+    Fused(Pool),
 }
 
 /// Where batch norms take their statistics from.
@@ -76,8 +86,12 @@ pub struct Output {
 
 impl Cell {
     /// A cell that runs `plan` on `engine`.
-    pub fn new(plan: CellPlan, engine: Engine) -> Self {
-        Self { plan: Arc::new(plan), engine }
+    pub fn new(plan: CellPlan, engine: &Engine) -> Self {
+        let path = match engine {
+            Engine::Plain => Path::Plain,
+            Engine::Fused(workspace) => Path::Fused(Pool::new(workspace)),
+        };
+        Self { plan: Arc::new(plan), path }
     }
 
     /// The plan that the cell runs.
@@ -93,8 +107,24 @@ impl Cell {
         let plan = &*self.plan;
         assert_eq!(call.inputs.len(), plan.input_channels.len(), "number of inputs");
         assert_eq!(call.weights.dims(), [plan.weight_count], "length of the weight vector");
-        match self.engine {
-            Engine::Plain => plain::forward(plan, call),
+        match &self.path {
+            Path::Plain => plain::forward(plan, call),
+            Path::Fused(pool) => fused::forward(plan, pool, call),
+        }
+    }
+}
+
+impl Engine {
+    /// The fused engine with a workspace of its own.
+    pub fn fused() -> Self {
+        Self::Fused(Workspace::new())
+    }
+
+    /// The name in files and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Fused(_) => "fused",
         }
     }
 }

@@ -7,6 +7,8 @@
 
 mod block;
 mod cell;
+pub mod cpu;
+mod fused;
 mod plain;
 mod plan;
 
@@ -19,5 +21,5 @@ pub const NORM_EPSILON: f64 = 1e-5;
 
 /// The instruction set that the CPU kernels use on this machine.
 pub fn cpu_level() -> &'static str {
-    "portable"
+    da2s_kernels::cpu_level().name()
 }

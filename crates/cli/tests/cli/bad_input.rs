@@ -78,7 +78,7 @@ fn folders_of_classes() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
     let data = dir.join("data");
-    for class in ["train/cat", "train/dog", "test/cat"] {
+    for class in ["train/cat", "train/dog", "train/emu", "test/cat", "test/dog"] {
         fs::create_dir_all(data.join(class)).unwrap();
         fs::write(data.join(class).join("1.png"), "no picture").unwrap();
     }
@@ -91,10 +91,10 @@ fn folders_of_classes() {
         "--data-dir",
         data.to_str().unwrap(),
     ];
-    fails(dir, &images, 3, &["class `dog`", "train", "test"]);
+    fails(dir, &images, 3, &["class `emu`", "train", "test"]);
 
-    fs::create_dir(data.join("test/dog")).unwrap();
-    fs::write(data.join("test/dog/1.png"), "no picture").unwrap();
+    fs::create_dir(data.join("test/emu")).unwrap();
+    fs::write(data.join("test/emu/1.png"), "no picture").unwrap();
     fails(dir, &images, 3, &["1.png", "not a picture that can be decoded"]);
 }
 
@@ -226,12 +226,8 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
     };
     let exists = predicate::str::contains("already holds a run").and(predicate::str::contains("--resume"));
     again().assert().code(5).stderr(exists);
-    let other = predicate::str::contains("search.epochs = 2, but 3 was asked for");
-    again()
-        .args(["--resume", "--search-epochs", "3"])
-        .assert()
-        .code(5)
-        .stderr(other);
+    let other = predicate::str::contains("run.seed = 1, but 3 was asked for");
+    again().args(["--resume", "--seed", "3"]).assert().code(5).stderr(other);
     da2s()
         .arg("evaluate")
         .arg(&out)

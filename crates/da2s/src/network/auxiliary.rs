@@ -36,7 +36,7 @@ pub(super) fn head(
     stages: &[Stage],
     stems: usize,
     size: NetworkSize,
-    engine: Engine,
+    engine: &Engine,
 ) -> Result<Auxiliary, AuxiliaryError> {
     let cell = 2 * size.cells / 3;
     let stage = stems + cell;

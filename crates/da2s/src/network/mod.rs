@@ -55,7 +55,7 @@ const STEM_MULTIPLIER: usize = 3;
 ///
 /// # Errors
 /// If an auxiliary head is asked for where the image is too small for one.
-pub fn network(genotype: &Genotype, size: NetworkSize, engine: Engine) -> Result<Backbone, AuxiliaryError> {
+pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Result<Backbone, AuxiliaryError> {
     let (mut stages, mut before, mut last, mut shrunk) = match size.skeleton {
         Skeleton::Cifar => {
             let stem = STEM_MULTIPLIER * size.channels;
@@ -109,7 +109,7 @@ fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize
 }
 
 /// The stems for large images: stride 4 to `channels`, then stride 2.
-fn imagenet_stems(size: NetworkSize, engine: Engine) -> Vec<Stage> {
+fn imagenet_stems(size: NetworkSize, engine: &Engine) -> Vec<Stage> {
     let conv = |relu| Block::Conv { relu, kernel: 3, stride: 2, padding: 1, bias: false, norm: true };
     let channels = size.channels;
     let first = CellPlanBuilder::new(true)

@@ -35,13 +35,13 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of a run that begins now.
-    pub(super) fn now(context: &Context<'_>, dataset: &Dataset, engine: da2s_engine::Engine) -> Self {
+    pub(super) fn now(context: &Context<'_>, dataset: &Dataset, engine: &da2s_engine::Engine) -> Self {
         let run = &context.config.run;
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_hash: option_env!("DA2S_GIT_HASH").map(str::to_owned),
             device: run.device.clone(),
-            engine: format!("{engine:?}").to_lowercase(),
+            engine: engine.name().to_owned(),
             cpu_level: da2s_engine::cpu_level().to_owned(),
             threads: rayon::current_num_threads(),
             seed: run.seed,

@@ -51,7 +51,7 @@ pub fn devices() -> Vec<String> {
 impl Context<'_> {
     fn device(&self) -> Result<(Device, Engine), Error> {
         let device = device::open(&self.config.run.device)?;
-        let engine = device::engine(self.config.run.engine, &device);
+        let engine = device::engine(self.config.run.engine, &self.config.run.device);
         Ok((device, engine))
     }
 

@@ -60,7 +60,7 @@ pub fn discretize(
 ) -> Result<Discretized, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let search = Search::new(context.config, &dataset, &device, engine)?;
+    let search = Search::new(context.config, &dataset, &device, &engine)?;
     observer.on(Event::Started { stage: Stage::Discretize, epochs: 0, resumed_at: 0 });
     let directory = context.directory;
 
@@ -86,7 +86,7 @@ pub fn discretize(
             decision.undecided.iter().take(3).cloned().collect::<Vec<_>>().join("; "),
         )));
     }
-    let cost = cost(&network(&genotype, network_size(context, &dataset), engine)?, dataset.shape.height);
+    let cost = cost(&network(&genotype, network_size(context, &dataset), &engine)?, dataset.shape.height);
     let file = GenotypeFile {
         space: "darts".to_owned(),
         genotype: genotype.to_string(),

@@ -101,7 +101,7 @@ pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Resu
         context.directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
     let genotype = Genotype::parse(&file.genotype)
         .map_err(|error| Error::Genotype { path: Some(context.directory.file(GENOTYPE)), error })?;
-    Ok(network(&genotype, network_size(context, dataset), engine)?)
+    Ok(network(&genotype, network_size(context, dataset), &engine)?)
 }
 
 /// The network to keep: weights and statistics, no optimiser.

@@ -38,8 +38,8 @@ pub(super) struct EpochTime {
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let search = Search::new(context.config, &dataset, &device, engine)?;
-    Environment::now(context, &dataset, engine).write(context)?;
+    let search = Search::new(context.config, &dataset, &device, &engine)?;
+    Environment::now(context, &dataset, &engine).write(context)?;
     let directory = context.directory;
     let mut state = match if context.resume { Checkpoint::read(&directory.file(CHECKPOINT))? } else { None } {
         Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,

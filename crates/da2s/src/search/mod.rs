@@ -75,7 +75,7 @@ impl Search {
     ///
     /// # Errors
     /// If the target does not fit the space, or the batches not the images.
-    pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: Engine) -> Result<Self, Error> {
+    pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
         let settings = config.search.clone();
         let seed = config.run.seed;
         let space = Space::darts(config.space.none);

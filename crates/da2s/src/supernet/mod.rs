@@ -31,7 +31,7 @@ pub struct SupernetSize {
 const STEM_MULTIPLIER: usize = 3;
 
 /// The super-network of `space`.
-pub fn supernet(space: &Space, size: SupernetSize, engine: Engine) -> Backbone {
+pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone {
     let stem = STEM_MULTIPLIER * size.channels;
     let mut stages = vec![cifar_stem(size.image_channels, stem, engine)];
     let mut channels = size.channels;
@@ -61,7 +61,7 @@ pub(crate) fn kind_at(index: usize, cells: usize) -> CellKind {
 }
 
 /// The stem for small images: 3×3 convolution and batch norm.
-pub(crate) fn cifar_stem(image_channels: usize, channels: usize, engine: Engine) -> Stage {
+pub(crate) fn cifar_stem(image_channels: usize, channels: usize, engine: &Engine) -> Stage {
     let block = Block::Conv { relu: false, kernel: 3, stride: 1, padding: 1, bias: false, norm: true };
     let plan = CellPlanBuilder::new(true)
         .input(image_channels)

@@ -14,7 +14,7 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
     reduce_concat=range(2, 6))";
 
-fn build(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) -> Backbone {
+fn build(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) -> Backbone {
     let input = &golden.get("input").shape;
     let size = NetworkSize {
         skeleton,
@@ -28,7 +28,7 @@ fn build(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) -> Ba
     network(&Genotype::parse(DARTS_V2).unwrap(), size, engine).unwrap()
 }
 
-fn check(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) {
+fn check(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) {
     let backbone = build(golden, skeleton, engine);
     let device = Device::flex();
     let init = golden.under("init.");
@@ -84,7 +84,7 @@ fn check(golden: &Golden, skeleton: Skeleton, engine: da2s_engine::Engine) {
 fn network_cifar() {
     let Some(golden) = Golden::read("network-cifar.safetensors", "network_cifar") else { return };
     for engine in engines() {
-        check(&golden, Skeleton::Cifar, engine);
+        check(&golden, Skeleton::Cifar, &engine);
     }
 }
 
@@ -92,6 +92,6 @@ fn network_cifar() {
 fn network_imagenet() {
     let Some(golden) = Golden::read("network-imagenet.safetensors", "network_imagenet") else { return };
     for engine in engines() {
-        check(&golden, Skeleton::Imagenet, engine);
+        check(&golden, Skeleton::Imagenet, &engine);
     }
 }

@@ -14,7 +14,7 @@ use super::file::{Golden, close, values};
 
 /// The engines that must reproduce the golden values.
 pub fn engines() -> Vec<Engine> {
-    vec![Engine::Plain]
+    vec![Engine::Plain, Engine::fused()]
 }
 
 struct Case {
@@ -28,7 +28,7 @@ struct Case {
 }
 
 impl Case {
-    fn read(test: &str, engine: Engine) -> Option<Self> {
+    fn read(test: &str, engine: &Engine) -> Option<Self> {
         let golden = Golden::read("supernet.safetensors", test)?;
         let space = Space::darts(false);
         let target = TargetSpec::default().resolve(&space).unwrap();
@@ -93,7 +93,7 @@ impl Case {
 #[test]
 fn supernet_forward_and_gradients() {
     for engine in engines() {
-        let Some(case) = Case::read("supernet_forward_and_gradients", engine) else { return };
+        let Some(case) = Case::read("supernet_forward_and_gradients", &engine) else { return };
         let state = case.state();
         let method = Method::Da2s.build(&case.settings);
         let stepper =
@@ -133,7 +133,7 @@ fn supernet_forward_and_gradients() {
 #[test]
 fn supernet_trajectory() {
     for engine in engines() {
-        let Some(case) = Case::read("supernet_trajectory", engine) else { return };
+        let Some(case) = Case::read("supernet_trajectory", &engine) else { return };
         let mut state = case.state();
         let method = Method::Da2s.build(&case.settings);
         let stepper =
@@ -186,7 +186,7 @@ fn supernet_trajectory() {
 #[test]
 fn statistics_start_like_pytorch() {
     let size = SupernetSize { channels: 2, cells: 1, image_channels: 1, classes: 2 };
-    let backbone = supernet(&Space::darts(true), size, Engine::Plain);
+    let backbone = supernet(&Space::darts(true), size, &Engine::Plain);
     for named in Statistics::new(&backbone, &Device::flex()).named(&backbone) {
         let expected = if named.name.ends_with("running_var") { 1.0 } else { 0.0 };
         assert!(named.data.iter().all(|&value| value == expected), "{}", named.name);

@@ -3,7 +3,7 @@
 //! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an edge like any other. A *unit* is
 //! one choice of one edge; a *stage* is one kernel chain of it that ends where a batch norm must know the whole batch.
 
-use da2s_kernels::{Extent, Padded, View, Window, pool, reduce::Reduce, table};
+use da2s_kernels::{Padded, View, Window, pool, reduce::Reduce, table};
 
 use super::memory::{Arena, Tensor};
 use crate::block::{Block, PoolKind};
@@ -32,10 +32,6 @@ impl Shape {
 
     pub fn packed(self) -> View {
         View::packed(self.width, self.channels)
-    }
-
-    pub fn extent(self) -> Extent {
-        Extent { rows: self.height, columns: self.width }
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) struct Scratch<'a> {
     /// Whose border of zeros `source`, `inner` and `gradient` have.
     borders: [Option<Padded>; 3],
     /// What the next step will read.
-    pub ahead: Ahead<'a>,
+    pub ahead: Ahead,
     /// Rows on their way from one kernel to the next.
     pub rows: [&'a mut [f32]; 2],
     /// Three tables for kernels, and two for the coefficients of an image.
@@ -183,23 +183,24 @@ fn border(last: &mut Option<Padded>, padded: Padded, data: &mut [f32]) {
 }
 
 /// Memory that is brought into the cache bit by bit, while a step computes.
-#[derive(Debug, Default)]
-pub(super) struct Ahead<'a> {
-    rest: [&'a [f32]; 2],
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ahead {
+    rest: [(usize, usize); 2],
 }
 
-impl<'a> Ahead<'a> {
-    /// Names what to bring.
-    pub fn set(&mut self, data: [&'a [f32]; 2]) {
-        self.rest = data;
+impl Ahead {
+    /// Names what to bring. Only its place is kept: others may write to it meanwhile.
+    pub fn set(&mut self, data: [&[f32]; 2]) {
+        self.rest = data.map(|data| (data.as_ptr() as usize, data.len()));
     }
 
     /// Brings one of `parts` equal parts of what is left of it.
     pub fn bring(&mut self, parts: usize) {
-        for rest in &mut self.rest {
-            let (now, later) = rest.split_at(rest.len().div_ceil(parts.max(1)));
-            prefetch(now);
-            *rest = later;
+        for (at, left) in &mut self.rest {
+            let now = left.div_ceil(parts.max(1));
+            prefetch(std::ptr::without_provenance(*at), now);
+            *at += now * size_of::<f32>();
+            *left -= now;
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads at once.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Zeroed floats that begin on a cache line, and from some size on lie on huge pages, where the system has them: a walk over hundreds
+/// Floats that begin on a cache line, and from some size on lie on huge pages, where the system has them: a walk over hundreds
 /// of megabytes spends a good part of its time on the translation of addresses otherwise.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    pointer: NonNull<f32>,
+    /// What was allocated, and how much.
+    whole: NonNull<u8>,
+    bytes: usize,
+    /// Floats from its first page (or line) on.
+    first: NonNull<f32>,
     len: usize,
 }
 
@@ -21,7 +25,7 @@ unsafe impl Sync for Buffer {}
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { pointer: NonNull::dangling(), len: 0 }
+        Self { whole: NonNull::dangling(), bytes: 0, first: NonNull::dangling(), len: 0 }
     }
 }
 
@@ -29,12 +33,10 @@ const LINE_BYTES: usize = 64;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Buffer {
-    fn layout(len: usize) -> Layout {
-        let bytes = len * size_of::<f32>();
-        let align = if bytes >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { LINE_BYTES };
-        match Layout::from_size_align(bytes, align) {
+    fn layout(bytes: usize) -> Layout {
+        match Layout::from_size_align(bytes, align_of::<f32>()) {
             Ok(layout) => layout,
-            Err(_) => panic!("a buffer of {len} floats exceeds the address space"),
+            Err(_) => panic!("a buffer of {bytes} bytes exceeds the address space"),
         }
     }
 
@@ -44,28 +46,30 @@ impl Buffer {
             return;
         }
         self.free();
-        let layout = Self::layout(len);
-        // SAFETY: the layout is not empty, since `len` exceeds a length.
-        let pointer = unsafe { alloc(layout) };
-        let Some(whole) = NonNull::new(pointer.cast()) else { handle_alloc_error(layout) };
-        // Before the first touch, which is when the system decides about pages.
-        advise_huge_pages(pointer, layout.size());
-        // SAFETY: just allocated; zero bytes are zero floats.
-        unsafe { pointer.write_bytes(0, layout.size()) };
-        *self = Self { pointer: whole, len };
+        let wanted = len * size_of::<f32>();
+        let align = if wanted >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { LINE_BYTES };
+        let layout = Self::layout(wanted + align);
+        // SAFETY: the layout is not empty.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        let Some(whole) = NonNull::new(pointer) else { handle_alloc_error(layout) };
+        // SAFETY: the allocation is `align` bytes longer than what is wanted.
+        let first = unsafe { whole.add(whole.align_offset(align)) };
+        // Large allocations come untouched from the system, so the advice is in time.
+        advise_huge_pages(first.as_ptr(), wanted);
+        *self = Self { whole, bytes: layout.size(), first: first.cast(), len };
     }
 
     fn free(&mut self) {
-        if self.len > 0 {
+        if self.bytes > 0 {
             // SAFETY: allocated in `reserve` with the same layout.
-            unsafe { dealloc(self.pointer.as_ptr().cast(), Self::layout(self.len)) };
-            self.len = 0;
+            unsafe { dealloc(self.whole.as_ptr(), Self::layout(self.bytes)) };
+            (self.bytes, self.len) = (0, 0);
         }
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: `len` floats were allocated and zeroed.
-        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
+        // SAFETY: `len` floats were allocated and zeroed from `first` on.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
     }
 }
 
@@ -108,6 +112,9 @@ pub(super) struct Arena {
     len: usize,
 }
 
+/// Floats of one way of a usual second cache (1 MiB, eight ways).
+const WAY_FLOATS: usize = 32 << 10;
+
 impl Arena {
     /// Tensors of `images` images each.
     pub(super) fn new(images: usize) -> Self {
@@ -117,8 +124,10 @@ impl Arena {
     /// Places a tensor of `len` floats an image.
     pub(super) fn place(&mut self, len: usize) -> Tensor {
         let tensor = Tensor { start: self.len, stride: len.next_multiple_of(16), len };
-        // Five lines between tensors, or those of 2ⁿ bytes would compete for the same cache sets.
-        self.len += self.images * tensor.stride + 5 * 16;
+        // An image's tensors are used together. Were all of them 2ⁿ bytes apart, they would compete for the same sets of the second
+        // cache; steps of the golden section of its ways spread them evenly.
+        let total = self.images * tensor.stride;
+        self.len += total + (WAY_FLOATS * 618 / 1000).next_multiple_of(16).min((total / 16).next_multiple_of(16) + 5 * 16);
         tensor
     }
 

@@ -21,6 +21,8 @@ mod weights;
 pub use memory::Workspace;
 pub use norms::Statistics;
 
+use std::ops::Range;
+
 use da2s_kernels::Level;
 
 use self::compile::{Compiled, Unit};
@@ -221,18 +223,13 @@ impl CellKernel {
             };
             parallel::for_each_block(self.batch, &self.workspace, Scratch::len(compiled), |_, images, memory| {
                 let mut scratch = Scratch::cut(memory, compiled);
-                for image in images {
-                    let at = At { image, slot: image };
-                    for (index, &step) in pass.iter().enumerate() {
-                        // SAFETY: blocks share no image.
-                        unsafe {
-                            if let Some(&next) = pass.get(index + 1) {
-                                scratch.ahead.set([forward::reads(next, &frame, at), &[]]);
-                            }
-                            forward::run(step, &frame, &results, &mut scratch, at);
-                        }
+                for_each_step(images, &pass, |step, at, next| {
+                    // SAFETY: blocks share no image.
+                    unsafe {
+                        scratch.ahead.set(next.map_or([&[], &[]], |(step, at)| [forward::reads(step, &frame, at), &[]]));
+                        forward::run(step, &frame, &results, &mut scratch, at);
                     }
-                }
+                });
             });
             if from_batch {
                 let moments = Moments { means, deviations, slots, batch: self.batch };
@@ -350,18 +347,13 @@ impl CellKernel {
                 // SAFETY: every block has sums of its own.
                 let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
                 block.fill(0.0);
-                for image in images {
-                    let at = At { image, slot: image };
-                    for (index, &step) in pass.iter().enumerate() {
-                        // SAFETY: blocks share no image.
-                        unsafe {
-                            if let Some(&next) = pass.get(index + 1) {
-                                scratch.ahead.set(backward::reads(next, &frame, &flow, at));
-                            }
-                            backward::run(step, &frame, &flow, block, &mut scratch, at);
-                        }
+                for_each_step(images, &pass, |step, at, next| {
+                    // SAFETY: blocks share no image.
+                    unsafe {
+                        scratch.ahead.set(next.map_or([&[], &[]], |(step, at)| backward::reads(step, &frame, &flow, at)));
+                        backward::run(step, &frame, &flow, block, &mut scratch, at);
                     }
-                }
+                });
             });
             if let Some(d_weights) = d_weights.as_deref_mut()
                 && weight_sums.len > 0
@@ -389,6 +381,15 @@ impl CellKernel {
                 }
             }
         }
+    }
+}
+
+/// Goes through all images and steps, telling each what comes next.
+fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(Step, At)>)) {
+    let at = |image: usize| At { image, slot: image };
+    let mut all = images.flat_map(|image| pass.iter().map(move |&step| (step, at(image)))).peekable();
+    while let Some((step, at)) = all.next() {
+        work(step, at, all.peek().copied());
     }
 }
 

@@ -1,0 +1,309 @@
+//! The fused path in Burn: the CPU executor as one differentiable operation on Flex tensors.
+//!
+//! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` outside and lie channels-last in
+//! memory; tensors that already do are used where they are, others are copied. Each forward pass that keeps activations for
+//! its backward pass has a kernel of its own, which goes back to the cell's pool when the graph lets go of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
+use burn::backend::autodiff::grads::Gradients as GraphGradients;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::cell::{BatchStatistics, Call, Normalisation, Output};
+use crate::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
+use crate::plan::CellPlan;
+
+/// Most inputs that a cell may have.
+const INPUTS: usize = 2;
+/// Places of the weights and the mixture among the parents; the inputs come first.
+const WEIGHTS: usize = INPUTS;
+const MIXTURE: usize = INPUTS + 1;
+const PARENTS: usize = INPUTS + 2;
+
+/// The kernels of one cell that no graph holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    workspace: Workspace,
+    idle: Arc<Mutex<Vec<SizedKernel>>>,
+}
+
+/// A kernel and what it was made for.
+#[derive(Debug)]
+struct SizedKernel {
+    sizes: Vec<(usize, usize)>,
+    batch: usize,
+    kernel: CellKernel,
+}
+
+impl Pool {
+    pub(crate) fn new(workspace: &Workspace) -> Self {
+        Self { workspace: workspace.clone(), idle: Arc::default() }
+    }
+
+    fn take(&self, plan: &CellPlan, sizes: Vec<(usize, usize)>, batch: usize) -> SizedKernel {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        match idle.iter().position(|one| one.sizes == sizes && one.batch == batch) {
+            Some(at) => idle.swap_remove(at),
+            None => {
+                let kernel = CellKernel::new(plan, &sizes, batch, &self.workspace);
+                SizedKernel { sizes, batch, kernel }
+            }
+        }
+    }
+
+    fn put_back(&self, kernel: SizedKernel) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kernel);
+    }
+}
+
+/// Applies `plan`; see [`Cell::forward`](crate::Cell::forward).
+pub(crate) fn forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
+    assert!(call.inputs.len() <= INPUTS, "a cell has at most {INPUTS} inputs");
+    let on_graph = call.inputs.iter().any(Tensor::is_autodiff)
+        || call.weights.is_autodiff()
+        || call.mixture.as_ref().is_some_and(Tensor::is_autodiff);
+    if on_graph { graph_forward(plan, pool, call) } else { plain_forward(plan, pool, call) }
+}
+
+/// Outside of autodiff.
+fn plain_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
+    let inputs = call.inputs.into_iter().map(|input| channels_last(primitive(input))).collect();
+    let operands = Operands {
+        inputs,
+        weights: primitive(call.weights).to_contiguous(),
+        mixture: call.mixture.map(|mixture| primitive(mixture).to_contiguous()),
+        active: call.active,
+        drop_path: call.drop_path,
+        normalisation: call.normalisation,
+    };
+    let ran = operands.run(plan, pool, false, false);
+    pool.put_back(ran.kernel);
+    Output { output: Tensor::from_primitive::<Flex>(ran.output), statistics: ran.statistics }
+}
+
+/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is filled up with a leaf
+/// that nothing tracks.
+fn graph_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
+    let filler = || parent(Tensor::<1>::zeros([1], &Device::flex()));
+    let count = call.inputs.len();
+    let mut images = call.inputs.into_iter();
+    let (mut inputs, mut tracked) = (Vec::with_capacity(count), false);
+    let mut input_node = || -> NodeGuard {
+        let Some(image) = images.next() else { return filler().into_parts().1 };
+        let image = parent(image);
+        tracked |= image.is_tracked();
+        let (image, node) = image.into_parts();
+        inputs.push(channels_last(image));
+        node
+    };
+    let (first, second) = (input_node(), input_node());
+    let weights = parent(call.weights);
+    tracked |= weights.is_tracked();
+    let (weights, weights_node) = weights.into_parts();
+    let (mixture, mixture_node, mixture_gradient) = match call.mixture {
+        None => (None, filler().into_parts().1, false),
+        Some(mixture) => {
+            let mixture = parent(mixture);
+            let gradient = mixture.is_tracked();
+            let (mixture, node) = mixture.into_parts();
+            (Some(mixture.to_contiguous()), node, gradient)
+        }
+    };
+    let keep = tracked || mixture_gradient;
+    let operands = Operands {
+        inputs,
+        weights: weights.to_contiguous(),
+        mixture,
+        active: call.active,
+        drop_path: call.drop_path.map(Tensor::without_autodiff),
+        normalisation: call.normalisation,
+    };
+    let ran = operands.run(plan, pool, keep, mixture_gradient);
+    let prepared = CellBackward
+        .prepare::<NoCheckpointing>([first, second, weights_node, mixture_node])
+        .compute_bound()
+        .stateful();
+    let output = match prepared {
+        OpsKind::Tracked(prepared) => {
+            let kept = Kept {
+                kernel: Some(ran.kernel),
+                pool: pool.clone(),
+                choices: plan.choice_count(),
+                inputs: operands.inputs,
+                weights: operands.weights,
+            };
+            prepared.finish(Arc::new(Mutex::new(kept)), ran.output)
+        }
+        OpsKind::UnTracked(prepared) => {
+            pool.put_back(ran.kernel);
+            prepared.finish(ran.output)
+        }
+    };
+    Output { output: Tensor::from_primitive::<Autodiff<Flex>>(output), statistics: ran.statistics }
+}
+
+/// What a kernel runs on.
+struct Operands {
+    /// Channels-last and contiguous, `[batch, height, width, channels]`.
+    inputs: Vec<FlexTensor>,
+    weights: FlexTensor,
+    mixture: Option<FlexTensor>,
+    active: Option<Arc<[bool]>>,
+    drop_path: Option<Tensor<2>>,
+    normalisation: Normalisation,
+}
+
+/// What a kernel leaves.
+struct Ran {
+    kernel: SizedKernel,
+    /// `[batch, channels, height, width]`, channels-last in memory.
+    output: FlexTensor,
+    statistics: Option<BatchStatistics>,
+}
+
+impl Operands {
+    fn run(&self, plan: &CellPlan, pool: &Pool, keep: bool, mixture_gradient: bool) -> Ran {
+        let shape = |input: &FlexTensor| -> [usize; 4] { std::array::from_fn(|at| input.layout().shape()[at]) };
+        let batch = self.inputs.first().map_or(0, |input| shape(input)[0]);
+        let sizes: Vec<(usize, usize)> = self.inputs.iter().map(|input| (shape(input)[1], shape(input)[2])).collect();
+        let nodes = plan.node_sizes(&sizes);
+        let (height, width) = plan.output.first().map_or((0, 0), |&node| nodes[node]);
+        let mut kernel = pool.take(plan, sizes, batch);
+        let mut output = vec![0.0f32; kernel.kernel.output_len()];
+
+        let inputs: Vec<&[f32]> = self.inputs.iter().map(slice).collect();
+        let drop = self.drop_path.clone().map(|factors| primitive(factors).to_contiguous());
+        let (mut mean, mut variance) = (Vec::new(), Vec::new());
+        let running = match &self.normalisation {
+            Normalisation::Batch => {
+                mean.resize(plan.norm_channels, 0.0);
+                variance.resize(plan.norm_channels, 0.0);
+                None
+            }
+            Normalisation::Running { mean, variance } => {
+                let flat = |tensor: &Tensor<1>| primitive(tensor.clone().without_autodiff()).to_contiguous();
+                Some((flat(mean), flat(variance)))
+            }
+        };
+        let statistics = match &running {
+            None => Statistics::Batch { mean: &mut mean, variance: &mut variance },
+            Some((mean, variance)) => Statistics::Running { mean: slice(mean), variance: slice(variance) },
+        };
+        let call = Forward {
+            inputs: &inputs,
+            weights: slice(&self.weights),
+            mixture: self.mixture.as_ref().map(slice),
+            active: self.active.as_deref(),
+            drop: drop.as_ref().map(slice),
+            statistics,
+            keep,
+            mixture_gradient,
+        };
+        kernel.kernel.forward(call, &mut output);
+        let channels = plan.output_channels();
+        let seen = running.is_none() && plan.norm_channels > 0;
+        let flat = |data: Vec<f32>| Tensor::from_primitive::<Flex>(flex(data, &[plan.norm_channels]));
+        Ran {
+            kernel,
+            output: flex(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
+            statistics: seen.then(|| BatchStatistics { mean: flat(mean), variance: flat(variance) }),
+        }
+    }
+}
+
+/// A kernel that holds what its backward pass needs.
+#[derive(Debug)]
+struct Kept {
+    kernel: Option<SizedKernel>,
+    pool: Pool,
+    choices: usize,
+    inputs: Vec<FlexTensor>,
+    weights: FlexTensor,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(kernel) = self.kernel.take() {
+            self.pool.put_back(kernel);
+        }
+    }
+}
+
+/// The backward pass of a cell.
+#[derive(Debug)]
+struct CellBackward;
+
+impl Backward<Flex, PARENTS> for CellBackward {
+    type State = Arc<Mutex<Kept>>;
+
+    fn backward(self, ops: Ops<Self::State, PARENTS>, grads: &mut GraphGradients, _: &mut Checkpointer) {
+        let d_output = channels_last(grads.consume::<Flex>(&ops.node));
+        let mut kept = ops.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { kernel, choices, inputs, weights, .. } = &mut *kept;
+        let Some(kernel) = kernel.as_mut() else { return };
+        let room = |wanted: bool, length: usize| wanted.then(|| vec![0.0f32; length]);
+        let mut d_inputs: Vec<Option<Vec<f32>>> = inputs
+            .iter()
+            .zip(&ops.parents)
+            .map(|(input, parent)| room(parent.is_some(), slice(input).len()))
+            .collect();
+        let mut d_weights = room(ops.parents[WEIGHTS].is_some(), slice(weights).len());
+        let mut d_mixture = room(ops.parents[MIXTURE].is_some(), *choices);
+        let images: Vec<&[f32]> = inputs.iter().map(slice).collect();
+        let gradients = Gradients {
+            inputs: d_inputs.iter_mut().map(Option::as_deref_mut).collect(),
+            weights: d_weights.as_deref_mut(),
+            mixture: d_mixture.as_deref_mut(),
+        };
+        kernel.kernel.backward(&images, slice(weights), slice(&d_output), gradients);
+
+        for ((parent, gradient), input) in ops.parents.iter().zip(d_inputs).zip(inputs.iter()) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                let shape: Vec<usize> = input.layout().shape().iter().copied().collect();
+                grads.register::<Flex>(parent.id, flex(gradient, &shape).permute(&[0, 3, 1, 2]));
+            }
+        }
+        for (place, gradient) in [(WEIGHTS, d_weights), (MIXTURE, d_mixture)] {
+            if let (Some(parent), Some(gradient)) = (&ops.parents[place], gradient) {
+                let length = gradient.len();
+                grads.register::<Flex>(parent.id, flex(gradient, &[length]));
+            }
+        }
+    }
+}
+
+/// The primitive of a tensor outside of autodiff.
+fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    match tensor.without_autodiff().try_into_primitive::<Flex>() {
+        Ok(primitive) => primitive,
+        Err(error) => panic!("the fused engine runs on the CPU device only: {error:?}"),
+    }
+}
+
+/// The primitive of a tensor in autodiff, which it enters as a constant if it is not in it.
+fn parent<const D: usize>(tensor: Tensor<D>) -> <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive {
+    match tensor.autodiff().try_into_primitive::<Autodiff<Flex>>() {
+        Ok(primitive) => primitive,
+        Err(error) => panic!("the fused engine runs on the CPU device only: {error:?}"),
+    }
+}
+
+/// `[batch, channels, height, width]` → `[batch, height, width, channels]`, contiguous; no copy if it lies so.
+fn channels_last(tensor: FlexTensor) -> FlexTensor {
+    tensor.permute(&[0, 2, 3, 1]).to_contiguous()
+}
+
+fn flex(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(data, shape.to_vec()))
+}
+
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    match tensor.as_slice::<f32>() {
+        Some(slice) => slice,
+        None => panic!("a contiguous tensor of float32"),
+    }
+}
