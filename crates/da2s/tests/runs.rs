@@ -74,7 +74,9 @@ const FILES: [&str; 10] = [
 
 fn assert_same(a: &Path, b: &Path) {
     for file in FILES {
-        assert!(fs::read(a.join(file)).unwrap() == fs::read(b.join(file)).unwrap(), "{file} differs");
+        let (ours, theirs) = (fs::read(a.join(file)).unwrap(), fs::read(b.join(file)).unwrap());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(4000)]).into_owned();
+        assert!(ours == theirs, "{file} differs:\n{}\n{}", text(&ours), text(&theirs));
     }
 }
 

@@ -6,7 +6,7 @@
 pub fn prefetch(data: *const f32, count: usize) {
     #[cfg(target_arch = "x86_64")]
     for at in (0..count).step_by(crate::simd::LANES) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: part of the baseline of x86-64, and a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(data.wrapping_add(at).cast()) };
     }

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::directory::write_whole;
@@ -19,7 +19,19 @@ use crate::backbone::Named;
 use crate::error::Error;
 
 /// Version of the layout.
-const VERSION: &str = "1";
+const VERSION: u32 = 1;
+/// Key of the [`Header`] in the file's metadata.
+const HEADER: &str = "da2s";
+
+/// What stands in the file's metadata.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    /// See [`digest`].
+    sha256: String,
+    /// What is no tensor, as JSON.
+    meta: String,
+}
 
 /// The contents of a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +56,10 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(|error| invalid(error.to_string()))?;
             views.push((tensor.name.as_str(), view));
         }
-        let header = HashMap::from([
-            ("format".to_owned(), "da2s".to_owned()),
-            ("version".to_owned(), VERSION.to_owned()),
-            ("sha256".to_owned(), digest(&meta, &self.tensors)),
-            ("meta".to_owned(), meta),
-        ]);
+        let header = Header { version: VERSION, sha256: digest(&meta, &self.tensors), meta };
+        let header = serde_json::to_string(&header).map_err(|error| invalid(error.to_string()))?;
+        // One entry: the library writes several in no fixed order, and the same state must be the same bytes.
+        let header = HashMap::from([(HEADER.to_owned(), header)]);
         let whole = serialize(views, Some(header)).map_err(|error| invalid(error.to_string()))?;
         write_whole(path, &whole)
     }
@@ -69,10 +79,11 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let header = header.metadata().as_ref().ok_or("it has no metadata")?;
-        let field = |name: &str| header.get(name).ok_or(format!("it has no {name}"));
-        if field("version")? != VERSION {
-            return Err(format!("it has version {}, this program reads {VERSION}", field("version")?));
+        let header = header.metadata().as_ref().and_then(|header| header.get(HEADER));
+        let header = header.ok_or("it was not written by da2s")?;
+        let header: Header = serde_json::from_str(header).map_err(|error| format!("its header cannot be read: {error}"))?;
+        if header.version != VERSION {
+            return Err(format!("it has version {}, this program reads {VERSION}", header.version));
         }
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut tensors = Vec::with_capacity(file.len());
@@ -83,11 +94,11 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             let data = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
             tensors.push(Named { shape: view.shape().to_vec(), data: data.collect(), name });
         }
-        let meta = field("meta")?;
-        if *field("sha256")? != digest(meta, &tensors) {
+        if header.sha256 != digest(&header.meta, &tensors) {
             return Err("its checksum does not match".to_owned());
         }
-        let meta = serde_json::from_str(meta).map_err(|error| format!("its metadata cannot be read: {error}"))?;
+        let meta =
+            serde_json::from_str(&header.meta).map_err(|error| format!("its metadata cannot be read: {error}"))?;
         Ok(Self { tensors, meta })
     }
 }

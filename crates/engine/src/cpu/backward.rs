@@ -3,7 +3,7 @@
 use da2s_kernels::{Extent, View, dense, depthwise, elementwise, norm, pool};
 
 use super::compile::{Operation, Stage, Unit, Walk};
-use super::forward::{dense_region, depthwise_region, packed, pixel_region, transposed};
+use super::forward::{compute, dense_region, depthwise_region, packed, pixel_region, transposed};
 use super::compile::rows_at_once;
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
@@ -43,6 +43,9 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
         match step {
             Step::Begin(node) => begin(frame, flow, node, at),
             Step::Complete(node) => complete(frame, flow, node, at),
+            Step::Again(unit) => {
+                compute(frame, &frame.compiled.units[unit], 0, scratch, at);
+            }
             Step::Sums(unit) => sums(frame, flow, &frame.compiled.units[unit], scratch, at),
             Step::Backward { unit, stage } => {
                 let unit = &frame.compiled.units[unit];
@@ -65,10 +68,11 @@ pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, flow: &Flow<'a>, a
     // SAFETY: the caller's.
     unsafe {
         match step {
+            Step::Again(unit) => [frame.state(units[unit].from, at), &[]],
             Step::Sums(unit) => [units[unit].stages.last().map_or(&[], |stage| frame.z(&units[unit], stage, at)), &[]],
             Step::Backward { unit, stage } => {
                 let stage = &units[unit].stages[stage];
-                let inner = stage.inner_gradient.map_or(&[][..], |inner| flow.passing.image(inner, at.slot));
+                let inner = frame.inner_gradient(stage, at).map_or(&[][..], |inner| inner);
                 [frame.z(&units[unit], stage, at), inner]
             }
             _ => [&[], &[]],
@@ -198,9 +202,9 @@ impl Image<'_, '_> {
         // SAFETY: the caller's; gradients, kept tensors and scratch do not overlap.
         unsafe {
             let last = self.index + 1 == unit.stages.len();
-            let g: &[f32] = match stage.inner_gradient {
-                Some(inner) if !last => flow.passing.image(inner, at.slot),
-                Some(_) | None => gradient(frame, flow, unit.to, false, at),
+            let g: &[f32] = match frame.inner_gradient(stage, at) {
+                Some(inner) => inner,
+                None => gradient(frame, flow, unit.to, false, at),
             };
             let z = frame.z(unit, stage, at);
             let table = frame.table(stage);
@@ -330,8 +334,8 @@ impl Image<'_, '_> {
         // SAFETY: the caller's; an inner gradient belongs to the stage below.
         unsafe {
             let below = index.checked_sub(1).map(|below| &unit.stages[below]);
-            let to = match below.and_then(|below| below.inner_gradient) {
-                Some(inner) => flow.passing.image_mut(inner, at.slot),
+            let to = match below.and_then(|below| frame.inner_gradient(below, at)) {
+                Some(inner) => inner,
                 None => gradient(frame, flow, unit.from, true, at),
             };
             for phase in &walk.phases {

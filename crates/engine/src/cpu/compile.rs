@@ -89,17 +89,34 @@ pub(super) struct Stage {
     pub operation: Operation,
     pub input: Shape,
     pub output: Shape,
-    /// What the norm reads, kept; the identity has none.
-    pub z: Option<Tensor>,
+    /// What the norm reads.
+    pub z: Place,
+    /// Its number among all stages of the cell.
+    pub index: usize,
     /// First channel in the executor's per-image sums of the gradient, and of moments (shared pools: one for all).
     pub slot: usize,
     pub moments: usize,
     /// First float in the executor's tables of coefficients.
     pub table: usize,
     pub norm: Option<StageNorm>,
-    /// Gradient of ReLU(norm(z)) for one backward pass, of all stages but the last.
-    pub inner_gradient: Option<Tensor>,
+    /// Whether another stage follows: then the gradient of ReLU(norm(z)) takes memory between two passes.
+    pub inner: bool,
 }
+
+/// Where what a norm reads lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is the state of the node that the unit reads.
+    State,
+    /// Kept until the backward run.
+    Kept(Tensor),
+    /// In memory that groups of units use by turns (see [`super::schedule::Moving`]): cheaper to compute again than to keep.
+    Moving,
+}
+
+/// Multiply-adds a value up to which the only stage of a unit is computed again for the backward run: about what it costs to write a value
+/// to memory and to read it back.
+const RECOMPUTE_COST: usize = 48;
 
 /// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of the input.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +180,7 @@ pub(super) struct Compiled {
     pub packed_len: usize,
     pub slots: usize,
     pub tables: usize,
+    pub stages: usize,
     /// Largest image in its border, largest of any table, largest image.
     pub padded_len: usize,
     pub table_len: usize,
@@ -256,7 +274,10 @@ impl Compiler<'_> {
         for (from, to, index, choice) in units {
             let stages = match choice {
                 Some(choice) => self.stages(from, to, choice),
-                None => vec![self.stage(Operation::Identity, self.out.nodes[from].shape, self.out.nodes[to].shape, None)],
+                None => vec![{
+                    let (input, output) = (self.out.nodes[from].shape, self.out.nodes[to].shape);
+                    self.stage(Operation::Identity, input, output, None, true)
+                }],
             };
             self.out.units.push(Unit { from, to, choice: index, stages });
         }
@@ -272,19 +293,19 @@ impl Compiler<'_> {
         let mut weights = choice.weight_offset;
         let mut statistics = choice.norm_offset;
         let stage = match choice.block {
-            Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None),
+            Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None, true),
             Block::Pool { kind, kernel, stride, padding, norm } => {
                 let window = Window { kernel, stride, dilation: 1, padding };
                 let pool = self.pool(from, kind, window);
                 let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
-                self.stage(Operation::Pool(pool), input, output, norm)
+                self.stage(Operation::Pool(pool), input, output, norm, true)
             }
             Block::FactorizedReduce => {
                 let reduce = Reduce { image: source, outputs: output.channels };
                 let len = input.channels * output.channels;
                 let both = self.place_weights(&mut weights, len, reduce.packed_len(), reduce.transposed_len());
                 let norm = stage_norm(choice, output.channels, &mut weights, &mut statistics);
-                self.stage(Operation::Reduce { reduce, weights: both }, input, output, Some(norm))
+                self.stage(Operation::Reduce { reduce, weights: both }, input, output, Some(norm), true)
             }
             Block::Conv { relu, kernel, stride, padding, bias, norm } => {
                 let window = Window { kernel, stride, dilation: 1, padding };
@@ -297,7 +318,7 @@ impl Compiler<'_> {
                 );
                 let bias = bias.then(|| take(&mut weights, output.channels));
                 let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
-                self.stage(Operation::Dense { relu, walk, weights: matrix, bias }, input, output, norm)
+                self.stage(Operation::Dense { relu, walk, weights: matrix, bias }, input, output, norm, true)
             }
             Block::Separable { kernel, stride, dilation, stages } => {
                 let mut made = Vec::with_capacity(stages);
@@ -320,8 +341,8 @@ impl Compiler<'_> {
                     );
                     let norm = stage_norm(choice, to.channels, &mut weights, &mut statistics);
                     let operation = Operation::Separable { walk, depthwise, pointwise };
-                    let mut stage = self.stage(operation, from, to, Some(norm));
-                    stage.inner_gradient = (!last).then(|| self.passing.place(to.len()));
+                    let mut stage = self.stage(operation, from, to, Some(norm), stages == 1);
+                    stage.inner = !last;
                     made.push(stage);
                 }
                 return made;
@@ -330,21 +351,31 @@ impl Compiler<'_> {
         vec![stage]
     }
 
-    fn stage(&mut self, operation: Operation, input: Shape, output: Shape, norm: Option<StageNorm>) -> Stage {
+    fn stage(
+        &mut self,
+        operation: Operation,
+        input: Shape,
+        output: Shape,
+        norm: Option<StageNorm>,
+        only: bool,
+    ) -> Stage {
         let z = match &operation {
-            Operation::Identity => None,
-            Operation::Pool(pool) => Some(self.out.pools[*pool].z),
+            Operation::Identity => Place::State,
+            Operation::Pool(pool) => Place::Kept(self.out.pools[*pool].z),
+            Operation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => Place::Moving,
             Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
-                Some(self.kept.place(output.len()))
+                Place::Kept(self.kept.place(output.len()))
             }
         };
+        let index = self.out.stages;
+        self.out.stages += 1;
         let table_len = table::length(output.channels);
         let (slot, table) = (self.out.slots, self.out.tables);
         self.out.slots += output.channels;
         self.out.tables += table_len;
         self.out.table_len = self.out.table_len.max(table_len);
         let moments = if let Operation::Pool(pool) = operation { self.out.pools[pool].moments } else { slot };
-        Stage { operation, input, output, z, slot, moments, table, norm, inner_gradient: None }
+        Stage { operation, input, output, z, slot, moments, table, norm, index, inner: false }
     }
 
     fn pool(&mut self, node: usize, kind: PoolKind, window: Window) -> usize {

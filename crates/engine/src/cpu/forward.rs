@@ -44,7 +44,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: 
             }
             Step::Accumulate { unit, first } => accumulate(frame, &compiled.units[unit], first, scratch, at),
             Step::Output(node) => output(frame, results, node, at),
-            Step::Begin(_) | Step::Complete(_) | Step::Sums(_) | Step::Backward { .. } => {
+            Step::Begin(_) | Step::Complete(_) | Step::Again(_) | Step::Sums(_) | Step::Backward { .. } => {
                 unreachable!("a step of the backward run")
             }
         }
@@ -90,11 +90,10 @@ unsafe fn moments(
 ///
 /// # Safety
 /// As [`run`].
-unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratch, at: At) -> bool {
+pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratch, at: At) -> bool {
     let stage = &unit.stages[index];
     let level = frame.level;
-    let Some(z) = stage.z else { return false };
-    if matches!(stage.operation, Operation::Pool(_)) {
+    if matches!(stage.operation, Operation::Pool(_) | Operation::Identity) {
         return false;
     }
     // SAFETY: the tensor is this stage's, and what is loaded lies in other tensors.
@@ -103,8 +102,9 @@ unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratc
             0 => scratch.load_source(frame, unit.from, stage.operation.reads_relu(), at),
             _ => scratch.load_inner(frame, unit, index, at),
         }
-        frame.kept.image_mut(z, at.slot)
+        frame.z_mut(stage, at)
     };
+    let Some(z) = z else { return false };
     let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
     match &stage.operation {
         Operation::Identity | Operation::Pool(_) => {}

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use da2s_kernels::{Level, Padded, prefetch};
 
-use super::compile::{Compiled, Stage, Unit};
+use super::compile::{Compiled, Operation, Place, Stage, Unit};
 use super::memory::Shared;
+use super::schedule::Moving;
 
 /// Coefficients of the norms, as tables at [`Stage::table`]: what forward made and backward reads again.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(super) struct Frame<'a> {
     /// Factors of drop-path, `[choice][image]`, and the number of images.
     pub drop: Option<(&'a [f32], usize)>,
     pub kept: Shared<'a>,
+    pub moving: &'a Moving,
+    pub moving_data: Shared<'a>,
 }
 
 impl<'a> Frame<'a> {
@@ -72,10 +75,35 @@ impl<'a> Frame<'a> {
         // SAFETY: the caller's.
         unsafe {
             match stage.z {
-                Some(z) => self.kept.image(z, at.slot),
-                None => self.state(unit.from, at),
+                Place::Kept(z) => self.kept.image(z, at.slot),
+                Place::State => self.state(unit.from, at),
+                Place::Moving => self.moving.z[stage.index].map_or(&[], |z| self.moving_data.image(z, at.slot)),
             }
         }
+    }
+
+    /// The same to be written; `None` where it is the state of a node.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the stage's tensor of that image.
+    pub unsafe fn z_mut(&self, stage: &Stage, at: At) -> Option<&'a mut [f32]> {
+        // SAFETY: the caller's.
+        unsafe {
+            match stage.z {
+                Place::Kept(z) => Some(self.kept.image_mut(z, at.slot)),
+                Place::State => None,
+                Place::Moving => self.moving.z[stage.index].map(|z| self.moving_data.image_mut(z, at.slot)),
+            }
+        }
+    }
+
+    /// The gradient of ReLU(norm(z)) of an inner stage.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes it for that image.
+    pub unsafe fn inner_gradient(&self, stage: &Stage, at: At) -> Option<&'a mut [f32]> {
+        // SAFETY: the caller's.
+        self.moving.inner[stage.index].map(|tensor| unsafe { self.moving_data.image_mut(tensor, at.slot) })
     }
 }
 
@@ -155,7 +183,7 @@ impl<'a> Scratch<'a> {
     pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
         let before = &unit.stages[stage - 1];
         let pad = match &unit.stages[stage].operation {
-            super::compile::Operation::Separable { walk, .. } => walk.source.pad,
+            Operation::Separable { walk, .. } => walk.source.pad,
             _ => 0,
         };
         // SAFETY: the caller's.

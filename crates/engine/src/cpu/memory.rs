@@ -118,7 +118,12 @@ const WAY_FLOATS: usize = 32 << 10;
 impl Arena {
     /// Tensors of `images` images each.
     pub(super) fn new(images: usize) -> Self {
-        Self { images, len: 0 }
+        Self::starting_at(images, 0)
+    }
+
+    /// The same, behind the first `len` floats.
+    pub(super) fn starting_at(images: usize, len: usize) -> Self {
+        Self { images, len }
     }
 
     /// Places a tensor of `len` floats an image.

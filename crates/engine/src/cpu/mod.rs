@@ -29,7 +29,7 @@ use self::compile::{Compiled, Unit};
 use self::image::{At, Coefficients, Frame, Scratch};
 use self::memory::{Buffer, Shared};
 use self::norms::{GradientSums, Moments, carried};
-use self::schedule::{Pass, Step};
+use self::schedule::{Moving, Pass, Step};
 use crate::plan::CellPlan;
 
 /// What a cell is applied to.
@@ -206,6 +206,9 @@ impl CellKernel {
         let (means, deviations) = moments.as_mut_slice()[..2 * slots * self.batch].split_at_mut(slots * self.batch);
         let kept = Shared::new(kept);
         let output = Shared::new(output);
+        let moving = Moving::new(compiled, live, false);
+        let mut moving_data = self.workspace.lease(moving.len);
+        let moving_data = Shared::new(moving_data.as_mut_slice());
         for pass in schedule::forward(compiled, live, from_batch) {
             let results = forward::Results {
                 output,
@@ -220,6 +223,8 @@ impl CellKernel {
                 coefficients,
                 drop: call.drop.map(|drop| (drop, self.batch)),
                 kept,
+                moving: &moving,
+                moving_data,
             };
             parallel::for_each_block(self.batch, &self.workspace, Scratch::len(compiled), |_, images, memory| {
                 let mut scratch = Scratch::cut(memory, compiled);
@@ -256,8 +261,11 @@ impl CellKernel {
         let results = forward::Results { output: Shared::new(output), moments: None };
         let passes = schedule::forward(compiled, live, false);
         let len = Scratch::len(compiled);
-        parallel::for_each_block(self.batch, &self.workspace, len + compiled.kept_len, |_, images, memory| {
-            let (memory, kept) = memory.split_at_mut(len);
+        let moving = Moving::new(compiled, live, false);
+        let all = len + compiled.kept_len + moving.len;
+        parallel::for_each_block(self.batch, &self.workspace, all, |_, images, memory| {
+            let (memory, rest) = memory.split_at_mut(len);
+            let (kept, moving_data) = rest.split_at_mut(compiled.kept_len);
             let mut scratch = Scratch::cut(memory, compiled);
             let frame = Frame {
                 level: self.level,
@@ -268,6 +276,8 @@ impl CellKernel {
                 coefficients,
                 drop: call.drop.map(|drop| (drop, self.batch)),
                 kept: Shared::new(kept),
+                moving: &moving,
+                moving_data: Shared::new(moving_data),
             };
             for image in images {
                 for &step in passes.iter().flatten() {
@@ -311,6 +321,9 @@ impl CellKernel {
         let (first, second) = sums.as_mut_slice()[..2 * slots * self.batch].split_at_mut(slots * self.batch);
         let mut passing = self.workspace.lease(compiled.passing_len);
         let passing = Shared::new(passing.as_mut_slice());
+        let moving = Moving::new(compiled, &want.units, true);
+        let mut moving_data = self.workspace.lease(moving.len);
+        let moving_data = Shared::new(moving_data.as_mut_slice());
         let mut tables = [(); 3].map(|()| vec![0.0; compiled.tables]);
         let blocks = parallel::blocks(self.batch);
         for pass in schedule::backward(compiled, &want.units, &want.flows, &want.nodes) {
@@ -329,6 +342,8 @@ impl CellKernel {
                 coefficients: &saved.coefficients,
                 drop: saved.drop.as_deref().map(|drop| (drop, self.batch)),
                 kept: Shared::new(saved.kept.as_mut_slice()),
+                moving: &moving,
+                moving_data,
             };
             let flow = backward::Flow {
                 output: d_output,

@@ -4,7 +4,8 @@
 //! gradients of weights). Units are taken in groups whose tensors together fit into the last cache, so that what a pass leaves is still
 //! there for the next one.
 
-use super::compile::{Compiled, Operation, Unit};
+use super::compile::{Compiled, Operation, Place, Unit};
+use super::memory::{Arena, Tensor};
 
 /// One thing to do with an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) enum Step {
     Begin(usize),
     /// Completes the gradient of a node from those of its ReLU and its poolings.
     Complete(usize),
+    /// Computes the only stage of a unit again.
+    Again(usize),
     /// Sums of the gradient that a unit's last batch norm and its mixture weight need.
     Sums(usize),
     /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it reads.
@@ -40,7 +43,7 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..compiled.units.len()).filter(|&unit| live[unit]).collect();
     order.sort_by_key(|&unit| (compiled.units[unit].to, compiled.units[unit].from));
     let bytes = |unit: &Unit| -> usize {
-        unit.stages.iter().filter(|stage| stage.z.is_some()).map(|stage| stage.output.len() * compiled.batch * 4).sum()
+        unit.stages.iter().filter(|stage| stage.z != Place::State).map(|stage| stage.output.len() * compiled.batch * 4).sum()
     };
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut used = 0;
@@ -59,6 +62,45 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
         }
     }
     groups
+}
+
+/// Memory that groups of units use by turns: a group writes in one pass what the next one or two passes read, while the next group already
+/// writes. So there are two halves, for even and for odd groups.
+#[derive(Debug, Default)]
+pub(super) struct Moving {
+    /// By [`Stage::index`](super::compile::Stage::index): what a norm reads, and the gradient of an inner stage.
+    pub z: Vec<Option<Tensor>>,
+    pub inner: Vec<Option<Tensor>>,
+    /// Floats of it all.
+    pub len: usize,
+}
+
+impl Moving {
+    /// Places the tensors of the given units; those of inner gradients too if `back`.
+    pub fn new(compiled: &Compiled, units: &[bool], back: bool) -> Self {
+        let mut moving = Self { z: vec![None; compiled.stages], inner: vec![None; compiled.stages], len: 0 };
+        let groups = groups(compiled, units);
+        // First only to learn how long the longest group is.
+        let half = groups.iter().map(|group| moving.group(compiled, group, back, 0)).max().unwrap_or(0);
+        for (index, group) in groups.iter().enumerate() {
+            moving.len = moving.len.max(moving.group(compiled, group, back, index % 2 * half));
+        }
+        moving
+    }
+
+    /// Places the tensors of a group from `start` on and returns where they end.
+    fn group(&mut self, compiled: &Compiled, group: &[usize], back: bool, start: usize) -> usize {
+        let mut arena = Arena::starting_at(compiled.batch, start);
+        for stage in group.iter().flat_map(|&unit| &compiled.units[unit].stages) {
+            if stage.z == Place::Moving {
+                self.z[stage.index] = Some(arena.place(stage.output.len()));
+            }
+            if stage.inner && back {
+                self.inner[stage.index] = Some(arena.place(stage.output.len()));
+            }
+        }
+        arena.len()
+    }
 }
 
 fn longest(compiled: &Compiled, group: &[usize]) -> usize {
@@ -152,6 +194,11 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
     passes
 }
 
+/// Whether what a unit's only norm reads is computed again for the backward run.
+fn is_moving(compiled: &Compiled, unit: usize) -> bool {
+    compiled.units[unit].stages[0].z == Place::Moving
+}
+
 /// The node whose state a forward step reads.
 fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
     match *step {
@@ -188,6 +235,9 @@ pub(super) fn backward(
             }
         }
         for &unit in &group {
+            if is_moving(compiled, unit) {
+                push(&mut passes, base, Step::Again(unit));
+            }
             push(&mut passes, base, Step::Sums(unit));
         }
         let longest = longest(compiled, &group);
@@ -208,7 +258,8 @@ pub(super) fn backward(
         // The gradient of a node that is completed here is not there before.
         let completed: Vec<usize> =
             pass.iter().filter_map(|step| if let Step::Complete(node) = step { Some(*node) } else { None }).collect();
-        let streams = |step: &Step| matches!(step, Step::Sums(unit) if !completed.contains(&compiled.units[*unit].to));
+        let streams = |step: &Step| matches!(step, Step::Sums(unit)
+            if !completed.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit));
         interleave(pass, streams, |step| matches!(step, Step::Backward { .. }));
     }
     let last = passes.len() - 1;
