@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
 use da2s::data::Format;
 use da2s::run::devices;
@@ -38,6 +38,8 @@ pub enum Verb {
     Report(ReportArguments),
     /// Print the configuration that the other arguments come to, and do nothing
     Config(SettingArguments),
+    /// Time a search step, a retraining step, inference, and their phases on this machine
+    Bench(BenchArguments),
 }
 
 /// Arguments that make a run.
@@ -160,6 +162,50 @@ pub struct TrainArguments {
 pub struct ReportArguments {
     /// Run directory
     pub run: PathBuf,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to time
+    #[arg(long, value_enum, default_value_t = BenchCase::All)]
+    pub case: BenchCase,
+    /// Implementation of the cells: the fastest for the CPU, or the reference
+    #[arg(long, default_value = "auto", value_parser = ["auto", "plain"])]
+    pub engine: String,
+    /// Threads of the CPU, 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Repetitions of each; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeat: u16,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` can time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchCase {
+    /// A search step: 16 channels, 8 cells, 32×32, batch 64
+    Search,
+    /// A search step: 8 channels, 5 cells, 16×16, batch 32
+    SearchSmall,
+    /// A retraining step: 36 channels, 20 cells, auxiliary head, batch 32
+    Retrain,
+    /// Inference with that network: batch 1 and 64
+    Inference,
+    /// Inference of one image
+    #[value(name = "inference-1")]
+    InferenceOne,
+    /// Inference of 64 images
+    #[value(name = "inference-64")]
+    InferenceMany,
+    /// Cells of the NAS-Bench-201 super-network, forward and backward
+    #[value(name = "nas201-blocks")]
+    Nas201Blocks,
+    /// All of these
+    All,
 }
 
 impl SettingArguments {

@@ -109,6 +109,14 @@ pub enum Failure {
     /// Threads that the system does not give.
     #[error("cannot start the threads: {0}; ask for fewer with --threads")]
     Threads(String),
+    /// A benchmark whose process failed.
+    #[error("cannot measure {case}: {reason}")]
+    Bench {
+        /// The case.
+        case: &'static str,
+        /// How the process ended.
+        reason: String,
+    },
     /// The user stopped the run between two stages.
     #[error("stopped; go on with --resume")]
     Stopped,
@@ -130,7 +138,7 @@ impl Failure {
             Self::Run(error) => code_of(error),
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
-            Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) => Code::Files,
+            Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) | Self::Bench { .. } => Code::Files,
             Self::Stopped => Code::Stopped,
             Self::Internal => Code::Internal,
         }

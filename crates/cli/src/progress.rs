@@ -123,6 +123,7 @@ impl Progress {
     fn started(&mut self, stage: Stage, epochs: usize, resumed_at: usize) {
         self.finish();
         self.clock = Clock::start(epochs);
+        self.gap.clear();
         match &mut self.style {
             Style::Quiet => {}
             Style::Lines => {
@@ -189,10 +190,7 @@ impl Observer for Progress {
                 self.gap = format!("  gap {:.1}", metrics.gap);
                 self.epoch(&search_line(metrics));
             }
-            Event::TrainEpoch(metrics) => {
-                self.gap.clear();
-                self.epoch(&train_line(metrics));
-            }
+            Event::TrainEpoch(metrics) => self.epoch(&train_line(metrics)),
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(text) => self.line(&format!("da2s: {text}")),
             // What this version does not know how to tell, it does not tell.
@@ -216,11 +214,12 @@ fn name(stage: Stage) -> &'static str {
 
 fn search_line(metrics: &EpochMetrics) -> String {
     format!(
-        "search {}/{}: loss {:.3}, accuracy {:.1} %, super-network {:.1} %, discretized {:.1} %, gap {:.1}, \
+        "search {}/{}: loss {:.3} (cross-entropy {:.3}), accuracy {:.1} %, super-network {:.1} %, discretized {:.1} %, gap {:.1}, \
          least p {:.2}, least q {:.2}",
         metrics.epoch,
         metrics.epochs,
         metrics.weight_loss,
+        metrics.cross_entropy,
         metrics.train_accuracy,
         metrics.supernet_accuracy,
         metrics.discretized_accuracy,
@@ -280,6 +279,7 @@ mod tests {
             epoch: 12,
             epochs: 30,
             weight_loss: 1.2345,
+            cross_entropy: 0.5,
             train_accuracy: 91.26,
             supernet_accuracy: 90.0,
             discretized_accuracy: 89.5,
@@ -290,7 +290,7 @@ mod tests {
         };
         assert_eq!(
             search_line(&metrics),
-            "search 12/30: loss 1.234, accuracy 91.3 %, super-network 90.0 %, discretized 89.5 %, gap 0.5, \
+            "search 12/30: loss 1.234 (cross-entropy 0.500), accuracy 91.3 %, super-network 90.0 %, discretized 89.5 %, gap 0.5, \
              least p 0.98, least q 1.00"
         );
     }

@@ -10,15 +10,37 @@ use std::time::Instant;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
-const PREPROCESS: Block = Block::Conv { relu: true, kernel: 1, stride: 1, padding: 0, bias: false, norm: true };
+const PREPROCESS: Block = Block::Conv {
+    relu: true,
+    kernel: 1,
+    stride: 1,
+    padding: 0,
+    bias: false,
+    norm: true,
+};
 
 fn separable(kernel: usize, stride: usize, dilation: usize) -> Block {
-    Block::Separable { kernel, stride, dilation, stages: if dilation == 1 { 2 } else { 1 } }
+    Block::Separable {
+        kernel,
+        stride,
+        dilation,
+        stages: if dilation == 1 { 2 } else { 1 },
+    }
 }
 
 fn candidates(stride: usize) -> impl Iterator<Item = (Block, String, usize)> {
-    let pool = |kind: PoolKind| Block::Pool { kind, kernel: 3, stride, padding: 1, norm: true };
-    let skip = if stride == 1 { Block::Identity } else { Block::FactorizedReduce };
+    let pool = |kind: PoolKind| Block::Pool {
+        kind,
+        kernel: 3,
+        stride,
+        padding: 1,
+        norm: true,
+    };
+    let skip = if stride == 1 {
+        Block::Identity
+    } else {
+        Block::FactorizedReduce
+    };
     let blocks = [
         pool(PoolKind::Max),
         pool(PoolKind::Average),
@@ -28,7 +50,10 @@ fn candidates(stride: usize) -> impl Iterator<Item = (Block, String, usize)> {
         separable(3, stride, 2),
         separable(5, stride, 2),
     ];
-    blocks.into_iter().enumerate().map(|(at, block)| (block, format!("{at}"), 0))
+    blocks
+        .into_iter()
+        .enumerate()
+        .map(|(at, block)| (block, format!("{at}"), 0))
 }
 
 /// A cell and the sizes of its inputs.
@@ -53,15 +78,28 @@ fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) 
             .preprocessed_input(last.0, channels, PREPROCESS, "preprocess1", 0);
         for node in 2..6 {
             builder = builder.node(channels);
-            let sources: Vec<usize> = if affine { vec![node - 2, node - 1] } else { (0..node).collect() };
+            let sources: Vec<usize> = if affine {
+                vec![node - 2, node - 1]
+            } else {
+                (0..node).collect()
+            };
             for from in sources {
                 let stride = if reduction && from < 2 { 2 } else { 1 };
                 // The final network keeps one choice; here the separable convolutions in turn.
                 let kept = 3 + (from + node) % 4;
-                builder = builder.edge(from, node, candidates(stride).enumerate().filter_map(|(at, choice)| (!affine || at == kept).then_some(choice)));
+                builder = builder.edge(
+                    from,
+                    node,
+                    candidates(stride)
+                        .enumerate()
+                        .filter_map(|(at, choice)| (!affine || at == kept).then_some(choice)),
+                );
             }
         }
-        places.push(Place { plan: builder.output(2..6), sizes: [(before.1, before.1), (last.1, last.1)] });
+        places.push(Place {
+            plan: builder.output(2..6),
+            sizes: [(before.1, before.1), (last.1, last.1)],
+        });
         before = last;
         last = (4 * channels, if reduction { last.1 / 2 } else { last.1 });
         reduced = reduction;
@@ -101,15 +139,26 @@ impl Network {
     fn new(places: Vec<Place>, batch: usize) -> Self {
         let workspace = Workspace::new();
         let mut numbers = Numbers(7);
-        let kernels: Vec<CellKernel> =
-            places.iter().map(|place| CellKernel::new(&place.plan, &place.sizes, batch, &workspace)).collect();
+        let kernels: Vec<CellKernel> = places
+            .iter()
+            .map(|place| CellKernel::new(&place.plan, &place.sizes, batch, &workspace))
+            .collect();
         let stem = places[0].sizes[0].0.pow(2) * places[0].plan.input_channels[0] * batch;
         let mut images = vec![numbers.take(stem, 1.0)];
         images.extend(kernels.iter().map(|kernel| vec![0.0; kernel.output_len()]));
         Self {
-            weights: places.iter().map(|place| numbers.take(place.plan.weight_count, 0.3)).collect(),
-            mixtures: places.iter().map(|place| vec![0.14; place.plan.choice_count()]).collect(),
-            statistics: places.iter().map(|place| [(); 2].map(|()| vec![0.0; place.plan.norm_channels])).collect(),
+            weights: places
+                .iter()
+                .map(|place| numbers.take(place.plan.weight_count, 0.3))
+                .collect(),
+            mixtures: places
+                .iter()
+                .map(|place| vec![0.14; place.plan.choice_count()])
+                .collect(),
+            statistics: places
+                .iter()
+                .map(|place| [(); 2].map(|()| vec![0.0; place.plan.norm_channels]))
+                .collect(),
             gradients: places.iter().map(|place| vec![0.0; place.plan.weight_count]).collect(),
             d_images: images.iter().map(|image| vec![0.0; image.len()]).collect(),
             spare: vec![0.0; images.iter().map(Vec::len).max().unwrap_or(0)],
@@ -157,7 +206,10 @@ impl Network {
             let later = &mut self.later[..before[cell].len()];
             later.copy_from_slice(&before[cell]);
             let gradients = Gradients {
-                inputs: vec![needed_first.then_some(&mut spare[..]), needed.then_some(&mut before[cell][..])],
+                inputs: vec![
+                    needed_first.then_some(&mut spare[..]),
+                    needed.then_some(&mut before[cell][..]),
+                ],
                 weights: weights.then_some(&mut self.gradients[cell][..]),
                 mixture: mixture.then_some(&mut d_mixture[..]),
             };
@@ -173,7 +225,10 @@ impl Network {
     }
 
     fn multiply_adds(&self) -> u64 {
-        self.places.iter().map(|place| place.plan.multiply_adds(&place.sizes)).sum()
+        self.places
+            .iter()
+            .map(|place| place.plan.multiply_adds(&place.sizes))
+            .sum()
     }
 }
 
@@ -181,18 +236,32 @@ impl Network {
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse::<f64>().ok()).map_or(0.0, |kb| kb / 1024.0)
+    line.and_then(|line| line.split_whitespace().next())
+        .and_then(|kb| kb.parse::<f64>().ok())
+        .map_or(0.0, |kb| kb / 1024.0)
 }
 
 /// Processor time of all threads so far in seconds, where the system tells it (in hundredths).
 fn processor_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(|x| x.parse().unwrap_or(0.0)).collect();
-    fields.get(11).zip(fields.get(12)).map_or(0.0, |(user, system)| (user + system) / 100.0)
+    let fields: Vec<f64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|x| x.parse().unwrap_or(0.0))
+        .collect();
+    fields
+        .get(11)
+        .zip(fields.get(12))
+        .map_or(0.0, |(user, system)| (user + system) / 100.0)
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
     let name = arguments.first().map_or("standard", String::as_str);
     let threads = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(2);
     let repeats = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(5);
@@ -208,8 +277,11 @@ fn main() {
     let mut network = Network::new(places, batch);
     let flops = 2.0 * network.multiply_adds() as f64 * batch as f64;
     // A forward run, gradients of inputs, and gradients of weights cost the same arithmetic each.
-    let parts: &[(&str, bool, bool, f64)] =
-        if search { &[("architecture", false, true, 2.0), ("weights", true, false, 3.0)] } else { &[("retraining", true, false, 3.0)] };
+    let parts: &[(&str, bool, bool, f64)] = if search {
+        &[("architecture", false, true, 2.0), ("weights", true, false, 3.0)]
+    } else {
+        &[("retraining", true, false, 3.0)]
+    };
     let (mut steps, mut used) = (Vec::new(), f64::INFINITY);
     for repeat in 0..=repeats {
         let (mut total, before) = (0.0, processor_time());

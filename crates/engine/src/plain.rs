@@ -42,7 +42,7 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
             if let Some(mixture) = &call.mixture {
                 value = value * mixture.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]);
             }
-            if let Some(factors) = call.drop_path.as_ref().filter(|_| choice.block.can_drop()) {
+            if let Some(factors) = &call.drop_path {
                 value = value * factors.clone().narrow(0, at, 1).reshape([batch, 1, 1, 1]);
             }
             let node = &mut nodes[edge.to];

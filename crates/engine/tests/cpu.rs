@@ -39,7 +39,12 @@ fn case(name: &'static str, plan: CellPlan, sizes: &[(usize, usize)], batch: usi
     };
     let output = reference::run(&plan, &call, &[]).output;
     let d_output = numbers.take(output.len());
-    Case { name, plan, call, d_output }
+    Case {
+        name,
+        plan,
+        call,
+        d_output,
+    }
 }
 
 /// Everything that one call yields.
@@ -69,7 +74,10 @@ impl Narrow {
             weights: narrow(&call.weights),
             mixture: narrow(&call.mixture),
             drop: narrow(&call.drop),
-            running: call.running.as_ref().map(|(mean, variance)| (narrow(mean), narrow(variance))),
+            running: call
+                .running
+                .as_ref()
+                .map(|(mean, variance)| (narrow(mean), narrow(variance))),
         }
     }
 }
@@ -78,10 +86,16 @@ fn forward(kernel: &mut CellKernel, case: &Case, keep: bool) -> (Vec<f32>, Vec<f
     let call = Narrow::new(&case.call);
     let inputs: Vec<&[f32]> = call.inputs.iter().map(Vec::as_slice).collect();
     let mut output = vec![f32::NAN; kernel.output_len()];
-    let (mut mean, mut variance) = (vec![f32::NAN; case.plan.norm_channels], vec![f32::NAN; case.plan.norm_channels]);
+    let (mut mean, mut variance) = (
+        vec![f32::NAN; case.plan.norm_channels],
+        vec![f32::NAN; case.plan.norm_channels],
+    );
     let statistics = match &call.running {
         Some((mean, variance)) => Statistics::Running { mean, variance },
-        None => Statistics::Batch { mean: &mut mean, variance: &mut variance },
+        None => Statistics::Batch {
+            mean: &mut mean,
+            variance: &mut variance,
+        },
     };
     let forward = Forward {
         inputs: &inputs,
@@ -104,7 +118,10 @@ fn backward(kernel: &mut CellKernel, case: &Case, wants: [bool; 3]) -> (Vec<Vec<
     let mut d_weights = vec![f32::NAN; call.weights.len()];
     let mut d_mixture = vec![f32::NAN; call.mixture.len()];
     let gradients = Gradients {
-        inputs: d_inputs.iter_mut().map(|gradient| wants[0].then_some(&mut gradient[..])).collect(),
+        inputs: d_inputs
+            .iter_mut()
+            .map(|gradient| wants[0].then_some(&mut gradient[..]))
+            .collect(),
         weights: wants[1].then_some(&mut d_weights[..]),
         mixture: wants[2].then_some(&mut d_mixture[..]),
     };
@@ -120,13 +137,24 @@ fn run(case: &Case) -> Got {
     let mut kernel = kernel(case);
     let (output, mean, variance) = forward(&mut kernel, case, true);
     let (d_inputs, d_weights, d_mixture) = backward(&mut kernel, case, [true; 3]);
-    Got { output, mean, variance, d_inputs, d_weights, d_mixture }
+    Got {
+        output,
+        mean,
+        variance,
+        d_inputs,
+        d_weights,
+        d_mixture,
+    }
 }
 
 /// Distance relative to the norm of what is expected.
 fn distance(got: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(got.len(), expected.len());
-    let error: f64 = got.iter().zip(expected).map(|(&got, expected)| (f64::from(got) - expected).powi(2)).sum();
+    let error: f64 = got
+        .iter()
+        .zip(expected)
+        .map(|(&got, expected)| (f64::from(got) - expected).powi(2))
+        .sum();
     let norm: f64 = expected.iter().map(|x| x * x).sum();
     assert!(error.is_finite(), "a number is not finite");
     (error / norm.max(1e-12)).sqrt()
@@ -211,7 +239,13 @@ fn choices_of_weight_zero_still_have_a_gradient() {
 fn gradients_that_nobody_asked_for_do_not_change_the_others() {
     for case in all() {
         let all = run(&case);
-        for wants in [[true, false, false], [false, true, false], [false, false, true], [true, true, false], [true, false, true]] {
+        for wants in [
+            [true, false, false],
+            [false, true, false],
+            [false, false, true],
+            [true, true, false],
+            [true, false, true],
+        ] {
             let mut kernel = kernel(&case);
             forward(&mut kernel, &case, true);
             let (d_inputs, d_weights, d_mixture) = backward(&mut kernel, &case, wants);
@@ -234,14 +268,27 @@ fn a_forward_run_that_keeps_nothing_disturbs_nothing() {
     forward(&mut kernels[0], &case, false);
     for kernel in &mut kernels {
         let (d_inputs, d_weights, d_mixture) = backward(kernel, &case, [true; 3]);
-        assert_eq!((d_inputs, d_weights, d_mixture), (expected.d_inputs.clone(), expected.d_weights.clone(), expected.d_mixture.clone()));
+        assert_eq!(
+            (d_inputs, d_weights, d_mixture),
+            (
+                expected.d_inputs.clone(),
+                expected.d_weights.clone(),
+                expected.d_mixture.clone()
+            )
+        );
     }
 }
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let case = case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11);
-    let on = |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| run(&case));
+    let on = |threads: usize| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+            .install(|| run(&case))
+    };
     let one = on(1);
     assert_eq!(one, on(2));
     assert_eq!(one, on(4));
@@ -252,7 +299,8 @@ fn every_level_matches_the_reference() {
     for level in da2s_kernels::Level::available() {
         let case = case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12);
         let expected = reference::run(&case.plan, &case.call, &case.d_output);
-        let mut kernel = CellKernel::with_level(&case.plan, &case.call.sizes, case.call.batch, &Workspace::new(), level);
+        let mut kernel =
+            CellKernel::with_level(&case.plan, &case.call.sizes, case.call.batch, &Workspace::new(), level);
         let (output, ..) = forward(&mut kernel, &case, true);
         assert!(distance(&output, &expected.output) < 1e-4);
         let (_, d_weights, d_mixture) = backward(&mut kernel, &case, [true; 3]);
@@ -267,7 +315,12 @@ fn the_reference_agrees_with_central_differences() {
     for case in all() {
         let outcome = reference::run(&case.plan, &case.call, &case.d_output);
         let loss = |call: &reference::Call| -> f64 {
-            reference::run(&case.plan, call, &[]).output.iter().zip(&case.d_output).map(|(x, d)| x * d).sum()
+            reference::run(&case.plan, call, &[])
+                .output
+                .iter()
+                .zip(&case.d_output)
+                .map(|(x, d)| x * d)
+                .sum()
         };
         let step = 1e-6;
         let mut call = reference::Call { ..case.call };
@@ -282,7 +335,12 @@ fn the_reference_agrees_with_central_differences() {
                 };
                 let difference = (moved(step) - moved(-step)) / (2.0 * step);
                 let error = (difference - gradient[at]).abs();
-                assert!(error < 1e-4 * (1.0 + gradient[at].abs()), "{} {what} {at}: {difference} {}", case.name, gradient[at]);
+                assert!(
+                    error < 1e-4 * (1.0 + gradient[at].abs()),
+                    "{} {what} {at}: {difference} {}",
+                    case.name,
+                    gradient[at]
+                );
             }
         };
         compare(|call| &mut call.weights, &outcome.d_weights, "weight");

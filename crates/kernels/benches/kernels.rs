@@ -45,7 +45,12 @@ fn report(what: &str, multiply_adds: usize, seconds: f64) {
 }
 
 fn depthwise_case(level: Level, side: usize, channels: usize, window: Window) {
-    let image = Padded { height: side, width: side, channels, pad: 4 };
+    let image = Padded {
+        height: side,
+        width: side,
+        channels,
+        pad: 4,
+    };
     let source = Aligned::new(image.len());
     let weights = Aligned::new(window.taps() * table::length(channels));
     let (source, weights) = (source.get(), weights.get());
@@ -54,7 +59,10 @@ fn depthwise_case(level: Level, side: usize, channels: usize, window: Window) {
     let out = window.output(side);
     let whole = depthwise::Region {
         channels,
-        extent: da2s_kernels::Extent { rows: out, columns: out },
+        extent: da2s_kernels::Extent {
+            rows: out,
+            columns: out,
+        },
         source: image.view().strided(window.stride, 0, 0),
         target: View::packed(out, channels),
         taps: &taps,
@@ -63,14 +71,29 @@ fn depthwise_case(level: Level, side: usize, channels: usize, window: Window) {
     let mut target = Aligned::new(out * out * channels);
     let target = target.get_mut();
     let work = out * out * channels * window.taps();
-    let name = format!("{side}×{side}×{channels}, {}×{0}, stride {}, dilation {}", window.kernel, window.stride, window.dilation);
-    report(&format!("depthwise {name}"), work, least(|| depthwise::convolve(level, &whole, weights, source, false, target)));
+    let name = format!(
+        "{side}×{side}×{channels}, {}×{0}, stride {}, dilation {}",
+        window.kernel, window.stride, window.dilation
+    );
+    report(
+        &format!("depthwise {name}"),
+        work,
+        least(|| depthwise::convolve(level, &whole, weights, source, false, target)),
+    );
     let mut sums = vec![0.0f32; weights.len()];
-    report("    gradient of weights", work, least(|| depthwise::weight_gradient(level, &whole, source, target, &mut sums)));
+    report(
+        "    gradient of weights",
+        work,
+        least(|| depthwise::weight_gradient(level, &whole, source, target, &mut sums)),
+    );
 }
 
 fn pointwise_case(level: Level, pixels: usize, channels: usize) {
-    let shape = pointwise::Shape { pixels, inputs: channels, outputs: channels };
+    let shape = pointwise::Shape {
+        pixels,
+        inputs: channels,
+        outputs: channels,
+    };
     let source = vec![1.0f32; pixels * channels];
     let mut target = source.clone();
     let weights = vec![0.5f32; channels * table::rounded(channels)];
@@ -81,12 +104,21 @@ fn pointwise_case(level: Level, pixels: usize, channels: usize) {
         work,
         least(|| pointwise::product(level, shape, &weights, &source, false, channels, &mut target)),
     );
-    report("    gradient of weights", work, least(|| pointwise::weight_gradient(level, shape, &source, channels, &target, &mut sums)));
+    report(
+        "    gradient of weights",
+        work,
+        least(|| pointwise::weight_gradient(level, shape, &source, channels, &target, &mut sums)),
+    );
 }
 
 fn dense_case(level: Level, side: usize, inputs: usize, outputs: usize) {
     let window = Window::same(3, 1, 1);
-    let image = Padded { height: side, width: side, channels: inputs, pad: 1 };
+    let image = Padded {
+        height: side,
+        width: side,
+        channels: inputs,
+        pad: 1,
+    };
     let source = vec![1.0f32; image.len()];
     let weights = vec![0.5f32; 9 * inputs * table::rounded(outputs)];
     let offsets = window.offsets(&image);
@@ -107,7 +139,11 @@ fn dense_case(level: Level, side: usize, inputs: usize, outputs: usize) {
         work,
         least(|| dense::convolve(level, &region, &weights, &source, false, &mut target)),
     );
-    report("    gradient of weights", work, least(|| dense::weight_gradient(level, &region, &source, &target, &mut sums)));
+    report(
+        "    gradient of weights",
+        work,
+        least(|| dense::weight_gradient(level, &region, &source, &target, &mut sums)),
+    );
 }
 
 fn main() {

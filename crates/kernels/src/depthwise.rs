@@ -17,7 +17,11 @@ use crate::table;
 pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
     let taps = weights.len() / channels;
     for (tap, table) in packed.chunks_exact_mut(table::length(channels)).enumerate() {
-        table::fill(table, (0..channels).map(|channel| weights[channel * taps + tap]), channels);
+        table::fill(
+            table,
+            (0..channels).map(|channel| weights[channel * taps + tap]),
+            channels,
+        );
     }
 }
 
@@ -53,8 +57,14 @@ impl Region<'_> {
         assert_eq!(self.taps.len(), self.offsets.len());
         let first = self.source.at as isize + self.offsets.iter().min().copied().unwrap_or(0);
         let last = self.source.last(self.extent) as isize + self.offsets.iter().max().copied().unwrap_or(0);
-        assert!(first >= 0 && last as usize + self.channels <= source.len(), "a tap reads outside of the image");
-        assert!(self.target.last(self.extent) + self.channels <= target_len, "the output does not fit");
+        assert!(
+            first >= 0 && last as usize + self.channels <= source.len(),
+            "a tap reads outside of the image"
+        );
+        assert!(
+            self.target.last(self.extent) + self.channels <= target_len,
+            "the output does not fit"
+        );
     }
 
     fn is_flat(&self) -> bool {
@@ -69,7 +79,10 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     }
     region.check(source, target.len());
     let period = table::length(region.channels);
-    assert!(region.taps.iter().all(|tap| (tap + 1) * period <= weights.len()), "too few weights");
+    assert!(
+        region.taps.iter().all(|tap| (tap + 1) * period <= weights.len()),
+        "too few weights"
+    );
     let (from, to) = (source.as_ptr(), target.as_mut_ptr());
     // SAFETY: the region was checked against both slices and the weights.
     unsafe {
@@ -89,7 +102,10 @@ pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: 
     }
     region.check(source, gradient.len());
     let period = table::length(region.channels);
-    assert!(region.taps.iter().all(|tap| (tap + 1) * period <= sums.len()), "too few sums");
+    assert!(
+        region.taps.iter().all(|tap| (tap + 1) * period <= sums.len()),
+        "too few sums"
+    );
     // SAFETY: the region was checked against both slices and the sums.
     unsafe { run_weights(level, region, source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
 }
@@ -108,40 +124,232 @@ unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V
     unsafe { if FULL { S::load(at) } else { S::load_first(at, count) } }
 }
 
-/// `T` vectors of output, `step` floats apart in `source` and `target_step` apart in `target`. `tail`: valid lanes (16: all).
-///
-/// # Safety
-/// The instructions of `S`; all reads and writes in bounds.
-#[inline(always)]
-unsafe fn tile<S: Simd, const T: usize, const FULL: bool>(
-    region: &Region,
+/// A run of vectors with the same channels: where it begins and how far one is from the next.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    region: &'a Region<'a>,
+    /// The vector's place in the tap's tables.
     weights: *const f32,
     source: *const f32,
     step: usize,
-    accumulate: bool,
     target: *mut f32,
     target_step: usize,
-    tail: usize,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        let period = table::length(region.channels);
-        let mut sums = [S::zero(); T];
-        if accumulate {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = lanes::<S, FULL>(target.add(i * target_step), tail);
+    accumulate: bool,
+    /// Valid lanes of each vector.
+    lanes: usize,
+}
+
+impl Run<'_> {
+    /// The run without its first `count` vectors.
+    #[inline(always)]
+    fn skip(self, count: usize) -> Self {
+        Self {
+            source: self.source.wrapping_add(count * self.step),
+            target: self.target.wrapping_add(count * self.target_step),
+            ..self
+        }
+    }
+
+    /// # Safety
+    /// The instructions of `S`; `T` vectors exist on both sides.
+    #[inline(always)]
+    unsafe fn begin<S: Simd, const T: usize, const FULL: bool>(&self) -> [S::V; T] {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut sums = [S::zero(); T];
+            if self.accumulate {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = lanes::<S, FULL>(self.target.add(i * self.target_step), self.lanes);
+                }
+            }
+            sums
+        }
+    }
+
+    /// # Safety
+    /// As [`Run::begin`].
+    #[inline(always)]
+    unsafe fn end<S: Simd, const T: usize, const FULL: bool>(&self, sums: [S::V; T]) {
+        for (i, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe {
+                let to = self.target.add(i * self.target_step);
+                if FULL {
+                    S::store(to, sum)
+                } else {
+                    S::store_first(to, sum, self.lanes)
+                }
             }
         }
-        for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
-            let weight = S::load(weights.add(tap * period));
-            let from = source.offset(offset);
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = S::fma(lanes::<S, FULL>(from.add(i * step), tail), weight, *sum);
+    }
+
+    /// Any taps: each reads its vectors anew.
+    ///
+    /// # Safety
+    /// As [`Run::begin`].
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const T: usize, const FULL: bool>(&self) {
+        let period = table::length(self.region.channels);
+        // SAFETY: the caller's.
+        unsafe {
+            let mut sums = self.begin::<S, T, FULL>();
+            for (&tap, &offset) in self.region.taps.iter().zip(self.region.offsets) {
+                let weight = S::load(self.weights.add(tap * period));
+                let from = self.source.offset(offset);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::fma(lanes::<S, FULL>(from.add(i * self.step), self.lanes), weight, *sum);
+                }
+            }
+            self.end::<S, T, FULL>(sums);
+        }
+    }
+
+    /// K×K taps whose neighbours in a row read neighbouring vectors: what they share is read once.
+    ///
+    /// # Safety
+    /// As [`Run::begin`]; the region's taps are such taps.
+    #[inline(always)]
+    unsafe fn window<S: Simd, const T: usize, const K: usize>(&self) {
+        let period = table::length(self.region.channels);
+        // SAFETY: the caller's; the window of a row begins with its first or its last tap, whichever reads first.
+        unsafe {
+            let mut sums = self.begin::<S, T, true>();
+            for row in 0..K {
+                let (first, last) = (row * K, row * K + K - 1);
+                let reversed = self.region.offsets[last] < self.region.offsets[first];
+                let from = self
+                    .source
+                    .offset(self.region.offsets[if reversed { last } else { first }]);
+                let mut weights = [S::zero(); K];
+                for (j, weight) in weights.iter_mut().enumerate() {
+                    let tap = self.region.taps[if reversed { last - j } else { first + j }];
+                    *weight = S::load(self.weights.add(tap * period));
+                }
+                for m in 0..T + K - 1 {
+                    let x = S::load(from.add(m * self.step));
+                    for (j, &weight) in weights.iter().enumerate() {
+                        if m >= j && m - j < T {
+                            sums[m - j] = S::fma(x, weight, sums[m - j]);
+                        }
+                    }
+                }
+            }
+            self.end::<S, T, true>(sums);
+        }
+    }
+
+    /// `count` vectors by [`Run::window`]; returns how many are done.
+    ///
+    /// # Safety
+    /// As [`Run::window`].
+    #[inline(always)]
+    unsafe fn windows<S: Simd, const K: usize>(mut self, count: usize) -> usize {
+        let mut done = 0;
+        // SAFETY: the caller's.
+        unsafe {
+            while done + 8 <= count {
+                self.window::<S, 8, K>();
+                (self, done) = (self.skip(8), done + 8);
+            }
+            if done + 4 <= count {
+                self.window::<S, 4, K>();
+                done += 4;
             }
         }
-        for (i, &sum) in sums.iter().enumerate() {
-            let to = target.add(i * target_step);
-            if FULL { S::store(to, sum) } else { S::store_first(to, sum, tail) }
+        done
+    }
+
+    /// `count` vectors; `taps`: how the taps lie.
+    ///
+    /// # Safety
+    /// As [`Run::begin`] for all of them.
+    #[inline(always)]
+    unsafe fn all<S: Simd, const FULL: bool>(self, count: usize, taps: Taps) {
+        // SAFETY: the caller's; taps were found to lie as `taps` says.
+        unsafe {
+            match taps {
+                Taps::Window { kernel, apart } if FULL && S::WIDE => {
+                    // Every `apart`-th vector is a run whose taps are neighbours.
+                    for first in 0..apart.min(count) {
+                        let run = self.skip(first).spread(apart);
+                        let count = (count - first).div_ceil(apart);
+                        let done = if kernel == 3 {
+                            run.windows::<S, 3>(count)
+                        } else {
+                            run.windows::<S, 5>(count)
+                        };
+                        run.skip(done).tiles::<S, FULL>(count - done);
+                    }
+                }
+                Taps::Window { .. } | Taps::Any => self.tiles::<S, FULL>(count),
+            }
+        }
+    }
+
+    /// Every `apart`-th vector of the run.
+    #[inline(always)]
+    fn spread(self, apart: usize) -> Self {
+        Self {
+            step: apart * self.step,
+            target_step: apart * self.target_step,
+            ..self
+        }
+    }
+
+    /// `count` vectors by [`Run::tile`].
+    ///
+    /// # Safety
+    /// As [`Run::begin`] for all of them.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const FULL: bool>(mut self, count: usize) {
+        let mut done = 0;
+        // SAFETY: the caller's.
+        unsafe {
+            while S::WIDE && done + 8 <= count {
+                self.tile::<S, 8, FULL>();
+                (self, done) = (self.skip(8), done + 8);
+            }
+            while done + 4 <= count {
+                self.tile::<S, 4, FULL>();
+                (self, done) = (self.skip(4), done + 4);
+            }
+            while done < count {
+                self.tile::<S, 1, FULL>();
+                (self, done) = (self.skip(1), done + 1);
+            }
+        }
+    }
+}
+
+/// How the taps of a region lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taps {
+    Any,
+    /// A square of side 3 or 5, neighbours in a row `apart` (at least 1) vectors of a run apart.
+    Window {
+        kernel: usize,
+        apart: usize,
+    },
+}
+
+impl Taps {
+    /// For runs of vectors `step` apart.
+    fn of(region: &Region, step: usize) -> Self {
+        let offsets = region.offsets;
+        let kernel = match offsets.len() {
+            9 => 3,
+            25 => 5,
+            _ => return Self::Any,
+        };
+        let distance = offsets[1] - offsets[0];
+        let even = offsets
+            .chunks(kernel)
+            .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
+        let apart = distance.unsigned_abs() / step;
+        if even && apart > 0 && apart * step == distance.unsigned_abs() {
+            Self::Window { kernel, apart }
+        } else {
+            Self::Any
         }
     }
 }
@@ -153,44 +361,27 @@ unsafe fn flat<S: Simd>(region: &Region, weights: *const f32, source: *const f32
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
+    let taps = Taps::of(region, period);
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.
         unsafe {
             let from = source.add(region.source.at + row * region.source.row);
             let to = target.add(region.target.at + row * region.target.row);
-            let mut pattern = 0;
-            while pattern < period.min(full) {
-                let table = weights.add(pattern);
-                let mut at = pattern;
-                if S::WIDE {
-                    if period == LANES {
-                        while at + 16 * LANES <= full {
-                            tile::<S, 16, true>(region, table, from.add(at), LANES, accumulate, to.add(at), LANES, LANES);
-                            at += 16 * LANES;
-                        }
-                        while at + 8 * LANES <= full {
-                            tile::<S, 8, true>(region, table, from.add(at), LANES, accumulate, to.add(at), LANES, LANES);
-                            at += 8 * LANES;
-                        }
-                    }
-                    while at + 7 * period < full {
-                        tile::<S, 8, true>(region, table, from.add(at), period, accumulate, to.add(at), period, LANES);
-                        at += 8 * period;
-                    }
-                }
-                while at + 3 * period < full {
-                    tile::<S, 4, true>(region, table, from.add(at), period, accumulate, to.add(at), period, LANES);
-                    at += 4 * period;
-                }
-                while at < full {
-                    tile::<S, 1, true>(region, table, from.add(at), period, accumulate, to.add(at), period, LANES);
-                    at += period;
-                }
-                pattern += LANES;
+            let run = |at: usize, lanes: usize| Run {
+                region,
+                weights: weights.wrapping_add(at % period),
+                source: from.wrapping_add(at),
+                step: period,
+                target: to.wrapping_add(at),
+                target_step: period,
+                accumulate,
+                lanes,
+            };
+            for pattern in (0..period.min(full)).step_by(LANES) {
+                run(pattern, LANES).all::<S, true>((full - pattern).div_ceil(period), taps);
             }
             if full < count {
-                let (table, tail) = (weights.add(full % period), count - full);
-                tile::<S, 1, false>(region, table, from.add(full), 0, accumulate, to.add(full), 0, tail);
+                run(full, count - full).tile::<S, 1, false>();
             }
         }
     }
@@ -199,32 +390,31 @@ unsafe fn flat<S: Simd>(region: &Region, weights: *const f32, source: *const f32
 /// # Safety
 /// The instructions of `S`; a region that was checked.
 #[inline(always)]
-unsafe fn strided<S: Simd>(region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32) {
-    let (step, target_step) = (region.source.pixel, region.target.pixel);
+unsafe fn strided<S: Simd>(
+    region: &Region,
+    weights: *const f32,
+    source: *const f32,
+    accumulate: bool,
+    target: *mut f32,
+) {
     for row in 0..region.extent.rows {
         for first in (0..region.channels).step_by(LANES) {
-            let tail = region.channels - first;
             // SAFETY: the channels of every pixel were covered by the check.
             unsafe {
-                let table = weights.add(first);
-                let mut from = source.add(region.source.at + row * region.source.row + first);
-                let mut to = target.add(region.target.at + row * region.target.row + first);
-                let mut left = region.extent.columns;
-                while left >= 4 {
-                    let (take, whole) = if S::WIDE && left >= 8 { (8, true) } else { (4, false) };
-                    match (whole, tail >= LANES) {
-                        (true, true) => tile::<S, 8, true>(region, table, from, step, accumulate, to, target_step, LANES),
-                        (true, false) => tile::<S, 8, false>(region, table, from, step, accumulate, to, target_step, tail),
-                        (false, true) => tile::<S, 4, true>(region, table, from, step, accumulate, to, target_step, LANES),
-                        (false, false) => tile::<S, 4, false>(region, table, from, step, accumulate, to, target_step, tail),
-                    }
-                    from = from.wrapping_add(take * step);
-                    to = to.wrapping_add(take * target_step);
-                    left -= take;
-                }
-                for i in 0..left {
-                    let (from, to) = (from.add(i * step), to.add(i * target_step));
-                    tile::<S, 1, false>(region, table, from, 0, accumulate, to, 0, tail.min(LANES));
+                let run = Run {
+                    region,
+                    weights: weights.add(first),
+                    source: source.add(region.source.at + row * region.source.row + first),
+                    step: region.source.pixel,
+                    target: target.add(region.target.at + row * region.target.row + first),
+                    target_step: region.target.pixel,
+                    accumulate,
+                    lanes: (region.channels - first).min(LANES),
+                };
+                if run.lanes == LANES {
+                    run.all::<S, true>(region.extent.columns, Taps::Any);
+                } else {
+                    run.all::<S, false>(region.extent.columns, Taps::Any);
                 }
             }
         }
@@ -247,7 +437,11 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
 ) {
     let period = table::length(region.channels);
     let flat = region.is_flat();
-    let count = if flat { region.extent.columns * region.channels } else { region.channels };
+    let count = if flat {
+        region.extent.columns * region.channels
+    } else {
+        region.channels
+    };
     // SAFETY: the caller's; partial vectors end with the row (flat) or the pixel.
     unsafe {
         let mut offsets = [0isize; N];
@@ -277,7 +471,10 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
                     for (total, offset) in totals.iter_mut().zip(offsets) {
                         *total = S::fma(x, S::load(from.offset(offset)), *total);
                     }
-                    (from, d) = (from.wrapping_add(region.source.pixel), d.wrapping_add(region.target.pixel));
+                    (from, d) = (
+                        from.wrapping_add(region.source.pixel),
+                        d.wrapping_add(region.target.pixel),
+                    );
                 }
             } else {
                 for _ in 0..region.extent.columns {
@@ -285,7 +482,10 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
                     for (total, offset) in totals.iter_mut().zip(offsets) {
                         *total = S::fma(x, S::load_first(from.offset(offset), count - pattern), *total);
                     }
-                    (from, d) = (from.wrapping_add(region.source.pixel), d.wrapping_add(region.target.pixel));
+                    (from, d) = (
+                        from.wrapping_add(region.source.pixel),
+                        d.wrapping_add(region.target.pixel),
+                    );
                 }
             }
         }

@@ -72,7 +72,14 @@ pub(crate) fn map<M: Map<N, T>, const N: usize, const T: usize>(
     let period = checked(tables, from, to.len());
     // SAFETY: every run has `to.len()` floats and every table `period`.
     unsafe {
-        run::<M, N, T>(level, tables.map(<[f32]>::as_ptr), from.map(<[f32]>::as_ptr), to.as_mut_ptr(), to.len(), period);
+        run::<M, N, T>(
+            level,
+            tables.map(<[f32]>::as_ptr),
+            from.map(<[f32]>::as_ptr),
+            to.as_mut_ptr(),
+            to.len(),
+            period,
+        );
     }
 }
 
@@ -97,7 +104,10 @@ pub(crate) fn update<M: Map<N, T>, const N: usize, const F: usize, const T: usiz
 /// The common length of the tables, after all lengths have been compared.
 fn checked<const N: usize, const T: usize>(tables: [&[f32]; T], from: [&[f32]; N], count: usize) -> usize {
     let period = tables.first().map_or(LANES, |table| table.len());
-    assert!(period % LANES == 0 && tables.iter().all(|table| table.len() == period), "tables of unlike length");
+    assert!(
+        period.is_multiple_of(LANES) && tables.iter().all(|table| table.len() == period),
+        "tables of unlike length"
+    );
     assert!(from.iter().all(|run| run.len() == count), "runs of unlike length");
     period
 }

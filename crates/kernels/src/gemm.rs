@@ -33,10 +33,19 @@ impl Region<'_> {
         assert_eq!(self.taps.len(), self.offsets.len());
         let first = self.source.at as isize + self.offsets.iter().min().copied().unwrap_or(0);
         let last = self.source.last(self.extent) as isize + self.offsets.iter().max().copied().unwrap_or(0);
-        assert!(first >= 0 && last as usize + self.inputs <= source.len(), "a tap reads outside of the image");
-        assert!(self.target.last(self.extent) + self.outputs <= target_len, "the output does not fit");
+        assert!(
+            first >= 0 && last as usize + self.inputs <= source.len(),
+            "a tap reads outside of the image"
+        );
+        assert!(
+            self.target.last(self.extent) + self.outputs <= target_len,
+            "the output does not fit"
+        );
         let size = self.inputs * table::rounded(self.outputs);
-        assert!(self.taps.iter().all(|tap| (tap + 1) * size <= matrices), "too few weights");
+        assert!(
+            self.taps.iter().all(|tap| (tap + 1) * size <= matrices),
+            "too few weights"
+        );
     }
 
     fn is_empty(&self) -> bool {
@@ -48,20 +57,42 @@ impl Region<'_> {
         let Extent { rows, columns } = self.extent;
         let joins = |view: View| view.row == columns * view.pixel;
         if rows > 1 && joins(self.source) && joins(self.target) {
-            return Self { extent: Extent { rows: 1, columns: rows * columns }, ..self };
+            return Self {
+                extent: Extent {
+                    rows: 1,
+                    columns: rows * columns,
+                },
+                ..self
+            };
         }
         self
     }
 }
 
 /// `target (+)= Σ_tap source[tap] · weights[tap]`, matrices `[inputs][outputs rounded up to 16]`.
-pub(crate) fn product(level: Level, region: &Region, weights: &[f32], source: &[f32], accumulate: bool, target: &mut [f32]) {
+pub(crate) fn product(
+    level: Level,
+    region: &Region,
+    weights: &[f32],
+    source: &[f32],
+    accumulate: bool,
+    target: &mut [f32],
+) {
     if region.is_empty() {
         return;
     }
     region.check(source, target.len(), weights.len());
     // SAFETY: the region was checked against all three slices.
-    unsafe { run_product(level, &region.merged(), weights.as_ptr(), source.as_ptr(), accumulate, target.as_mut_ptr()) }
+    unsafe {
+        run_product(
+            level,
+            &region.merged(),
+            weights.as_ptr(),
+            source.as_ptr(),
+            accumulate,
+            target.as_mut_ptr(),
+        )
+    }
 }
 
 /// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`, matrices as in [`product`]; `region.target` says where the output
@@ -72,7 +103,15 @@ pub(crate) fn outer(level: Level, region: &Region, source: &[f32], gradient: &[f
     }
     region.check(source, gradient.len(), sums.len());
     // SAFETY: the region was checked against all three slices.
-    unsafe { run_outer(level, &region.merged(), source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
+    unsafe {
+        run_outer(
+            level,
+            &region.merged(),
+            source.as_ptr(),
+            gradient.as_ptr(),
+            sums.as_mut_ptr(),
+        )
+    }
 }
 
 per_level! {
@@ -189,7 +228,11 @@ impl Panel<'_> {
                     if v + 1 < V || self.tail == LANES {
                         S::store(to, if self.accumulate { S::add(S::load(to), sum) } else { sum });
                     } else {
-                        let sum = if self.accumulate { S::add(S::load_first(to, self.tail), sum) } else { sum };
+                        let sum = if self.accumulate {
+                            S::add(S::load_first(to, self.tail), sum)
+                        } else {
+                            sum
+                        };
                         S::store_first(to, sum, self.tail);
                     }
                 }
@@ -254,7 +297,11 @@ impl Place {
     unsafe fn run<S: Simd, const R: usize, const V: usize>(&self, region: &Region) -> usize {
         // SAFETY: the caller's.
         unsafe {
-            if self.tail == LANES { self.tile::<S, R, V, true>(region) } else { self.tile::<S, R, V, false>(region) }
+            if self.tail == LANES {
+                self.tile::<S, R, V, true>(region)
+            } else {
+                self.tile::<S, R, V, false>(region)
+            }
         }
         R
     }
@@ -274,7 +321,11 @@ impl Place {
                     let mut g = [S::zero(); V];
                     for (v, slot) in g.iter_mut().enumerate() {
                         let at = d.add(v * LANES);
-                        *slot = if FULL || v + 1 < V { S::load(at) } else { S::load_first(at, self.tail) };
+                        *slot = if FULL || v + 1 < V {
+                            S::load(at)
+                        } else {
+                            S::load_first(at, self.tail)
+                        };
                     }
                     for (r, totals) in totals.iter_mut().enumerate() {
                         let x = S::splat(*x.add(r));

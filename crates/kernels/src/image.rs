@@ -29,17 +29,28 @@ pub struct View {
 impl View {
     /// Unpadded NHWC rows of `width` pixels.
     pub fn packed(width: usize, channels: usize) -> Self {
-        Self { at: 0, row: width * channels, pixel: channels }
+        Self {
+            at: 0,
+            row: width * channels,
+            pixel: channels,
+        }
     }
 
     /// The same pixels from row `row` on.
     pub fn from_row(self, row: usize) -> Self {
-        Self { at: self.at + row * self.row, ..self }
+        Self {
+            at: self.at + row * self.row,
+            ..self
+        }
     }
 
     /// Every `stride`-th pixel of every `stride`-th row, beginning with pixel (`y`, `x`).
     pub fn strided(self, stride: usize, y: usize, x: usize) -> Self {
-        Self { at: self.at + y * self.row + x * self.pixel, row: stride * self.row, pixel: stride * self.pixel }
+        Self {
+            at: self.at + y * self.row + x * self.pixel,
+            row: stride * self.row,
+            pixel: stride * self.pixel,
+        }
     }
 
     /// Position of the first float of the last pixel of `extent`.
@@ -79,12 +90,19 @@ impl Padded {
 
     /// The image inside the border.
     pub fn view(&self) -> View {
-        View { at: self.pad * (self.pitch() + self.channels), row: self.pitch(), pixel: self.channels }
+        View {
+            at: self.pad * (self.pitch() + self.channels),
+            row: self.pitch(),
+            pixel: self.channels,
+        }
     }
 
     /// Rows and columns of the image.
     pub fn extent(&self) -> Extent {
-        Extent { rows: self.height, columns: self.width }
+        Extent {
+            rows: self.height,
+            columns: self.width,
+        }
     }
 
     /// Sets the border to zero.
@@ -139,7 +157,12 @@ pub struct Window {
 impl Window {
     /// The window that keeps the size at stride 1 (odd kernels).
     pub fn same(kernel: usize, stride: usize, dilation: usize) -> Self {
-        Self { kernel, stride, dilation, padding: dilation * (kernel - 1) / 2 }
+        Self {
+            kernel,
+            stride,
+            dilation,
+            padding: dilation * (kernel - 1) / 2,
+        }
     }
 
     /// Number of taps.
@@ -150,7 +173,9 @@ impl Window {
     /// Output side for an input side; zero when the window does not fit.
     pub fn output(&self, side: usize) -> usize {
         let reach = self.dilation * (self.kernel - 1) + 1;
-        (side + 2 * self.padding).checked_sub(reach).map_or(0, |room| room / self.stride + 1)
+        (side + 2 * self.padding)
+            .checked_sub(reach)
+            .map_or(0, |room| room / self.stride + 1)
     }
 
     /// Where each tap (row-major) reads, relative to the pixel at stride × output position.
@@ -175,11 +200,18 @@ impl Window {
         let mut phases = Vec::with_capacity(self.stride * self.stride);
         for y in 0..self.stride {
             for x in 0..self.stride {
-                let mut phase = Phase { y, x, taps: Vec::new(), offsets: Vec::new() };
+                let mut phase = Phase {
+                    y,
+                    x,
+                    taps: Vec::new(),
+                    offsets: Vec::new(),
+                };
                 for tap in 0..self.taps() {
                     if let (Some(down), Some(right)) = (reach(y, tap / self.kernel), reach(x, tap % self.kernel)) {
                         phase.taps.push(tap);
-                        phase.offsets.push(down * gradient.pitch() as isize + right * gradient.channels as isize);
+                        phase
+                            .offsets
+                            .push(down * gradient.pitch() as isize + right * gradient.channels as isize);
                     }
                 }
                 phases.push(phase);
@@ -193,9 +225,7 @@ impl Window {
         let side_pad = |side: usize| {
             // Largest overhang of a read beyond either end of the output, over all input positions.
             let last = self.output(side) as isize - 1;
-            let reads = |at: usize, tap: usize| {
-                (at + self.padding) as isize - (tap * self.dilation) as isize
-            };
+            let reads = |at: usize, tap: usize| (at + self.padding) as isize - (tap * self.dilation) as isize;
             let low = -reads(0, self.kernel - 1).div_euclid(self.stride as isize);
             let high = reads(side - 1, 0).div_euclid(self.stride as isize) - last;
             low.max(high).max(0) as usize

@@ -14,7 +14,14 @@ use crate::table;
 /// Mean and sum of squared deviations of each channel of one image (packed pixels).
 ///
 /// `scratch` holds three tables.
-pub fn moments(level: Level, image: &[f32], channels: usize, scratch: &mut [f32], mean: &mut [f32], deviation: &mut [f32]) {
+pub fn moments(
+    level: Level,
+    image: &[f32],
+    channels: usize,
+    scratch: &mut [f32],
+    mean: &mut [f32],
+    deviation: &mut [f32],
+) {
     let period = table::length(channels);
     let pixels = image.len() / channels;
     assert!(pixels > 0 && image.len() == pixels * channels);
@@ -24,7 +31,14 @@ pub fn moments(level: Level, image: &[f32], channels: usize, scratch: &mut [f32]
     second.fill(0.0);
     // SAFETY: runs of the image's length, tables of `period` floats.
     unsafe {
-        run_moments(level, [image.as_ptr(); 2], origin.as_ptr(), [first.as_mut_ptr(), second.as_mut_ptr()], image.len(), period);
+        run_moments(
+            level,
+            [image.as_ptr(); 2],
+            origin.as_ptr(),
+            [first.as_mut_ptr(), second.as_mut_ptr()],
+            image.len(),
+            period,
+        );
     }
     table::fold(first, channels, mean);
     table::fold(second, channels, deviation);
@@ -55,7 +69,14 @@ pub fn gradient_sums(
     products.fill(0.0);
     // SAFETY: runs of one length, tables of `period` floats.
     unsafe {
-        run_dots(level, [g.as_ptr(), z.as_ptr()], center.as_ptr(), [sums.as_mut_ptr(), products.as_mut_ptr()], g.len(), period);
+        run_dots(
+            level,
+            [g.as_ptr(), z.as_ptr()],
+            center.as_ptr(),
+            [sums.as_mut_ptr(), products.as_mut_ptr()],
+            g.len(),
+            period,
+        );
     }
     table::fold(sums, channels, first);
     table::fold(products, channels, second);
@@ -79,7 +100,17 @@ pub fn gate_sums(
     products.fill(0.0);
     let sum_pointers = [sums.as_mut_ptr(), products.as_mut_ptr()];
     // SAFETY: runs of one length, tables of `period` floats.
-    unsafe { run_gate(level, z.as_ptr(), g.as_mut_ptr(), tables.map(<[f32]>::as_ptr), sum_pointers, g.len(), period) };
+    unsafe {
+        run_gate(
+            level,
+            z.as_ptr(),
+            g.as_mut_ptr(),
+            tables.map(<[f32]>::as_ptr),
+            sum_pointers,
+            g.len(),
+            period,
+        )
+    };
     table::fold(sums, channels, first);
     table::fold(products, channels, second);
 }
@@ -99,7 +130,13 @@ per_level! {
 /// # Safety
 /// As [`accumulate`].
 #[inline(always)]
-unsafe fn moments_body<S: Simd>(runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) {
+unsafe fn moments_body<S: Simd>(
+    runs: [*const f32; 2],
+    center: *const f32,
+    sums: [*mut f32; 2],
+    count: usize,
+    period: usize,
+) {
     // SAFETY: the caller's.
     unsafe { accumulate::<S, true>(runs, center, sums, count, period) }
 }
@@ -107,7 +144,13 @@ unsafe fn moments_body<S: Simd>(runs: [*const f32; 2], center: *const f32, sums:
 /// # Safety
 /// As [`accumulate`].
 #[inline(always)]
-unsafe fn dots_body<S: Simd>(runs: [*const f32; 2], center: *const f32, sums: [*mut f32; 2], count: usize, period: usize) {
+unsafe fn dots_body<S: Simd>(
+    runs: [*const f32; 2],
+    center: *const f32,
+    sums: [*mut f32; 2],
+    count: usize,
+    period: usize,
+) {
     // SAFETY: the caller's.
     unsafe { accumulate::<S, false>(runs, center, sums, count, period) }
 }
@@ -130,30 +173,37 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
         let mut pattern = 0;
         while pattern < period.min(full) {
             let mu = S::load(center.add(pattern));
-            let mut totals = [[S::zero(); 4]; 2];
+            let mut totals = [[S::zero(); 2]; 4];
             let mut at = pattern;
             while at < full {
                 // Four chains, or the additions would wait for each other.
-                for i in 0..4 {
+                for [first, second] in &mut totals {
                     if at < full {
                         let x = S::sub(S::load(runs[1].add(at)), mu);
                         let g = if SQUARE { x } else { S::load(runs[0].add(at)) };
-                        totals[0][i] = S::add(totals[0][i], g);
-                        totals[1][i] = S::fma(g, x, totals[1][i]);
+                        *first = S::add(*first, g);
+                        *second = S::fma(g, x, *second);
                     }
                     at += period;
                 }
             }
-            for (total, sum) in totals.iter().zip(sums) {
-                let total = S::add(S::add(total[0], total[1]), S::add(total[2], total[3]));
+            for (i, sum) in sums.into_iter().enumerate() {
+                let total = S::add(S::add(totals[0][i], totals[1][i]), S::add(totals[2][i], totals[3][i]));
                 S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
             }
             pattern += LANES;
         }
         if full < count {
             let (pattern, left) = (full % period, count - full);
-            let x = S::sub(S::load_first(runs[1].add(full), left), S::load_first(center.add(pattern), left));
-            let g = if SQUARE { x } else { S::load_first(runs[0].add(full), left) };
+            let x = S::sub(
+                S::load_first(runs[1].add(full), left),
+                S::load_first(center.add(pattern), left),
+            );
+            let g = if SQUARE {
+                x
+            } else {
+                S::load_first(runs[0].add(full), left)
+            };
             let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
             S::store(first, S::add(S::load(first), g));
             S::store(second, S::fma(g, x, S::load(second)));
@@ -179,22 +229,22 @@ unsafe fn gate_body<S: Simd>(
         while pattern < period.min(full) {
             let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));
             let mu = S::load(tables[2].add(pattern));
-            let mut totals = [[S::zero(); 4]; 2];
+            let mut totals = [[S::zero(); 2]; 4];
             let mut at = pattern;
             while at < full {
-                for i in 0..4 {
+                for [first, second] in &mut totals {
                     if at < full {
                         let x = S::load(z.add(at));
                         let gated = S::where_positive(S::fma(x, scale, shift), S::load(g.add(at)));
                         S::store(g.add(at), gated);
-                        totals[0][i] = S::add(totals[0][i], gated);
-                        totals[1][i] = S::fma(gated, S::sub(x, mu), totals[1][i]);
+                        *first = S::add(*first, gated);
+                        *second = S::fma(gated, S::sub(x, mu), *second);
                     }
                     at += period;
                 }
             }
-            for (total, sum) in totals.iter().zip(sums) {
-                let total = S::add(S::add(total[0], total[1]), S::add(total[2], total[3]));
+            for (i, sum) in sums.into_iter().enumerate() {
+                let total = S::add(S::add(totals[0][i], totals[1][i]), S::add(totals[2][i], totals[3][i]));
                 S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
             }
             pattern += LANES;
@@ -229,7 +279,8 @@ pub fn merge(means: &[f32], deviations: &[f32], stride: usize, pixels: usize, me
         *mean /= images as f64;
     }
     for (image, deviation) in means.chunks(stride).zip(deviations.chunks(stride)) {
-        for (((variance, &mean), &value), &deviation) in variance.iter_mut().zip(mean.iter()).zip(image).zip(deviation) {
+        for (((variance, &mean), &value), &deviation) in variance.iter_mut().zip(mean.iter()).zip(image).zip(deviation)
+        {
             let distance = f64::from(value) - mean;
             *variance += f64::from(deviation) + pixels as f64 * distance * distance;
         }

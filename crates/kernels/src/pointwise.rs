@@ -21,7 +21,10 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
 
 /// Writes PyTorch weights `[outputs, inputs]` for [`product`] from outputs to inputs.
 pub fn pack_transposed(weights: &[f32], inputs: usize, packed: &mut [f32]) {
-    for (row, packed) in weights.chunks_exact(inputs).zip(packed.chunks_exact_mut(table::rounded(inputs))) {
+    for (row, packed) in weights
+        .chunks_exact(inputs)
+        .zip(packed.chunks_exact_mut(table::rounded(inputs)))
+    {
         packed[..inputs].copy_from_slice(row);
         packed[inputs..].fill(0.0);
     }
@@ -51,11 +54,18 @@ pub struct Shape {
 impl Shape {
     /// `source` and `target` steps: from a pixel to the next.
     fn region(&self, source_step: usize, target_step: usize) -> Region<'static> {
-        let view = |pixel: usize| View { at: 0, row: self.pixels * pixel, pixel };
+        let view = |pixel: usize| View {
+            at: 0,
+            row: self.pixels * pixel,
+            pixel,
+        };
         Region {
             inputs: self.inputs,
             outputs: self.outputs,
-            extent: Extent { rows: 1, columns: self.pixels },
+            extent: Extent {
+                rows: 1,
+                columns: self.pixels,
+            },
             source: view(source_step),
             target: view(target_step),
             taps: &[0],
@@ -74,7 +84,14 @@ pub fn product(
     target_step: usize,
     target: &mut [f32],
 ) {
-    gemm::product(level, &shape.region(shape.inputs, target_step), weights, source, accumulate, target);
+    gemm::product(
+        level,
+        &shape.region(shape.inputs, target_step),
+        weights,
+        source,
+        accumulate,
+        target,
+    );
 }
 
 /// `sums += sourceᵀ · gradient` (packed as for [`product`]); pixels of `gradient` lie `gradient_step` floats apart.
@@ -86,5 +103,11 @@ pub fn weight_gradient(
     gradient: &[f32],
     sums: &mut [f32],
 ) {
-    gemm::outer(level, &shape.region(shape.inputs, gradient_step), source, gradient, sums);
+    gemm::outer(
+        level,
+        &shape.region(shape.inputs, gradient_step),
+        source,
+        gradient,
+        sums,
+    );
 }

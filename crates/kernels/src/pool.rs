@@ -34,8 +34,16 @@ impl Pool {
     }
 
     fn check(&self, input: usize, output: usize) {
-        let Window { kernel, padding, stride, .. } = self.window;
-        assert!(padding < kernel && stride > 0, "a window would lie outside of the image");
+        let Window {
+            kernel,
+            padding,
+            stride,
+            ..
+        } = self.window;
+        assert!(
+            padding < kernel && stride > 0,
+            "a window would lie outside of the image"
+        );
         assert_eq!(input, self.height * self.width * self.channels);
         assert_eq!(output, self.output_len());
     }
@@ -43,10 +51,19 @@ impl Pool {
     /// Pixels of one dimension that the window at `at` covers: from the first up to before the second.
     #[inline(always)]
     fn covers(&self, at: usize, side: usize) -> (usize, usize) {
-        let Window { kernel, stride, dilation, padding } = self.window;
+        let Window {
+            kernel,
+            stride,
+            dilation,
+            padding,
+        } = self.window;
         let begin = (at * stride) as isize - padding as isize;
         // The first tap at or after 0, in steps of the dilation.
-        let skipped = if begin < 0 { begin.unsigned_abs().div_ceil(dilation) } else { 0 };
+        let skipped = if begin < 0 {
+            begin.unsigned_abs().div_ceil(dilation)
+        } else {
+            0
+        };
         let first = (begin + (skipped * dilation) as isize) as usize;
         let last = (begin + ((kernel - 1) * dilation) as isize).max(-1) as usize;
         (first, last.wrapping_add(1).min(side))
@@ -65,7 +82,16 @@ pub fn backward(level: Level, pool: &Pool, image: &[f32], output: &[f32], gradie
     pool.check(image.len(), output.len());
     pool.check(to.len(), gradient.len());
     // SAFETY: all lengths were checked.
-    unsafe { run_backward(level, pool, image.as_ptr(), output.as_ptr(), gradient.as_ptr(), to.as_mut_ptr()) }
+    unsafe {
+        run_backward(
+            level,
+            pool,
+            image.as_ptr(),
+            output.as_ptr(),
+            gradient.as_ptr(),
+            to.as_mut_ptr(),
+        )
+    }
 }
 
 per_level! {
@@ -78,7 +104,13 @@ per_level! {
 #[inline(always)]
 unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
     // SAFETY: the caller's.
-    unsafe { if count == LANES { S::load(at) } else { S::load_first(at, count) } }
+    unsafe {
+        if count == LANES {
+            S::load(at)
+        } else {
+            S::load_first(at, count)
+        }
+    }
 }
 
 /// # Safety
@@ -86,7 +118,13 @@ unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
 #[inline(always)]
 unsafe fn put<S: Simd>(at: *mut f32, x: S::V, count: usize) {
     // SAFETY: the caller's.
-    unsafe { if count == LANES { S::store(at, x) } else { S::store_first(at, x, count) } }
+    unsafe {
+        if count == LANES {
+            S::store(at, x)
+        } else {
+            S::store_first(at, x, count)
+        }
+    }
 }
 
 /// # Safety
@@ -104,11 +142,19 @@ unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32
                 let count = (channels - first).min(LANES);
                 // SAFETY: rows, columns and channels lie inside of the image and the output.
                 unsafe {
-                    let mut value = if pool.kind == Kind::Max { S::splat(f32::NEG_INFINITY) } else { S::zero() };
+                    let mut value = if pool.kind == Kind::Max {
+                        S::splat(f32::NEG_INFINITY)
+                    } else {
+                        S::zero()
+                    };
                     for row in (top..bottom).step_by(step) {
                         for column in (left..right).step_by(step) {
                             let x = lanes::<S>(image.add((row * width + column) * channels + first), count);
-                            value = if pool.kind == Kind::Max { S::max(x, value) } else { S::add(x, value) };
+                            value = if pool.kind == Kind::Max {
+                                S::max(x, value)
+                            } else {
+                                S::add(x, value)
+                            };
                         }
                     }
                     if pool.kind == Kind::Average {
@@ -124,7 +170,13 @@ unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32
 /// # Safety
 /// The instructions of `S`; slices of the pool's sizes.
 #[inline(always)]
-unsafe fn backward_body<S: Simd>(pool: &Pool, image: *const f32, output: *const f32, gradient: *const f32, to: *mut f32) {
+unsafe fn backward_body<S: Simd>(
+    pool: &Pool,
+    image: *const f32,
+    output: *const f32,
+    gradient: *const f32,
+    to: *mut f32,
+) {
     let (channels, width, step) = (pool.channels, pool.width, pool.window.dilation);
     let columns = pool.window.output(width);
     for y in 0..pool.window.output(pool.height) {

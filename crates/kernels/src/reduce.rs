@@ -18,7 +18,10 @@ pub struct Reduce {
 impl Reduce {
     /// Rows and columns of the output.
     pub fn extent(&self) -> Extent {
-        Extent { rows: self.image.height.div_ceil(2), columns: self.image.width.div_ceil(2) }
+        Extent {
+            rows: self.image.height.div_ceil(2),
+            columns: self.image.width.div_ceil(2),
+        }
     }
 
     /// Channels that each of the two convolutions makes.
@@ -42,7 +45,10 @@ impl Reduce {
     }
 
     fn region(&self, half: usize) -> Region<'static> {
-        let target = View { at: half * self.halves()[0], ..View::packed(self.extent().columns, self.outputs) };
+        let target = View {
+            at: half * self.halves()[0],
+            ..View::packed(self.extent().columns, self.outputs)
+        };
         Region {
             inputs: self.image.channels,
             outputs: self.halves()[half],
@@ -72,14 +78,22 @@ impl Reduce {
     /// Adds the gradient of the image to `target` (packed, no border). `weights`: the matrix `[outputs, inputs]` of both, packed
     /// as by [`crate::pointwise::pack_transposed`].
     pub fn input_gradient(&self, level: Level, weights: &[f32], gradient: &[f32], target: &mut [f32]) {
-        let Padded { height, width, channels, .. } = self.image;
+        let Padded {
+            height,
+            width,
+            channels,
+            ..
+        } = self.image;
         let (first, second) = weights.split_at(self.halves()[0] * table::rounded(channels));
         for (half, weights) in [first, second].into_iter().enumerate() {
             let forward = self.region(half);
             let region = Region {
                 inputs: forward.outputs,
                 outputs: channels,
-                extent: Extent { rows: (height + 1 - half) / 2, columns: (width + 1 - half) / 2 },
+                extent: Extent {
+                    rows: (height + 1 - half) / 2,
+                    columns: (width + 1 - half) / 2,
+                },
                 source: forward.target,
                 target: View::packed(width, channels).strided(2, half, half),
                 ..forward

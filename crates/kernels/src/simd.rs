@@ -108,7 +108,10 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn split_equal(a: Self::V, b: Self::V, x: Self::V) -> (Self::V, Self::V) {
-        (lanes!(i => if a[i] == b[i] { x[i] } else { 0.0 }), lanes!(i => if a[i] == b[i] { 0.0 } else { x[i] }))
+        (
+            lanes!(i => if a[i] == b[i] { x[i] } else { 0.0 }),
+            lanes!(i => if a[i] == b[i] { 0.0 } else { x[i] }),
+        )
     }
 }
 
@@ -254,7 +257,10 @@ mod x86 {
             // SAFETY: see the module; masked-out lanes are not touched.
             unsafe {
                 let (low, high) = halves(count);
-                [_mm256_maskload_ps(from, low), _mm256_maskload_ps(from.wrapping_add(8), high)]
+                [
+                    _mm256_maskload_ps(from, low),
+                    _mm256_maskload_ps(from.wrapping_add(8), high),
+                ]
             }
         }
         #[inline(always)]

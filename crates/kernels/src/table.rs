@@ -49,7 +49,16 @@ mod tests {
 
     #[test]
     fn tables_have_the_least_common_multiple() {
-        for (channels, expected) in [(1, 16), (3, 48), (8, 16), (16, 16), (17, 272), (36, 144), (48, 48), (64, 64)] {
+        for (channels, expected) in [
+            (1, 16),
+            (3, 48),
+            (8, 16),
+            (16, 16),
+            (17, 272),
+            (36, 144),
+            (48, 48),
+            (64, 64),
+        ] {
             assert_eq!(length(channels), expected);
         }
     }

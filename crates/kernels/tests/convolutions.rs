@@ -42,7 +42,10 @@ fn depthwise_case(level: Level, window: Window, channels: usize, height: usize, 
     let mut d_weights = vec![0.0f64; weights.len()];
     for (out, tap, input) in walk(&window, height, width) {
         for c in 0..channels {
-            let (x, w) = (f64::from(image[input * channels + c]), f64::from(weights[c * window.taps() + tap]));
+            let (x, w) = (
+                f64::from(image[input * channels + c]),
+                f64::from(weights[c * window.taps() + tap]),
+            );
             let d = f64::from(gradient[out * channels + c]);
             output[out * channels + c] += x * w;
             d_image[input * channels + c] += d * w;
@@ -50,7 +53,12 @@ fn depthwise_case(level: Level, window: Window, channels: usize, height: usize, 
         }
     }
 
-    let padded = Padded { height, width, channels, pad: window.padding };
+    let padded = Padded {
+        height,
+        width,
+        channels,
+        pad: window.padding,
+    };
     let source = pad(&padded, &image);
     let period = table::length(channels);
     let mut packed = vec![0.0; window.taps() * period];
@@ -78,7 +86,12 @@ fn depthwise_case(level: Level, window: Window, channels: usize, height: usize, 
     depthwise::unpack_add(&sums, channels, &mut got);
     assert_close(&what, &got, &d_weights, 1e-4);
 
-    let padded = Padded { height: rows, width: columns, channels, pad: window.transposed_pad((height, width)) };
+    let padded = Padded {
+        height: rows,
+        width: columns,
+        channels,
+        pad: window.transposed_pad((height, width)),
+    };
     let source = pad(&padded, &gradient);
     let mut got = vec![0.0; image.len()];
     for phase in window.transposed(&padded) {
@@ -98,12 +111,42 @@ fn depthwise_case(level: Level, window: Window, channels: usize, height: usize, 
 #[test]
 fn dense_matches_plain_loops() {
     let windows = [
-        Window { kernel: 3, stride: 1, dilation: 1, padding: 1 },
-        Window { kernel: 3, stride: 2, dilation: 1, padding: 1 },
-        Window { kernel: 1, stride: 1, dilation: 1, padding: 0 },
-        Window { kernel: 1, stride: 2, dilation: 1, padding: 0 },
-        Window { kernel: 2, stride: 1, dilation: 1, padding: 0 },
-        Window { kernel: 5, stride: 1, dilation: 1, padding: 0 },
+        Window {
+            kernel: 3,
+            stride: 1,
+            dilation: 1,
+            padding: 1,
+        },
+        Window {
+            kernel: 3,
+            stride: 2,
+            dilation: 1,
+            padding: 1,
+        },
+        Window {
+            kernel: 1,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+        },
+        Window {
+            kernel: 1,
+            stride: 2,
+            dilation: 1,
+            padding: 0,
+        },
+        Window {
+            kernel: 2,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+        },
+        Window {
+            kernel: 5,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+        },
     ];
     let channels = [(1, 1), (3, 17), (16, 16), (17, 3), (36, 48), (20, 72)];
     for (case, window) in windows.into_iter().enumerate() {
@@ -144,7 +187,12 @@ fn dense_case(level: Level, window: Window, channels: (usize, usize), height: us
         }
     }
 
-    let padded = Padded { height, width, channels: inputs, pad: window.padding };
+    let padded = Padded {
+        height,
+        width,
+        channels: inputs,
+        pad: window.padding,
+    };
     let source = pad(&padded, &image);
     let mut packed = vec![0.0; window.taps() * inputs * table::rounded(outputs)];
     dense::pack(&weights, inputs, outputs, &mut packed);
@@ -170,7 +218,12 @@ fn dense_case(level: Level, window: Window, channels: (usize, usize), height: us
     assert_close(&what, &got, &d_weights, 1e-4);
 
     let pad_width = window.transposed_pad((height, width));
-    let padded = Padded { height: rows, width: columns, channels: outputs, pad: pad_width };
+    let padded = Padded {
+        height: rows,
+        width: columns,
+        channels: outputs,
+        pad: pad_width,
+    };
     let source = pad(&padded, &gradient);
     let mut packed = vec![0.0; window.taps() * outputs * table::rounded(inputs)];
     dense::pack_transposed(&weights, inputs, outputs, &mut packed);
@@ -212,7 +265,11 @@ fn pointwise_matches_plain_loops() {
             }
             for level in Level::available() {
                 let what = format!("{} {inputs} → {outputs}, {pixels} pixels", level.name());
-                let shape = pointwise::Shape { pixels, inputs, outputs };
+                let shape = pointwise::Shape {
+                    pixels,
+                    inputs,
+                    outputs,
+                };
                 let mut packed = vec![f32::NAN; inputs * table::rounded(outputs)];
                 pointwise::pack(&w, inputs, outputs, &mut packed);
                 let mut got = vec![f32::NAN; y.len()];
@@ -227,7 +284,11 @@ fn pointwise_matches_plain_loops() {
 
                 let mut packed = vec![f32::NAN; outputs * table::rounded(inputs)];
                 pointwise::pack_transposed(&w, inputs, &mut packed);
-                let back = pointwise::Shape { pixels, inputs: outputs, outputs: inputs };
+                let back = pointwise::Shape {
+                    pixels,
+                    inputs: outputs,
+                    outputs: inputs,
+                };
                 let mut got = vec![1.0; x.len()];
                 pointwise::product(level, back, &packed, &d, true, inputs, &mut got);
                 let plus_one: Vec<f64> = d_x.iter().map(|x| x + 1.0).collect();
@@ -250,7 +311,12 @@ fn factorised_reduce_matches_plain_loops() {
 
 fn reduce_case(level: Level, inputs: usize, outputs: usize, height: usize, width: usize) {
     let what = format!("{} {inputs} → {outputs}, {height}×{width}", level.name());
-    let image = Padded { height, width, channels: inputs, pad: 1 };
+    let image = Padded {
+        height,
+        width,
+        channels: inputs,
+        pad: 1,
+    };
     let reduce = reduce::Reduce { image, outputs };
     let [first, _] = reduce.halves();
     let Extent { rows, columns } = reduce.extent();

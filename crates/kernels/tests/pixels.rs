@@ -8,10 +8,30 @@ use plain::{CHANNELS, Numbers, SIZES, assert_close, walk};
 #[test]
 fn pooling_matches_plain_loops() {
     let windows = [
-        Window { kernel: 3, stride: 1, dilation: 1, padding: 1 },
-        Window { kernel: 3, stride: 2, dilation: 1, padding: 1 },
-        Window { kernel: 2, stride: 2, dilation: 1, padding: 0 },
-        Window { kernel: 5, stride: 3, dilation: 1, padding: 0 },
+        Window {
+            kernel: 3,
+            stride: 1,
+            dilation: 1,
+            padding: 1,
+        },
+        Window {
+            kernel: 3,
+            stride: 2,
+            dilation: 1,
+            padding: 1,
+        },
+        Window {
+            kernel: 2,
+            stride: 2,
+            dilation: 1,
+            padding: 0,
+        },
+        Window {
+            kernel: 5,
+            stride: 3,
+            dilation: 1,
+            padding: 0,
+        },
     ];
     for window in windows {
         for channels in CHANNELS {
@@ -21,7 +41,16 @@ fn pooling_matches_plain_loops() {
                 }
                 for kind in [pool::Kind::Max, pool::Kind::Average] {
                     for level in Level::available() {
-                        pool_case(level, pool::Pool { kind, window, height, width, channels });
+                        pool_case(
+                            level,
+                            pool::Pool {
+                                kind,
+                                window,
+                                height,
+                                width,
+                                channels,
+                            },
+                        );
                     }
                 }
             }
@@ -46,8 +75,14 @@ fn pool_case(level: Level, pool: pool::Pool) {
             let d = f64::from(gradient[out * channels + c]);
             match pool.kind {
                 pool::Kind::Max => {
-                    let largest = inputs.iter().map(|&input| value(input)).fold(f64::NEG_INFINITY, f64::max);
-                    let first = *inputs.iter().find(|&&input| value(input) == largest).unwrap();
+                    let largest = inputs
+                        .iter()
+                        .map(|&input| value(input))
+                        .fold(f64::NEG_INFINITY, f64::max);
+                    let first = *inputs
+                        .iter()
+                        .find(|&&input| value(input) == largest)
+                        .expect("a window is never empty");
                     output[out * channels + c] = largest;
                     d_image[first * channels + c] += d;
                 }
@@ -75,10 +110,20 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
         for (images, pixels) in [(1, 1), (1, 2), (3, 35), (2, 64)] {
             let mut numbers = Numbers::new(channels + pixels);
             // A mean far from zero is where careless sums lose their digits.
-            let z: Vec<f32> = numbers.take(images * pixels * channels).into_iter().map(|x| 0.01 * x + 10.0).collect();
+            let z: Vec<f32> = numbers
+                .take(images * pixels * channels)
+                .into_iter()
+                .map(|x| 0.01 * x + 10.0)
+                .collect();
             let g = numbers.take(z.len());
             let count = (images * pixels) as f64;
-            let column = |data: &[f32], c: usize| data.iter().skip(c).step_by(channels).map(|&x| f64::from(x)).collect::<Vec<_>>();
+            let column = |data: &[f32], c: usize| {
+                data.iter()
+                    .skip(c)
+                    .step_by(channels)
+                    .map(|&x| f64::from(x))
+                    .collect::<Vec<_>>()
+            };
             for level in Level::available() {
                 let period = table::length(channels);
                 let mut scratch = vec![f32::NAN; 3 * period];
@@ -116,14 +161,26 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 elementwise::gate_affine(level, &z, &scale, &shift, &mut expected);
                 assert_eq!(gated, expected);
                 let (mut again_first, mut again_second) = (vec![0.0; channels], vec![0.0; channels]);
-                norm::gradient_sums(level, &gated, &z, &center, &mut scratch, &mut again_first, &mut again_second);
+                norm::gradient_sums(
+                    level,
+                    &gated,
+                    &z,
+                    &center,
+                    &mut scratch,
+                    &mut again_first,
+                    &mut again_second,
+                );
                 assert_eq!((gated_first, gated_second), (again_first, again_second));
                 for c in 0..channels {
                     let (z, g) = (column(&z, c), column(&g, c));
                     let expected = z.iter().sum::<f64>() / count;
                     let spread = z.iter().map(|z| (z - expected).powi(2)).sum::<f64>() / count;
                     assert!((mean[c] - expected).abs() < 1e-6, "{}: mean", level.name());
-                    assert!((variance[c] - spread).abs() < 1e-4 * spread + 1e-9, "{}: variance", level.name());
+                    assert!(
+                        (variance[c] - spread).abs() < 1e-4 * spread + 1e-9,
+                        "{}: variance",
+                        level.name()
+                    );
                     let mu = f64::from(center[c]);
                     let dot: f64 = z.iter().zip(&g).map(|(z, g)| (z - mu) * g).sum();
                     assert!((f64::from(first[c]) - g.iter().sum::<f64>()).abs() < 1e-4);
@@ -171,17 +228,47 @@ fn elementwise_case(level: Level, channels: usize, pixels: usize) {
         to
     };
     let check = |got: Vec<f32>, expected: Vec<f64>| assert_close(&what, &got, &expected, 1e-6);
-    check(run(&|to| elementwise::relu(level, &x, to)), expect(&|_, x, _, _, _| x.max(0.0)));
-    check(run(&|to| elementwise::affine(level, &x, a, b, to)), expect(&|_, x, _, _, [a, b, _]| a * x + b));
-    check(run(&|to| elementwise::affine_relu(level, &x, a, b, to)), expect(&|_, x, _, _, [a, b, _]| (a * x + b).max(0.0)));
-    check(run(&|to| elementwise::add(level, &x, to)), expect(&|_, x, _, to, _| to + x));
-    check(run(&|to| elementwise::add_scaled(level, &x, a, to)), expect(&|_, x, _, to, [a, ..]| to + a * x));
-    check(run(&|to| elementwise::add_affine(level, &x, a, b, to)), expect(&|_, x, _, to, [a, b, _]| to + a * x + b));
+    check(
+        run(&|to| elementwise::relu(level, &x, to)),
+        expect(&|_, x, _, _, _| x.max(0.0)),
+    );
+    check(
+        run(&|to| elementwise::affine(level, &x, a, b, to)),
+        expect(&|_, x, _, _, [a, b, _]| a * x + b),
+    );
+    check(
+        run(&|to| elementwise::affine_relu(level, &x, a, b, to)),
+        expect(&|_, x, _, _, [a, b, _]| (a * x + b).max(0.0)),
+    );
+    check(
+        run(&|to| elementwise::add(level, &x, to)),
+        expect(&|_, x, _, to, _| to + x),
+    );
+    check(
+        run(&|to| elementwise::add_scaled(level, &x, a, to)),
+        expect(&|_, x, _, to, [a, ..]| to + a * x),
+    );
+    check(
+        run(&|to| elementwise::add_affine(level, &x, a, b, to)),
+        expect(&|_, x, _, to, [a, b, _]| to + a * x + b),
+    );
     let positive = |gate: f64, x: f64| if gate > 0.0 { x } else { 0.0 };
-    check(run(&|to| elementwise::gate(level, &x, &g, to)), expect(&|_, x, g, _, _| positive(x, g)));
-    check(run(&|to| elementwise::add_gated(level, &x, &g, to)), expect(&|_, x, g, to, _| to + positive(x, g)));
-    check(run(&|to| elementwise::gate_affine(level, &x, a, b, to)), expect(&|_, x, _, to, [a, b, _]| positive(a * x + b, to)));
-    check(run(&|to| elementwise::gradient(level, &g, &x, [a, b, d], to)), expect(&|_, x, g, _, [a, b, d]| a * g + b * x + d));
+    check(
+        run(&|to| elementwise::gate(level, &x, &g, to)),
+        expect(&|_, x, g, _, _| positive(x, g)),
+    );
+    check(
+        run(&|to| elementwise::add_gated(level, &x, &g, to)),
+        expect(&|_, x, g, to, _| to + positive(x, g)),
+    );
+    check(
+        run(&|to| elementwise::gate_affine(level, &x, a, b, to)),
+        expect(&|_, x, _, to, [a, b, _]| positive(a * x + b, to)),
+    );
+    check(
+        run(&|to| elementwise::gradient(level, &g, &x, [a, b, d], to)),
+        expect(&|_, x, g, _, [a, b, d]| a * g + b * x + d),
+    );
     check(
         run(&|to| elementwise::add_gradient(level, &g, &x, [a, b, d], to)),
         expect(&|_, x, g, to, [a, b, d]| to + a * g + b * x + d),
@@ -190,8 +277,15 @@ fn elementwise_case(level: Level, channels: usize, pixels: usize) {
 
 #[test]
 fn padded_images_keep_their_pixels_apart() {
-    let shape = Padded { height: 2, width: 3, channels: 2, pad: 2 };
-    let image: Vec<f32> = (1..=12).map(|x| if x % 2 == 0 { -(x as f32) } else { x as f32 }).collect();
+    let shape = Padded {
+        height: 2,
+        width: 3,
+        channels: 2,
+        pad: 2,
+    };
+    let image: Vec<f32> = (1..=12)
+        .map(|x| if x % 2 == 0 { -(x as f32) } else { x as f32 })
+        .collect();
     for level in Level::available() {
         let mut data = vec![f32::NAN; shape.len()];
         shape.clear_border(&mut data);

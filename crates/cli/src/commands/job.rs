@@ -176,7 +176,8 @@ fn command_line(words: impl Iterator<Item = String>) -> String {
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn start_threads(threads: usize) -> Result<(), Failure> {
+/// Starts the threads of this process, 0 for one a core.
+pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     started.map_err(|error| Failure::Threads(error.to_string()))
 }

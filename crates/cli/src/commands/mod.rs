@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod bench;
 mod config;
 mod discretize;
 mod evaluate;
@@ -27,6 +28,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Report(arguments) => report::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
+        Verb::Bench(arguments) => bench::execute(arguments),
     }
 }
 

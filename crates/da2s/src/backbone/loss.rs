@@ -19,3 +19,28 @@ pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
     let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
     predicted.iter().zip(labels).filter(|(predicted, label)| **predicted == i64::from(**label)).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    #[test]
+    fn smoothing_is_that_of_the_definition() {
+        let device = Device::flex();
+        let rows: [[f64; 3]; 2] = [[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]];
+        let logits = Tensor::from_data(TensorData::from(rows.map(|row| row.map(|x| x as f32))), &device);
+        let labels = Tensor::from_data(TensorData::from([2i64, 1]), &device);
+        for smoothing in [0.0, 0.1] {
+            let of_row = |(row, label): (&[f64; 3], usize)| {
+                let norm = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                let weight = |class| smoothing / 3.0 + if class == label { 1.0 - smoothing } else { 0.0 };
+                (0..3).map(|class| -weight(class) * (row[class] - norm)).sum::<f64>()
+            };
+            let expected = rows.iter().zip([2, 1]).map(of_row).sum::<f64>() / 2.0;
+            let ours = f64::from(cross_entropy(logits.clone(), labels.clone(), smoothing).into_scalar::<f32>());
+            assert!((ours - expected).abs() < 1e-5, "{ours} != {expected}");
+        }
+        assert_eq!(correct_count(logits, &[2, 1]), 1);
+    }
+}

@@ -40,12 +40,53 @@ impl DropPath {
             if plan.input_channels.len() < 2 {
                 return None;
             }
+            let mut factors = Vec::with_capacity(plan.choice_count() * batch);
+            for choice in plan.edges.iter().flat_map(|edge| &edge.choices) {
+                let mut factor = || if random.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 };
+                factors.extend((0..batch).map(|_| if choice.block.can_drop() { factor() } else { 1.0 }));
+            }
             let shape = [plan.choice_count(), batch];
-            let factors: Vec<f32> = (0..shape[0] * batch)
-                .map(|_| if random.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 })
-                .collect();
             Some(Tensor::from_data(TensorData::new(factors, shape), device))
         });
         Some(stages.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::host;
+    use crate::discretize::Genotype;
+    use crate::network::{NetworkSize, Skeleton, network};
+    use da2s_engine::Engine;
+
+    #[test]
+    fn the_identity_is_never_dropped_and_the_mean_stays() {
+        let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
+            reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
+        let size = NetworkSize {
+            skeleton: Skeleton::Cifar,
+            channels: 2,
+            cells: 1,
+            image_channels: 1,
+            image_size: 8,
+            classes: 2,
+            auxiliary: false,
+        };
+        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let drop = DropPath { probability: 0.3, seed: 1 };
+        let factors = drop.factors(&network, 2000, 1, 0, &Device::flex()).unwrap();
+        assert!(factors[0].is_none(), "a stem drops nothing");
+        // A network of one cell has a reduction cell, in which the skip is a factorised reduce and can be dropped.
+        let values = host(factors[1].as_ref().unwrap());
+        assert!(values.iter().all(|&value| value == 0.0 || (value - 1.0 / 0.7).abs() < 1e-6));
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        assert!((mean - 1.0).abs() < 0.05, "{mean}");
+        assert!(DropPath { probability: 0.0, seed: 1 }.factors(&network, 4, 1, 0, &Device::flex()).is_none());
+
+        let three = crate::network::network(&Genotype::parse(text).unwrap(), NetworkSize { cells: 3, ..size }, &Engine::Plain);
+        let factors = drop.factors(&three.unwrap(), 100, 1, 0, &Device::flex()).unwrap();
+        let normal = host(factors[1].as_ref().unwrap());
+        assert!(normal[..100].contains(&0.0) && normal[100..].iter().all(|&value| value == 1.0));
     }
 }

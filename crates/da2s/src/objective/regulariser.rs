@@ -115,3 +115,105 @@ fn entropy<const D: usize>(logits: Tensor<D>, dim: usize) -> Tensor<D> {
 fn positive_part<const D: usize>(strong: Tensor<D>, raw: Tensor<D>) -> Tensor<D> {
     strong.mask_fill(raw.lower_equal_elem(0.0), 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+    use proptest::prelude::*;
+
+    const EDGES: usize = 14;
+
+    fn total(regulariser: &Regulariser, target: &KindTarget, alpha: &[f32], beta: &[f32], device: &Device) -> [Tensor<1>; 3] {
+        let width = alpha.len() / EDGES;
+        let leaf = |tensor: Tensor<1>| if device.is_autodiff() { tensor.require_grad() } else { tensor };
+        let flat = leaf(Tensor::from_data(TensorData::new(alpha.to_vec(), [alpha.len()]), device));
+        let beta = leaf(Tensor::from_data(TensorData::new(beta.to_vec(), [EDGES]), device));
+        let terms = regulariser.terms(flat.clone().reshape([EDGES, width]), beta.clone(), CellGraph::new(2, 4), target);
+        [terms.operations + terms.edges, flat, beta]
+    }
+
+    fn target(operations: usize) -> KindTarget {
+        KindTarget { edges: vec![1, 2, 1, 3], operations }
+    }
+
+    /// Values away from the kinks of S_α (−1/2, and 1/2 for k > 1), of S_β (1) and of the positive part (0).
+    fn smooth(values: Vec<f32>) -> Vec<f32> {
+        let kinks = [-0.5, 0.0, 0.5, 1.0];
+        values.into_iter().map(|x| if kinks.iter().any(|kink: &f32| (x - kink).abs() < 0.03) { x + 0.07 } else { x }).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn gradients_are_finite_differences(
+            alpha in prop::collection::vec(-0.9f32..0.9, EDGES * 3),
+            beta in prop::collection::vec(-0.9f32..0.9, EDGES),
+            kept in 1usize..=2,
+            at in 0usize..EDGES,
+        ) {
+            let (alpha, beta) = (smooth(alpha), smooth(beta));
+            let (regulariser, target) = (Regulariser::default(), target(kept));
+            let [loss, alpha_leaf, beta_leaf] = total(&regulariser, &target, &alpha, &beta, &Device::flex().autodiff());
+            let gradients = loss.backward();
+            let step = 1e-2f32;
+            let value = |alpha: &[f32], beta: &[f32]| {
+                let [loss, ..] = total(&regulariser, &target, alpha, beta, &Device::flex());
+                f64::from(loss.into_scalar::<f32>())
+            };
+            let slope = |of_alpha: bool, at: usize| {
+                let moved = |by: f32| {
+                    let (mut alpha, mut beta) = (alpha.clone(), beta.clone());
+                    if of_alpha { alpha[at] += by } else { beta[at] += by }
+                    value(&alpha, &beta)
+                };
+                (moved(step) - moved(-step)) / f64::from(2.0 * step)
+            };
+            let element = |leaf: &Tensor<1>, at: usize| {
+                leaf.grad(&gradients).unwrap().into_data().iter::<f32>().nth(at).map(f64::from).unwrap()
+            };
+            for (ours, slope) in [(element(&alpha_leaf, at), slope(true, at)), (element(&beta_leaf, at), slope(false, at))] {
+                prop_assert!((ours - slope).abs() < 2e-2 * slope.abs().max(1.0), "{ours} != {slope}");
+            }
+        }
+
+        #[test]
+        fn extreme_values_stay_numbers(
+            alpha in prop::collection::vec(-1e4f32..1e4, EDGES * 3),
+            beta in prop::collection::vec(-1e6f32..1e6, EDGES),
+            kept in 1usize..=2,
+        ) {
+            let [loss, alpha_leaf, beta_leaf] =
+                total(&Regulariser::default(), &target(kept), &alpha, &beta, &Device::flex().autodiff());
+            prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
+            let gradients = loss.backward();
+            for leaf in [alpha_leaf, beta_leaf] {
+                prop_assert!(leaf.grad(&gradients).unwrap().into_data().iter::<f32>().all(f32::is_finite));
+            }
+        }
+    }
+
+    #[test]
+    fn the_target_topology_is_the_minimum() {
+        // k = 2 of 3 operations at the cap, the third far below; n_j edges at the cap, the others far below.
+        let target = target(2);
+        let alpha: Vec<f32> = (0..EDGES).flat_map(|_| [0.5, 0.5, -2.0]).collect();
+        let graph = CellGraph::new(2, 4);
+        let mut beta = vec![0.0; EDGES];
+        for node in graph.all_nodes() {
+            for (order, edge) in graph.edges_into(node).enumerate() {
+                beta[edge] = if order < target.kept(graph, node) { 1.0 } else { -40.0 };
+            }
+        }
+        let device = Device::flex();
+        let regulariser = Regulariser::default();
+        let [at_target, ..] = total(&regulariser, &target, &alpha, &beta, &device);
+        // Entropy ln k on every edge, ln n_j at every node that has a β (in-degrees 2 to 5, targets 1, 2, 1, 3).
+        let expected = EDGES as f64 * 2f64.ln() + 2f64.ln() + 3f64.ln();
+        let at_target = f64::from(at_target.into_scalar::<f32>());
+        assert!((at_target - expected).abs() < 1e-3, "{at_target} != {expected}");
+        let [uniform, ..] = total(&regulariser, &target, &vec![1.0 / 3.0; EDGES * 3], &vec![0.4; EDGES], &device);
+        assert!(f64::from(uniform.into_scalar::<f32>()) > at_target);
+    }
+}

@@ -239,3 +239,29 @@ pub fn learning_rate(settings: &NetworkSettings, epoch: usize) -> f64 {
             Decay::Exponential => 0.97f64.powf(done - warmup),
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_rates_rise_and_fall_as_published() {
+        let settings = |decay, warmup_epochs| NetworkSettings {
+            learning_rate: 0.5,
+            epochs: 10,
+            warmup_epochs,
+            decay,
+            ..NetworkSettings::default()
+        };
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} != {b}");
+        let cosine = settings(Decay::Cosine, 0);
+        near(learning_rate(&cosine, 1), 0.5);
+        near(learning_rate(&cosine, 6), 0.25);
+        let linear = settings(Decay::Linear, 5);
+        near(learning_rate(&linear, 1), 0.1);
+        near(learning_rate(&linear, 5), 0.5);
+        near(learning_rate(&linear, 6), 0.5);
+        near(learning_rate(&linear, 10), 0.1);
+        near(learning_rate(&settings(Decay::Exponential, 0), 3), 0.5 * 0.97 * 0.97);
+    }
+}

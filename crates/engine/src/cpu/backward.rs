@@ -2,9 +2,9 @@
 
 use da2s_kernels::{Extent, View, dense, depthwise, elementwise, norm, pool};
 
+use super::compile::rows_at_once;
 use super::compile::{Operation, Stage, Unit, Walk};
 use super::forward::{compute, dense_region, depthwise_region, packed, pixel_region, transposed};
-use super::compile::rows_at_once;
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
@@ -49,7 +49,14 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
             Step::Sums(unit) => sums(frame, flow, &frame.compiled.units[unit], scratch, at),
             Step::Backward { unit, stage } => {
                 let unit = &frame.compiled.units[unit];
-                let mut image = Image { frame, flow, unit, stage: &unit.stages[stage], index: stage, at };
+                let mut image = Image {
+                    frame,
+                    flow,
+                    unit,
+                    stage: &unit.stages[stage],
+                    index: stage,
+                    at,
+                };
                 image.backward(block, scratch);
             }
             Step::Clear(_) | Step::Pool(_) | Step::Stage { .. } | Step::Accumulate { .. } | Step::Output(_) => {
@@ -63,13 +70,19 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
 ///
 /// # Safety
 /// As [`run`].
-pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, flow: &Flow<'a>, at: At) -> [&'a [f32]; 2] {
+pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> [&'a [f32]; 2] {
     let units = &frame.compiled.units;
     // SAFETY: the caller's.
     unsafe {
         match step {
             Step::Again(unit) => [frame.state(units[unit].from, at), &[]],
-            Step::Sums(unit) => [units[unit].stages.last().map_or(&[], |stage| frame.z(&units[unit], stage, at)), &[]],
+            Step::Sums(unit) => [
+                units[unit]
+                    .stages
+                    .last()
+                    .map_or(&[], |stage| frame.z(&units[unit], stage, at)),
+                &[],
+            ],
             Step::Backward { unit, stage } => {
                 let stage = &units[unit].stages[stage];
                 let inner = frame.inner_gradient(stage, at).map_or(&[][..], |inner| inner);
@@ -113,7 +126,10 @@ unsafe fn begin(frame: &Frame, flow: &Flow, index: usize, at: At) {
             let output = &flow.output[at.image * shape.len()..(at.image + 1) * shape.len()];
             for &first in &node.outputs {
                 let channels = node.shape.channels;
-                for (to, pixel) in gradient_of_state.chunks_exact_mut(channels).zip(output.chunks_exact(shape.channels)) {
+                for (to, pixel) in gradient_of_state
+                    .chunks_exact_mut(channels)
+                    .zip(output.chunks_exact(shape.channels))
+                {
                     for (to, from) in to.iter_mut().zip(&pixel[first..first + channels]) {
                         *to += from;
                     }
@@ -138,7 +154,10 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
         let state = frame.state(index, at);
         let total = gradient(frame, flow, index, false, at);
         if compiled.nodes[index].source.is_some() {
-            let relu = compiled.units.iter().any(|unit| unit.from == index && unit.stages[0].operation.reads_relu());
+            let relu = compiled
+                .units
+                .iter()
+                .any(|unit| unit.from == index && unit.stages[0].operation.reads_relu());
             if relu {
                 elementwise::keep_gated(frame.level, state, total);
             }
@@ -147,7 +166,14 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
         elementwise::add_gated(frame.level, state, gradient(frame, flow, index, true, at), total);
         for shared in compiled.pools.iter().filter(|shared| shared.node == index) {
             let z = frame.kept.image(shared.z, at.slot);
-            pool::backward(frame.level, &shared.pool, state, z, flow.passing.image(shared.gradient, at.slot), total);
+            pool::backward(
+                frame.level,
+                &shared.pool,
+                state,
+                z,
+                flow.passing.image(shared.gradient, at.slot),
+                total,
+            );
         }
     }
 }
@@ -165,7 +191,15 @@ unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, a
         let g = gradient(frame, flow, unit.to, false, at);
         let (first, second) = own_sums(frame, flow, stage, at);
         let center = &frame.coefficients.center[frame.table(stage)];
-        norm::gradient_sums(frame.level, g, frame.z(unit, stage, at), center, scratch.tables, first, second);
+        norm::gradient_sums(
+            frame.level,
+            g,
+            frame.z(unit, stage, at),
+            center,
+            scratch.tables,
+            first,
+            second,
+        );
         let factor = frame.factor(unit, at.image);
         if factor != 1.0 {
             first.iter_mut().chain(second).for_each(|sum| *sum *= factor);
@@ -232,12 +266,22 @@ impl Image<'_, '_> {
                     elementwise::gradient(frame.level, g, z, tables, dz);
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, true, at);
-                        reduce.input_gradient(frame.level, transposed(frame, weights), &scratch.rows[0][..stage.output.len()], to);
+                        reduce.input_gradient(
+                            frame.level,
+                            transposed(frame, weights),
+                            &scratch.rows[0][..stage.output.len()],
+                            to,
+                        );
                     }
                     if flow.weights {
                         scratch.load_source(frame, unit.from, true, at);
                         let sums = flow.weight_sums.part(weights, block);
-                        reduce.weight_gradient(frame.level, &scratch.source[..reduce.image.len()], scratch.rows[0], sums);
+                        reduce.weight_gradient(
+                            frame.level,
+                            &scratch.source[..reduce.image.len()],
+                            scratch.rows[0],
+                            sums,
+                        );
                     }
                 }
                 Operation::Dense { .. } => self.dense(g, z, tables, block, scratch),
@@ -250,21 +294,42 @@ impl Image<'_, '_> {
     /// # Safety
     /// As [`run`].
     unsafe fn dense(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
-        let Self { frame, flow, unit, stage, at, .. } = *self;
-        let Operation::Dense { relu, walk, weights, .. } = &stage.operation else { return };
+        let Self {
+            frame,
+            flow,
+            unit,
+            stage,
+            at,
+            ..
+        } = *self;
+        let Operation::Dense {
+            relu, walk, weights, ..
+        } = &stage.operation
+        else {
+            return;
+        };
         let level = frame.level;
         let row = stage.output.packed().row;
         scratch.border_gradient(walk.gradient);
         for y in 0..stage.output.height {
             let from = y * row..(y + 1) * row;
             let to = walk.gradient.view().from_row(y).at;
-            elementwise::gradient(level, &g[from.clone()], &z[from], tables, &mut scratch.gradient[to..to + row]);
+            elementwise::gradient(
+                level,
+                &g[from.clone()],
+                &z[from],
+                tables,
+                &mut scratch.gradient[to..to + row],
+            );
         }
         // SAFETY: the caller's.
         unsafe {
             if flow.weights {
                 scratch.load_source(frame, unit.from, *relu, at);
-                let region = dense::Region { target: walk.gradient.view(), ..dense_region(walk, stage, 0, stage.output.height) };
+                let region = dense::Region {
+                    target: walk.gradient.view(),
+                    ..dense_region(walk, stage, 0, stage.output.height)
+                };
                 let sums = flow.weight_sums.part(weights, block);
                 dense::weight_gradient(level, &region, scratch.source, scratch.gradient, sums);
             }
@@ -290,8 +355,22 @@ impl Image<'_, '_> {
     /// # Safety
     /// As [`run`].
     unsafe fn separable(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
-        let Self { frame, flow, unit, stage, index, at } = *self;
-        let Operation::Separable { walk, depthwise, pointwise } = &stage.operation else { return };
+        let Self {
+            frame,
+            flow,
+            unit,
+            stage,
+            index,
+            at,
+        } = *self;
+        let Operation::Separable {
+            walk,
+            depthwise,
+            pointwise,
+        } = &stage.operation
+        else {
+            return;
+        };
         let level = frame.level;
         let inner = index > 0;
         if flow.weights {
@@ -315,16 +394,33 @@ impl Image<'_, '_> {
             let from = first * row..(first + rows) * row;
             elementwise::gradient(level, &g[from.clone()], &z[from], tables, dz);
             let region = back_region(stage, walk, first, rows);
-            dense::convolve(level, &region, transposed(frame, pointwise), dz, false, scratch.gradient);
+            dense::convolve(
+                level,
+                &region,
+                transposed(frame, pointwise),
+                dz,
+                false,
+                scratch.gradient,
+            );
             if flow.weights {
-                depthwise::convolve(level, &depthwise_region(walk, stage, first, rows), packed(frame, depthwise), source, false, y);
+                depthwise::convolve(
+                    level,
+                    &depthwise_region(walk, stage, first, rows),
+                    packed(frame, depthwise),
+                    source,
+                    false,
+                    y,
+                );
                 let sums = flow.weight_sums.part(pointwise, block);
                 dense::weight_gradient(level, &pixel_region(stage, rows), y, dz, sums);
             }
         }
         if flow.weights {
             let whole = depthwise_region(walk, stage, 0, stage.output.height);
-            let region = depthwise::Region { target: walk.gradient.view(), ..whole };
+            let region = depthwise::Region {
+                target: walk.gradient.view(),
+                ..whole
+            };
             let sums = flow.weight_sums.part(depthwise, block);
             depthwise::weight_gradient(level, &region, source, scratch.gradient, sums);
         }
@@ -353,7 +449,8 @@ impl Image<'_, '_> {
                 let z = frame.z(unit, below, at);
                 let table = frame.table(below);
                 let coefficients = frame.coefficients;
-                let tables = [&coefficients.scale, &coefficients.shift, &coefficients.center].map(|all| &all[table.clone()]);
+                let tables =
+                    [&coefficients.scale, &coefficients.shift, &coefficients.center].map(|all| &all[table.clone()]);
                 let (first, second) = own_sums(frame, flow, below, at);
                 norm::gate_sums(level, z, tables, to, scratch.tables, first, second);
             }
@@ -366,7 +463,10 @@ fn back_region<'a>(stage: &Stage, walk: &Walk, first: usize, rows: usize) -> den
     dense::Region {
         inputs: stage.output.channels,
         outputs: stage.input.channels,
-        extent: Extent { rows, columns: stage.output.width },
+        extent: Extent {
+            rows,
+            columns: stage.output.width,
+        },
         source: View::packed(stage.output.width, stage.output.channels),
         target: walk.gradient.view().from_row(first),
         taps: &[0],

@@ -27,7 +27,12 @@ impl Shape {
     }
 
     pub fn padded(self, pad: usize) -> Padded {
-        Padded { height: self.height, width: self.width, channels: self.channels, pad }
+        Padded {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+            pad,
+        }
     }
 
     pub fn packed(self) -> View {
@@ -149,10 +154,22 @@ pub(super) enum Operation {
     /// Index of the [`SharedPool`].
     Pool(usize),
     /// ReLU first.
-    Reduce { reduce: Reduce, weights: Weights },
-    Dense { relu: bool, walk: Walk, weights: Weights, bias: Option<usize> },
+    Reduce {
+        reduce: Reduce,
+        weights: Weights,
+    },
+    Dense {
+        relu: bool,
+        walk: Walk,
+        weights: Weights,
+        bias: Option<usize>,
+    },
     /// ReLU first. The gradient image has the input's channels.
-    Separable { walk: Walk, depthwise: Weights, pointwise: Weights },
+    Separable {
+        walk: Walk,
+        depthwise: Weights,
+        pointwise: Weights,
+    },
 }
 
 impl Operation {
@@ -201,7 +218,10 @@ pub(super) fn compile(plan: &CellPlan, sizes: &[(usize, usize)], batch: usize) -
         plan,
         kept: Arena::new(batch),
         passing: Arena::new(batch),
-        out: Compiled { batch, ..Compiled::default() },
+        out: Compiled {
+            batch,
+            ..Compiled::default()
+        },
     };
     compiler.nodes(sizes);
     compiler.units();
@@ -222,17 +242,29 @@ impl Compiler<'_> {
     fn nodes(&mut self, sizes: &[(usize, usize)]) {
         let plan = self.plan;
         let node_sizes = plan.node_sizes(sizes);
-        let sources = sizes.iter().zip(&plan.input_channels).map(|(&size, &channels)| (size, channels));
-        let nodes = node_sizes.iter().zip(&plan.node_channels).map(|(&size, &channels)| (size, channels));
+        let sources = sizes
+            .iter()
+            .zip(&plan.input_channels)
+            .map(|(&size, &channels)| (size, channels));
+        let nodes = node_sizes
+            .iter()
+            .zip(&plan.node_channels)
+            .map(|(&size, &channels)| (size, channels));
         for (index, ((height, width), channels)) in sources.chain(nodes).enumerate() {
-            let shape = Shape { height, width, channels };
+            let shape = Shape {
+                height,
+                width,
+                channels,
+            };
             let source = (index < sizes.len()).then_some(index);
             self.out.nodes.push(Node {
                 shape,
                 source,
                 state: source.is_none().then(|| self.kept.place(shape.len())),
                 pad: 0,
-                gradient: source.is_none().then(|| (self.passing.place(shape.len()), self.passing.place(shape.len()))),
+                gradient: source
+                    .is_none()
+                    .then(|| (self.passing.place(shape.len()), self.passing.place(shape.len()))),
                 outputs: Vec::new(),
             });
         }
@@ -241,7 +273,10 @@ impl Compiler<'_> {
             let node = &mut self.out.nodes[sizes.len() + node];
             node.outputs.push(channel);
             channel += node.shape.channels;
-            self.out.output = Some(Shape { channels: channel, ..node.shape });
+            self.out.output = Some(Shape {
+                channels: channel,
+                ..node.shape
+            });
         }
     }
 
@@ -279,7 +314,12 @@ impl Compiler<'_> {
                     self.stage(Operation::Identity, input, output, None, true)
                 }],
             };
-            self.out.units.push(Unit { from, to, choice: index, stages });
+            self.out.units.push(Unit {
+                from,
+                to,
+                choice: index,
+                stages,
+            });
         }
         for node in &self.out.nodes {
             self.out.padded_len = self.out.padded_len.max(node.shape.padded(node.pad).len());
@@ -294,21 +334,53 @@ impl Compiler<'_> {
         let mut statistics = choice.norm_offset;
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None, true),
-            Block::Pool { kind, kernel, stride, padding, norm } => {
-                let window = Window { kernel, stride, dilation: 1, padding };
+            Block::Pool {
+                kind,
+                kernel,
+                stride,
+                padding,
+                norm,
+            } => {
+                let window = Window {
+                    kernel,
+                    stride,
+                    dilation: 1,
+                    padding,
+                };
                 let pool = self.pool(from, kind, window);
                 let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
                 self.stage(Operation::Pool(pool), input, output, norm, true)
             }
             Block::FactorizedReduce => {
-                let reduce = Reduce { image: source, outputs: output.channels };
+                let reduce = Reduce {
+                    image: source,
+                    outputs: output.channels,
+                };
                 let len = input.channels * output.channels;
                 let both = self.place_weights(&mut weights, len, reduce.packed_len(), reduce.transposed_len());
                 let norm = stage_norm(choice, output.channels, &mut weights, &mut statistics);
-                self.stage(Operation::Reduce { reduce, weights: both }, input, output, Some(norm), true)
+                self.stage(
+                    Operation::Reduce { reduce, weights: both },
+                    input,
+                    output,
+                    Some(norm),
+                    true,
+                )
             }
-            Block::Conv { relu, kernel, stride, padding, bias, norm } => {
-                let window = Window { kernel, stride, dilation: 1, padding };
+            Block::Conv {
+                relu,
+                kernel,
+                stride,
+                padding,
+                bias,
+                norm,
+            } => {
+                let window = Window {
+                    kernel,
+                    stride,
+                    dilation: 1,
+                    padding,
+                };
                 let walk = self.walk(window, input, output, source, output.channels);
                 let matrix = self.place_weights(
                     &mut weights,
@@ -318,15 +390,34 @@ impl Compiler<'_> {
                 );
                 let bias = bias.then(|| take(&mut weights, output.channels));
                 let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
-                self.stage(Operation::Dense { relu, walk, weights: matrix, bias }, input, output, norm, true)
+                self.stage(
+                    Operation::Dense {
+                        relu,
+                        walk,
+                        weights: matrix,
+                        bias,
+                    },
+                    input,
+                    output,
+                    norm,
+                    true,
+                )
             }
-            Block::Separable { kernel, stride, dilation, stages } => {
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
                 let mut made = Vec::with_capacity(stages);
                 for index in 0..stages {
                     let last = index + 1 == stages;
                     let first = index == 0;
                     let window = Window::same(kernel, if first { stride } else { 1 }, dilation);
-                    let inner = Shape { channels: input.channels, ..output };
+                    let inner = Shape {
+                        channels: input.channels,
+                        ..output
+                    };
                     let from = if first { input } else { inner };
                     let to = if last { output } else { inner };
                     let padded = if first { source } else { inner.padded(window.padding) };
@@ -340,7 +431,11 @@ impl Compiler<'_> {
                         to.channels * table::rounded(input.channels),
                     );
                     let norm = stage_norm(choice, to.channels, &mut weights, &mut statistics);
-                    let operation = Operation::Separable { walk, depthwise, pointwise };
+                    let operation = Operation::Separable {
+                        walk,
+                        depthwise,
+                        pointwise,
+                    };
                     let mut stage = self.stage(operation, from, to, Some(norm), stages == 1);
                     stage.inner = !last;
                     made.push(stage);
@@ -362,7 +457,9 @@ impl Compiler<'_> {
         let z = match &operation {
             Operation::Identity => Place::State,
             Operation::Pool(pool) => Place::Kept(self.out.pools[*pool].z),
-            Operation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => Place::Moving,
+            Operation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => {
+                Place::Moving
+            }
             Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
                 Place::Kept(self.kept.place(output.len()))
             }
@@ -374,8 +471,23 @@ impl Compiler<'_> {
         self.out.slots += output.channels;
         self.out.tables += table_len;
         self.out.table_len = self.out.table_len.max(table_len);
-        let moments = if let Operation::Pool(pool) = operation { self.out.pools[pool].moments } else { slot };
-        Stage { operation, input, output, z, slot, moments, table, norm, index, inner: false }
+        let moments = if let Operation::Pool(pool) = operation {
+            self.out.pools[pool].moments
+        } else {
+            slot
+        };
+        Stage {
+            operation,
+            input,
+            output,
+            z,
+            slot,
+            moments,
+            table,
+            norm,
+            index,
+            inner: false,
+        }
     }
 
     fn pool(&mut self, node: usize, kind: PoolKind, window: Window) -> usize {
@@ -383,16 +495,27 @@ impl Compiler<'_> {
             PoolKind::Max => pool::Kind::Max,
             PoolKind::Average => pool::Kind::Average,
         };
-        let same = |shared: &SharedPool| shared.node == node && shared.pool.kind == kind && shared.pool.window == window;
+        let same =
+            |shared: &SharedPool| shared.node == node && shared.pool.kind == kind && shared.pool.window == window;
         if let Some(at) = self.out.pools.iter().position(same) {
             return at;
         }
-        let Shape { height, width, channels } = self.out.nodes[node].shape;
+        let Shape {
+            height,
+            width,
+            channels,
+        } = self.out.nodes[node].shape;
         let len = window.output(height) * window.output(width) * channels;
         let moments = take(&mut self.out.slots, channels);
         self.out.pools.push(SharedPool {
             node,
-            pool: pool::Pool { kind, window, height, width, channels },
+            pool: pool::Pool {
+                kind,
+                window,
+                height,
+                width,
+                channels,
+            },
             z: self.kept.place(len),
             moments,
             gradient: self.passing.place(len),
@@ -419,7 +542,14 @@ impl Compiler<'_> {
         let packed = self.out.packed_len;
         let transposed = packed + packed_len.next_multiple_of(16);
         self.out.packed_len = transposed + transposed_len.next_multiple_of(16);
-        Weights { at: take(at, len), len, packed, packed_len, transposed, transposed_len }
+        Weights {
+            at: take(at, len),
+            len,
+            packed,
+            packed_len,
+            transposed,
+            transposed_len,
+        }
     }
 }
 
@@ -430,6 +560,11 @@ fn take(at: &mut usize, len: usize) -> usize {
 }
 
 fn stage_norm(choice: &Choice, channels: usize, weights: &mut usize, statistics: &mut usize) -> StageNorm {
-    let affine = choice.affine.then(|| (take(weights, channels), take(weights, channels)));
-    StageNorm { statistics: take(statistics, channels), affine }
+    let affine = choice
+        .affine
+        .then(|| (take(weights, channels), take(weights, channels)));
+    StageNorm {
+        statistics: take(statistics, channels),
+        affine,
+    }
 }

@@ -39,7 +39,15 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: 
                 let (unit, index) = (&compiled.units[unit], stage);
                 let stage = &unit.stages[index];
                 if compute(frame, unit, index, scratch, at) && stage.norm.is_some() {
-                    moments(frame, results, scratch, stage.moments, stage.output.channels, frame.z(unit, stage, at), at);
+                    moments(
+                        frame,
+                        results,
+                        scratch,
+                        stage.moments,
+                        stage.output.channels,
+                        frame.z(unit, stage, at),
+                        at,
+                    );
                 }
             }
             Step::Accumulate { unit, first } => accumulate(frame, &compiled.units[unit], first, scratch, at),
@@ -60,7 +68,10 @@ pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> &'a [f3
     // SAFETY: the caller's.
     unsafe {
         match step {
-            Step::Accumulate { unit, .. } => units[unit].stages.last().map_or(&[], |stage| frame.z(&units[unit], stage, at)),
+            Step::Accumulate { unit, .. } => units[unit]
+                .stages
+                .last()
+                .map_or(&[], |stage| frame.z(&units[unit], stage, at)),
             Step::Stage { unit, stage: 0 } => frame.state(units[unit].from, at),
             Step::Stage { unit, stage } => frame.z(&units[unit], &units[unit].stages[stage - 1], at),
             _ => &[],
@@ -79,10 +90,17 @@ unsafe fn moments(
     z: &[f32],
     at: At,
 ) {
-    let Some([means, deviations]) = results.moments else { return };
+    let Some([means, deviations]) = results.moments else {
+        return;
+    };
     let from = at.image * frame.compiled.slots + slot;
     // SAFETY: these sums are the image's own.
-    let (mean, deviation) = unsafe { (means.write(from..from + channels), deviations.write(from..from + channels)) };
+    let (mean, deviation) = unsafe {
+        (
+            means.write(from..from + channels),
+            deviations.write(from..from + channels),
+        )
+    };
     norm::moments(frame.level, z, channels, scratch.tables, mean, deviation);
 }
 
@@ -112,15 +130,22 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
             let source = &source[..reduce.image.len()];
             reduce.convolve(level, packed(frame, weights), source, z);
         }
-        Operation::Dense { walk, weights, bias, .. } => {
+        Operation::Dense {
+            walk, weights, bias, ..
+        } => {
             if let Some(bias) = bias {
                 let bias = &frame.weights[*bias..*bias + stage.output.channels];
-                z.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias));
+                z.chunks_exact_mut(bias.len())
+                    .for_each(|pixel| pixel.copy_from_slice(bias));
             }
             let region = dense_region(walk, stage, 0, stage.output.height);
             dense::convolve(level, &region, packed(frame, weights), source, bias.is_some(), z);
         }
-        Operation::Separable { walk, depthwise, pointwise } => {
+        Operation::Separable {
+            walk,
+            depthwise,
+            pointwise,
+        } => {
             let step = rows_at_once(stage.output);
             let y = &mut *scratch.rows[0];
             for row in (0..stage.output.height).step_by(step) {
@@ -149,7 +174,10 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: 
     dense::Region {
         inputs: stage.input.channels,
         outputs: stage.output.channels,
-        extent: Extent { rows, columns: stage.output.width },
+        extent: Extent {
+            rows,
+            columns: stage.output.width,
+        },
         source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
         target: stage.output.packed(),
         taps: &walk.taps,
@@ -161,7 +189,10 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: 
 pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: usize) -> depthwise::Region<'a> {
     depthwise::Region {
         channels: stage.input.channels,
-        extent: Extent { rows, columns: stage.output.width },
+        extent: Extent {
+            rows,
+            columns: stage.output.width,
+        },
         source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
         target: View::packed(stage.output.width, stage.input.channels),
         taps: &walk.taps,
@@ -174,7 +205,10 @@ pub(super) fn pixel_region(stage: &Stage, rows: usize) -> dense::Region<'static>
     dense::Region {
         inputs: stage.input.channels,
         outputs: stage.output.channels,
-        extent: Extent { rows, columns: stage.output.width },
+        extent: Extent {
+            rows,
+            columns: stage.output.width,
+        },
         source: View::packed(stage.output.width, stage.input.channels),
         target: stage.output.packed(),
         taps: &[0],
@@ -186,7 +220,9 @@ pub(super) fn pixel_region(stage: &Stage, rows: usize) -> dense::Region<'static>
 /// As [`run`].
 unsafe fn accumulate(frame: &Frame, unit: &Unit, first: bool, scratch: &mut Scratch, at: At) {
     let Some(stage) = unit.stages.last() else { return };
-    let Some(state) = frame.compiled.nodes[unit.to].state else { return };
+    let Some(state) = frame.compiled.nodes[unit.to].state else {
+        return;
+    };
     // SAFETY: a node's state is none of the tensors that flow into it.
     let (z, state) = unsafe { (frame.z(unit, stage, at), frame.kept.image_mut(state, at.slot)) };
     let factor = frame.factor(unit, at.image);
@@ -197,11 +233,18 @@ unsafe fn accumulate(frame: &Frame, unit: &Unit, first: bool, scratch: &mut Scra
         return;
     }
     let table = frame.table(stage);
-    let (mut scale, mut shift) = (&frame.coefficients.scale[table.clone()], &frame.coefficients.shift[table]);
+    let (mut scale, mut shift) = (
+        &frame.coefficients.scale[table.clone()],
+        &frame.coefficients.shift[table],
+    );
     if factor != 1.0 {
         let (to_scale, rest) = scratch.scaled.split_at_mut(scale.len());
         let to_shift = &mut rest[..shift.len()];
-        for (to, from) in to_scale.iter_mut().chain(to_shift.iter_mut()).zip(scale.iter().chain(shift)) {
+        for (to, from) in to_scale
+            .iter_mut()
+            .chain(to_shift.iter_mut())
+            .zip(scale.iter().chain(shift))
+        {
             *to = factor * from;
         }
         (scale, shift) = (to_scale, to_shift);
@@ -222,7 +265,10 @@ unsafe fn output(frame: &Frame, results: &Results, node: usize, at: At) {
     // SAFETY: this image of the output is this thread's, and the state is not written here.
     let (output, state) = unsafe { (results.output.write(from..from + shape.len()), frame.state(node, at)) };
     for &first in &frame.compiled.nodes[node].outputs {
-        for (to, pixel) in output.chunks_exact_mut(shape.channels).zip(state.chunks_exact(channels)) {
+        for (to, pixel) in output
+            .chunks_exact_mut(shape.channels)
+            .zip(state.chunks_exact(channels))
+        {
             to[first..first + channels].copy_from_slice(pixel);
         }
     }

@@ -137,11 +137,16 @@ pub(super) struct Scratch<'a> {
 impl<'a> Scratch<'a> {
     /// Floats that [`Scratch::cut`] needs.
     pub fn len(compiled: &Compiled) -> usize {
-        3 * compiled.padded_len.next_multiple_of(16) + 2 * compiled.rows_len.next_multiple_of(16) + 5 * compiled.table_len
+        3 * compiled.padded_len.next_multiple_of(16)
+            + 2 * compiled.rows_len.next_multiple_of(16)
+            + 5 * compiled.table_len
     }
 
     pub fn cut(memory: &'a mut [f32], compiled: &Compiled) -> Self {
-        let (padded, rows) = (compiled.padded_len.next_multiple_of(16), compiled.rows_len.next_multiple_of(16));
+        let (padded, rows) = (
+            compiled.padded_len.next_multiple_of(16),
+            compiled.rows_len.next_multiple_of(16),
+        );
         let (source, memory) = memory.split_at_mut(padded);
         let (inner, memory) = memory.split_at_mut(padded);
         let (gradient, memory) = memory.split_at_mut(padded);
@@ -150,7 +155,17 @@ impl<'a> Scratch<'a> {
         let (tables, memory) = memory.split_at_mut(3 * compiled.table_len);
         let scaled = &mut memory[..2 * compiled.table_len];
         let (borders, ahead) = ([None; 3], Ahead::default());
-        Self { source, source_is: None, inner, gradient, borders, ahead, rows: [first, second], tables, scaled }
+        Self {
+            source,
+            source_is: None,
+            inner,
+            gradient,
+            borders,
+            ahead,
+            rows: [first, second],
+            tables,
+            scaled,
+        }
     }
 
     /// Brings the image of `node` (through ReLU if `relu`) into `source`.
@@ -190,7 +205,10 @@ impl<'a> Scratch<'a> {
         let z = unsafe { frame.z(unit, before, at) };
         let padded = before.output.padded(pad);
         let table = frame.table(before);
-        let (scale, shift) = (&frame.coefficients.scale[table.clone()], &frame.coefficients.shift[table]);
+        let (scale, shift) = (
+            &frame.coefficients.scale[table.clone()],
+            &frame.coefficients.shift[table],
+        );
         let inner = &mut self.inner[..padded.len()];
         border(&mut self.borders[1], padded, inner);
         padded.affine_relu_from(frame.level, z, scale, shift, inner);

@@ -25,7 +25,12 @@ unsafe impl Sync for Buffer {}
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { whole: NonNull::dangling(), bytes: 0, first: NonNull::dangling(), len: 0 }
+        Self {
+            whole: NonNull::dangling(),
+            bytes: 0,
+            first: NonNull::dangling(),
+            len: 0,
+        }
     }
 }
 
@@ -47,16 +52,27 @@ impl Buffer {
         }
         self.free();
         let wanted = len * size_of::<f32>();
-        let align = if wanted >= HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { LINE_BYTES };
+        let align = if wanted >= HUGE_PAGE_BYTES {
+            HUGE_PAGE_BYTES
+        } else {
+            LINE_BYTES
+        };
         let layout = Self::layout(wanted + align);
         // SAFETY: the layout is not empty.
         let pointer = unsafe { alloc_zeroed(layout) };
-        let Some(whole) = NonNull::new(pointer) else { handle_alloc_error(layout) };
+        let Some(whole) = NonNull::new(pointer) else {
+            handle_alloc_error(layout)
+        };
         // SAFETY: the allocation is `align` bytes longer than what is wanted.
         let first = unsafe { whole.add(whole.align_offset(align)) };
         // Large allocations come untouched from the system, so the advice is in time.
         advise_huge_pages(first.as_ptr(), wanted);
-        *self = Self { whole, bytes: layout.size(), first: first.cast(), len };
+        *self = Self {
+            whole,
+            bytes: layout.size(),
+            first: first.cast(),
+            len,
+        };
     }
 
     fn free(&mut self) {
@@ -128,11 +144,18 @@ impl Arena {
 
     /// Places a tensor of `len` floats an image.
     pub(super) fn place(&mut self, len: usize) -> Tensor {
-        let tensor = Tensor { start: self.len, stride: len.next_multiple_of(16), len };
+        let tensor = Tensor {
+            start: self.len,
+            stride: len.next_multiple_of(16),
+            len,
+        };
         // An image's tensors are used together. Were all of them 2ⁿ bytes apart, they would compete for the same sets of the second
         // cache; steps of the golden section of its ways spread them evenly.
         let total = self.images * tensor.stride;
-        self.len += total + (WAY_FLOATS * 618 / 1000).next_multiple_of(16).min((total / 16).next_multiple_of(16) + 5 * 16);
+        self.len += total
+            + (WAY_FLOATS * 618 / 1000)
+                .next_multiple_of(16)
+                .min((total / 16).next_multiple_of(16) + 5 * 16);
         tensor
     }
 
@@ -162,13 +185,20 @@ impl<'a> Shared<'a> {
     }
 
     pub(super) fn new(slice: &'a mut [f32]) -> Self {
-        Self { pointer: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+        Self {
+            pointer: slice.as_mut_ptr(),
+            len: slice.len(),
+            owner: PhantomData,
+        }
     }
 
     /// # Safety
     /// Nobody writes to `range` while the result lives.
     pub(super) unsafe fn read(&self, range: Range<usize>) -> &'a [f32] {
-        assert!(range.start <= range.end && range.end <= self.len, "read beyond a buffer");
+        assert!(
+            range.start <= range.end && range.end <= self.len,
+            "read beyond a buffer"
+        );
         // SAFETY: in bounds; the rest is the caller's.
         unsafe { std::slice::from_raw_parts(self.pointer.add(range.start), range.end - range.start) }
     }
@@ -176,7 +206,10 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// Nobody else reads or writes `range` while the result lives.
     pub(super) unsafe fn write(&self, range: Range<usize>) -> &'a mut [f32] {
-        assert!(range.start <= range.end && range.end <= self.len, "write beyond a buffer");
+        assert!(
+            range.start <= range.end && range.end <= self.len,
+            "write beyond a buffer"
+        );
         // SAFETY: in bounds; the rest is the caller's.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.end - range.start) }
     }
@@ -213,12 +246,20 @@ impl Workspace {
     pub(super) fn lease(&self, len: usize) -> Lease<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |buffer: &Buffer| buffer.len >= len;
-        let best = (0..free.len())
-            .min_by_key(|&at| if fits(&free[at]) { (0, free[at].len) } else { (1, usize::MAX - free[at].len) });
+        let best = (0..free.len()).min_by_key(|&at| {
+            if fits(&free[at]) {
+                (0, free[at].len)
+            } else {
+                (1, usize::MAX - free[at].len)
+            }
+        });
         let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
         buffer.reserve(len);
-        Lease { workspace: self, buffer }
+        Lease {
+            workspace: self,
+            buffer,
+        }
     }
 }
 
@@ -238,7 +279,11 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        self.workspace.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        self.workspace
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(buffer);
     }
 }
 

@@ -104,7 +104,10 @@ impl CellKernel {
         workspace: &Workspace,
         level: Level,
     ) -> Self {
-        assert!(batch > 0 && inputs.len() == plan.input_channels.len(), "a kernel needs images of every input");
+        assert!(
+            batch > 0 && inputs.len() == plan.input_channels.len(),
+            "a kernel needs images of every input"
+        );
         Self {
             compiled: compile::compile(plan, inputs, batch),
             single: compile::compile(plan, inputs, 1),
@@ -137,18 +140,33 @@ impl CellKernel {
         for (input, node) in call.inputs.iter().zip(&self.compiled.nodes) {
             assert_eq!(input.len(), node.shape.len() * self.batch, "length of an input");
         }
-        assert!(call.mixture.is_none_or(|mixture| mixture.len() == choices), "length of the mixture");
-        assert!(call.active.is_none_or(|active| active.len() == choices), "length of the active flags");
-        assert!(call.drop.is_none_or(|drop| drop.len() == choices * self.batch), "length of the drop factors");
+        assert!(
+            call.mixture.is_none_or(|mixture| mixture.len() == choices),
+            "length of the mixture"
+        );
+        assert!(
+            call.active.is_none_or(|active| active.len() == choices),
+            "length of the active flags"
+        );
+        assert!(
+            call.drop.is_none_or(|drop| drop.len() == choices * self.batch),
+            "length of the drop factors"
+        );
         let from_batch = match &mut call.statistics {
             Statistics::Batch { mean, variance } => {
-                assert!(mean.len() == norm_channels && variance.len() == norm_channels, "length of the statistics");
+                assert!(
+                    mean.len() == norm_channels && variance.len() == norm_channels,
+                    "length of the statistics"
+                );
                 mean.fill(0.0);
                 variance.fill(0.0);
                 true
             }
             Statistics::Running { mean, variance } => {
-                assert!(mean.len() == norm_channels && variance.len() == norm_channels, "length of the statistics");
+                assert!(
+                    mean.len() == norm_channels && variance.len() == norm_channels,
+                    "length of the statistics"
+                );
                 false
             }
         };
@@ -170,7 +188,13 @@ impl CellKernel {
             weights::pack(&self.compiled, &live, call.weights, true, &mut saved.packed);
             resize(&mut saved.coefficients, &self.compiled);
             saved.live = live;
-            let Saved { kept, packed, coefficients, live, .. } = &mut saved;
+            let Saved {
+                kept,
+                packed,
+                coefficients,
+                live,
+                ..
+            } = &mut saved;
             self.run_forward(&mut call, live, packed, coefficients, kept.as_mut_slice(), output);
             self.saved = saved;
         } else {
@@ -226,22 +250,41 @@ impl CellKernel {
                 moving: &moving,
                 moving_data,
             };
-            parallel::for_each_block(self.batch, &self.workspace, Scratch::len(compiled), |_, images, memory| {
-                let mut scratch = Scratch::cut(memory, compiled);
-                for_each_step(images, &pass, |step, at, next| {
-                    // SAFETY: blocks share no image.
-                    unsafe {
-                        scratch.ahead.set(next.map_or([&[], &[]], |(step, at)| [forward::reads(step, &frame, at), &[]]));
-                        forward::run(step, &frame, &results, &mut scratch, at);
-                    }
-                });
-            });
+            parallel::for_each_block(
+                self.batch,
+                &self.workspace,
+                Scratch::len(compiled),
+                |_, images, memory| {
+                    let mut scratch = Scratch::cut(memory, compiled);
+                    for_each_step(images, &pass, |step, at, next| {
+                        // SAFETY: blocks share no image.
+                        unsafe {
+                            scratch
+                                .ahead
+                                .set(next.map_or([&[], &[]], |(step, at)| [forward::reads(step, &frame, at), &[]]));
+                            forward::run(step, &frame, &results, &mut scratch, at);
+                        }
+                    });
+                },
+            );
             if from_batch {
-                let moments = Moments { means, deviations, slots, batch: self.batch };
+                let moments = Moments {
+                    means,
+                    deviations,
+                    slots,
+                    batch: self.batch,
+                };
                 for (unit, stage) in stages_of(compiled, &pass) {
                     let weight = carried(unit, stage, call.mixture);
                     let stage = &unit.stages[stage];
-                    norms::prepare(stage, weight, call.weights, &mut call.statistics, Some(&moments), coefficients);
+                    norms::prepare(
+                        stage,
+                        weight,
+                        call.weights,
+                        &mut call.statistics,
+                        Some(&moments),
+                        coefficients,
+                    );
                 }
             }
         }
@@ -258,7 +301,10 @@ impl CellKernel {
     ) {
         let compiled = &self.single;
         prepare_given(compiled, call, live, coefficients);
-        let results = forward::Results { output: Shared::new(output), moments: None };
+        let results = forward::Results {
+            output: Shared::new(output),
+            moments: None,
+        };
         let passes = schedule::forward(compiled, live, false);
         let len = Scratch::len(compiled);
         let moving = Moving::new(compiled, live, false);
@@ -297,12 +343,22 @@ impl CellKernel {
         let (weight_count, _, choices) = self.sizes;
         let saved = &mut self.saved;
         assert!(saved.valid, "no forward run kept its activations");
-        assert_eq!(d_output.len(), self.compiled.output.map_or(0, |shape| shape.len() * self.batch));
-        let Gradients { inputs: mut d_inputs, weights: mut d_weights, mixture: mut d_mixture } = gradients;
+        assert_eq!(
+            d_output.len(),
+            self.compiled.output.map_or(0, |shape| shape.len() * self.batch)
+        );
+        let Gradients {
+            inputs: mut d_inputs,
+            weights: mut d_weights,
+            mixture: mut d_mixture,
+        } = gradients;
         d_inputs.resize_with(inputs.len(), || None);
         for ((gradient, input), node) in d_inputs.iter().zip(inputs).zip(&self.compiled.nodes) {
             assert_eq!(input.len(), node.shape.len() * self.batch, "length of an input");
-            assert!(gradient.as_ref().is_none_or(|gradient| gradient.len() == input.len()), "length of a gradient");
+            assert!(
+                gradient.as_ref().is_none_or(|gradient| gradient.len() == input.len()),
+                "length of a gradient"
+            );
         }
         if let Some(d_weights) = &mut d_weights {
             assert_eq!(d_weights.len(), weight_count, "length of the gradient of the weights");
@@ -357,25 +413,37 @@ impl CellKernel {
                 weight_sums: &weight_sums,
             };
             let shared_sums = Shared::new(block_sums);
-            parallel::for_each_block(self.batch, &self.workspace, Scratch::len(compiled), |block, images, memory| {
-                let mut scratch = Scratch::cut(memory, compiled);
-                // SAFETY: every block has sums of its own.
-                let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
-                block.fill(0.0);
-                for_each_step(images, &pass, |step, at, next| {
-                    // SAFETY: blocks share no image.
-                    unsafe {
-                        scratch.ahead.set(next.map_or([&[], &[]], |(step, at)| backward::reads(step, &frame, &flow, at)));
-                        backward::run(step, &frame, &flow, block, &mut scratch, at);
-                    }
-                });
-            });
+            parallel::for_each_block(
+                self.batch,
+                &self.workspace,
+                Scratch::len(compiled),
+                |block, images, memory| {
+                    let mut scratch = Scratch::cut(memory, compiled);
+                    // SAFETY: every block has sums of its own.
+                    let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
+                    block.fill(0.0);
+                    for_each_step(images, &pass, |step, at, next| {
+                        // SAFETY: blocks share no image.
+                        unsafe {
+                            scratch
+                                .ahead
+                                .set(next.map_or([&[], &[]], |(step, at)| backward::reads(step, &frame, at)));
+                            backward::run(step, &frame, &flow, block, &mut scratch, at);
+                        }
+                    });
+                },
+            );
             if let Some(d_weights) = d_weights.as_deref_mut()
                 && weight_sums.len > 0
             {
                 weight_sums.reduce(block_sums, d_weights);
             }
-            let sums = GradientSums { first, second, slots, batch: self.batch };
+            let sums = GradientSums {
+                first,
+                second,
+                slots,
+                batch: self.batch,
+            };
             for (unit, stage) in summed(compiled, &pass) {
                 let weight = carried(unit, stage, saved.mixture.as_deref());
                 let last = stage + 1 == unit.stages.len();
@@ -402,7 +470,9 @@ impl CellKernel {
 /// Goes through all images and steps, telling each what comes next.
 fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(Step, At)>)) {
     let at = |image: usize| At { image, slot: image };
-    let mut all = images.flat_map(|image| pass.iter().map(move |&step| (step, at(image)))).peekable();
+    let mut all = images
+        .flat_map(|image| pass.iter().map(move |&step| (step, at(image))))
+        .peekable();
     while let Some((step, at)) = all.next() {
         work(step, at, all.peek().copied());
     }
@@ -466,13 +536,7 @@ struct Want {
 }
 
 impl Want {
-    fn new(
-        compiled: &Compiled,
-        saved: &Saved,
-        inputs: &[Option<&mut [f32]>],
-        weights: bool,
-        mixture: bool,
-    ) -> Self {
+    fn new(compiled: &Compiled, saved: &Saved, inputs: &[Option<&mut [f32]>], weights: bool, mixture: bool) -> Self {
         let mut nodes: Vec<bool> = compiled.nodes.iter().map(|_| false).collect();
         for (node, input) in nodes.iter_mut().zip(inputs) {
             *node = input.is_some();

@@ -60,12 +60,26 @@ pub(super) fn prepare(
     if let Some(norm) = stage.norm {
         let range = norm.statistics..norm.statistics + channels;
         match (statistics, moments) {
-            (Statistics::Running { mean: given, variance: spread }, _) => {
+            (
+                Statistics::Running {
+                    mean: given,
+                    variance: spread,
+                },
+                _,
+            ) => {
                 for (to, from) in [(&mut mean, *given), (&mut variance, *spread)] {
-                    to.iter_mut().zip(&from[range.clone()]).for_each(|(to, &from)| *to = f64::from(from));
+                    to.iter_mut()
+                        .zip(&from[range.clone()])
+                        .for_each(|(to, &from)| *to = f64::from(from));
                 }
             }
-            (Statistics::Batch { mean: to_mean, variance: to_variance }, Some(moments)) => {
+            (
+                Statistics::Batch {
+                    mean: to_mean,
+                    variance: to_variance,
+                },
+                Some(moments),
+            ) => {
                 let pixels = stage.output.pixels();
                 let (means, deviations) = (&moments.means[stage.moments..], &moments.deviations[stage.moments..]);
                 norm::merge(means, deviations, moments.slots, pixels, &mut mean, &mut variance);
@@ -88,7 +102,11 @@ pub(super) fn prepare(
         coefficients.center[at.start + channel] = mean[channel] as f32;
         coefficients.inverse[stage.slot + channel] = inverse as f32;
     }
-    for tables in [&mut coefficients.scale, &mut coefficients.shift, &mut coefficients.center] {
+    for tables in [
+        &mut coefficients.scale,
+        &mut coefficients.shift,
+        &mut coefficients.center,
+    ] {
         table::repeat(&mut tables[at.clone()], channels);
     }
 }
@@ -116,14 +134,24 @@ pub(super) struct Backward<'a> {
 /// Sets the tables a, b, d of a stage, and the gradients of its scale, shift and bias where they are asked for. Returns the gradient of
 /// the mixture weight.
 pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradients: Option<&mut [f32]>) -> f64 {
-    let Backward { stage, weight, weights, sums, from_batch, coefficients } = from;
+    let Backward {
+        stage,
+        weight,
+        weights,
+        sums,
+        from_batch,
+        coefficients,
+    } = from;
     let channels = stage.output.channels;
     let at = stage.table..stage.table + table::length(channels);
     let mut totals = [vec![0.0f64; channels], vec![0.0f64; channels]];
     for (total, all) in totals.iter_mut().zip([sums.first, sums.second]) {
         for image in 0..sums.batch {
             let from = image * sums.slots + stage.slot;
-            total.iter_mut().zip(&all[from..from + channels]).for_each(|(total, &value)| *total += f64::from(value));
+            total
+                .iter_mut()
+                .zip(&all[from..from + channels])
+                .for_each(|(total, &value)| *total += f64::from(value));
         }
     }
     let count = (sums.batch * stage.output.pixels()) as f64;
@@ -154,7 +182,11 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
             }
             if let Operation::Dense { bias: Some(bias), .. } = stage.operation {
                 // Batch statistics take a bias out again.
-                gradients[bias + channel] = if from_batch && stage.norm.is_some() { 0.0 } else { (a * first) as f32 };
+                gradients[bias + channel] = if from_batch && stage.norm.is_some() {
+                    0.0
+                } else {
+                    (a * first) as f32
+                };
             }
         }
     }

@@ -24,6 +24,10 @@ pub(super) fn for_each_block(
     let blocks = blocks(batch);
     (0..blocks).into_par_iter().with_max_len(1).for_each(|block| {
         let mut scratch = workspace.lease(scratch_len);
-        work(block, block * batch / blocks..(block + 1) * batch / blocks, scratch.as_mut_slice());
+        work(
+            block,
+            block * batch / blocks..(block + 1) * batch / blocks,
+            scratch.as_mut_slice(),
+        );
     });
 }

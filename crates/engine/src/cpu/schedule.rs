@@ -43,7 +43,11 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..compiled.units.len()).filter(|&unit| live[unit]).collect();
     order.sort_by_key(|&unit| (compiled.units[unit].to, compiled.units[unit].from));
     let bytes = |unit: &Unit| -> usize {
-        unit.stages.iter().filter(|stage| stage.z != Place::State).map(|stage| stage.output.len() * compiled.batch * 4).sum()
+        unit.stages
+            .iter()
+            .filter(|stage| stage.z != Place::State)
+            .map(|stage| stage.output.len() * compiled.batch * 4)
+            .sum()
     };
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut used = 0;
@@ -78,10 +82,18 @@ pub(super) struct Moving {
 impl Moving {
     /// Places the tensors of the given units; those of inner gradients too if `back`.
     pub fn new(compiled: &Compiled, units: &[bool], back: bool) -> Self {
-        let mut moving = Self { z: vec![None; compiled.stages], inner: vec![None; compiled.stages], len: 0 };
+        let mut moving = Self {
+            z: vec![None; compiled.stages],
+            inner: vec![None; compiled.stages],
+            len: 0,
+        };
         let groups = groups(compiled, units);
         // First only to learn how long the longest group is.
-        let half = groups.iter().map(|group| moving.group(compiled, group, back, 0)).max().unwrap_or(0);
+        let half = groups
+            .iter()
+            .map(|group| moving.group(compiled, group, back, 0))
+            .max()
+            .unwrap_or(0);
         for (index, group) in groups.iter().enumerate() {
             moving.len = moving.len.max(moving.group(compiled, group, back, index % 2 * half));
         }
@@ -104,7 +116,11 @@ impl Moving {
 }
 
 fn longest(compiled: &Compiled, group: &[usize]) -> usize {
-    group.iter().map(|&unit| compiled.units[unit].stages.len()).max().unwrap_or(0)
+    group
+        .iter()
+        .map(|&unit| compiled.units[unit].stages.len())
+        .max()
+        .unwrap_or(0)
 }
 
 fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
@@ -142,7 +158,13 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
     let mut passes = vec![Vec::new()];
     let mut begun = vec![false; compiled.nodes.len()];
     let mut pooled = vec![false; compiled.pools.len()];
-    let reached = |node: usize| compiled.units.iter().zip(live).any(|(unit, &live)| live && unit.to == node);
+    let reached = |node: usize| {
+        compiled
+            .units
+            .iter()
+            .zip(live)
+            .any(|(unit, &live)| live && unit.to == node)
+    };
     for (index, node) in compiled.nodes.iter().enumerate() {
         if node.source.is_none() && !reached(index) {
             push(&mut passes, 0, Step::Clear(index));
@@ -163,7 +185,12 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                         // Coefficients are still each unit's own.
                         push(&mut passes, at, Step::Stage { unit: index, stage });
                     }
-                    Some(Operation::Identity | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. }) => {
+                    Some(
+                        Operation::Identity
+                        | Operation::Reduce { .. }
+                        | Operation::Dense { .. }
+                        | Operation::Separable { .. },
+                    ) => {
                         push(&mut passes, at, Step::Stage { unit: index, stage });
                     }
                     None => {}
@@ -174,7 +201,14 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
         // The shorter units of the group could be added earlier; together they are added while the state is in cache.
         for &unit in &group {
             let to = compiled.units[unit].to;
-            push(&mut passes, if barriers { base } else { 0 }, Step::Accumulate { unit, first: !begun[to] });
+            push(
+                &mut passes,
+                if barriers { base } else { 0 },
+                Step::Accumulate {
+                    unit,
+                    first: !begun[to],
+                },
+            );
             begun[to] = true;
         }
     }
@@ -209,12 +243,7 @@ fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
 }
 
 /// The passes of a backward run: units whose sums are wanted, those that a gradient flows through, nodes whose gradient is wanted.
-pub(super) fn backward(
-    compiled: &Compiled,
-    wanted_units: &[bool],
-    flows: &[bool],
-    wanted_nodes: &[bool],
-) -> Vec<Pass> {
+pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool], wanted_nodes: &[bool]) -> Vec<Pass> {
     let mut passes = vec![Vec::new()];
     let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();
     let mut completed = begun.clone();
@@ -256,10 +285,20 @@ pub(super) fn backward(
     }
     for pass in &mut passes {
         // The gradient of a node that is completed here is not there before.
-        let completed: Vec<usize> =
-            pass.iter().filter_map(|step| if let Step::Complete(node) = step { Some(*node) } else { None }).collect();
-        let streams = |step: &Step| matches!(step, Step::Sums(unit)
-            if !completed.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit));
+        let completed: Vec<usize> = pass
+            .iter()
+            .filter_map(|step| {
+                if let Step::Complete(node) = step {
+                    Some(*node)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let streams = |step: &Step| {
+            matches!(step, Step::Sums(unit)
+            if !completed.contains(&compiled.units[*unit].to) && !is_moving(compiled, *unit))
+        };
         interleave(pass, streams, |step| matches!(step, Step::Backward { .. }));
     }
     let last = passes.len() - 1;

@@ -23,9 +23,12 @@ pub(super) fn of(stage: &Stage) -> impl Iterator<Item = (Weights, Kind)> {
         Operation::Identity | Operation::Pool(_) => [None, None],
         Operation::Reduce { reduce, weights } => [Some((*weights, Kind::Reduce(*reduce))), None],
         Operation::Dense { weights, .. } => [Some((*weights, dense)), None],
-        Operation::Separable { depthwise, pointwise, .. } => {
-            [Some((*depthwise, Kind::Depthwise { channels: inputs })), Some((*pointwise, dense))]
-        }
+        Operation::Separable {
+            depthwise, pointwise, ..
+        } => [
+            Some((*depthwise, Kind::Depthwise { channels: inputs })),
+            Some((*pointwise, dense)),
+        ],
     };
     pair.into_iter().flatten()
 }
@@ -33,37 +36,42 @@ pub(super) fn of(stage: &Stage) -> impl Iterator<Item = (Weights, Kind)> {
 /// Packs the weights of live units, and with `back` those for the gradients of inputs.
 pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bool, packed: &mut [f32]) {
     let shared = Shared::new(packed);
-    compiled.units.par_iter().zip(live).filter(|(_, live)| **live).for_each(|(unit, _)| {
-        for (place, kind) in unit.stages.iter().flat_map(of) {
-            let weights = &weights[place.at..place.at + place.len];
-            // SAFETY: every convolution has packings of its own.
-            let (packed, transposed) = unsafe {
-                (
-                    shared.write(place.packed..place.packed + place.packed_len),
-                    shared.write(place.transposed..place.transposed + place.transposed_len),
-                )
-            };
-            match kind {
-                Kind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
-                Kind::Dense { inputs, outputs } => {
-                    dense::pack(weights, inputs, outputs, packed);
-                    if back {
-                        dense::pack_transposed(weights, inputs, outputs, transposed);
+    compiled
+        .units
+        .par_iter()
+        .zip(live)
+        .filter(|(_, live)| **live)
+        .for_each(|(unit, _)| {
+            for (place, kind) in unit.stages.iter().flat_map(of) {
+                let weights = &weights[place.at..place.at + place.len];
+                // SAFETY: every convolution has packings of its own.
+                let (packed, transposed) = unsafe {
+                    (
+                        shared.write(place.packed..place.packed + place.packed_len),
+                        shared.write(place.transposed..place.transposed + place.transposed_len),
+                    )
+                };
+                match kind {
+                    Kind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
+                    Kind::Dense { inputs, outputs } => {
+                        dense::pack(weights, inputs, outputs, packed);
+                        if back {
+                            dense::pack_transposed(weights, inputs, outputs, transposed);
+                        }
                     }
-                }
-                Kind::Reduce(reduce) => {
-                    let inputs = reduce.image.channels;
-                    let (first, second) = weights.split_at(inputs * reduce.halves()[0]);
-                    let (to_first, to_second) = packed.split_at_mut(reduce.packed_split());
-                    pointwise::pack(first, inputs, reduce.halves()[0], to_first);
-                    pointwise::pack(second, inputs, reduce.halves()[1], to_second);
-                    if back {
-                        pointwise::pack_transposed(weights, inputs, transposed);
+                    Kind::Reduce(reduce) => {
+                        let inputs = reduce.image.channels;
+                        let (first, second) = weights.split_at(inputs * reduce.halves()[0]);
+                        let (to_first, to_second) = packed.split_at_mut(reduce.packed_split());
+                        pointwise::pack(first, inputs, reduce.halves()[0], to_first);
+                        pointwise::pack(second, inputs, reduce.halves()[1], to_second);
+                        if back {
+                            pointwise::pack_transposed(weights, inputs, transposed);
+                        }
                     }
                 }
             }
-        }
-    });
+        });
 }
 
 /// Where the blocks of a pass put their sums of the gradients of weights.
@@ -85,7 +93,11 @@ impl Sums {
 
     /// The part of a block's sums that belongs to a convolution.
     pub fn part<'a>(&self, weights: &Weights, block: &'a mut [f32]) -> &'a mut [f32] {
-        let at = self.items.iter().find(|item| item.0.at == weights.at).map_or(0, |item| item.2);
+        let at = self
+            .items
+            .iter()
+            .find(|item| item.0.at == weights.at)
+            .map_or(0, |item| item.2);
         &mut block[at..at + weights.packed_len]
     }
 

@@ -22,14 +22,32 @@ impl Numbers {
     }
 }
 
-const PREPROCESS: Block = Block::Conv { relu: true, kernel: 1, stride: 1, padding: 0, bias: false, norm: true };
+const PREPROCESS: Block = Block::Conv {
+    relu: true,
+    kernel: 1,
+    stride: 1,
+    padding: 0,
+    bias: false,
+    norm: true,
+};
 
 fn separable(kernel: usize, stride: usize, dilation: usize) -> Block {
-    Block::Separable { kernel, stride, dilation, stages: if dilation == 1 { 2 } else { 1 } }
+    Block::Separable {
+        kernel,
+        stride,
+        dilation,
+        stages: if dilation == 1 { 2 } else { 1 },
+    }
 }
 
 fn pool(kind: PoolKind, stride: usize, norm: bool) -> Block {
-    Block::Pool { kind, kernel: 3, stride, padding: 1, norm }
+    Block::Pool {
+        kind,
+        kernel: 3,
+        stride,
+        padding: 1,
+        norm,
+    }
 }
 
 /// The candidates of the DARTS space at `stride`.
@@ -37,7 +55,11 @@ pub fn candidates(stride: usize) -> Vec<Block> {
     vec![
         pool(PoolKind::Max, stride, true),
         pool(PoolKind::Average, stride, true),
-        if stride == 1 { Block::Identity } else { Block::FactorizedReduce },
+        if stride == 1 {
+            Block::Identity
+        } else {
+            Block::FactorizedReduce
+        },
         separable(3, stride, 1),
         separable(5, stride, 1),
         separable(3, stride, 2),
@@ -46,7 +68,10 @@ pub fn candidates(stride: usize) -> Vec<Block> {
 }
 
 fn named(blocks: Vec<Block>) -> impl Iterator<Item = (Block, String, usize)> {
-    blocks.into_iter().enumerate().map(|(at, block)| (block, format!("op.{at}"), 0))
+    blocks
+        .into_iter()
+        .enumerate()
+        .map(|(at, block)| (block, format!("op.{at}"), 0))
 }
 
 fn search_cell(inputs: [usize; 2], channels: usize, nodes: usize, stride: usize) -> CellPlan {
@@ -90,7 +115,14 @@ pub fn final_network(inputs: usize, channels: usize) -> CellPlan {
 
 /// A cell of NAS-Bench-201's super-network; the output is its last node.
 pub fn nas_bench_201(channels: usize) -> CellPlan {
-    let conv = |kernel: usize| Block::Conv { relu: true, kernel, stride: 1, padding: kernel / 2, bias: false, norm: true };
+    let conv = |kernel: usize| Block::Conv {
+        relu: true,
+        kernel,
+        stride: 1,
+        padding: kernel / 2,
+        bias: false,
+        norm: true,
+    };
     let choices = || {
         named(vec![
             Block::Zero { stride: 1 },
@@ -112,7 +144,14 @@ pub fn nas_bench_201(channels: usize) -> CellPlan {
 
 /// A stem: convolutions of stride 2 without and with ReLU in front.
 pub fn stem() -> CellPlan {
-    let conv = |relu: bool| Block::Conv { relu, kernel: 3, stride: 2, padding: 1, bias: false, norm: true };
+    let conv = |relu: bool| Block::Conv {
+        relu,
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        bias: false,
+        norm: true,
+    };
     CellPlanBuilder::new(true)
         .input(3)
         .node(5)
@@ -124,14 +163,31 @@ pub fn stem() -> CellPlan {
 
 /// An auxiliary head: pooling without padding, convolutions with and without bias and norm.
 pub fn head() -> CellPlan {
-    let conv = |kernel: usize, bias: bool, norm: bool| Block::Conv { relu: true, kernel, stride: 1, padding: 0, bias, norm };
+    let conv = |kernel: usize, bias: bool, norm: bool| Block::Conv {
+        relu: true,
+        kernel,
+        stride: 1,
+        padding: 0,
+        bias,
+        norm,
+    };
     CellPlanBuilder::new(true)
         .input(6)
         .node(6)
         .node(10)
         .node(17)
         .node(4)
-        .edge(0, 1, named(vec![Block::Pool { kind: PoolKind::Average, kernel: 5, stride: 1, padding: 0, norm: false }]))
+        .edge(
+            0,
+            1,
+            named(vec![Block::Pool {
+                kind: PoolKind::Average,
+                kernel: 5,
+                stride: 1,
+                padding: 0,
+                norm: false,
+            }]),
+        )
         .edge(1, 2, named(vec![conv(1, false, true)]))
         .edge(2, 3, named(vec![conv(2, true, true)]))
         .edge(3, 4, named(vec![conv(3, true, false)]))

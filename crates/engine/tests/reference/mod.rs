@@ -25,6 +25,9 @@ pub struct Image {
     channels: usize,
 }
 
+/// A summand: an image, where its weight lies (a vector on the tape and a position), and a constant an image of the batch.
+type Part = (Image, Option<(Value, usize)>, Vec<f64>);
+
 impl Tape {
     pub fn leaf(&mut self, value: Vec<f64>) -> Value {
         self.push(value, None)
@@ -64,7 +67,10 @@ impl Tape {
                 }
             }
         });
-        Image { value: self.push(out, Some(step)), ..x }
+        Image {
+            value: self.push(out, Some(step)),
+            ..x
+        }
     }
 
     /// Convolution with weights `[outputs, inputs / groups, k, k]` at `offset` of the vector `weights`. The window's first tap
@@ -120,20 +126,33 @@ impl Tape {
                 gradients[weights][weight] += d[output] * values[from][input];
             }
         });
-        Image { value: self.push(out, Some(step)), height: size.0, width: size.1, channels: outputs, ..x }
+        Image {
+            value: self.push(out, Some(step)),
+            height: size.0,
+            width: size.1,
+            channels: outputs,
+            ..x
+        }
     }
 
     fn bias(&mut self, x: Image, weights: Value, offset: usize) -> Image {
         let (from, channels) = (x.value, x.channels);
         let bias = &self.values[weights][offset..offset + channels];
-        let out = self.values[from].iter().enumerate().map(|(i, x)| x + bias[i % channels]).collect();
+        let out = self.values[from]
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x + bias[i % channels])
+            .collect();
         let step: Backward = Box::new(move |d, _, gradients| {
             for (i, d) in d.iter().enumerate() {
                 gradients[from][i] += d;
                 gradients[weights][offset + i % channels] += d;
             }
         });
-        Image { value: self.push(out, Some(step)), ..x }
+        Image {
+            value: self.push(out, Some(step)),
+            ..x
+        }
     }
 
     fn pool(&mut self, x: Image, kind: PoolKind, kernel: usize, stride: usize, padding: usize) -> Image {
@@ -158,7 +177,10 @@ impl Tape {
                         let share = match kind {
                             PoolKind::Average => inside.iter().map(|&at| (at, 1.0 / inside.len() as f64)).collect(),
                             PoolKind::Max => {
-                                let best = inside.iter().copied().reduce(|a, b| if value(b) > value(a) { b } else { a });
+                                let best = inside
+                                    .iter()
+                                    .copied()
+                                    .reduce(|a, b| if value(b) > value(a) { b } else { a });
                                 vec![(best.unwrap(), 1.0)]
                             }
                         };
@@ -176,7 +198,12 @@ impl Tape {
                 }
             }
         });
-        Image { value: self.push(out, Some(step)), height, width, ..x }
+        Image {
+            value: self.push(out, Some(step)),
+            height,
+            width,
+            ..x
+        }
     }
 
     /// Batch norm; returns mean and biased variance too. `given`: statistics to use instead of the batch's.
@@ -204,12 +231,22 @@ impl Tape {
             }
         }
         let inverse: Vec<f64> = variance.iter().map(|v| 1.0 / (v + 1e-5).sqrt()).collect();
-        let normal: Vec<f64> =
-            self.values[from].iter().enumerate().map(|(i, x)| (x - mean[i % channels]) * inverse[i % channels]).collect();
-        let gamma: Vec<f64> = affine.map_or(vec![1.0; channels], |(w, at)| self.values[w][at..at + channels].to_vec());
-        let beta: Vec<f64> =
-            affine.map_or(vec![0.0; channels], |(w, at)| self.values[w][at + channels..at + 2 * channels].to_vec());
-        let out = normal.iter().enumerate().map(|(i, x)| gamma[i % channels] * x + beta[i % channels]).collect();
+        let normal: Vec<f64> = self.values[from]
+            .iter()
+            .enumerate()
+            .map(|(i, x)| (x - mean[i % channels]) * inverse[i % channels])
+            .collect();
+        let gamma: Vec<f64> = affine.map_or(vec![1.0; channels], |(w, at)| {
+            self.values[w][at..at + channels].to_vec()
+        });
+        let beta: Vec<f64> = affine.map_or(vec![0.0; channels], |(w, at)| {
+            self.values[w][at + channels..at + 2 * channels].to_vec()
+        });
+        let out = normal
+            .iter()
+            .enumerate()
+            .map(|(i, x)| gamma[i % channels] * x + beta[i % channels])
+            .collect();
         let from_batch = given.is_none();
         let step: Backward = Box::new(move |d, _, gradients| {
             let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
@@ -225,15 +262,26 @@ impl Tape {
             }
             for (i, d) in d.iter().enumerate() {
                 let c = i % channels;
-                let centred = if from_batch { d - first[c] / count - normal[i] * second[c] / count } else { *d };
+                let centred = if from_batch {
+                    d - first[c] / count - normal[i] * second[c] / count
+                } else {
+                    *d
+                };
                 gradients[from][i] += gamma[c] * inverse[c] * centred;
             }
         });
-        (Image { value: self.push(out, Some(step)), ..x }, mean, variance)
+        (
+            Image {
+                value: self.push(out, Some(step)),
+                ..x
+            },
+            mean,
+            variance,
+        )
     }
 
     /// Σ of `parts`, each times an element of a vector and a constant an image.
-    fn weighted_sum(&mut self, shape: Image, parts: Vec<(Image, Option<(Value, usize)>, Vec<f64>)>) -> Image {
+    fn weighted_sum(&mut self, shape: Image, parts: Vec<Part>) -> Image {
         let len = shape.height * shape.width * shape.channels;
         let mut out = vec![0.0; shape.batch * len];
         for (part, weight, factors) in &parts {
@@ -253,7 +301,10 @@ impl Tape {
                 }
             }
         });
-        Image { value: self.push(out, Some(step)), ..shape }
+        Image {
+            value: self.push(out, Some(step)),
+            ..shape
+        }
     }
 
     fn concatenate(&mut self, parts: &[Image]) -> Image {
@@ -277,7 +328,11 @@ impl Tape {
                 }
             }
         });
-        Image { value: self.push(out, Some(step)), channels, ..parts[0] }
+        Image {
+            value: self.push(out, Some(step)),
+            channels,
+            ..parts[0]
+        }
     }
 }
 
@@ -317,7 +372,13 @@ pub fn run(plan: &CellPlan, call: &Call, d_output: &[f64]) -> Outcome {
         let value = tape.leaf(input.clone());
         leaves.push(value);
         let (height, width) = call.sizes[at];
-        let image = Image { value, batch: call.batch, height, width, channels: plan.input_channels[at] };
+        let image = Image {
+            value,
+            batch: call.batch,
+            height,
+            width,
+            channels: plan.input_channels[at],
+        };
         nodes[at] = Some(match &plan.preprocess[at] {
             Some(choice) => block(&mut tape, choice, image, weights, call, &mut statistics).unwrap(),
             None => image,
@@ -340,12 +401,22 @@ pub fn run(plan: &CellPlan, call: &Call, d_output: &[f64]) -> Outcome {
             }
         }
         let (height, width) = sizes[node];
-        let shape = Image { value: 0, batch: call.batch, height, width, channels: plan.node_channels[node] };
+        let shape = Image {
+            value: 0,
+            batch: call.batch,
+            height,
+            width,
+            channels: plan.node_channels[node],
+        };
         nodes[node] = Some(tape.weighted_sum(shape, parts));
     }
     let parts: Vec<Image> = plan.output.iter().map(|&node| nodes[node].unwrap()).collect();
     let output = tape.concatenate(&parts).value;
-    let seed = if d_output.is_empty() { vec![0.0; tape.value(output).len()] } else { d_output.to_vec() };
+    let seed = if d_output.is_empty() {
+        vec![0.0; tape.value(output).len()]
+    } else {
+        d_output.to_vec()
+    };
     let gradients = tape.gradients(output, &seed);
     Outcome {
         output: tape.value(output).to_vec(),
@@ -376,7 +447,10 @@ fn block(
         if choice.affine {
             *weight += 2 * x.channels;
         }
-        let given = call.running.as_ref().map(|(mean, variance)| (&mean[range.clone()], &variance[range.clone()]));
+        let given = call
+            .running
+            .as_ref()
+            .map(|(mean, variance)| (&mean[range.clone()], &variance[range.clone()]));
         let (out, mean, variance) = tape.norm(x, affine, given);
         let count = (x.batch * x.height * x.width) as f64;
         statistics.0[range.clone()].copy_from_slice(&mean);
@@ -388,7 +462,13 @@ fn block(
     Some(match choice.block {
         Block::Zero { .. } => return None,
         Block::Identity => x,
-        Block::Pool { kind, kernel, stride, padding, norm: with_norm } => {
+        Block::Pool {
+            kind,
+            kernel,
+            stride,
+            padding,
+            norm: with_norm,
+        } => {
             let out = tape.pool(x, kind, kernel, stride, padding);
             if with_norm { norm(tape, out, &mut weight) } else { out }
         }
@@ -397,16 +477,45 @@ fn block(
             let x = tape.relu(x);
             let half = outputs / 2;
             let first = tape.convolve(x, weights, weight, half, 1, 2, 1, 0, 1, size);
-            let second = tape.convolve(x, weights, weight + half * x.channels, outputs - half, 1, 2, 1, -1, 1, size);
+            let second = tape.convolve(
+                x,
+                weights,
+                weight + half * x.channels,
+                outputs - half,
+                1,
+                2,
+                1,
+                -1,
+                1,
+                size,
+            );
             weight += outputs * x.channels;
             let both = tape.concatenate(&[first, second]);
             norm(tape, both, &mut weight)
         }
-        Block::Conv { relu, kernel, stride, padding, bias, norm: with_norm } => {
+        Block::Conv {
+            relu,
+            kernel,
+            stride,
+            padding,
+            bias,
+            norm: with_norm,
+        } => {
             let side = |side: usize| (side + 2 * padding - kernel) / stride + 1;
             let size = (side(x.height), side(x.width));
             let x = if relu { tape.relu(x) } else { x };
-            let mut out = tape.convolve(x, weights, weight, outputs, kernel, stride, 1, padding as isize, 1, size);
+            let mut out = tape.convolve(
+                x,
+                weights,
+                weight,
+                outputs,
+                kernel,
+                stride,
+                1,
+                padding as isize,
+                1,
+                size,
+            );
             weight += outputs * x.channels * kernel * kernel;
             if bias {
                 out = tape.bias(out, weights, weight);
@@ -414,7 +523,12 @@ fn block(
             }
             if with_norm { norm(tape, out, &mut weight) } else { out }
         }
-        Block::Separable { kernel, stride, dilation, stages } => {
+        Block::Separable {
+            kernel,
+            stride,
+            dilation,
+            stages,
+        } => {
             let mut x = x;
             for stage in 0..stages {
                 let stride = if stage == 0 { stride } else { 1 };
@@ -423,7 +537,9 @@ fn block(
                 let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
                 let channels = x.channels;
                 x = tape.relu(x);
-                x = tape.convolve(x, weights, weight, channels, kernel, stride, dilation, padding, channels, size);
+                x = tape.convolve(
+                    x, weights, weight, channels, kernel, stride, dilation, padding, channels, size,
+                );
                 weight += channels * kernel * kernel;
                 x = tape.convolve(x, weights, weight, to, 1, 1, 1, 0, 1, size);
                 weight += channels * to;

@@ -48,9 +48,8 @@ pub fn walk(window: &Window, height: usize, width: usize) -> Vec<(usize, usize, 
     for y in 0..rows {
         for x in 0..columns {
             for tap in 0..window.taps() {
-                let reach = |at: usize, tap: usize| {
-                    (at * window.stride + tap * window.dilation).checked_sub(window.padding)
-                };
+                let reach =
+                    |at: usize, tap: usize| (at * window.stride + tap * window.dilation).checked_sub(window.padding);
                 if let (Some(iy), Some(ix)) = (reach(y, tap / window.kernel), reach(x, tap % window.kernel))
                     && iy < height
                     && ix < width
@@ -68,6 +67,9 @@ pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}: length");
     for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {
         let error = (f64::from(got) - expected).abs();
-        assert!(error <= tolerance * (1.0 + expected.abs()), "{what}: at {at}: {got} instead of {expected}");
+        assert!(
+            error <= tolerance * (1.0 + expected.abs()),
+            "{what}: at {at}: {got} instead of {expected}"
+        );
     }
 }

@@ -1,0 +1,165 @@
+//! `da2s bench`: how long the units of work take on this machine.
+//!
+//! Each case runs in a process of its own, which this one starts: the peak of memory is a process's. Such a process
+//! measures one case and prints it as JSON; what it printed is collected here.
+
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+
+use super::job::start_threads;
+use crate::args::{BenchArguments, BenchCase};
+use crate::exit::Failure;
+use da2s::bench::{Case, Measurement, Options, Results, measure};
+use da2s::config::EngineName;
+
+/// Measures what was asked for and prints it.
+///
+/// # Errors
+/// Whatever is in the way.
+pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
+    let engine = match arguments.engine.as_str() {
+        "plain" => EngineName::Plain,
+        _ => EngineName::Auto,
+    };
+    start_threads(arguments.threads)?;
+    let cases = match cases(arguments.case) {
+        [case] => vec![measure(
+            *case,
+            Options {
+                engine,
+                repeat: arguments.repeat.into(),
+            },
+        )?],
+        several => several
+            .iter()
+            .map(|&case| elsewhere(case, arguments))
+            .collect::<Result<_, _>>()?,
+    };
+    let results = Results::new(engine, cases);
+    if arguments.json {
+        // Numbers, names and nothing else: they can always be written.
+        return super::print(&format!("{}\n", serde_json::json!(results)));
+    }
+    super::print(&table(&results))
+}
+
+/// The cases that an argument stands for.
+fn cases(asked: BenchCase) -> &'static [Case] {
+    match asked {
+        BenchCase::Search => &[Case::Search],
+        BenchCase::SearchSmall => &[Case::SearchSmall],
+        BenchCase::Retrain => &[Case::Retrain],
+        BenchCase::Inference => &[Case::InferenceOne, Case::InferenceMany],
+        BenchCase::InferenceOne => &[Case::InferenceOne],
+        BenchCase::InferenceMany => &[Case::InferenceMany],
+        BenchCase::Nas201Blocks => &[Case::Nas201Blocks],
+        BenchCase::All => &Case::ALL,
+    }
+}
+
+/// Measures `case` in a process of its own, which tells its reasons itself should it fail.
+fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Failure> {
+    let (threads, repeat) = (arguments.threads.to_string(), arguments.repeat.to_string());
+    let failure = |reason: String| Failure::Bench {
+        case: case.name(),
+        reason,
+    };
+    let output = std::env::current_exe()
+        .and_then(|program| {
+            Command::new(program)
+                .args(["bench", "--json", "--case", case.name(), "--engine", &arguments.engine])
+                .args(["--threads", &threads, "--repeat", &repeat])
+                .stderr(Stdio::inherit())
+                .output()
+        })
+        .map_err(|error| failure(error.to_string()))?;
+    let results: Option<Results> = serde_json::from_slice(&output.stdout).ok();
+    let measured = results.and_then(|mut results| results.cases.pop());
+    measured.ok_or_else(|| failure(output.status.to_string()))
+}
+
+fn table(results: &Results) -> String {
+    let mut text = format!(
+        "da2s {}, {}, threads: {}, engine: {}\n",
+        results.version,
+        results.cpu_level,
+        results.threads,
+        match results.engine {
+            EngineName::Auto => "auto",
+            EngineName::Plain => "plain",
+        }
+    );
+    for case in &results.cases {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n{}", case.case.description());
+        let _ = writeln!(text, "  {:<20}{:>12}", "median", milliseconds(case.median_ms));
+        for phase in &case.phases {
+            let _ = writeln!(text, "    {:<18}{:>12}", phase.name, milliseconds(phase.median_ms));
+        }
+        let _ = writeln!(
+            text,
+            "  {:<20}{:>7.1} GFLOP/s, {:.0} % of the {:.1} that these threads reach",
+            "arithmetic",
+            case.gflops,
+            100.0 * case.gflops / case.machine_gflops,
+            case.machine_gflops
+        );
+        if let Some(bytes) = case.peak_resident_bytes {
+            let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, peak", bytes as f64 / 1e6);
+        }
+    }
+    text
+}
+
+fn milliseconds(time_ms: f64) -> String {
+    format!("{time_ms:.1} ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use da2s::bench::Phase;
+
+    #[test]
+    fn every_case_can_be_asked_for_alone() {
+        use clap::ValueEnum;
+        for case in Case::ALL {
+            let asked = BenchCase::from_str(case.name(), false).unwrap();
+            assert_eq!(cases(asked), [case]);
+        }
+    }
+
+    #[test]
+    fn the_table_has_medians_phases_and_memory() {
+        let results = Results {
+            version: "0.1.0".to_owned(),
+            cpu_level: "avx512".to_owned(),
+            threads: 2,
+            engine: EngineName::Auto,
+            cases: vec![Measurement {
+                case: Case::Retrain,
+                batch: 32,
+                repetitions_ms: vec![1000.0],
+                median_ms: 1000.0,
+                phases: vec![Phase {
+                    name: "forward".to_owned(),
+                    median_ms: 312.25,
+                }],
+                multiply_adds: 500_000_000,
+                gflop: 96.0,
+                gflops: 96.0,
+                machine_gflops: 192.0,
+                peak_resident_bytes: Some(1_234_000_000),
+            }],
+        };
+        insta::assert_snapshot!(table(&results), @r"
+        da2s 0.1.0, avx512, threads: 2, engine: auto
+
+        retraining step, 36 channels, 20 cells, auxiliary head, 32×32, batch 32
+          median                 1000.0 ms
+            forward               312.2 ms
+          arithmetic             96.0 GFLOP/s, 50 % of the 192.0 that these threads reach
+          memory, peak             1234 MB
+        ");
+    }
+}
