@@ -87,7 +87,10 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     // SAFETY: the region was checked against both slices and the weights.
     unsafe {
         if region.is_flat() {
-            run_flat(level, region, weights.as_ptr(), from, accumulate, to);
+            match neighbours(region, period) {
+                Some(apart) => run_flat::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                None => run_flat::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
+            }
         } else {
             run_strided(level, region, weights.as_ptr(), from, accumulate, to);
         }
@@ -111,7 +114,7 @@ pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: 
 }
 
 per_level! {
-    unsafe fn run_flat {} {} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32) = flat;
+    unsafe fn run_flat {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = flat;
     unsafe fn run_strided {} {} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32) = strided;
     unsafe fn run_weights {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = weights_body;
 }
@@ -128,6 +131,8 @@ unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V
 #[derive(Clone, Copy)]
 struct Run<'a> {
     region: &'a Region<'a>,
+    /// Floats of a tap's table.
+    period: usize,
     /// The vector's place in the tap's tables.
     weights: *const f32,
     source: *const f32,
@@ -189,12 +194,11 @@ impl Run<'_> {
     /// As [`Run::begin`].
     #[inline(always)]
     unsafe fn tile<S: Simd, const T: usize, const FULL: bool>(&self) {
-        let period = table::length(self.region.channels);
         // SAFETY: the caller's.
         unsafe {
             let mut sums = self.begin::<S, T, FULL>();
             for (&tap, &offset) in self.region.taps.iter().zip(self.region.offsets) {
-                let weight = S::load(self.weights.add(tap * period));
+                let weight = S::load(self.weights.add(tap * self.period));
                 let from = self.source.offset(offset);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = S::fma(lanes::<S, FULL>(from.add(i * self.step), self.lanes), weight, *sum);
@@ -210,7 +214,6 @@ impl Run<'_> {
     /// As [`Run::begin`]; the region's taps are such taps.
     #[inline(always)]
     unsafe fn window<S: Simd, const T: usize, const K: usize>(&self) {
-        let period = table::length(self.region.channels);
         // SAFETY: the caller's; the window of a row begins with its first or its last tap, whichever reads first.
         unsafe {
             let mut sums = self.begin::<S, T, true>();
@@ -223,7 +226,7 @@ impl Run<'_> {
                 let mut weights = [S::zero(); K];
                 for (j, weight) in weights.iter_mut().enumerate() {
                     let tap = self.region.taps[if reversed { last - j } else { first + j }];
-                    *weight = S::load(self.weights.add(tap * period));
+                    *weight = S::load(self.weights.add(tap * self.period));
                 }
                 for m in 0..T + K - 1 {
                     let x = S::load(from.add(m * self.step));
@@ -259,29 +262,28 @@ impl Run<'_> {
         done
     }
 
-    /// `count` vectors; `taps`: how the taps lie.
+    /// `count` vectors by [`Run::window`] as far as they go, for taps whose neighbours in a row read `apart` vectors apart.
     ///
     /// # Safety
-    /// As [`Run::begin`] for all of them.
+    /// As [`Run::window`].
     #[inline(always)]
-    unsafe fn all<S: Simd, const FULL: bool>(self, count: usize, taps: Taps) {
-        // SAFETY: the caller's; taps were found to lie as `taps` says.
+    unsafe fn all<S: Simd, const K: usize>(self, count: usize, apart: usize) {
+        // SAFETY: the caller's.
         unsafe {
-            match taps {
-                Taps::Window { kernel, apart } if FULL && S::WIDE => {
-                    // Every `apart`-th vector is a run whose taps are neighbours.
-                    for first in 0..apart.min(count) {
-                        let run = self.skip(first).spread(apart);
-                        let count = (count - first).div_ceil(apart);
-                        let done = if kernel == 3 {
-                            run.windows::<S, 3>(count)
-                        } else {
-                            run.windows::<S, 5>(count)
-                        };
-                        run.skip(done).tiles::<S, FULL>(count - done);
-                    }
-                }
-                Taps::Window { .. } | Taps::Any => self.tiles::<S, FULL>(count),
+            if K == 0 || !S::WIDE || count < 8 * apart {
+                self.tiles::<S, true>(count);
+                return;
+            }
+            // Every `apart`-th vector is a run whose taps are neighbours.
+            for first in 0..apart {
+                let run = self.skip(first).spread(apart);
+                let count = if apart == 1 {
+                    count
+                } else {
+                    (count - first).div_ceil(apart)
+                };
+                let done = run.windows::<S, K>(count);
+                run.skip(done).tiles::<S, true>(count - done);
             }
         }
     }
@@ -321,55 +323,46 @@ impl Run<'_> {
     }
 }
 
-/// How the taps of a region lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taps {
-    Any,
-    /// A square of side 3 or 5, neighbours in a row `apart` (at least 1) vectors of a run apart.
-    Window {
-        kernel: usize,
-        apart: usize,
-    },
-}
-
-impl Taps {
-    /// For runs of vectors `step` apart.
-    fn of(region: &Region, step: usize) -> Self {
-        let offsets = region.offsets;
-        let kernel = match offsets.len() {
-            9 => 3,
-            25 => 5,
-            _ => return Self::Any,
-        };
-        let distance = offsets[1] - offsets[0];
-        let even = offsets
-            .chunks(kernel)
-            .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
-        let apart = distance.unsigned_abs() / step;
-        if even && apart > 0 && apart * step == distance.unsigned_abs() {
-            Self::Window { kernel, apart }
-        } else {
-            Self::Any
-        }
+/// For 5×5 taps: how many vectors of a flat run apart the neighbours in a row read; `None` for other taps (3×3 ones have too little
+/// to share).
+fn neighbours(region: &Region, period: usize) -> Option<usize> {
+    let offsets = region.offsets;
+    if offsets.len() != 25 {
+        return None;
     }
+    let distance = offsets[1] - offsets[0];
+    let even = offsets
+        .chunks(5)
+        .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
+    let apart = distance.unsigned_abs() / period;
+    (even && apart > 0 && apart * period == distance.unsigned_abs()).then_some(apart)
 }
 
 /// # Safety
-/// The instructions of `S`; a region that was checked.
+/// The instructions of `S`; a region that was checked; K > 0: what [`neighbours`] found.
 #[inline(always)]
-unsafe fn flat<S: Simd>(region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32) {
+unsafe fn flat<S: Simd, const K: usize>(
+    region: &Region,
+    weights: *const f32,
+    source: *const f32,
+    accumulate: bool,
+    target: *mut f32,
+    apart: usize,
+) {
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
-    let taps = Taps::of(region, period);
+    // Vectors of a row that meet each vector of the table, and how many meet one more. Divisions are dear where rows are short.
+    let (each, more) = (full / period, full % period / LANES);
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.
         unsafe {
             let from = source.add(region.source.at + row * region.source.row);
             let to = target.add(region.target.at + row * region.target.row);
-            let run = |at: usize, lanes: usize| Run {
+            let run = |at: usize, in_table: usize, lanes: usize| Run {
                 region,
-                weights: weights.wrapping_add(at % period),
+                period,
+                weights: weights.wrapping_add(in_table),
                 source: from.wrapping_add(at),
                 step: period,
                 target: to.wrapping_add(at),
@@ -377,11 +370,12 @@ unsafe fn flat<S: Simd>(region: &Region, weights: *const f32, source: *const f32
                 accumulate,
                 lanes,
             };
-            for pattern in (0..period.min(full)).step_by(LANES) {
-                run(pattern, LANES).all::<S, true>((full - pattern).div_ceil(period), taps);
+            for pattern in 0..(full / LANES).min(period / LANES) {
+                let at = pattern * LANES;
+                run(at, at, LANES).all::<S, K>(each + usize::from(pattern < more), apart);
             }
             if full < count {
-                run(full, count - full).tile::<S, 1, false>();
+                run(full, more * LANES, count - full).tile::<S, 1, false>();
             }
         }
     }
@@ -397,12 +391,14 @@ unsafe fn strided<S: Simd>(
     accumulate: bool,
     target: *mut f32,
 ) {
+    let period = table::length(region.channels);
     for row in 0..region.extent.rows {
         for first in (0..region.channels).step_by(LANES) {
             // SAFETY: the channels of every pixel were covered by the check.
             unsafe {
                 let run = Run {
                     region,
+                    period,
                     weights: weights.add(first),
                     source: source.add(region.source.at + row * region.source.row + first),
                     step: region.source.pixel,
@@ -412,9 +408,9 @@ unsafe fn strided<S: Simd>(
                     lanes: (region.channels - first).min(LANES),
                 };
                 if run.lanes == LANES {
-                    run.all::<S, true>(region.extent.columns, Taps::Any);
+                    run.tiles::<S, true>(region.extent.columns);
                 } else {
-                    run.all::<S, false>(region.extent.columns, Taps::Any);
+                    run.tiles::<S, false>(region.extent.columns);
                 }
             }
         }

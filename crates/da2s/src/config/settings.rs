@@ -247,7 +247,7 @@ impl Default for SearchSettings {
             arch_weight_decay: 1e-3,
             monitor_images: 1000,
             regulariser: Regulariser {
-                lambda: 0.5,
+                lambda: 1.0,
                 ..Regulariser::default()
             },
             augmentation: Augmentation::default(),

@@ -121,7 +121,7 @@ pub(super) enum Place {
 
 /// Multiply-adds a value up to which the only stage of a unit is computed again for the backward run: about what it costs to write a value
 /// to memory and to read it back.
-const RECOMPUTE_COST: usize = 48;
+const RECOMPUTE_COST: usize = 60;
 
 /// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of the input.
 #[derive(Clone, Copy, Debug)]

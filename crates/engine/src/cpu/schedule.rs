@@ -1,8 +1,8 @@
 //! The order of work: passes over the batch, each a list of steps that every image goes through.
 //!
 //! Images are independent within a pass; between passes lie the sums over the batch (statistics of batch norms, their gradients,
-//! gradients of weights). Units are taken in groups whose tensors together fit into the last cache, so that what a pass leaves is still
-//! there for the next one.
+//! gradients of weights). Units are taken in groups of bounded size: a group's steps share what they read of a node, and the memory that
+//! groups use by turns stays small enough for the last cache.
 
 use super::compile::{Compiled, Operation, Place, Unit};
 use super::memory::{Arena, Tensor};
@@ -35,7 +35,7 @@ pub(super) enum Step {
 /// Steps between two sums over the batch.
 pub(super) type Pass = Vec<Step>;
 
-/// Bytes that the tensors of a group may take.
+/// Bytes that the tensors of a group may take. Smaller groups read their sources more often, which costs more than the cache gives.
 const GROUP_BYTES: usize = 32 << 20;
 
 /// Live units in the order of the nodes they go to, in groups that do not depend on each other's sums.
