@@ -1,5 +1,7 @@
 //! Tests of the command as a user meets it: its arguments, its files, what it says and with which exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bad_input;
 mod config;
 mod run;

@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 
 fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
     ConfigError::Value {
-        place: place(key),
+        place: place(key).into(),
         key: key.to_owned(),
         value: value.to_string(),
         expected: expected.into(),
@@ -108,7 +108,7 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         .resolve(&config.search_space())
         .map(drop)
         .map_err(|error| ConfigError::Target {
-            place: place("target"),
+            place: place("target").into(),
             error,
         })
 }
@@ -198,5 +198,5 @@ fn reductions(first: usize, cells: usize) -> usize {
 
 /// `side` halved so often, if every half is whole.
 fn halve(side: usize, times: usize) -> Option<usize> {
-    (side % (1 << times) == 0).then_some(side >> times)
+    side.is_multiple_of(1 << times).then_some(side >> times)
 }

@@ -65,7 +65,7 @@ pub enum ConfigError {
     #[error("{place}: {problem}")]
     Syntax {
         /// Where.
-        place: Place,
+        place: Box<Place>,
         /// What is wrong there.
         problem: String,
     },
@@ -73,7 +73,7 @@ pub enum ConfigError {
     #[error("{place}: unknown key {key}{}", advice(suggestions, known))]
     UnknownKey {
         /// Where.
-        place: Place,
+        place: Box<Place>,
         /// The key with the tables it is in.
         key: String,
         /// Keys that may have been meant, best first.
@@ -85,7 +85,7 @@ pub enum ConfigError {
     #[error("{place}: {key} = {value}: expected {expected}")]
     Value {
         /// Where.
-        place: Place,
+        place: Box<Place>,
         /// The key with the tables it is in.
         key: String,
         /// The value, as TOML.
@@ -105,7 +105,7 @@ pub enum ConfigError {
     #[error("{place}: {error}")]
     Target {
         /// Where.
-        place: Place,
+        place: Box<Place>,
         /// What is impossible.
         error: TopologyError,
     },

@@ -92,7 +92,7 @@ impl Layer {
         let Some((key, value)) = text.split_once('=') else {
             let problem = format!("`{text}`: expected KEY=VALUE, as search.epochs=10");
             return Err(ConfigError::Syntax {
-                place: Origin::Flag(flag.to_owned()).into(),
+                place: Box::new(Origin::Flag(flag.to_owned()).into()),
                 problem,
             });
         };
@@ -109,7 +109,7 @@ impl Layer {
                 line,
             };
             ConfigError::Syntax {
-                place,
+                place: Box::new(place),
                 problem: error.message().to_owned(),
             }
         };
@@ -148,7 +148,7 @@ impl Layer {
 /// If values are at odds with each other; the error names where the offending one was set.
 pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
     let broken = |problem: String| ConfigError::Syntax {
-        place: Origin::Settings.into(),
+        place: Box::new(Origin::Settings.into()),
         problem,
     };
     let mut merged = Table::try_from(Config::default()).map_err(|error| broken(error.to_string()))?;

@@ -181,7 +181,7 @@ fn collect(table: &Table, prefix: &str, place: &dyn Fn(&str) -> Place, errors: &
                 wrong(place_here, key, value, expected)
             }
             (None, false, _) => ConfigError::UnknownKey {
-                place: place_here,
+                place: Box::new(place_here),
                 suggestions: similar(&key),
                 known: keys_of(prefix),
                 key,
@@ -193,7 +193,7 @@ fn collect(table: &Table, prefix: &str, place: &dyn Fn(&str) -> Place, errors: &
 
 fn wrong(place: Place, key: String, value: &Value, expected: String) -> ConfigError {
     ConfigError::Value {
-        place,
+        place: Box::new(place),
         key,
         value: value.to_string(),
         expected,
