@@ -180,8 +180,6 @@ fn code_of(error: &Error) -> Code {
         Error::Io { .. } => Code::Files,
         Error::NotFinite { .. } => Code::Numbers,
         Error::Stopped { .. } => Code::Stopped,
-        // The library may learn new ways to fail; until this table does, they count as a defect of it.
-        _ => Code::Internal,
     }
 }
 

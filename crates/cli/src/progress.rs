@@ -193,8 +193,6 @@ impl Observer for Progress {
             Event::TrainEpoch(metrics) => self.epoch(&train_line(metrics)),
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(text) => self.line(&format!("da2s: {text}")),
-            // What this version does not know how to tell, it does not tell.
-            _ => {}
         }
     }
 

@@ -11,7 +11,6 @@ use crate::objective::TopologyError;
 
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A setting that cannot be.
     #[error(transparent)]

@@ -6,7 +6,6 @@ use crate::train::TrainMetrics;
 
 /// What happened.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// A stage began; `resumed_at` is the epoch from which it goes on, if it goes on.
     Started {
@@ -27,7 +26,7 @@ pub enum Event<'a> {
         step: usize,
         /// Steps an epoch.
         steps: usize,
-        /// Mean loss of the weights in this epoch so far.
+        /// Mean cross-entropy of the weights' steps in this epoch so far, in training with that of an auxiliary head.
         loss: f64,
         /// Mean training accuracy in this epoch so far, in percent.
         accuracy: f64,

@@ -1,6 +1,8 @@
 //! Whole runs, small: the same seed gives the same bytes, stopping and going on changes nothing, the target is what comes
 //! out, and a damaged checkpoint is found.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;

@@ -35,20 +35,6 @@ enum Path {
     Fused(Pool),
 }
 
-/// Where batch norms take their statistics from.
-#[derive(Clone, Debug)]
-pub enum Normalisation {
-    /// From the batch itself; they are returned in [`Output::statistics`].
-    Batch,
-    /// Given, one value per channel of every batch norm of the plan, `[norm_channels]` each.
-    Running {
-        /// Means.
-        mean: Tensor<1>,
-        /// Variances.
-        variance: Tensor<1>,
-    },
-}
-
 /// What a cell is applied to.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -62,16 +48,18 @@ pub struct Call {
     pub active: Option<Arc<[bool]>>,
     /// Drop-path: `[choice_count, batch]`, multiplied onto each choice's output.
     pub drop_path: Option<Tensor<2>>,
-    /// Statistics of the batch norms.
-    pub normalisation: Normalisation,
+    /// Statistics that the batch norms use; `None` takes them from the batch and returns them in
+    /// [`Output::statistics`].
+    pub statistics: Option<NormStatistics>,
 }
 
-/// Batch statistics of every batch norm of a plan, outside of autodiff.
+/// Statistics of every batch norm of a plan, outside of autodiff.
 #[derive(Clone, Debug)]
-pub struct BatchStatistics {
+pub struct NormStatistics {
     /// Means, `[norm_channels]`.
     pub mean: Tensor<1>,
-    /// Unbiased variances, `[norm_channels]`. Those of choices that were not computed are 0, like their means.
+    /// Variances, `[norm_channels]`; unbiased where they come from a batch. Those of choices that were not computed are
+    /// 0, like their means.
     pub variance: Tensor<1>,
 }
 
@@ -80,8 +68,8 @@ pub struct BatchStatistics {
 pub struct Output {
     /// `[batch, channels, height, width]`.
     pub output: Tensor<4>,
-    /// The batch's statistics under [`Normalisation::Batch`], `None` for a plan without batch norm.
-    pub statistics: Option<BatchStatistics>,
+    /// The batch's statistics where they were used; `None` for a plan without batch norm.
+    pub statistics: Option<NormStatistics>,
 }
 
 impl Cell {

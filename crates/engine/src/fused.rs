@@ -13,7 +13,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::cell::{BatchStatistics, Call, Normalisation, Output};
+use crate::cell::{Call, NormStatistics, Output};
 use crate::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
 use crate::plan::CellPlan;
 
@@ -78,7 +78,7 @@ fn plain_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
         mixture: call.mixture.map(|mixture| primitive(mixture).to_contiguous()),
         active: call.active,
         drop_path: call.drop_path,
-        normalisation: call.normalisation,
+        given: call.statistics,
     };
     let ran = operands.run(plan, pool, false, false);
     pool.put_back(ran.kernel);
@@ -120,7 +120,7 @@ fn graph_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
         mixture,
         active: call.active,
         drop_path: call.drop_path.map(Tensor::without_autodiff),
-        normalisation: call.normalisation,
+        given: call.statistics,
     };
     let ran = operands.run(plan, pool, keep, mixture_gradient);
     let prepared = CellBackward
@@ -154,7 +154,7 @@ struct Operands {
     mixture: Option<FlexTensor>,
     active: Option<Arc<[bool]>>,
     drop_path: Option<Tensor<2>>,
-    normalisation: Normalisation,
+    given: Option<NormStatistics>,
 }
 
 /// What a kernel leaves.
@@ -162,7 +162,7 @@ struct Ran {
     kernel: SizedKernel,
     /// `[batch, channels, height, width]`, channels-last in memory.
     output: FlexTensor,
-    statistics: Option<BatchStatistics>,
+    statistics: Option<NormStatistics>,
 }
 
 impl Operands {
@@ -178,13 +178,13 @@ impl Operands {
         let inputs: Vec<&[f32]> = self.inputs.iter().map(slice).collect();
         let drop = self.drop_path.clone().map(|factors| primitive(factors).to_contiguous());
         let (mut mean, mut variance) = (Vec::new(), Vec::new());
-        let running = match &self.normalisation {
-            Normalisation::Batch => {
+        let running = match &self.given {
+            None => {
                 mean.resize(plan.norm_channels, 0.0);
                 variance.resize(plan.norm_channels, 0.0);
                 None
             }
-            Normalisation::Running { mean, variance } => {
+            Some(NormStatistics { mean, variance }) => {
                 let flat = |tensor: &Tensor<1>| primitive(tensor.clone().without_autodiff()).to_contiguous();
                 Some((flat(mean), flat(variance)))
             }
@@ -210,7 +210,7 @@ impl Operands {
         Ran {
             kernel,
             output: flex(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
-            statistics: seen.then(|| BatchStatistics { mean: flat(mean), variance: flat(variance) }),
+            statistics: seen.then(|| NormStatistics { mean: flat(mean), variance: flat(variance) }),
         }
     }
 }

@@ -13,7 +13,7 @@ mod plain;
 mod plan;
 
 pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
-pub use cell::{BatchStatistics, Call, Cell, Engine, Normalisation, Output};
+pub use cell::{Call, Cell, Engine, NormStatistics, Output};
 pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 
 /// Added to the variance by every batch norm, as in PyTorch.

@@ -8,12 +8,12 @@ use burn::tensor::{Tensor, activation::relu};
 
 use crate::NORM_EPSILON;
 use crate::block::{Block, PoolKind};
-use crate::cell::{BatchStatistics, Call, Normalisation, Output};
+use crate::cell::{Call, NormStatistics, Output};
 use crate::plan::{CellPlan, Choice};
 
 /// Applies `plan`; see [`Cell::forward`](crate::Cell::forward).
 pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
-    let mut interpreter = Interpreter { weights: call.weights, normalisation: call.normalisation, seen: Vec::new() };
+    let mut interpreter = Interpreter { weights: call.weights, given: call.statistics, seen: Vec::new() };
     let batch = call.inputs.first().map_or(0, |input| input.dims()[0]);
     let device = interpreter.weights.device();
 
@@ -69,7 +69,7 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
 
 struct Interpreter {
     weights: Tensor<1>,
-    normalisation: Normalisation,
+    given: Option<NormStatistics>,
     /// Batch statistics seen so far: offset, mean, unbiased variance.
     seen: Vec<(usize, Tensor<1>, Tensor<1>)>,
 }
@@ -153,12 +153,12 @@ impl Interpreter {
         };
         let offset = *at;
         *at += channels;
-        match &self.normalisation {
-            Normalisation::Running { mean, variance } => {
+        match &self.given {
+            Some(NormStatistics { mean, variance }) => {
                 let part = |all: &Tensor<1>| all.clone().narrow(0, offset, channels);
                 batch_norm(x, gamma, beta, part(mean), part(variance), NORM_EPSILON)
             }
-            Normalisation::Batch => {
+            None => {
                 let result = batch_norm_train(x, gamma, beta, NORM_EPSILON);
                 let count = batch * height * width;
                 let unbiased = result.variance * (count as f64 / count.saturating_sub(1).max(1) as f64);
@@ -169,7 +169,7 @@ impl Interpreter {
     }
 
     /// The batch statistics in the plan's order, zero where a norm did not run.
-    fn statistics(mut self, plan: &CellPlan) -> Option<BatchStatistics> {
+    fn statistics(mut self, plan: &CellPlan) -> Option<NormStatistics> {
         if self.seen.is_empty() {
             return None;
         }
@@ -189,7 +189,7 @@ impl Interpreter {
             variances.push(variance);
         }
         fill(plan.norm_channels, at, &mut means, &mut variances);
-        Some(BatchStatistics { mean: Tensor::cat(means, 0), variance: Tensor::cat(variances, 0) })
+        Some(NormStatistics { mean: Tensor::cat(means, 0), variance: Tensor::cat(variances, 0) })
     }
 }
 

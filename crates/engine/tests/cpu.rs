@@ -1,5 +1,7 @@
 //! The fused CPU path against the reference in f64, on random cells of every kind.
 
+#![allow(clippy::unwrap_used)]
+
 mod plans;
 mod reference;
 

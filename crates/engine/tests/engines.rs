@@ -1,10 +1,12 @@
 //! The fused engine against the plain one: outputs, batch statistics and every gradient, on plans with all blocks, odd
 //! sizes, drop-path, inactive choices, running statistics, and gradients asked for one at a time.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s_engine::{Block, Call, Cell, CellPlan, CellPlanBuilder, Engine, Normalisation, PoolKind};
+use da2s_engine::{Block, Call, Cell, CellPlan, CellPlanBuilder, Engine, NormStatistics, PoolKind};
 use proptest::prelude::*;
 
 /// A generator of numbers in −1 … 1 that needs no state between uses.
@@ -99,11 +101,10 @@ fn run(case: &Case, engine: &Engine) -> Result {
         mixture: Some(mixture.clone()),
         active: case.inactive.then(|| Arc::from(active)),
         drop_path: case.drop.then(|| (tensor(case.seed + 4, [count, case.batch]) + 1.0).autodiff()),
-        normalisation: if case.running {
-            Normalisation::Running { mean: statistics(5).autodiff(), variance: (statistics(6) + 1.5).autodiff() }
-        } else {
-            Normalisation::Batch
-        },
+        statistics: case.running.then(|| NormStatistics {
+            mean: statistics(5).autodiff(),
+            variance: (statistics(6) + 1.5).autodiff(),
+        }),
     };
     let result = cell.forward(call);
     let output = values(result.output.clone());
@@ -177,7 +178,7 @@ fn two_forwards_may_wait_for_their_backwards() {
         mixture: Some(Tensor::ones([count], &Device::flex()).autodiff()),
         active: None,
         drop_path: None,
-        normalisation: Normalisation::Batch,
+        statistics: None,
     };
     let alone = |seed| {
         let output = cell.forward(call(seed)).output;

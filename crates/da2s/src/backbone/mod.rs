@@ -16,7 +16,7 @@ pub use statistics::Statistics;
 pub use weights::{Weights, host};
 
 use burn::tensor::{Tensor, activation::relu};
-use da2s_engine::{Call, Cell, Normalisation};
+use da2s_engine::{Call, Cell};
 
 use crate::space::CellKind;
 use crate::supernet::Mixture;
@@ -139,7 +139,7 @@ impl Backbone {
                 mixture: mixture.map(|mixture| mixture.weights.clone()),
                 active: mixture.and_then(|mixture| mixture.active.clone()),
                 drop_path: pass.drop_path.and_then(|factors| factors[index].clone()),
-                normalisation: normalisation(pass, index),
+                statistics: pass.statistics.and_then(|statistics| statistics.part(index)),
             });
             seen.push(output.statistics);
             outputs.push(output.output);
@@ -157,7 +157,7 @@ impl Backbone {
                 mixture: None,
                 active: None,
                 drop_path: None,
-                normalisation: normalisation(pass, classifier + 1),
+                statistics: pass.statistics.and_then(|statistics| statistics.part(classifier + 1)),
             });
             seen.push(output.statistics);
             let features = global_mean(relu(output.output));
@@ -176,13 +176,6 @@ impl Mixtures {
             CellKind::Normal => &self.normal,
             CellKind::Reduction => &self.reduction,
         }
-    }
-}
-
-fn normalisation(pass: Pass<'_>, part: usize) -> Normalisation {
-    match pass.statistics.and_then(|statistics| statistics.part(part)) {
-        Some((mean, variance)) => Normalisation::Running { mean, variance },
-        None => Normalisation::Batch,
     }
 }
 

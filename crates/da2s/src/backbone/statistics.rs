@@ -4,7 +4,7 @@
 //! outside of autodiff.
 
 use burn::tensor::{Device, Tensor};
-use da2s_engine::BatchStatistics;
+use da2s_engine::NormStatistics;
 
 use super::weights::{host, index};
 use super::{Backbone, LoadError, Named};
@@ -15,13 +15,13 @@ pub(crate) const MOMENTUM: f64 = 0.1;
 /// Means and variances for each of [`Backbone::parts`]; `None` for parts without batch norm.
 #[derive(Clone, Debug)]
 pub struct Statistics {
-    parts: Vec<Option<BatchStatistics>>,
+    parts: Vec<Option<NormStatistics>>,
 }
 
 impl Statistics {
     /// Initial statistics: means 0, variances 1.
     pub fn new(backbone: &Backbone, device: &Device) -> Self {
-        let start = |channels: usize| BatchStatistics {
+        let start = |channels: usize| NormStatistics {
             mean: Tensor::zeros([channels], device),
             variance: Tensor::ones([channels], device),
         };
@@ -30,13 +30,13 @@ impl Statistics {
     }
 
     /// The statistics of one batch.
-    pub(super) fn from_batch(parts: Vec<Option<BatchStatistics>>) -> Self {
+    pub(super) fn from_batch(parts: Vec<Option<NormStatistics>>) -> Self {
         Self { parts }
     }
 
-    /// Mean and variance of part `index`.
-    pub(super) fn part(&self, index: usize) -> Option<(Tensor<1>, Tensor<1>)> {
-        self.parts[index].as_ref().map(|part| (part.mean.clone(), part.variance.clone()))
+    /// The statistics of part `index`; none where it has no batch norm.
+    pub(super) fn part(&self, index: usize) -> Option<NormStatistics> {
+        self.parts[index].clone()
     }
 
     /// Moves toward the statistics of a batch by the usual momentum.
@@ -56,7 +56,7 @@ impl Statistics {
 
     /// Every statistic under its name.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
-        let of_part = |(part, statistics): (&super::Part, &Option<BatchStatistics>)| {
+        let of_part = |(part, statistics): (&super::Part, &Option<NormStatistics>)| {
             let statistics = statistics.as_ref()?;
             Some(part.name_norms(&host(&statistics.mean), &host(&statistics.variance)))
         };
@@ -74,7 +74,7 @@ impl Statistics {
                 return Ok(None);
             }
             let [mean, variance] = part.join_norms(|name| index.get(name).copied())?;
-            Ok(Some(BatchStatistics {
+            Ok(Some(NormStatistics {
                 mean: Tensor::from_data(mean, device),
                 variance: Tensor::from_data(variance, device),
             }))

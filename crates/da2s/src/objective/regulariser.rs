@@ -213,7 +213,7 @@ mod tests {
         let expected = EDGES as f64 * 2f64.ln() + 2f64.ln() + 3f64.ln();
         let at_target = f64::from(at_target.into_scalar::<f32>());
         assert!((at_target - expected).abs() < 1e-3, "{at_target} != {expected}");
-        let [uniform, ..] = total(&regulariser, &target, &vec![1.0 / 3.0; EDGES * 3], &vec![0.4; EDGES], &device);
+        let [uniform, ..] = total(&regulariser, &target, &[1.0 / 3.0; EDGES * 3], &[0.4; EDGES], &device);
         assert!(f64::from(uniform.into_scalar::<f32>()) > at_target);
     }
 }

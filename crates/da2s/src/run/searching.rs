@@ -8,6 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::environment::Environment;
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, RunDirectory};
+use crate::config::Rate;
 use crate::error::Error;
 use crate::observer::Observer;
 use crate::search::{EpochMetrics, Search, SearchState};
@@ -41,6 +42,13 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let search = Search::new(context.config, &dataset, &device, &engine)?;
     Environment::now(context, &dataset, &engine).write(context)?;
     let directory = context.directory;
+    // A rate that was left to da2s stands in the run's configuration as the number that it came to.
+    let (alpha, beta) = search.arch_rates();
+    let mut resolved = context.config.clone();
+    (resolved.search.alpha_rate, resolved.search.beta_rate) = (Rate::Fixed(alpha), Rate::Fixed(beta));
+    if resolved != *context.config {
+        directory.write_config(&resolved)?;
+    }
     let mut state = match if context.resume { Checkpoint::read(&directory.file(CHECKPOINT))? } else { None } {
         Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
         None => {

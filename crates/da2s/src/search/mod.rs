@@ -59,6 +59,9 @@ pub struct EpochRecord<'a> {
     pub arch: &'a ArchRecord,
 }
 
+/// Writes down a state: after every epoch with its record, without one when a search stops within an epoch.
+pub type SaveSearch<'a> = dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Result<(), Error> + 'a;
+
 /// What the mixture of a state comes to.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -120,6 +123,13 @@ impl Search {
         self.settings.epochs
     }
 
+    /// Learning rates of α and β behind the warm-up, `"auto"` resolved.
+    pub fn arch_rates(&self) -> (f64, f64) {
+        let settings = &self.settings;
+        let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
+        (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
+    }
+
     /// Held-out images, and those on which statistics are recalibrated.
     pub fn gap_loaders(&self) -> (&Loader, &Loader) {
         (&self.held_out, &self.calibration)
@@ -135,7 +145,7 @@ impl Search {
         &self,
         state: &mut SearchState,
         observer: &mut dyn Observer,
-        save: &mut dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Result<(), Error>,
+        save: &mut SaveSearch<'_>,
     ) -> Result<(), Error> {
         let stepper =
             Bilevel::new(&self.backbone, &self.space, &self.target, &*self.method, &self.settings, &self.device);
@@ -221,14 +231,14 @@ impl Search {
     /// Learning rates at `moment`.
     fn rates(&self, moment: Moment) -> Rates {
         let settings = &self.settings;
-        let behind_warmup = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
+        let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
         let phase = std::f64::consts::PI * (moment.epoch - 1) as f64 / moment.epochs as f64;
         let range = settings.learning_rate - settings.learning_rate_min;
         Rates {
             weights: settings.learning_rate_min + range * (1.0 + phase.cos()) / 2.0,
-            alpha: shares.alpha * settings.alpha_rate.resolve(behind_warmup),
-            beta: shares.beta * settings.beta_rate.resolve(behind_warmup),
+            alpha: shares.alpha * alpha,
+            beta: shares.beta * beta,
         }
     }
 
@@ -260,7 +270,7 @@ impl Search {
             epoch,
             step: done,
             steps,
-            loss: state.progress.weight_loss / done as f64,
+            loss: state.progress.cross_entropy / done as f64,
             accuracy: 100.0 * state.progress.correct as f64 / (done * self.settings.batch_size) as f64,
         });
     }

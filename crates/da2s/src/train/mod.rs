@@ -5,5 +5,5 @@ mod retrain;
 mod sgd;
 
 pub use evaluate::{Evaluation, accuracy, evaluate, images_on, labels_on};
-pub use retrain::{Retraining, TrainMetrics, TrainProgress, TrainState, learning_rate};
+pub use retrain::{Retraining, SaveTraining, TrainMetrics, TrainProgress, TrainRecord, TrainState, learning_rate};
 pub use sgd::Sgd;

@@ -98,6 +98,9 @@ pub struct TrainRecord<'a> {
     pub best: bool,
 }
 
+/// Writes down a state: after every epoch with its record, without one when a training stops within an epoch.
+pub type SaveTraining<'a> = dyn FnMut(&TrainState, Option<TrainRecord<'_>>) -> Result<(), Error> + 'a;
+
 impl Retraining<'_> {
     /// The state before the first step.
     pub fn start(&self) -> TrainState {
@@ -120,7 +123,7 @@ impl Retraining<'_> {
         &self,
         state: &mut TrainState,
         observer: &mut dyn Observer,
-        save: &mut dyn FnMut(&TrainState, Option<TrainRecord<'_>>) -> Result<(), Error>,
+        save: &mut SaveTraining<'_>,
     ) -> Result<(), Error> {
         let epochs = self.settings.epochs;
         observer.on(Event::Started { stage: Stage::Train, epochs, resumed_at: state.progress.epochs_done });

@@ -4,6 +4,8 @@
 //! whose file is not there says so by name and passes. Sizes come from the files. Tolerances: logits and losses 1e-4
 //! relative, gradients 1e-3 of their norm, the trajectory 1e-3.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 mod file;
 mod network;
 mod regulariser;
