@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
 use da2s::data::Format;
 use da2s::run::devices;
+use da2s::search::Method;
 use toml::Value;
 
 use crate::exit::Code;
@@ -78,7 +79,7 @@ pub struct SettingArguments {
     #[arg(long, value_name = "N")]
     seed: Option<i64>,
     /// Search method
-    #[arg(long, value_parser = ["da2s", "darts"])]
+    #[arg(long, value_parser = Method::ALL.map(Method::name))]
     method: Option<String>,
     /// Epochs of the search
     #[arg(long, value_name = "N")]

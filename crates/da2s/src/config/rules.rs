@@ -67,7 +67,16 @@ const TABLES: &[(&str, Rows)] = &[
     (
         "search",
         &[
-            ("method", Word(&["da2s", "darts"])),
+            ("method", Word(&[
+                    "da2s",
+                    "da2s-operations",
+                    "da2s-edges",
+                    "darts",
+                    "entropy",
+                    "fairdarts",
+                    "gdas",
+                    "random",
+                ])),
             ("epochs", COUNT),
             ("warmup_epochs", COUNT_OR_NONE),
             ("batch_size", COUNT),
@@ -84,6 +93,9 @@ const TABLES: &[(&str, Rows)] = &[
             ("arch_beta_2", BELOW_1),
             ("arch_weight_decay", NOT_NEGATIVE),
             ("monitor_images", Whole(0, i64::MAX)),
+            ("zero_one_weight", NOT_NEGATIVE),
+            ("temperature_first", POSITIVE),
+            ("temperature_last", POSITIVE),
         ],
     ),
     (

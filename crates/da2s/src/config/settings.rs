@@ -133,6 +133,12 @@ pub struct SearchSettings {
     pub monitor_images: usize,
     /// Strengths and schedules of the regulariser.
     pub regulariser: Regulariser,
+    /// Weight of FairDARTS's zero-one loss.
+    pub zero_one_weight: f64,
+    /// Temperature of GDAS in the first epoch.
+    pub temperature_first: f64,
+    /// Temperature of GDAS in the last epoch.
+    pub temperature_last: f64,
     /// What is done to training images.
     pub augmentation: Augmentation,
 }
@@ -250,6 +256,9 @@ impl Default for SearchSettings {
                 lambda: 1.0,
                 ..Regulariser::default()
             },
+            zero_one_weight: 10.0,
+            temperature_first: 10.0,
+            temperature_last: 0.1,
             augmentation: Augmentation::default(),
         }
     }

@@ -7,7 +7,7 @@
 use burn::optim::{Adam, AdamConfig, Optimizer, decay::WeightDecayConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::method::{Moment, SearchMethod};
+use super::method::{Draw, SearchMethod};
 use super::state::SearchState;
 use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy};
 use crate::config::SearchSettings;
@@ -75,19 +75,21 @@ impl<'a> Bilevel<'a> {
         Self { backbone, space, target, method, device, adam }
     }
 
-    /// The mixtures that `arch` stands for, differentiable in it.
-    pub fn mixtures(&self, arch: &ArchParams) -> Mixtures {
+    /// The mixtures that `arch` stands for, differentiable in it. `draw` names the step of training for which a method
+    /// may draw at random; its kind is filled in here.
+    pub fn mixtures(&self, arch: &ArchParams, draw: Option<Draw>) -> Mixtures {
         let of = |kind| {
-            self.method.strengths(arch.kind(kind), self.space, self.target.kind(kind)).mixture(self.space)
+            let draw = draw.map(|draw| Draw { kind, ..draw });
+            self.method.strengths(arch.kind(kind), self.space, self.target.kind(kind), draw).mixture(self.space)
         };
         Mixtures { normal: of(CellKind::Normal), reduction: of(CellKind::Reduction) }
     }
 
     /// Moves α and β by the gradient on `batch`.
-    pub fn arch_step(&self, state: &mut SearchState, batch: &Batch, moment: Moment, rates: Rates) -> Reading {
+    pub fn arch_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(false);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, moment);
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw);
         let mut gradients = loss.backward();
         for kind in CellKind::ALL {
             let leaf = arch.kind(kind);
@@ -109,10 +111,10 @@ impl<'a> Bilevel<'a> {
     }
 
     /// Moves the weights by the gradient on `batch`.
-    pub fn weight_step(&self, state: &mut SearchState, batch: &Batch, moment: Moment, rates: Rates) -> Reading {
+    pub fn weight_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
         let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
         let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, moment);
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw);
         let gradients = weights.gradients(loss.backward());
         reading.gradient_norm = state.sgd.step(rates.weights, &mut state.weights, gradients);
         reading
@@ -125,9 +127,9 @@ impl<'a> Bilevel<'a> {
         weights: &crate::backbone::Weights,
         arch: &ArchParams,
         batch: &Batch,
-        moment: Moment,
+        draw: Draw,
     ) -> (Tensor<1>, Reading) {
-        let mixtures = self.mixtures(arch);
+        let mixtures = self.mixtures(arch, Some(draw));
         let pass = Pass { weights, mixtures: Some(&mixtures), statistics: None, drop_path: None, auxiliary: false };
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
@@ -137,7 +139,7 @@ impl<'a> Bilevel<'a> {
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &device), 0.0);
         let mut reading = Reading { loss: 0.0, cross_entropy: scalar(&cross_entropy), correct, gradient_norm: 0.0 };
-        let loss = match self.method.penalty(arch, self.space, self.target, moment) {
+        let loss = match self.method.penalty(arch, self.space, self.target, draw.moment) {
             Some(penalty) => cross_entropy + penalty.loss,
             None => cross_entropy,
         };

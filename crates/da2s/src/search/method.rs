@@ -8,19 +8,36 @@ use serde::{Deserialize, Serialize};
 
 use super::da2s::Da2s;
 use super::darts::Darts;
+use super::entropy::Entropy;
+use super::fair_darts::FairDarts;
+use super::gdas::Gdas;
+use super::random_search::RandomSearch;
 use crate::config::SearchSettings;
 use crate::objective::{KindTarget, Target};
-use crate::space::Space;
+use crate::space::{CellKind, Operation, Space};
 use crate::supernet::{ArchParams, KindParams, Strengths};
 
 /// The methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Discretization-aware search.
     Da2s,
-    /// First-order DARTS.
+    /// Its operation half: L_α alone; edges all weigh the same.
+    Da2sOperations,
+    /// Its edge half: L_β alone.
+    Da2sEdges,
+    /// DARTS, first order or second.
     Darts,
+    /// DARTS with the entropy of its mixture added to the loss.
+    Entropy,
+    /// FairDARTS.
+    #[serde(rename = "fairdarts")]
+    FairDarts,
+    /// GDAS.
+    Gdas,
+    /// A genotype drawn at random.
+    Random,
 }
 
 /// Where in the search a step stands.
@@ -34,11 +51,26 @@ pub struct Moment {
     pub warmup: usize,
 }
 
+/// A step of training, for methods that draw at random in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Where in the search.
+    pub moment: Moment,
+    /// Step within the epoch, from 0.
+    pub step: usize,
+    /// Kind of cell.
+    pub kind: CellKind,
+}
+
 /// The regulariser at one moment.
 #[derive(Clone, Debug)]
 pub struct Penalty {
     /// What is added to the loss, one element.
     pub loss: Tensor<1>,
+    /// λ, or the weight of a loss that has no schedule.
+    pub lambda: f64,
     /// λ_c(t).
     pub lambda_c: f64,
     /// λ_α(t).
@@ -47,8 +79,9 @@ pub struct Penalty {
 
 /// A search method.
 pub trait SearchMethod: Send + Sync + std::fmt::Debug {
-    /// p and q of one kind of cell, differentiable in α and β.
-    fn strengths(&self, arch: &KindParams, space: &Space, target: &KindTarget) -> Strengths;
+    /// p and q of one kind of cell, differentiable in α and β. `draw` says for which step of training they are; without
+    /// it they are only read, and nothing is drawn.
+    fn strengths(&self, arch: &KindParams, space: &Space, target: &KindTarget, draw: Option<Draw>) -> Strengths;
 
     /// What is added to the loss, or nothing.
     fn penalty(&self, arch: &ArchParams, space: &Space, target: &Target, moment: Moment) -> Option<Penalty>;
@@ -71,21 +104,58 @@ pub struct ArchShares {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 2] = [Self::Da2s, Self::Darts];
+    pub const ALL: [Self; 8] = [
+        Self::Da2s,
+        Self::Da2sOperations,
+        Self::Da2sEdges,
+        Self::Darts,
+        Self::Entropy,
+        Self::FairDarts,
+        Self::Gdas,
+        Self::Random,
+    ];
 
     /// The name that the user writes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Da2s => "da2s",
+            Self::Da2sOperations => "da2s-operations",
+            Self::Da2sEdges => "da2s-edges",
             Self::Darts => "darts",
+            Self::Entropy => "entropy",
+            Self::FairDarts => "fairdarts",
+            Self::Gdas => "gdas",
+            Self::Random => "random",
         }
     }
 
     /// The method with its settings.
     pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
+        let regulariser = settings.regulariser.clone();
         match self {
-            Self::Da2s => Box::new(Da2s { regulariser: settings.regulariser.clone() }),
+            Self::Da2s => Box::new(Da2s { regulariser, operations: true, edges: true }),
+            Self::Da2sOperations => Box::new(Da2s { regulariser, operations: true, edges: false }),
+            Self::Da2sEdges => Box::new(Da2s { regulariser, operations: false, edges: true }),
             Self::Darts => Box::new(Darts),
+            Self::Entropy => Box::new(Entropy { regulariser }),
+            Self::FairDarts => Box::new(FairDarts { zero_one_weight: settings.zero_one_weight }),
+            Self::Gdas => Box::new(Gdas { temperatures: [settings.temperature_first, settings.temperature_last] }),
+            Self::Random => Box::new(RandomSearch),
         }
     }
+}
+
+/// The weight of the strongest operation of each edge, `none` not counted: what edges are ranked by where a method has
+/// no β (Liu, Simonyan, Yang 2019, section 2.4).
+pub(super) fn strongest_operation(p: &[Vec<f32>], space: &Space) -> Vec<f32> {
+    let counted = |row: &Vec<f32>| {
+        let real = row.iter().zip(&space.operations).filter(|(_, operation)| **operation != Operation::None);
+        real.map(|(weight, _)| *weight).fold(0.0, f32::max)
+    };
+    p.iter().map(counted).collect()
+}
+
+/// Every edge and operation trains from the end of the warm-up on; there is no β.
+pub(super) fn operations_only(moment: Moment) -> ArchShares {
+    ArchShares { alpha: if moment.epoch < moment.warmup { 0.0 } else { 1.0 }, beta: 0.0 }
 }

@@ -33,8 +33,8 @@ pub struct EpochMetrics {
     pub beta_rate: f64,
     /// Mean loss of the weight steps, regulariser included.
     pub weight_loss: f64,
-    /// Mean loss of the architecture steps, regulariser included.
-    pub arch_loss: f64,
+    /// Mean loss of the architecture steps, regulariser included; none in an epoch without any.
+    pub arch_loss: Option<f64>,
     /// Mean cross-entropy of the weight steps.
     pub cross_entropy: f64,
     /// Accuracy in the weight steps.
@@ -99,10 +99,11 @@ pub struct KindRecord {
 
 impl SearchProgress {
     /// Adds a step.
-    pub(super) fn add(&mut self, arch: Reading, weights: Reading) {
+    pub(super) fn add(&mut self, arch: Option<Reading>, weights: Reading) {
         self.steps_done += 1;
         self.weight_loss += weights.loss;
-        self.arch_loss += arch.loss;
+        self.arch_loss += arch.map_or(0.0, |arch| arch.loss);
+        self.arch_steps += usize::from(arch.is_some());
         self.cross_entropy += weights.cross_entropy;
         self.correct += weights.correct;
         self.gradient_norm += weights.gradient_norm;
@@ -152,7 +153,7 @@ impl EpochMetrics {
             alpha_rate: rates.alpha,
             beta_rate: rates.beta,
             weight_loss: progress.weight_loss / steps,
-            arch_loss: progress.arch_loss / steps,
+            arch_loss: (progress.arch_steps > 0).then(|| progress.arch_loss / progress.arch_steps as f64),
             cross_entropy: progress.cross_entropy / steps,
             train_accuracy: 100.0 * progress.correct as f64 / samples as f64,
             supernet_accuracy: supernet,
@@ -191,9 +192,9 @@ impl EpochMetrics {
         self
     }
 
-    pub(super) fn with_penalty(mut self, penalty: Option<Penalty>, lambda: f64) -> Self {
+    pub(super) fn with_penalty(mut self, penalty: Option<Penalty>) -> Self {
         if let Some(penalty) = penalty {
-            self.lambda = lambda;
+            self.lambda = penalty.lambda;
             self.lambda_c = penalty.lambda_c;
             self.lambda_alpha = penalty.lambda_alpha;
             self.regulariser = f64::from(penalty.loss.into_scalar::<f32>());

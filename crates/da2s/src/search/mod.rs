@@ -7,12 +7,16 @@
 mod bilevel;
 mod da2s;
 mod darts;
+mod entropy;
+mod fair_darts;
+mod gdas;
 mod method;
 mod metrics;
+mod random_search;
 mod state;
 
 pub use bilevel::{Bilevel, Rates, Reading};
-pub use method::{ArchShares, Method, Moment, Penalty, SearchMethod};
+pub use method::{ArchShares, Draw, Method, Moment, Penalty, SearchMethod};
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 
@@ -158,11 +162,16 @@ impl Search {
             let steps = self.steps();
             while state.progress.steps_done < steps {
                 let step = state.progress.steps_done;
-                let arch_batch = self.arch_loader.batch(epoch as u64, step as u64)?;
-                let arch = stepper.arch_step(state, &arch_batch, moment, rates);
-                let weight_batch = self.weight_loader.batch(epoch as u64, step as u64)?;
-                let weights = stepper.weight_step(state, &weight_batch, moment, rates);
-                finite("the architecture's loss", arch.loss, epoch, step + 1)?;
+                let draw = Draw { seed: self.seed, moment, step, kind: CellKind::Normal };
+                let arch = if rates.alpha > 0.0 || rates.beta > 0.0 {
+                    let batch = self.arch_loader.batch(epoch as u64, step as u64)?;
+                    Some(stepper.arch_step(state, &batch, draw, rates))
+                } else {
+                    None
+                };
+                let batch = self.weight_loader.batch(epoch as u64, step as u64)?;
+                let weights = stepper.weight_step(state, &batch, draw, rates);
+                finite("the architecture's loss", arch.map_or(0.0, |arch| arch.loss), epoch, step + 1)?;
                 finite("the weights' loss", weights.loss, epoch, step + 1)?;
                 finite("the norm of the weights' gradient", weights.gradient_norm, epoch, step + 1)?;
                 state.progress.add(arch, weights);
@@ -245,7 +254,7 @@ impl Search {
     /// p and q of one kind of cell on the host, and what its edges are ranked by.
     fn host_strengths(&self, state: &SearchState, kind: CellKind) -> KindStrengths {
         let arch = state.arch.kind(kind);
-        let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind));
+        let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
         let p: Vec<Vec<f32>> = host(&strengths.p).chunks(self.space.operations.len()).map(<[f32]>::to_vec).collect();
         let edge_rank = self.method.edge_rank(&host(&arch.beta), &p, &self.space);
         KindStrengths { p, q: host(&strengths.q), edge_rank }
@@ -260,7 +269,7 @@ impl Search {
         let samples = self.steps() * self.settings.batch_size;
         Ok(EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
             .with_mixture(self, state, outcome)
-            .with_penalty(penalty, self.settings.regulariser.lambda))
+            .with_penalty(penalty))
     }
 
     fn tell_step(&self, state: &SearchState, epoch: usize, steps: usize, observer: &mut dyn Observer) {

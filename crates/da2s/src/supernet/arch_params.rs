@@ -39,6 +39,8 @@ pub struct Strengths {
     pub p: Tensor<2>,
     /// q, weight of each edge at its node, `[edges]`; sums to 1 at each node.
     pub q: Tensor<1>,
+    /// Which operations are computed, edge by edge; `None` is all.
+    pub active: Option<Arc<[bool]>>,
 }
 
 /// The mixture of one kind of cell as the engine takes it: `d_j · q_ij · p_ij^o`, edge by edge.
@@ -108,7 +110,12 @@ impl ArchParams {
 }
 
 impl Strengths {
-    /// `d_j · q_ij · p_ij^o`, flat, every choice computed.
+    /// p and q, every operation computed.
+    pub fn new(p: Tensor<2>, q: Tensor<1>) -> Self {
+        Self { p, q, active: None }
+    }
+
+    /// `d_j · q_ij · p_ij^o`, flat.
     pub fn mixture(&self, space: &Space) -> Mixture {
         let edges = space.graph.edge_count();
         let degree: Vec<f32> =
@@ -116,7 +123,7 @@ impl Strengths {
         let degree = Tensor::<1>::from_data(TensorData::new(degree, [edges]), &self.q.device());
         let edge_weights = (self.q.clone() * degree).reshape([edges, 1]);
         let weights = (self.p.clone() * edge_weights).reshape([edges * space.operations.len()]);
-        Mixture { weights, active: None }
+        Mixture { weights, active: self.active.clone() }
     }
 
     /// q where every edge weighs the same: 1/d_j.

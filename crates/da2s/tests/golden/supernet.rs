@@ -5,7 +5,7 @@ use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
-use da2s::search::{Bilevel, Method, Moment, Rates, SearchState};
+use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState};
 use da2s::space::{CellKind, Space};
 use da2s::supernet::{ArchParams, KindParams, SupernetSize, supernet};
 use da2s_engine::Engine;
@@ -99,7 +99,7 @@ fn supernet_forward_and_gradients() {
         let stepper =
             Bilevel::new(&case.backbone, &case.space, &case.target, &*method, &case.settings, &case.device);
         let (arch, weights) = (state.arch.tracked(), state.weights.on_graph(true));
-        let mixtures = stepper.mixtures(&arch);
+        let mixtures = stepper.mixtures(&arch, None);
         let pass = Pass { weights: &weights, mixtures: Some(&mixtures), statistics: None, drop_path: None, auxiliary: false };
         // The forward pass and its gradients are those of the weight batch.
         let images = case.golden.tensor::<4>("input.weight_batch").autodiff();
@@ -140,11 +140,12 @@ fn supernet_trajectory() {
             Bilevel::new(&case.backbone, &case.space, &case.target, &*method, &case.settings, &case.device);
         let rate = case.golden.number("arch_lr");
         let rates = Rates { weights: case.settings.learning_rate, alpha: rate, beta: rate };
+        let draw = Draw { seed: 1, moment: case.moment, step: 0, kind: CellKind::Normal };
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
-            let arch = stepper.arch_step(&mut state, &arch_batch, case.moment, rates);
-            let weights = stepper.weight_step(&mut state, &weight_batch, case.moment, rates);
+            let arch = stepper.arch_step(&mut state, &arch_batch, draw, rates);
+            let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates);
             let ours = [arch.loss as f32, weights.loss as f32, weights.gradient_norm as f32];
             for (ours, golden) in ours.iter().zip(golden) {
                 assert!((ours - golden).abs() <= 1e-3 * golden.abs(), "step {step}: {ours} != {golden}");
@@ -168,7 +169,7 @@ fn supernet_trajectory() {
         // α, two of them, β, six of them, and the logits are the only golden values that are no weights.
         assert_eq!(compared + 9, case.golden.under("after.").len(), "every golden weight was compared");
 
-        let mixtures = stepper.mixtures(&state.arch);
+        let mixtures = stepper.mixtures(&state.arch, None);
         let pass = Pass {
             weights: &state.weights,
             mixtures: Some(&mixtures),

@@ -1,0 +1,73 @@
+//! GDAS: one operation an edge is drawn in each step, and only it is computed.
+//!
+//! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019, equations 3 to 5:
+//! h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going forward, p̃ = softmax((log softmax(α) + g)/τ) going
+//! back; τ falls linearly over the epochs (10 to 0.1 in the paper). Contract: the draw is a pure function of seed, epoch,
+//! step and kind of cell; when nothing trains, p = softmax(α).
+
+use std::sync::Arc;
+
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Tensor, TensorData};
+use rand::Rng;
+
+use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation};
+use crate::backbone::host;
+use crate::objective::{KindTarget, Target};
+use crate::random::{Purpose, generator};
+use crate::space::Space;
+use crate::supernet::{ArchParams, KindParams, Strengths};
+
+/// The method and its temperatures in the first and the last epoch.
+#[derive(Clone, Debug)]
+pub(super) struct Gdas {
+    pub(super) temperatures: [f64; 2],
+}
+
+impl Gdas {
+    fn temperature(&self, moment: Moment) -> f64 {
+        let [first, last] = self.temperatures;
+        let done = (moment.epoch - 1) as f64 / moment.epochs.saturating_sub(1).max(1) as f64;
+        first + (last - first) * done
+    }
+}
+
+impl SearchMethod for Gdas {
+    fn strengths(&self, arch: &KindParams, space: &Space, _: &KindTarget, draw: Option<Draw>) -> Strengths {
+        let alpha = arch.alpha.clone();
+        let q = Strengths::uniform_edges(space, &alpha.device());
+        let Some(draw) = draw else { return Strengths::new(softmax(alpha, 1), q) };
+
+        let shape = alpha.dims();
+        // One stream a step and kind of cell.
+        let stream = 2 * draw.step as u64 + draw.kind as u64;
+        let mut random = generator(draw.seed, Purpose::Gumbel, draw.moment.epoch as u64, stream);
+        let mut gumbel = || -(-random.random_range(f32::MIN_POSITIVE..1.0).ln()).ln();
+        let noise: Vec<f32> = (0..shape[0] * shape[1]).map(|_| gumbel()).collect();
+        let device = alpha.device();
+        let noisy = log_softmax(alpha, 1) + Tensor::from_data(TensorData::new(noise, shape), &device);
+        let drawn: Vec<bool> = host(&noisy).chunks(shape[1]).flat_map(one_hot).collect();
+        let hard: Vec<f32> = drawn.iter().map(|&drawn| f32::from(u8::from(drawn))).collect();
+        let soft = softmax(noisy * (1.0 / self.temperature(draw.moment)), 1);
+        // Straight through: the value is the hard draw, the gradient that of the soft one.
+        let p = Tensor::from_data(TensorData::new(hard, shape), &device) + soft.clone() - soft.detach();
+        Strengths { p, q, active: Some(Arc::from(drawn)) }
+    }
+
+    fn penalty(&self, _: &ArchParams, _: &Space, _: &Target, _: Moment) -> Option<Penalty> {
+        None
+    }
+
+    fn trains(&self, moment: Moment) -> ArchShares {
+        operations_only(moment)
+    }
+
+    fn edge_rank(&self, _: &[f32], p: &[Vec<f32>], space: &Space) -> Vec<f32> {
+        strongest_operation(p, space)
+    }
+}
+
+fn one_hot(row: &[f32]) -> impl Iterator<Item = bool> + use<> {
+    let largest = row.iter().enumerate().fold(0, |best, (index, value)| if *value > row[best] { index } else { best });
+    (0..row.len()).map(move |index| index == largest)
+}
