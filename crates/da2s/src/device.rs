@@ -11,7 +11,10 @@ use crate::error::Error;
 /// # Errors
 /// If there is no such device here; the error names those that there are.
 pub fn open(name: &str) -> Result<Device, Error> {
-    let missing = || Error::Device { asked: name.to_owned(), available: available() };
+    let missing = || Error::Device {
+        asked: name.to_owned(),
+        available: available(),
+    };
     let (runtime, index) = match name.split_once(':') {
         None => (name, 0),
         Some((runtime, index)) => (runtime, index.parse::<usize>().map_err(|_| missing())?),
@@ -24,7 +27,11 @@ pub fn available() -> Vec<String> {
     let mut names = Vec::new();
     for runtime in RUNTIMES {
         for index in 0..found(runtime).len() {
-            names.push(if index == 0 { runtime.to_owned() } else { format!("{runtime}:{index}") });
+            names.push(if index == 0 {
+                runtime.to_owned()
+            } else {
+                format!("{runtime}:{index}")
+            });
         }
     }
     names

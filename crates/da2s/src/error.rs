@@ -105,11 +105,18 @@ pub enum Error {
 impl Error {
     /// An input or output error at `path`.
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { action, path: path.into(), source }
+        Self::Io {
+            action,
+            path: path.into(),
+            source,
+        }
     }
 
     /// Weights that do not fit.
     pub fn load(path: impl Into<PathBuf>, error: &LoadError) -> Self {
-        Self::Mismatch { path: path.into(), problem: error.to_string() }
+        Self::Mismatch {
+            path: path.into(),
+            problem: error.to_string(),
+        }
     }
 }

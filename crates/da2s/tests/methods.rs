@@ -1,6 +1,8 @@
 //! Every search method: its mixture against the formula of its paper, and the gradient of its loss against finite
 //! differences.
 
+#![allow(clippy::unwrap_used)]
+
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
@@ -8,7 +10,11 @@ use da2s::search::{Draw, Method, Moment, SearchMethod};
 use da2s::space::{CellKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 
-const MOMENT: Moment = Moment { epoch: 20, epochs: 50, warmup: 8 };
+const MOMENT: Moment = Moment {
+    epoch: 20,
+    epochs: 50,
+    warmup: 8,
+};
 
 struct Fixture {
     space: Space,
@@ -25,7 +31,13 @@ impl Fixture {
         let wave = |index: usize, scale: f32| scale * ((index * 37 % 101) as f32 / 50.0 - 1.0);
         let alpha = (0..98).map(|index| wave(index, 0.45)).collect();
         let beta = (0..14).map(|index| wave(index + 7, 0.8)).collect();
-        Self { space, target, settings: SearchSettings::default(), alpha, beta }
+        Self {
+            space,
+            target,
+            settings: SearchSettings::default(),
+            alpha,
+            beta,
+        }
     }
 
     fn method(&self, method: Method) -> Box<dyn SearchMethod> {
@@ -33,20 +45,38 @@ impl Fixture {
     }
 
     fn kind(&self, alpha: &[f32], beta: &[f32], tracked: bool) -> KindParams {
-        let device = if tracked { Device::flex().autodiff() } else { Device::flex() };
+        let device = if tracked {
+            Device::flex().autodiff()
+        } else {
+            Device::flex()
+        };
         let alpha = Tensor::from_data(TensorData::new(alpha.to_vec(), [14, 7]), &device);
         let beta = Tensor::from_data(TensorData::new(beta.to_vec(), [14]), &device);
-        if tracked { KindParams { alpha: alpha.require_grad(), beta: beta.require_grad() } } else { KindParams { alpha, beta } }
+        if tracked {
+            KindParams {
+                alpha: alpha.require_grad(),
+                beta: beta.require_grad(),
+            }
+        } else {
+            KindParams { alpha, beta }
+        }
     }
 
     fn p(&self, method: Method, draw: Option<Draw>) -> Vec<f32> {
         let arch = self.kind(&self.alpha, &self.beta, false);
-        values(self.method(method).strengths(&arch, &self.space, &self.target.normal, draw).p)
+        values(
+            self.method(method)
+                .strengths(&arch, &self.space, &self.target.normal, draw)
+                .p,
+        )
     }
 
     fn penalty(&self, method: Method, alpha: &[f32], beta: &[f32]) -> Option<f64> {
         let kind = || self.kind(alpha, beta, false);
-        let arch = ArchParams { normal: kind(), reduction: kind() };
+        let arch = ArchParams {
+            normal: kind(),
+            reduction: kind(),
+        };
         let penalty = self.method(method).penalty(&arch, &self.space, &self.target, MOMENT)?;
         Some(f64::from(penalty.loss.into_scalar::<f32>()))
     }
@@ -79,7 +109,11 @@ fn operation_weights_are_those_of_the_papers() {
                 Method::Random => row.iter().map(|&x| f64::from(x) + 1.0 / 7.0).collect(),
             };
             for (ours, expected) in ours.iter().zip(expected) {
-                assert!((f64::from(*ours) - expected).abs() < 1e-5, "{}: {ours} != {expected}", method.name());
+                assert!(
+                    (f64::from(*ours) - expected).abs() < 1e-5,
+                    "{}: {ours} != {expected}",
+                    method.name()
+                );
             }
         }
     }
@@ -90,9 +124,26 @@ fn edge_weights_sum_to_one_at_every_node() {
     let fixture = Fixture::new();
     let arch = fixture.kind(&fixture.alpha, &fixture.beta, false);
     for method in Method::ALL {
-        let q = values(fixture.method(method).strengths(&arch, &fixture.space, &fixture.target.normal, None).q);
-        let even = (0..14).all(|edge| q[edge] == q[fixture.space.graph.edges_into(2 + [0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3][edge]).start]);
-        assert_eq!(even, !matches!(method, Method::Da2s | Method::Da2sEdges), "{}", method.name());
+        let q = values(
+            fixture
+                .method(method)
+                .strengths(&arch, &fixture.space, &fixture.target.normal, None)
+                .q,
+        );
+        let even = (0..14).all(|edge| {
+            q[edge]
+                == q[fixture
+                    .space
+                    .graph
+                    .edges_into(2 + [0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3][edge])
+                    .start]
+        });
+        assert_eq!(
+            even,
+            !matches!(method, Method::Da2s | Method::Da2sEdges),
+            "{}",
+            method.name()
+        );
         for node in fixture.space.graph.all_nodes() {
             let sum: f32 = q[fixture.space.graph.edges_into(node)].iter().sum();
             assert!((sum - 1.0).abs() < 1e-5, "{}", method.name());
@@ -105,18 +156,28 @@ fn losses_have_the_gradients_of_finite_differences() {
     let fixture = Fixture::new();
     for method in Method::ALL {
         let Some(_) = fixture.penalty(method, &fixture.alpha, &fixture.beta) else {
-            assert!(matches!(method, Method::Darts | Method::Gdas | Method::Random), "{}", method.name());
+            assert!(
+                matches!(method, Method::Darts | Method::Gdas | Method::Random),
+                "{}",
+                method.name()
+            );
             continue;
         };
         let normal = fixture.kind(&fixture.alpha, &fixture.beta, true);
         let reduction = fixture.kind(&fixture.alpha, &fixture.beta, true);
         let arch = ArchParams { normal, reduction };
         let built = fixture.method(method);
-        let loss = built.penalty(&arch, &fixture.space, &fixture.target, MOMENT).unwrap().loss;
+        let loss = built
+            .penalty(&arch, &fixture.space, &fixture.target, MOMENT)
+            .unwrap()
+            .loss;
         let gradients = loss.backward();
         let of = |kind: CellKind| {
             let arch = arch.kind(kind);
-            [arch.alpha.grad(&gradients).map(values), arch.beta.grad(&gradients).map(values)]
+            [
+                arch.alpha.grad(&gradients).map(values),
+                arch.beta.grad(&gradients).map(values),
+            ]
         };
         let ([normal_alpha, normal_beta], [other_alpha, other_beta]) = (of(CellKind::Normal), of(CellKind::Reduction));
         let both = |a: Option<Vec<f32>>, b: Option<Vec<f32>>, at: usize| {
@@ -126,7 +187,11 @@ fn losses_have_the_gradients_of_finite_differences() {
         for at in 0..14 {
             let moved = |by: f32, of_alpha: bool| {
                 let (mut alpha, mut beta) = (fixture.alpha.clone(), fixture.beta.clone());
-                if of_alpha { alpha[7 * at] += by } else { beta[at] += by }
+                if of_alpha {
+                    alpha[7 * at] += by
+                } else {
+                    beta[at] += by
+                }
                 fixture.penalty(method, &alpha, &beta).unwrap()
             };
             for of_alpha in [true, false] {
@@ -137,11 +202,19 @@ fn losses_have_the_gradients_of_finite_differences() {
                     both(normal_beta.clone(), other_beta.clone(), at)
                 };
                 // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference is not the derivative.
-                let value = if of_alpha { fixture.alpha[7 * at] } else { fixture.beta[at] };
+                let value = if of_alpha {
+                    fixture.alpha[7 * at]
+                } else {
+                    fixture.beta[at]
+                };
                 if [-0.5f32, 0.0, 1.0].iter().any(|kink| (value - kink).abs() < 2.0 * step) {
                     continue;
                 }
-                assert!((ours - slope).abs() < 2e-2 * slope.abs().max(0.1), "{}: {ours} != {slope}", method.name());
+                assert!(
+                    (ours - slope).abs() < 2e-2 * slope.abs().max(0.1),
+                    "{}: {ours} != {slope}",
+                    method.name()
+                );
             }
         }
     }
@@ -150,7 +223,12 @@ fn losses_have_the_gradients_of_finite_differences() {
 #[test]
 fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     let fixture = Fixture::new();
-    let draw = |step| Draw { seed: 3, moment: MOMENT, step, kind: CellKind::Normal };
+    let draw = |step| Draw {
+        seed: 3,
+        moment: MOMENT,
+        step,
+        kind: CellKind::Normal,
+    };
     let method = fixture.method(Method::Gdas);
     let arch = fixture.kind(&fixture.alpha, &fixture.beta, true);
     let strengths = method.strengths(&arch, &fixture.space, &fixture.target.normal, Some(draw(0)));
@@ -161,11 +239,20 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     }
     let active = strengths.active.unwrap();
     assert!(active.iter().zip(&p).all(|(&active, &weight)| active == (weight > 0.5)));
-    assert_eq!(fixture.p(Method::Gdas, Some(draw(0))), fixture.p(Method::Gdas, Some(draw(0))));
-    assert_ne!(fixture.p(Method::Gdas, Some(draw(0))), fixture.p(Method::Gdas, Some(draw(1))));
+    assert_eq!(
+        fixture.p(Method::Gdas, Some(draw(0))),
+        fixture.p(Method::Gdas, Some(draw(0)))
+    );
+    assert_ne!(
+        fixture.p(Method::Gdas, Some(draw(0))),
+        fixture.p(Method::Gdas, Some(draw(1)))
+    );
 
     // The gradient is that of a softmax: its rows sum to nothing, and it is not nothing.
-    let pull = Tensor::<2>::from_data(TensorData::new((0..98).map(|i| (i % 5) as f32).collect::<Vec<_>>(), [14, 7]), &Device::flex());
+    let pull = Tensor::<2>::from_data(
+        TensorData::new((0..98).map(|i| (i % 5) as f32).collect::<Vec<_>>(), [14, 7]),
+        &Device::flex(),
+    );
     let gradients = (strengths.p * pull.autodiff()).sum().backward();
     let gradient = values(arch.alpha.grad(&gradients).unwrap());
     assert!(gradient.iter().any(|value| value.abs() > 1e-4));

@@ -47,7 +47,12 @@ fn tiny() -> Config {
 }
 
 fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
-    Context { directory, config, resume, command: "da2s run".to_owned() }
+    Context {
+        directory,
+        config,
+        resume,
+        command: "da2s run".to_owned(),
+    }
 }
 
 fn whole(path: &Path, config: &Config) -> Summary {
@@ -85,7 +90,11 @@ fn assert_same(a: &Path, b: &Path) {
 #[test]
 fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     let folder = tempfile::tempdir().unwrap();
-    let (first, second, third) = (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+    let (first, second, third) = (
+        folder.path().join("a"),
+        folder.path().join("b"),
+        folder.path().join("c"),
+    );
     let config = tiny();
     whole(&first, &config);
     whole(&second, &config);
@@ -172,7 +181,10 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
     let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
     directory.write_config(&config).unwrap();
     let context = context(&directory, &config, true);
-    assert!(matches!(discretize(&context, None, &mut Silent), Err(Error::Incomplete { .. })));
+    assert!(matches!(
+        discretize(&context, None, &mut Silent),
+        Err(Error::Incomplete { .. })
+    ));
     assert!(matches!(train(&context, &mut Silent), Err(Error::Incomplete { .. })));
     search(&context, &mut Silent).unwrap();
 
@@ -182,7 +194,10 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
     bytes[middle] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let error = discretize(&context, None, &mut Silent).unwrap_err();
-    assert!(matches!(&error, Error::Damaged { .. }) && error.to_string().contains("checksum"), "{error}");
+    assert!(
+        matches!(&error, Error::Damaged { .. }) && error.to_string().contains("checksum"),
+        "{error}"
+    );
     fs::write(&path, &bytes[..middle]).unwrap();
     assert!(matches!(search(&context, &mut Silent), Err(Error::Damaged { .. })));
 
@@ -191,7 +206,16 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
     let mut larger = config.clone();
     larger.search.channels = 4;
     other.write_config(&larger).unwrap();
-    search(&Context { directory: &other, config: &larger, resume: false, command: String::new() }, &mut Silent).unwrap();
+    search(
+        &Context {
+            directory: &other,
+            config: &larger,
+            resume: false,
+            command: String::new(),
+        },
+        &mut Silent,
+    )
+    .unwrap();
     fs::copy(other.file("search/checkpoint.safetensors"), &path).unwrap();
     assert!(matches!(search(&context, &mut Silent), Err(Error::Mismatch { .. })));
 }

@@ -124,15 +124,26 @@ impl Block {
     /// Output side for an input side. Zero when the window does not fit.
     pub fn output_side(self, side: usize) -> usize {
         let window = |kernel: usize, stride: usize, padding: usize| {
-            (side + 2 * padding).checked_sub(kernel).map_or(0, |room| room / stride + 1)
+            (side + 2 * padding)
+                .checked_sub(kernel)
+                .map_or(0, |room| room / stride + 1)
         };
         match self {
             Self::Identity => side,
             Self::Zero { stride } | Self::Separable { stride, .. } => side.div_ceil(stride),
             Self::FactorizedReduce => side.div_ceil(2),
-            Self::Pool { kernel, stride, padding, .. } | Self::Conv { kernel, stride, padding, .. } => {
-                window(kernel, stride, padding)
+            Self::Pool {
+                kernel,
+                stride,
+                padding,
+                ..
             }
+            | Self::Conv {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => window(kernel, stride, padding),
         }
     }
 
@@ -149,7 +160,9 @@ impl Block {
         let kernel = |name: String, shape: [usize; 4]| WeightSlot {
             name,
             shape: shape.to_vec(),
-            role: WeightRole::Kernel { fan_in: shape[1] * shape[2] * shape[3] },
+            role: WeightRole::Kernel {
+                fan_in: shape[1] * shape[2] * shape[3],
+            },
         };
         let affine_slots = |name: String, channels: usize| {
             affine
@@ -176,21 +189,31 @@ impl Block {
                 slots.push(kernel(".conv_2.weight".into(), [outputs - half, inputs, 1, 1]));
                 slots.extend(affine_slots(".bn".into(), outputs));
             }
-            Self::Conv { relu, kernel: side, bias, norm, .. } => {
+            Self::Conv {
+                relu,
+                kernel: side,
+                bias,
+                norm,
+                ..
+            } => {
                 let at = first + usize::from(relu);
                 slots.push(kernel(format!(".{at}.weight"), [outputs, inputs, side, side]));
                 if bias {
                     slots.push(WeightSlot {
                         name: format!(".{at}.bias"),
                         shape: vec![outputs],
-                        role: WeightRole::Bias { fan_in: inputs * side * side },
+                        role: WeightRole::Bias {
+                            fan_in: inputs * side * side,
+                        },
                     });
                 }
                 if norm {
                     slots.extend(affine_slots(format!(".{}", at + 1), outputs));
                 }
             }
-            Self::Separable { kernel: side, stages, .. } => {
+            Self::Separable {
+                kernel: side, stages, ..
+            } => {
                 for stage in 0..stages {
                     let at = first + 4 * stage;
                     let to = if stage + 1 == stages { outputs } else { inputs };

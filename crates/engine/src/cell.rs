@@ -79,7 +79,10 @@ impl Cell {
             Engine::Plain => Path::Plain,
             Engine::Fused(workspace) => Path::Fused(Pool::new(workspace)),
         };
-        Self { plan: Arc::new(plan), path }
+        Self {
+            plan: Arc::new(plan),
+            path,
+        }
     }
 
     /// The plan that the cell runs.

@@ -41,7 +41,10 @@ struct SizedKernel {
 
 impl Pool {
     pub(crate) fn new(workspace: &Workspace) -> Self {
-        Self { workspace: workspace.clone(), idle: Arc::default() }
+        Self {
+            workspace: workspace.clone(),
+            idle: Arc::default(),
+        }
     }
 
     fn take(&self, plan: &CellPlan, sizes: Vec<(usize, usize)>, batch: usize) -> SizedKernel {
@@ -66,12 +69,20 @@ pub(crate) fn forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
     let on_graph = call.inputs.iter().any(Tensor::is_autodiff)
         || call.weights.is_autodiff()
         || call.mixture.as_ref().is_some_and(Tensor::is_autodiff);
-    if on_graph { graph_forward(plan, pool, call) } else { plain_forward(plan, pool, call) }
+    if on_graph {
+        graph_forward(plan, pool, call)
+    } else {
+        plain_forward(plan, pool, call)
+    }
 }
 
 /// Outside of autodiff.
 fn plain_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
-    let inputs = call.inputs.into_iter().map(|input| channels_last(primitive(input))).collect();
+    let inputs = call
+        .inputs
+        .into_iter()
+        .map(|input| channels_last(primitive(input)))
+        .collect();
     let operands = Operands {
         inputs,
         weights: primitive(call.weights).to_contiguous(),
@@ -82,7 +93,10 @@ fn plain_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
     };
     let ran = operands.run(plan, pool, false, false);
     pool.put_back(ran.kernel);
-    Output { output: Tensor::from_primitive::<Flex>(ran.output), statistics: ran.statistics }
+    Output {
+        output: Tensor::from_primitive::<Flex>(ran.output),
+        statistics: ran.statistics,
+    }
 }
 
 /// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is filled up with a leaf
@@ -93,7 +107,9 @@ fn graph_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
     let mut images = call.inputs.into_iter();
     let (mut inputs, mut tracked) = (Vec::with_capacity(count), false);
     let mut input_node = || -> NodeGuard {
-        let Some(image) = images.next() else { return filler().into_parts().1 };
+        let Some(image) = images.next() else {
+            return filler().into_parts().1;
+        };
         let image = parent(image);
         tracked |= image.is_tracked();
         let (image, node) = image.into_parts();
@@ -143,7 +159,10 @@ fn graph_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
             prepared.finish(ran.output)
         }
     };
-    Output { output: Tensor::from_primitive::<Autodiff<Flex>>(output), statistics: ran.statistics }
+    Output {
+        output: Tensor::from_primitive::<Autodiff<Flex>>(output),
+        statistics: ran.statistics,
+    }
 }
 
 /// What a kernel runs on.
@@ -169,7 +188,11 @@ impl Operands {
     fn run(&self, plan: &CellPlan, pool: &Pool, keep: bool, mixture_gradient: bool) -> Ran {
         let shape = |input: &FlexTensor| -> [usize; 4] { std::array::from_fn(|at| input.layout().shape()[at]) };
         let batch = self.inputs.first().map_or(0, |input| shape(input)[0]);
-        let sizes: Vec<(usize, usize)> = self.inputs.iter().map(|input| (shape(input)[1], shape(input)[2])).collect();
+        let sizes: Vec<(usize, usize)> = self
+            .inputs
+            .iter()
+            .map(|input| (shape(input)[1], shape(input)[2]))
+            .collect();
         let nodes = plan.node_sizes(&sizes);
         let (height, width) = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         let mut kernel = pool.take(plan, sizes, batch);
@@ -190,8 +213,14 @@ impl Operands {
             }
         };
         let statistics = match &running {
-            None => Statistics::Batch { mean: &mut mean, variance: &mut variance },
-            Some((mean, variance)) => Statistics::Running { mean: slice(mean), variance: slice(variance) },
+            None => Statistics::Batch {
+                mean: &mut mean,
+                variance: &mut variance,
+            },
+            Some((mean, variance)) => Statistics::Running {
+                mean: slice(mean),
+                variance: slice(variance),
+            },
         };
         let call = Forward {
             inputs: &inputs,
@@ -210,7 +239,10 @@ impl Operands {
         Ran {
             kernel,
             output: flex(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
-            statistics: seen.then(|| NormStatistics { mean: flat(mean), variance: flat(variance) }),
+            statistics: seen.then(|| NormStatistics {
+                mean: flat(mean),
+                variance: flat(variance),
+            }),
         }
     }
 }
@@ -243,7 +275,13 @@ impl Backward<Flex, PARENTS> for CellBackward {
     fn backward(self, ops: Ops<Self::State, PARENTS>, grads: &mut GraphGradients, _: &mut Checkpointer) {
         let d_output = channels_last(grads.consume::<Flex>(&ops.node));
         let mut kept = ops.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Kept { kernel, choices, inputs, weights, .. } = &mut *kept;
+        let Kept {
+            kernel,
+            choices,
+            inputs,
+            weights,
+            ..
+        } = &mut *kept;
         let Some(kernel) = kernel.as_mut() else { return };
         let room = |wanted: bool, length: usize| wanted.then(|| vec![0.0f32; length]);
         let mut d_inputs: Vec<Option<Vec<f32>>> = inputs
@@ -259,7 +297,9 @@ impl Backward<Flex, PARENTS> for CellBackward {
             weights: d_weights.as_deref_mut(),
             mixture: d_mixture.as_deref_mut(),
         };
-        kernel.kernel.backward(&images, slice(weights), slice(&d_output), gradients);
+        kernel
+            .kernel
+            .backward(&images, slice(weights), slice(&d_output), gradients);
 
         for ((parent, gradient), input) in ops.parents.iter().zip(d_inputs).zip(inputs.iter()) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {

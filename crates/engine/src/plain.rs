@@ -13,7 +13,11 @@ use crate::plan::{CellPlan, Choice};
 
 /// Applies `plan`; see [`Cell::forward`](crate::Cell::forward).
 pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
-    let mut interpreter = Interpreter { weights: call.weights, given: call.statistics, seen: Vec::new() };
+    let mut interpreter = Interpreter {
+        weights: call.weights,
+        given: call.statistics,
+        seen: Vec::new(),
+    };
     let batch = call.inputs.first().map_or(0, |input| input.dims()[0]);
     let device = interpreter.weights.device();
 
@@ -37,7 +41,9 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
             if skipped || matches!(choice.block, Block::Zero { .. }) {
                 continue;
             }
-            let Some(source) = nodes[edge.from].clone() else { continue };
+            let Some(source) = nodes[edge.from].clone() else {
+                continue;
+            };
             let mut value = interpreter.apply(choice, source);
             if let Some(mixture) = &call.mixture {
                 value = value * mixture.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]);
@@ -60,11 +66,16 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
         .map(|&node| {
             let (height, width) = node_sizes[node];
             // A node that nothing reaches (every choice `none` or inactive) is zero.
-            nodes[node].clone().unwrap_or_else(|| Tensor::zeros([batch, plan.node_channels[node], height, width], &device))
+            nodes[node]
+                .clone()
+                .unwrap_or_else(|| Tensor::zeros([batch, plan.node_channels[node], height, width], &device))
         })
         .collect();
     let output = Tensor::cat(parts, 1);
-    Output { output, statistics: interpreter.statistics(plan) }
+    Output {
+        output,
+        statistics: interpreter.statistics(plan),
+    }
 }
 
 struct Interpreter {
@@ -77,19 +88,33 @@ struct Interpreter {
 impl Interpreter {
     fn apply(&mut self, choice: &Choice, x: Tensor<4>) -> Tensor<4> {
         let (inputs, outputs) = (choice.inputs, choice.outputs);
-        let mut weights = Cursor { all: self.weights.clone(), at: choice.weight_offset };
+        let mut weights = Cursor {
+            all: self.weights.clone(),
+            at: choice.weight_offset,
+        };
         let mut norm_at = choice.norm_offset;
         match choice.block {
             Block::Identity => x,
             Block::Zero { stride } => {
                 let [batch, _, height, width] = x.dims();
-                Tensor::zeros([batch, outputs, height.div_ceil(stride), width.div_ceil(stride)], &x.device())
+                Tensor::zeros(
+                    [batch, outputs, height.div_ceil(stride), width.div_ceil(stride)],
+                    &x.device(),
+                )
             }
-            Block::Pool { kind, kernel, stride, padding, norm } => {
+            Block::Pool {
+                kind,
+                kernel,
+                stride,
+                padding,
+                norm,
+            } => {
                 let pooled = match kind {
                     PoolKind::Max => max_pool2d(
                         x,
-                        MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]),
+                        MaxPoolOptions::new([kernel; 2])
+                            .with_stride([stride; 2])
+                            .with_padding([padding; 2]),
                     ),
                     PoolKind::Average => avg_pool2d(
                         x,
@@ -99,7 +124,11 @@ impl Interpreter {
                             .with_count_include_pad(false),
                     ),
                 };
-                if norm { self.norm(pooled, &mut weights, choice.affine, &mut norm_at) } else { pooled }
+                if norm {
+                    self.norm(pooled, &mut weights, choice.affine, &mut norm_at)
+                } else {
+                    pooled
+                }
             }
             Block::FactorizedReduce => {
                 let [_, _, height, width] = x.dims();
@@ -118,14 +147,30 @@ impl Interpreter {
                 let joined = Tensor::cat(vec![first, second], 1);
                 self.norm(joined, &mut weights, choice.affine, &mut norm_at)
             }
-            Block::Conv { relu: with_relu, kernel, stride, padding, bias, norm } => {
+            Block::Conv {
+                relu: with_relu,
+                kernel,
+                stride,
+                padding,
+                bias,
+                norm,
+            } => {
                 let x = if with_relu { relu(x) } else { x };
                 let kernels = weights.take([outputs, inputs, kernel, kernel]);
                 let bias = bias.then(|| weights.take([outputs]));
                 let y = conv2d(x, kernels, bias, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1));
-                if norm { self.norm(y, &mut weights, choice.affine, &mut norm_at) } else { y }
+                if norm {
+                    self.norm(y, &mut weights, choice.affine, &mut norm_at)
+                } else {
+                    y
+                }
             }
-            Block::Separable { kernel, stride, dilation, stages } => {
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
                 let padding = dilation * (kernel - 1) / 2;
                 let mut x = x;
                 for stage in 0..stages {
@@ -162,7 +207,8 @@ impl Interpreter {
                 let result = batch_norm_train(x, gamma, beta, NORM_EPSILON);
                 let count = batch * height * width;
                 let unbiased = result.variance * (count as f64 / count.saturating_sub(1).max(1) as f64);
-                self.seen.push((offset, result.mean.without_autodiff(), unbiased.without_autodiff()));
+                self.seen
+                    .push((offset, result.mean.without_autodiff(), unbiased.without_autodiff()));
                 result.output
             }
         }
@@ -189,7 +235,10 @@ impl Interpreter {
             variances.push(variance);
         }
         fill(plan.norm_channels, at, &mut means, &mut variances);
-        Some(NormStatistics { mean: Tensor::cat(means, 0), variance: Tensor::cat(variances, 0) })
+        Some(NormStatistics {
+            mean: Tensor::cat(means, 0),
+            variance: Tensor::cat(variances, 0),
+        })
     }
 }
 

@@ -102,7 +102,8 @@ impl CellPlan {
     ///
     /// A node that no edge reaches has the size of node 0.
     pub fn node_sizes(&self, inputs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-        let through = |choice: &Choice, (h, w): (usize, usize)| (choice.block.output_side(h), choice.block.output_side(w));
+        let through =
+            |choice: &Choice, (h, w): (usize, usize)| (choice.block.output_side(h), choice.block.output_side(w));
         let mut sizes: Vec<Option<(usize, usize)>> = vec![None; self.node_channels.len()];
         for (node, (&size, block)) in inputs.iter().zip(&self.preprocess).enumerate() {
             sizes[node] = Some(block.as_ref().map_or(size, |choice| through(choice, size)));
@@ -119,7 +120,8 @@ impl CellPlan {
     /// Multiply-adds of the cell for one image, every choice counted.
     pub fn multiply_adds(&self, inputs: &[(usize, usize)]) -> u64 {
         let sizes = self.node_sizes(inputs);
-        let count = |choice: &Choice, (h, w): (usize, usize)| choice.block.multiply_adds(choice.inputs, choice.outputs, h, w);
+        let count =
+            |choice: &Choice, (h, w): (usize, usize)| choice.block.multiply_adds(choice.inputs, choice.outputs, h, w);
         let before: u64 = self
             .preprocess
             .iter()
@@ -168,7 +170,14 @@ impl CellPlanBuilder {
     }
 
     /// Adds an input tensor with `channels` that `block` turns into a node of `outputs` channels.
-    pub fn preprocessed_input(mut self, channels: usize, outputs: usize, block: Block, name: &str, first: usize) -> Self {
+    pub fn preprocessed_input(
+        mut self,
+        channels: usize,
+        outputs: usize,
+        block: Block,
+        name: &str,
+        first: usize,
+    ) -> Self {
         let choice = self.place(block, name, first, channels, outputs);
         self.plan.input_channels.push(channels);
         self.plan.node_channels.push(outputs);
@@ -187,8 +196,14 @@ impl CellPlanBuilder {
     /// # Panics
     /// If the edge does not go from an existing node to a later existing node that is no input.
     pub fn edge(mut self, from: usize, to: usize, choices: impl IntoIterator<Item = (Block, String, usize)>) -> Self {
-        assert!(from < to && to < self.plan.node_channels.len(), "edge {from} → {to} does not go forward");
-        assert!(to >= self.plan.input_channels.len(), "edge {from} → {to} ends in an input");
+        assert!(
+            from < to && to < self.plan.node_channels.len(),
+            "edge {from} → {to} does not go forward"
+        );
+        assert!(
+            to >= self.plan.input_channels.len(),
+            "edge {from} → {to} ends in an input"
+        );
         let (inputs, outputs) = (self.plan.node_channels[from], self.plan.node_channels[to]);
         let choices = choices
             .into_iter()

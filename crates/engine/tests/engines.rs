@@ -12,7 +12,9 @@ use proptest::prelude::*;
 /// A generator of numbers in −1 … 1 that needs no state between uses.
 fn noise(seed: u64, length: usize) -> Vec<f32> {
     let mix = |index: u64| {
-        let mut z = (seed ^ (index << 20)).wrapping_add(0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mut z = (seed ^ (index << 20))
+            .wrapping_add(0x9E37_79B9_7F4A_7C15)
+            .wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z ^= z >> 29;
         z = z.wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z >> 40) as f32 / (1u64 << 23) as f32) - 1.0
@@ -21,28 +23,60 @@ fn noise(seed: u64, length: usize) -> Vec<f32> {
 }
 
 fn tensor<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(noise(seed, shape.iter().product()), shape), &Device::flex())
+    Tensor::from_data(
+        TensorData::new(noise(seed, shape.iter().product()), shape),
+        &Device::flex(),
+    )
 }
 
 fn all_blocks(stride: usize) -> Vec<Block> {
-    let pool = |kind| Block::Pool { kind, kernel: 3, stride, padding: 1, norm: true };
-    let separable = |kernel, dilation, stages| Block::Separable { kernel, stride, dilation, stages };
+    let pool = |kind| Block::Pool {
+        kind,
+        kernel: 3,
+        stride,
+        padding: 1,
+        norm: true,
+    };
+    let separable = |kernel, dilation, stages| Block::Separable {
+        kernel,
+        stride,
+        dilation,
+        stages,
+    };
     vec![
         Block::Zero { stride },
         pool(PoolKind::Max),
         pool(PoolKind::Average),
-        if stride == 1 { Block::Identity } else { Block::FactorizedReduce },
+        if stride == 1 {
+            Block::Identity
+        } else {
+            Block::FactorizedReduce
+        },
         separable(3, 1, 2),
         separable(5, 1, 2),
         separable(3, 2, 1),
         separable(5, 2, 1),
-        Block::Conv { relu: true, kernel: 3, stride, padding: 1, bias: true, norm: true },
+        Block::Conv {
+            relu: true,
+            kernel: 3,
+            stride,
+            padding: 1,
+            bias: true,
+            norm: true,
+        },
     ]
 }
 
 /// Two preprocessed inputs, two nodes, every block on every edge.
 fn plan(inputs: [usize; 2], channels: usize, stride: usize, affine: bool) -> CellPlan {
-    let pointwise = Block::Conv { relu: true, kernel: 1, stride: 1, padding: 0, bias: false, norm: true };
+    let pointwise = Block::Conv {
+        relu: true,
+        kernel: 1,
+        stride: 1,
+        padding: 0,
+        bias: false,
+        norm: true,
+    };
     let mut builder = CellPlanBuilder::new(affine)
         .preprocessed_input(inputs[0], channels, pointwise, "preprocess0.op", 0)
         .preprocessed_input(inputs[1], channels, pointwise, "preprocess1.op", 0)
@@ -50,7 +84,10 @@ fn plan(inputs: [usize; 2], channels: usize, stride: usize, affine: bool) -> Cel
         .node(channels);
     for (from, to) in [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)] {
         let stride = if from < 2 { stride } else { 1 };
-        let choices = all_blocks(stride).into_iter().enumerate().map(|(index, block)| (block, format!("{from}.{to}.{index}"), 0));
+        let choices = all_blocks(stride)
+            .into_iter()
+            .enumerate()
+            .map(|(index, block)| (block, format!("{from}.{to}.{index}"), 0));
         builder = builder.edge(from, to, choices);
     }
     builder.output([2, 3])
@@ -91,8 +128,12 @@ fn run(case: &Case, engine: &Engine) -> Result {
         leaf(case.wants[0])(tensor(case.seed, [case.batch, 3, height, width])),
         leaf(case.wants[1])(tensor(case.seed + 1, [case.batch, case.channels, height, width])),
     ];
-    let weights = (tensor(case.seed + 2, [weight_count]) * 0.5).autodiff().set_require_grad(case.wants[2]);
-    let mixture = (tensor(case.seed + 3, [count]) + 1.2).autodiff().set_require_grad(case.wants[3]);
+    let weights = (tensor(case.seed + 2, [weight_count]) * 0.5)
+        .autodiff()
+        .set_require_grad(case.wants[2]);
+    let mixture = (tensor(case.seed + 3, [count]) + 1.2)
+        .autodiff()
+        .set_require_grad(case.wants[3]);
     let active: Vec<bool> = (0..count).map(|index| !case.inactive || index % 3 != 1).collect();
     let statistics = |seed| tensor(seed, [norm_channels]);
     let call = Call {
@@ -100,7 +141,9 @@ fn run(case: &Case, engine: &Engine) -> Result {
         weights: weights.clone(),
         mixture: Some(mixture.clone()),
         active: case.inactive.then(|| Arc::from(active)),
-        drop_path: case.drop.then(|| (tensor(case.seed + 4, [count, case.batch]) + 1.0).autodiff()),
+        drop_path: case
+            .drop
+            .then(|| (tensor(case.seed + 4, [count, case.batch]) + 1.0).autodiff()),
         statistics: case.running.then(|| NormStatistics {
             mean: statistics(5).autodiff(),
             variance: (statistics(6) + 1.5).autodiff(),
@@ -111,7 +154,10 @@ fn run(case: &Case, engine: &Engine) -> Result {
     let gradients = if case.wants.contains(&true) {
         let pull = tensor(case.seed + 7, result.output.dims()).autodiff();
         let mut gradients = (result.output * pull).sum().backward();
-        let mut of_inputs: Vec<_> = inputs.iter().map(|input| input.grad_remove(&mut gradients).map(values)).collect();
+        let mut of_inputs: Vec<_> = inputs
+            .iter()
+            .map(|input| input.grad_remove(&mut gradients).map(values))
+            .collect();
         of_inputs.push(weights.grad_remove(&mut gradients).map(values));
         of_inputs.push(mixture.grad_remove(&mut gradients).map(values));
         of_inputs
@@ -119,14 +165,26 @@ fn run(case: &Case, engine: &Engine) -> Result {
         vec![None; 4]
     };
     let statistics = result.statistics.map(|seen| [values(seen.mean), values(seen.variance)]);
-    Result { output, statistics, gradients }
+    Result {
+        output,
+        statistics,
+        gradients,
+    }
 }
 
 fn close(what: &str, ours: &[f32], plain: &[f32], tolerance: f64) {
     assert_eq!(ours.len(), plain.len(), "{what}");
     let norm = plain.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let error = ours.iter().zip(plain).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt();
-    assert!(error <= tolerance * norm.max(1e-3), "{what}: off by {error:e} of {norm:e}");
+    let error = ours
+        .iter()
+        .zip(plain)
+        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    assert!(
+        error <= tolerance * norm.max(1e-3),
+        "{what}: off by {error:e} of {norm:e}"
+    );
 }
 
 fn compare(case: &Case) {
@@ -173,7 +231,10 @@ fn two_forwards_may_wait_for_their_backwards() {
     let cell = Cell::new(plan, &Engine::fused());
     let weights = tensor(1, [weight_count]).autodiff().require_grad();
     let call = |seed| Call {
-        inputs: vec![tensor(seed, [2, 3, 6, 6]).autodiff(), tensor(seed + 1, [2, 4, 6, 6]).autodiff()],
+        inputs: vec![
+            tensor(seed, [2, 3, 6, 6]).autodiff(),
+            tensor(seed + 1, [2, 4, 6, 6]).autodiff(),
+        ],
         weights: weights.clone(),
         mixture: Some(Tensor::ones([count], &Device::flex()).autodiff()),
         active: None,

@@ -1,20 +1,24 @@
 //! A vector of 16 `f32` for each CPU level, and the macro that compiles a kernel once a level.
 //!
 //! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so that weights, tables and
-//! tails have one layout. Kernels are `#[inline(always)]` functions over `S: Simd`; [`per_level!`] wraps each in a function
+//! tails have one layout; where at most 8 channels are left over, half a vector takes them at half the cost. Kernels are `#[inline(always)]` functions over `S: Simd`; [`per_level!`] wraps each in a function
 //! per level whose instructions are enabled, and picks among them by the [`Level`](crate::Level) it is given.
 
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
 
-/// Sixteen lanes of `f32`.
+/// Sixteen lanes of `f32`, or eight of them.
 ///
 /// # Safety
-/// Every method needs the instructions of its level; `load` and `store` need 16 valid floats at the pointer,
-/// `load_first` and `store_first` need `count` of them (1 to 16; the other lanes read as zero and are not written).
+/// Every method needs the instructions of its level; `load` and `store` need as many valid floats at the pointer as there are lanes,
+/// `load_first` and `store_first` need `count` of them (at least 1; the other lanes read as zero and are not written).
 pub(crate) trait Simd: Copy {
     /// The vector.
     type V: Copy;
+    /// Vectors of half as many lanes. Those of a half are its own.
+    type Half: Simd;
+    /// Lanes of the vector.
+    const WIDTH: usize;
     /// Whether there are 32 registers of 16 lanes (else: about 8).
     const WIDE: bool;
     unsafe fn zero() -> Self::V;
@@ -37,11 +41,11 @@ pub(crate) trait Simd: Copy {
 
 /// Plain arrays; the compiler vectorises what it can.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub(crate) struct Portable<const N: usize>;
 
 macro_rules! lanes {
     ($i:ident => $value:expr) => {{
-        let mut out = [0.0f32; LANES];
+        let mut out = [0.0f32; N];
         for ($i, slot) in out.iter_mut().enumerate() {
             *slot = $value;
         }
@@ -49,33 +53,35 @@ macro_rules! lanes {
     }};
 }
 
-impl Simd for Portable {
-    type V = [f32; LANES];
+impl<const N: usize> Simd for Portable<N> {
+    type V = [f32; N];
+    type Half = Portable<{ LANES / 2 }>;
+    const WIDTH: usize = N;
     const WIDE: bool = false;
     #[inline(always)]
     unsafe fn zero() -> Self::V {
-        [0.0; LANES]
+        [0.0; N]
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
-        [x; LANES]
+        [x; N]
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
-        // SAFETY: 16 floats are valid by the trait's contract.
-        unsafe { from.cast::<[f32; LANES]>().read_unaligned() }
+        // SAFETY: the floats are valid by the trait's contract.
+        unsafe { from.cast::<[f32; N]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self::V {
-        let mut out = [0.0; LANES];
+        let mut out = [0.0; N];
         // SAFETY: `count` floats are valid by the trait's contract.
         out[..count].copy_from_slice(unsafe { std::slice::from_raw_parts(from, count) });
         out
     }
     #[inline(always)]
     unsafe fn store(to: *mut f32, x: Self::V) {
-        // SAFETY: 16 floats are valid by the trait's contract.
-        unsafe { to.cast::<[f32; LANES]>().write_unaligned(x) }
+        // SAFETY: the floats are valid by the trait's contract.
+        unsafe { to.cast::<[f32; N]>().write_unaligned(x) }
     }
     #[inline(always)]
     unsafe fn store_first(to: *mut f32, x: Self::V, count: usize) {
@@ -116,7 +122,7 @@ impl Simd for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -136,6 +142,8 @@ mod x86 {
 
     impl Simd for Avx512 {
         type V = __m512;
+        type Half = Avx<1, true>;
+        const WIDTH: usize = LANES;
         const WIDE: bool = true;
         #[inline(always)]
         unsafe fn zero() -> __m512 {
@@ -210,8 +218,12 @@ mod x86 {
         }
     }
 
+    /// `N` registers of 8 lanes. `MASKS`: there are 32 of them, and masks (of AVX-512VL).
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2;
+    pub(crate) struct Avx<const N: usize, const MASKS: bool>;
+
+    /// Lanes of a register.
+    const HALF: usize = LANES / 2;
 
     /// Sixteen set lanes, then sixteen clear ones: a window of it selects the first lanes.
     static SELECT: [i32; 2 * LANES] = {
@@ -224,109 +236,102 @@ mod x86 {
         lanes
     };
 
-    /// Masks of both halves for the first `count` lanes.
+    /// Mask of register `i` for the first `count` lanes of the vector.
     #[inline(always)]
-    unsafe fn halves(count: usize) -> (__m256i, __m256i) {
-        // SAFETY: `count` ≤ 16 leaves 16 integers behind the pointer.
-        unsafe {
-            let from = SELECT.as_ptr().add(LANES - count);
-            (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast()))
-        }
+    unsafe fn select(count: usize, i: usize) -> __m256i {
+        // SAFETY: `count` ≤ 16 and `i` ≤ 1 leave 8 integers behind the pointer.
+        unsafe { _mm256_loadu_si256(SELECT.as_ptr().add(LANES - count + HALF * i).cast()) }
     }
 
-    impl Simd for Avx2 {
-        type V = [__m256; 2];
-        const WIDE: bool = false;
-        #[inline(always)]
-        unsafe fn zero() -> [__m256; 2] {
+    macro_rules! registers {
+        ($i:ident => $value:expr) => {{
             // SAFETY: see the module.
-            unsafe { [_mm256_setzero_ps(); 2] }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_set1_ps(x); 2] }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
-        }
-        #[inline(always)]
-        unsafe fn load_first(from: *const f32, count: usize) -> [__m256; 2] {
-            // SAFETY: see the module; masked-out lanes are not touched.
             unsafe {
-                let (low, high) = halves(count);
-                [
-                    _mm256_maskload_ps(from, low),
-                    _mm256_maskload_ps(from.wrapping_add(8), high),
-                ]
+                let mut out = [_mm256_setzero_ps(); N];
+                for ($i, slot) in out.iter_mut().enumerate() {
+                    *slot = $value;
+                }
+                out
+            }
+        }};
+    }
+
+    impl<const N: usize, const MASKS: bool> Simd for Avx<N, MASKS> {
+        type V = [__m256; N];
+        type Half = Avx<1, MASKS>;
+        const WIDTH: usize = N * HALF;
+        const WIDE: bool = MASKS;
+        #[inline(always)]
+        unsafe fn zero() -> Self::V {
+            registers!(_i => _mm256_setzero_ps())
+        }
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self::V {
+            registers!(_i => _mm256_set1_ps(x))
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self::V {
+            registers!(i => _mm256_loadu_ps(from.add(HALF * i)))
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> Self::V {
+            if MASKS && N == 1 {
+                return registers!(_i => _mm256_maskz_loadu_ps(first(count) as __mmask8, from));
+            }
+            // Masked-out lanes are not touched.
+            registers!(i => _mm256_maskload_ps(from.wrapping_add(HALF * i), select(count, i)))
+        }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, x: Self::V) {
+            for (i, x) in x.into_iter().enumerate() {
+                // SAFETY: see the module.
+                unsafe { _mm256_storeu_ps(to.add(HALF * i), x) }
             }
         }
         #[inline(always)]
-        unsafe fn store(to: *mut f32, x: [__m256; 2]) {
-            // SAFETY: see the module.
-            unsafe {
-                _mm256_storeu_ps(to, x[0]);
-                _mm256_storeu_ps(to.add(8), x[1]);
+        unsafe fn store_first(to: *mut f32, x: Self::V, count: usize) {
+            for (i, x) in x.into_iter().enumerate() {
+                // SAFETY: see the module; masked-out lanes are not touched.
+                unsafe {
+                    if MASKS && N == 1 {
+                        _mm256_mask_storeu_ps(to, first(count) as __mmask8, x);
+                    } else {
+                        _mm256_maskstore_ps(to.wrapping_add(HALF * i), select(count, i), x);
+                    }
+                }
             }
         }
         #[inline(always)]
-        unsafe fn store_first(to: *mut f32, x: [__m256; 2], count: usize) {
-            // SAFETY: see the module; masked-out lanes are not touched.
-            unsafe {
-                let (low, high) = halves(count);
-                _mm256_maskstore_ps(to, low, x[0]);
-                _mm256_maskstore_ps(to.wrapping_add(8), high, x[1]);
-            }
+        unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+            registers!(i => _mm256_add_ps(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+        unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+            registers!(i => _mm256_sub_ps(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn sub(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+        unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+            registers!(i => _mm256_mul_ps(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn mul(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            registers!(i => _mm256_max_ps(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn max(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+        unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            registers!(i => _mm256_fmadd_ps(a[i], b[i], c[i]))
         }
         #[inline(always)]
-        unsafe fn fma(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+        unsafe fn where_positive(gate: Self::V, x: Self::V) -> Self::V {
+            registers!(i => _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(gate[i], _mm256_setzero_ps()), x[i]))
         }
         #[inline(always)]
-        unsafe fn where_positive(gate: [__m256; 2], x: [__m256; 2]) -> [__m256; 2] {
-            // SAFETY: see the module.
-            unsafe {
-                let zero = _mm256_setzero_ps();
-                [
-                    _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(gate[0], zero), x[0]),
-                    _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(gate[1], zero), x[1]),
-                ]
-            }
-        }
-        #[inline(always)]
-        unsafe fn split_equal(a: [__m256; 2], b: [__m256; 2], x: [__m256; 2]) -> ([__m256; 2], [__m256; 2]) {
-            // SAFETY: see the module.
-            unsafe {
-                let low = _mm256_cmp_ps::<_CMP_EQ_OQ>(a[0], b[0]);
-                let high = _mm256_cmp_ps::<_CMP_EQ_OQ>(a[1], b[1]);
-                (
-                    [_mm256_and_ps(low, x[0]), _mm256_and_ps(high, x[1])],
-                    [_mm256_andnot_ps(low, x[0]), _mm256_andnot_ps(high, x[1])],
-                )
-            }
+        unsafe fn split_equal(a: Self::V, b: Self::V, x: Self::V) -> (Self::V, Self::V) {
+            let equal = registers!(i => _mm256_cmp_ps::<_CMP_EQ_OQ>(a[i], b[i]));
+            (
+                registers!(i => _mm256_and_ps(equal[i], x[i])),
+                registers!(i => _mm256_andnot_ps(equal[i], x[i])),
+            )
         }
     }
 }
@@ -340,16 +345,15 @@ mod arm {
     use super::{LANES, Simd};
     use std::arch::aarch64::*;
 
+    /// `Q` registers of 4 lanes.
     #[derive(Clone, Copy)]
-    pub(crate) struct Neon;
-
-    type V = [float32x4_t; 4];
+    pub(crate) struct Neon<const Q: usize>;
 
     macro_rules! quads {
         ($i:ident => $value:expr) => {{
             // SAFETY: see the module.
             unsafe {
-                let mut out = [vdupq_n_f32(0.0); 4];
+                let mut out = [vdupq_n_f32(0.0); Q];
                 for ($i, slot) in out.iter_mut().enumerate() {
                     *slot = $value;
                 }
@@ -358,23 +362,25 @@ mod arm {
         }};
     }
 
-    impl Simd for Neon {
-        type V = V;
+    impl<const Q: usize> Simd for Neon<Q> {
+        type V = [float32x4_t; Q];
+        type Half = Neon<2>;
+        const WIDTH: usize = 4 * Q;
         const WIDE: bool = false;
         #[inline(always)]
-        unsafe fn zero() -> V {
+        unsafe fn zero() -> Self::V {
             quads!(_i => vdupq_n_f32(0.0))
         }
         #[inline(always)]
-        unsafe fn splat(x: f32) -> V {
+        unsafe fn splat(x: f32) -> Self::V {
             quads!(_i => vdupq_n_f32(x))
         }
         #[inline(always)]
-        unsafe fn load(from: *const f32) -> V {
+        unsafe fn load(from: *const f32) -> Self::V {
             quads!(i => vld1q_f32(from.add(4 * i)))
         }
         #[inline(always)]
-        unsafe fn load_first(from: *const f32, count: usize) -> V {
+        unsafe fn load_first(from: *const f32, count: usize) -> Self::V {
             let mut lanes = [0.0f32; LANES];
             // SAFETY: `count` floats are valid at `from`, and `lanes` has 16.
             unsafe {
@@ -383,14 +389,14 @@ mod arm {
             }
         }
         #[inline(always)]
-        unsafe fn store(to: *mut f32, x: V) {
+        unsafe fn store(to: *mut f32, x: Self::V) {
             for (i, quad) in x.into_iter().enumerate() {
                 // SAFETY: see the module.
                 unsafe { vst1q_f32(to.add(4 * i), quad) }
             }
         }
         #[inline(always)]
-        unsafe fn store_first(to: *mut f32, x: V, count: usize) {
+        unsafe fn store_first(to: *mut f32, x: Self::V, count: usize) {
             let mut lanes = [0.0f32; LANES];
             // SAFETY: `count` floats are valid at `to`, and `lanes` has 16.
             unsafe {
@@ -399,31 +405,31 @@ mod arm {
             }
         }
         #[inline(always)]
-        unsafe fn add(a: V, b: V) -> V {
+        unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
             quads!(i => vaddq_f32(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn sub(a: V, b: V) -> V {
+        unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
             quads!(i => vsubq_f32(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn mul(a: V, b: V) -> V {
+        unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
             quads!(i => vmulq_f32(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn max(a: V, b: V) -> V {
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
             quads!(i => vmaxq_f32(a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn fma(a: V, b: V, c: V) -> V {
+        unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
             quads!(i => vfmaq_f32(c[i], a[i], b[i]))
         }
         #[inline(always)]
-        unsafe fn where_positive(gate: V, x: V) -> V {
+        unsafe fn where_positive(gate: Self::V, x: Self::V) -> Self::V {
             quads!(i => vbslq_f32(vcgtq_f32(gate[i], vdupq_n_f32(0.0)), x[i], vdupq_n_f32(0.0)))
         }
         #[inline(always)]
-        unsafe fn split_equal(a: V, b: V, x: V) -> (V, V) {
+        unsafe fn split_equal(a: Self::V, b: Self::V, x: Self::V) -> (Self::V, Self::V) {
             (
                 quads!(i => vbslq_f32(vceqq_f32(a[i], b[i]), x[i], vdupq_n_f32(0.0))),
                 quads!(i => vbslq_f32(vceqq_f32(a[i], b[i]), vdupq_n_f32(0.0), x[i])),
@@ -444,7 +450,7 @@ macro_rules! per_level {
         #[inline]
         unsafe fn $name<$($generics)*>(level: $crate::Level, $($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx2,fma")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn avx512<$($generics)*>($($argument: $type),*) {
                 // SAFETY: the instructions are enabled here; the rest is the caller's.
                 unsafe { $body::<$crate::simd::Avx512, $($generic),*>($($argument),*) }
@@ -453,13 +459,13 @@ macro_rules! per_level {
             #[target_feature(enable = "avx2,fma")]
             unsafe fn avx2<$($generics)*>($($argument: $type),*) {
                 // SAFETY: the instructions are enabled here; the rest is the caller's.
-                unsafe { $body::<$crate::simd::Avx2, $($generic),*>($($argument),*) }
+                unsafe { $body::<$crate::simd::Avx<2, false>, $($generic),*>($($argument),*) }
             }
             #[cfg(target_arch = "aarch64")]
             #[target_feature(enable = "neon")]
             unsafe fn neon<$($generics)*>($($argument: $type),*) {
                 // SAFETY: the instructions are enabled here; the rest is the caller's.
-                unsafe { $body::<$crate::simd::Neon, $($generic),*>($($argument),*) }
+                unsafe { $body::<$crate::simd::Neon<4>, $($generic),*>($($argument),*) }
             }
             match level.kind() {
                 #[cfg(target_arch = "x86_64")]
@@ -472,7 +478,7 @@ macro_rules! per_level {
                 // SAFETY: as above.
                 $crate::level::Kind::Neon => unsafe { neon::<$($generic),*>($($argument),*) },
                 // SAFETY: plain code; the rest is the caller's.
-                $crate::level::Kind::Portable => unsafe { $body::<$crate::simd::Portable, $($generic),*>($($argument),*) },
+                $crate::level::Kind::Portable => unsafe { $body::<$crate::simd::Portable<16>, $($generic),*>($($argument),*) },
             }
         }
     )*};

@@ -100,7 +100,10 @@ impl Part {
     /// The classifier: `[batch, features]` → `[batch, classes]`, with the part's flat weights.
     pub(super) fn classify(&self, features: Tensor<2>, weights: Tensor<1>) -> Tensor<2> {
         let [classes, inputs] = [self.weights[0].shape[0], self.weights[0].shape[1]];
-        let matrix = weights.clone().narrow(0, 0, classes * inputs).reshape([classes, inputs]);
+        let matrix = weights
+            .clone()
+            .narrow(0, 0, classes * inputs)
+            .reshape([classes, inputs]);
         let bias = weights.narrow(0, classes * inputs, classes).reshape([1, classes]);
         features.matmul(matrix.transpose()) + bias
     }
@@ -132,8 +135,11 @@ impl Part {
         let named = |norm: &Norm| {
             let range = norm.offset..norm.offset + norm.channels;
             let [mean_name, variance_name] = self.norm_names(norm);
-            [(mean_name, &mean[range.clone()]), (variance_name, &variance[range])]
-                .map(|(name, data)| Named { name, shape: vec![norm.channels], data: data.to_vec() })
+            [(mean_name, &mean[range.clone()]), (variance_name, &variance[range])].map(|(name, data)| Named {
+                name,
+                shape: vec![norm.channels],
+                data: data.to_vec(),
+            })
         };
         self.norms.iter().flat_map(named).collect()
     }
@@ -156,9 +162,11 @@ impl Part {
 fn take<'a>(find: impl Fn(&str) -> Option<&'a Named>, name: String, shape: &[usize]) -> Result<&'a [f32], LoadError> {
     match find(&name) {
         None => Err(LoadError::Missing { name }),
-        Some(named) if named.shape != shape => {
-            Err(LoadError::Shape { name, found: named.shape.clone(), expected: shape.to_vec() })
-        }
+        Some(named) if named.shape != shape => Err(LoadError::Shape {
+            name,
+            found: named.shape.clone(),
+            expected: shape.to_vec(),
+        }),
         Some(named) => Ok(&named.data),
     }
 }

@@ -10,14 +10,22 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) 
     let [batch, classes] = logits.dims();
     let log = log_softmax(logits, 1);
     let picked = log.clone().gather(1, labels.reshape([batch, 1])).sum() * (1.0 - smoothing);
-    let total = if smoothing > 0.0 { picked + log.sum() * (smoothing / classes as f64) } else { picked };
+    let total = if smoothing > 0.0 {
+        picked + log.sum() * (smoothing / classes as f64)
+    } else {
+        picked
+    };
     total * (-1.0 / batch as f64)
 }
 
 /// How many of a batch have their label as the largest logit.
 pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
     let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
-    predicted.iter().zip(labels).filter(|(predicted, label)| **predicted == i64::from(**label)).count()
+    predicted
+        .iter()
+        .zip(labels)
+        .filter(|(predicted, label)| **predicted == i64::from(**label))
+        .count()
 }
 
 #[cfg(test)]

@@ -99,13 +99,24 @@ impl Backbone {
     /// A backbone with `classes` outputs; the last stage feeds the classifier.
     pub fn new(stages: Vec<Stage>, auxiliary: Option<Auxiliary>, classes: usize) -> Self {
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
-        let mut parts: Vec<Part> = stages.iter().map(|stage| Part::of_plan(&stage.prefix, stage.cell.plan())).collect();
+        let mut parts: Vec<Part> = stages
+            .iter()
+            .map(|stage| Part::of_plan(&stage.prefix, stage.cell.plan()))
+            .collect();
         parts.push(Part::classifier("classifier", features, classes));
         if let Some(head) = &auxiliary {
             parts.push(Part::of_plan("auxiliary_head.", head.cell.plan()));
-            parts.push(Part::classifier("auxiliary_head.classifier", head.cell.plan().output_channels(), classes));
+            parts.push(Part::classifier(
+                "auxiliary_head.classifier",
+                head.cell.plan().output_channels(),
+                classes,
+            ));
         }
-        Self { stages, auxiliary, parts }
+        Self {
+            stages,
+            auxiliary,
+            parts,
+        }
     }
 
     /// The stages in order.
@@ -132,7 +143,10 @@ impl Backbone {
                 Source::Image => images.clone(),
                 Source::Stage(earlier) => outputs[*earlier].clone(),
             });
-            let mixture = pass.mixtures.zip(stage.kind).map(|(mixtures, kind)| mixtures.kind(kind));
+            let mixture = pass
+                .mixtures
+                .zip(stage.kind)
+                .map(|(mixtures, kind)| mixtures.kind(kind));
             let output = stage.cell.forward(Call {
                 inputs: inputs.collect(),
                 weights: pass.weights.part(index),
@@ -165,7 +179,11 @@ impl Backbone {
         });
         seen.resize(self.parts.len(), None);
         let statistics = pass.statistics.is_none().then(|| Statistics::from_batch(seen));
-        Forward { logits, auxiliary, statistics }
+        Forward {
+            logits,
+            auxiliary,
+            statistics,
+        }
     }
 }
 

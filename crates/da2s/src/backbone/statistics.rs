@@ -25,7 +25,10 @@ impl Statistics {
             mean: Tensor::zeros([channels], device),
             variance: Tensor::ones([channels], device),
         };
-        let parts = backbone.parts().iter().map(|part| (part.norm_channels > 0).then(|| start(part.norm_channels)));
+        let parts = backbone
+            .parts()
+            .iter()
+            .map(|part| (part.norm_channels > 0).then(|| start(part.norm_channels)));
         Self { parts: parts.collect() }
     }
 
@@ -60,7 +63,13 @@ impl Statistics {
             let statistics = statistics.as_ref()?;
             Some(part.name_norms(&host(&statistics.mean), &host(&statistics.variance)))
         };
-        backbone.parts().iter().zip(&self.parts).filter_map(of_part).flatten().collect()
+        backbone
+            .parts()
+            .iter()
+            .zip(&self.parts)
+            .filter_map(of_part)
+            .flatten()
+            .collect()
     }
 
     /// Statistics from named tensors.
@@ -79,6 +88,8 @@ impl Statistics {
                 variance: Tensor::from_data(variance, device),
             }))
         };
-        Ok(Self { parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()? })
+        Ok(Self {
+            parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()?,
+        })
     }
 }

@@ -58,7 +58,9 @@ impl Weights {
     /// The same values as leaves of a new autodiff graph, with a gradient or without.
     pub fn on_graph(&self, gradient: bool) -> Self {
         let leaf = |part: &Tensor<1>| part.clone().autodiff().set_require_grad(gradient);
-        Self { parts: self.parts.iter().map(leaf).collect() }
+        Self {
+            parts: self.parts.iter().map(leaf).collect(),
+        }
     }
 
     /// The gradients of these leaves, one a part; `None` where a part did not take part.
@@ -68,7 +70,12 @@ impl Weights {
 
     /// Every weight under its name.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
-        backbone.parts().iter().zip(&self.parts).flat_map(|(part, data)| part.name_weights(&host(data))).collect()
+        backbone
+            .parts()
+            .iter()
+            .zip(&self.parts)
+            .flat_map(|(part, data)| part.name_weights(&host(data)))
+            .collect()
     }
 
     /// Weights from named tensors; names that the backbone does not have are passed over.
@@ -81,7 +88,9 @@ impl Weights {
             let data = part.join_weights(|name| index.get(name).copied())?;
             Ok(Tensor::from_data(data, device))
         };
-        Ok(Self { parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()? })
+        Ok(Self {
+            parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()?,
+        })
     }
 }
 

@@ -67,7 +67,9 @@ const TABLES: &[(&str, Rows)] = &[
     (
         "search",
         &[
-            ("method", Word(&[
+            (
+                "method",
+                Word(&[
                     "da2s",
                     "da2s-operations",
                     "da2s-edges",
@@ -76,7 +78,8 @@ const TABLES: &[(&str, Rows)] = &[
                     "fairdarts",
                     "gdas",
                     "random",
-                ])),
+                ]),
+            ),
             ("epochs", COUNT),
             ("warmup_epochs", COUNT_OR_NONE),
             ("batch_size", COUNT),

@@ -151,7 +151,10 @@ pub fn measure_gap(
         let mixtures = pruned.mixtures(stage, device);
         let as_trained = pruned.accuracy_with(&mixtures, pruned.statistics, held_out, device)?;
         let statistics = pruned.recalibrate(&mixtures, calibration, device)?;
-        Ok((as_trained, pruned.accuracy_with(&mixtures, &statistics, held_out, device)?))
+        Ok((
+            as_trained,
+            pruned.accuracy_with(&mixtures, &statistics, held_out, device)?,
+        ))
     };
     let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);
     let (edges, both) = (measure(Stage::Edges)?, measure(Stage::Both)?);
@@ -161,5 +164,9 @@ pub fn measure_gap(
         edges: part(edges),
         both: part(both),
     };
-    Ok(Gap { images: held_out.samples(), as_trained: row(|pair| pair.0), recalibrated: row(|pair| pair.1) })
+    Ok(Gap {
+        images: held_out.samples(),
+        as_trained: row(|pair| pair.0),
+        recalibrated: row(|pair| pair.1),
+    })
 }

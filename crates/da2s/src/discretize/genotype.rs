@@ -77,7 +77,13 @@ impl Genotype {
 impl CellGenotype {
     /// Number of nodes behind the inputs.
     pub fn nodes(&self) -> usize {
-        self.edges.iter().map(|edge| edge.to + 1).chain(self.concat.iter().map(|node| node + 1)).max().unwrap_or(INPUTS) - INPUTS
+        self.edges
+            .iter()
+            .map(|edge| edge.to + 1)
+            .chain(self.concat.iter().map(|node| node + 1))
+            .max()
+            .unwrap_or(INPUTS)
+            - INPUTS
     }
 
     /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node.
@@ -87,7 +93,10 @@ impl CellGenotype {
         concat: Vec<usize>,
     ) -> Result<Self, String> {
         if counts.iter().sum::<usize>() != entries.len() {
-            return Err(format!("{} entries cannot be spread over nodes as {counts:?}", entries.len()));
+            return Err(format!(
+                "{} entries cannot be spread over nodes as {counts:?}",
+                entries.len()
+            ));
         }
         let mut edges: Vec<KeptEdge> = Vec::new();
         let mut rest = entries;
@@ -108,7 +117,11 @@ impl CellGenotype {
                         return Err(format!("{operation} from node {from} to node {to} appears twice"));
                     }
                     Some(edge) => edge.operations.push(operation),
-                    None => edges.push(KeptEdge { from, to, operations: vec![operation] }),
+                    None => edges.push(KeptEdge {
+                        from,
+                        to,
+                        operations: vec![operation],
+                    }),
                 }
             }
         }
@@ -124,7 +137,13 @@ impl CellGenotype {
 
     fn entry_counts(&self) -> Vec<usize> {
         let graph = CellGraph::new(INPUTS, self.nodes());
-        let at = |node| self.edges.iter().filter(|edge| edge.to == node).map(|edge| edge.operations.len()).sum();
+        let at = |node| {
+            self.edges
+                .iter()
+                .filter(|edge| edge.to == node)
+                .map(|edge| edge.operations.len())
+                .sum()
+        };
         graph.all_nodes().map(at).collect()
     }
 }
@@ -132,7 +151,10 @@ impl CellGenotype {
 impl fmt::Display for Genotype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Genotype(")?;
-        for (index, (name, cell)) in [("normal", &self.normal), ("reduce", &self.reduction)].into_iter().enumerate() {
+        for (index, (name, cell)) in [("normal", &self.normal), ("reduce", &self.reduction)]
+            .into_iter()
+            .enumerate()
+        {
             if index > 0 {
                 write!(f, ", ")?;
             }

@@ -50,19 +50,28 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
     let end = reader.at;
     let cell = |name: &str, cell: CellText| {
         let fail = |problem: String| GenotypeError { at: end, problem };
-        let entries = cell.entries.ok_or_else(|| fail(format!("the field {name} is missing")))?;
-        let concat = cell.concat.ok_or_else(|| fail(format!("the field {name}_concat is missing")))?;
+        let entries = cell
+            .entries
+            .ok_or_else(|| fail(format!("the field {name} is missing")))?;
+        let concat = cell
+            .concat
+            .ok_or_else(|| fail(format!("the field {name}_concat is missing")))?;
         let counts = match cell.nodes {
             Some(counts) => counts,
             None if entries.len() % 2 == 0 => vec![2; entries.len() / 2],
             None => {
                 let count = entries.len();
-                return Err(fail(format!("{name} has {count} entries, not two a node: say how many with {name}_nodes=[…]")));
+                return Err(fail(format!(
+                    "{name} has {count} entries, not two a node: say how many with {name}_nodes=[…]"
+                )));
             }
         };
         CellGenotype::from_entries(&entries, &counts, concat).map_err(|problem| fail(format!("{name}: {problem}")))
     };
-    Ok(Genotype { normal: cell("normal", normal)?, reduction: cell("reduce", reduce)? })
+    Ok(Genotype {
+        normal: cell("normal", normal)?,
+        reduction: cell("reduce", reduce)?,
+    })
 }
 
 struct Reader<'a> {
@@ -97,13 +106,19 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), GenotypeError> {
-        if self.take(token) { Ok(()) } else { Err(self.fail(format!("expected {token}"))) }
+        if self.take(token) {
+            Ok(())
+        } else {
+            Err(self.fail(format!("expected {token}")))
+        }
     }
 
     fn word(&mut self) -> Result<&'a str, GenotypeError> {
         self.space();
         let rest = self.rest();
-        let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         if length == 0 {
             return Err(self.fail("expected a name".to_owned()));
         }
@@ -114,7 +129,9 @@ impl<'a> Reader<'a> {
     fn number(&mut self) -> Result<usize, GenotypeError> {
         self.space();
         let start = self.at;
-        let digits = self.word().map_err(|_| self.fail_at(start, "expected a number".to_owned()))?;
+        let digits = self
+            .word()
+            .map_err(|_| self.fail_at(start, "expected a number".to_owned()))?;
         match digits.parse::<usize>() {
             Ok(number) if number <= MOST_ITEMS => Ok(number),
             Ok(number) => Err(self.fail_at(start, format!("{number} is too large: at most {MOST_ITEMS}"))),
@@ -201,14 +218,20 @@ mod tests {
             normal_concat=[2, 3], normal_nodes=[1, 2], reduce=[('skip_connect', 0), ('max_pool_3x3', 1)], \
             reduce_concat=[2, 3], reduce_nodes=[1, 1])";
         let genotype = parse(text).unwrap();
-        assert_eq!(genotype.normal.edges[1].operations, [Operation::SepConv3x3, Operation::DilConv3x3]);
+        assert_eq!(
+            genotype.normal.edges[1].operations,
+            [Operation::SepConv3x3, Operation::DilConv3x3]
+        );
         assert_eq!(genotype.to_string(), text);
     }
 
     #[test]
     fn mistakes_are_named_with_their_place() {
         let error = parse(&DARTS_V2.replace("dil_conv_3x3", "dil_conv_9x9")).unwrap_err();
-        assert!(error.problem.contains("dil_conv_9x9") && error.problem.contains("sep_conv_5x5"), "{error}");
+        assert!(
+            error.problem.contains("dil_conv_9x9") && error.problem.contains("sep_conv_5x5"),
+            "{error}"
+        );
         assert!(DARTS_V2[error.at..].starts_with("dil_conv_3x3"));
         for (from, to, say) in [
             ("normal_concat=[2, 3, 4, 5], ", "", "normal_concat is missing"),

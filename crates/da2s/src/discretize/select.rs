@@ -44,7 +44,12 @@ pub struct Decision {
 const DECIDED: f32 = 0.99;
 
 /// What of one kind of cell stays, and how decided that is. `kind` names the cell in [`Decision::undecided`].
-pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget, kind: &str) -> (CellGenotype, Decision) {
+pub fn discretize(
+    strengths: &KindStrengths,
+    space: &Space,
+    target: &KindTarget,
+    kind: &str,
+) -> (CellGenotype, Decision) {
     let graph = space.graph;
     let ends: Vec<(usize, usize)> = graph.edges().collect();
     let mut edges = Vec::new();
@@ -52,7 +57,9 @@ pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget,
     let mut undecided: Vec<(f32, String)> = Vec::new();
 
     for (row, &(from, to)) in strengths.p.iter().zip(&ends) {
-        let kept = strongest(row, target.operations, |index| space.operations[index] != Operation::None);
+        let kept = strongest(row, target.operations, |index| {
+            space.operations[index] != Operation::None
+        });
         let mass: f32 = kept.iter().map(|&index| row[index]).sum();
         // With k > 1 the mass must also be shared: the weakest of the k counts k times.
         let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, f32::min) * kept.len() as f32;
@@ -63,7 +70,10 @@ pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget,
         let range = graph.edges_into(node);
         let count = target.kept(graph, node);
         let chosen = strongest(&strengths.edge_rank[range.clone()], count, |_| true);
-        let weakest = chosen.iter().map(|&index| strengths.q[range.start + index]).fold(f32::INFINITY, f32::min);
+        let weakest = chosen
+            .iter()
+            .map(|&index| strengths.q[range.start + index])
+            .fold(f32::INFINITY, f32::min);
         let q = (weakest * count as f32).min(1.0);
         if target.has_beta(graph, node) {
             q_nodes.push(q);
@@ -72,15 +82,29 @@ pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget,
             let (from, to, p, kept) = &p_all[range.start + index];
             p_kept.push(*p);
             let operations: Vec<Operation> = kept.iter().map(|&index| space.operations[index]).collect();
-            let names = operations.iter().map(|operation| operation.name()).collect::<Vec<_>>().join("+");
+            let names = operations
+                .iter()
+                .map(|operation| operation.name())
+                .collect::<Vec<_>>()
+                .join("+");
             if *p < DECIDED {
                 undecided.push((*p, format!("{kind} {from}→{to}: {names} has p = {p:.3}")));
             }
             let own = strengths.q[range.start + index];
             if target.has_beta(graph, node) && own * (count as f32) < DECIDED {
-                undecided.push((own * count as f32, format!("{kind} {from}→{to}: the edge has q = {own:.3} of {:.3}", 1.0 / count as f32)));
+                undecided.push((
+                    own * count as f32,
+                    format!(
+                        "{kind} {from}→{to}: the edge has q = {own:.3} of {:.3}",
+                        1.0 / count as f32
+                    ),
+                ));
             }
-            edges.push(KeptEdge { from: *from, to: *to, operations });
+            edges.push(KeptEdge {
+                from: *from,
+                to: *to,
+                operations,
+            });
         }
     }
     undecided.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -91,7 +115,13 @@ pub fn discretize(strengths: &KindStrengths, space: &Space, target: &KindTarget,
         q_least: q_nodes.iter().copied().fold(1.0, f32::min),
         undecided: undecided.into_iter().map(|(_, text)| text).collect(),
     };
-    (CellGenotype { edges, concat: graph.all_nodes().collect() }, decision)
+    (
+        CellGenotype {
+            edges,
+            concat: graph.all_nodes().collect(),
+        },
+        decision,
+    )
 }
 
 /// The mixture with operations and edges discretized as asked: what is pruned away weighs 0 and is not computed.
@@ -127,7 +157,10 @@ pub fn discrete_mixture(
     }
     let active: Arc<[bool]> = weights.iter().map(|&weight| weight != 0.0).collect();
     let length = weights.len();
-    Mixture { weights: Tensor::from_data(TensorData::new(weights, [length]), device), active: Some(active) }
+    Mixture {
+        weights: Tensor::from_data(TensorData::new(weights, [length]), device),
+        active: Some(active),
+    }
 }
 
 /// Indices of the `count` largest of `values` among those allowed, largest first, ties to the earlier.
@@ -150,16 +183,27 @@ mod tests {
     use proptest::prelude::*;
 
     fn target(text: &str) -> Target {
-        toml::from_str::<TargetSpec>(text).unwrap().resolve(&Space::darts(true)).unwrap()
+        toml::from_str::<TargetSpec>(text)
+            .unwrap()
+            .resolve(&Space::darts(true))
+            .unwrap()
     }
 
     fn strengths(space: &Space, seed: u64) -> KindStrengths {
-        let value = |index: u64| ((index + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1 << 24) as f32;
+        let value = |index: u64| {
+            ((index + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1 << 24) as f32
+        };
         let edges = space.graph.edge_count();
         let width = space.operations.len();
-        let p = (0..edges).map(|edge| (0..width).map(|op| value((edge * width + op) as u64)).collect()).collect();
+        let p = (0..edges)
+            .map(|edge| (0..width).map(|op| value((edge * width + op) as u64)).collect())
+            .collect();
         let q: Vec<f32> = (0..edges).map(|edge| value(1000 + edge as u64)).collect();
-        KindStrengths { p, edge_rank: q.clone(), q }
+        KindStrengths {
+            p,
+            edge_rank: q.clone(),
+            q,
+        }
     }
 
     proptest! {
@@ -197,7 +241,11 @@ mod tests {
     fn a_decided_mixture_says_so_and_an_open_one_names_its_edges() {
         let space = Space::darts(false);
         let target = target("edges = 2");
-        let mut strengths = KindStrengths { p: vec![vec![0.0; 7]; 14], q: vec![0.0; 14], edge_rank: vec![0.0; 14] };
+        let mut strengths = KindStrengths {
+            p: vec![vec![0.0; 7]; 14],
+            q: vec![0.0; 14],
+            edge_rank: vec![0.0; 14],
+        };
         for node in space.graph.all_nodes() {
             for (order, edge) in space.graph.edges_into(node).enumerate() {
                 strengths.p[edge][3] = 1.0;

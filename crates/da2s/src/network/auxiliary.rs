@@ -44,13 +44,31 @@ pub(super) fn head(
         Skeleton::Cifar => 3,
         Skeleton::Imagenet => 2,
     };
-    let pool = Block::Pool { kind: PoolKind::Average, kernel: POOL, stride, padding: 0, norm: false };
+    let pool = Block::Pool {
+        kind: PoolKind::Average,
+        kernel: POOL,
+        stride,
+        padding: 0,
+        norm: false,
+    };
     let (found, _) = super::cost::stage_sizes(stages, size.image_size)[stage];
     if pool.output_side(found) < LAST {
         let needed = POOL + stride * (LAST - 1);
-        return Err(AuxiliaryError { cell, image: size.image_size, found, needed });
+        return Err(AuxiliaryError {
+            cell,
+            image: size.image_size,
+            found,
+            needed,
+        });
     }
-    let conv = |relu, kernel, norm| Block::Conv { relu, kernel, stride: 1, padding: 0, bias: false, norm };
+    let conv = |relu, kernel, norm| Block::Conv {
+        relu,
+        kernel,
+        stride: 1,
+        padding: 0,
+        bias: false,
+        norm,
+    };
     let inputs = stages[stage].cell.plan().output_channels();
     // The code for ImageNet leaves the second batch norm out, and so do the published weights.
     let last_norm = size.skeleton == Skeleton::Cifar;
@@ -63,5 +81,8 @@ pub(super) fn head(
         .edge(1, 2, [(conv(false, 1, true), "features".to_owned(), 2)])
         .edge(2, 3, [(conv(true, LAST, last_norm), "features".to_owned(), 4)])
         .output([3]);
-    Ok(Auxiliary { stage, cell: Cell::new(plan, engine) })
+    Ok(Auxiliary {
+        stage,
+        cell: Cell::new(plan, engine),
+    })
 }

@@ -22,10 +22,16 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
     let sizes = stage_sizes(stages, image_size);
     let of_stage = |stage: &Stage| stage.cell.plan().multiply_adds(&input_sizes(stage, &sizes, image_size));
     let classifier = &network.parts()[stages.len()];
-    let parameters: usize = network.parts()[..=stages.len()].iter().map(|part| part.weight_count).sum();
+    let parameters: usize = network.parts()[..=stages.len()]
+        .iter()
+        .map(|part| part.weight_count)
+        .sum();
     let classes = classifier.weights.last().map_or(0, |bias| bias.shape[0]);
     let multiply_adds = stages.iter().map(of_stage).sum::<u64>() + (classifier.weight_count - classes) as u64;
-    Cost { parameters: parameters as u64, multiply_adds }
+    Cost {
+        parameters: parameters as u64,
+        multiply_adds,
+    }
 }
 
 /// Height and width behind every stage.

@@ -42,7 +42,13 @@ impl DropPath {
             }
             let mut factors = Vec::with_capacity(plan.choice_count() * batch);
             for choice in plan.edges.iter().flat_map(|edge| &edge.choices) {
-                let mut factor = || if random.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 };
+                let mut factor = || {
+                    if random.random_bool(keep) {
+                        (1.0 / keep) as f32
+                    } else {
+                        0.0
+                    }
+                };
                 factors.extend((0..batch).map(|_| if choice.block.can_drop() { factor() } else { 1.0 }));
             }
             let shape = [plan.choice_count(), batch];
@@ -74,17 +80,35 @@ mod tests {
             auxiliary: false,
         };
         let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
-        let drop = DropPath { probability: 0.3, seed: 1 };
+        let drop = DropPath {
+            probability: 0.3,
+            seed: 1,
+        };
         let factors = drop.factors(&network, 2000, 1, 0, &Device::flex()).unwrap();
         assert!(factors[0].is_none(), "a stem drops nothing");
         // A network of one cell has a reduction cell, in which the skip is a factorised reduce and can be dropped.
         let values = host(factors[1].as_ref().unwrap());
-        assert!(values.iter().all(|&value| value == 0.0 || (value - 1.0 / 0.7).abs() < 1e-6));
+        assert!(
+            values
+                .iter()
+                .all(|&value| value == 0.0 || (value - 1.0 / 0.7).abs() < 1e-6)
+        );
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         assert!((mean - 1.0).abs() < 0.05, "{mean}");
-        assert!(DropPath { probability: 0.0, seed: 1 }.factors(&network, 4, 1, 0, &Device::flex()).is_none());
+        assert!(
+            DropPath {
+                probability: 0.0,
+                seed: 1
+            }
+            .factors(&network, 4, 1, 0, &Device::flex())
+            .is_none()
+        );
 
-        let three = crate::network::network(&Genotype::parse(text).unwrap(), NetworkSize { cells: 3, ..size }, &Engine::Plain);
+        let three = crate::network::network(
+            &Genotype::parse(text).unwrap(),
+            NetworkSize { cells: 3, ..size },
+            &Engine::Plain,
+        );
         let factors = drop.factors(&three.unwrap(), 100, 1, 0, &Device::flex()).unwrap();
         let normal = host(factors[1].as_ref().unwrap());
         assert!(normal[..100].contains(&0.0) && normal[100..].iter().all(|&value| value == 1.0));

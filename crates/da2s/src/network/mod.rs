@@ -78,9 +78,18 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
             1 => cell_sources(index),
             _ => vec![Source::Stage(index), Source::Stage(index + 1)],
         };
-        stages.push(Stage { prefix: format!("cells.{index}."), cell: Cell::new(plan, engine), sources, kind: None });
+        stages.push(Stage {
+            prefix: format!("cells.{index}."),
+            cell: Cell::new(plan, engine),
+            sources,
+            kind: None,
+        });
     }
-    let auxiliary = if size.auxiliary { Some(auxiliary::head(&stages, stems, size, engine)?) } else { None };
+    let auxiliary = if size.auxiliary {
+        Some(auxiliary::head(&stages, stems, size, engine)?)
+    } else {
+        None
+    };
     Ok(Backbone::new(stages, auxiliary, size.classes))
 }
 
@@ -93,7 +102,11 @@ fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize
     }
     let mut entry = 0;
     for edge in &genotype.edges {
-        let stride = if kind == CellKind::Reduction && edge.from < inputs.len() { 2 } else { 1 };
+        let stride = if kind == CellKind::Reduction && edge.from < inputs.len() {
+            2
+        } else {
+            1
+        };
         let choices: Vec<_> = edge
             .operations
             .iter()
@@ -110,7 +123,14 @@ fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize
 
 /// The stems for large images: stride 4 to `channels`, then stride 2.
 fn imagenet_stems(size: NetworkSize, engine: &Engine) -> Vec<Stage> {
-    let conv = |relu| Block::Conv { relu, kernel: 3, stride: 2, padding: 1, bias: false, norm: true };
+    let conv = |relu| Block::Conv {
+        relu,
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        bias: false,
+        norm: true,
+    };
     let channels = size.channels;
     let first = CellPlanBuilder::new(true)
         .input(size.image_channels)

@@ -100,7 +100,10 @@ impl Regulariser {
     /// λ λ_c(t) λ_α(t) and λ λ_c(t) λ_β: what L_α and L_β are multiplied by.
     pub fn strengths(&self, epoch: usize, epochs: usize, warmup: usize) -> (f64, f64) {
         let outer = self.lambda * self.lambda_c.at(epoch, epochs, warmup);
-        (outer * self.lambda_alpha.at(epoch, epochs, warmup), outer * self.lambda_beta)
+        (
+            outer * self.lambda_alpha.at(epoch, epochs, warmup),
+            outer * self.lambda_beta,
+        )
     }
 }
 
@@ -124,23 +127,55 @@ mod tests {
 
     const EDGES: usize = 14;
 
-    fn total(regulariser: &Regulariser, target: &KindTarget, alpha: &[f32], beta: &[f32], device: &Device) -> [Tensor<1>; 3] {
+    fn total(
+        regulariser: &Regulariser,
+        target: &KindTarget,
+        alpha: &[f32],
+        beta: &[f32],
+        device: &Device,
+    ) -> [Tensor<1>; 3] {
         let width = alpha.len() / EDGES;
-        let leaf = |tensor: Tensor<1>| if device.is_autodiff() { tensor.require_grad() } else { tensor };
-        let flat = leaf(Tensor::from_data(TensorData::new(alpha.to_vec(), [alpha.len()]), device));
+        let leaf = |tensor: Tensor<1>| {
+            if device.is_autodiff() {
+                tensor.require_grad()
+            } else {
+                tensor
+            }
+        };
+        let flat = leaf(Tensor::from_data(
+            TensorData::new(alpha.to_vec(), [alpha.len()]),
+            device,
+        ));
         let beta = leaf(Tensor::from_data(TensorData::new(beta.to_vec(), [EDGES]), device));
-        let terms = regulariser.terms(flat.clone().reshape([EDGES, width]), beta.clone(), CellGraph::new(2, 4), target);
+        let terms = regulariser.terms(
+            flat.clone().reshape([EDGES, width]),
+            beta.clone(),
+            CellGraph::new(2, 4),
+            target,
+        );
         [terms.operations + terms.edges, flat, beta]
     }
 
     fn target(operations: usize) -> KindTarget {
-        KindTarget { edges: vec![1, 2, 1, 3], operations }
+        KindTarget {
+            edges: vec![1, 2, 1, 3],
+            operations,
+        }
     }
 
     /// Values away from the kinks of S_α (−1/2, and 1/2 for k > 1), of S_β (1) and of the positive part (0).
     fn smooth(values: Vec<f32>) -> Vec<f32> {
         let kinks = [-0.5, 0.0, 0.5, 1.0];
-        values.into_iter().map(|x| if kinks.iter().any(|kink: &f32| (x - kink).abs() < 0.03) { x + 0.07 } else { x }).collect()
+        values
+            .into_iter()
+            .map(|x| {
+                if kinks.iter().any(|kink: &f32| (x - kink).abs() < 0.03) {
+                    x + 0.07
+                } else {
+                    x
+                }
+            })
+            .collect()
     }
 
     proptest! {

@@ -38,9 +38,15 @@ pub struct Schedule {
 
 impl Schedule {
     /// The published λ_c: linear.
-    pub const LINEAR: Self = Self { curve: Curve::Linear, delayed: false };
+    pub const LINEAR: Self = Self {
+        curve: Curve::Linear,
+        delayed: false,
+    };
     /// The published λ_α: logarithmic, delayed.
-    pub const DELAYED_LOG: Self = Self { curve: Curve::Log, delayed: true };
+    pub const DELAYED_LOG: Self = Self {
+        curve: Curve::Log,
+        delayed: true,
+    };
 
     /// The value at `epoch` (from 1) of `epochs`, with `warmup` epochs of warm-up. Finite for every input.
     pub fn at(self, epoch: usize, epochs: usize, warmup: usize) -> f64 {

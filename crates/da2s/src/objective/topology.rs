@@ -48,7 +48,12 @@ pub struct TargetSpec {
 
 impl Default for TargetSpec {
     fn default() -> Self {
-        Self { edges: EdgeCount::Uniform(2), operations: 1, normal: None, reduction: None }
+        Self {
+            edges: EdgeCount::Uniform(2),
+            operations: 1,
+            normal: None,
+            reduction: None,
+        }
     }
 }
 
@@ -74,7 +79,9 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopologyError {
     /// A list of edges that does not name every node.
-    #[error("target.{kind}.edges has {given} numbers, but a cell of this space has {nodes} nodes: give one number a node, or one for all")]
+    #[error(
+        "target.{kind}.edges has {given} numbers, but a cell of this space has {nodes} nodes: give one number a node, or one for all"
+    )]
     NodeCount {
         /// Kind of cell.
         kind: &'static str,
@@ -84,7 +91,9 @@ pub enum TopologyError {
         nodes: usize,
     },
     /// A node that cannot keep so many edges.
-    #[error("target.{kind}.edges keeps {given} edges at node {node}, which has {incoming} incoming edges: allowed are 1 to {incoming}")]
+    #[error(
+        "target.{kind}.edges keeps {given} edges at node {node}, which has {incoming} incoming edges: allowed are 1 to {incoming}"
+    )]
     Edges {
         /// Kind of cell.
         kind: &'static str,
@@ -96,7 +105,9 @@ pub enum TopologyError {
         incoming: usize,
     },
     /// An edge that cannot keep so many operations.
-    #[error("target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space")]
+    #[error(
+        "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
+    )]
     Operations {
         /// Kind of cell.
         kind: &'static str,
@@ -127,18 +138,31 @@ impl TargetSpec {
             EdgeCount::PerNode(counts) => counts.clone(),
         };
         if edges.len() != graph.nodes {
-            return Err(TopologyError::NodeCount { kind, given: edges.len(), nodes: graph.nodes });
+            return Err(TopologyError::NodeCount {
+                kind,
+                given: edges.len(),
+                nodes: graph.nodes,
+            });
         }
         for (node, &given) in graph.all_nodes().zip(&edges) {
             let incoming = graph.in_degree(node);
             if !(1..=incoming).contains(&given) {
-                return Err(TopologyError::Edges { kind, node, given, incoming });
+                return Err(TopologyError::Edges {
+                    kind,
+                    node,
+                    given,
+                    incoming,
+                });
             }
         }
         let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
         let candidates = space.kept_candidates();
         if !(1..=candidates).contains(&operations) {
-            return Err(TopologyError::Operations { kind, given: operations, candidates });
+            return Err(TopologyError::Operations {
+                kind,
+                given: operations,
+                candidates,
+            });
         }
         Ok(KindTarget { edges, operations })
     }
@@ -177,7 +201,13 @@ mod tests {
     #[test]
     fn the_default_is_the_published_target() {
         let target = TargetSpec::default().resolve(&Space::darts(false)).unwrap();
-        assert_eq!(target.normal, KindTarget { edges: vec![2; 4], operations: 1 });
+        assert_eq!(
+            target.normal,
+            KindTarget {
+                edges: vec![2; 4],
+                operations: 1
+            }
+        );
         let graph = CellGraph::new(2, 4);
         assert!(!target.normal.has_beta(graph, 2) && target.normal.has_beta(graph, 3));
     }
@@ -186,8 +216,20 @@ mod tests {
     fn a_kind_overrides_what_it_names() {
         let target = spec("edges = 1\nnormal = { edges = [2, 1, 3, 2] }\nreduction = { operations = 2 }");
         let target = target.resolve(&Space::darts(false)).unwrap();
-        assert_eq!(target.normal, KindTarget { edges: vec![2, 1, 3, 2], operations: 1 });
-        assert_eq!(target.reduction, KindTarget { edges: vec![1; 4], operations: 2 });
+        assert_eq!(
+            target.normal,
+            KindTarget {
+                edges: vec![2, 1, 3, 2],
+                operations: 1
+            }
+        );
+        assert_eq!(
+            target.reduction,
+            KindTarget {
+                edges: vec![1; 4],
+                operations: 2
+            }
+        );
     }
 
     #[test]

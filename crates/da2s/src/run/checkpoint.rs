@@ -53,10 +53,15 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let bytes: Vec<Vec<u8>> = self.tensors.iter().map(|tensor| le_bytes(&tensor.data)).collect();
         let mut views = Vec::with_capacity(bytes.len());
         for (tensor, data) in self.tensors.iter().zip(&bytes) {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(|error| invalid(error.to_string()))?;
+            let view =
+                TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(|error| invalid(error.to_string()))?;
             views.push((tensor.name.as_str(), view));
         }
-        let header = Header { version: VERSION, sha256: digest(&meta, &self.tensors), meta };
+        let header = Header {
+            version: VERSION,
+            sha256: digest(&meta, &self.tensors),
+            meta,
+        };
         let header = serde_json::to_string(&header).map_err(|error| invalid(error.to_string()))?;
         // One entry: the library writes several in no fixed order, and the same state must be the same bytes.
         let header = HashMap::from([(HEADER.to_owned(), header)]);
@@ -74,16 +79,23 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", path, error)),
         };
-        Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged { path: path.to_owned(), problem })
+        Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged {
+            path: path.to_owned(),
+            problem,
+        })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let header = header.metadata().as_ref().and_then(|header| header.get(HEADER));
         let header = header.ok_or("it was not written by da2s")?;
-        let header: Header = serde_json::from_str(header).map_err(|error| format!("its header cannot be read: {error}"))?;
+        let header: Header =
+            serde_json::from_str(header).map_err(|error| format!("its header cannot be read: {error}"))?;
         if header.version != VERSION {
-            return Err(format!("it has version {}, this program reads {VERSION}", header.version));
+            return Err(format!(
+                "it has version {}, this program reads {VERSION}",
+                header.version
+            ));
         }
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut tensors = Vec::with_capacity(file.len());
@@ -91,8 +103,15 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             if view.dtype() != Dtype::F32 {
                 return Err(format!("the tensor {name} is {:?}, not F32", view.dtype()));
             }
-            let data = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-            tensors.push(Named { shape: view.shape().to_vec(), data: data.collect(), name });
+            let data = view
+                .data()
+                .chunks_exact(4)
+                .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+            tensors.push(Named {
+                shape: view.shape().to_vec(),
+                data: data.collect(),
+                name,
+            });
         }
         if header.sha256 != digest(&header.meta, &tensors) {
             return Err("its checksum does not match".to_owned());
@@ -130,9 +149,14 @@ mod tests {
         let tensor = |name: &str, shape: &[usize]| Named {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            data: (0..shape.iter().product::<usize>()).map(|index| index as f32 * 0.5).collect(),
+            data: (0..shape.iter().product::<usize>())
+                .map(|index| index as f32 * 0.5)
+                .collect(),
         };
-        Checkpoint { tensors: vec![tensor("a", &[2, 3]), tensor("b.weight", &[4])], meta: 7 }
+        Checkpoint {
+            tensors: vec![tensor("a", &[2, 3]), tensor("b.weight", &[4])],
+            meta: 7,
+        }
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl RunDirectory {
         let directory = Self { path: path.to_owned() };
         let config = directory.config_path();
         if !config.is_file() {
-            return Err(Error::Incomplete { path: config, need: "this is no run directory; make one with `da2s run` or `da2s search`" });
+            return Err(Error::Incomplete {
+                path: config,
+                need: "this is no run directory; make one with `da2s run` or `da2s search`",
+            });
         }
         Ok(directory)
     }
@@ -95,7 +98,10 @@ impl RunDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Incomplete { path, need }),
             Err(error) => return Err(Error::io("read", path, error)),
         };
-        serde_json::from_slice(&bytes).map_err(|error| Error::Damaged { path, problem: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
+            path,
+            problem: error.to_string(),
+        })
     }
 
     /// Appends `value` as one line of JSON.
@@ -107,8 +113,11 @@ impl RunDirectory {
         let mut line = to_json(&path, value, false)?;
         line.push(b'\n');
         make_parent(&path)?;
-        let mut file =
-            fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|error| Error::io("open", &path, error))?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
         file.write_all(&line).map_err(|error| Error::io("write", &path, error))
     }
 
@@ -126,7 +135,10 @@ impl RunDirectory {
         let kept: String = text.split_inclusive('\n').take(count).collect();
         let lines = kept.matches('\n').count();
         if lines < count {
-            return Err(Error::Damaged { path, problem: format!("it has {lines} lines where the checkpoint has {count}") });
+            return Err(Error::Damaged {
+                path,
+                problem: format!("it has {lines} lines where the checkpoint has {count}"),
+            });
         }
         write_whole(&path, kept.as_bytes())
     }
@@ -137,7 +149,11 @@ impl RunDirectory {
     /// What the system says.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.file(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
             _ => Ok(()),
@@ -146,7 +162,11 @@ impl RunDirectory {
 }
 
 fn to_json<T: Serialize>(path: &Path, value: &T, pretty: bool) -> Result<Vec<u8>, Error> {
-    let text = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+    let text = if pretty {
+        serde_json::to_vec_pretty(value)
+    } else {
+        serde_json::to_vec(value)
+    };
     text.map_err(|error| Error::io("write", path, error.into()))
 }
 
@@ -203,8 +223,14 @@ mod tests {
             directory.append_line("search/metrics.jsonl", &line).unwrap();
         }
         directory.keep_lines("search/metrics.jsonl", 2).unwrap();
-        assert_eq!(fs::read_to_string(directory.file("search/metrics.jsonl")).unwrap(), "0\n1\n");
-        assert!(matches!(directory.keep_lines("search/metrics.jsonl", 3), Err(Error::Damaged { .. })));
+        assert_eq!(
+            fs::read_to_string(directory.file("search/metrics.jsonl")).unwrap(),
+            "0\n1\n"
+        );
+        assert!(matches!(
+            directory.keep_lines("search/metrics.jsonl", 3),
+            Err(Error::Damaged { .. })
+        ));
         directory.keep_lines("search/arch.jsonl", 0).unwrap();
     }
 }

@@ -23,16 +23,28 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let dataset = context.dataset()?;
     let network = genotype_network(context, &dataset)?;
     let directory = context.directory;
-    observer.on(Event::Started { stage: Stage::Evaluate, epochs: 0, resumed_at: 0 });
+    observer.on(Event::Started {
+        stage: Stage::Evaluate,
+        epochs: 0,
+        resumed_at: 0,
+    });
 
     let path = directory.file(BEST);
     let need = "run `da2s train` on this directory first";
-    let best: Checkpoint<usize> = Checkpoint::read(&path)?.ok_or(Error::Incomplete { path: path.clone(), need })?;
+    let best: Checkpoint<usize> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+        path: path.clone(),
+        need,
+    })?;
     let weights = Weights::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
     let statistics =
         Statistics::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
-    let pass =
-        Pass { weights: &weights, mixtures: None, statistics: Some(&statistics), drop_path: None, auxiliary: false };
+    let pass = Pass {
+        weights: &weights,
+        mixtures: None,
+        statistics: Some(&statistics),
+        drop_path: None,
+        auxiliary: false,
+    };
     let all = (0..dataset.test.len()).collect();
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
@@ -72,7 +84,9 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
 /// Sum of the times of a stage's epochs; none where it did not run.
 fn total_time_s(context: &Context<'_>, name: &str) -> Result<Option<f64>, Error> {
     let path = context.directory.file(name);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(None) };
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(None);
+    };
     let mut total = 0.0;
     for (index, line) in text.lines().enumerate() {
         let time: EpochTime = serde_json::from_str(line).map_err(|error| Error::Damaged {

@@ -64,7 +64,9 @@ impl Context<'_> {
             limit: data.limit,
             test_limit: data.test_limit,
             seed: self.config.run.seed,
-            crop_from_original: augmentations.iter().any(|augmentation| augmentation.random_resized_crop.is_some()),
+            crop_from_original: augmentations
+                .iter()
+                .any(|augmentation| augmentation.random_resized_crop.is_some()),
             ..DataOptions::default()
         };
         Ok(open(data.dataset, data.dir.as_deref(), &options)?)

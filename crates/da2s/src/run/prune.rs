@@ -61,13 +61,27 @@ pub fn discretize(
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
     let search = Search::new(context.config, &dataset, &device, &engine)?;
-    observer.on(Event::Started { stage: Stage::Discretize, epochs: 0, resumed_at: 0 });
+    observer.on(Event::Started {
+        stage: Stage::Discretize,
+        epochs: 0,
+        resumed_at: 0,
+    });
     let directory = context.directory;
 
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
             directory.remove(GAP)?;
-            (genotype.clone(), Decision { p_mean: 1.0, p_least: 1.0, q_mean: 1.0, q_least: 1.0, undecided: Vec::new() }, None)
+            (
+                genotype.clone(),
+                Decision {
+                    p_mean: 1.0,
+                    p_least: 1.0,
+                    q_mean: 1.0,
+                    q_least: 1.0,
+                    undecided: Vec::new(),
+                },
+                None,
+            )
         }
         None => {
             let state = searching::finished(context, &search, &device)?;
@@ -83,14 +97,26 @@ pub fn discretize(
             "the search ended undecided on {} edges ({}): pruning them may cost accuracy; give it more steps, a higher \
              search.regulariser.lambda, or higher search.alpha_rate and search.beta_rate",
             decision.undecided.len(),
-            decision.undecided.iter().take(3).cloned().collect::<Vec<_>>().join("; "),
+            decision
+                .undecided
+                .iter()
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; "),
         )));
     }
-    let cost = cost(&network(&genotype, network_size(context, &dataset), &engine)?, dataset.shape.height);
+    let cost = cost(
+        &network(&genotype, network_size(context, &dataset), &engine)?,
+        dataset.shape.height,
+    );
     let file = GenotypeFile {
         space: "darts".to_owned(),
         genotype: genotype.to_string(),
-        cells: Cells { normal: genotype.normal.clone(), reduction: genotype.reduction.clone() },
+        cells: Cells {
+            normal: genotype.normal.clone(),
+            reduction: genotype.reduction.clone(),
+        },
         target: search.target.clone(),
         decided: decision.undecided.is_empty(),
         p_least: decision.p_least,
@@ -104,7 +130,12 @@ pub fn discretize(
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
     }
-    Ok(Discretized { genotype, gap, decision, cost })
+    Ok(Discretized {
+        genotype,
+        gap,
+        decision,
+        cost,
+    })
 }
 
 /// Sizes of the final network of a run.

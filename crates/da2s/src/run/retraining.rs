@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use super::Context;
 use super::checkpoint::Checkpoint;
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
 use super::searching::EpochTime;
 use super::state_file::{train_checkpoint, train_state};
-use super::Context;
 use crate::backbone::Backbone;
 use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::discretize::Genotype;
@@ -65,7 +65,11 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
 
     let directory = context.directory;
     let checkpoint = directory.file(CHECKPOINT);
-    let mut state = match if context.resume { Checkpoint::read(&checkpoint)? } else { None } {
+    let mut state = match if context.resume {
+        Checkpoint::read(&checkpoint)?
+    } else {
+        None
+    } {
         Some(read) => train_state(retraining.start(), &read, &network, &device)
             .map_err(|error| Error::load(&checkpoint, &error))?,
         None => {
@@ -82,7 +86,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         if let Some(record) = record {
             directory.append_line(METRICS, record.metrics)?;
             let time_s = began.elapsed().as_secs_f64();
-            directory.append_line(TIMES, &EpochTime { epoch: record.metrics.epoch, time_s })?;
+            directory.append_line(
+                TIMES,
+                &EpochTime {
+                    epoch: record.metrics.epoch,
+                    time_s,
+                },
+            )?;
             began = Instant::now();
             last = Some(record.metrics.clone());
             if record.best {
@@ -97,10 +107,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
 /// The network of the run's genotype.
 pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Result<Backbone, Error> {
     let (_, engine) = context.device()?;
-    let file: GenotypeFile =
-        context.directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
-    let genotype = Genotype::parse(&file.genotype)
-        .map_err(|error| Error::Genotype { path: Some(context.directory.file(GENOTYPE)), error })?;
+    let file: GenotypeFile = context
+        .directory
+        .read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let genotype = Genotype::parse(&file.genotype).map_err(|error| Error::Genotype {
+        path: Some(context.directory.file(GENOTYPE)),
+        error,
+    })?;
     Ok(network(&genotype, network_size(context, dataset), &engine)?)
 }
 
@@ -108,5 +121,8 @@ pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Resu
 fn best(state: &TrainState, network: &Backbone) -> Checkpoint<usize> {
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
-    Checkpoint { tensors, meta: state.progress.epochs_done }
+    Checkpoint {
+        tensors,
+        meta: state.progress.epochs_done,
+    }
 }

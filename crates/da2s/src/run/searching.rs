@@ -49,7 +49,11 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     if resolved != *context.config {
         directory.write_config(&resolved)?;
     }
-    let mut state = match if context.resume { Checkpoint::read(&directory.file(CHECKPOINT))? } else { None } {
+    let mut state = match if context.resume {
+        Checkpoint::read(&directory.file(CHECKPOINT))?
+    } else {
+        None
+    } {
         Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
         None => {
             directory.remove("search")?;
@@ -70,7 +74,13 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             let epoch = record.metrics.epoch;
             directory.append_line(METRICS, record.metrics)?;
             directory.append_line(ARCH, record.arch)?;
-            directory.append_line(TIMES, &EpochTime { epoch, time_s: began.elapsed().as_secs_f64() })?;
+            directory.append_line(
+                TIMES,
+                &EpochTime {
+                    epoch,
+                    time_s: began.elapsed().as_secs_f64(),
+                },
+            )?;
             began = Instant::now();
             last = Some(record.metrics.clone());
         }
@@ -80,13 +90,23 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
 }
 
 /// The finished search of a run, for the stages behind it.
-pub(super) fn finished(context: &Context<'_>, search: &Search, device: &burn::tensor::Device) -> Result<SearchState, Error> {
+pub(super) fn finished(
+    context: &Context<'_>,
+    search: &Search,
+    device: &burn::tensor::Device,
+) -> Result<SearchState, Error> {
     let path = context.directory.file(CHECKPOINT);
     let need = "run `da2s search` on this directory first";
-    let checkpoint = Checkpoint::read(&path)?.ok_or(Error::Incomplete { path: path.clone(), need })?;
+    let checkpoint = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+        path: path.clone(),
+        need,
+    })?;
     let state = restore(context.directory, search, &checkpoint, device)?;
     if state.progress.epochs_done < search.epochs() {
-        return Err(Error::Incomplete { path, need: "the search is not finished; go on with --resume" });
+        return Err(Error::Incomplete {
+            path,
+            need: "the search is not finished; go on with --resume",
+        });
     }
     Ok(state)
 }

@@ -31,7 +31,13 @@ pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone) -> Che
         adam_steps[2 * index] = push_moments(&mut tensors, &format!("adam.{name}.alpha"), moments.alpha.as_ref());
         adam_steps[2 * index + 1] = push_moments(&mut tensors, &format!("adam.{name}.beta"), moments.beta.as_ref());
     }
-    Checkpoint { tensors, meta: SearchMeta { progress: state.progress.clone(), adam_steps } }
+    Checkpoint {
+        tensors,
+        meta: SearchMeta {
+            progress: state.progress.clone(),
+            adam_steps,
+        },
+    }
 }
 
 /// The search state of a checkpoint; `state` is the start of the same search.
@@ -65,7 +71,10 @@ pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone) -> Checkp
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
     tensors.extend(state.sgd.named(network));
-    Checkpoint { tensors, meta: state.progress.clone() }
+    Checkpoint {
+        tensors,
+        meta: state.progress.clone(),
+    }
 }
 
 /// The training state of a checkpoint; `state` is the start of the same training.
@@ -83,7 +92,11 @@ pub(super) fn train_state(
 }
 
 fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
-    Named { name, shape: tensor.dims().to_vec(), data: host(tensor) }
+    Named {
+        name,
+        shape: tensor.dims().to_vec(),
+        data: host(tensor),
+    }
 }
 
 /// Adds Adam's moments and returns its steps; 0 before the first.
@@ -109,10 +122,22 @@ fn find_moments<const D: usize>(
     Ok(Some(AdamState::new(AdaptiveMomentumState::new(steps, mean, square))))
 }
 
-fn find<const D: usize>(tensors: &[Named], name: &str, shape: [usize; D], device: &Device) -> Result<Tensor<D>, LoadError> {
-    let tensor = tensors.iter().find(|tensor| tensor.name == name).ok_or(LoadError::Missing { name: name.to_owned() })?;
+fn find<const D: usize>(
+    tensors: &[Named],
+    name: &str,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<Tensor<D>, LoadError> {
+    let tensor = tensors
+        .iter()
+        .find(|tensor| tensor.name == name)
+        .ok_or(LoadError::Missing { name: name.to_owned() })?;
     if tensor.shape != shape {
-        return Err(LoadError::Shape { name: name.to_owned(), found: tensor.shape.clone(), expected: shape.to_vec() });
+        return Err(LoadError::Shape {
+            name: name.to_owned(),
+            found: tensor.shape.clone(),
+            expected: shape.to_vec(),
+        });
     }
     Ok(Tensor::from_data(TensorData::new(tensor.data.clone(), shape), device))
 }

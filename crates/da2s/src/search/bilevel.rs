@@ -72,7 +72,14 @@ impl<'a> Bilevel<'a> {
             .with_epsilon(1e-8)
             .with_weight_decay(Some(WeightDecayConfig::new(settings.arch_weight_decay as f32)))
             .build();
-        Self { backbone, space, target, method, device, adam }
+        Self {
+            backbone,
+            space,
+            target,
+            method,
+            device,
+            adam,
+        }
     }
 
     /// The mixtures that `arch` stands for, differentiable in it. `draw` names the step of training for which a method
@@ -80,9 +87,14 @@ impl<'a> Bilevel<'a> {
     pub fn mixtures(&self, arch: &ArchParams, draw: Option<Draw>) -> Mixtures {
         let of = |kind| {
             let draw = draw.map(|draw| Draw { kind, ..draw });
-            self.method.strengths(arch.kind(kind), self.space, self.target.kind(kind), draw).mixture(self.space)
+            self.method
+                .strengths(arch.kind(kind), self.space, self.target.kind(kind), draw)
+                .mixture(self.space)
         };
-        Mixtures { normal: of(CellKind::Normal), reduction: of(CellKind::Reduction) }
+        Mixtures {
+            normal: of(CellKind::Normal),
+            reduction: of(CellKind::Reduction),
+        }
     }
 
     /// Moves α and β by the gradient on `batch`.
@@ -130,7 +142,13 @@ impl<'a> Bilevel<'a> {
         draw: Draw,
     ) -> (Tensor<1>, Reading) {
         let mixtures = self.mixtures(arch, Some(draw));
-        let pass = Pass { weights, mixtures: Some(&mixtures), statistics: None, drop_path: None, auxiliary: false };
+        let pass = Pass {
+            weights,
+            mixtures: Some(&mixtures),
+            statistics: None,
+            drop_path: None,
+            auxiliary: false,
+        };
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
@@ -138,7 +156,12 @@ impl<'a> Bilevel<'a> {
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &device), 0.0);
-        let mut reading = Reading { loss: 0.0, cross_entropy: scalar(&cross_entropy), correct, gradient_norm: 0.0 };
+        let mut reading = Reading {
+            loss: 0.0,
+            cross_entropy: scalar(&cross_entropy),
+            correct,
+            gradient_norm: 0.0,
+        };
         let loss = match self.method.penalty(arch, self.space, self.target, draw.moment) {
             Some(penalty) => cross_entropy + penalty.loss,
             None => cross_entropy,

@@ -53,10 +53,17 @@ impl SearchMethod for Da2s {
 
     fn trains(&self, moment: Moment) -> ArchShares {
         let alpha = if moment.epoch < moment.warmup { 0.0 } else { 1.0 };
-        ArchShares { alpha, beta: if self.edges { 1.0 } else { 0.0 } }
+        ArchShares {
+            alpha,
+            beta: if self.edges { 1.0 } else { 0.0 },
+        }
     }
 
     fn edge_rank(&self, beta: &[f32], p: &[Vec<f32>], space: &Space) -> Vec<f32> {
-        if self.edges { beta.to_vec() } else { strongest_operation(p, space) }
+        if self.edges {
+            beta.to_vec()
+        } else {
+            strongest_operation(p, space)
+        }
     }
 }

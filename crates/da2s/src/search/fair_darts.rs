@@ -29,7 +29,12 @@ impl SearchMethod for FairDarts {
         let gates = CellKind::ALL.len() * space.graph.edge_count() * space.operations.len();
         let loss = squares(CellKind::Normal) + squares(CellKind::Reduction);
         let lambda = self.zero_one_weight;
-        Some(Penalty { loss: loss * (-lambda / gates as f64), lambda, lambda_c: 1.0, lambda_alpha: 1.0 })
+        Some(Penalty {
+            loss: loss * (-lambda / gates as f64),
+            lambda,
+            lambda_c: 1.0,
+            lambda_alpha: 1.0,
+        })
     }
 
     fn trains(&self, moment: Moment) -> ArchShares {

@@ -36,7 +36,9 @@ impl SearchMethod for Gdas {
     fn strengths(&self, arch: &KindParams, space: &Space, _: &KindTarget, draw: Option<Draw>) -> Strengths {
         let alpha = arch.alpha.clone();
         let q = Strengths::uniform_edges(space, &alpha.device());
-        let Some(draw) = draw else { return Strengths::new(softmax(alpha, 1), q) };
+        let Some(draw) = draw else {
+            return Strengths::new(softmax(alpha, 1), q);
+        };
 
         let shape = alpha.dims();
         // One stream a step and kind of cell.
@@ -51,7 +53,11 @@ impl SearchMethod for Gdas {
         let soft = softmax(noisy * (1.0 / self.temperature(draw.moment)), 1);
         // Straight through: the value is the hard draw, the gradient that of the soft one.
         let p = Tensor::from_data(TensorData::new(hard, shape), &device) + soft.clone() - soft.detach();
-        Strengths { p, q, active: Some(Arc::from(drawn)) }
+        Strengths {
+            p,
+            q,
+            active: Some(Arc::from(drawn)),
+        }
     }
 
     fn penalty(&self, _: &ArchParams, _: &Space, _: &Target, _: Moment) -> Option<Penalty> {
@@ -68,6 +74,9 @@ impl SearchMethod for Gdas {
 }
 
 fn one_hot(row: &[f32]) -> impl Iterator<Item = bool> + use<> {
-    let largest = row.iter().enumerate().fold(0, |best, (index, value)| if *value > row[best] { index } else { best });
+    let largest = row
+        .iter()
+        .enumerate()
+        .fold(0, |best, (index, value)| if *value > row[best] { index } else { best });
     (0..row.len()).map(move |index| index == largest)
 }

@@ -133,13 +133,29 @@ impl Method {
     pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
         let regulariser = settings.regulariser.clone();
         match self {
-            Self::Da2s => Box::new(Da2s { regulariser, operations: true, edges: true }),
-            Self::Da2sOperations => Box::new(Da2s { regulariser, operations: true, edges: false }),
-            Self::Da2sEdges => Box::new(Da2s { regulariser, operations: false, edges: true }),
+            Self::Da2s => Box::new(Da2s {
+                regulariser,
+                operations: true,
+                edges: true,
+            }),
+            Self::Da2sOperations => Box::new(Da2s {
+                regulariser,
+                operations: true,
+                edges: false,
+            }),
+            Self::Da2sEdges => Box::new(Da2s {
+                regulariser,
+                operations: false,
+                edges: true,
+            }),
             Self::Darts => Box::new(Darts),
             Self::Entropy => Box::new(Entropy { regulariser }),
-            Self::FairDarts => Box::new(FairDarts { zero_one_weight: settings.zero_one_weight }),
-            Self::Gdas => Box::new(Gdas { temperatures: [settings.temperature_first, settings.temperature_last] }),
+            Self::FairDarts => Box::new(FairDarts {
+                zero_one_weight: settings.zero_one_weight,
+            }),
+            Self::Gdas => Box::new(Gdas {
+                temperatures: [settings.temperature_first, settings.temperature_last],
+            }),
             Self::Random => Box::new(RandomSearch),
         }
     }
@@ -149,7 +165,10 @@ impl Method {
 /// no β (Liu, Simonyan, Yang 2019, section 2.4).
 pub(super) fn strongest_operation(p: &[Vec<f32>], space: &Space) -> Vec<f32> {
     let counted = |row: &Vec<f32>| {
-        let real = row.iter().zip(&space.operations).filter(|(_, operation)| **operation != Operation::None);
+        let real = row
+            .iter()
+            .zip(&space.operations)
+            .filter(|(_, operation)| **operation != Operation::None);
         real.map(|(weight, _)| *weight).fold(0.0, f32::max)
     };
     p.iter().map(counted).collect()
@@ -157,5 +176,8 @@ pub(super) fn strongest_operation(p: &[Vec<f32>], space: &Space) -> Vec<f32> {
 
 /// Every edge and operation trains from the end of the warm-up on; there is no β.
 pub(super) fn operations_only(moment: Moment) -> ArchShares {
-    ArchShares { alpha: if moment.epoch < moment.warmup { 0.0 } else { 1.0 }, beta: 0.0 }
+    ArchShares {
+        alpha: if moment.epoch < moment.warmup { 0.0 } else { 1.0 },
+        beta: 0.0,
+    }
 }

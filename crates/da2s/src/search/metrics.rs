@@ -123,12 +123,25 @@ impl KindRecord {
     /// The record of one kind.
     pub fn new(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> Self {
         let graph = space.graph;
-        let competes = graph.all_nodes().flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
+        let competes = graph
+            .all_nodes()
+            .flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
         Self {
             edges: graph.edges().collect(),
-            operations: space.operations.iter().map(|operation| operation.name().to_owned()).collect(),
-            alpha: host(&arch.alpha).chunks(space.operations.len()).map(<[f32]>::to_vec).collect(),
-            beta: host(&arch.beta).into_iter().zip(competes).map(|(beta, competes)| competes.then_some(beta)).collect(),
+            operations: space
+                .operations
+                .iter()
+                .map(|operation| operation.name().to_owned())
+                .collect(),
+            alpha: host(&arch.alpha)
+                .chunks(space.operations.len())
+                .map(<[f32]>::to_vec)
+                .collect(),
+            beta: host(&arch.beta)
+                .into_iter()
+                .zip(competes)
+                .map(|(beta, competes)| competes.then_some(beta))
+                .collect(),
             p: strengths.p.clone(),
             q: strengths.q.clone(),
         }
@@ -174,7 +187,11 @@ impl EpochMetrics {
             for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
                 let range = graph.edges_into(node);
                 edges.add(entropy(&strengths.q[range.clone()]));
-                let kept: f32 = beta[range].iter().filter(|&&beta| beta > 0.0).map(|beta| beta.min(1.0)).sum();
+                let kept: f32 = beta[range]
+                    .iter()
+                    .filter(|&&beta| beta > 0.0)
+                    .map(|beta| beta.min(1.0))
+                    .sum();
                 cardinalities.add(f64::from(kept - target.kept(graph, node) as f32).powi(2));
             }
         }
@@ -216,11 +233,20 @@ impl Mean {
     }
 
     fn value(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+        if self.count == 0 {
+            0.0
+        } else {
+            self.sum / self.count as f64
+        }
     }
 }
 
 /// Entropy in nats.
 fn entropy(weights: &[f32]) -> f64 {
-    weights.iter().map(|&weight| f64::from(weight)).filter(|&weight| weight > 0.0).map(|weight| -weight * weight.ln()).sum()
+    weights
+        .iter()
+        .map(|&weight| f64::from(weight))
+        .filter(|&weight| weight > 0.0)
+        .map(|weight| -weight * weight.ln())
+        .sum()
 }

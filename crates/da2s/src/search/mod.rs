@@ -94,17 +94,37 @@ impl Search {
             classes: dataset.classes(),
         };
         let backbone = supernet(&space, size, engine);
-        let split = SearchSplit::new(dataset.train.labels(), config.data.arch_fraction, config.data.validation_fraction, seed)?;
-        let order = |stream| TrainingOrder { seed, stream, augmentation: settings.augmentation.clone() };
-        let evaluation = |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
+        let split = SearchSplit::new(
+            dataset.train.labels(),
+            config.data.arch_fraction,
+            config.data.validation_fraction,
+            seed,
+        )?;
+        let order = |stream| TrainingOrder {
+            seed,
+            stream,
+            augmentation: settings.augmentation.clone(),
+        };
+        let evaluation =
+            |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
         let watched = match settings.monitor_images {
             0 => split.arch_half.len(),
             count => count.min(split.arch_half.len()),
         };
         Ok(Self {
             method: settings.method.build(&settings),
-            weight_loader: Loader::training(dataset, split.weight_half.clone(), settings.batch_size, order(Stream::Weights))?,
-            arch_loader: Loader::training(dataset, split.arch_half.clone(), settings.batch_size, order(Stream::ArchParams))?,
+            weight_loader: Loader::training(
+                dataset,
+                split.weight_half.clone(),
+                settings.batch_size,
+                order(Stream::Weights),
+            )?,
+            arch_loader: Loader::training(
+                dataset,
+                split.arch_half.clone(),
+                settings.batch_size,
+                order(Stream::ArchParams),
+            )?,
             monitor: evaluation(&split.arch_half[..watched])?,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
@@ -119,7 +139,14 @@ impl Search {
 
     /// The state before the first step.
     pub fn start(&self) -> SearchState {
-        SearchState::new(&self.backbone, &self.space, &self.target, &self.settings, self.seed, &self.device)
+        SearchState::new(
+            &self.backbone,
+            &self.space,
+            &self.target,
+            &self.settings,
+            self.seed,
+            &self.device,
+        )
     }
 
     /// Epochs of this search.
@@ -151,18 +178,37 @@ impl Search {
         observer: &mut dyn Observer,
         save: &mut SaveSearch<'_>,
     ) -> Result<(), Error> {
-        let stepper =
-            Bilevel::new(&self.backbone, &self.space, &self.target, &*self.method, &self.settings, &self.device);
+        let stepper = Bilevel::new(
+            &self.backbone,
+            &self.space,
+            &self.target,
+            &*self.method,
+            &self.settings,
+            &self.device,
+        );
         let epochs = self.settings.epochs;
-        observer.on(Event::Started { stage: Stage::Search, epochs, resumed_at: state.progress.epochs_done });
+        observer.on(Event::Started {
+            stage: Stage::Search,
+            epochs,
+            resumed_at: state.progress.epochs_done,
+        });
         while state.progress.epochs_done < epochs {
             let epoch = state.progress.epochs_done + 1;
-            let moment = Moment { epoch, epochs, warmup: self.settings.warmup_epochs };
+            let moment = Moment {
+                epoch,
+                epochs,
+                warmup: self.settings.warmup_epochs,
+            };
             let rates = self.rates(moment);
             let steps = self.steps();
             while state.progress.steps_done < steps {
                 let step = state.progress.steps_done;
-                let draw = Draw { seed: self.seed, moment, step, kind: CellKind::Normal };
+                let draw = Draw {
+                    seed: self.seed,
+                    moment,
+                    step,
+                    kind: CellKind::Normal,
+                };
                 let arch = if rates.alpha > 0.0 || rates.beta > 0.0 {
                     let batch = self.arch_loader.batch(epoch as u64, step as u64)?;
                     Some(stepper.arch_step(state, &batch, draw, rates))
@@ -171,9 +217,19 @@ impl Search {
                 };
                 let batch = self.weight_loader.batch(epoch as u64, step as u64)?;
                 let weights = stepper.weight_step(state, &batch, draw, rates);
-                finite("the architecture's loss", arch.map_or(0.0, |arch| arch.loss), epoch, step + 1)?;
+                finite(
+                    "the architecture's loss",
+                    arch.map_or(0.0, |arch| arch.loss),
+                    epoch,
+                    step + 1,
+                )?;
                 finite("the weights' loss", weights.loss, epoch, step + 1)?;
-                finite("the norm of the weights' gradient", weights.gradient_norm, epoch, step + 1)?;
+                finite(
+                    "the norm of the weights' gradient",
+                    weights.gradient_norm,
+                    epoch,
+                    step + 1,
+                )?;
                 state.progress.add(arch, weights);
                 self.tell_step(state, epoch, steps, observer);
                 if observer.stop() && state.progress.steps_done < steps {
@@ -184,8 +240,17 @@ impl Search {
             let outcome = self.outcome(state);
             let metrics = self.look(state, &outcome, moment, rates)?;
             let arch = self.arch_record(state, &outcome, epoch);
-            state.progress = SearchProgress { epochs_done: epoch, ..SearchProgress::default() };
-            save(state, Some(EpochRecord { metrics: &metrics, arch: &arch }))?;
+            state.progress = SearchProgress {
+                epochs_done: epoch,
+                ..SearchProgress::default()
+            };
+            save(
+                state,
+                Some(EpochRecord {
+                    metrics: &metrics,
+                    arch: &arch,
+                }),
+            )?;
             observer.on(Event::SearchEpoch(&metrics));
             if observer.stop() && epoch < epochs {
                 return Err(Error::Stopped { epoch });
@@ -229,12 +294,18 @@ impl Search {
         let of = |kind: CellKind, strengths: &KindStrengths| {
             KindRecord::new(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths)
         };
-        ArchRecord::new(epoch, of(CellKind::Normal, &outcome.strengths[0]), of(CellKind::Reduction, &outcome.strengths[1]))
+        ArchRecord::new(
+            epoch,
+            of(CellKind::Normal, &outcome.strengths[0]),
+            of(CellKind::Reduction, &outcome.strengths[1]),
+        )
     }
 
     /// Steps an epoch: the shorter of the two halves decides.
     fn steps(&self) -> usize {
-        self.weight_loader.steps_per_epoch().min(self.arch_loader.steps_per_epoch()) as usize
+        self.weight_loader
+            .steps_per_epoch()
+            .min(self.arch_loader.steps_per_epoch()) as usize
     }
 
     /// Learning rates at `moment`.
@@ -255,21 +326,36 @@ impl Search {
     fn host_strengths(&self, state: &SearchState, kind: CellKind) -> KindStrengths {
         let arch = state.arch.kind(kind);
         let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
-        let p: Vec<Vec<f32>> = host(&strengths.p).chunks(self.space.operations.len()).map(<[f32]>::to_vec).collect();
+        let p: Vec<Vec<f32>> = host(&strengths.p)
+            .chunks(self.space.operations.len())
+            .map(<[f32]>::to_vec)
+            .collect();
         let edge_rank = self.method.edge_rank(&host(&arch.beta), &p, &self.space);
-        KindStrengths { p, q: host(&strengths.q), edge_rank }
+        KindStrengths {
+            p,
+            q: host(&strengths.q),
+            edge_rank,
+        }
     }
 
     /// Looks at the held-out images at the end of an epoch.
-    fn look(&self, state: &SearchState, outcome: &Outcome, moment: Moment, rates: Rates) -> Result<EpochMetrics, Error> {
+    fn look(
+        &self,
+        state: &SearchState,
+        outcome: &Outcome,
+        moment: Moment,
+        rates: Rates,
+    ) -> Result<EpochMetrics, Error> {
         let pruned = self.pruned(state, outcome);
         let supernet = pruned.accuracy(Pruning::Supernet, &self.monitor, &self.device)?;
         let discretized = pruned.accuracy(Pruning::Both, &self.monitor, &self.device)?;
         let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
         let samples = self.steps() * self.settings.batch_size;
-        Ok(EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
-            .with_mixture(self, state, outcome)
-            .with_penalty(penalty))
+        Ok(
+            EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
+                .with_mixture(self, state, outcome)
+                .with_penalty(penalty),
+        )
     }
 
     fn tell_step(&self, state: &SearchState, epoch: usize, steps: usize, observer: &mut dyn Observer) {
@@ -289,5 +375,11 @@ fn finite(what: &str, value: f64, epoch: usize, step: usize) -> Result<(), Error
     if value.is_finite() {
         return Ok(());
     }
-    Err(Error::NotFinite { what: what.to_owned(), value, stage: "the search", epoch, step })
+    Err(Error::NotFinite {
+        what: what.to_owned(),
+        value,
+        stage: "the search",
+        epoch,
+        step,
+    })
 }

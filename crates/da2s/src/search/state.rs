@@ -70,7 +70,12 @@ pub struct ArchMoments {
 
 impl std::fmt::Debug for KindMoments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KindMoments {{ alpha: {}, beta: {} }}", self.alpha.is_some(), self.beta.is_some())
+        write!(
+            f,
+            "KindMoments {{ alpha: {}, beta: {} }}",
+            self.alpha.is_some(),
+            self.beta.is_some()
+        )
     }
 }
 

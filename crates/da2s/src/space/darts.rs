@@ -8,5 +8,8 @@ pub const MAX_NODES: usize = 12;
 
 /// The candidates in the order of α's columns.
 pub fn darts_operations(none: bool) -> Vec<Operation> {
-    Operation::ALL.into_iter().filter(|&operation| none || operation != Operation::None).collect()
+    Operation::ALL
+        .into_iter()
+        .filter(|&operation| none || operation != Operation::None)
+        .collect()
 }

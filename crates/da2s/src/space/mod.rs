@@ -48,11 +48,17 @@ pub struct Space {
 impl Space {
     /// The DARTS space: 4 nodes, 14 edges, 7 candidates, and `none` before them if asked for.
     pub fn darts(none: bool) -> Self {
-        Self { graph: CellGraph::new(2, 4), operations: darts_operations(none) }
+        Self {
+            graph: CellGraph::new(2, 4),
+            operations: darts_operations(none),
+        }
     }
 
     /// Candidates that discretization may keep: all but `none`.
     pub fn kept_candidates(&self) -> usize {
-        self.operations.iter().filter(|&&operation| operation != Operation::None).count()
+        self.operations
+            .iter()
+            .filter(|&&operation| operation != Operation::None)
+            .count()
     }
 }

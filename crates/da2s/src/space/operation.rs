@@ -77,8 +77,24 @@ impl Operation {
     /// The block that computes the operation at `stride`, and what its weights' names have between the
     /// operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
     pub fn block(self, stride: usize, place: Place) -> (Block, &'static str) {
-        let pool = |kind| Block::Pool { kind, kernel: 3, stride, padding: 1, norm: place == Place::Supernet };
-        let separable = |kernel, dilation, stages| (Block::Separable { kernel, stride, dilation, stages }, ".op");
+        let pool = |kind| Block::Pool {
+            kind,
+            kernel: 3,
+            stride,
+            padding: 1,
+            norm: place == Place::Supernet,
+        };
+        let separable = |kernel, dilation, stages| {
+            (
+                Block::Separable {
+                    kernel,
+                    stride,
+                    dilation,
+                    stages,
+                },
+                ".op",
+            )
+        };
         match self {
             Self::None => (Block::Zero { stride }, ""),
             Self::MaxPool3x3 => (pool(PoolKind::Max), ""),

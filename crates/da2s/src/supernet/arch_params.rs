@@ -62,7 +62,11 @@ impl ArchParams {
             let target = target.kind(kind);
             let (graph, candidates) = (space.graph, space.operations.len());
             let mut noise = || 1e-4 * random.sample::<f32, _>(StandardNormal);
-            let start = if target.operations > 1 { target.operations as f32 / (2 * candidates) as f32 } else { 0.0 };
+            let start = if target.operations > 1 {
+                target.operations as f32 / (2 * candidates) as f32
+            } else {
+                0.0
+            };
             let alpha: Vec<f32> = (0..graph.edge_count() * candidates).map(|_| start + noise()).collect();
             let mut beta = Vec::with_capacity(graph.edge_count());
             for node in graph.all_nodes() {
@@ -75,7 +79,10 @@ impl ArchParams {
                 beta: Tensor::from_data(TensorData::new(beta, [graph.edge_count()]), device),
             }
         };
-        Self { normal: kind(CellKind::Normal), reduction: kind(CellKind::Reduction) }
+        Self {
+            normal: kind(CellKind::Normal),
+            reduction: kind(CellKind::Reduction),
+        }
     }
 
     /// α and β of one kind.
@@ -96,7 +103,10 @@ impl ArchParams {
 
     /// The same values as leaves of a new autodiff graph.
     pub fn tracked(&self) -> Self {
-        self.map(|tensor| tensor.autodiff().require_grad(), |tensor| tensor.autodiff().require_grad())
+        self.map(
+            |tensor| tensor.autodiff().require_grad(),
+            |tensor| tensor.autodiff().require_grad(),
+        )
     }
 
     /// The same values, each tensor mapped.
@@ -105,7 +115,10 @@ impl ArchParams {
             alpha: on_alpha(kind.alpha.clone()),
             beta: on_beta(kind.beta.clone()),
         };
-        Self { normal: kind(&self.normal), reduction: kind(&self.reduction) }
+        Self {
+            normal: kind(&self.normal),
+            reduction: kind(&self.reduction),
+        }
     }
 }
 
@@ -118,18 +131,27 @@ impl Strengths {
     /// `d_j · q_ij · p_ij^o`, flat.
     pub fn mixture(&self, space: &Space) -> Mixture {
         let edges = space.graph.edge_count();
-        let degree: Vec<f32> =
-            space.graph.all_nodes().flat_map(|node| vec![space.graph.in_degree(node) as f32; node]).collect();
+        let degree: Vec<f32> = space
+            .graph
+            .all_nodes()
+            .flat_map(|node| vec![space.graph.in_degree(node) as f32; node])
+            .collect();
         let degree = Tensor::<1>::from_data(TensorData::new(degree, [edges]), &self.q.device());
         let edge_weights = (self.q.clone() * degree).reshape([edges, 1]);
         let weights = (self.p.clone() * edge_weights).reshape([edges * space.operations.len()]);
-        Mixture { weights, active: self.active.clone() }
+        Mixture {
+            weights,
+            active: self.active.clone(),
+        }
     }
 
     /// q where every edge weighs the same: 1/d_j.
     pub fn uniform_edges(space: &Space, device: &Device) -> Tensor<1> {
         let graph = space.graph;
-        let q: Vec<f32> = graph.all_nodes().flat_map(|node| vec![1.0 / graph.in_degree(node) as f32; node]).collect();
+        let q: Vec<f32> = graph
+            .all_nodes()
+            .flat_map(|node| vec![1.0 / graph.in_degree(node) as f32; node])
+            .collect();
         Tensor::from_data(TensorData::new(q, [graph.edge_count()]), device)
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn plan(space: &Space, kind: CellKind, inputs: [usize; 2], channels: 
         builder = builder.node(channels);
     }
     for (index, (from, to)) in graph.edges().enumerate() {
-        let stride = if kind == CellKind::Reduction && from < graph.inputs { 2 } else { 1 };
+        let stride = if kind == CellKind::Reduction && from < graph.inputs {
+            2
+        } else {
+            1
+        };
         let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
             let (block, inner) = operation.block(stride, Place::Supernet);
             (block, format!("_ops.{index}._ops.{candidate}{inner}"), 0)
@@ -31,7 +35,14 @@ pub(crate) fn preprocessed(
     channels: usize,
     shrunk: bool,
 ) -> CellPlanBuilder {
-    let block = Block::Conv { relu: true, kernel: 1, stride: 1, padding: 0, bias: false, norm: true };
+    let block = Block::Conv {
+        relu: true,
+        kernel: 1,
+        stride: 1,
+        padding: 0,
+        bias: false,
+        norm: true,
+    };
     let builder = if shrunk {
         builder.preprocessed_input(older, channels, Block::FactorizedReduce, "preprocess0", 0)
     } else {

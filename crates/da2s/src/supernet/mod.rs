@@ -57,18 +57,34 @@ pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone 
 
 /// Kind of cell `index` of `cells`: reduction cells stand at 1/3 and 2/3 of the depth.
 pub(crate) fn kind_at(index: usize, cells: usize) -> CellKind {
-    if index == cells / 3 || index == 2 * cells / 3 { CellKind::Reduction } else { CellKind::Normal }
+    if index == cells / 3 || index == 2 * cells / 3 {
+        CellKind::Reduction
+    } else {
+        CellKind::Normal
+    }
 }
 
 /// The stem for small images: 3×3 convolution and batch norm.
 pub(crate) fn cifar_stem(image_channels: usize, channels: usize, engine: &Engine) -> Stage {
-    let block = Block::Conv { relu: false, kernel: 3, stride: 1, padding: 1, bias: false, norm: true };
+    let block = Block::Conv {
+        relu: false,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        bias: false,
+        norm: true,
+    };
     let plan = CellPlanBuilder::new(true)
         .input(image_channels)
         .node(channels)
         .edge(0, 1, [(block, "stem".to_owned(), 0)])
         .output([1]);
-    Stage { prefix: String::new(), cell: Cell::new(plan, engine), sources: vec![Source::Image], kind: None }
+    Stage {
+        prefix: String::new(),
+        cell: Cell::new(plan, engine),
+        sources: vec![Source::Image],
+        kind: None,
+    }
 }
 
 /// What cell `index` reads behind a stem of one stage: the two stages before it; the first cell the stem twice.

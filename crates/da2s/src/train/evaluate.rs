@@ -63,7 +63,9 @@ pub fn evaluate(
         let predictions: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
         for (&label, predicted) in batch.labels.iter().zip(predictions) {
             correct += usize::from(i64::from(label) == predicted);
-            let cell = confusion.get_mut(label as usize).and_then(|row| row.get_mut(predicted as usize));
+            let cell = confusion
+                .get_mut(label as usize)
+                .and_then(|row| row.get_mut(predicted as usize));
             if let Some(count) = cell {
                 *count += 1;
             }

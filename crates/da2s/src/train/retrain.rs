@@ -126,7 +126,11 @@ impl Retraining<'_> {
         save: &mut SaveTraining<'_>,
     ) -> Result<(), Error> {
         let epochs = self.settings.epochs;
-        observer.on(Event::Started { stage: Stage::Train, epochs, resumed_at: state.progress.epochs_done });
+        observer.on(Event::Started {
+            stage: Stage::Train,
+            epochs,
+            resumed_at: state.progress.epochs_done,
+        });
         while state.progress.epochs_done < epochs {
             let epoch = state.progress.epochs_done + 1;
             let rate = learning_rate(self.settings, epoch);
@@ -163,9 +167,23 @@ impl Retraining<'_> {
                 gradient_norm: progress.gradient_norm / steps as f64,
             };
             let best = validation_accuracy.is_none_or(|now| progress.best_accuracy.is_none_or(|before| now > before));
-            let best_accuracy = if best { validation_accuracy } else { progress.best_accuracy };
-            *progress = TrainProgress { epochs_done: epoch, best_accuracy, ..TrainProgress::default() };
-            save(state, Some(TrainRecord { metrics: &metrics, best }))?;
+            let best_accuracy = if best {
+                validation_accuracy
+            } else {
+                progress.best_accuracy
+            };
+            *progress = TrainProgress {
+                epochs_done: epoch,
+                best_accuracy,
+                ..TrainProgress::default()
+            };
+            save(
+                state,
+                Some(TrainRecord {
+                    metrics: &metrics,
+                    best,
+                }),
+            )?;
             observer.on(Event::TrainEpoch(&metrics));
             if observer.stop() && epoch < epochs {
                 return Err(Error::Stopped { epoch });
@@ -178,7 +196,10 @@ impl Retraining<'_> {
         let step = state.progress.steps_done;
         let batch = self.loader.batch(epoch as u64, step as u64)?;
         let device = self.device.clone().autodiff();
-        let drop_path = DropPath { probability: drop_path, seed: self.seed };
+        let drop_path = DropPath {
+            probability: drop_path,
+            seed: self.seed,
+        };
         let factors = drop_path.factors(self.network, batch.labels.len(), epoch, step, &device);
         let weights = state.weights.on_graph(true);
         let pass = Pass {
@@ -200,11 +221,19 @@ impl Retraining<'_> {
             loss = loss + cross_entropy(logits, labels, smoothing) * self.settings.auxiliary_weight;
         }
         let value = f64::from(loss.clone().into_scalar::<f32>());
-        let norm = state.sgd.step(rate, &mut state.weights, weights.gradients(loss.backward()));
+        let norm = state
+            .sgd
+            .step(rate, &mut state.weights, weights.gradients(loss.backward()));
         for (what, value) in [("the loss", value), ("the norm of the gradient", norm)] {
             if !value.is_finite() {
                 let stage = "the training";
-                return Err(Error::NotFinite { what: what.to_owned(), value, stage, epoch, step: step + 1 });
+                return Err(Error::NotFinite {
+                    what: what.to_owned(),
+                    value,
+                    stage,
+                    epoch,
+                    step: step + 1,
+                });
             }
         }
         let progress = &mut state.progress;
@@ -216,7 +245,9 @@ impl Retraining<'_> {
     }
 
     fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {
-        let Some(loader) = &self.validation else { return Ok(None) };
+        let Some(loader) = &self.validation else {
+            return Ok(None);
+        };
         let pass = Pass {
             weights: &state.weights,
             mixtures: None,

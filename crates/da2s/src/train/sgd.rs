@@ -32,7 +32,11 @@ impl Sgd {
             .with_momentum(Some(momentum))
             .with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)))
             .build();
-        Self { optimiser, clip, velocities: Vec::new() }
+        Self {
+            optimiser,
+            clip,
+            velocities: Vec::new(),
+        }
     }
 
     /// Moves `weights` by `gradients`, one a part; a part without a gradient stays. Returns the norm before clipping.
@@ -66,7 +70,10 @@ impl Sgd {
         if velocities.parts().is_empty() {
             return Vec::new();
         }
-        let rename = |named: Named| Named { name: format!("{PREFIX}{}", named.name), ..named };
+        let rename = |named: Named| Named {
+            name: format!("{PREFIX}{}", named.name),
+            ..named
+        };
         velocities.named(backbone).into_iter().map(rename).collect()
     }
 
@@ -102,5 +109,8 @@ fn velocity(state: Option<&SgdState<1>>) -> Option<Tensor<1>> {
 }
 
 fn squared_norm(gradient: &Tensor<1>) -> f64 {
-    host(gradient).iter().map(|&value| f64::from(value) * f64::from(value)).sum()
+    host(gradient)
+        .iter()
+        .map(|&value| f64::from(value) * f64::from(value))
+        .sum()
 }

@@ -15,7 +15,10 @@ pub fn path(name: &str, test: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    eprintln!("skipped: {test} needs {}, which is not there (set DA2S_GOLDEN_DIR)", path.display());
+    eprintln!(
+        "skipped: {test} needs {}, which is not there (set DA2S_GOLDEN_DIR)",
+        path.display()
+    );
     None
 }
 
@@ -35,26 +38,47 @@ impl Golden {
         let tensors = file.tensors().into_iter().map(|(name, view)| {
             let bytes = view.data();
             let data: Vec<f32> = match view.dtype() {
-                Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
-                Dtype::I64 => bytes.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect(),
-                Dtype::F16 => {
-                    bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32()).collect()
-                }
+                Dtype::F32 => bytes
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                    .collect(),
+                Dtype::I64 => bytes
+                    .chunks_exact(8)
+                    .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32)
+                    .collect(),
+                Dtype::F16 => bytes
+                    .chunks_exact(2)
+                    .map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32())
+                    .collect(),
                 other => panic!("{name} has the type {other:?}"),
             };
-            (name.clone(), Named { name, shape: view.shape().to_vec(), data })
+            (
+                name.clone(),
+                Named {
+                    name,
+                    shape: view.shape().to_vec(),
+                    data,
+                },
+            )
         });
-        Some(Self { tensors: tensors.collect(), meta })
+        Some(Self {
+            tensors: tensors.collect(),
+            meta,
+        })
     }
 
     /// A number of the metadata.
     pub fn number<T: std::str::FromStr>(&self, key: &str) -> T {
-        self.meta[key].parse().unwrap_or_else(|_| panic!("{key} = {}", self.meta[key]))
+        self.meta[key]
+            .parse()
+            .unwrap_or_else(|_| panic!("{key} = {}", self.meta[key]))
     }
 
     /// A tensor.
     pub fn get(&self, name: &str) -> &Named {
-        self.tensors.get(name).unwrap_or_else(|| panic!("the golden file has no {name}"))
+        self.tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("the golden file has no {name}"))
     }
 
     /// Whether there is a tensor of that name.
@@ -65,7 +89,10 @@ impl Golden {
     /// All tensors whose name begins with `prefix`, without it.
     pub fn under(&self, prefix: &str) -> Vec<Named> {
         let own = self.tensors.values().filter_map(|tensor| {
-            Some(Named { name: tensor.name.strip_prefix(prefix)?.to_owned(), ..tensor.clone() })
+            Some(Named {
+                name: tensor.name.strip_prefix(prefix)?.to_owned(),
+                ..tensor.clone()
+            })
         });
         own.collect()
     }
@@ -91,7 +118,10 @@ pub fn close(what: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
     let norm = square(&mut golden.iter().map(|&value| f64::from(value)));
     let error = square(&mut ours.iter().zip(golden).map(|(&a, &b)| f64::from(a) - f64::from(b)));
-    assert!(error <= tolerance * norm.max(1e-6), "{what}: off by {error:e} of a norm of {norm:e}");
+    assert!(
+        error <= tolerance * norm.max(1e-6),
+        "{what}: off by {error:e} of a norm of {norm:e}"
+    );
 }
 
 /// The elements of a tensor.

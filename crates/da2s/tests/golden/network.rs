@@ -33,17 +33,37 @@ fn check(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) {
     let device = Device::flex();
     let init = golden.under("init.");
     let weights = Weights::from_named(&backbone, &init, &device).unwrap();
-    assert_eq!(weights.named(&backbone).len(), init.len(), "every golden weight has its place");
+    assert_eq!(
+        weights.named(&backbone).len(),
+        init.len(),
+        "every golden weight has its place"
+    );
 
     let leaves = weights.on_graph(true);
     let auxiliary = backbone.auxiliary().is_some();
-    let pass = Pass { weights: &leaves, mixtures: None, statistics: None, drop_path: None, auxiliary };
+    let pass = Pass {
+        weights: &leaves,
+        mixtures: None,
+        statistics: None,
+        drop_path: None,
+        auxiliary,
+    };
     let images = golden.tensor::<4>("input");
     let forward = backbone.forward(images.clone().autodiff(), pass);
-    close("training logits", &values(forward.logits.clone()), &golden.get("train.logits").data, 1e-4);
+    close(
+        "training logits",
+        &values(forward.logits.clone()),
+        &golden.get("train.logits").data,
+        1e-4,
+    );
     if auxiliary {
         let logits = forward.auxiliary.clone().unwrap();
-        close("auxiliary logits", &values(logits), &golden.get("train.aux_logits").data, 1e-4);
+        close(
+            "auxiliary logits",
+            &values(logits),
+            &golden.get("train.aux_logits").data,
+            1e-4,
+        );
     }
 
     // The running statistics after one training step, then evaluation mode.
@@ -55,9 +75,20 @@ fn check(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) {
             close(&name, &data, &golden.get(&golden_name).data, 1e-4);
         }
     }
-    let pass = Pass { weights: &weights, mixtures: None, statistics: Some(&statistics), drop_path: None, auxiliary: false };
+    let pass = Pass {
+        weights: &weights,
+        mixtures: None,
+        statistics: Some(&statistics),
+        drop_path: None,
+        auxiliary: false,
+    };
     let logits = backbone.forward(images, pass).logits;
-    close("evaluation logits", &values(logits), &golden.get("eval.logits").data, 1e-4);
+    close(
+        "evaluation logits",
+        &values(logits),
+        &golden.get("eval.logits").data,
+        1e-4,
+    );
 
     if !golden.has("target") {
         return;
@@ -67,22 +98,37 @@ fn check(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) {
         loss = loss + cross_entropy(logits, golden.labels("target"), 0.0) * 0.4;
     }
     close("loss", &values(loss.clone()), &golden.get("train.loss").data, 1e-4);
-    let gradients = leaves.gradients(loss.backward()).into_iter().map(Option::unwrap).collect();
+    let gradients = leaves
+        .gradients(loss.backward())
+        .into_iter()
+        .map(Option::unwrap)
+        .collect();
     let gradients = Weights::from_parts(gradients).named(&backbone);
     let mut compared = 0;
     for Named { name, data, .. } in gradients {
         let golden_name = format!("grad.{name}");
         if golden.has(&golden_name) {
-            close(&format!("gradient of {name}"), &data, &golden.get(&golden_name).data, 1e-3);
+            close(
+                &format!("gradient of {name}"),
+                &data,
+                &golden.get(&golden_name).data,
+                1e-3,
+            );
             compared += 1;
         }
     }
-    assert_eq!(compared, golden.under("grad.").len(), "every golden gradient was compared");
+    assert_eq!(
+        compared,
+        golden.under("grad.").len(),
+        "every golden gradient was compared"
+    );
 }
 
 #[test]
 fn network_cifar() {
-    let Some(golden) = Golden::read("network-cifar.safetensors", "network_cifar") else { return };
+    let Some(golden) = Golden::read("network-cifar.safetensors", "network_cifar") else {
+        return;
+    };
     for engine in engines() {
         check(&golden, Skeleton::Cifar, &engine);
     }
@@ -90,7 +136,9 @@ fn network_cifar() {
 
 #[test]
 fn network_imagenet() {
-    let Some(golden) = Golden::read("network-imagenet.safetensors", "network_imagenet") else { return };
+    let Some(golden) = Golden::read("network-imagenet.safetensors", "network_imagenet") else {
+        return;
+    };
     for engine in engines() {
         check(&golden, Skeleton::Imagenet, &engine);
     }

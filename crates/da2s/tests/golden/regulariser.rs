@@ -39,11 +39,16 @@ struct Case {
 
 #[test]
 fn regulariser() {
-    let Some(path) = super::file::path("regulariser.json", "regulariser") else { return };
+    let Some(path) = super::file::path("regulariser.json", "regulariser") else {
+        return;
+    };
     let text = std::fs::read_to_string(path).unwrap().replace("NaN", "null");
     let file: File = serde_json::from_str(&text).unwrap();
     let space = Space::darts(false);
-    let target = KindTarget { edges: vec![file.kept_edges; space.graph.nodes], operations: 1 };
+    let target = KindTarget {
+        edges: vec![file.kept_edges; space.graph.nodes],
+        operations: 1,
+    };
     let regulariser = Regulariser {
         lambda: file.weight,
         lambda_beta: file.lambda_beta,
@@ -52,13 +57,20 @@ fn regulariser() {
     };
     assert!(!file.cases.is_empty());
     for (index, case) in file.cases.iter().enumerate() {
-        let (lambda_c, lambda_alpha) =
-            (regulariser.lambda_c.at(case.epoch, 50, 8), regulariser.lambda_alpha.at(case.epoch, 50, 8));
+        let (lambda_c, lambda_alpha) = (
+            regulariser.lambda_c.at(case.epoch, 50, 8),
+            regulariser.lambda_alpha.at(case.epoch, 50, 8),
+        );
         assert!((lambda_c - case.lambda_c).abs() < 1e-9 && (lambda_alpha - case.lambda_alpha).abs() < 1e-9);
 
-        let leaves = [(&case.alpha_normal, &case.beta_normal), (&case.alpha_reduce, &case.beta_reduce)]
-            .map(|(alpha, beta)| (alpha_leaf(alpha), beta_leaf(beta)));
-        let terms = leaves.clone().map(|(alpha, beta)| regulariser.terms(alpha, beta, space.graph, &target));
+        let leaves = [
+            (&case.alpha_normal, &case.beta_normal),
+            (&case.alpha_reduce, &case.beta_reduce),
+        ]
+        .map(|(alpha, beta)| (alpha_leaf(alpha), beta_leaf(beta)));
+        let terms = leaves
+            .clone()
+            .map(|(alpha, beta)| regulariser.terms(alpha, beta, space.graph, &target));
         let (on_operations, on_edges) = regulariser.strengths(case.epoch, 50, 8);
         let [normal, reduction] = terms;
         let operations = normal.operations + reduction.operations;
@@ -67,7 +79,10 @@ fn regulariser() {
         let near = |what: &str, ours: f64, golden: Option<f64>| {
             assert!(ours.is_finite(), "case {index}, {what}: {ours}");
             let Some(golden) = golden else { return };
-            assert!((ours - golden).abs() <= 1e-4 * golden.abs().max(1e-4), "case {index}, {what}: {ours} != {golden}");
+            assert!(
+                (ours - golden).abs() <= 1e-4 * golden.abs().max(1e-4),
+                "case {index}, {what}: {ours} != {golden}"
+            );
         };
         let total = operations.clone() * on_operations + edges.clone() * on_edges;
         near("operations", on_operations * scalar(&operations), case.alpha_term);

@@ -6,7 +6,9 @@ use da2s::objective::{Curve, Schedule};
 
 #[test]
 fn schedules() {
-    let Some(path) = super::file::path("schedules.json", "schedules") else { return };
+    let Some(path) = super::file::path("schedules.json", "schedules") else {
+        return;
+    };
     #[derive(serde::Deserialize)]
     struct File {
         epochs: usize,
@@ -25,11 +27,19 @@ fn schedules() {
     let mut compared = 0;
     for (name, values) in file.values {
         let delayed = name.ends_with('_');
-        let curve = curves.iter().find(|(known, _)| *known == name.trim_end_matches('_')).unwrap().1;
+        let curve = curves
+            .iter()
+            .find(|(known, _)| *known == name.trim_end_matches('_'))
+            .unwrap()
+            .1;
         let schedule = Schedule { curve, delayed };
         for (index, &golden) in values.iter().enumerate() {
             let ours = schedule.at(index + 1, file.epochs, file.warmup);
-            assert!((ours - golden).abs() <= 1e-9 * golden.abs().max(1e-9), "{name} at {}: {ours} != {golden}", index + 1);
+            assert!(
+                (ours - golden).abs() <= 1e-9 * golden.abs().max(1e-9),
+                "{name} at {}: {ours} != {golden}",
+                index + 1
+            );
             compared += 1;
         }
     }

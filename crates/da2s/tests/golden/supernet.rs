@@ -50,12 +50,27 @@ impl Case {
             arch_beta_1: betas.0,
             arch_beta_2: betas.1,
             arch_weight_decay: golden.number("arch_weight_decay"),
-            regulariser: Regulariser { lambda: golden.number("weight"), ..Regulariser::default() },
+            regulariser: Regulariser {
+                lambda: golden.number("weight"),
+                ..Regulariser::default()
+            },
             ..SearchSettings::default()
         };
-        let moment = Moment { epoch: golden.number("epoch"), epochs: 50, warmup: 8 };
+        let moment = Moment {
+            epoch: golden.number("epoch"),
+            epochs: 50,
+            warmup: 8,
+        };
         let backbone = supernet(&space, size, engine);
-        Some(Self { golden, space, target, backbone, settings, moment, device: Device::flex() })
+        Some(Self {
+            golden,
+            space,
+            target,
+            backbone,
+            settings,
+            moment,
+            device: Device::flex(),
+        })
     }
 
     fn arch(&self, prefix: &str) -> ArchParams {
@@ -63,24 +78,47 @@ impl Case {
             let alpha = self.golden.tensor::<2>(&format!("{prefix}.alpha_{name}"));
             let nodes = (0..3).map(|node| self.golden.tensor::<1>(&format!("{prefix}.beta_{name}.{node}")));
             let beta = std::iter::once(Tensor::zeros([2], &self.device)).chain(nodes).collect();
-            KindParams { alpha, beta: Tensor::cat(beta, 0) }
+            KindParams {
+                alpha,
+                beta: Tensor::cat(beta, 0),
+            }
         };
-        ArchParams { normal: kind("normal"), reduction: kind("reduce") }
+        ArchParams {
+            normal: kind("normal"),
+            reduction: kind("reduce"),
+        }
     }
 
     fn state(&self) -> SearchState {
-        let mut state = SearchState::new(&self.backbone, &self.space, &self.target, &self.settings, 1, &self.device);
+        let mut state = SearchState::new(
+            &self.backbone,
+            &self.space,
+            &self.target,
+            &self.settings,
+            1,
+            &self.device,
+        );
         let init = self.golden.under("init.");
         state.weights = Weights::from_named(&self.backbone, &init, &self.device).unwrap();
         // α and β of both kinds are the only golden tensors that are no weights: 2 + 2·3.
-        assert_eq!(state.weights.named(&self.backbone).len() + 8, init.len(), "every golden weight has its place");
+        assert_eq!(
+            state.weights.named(&self.backbone).len() + 8,
+            init.len(),
+            "every golden weight has its place"
+        );
         state.arch = self.arch("init");
         state
     }
 
     fn batch(&self, name: &str) -> Batch {
         let input = self.golden.get(&format!("input.{name}"));
-        let labels: Vec<u32> = self.golden.get(&format!("target.{name}")).data.iter().map(|&label| label as u32).collect();
+        let labels: Vec<u32> = self
+            .golden
+            .get(&format!("target.{name}"))
+            .data
+            .iter()
+            .map(|&label| label as u32)
+            .collect();
         Batch {
             images: input.data.clone(),
             shape: input.shape.clone().try_into().unwrap(),
@@ -93,23 +131,52 @@ impl Case {
 #[test]
 fn supernet_forward_and_gradients() {
     for engine in engines() {
-        let Some(case) = Case::read("supernet_forward_and_gradients", &engine) else { return };
+        let Some(case) = Case::read("supernet_forward_and_gradients", &engine) else {
+            return;
+        };
         let state = case.state();
         let method = Method::Da2s.build(&case.settings);
-        let stepper =
-            Bilevel::new(&case.backbone, &case.space, &case.target, &*method, &case.settings, &case.device);
+        let stepper = Bilevel::new(
+            &case.backbone,
+            &case.space,
+            &case.target,
+            &*method,
+            &case.settings,
+            &case.device,
+        );
         let (arch, weights) = (state.arch.tracked(), state.weights.on_graph(true));
         let mixtures = stepper.mixtures(&arch, None);
-        let pass = Pass { weights: &weights, mixtures: Some(&mixtures), statistics: None, drop_path: None, auxiliary: false };
+        let pass = Pass {
+            weights: &weights,
+            mixtures: Some(&mixtures),
+            statistics: None,
+            drop_path: None,
+            auxiliary: false,
+        };
         // The forward pass and its gradients are those of the weight batch.
         let images = case.golden.tensor::<4>("input.weight_batch").autodiff();
         let logits = case.backbone.forward(images, pass).logits;
-        close("logits", &values(logits.clone()), &case.golden.get("forward.logits").data, 1e-4);
+        close(
+            "logits",
+            &values(logits.clone()),
+            &case.golden.get("forward.logits").data,
+            1e-4,
+        );
         let entropy = cross_entropy(logits, case.golden.labels("target.weight_batch"), 0.0);
-        close("cross-entropy", &values(entropy.clone()), &case.golden.get("forward.cross_entropy").data, 1e-4);
+        close(
+            "cross-entropy",
+            &values(entropy.clone()),
+            &case.golden.get("forward.cross_entropy").data,
+            1e-4,
+        );
         let penalty = method.penalty(&arch, &case.space, &case.target, case.moment).unwrap();
         let loss = entropy + penalty.loss;
-        close("loss", &values(loss.clone()), &case.golden.get("forward.total_loss").data, 1e-4);
+        close(
+            "loss",
+            &values(loss.clone()),
+            &case.golden.get("forward.total_loss").data,
+            1e-4,
+        );
 
         let mut gradients = loss.backward();
         for (kind, name) in [(CellKind::Normal, "normal"), (CellKind::Reduction, "reduce")] {
@@ -117,30 +184,57 @@ fn supernet_forward_and_gradients() {
             let golden = format!("grad.alpha_{name}");
             close(&golden, &values(alpha), &case.golden.get(&golden).data, 1e-3);
             let beta = values(arch.kind(kind).beta.grad_remove(&mut gradients).unwrap());
-            let golden: Vec<f32> =
-                (0..3).flat_map(|node| case.golden.get(&format!("grad.beta_{name}.{node}")).data.clone()).collect();
+            let golden: Vec<f32> = (0..3)
+                .flat_map(|node| case.golden.get(&format!("grad.beta_{name}.{node}")).data.clone())
+                .collect();
             close(&format!("grad.beta_{name}"), &beta[2..], &golden, 1e-3);
         }
         let gradients = weights.gradients(gradients).into_iter().map(Option::unwrap).collect();
         let gradients = Weights::from_parts(gradients).named(&case.backbone);
         for Named { name, data, .. } in &gradients {
-            close(&format!("gradient of {name}"), data, &case.golden.get(&format!("grad.{name}")).data, 1e-3);
+            close(
+                &format!("gradient of {name}"),
+                data,
+                &case.golden.get(&format!("grad.{name}")).data,
+                1e-3,
+            );
         }
-        assert_eq!(gradients.len() + 8, case.golden.under("grad.").len(), "every golden gradient was compared");
+        assert_eq!(
+            gradients.len() + 8,
+            case.golden.under("grad.").len(),
+            "every golden gradient was compared"
+        );
     }
 }
 
 #[test]
 fn supernet_trajectory() {
     for engine in engines() {
-        let Some(case) = Case::read("supernet_trajectory", &engine) else { return };
+        let Some(case) = Case::read("supernet_trajectory", &engine) else {
+            return;
+        };
         let mut state = case.state();
         let method = Method::Da2s.build(&case.settings);
-        let stepper =
-            Bilevel::new(&case.backbone, &case.space, &case.target, &*method, &case.settings, &case.device);
+        let stepper = Bilevel::new(
+            &case.backbone,
+            &case.space,
+            &case.target,
+            &*method,
+            &case.settings,
+            &case.device,
+        );
         let rate = case.golden.number("arch_lr");
-        let rates = Rates { weights: case.settings.learning_rate, alpha: rate, beta: rate };
-        let draw = Draw { seed: 1, moment: case.moment, step: 0, kind: CellKind::Normal };
+        let rates = Rates {
+            weights: case.settings.learning_rate,
+            alpha: rate,
+            beta: rate,
+        };
+        let draw = Draw {
+            seed: 1,
+            moment: case.moment,
+            step: 0,
+            kind: CellKind::Normal,
+        };
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
@@ -148,15 +242,28 @@ fn supernet_trajectory() {
             let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates);
             let ours = [arch.loss as f32, weights.loss as f32, weights.gradient_norm as f32];
             for (ours, golden) in ours.iter().zip(golden) {
-                assert!((ours - golden).abs() <= 1e-3 * golden.abs(), "step {step}: {ours} != {golden}");
+                assert!(
+                    (ours - golden).abs() <= 1e-3 * golden.abs(),
+                    "step {step}: {ours} != {golden}"
+                );
             }
         }
 
         let golden_arch = case.arch("after");
         for kind in CellKind::ALL {
             let (ours, golden) = (state.arch.kind(kind), golden_arch.kind(kind));
-            close("α after", &values(ours.alpha.clone()), &values(golden.alpha.clone()), 1e-3);
-            close("β after", &values(ours.beta.clone())[2..], &values(golden.beta.clone())[2..], 1e-3);
+            close(
+                "α after",
+                &values(ours.alpha.clone()),
+                &values(golden.alpha.clone()),
+                1e-3,
+            );
+            close(
+                "β after",
+                &values(ours.beta.clone())[2..],
+                &values(golden.beta.clone())[2..],
+                1e-3,
+            );
         }
         let mut compared = 0;
         for Named { name, data, .. } in state.weights.named(&case.backbone) {
@@ -167,7 +274,11 @@ fn supernet_trajectory() {
             }
         }
         // α, two of them, β, six of them, and the logits are the only golden values that are no weights.
-        assert_eq!(compared + 9, case.golden.under("after.").len(), "every golden weight was compared");
+        assert_eq!(
+            compared + 9,
+            case.golden.under("after.").len(),
+            "every golden weight was compared"
+        );
 
         let mixtures = stepper.mixtures(&state.arch, None);
         let pass = Pass {
@@ -180,13 +291,23 @@ fn supernet_trajectory() {
         let Batch { images, shape, .. } = case.batch("weight_batch");
         let images = Tensor::from_data(TensorData::new(images, shape), &case.device);
         let logits = case.backbone.forward(images, pass).logits;
-        close("evaluation logits after", &values(logits), &case.golden.get("after.eval_logits").data, 1e-3);
+        close(
+            "evaluation logits after",
+            &values(logits),
+            &case.golden.get("after.eval_logits").data,
+            1e-3,
+        );
     }
 }
 
 #[test]
 fn statistics_start_like_pytorch() {
-    let size = SupernetSize { channels: 2, cells: 1, image_channels: 1, classes: 2 };
+    let size = SupernetSize {
+        channels: 2,
+        cells: 1,
+        image_channels: 1,
+        classes: 2,
+    };
     let backbone = supernet(&Space::darts(true), size, &Engine::Plain);
     for named in Statistics::new(&backbone, &Device::flex()).named(&backbone) {
         let expected = if named.name.ends_with("running_var") { 1.0 } else { 0.0 };

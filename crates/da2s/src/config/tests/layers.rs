@@ -92,7 +92,7 @@ fn later_layers_win_and_leave_the_rest() {
     // A table that is named in part keeps the rest of what lies below, not of some other default.
     assert_eq!(
         (config.search.regulariser.lambda_beta, config.search.regulariser.lambda),
-        (3.0, 0.5)
+        (3.0, 1.0)
     );
     let short = layer("search.regulariser.lambda_c.delayed = true").unwrap();
     assert!(resolve(&[short]).unwrap().search.regulariser.lambda_c.delayed);
