@@ -174,9 +174,11 @@ fn code_of(error: &Error) -> Code {
         Error::Data(_) => Code::Data,
         Error::Genotype { .. } => Code::Genotype,
         Error::Device { .. } => Code::Device,
-        Error::RunExists { .. } | Error::Incomplete { .. } | Error::Damaged { .. } | Error::Mismatch { .. } => {
-            Code::RunDirectory
-        }
+        Error::RunExists { .. }
+        | Error::NotEmpty { .. }
+        | Error::Incomplete { .. }
+        | Error::Damaged { .. }
+        | Error::Mismatch { .. } => Code::RunDirectory,
         Error::Io { .. } => Code::Files,
         Error::NotFinite { .. } => Code::Numbers,
         Error::Stopped { .. } => Code::Stopped,

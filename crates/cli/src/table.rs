@@ -30,8 +30,8 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     table.percent("retrained", summary.network_accuracy, "test images");
     table.row("parameters", &grouped(summary.parameters));
     table.row("multiply-adds", &grouped(summary.multiply_adds));
-    if summary.gap.is_some() {
-        table.decision(summary.decided, summary.p_least, summary.q_least, undecided);
+    if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
+        table.decision(summary.decided, p_least, q_least, undecided);
     }
     let times = [("search", summary.search_time_s), ("training", summary.train_time_s)];
     let times: Vec<String> = times
@@ -142,8 +142,8 @@ mod tests {
             discretized_recalibrated_accuracy: Some(96.25),
             gap: Some(0.3),
             decided: true,
-            p_least: 0.9994,
-            q_least: 0.998,
+            p_least: Some(0.9994),
+            q_least: Some(0.998),
             network_accuracy: Some(98.06),
             parameters: 83_210,
             multiply_adds: 2_345_678,
@@ -175,8 +175,8 @@ mod tests {
     fn a_search_that_ended_undecided() {
         let summary = Summary {
             decided: false,
-            p_least: 0.12,
-            q_least: 0.6,
+            p_least: Some(0.12),
+            q_least: Some(0.6),
             train_time_s: None,
             ..summary()
         };

@@ -40,7 +40,7 @@ pub fn available() -> Vec<String> {
 /// The implementation of the cells on the device called `device`: the fused kernels run on the CPU only.
 pub fn engine(name: EngineName, device: &str) -> Engine {
     match name {
-        EngineName::Auto if device == "cpu" => Engine::fused(),
+        EngineName::Auto if device.split(':').next() == Some("cpu") => Engine::fused(),
         EngineName::Auto | EngineName::Plain => Engine::Plain,
     }
 }

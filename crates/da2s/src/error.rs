@@ -46,6 +46,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory for a new run that holds other files.
+    #[error("{path} is not empty: choose another directory with --out", path = .path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A run directory without what a stage needs.
     #[error("{path} is missing: {need}", path = .path.display())]
     Incomplete {

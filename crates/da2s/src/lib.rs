@@ -10,6 +10,7 @@
 //! environment; progress goes out through an [`observer`].
 
 pub mod backbone;
+pub mod bench;
 pub mod config;
 pub mod data;
 pub mod device;

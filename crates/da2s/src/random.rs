@@ -4,10 +4,8 @@
 //! quadruples never share a stream and no draw depends on what was drawn before it elsewhere. A run that is resumed at
 //! step n therefore sees what the run that never stopped would have seen, bit for bit.
 
-use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 /// What a random draw is for. The codes are part of the meaning of a seed: they never change, and a new purpose takes
 /// the next free code.
@@ -73,16 +71,6 @@ pub fn generator(seed: u64, purpose: Purpose, epoch: u64, step: u64) -> ChaCha8R
     ChaCha8Rng::from_seed(key)
 }
 
-/// `count` independent draws from the normal distribution with mean 0 and the given standard deviation.
-pub fn normals(rng: &mut impl Rng, standard_deviation: f32, count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|_| {
-            let draw: f32 = StandardNormal.sample(rng);
-            standard_deviation * draw
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,15 +116,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn normals_have_the_asked_for_moments() {
-        let draws = normals(&mut generator(5, Purpose::Weights, 0, 0), 2.0, 40_000);
-        let mean = draws.iter().sum::<f32>() / 40_000.0;
-        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 40_000.0;
-        assert!(mean.abs() < 0.05, "mean {mean}");
-        assert!((variance - 4.0).abs() < 0.1, "variance {variance}");
     }
 
     proptest! {

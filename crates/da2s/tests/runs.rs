@@ -12,6 +12,7 @@ use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::observer::{Event, Observer, Silent};
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
+use da2s::search::Method;
 
 /// Asks to stop after so many steps.
 struct StopAfter {
@@ -118,6 +119,62 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     evaluate(&context, &mut Silent).unwrap();
     assert!(stops >= 4, "stopped {stops} times");
     assert_same(&first, &third);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny();
+    let paths = [1, 2, 4].map(|threads| {
+        let path = folder.path().join(threads.to_string());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| whole(&path, &config));
+        path
+    });
+    assert_same(&paths[0], &paths[1]);
+    assert_same(&paths[0], &paths[2]);
+}
+
+#[test]
+fn the_weights_of_one_genotype_are_never_those_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = tiny();
+    config.network.epochs = 1;
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let first = context(&directory, &config, false);
+    // The same operations and so the same names and shapes, from other nodes.
+    let text = |from| {
+        format!(
+            "Genotype(normal=[('sep_conv_3x3', {from}), ('skip_connect', {})], normal_concat=[2], \
+             reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])",
+            1 - from
+        )
+    };
+    let genotype = |from| Genotype::parse(&text(from)).unwrap();
+    discretize(&first, Some(&genotype(0)), &mut Silent).unwrap();
+    train(&first, &mut Silent).unwrap();
+    discretize(&first, Some(&genotype(1)), &mut Silent).unwrap();
+    assert!(matches!(evaluate(&first, &mut Silent), Err(Error::Mismatch { .. })));
+    let resumed = context(&directory, &config, true);
+    assert!(matches!(train(&resumed, &mut Silent), Err(Error::Mismatch { .. })));
+}
+
+#[test]
+fn every_method_runs_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in Method::ALL {
+        let mut config = tiny();
+        config.network.epochs = 1;
+        config.search.method = method;
+        let summary = whole(&folder.path().join(method.name()), &config);
+        assert_eq!(summary.method, method.name());
+        assert!(
+            summary.gap.is_some_and(f64::is_finite) && summary.network_accuracy.is_some(),
+            "{}",
+            method.name()
+        );
+    }
 }
 
 #[test]

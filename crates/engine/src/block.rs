@@ -149,7 +149,10 @@ impl Block {
 
     /// Whether drop-path may silence the block: everything but the identity (and zero).
     pub fn can_drop(self) -> bool {
-        !matches!(self, Self::Identity | Self::Zero { .. })
+        match self {
+            Self::Identity | Self::Zero { .. } => false,
+            Self::Pool { .. } | Self::FactorizedReduce | Self::Conv { .. } | Self::Separable { .. } => true,
+        }
     }
 
     /// The block's weights in the order in which they lie in the flat weight vector.

@@ -58,9 +58,10 @@ pub struct Call {
 pub struct NormStatistics {
     /// Means, `[norm_channels]`.
     pub mean: Tensor<1>,
-    /// Variances, `[norm_channels]`; unbiased where they come from a batch. Those of choices that were not computed are
-    /// 0, like their means.
+    /// Variances, `[norm_channels]`; unbiased where they come from a batch.
     pub variance: Tensor<1>,
+    /// Which channels they say something about: not those of choices that were not computed. `None` is all.
+    pub live: Option<Arc<[bool]>>,
 }
 
 /// What a cell yields.

@@ -207,7 +207,7 @@ impl Operands {
                 variance.resize(plan.norm_channels, 0.0);
                 None
             }
-            Some(NormStatistics { mean, variance }) => {
+            Some(NormStatistics { mean, variance, .. }) => {
                 let flat = |tensor: &Tensor<1>| primitive(tensor.clone().without_autodiff()).to_contiguous();
                 Some((flat(mean), flat(variance)))
             }
@@ -242,8 +242,23 @@ impl Operands {
             statistics: seen.then(|| NormStatistics {
                 mean: flat(mean),
                 variance: flat(variance),
+                live: self
+                    .live(plan, keep && mixture_gradient)
+                    .map(|live| plan.live_norms(&live).into()),
             }),
         }
+    }
+
+    /// Which choices the kernel computes: it leaves out those that are inactive, and those that weigh 0 where nobody asks for
+    /// the gradient of their weight. `None` is all.
+    fn live(&self, plan: &CellPlan, mixture_gradient: bool) -> Option<Vec<bool>> {
+        let weights = self.mixture.as_ref().map(slice).filter(|_| !mixture_gradient);
+        let is_live = |choice: usize| {
+            self.active.as_ref().is_none_or(|active| active[choice])
+                && weights.is_none_or(|weights| weights[choice] != 0.0)
+        };
+        let live: Vec<bool> = (0..plan.choice_count()).map(is_live).collect();
+        live.contains(&false).then_some(live)
     }
 }
 

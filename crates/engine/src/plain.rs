@@ -199,7 +199,7 @@ impl Interpreter {
         let offset = *at;
         *at += channels;
         match &self.given {
-            Some(NormStatistics { mean, variance }) => {
+            Some(NormStatistics { mean, variance, .. }) => {
                 let part = |all: &Tensor<1>| all.clone().narrow(0, offset, channels);
                 batch_norm(x, gamma, beta, part(mean), part(variance), NORM_EPSILON)
             }
@@ -228,7 +228,9 @@ impl Interpreter {
                 variances.push(Tensor::zeros([to - at], &device));
             }
         };
+        let mut live = vec![false; plan.norm_channels];
         for (offset, mean, variance) in self.seen {
+            live[offset..offset + mean.dims()[0]].fill(true);
             fill(offset, at, &mut means, &mut variances);
             at = offset + mean.dims()[0];
             means.push(mean);
@@ -238,6 +240,7 @@ impl Interpreter {
         Some(NormStatistics {
             mean: Tensor::cat(means, 0),
             variance: Tensor::cat(variances, 0),
+            live: live.contains(&false).then(|| live.into()),
         })
     }
 }

@@ -93,6 +93,19 @@ impl CellPlan {
         self.edges.iter().map(|edge| edge.choices.len()).sum()
     }
 
+    /// Which channels of the flat statistics belong to batch norms that run, if the choices run for which `live` holds:
+    /// one flag a choice.
+    pub fn live_norms(&self, live: &[bool]) -> Vec<bool> {
+        let mut norms = vec![true; self.norm_channels];
+        let choices = self.edges.iter().flat_map(|edge| &edge.choices);
+        for choice in choices.zip(live).filter(|(_, live)| !**live).map(|(choice, _)| choice) {
+            let slots = choice.block.norm_slots(choice.inputs, choice.outputs, choice.first);
+            let channels: usize = slots.iter().map(|slot| slot.channels).sum();
+            norms[choice.norm_offset..choice.norm_offset + channels].fill(false);
+        }
+        norms
+    }
+
     /// Channels of the output.
     pub fn output_channels(&self) -> usize {
         self.output.iter().map(|&node| self.node_channels[node]).sum()

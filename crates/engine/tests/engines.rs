@@ -111,6 +111,7 @@ struct Case {
 struct Result {
     output: Vec<f32>,
     statistics: Option<[Vec<f32>; 2]>,
+    live: Option<Vec<bool>>,
     gradients: Vec<Option<Vec<f32>>>,
 }
 
@@ -147,6 +148,7 @@ fn run(case: &Case, engine: &Engine) -> Result {
         statistics: case.running.then(|| NormStatistics {
             mean: statistics(5).autodiff(),
             variance: (statistics(6) + 1.5).autodiff(),
+            live: None,
         }),
     };
     let result = cell.forward(call);
@@ -164,10 +166,15 @@ fn run(case: &Case, engine: &Engine) -> Result {
     } else {
         vec![None; 4]
     };
+    let live = result
+        .statistics
+        .as_ref()
+        .and_then(|seen| seen.live.as_ref().map(|live| live.to_vec()));
     let statistics = result.statistics.map(|seen| [values(seen.mean), values(seen.variance)]);
     Result {
         output,
         statistics,
+        live,
         gradients,
     }
 }
@@ -191,6 +198,7 @@ fn compare(case: &Case) {
     let (plain, fused) = (run(case, &Engine::Plain), run(case, &Engine::fused()));
     close("output", &fused.output, &plain.output, 1e-4);
     assert_eq!(fused.statistics.is_some(), plain.statistics.is_some(), "statistics");
+    assert_eq!(fused.live, plain.live, "which norms ran");
     if let (Some(fused), Some(plain)) = (&fused.statistics, &plain.statistics) {
         close("means", &fused[0], &plain[0], 1e-4);
         close("variances", &fused[1], &plain[1], 1e-4);

@@ -3,7 +3,7 @@
 //! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a [`Padded`] image; the
 //! gradient of the input is the same walk over the padded image of output gradients with the transposed taps
 //! ([`Window::transposed`]). Where pixels are neighbours on both sides (stride 1), a row is one flat run, so that any
-//! number of channels fills whole vectors; otherwise vectors are channels of one pixel.
+//! number of channels fills whole vectors; otherwise, and where it is about as good, vectors are channels of one pixel.
 //!
 //! [`Padded`]: crate::Padded
 //! [`Window::transposed`]: crate::Window::transposed
@@ -86,13 +86,18 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     let (from, to) = (source.as_ptr(), target.as_mut_ptr());
     // SAFETY: the region was checked against both slices and the weights.
     unsafe {
-        if region.is_flat() {
-            match neighbours(region, period) {
+        if region.is_flat() && !splits_well(region.channels) {
+            match neighbours(region, period, 5) {
                 Some(apart) => run_flat::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
                 None => run_flat::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
             }
         } else {
-            run_strided(level, region, weights.as_ptr(), from, accumulate, to);
+            let neighbours = |side| neighbours(region, region.source.pixel, side);
+            match (neighbours(3), neighbours(5)) {
+                (Some(apart), _) => run_pixels::<3>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                (None, Some(apart)) => run_pixels::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                (None, None) => run_pixels::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
+            }
         }
     }
 }
@@ -115,7 +120,7 @@ pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: 
 
 per_level! {
     unsafe fn run_flat {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = flat;
-    unsafe fn run_strided {} {} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32) = strided;
+    unsafe fn run_pixels {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = pixels;
     unsafe fn run_weights {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = weights_body;
 }
 
@@ -213,10 +218,10 @@ impl Run<'_> {
     /// # Safety
     /// As [`Run::begin`]; the region's taps are such taps.
     #[inline(always)]
-    unsafe fn window<S: Simd, const T: usize, const K: usize>(&self) {
+    unsafe fn window<S: Simd, const T: usize, const K: usize, const FULL: bool>(&self) {
         // SAFETY: the caller's; the window of a row begins with its first or its last tap, whichever reads first.
         unsafe {
-            let mut sums = self.begin::<S, T, true>();
+            let mut sums = self.begin::<S, T, FULL>();
             for row in 0..K {
                 let (first, last) = (row * K, row * K + K - 1);
                 let reversed = self.region.offsets[last] < self.region.offsets[first];
@@ -229,7 +234,7 @@ impl Run<'_> {
                     *weight = S::load(self.weights.add(tap * self.period));
                 }
                 for m in 0..T + K - 1 {
-                    let x = S::load(from.add(m * self.step));
+                    let x = lanes::<S, FULL>(from.add(m * self.step), self.lanes);
                     for (j, &weight) in weights.iter().enumerate() {
                         if m >= j && m - j < T {
                             sums[m - j] = S::fma(x, weight, sums[m - j]);
@@ -237,7 +242,7 @@ impl Run<'_> {
                     }
                 }
             }
-            self.end::<S, T, true>(sums);
+            self.end::<S, T, FULL>(sums);
         }
     }
 
@@ -246,16 +251,16 @@ impl Run<'_> {
     /// # Safety
     /// As [`Run::window`].
     #[inline(always)]
-    unsafe fn windows<S: Simd, const K: usize>(mut self, count: usize) -> usize {
+    unsafe fn windows<S: Simd, const K: usize, const FULL: bool>(mut self, count: usize) -> usize {
         let mut done = 0;
         // SAFETY: the caller's.
         unsafe {
             while done + 8 <= count {
-                self.window::<S, 8, K>();
+                self.window::<S, 8, K, FULL>();
                 (self, done) = (self.skip(8), done + 8);
             }
             if done + 4 <= count {
-                self.window::<S, 4, K>();
+                self.window::<S, 4, K, FULL>();
                 done += 4;
             }
         }
@@ -267,11 +272,11 @@ impl Run<'_> {
     /// # Safety
     /// As [`Run::window`].
     #[inline(always)]
-    unsafe fn all<S: Simd, const K: usize>(self, count: usize, apart: usize) {
+    unsafe fn all<S: Simd, const K: usize, const FULL: bool>(self, count: usize, apart: usize) {
         // SAFETY: the caller's.
         unsafe {
-            if K == 0 || !S::WIDE || count < 8 * apart {
-                self.tiles::<S, true>(count);
+            if K == 0 || !S::WIDE || count < 4 * apart {
+                self.tiles::<S, FULL>(count);
                 return;
             }
             // Every `apart`-th vector is a run whose taps are neighbours.
@@ -282,8 +287,8 @@ impl Run<'_> {
                 } else {
                     (count - first).div_ceil(apart)
                 };
-                let done = run.windows::<S, K>(count);
-                run.skip(done).tiles::<S, true>(count - done);
+                let done = run.windows::<S, K, FULL>(count);
+                run.skip(done).tiles::<S, FULL>(count - done);
             }
         }
     }
@@ -323,19 +328,25 @@ impl Run<'_> {
     }
 }
 
-/// For 5×5 taps: how many vectors of a flat run apart the neighbours in a row read; `None` for other taps (3×3 ones have too little
-/// to share).
-fn neighbours(region: &Region, period: usize) -> Option<usize> {
+/// Whether vectors of one pixel's channels, the last one perhaps a half, are about as full as those that go on with the next pixel's, and
+/// better because those would begin anywhere between cache lines.
+fn splits_well(channels: usize) -> bool {
+    let (whole, left) = (channels / LANES * LANES, channels % LANES);
+    whole > 0 && left > 0 && left <= LANES / 2 && 4 * (whole + LANES / 2) <= 5 * channels
+}
+
+/// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for other taps.
+fn neighbours(region: &Region, step: usize, side: usize) -> Option<usize> {
     let offsets = region.offsets;
-    if offsets.len() != 25 {
+    if offsets.len() != side * side {
         return None;
     }
     let distance = offsets[1] - offsets[0];
     let even = offsets
-        .chunks(5)
+        .chunks(side)
         .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
-    let apart = distance.unsigned_abs() / period;
-    (even && apart > 0 && apart * period == distance.unsigned_abs()).then_some(apart)
+    let apart = distance.unsigned_abs() / step;
+    (even && apart > 0 && apart * step == distance.unsigned_abs()).then_some(apart)
 }
 
 /// # Safety
@@ -372,7 +383,7 @@ unsafe fn flat<S: Simd, const K: usize>(
             };
             for pattern in 0..(full / LANES).min(period / LANES) {
                 let at = pattern * LANES;
-                run(at, at, LANES).all::<S, K>(each + usize::from(pattern < more), apart);
+                run(at, at, LANES).all::<S, K, true>(each + usize::from(pattern < more), apart);
             }
             if full < count {
                 run(full, more * LANES, count - full).tile::<S, 1, false>();
@@ -381,17 +392,20 @@ unsafe fn flat<S: Simd, const K: usize>(
     }
 }
 
+/// Vectors of one pixel's channels.
+///
 /// # Safety
-/// The instructions of `S`; a region that was checked.
+/// The instructions of `S`; a region that was checked; K > 0: what [`neighbours`] found.
 #[inline(always)]
-unsafe fn strided<S: Simd>(
+unsafe fn pixels<S: Simd, const K: usize>(
     region: &Region,
     weights: *const f32,
     source: *const f32,
     accumulate: bool,
     target: *mut f32,
+    apart: usize,
 ) {
-    let period = table::length(region.channels);
+    let (columns, period) = (region.extent.columns, table::length(region.channels));
     for row in 0..region.extent.rows {
         for first in (0..region.channels).step_by(LANES) {
             // SAFETY: the channels of every pixel were covered by the check.
@@ -408,9 +422,11 @@ unsafe fn strided<S: Simd>(
                     lanes: (region.channels - first).min(LANES),
                 };
                 if run.lanes == LANES {
-                    run.tiles::<S, true>(region.extent.columns);
+                    run.all::<S, K, true>(columns, apart);
+                } else if run.lanes <= LANES / 2 {
+                    run.all::<S::Half, K, false>(columns, apart);
                 } else {
-                    run.tiles::<S, false>(region.extent.columns);
+                    run.all::<S, K, false>(columns, apart);
                 }
             }
         }

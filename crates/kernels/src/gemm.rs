@@ -1,7 +1,7 @@
 //! The microkernels under pointwise and dense convolutions: products of pixels with small matrices.
 //!
-//! A tile is R pixels × V vectors of output channels, held in registers while all taps and input channels pass by
-//! (the scheme of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, with the panel
+//! A tile is R pixels × V vectors of output channels (and half a vector, where at most 8 channels are left over), held in registers while
+//! all taps and input channels pass by (the scheme of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, with the panel
 //! of the image read in place: a tap is an offset, as in implicit convolution).
 
 use crate::image::{Extent, View};
@@ -119,13 +119,33 @@ per_level! {
     unsafe fn run_outer {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = outer_body;
 }
 
-/// Vectors of output channels in each column of tiles: as even as can be, at most `most`.
-fn columns(outputs: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let vectors = outputs.div_ceil(LANES);
-    let count = vectors.div_ceil(most);
+/// A column of tiles: some output channels.
+#[derive(Clone, Copy)]
+struct Column {
+    /// The first channel.
+    first: usize,
+    /// Whole vectors.
+    vectors: usize,
+    /// Channels behind them, which half a vector holds.
+    half: usize,
+    /// Channels in the last whole vector.
+    tail: usize,
+}
+
+/// Columns as even as can be, of at most `most` vectors.
+fn columns(outputs: usize, most: usize) -> impl Iterator<Item = Column> {
+    let all = outputs.div_ceil(LANES);
+    let count = all.div_ceil(most);
     (0..count).map(move |i| {
-        let (first, next) = (i * vectors / count, (i + 1) * vectors / count);
-        (first, next - first)
+        let (first, next) = (i * all / count, (i + 1) * all / count);
+        let tail = (outputs - first * LANES).min((next - first) * LANES) - (next - first - 1) * LANES;
+        let half = tail <= LANES / 2;
+        Column {
+            first: first * LANES,
+            vectors: next - first - usize::from(half),
+            half: if half { tail } else { 0 },
+            tail: if half { LANES } else { tail },
+        }
     })
 }
 
@@ -139,25 +159,29 @@ unsafe fn product_body<S: Simd>(
     accumulate: bool,
     target: *mut f32,
 ) {
-    for (first, count) in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
-        let tail = (region.outputs - first * LANES).min(count * LANES) - (count - 1) * LANES;
+    for column in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
         for row in 0..region.extent.rows {
             // SAFETY: the check covered all pixels of the row and all channels.
             unsafe {
                 let panel = Panel {
                     region,
-                    weights: weights.add(first * LANES),
+                    weights: weights.add(column.first),
                     source: source.add(region.source.at + row * region.source.row),
-                    target: target.add(region.target.at + row * region.target.row + first * LANES),
-                    tail,
+                    target: target.add(region.target.at + row * region.target.row + column.first),
+                    column,
                     accumulate,
                 };
-                match count {
-                    1 if S::WIDE => panel.run::<S, 8, 1>(),
-                    1 => panel.run::<S, 4, 1>(),
-                    2 => panel.run::<S, 8, 2>(),
-                    3 => panel.run::<S, 8, 3>(),
-                    _ => panel.run::<S, 4, 4>(),
+                match (column.vectors, column.half > 0) {
+                    (0, _) if S::WIDE => panel.run::<S, 12, 0, 1>(),
+                    (0, _) => panel.run::<S, 8, 0, 1>(),
+                    (1, false) if S::WIDE => panel.run::<S, 8, 1, 0>(),
+                    (1, false) => panel.run::<S, 4, 1, 0>(),
+                    (1, true) => panel.run::<S, 8, 1, 1>(),
+                    (2, false) => panel.run::<S, 8, 2, 0>(),
+                    (2, true) => panel.run::<S, 8, 2, 1>(),
+                    (3, false) => panel.run::<S, 8, 3, 0>(),
+                    (3, true) => panel.run::<S, 4, 3, 1>(),
+                    _ => panel.run::<S, 4, 4, 0>(),
                 }
             }
         }
@@ -170,24 +194,24 @@ struct Panel<'a> {
     weights: *const f32,
     source: *const f32,
     target: *mut f32,
-    tail: usize,
+    column: Column,
     accumulate: bool,
 }
 
 impl Panel<'_> {
     /// # Safety
-    /// The instructions of `S`; pointers into slices that were checked; `V` vectors in this column.
+    /// The instructions of `S`; pointers into slices that were checked; `V` vectors and `H` halves in this column.
     #[inline(always)]
-    unsafe fn run<S: Simd, const R: usize, const V: usize>(&self) {
+    unsafe fn run<S: Simd, const R: usize, const V: usize, const H: usize>(&self) {
         let mut at = 0;
         // SAFETY: the caller's; tiles stay within the row.
         unsafe {
             while at + R <= self.region.extent.columns {
-                self.tile::<S, R, V>(at);
+                self.tile::<S, R, V, H>(at);
                 at += R;
             }
             while at < self.region.extent.columns {
-                self.tile::<S, 1, V>(at);
+                self.tile::<S, 1, V, H>(at);
                 at += 1;
             }
         }
@@ -196,7 +220,7 @@ impl Panel<'_> {
     /// # Safety
     /// As [`Panel::run`]; pixels `at` to `at + R` exist.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const V: usize>(&self, at: usize) {
+    unsafe fn tile<S: Simd, const R: usize, const V: usize, const H: usize>(&self, at: usize) {
         let region = self.region;
         let (inputs, width) = (region.inputs, table::rounded(region.outputs));
         let step = region.source.pixel;
@@ -205,6 +229,7 @@ impl Panel<'_> {
             let source = self.source.add(at * step);
             let target = self.target.add(at * region.target.pixel);
             let mut sums = [[S::zero(); V]; R];
+            let mut halves = [[S::Half::zero(); H]; R];
             for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
                 let from = source.offset(offset);
                 let mut weights = self.weights.add(tap * inputs * width);
@@ -213,30 +238,80 @@ impl Panel<'_> {
                     for (v, slot) in w.iter_mut().enumerate() {
                         *slot = S::load(weights.add(v * LANES));
                     }
-                    for (r, row) in sums.iter_mut().enumerate() {
-                        let x = S::splat(*from.add(r * step + input));
+                    let mut w_half = [S::Half::zero(); H];
+                    for slot in &mut w_half {
+                        *slot = S::Half::load(weights.add(V * LANES));
+                    }
+                    for (r, (row, half)) in sums.iter_mut().zip(&mut halves).enumerate() {
+                        let x = *from.add(r * step + input);
                         for (sum, &w) in row.iter_mut().zip(&w) {
-                            *sum = S::fma(x, w, *sum);
+                            *sum = S::fma(S::splat(x), w, *sum);
+                        }
+                        for (sum, &w) in half.iter_mut().zip(&w_half) {
+                            *sum = S::Half::fma(S::Half::splat(x), w, *sum);
                         }
                     }
                     weights = weights.add(width);
                 }
             }
-            for (r, row) in sums.iter().enumerate() {
-                for (v, &sum) in row.iter().enumerate() {
-                    let to = target.add(r * region.target.pixel + v * LANES);
-                    if v + 1 < V || self.tail == LANES {
-                        S::store(to, if self.accumulate { S::add(S::load(to), sum) } else { sum });
-                    } else {
-                        let sum = if self.accumulate {
-                            S::add(S::load_first(to, self.tail), sum)
-                        } else {
-                            sum
-                        };
-                        S::store_first(to, sum, self.tail);
-                    }
-                }
+            let column = self.column;
+            let whole = column.tail == LANES && column.half % S::Half::WIDTH == 0;
+            // A choice a tile, not a choice a vector: the sums stay in their registers.
+            let steps = (region.target.pixel, column);
+            match (whole, self.accumulate) {
+                (true, true) => finish::<S, R, V, H, true, true>(target, steps, sums, halves),
+                (true, false) => finish::<S, R, V, H, true, false>(target, steps, sums, halves),
+                (false, true) => finish::<S, R, V, H, false, true>(target, steps, sums, halves),
+                (false, false) => finish::<S, R, V, H, false, false>(target, steps, sums, halves),
             }
+        }
+    }
+}
+
+/// Writes a tile to pixels from `target` on, `step` apart, or adds it. `FULL`: no vector and no half is partial.
+///
+/// # Safety
+/// The instructions of `S`; the pixels exist.
+#[inline(always)]
+unsafe fn finish<S: Simd, const R: usize, const V: usize, const H: usize, const FULL: bool, const ACCUMULATE: bool>(
+    target: *mut f32,
+    (step, column): (usize, Column),
+    sums: [[S::V; V]; R],
+    halves: [[<S::Half as Simd>::V; H]; R],
+) {
+    for (r, (row, half)) in sums.into_iter().zip(halves).enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let target = target.add(r * step);
+            for (v, sum) in row.into_iter().enumerate() {
+                let lanes = if FULL || v + 1 < V { LANES } else { column.tail };
+                put::<S, ACCUMULATE>(target.add(v * LANES), sum, lanes);
+            }
+            for sum in half {
+                let lanes = if FULL { S::Half::WIDTH } else { column.half };
+                put::<S::Half, ACCUMULATE>(target.add(V * LANES), sum, lanes);
+            }
+        }
+    }
+}
+
+/// Writes the first `lanes` lanes of `x` to `to`, or adds them.
+///
+/// # Safety
+/// The instructions of `S`; `lanes` floats at `to`.
+#[inline(always)]
+unsafe fn put<S: Simd, const ACCUMULATE: bool>(to: *mut f32, x: S::V, lanes: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        if lanes == S::WIDTH {
+            S::store(to, if ACCUMULATE { S::add(S::load(to), x) } else { x });
+        } else {
+            let x = if ACCUMULATE {
+                S::add(S::load_first(to, lanes), x)
+            } else {
+                x
+            };
+            S::store_first(to, x, lanes);
         }
     }
 }
@@ -247,32 +322,41 @@ impl Panel<'_> {
 unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
     let width = table::rounded(region.outputs);
     for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
-        for (first, count) in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
-            let tail = (region.outputs - first * LANES).min(count * LANES) - (count - 1) * LANES;
+        for column in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
             let mut input = 0;
             while input < region.inputs {
                 // SAFETY: the check covered all taps, pixels and channels; `input` and the rows of the tile exist.
                 unsafe {
                     let place = Place {
                         source: source.add(region.source.at).offset(offset).add(input),
-                        gradient: gradient.add(region.target.at + first * LANES),
-                        sums: sums.add((tap * region.inputs + input) * width + first * LANES),
-                        tail,
+                        gradient: gradient.add(region.target.at + column.first),
+                        sums: sums.add((tap * region.inputs + input) * width + column.first),
+                        column,
                     };
                     let left = region.inputs - input;
-                    input += match count {
-                        1 if S::WIDE && left >= 16 => place.run::<S, 16, 1>(region),
-                        1 if S::WIDE && left >= 8 => place.run::<S, 8, 1>(region),
-                        2 if left >= 8 => place.run::<S, 8, 2>(region),
-                        3 if left >= 8 => place.run::<S, 8, 3>(region),
-                        1 if left >= 4 => place.run::<S, 4, 1>(region),
-                        2 if left >= 4 => place.run::<S, 4, 2>(region),
-                        3 if left >= 4 => place.run::<S, 4, 3>(region),
-                        4 if left >= 4 => place.run::<S, 4, 4>(region),
-                        1 => place.run::<S, 1, 1>(region),
-                        2 => place.run::<S, 1, 2>(region),
-                        3 => place.run::<S, 1, 3>(region),
-                        _ => place.run::<S, 1, 4>(region),
+                    input += match (column.vectors, column.half > 0) {
+                        (0, _) if left >= 8 => place.run::<S, 8, 0, 1>(region),
+                        (0, _) if left >= 4 => place.run::<S, 4, 0, 1>(region),
+                        (0, _) => place.run::<S, 1, 0, 1>(region),
+                        (1, false) if S::WIDE && left >= 16 => place.run::<S, 16, 1, 0>(region),
+                        (1, false) if S::WIDE && left >= 8 => place.run::<S, 8, 1, 0>(region),
+                        (1, false) if left >= 4 => place.run::<S, 4, 1, 0>(region),
+                        (1, false) => place.run::<S, 1, 1, 0>(region),
+                        (1, true) if left >= 8 => place.run::<S, 8, 1, 1>(region),
+                        (1, true) => place.run::<S, 1, 1, 1>(region),
+                        (2, false) if left >= 8 => place.run::<S, 8, 2, 0>(region),
+                        (2, false) if left >= 4 => place.run::<S, 4, 2, 0>(region),
+                        (2, false) => place.run::<S, 1, 2, 0>(region),
+                        (2, true) if left >= 9 => place.run::<S, 9, 2, 1>(region),
+                        (2, true) if left >= 4 => place.run::<S, 4, 2, 1>(region),
+                        (2, true) => place.run::<S, 1, 2, 1>(region),
+                        (3, false) if left >= 8 => place.run::<S, 8, 3, 0>(region),
+                        (3, false) if left >= 3 => place.run::<S, 3, 3, 0>(region),
+                        (3, false) => place.run::<S, 1, 3, 0>(region),
+                        (3, true) if left >= 6 => place.run::<S, 6, 3, 1>(region),
+                        (3, true) => place.run::<S, 1, 3, 1>(region),
+                        _ if left >= 4 => place.run::<S, 4, 4, 0>(region),
+                        _ => place.run::<S, 1, 4, 0>(region),
                     };
                 }
             }
@@ -285,35 +369,37 @@ struct Place {
     source: *const f32,
     gradient: *const f32,
     sums: *mut f32,
-    tail: usize,
+    column: Column,
 }
 
 impl Place {
-    /// Adds `R` inputs × `V` vectors of outputs over all pixels; returns `R`.
+    /// Adds `R` inputs × `V` vectors and `H` halves of outputs over all pixels; returns `R`.
     ///
     /// # Safety
     /// The instructions of `S`; pointers into slices that were checked against `region`.
     #[inline(always)]
-    unsafe fn run<S: Simd, const R: usize, const V: usize>(&self, region: &Region) -> usize {
+    unsafe fn run<S: Simd, const R: usize, const V: usize, const H: usize>(&self, region: &Region) -> usize {
+        let whole = self.column.tail == LANES && self.column.half % S::Half::WIDTH == 0;
         // SAFETY: the caller's.
         unsafe {
-            if self.tail == LANES {
-                self.tile::<S, R, V, true>(region)
+            if whole {
+                self.tile::<S, R, V, H, true>(region)
             } else {
-                self.tile::<S, R, V, false>(region)
+                self.tile::<S, R, V, H, false>(region)
             }
         }
         R
     }
 
     /// # Safety
-    /// As [`Place::run`].
+    /// As [`Place::run`]; `FULL`: no vector and no half is partial.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const V: usize, const FULL: bool>(&self, region: &Region) {
+    unsafe fn tile<S: Simd, const R: usize, const V: usize, const H: usize, const FULL: bool>(&self, region: &Region) {
         let width = table::rounded(region.outputs);
         // SAFETY: the caller's.
         unsafe {
             let mut totals = [[S::zero(); V]; R];
+            let mut halves = [[S::Half::zero(); H]; R];
             for row in 0..region.extent.rows {
                 let mut x = self.source.add(row * region.source.row);
                 let mut d = self.gradient.add(row * region.target.row);
@@ -324,23 +410,38 @@ impl Place {
                         *slot = if FULL || v + 1 < V {
                             S::load(at)
                         } else {
-                            S::load_first(at, self.tail)
+                            S::load_first(at, self.column.tail)
                         };
                     }
-                    for (r, totals) in totals.iter_mut().enumerate() {
-                        let x = S::splat(*x.add(r));
+                    let mut g_half = [S::Half::zero(); H];
+                    for slot in &mut g_half {
+                        let at = d.add(V * LANES);
+                        *slot = if FULL {
+                            S::Half::load(at)
+                        } else {
+                            S::Half::load_first(at, self.column.half)
+                        };
+                    }
+                    for (r, (totals, half)) in totals.iter_mut().zip(&mut halves).enumerate() {
+                        let x = *x.add(r);
                         for (total, &g) in totals.iter_mut().zip(&g) {
-                            *total = S::fma(x, g, *total);
+                            *total = S::fma(S::splat(x), g, *total);
+                        }
+                        for (total, &g) in half.iter_mut().zip(&g_half) {
+                            *total = S::Half::fma(S::Half::splat(x), g, *total);
                         }
                     }
                     x = x.wrapping_add(region.source.pixel);
                     d = d.wrapping_add(region.target.pixel);
                 }
             }
-            for (r, totals) in totals.iter().enumerate() {
+            for (r, (totals, half)) in totals.iter().zip(&halves).enumerate() {
+                let to = self.sums.add(r * width);
                 for (v, &total) in totals.iter().enumerate() {
-                    let to = self.sums.add(r * width + v * LANES);
-                    S::store(to, S::add(S::load(to), total));
+                    put::<S, true>(to.add(v * LANES), total, LANES);
+                }
+                for &total in half {
+                    put::<S::Half, true>(to.add(V * LANES), total, S::Half::WIDTH);
                 }
             }
         }

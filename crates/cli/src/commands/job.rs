@@ -39,10 +39,20 @@ impl Job {
     /// # Errors
     /// If the arguments cannot be, there is a run already, or it was made with other settings.
     pub fn create(arguments: &CreateArguments) -> Result<Self, Failure> {
-        let asked = arguments.settings.resolve()?;
-        let path = arguments.out.clone().unwrap_or_else(|| default_path(&asked));
+        let holds_run = |path: &Path| arguments.resume && path.join(CONFIG).is_file();
+        // A run that goes on needs only what its own configuration does not say.
+        let (path, asked) = match arguments.out.clone().filter(|path| holds_run(path)) {
+            Some(path) => {
+                let asked = arguments.settings.resolve_over(&path.join(CONFIG))?;
+                (path, asked)
+            }
+            None => {
+                let asked = arguments.settings.resolve()?;
+                (arguments.out.clone().unwrap_or_else(|| default_path(&asked)), asked)
+            }
+        };
         let stored = path.join(CONFIG);
-        let resume = arguments.resume && stored.is_file();
+        let resume = holds_run(&path);
         let (directory, config) = if resume {
             let directory = RunDirectory::open(&path)?;
             let config = arguments.settings.resolve_over(&stored)?;
@@ -51,7 +61,7 @@ impl Job {
             }
             (directory, config)
         } else {
-            (RunDirectory::create(&path)?, asked)
+            (RunDirectory::create(&path)?, anchored(asked))
         };
         let mut job = Self::new(directory, config, resume, arguments.quiet)?;
         if !resume {
@@ -153,8 +163,17 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         directory,
         config,
         resume,
-        command: command_line(std::env::args()),
+        command: command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
     }
+}
+
+/// The folder of images in full, so that a stage that is run from elsewhere finds it.
+fn anchored(mut config: Config) -> Config {
+    if let Some(folder) = config.data.dir.take() {
+        // Where the present folder is unknown, the path stays as it was given.
+        config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
+    }
+    config
 }
 
 /// `runs/DATASET-METHOD-sSEED`.

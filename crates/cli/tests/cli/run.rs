@@ -1,7 +1,9 @@
 //! Whole runs, as small as they get: every stage, alone and together; stopped and resumed; loud and quiet.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::{TINY, da2s, with};
 use predicates::prelude::*;
@@ -214,4 +216,47 @@ fn help_has_the_exit_codes() {
         .assert()
         .success()
         .stdout(predicate::str::contains("here: cpu"));
+}
+
+/// A run that dies in the middle of an epoch, without a word, and goes on from its last checkpoint.
+#[test]
+fn a_killed_run_goes_on_with_the_same_bits() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (whole, killed) = (temporary.path().join("whole"), temporary.path().join("killed"));
+    let settings = [&TINY[..], &["search.epochs=4", "network.epochs=4"]].concat();
+    let command = |out: &Path| {
+        let mut command = with("run", &settings);
+        command.args(["--resume", "--out"]).arg(out);
+        command
+    };
+    command(&whole).assert().success();
+    for line in ["search 2/4", "train 2/4"] {
+        let mut child = std::process::Command::new(command(&killed).get_program());
+        child.args(command(&killed).get_args());
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let seen = lines.map_while(Result::ok).any(|said| said.starts_with(line));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(seen, "the run ended before {line}");
+        assert!(!killed.join("summary.json").exists());
+    }
+    command(&killed).assert().success();
+    assert_same(&whole, &killed);
+}
+
+#[test]
+fn a_folder_with_other_files_is_left_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mine = temporary.path().join("search/mine.txt");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "mine").unwrap();
+    let not_empty = predicate::str::contains("is not empty").and(predicate::str::contains("--out"));
+    with("run", &TINY)
+        .arg("--out")
+        .arg(temporary.path())
+        .assert()
+        .code(5)
+        .stderr(not_empty);
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
 }

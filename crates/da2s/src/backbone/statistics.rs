@@ -3,7 +3,7 @@
 //! Contract: means start at 0 and variances at 1; variances are unbiased, as PyTorch keeps them; values only,
 //! outside of autodiff.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::NormStatistics;
 
 use super::weights::{host, index};
@@ -24,6 +24,7 @@ impl Statistics {
         let start = |channels: usize| NormStatistics {
             mean: Tensor::zeros([channels], device),
             variance: Tensor::ones([channels], device),
+            live: None,
         };
         let parts = backbone
             .parts()
@@ -47,12 +48,17 @@ impl Statistics {
         self.blend(batch, MOMENTUM);
     }
 
-    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. Parts that did not run stay.
+    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. What did not run stays.
     pub fn blend(&mut self, batch: &Self, share: f64) {
         for (running, batch) in self.parts.iter_mut().zip(&batch.parts) {
             if let (Some(running), Some(batch)) = (running.as_mut(), batch) {
-                running.mean = running.mean.clone() * (1.0 - share) + batch.mean.clone() * share;
-                running.variance = running.variance.clone() * (1.0 - share) + batch.variance.clone() * share;
+                running.mean = moved(running.mean.clone(), batch.mean.clone(), share, batch.live.as_deref());
+                running.variance = moved(
+                    running.variance.clone(),
+                    batch.variance.clone(),
+                    share,
+                    batch.live.as_deref(),
+                );
             }
         }
     }
@@ -86,10 +92,38 @@ impl Statistics {
             Ok(Some(NormStatistics {
                 mean: Tensor::from_data(mean, device),
                 variance: Tensor::from_data(variance, device),
+                live: None,
             }))
         };
         Ok(Self {
             parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()?,
         })
+    }
+}
+
+/// `(1 − share)·running + share·batch` on the live channels, `running` on the others.
+fn moved(running: Tensor<1>, batch: Tensor<1>, share: f64, live: Option<&[bool]>) -> Tensor<1> {
+    let Some(live) = live else {
+        return running * (1.0 - share) + batch * share;
+    };
+    let shares: Vec<f32> = live.iter().map(|&live| if live { share as f32 } else { 0.0 }).collect();
+    let count = shares.len();
+    let shares = Tensor::<1>::from_data(TensorData::new(shares, [count]), &running.device());
+    running.clone() + (batch - running) * shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_run_keeps_its_statistics() {
+        let device = Device::flex();
+        let full = |value: f32| Tensor::<1>::full([2], value, &device);
+        assert_eq!(host(&moved(full(1.0), full(3.0), 0.5, None)), [2.0, 2.0]);
+        assert_eq!(
+            host(&moved(full(1.0), full(3.0), 0.5, Some(&[true, false]))),
+            [2.0, 1.0]
+        );
     }
 }

@@ -89,9 +89,6 @@ pub enum DataError {
         /// What is allowed.
         expected: String,
     },
-    /// The operating system gave no thread to load batches on.
-    #[error("cannot start the thread that loads batches")]
-    Thread(#[source] io::Error),
 }
 
 impl DataError {

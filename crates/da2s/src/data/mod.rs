@@ -13,7 +13,6 @@ mod images;
 mod loader;
 mod options;
 mod pixels;
-mod prefetch;
 mod split;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
@@ -22,7 +21,6 @@ pub use error::{DataError, Place};
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
 pub use options::DataOptions;
 pub use pixels::{Image, Window};
-pub use prefetch::Prefetch;
 pub use split::{SearchSplit, stratified_subset};
 
 use cifar::Variant;

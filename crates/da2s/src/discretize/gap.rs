@@ -127,10 +127,12 @@ impl Pruned<'_> {
             drop_path: None,
             auxiliary: false,
         };
+        let mut seen = 0;
         for step in 0..loader.steps_per_epoch() {
-            let images = images_on(&loader.batch(0, step)?, device);
-            if let Some(batch) = self.backbone.forward(images, pass).statistics {
-                statistics.blend(&batch, 1.0 / (step + 1) as f64);
+            let batch = loader.batch(0, step)?;
+            seen += batch.labels.len();
+            if let Some(own) = self.backbone.forward(images_on(&batch, device), pass).statistics {
+                statistics.blend(&own, batch.labels.len() as f64 / seen as f64);
             }
         }
         Ok(statistics)

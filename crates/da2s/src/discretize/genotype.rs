@@ -77,13 +77,13 @@ impl Genotype {
 impl CellGenotype {
     /// Number of nodes behind the inputs.
     pub fn nodes(&self) -> usize {
-        self.edges
+        let last = self
+            .edges
             .iter()
-            .map(|edge| edge.to + 1)
-            .chain(self.concat.iter().map(|node| node + 1))
-            .max()
-            .unwrap_or(INPUTS)
-            - INPUTS
+            .map(|edge| edge.to)
+            .chain(self.concat.iter().copied())
+            .max();
+        last.map_or(0, |last| (last + 1).saturating_sub(INPUTS))
     }
 
     /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node.
@@ -126,11 +126,19 @@ impl CellGenotype {
             }
         }
         let last = counts.len() + INPUTS;
-        if concat.is_empty() || concat.iter().any(|&node| node >= last) {
-            return Err(format!("the concatenation {concat:?} must name nodes below {last}"));
+        if concat.is_empty() || concat.iter().any(|node| !(INPUTS..last).contains(node)) {
+            return Err(format!(
+                "the concatenation {concat:?} must name nodes from {INPUTS} to {}",
+                last - 1
+            ));
         }
         if concat.iter().collect::<BTreeSet<_>>().len() != concat.len() {
             return Err(format!("the concatenation {concat:?} names a node twice"));
+        }
+        let fed = |node: usize| node < INPUTS || edges.iter().any(|edge| edge.to == node);
+        let read = edges.iter().map(|edge| edge.from).chain(concat.iter().copied());
+        if let Some(node) = read.into_iter().find(|&node| !fed(node)) {
+            return Err(format!("node {node} is used, but nothing leads to it"));
         }
         Ok(Self { edges, concat })
     }

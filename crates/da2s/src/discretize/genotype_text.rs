@@ -239,10 +239,31 @@ mod tests {
             (", ('dil_conv_3x3', 2)]", "]", "normal_nodes"),
             ("reduce_concat", "reduce_cat", "unknown field reduce_cat"),
             ("2)]", "99999999999999999999)]", "expected a number"),
-            ("[2, 3, 4, 5]", "range(0, 1000)", "must name nodes below 6"),
+            ("[2, 3, 4, 5]", "range(0, 1000)", "must name nodes from 2 to 5"),
         ] {
             let error = parse(&DARTS_V2.replacen(from, to, 1)).unwrap_err();
             assert!(error.to_string().contains(say), "{error}");
+        }
+    }
+
+    #[test]
+    fn graphs_that_cannot_run_are_refused() {
+        let cell = |entries: &str, concat: &str, nodes: &str| {
+            format!(
+                "Genotype(normal=[{entries}], normal_concat={concat}, normal_nodes={nodes}, \
+                 reduce=[('skip_connect', 0)], reduce_concat=[2], reduce_nodes=[1])"
+            )
+        };
+        let skip = "('skip_connect', 0)";
+        for (text, say) in [
+            (cell("", "[0]", "[]"), "must name nodes"),
+            (cell(skip, "[1, 2]", "[1]"), "must name nodes from 2 to 2"),
+            (cell(skip, "[2, 3]", "[1, 0]"), "node 3 is used"),
+            (cell("('skip_connect', 2)", "[3]", "[0, 1]"), "node 2 is used"),
+            (cell(skip, "[2, 2]", "[1]"), "twice"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.to_string().contains(say), "{text}: {error}");
         }
     }
 

@@ -17,16 +17,21 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run.
+    /// Makes a directory for a new run, or takes an empty one: stages remove what a stage before wrote, and must never
+    /// find somebody else's files there.
     ///
     /// # Errors
-    /// [`Error::RunExists`] if it already holds one; or what the system says.
+    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything else; or what the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let directory = Self { path: path.to_owned() };
         if directory.config_path().exists() {
             return Err(Error::RunExists { path: path.to_owned() });
         }
         fs::create_dir_all(path).map_err(|error| Error::io("create", path, error))?;
+        let mut entries = fs::read_dir(path).map_err(|error| Error::io("read", path, error))?;
+        if entries.next().is_some() {
+            return Err(Error::NotEmpty { path: path.to_owned() });
+        }
         Ok(directory)
     }
 
@@ -118,7 +123,10 @@ impl RunDirectory {
             .append(true)
             .open(&path)
             .map_err(|error| Error::io("open", &path, error))?;
-        file.write_all(&line).map_err(|error| Error::io("write", &path, error))
+        // On the disk before the checkpoint that counts it.
+        file.write_all(&line)
+            .and_then(|()| file.sync_data())
+            .map_err(|error| Error::io("write", &path, error))
     }
 
     /// Keeps the first `count` lines of a file of lines; an absent file has none.
@@ -213,6 +221,9 @@ mod tests {
         directory.write_config(&Config::default()).unwrap();
         assert_eq!(RunDirectory::open(&path).unwrap().config().unwrap(), Config::default());
         assert!(matches!(RunDirectory::create(&path), Err(Error::RunExists { .. })));
+        let other = temporary.path().join("other");
+        fs::create_dir_all(other.join("search")).unwrap();
+        assert!(matches!(RunDirectory::create(&other), Err(Error::NotEmpty { .. })));
     }
 
     #[test]

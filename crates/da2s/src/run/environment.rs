@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Context;
+use super::{Context, ENVIRONMENT};
 use crate::data::Dataset;
 use crate::error::Error;
 
@@ -54,10 +54,10 @@ impl Environment {
 
     /// Writes it, unless the run goes on.
     pub(super) fn write(&self, context: &Context<'_>) -> Result<(), Error> {
-        if context.resume && context.directory.file("environment.json").is_file() {
+        if context.resume && context.directory.file(ENVIRONMENT).is_file() {
             return Ok(());
         }
-        context.directory.write_json("environment.json", self)
+        context.directory.write_json(ENVIRONMENT, self)
     }
 }
 

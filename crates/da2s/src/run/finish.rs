@@ -1,11 +1,13 @@
 //! The stage `evaluate`: the final network on the test images, and the summary of the run.
 
 use std::fs;
+use std::io;
 
 use super::checkpoint::Checkpoint;
 use super::prune::{GAP, GENOTYPE, GenotypeFile};
 use super::retraining::{BEST, genotype_network};
 use super::searching::EpochTime;
+use super::state_file::TrainMeta;
 use super::summary::Summary;
 use super::{Context, retraining, searching};
 use crate::backbone::{Pass, Statistics, Weights};
@@ -21,7 +23,7 @@ use crate::observer::{Event, Observer, Stage};
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
-    let network = genotype_network(context, &dataset)?;
+    let (network, genotype) = genotype_network(context, &dataset)?;
     let directory = context.directory;
     observer.on(Event::Started {
         stage: Stage::Evaluate,
@@ -31,10 +33,11 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
 
     let path = directory.file(BEST);
     let need = "run `da2s train` on this directory first";
-    let best: Checkpoint<usize> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
         path: path.clone(),
         need,
     })?;
+    best.meta.expect(&genotype, &path)?;
     let weights = Weights::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
     let statistics =
         Statistics::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
@@ -84,8 +87,10 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
 /// Sum of the times of a stage's epochs; none where it did not run.
 fn total_time_s(context: &Context<'_>, name: &str) -> Result<Option<f64>, Error> {
     let path = context.directory.file(name);
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Ok(None);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path, error)),
     };
     let mut total = 0.0;
     for (index, line) in text.lines().enumerate() {

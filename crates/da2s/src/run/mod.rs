@@ -30,6 +30,8 @@ use crate::data::{DataOptions, Dataset, open};
 use crate::device;
 use crate::error::Error;
 
+const ENVIRONMENT: &str = "environment.json";
+
 /// What a stage works on.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
@@ -69,6 +71,14 @@ impl Context<'_> {
                 .any(|augmentation| augmentation.random_resized_crop.is_some()),
             ..DataOptions::default()
         };
-        Ok(open(data.dataset, data.dir.as_deref(), &options)?)
+        let dataset = open(data.dataset, data.dir.as_deref(), &options)?;
+        match self.directory.read_json::<Environment>(ENVIRONMENT, "") {
+            Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
+                path: self.directory.file(ENVIRONMENT),
+                problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
+            }),
+            Ok(_) | Err(Error::Incomplete { .. }) => Ok(dataset),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -35,8 +35,9 @@ pub(super) struct GenotypeFile {
     pub(super) cells: Cells,
     pub(super) target: Target,
     pub(super) decided: bool,
-    pub(super) p_least: f32,
-    pub(super) q_least: f32,
+    /// None for a genotype that was given.
+    pub(super) p_least: Option<f32>,
+    pub(super) q_least: Option<f32>,
     pub(super) undecided: Vec<String>,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
@@ -92,18 +93,15 @@ pub fn discretize(
             (outcome.genotype, join(normal, reduction), Some(gap))
         }
     };
-    if !decision.undecided.is_empty() {
+    if let Some((first, rest)) = decision.undecided.split_first() {
+        let more = if rest.is_empty() {
+            String::new()
+        } else {
+            format!(" and {} more", rest.len())
+        };
         observer.on(Event::Warning(format!(
-            "the search ended undecided on {} edges ({}): pruning them may cost accuracy; give it more steps, a higher \
-             search.regulariser.lambda, or higher search.alpha_rate and search.beta_rate",
-            decision.undecided.len(),
-            decision
-                .undecided
-                .iter()
-                .take(3)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("; "),
+            "the search ended undecided ({first}{more}): pruning may cost accuracy; give it more steps, higher \
+             search.alpha_rate and search.beta_rate, or, for da2s, a higher search.regulariser.lambda",
         )));
     }
     let cost = cost(
@@ -119,8 +117,8 @@ pub fn discretize(
         },
         target: search.target.clone(),
         decided: decision.undecided.is_empty(),
-        p_least: decision.p_least,
-        q_least: decision.q_least,
+        p_least: gap.is_some().then_some(decision.p_least),
+        q_least: gap.is_some().then_some(decision.q_least),
         undecided: decision.undecided.clone(),
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,

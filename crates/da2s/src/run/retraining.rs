@@ -6,9 +6,9 @@ use super::Context;
 use super::checkpoint::Checkpoint;
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
 use super::searching::EpochTime;
-use super::state_file::{train_checkpoint, train_state};
+use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use crate::backbone::Backbone;
-use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
+use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::network;
@@ -35,30 +35,13 @@ pub struct TrainSummary {
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
-    let network = genotype_network(context, &dataset)?;
-    let config = context.config;
-    let split = SearchSplit::new(
-        dataset.train.labels(),
-        config.data.arch_fraction,
-        config.data.validation_fraction,
-        config.run.seed,
-    )?;
-    let mut indices = [split.weight_half, split.arch_half].concat();
-    indices.sort_unstable();
-    let order = TrainingOrder {
-        seed: config.run.seed,
-        stream: Stream::Network,
-        augmentation: config.network.augmentation.clone(),
-    };
-    let batch_size = config.network.batch_size;
-    let validation = (!split.validation.is_empty())
-        .then(|| Loader::evaluation(&dataset, Part::Train, split.validation.clone(), batch_size))
-        .transpose()?;
+    let (network, genotype) = genotype_network(context, &dataset)?;
+    let (loader, validation) = loaders(context, &dataset)?;
     let retraining = Retraining {
         network: &network,
-        settings: &config.network,
-        seed: config.run.seed,
-        loader: Loader::training(&dataset, indices, batch_size, order)?,
+        settings: &context.config.network,
+        seed: context.config.run.seed,
+        loader,
         validation,
         device: &device,
     };
@@ -66,12 +49,15 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let directory = context.directory;
     let checkpoint = directory.file(CHECKPOINT);
     let mut state = match if context.resume {
-        Checkpoint::read(&checkpoint)?
+        Checkpoint::<TrainMeta>::read(&checkpoint)?
     } else {
         None
     } {
-        Some(read) => train_state(retraining.start(), &read, &network, &device)
-            .map_err(|error| Error::load(&checkpoint, &error))?,
+        Some(read) => {
+            read.meta.expect(&genotype, &checkpoint)?;
+            train_state(retraining.start(), &read, &network, &device)
+                .map_err(|error| Error::load(&checkpoint, &error))?
+        }
         None => {
             directory.remove("network")?;
             retraining.start()
@@ -96,16 +82,51 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             began = Instant::now();
             last = Some(record.metrics.clone());
             if record.best {
-                best(state, &network).write(&directory.file(BEST))?;
+                best(state, &network, &genotype).write(&directory.file(BEST))?;
             }
         }
-        train_checkpoint(state, &network).write(&checkpoint)
+        train_checkpoint(state, &network, &genotype).write(&checkpoint)
     })?;
     Ok(TrainSummary { last })
 }
 
-/// The network of the run's genotype.
-pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Result<Backbone, Error> {
+/// Batches for training the final network, and of the validation part, if there is one.
+pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loader, Option<Loader>), Error> {
+    let config = context.config;
+    let split = SearchSplit::new(
+        dataset.train.labels(),
+        config.data.arch_fraction,
+        config.data.validation_fraction,
+        config.run.seed,
+    )?;
+    let mut indices = [split.weight_half, split.arch_half].concat();
+    indices.sort_unstable();
+    let order = TrainingOrder {
+        seed: config.run.seed,
+        stream: Stream::Network,
+        augmentation: config.network.augmentation.clone(),
+    };
+    let batch_size = config.network.batch_size;
+    let loader = Loader::training(dataset, indices, batch_size, order).map_err(|error| match error {
+        DataError::Setting {
+            option: "batch_size",
+            value,
+            expected,
+        } => DataError::Setting {
+            option: "network.batch_size",
+            value,
+            expected,
+        },
+        other => other,
+    })?;
+    let validation = (!split.validation.is_empty())
+        .then(|| Loader::evaluation(dataset, Part::Train, split.validation, batch_size))
+        .transpose()?;
+    Ok((loader, validation))
+}
+
+/// The network of the run's genotype, and the genotype's text.
+pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Result<(Backbone, String), Error> {
     let (_, engine) = context.device()?;
     let file: GenotypeFile = context
         .directory
@@ -114,15 +135,16 @@ pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Resu
         path: Some(context.directory.file(GENOTYPE)),
         error,
     })?;
-    Ok(network(&genotype, network_size(context, dataset), &engine)?)
+    let network = network(&genotype, network_size(context, dataset), &engine)?;
+    Ok((network, file.genotype))
 }
 
 /// The network to keep: weights and statistics, no optimiser.
-fn best(state: &TrainState, network: &Backbone) -> Checkpoint<usize> {
+fn best(state: &TrainState, network: &Backbone, genotype: &str) -> Checkpoint<TrainMeta> {
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
     Checkpoint {
         tensors,
-        meta: state.progress.epochs_done,
+        meta: TrainMeta::new(state, genotype),
     }
 }

@@ -40,6 +40,8 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
     let search = Search::new(context.config, &dataset, &device, &engine)?;
+    // What would only fail behind the search fails before it.
+    super::retraining::loaders(context, &dataset)?;
     Environment::now(context, &dataset, &engine).write(context)?;
     let directory = context.directory;
     // A rate that was left to da2s stands in the run's configuration as the number that it came to.

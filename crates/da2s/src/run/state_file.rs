@@ -1,11 +1,14 @@
 //! The states of search and training as checkpoints, and back.
 
+use std::path::Path;
+
 use burn::optim::{AdamState, AdaptiveMomentumState};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use crate::backbone::{Backbone, LoadError, Named, Statistics, Weights, host};
+use crate::error::Error;
 use crate::search::{SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::train::{TrainProgress, TrainState};
@@ -66,28 +69,57 @@ pub(super) fn search_state(
     Ok(state)
 }
 
+/// What of a training state is no tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TrainMeta {
+    progress: TrainProgress,
+    /// The genotype that the network was built from: names and shapes alone do not tell two apart.
+    pub(super) genotype: String,
+}
+
+impl TrainMeta {
+    /// Of a state of the network of `genotype`.
+    pub(super) fn new(state: &TrainState, genotype: &str) -> Self {
+        Self {
+            progress: state.progress.clone(),
+            genotype: genotype.to_owned(),
+        }
+    }
+
+    /// Refuses the weights in `path` for another genotype than that they were trained for.
+    pub(super) fn expect(&self, genotype: &str, path: &Path) -> Result<(), Error> {
+        if self.genotype == genotype {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            path: path.to_owned(),
+            problem: "it holds the network of another genotype; train the present one with `da2s train`".to_owned(),
+        })
+    }
+}
+
 /// A training state as a checkpoint.
-pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone) -> Checkpoint<TrainProgress> {
+pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone, genotype: &str) -> Checkpoint<TrainMeta> {
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
     tensors.extend(state.sgd.named(network));
     Checkpoint {
         tensors,
-        meta: state.progress.clone(),
+        meta: TrainMeta::new(state, genotype),
     }
 }
 
 /// The training state of a checkpoint; `state` is the start of the same training.
 pub(super) fn train_state(
     mut state: TrainState,
-    checkpoint: &Checkpoint<TrainProgress>,
+    checkpoint: &Checkpoint<TrainMeta>,
     network: &Backbone,
     device: &Device,
 ) -> Result<TrainState, LoadError> {
     state.weights = Weights::from_named(network, &checkpoint.tensors, device)?;
     state.statistics = Statistics::from_named(network, &checkpoint.tensors, device)?;
     state.sgd.restore(network, &checkpoint.tensors, device)?;
-    state.progress = checkpoint.meta.clone();
+    state.progress = checkpoint.meta.progress.clone();
     Ok(state)
 }
 

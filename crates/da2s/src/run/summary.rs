@@ -32,10 +32,10 @@ pub struct Summary {
     pub genotype: String,
     /// Whether the search ended decided on every edge.
     pub decided: bool,
-    /// Least weight of a kept operation.
-    pub p_least: f32,
-    /// Least n·q of a kept edge.
-    pub q_least: f32,
+    /// Least weight of a kept operation; none for a genotype that was given.
+    pub p_least: Option<f32>,
+    /// Least n·q of a kept edge; none for a genotype that was given.
+    pub q_least: Option<f32>,
     /// The final network on the test images.
     pub network_accuracy: Option<f64>,
     /// Weights of the final network.

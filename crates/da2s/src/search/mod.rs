@@ -25,7 +25,7 @@ use da2s_engine::Engine;
 
 use crate::backbone::{Backbone, host};
 use crate::config::{Config, SearchSettings};
-use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
+use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
 use crate::error::Error;
 use crate::objective::Target;
@@ -107,10 +107,7 @@ impl Search {
         };
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
-        let watched = match settings.monitor_images {
-            0 => split.arch_half.len(),
-            count => count.min(split.arch_half.len()),
-        };
+        let watched = watched(&split.arch_half, dataset.train.labels(), settings.monitor_images, seed);
         Ok(Self {
             method: settings.method.build(&settings),
             weight_loader: Loader::training(
@@ -125,7 +122,7 @@ impl Search {
                 settings.batch_size,
                 order(Stream::ArchParams),
             )?,
-            monitor: evaluation(&split.arch_half[..watched])?,
+            monitor: evaluation(&watched)?,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
             space,
@@ -382,4 +379,34 @@ fn finite(what: &str, value: f64, epoch: usize, step: usize) -> Result<(), Error
         epoch,
         step,
     })
+}
+
+/// At most `count` of the images at `half`, the same share of each class; 0 takes all.
+fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
+    if count == 0 || count >= half.len() {
+        return half.to_vec();
+    }
+    let own: Vec<u32> = half.iter().map(|&index| labels[index]).collect();
+    stratified_subset(&own, count, seed)
+        .into_iter()
+        .map(|at| half[at])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::watched;
+
+    #[test]
+    fn a_watched_part_has_every_class_even_where_images_come_in_their_order() {
+        let labels: Vec<u32> = (0..200).map(|index| index / 50).collect();
+        let half: Vec<usize> = (0..200).step_by(2).collect();
+        let some = watched(&half, &labels, 40, 1);
+        for class in 0..4 {
+            assert_eq!(some.iter().filter(|&&index| labels[index] == class).count(), 10);
+        }
+        assert!(some.iter().all(|index| half.contains(index)));
+        assert_eq!(watched(&half, &labels, 0, 1), half);
+        assert_eq!(watched(&half, &labels, 1000, 1), half);
+    }
 }

@@ -25,7 +25,7 @@ impl SearchMethod for RandomSearch {
         let even = 1.0 / shape[1] as f32;
         let p = match draw {
             Some(_) => Tensor::full(shape, even, &device),
-            None => arch.alpha.clone() + even,
+            None => arch.alpha.clone() - arch.alpha.clone().mean_dim(1) + even,
         };
         Strengths::new(p, q)
     }

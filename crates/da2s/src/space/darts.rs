@@ -3,9 +3,6 @@
 
 use crate::space::Operation;
 
-/// Most nodes that a cell may have.
-pub const MAX_NODES: usize = 12;
-
 /// The candidates in the order of α's columns.
 pub fn darts_operations(none: bool) -> Vec<Operation> {
     Operation::ALL

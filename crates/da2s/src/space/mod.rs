@@ -7,7 +7,7 @@ mod darts;
 mod graph;
 mod operation;
 
-pub use darts::{MAX_NODES, darts_operations};
+pub use darts::darts_operations;
 pub use graph::CellGraph;
 pub use operation::{Operation, Place};
 

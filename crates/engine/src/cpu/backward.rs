@@ -7,7 +7,7 @@ use super::compile::{Operation, Stage, Unit, Walk};
 use super::forward::{compute, dense_region, depthwise_region, packed, pixel_region, transposed};
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
-use super::schedule::Step;
+use super::schedule::{Step, Written};
 use super::weights::Sums;
 
 /// What a backward run reads and writes besides the kept tensors.
@@ -21,6 +21,8 @@ pub(super) struct Flow<'a> {
     pub passing: Shared<'a>,
     /// Nodes that a gradient flows to.
     pub wanted: &'a [bool],
+    /// What of the gradients of ReLUs and poolings is written at all.
+    pub written: &'a Written,
     /// Whether gradients of weights are asked for.
     pub weights: bool,
     /// Whether gradients of the mixture are asked for.
@@ -47,7 +49,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
                 compute(frame, &frame.compiled.units[unit], 0, scratch, at);
             }
             Step::Sums(unit) => sums(frame, flow, &frame.compiled.units[unit], scratch, at),
-            Step::Backward { unit, stage } => {
+            Step::Backward { unit, stage, first } => {
                 let unit = &frame.compiled.units[unit];
                 let mut image = Image {
                     frame,
@@ -55,6 +57,7 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
                     unit,
                     stage: &unit.stages[stage],
                     index: stage,
+                    first,
                     at,
                 };
                 image.backward(block, scratch);
@@ -83,7 +86,7 @@ pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> [&'a [f
                     .map_or(&[], |stage| frame.z(&units[unit], stage, at)),
                 &[],
             ],
-            Step::Backward { unit, stage } => {
+            Step::Backward { unit, stage, .. } => {
                 let stage = &units[unit].stages[stage];
                 let inner = frame.inner_gradient(stage, at).map_or(&[][..], |inner| inner);
                 [frame.z(&units[unit], stage, at), inner]
@@ -120,27 +123,21 @@ unsafe fn begin(frame: &Frame, flow: &Flow, index: usize, at: At) {
     let node = &compiled.nodes[index];
     // SAFETY: the caller's.
     unsafe {
-        let gradient_of_state = gradient(frame, flow, index, false, at);
-        gradient_of_state.fill(0.0);
-        if let Some(shape) = compiled.output {
-            let output = &flow.output[at.image * shape.len()..(at.image + 1) * shape.len()];
-            for &first in &node.outputs {
-                let channels = node.shape.channels;
-                for (to, pixel) in gradient_of_state
-                    .chunks_exact_mut(channels)
-                    .zip(output.chunks_exact(shape.channels))
-                {
-                    for (to, from) in to.iter_mut().zip(&pixel[first..first + channels]) {
-                        *to += from;
-                    }
+        let state = gradient(frame, flow, index, false, at);
+        let (Some(shape), Some((&first, more))) = (compiled.output, node.outputs.split_first()) else {
+            state.fill(0.0);
+            return;
+        };
+        let channels = node.shape.channels;
+        let output = &flow.output[at.image * shape.len()..(at.image + 1) * shape.len()];
+        let pixels = output.chunks_exact(shape.channels);
+        for (to, pixel) in state.chunks_exact_mut(channels).zip(pixels) {
+            to.copy_from_slice(&pixel[first..first + channels]);
+            for &from in more {
+                for (to, from) in to.iter_mut().zip(&pixel[from..from + channels]) {
+                    *to += from;
                 }
             }
-        }
-        if node.source.is_none() {
-            gradient(frame, flow, index, true, at).fill(0.0);
-        }
-        for shared in compiled.pools.iter().filter(|shared| shared.node == index) {
-            flow.passing.image_mut(shared.gradient, at.slot).fill(0.0);
         }
     }
 }
@@ -163,8 +160,11 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
             }
             return;
         }
-        elementwise::add_gated(frame.level, state, gradient(frame, flow, index, true, at), total);
-        for shared in compiled.pools.iter().filter(|shared| shared.node == index) {
+        if flow.written.relus[index] {
+            elementwise::add_gated(frame.level, state, gradient(frame, flow, index, true, at), total);
+        }
+        let pools = compiled.pools.iter().zip(&flow.written.pools);
+        for (shared, _) in pools.filter(|(shared, written)| shared.node == index && **written) {
             let z = frame.kept.image(shared.z, at.slot);
             pool::backward(
                 frame.level,
@@ -225,6 +225,8 @@ struct Image<'a, 'b> {
     unit: &'a Unit,
     stage: &'a Stage,
     index: usize,
+    /// As in [`Step::Backward`].
+    first: bool,
     at: At,
 }
 
@@ -259,13 +261,21 @@ impl Image<'_, '_> {
                 }
                 Operation::Pool(index) => {
                     let to = flow.passing.image_mut(frame.compiled.pools[*index].gradient, at.slot);
-                    elementwise::add_gradient(frame.level, g, z, tables, to);
+                    if self.first {
+                        elementwise::gradient(frame.level, g, z, tables, to);
+                    } else {
+                        elementwise::add_gradient(frame.level, g, z, tables, to);
+                    }
                 }
                 Operation::Reduce { reduce, weights } => {
                     let dz = &mut scratch.rows[0][..stage.output.len()];
                     elementwise::gradient(frame.level, g, z, tables, dz);
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, true, at);
+                        if self.first {
+                            // It does not reach every pixel.
+                            to.fill(0.0);
+                        }
                         reduce.input_gradient(
                             frame.level,
                             transposed(frame, weights),
@@ -346,7 +356,7 @@ impl Image<'_, '_> {
                         taps: &phase.taps,
                         offsets: &phase.offsets,
                     };
-                    dense::convolve(level, &region, weights, scratch.gradient, true, to);
+                    dense::convolve(level, &region, weights, scratch.gradient, !self.first, to);
                 }
             }
         }
@@ -361,6 +371,7 @@ impl Image<'_, '_> {
             unit,
             stage,
             index,
+            first: overwrites,
             at,
         } = *self;
         let Operation::Separable {
@@ -373,6 +384,7 @@ impl Image<'_, '_> {
         };
         let level = frame.level;
         let inner = index > 0;
+        let adds = !inner && !overwrites;
         if flow.weights {
             // SAFETY: the caller's.
             unsafe {
@@ -443,7 +455,7 @@ impl Image<'_, '_> {
                     taps: &phase.taps,
                     offsets: &phase.offsets,
                 };
-                depthwise::convolve(level, &region, packed(frame, depthwise), scratch.gradient, !inner, to);
+                depthwise::convolve(level, &region, packed(frame, depthwise), scratch.gradient, adds, to);
             }
             if let Some(below) = below {
                 let z = frame.z(unit, below, at);

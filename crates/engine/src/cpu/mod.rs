@@ -406,6 +406,7 @@ impl CellKernel {
                 inputs: &d_inputs,
                 passing,
                 wanted: &want.nodes,
+                written: &want.written,
                 weights: d_weights.is_some(),
                 mixture: d_mixture.is_some(),
                 sums: [Shared::new(first), Shared::new(second)],
@@ -511,7 +512,7 @@ fn stages_of<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item =
 /// Stages that a backward pass differentiates.
 fn backward_of<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&'a Unit, usize)> {
     pass.iter().filter_map(|step| match *step {
-        Step::Backward { unit, stage } => Some((&compiled.units[unit], stage)),
+        Step::Backward { unit, stage, .. } => Some((&compiled.units[unit], stage)),
         _ => None,
     })
 }
@@ -520,7 +521,7 @@ fn backward_of<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item
 fn summed<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&'a Unit, usize)> {
     pass.iter().filter_map(|step| match *step {
         Step::Sums(unit) => Some((&compiled.units[unit], compiled.units[unit].stages.len() - 1)),
-        Step::Backward { unit, stage } => stage.checked_sub(1).map(|below| (&compiled.units[unit], below)),
+        Step::Backward { unit, stage, .. } => stage.checked_sub(1).map(|below| (&compiled.units[unit], below)),
         _ => None,
     })
 }
@@ -533,6 +534,8 @@ struct Want {
     units: Vec<bool>,
     /// Units that a gradient flows through.
     flows: Vec<bool>,
+    /// What the flowing units write.
+    written: schedule::Written,
 }
 
 impl Want {
@@ -555,7 +558,16 @@ impl Want {
             units[index] = flows[index] || (mixture && unit.choice.is_some());
             nodes[unit.to] |= units[index];
         }
-        Self { nodes, units, flows }
+        let mut written = schedule::Written::new(compiled);
+        for (unit, _) in compiled.units.iter().zip(&flows).filter(|(_, flows)| **flows) {
+            written.mark(unit);
+        }
+        Self {
+            nodes,
+            units,
+            flows,
+            written,
+        }
     }
 }
 

@@ -28,8 +28,9 @@ pub(super) enum Step {
     Again(usize),
     /// Sums of the gradient that a unit's last batch norm and its mixture weight need.
     Sums(usize),
-    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it reads.
-    Backward { unit: usize, stage: usize },
+    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it reads. `first`: nothing has been
+    /// written yet to the gradient of the node's ReLU or of the pooling that it goes to.
+    Backward { unit: usize, stage: usize, first: bool },
 }
 
 /// Steps between two sums over the batch.
@@ -242,14 +243,43 @@ fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
     }
 }
 
+/// Gradients that are written by those who read a tensor forward, the first one over what is there: of the nodes' ReLUs and of the poolings.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub relus: Vec<bool>,
+    pub pools: Vec<bool>,
+}
+
+impl Written {
+    pub fn new(compiled: &Compiled) -> Self {
+        Self {
+            relus: vec![false; compiled.nodes.len()],
+            pools: vec![false; compiled.pools.len()],
+        }
+    }
+
+    /// Notes what `unit` writes and returns whether it is the first to do so.
+    pub fn mark(&mut self, unit: &Unit) -> bool {
+        let written = match &unit.stages[0].operation {
+            Operation::Pool(pool) => &mut self.pools[*pool],
+            operation if operation.reads_relu() => &mut self.relus[unit.from],
+            Operation::Identity | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
+                return false;
+            }
+        };
+        !std::mem::replace(written, true)
+    }
+}
+
 /// The passes of a backward run: units whose sums are wanted, those that a gradient flows through, nodes whose gradient is wanted.
 pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool], wanted_nodes: &[bool]) -> Vec<Pass> {
     let mut passes = vec![Vec::new()];
     let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();
     let mut completed = begun.clone();
-    let mut begin = |passes: &mut Vec<Pass>, at: usize, node: usize| {
-        if !begun[node] {
-            begun[node] = true;
+    let mut written = Written::new(compiled);
+    // `overwritten`: the step that follows writes all of the gradient.
+    let mut begin = |passes: &mut Vec<Pass>, at: usize, node: usize, overwritten: bool| {
+        if !std::mem::replace(&mut begun[node], true) && !overwritten {
             push(passes, at, Step::Begin(node));
         }
     };
@@ -259,7 +289,7 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
             let to = compiled.units[unit].to;
             if !completed[to] {
                 completed[to] = true;
-                begin(&mut passes, base, to);
+                begin(&mut passes, base, to, false);
                 push(&mut passes, base, Step::Complete(to));
             }
         }
@@ -274,10 +304,15 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
             let at = base + 1 + back;
             for &unit in group.iter().filter(|&&unit| flows[unit]) {
                 if let Some(stage) = compiled.units[unit].stages.len().checked_sub(back + 1) {
+                    let mut first = false;
                     if stage == 0 {
-                        begin(&mut passes, at, compiled.units[unit].from);
+                        let unit = &compiled.units[unit];
+                        first = written.mark(unit);
+                        // A source has one gradient, which its only reader writes.
+                        let overwritten = first && compiled.nodes[unit.from].source.is_some();
+                        begin(&mut passes, at, unit.from, overwritten);
                     }
-                    push(&mut passes, at, Step::Backward { unit, stage });
+                    push(&mut passes, at, Step::Backward { unit, stage, first });
                 }
             }
         }
@@ -304,7 +339,7 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
     let last = passes.len() - 1;
     for (index, node) in compiled.nodes.iter().enumerate() {
         if node.source.is_some() && wanted_nodes[index] {
-            begin(&mut passes, last, index);
+            begin(&mut passes, last, index, false);
             push(&mut passes, last, Step::Complete(index));
         }
     }

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Runs da2s and PyTorch in turn on the same work and prints how many times faster da2s is, as a table in Markdown.
+
+    python3 benches/peers/compare.py                    # sets everything up, then all cases
+    python3 benches/peers/compare.py --case search-small --rounds 7
+
+Needs nothing but Python and cargo: the first run makes a virtual environment under `target/` and installs PyTorch there, and
+every run builds da2s. A round runs every side once, each in a process of its own, in an order that turns from round to
+round; a ratio is taken within a round, and the table has the median of the ratios, so that other work on the machine, which
+slows all sides of a round, matters little.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+# Case, repetitions a round of da2s and of PyTorch, and whether PyTorch's default layout takes part.
+CASES = {
+    "search": (2, 1, True),
+    "search-small": (10, 5, True),
+    "retrain": (3, 2, True),
+    "inference-1": (10, 10, True),
+    "inference-64": (5, 3, True),
+    "nas201-blocks": (10, 10, True),
+}
+
+
+def python(folder):
+    """The interpreter of the virtual environment in `folder`, made if it is not there."""
+    program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not program.exists():
+        venv.create(folder, with_pip=True)
+        run([program, "-m", "pip", "install", "-r", HERE / "requirements.txt"], stdout=sys.stderr)
+    return program
+
+
+def run(command, **options):
+    return subprocess.run([str(word) for word in command], check=True, **options)
+
+
+def measured(command):
+    return json.loads(run(command, stdout=subprocess.PIPE, text=True).stdout)
+
+
+class Sides:
+    """The sides of a comparison: each a function that gives the median seconds and the peak memory of one process."""
+
+    def __init__(self, program, interpreter, threads):
+        self.program, self.interpreter, self.threads = program, interpreter, threads
+
+    def ours(self, case, threads):
+        def once():
+            result = measured([self.program, "bench", "--json", "--case", case, "--threads", threads, "--repeat",
+                               CASES[case][0]])["cases"][0]
+            return result["median_ms"] / 1e3, result["peak_resident_bytes"]
+
+        return once
+
+    def torch(self, case, layout):
+        def once():
+            slow = layout == "default" and case == "search"
+            result = measured([self.interpreter, HERE / "peers.py", case, "--layout", layout, "--threads", self.threads,
+                               "--repeat", CASES[case][1], "--warm-up", 1 if slow else 2])
+            return statistics.median(result["seconds"]), result["peak_resident_bytes"]
+
+        return once
+
+    def of(self, case, default_layout):
+        sides = {"da2s": self.ours(case, self.threads), "channels_last": self.torch(case, "channels_last")}
+        if default_layout and CASES[case][2]:
+            sides["default"] = self.torch(case, "default")
+        if self.threads > 1:
+            sides["one thread"] = self.ours(case, 1)
+        return sides
+
+
+def compare(sides, rounds):
+    """For every side the seconds and the peak of every round."""
+    seen = {name: [] for name in sides}
+    for turn in range(rounds):
+        names = list(sides)
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            seen[name].append(sides[name]())
+            print(f"  round {turn + 1}, {name}: {seen[name][-1][0]:.4f} s", file=sys.stderr)
+    return seen
+
+
+def row(case, seen):
+    def seconds(name):
+        if name not in seen:
+            return "–"
+        value = statistics.median(time for time, _ in seen[name])
+        return f"{1e3 * value:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+    def ratio(name):
+        if name not in seen:
+            return "–"
+        ratios = [theirs / ours for (theirs, _), (ours, _) in zip(seen[name], seen["da2s"])]
+        return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+
+    def memory(name):
+        peaks = [peak for _, peak in seen.get(name, []) if peak]
+        return f"{max(peaks) / 1e9:.2f} GB" if peaks else "–"
+
+    return [case, seconds("da2s"), seconds("channels_last"), ratio("channels_last"), seconds("default"), ratio("default"),
+            ratio("one thread"), memory("da2s"), memory("channels_last")]
+
+
+def load_warning(threads):
+    """What makes the figures worthless, if anything does.
+
+    The threads of PyTorch wait for each other at the end of every operation, spinning: where one of them has to share its
+    core, all lose a time slice, hundreds of times a step. Such a ratio says nothing about an idle machine.
+    """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if threads > 1 and load > 0.5:
+        return (f"warning: the machine was busy (load {load:.1f}); PyTorch's threads suffer from that many times more than "
+                "da2s's do, so these ratios flatter da2s: repeat on an idle machine, or compare with --threads 1")
+    return None
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--case", choices=CASES, action="append", help="may be given several times; default: all")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--venv", type=Path, default=REPOSITORY / "target" / "peers-venv")
+    arguments.add_argument("--program", type=Path, help="a da2s that is built already")
+    arguments.add_argument("--no-default-layout", action="store_true", help="PyTorch in channels_last only")
+    arguments.add_argument("--no-golden", action="store_true", help="skip the check of the peers against the golden values")
+    asked = arguments.parse_args()
+
+    interpreter = python(asked.venv)
+    program = asked.program
+    if program is None:
+        run(["cargo", "build", "--release", "--manifest-path", REPOSITORY / "Cargo.toml"])
+        program = REPOSITORY / "target" / "release" / "da2s"
+    if not asked.no_golden:
+        run([interpreter, HERE / "check_golden.py"], stdout=sys.stderr)
+
+    warning = load_warning(asked.threads)
+    if warning:
+        print(warning, file=sys.stderr)
+    sides = Sides(program, interpreter, asked.threads)
+    head = ["case", "da2s", "channels_last", "times faster", "default layout", "times faster",
+            f"{asked.threads} threads against 1", "da2s, memory", "PyTorch, memory"]
+    print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)
+    for case in asked.case or CASES:
+        print(case, file=sys.stderr)
+        seen = compare(sides.of(case, not asked.no_default_layout), asked.rounds)
+        print("| " + " | ".join(row(case, seen)) + " |", flush=True)
+    print("\nMedians of rounds; ratios are medians over rounds of the times of one round, with their range.")
+    if warning:
+        print(f"\n{warning}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+//! Benchmarks: how long the units of work take on this machine, in which phase, and in how much memory.
+//!
+//! Contract: a search step and a retraining step are those of the loops that a run goes through, on the embedded digits
+//! resampled to the size of the case; the phases are timed apart from them, in the same steps taken apart (a test holds the
+//! two together). A [`Case`] should be measured in a process of its own, since the peak of memory is the process's.
+
+mod blocks;
+mod clock;
+mod machine;
+mod network;
+mod search;
+
+pub use clock::{Phase, median};
+pub use machine::{peak_gflops, peak_resident_bytes};
+
+use burn::tensor::Device;
+use da2s_engine::Engine;
+use serde::{Deserialize, Serialize};
+
+use crate::config::EngineName;
+use crate::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
+use crate::device;
+use crate::error::Error;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Case {
+    /// A search step of the published super-network.
+    Search,
+    /// A search step of a small super-network.
+    SearchSmall,
+    /// A retraining step of the published network.
+    Retrain,
+    /// Inference of one image with the published network.
+    InferenceOne,
+    /// Inference of a batch with it.
+    InferenceMany,
+    /// Forward and backward passes of NAS-Bench-201 super-network cells.
+    Nas201Blocks,
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Implementation of the cells.
+    pub engine: EngineName,
+    /// Repetitions that count; one before them does not.
+    pub repeat: usize,
+}
+
+/// What a case came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The case.
+    pub case: Case,
+    /// Images a repetition; a search step takes so many twice.
+    pub batch: usize,
+    /// Every repetition, in the order in which they ran.
+    pub repetitions_ms: Vec<f64>,
+    /// Their median.
+    pub median_ms: f64,
+    /// Medians of the phases, in order.
+    pub phases: Vec<Phase>,
+    /// Multiply-adds of a forward pass over one image, as the field counts them.
+    pub multiply_adds: u64,
+    /// Arithmetic of a repetition in 10⁹ operations: two for each multiply-add, of the gradients too.
+    pub gflop: f64,
+    /// Arithmetic in a second, in 10⁹ operations.
+    pub gflops: f64,
+    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second.
+    pub machine_gflops: f64,
+    /// Most memory that the process has held; `None` where the system does not tell.
+    pub peak_resident_bytes: Option<u64>,
+}
+
+/// Measurements, and on what they were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Version of da2s.
+    pub version: String,
+    /// Instruction set of the CPU kernels.
+    pub cpu_level: String,
+    /// Threads.
+    pub threads: usize,
+    /// Implementation of the cells.
+    pub engine: EngineName,
+    /// The measurements.
+    pub cases: Vec<Measurement>,
+}
+
+impl Results {
+    /// `cases` as measured with `engine` on the current threads.
+    pub fn new(engine: EngineName, cases: Vec<Measurement>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cpu_level: da2s_engine::cpu_level().to_owned(),
+            threads: rayon::current_num_threads(),
+            engine,
+            cases,
+        }
+    }
+}
+
+/// What a case's own file measures.
+struct Work {
+    repetitions_ms: Vec<f64>,
+    phases: Vec<Phase>,
+    multiply_adds: u64,
+    /// How often the multiply-adds of a forward pass are done: once more for each kind of gradient.
+    passes: u64,
+}
+
+/// On what to measure.
+struct Bench {
+    device: Device,
+    engine: Engine,
+    engine_name: EngineName,
+    repeat: usize,
+}
+
+impl Case {
+    /// Every case.
+    pub const ALL: [Self; 6] = [
+        Self::Search,
+        Self::SearchSmall,
+        Self::Retrain,
+        Self::InferenceOne,
+        Self::InferenceMany,
+        Self::Nas201Blocks,
+    ];
+
+    /// The table of cases: name, images a repetition, description.
+    const fn row(self) -> (&'static str, usize, &'static str) {
+        match self {
+            Self::Search => ("search", 64, "search step, 16 channels, 8 cells, 32×32, batch 64"),
+            Self::SearchSmall => ("search-small", 32, "search step, 8 channels, 5 cells, 16×16, batch 32"),
+            Self::Retrain => (
+                "retrain",
+                32,
+                "retraining step, 36 channels, 20 cells, auxiliary head, 32×32, batch 32",
+            ),
+            Self::InferenceOne => ("inference-1", 1, "inference, 36 channels, 20 cells, 32×32, batch 1"),
+            Self::InferenceMany => ("inference-64", 64, "inference, 36 channels, 20 cells, 32×32, batch 64"),
+            Self::Nas201Blocks => (
+                "nas201-blocks",
+                64,
+                "NAS-Bench-201 cells, 16, 32 and 64 channels, batch 64",
+            ),
+        }
+    }
+
+    /// The name that the user writes.
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Images a repetition.
+    pub const fn batch(self) -> usize {
+        self.row().1
+    }
+
+    /// What it is, in a line.
+    pub const fn description(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The case of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|case| case.name() == name)
+    }
+}
+
+/// Measures `case` on the current threads.
+///
+/// # Errors
+/// If a loss is not finite.
+pub fn measure(case: Case, options: Options) -> Result<Measurement, Error> {
+    let bench = Bench {
+        device: device::open("cpu")?,
+        engine: device::engine(options.engine, "cpu"),
+        engine_name: options.engine,
+        repeat: options.repeat,
+    };
+    let batch = case.batch();
+    let work = match case {
+        Case::Search => search::step(
+            &bench,
+            search::Size {
+                channels: 16,
+                cells: 8,
+                side: 32,
+                batch,
+            },
+        )?,
+        Case::SearchSmall => search::step(
+            &bench,
+            search::Size {
+                channels: 8,
+                cells: 5,
+                side: 16,
+                batch,
+            },
+        )?,
+        Case::Retrain => network::retraining(&bench, network::PUBLISHED, batch)?,
+        // One image takes too little time for the clock: a repetition is the mean of several.
+        Case::InferenceOne => network::inference(&bench, network::PUBLISHED, batch, 10)?,
+        Case::InferenceMany => network::inference(&bench, network::PUBLISHED, batch, 1)?,
+        Case::Nas201Blocks => blocks::nas_bench_201(&bench, batch),
+    };
+    // The memory first: the peak of the arithmetic is measured in the same process.
+    let peak_resident_bytes = peak_resident_bytes();
+    let median_ms = median(&work.repetitions_ms);
+    let gflop = 2e-9 * (work.passes * work.multiply_adds * batch as u64) as f64;
+    Ok(Measurement {
+        case,
+        batch,
+        repetitions_ms: work.repetitions_ms,
+        median_ms,
+        phases: work.phases,
+        multiply_adds: work.multiply_adds,
+        gflop,
+        gflops: 1e3 * gflop / median_ms,
+        machine_gflops: peak_gflops(),
+        peak_resident_bytes,
+    })
+}
+
+/// The embedded digits, `side` pixels a side.
+fn images(side: usize) -> Result<Dataset, Error> {
+    let options = DataOptions {
+        image_size: Some(side),
+        ..DataOptions::default()
+    };
+    Ok(crate::data::open(Format::Digits, None, &options)?)
+}
+
+/// Shuffled batches of all training images.
+fn loader(dataset: &Dataset, batch: usize, stream: Stream) -> Result<Loader, Error> {
+    let order = TrainingOrder {
+        seed: SEED,
+        stream,
+        augmentation: Default::default(),
+    };
+    Ok(Loader::training(
+        dataset,
+        (0..dataset.train.len()).collect(),
+        batch,
+        order,
+    )?)
+}
+
+/// Seed of everything random.
+const SEED: u64 = 1;
