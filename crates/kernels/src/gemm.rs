@@ -255,7 +255,7 @@ impl Panel<'_> {
                 }
             }
             let column = self.column;
-            let whole = column.tail == LANES && column.half % S::Half::WIDTH == 0;
+            let whole = column.tail == LANES && column.half.is_multiple_of(S::Half::WIDTH);
             // A choice a tile, not a choice a vector: the sums stay in their registers.
             let steps = (region.target.pixel, column);
             match (whole, self.accumulate) {
@@ -379,7 +379,7 @@ impl Place {
     /// The instructions of `S`; pointers into slices that were checked against `region`.
     #[inline(always)]
     unsafe fn run<S: Simd, const R: usize, const V: usize, const H: usize>(&self, region: &Region) -> usize {
-        let whole = self.column.tail == LANES && self.column.half % S::Half::WIDTH == 0;
+        let whole = self.column.tail == LANES && self.column.half.is_multiple_of(S::Half::WIDTH);
         // SAFETY: the caller's.
         unsafe {
             if whole {
