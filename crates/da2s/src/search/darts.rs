@@ -1,4 +1,4 @@
-//! DARTS: a plain softmax over the operations, edges that all weigh the same, no regulariser.
+//! First-order DARTS: a plain softmax over the operations, edges that all weigh the same, no regulariser.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, equation 2; section 2.4: at each node the edges with the strongest operation (`none` not counted) stay.
 

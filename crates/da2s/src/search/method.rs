@@ -27,7 +27,7 @@ pub enum Method {
     Da2sOperations,
     /// Its edge half: L_β alone.
     Da2sEdges,
-    /// DARTS, first order or second.
+    /// First-order DARTS.
     Darts,
     /// DARTS with the entropy of its mixture added to the loss.
     Entropy,
