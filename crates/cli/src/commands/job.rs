@@ -18,7 +18,8 @@ use crate::progress::Progress;
 const CONFIG: &str = "config.toml";
 /// What a search leaves from its first epoch on.
 const CHECKPOINT: &str = "search/checkpoint.safetensors";
-/// Settings that a run may change on its way: where it computes and where its images are, not what comes out.
+/// Settings that a run may change on its way: where it computes and where its images are. Another engine or device rounds
+/// differently, so the same bits are promised only while those stay.
 const MAY_CHANGE: [&str; 4] = ["run.threads", "run.device", "run.engine", "data.dir"];
 
 /// A run that is being worked on.
