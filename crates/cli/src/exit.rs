@@ -56,7 +56,10 @@ impl Code {
             Self::Done => (0, "done"),
             Self::Usage => (2, "an argument, a setting or a target that cannot be"),
             Self::Data => (3, "images that are missing or cannot be read"),
-            Self::Genotype => (4, "a text that is no genotype"),
+            Self::Genotype => (
+                4,
+                "a text that is no genotype, or a genotype whose network is above the limits of the target",
+            ),
             Self::RunDirectory => (
                 5,
                 "a run directory that exists already, is incomplete, damaged, or does not fit",
@@ -172,7 +175,7 @@ fn code_of(error: &Error) -> Code {
             Code::Usage
         }
         Error::Data(_) => Code::Data,
-        Error::Genotype { .. } => Code::Genotype,
+        Error::Genotype { .. } | Error::OverLimit { .. } => Code::Genotype,
         Error::Device { .. } => Code::Device,
         Error::RunExists { .. }
         | Error::NotEmpty { .. }

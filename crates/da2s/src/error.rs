@@ -32,6 +32,20 @@ pub enum Error {
         /// What is wrong.
         error: GenotypeError,
     },
+    /// A network beyond what the target allows.
+    #[error(
+        "the network that was found needs {found} {what}, more than the {limit} of {setting}: raise search.limit_weight, search longer, or allow more"
+    )]
+    OverLimit {
+        /// `multiply-adds` or `parameters`.
+        what: &'static str,
+        /// What it needs.
+        found: u64,
+        /// What is allowed.
+        limit: u64,
+        /// The setting.
+        setting: &'static str,
+    },
     /// A device that is not there.
     #[error("the device {asked} is not available; available here: {}", .available.join(", "))]
     Device {

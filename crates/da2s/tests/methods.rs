@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
 use da2s::search::{Draw, Method, Moment, SearchMethod};
-use da2s::space::{CellKind, Space};
+use da2s::space::{CellKind, PerKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 
 const MOMENT: Moment = Moment {
@@ -73,10 +73,10 @@ impl Fixture {
 
     fn penalty(&self, method: Method, alpha: &[f32], beta: &[f32]) -> Option<f64> {
         let kind = || self.kind(alpha, beta, false);
-        let arch = ArchParams {
+        let arch = ArchParams::from_kinds(PerKind {
             normal: kind(),
-            reduction: kind(),
-        };
+            reduction: Some(kind()),
+        });
         let penalty = self.method(method).penalty(&arch, &self.space, &self.target, MOMENT)?;
         Some(f64::from(penalty.loss.into_scalar::<f32>()))
     }
@@ -104,7 +104,7 @@ fn operation_weights_are_those_of_the_papers() {
         for (row, ours) in fixture.alpha.chunks(7).zip(ours.chunks(7)) {
             let expected: Vec<f64> = match method {
                 Method::Da2s | Method::Da2sOperations | Method::Da2sEdges => softmax(row, strengthen),
-                Method::Darts | Method::Entropy | Method::Gdas => softmax(row, |x| x),
+                Method::Darts | Method::Entropy | Method::Gdas | Method::PcDarts => softmax(row, |x| x),
                 Method::FairDarts => row.iter().map(|&x| 1.0 / (1.0 + (-f64::from(x)).exp())).collect(),
                 Method::Random => {
                     let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / 7.0;
@@ -143,7 +143,7 @@ fn edge_weights_sum_to_one_at_every_node() {
         });
         assert_eq!(
             even,
-            !matches!(method, Method::Da2s | Method::Da2sEdges),
+            !matches!(method, Method::Da2s | Method::Da2sEdges | Method::PcDarts),
             "{}",
             method.name()
         );
@@ -160,7 +160,7 @@ fn losses_have_the_gradients_of_finite_differences() {
     for method in Method::ALL {
         let Some(_) = fixture.penalty(method, &fixture.alpha, &fixture.beta) else {
             assert!(
-                matches!(method, Method::Darts | Method::Gdas | Method::Random),
+                matches!(method, Method::Darts | Method::Gdas | Method::PcDarts | Method::Random),
                 "{}",
                 method.name()
             );
@@ -168,7 +168,10 @@ fn losses_have_the_gradients_of_finite_differences() {
         };
         let normal = fixture.kind(&fixture.alpha, &fixture.beta, true);
         let reduction = fixture.kind(&fixture.alpha, &fixture.beta, true);
-        let arch = ArchParams { normal, reduction };
+        let arch = ArchParams::from_kinds(PerKind {
+            normal,
+            reduction: Some(reduction),
+        });
         let built = fixture.method(method);
         let loss = built
             .penalty(&arch, &fixture.space, &fixture.target, MOMENT)
@@ -261,5 +264,31 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     assert!(gradient.iter().any(|value| value.abs() > 1e-4));
     for row in gradient.chunks(7) {
         assert!(row.iter().sum::<f32>().abs() < 1e-5);
+    }
+}
+
+#[test]
+fn pc_darts_normalises_edges_and_ranks_them_by_both_weights() {
+    let fixture = Fixture::new();
+    let arch = fixture.kind(&fixture.alpha, &fixture.beta, false);
+    let method = fixture.method(Method::PcDarts);
+    let strengths = method.strengths(&arch, &fixture.space, &fixture.target.normal, None);
+    let (p, q) = (values(strengths.p), values(strengths.q));
+    let rows: Vec<Vec<f32>> = p.chunks(7).map(<[f32]>::to_vec).collect();
+    let rank = method.edge_rank(&fixture.beta, &rows, &fixture.space);
+    for node in 3..6 {
+        let range = fixture.space.graph.edges_into(node);
+        let expected = softmax(&fixture.beta[range.clone()], |x| x);
+        for (edge, expected) in range.clone().zip(expected) {
+            assert!((f64::from(q[edge]) - expected).abs() < 1e-6);
+        }
+        // The same order as that of the paper's q·max p.
+        let order = |of: &dyn Fn(usize) -> f32| {
+            let mut edges: Vec<usize> = range.clone().collect();
+            edges.sort_by(|&a, &b| of(b).total_cmp(&of(a)));
+            edges
+        };
+        let strongest = |edge: usize| rows[edge].iter().copied().fold(0.0, f32::max);
+        assert_eq!(order(&|edge| rank[edge]), order(&|edge| q[edge] * strongest(edge)));
     }
 }

@@ -8,11 +8,13 @@ use std::fs;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::config::Config;
+use da2s::config::{ArchOptimizerName, Config, Rate, ScheduleName};
 use da2s::discretize::Genotype;
+use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 use da2s::search::Method;
+use da2s::space::{Operation, Reductions, SpaceName};
 
 /// Asks to stop after so many steps.
 struct StopAfter {
@@ -121,6 +123,98 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     assert_same(&first, &third);
 }
 
+/// A run of `config` and its resumed twin: the summary, and the same bytes.
+fn twice(config: &Config) -> Summary {
+    let folder = tempfile::tempdir().unwrap();
+    let (once, resumed) = (folder.path().join("a"), folder.path().join("b"));
+    let summary = whole(&once, config);
+    let directory = RunDirectory::create(&resumed).unwrap();
+    directory.write_config(config).unwrap();
+    let context = context(&directory, config, true);
+    while let Err(error) = search(&context, &mut StopAfter { steps: Cell::new(3) }) {
+        assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    }
+    let read = |path: &Path| fs::read(path.join("search/checkpoint.safetensors")).unwrap();
+    assert!(read(&once) == read(&resumed), "the resumed search ends elsewhere");
+    summary
+}
+
+#[test]
+fn nas_bench_201_runs_with_its_protocol() {
+    let mut config = tiny();
+    config.space.name = SpaceName::NasBench201;
+    config.target.edges = EdgeCount::All(All::All);
+    (config.search.cells, config.network.cells, config.network.drop_path) = (1, 1, 0.0);
+    config.search.one_level = true;
+    config.search.arch_optimizer = ArchOptimizerName::Sgd;
+    config.search.arch_every = 2;
+    let summary = twice(&config);
+    assert!(summary.genotype.starts_with('|'), "{}", summary.genotype);
+    let genotype = Genotype::parse(&summary.genotype).unwrap();
+    assert_eq!(genotype.to_string(), summary.genotype);
+    assert_eq!(genotype.cells.normal.edges.len(), 6);
+}
+
+#[test]
+fn partial_channels_run() {
+    let mut config = tiny();
+    config.search.method = Method::PcDarts;
+    config.search.channels = 4;
+    let summary = twice(&config);
+    assert!(Genotype::parse(&summary.genotype).unwrap().cells.reduction.is_some());
+}
+
+#[test]
+fn second_order_runs() {
+    let mut config = tiny();
+    config.search.method = Method::Darts;
+    config.search.second_order = true;
+    twice(&config);
+}
+
+#[test]
+fn a_space_of_the_users_own_runs() {
+    let mut config = tiny();
+    config.space.operations = Some(vec![Operation::SepConv3x3, Operation::SkipConnect]);
+    config.space.nodes = 2;
+    config.search.reduction_cells = Reductions::At(vec![0]);
+    config.network.reduction_cells = Reductions::At(vec![2]);
+    config.target.edges = EdgeCount::PerNode(vec![1, 2]);
+    let genotype = Genotype::parse(&twice(&config).genotype).unwrap();
+    for cell in genotype.cells.values() {
+        assert_eq!(cell.edges.len(), 3);
+        let allowed = [Operation::SepConv3x3, Operation::SkipConnect];
+        assert!(cell.edges.iter().all(|edge| allowed.contains(&edge.operations[0])));
+    }
+}
+
+#[test]
+fn the_adaptive_schedule_ends_decided_whatever_the_rate_and_the_target() {
+    for (rate, edges) in [(0.001, vec![2, 2, 2, 2]), (0.3, vec![1, 2, 1, 3])] {
+        let mut config = tiny();
+        config.search.epochs = 3;
+        config.search.schedule = ScheduleName::Adaptive;
+        (config.search.alpha_rate, config.search.beta_rate) = (Rate::Fixed(rate), Rate::Fixed(rate));
+        config.target.edges = EdgeCount::PerNode(edges);
+        let summary = twice(&config);
+        assert!(summary.decided, "{summary:?}");
+        assert!(summary.p_least.unwrap() >= 0.99 && summary.q_least.unwrap() >= 0.99);
+    }
+}
+
+#[test]
+fn a_network_above_its_limit_is_refused() {
+    let mut config = tiny();
+    config.target.max_parameters = Some(10);
+    let folder = tempfile::tempdir().unwrap();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let context = context(&directory, &config, false);
+    search(&context, &mut Silent).unwrap();
+    let error = discretize(&context, None, &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("more than the 10 of target.max_parameters"), "{error}");
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,6 +261,8 @@ fn every_method_runs_to_the_end() {
         let mut config = tiny();
         config.network.epochs = 1;
         config.search.method = method;
+        // One in four channels passes in PC-DARTS.
+        config.search.channels = 4;
         let summary = whole(&folder.path().join(method.name()), &config);
         assert_eq!(summary.method, method.name());
         assert!(
@@ -204,7 +300,7 @@ fn an_imbalanced_target_is_exactly_what_comes_out() {
     config.target = toml::from_str("edges = [1, 2, 1, 3]\noperations = 2").unwrap();
     let summary = whole(&folder.path().join("run"), &config);
     let genotype = Genotype::parse(&summary.genotype).unwrap();
-    for cell in [&genotype.normal, &genotype.reduction] {
+    for cell in genotype.cells.values() {
         for (node, count) in (2..6).zip([1, 2, 1, 3]) {
             assert_eq!(cell.edges.iter().filter(|edge| edge.to == node).count(), count);
         }

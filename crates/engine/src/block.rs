@@ -14,6 +14,22 @@ pub enum Block {
     },
     /// The input itself.
     Identity,
+    /// Batch norm alone.
+    Norm,
+    /// Channels `first..` of the input, as many as the output has.
+    Take {
+        /// First channel that is read.
+        first: usize,
+    },
+    /// The input's channels spread over the output's as a channel shuffle of `groups` groups spreads channels `first..` of
+    /// what it shuffles (Xu et al., "PC-DARTS", 2020, section 3.2): of C channels, channel i goes to
+    /// (i mod C/groups)·groups + i div (C/groups). The output's other channels are zero.
+    Shuffle {
+        /// Number of groups; divides the output's channels.
+        groups: usize,
+        /// Place of the input's first channel before the shuffle.
+        first: usize,
+    },
     /// Max or average pooling, optionally followed by batch norm. Padding never counts.
     Pool {
         /// Which value of the window.
@@ -112,7 +128,7 @@ impl Block {
     /// Stride of the whole block.
     pub fn stride(self) -> usize {
         match self {
-            Self::Identity => 1,
+            Self::Identity | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => 1,
             Self::FactorizedReduce => 2,
             Self::Zero { stride }
             | Self::Pool { stride, .. }
@@ -129,7 +145,7 @@ impl Block {
                 .map_or(0, |room| room / stride + 1)
         };
         match self {
-            Self::Identity => side,
+            Self::Identity | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => side,
             Self::Zero { stride } | Self::Separable { stride, .. } => side.div_ceil(stride),
             Self::FactorizedReduce => side.div_ceil(2),
             Self::Pool {
@@ -147,10 +163,33 @@ impl Block {
         }
     }
 
-    /// Whether drop-path may silence the block: everything but the identity (and zero).
+    /// For a block that only moves channels: which input channel each output channel is; `None` is zero.
+    pub(crate) fn channel_map(self, inputs: usize, outputs: usize) -> Option<Vec<Option<usize>>> {
+        match self {
+            Self::Take { first } => Some((first..first + outputs).map(Some).collect()),
+            Self::Shuffle { groups, first } => {
+                let size = outputs / groups;
+                let mut map = vec![None; outputs];
+                for input in 0..inputs {
+                    let before = first + input;
+                    map[before % size * groups + before / size] = Some(input);
+                }
+                Some(map)
+            }
+            Self::Zero { .. }
+            | Self::Identity
+            | Self::Norm
+            | Self::Pool { .. }
+            | Self::FactorizedReduce
+            | Self::Conv { .. }
+            | Self::Separable { .. } => None,
+        }
+    }
+
+    /// Whether drop-path may silence the block: everything that computes.
     pub fn can_drop(self) -> bool {
         match self {
-            Self::Identity | Self::Zero { .. } => false,
+            Self::Identity | Self::Zero { .. } | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => false,
             Self::Pool { .. } | Self::FactorizedReduce | Self::Conv { .. } | Self::Separable { .. } => true,
         }
     }
@@ -180,7 +219,8 @@ impl Block {
                 .flatten()
         };
         match self {
-            Self::Zero { .. } | Self::Identity => {}
+            Self::Zero { .. } | Self::Identity | Self::Take { .. } | Self::Shuffle { .. } => {}
+            Self::Norm => slots.extend(affine_slots(format!(".{first}"), outputs)),
             Self::Pool { norm, .. } => {
                 if norm {
                     slots.extend(affine_slots(format!(".{}", first + 1), outputs));
@@ -233,7 +273,8 @@ impl Block {
     pub fn norm_slots(self, inputs: usize, outputs: usize, first: usize) -> Vec<NormSlot> {
         let slot = |name: String, channels: usize| NormSlot { name, channels };
         match self {
-            Self::Zero { .. } | Self::Identity => Vec::new(),
+            Self::Zero { .. } | Self::Identity | Self::Take { .. } | Self::Shuffle { .. } => Vec::new(),
+            Self::Norm => vec![slot(format!(".{first}"), outputs)],
             Self::Pool { norm, .. } if norm => vec![slot(format!(".{}", first + 1), outputs)],
             Self::Conv { relu, norm, .. } if norm => {
                 vec![slot(format!(".{}", first + usize::from(relu) + 1), outputs)]
@@ -255,7 +296,12 @@ impl Block {
         let (h, w) = (self.output_side(height), self.output_side(width));
         let pixels = (h * w) as u64;
         match self {
-            Self::Zero { .. } | Self::Identity | Self::Pool { .. } => 0,
+            Self::Zero { .. }
+            | Self::Identity
+            | Self::Norm
+            | Self::Take { .. }
+            | Self::Shuffle { .. }
+            | Self::Pool { .. } => 0,
             Self::FactorizedReduce => pixels * (inputs * outputs) as u64,
             Self::Conv { kernel, .. } => pixels * (inputs * outputs * kernel * kernel) as u64,
             Self::Separable { kernel, stages, .. } => (0..stages)

@@ -4,7 +4,7 @@
 
 use burn::tensor::module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 
 use crate::NORM_EPSILON;
 use crate::block::{Block, PoolKind};
@@ -95,6 +95,8 @@ impl Interpreter {
         let mut norm_at = choice.norm_offset;
         match choice.block {
             Block::Identity => x,
+            Block::Norm => self.norm(x, &mut weights, choice.affine, &mut norm_at),
+            Block::Take { .. } | Block::Shuffle { .. } => moved_channels(x, choice),
             Block::Zero { stride } => {
                 let [batch, _, height, width] = x.dims();
                 Tensor::zeros(
@@ -243,6 +245,20 @@ impl Interpreter {
             live: live.contains(&false).then(|| live.into()),
         })
     }
+}
+
+/// The channels of `x` where a block that only moves them puts them.
+fn moved_channels(x: Tensor<4>, choice: &Choice) -> Tensor<4> {
+    let map = choice
+        .block
+        .channel_map(choice.inputs, choice.outputs)
+        .unwrap_or_default();
+    let device = x.device();
+    let from: Vec<i64> = map.iter().map(|from| from.unwrap_or(0) as i64).collect();
+    let there: Vec<f32> = map.iter().map(|from| f32::from(u8::from(from.is_some()))).collect();
+    let from = Tensor::<1, Int>::from_data(TensorData::new(from, [choice.outputs]), &device);
+    let there = Tensor::<1>::from_data(TensorData::new(there, [choice.outputs]), &device);
+    x.select(1, from) * there.reshape([1, choice.outputs, 1, 1])
 }
 
 /// Takes tensors off a flat vector one after another.

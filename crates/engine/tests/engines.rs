@@ -29,7 +29,7 @@ fn tensor<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     )
 }
 
-fn all_blocks(stride: usize) -> Vec<Block> {
+fn all_blocks(stride: usize, channels: usize) -> Vec<Block> {
     let pool = |kind| Block::Pool {
         kind,
         kernel: 3,
@@ -43,7 +43,13 @@ fn all_blocks(stride: usize) -> Vec<Block> {
         dilation,
         stages,
     };
-    vec![
+    let groups = if channels.is_multiple_of(2) { 2 } else { 1 };
+    let keeps_size = [
+        Block::Norm,
+        Block::Take { first: 0 },
+        Block::Shuffle { groups, first: 0 },
+    ];
+    let mut blocks = vec![
         Block::Zero { stride },
         pool(PoolKind::Max),
         pool(PoolKind::Average),
@@ -64,10 +70,14 @@ fn all_blocks(stride: usize) -> Vec<Block> {
             bias: true,
             norm: true,
         },
-    ]
+    ];
+    if stride == 1 {
+        blocks.extend(keeps_size);
+    }
+    blocks
 }
 
-/// Two preprocessed inputs, two nodes, every block on every edge.
+/// Two preprocessed inputs, two nodes, every block on every edge; some channels of the last go on and are shuffled.
 fn plan(inputs: [usize; 2], channels: usize, stride: usize, affine: bool) -> CellPlan {
     let pointwise = Block::Conv {
         relu: true,
@@ -81,16 +91,22 @@ fn plan(inputs: [usize; 2], channels: usize, stride: usize, affine: bool) -> Cel
         .preprocessed_input(inputs[0], channels, pointwise, "preprocess0.op", 0)
         .preprocessed_input(inputs[1], channels, pointwise, "preprocess1.op", 0)
         .node(channels)
+        .node(channels)
+        .node(channels / 2)
         .node(channels);
     for (from, to) in [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)] {
         let stride = if from < 2 { stride } else { 1 };
-        let choices = all_blocks(stride)
+        let choices = all_blocks(stride, channels)
             .into_iter()
             .enumerate()
             .map(|(index, block)| (block, format!("{from}.{to}.{index}"), 0));
         builder = builder.edge(from, to, choices);
     }
-    builder.output([2, 3])
+    let (first, groups) = (channels - channels / 2, if channels.is_multiple_of(2) { 2 } else { 1 });
+    builder
+        .edge(3, 4, [(Block::Take { first }, "take".to_owned(), 0)])
+        .edge(4, 5, [(Block::Shuffle { groups, first }, "shuffle".to_owned(), 0)])
+        .output([2, 3, 5])
 }
 
 #[derive(Clone, Debug)]

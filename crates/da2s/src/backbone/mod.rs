@@ -7,18 +7,22 @@
 
 mod layout;
 mod loss;
+mod nas_bench_201;
 mod statistics;
 mod weights;
 
 pub use layout::{LoadError, Named, Part};
 pub use loss::{correct_count, cross_entropy};
+pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};
 pub use statistics::Statistics;
 pub use weights::{Weights, host};
 
-use burn::tensor::{Tensor, activation::relu};
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 use da2s_engine::{Call, Cell};
 
-use crate::space::CellKind;
+use crate::space::{CellKind, PerKind};
 use crate::supernet::Mixture;
 
 /// What a stage reads.
@@ -39,7 +43,7 @@ pub struct Stage {
     pub cell: Cell,
     /// What it reads, one source an input.
     pub sources: Vec<Source>,
-    /// Kind of a searched cell, which decides its mixture; `None` has none.
+    /// Kind of a cell of the space, which decides its mixture in a super-network; `None` for stems and the like.
     pub kind: Option<CellKind>,
 }
 
@@ -56,18 +60,16 @@ pub struct Auxiliary {
 #[derive(Clone, Debug)]
 pub struct Backbone {
     stages: Vec<Stage>,
+    /// Whether ReLU comes between the last stage and the global mean.
+    relu: bool,
+    /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has; `None` has the mixture's in order.
+    mixture_order: Option<Vec<usize>>,
     auxiliary: Option<Auxiliary>,
     parts: Vec<Part>,
 }
 
-/// Mixtures of both kinds of cell.
-#[derive(Clone, Debug)]
-pub struct Mixtures {
-    /// Of normal cells.
-    pub normal: Mixture,
-    /// Of reduction cells.
-    pub reduction: Mixture,
-}
+/// The mixture of every kind of cell.
+pub type Mixtures = PerKind<Mixture>;
 
 /// What a forward pass depends on beside the images.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +116,23 @@ impl Backbone {
         }
         Self {
             stages,
+            relu: false,
+            mixture_order: None,
             auxiliary,
             parts,
+        }
+    }
+
+    /// The same with ReLU between the last stage and the global mean.
+    pub fn with_last_relu(self) -> Self {
+        Self { relu: true, ..self }
+    }
+
+    /// The same for cells whose choices are not those of the mixture, one by one.
+    pub(crate) fn with_mixture_order(self, order: Vec<usize>) -> Self {
+        Self {
+            mixture_order: Some(order),
+            ..self
         }
     }
 
@@ -136,6 +153,9 @@ impl Backbone {
 
     /// Applies the backbone to `images`, `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>, pass: Pass<'_>) -> Forward {
+        let mixtures = pass
+            .mixtures
+            .map(|mixtures| mixtures.map(|_, mixture| self.of_choices(mixture)));
         let mut outputs: Vec<Tensor<4>> = Vec::with_capacity(self.stages.len());
         let mut seen = Vec::with_capacity(self.parts.len());
         for (index, stage) in self.stages.iter().enumerate() {
@@ -143,15 +163,15 @@ impl Backbone {
                 Source::Image => images.clone(),
                 Source::Stage(earlier) => outputs[*earlier].clone(),
             });
-            let mixture = pass
-                .mixtures
+            let mixture = mixtures
+                .as_ref()
                 .zip(stage.kind)
                 .map(|(mixtures, kind)| mixtures.kind(kind));
             let output = stage.cell.forward(Call {
                 inputs: inputs.collect(),
                 weights: pass.weights.part(index),
-                mixture: mixture.map(|mixture| mixture.weights.clone()),
-                active: mixture.and_then(|mixture| mixture.active.clone()),
+                mixture: mixture.map(|(weights, _)| weights.clone()),
+                active: mixture.and_then(|(_, active)| active.clone()),
                 drop_path: pass.drop_path.and_then(|factors| factors[index].clone()),
                 statistics: pass.statistics.and_then(|statistics| statistics.part(index)),
             });
@@ -160,7 +180,8 @@ impl Backbone {
         }
 
         let classifier = self.stages.len();
-        let features = global_mean(outputs[classifier - 1].clone());
+        let last = outputs[classifier - 1].clone();
+        let features = global_mean(if self.relu { relu(last) } else { last });
         let logits = self.parts[classifier].classify(features, pass.weights.part(classifier));
         seen.push(None);
 
@@ -187,13 +208,25 @@ impl Backbone {
     }
 }
 
-impl Mixtures {
-    /// The mixture of one kind of cell.
-    pub fn kind(&self, kind: CellKind) -> &Mixture {
-        match kind {
-            CellKind::Normal => &self.normal,
-            CellKind::Reduction => &self.reduction,
-        }
+impl Backbone {
+    /// The weights of a searched cell's choices, and which of them are computed.
+    fn of_choices(&self, mixture: &Mixture) -> (Tensor<1>, Option<Arc<[bool]>>) {
+        let Some(order) = &self.mixture_order else {
+            return (mixture.weights.clone(), mixture.active.clone());
+        };
+        let (weights, edges) = (mixture.weights.clone(), mixture.edges.clone());
+        let device = weights.device();
+        let given = weights.dims()[0];
+        // What is not in the mixture is always computed.
+        let active = mixture.active.as_ref().map(|active| {
+            let active = order.iter().map(|&at| at >= given || active[at]);
+            active.collect()
+        });
+        let count = order.len();
+        let order: Vec<i64> = order.iter().map(|&at| at as i64).collect();
+        let order = Tensor::<1, Int>::from_data(TensorData::new(order, [count]), &device);
+        let all = Tensor::cat(vec![weights, edges, Tensor::ones([1], &device)], 0);
+        (all.select(0, order), active)
     }
 }
 

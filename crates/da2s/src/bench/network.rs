@@ -11,6 +11,7 @@ use crate::data::{Dataset, Stream};
 use crate::discretize::Genotype;
 use crate::network::{NetworkSize, Skeleton, cost, network};
 use crate::random::Purpose;
+use crate::space::Reductions;
 use crate::train::{Retraining, TrainState, images_on, labels_on};
 use std::time::Instant;
 
@@ -112,6 +113,7 @@ fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Resul
         skeleton: Skeleton::Cifar,
         channels: size.channels,
         cells: size.cells,
+        reductions: Reductions::THIRDS,
         image_channels: dataset.shape.channels,
         image_size: size.side,
         classes: dataset.classes(),

@@ -223,7 +223,7 @@ mod tests {
             &bench,
             Size {
                 channels: 2,
-                cells: 2,
+                cells: 3,
                 side: 8,
                 batch: 4,
             },

@@ -1,11 +1,12 @@
 //! What settings must be to each other, where each by itself is fine: found before hours of search, not behind them.
 
 use super::error::{ConfigError, Place};
-use super::settings::Config;
+use super::settings::{Config, ScheduleName};
+use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, DataOptions, Format, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
-use crate::space::CellKind;
-use crate::supernet::kind_at;
+use crate::search::Method;
+use crate::space::{Operation, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
@@ -17,7 +18,9 @@ type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
 pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     epochs(config, place)?;
     data(config, place)?;
+    space(config, place)?;
     target(config, place)?;
+    method(config, place)?;
     let shape = image_shape(config)?;
     for (table, augmentation) in [
         ("search.augmentation", &config.search.augmentation),
@@ -102,6 +105,82 @@ fn placed(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
     }
 }
 
+/// What the space asks of the other settings.
+fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let (space, search, network) = (&config.space, &config.search, &config.network);
+    let both = [
+        (
+            "search.cells",
+            search.cells,
+            "search.reduction_cells",
+            &search.reduction_cells,
+        ),
+        (
+            "network.cells",
+            network.cells,
+            "network.reduction_cells",
+            &network.reduction_cells,
+        ),
+    ];
+    match space.name {
+        SpaceName::Darts => {
+            for (key, cells, reductions, at) in both {
+                match at {
+                    Reductions::Thirds(_) if cells < 3 => {
+                        let expected = "at least 3, where reduction cells stand at 1/3 and 2/3 of the depth";
+                        return Err(value(place, key, cells, expected));
+                    }
+                    Reductions::At(places) if places.iter().any(|&place| place >= cells) => {
+                        let expected = format!("cells counted from 0, of which {key} = {cells} has {}", cells);
+                        return Err(value(place, reductions, format!("{places:?}"), expected));
+                    }
+                    Reductions::Thirds(_) | Reductions::At(_) => {}
+                }
+            }
+            let bench = |operation: &Operation| matches!(operation, Operation::NorConv1x1 | Operation::NorConv3x3);
+            match space.operations.iter().flatten().find(|operation| bench(operation)) {
+                Some(operation) => {
+                    let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";
+                    Err(value(place, "space.operations", operation.name(), expected))
+                }
+                None => Ok(()),
+            }
+        }
+        SpaceName::NasBench201 => {
+            let refused = [
+                ("space.operations", space.operations.is_some()),
+                ("network.auxiliary", network.auxiliary),
+                ("network.drop_path", network.drop_path > 0.0),
+                ("search.partial_channels", search.partial() > 1),
+            ];
+            match refused.into_iter().find(|(_, set)| *set) {
+                Some((key, _)) => Err(value(place, key, "set", "no such thing in the space nas-bench-201")),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// What the method asks of the other settings.
+fn method(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let search = &config.search;
+    let groups = search.partial();
+    if groups > 1 && !search.channels.is_multiple_of(groups) {
+        let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
+        return Err(value(place, "search.channels", search.channels, expected));
+    }
+    if search.one_level && search.second_order {
+        let expected = "false with search.one_level, which has no inner level to look through";
+        return Err(value(place, "search.second_order", true, expected));
+    }
+    let own = matches!(search.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges);
+    if search.schedule == ScheduleName::Adaptive && !own {
+        let expected = "published: only da2s, da2s-operations and da2s-edges have a mixture that follows a path";
+        return Err(value(place, "search.schedule", "adaptive", expected));
+    }
+    Ok(())
+}
+
 fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     config
         .target
@@ -155,10 +234,11 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
         );
         value(place, "data.image_size", side, expected)
     };
-    let halved = halve(side, reductions(search.cells, search.cells));
-    halved.ok_or_else(|| unfit("search.cells", search.cells, reductions(search.cells, search.cells)))?;
-
-    let halvings = reductions(network.cells, network.cells);
+    let of_search = halvings_of(config, search.cells, &search.reduction_cells);
+    if halve(side, of_search).is_none() {
+        return Err(unfit("search.cells", search.cells, of_search));
+    }
+    let halvings = halvings_of(config, network.cells, &network.reduction_cells);
     let (first, stem_halvings) = match network.skeleton {
         Skeleton::Cifar => (Some(side), 0),
         // Three convolutions of stride 2 lead to the first cell; the last of them is matched by a factorised reduce.
@@ -170,7 +250,7 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
     }
     if network.auxiliary {
         let cell = 2 * network.cells / 3;
-        let found = first.unwrap_or(side) >> reductions(cell + 1, network.cells);
+        let found = first.unwrap_or(side) >> network.reduction_cells.among(cell + 1, network.cells);
         // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
         let needed = match network.skeleton {
             Skeleton::Cifar => 8,
@@ -189,11 +269,12 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
     Ok(())
 }
 
-/// Reduction cells among the first `first` of `cells`.
-fn reductions(first: usize, cells: usize) -> usize {
-    (0..first)
-        .filter(|&index| kind_at(index, cells) == CellKind::Reduction)
-        .count()
+/// How often `cells` cells halve the image.
+fn halvings_of(config: &Config, cells: usize, reductions: &Reductions) -> usize {
+    match config.space.name {
+        SpaceName::Darts => reductions.among(cells, cells),
+        SpaceName::NasBench201 => STAGES - 1,
+    }
 }
 
 /// `side` halved so often, if every half is whole.

@@ -12,12 +12,13 @@ mod settings;
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve};
 pub use settings::{
-    Auto, Config, DataSettings, Decay, EngineName, NetworkSettings, Rate, RunSettings, SearchSettings, SpaceSettings,
+    ArchOptimizerName, Auto, Config, DataSettings, Decay, EngineName, NetworkSettings, Rate, RunSettings, ScheduleName,
+    SearchSettings, SpaceSettings,
 };
 
 use std::path::Path;
 
-use crate::space::Space;
+use crate::space::{Space, SpaceName, darts_operations};
 
 impl Config {
     /// Reads and checks a file, which may leave out what has a default. No recipe lies below it.
@@ -53,6 +54,15 @@ impl Config {
 
     /// The search space that the settings describe.
     pub fn search_space(&self) -> Space {
-        Space::darts(self.space.none)
+        match self.space.name {
+            SpaceName::Darts => {
+                let own = self.space.operations.clone();
+                Space::own(
+                    self.space.nodes,
+                    own.unwrap_or_else(|| darts_operations(self.space.none)),
+                )
+            }
+            SpaceName::NasBench201 => Space::nas_bench_201(),
+        }
     }
 }

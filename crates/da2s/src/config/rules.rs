@@ -3,12 +3,14 @@
 //! Contract: the table is checked against TOML as it was written, before it becomes a [`Config`](super::Config), so
 //! that every error knows its place. A document that passes has no unknown key and no value that `serde` refuses.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use toml::{Table, Value};
 
 use super::error::{ConfigError, Place};
+use crate::space::Operation;
 
 /// What a setting allows.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +27,17 @@ pub(super) enum Allowed {
     Number(Bound<f64>, Bound<f64>),
     /// A number more than 0, or `"auto"`.
     Rate,
-    /// Edges kept: a whole number from 1, or a list of them.
+    /// Edges kept: a whole number from 1, a list of them, or `"all"`.
     Edges,
+    /// Reduction cells: `"thirds"`, or a list of places.
+    Places,
+    /// Names of candidates, each once.
+    Candidates,
     /// The ends of a range: two numbers more than 0 and at most this, in order.
     Range(f64),
 }
 
-use Allowed::{Edges, Flag, Number, Range, Rate, Text, Whole, Word};
+use Allowed::{Candidates, Edges, Flag, Number, Places, Range, Rate, Text, Whole, Word};
 
 /// Sizes, epochs and counts beyond this are slips, and would only fail later for lack of memory.
 const MANY: i64 = 1_000_000;
@@ -60,8 +66,24 @@ const TABLES: &[(&str, Rows)] = &[
             ("validation_fraction", BELOW_1),
         ],
     ),
-    ("space", &[("none", Flag)]),
-    ("target", TARGET),
+    (
+        "space",
+        &[
+            ("name", Word(&["darts", "nas-bench-201"])),
+            ("none", Flag),
+            ("operations", Candidates),
+            ("nodes", Whole(1, 32)),
+        ],
+    ),
+    (
+        "target",
+        &[
+            ("edges", Edges),
+            ("operations", Whole(1, 8)),
+            ("max_multiply_adds", Whole(1, i64::MAX)),
+            ("max_parameters", Whole(1, i64::MAX)),
+        ],
+    ),
     ("target.normal", TARGET),
     ("target.reduction", TARGET),
     (
@@ -77,6 +99,7 @@ const TABLES: &[(&str, Rows)] = &[
                     "entropy",
                     "fairdarts",
                     "gdas",
+                    "pc-darts",
                     "random",
                 ]),
             ),
@@ -84,7 +107,11 @@ const TABLES: &[(&str, Rows)] = &[
             ("warmup_epochs", COUNT_OR_NONE),
             ("batch_size", COUNT),
             ("channels", Whole(1, 4096)),
-            ("cells", Whole(3, 1000)),
+            ("cells", Whole(1, 1000)),
+            ("reduction_cells", Places),
+            ("partial_channels", Whole(1, 64)),
+            ("one_level", Flag),
+            ("second_order", Flag),
             ("learning_rate", POSITIVE),
             ("learning_rate_min", NOT_NEGATIVE),
             ("momentum", BELOW_1),
@@ -92,6 +119,9 @@ const TABLES: &[(&str, Rows)] = &[
             ("gradient_clip", POSITIVE),
             ("alpha_rate", Rate),
             ("beta_rate", Rate),
+            ("arch_every", COUNT),
+            ("arch_optimizer", Word(&["adam", "sgd"])),
+            ("arch_momentum", BELOW_1),
             ("arch_beta_1", BELOW_1),
             ("arch_beta_2", BELOW_1),
             ("arch_weight_decay", NOT_NEGATIVE),
@@ -99,6 +129,15 @@ const TABLES: &[(&str, Rows)] = &[
             ("zero_one_weight", NOT_NEGATIVE),
             ("temperature_first", POSITIVE),
             ("temperature_last", POSITIVE),
+            ("limit_weight", NOT_NEGATIVE),
+            ("schedule", Word(&["published", "adaptive"])),
+        ],
+    ),
+    (
+        "search.hardening",
+        &[
+            ("decided_at", Number(Excluded(0.0), Included(1.0))),
+            ("exponent", POSITIVE),
         ],
     ),
     (
@@ -119,7 +158,8 @@ const TABLES: &[(&str, Rows)] = &[
         &[
             ("skeleton", Word(&["cifar", "imagenet"])),
             ("channels", Whole(2, 4096)),
-            ("cells", Whole(3, 1000)),
+            ("cells", Whole(1, 1000)),
+            ("reduction_cells", Places),
             ("auxiliary", Flag),
             ("auxiliary_weight", NOT_NEGATIVE),
             ("drop_path", BELOW_1),
@@ -290,6 +330,20 @@ impl Allowed {
             Whole(least, most) => whole(value, least, most),
             Number(least, most) => number(value).is_some_and(|number| within(number, least, most)),
             Rate => value.as_str() == Some("auto") || number(value).is_some_and(|number| number > 0.0),
+            Edges if value.as_str() == Some("all") => true,
+            Places => match value {
+                Value::Array(places) => places.iter().all(|place| whole(place, 0, MANY)),
+                other => other.as_str() == Some("thirds"),
+            },
+            Candidates => {
+                let names = value.as_array().map(|names| names.iter().map(Value::as_str));
+                let names: Option<Vec<&str>> = names.and_then(Iterator::collect);
+                names.is_some_and(|names| {
+                    let known = names.iter().all(|name| Operation::from_name(name).is_some());
+                    let distinct = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+                    known && distinct && names.iter().any(|&name| name != Operation::None.name())
+                })
+            }
             Edges => match value {
                 Value::Array(counts) => !counts.is_empty() && counts.iter().all(|count| whole(count, 1, MANY)),
                 other => whole(other, 1, MANY),
@@ -346,7 +400,12 @@ impl fmt::Display for Allowed {
                 }
             }
             Rate => f.write_str("a number, more than 0, or \"auto\""),
-            Edges => f.write_str("a whole number from 1, or a list with one a node, as [1, 2, 1, 3]"),
+            Edges => f.write_str("a whole number from 1, a list with one a node, as [1, 2, 1, 3], or \"all\""),
+            Places => f.write_str("\"thirds\", or a list of cells counted from 0, as [1, 3]"),
+            Candidates => {
+                let names = Operation::ALL.map(Operation::name).join(", ");
+                write!(f, "a list of different operations, not none alone: {names}")
+            }
             Range(f64::MAX) => f.write_str("[least, greatest], both more than 0"),
             Range(most) => write!(f, "[least, greatest], both more than 0 and at most {most}"),
         }

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Augmentation, Format};
 use crate::network::Skeleton;
-use crate::objective::{Regulariser, TargetSpec};
+use crate::objective::{Hardening, Regulariser, TargetSpec};
 use crate::search::Method;
+use crate::space::{Operation, Reductions, SpaceName};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,11 +59,18 @@ pub struct DataSettings {
 }
 
 /// What may be searched.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpaceSettings {
-    /// Whether `none` is a candidate.
+    /// The space.
+    pub name: SpaceName,
+    /// Whether `none` is a candidate of the DARTS space.
     pub none: bool,
+    /// The candidates of the DARTS space in their order; absent takes its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<Operation>>,
+    /// Nodes of a cell of the DARTS space.
+    pub nodes: usize,
 }
 
 /// A learning rate of α or β: a number, or `"auto"`.
@@ -107,8 +115,18 @@ pub struct SearchSettings {
     pub batch_size: usize,
     /// Channels of the first cells of the super-network.
     pub channels: usize,
-    /// Cells of the super-network.
+    /// Cells of the super-network; in NAS-Bench-201 of each of its three stages.
     pub cells: usize,
+    /// Which of them reduce, counted from 0.
+    pub reduction_cells: Reductions,
+    /// Of how many channels one passes through the candidates, the others around them; absent is 4 for PC-DARTS and 1, which is all,
+    /// for the other methods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_channels: Option<usize>,
+    /// Whether α and β train on the images of the weights, and the others are only watched.
+    pub one_level: bool,
+    /// Whether the gradient of α and β is that through one step of the weights.
+    pub second_order: bool,
     /// Learning rate of the weights at the start.
     pub learning_rate: f64,
     /// Learning rate of the weights at the end of the cosine.
@@ -123,6 +141,12 @@ pub struct SearchSettings {
     pub alpha_rate: Rate,
     /// Learning rate of β.
     pub beta_rate: Rate,
+    /// Steps of the weights for one of α and β.
+    pub arch_every: usize,
+    /// What moves α and β.
+    pub arch_optimizer: ArchOptimizerName,
+    /// Momentum of α and β under SGD.
+    pub arch_momentum: f64,
     /// Adam's decay of the mean of α's and β's gradient.
     pub arch_beta_1: f64,
     /// Adam's decay of its square.
@@ -131,7 +155,11 @@ pub struct SearchSettings {
     pub arch_weight_decay: f64,
     /// Held-out images on which each epoch's accuracy and gap are watched; 0 takes all.
     pub monitor_images: usize,
-    /// Strengths and schedules of the regulariser.
+    /// What drives the mixture of DA²S toward the target.
+    pub schedule: ScheduleName,
+    /// The path of the schedule `adaptive`.
+    pub hardening: Hardening,
+    /// Strengths and schedules of the regulariser, which the schedule `published` uses.
     pub regulariser: Regulariser,
     /// Weight of FairDARTS's zero-one loss.
     pub zero_one_weight: f64,
@@ -139,8 +167,30 @@ pub struct SearchSettings {
     pub temperature_first: f64,
     /// Temperature of GDAS in the last epoch.
     pub temperature_last: f64,
+    /// Weight in the loss of the share by which the expected cost is above its limit (`target.max_multiply_adds`, `target.max_parameters`).
+    pub limit_weight: f64,
     /// What is done to training images.
     pub augmentation: Augmentation,
+}
+
+/// What drives the mixture of DA²S toward the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleName {
+    /// The regulariser, with strengths that depend on the epoch alone.
+    Published,
+    /// A closed loop: see [`Hardening`].
+    Adaptive,
+}
+
+/// What moves α and β.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArchOptimizerName {
+    /// Adam, as in DARTS.
+    Adam,
+    /// SGD with momentum.
+    Sgd,
 }
 
 /// What is trained in the end, and how.
@@ -151,8 +201,10 @@ pub struct NetworkSettings {
     pub skeleton: Skeleton,
     /// Channels of the first cells.
     pub channels: usize,
-    /// Cells.
+    /// Cells; in NAS-Bench-201 of each of its three stages.
     pub cells: usize,
+    /// Which of them reduce, counted from 0.
+    pub reduction_cells: Reductions,
     /// Whether an auxiliary head trains along.
     pub auxiliary: bool,
     /// Weight of its loss.
@@ -232,6 +284,28 @@ impl Default for DataSettings {
     }
 }
 
+impl Default for SpaceSettings {
+    fn default() -> Self {
+        Self {
+            name: SpaceName::Darts,
+            none: false,
+            operations: None,
+            nodes: 4,
+        }
+    }
+}
+
+impl SearchSettings {
+    /// Of how many channels one passes through the candidates.
+    pub fn partial(&self) -> usize {
+        match (self.partial_channels, self.method) {
+            (Some(groups), _) => groups,
+            (None, Method::PcDarts) => 4,
+            (None, _) => 1,
+        }
+    }
+}
+
 impl Default for SearchSettings {
     fn default() -> Self {
         Self {
@@ -241,6 +315,10 @@ impl Default for SearchSettings {
             batch_size: 64,
             channels: 8,
             cells: 3,
+            reduction_cells: Reductions::THIRDS,
+            partial_channels: None,
+            one_level: false,
+            second_order: false,
             learning_rate: 0.025,
             learning_rate_min: 0.001,
             momentum: 0.9,
@@ -248,10 +326,15 @@ impl Default for SearchSettings {
             gradient_clip: 5.0,
             alpha_rate: Rate::Fixed(0.03),
             beta_rate: Rate::Fixed(0.03),
+            arch_every: 1,
+            arch_optimizer: ArchOptimizerName::Adam,
+            arch_momentum: 0.9,
             arch_beta_1: 0.5,
             arch_beta_2: 0.999,
             arch_weight_decay: 1e-3,
             monitor_images: 1000,
+            schedule: ScheduleName::Published,
+            hardening: Hardening::default(),
             regulariser: Regulariser {
                 lambda: 1.0,
                 ..Regulariser::default()
@@ -259,6 +342,7 @@ impl Default for SearchSettings {
             zero_one_weight: 10.0,
             temperature_first: 10.0,
             temperature_last: 0.1,
+            limit_weight: 10.0,
             augmentation: Augmentation::default(),
         }
     }
@@ -270,6 +354,7 @@ impl Default for NetworkSettings {
             skeleton: Skeleton::Cifar,
             channels: 16,
             cells: 5,
+            reduction_cells: Reductions::THIRDS,
             auxiliary: false,
             auxiliary_weight: 0.4,
             drop_path: 0.0,

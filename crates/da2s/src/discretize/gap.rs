@@ -11,7 +11,7 @@ use super::genotype::Genotype;
 use super::select::{KindStrengths, discrete_mixture};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
 use crate::data::{DataError, Loader};
-use crate::space::Space;
+use crate::space::{PerKind, Space};
 use crate::train::{accuracy, images_on};
 
 /// What is discretized.
@@ -69,8 +69,8 @@ pub struct Pruned<'a> {
     pub statistics: &'a Statistics,
     /// Its space.
     pub space: &'a Space,
-    /// Mixtures as trained, normal and reduction.
-    pub strengths: [&'a KindStrengths; 2],
+    /// Mixtures as trained.
+    pub strengths: &'a PerKind<KindStrengths>,
     /// What stays.
     pub genotype: &'a Genotype,
 }
@@ -84,11 +84,10 @@ impl Pruned<'_> {
             Stage::Edges => (false, true),
             Stage::Both => (true, true),
         };
-        let kind = |strengths, genotype| discrete_mixture(strengths, self.space, genotype, operations, edges, device);
-        Mixtures {
-            normal: kind(self.strengths[0], &self.genotype.normal),
-            reduction: kind(self.strengths[1], &self.genotype.reduction),
-        }
+        self.strengths.map(|kind, strengths| {
+            let genotype = self.genotype.kind(kind);
+            discrete_mixture(strengths, self.space, genotype, operations, edges, device)
+        })
     }
 
     /// Accuracy in percent at `stage` on the images of `held_out`, statistics as trained.

@@ -3,14 +3,16 @@
 //! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…],
 //! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
 //! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
-//! on one edge are several entries with the same start. Reading accepts `range(a, b)` and lists alike.
+//! on one edge are several entries with the same start. Reading accepts `range(a, b)` and lists alike. Architectures of
+//! NAS-Bench-201 are read and written in their own form.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::space::{CellGraph, CellKind, Operation};
+use super::bench_text;
+use crate::space::{CellGraph, CellKind, Operation, PerKind};
 
 /// An edge that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +34,12 @@ pub struct CellGenotype {
     pub concat: Vec<usize>,
 }
 
-/// What stays of a super-network.
+/// What stays of a super-network. One without reduction cells is an architecture of NAS-Bench-201.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Genotype {
-    /// Normal cells.
-    pub normal: CellGenotype,
-    /// Reduction cells.
-    pub reduction: CellGenotype,
+    /// Of every kind of cell.
+    pub cells: PerKind<CellGenotype>,
 }
 
 /// Why a text is no genotype, with the byte where reading stopped.
@@ -59,13 +60,10 @@ const INPUTS: usize = 2;
 impl Genotype {
     /// The part for one kind of cell.
     pub fn kind(&self, kind: CellKind) -> &CellGenotype {
-        match kind {
-            CellKind::Normal => &self.normal,
-            CellKind::Reduction => &self.reduction,
-        }
+        self.cells.kind(kind)
     }
 
-    /// Reads the text form.
+    /// Reads the text form, or an architecture of NAS-Bench-201.
     ///
     /// # Errors
     /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
@@ -158,8 +156,11 @@ impl CellGenotype {
 
 impl fmt::Display for Genotype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(reduction) = &self.cells.reduction else {
+            return bench_text::write(&self.cells.normal, f);
+        };
         write!(f, "Genotype(")?;
-        for (index, (name, cell)) in [("normal", &self.normal), ("reduce", &self.reduction)]
+        for (index, (name, cell)) in [("normal", &self.cells.normal), ("reduce", reduction)]
             .into_iter()
             .enumerate()
         {

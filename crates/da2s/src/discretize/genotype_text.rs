@@ -1,7 +1,8 @@
 //! Reads the text of a genotype: a small recursive-descent parser for the Python literals that DARTS prints.
 
+use super::bench_text;
 use super::genotype::{CellGenotype, Genotype, GenotypeError};
-use crate::space::Operation;
+use crate::space::{Operation, PerKind};
 
 /// More nodes or entries than this are refused before anything is allocated for them.
 const MOST_ITEMS: usize = 1024;
@@ -15,6 +16,9 @@ struct CellText {
 
 /// See [`Genotype::parse`].
 pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
+    if text.trim_start().starts_with('|') {
+        return bench_text::parse(text);
+    }
     let mut reader = Reader { text, at: 0 };
     let (mut normal, mut reduce) = (CellText::default(), CellText::default());
     reader.expect("Genotype")?;
@@ -69,8 +73,10 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
         CellGenotype::from_entries(&entries, &counts, concat).map_err(|problem| fail(format!("{name}: {problem}")))
     };
     Ok(Genotype {
-        normal: cell("normal", normal)?,
-        reduction: cell("reduce", reduce)?,
+        cells: PerKind {
+            normal: cell("normal", normal)?,
+            reduction: Some(cell("reduce", reduce)?),
+        },
     })
 }
 
@@ -207,7 +213,7 @@ mod tests {
     fn the_text_of_darts_is_read_and_written_back() {
         let genotype = parse(DARTS_V2).unwrap();
         assert_eq!(genotype.to_string(), DARTS_V2);
-        assert_eq!(genotype.normal.edges[4].from, 1);
+        assert_eq!(genotype.cells.normal.edges[4].from, 1);
         let ranged = DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 6)").replace('\'', "\"");
         assert_eq!(parse(&ranged).unwrap(), genotype);
     }
@@ -219,7 +225,7 @@ mod tests {
             reduce_concat=[2, 3], reduce_nodes=[1, 1])";
         let genotype = parse(text).unwrap();
         assert_eq!(
-            genotype.normal.edges[1].operations,
+            genotype.cells.normal.edges[1].operations,
             [Operation::SepConv3x3, Operation::DilConv3x3]
         );
         assert_eq!(genotype.to_string(), text);

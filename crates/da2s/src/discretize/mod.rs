@@ -1,5 +1,6 @@
 //! Discretization: from a mixture to a genotype, and what that costs.
 
+mod bench_text;
 mod gap;
 mod genotype;
 mod genotype_text;

@@ -1,7 +1,7 @@
 //! Which edges and operations stay, how decided that choice is, and the mixture that it leaves.
 //!
 //! Reference: Tian et al. 2021, section 3.2: at each node the n_j strongest edges, on each the strongest
-//! operation (never `none`). Contract: a kept edge then weighs d_j/n_j, so that a node's sum stays what the
+//! operation (never `none`, except in NAS-Bench-201, where it is a choice like the others). Contract: a kept edge then weighs d_j/n_j, so that a node's sum stays what the
 //! super-network trained with, and each of k kept operations 1/k; ties go to the earlier edge or operation.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::genotype::{CellGenotype, KeptEdge};
 use crate::objective::KindTarget;
-use crate::space::{Operation, Space};
+use crate::space::{Operation, Space, SpaceName};
 use crate::supernet::Mixture;
 
 /// The mixture of one kind of cell on the host.
@@ -43,6 +43,22 @@ pub struct Decision {
 /// From which p, and which n_j·q, an edge counts as decided.
 const DECIDED: f32 = 0.99;
 
+impl Decision {
+    /// That of several kinds of cell together.
+    pub fn join(kinds: impl Iterator<Item = Self>) -> Self {
+        let kinds: Vec<Self> = kinds.collect();
+        let middle = |part: fn(&Self) -> f32| mean(kinds.iter().map(part));
+        let least = |part: fn(&Self) -> f32| kinds.iter().map(part).fold(1.0, f32::min);
+        Self {
+            p_mean: middle(|decision| decision.p_mean),
+            p_least: least(|decision| decision.p_least),
+            q_mean: middle(|decision| decision.q_mean),
+            q_least: least(|decision| decision.q_least),
+            undecided: kinds.iter().flat_map(|decision| decision.undecided.clone()).collect(),
+        }
+    }
+}
+
 /// What of one kind of cell stays, and how decided that is. `kind` names the cell in [`Decision::undecided`].
 pub fn discretize(
     strengths: &KindStrengths,
@@ -57,9 +73,7 @@ pub fn discretize(
     let mut undecided: Vec<(f32, String)> = Vec::new();
 
     for (row, &(from, to)) in strengths.p.iter().zip(&ends) {
-        let kept = strongest(row, target.operations, |index| {
-            space.operations[index] != Operation::None
-        });
+        let kept = strongest(row, target.operations, |index| space.may_keep(space.operations[index]));
         let mass: f32 = kept.iter().map(|&index| row[index]).sum();
         // With k > 1 the mass must also be shared: the weakest of the k counts k times.
         let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, f32::min) * kept.len() as f32;
@@ -69,7 +83,7 @@ pub fn discretize(
     for node in graph.all_nodes() {
         let range = graph.edges_into(node);
         let count = target.kept(graph, node);
-        let chosen = strongest(&strengths.edge_rank[range.clone()], count, |_| true);
+        let mut chosen = strongest(&strengths.edge_rank[range.clone()], count, |_| true);
         let weakest = chosen
             .iter()
             .map(|&index| strengths.q[range.start + index])
@@ -77,6 +91,10 @@ pub fn discretize(
         let q = (weakest * count as f32).min(1.0);
         if target.has_beta(graph, node) {
             q_nodes.push(q);
+        }
+        if space.name == SpaceName::NasBench201 {
+            // Its text names edges by their place.
+            chosen.sort_unstable();
         }
         for index in chosen {
             let (from, to, p, kept) = &p_all[range.start + index];
@@ -118,7 +136,10 @@ pub fn discretize(
     (
         CellGenotype {
             edges,
-            concat: graph.all_nodes().collect(),
+            concat: match space.name {
+                SpaceName::Darts => graph.all_nodes().collect(),
+                SpaceName::NasBench201 => graph.all_nodes().rev().take(1).collect(),
+            },
         },
         decision,
     )
@@ -135,6 +156,7 @@ pub fn discrete_mixture(
 ) -> Mixture {
     let graph = space.graph;
     let mut weights = Vec::with_capacity(graph.edge_count() * space.operations.len());
+    let mut edge_weights = Vec::with_capacity(graph.edge_count());
     for (index, (from, to)) in graph.edges().enumerate() {
         let degree = graph.in_degree(to) as f32;
         let kept_edges = genotype.edges.iter().filter(|edge| edge.to == to).count() as f32;
@@ -144,11 +166,12 @@ pub fn discrete_mixture(
             (true, None) => 0.0,
             (false, _) => degree * strengths.q[index],
         };
+        edge_weights.push(edge_weight);
         let row = &strengths.p[index];
         if operations {
             // An edge that is pruned only with the edges still keeps its strongest operations here.
             let count = kept.or(genotype.edges.first()).map_or(1, |edge| edge.operations.len());
-            let stay = strongest(row, count, |candidate| space.operations[candidate] != Operation::None);
+            let stay = strongest(row, count, |candidate| space.may_keep(space.operations[candidate]));
             let share = edge_weight / stay.len() as f32;
             weights.extend((0..row.len()).map(|candidate| if stay.contains(&candidate) { share } else { 0.0 }));
         } else {
@@ -156,9 +179,13 @@ pub fn discrete_mixture(
         }
     }
     let active: Arc<[bool]> = weights.iter().map(|&weight| weight != 0.0).collect();
-    let length = weights.len();
+    let flat = |data: Vec<f32>| {
+        let length = data.len();
+        Tensor::from_data(TensorData::new(data, [length]), device)
+    };
     Mixture {
-        weights: Tensor::from_data(TensorData::new(weights, [length]), device),
+        weights: flat(weights),
+        edges: flat(edge_weights),
         active: Some(active),
     }
 }

@@ -35,7 +35,7 @@ const LAST: usize = 2;
 pub(super) fn head(
     stages: &[Stage],
     stems: usize,
-    size: NetworkSize,
+    size: &NetworkSize,
     engine: &Engine,
 ) -> Result<Auxiliary, AuxiliaryError> {
     let cell = 2 * size.cells / 3;

@@ -6,6 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Source, Stage};
+use crate::discretize::Genotype;
+use crate::objective::CostTable;
+use crate::space::{PerKind, Place, Space};
+use crate::supernet::cell::stride;
 
 /// Size of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,58 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
         parameters: parameters as u64,
         multiply_adds,
     }
+}
+
+/// What the choices of `space` cost in `network`, which is that of `genotype`: parameters, multiply-adds.
+pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
+    let graph = space.graph;
+    let sizes = stage_sizes(network.stages(), image_size);
+    let width = space.operations.len();
+    let nothing = || PerKind::new(space.kinds(), |_| vec![0.0; graph.edge_count() * width]);
+    let [mut parameters, mut multiply_adds] = [nothing(), nothing()];
+    for stage in network.stages() {
+        let Some(kind) = stage.kind else { continue };
+        let plan = stage.cell.plan();
+        let nodes = plan.node_sizes(&input_sizes(stage, &sizes, image_size));
+        let inner = plan.output.first().map_or((0, 0), |&node| nodes[node]);
+        for (edge, (from, to)) in graph.edges().enumerate() {
+            let (channels, outputs) = (plan.node_channels[from], plan.node_channels[to]);
+            let (height, width_of_image) = if from < graph.inputs { nodes[from] } else { inner };
+            for (candidate, operation) in space.operations.iter().enumerate() {
+                let (block, _) = operation.block(stride(kind, from, graph), Place::Network);
+                let at = edge * width + candidate;
+                let slots = block.weight_slots(channels, outputs, true, 0);
+                let count: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
+                parameters.kind_mut(kind)[at] += count as f64;
+                multiply_adds.kind_mut(kind)[at] +=
+                    block.multiply_adds(channels, outputs, height, width_of_image) as f64;
+            }
+        }
+    }
+    let Cost {
+        parameters: all_parameters,
+        multiply_adds: all_multiply_adds,
+    } = cost(network, image_size);
+    [(parameters, all_parameters), (multiply_adds, all_multiply_adds)].map(|(choices, all)| {
+        let searched = genotype.cells.iter().flat_map(|(kind, cell)| {
+            let choices = choices.kind(kind);
+            cell.edges.iter().flat_map(move |edge| {
+                let index = graph.edges().position(|ends| ends == (edge.from, edge.to)).unwrap_or(0);
+                edge.operations.iter().map(move |operation| {
+                    let candidate = space
+                        .operations
+                        .iter()
+                        .position(|other| other == operation)
+                        .unwrap_or(0);
+                    choices[index * width + candidate]
+                })
+            })
+        });
+        CostTable {
+            fixed: all as f64 - searched.sum::<f64>(),
+            choices,
+        }
+    })
 }
 
 /// Height and width behind every stage.

@@ -64,6 +64,7 @@ mod tests {
     use crate::backbone::host;
     use crate::discretize::Genotype;
     use crate::network::{NetworkSize, Skeleton, network};
+    use crate::space::Reductions;
     use da2s_engine::Engine;
 
     #[test]
@@ -74,12 +75,13 @@ mod tests {
             skeleton: Skeleton::Cifar,
             channels: 2,
             cells: 1,
+            reductions: Reductions::THIRDS,
             image_channels: 1,
             image_size: 8,
             classes: 2,
             auxiliary: false,
         };
-        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let network = network(&Genotype::parse(text).unwrap(), size.clone(), &Engine::Plain).unwrap();
         let drop = DropPath {
             probability: 0.3,
             seed: 1,

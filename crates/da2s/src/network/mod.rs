@@ -1,23 +1,26 @@
 //! The final network: a backbone whose cells hold what the genotype keeps.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet. Contract: batch
-//! norms with scale and shift, no batch norm behind pools, reduction cells at 1/3 and 2/3 of the depth.
+//! norms with scale and shift, no batch norm behind pools, reduction cells at 1/3 and 2/3 of the depth; a genotype without reduction
+//! cells is built on the skeleton of NAS-Bench-201.
 
 mod auxiliary;
 mod cost;
 mod drop_path;
 
 pub use auxiliary::AuxiliaryError;
-pub use cost::{Cost, cost};
+pub use cost::{Cost, cost, cost_tables};
 pub use drop_path::DropPath;
 
 use da2s_engine::{Block, Cell, CellPlan, CellPlanBuilder, Engine};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Source, Stage};
-use crate::discretize::Genotype;
-use crate::space::{CellKind, Place};
-use crate::supernet::{cell::preprocessed, cell_sources, cifar_stem, kind_at};
+use crate::backbone::{Backbone, BenchSize, Source, Stage, skeleton};
+use crate::config::NetworkSettings;
+use crate::data::ImageShape;
+use crate::discretize::{CellGenotype, Genotype};
+use crate::space::{CellKind, Place, Reductions};
+use crate::supernet::{cell::preprocessed, cell_sources, cifar_stem};
 
 /// The stem, and with it the image size that a network is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,14 +33,16 @@ pub enum Skeleton {
 }
 
 /// Sizes of a final network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkSize {
     /// Stem.
     pub skeleton: Skeleton,
     /// Channels of the first cells.
     pub channels: usize,
-    /// Number of cells.
+    /// Number of cells; in NAS-Bench-201 of each of the three stages.
     pub cells: usize,
+    /// Which of them reduce.
+    pub reductions: Reductions,
     /// Channels of an image.
     pub image_channels: usize,
     /// Side of an image in pixels.
@@ -48,6 +53,22 @@ pub struct NetworkSize {
     pub auxiliary: bool,
 }
 
+impl NetworkSize {
+    /// The sizes of `settings` for images of `shape` in `classes` classes.
+    pub fn new(settings: &NetworkSettings, shape: ImageShape, classes: usize) -> Self {
+        Self {
+            skeleton: settings.skeleton,
+            channels: settings.channels,
+            cells: settings.cells,
+            reductions: settings.reduction_cells.clone(),
+            image_channels: shape.channels,
+            image_size: shape.height,
+            classes,
+            auxiliary: settings.auxiliary,
+        }
+    }
+}
+
 /// Multiples of the channels in the CIFAR stem.
 const STEM_MULTIPLIER: usize = 3;
 
@@ -56,18 +77,31 @@ const STEM_MULTIPLIER: usize = 3;
 /// # Errors
 /// If an auxiliary head is asked for where the image is too small for one.
 pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Result<Backbone, AuxiliaryError> {
+    if genotype.cells.reduction.is_none() {
+        let sizes = BenchSize {
+            channels: size.channels,
+            cells: size.cells,
+            image_channels: size.image_channels,
+            classes: size.classes,
+        };
+        return Ok(skeleton(
+            sizes,
+            |channels| bench_cell(&genotype.cells.normal, channels),
+            engine,
+        ));
+    }
     let (mut stages, mut before, mut last, mut shrunk) = match size.skeleton {
         Skeleton::Cifar => {
             let stem = STEM_MULTIPLIER * size.channels;
             (vec![cifar_stem(size.image_channels, stem, engine)], stem, stem, false)
         }
         // The second stem halves the image once more, so the first cell's older input is larger.
-        Skeleton::Imagenet => (imagenet_stems(size, engine), size.channels, size.channels, true),
+        Skeleton::Imagenet => (imagenet_stems(&size, engine), size.channels, size.channels, true),
     };
     let stems = stages.len();
     let mut channels = size.channels;
     for index in 0..size.cells {
-        let kind = kind_at(index, size.cells);
+        let kind = size.reductions.kind(index, size.cells);
         if kind == CellKind::Reduction {
             channels *= 2;
         }
@@ -82,11 +116,11 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
             prefix: format!("cells.{index}."),
             cell: Cell::new(plan, engine),
             sources,
-            kind: None,
+            kind: Some(kind),
         });
     }
     let auxiliary = if size.auxiliary {
-        Some(auxiliary::head(&stages, stems, size, engine)?)
+        Some(auxiliary::head(&stages, stems, &size, engine)?)
     } else {
         None
     };
@@ -121,8 +155,25 @@ fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize
     builder.output(genotype.concat.iter().copied())
 }
 
+/// A cell of an architecture of NAS-Bench-201, whose edges stand in the order of the graph.
+fn bench_cell(genotype: &CellGenotype, channels: usize) -> CellPlan {
+    let nodes = genotype.concat.last().copied().unwrap_or(0);
+    let mut builder = CellPlanBuilder::new(true).input(channels);
+    for _ in 0..nodes {
+        builder = builder.node(channels);
+    }
+    for (index, edge) in genotype.edges.iter().enumerate() {
+        let choices = edge.operations.iter().map(|operation| {
+            let (block, inner) = operation.block(1, Place::Network);
+            (block, format!("layers.{index}{inner}"), 0)
+        });
+        builder = builder.edge(edge.from, edge.to, choices);
+    }
+    builder.output([nodes])
+}
+
 /// The stems for large images: stride 4 to `channels`, then stride 2.
-fn imagenet_stems(size: NetworkSize, engine: &Engine) -> Vec<Stage> {
+fn imagenet_stems(size: &NetworkSize, engine: &Engine) -> Vec<Stage> {
     let conv = |relu| Block::Conv {
         relu,
         kernel: 3,

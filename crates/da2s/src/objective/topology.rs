@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::space::{CellGraph, CellKind, Space};
+use crate::space::{CellGraph, CellKind, PerKind, Space, SpaceName};
 
 /// Edges kept: the same at every node, or one number a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,16 @@ pub enum EdgeCount {
     Uniform(usize),
     /// One number a node, in order.
     PerNode(Vec<usize>),
+    /// Every edge.
+    All(All),
+}
+
+/// The word `"all"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum All {
+    /// See [`EdgeCount::All`].
+    All,
 }
 
 /// What the user writes for one kind of cell; what is absent comes from the general setting.
@@ -38,6 +48,12 @@ pub struct TargetSpec {
     pub edges: EdgeCount,
     /// Operations kept per kept edge, in both kinds of cell.
     pub operations: usize,
+    /// Most multiply-adds of the final network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_multiply_adds: Option<u64>,
+    /// Most parameters of the final network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_parameters: Option<u64>,
     /// What differs in normal cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<KindSpec>,
@@ -51,6 +67,8 @@ impl Default for TargetSpec {
         Self {
             edges: EdgeCount::Uniform(2),
             operations: 1,
+            max_multiply_adds: None,
+            max_parameters: None,
             normal: None,
             reduction: None,
         }
@@ -67,13 +85,7 @@ pub struct KindTarget {
 }
 
 /// A target that fits its space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// For normal cells.
-    pub normal: KindTarget,
-    /// For reduction cells.
-    pub reduction: KindTarget,
-}
+pub type Target = PerKind<KindTarget>;
 
 /// Why a target is impossible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +116,12 @@ pub enum TopologyError {
         /// Edges that there are.
         incoming: usize,
     },
+    /// A space whose topology cannot be chosen.
+    #[error(
+        "the architectures of NAS-Bench-201 keep every edge and one operation on each: set target.edges = \"all\" and \
+         target.operations = 1"
+    )]
+    Fixed,
     /// An edge that cannot keep so many operations.
     #[error(
         "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
@@ -124,9 +142,12 @@ impl TargetSpec {
     /// # Errors
     /// If a node cannot keep so many edges or an edge so many operations; the message has the allowed range.
     pub fn resolve(&self, space: &Space) -> Result<Target, TopologyError> {
-        Ok(Target {
-            normal: self.resolve_kind(space, CellKind::Normal, self.normal.as_ref())?,
-            reduction: self.resolve_kind(space, CellKind::Reduction, self.reduction.as_ref())?,
+        PerKind::try_new(space.kinds(), |kind| {
+            let own = match kind {
+                CellKind::Normal => &self.normal,
+                CellKind::Reduction => &self.reduction,
+            };
+            self.resolve_kind(space, kind, own.as_ref())
         })
     }
 
@@ -136,6 +157,7 @@ impl TargetSpec {
         let edges = match own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges) {
             EdgeCount::Uniform(count) => vec![*count; graph.nodes],
             EdgeCount::PerNode(counts) => counts.clone(),
+            EdgeCount::All(_) => graph.all_nodes().map(|node| graph.in_degree(node)).collect(),
         };
         if edges.len() != graph.nodes {
             return Err(TopologyError::NodeCount {
@@ -143,6 +165,11 @@ impl TargetSpec {
                 given: edges.len(),
                 nodes: graph.nodes,
             });
+        }
+        let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
+        let degrees = graph.all_nodes().map(|node| graph.in_degree(node));
+        if space.name == SpaceName::NasBench201 && !(degrees.eq(edges.iter().copied()) && operations == 1) {
+            return Err(TopologyError::Fixed);
         }
         for (node, &given) in graph.all_nodes().zip(&edges) {
             let incoming = graph.in_degree(node);
@@ -155,7 +182,6 @@ impl TargetSpec {
                 });
             }
         }
-        let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
         let candidates = space.kept_candidates();
         if !(1..=candidates).contains(&operations) {
             return Err(TopologyError::Operations {
@@ -165,16 +191,6 @@ impl TargetSpec {
             });
         }
         Ok(KindTarget { edges, operations })
-    }
-}
-
-impl Target {
-    /// The part for one kind of cell.
-    pub fn kind(&self, kind: CellKind) -> &KindTarget {
-        match kind {
-            CellKind::Normal => &self.normal,
-            CellKind::Reduction => &self.reduction,
-        }
     }
 }
 
@@ -225,11 +241,24 @@ mod tests {
         );
         assert_eq!(
             target.reduction,
-            KindTarget {
+            Some(KindTarget {
                 edges: vec![1; 4],
                 operations: 2
-            }
+            })
         );
+    }
+
+    #[test]
+    fn nas_bench_201_keeps_every_edge() {
+        let space = Space::nas_bench_201();
+        let target = spec("edges = \"all\"").resolve(&space).unwrap();
+        assert_eq!((target.normal.edges, target.reduction), (vec![1, 2, 3], None));
+        assert_eq!(spec("edges = 2").resolve(&space), Err(TopologyError::Fixed));
+        assert_eq!(
+            spec("edges = \"all\"\noperations = 2").resolve(&space),
+            Err(TopologyError::Fixed)
+        );
+        assert!(toml::from_str::<TargetSpec>("edges = \"most\"").is_err());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, searching};
-use crate::discretize::{CellGenotype, Decision, Gap, Genotype, measure_gap};
+use crate::discretize::{Decision, Gap, Genotype, measure_gap};
 use crate::error::Error;
 use crate::network::{Cost, NetworkSize, cost, network};
-use crate::objective::Target;
+use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
 
@@ -30,9 +30,9 @@ pub struct Discretized {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct GenotypeFile {
     pub(super) space: String,
-    /// The text of DARTS.
+    /// The text of DARTS, or an architecture of NAS-Bench-201.
     pub(super) genotype: String,
-    pub(super) cells: Cells,
+    pub(super) cells: Genotype,
     pub(super) target: Target,
     pub(super) decided: bool,
     /// None for a genotype that was given.
@@ -41,13 +41,6 @@ pub(super) struct GenotypeFile {
     pub(super) undecided: Vec<String>,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
-}
-
-/// The cells of a genotype.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Cells {
-    pub(super) normal: CellGenotype,
-    pub(super) reduction: CellGenotype,
 }
 
 /// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former.
@@ -89,8 +82,8 @@ pub fn discretize(
             let outcome = search.outcome(&state);
             let (held_out, calibration) = search.gap_loaders();
             let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device)?;
-            let [normal, reduction] = outcome.decisions;
-            (outcome.genotype, join(normal, reduction), Some(gap))
+            let decision = Decision::join(outcome.decisions.values().cloned());
+            (outcome.genotype, decision, Some(gap))
         }
     };
     if let Some((first, rest)) = decision.undecided.split_first() {
@@ -109,12 +102,9 @@ pub fn discretize(
         dataset.shape.height,
     );
     let file = GenotypeFile {
-        space: "darts".to_owned(),
+        space: search.space.name.name().to_owned(),
         genotype: genotype.to_string(),
-        cells: Cells {
-            normal: genotype.normal.clone(),
-            reduction: genotype.reduction.clone(),
-        },
+        cells: genotype.clone(),
         target: search.target.clone(),
         decided: decision.undecided.is_empty(),
         p_least: gap.is_some().then_some(decision.p_least),
@@ -128,6 +118,7 @@ pub fn discretize(
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
     }
+    within_limits(&context.config.target, cost)?;
     Ok(Discretized {
         genotype,
         gap,
@@ -136,26 +127,36 @@ pub fn discretize(
     })
 }
 
-/// Sizes of the final network of a run.
-pub(super) fn network_size(context: &Context<'_>, dataset: &crate::data::Dataset) -> NetworkSize {
-    let settings = &context.config.network;
-    NetworkSize {
-        skeleton: settings.skeleton,
-        channels: settings.channels,
-        cells: settings.cells,
-        image_channels: dataset.shape.channels,
-        image_size: dataset.shape.height,
-        classes: dataset.classes(),
-        auxiliary: settings.auxiliary,
+/// Refuses a network that is larger than the target allows; what was found stays in the run directory.
+fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
+    let rows = [
+        (
+            "multiply-adds",
+            cost.multiply_adds,
+            target.max_multiply_adds,
+            "target.max_multiply_adds",
+        ),
+        (
+            "parameters",
+            cost.parameters,
+            target.max_parameters,
+            "target.max_parameters",
+        ),
+    ];
+    for (what, found, limit, setting) in rows {
+        if let Some(limit) = limit.filter(|&limit| found > limit) {
+            return Err(Error::OverLimit {
+                what,
+                found,
+                limit,
+                setting,
+            });
+        }
     }
+    Ok(())
 }
 
-fn join(normal: Decision, reduction: Decision) -> Decision {
-    Decision {
-        p_mean: (normal.p_mean + reduction.p_mean) / 2.0,
-        p_least: normal.p_least.min(reduction.p_least),
-        q_mean: (normal.q_mean + reduction.q_mean) / 2.0,
-        q_least: normal.q_least.min(reduction.q_least),
-        undecided: normal.undecided.into_iter().chain(reduction.undecided).collect(),
-    }
+/// Sizes of the final network of a run.
+pub(super) fn network_size(context: &Context<'_>, dataset: &crate::data::Dataset) -> NetworkSize {
+    NetworkSize::new(&context.config.network, dataset.shape, dataset.classes())
 }

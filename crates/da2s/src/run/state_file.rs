@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use crate::backbone::{Backbone, LoadError, Named, Statistics, Weights, host};
 use crate::error::Error;
-use crate::search::{SearchProgress, SearchState};
+use crate::search::{ArchMoment as Moment, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::train::{TrainProgress, TrainState};
 
@@ -27,8 +27,8 @@ pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone) -> Che
     tensors.extend(state.statistics.named(backbone));
     tensors.extend(state.sgd.named(backbone));
     let mut adam_steps = [0; 4];
-    for (index, kind) in CellKind::ALL.into_iter().enumerate() {
-        let (arch, moments, name) = (state.arch.kind(kind), state.arch_moments.kind(kind), kind.name());
+    for (index, (kind, arch)) in state.arch.kinds().iter().enumerate() {
+        let (moments, name) = (state.arch_moments.kind(kind), kind.name());
         tensors.push(named(format!("arch.{name}.alpha"), &arch.alpha));
         tensors.push(named(format!("arch.{name}.beta"), &arch.beta));
         adam_steps[2 * index] = push_moments(&mut tensors, &format!("adam.{name}.alpha"), moments.alpha.as_ref());
@@ -55,7 +55,8 @@ pub(super) fn search_state(
     state.statistics = Statistics::from_named(backbone, tensors, device)?;
     state.sgd.restore(backbone, tensors, device)?;
     state.progress = checkpoint.meta.progress.clone();
-    for (index, kind) in CellKind::ALL.into_iter().enumerate() {
+    let kinds: Vec<CellKind> = state.arch.kinds().iter().map(|(kind, _)| kind).collect();
+    for (index, kind) in kinds.into_iter().enumerate() {
         let name = kind.name();
         let arch = state.arch.kind_mut(kind);
         arch.alpha = find(tensors, &format!("arch.{name}.alpha"), arch.alpha.dims(), device)?;
@@ -131,12 +132,20 @@ fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
     }
 }
 
-/// Adds Adam's moments and returns its steps; 0 before the first.
-fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, state: Option<&AdamState<D>>) -> usize {
-    let Some(state) = state else { return 0 };
-    tensors.push(named(format!("{name}.mean"), &state.momentum.moment_1));
-    tensors.push(named(format!("{name}.square"), &state.momentum.moment_2));
-    state.momentum.time
+/// Adds what an optimiser remembers and returns Adam's steps; 0 before the first, and for SGD.
+fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, moment: Option<&Moment<D>>) -> usize {
+    match moment {
+        None => 0,
+        Some(Moment::Velocity(velocity)) => {
+            tensors.push(named(format!("{name}.velocity"), velocity));
+            0
+        }
+        Some(Moment::Adam(state)) => {
+            tensors.push(named(format!("{name}.mean"), &state.momentum.moment_1));
+            tensors.push(named(format!("{name}.square"), &state.momentum.moment_2));
+            state.momentum.time
+        }
+    }
 }
 
 fn find_moments<const D: usize>(
@@ -145,13 +154,19 @@ fn find_moments<const D: usize>(
     shape: [usize; D],
     steps: usize,
     device: &Device,
-) -> Result<Option<AdamState<D>>, LoadError> {
+) -> Result<Option<Moment<D>>, LoadError> {
     if steps == 0 {
-        return Ok(None);
+        let velocity = format!("{name}.velocity");
+        return match find(tensors, &velocity, shape, device) {
+            Ok(velocity) => Ok(Some(Moment::Velocity(velocity))),
+            Err(LoadError::Missing { .. }) => Ok(None),
+            Err(other) => Err(other),
+        };
     }
     let mean = find(tensors, &format!("{name}.mean"), shape, device)?;
     let square = find(tensors, &format!("{name}.square"), shape, device)?;
-    Ok(Some(AdamState::new(AdaptiveMomentumState::new(steps, mean, square))))
+    let state = AdamState::new(AdaptiveMomentumState::new(steps, mean, square));
+    Ok(Some(Moment::Adam(state)))
 }
 
 fn find<const D: usize>(

@@ -1,19 +1,19 @@
-//! One step of first-order bilevel search: the architecture on its batch, then the weights on theirs.
+//! One step of a search: the architecture on its batch, then the weights on theirs, or both at once on one batch.
 //!
 //! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3. Contract: both losses
 //! hold the regulariser, whose gradient reaches α and β alone; both forward passes move the running statistics; each
 //! half-step computes the gradients that it uses and no others.
 
-use burn::optim::{Adam, AdamConfig, Optimizer, decay::WeightDecayConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
+use super::arch_optimizer::ArchOptimizer;
 use super::method::{Draw, SearchMethod};
 use super::state::SearchState;
 use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy};
 use crate::config::SearchSettings;
 use crate::data::Batch;
-use crate::objective::Target;
-use crate::space::{CellKind, Space};
+use crate::objective::{CostLimit, Target};
+use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
 use crate::train::{images_on, labels_on};
 
@@ -29,7 +29,8 @@ pub struct Bilevel<'a> {
     pub method: &'a dyn SearchMethod,
     /// The device, without autodiff.
     pub device: &'a Device,
-    adam: Adam,
+    limit: Option<&'a CostLimit>,
+    optimizer: ArchOptimizer,
 }
 
 /// Learning rates of one step.
@@ -57,7 +58,7 @@ pub struct Reading {
 }
 
 impl<'a> Bilevel<'a> {
-    /// A stepper with the Adam of `settings` for α and β.
+    /// A stepper with the optimiser of `settings` for α and β.
     pub fn new(
         backbone: &'a Backbone,
         space: &'a Space,
@@ -66,59 +67,53 @@ impl<'a> Bilevel<'a> {
         settings: &SearchSettings,
         device: &'a Device,
     ) -> Self {
-        let adam = AdamConfig::new()
-            .with_beta_1(settings.arch_beta_1 as f32)
-            .with_beta_2(settings.arch_beta_2 as f32)
-            .with_epsilon(1e-8)
-            .with_weight_decay(Some(WeightDecayConfig::new(settings.arch_weight_decay as f32)))
-            .build();
         Self {
             backbone,
             space,
             target,
             method,
             device,
-            adam,
+            limit: None,
+            optimizer: ArchOptimizer::new(settings),
         }
+    }
+
+    /// The same with a limit on the final network's cost.
+    pub fn with_limit(self, limit: Option<&'a CostLimit>) -> Self {
+        Self { limit, ..self }
     }
 
     /// The mixtures that `arch` stands for, differentiable in it. `draw` names the step of training for which a method
     /// may draw at random; its kind is filled in here.
     pub fn mixtures(&self, arch: &ArchParams, draw: Option<Draw>) -> Mixtures {
-        let of = |kind| {
+        arch.kinds().map(|kind, arch| {
             let draw = draw.map(|draw| Draw { kind, ..draw });
             self.method
-                .strengths(arch.kind(kind), self.space, self.target.kind(kind), draw)
+                .strengths(arch, self.space, self.target.kind(kind), draw)
                 .mixture(self.space)
-        };
-        Mixtures {
-            normal: of(CellKind::Normal),
-            reduction: of(CellKind::Reduction),
-        }
+        })
     }
 
     /// Moves α and β by the gradient on `batch`.
     pub fn arch_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(false);
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw);
+        let mut gradients = loss.backward();
+        self.move_arch(state, ArchGradients::of(&arch, &mut gradients), rates);
+        reading
+    }
+
+    /// Moves α, β and the weights by the gradient on one `batch`: one-level search.
+    pub fn joint_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
+        let arch = state.arch.tracked();
+        let weights = state.weights.on_graph(true);
         let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw);
         let mut gradients = loss.backward();
-        for kind in CellKind::ALL {
-            let leaf = arch.kind(kind);
-            let moments = state.arch_moments.kind_mut(kind);
-            if let Some(gradient) = leaf.alpha.grad_remove(&mut gradients) {
-                let value = state.arch.kind(kind).alpha.clone();
-                let (value, next) = self.adam.step(rates.alpha, value, gradient, moments.alpha.take());
-                (state.arch.kind_mut(kind).alpha, moments.alpha) = (value, next);
-            }
-            // Where β is not used at all it stays as it is.
-            if let Some(gradient) = leaf.beta.grad_remove(&mut gradients).filter(|_| rates.beta > 0.0) {
-                let value = state.arch.kind(kind).beta.clone();
-                let (value, next) = self.adam.step(rates.beta, value, gradient, moments.beta.take());
-                (state.arch.kind_mut(kind).beta, moments.beta) = (value, next);
-            }
-        }
-        reading.gradient_norm = 0.0;
+        let of_arch = ArchGradients::of(&arch, &mut gradients);
+        let of_weights = weights.gradients(gradients);
+        self.move_arch(state, of_arch, rates);
+        reading.gradient_norm = state.sgd.step(rates.weights, &mut state.weights, of_weights);
         reading
     }
 
@@ -132,8 +127,25 @@ impl<'a> Bilevel<'a> {
         reading
     }
 
+    /// Moves α and β by their gradients.
+    pub(super) fn move_arch(&self, state: &mut SearchState, gradients: ArchGradients, rates: Rates) {
+        for (kind, of_kind) in gradients.kinds.iter() {
+            let moments = state.arch_moments.kind_mut(kind);
+            let arch = state.arch.kind_mut(kind);
+            if let Some(gradient) = of_kind.alpha.clone() {
+                let value = arch.alpha.clone();
+                arch.alpha = self.optimizer.step(rates.alpha, value, gradient, &mut moments.alpha);
+            }
+            // Where β is not used at all it stays as it is.
+            if let Some(gradient) = of_kind.beta.clone().filter(|_| rates.beta > 0.0) {
+                let value = arch.beta.clone();
+                arch.beta = self.optimizer.step(rates.beta, value, gradient, &mut moments.beta);
+            }
+        }
+    }
+
     /// Cross-entropy plus regulariser; moves the running statistics.
-    fn loss(
+    pub(super) fn loss(
         &self,
         state: &mut SearchState,
         weights: &crate::backbone::Weights,
@@ -162,12 +174,40 @@ impl<'a> Bilevel<'a> {
             correct,
             gradient_norm: 0.0,
         };
-        let loss = match self.method.penalty(arch, self.space, self.target, draw.moment) {
-            Some(penalty) => cross_entropy + penalty.loss,
-            None => cross_entropy,
-        };
+        let mut loss = cross_entropy;
+        if let Some(penalty) = self.method.penalty(arch, self.space, self.target, draw.moment) {
+            loss = loss + penalty.loss;
+        }
+        if let Some(limit) = self.limit {
+            loss = loss + limit.penalty(&mixtures);
+        }
         reading.loss = scalar(&loss);
         (loss, reading)
+    }
+}
+
+/// Gradients of α and β; `None` where one does not take part in the loss.
+#[derive(Debug)]
+pub(super) struct ArchGradients {
+    pub kinds: PerKind<KindGradients>,
+}
+
+/// Those of one kind of cell.
+#[derive(Clone, Debug)]
+pub(super) struct KindGradients {
+    pub alpha: Option<Tensor<2>>,
+    pub beta: Option<Tensor<1>>,
+}
+
+impl ArchGradients {
+    /// Takes those of the leaves `arch` out of `gradients`.
+    pub fn of(arch: &ArchParams, gradients: &mut Gradients) -> Self {
+        Self {
+            kinds: arch.kinds().map(|_, leaf| KindGradients {
+                alpha: leaf.alpha.grad_remove(gradients),
+                beta: leaf.beta.grad_remove(gradients),
+            }),
+        }
     }
 }
 

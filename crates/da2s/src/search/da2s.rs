@@ -7,15 +7,17 @@
 
 use burn::tensor::activation::softmax;
 
-use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, strongest_operation};
-use crate::objective::{KindTarget, Regulariser, Target, strengthen_alpha, strengthen_beta};
-use crate::space::{CellKind, Space};
+use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, strongest_operation, total};
+use crate::objective::{Halves, KindTarget, Regulariser, Target, strengthen_alpha, strengthen_beta};
+use crate::space::Space;
 use crate::supernet::{ArchParams, KindParams, Strengths, edge_softmax};
 
 /// The method, the strengths of its regulariser, and which halves of it are on.
 #[derive(Clone, Debug)]
 pub(super) struct Da2s {
     pub(super) regulariser: Regulariser,
+    /// Whether the mixture follows a path instead of the regulariser.
+    pub(super) adaptive: bool,
     pub(super) operations: bool,
     pub(super) edges: bool,
 }
@@ -32,10 +34,13 @@ impl SearchMethod for Da2s {
     }
 
     fn penalty(&self, arch: &ArchParams, space: &Space, target: &Target, moment: Moment) -> Option<Penalty> {
+        if self.adaptive {
+            return None;
+        }
         let Moment { epoch, epochs, warmup } = moment;
         let (on_operations, on_edges) = self.regulariser.strengths(epoch, epochs, warmup);
-        let of_kind = |kind| {
-            let KindParams { alpha, beta } = arch.kind(kind).clone();
+        let of_kind = |kind, arch: &KindParams| {
+            let KindParams { alpha, beta } = arch.clone();
             let terms = self.regulariser.terms(alpha, beta, space.graph, target.kind(kind));
             match (self.operations, self.edges) {
                 (true, true) => terms.operations * on_operations + terms.edges * on_edges,
@@ -44,7 +49,7 @@ impl SearchMethod for Da2s {
             }
         };
         Some(Penalty {
-            loss: of_kind(CellKind::Normal) + of_kind(CellKind::Reduction),
+            loss: total(arch, of_kind),
             lambda: self.regulariser.lambda,
             lambda_c: self.regulariser.lambda_c.at(epoch, epochs, warmup),
             lambda_alpha: self.regulariser.lambda_alpha.at(epoch, epochs, warmup),
@@ -57,6 +62,13 @@ impl SearchMethod for Da2s {
             alpha,
             beta: if self.edges { 1.0 } else { 0.0 },
         }
+    }
+
+    fn follows_path(&self) -> Option<Halves> {
+        self.adaptive.then_some(Halves {
+            operations: self.operations,
+            edges: self.edges,
+        })
     }
 
     fn edge_rank(&self, beta: &[f32], p: &[Vec<f32>], space: &Space) -> Vec<f32> {

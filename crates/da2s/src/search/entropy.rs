@@ -6,9 +6,9 @@
 
 use burn::tensor::activation::{log_softmax, softmax};
 
-use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation};
+use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation, total};
 use crate::objective::{KindTarget, Regulariser, Target};
-use crate::space::{CellKind, Space};
+use crate::space::Space;
 use crate::supernet::{ArchParams, KindParams, Strengths};
 
 /// The method; of its regulariser only λ, λ_c and λ_α are read.
@@ -25,13 +25,13 @@ impl SearchMethod for Entropy {
 
     fn penalty(&self, arch: &ArchParams, _: &Space, _: &Target, moment: Moment) -> Option<Penalty> {
         let Moment { epoch, epochs, warmup } = moment;
-        let entropy = |kind| {
-            let log = log_softmax(arch.kind(kind).alpha.clone(), 1);
+        let entropy = |_, arch: &KindParams| {
+            let log = log_softmax(arch.alpha.clone(), 1);
             -(log.clone().exp() * log).sum()
         };
         let (strength, _) = self.regulariser.strengths(epoch, epochs, warmup);
         Some(Penalty {
-            loss: (entropy(CellKind::Normal) + entropy(CellKind::Reduction)) * strength,
+            loss: total(arch, entropy) * strength,
             lambda: self.regulariser.lambda,
             lambda_c: self.regulariser.lambda_c.at(epoch, epochs, warmup),
             lambda_alpha: self.regulariser.lambda_alpha.at(epoch, epochs, warmup),

@@ -7,9 +7,9 @@
 
 use burn::tensor::activation::sigmoid;
 
-use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation};
+use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation, total};
 use crate::objective::{KindTarget, Target};
-use crate::space::{CellKind, Space};
+use crate::space::Space;
 use crate::supernet::{ArchParams, KindParams, Strengths};
 
 /// The method and the weight of its zero-one loss.
@@ -25,9 +25,9 @@ impl SearchMethod for FairDarts {
     }
 
     fn penalty(&self, arch: &ArchParams, space: &Space, _: &Target, _: Moment) -> Option<Penalty> {
-        let squares = |kind| (sigmoid(arch.kind(kind).alpha.clone()) - 0.5).square().sum();
-        let gates = CellKind::ALL.len() * space.graph.edge_count() * space.operations.len();
-        let loss = squares(CellKind::Normal) + squares(CellKind::Reduction);
+        let squares = |_, arch: &KindParams| (sigmoid(arch.alpha.clone()) - 0.5).square().sum();
+        let gates = space.kinds().len() * space.graph.edge_count() * space.operations.len();
+        let loss = total(arch, squares);
         let lambda = self.zero_one_weight;
         Some(Penalty {
             loss: loss * (-lambda / gates as f64),

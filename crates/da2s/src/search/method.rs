@@ -11,9 +11,10 @@ use super::darts::Darts;
 use super::entropy::Entropy;
 use super::fair_darts::FairDarts;
 use super::gdas::Gdas;
+use super::pc_darts::PcDarts;
 use super::random_search::RandomSearch;
-use crate::config::SearchSettings;
-use crate::objective::{KindTarget, Target};
+use crate::config::{ScheduleName, SearchSettings};
+use crate::objective::{Halves, KindTarget, Target};
 use crate::space::{CellKind, Operation, Space};
 use crate::supernet::{ArchParams, KindParams, Strengths};
 
@@ -36,6 +37,8 @@ pub enum Method {
     FairDarts,
     /// GDAS.
     Gdas,
+    /// PC-DARTS.
+    PcDarts,
     /// A genotype drawn at random.
     Random,
 }
@@ -89,6 +92,11 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     /// Shares of their learning rates with which α and β train at this moment.
     fn trains(&self, moment: Moment) -> ArchShares;
 
+    /// Which halves of the mixture follow the path of [`Hardening`](crate::objective::Hardening); most methods have none.
+    fn follows_path(&self) -> Option<Halves> {
+        None
+    }
+
     /// What edges are ranked by in discretization, one value an edge, from β and p on the host.
     fn edge_rank(&self, beta: &[f32], p: &[Vec<f32>], space: &Space) -> Vec<f32>;
 }
@@ -104,7 +112,7 @@ pub struct ArchShares {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Da2s,
         Self::Da2sOperations,
         Self::Da2sEdges,
@@ -112,6 +120,7 @@ impl Method {
         Self::Entropy,
         Self::FairDarts,
         Self::Gdas,
+        Self::PcDarts,
         Self::Random,
     ];
 
@@ -125,6 +134,7 @@ impl Method {
             Self::Entropy => "entropy",
             Self::FairDarts => "fairdarts",
             Self::Gdas => "gdas",
+            Self::PcDarts => "pc-darts",
             Self::Random => "random",
         }
     }
@@ -132,19 +142,23 @@ impl Method {
     /// The method with its settings.
     pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
         let regulariser = settings.regulariser.clone();
+        let adaptive = settings.schedule == ScheduleName::Adaptive;
         match self {
             Self::Da2s => Box::new(Da2s {
                 regulariser,
+                adaptive,
                 operations: true,
                 edges: true,
             }),
             Self::Da2sOperations => Box::new(Da2s {
                 regulariser,
+                adaptive,
                 operations: true,
                 edges: false,
             }),
             Self::Da2sEdges => Box::new(Da2s {
                 regulariser,
+                adaptive,
                 operations: false,
                 edges: true,
             }),
@@ -156,6 +170,7 @@ impl Method {
             Self::Gdas => Box::new(Gdas {
                 temperatures: [settings.temperature_first, settings.temperature_last],
             }),
+            Self::PcDarts => Box::new(PcDarts),
             Self::Random => Box::new(RandomSearch),
         }
     }
@@ -172,6 +187,16 @@ pub(super) fn strongest_operation(p: &[Vec<f32>], space: &Space) -> Vec<f32> {
         real.map(|(weight, _)| *weight).fold(0.0, f32::max)
     };
     p.iter().map(counted).collect()
+}
+
+/// The sum of a term over all kinds of cell.
+pub(super) fn total(arch: &ArchParams, term: impl Fn(CellKind, &KindParams) -> Tensor<1>) -> Tensor<1> {
+    let kinds = arch.kinds();
+    let normal = term(CellKind::Normal, &kinds.normal);
+    match &kinds.reduction {
+        Some(reduction) => normal + term(CellKind::Reduction, reduction),
+        None => normal,
+    }
 }
 
 /// Every edge and operation trains from the end of the warm-up on; there is no β.

@@ -12,7 +12,7 @@ use super::{Outcome, Rates, Reading, Search, SearchProgress, SearchState};
 use crate::backbone::host;
 use crate::discretize::{Decision, KindStrengths};
 use crate::objective::KindTarget;
-use crate::space::{CellKind, Space};
+use crate::space::{PerKind, Space};
 use crate::supernet::KindParams;
 
 /// One epoch of a search.
@@ -111,11 +111,15 @@ impl SearchProgress {
 }
 
 impl ArchRecord {
-    /// The record of both kinds.
-    pub fn new(epoch: usize, normal: KindRecord, reduction: KindRecord) -> Self {
-        let name = |kind: CellKind| kind.name().to_owned();
-        let cells = BTreeMap::from([(name(CellKind::Normal), normal), (name(CellKind::Reduction), reduction)]);
-        Self { epoch, cells }
+    /// The record of every kind.
+    pub fn new(epoch: usize, kinds: &PerKind<KindRecord>) -> Self {
+        let named = kinds
+            .iter()
+            .map(|(kind, record)| (kind.name().to_owned(), record.clone()));
+        Self {
+            epoch,
+            cells: named.collect(),
+        }
     }
 }
 
@@ -180,7 +184,7 @@ impl EpochMetrics {
     pub(super) fn with_mixture(mut self, search: &Search, state: &SearchState, outcome: &Outcome) -> Self {
         let graph = search.space.graph;
         let (mut operations, mut edges, mut cardinalities) = (Mean::default(), Mean::default(), Mean::default());
-        for (kind, strengths) in CellKind::ALL.into_iter().zip(&outcome.strengths) {
+        for (kind, strengths) in outcome.strengths.iter() {
             let target = search.target.kind(kind);
             let beta = host(&state.arch.kind(kind).beta);
             strengths.p.iter().for_each(|row| operations.add(entropy(row)));
@@ -195,17 +199,14 @@ impl EpochMetrics {
                 cardinalities.add(f64::from(kept - target.kept(graph, node) as f32).powi(2));
             }
         }
-        let [normal, reduction] = &outcome.decisions;
-        let both = |part: fn(&Decision) -> f32| (part(normal), part(reduction));
-        let middle = |(a, b): (f32, f32)| (a + b) / 2.0;
-        let least = |(a, b): (f32, f32)| a.min(b);
+        let decision = Decision::join(outcome.decisions.values().cloned());
         self.entropy_operations = operations.value();
         self.entropy_edges = edges.value();
         self.cardinality = cardinalities.value();
-        self.p_mean = middle(both(|decision| decision.p_mean));
-        self.p_least = least(both(|decision| decision.p_least));
-        self.q_mean = middle(both(|decision| decision.q_mean));
-        self.q_least = least(both(|decision| decision.q_least));
+        self.p_mean = decision.p_mean;
+        self.p_least = decision.p_least;
+        self.q_mean = decision.q_mean;
+        self.q_least = decision.q_least;
         self
     }
 

@@ -4,6 +4,7 @@
 //! images, then the weights on theirs; then a look at the held-out images. Contract: a pure function of the
 //! settings, the images and the seed; stopping and going on gives the same bits as never stopping.
 
+mod arch_optimizer;
 mod bilevel;
 mod da2s;
 mod darts;
@@ -12,9 +13,12 @@ mod fair_darts;
 mod gdas;
 mod method;
 mod metrics;
+mod pc_darts;
 mod random_search;
+mod second_order;
 mod state;
 
+pub use arch_optimizer::{ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
 pub use method::{ArchShares, Draw, Method, Moment, Penalty, SearchMethod};
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord};
@@ -28,9 +32,10 @@ use crate::config::{Config, SearchSettings};
 use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
 use crate::error::Error;
-use crate::objective::Target;
+use crate::network::{NetworkSize, cost_tables, network};
+use crate::objective::{CostLimit, Target};
 use crate::observer::{Event, Observer, Stage};
-use crate::space::{CellKind, Space};
+use crate::space::{CellKind, PerKind, Space};
 use crate::supernet::{SupernetSize, supernet};
 
 /// Everything that a search needs and does not change.
@@ -44,6 +49,8 @@ pub struct Search {
     pub backbone: Backbone,
     /// The method.
     pub method: Box<dyn SearchMethod>,
+    /// The limit on the final network's cost, if there is one.
+    pub limit: Option<CostLimit>,
     settings: SearchSettings,
     seed: u64,
     device: Device,
@@ -71,25 +78,28 @@ pub type SaveSearch<'a> = dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Re
 pub struct Outcome {
     /// What stays.
     pub genotype: Genotype,
-    /// How decided that is: normal, reduction.
-    pub decisions: [Decision; 2],
-    /// The mixtures: normal, reduction.
-    pub strengths: [KindStrengths; 2],
+    /// How decided that is.
+    pub decisions: PerKind<Decision>,
+    /// The mixtures.
+    pub strengths: PerKind<KindStrengths>,
 }
 
 impl Search {
     /// The search that `config` describes, on `dataset`.
     ///
     /// # Errors
-    /// If the target does not fit the space, or the batches not the images.
+    /// If a setting cannot be, the target does not fit the space, or the batches not the images.
     pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
+        config.check()?;
         let settings = config.search.clone();
         let seed = config.run.seed;
-        let space = Space::darts(config.space.none);
+        let space = config.search_space();
         let target = config.target.resolve(&space)?;
         let size = SupernetSize {
             channels: settings.channels,
             cells: settings.cells,
+            reductions: settings.reduction_cells.clone(),
+            partial: settings.partial(),
             image_channels: dataset.shape.channels,
             classes: dataset.classes(),
         };
@@ -118,13 +128,20 @@ impl Search {
             )?,
             arch_loader: Loader::training(
                 dataset,
-                split.arch_half.clone(),
+                // One level: both train on the same batches, and the other images are only watched.
+                if settings.one_level {
+                    &split.weight_half
+                } else {
+                    &split.arch_half
+                }
+                .clone(),
                 settings.batch_size,
                 order(Stream::ArchParams),
             )?,
             monitor: evaluation(&watched)?,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
+            limit: cost_limit(config, dataset, &space, &target, engine)?,
             space,
             target,
             backbone,
@@ -182,7 +199,8 @@ impl Search {
             &*self.method,
             &self.settings,
             &self.device,
-        );
+        )
+        .with_limit(self.limit.as_ref());
         let epochs = self.settings.epochs;
         observer.on(Event::Started {
             stage: Stage::Search,
@@ -206,14 +224,8 @@ impl Search {
                     step,
                     kind: CellKind::Normal,
                 };
-                let arch = if rates.alpha > 0.0 || rates.beta > 0.0 {
-                    let batch = self.arch_loader.batch(epoch as u64, step as u64)?;
-                    Some(stepper.arch_step(state, &batch, draw, rates))
-                } else {
-                    None
-                };
-                let batch = self.weight_loader.batch(epoch as u64, step as u64)?;
-                let weights = stepper.weight_step(state, &batch, draw, rates);
+                let (arch, weights) = self.step(&stepper, state, draw, rates)?;
+                self.harden(state, moment, step);
                 finite(
                     "the architecture's loss",
                     arch.map_or(0.0, |arch| arch.loss),
@@ -237,8 +249,11 @@ impl Search {
             let outcome = self.outcome(state);
             let metrics = self.look(state, &outcome, moment, rates)?;
             let arch = self.arch_record(state, &outcome, epoch);
+            let mut hardening = state.progress.hardening.clone();
+            hardening.see(metrics.supernet_accuracy);
             state.progress = SearchProgress {
                 epochs_done: epoch,
+                hardening,
                 ..SearchProgress::default()
             };
             save(
@@ -256,46 +271,86 @@ impl Search {
         Ok(())
     }
 
+    /// One step: the architecture, where it is its turn, then the weights.
+    fn step(
+        &self,
+        stepper: &Bilevel<'_>,
+        state: &mut SearchState,
+        draw: Draw,
+        rates: Rates,
+    ) -> Result<(Option<Reading>, Reading), Error> {
+        let settings = &self.settings;
+        let (epoch, step) = (draw.moment.epoch as u64, draw.step as u64);
+        let trains = rates.alpha > 0.0 || rates.beta > 0.0;
+        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.step).is_multiple_of(settings.arch_every);
+        let training = self.weight_loader.batch(epoch, step)?;
+        let arch = if !(trains && turn) {
+            None
+        } else if settings.one_level {
+            let both = stepper.joint_step(state, &training, draw, rates);
+            return Ok((Some(both), both));
+        } else {
+            let batch = self.arch_loader.batch(epoch, step)?;
+            Some(if settings.second_order {
+                stepper.second_order_step(state, &batch, &training, draw, rates)
+            } else {
+                stepper.arch_step(state, &batch, draw, rates)
+            })
+        };
+        Ok((arch, stepper.weight_step(state, &training, draw, rates)))
+    }
+
+    /// Takes α and β along the path, if there is one, behind step `step` of an epoch.
+    fn harden(&self, state: &mut SearchState, moment: Moment, step: usize) {
+        let Some(halves) = self.method.follows_path() else {
+            return;
+        };
+        if moment.epoch < moment.warmup.max(1) {
+            return;
+        }
+        let hardening = &self.settings.hardening;
+        let first = moment.warmup.saturating_sub(1) * self.steps();
+        let (step, all) = ((moment.epoch - 1) * self.steps() + step, moment.epochs * self.steps());
+        let left = hardening.left(step, all);
+        if left > 0 && step >= first {
+            state.progress.hardening.advance(left);
+        }
+        let position = state.progress.hardening.position;
+        hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
+    }
+
     /// What the mixture of `state` comes to.
     pub fn outcome(&self, state: &SearchState) -> Outcome {
-        let of = |kind: CellKind| {
-            let target = self.target.kind(kind);
-            let strengths = self.host_strengths(state, kind);
-            let (genotype, decision) = discretize(&strengths, &self.space, target, kind.name());
-            (genotype, decision, strengths)
-        };
-        let (normal, normal_decision, normal_strengths) = of(CellKind::Normal);
-        let (reduction, reduction_decision, reduction_strengths) = of(CellKind::Reduction);
+        let strengths = PerKind::new(self.space.kinds(), |kind| self.host_strengths(state, kind));
+        let discretized =
+            strengths.map(|kind, strengths| discretize(strengths, &self.space, self.target.kind(kind), kind.name()));
         Outcome {
-            genotype: Genotype { normal, reduction },
-            decisions: [normal_decision, reduction_decision],
-            strengths: [normal_strengths, reduction_strengths],
+            genotype: Genotype {
+                cells: discretized.map(|_, (genotype, _)| genotype.clone()),
+            },
+            decisions: discretized.map(|_, (_, decision)| decision.clone()),
+            strengths,
         }
     }
 
     /// The super-network of `state` with what `outcome` prunes.
     pub fn pruned<'a>(&'a self, state: &'a SearchState, outcome: &'a Outcome) -> Pruned<'a> {
-        let [normal, reduction] = &outcome.strengths;
         Pruned {
             backbone: &self.backbone,
             weights: &state.weights,
             statistics: &state.statistics,
             space: &self.space,
-            strengths: [normal, reduction],
+            strengths: &outcome.strengths,
             genotype: &outcome.genotype,
         }
     }
 
     /// α, β, p and q of `state` as the files of a run have them.
     pub fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchRecord {
-        let of = |kind: CellKind, strengths: &KindStrengths| {
+        let records = outcome.strengths.map(|kind, strengths| {
             KindRecord::new(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths)
-        };
-        ArchRecord::new(
-            epoch,
-            of(CellKind::Normal, &outcome.strengths[0]),
-            of(CellKind::Reduction, &outcome.strengths[1]),
-        )
+        });
+        ArchRecord::new(epoch, &records)
     }
 
     /// Steps an epoch: the shorter of the two halves decides.
@@ -366,6 +421,37 @@ impl Search {
             accuracy: 100.0 * state.progress.correct as f64 / (done * self.settings.batch_size) as f64,
         });
     }
+}
+
+/// The limits that the target sets on the cost of the final network.
+fn cost_limit(
+    config: &Config,
+    dataset: &Dataset,
+    space: &Space,
+    target: &Target,
+    engine: &Engine,
+) -> Result<Option<CostLimit>, Error> {
+    let spec = &config.target;
+    if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
+        return Ok(None);
+    }
+    // Any genotype of the target will do: its own choices are taken out again.
+    let any = PerKind::new(space.kinds(), |kind| {
+        let edges = space.graph.edge_count();
+        let even = KindStrengths {
+            p: vec![vec![0.0; space.operations.len()]; edges],
+            q: vec![0.0; edges],
+            edge_rank: vec![0.0; edges],
+        };
+        discretize(&even, space, target.kind(kind), kind.name()).0
+    });
+    let any = Genotype { cells: any };
+    let size = NetworkSize::new(&config.network, dataset.shape, dataset.classes());
+    let side = size.image_size;
+    let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);
+    let limits = tables.into_iter().zip([spec.max_parameters, spec.max_multiply_adds]);
+    let limits: Vec<_> = limits.filter_map(|(table, limit)| Some((table, limit?))).collect();
+    Ok(CostLimit::new(space, target, config.search.limit_weight, &limits))
 }
 
 fn finite(what: &str, value: f64, epoch: usize, step: usize) -> Result<(), Error> {

@@ -1,14 +1,14 @@
 //! Everything that a search changes: what a checkpoint holds.
 
-use burn::optim::AdamState;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::arch_optimizer::Moment;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::config::SearchSettings;
-use crate::objective::Target;
+use crate::objective::{HardeningState, Target};
 use crate::random::Purpose;
-use crate::space::{CellKind, Space};
+use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
 use crate::train::Sgd;
 
@@ -23,7 +23,7 @@ pub struct SearchState {
     pub arch: ArchParams,
     /// The optimiser of the weights.
     pub sgd: Sgd,
-    /// Adam's moments of α and β.
+    /// What the optimiser of α and β remembers.
     pub arch_moments: ArchMoments,
     /// Where the search stands.
     pub progress: SearchProgress,
@@ -48,54 +48,22 @@ pub struct SearchProgress {
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
+    /// Where on the path the search is, if it follows one.
+    #[serde(default)]
+    pub hardening: HardeningState,
 }
 
-/// Adam's moments of α and β of one kind of cell.
-#[derive(Clone, Default)]
+/// What the optimiser remembers of α and β of one kind of cell.
+#[derive(Clone, Debug, Default)]
 pub struct KindMoments {
     /// Of α.
-    pub alpha: Option<AdamState<2>>,
+    pub alpha: Option<Moment<2>>,
     /// Of β.
-    pub beta: Option<AdamState<1>>,
+    pub beta: Option<Moment<1>>,
 }
 
-/// Adam's moments of α and β.
-#[derive(Clone, Debug, Default)]
-pub struct ArchMoments {
-    /// Of normal cells.
-    pub normal: KindMoments,
-    /// Of reduction cells.
-    pub reduction: KindMoments,
-}
-
-impl std::fmt::Debug for KindMoments {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "KindMoments {{ alpha: {}, beta: {} }}",
-            self.alpha.is_some(),
-            self.beta.is_some()
-        )
-    }
-}
-
-impl ArchMoments {
-    /// Of one kind.
-    pub fn kind(&self, kind: CellKind) -> &KindMoments {
-        match kind {
-            CellKind::Normal => &self.normal,
-            CellKind::Reduction => &self.reduction,
-        }
-    }
-
-    /// Of one kind, to be changed.
-    pub fn kind_mut(&mut self, kind: CellKind) -> &mut KindMoments {
-        match kind {
-            CellKind::Normal => &mut self.normal,
-            CellKind::Reduction => &mut self.reduction,
-        }
-    }
-}
+/// What the optimiser remembers of α and β.
+pub type ArchMoments = PerKind<KindMoments>;
 
 impl SearchState {
     /// The state before the first step.
@@ -112,7 +80,7 @@ impl SearchState {
             statistics: Statistics::new(backbone, device),
             arch: ArchParams::new(space, target, seed, device),
             sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
-            arch_moments: ArchMoments::default(),
+            arch_moments: PerKind::new(space.kinds(), |_| KindMoments::default()),
             progress: SearchProgress::default(),
         }
     }

@@ -5,8 +5,17 @@ use crate::space::Operation;
 
 /// The candidates in the order of α's columns.
 pub fn darts_operations(none: bool) -> Vec<Operation> {
-    Operation::ALL
-        .into_iter()
-        .filter(|&operation| none || operation != Operation::None)
-        .collect()
+    [
+        Operation::None,
+        Operation::MaxPool3x3,
+        Operation::AvgPool3x3,
+        Operation::SkipConnect,
+        Operation::SepConv3x3,
+        Operation::SepConv5x5,
+        Operation::DilConv3x3,
+        Operation::DilConv5x5,
+    ]
+    .into_iter()
+    .filter(|&operation| none || operation != Operation::None)
+    .collect()
 }

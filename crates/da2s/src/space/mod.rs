@@ -5,11 +5,17 @@
 
 mod darts;
 mod graph;
+mod nas_bench_201;
 mod operation;
+mod per_kind;
+mod reductions;
 
 pub use darts::darts_operations;
 pub use graph::CellGraph;
+pub use nas_bench_201::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS};
 pub use operation::{Operation, Place};
+pub use per_kind::PerKind;
+pub use reductions::{Reductions, Thirds};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +42,36 @@ impl CellKind {
     }
 }
 
-/// A search space: the graph of a cell and the candidates on each of its edges.
+/// The spaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpaceName {
+    /// That of DARTS, or a part of it.
+    #[default]
+    Darts,
+    /// That of NAS-Bench-201.
+    #[serde(rename = "nas-bench-201")]
+    NasBench201,
+}
+
+impl SpaceName {
+    /// Every space.
+    pub const ALL: [Self; 2] = [Self::Darts, Self::NasBench201];
+
+    /// The name that the user writes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Darts => "darts",
+            Self::NasBench201 => "nas-bench-201",
+        }
+    }
+}
+
+/// A search space: the graph of a cell, the candidates on each of its edges, and the kinds of cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
+    /// Which space, and so how its cells are joined to networks.
+    pub name: SpaceName,
     /// Nodes and edges of a cell.
     pub graph: CellGraph,
     /// Candidates on every edge, in the order of α's columns.
@@ -48,17 +81,43 @@ pub struct Space {
 impl Space {
     /// The DARTS space: 4 nodes, 14 edges, 7 candidates, and `none` before them if asked for.
     pub fn darts(none: bool) -> Self {
+        Self::own(4, darts_operations(none))
+    }
+
+    /// The DARTS space with other candidates, in their order, and another number of nodes.
+    pub fn own(nodes: usize, operations: Vec<Operation>) -> Self {
         Self {
-            graph: CellGraph::new(2, 4),
-            operations: darts_operations(none),
+            name: SpaceName::Darts,
+            graph: CellGraph::new(2, nodes),
+            operations,
         }
     }
 
-    /// Candidates that discretization may keep: all but `none`.
+    /// The NAS-Bench-201 space.
+    pub fn nas_bench_201() -> Self {
+        Self {
+            name: SpaceName::NasBench201,
+            graph: NAS_BENCH_201_GRAPH,
+            operations: NAS_BENCH_201_OPERATIONS.to_vec(),
+        }
+    }
+
+    /// The kinds of cell that are searched.
+    pub fn kinds(&self) -> &'static [CellKind] {
+        match self.name {
+            SpaceName::Darts => &CellKind::ALL,
+            SpaceName::NasBench201 => &[CellKind::Normal],
+        }
+    }
+
+    /// Whether discretization may keep `operation`: any but `none`, which only NAS-Bench-201 counts among its architectures.
+    pub fn may_keep(&self, operation: Operation) -> bool {
+        operation != Operation::None || self.name == SpaceName::NasBench201
+    }
+
+    /// Candidates that discretization may keep.
     pub fn kept_candidates(&self) -> usize {
-        self.operations
-            .iter()
-            .filter(|&&operation| operation != Operation::None)
-            .count()
+        let kept = self.operations.iter().filter(|&&operation| self.may_keep(operation));
+        kept.count()
     }
 }

@@ -31,20 +31,28 @@ pub enum Operation {
     /// 5×5 separable convolution of dilation 2.
     #[serde(rename = "dil_conv_5x5")]
     DilConv5x5,
+    /// ReLU, 1×1 convolution, batch norm (NAS-Bench-201).
+    #[serde(rename = "nor_conv_1x1")]
+    NorConv1x1,
+    /// ReLU, 3×3 convolution, batch norm (NAS-Bench-201).
+    #[serde(rename = "nor_conv_3x3")]
+    NorConv3x3,
 }
 
-/// Where an operation stands: the two differ in the batch norm behind a pool.
+/// Where an operation stands: the places differ in the batch norm behind a pool and in the bias of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the super-network: a pool is followed by batch norm.
+    /// In the super-network of DARTS: a pool is followed by batch norm.
     Supernet,
-    /// In the final network: a pool is not.
+    /// In the super-network of NAS-Bench-201: a pool is not, and a convolution has a bias.
+    BenchSupernet,
+    /// In a final network: neither.
     Network,
 }
 
 impl Operation {
-    /// Every operation, in the order of the DARTS space.
-    pub const ALL: [Self; 8] = [
+    /// Every operation; those of the DARTS space first, in its order.
+    pub const ALL: [Self; 10] = [
         Self::None,
         Self::MaxPool3x3,
         Self::AvgPool3x3,
@@ -53,6 +61,8 @@ impl Operation {
         Self::SepConv5x5,
         Self::DilConv3x3,
         Self::DilConv5x5,
+        Self::NorConv1x1,
+        Self::NorConv3x3,
     ];
 
     /// The name in genotypes.
@@ -66,6 +76,8 @@ impl Operation {
             Self::SepConv5x5 => "sep_conv_5x5",
             Self::DilConv3x3 => "dil_conv_3x3",
             Self::DilConv5x5 => "dil_conv_5x5",
+            Self::NorConv1x1 => "nor_conv_1x1",
+            Self::NorConv3x3 => "nor_conv_3x3",
         }
     }
 
@@ -95,6 +107,20 @@ impl Operation {
                 ".op",
             )
         };
+        // NAS-Bench-201's super-network convolves with a bias, its final network without.
+        let normal = |kernel| {
+            (
+                Block::Conv {
+                    relu: true,
+                    kernel,
+                    stride,
+                    padding: kernel / 2,
+                    bias: place == Place::BenchSupernet,
+                    norm: true,
+                },
+                ".op",
+            )
+        };
         match self {
             Self::None => (Block::Zero { stride }, ""),
             Self::MaxPool3x3 => (pool(PoolKind::Max), ""),
@@ -105,6 +131,8 @@ impl Operation {
             Self::SepConv5x5 => separable(5, 1, 2),
             Self::DilConv3x3 => separable(3, 2, 1),
             Self::DilConv5x5 => separable(5, 2, 1),
+            Self::NorConv1x1 => normal(1),
+            Self::NorConv3x3 => normal(3),
         }
     }
 }

@@ -12,7 +12,7 @@ use rand_distr::StandardNormal;
 
 use crate::objective::{KindTarget, Target};
 use crate::random::{Purpose, generator};
-use crate::space::{CellKind, Space};
+use crate::space::{CellKind, PerKind, Space};
 
 /// α and β of one kind of cell.
 #[derive(Clone, Debug)]
@@ -23,13 +23,10 @@ pub struct KindParams {
     pub beta: Tensor<1>,
 }
 
-/// α and β of both kinds of cell.
+/// α and β of every kind of cell.
 #[derive(Clone, Debug)]
 pub struct ArchParams {
-    /// Of normal cells.
-    pub normal: KindParams,
-    /// Of reduction cells.
-    pub reduction: KindParams,
+    kinds: PerKind<KindParams>,
 }
 
 /// How strong each operation and each edge is: what α and β become.
@@ -48,6 +45,8 @@ pub struct Strengths {
 pub struct Mixture {
     /// `[edges · operations]`.
     pub weights: Tensor<1>,
+    /// `d_j · q_ij`, `[edges]`: what goes around the operations weighs where channels are partial.
+    pub edges: Tensor<1>,
     /// Which choices are computed; `None` is all.
     pub active: Option<Arc<[bool]>>,
 }
@@ -58,7 +57,7 @@ impl ArchParams {
     /// Where k > 1 operations stay, α starts around k/(2·candidates), so that S_α sums to k.
     pub fn new(space: &Space, target: &Target, seed: u64, device: &Device) -> Self {
         let mut random = generator(seed, Purpose::ArchParams, 0, 0);
-        let mut kind = |kind| {
+        let kinds = PerKind::new(space.kinds(), |kind| {
             let target = target.kind(kind);
             let (graph, candidates) = (space.graph, space.operations.len());
             let mut noise = || 1e-4 * random.sample::<f32, _>(StandardNormal);
@@ -78,27 +77,28 @@ impl ArchParams {
                 alpha: Tensor::from_data(TensorData::new(alpha, [graph.edge_count(), candidates]), device),
                 beta: Tensor::from_data(TensorData::new(beta, [graph.edge_count()]), device),
             }
-        };
-        Self {
-            normal: kind(CellKind::Normal),
-            reduction: kind(CellKind::Reduction),
-        }
+        });
+        Self { kinds }
+    }
+
+    /// The given α and β.
+    pub fn from_kinds(kinds: PerKind<KindParams>) -> Self {
+        Self { kinds }
     }
 
     /// α and β of one kind.
     pub fn kind(&self, kind: CellKind) -> &KindParams {
-        match kind {
-            CellKind::Normal => &self.normal,
-            CellKind::Reduction => &self.reduction,
-        }
+        self.kinds.kind(kind)
     }
 
     /// α and β of one kind, to be changed.
     pub fn kind_mut(&mut self, kind: CellKind) -> &mut KindParams {
-        match kind {
-            CellKind::Normal => &mut self.normal,
-            CellKind::Reduction => &mut self.reduction,
-        }
+        self.kinds.kind_mut(kind)
+    }
+
+    /// α and β of every kind of the space.
+    pub fn kinds(&self) -> &PerKind<KindParams> {
+        &self.kinds
     }
 
     /// The same values as leaves of a new autodiff graph.
@@ -111,14 +111,11 @@ impl ArchParams {
 
     /// The same values, each tensor mapped.
     pub fn map(&self, on_alpha: impl Fn(Tensor<2>) -> Tensor<2>, on_beta: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
-        let kind = |kind: &KindParams| KindParams {
+        let kinds = self.kinds.map(|_, kind| KindParams {
             alpha: on_alpha(kind.alpha.clone()),
             beta: on_beta(kind.beta.clone()),
-        };
-        Self {
-            normal: kind(&self.normal),
-            reduction: kind(&self.reduction),
-        }
+        });
+        Self { kinds }
     }
 }
 
@@ -137,10 +134,11 @@ impl Strengths {
             .flat_map(|node| vec![space.graph.in_degree(node) as f32; node])
             .collect();
         let degree = Tensor::<1>::from_data(TensorData::new(degree, [edges]), &self.q.device());
-        let edge_weights = (self.q.clone() * degree).reshape([edges, 1]);
-        let weights = (self.p.clone() * edge_weights).reshape([edges * space.operations.len()]);
+        let edge_weights = self.q.clone() * degree;
+        let weights = self.p.clone() * edge_weights.clone().reshape([edges, 1]);
         Mixture {
-            weights,
+            weights: weights.reshape([edges * space.operations.len()]),
+            edges: edge_weights,
             active: self.active.clone(),
         }
     }

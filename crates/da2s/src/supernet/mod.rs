@@ -1,26 +1,31 @@
 //! The super-network: a backbone whose cells mix all candidates on all edges.
 //!
-//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al. 2021. Contract:
-//! stem of 3·C channels, `cells` cells, reduction cells at 1/3 and 2/3 of the depth, which double the channels;
-//! batch norms without scale and shift, but for the stem's.
+//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al. 2021; Dong, Yang,
+//! "NAS-Bench-201", 2020. Contract: in the DARTS space a stem of 3·C channels, `cells` cells, reduction cells at 1/3 and 2/3 of the
+//! depth, which double the channels; in NAS-Bench-201 its skeleton; batch norms of searched cells have no scale and shift.
 
 mod arch_params;
 pub(crate) mod cell;
+mod partial_cell;
 
 pub use arch_params::{ArchParams, KindParams, Mixture, Strengths, edge_softmax};
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine};
 
-use crate::backbone::{Backbone, Source, Stage};
-use crate::space::{CellKind, Space};
+use crate::backbone::{Backbone, BenchSize, Source, Stage, skeleton};
+use crate::space::{CellKind, Reductions, Space, SpaceName};
 
 /// Sizes of a super-network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupernetSize {
     /// Channels of the first cells.
     pub channels: usize,
-    /// Number of cells.
+    /// Number of cells; in NAS-Bench-201 of each of the three stages.
     pub cells: usize,
+    /// Which of them reduce.
+    pub reductions: Reductions,
+    /// Of how many channels one passes through the candidates; 1 is all.
+    pub partial: usize,
     /// Channels of an image.
     pub image_channels: usize,
     /// Number of classes.
@@ -32,17 +37,38 @@ const STEM_MULTIPLIER: usize = 3;
 
 /// The super-network of `space`.
 pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone {
+    match space.name {
+        SpaceName::Darts => darts(space, &size, engine),
+        SpaceName::NasBench201 => {
+            let sizes = BenchSize {
+                channels: size.channels,
+                cells: size.cells,
+                image_channels: size.image_channels,
+                classes: size.classes,
+            };
+            skeleton(sizes, |channels| cell::bench_plan(space, channels), engine)
+        }
+    }
+}
+
+/// Stem of 3·C channels, then the cells.
+fn darts(space: &Space, size: &SupernetSize, engine: &Engine) -> Backbone {
     let stem = STEM_MULTIPLIER * size.channels;
     let mut stages = vec![cifar_stem(size.image_channels, stem, engine)];
     let mut channels = size.channels;
     let (mut before, mut last) = (stem, stem);
     let mut shrunk = false;
     for index in 0..size.cells {
-        let kind = kind_at(index, size.cells);
+        let kind = size.reductions.kind(index, size.cells);
         if kind == CellKind::Reduction {
             channels *= 2;
         }
-        let plan = cell::plan(space, kind, [before, last], channels, shrunk);
+        let inputs = [before, last];
+        let plan = if size.partial > 1 {
+            partial_cell::plan(space, kind, inputs, channels, shrunk, size.partial)
+        } else {
+            cell::plan(space, kind, inputs, channels, shrunk)
+        };
         (before, last) = (last, plan.output_channels());
         shrunk = kind == CellKind::Reduction;
         stages.push(Stage {
@@ -52,15 +78,11 @@ pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone 
             kind: Some(kind),
         });
     }
-    Backbone::new(stages, None, size.classes)
-}
-
-/// Kind of cell `index` of `cells`: reduction cells stand at 1/3 and 2/3 of the depth.
-pub(crate) fn kind_at(index: usize, cells: usize) -> CellKind {
-    if index == cells / 3 || index == 2 * cells / 3 {
-        CellKind::Reduction
+    let backbone = Backbone::new(stages, None, size.classes);
+    if size.partial > 1 {
+        backbone.with_mixture_order(partial_cell::mixture_order(space))
     } else {
-        CellKind::Normal
+        backbone
     }
 }
 

@@ -60,6 +60,19 @@ impl Sgd {
         norm
     }
 
+    /// Where a step would take `weights`, without clipping, and without taking it.
+    pub fn unrolled(&self, rate: f64, weights: &Weights, gradients: Vec<Option<Tensor<1>>>) -> Weights {
+        let parts = weights.parts().iter().zip(gradients).enumerate();
+        let moved = parts.map(|(index, (part, gradient))| match gradient {
+            None => part.clone(),
+            Some(gradient) => {
+                let velocity = self.velocities.get(index).cloned().flatten();
+                self.optimiser.step(rate, part.clone(), gradient, velocity).0
+            }
+        });
+        Weights::from_parts(moved.collect())
+    }
+
     /// The velocities under their weights' names behind `sgd.`; none before the first step.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
         let device = Device::flex();

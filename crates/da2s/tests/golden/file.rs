@@ -77,6 +77,11 @@ impl Golden {
             .unwrap_or_else(|_| panic!("{key} = {}", self.meta[key]))
     }
 
+    /// A text of the metadata.
+    pub fn text(&self, key: &str) -> &str {
+        &self.meta[key]
+    }
+
     /// A tensor.
     pub fn get(&self, name: &str) -> &Named {
         self.tensors

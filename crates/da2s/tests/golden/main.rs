@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod file;
+mod nas_bench_201;
 mod network;
 mod regulariser;
 mod schedules;

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Skeleton, network};
+use da2s::space::Reductions;
 
 use super::file::{Golden, close, values};
 use super::supernet::engines;
@@ -20,6 +21,7 @@ fn build(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) -> B
         skeleton,
         channels: golden.number("channels"),
         cells: golden.number("layers"),
+        reductions: Reductions::THIRDS,
         image_channels: input[1],
         image_size: input[2],
         classes: golden.get("train.logits").shape[1],

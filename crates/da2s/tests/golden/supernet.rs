@@ -6,7 +6,7 @@ use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
 use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState};
-use da2s::space::{CellKind, Space};
+use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{ArchParams, KindParams, SupernetSize, supernet};
 use da2s_engine::Engine;
 
@@ -35,6 +35,8 @@ impl Case {
         let size = SupernetSize {
             channels: golden.number("channels"),
             cells: golden.number("layers"),
+            reductions: Reductions::THIRDS,
+            partial: 1,
             image_channels: golden.get("input.arch_batch").shape[1],
             classes: golden.get("forward.logits").shape[1],
         };
@@ -83,10 +85,10 @@ impl Case {
                 beta: Tensor::cat(beta, 0),
             }
         };
-        ArchParams {
+        ArchParams::from_kinds(PerKind {
             normal: kind("normal"),
-            reduction: kind("reduce"),
-        }
+            reduction: Some(kind("reduce")),
+        })
     }
 
     fn state(&self) -> SearchState {
@@ -305,6 +307,8 @@ fn statistics_start_like_pytorch() {
     let size = SupernetSize {
         channels: 2,
         cells: 1,
+        reductions: Reductions::THIRDS,
+        partial: 1,
         image_channels: 1,
         classes: 2,
     };

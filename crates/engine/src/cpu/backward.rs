@@ -259,6 +259,21 @@ impl Image<'_, '_> {
                         elementwise::add_scaled(frame.level, g, tables[0], gradient(frame, flow, unit.from, false, at));
                     }
                 }
+                Operation::Move(map) => {
+                    if flow.wanted[unit.from] {
+                        let to = gradient(frame, flow, unit.from, false, at);
+                        for (to, g) in to
+                            .chunks_exact_mut(stage.input.channels)
+                            .zip(g.chunks_exact(stage.output.channels))
+                        {
+                            for ((channel, g), scale) in map.iter().zip(g).zip(tables[0]) {
+                                if let Some(channel) = channel {
+                                    to[*channel] += g * scale;
+                                }
+                            }
+                        }
+                    }
+                }
                 Operation::Pool(index) => {
                     let to = flow.passing.image_mut(frame.compiled.pools[*index].gradient, at.slot);
                     if self.first {

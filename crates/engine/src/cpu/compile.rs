@@ -153,6 +153,8 @@ pub(super) enum Operation {
     Identity,
     /// Index of the [`SharedPool`].
     Pool(usize),
+    /// Which input channel each output channel is; `None` is zero.
+    Move(Vec<Option<usize>>),
     /// ReLU first.
     Reduce {
         reduce: Reduce,
@@ -175,7 +177,7 @@ pub(super) enum Operation {
 impl Operation {
     pub fn reads_relu(&self) -> bool {
         match self {
-            Self::Identity | Self::Pool(_) => false,
+            Self::Identity | Self::Pool(_) | Self::Move(_) => false,
             Self::Dense { relu, .. } => *relu,
             Self::Reduce { .. } | Self::Separable { .. } => true,
         }
@@ -299,7 +301,15 @@ impl Compiler<'_> {
         // The border of a node must be known before the walks over it are made.
         for &(from, _, _, choice) in &units {
             let pad = match choice.map(|choice| choice.block) {
-                None | Some(Block::Zero { .. } | Block::Identity | Block::Pool { .. }) => 0,
+                None
+                | Some(
+                    Block::Zero { .. }
+                    | Block::Identity
+                    | Block::Norm
+                    | Block::Take { .. }
+                    | Block::Shuffle { .. }
+                    | Block::Pool { .. },
+                ) => 0,
                 Some(Block::FactorizedReduce) => 1,
                 Some(Block::Conv { padding, .. }) => padding,
                 Some(Block::Separable { kernel, dilation, .. }) => dilation * (kernel - 1) / 2,
@@ -334,6 +344,25 @@ impl Compiler<'_> {
         let mut statistics = choice.norm_offset;
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None, true),
+            Block::Take { .. } | Block::Shuffle { .. } => {
+                let map = choice
+                    .block
+                    .channel_map(choice.inputs, choice.outputs)
+                    .unwrap_or_default();
+                self.stage(Operation::Move(map), input, output, None, true)
+            }
+            Block::Norm => {
+                // A window of one pixel gives the norm a tensor to read: this block stands once in a network, where the image is small.
+                let window = Window {
+                    kernel: 1,
+                    stride: 1,
+                    dilation: 1,
+                    padding: 0,
+                };
+                let pool = self.pool(from, PoolKind::Average, window);
+                let norm = stage_norm(choice, output.channels, &mut weights, &mut statistics);
+                self.stage(Operation::Pool(pool), input, output, Some(norm), true)
+            }
             Block::Pool {
                 kind,
                 kernel,
@@ -460,7 +489,7 @@ impl Compiler<'_> {
             Operation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => {
                 Place::Moving
             }
-            Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
+            Operation::Move(_) | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
                 Place::Kept(self.kept.place(output.len()))
             }
         };

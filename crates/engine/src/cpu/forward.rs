@@ -114,6 +114,20 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     if matches!(stage.operation, Operation::Pool(_) | Operation::Identity) {
         return false;
     }
+    if let Operation::Move(map) = &stage.operation {
+        // SAFETY: the caller's; the tensor is this stage's.
+        let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
+        for (to, from) in z
+            .into_iter()
+            .flat_map(|z| z.chunks_exact_mut(stage.output.channels))
+            .zip(state.chunks_exact(stage.input.channels))
+        {
+            for (to, channel) in to.iter_mut().zip(map) {
+                *to = channel.map_or(0.0, |channel| from[channel]);
+            }
+        }
+        return true;
+    }
     // SAFETY: the tensor is this stage's, and what is loaded lies in other tensors.
     let z = unsafe {
         match index {
@@ -125,7 +139,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     let Some(z) = z else { return false };
     let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
     match &stage.operation {
-        Operation::Identity | Operation::Pool(_) => {}
+        Operation::Identity | Operation::Pool(_) | Operation::Move(_) => {}
         Operation::Reduce { reduce, weights } => {
             let source = &source[..reduce.image.len()];
             reduce.convolve(level, packed(frame, weights), source, z);

@@ -188,6 +188,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                     }
                     Some(
                         Operation::Identity
+                        | Operation::Move(_)
                         | Operation::Reduce { .. }
                         | Operation::Dense { .. }
                         | Operation::Separable { .. },
@@ -263,7 +264,11 @@ impl Written {
         let written = match &unit.stages[0].operation {
             Operation::Pool(pool) => &mut self.pools[*pool],
             operation if operation.reads_relu() => &mut self.relus[unit.from],
-            Operation::Identity | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
+            Operation::Identity
+            | Operation::Move(_)
+            | Operation::Reduce { .. }
+            | Operation::Dense { .. }
+            | Operation::Separable { .. } => {
                 return false;
             }
         };

@@ -20,7 +20,7 @@ pub(super) fn of(stage: &Stage) -> impl Iterator<Item = (Weights, Kind)> {
     let (inputs, outputs) = (stage.input.channels, stage.output.channels);
     let dense = Kind::Dense { inputs, outputs };
     let pair = match &stage.operation {
-        Operation::Identity | Operation::Pool(_) => [None, None],
+        Operation::Identity | Operation::Pool(_) | Operation::Move(_) => [None, None],
         Operation::Reduce { reduce, weights } => [Some((*weights, Kind::Reduce(*reduce))), None],
         Operation::Dense { weights, .. } => [Some((*weights, dense)), None],
         Operation::Separable {

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Auto, Rate, RunSettings};
 use crate::data::{Augmentation, ColorJitter, Format, RandomResizedCrop};
 use crate::objective::{EdgeCount, TargetSpec};
+use crate::space::Space;
 use proptest::prelude::*;
 
 fn layer(text: &str) -> Result<Layer, ConfigError> {
@@ -108,7 +109,7 @@ fn a_target_for_both_kinds_overrides_one_for_a_kind_below_it() {
     let config = resolve(&[above, below]).unwrap();
     let target = config.target.resolve(&config.search_space()).unwrap();
     assert_eq!(
-        (target.normal.edges, target.reduction.edges),
+        (target.normal.edges, target.reduction.unwrap().edges),
         (vec![1, 2, 3, 2], vec![1, 2, 1, 3])
     );
 }
@@ -179,7 +180,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[target]\nedges = []",
-            "target.edges = []: expected a whole number from 1, or a list",
+            "target.edges = []: expected a whole number from 1, a list",
         ),
         (
             "[target]\nedges = 3",
@@ -300,6 +301,10 @@ fn full() -> Config {
     config.data.channels = Some(1);
     config.data.limit = Some(100);
     config.data.test_limit = Some(100);
+    config.space.operations = Some(Space::darts(false).operations);
+    config.target.max_multiply_adds = Some(1_000_000);
+    config.target.max_parameters = Some(1_000_000);
+    config.search.partial_channels = Some(2);
     config.search.augmentation = augmentation();
     config.network.augmentation = augmentation();
     config

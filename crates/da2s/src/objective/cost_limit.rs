@@ -1,0 +1,80 @@
+//! A limit on the final network's cost, as a term of the search's loss: w · max(0, E[cost]/limit − 1) for each limit.
+//!
+//! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han, "ProxylessNAS", ICLR 2019, equation 10, with the
+//! edges' weights beside the operations': E = fixed + Σ_edges n_j q_ij Σ_o p_ij^o c_ij^o. A hinge is an exact penalty: below the limit it
+//! does nothing. Contract: differentiable in α and β through the mixture, and in nothing else.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::backbone::Mixtures;
+use crate::objective::Target;
+use crate::space::{PerKind, Space};
+
+/// What one resource costs: a fixed part, and what each operation on each edge adds over all cells of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostTable {
+    /// Stem, inputs of cells, classifier.
+    pub fixed: f64,
+    /// `[edges · operations]`.
+    pub choices: PerKind<Vec<f64>>,
+}
+
+/// Limits on resources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostLimit {
+    weight: f64,
+    /// For each resource, in parts of its limit: the fixed part, and what a unit of each mixture weight costs.
+    parts: Vec<(f64, PerKind<Vec<f32>>)>,
+}
+
+impl CostLimit {
+    /// The limits `limits`, each with its table; `None` if there is none.
+    pub fn new(space: &Space, target: &Target, weight: f64, limits: &[(CostTable, u64)]) -> Option<Self> {
+        let graph = space.graph;
+        let part = |(table, limit): &(CostTable, u64)| {
+            let limit = *limit as f64;
+            let choices = table.choices.map(|kind, costs| {
+                // A mixture weight is d q p; what is expected to stay is n q p.
+                let shares = graph.edges().flat_map(|(_, to)| {
+                    let share = target.kind(kind).kept(graph, to) as f64 / graph.in_degree(to) as f64;
+                    std::iter::repeat_n(share, space.operations.len())
+                });
+                costs
+                    .iter()
+                    .zip(shares)
+                    .map(|(cost, share)| (cost * share / limit) as f32)
+                    .collect()
+            });
+            (table.fixed / limit, choices)
+        };
+        (!limits.is_empty()).then(|| Self {
+            weight,
+            parts: limits.iter().map(part).collect(),
+        })
+    }
+
+    /// What is added to the loss, one element.
+    pub fn penalty(&self, mixtures: &Mixtures) -> Tensor<1> {
+        let device = mixtures.normal.weights.device();
+        let hinges = self
+            .expected(mixtures)
+            .into_iter()
+            .map(|share| (share - 1.0).clamp_min(0.0) * self.weight);
+        hinges
+            .reduce(|sum, hinge| sum + hinge)
+            .unwrap_or_else(|| Tensor::zeros([1], &device))
+    }
+
+    /// The expected cost in parts of each limit, each one element.
+    pub fn expected(&self, mixtures: &Mixtures) -> Vec<Tensor<1>> {
+        let device = mixtures.normal.weights.device();
+        let of_part = |(fixed, choices): &(f64, PerKind<Vec<f32>>)| {
+            let start = Tensor::<1>::full([1], *fixed, &device);
+            choices.iter().fold(start, |sum, (kind, costs)| {
+                let costs = Tensor::<1>::from_data(TensorData::new(costs.clone(), [costs.len()]), &device);
+                sum + (mixtures.kind(kind).weights.clone() * costs).sum()
+            })
+        };
+        self.parts.iter().map(of_part).collect()
+    }
+}

@@ -1,0 +1,326 @@
+//! The closed loop: the mixture follows a stated path to the target topology, whatever the data, the rates and the number of steps.
+//!
+//! Instead of adding λ·L to the loss and hoping that λ, rate and steps suffice, the search solves a constrained problem whose
+//! constraints tighten: minimise the cross-entropy so that every edge and every node is at least as decided as the path asks.
+//! For a choice of k of m with weights p = softmax(z), let K be the k strongest that may stay and
+//!
+//! ```text
+//! u(p) = 1 − k · min_{i ∈ K} p_i                 0 where pruning takes nothing away
+//! u*(τ) = u_1 + (1 − k/m − u_1) (1 − τ)^a        the path, from the uniform mixture to u_1 = 0.005
+//! ```
+//!
+//! Behind every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k for i ∈ K}, a convex set, in the sense of
+//! Kullback and Leibler (Csiszár, "I-Divergence Geometry of Probability Distributions", 1975): what is kept and too weak is raised to the
+//! bound, all others are scaled by one factor, so that their ratios, which the data decides, stay as they are. Projected steps
+//! of this kind are mirror descent (Beck, Teboulle 2003). There is no gain to tune and nothing to oscillate: the path bounds the least
+//! decided edge from below and never holds a faster one back.
+//!
+//! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for the weights to settle. While the
+//! super-network's accuracy on held-out images is below its best, τ runs at half its pace in the first half of the way, and makes up for it later.
+//! Contract: after τ = 1 every edge has p ≥ 0.995/k and every kept edge q ≥ 0.995/n; [`HardeningState`] goes into checkpoints.
+
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::host;
+use crate::objective::{KindTarget, Target};
+use crate::space::Space;
+use crate::supernet::ArchParams;
+
+/// What is left undecided at the end of the path.
+const LAST: f64 = 0.005;
+/// Points below its best at which the accuracy counts as falling.
+const TOLERATED: f64 = 1.0;
+
+/// The path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hardening {
+    /// Share of the search at whose end everything is decided.
+    pub decided_at: f64,
+    /// a, the exponent of the path: above 1 it is steep first, below 1 last.
+    pub exponent: f64,
+}
+
+impl Default for Hardening {
+    fn default() -> Self {
+        Self {
+            decided_at: 0.9,
+            exponent: 0.5,
+        }
+    }
+}
+
+/// Where on the path a search is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HardeningState {
+    /// τ.
+    pub position: f64,
+    /// Best accuracy of the super-network so far, in percent.
+    pub best_accuracy: f64,
+    /// Pace of τ in this epoch: 1, or ½ while the accuracy is below its best.
+    pub pace: f64,
+}
+
+impl Default for HardeningState {
+    fn default() -> Self {
+        Self {
+            position: 0.0,
+            best_accuracy: 0.0,
+            pace: 1.0,
+        }
+    }
+}
+
+/// Which of the two halves of the method are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Halves {
+    /// α follows the path.
+    pub operations: bool,
+    /// β follows it.
+    pub edges: bool,
+}
+
+impl HardeningState {
+    /// One step further, `left` steps before the end of the path, this one counted.
+    pub fn advance(&mut self, left: usize) {
+        let pace = if self.position < 0.5 { self.pace } else { 1.0 };
+        self.position = if left <= 1 {
+            1.0
+        } else {
+            self.position + pace * (1.0 - self.position) / left as f64
+        };
+    }
+
+    /// Sees the super-network's accuracy at the end of an epoch, in percent.
+    pub fn see(&mut self, accuracy: f64) {
+        self.pace = if accuracy < self.best_accuracy - TOLERATED {
+            0.5
+        } else {
+            1.0
+        };
+        self.best_accuracy = self.best_accuracy.max(accuracy);
+    }
+}
+
+impl Hardening {
+    /// Steps left to the end of the path, the one at `step` (from 0) of all `steps` counted; 0 behind it.
+    pub fn left(&self, step: usize, steps: usize) -> usize {
+        let end = (self.decided_at * steps as f64).ceil() as usize;
+        end.saturating_sub(step)
+    }
+
+    /// u*(τ) for `kept` of `candidates`.
+    pub fn bound(&self, position: f64, kept: usize, candidates: usize) -> f64 {
+        let first = 1.0 - kept as f64 / candidates as f64;
+        LAST + (first - LAST).max(0.0) * (1.0 - position).max(0.0).powf(self.exponent)
+    }
+
+    /// Projects α and β onto what the path asks at `position`.
+    pub fn project(&self, arch: &mut ArchParams, space: &Space, target: &Target, position: f64, halves: Halves) {
+        for &kind in space.kinds() {
+            let target = target.kind(kind);
+            let arch = arch.kind_mut(kind);
+            if halves.operations {
+                arch.alpha = self.operations(&arch.alpha, space, target, position);
+            }
+            if halves.edges {
+                arch.beta = self.edges(&arch.beta, space, target, position);
+            }
+        }
+    }
+
+    fn operations(&self, alpha: &Tensor<2>, space: &Space, target: &KindTarget, position: f64) -> Tensor<2> {
+        let candidates = space.operations.len();
+        let may_stay: Vec<bool> = space
+            .operations
+            .iter()
+            .map(|&operation| space.may_keep(operation))
+            .collect();
+        let bound = self.bound(position, target.operations, candidates);
+        let strengthening = Strengthening::Alpha {
+            kept: target.operations,
+        };
+        let mut values = host(alpha);
+        for row in values.chunks_mut(candidates) {
+            project(row, &may_stay, target.operations, bound, strengthening);
+        }
+        Tensor::from_data(TensorData::new(values, alpha.dims()), &alpha.device())
+    }
+
+    fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
+        let graph = space.graph;
+        let mut values = host(beta);
+        for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
+            let range = graph.edges_into(node);
+            let kept = target.kept(graph, node);
+            let bound = self.bound(position, kept, range.len());
+            let may_stay = vec![true; range.len()];
+            project(&mut values[range], &may_stay, kept, bound, Strengthening::Beta);
+        }
+        Tensor::from_data(TensorData::new(values, beta.dims()), &beta.device())
+    }
+}
+
+/// S_α or S_β: from a parameter to its logit, and back.
+#[derive(Clone, Copy, Debug)]
+enum Strengthening {
+    Alpha { kept: usize },
+    Beta,
+}
+
+impl Strengthening {
+    fn logit(self, value: f64) -> f64 {
+        match self {
+            Self::Alpha { kept } => {
+                let y = 2.0 * value;
+                let strong = if y < -1.0 { y.powi(3) } else { y };
+                if kept > 1 { strong.min(1.0) } else { strong }
+            }
+            Self::Beta => value.min(1.0),
+        }
+    }
+
+    fn parameter(self, logit: f64) -> f64 {
+        match self {
+            Self::Alpha { .. } if logit < -1.0 => logit.cbrt() / 2.0,
+            Self::Alpha { .. } => logit / 2.0,
+            Self::Beta => logit,
+        }
+    }
+}
+
+/// Projects one choice: `values` are its parameters, of which `kept` stay.
+fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, strengthening: Strengthening) {
+    let logits: Vec<f64> = values
+        .iter()
+        .map(|&value| strengthening.logit(f64::from(value)))
+        .collect();
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    let weights: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp() / total).collect();
+    // By the parameters, which still differ where the strengthening is capped; ties go to the earlier.
+    let mut order: Vec<usize> = (0..values.len()).filter(|&index| may_stay[index]).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(kept);
+    let least = (1.0 - bound) / kept as f64;
+    let mut raised: Vec<bool> = vec![false; values.len()];
+    let mut factor = 1.0;
+    // What the raised ones take is taken from the others in proportion, which may make another one too weak.
+    loop {
+        let more: Vec<usize> = order
+            .iter()
+            .copied()
+            .filter(|&index| !raised[index] && factor * weights[index] < least)
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        more.iter().for_each(|&index| raised[index] = true);
+        let (taken, rest) = raised
+            .iter()
+            .zip(&weights)
+            .fold((0.0, 0.0), |(taken, rest), (&raised, weight)| {
+                if raised {
+                    (taken + least, rest)
+                } else {
+                    (taken, rest + weight)
+                }
+            });
+        factor = (1.0 - taken) / rest.max(f64::MIN_POSITIVE);
+    }
+    if !raised.contains(&true) {
+        return;
+    }
+    let projected = |index: usize| {
+        if raised[index] { least } else { factor * weights[index] }
+            .max(f64::MIN_POSITIVE)
+            .ln()
+    };
+    // A softmax does not see a shift: the strongest keeps its logit.
+    let strongest = (0..values.len()).map(projected).fold(f64::NEG_INFINITY, f64::max);
+    for (index, value) in values.iter_mut().enumerate() {
+        let logit = projected(index) - strongest + largest;
+        if (logit - logits[index]).abs() > 1e-9 {
+            *value = strengthening.parameter(logit) as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn softmax(logits: &[f64]) -> Vec<f64> {
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+        logits.iter().map(|logit| (logit - largest).exp() / total).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_projection_is_as_decided_as_asked_and_keeps_ranks(
+            values in prop::collection::vec(-3.0f32..3.0, 2..9),
+            kept in 1usize..4,
+            bound in 0.001f64..0.9,
+            beta in any::<bool>(),
+        ) {
+            let kept = kept.min(values.len() - 1);
+            let strengthening = if beta { Strengthening::Beta } else { Strengthening::Alpha { kept } };
+            let mut after = values.clone();
+            project(&mut after, &vec![true; values.len()], kept, bound, strengthening);
+            let logits = |values: &[f32]| -> Vec<f64> {
+                values.iter().map(|&value| strengthening.logit(f64::from(value))).collect()
+            };
+            let (old, new) = (softmax(&logits(&values)), softmax(&logits(&after)));
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+            let weakest = order[..kept].iter().map(|&index| new[index]).fold(1.0, f64::min);
+            prop_assert!(1.0 - kept as f64 * weakest <= bound + 1e-4);
+            // What is pruned keeps its ratios.
+            for pair in order[kept..].windows(2) {
+                if old[pair[1]] > 1e-6 && new[pair[1]] > 1e-6 {
+                    let (before, now) = (old[pair[0]] / old[pair[1]], new[pair[0]] / new[pair[1]]);
+                    prop_assert!((before / now - 1.0).abs() < 1e-2, "{before} {now}");
+                }
+            }
+            let mut again = after.clone();
+            project(&mut again, &vec![true; values.len()], kept, bound + 1e-4, strengthening);
+            prop_assert_eq!(again, after);
+        }
+
+        #[test]
+        fn the_path_falls_and_ends_decided(steps in 2usize..400, falls in prop::collection::vec(any::<bool>(), 8)) {
+            let hardening = Hardening::default();
+            let mut state = HardeningState::default();
+            let mut last = 1.0;
+            for step in 0..steps {
+                state.see(if falls[step % falls.len()] { 10.0 } else { 50.0 });
+                let left = hardening.left(step, steps);
+                if left > 0 {
+                    state.advance(left);
+                }
+                let bound = hardening.bound(state.position, 1, 7);
+                prop_assert!(bound <= last);
+                last = bound;
+            }
+            prop_assert_eq!(state.position, 1.0);
+            prop_assert!((last - LAST).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn none_is_never_what_is_raised() {
+        let mut row = [1.0, 0.5, 0.0];
+        project(
+            &mut row,
+            &[false, true, true],
+            1,
+            0.01,
+            Strengthening::Alpha { kept: 1 },
+        );
+        let weights = softmax(&row.map(|value| Strengthening::Alpha { kept: 1 }.logit(f64::from(value))));
+        assert!(weights[1] >= 0.989, "{weights:?}");
+    }
+}

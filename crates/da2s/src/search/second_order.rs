@@ -1,0 +1,219 @@
+//! Second-order DARTS: the architecture's gradient through one step of the weights.
+//!
+//! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, equations 6 to 8:
+//!
+//! ```text
+//! w' = w − ξ (μ v + ∇w L_train(w, α) + weight decay · w)
+//! ∇α = ∇α L_val(w', α) − ξ (∇α L_train(w⁺, α) − ∇α L_train(w⁻, α)) / 2ε,   w± = w ± ε ∇w' L_val(w', α),  ε = 0.01/‖∇w' L_val‖
+//! ```
+//!
+//! with ξ the rate of the weights. Contract: what is added to both losses cancels in the difference, so the regulariser counts once; only
+//! the pass over the architecture's batch moves the running statistics, as in the first-order step.
+
+use burn::tensor::Tensor;
+
+use super::bilevel::{ArchGradients, Bilevel, KindGradients, Rates, Reading};
+use super::method::Draw;
+use super::state::SearchState;
+use crate::backbone::{Weights, host};
+use crate::data::Batch;
+use crate::supernet::ArchParams;
+
+impl Bilevel<'_> {
+    /// Moves α and β by the second-order gradient on `batch`, the weights unrolled on `training`.
+    pub fn second_order_step(
+        &self,
+        state: &mut SearchState,
+        batch: &Batch,
+        training: &Batch,
+        draw: Draw,
+        rates: Rates,
+    ) -> Reading {
+        // Passes whose statistics nobody asks for run on a copy of the state.
+        let mut aside = state.clone();
+        let (weights, fixed) = (
+            state.weights.on_graph(true),
+            state.arch.map(Tensor::autodiff, Tensor::autodiff),
+        );
+        let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw);
+        let unrolled = state
+            .sgd
+            .unrolled(rates.weights, &state.weights, weights.gradients(loss.backward()));
+
+        let (weights, arch) = (unrolled.on_graph(true), state.arch.tracked());
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw);
+        let mut gradients = loss.backward();
+        let first = ArchGradients::of(&arch, &mut gradients);
+        let direction = weights.gradients(gradients);
+        let square: f64 = direction.iter().flatten().map(|part| squares(part)).sum();
+        let epsilon = 0.01 / square.sqrt().max(f64::MIN_POSITIVE);
+
+        let mut at = |sign: f64| {
+            let parts = state
+                .weights
+                .parts()
+                .iter()
+                .zip(&direction)
+                .map(|(weights, along)| match along {
+                    Some(along) => weights.clone() + along.clone() * (sign * epsilon),
+                    None => weights.clone(),
+                });
+            self.arch_gradients(&mut aside, &Weights::from_parts(parts.collect()), training, draw)
+        };
+        let (above, below) = (at(1.0), at(-1.0));
+        let share = rates.weights / (2.0 * epsilon);
+        let kinds = first.kinds.map(|kind, first| KindGradients {
+            alpha: corrected(
+                &first.alpha,
+                &above.kinds.kind(kind).alpha,
+                &below.kinds.kind(kind).alpha,
+                share,
+            ),
+            beta: corrected(
+                &first.beta,
+                &above.kinds.kind(kind).beta,
+                &below.kinds.kind(kind).beta,
+                share,
+            ),
+        });
+        self.move_arch(state, ArchGradients { kinds }, rates);
+        reading
+    }
+
+    fn arch_gradients(
+        &self,
+        aside: &mut SearchState,
+        weights: &Weights,
+        training: &Batch,
+        draw: Draw,
+    ) -> ArchGradients {
+        let arch: ArchParams = aside.arch.tracked();
+        let (loss, _) = self.loss(aside, &weights.on_graph(false), &arch, training, draw);
+        ArchGradients::of(&arch, &mut loss.backward())
+    }
+}
+
+/// `first − share · (above − below)`.
+fn corrected<const D: usize>(
+    first: &Option<Tensor<D>>,
+    above: &Option<Tensor<D>>,
+    below: &Option<Tensor<D>>,
+    share: f64,
+) -> Option<Tensor<D>> {
+    let difference = above
+        .clone()
+        .zip(below.clone())
+        .map(|(above, below)| (above - below) * share);
+    match (first.clone(), difference) {
+        (Some(first), Some(difference)) => Some(first - difference),
+        (Some(first), None) => Some(first),
+        (None, difference) => difference.map(|difference| -difference),
+    }
+}
+
+fn squares(part: &Tensor<1>) -> f64 {
+    host(part).iter().map(|&value| f64::from(value).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ArchOptimizerName, Config};
+    use crate::data::{DataOptions, Format, open};
+    use crate::search::{Draw, Method, Moment, Search};
+    use crate::space::CellKind;
+    use burn::tensor::{Device, TensorData};
+    use da2s_engine::Engine;
+
+    /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of α.
+    #[test]
+    fn it_is_the_gradient_through_a_step_of_the_weights() {
+        let mut config = Config::default();
+        (config.search.channels, config.search.batch_size) = (2, 32);
+        config.search.method = Method::Darts;
+        // With plain SGD at rate 1 the gradient is what α moves by.
+        config.search.arch_optimizer = ArchOptimizerName::Sgd;
+        (config.search.arch_momentum, config.search.arch_weight_decay) = (0.0, 0.0);
+        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let device = Device::flex();
+        let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
+        let stepper = Bilevel::new(
+            &search.backbone,
+            &search.space,
+            &search.target,
+            &*search.method,
+            &config.search,
+            &device,
+        );
+        let (validation, training) = (
+            search.arch_loader.batch(1, 0).unwrap(),
+            search.weight_loader.batch(1, 0).unwrap(),
+        );
+        let draw = Draw {
+            seed: 1,
+            moment: Moment {
+                epoch: 1,
+                epochs: 2,
+                warmup: 0,
+            },
+            step: 0,
+            kind: CellKind::Normal,
+        };
+        // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing of derivatives.
+        let rates = Rates {
+            weights: 1e-3,
+            alpha: 1.0,
+            beta: 0.0,
+        };
+        let start = search.start();
+        let moved = |second: bool| {
+            let mut state = start.clone();
+            if second {
+                stepper.second_order_step(&mut state, &validation, &training, draw, rates);
+            } else {
+                stepper.arch_step(&mut state, &validation, draw, rates);
+            }
+            let kind = |state: &SearchState| host(&state.arch.kind(CellKind::Normal).alpha);
+            let pairs = kind(&start).into_iter().zip(kind(&state));
+            pairs
+                .map(|(before, after)| f64::from(before - after))
+                .collect::<Vec<f64>>()
+        };
+        let (second, first) = (moved(true), moved(false));
+
+        let loss_at = |index: usize, by: f32| {
+            let mut state = start.clone();
+            let arch = state.arch.kind_mut(CellKind::Normal);
+            let mut alpha = host(&arch.alpha);
+            alpha[index] += by;
+            arch.alpha = Tensor::from_data(TensorData::new(alpha, arch.alpha.dims()), &device);
+            let fixed = state.arch.map(Tensor::autodiff, Tensor::autodiff);
+            let weights = state.weights.on_graph(true);
+            let (loss, _) = stepper.loss(&mut state.clone(), &weights, &fixed, &training, draw);
+            let unrolled = state
+                .sgd
+                .unrolled(rates.weights, &state.weights, weights.gradients(loss.backward()));
+            let (_, reading) = stepper.loss(&mut state, &unrolled.on_graph(false), &fixed, &validation, draw);
+            reading.loss
+        };
+        let indices: Vec<usize> = (0..98).step_by(5).collect();
+        let slopes = indices
+            .iter()
+            .map(|&index| (loss_at(index, 0.02) - loss_at(index, -0.02)) / 0.04);
+        let slopes: Vec<f64> = slopes.collect();
+        // What the step of the weights adds to the first-order gradient, measured and computed.
+        let measured: Vec<f64> = indices
+            .iter()
+            .zip(&slopes)
+            .map(|(&index, slope)| slope - first[index])
+            .collect();
+        let computed: Vec<f64> = indices.iter().map(|&index| second[index] - first[index]).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (norm, other) = (dot(&measured, &measured).sqrt(), dot(&computed, &computed).sqrt());
+        let alike = dot(&measured, &computed) / (norm * other);
+        assert!(
+            alike > 0.8 && (0.4..2.5).contains(&(other / norm)),
+            "{alike}: {measured:?} {computed:?}"
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! Which cells of a network reduce: halve the image's sides and double the channels.
+
+use serde::{Deserialize, Serialize};
+
+use super::CellKind;
+
+/// Where reduction cells stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reductions {
+    /// At 1/3 and 2/3 of the depth (Liu, Simonyan, Yang 2019, section 3.1.1).
+    Thirds(Thirds),
+    /// At these places, counted from 0.
+    At(Vec<usize>),
+}
+
+/// The word `"thirds"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thirds {
+    /// See [`Reductions::Thirds`].
+    Thirds,
+}
+
+impl Reductions {
+    /// As in DARTS.
+    pub const THIRDS: Self = Self::Thirds(Thirds::Thirds);
+
+    /// Kind of cell `index` of `cells`.
+    pub fn kind(&self, index: usize, cells: usize) -> CellKind {
+        let reduces = match self {
+            Self::Thirds(_) => index == cells / 3 || index == 2 * cells / 3,
+            Self::At(places) => places.contains(&index),
+        };
+        if reduces { CellKind::Reduction } else { CellKind::Normal }
+    }
+
+    /// Reduction cells among the first `first` of `cells`.
+    pub fn among(&self, first: usize, cells: usize) -> usize {
+        let kinds = (0..first).map(|index| self.kind(index, cells));
+        kinds.filter(|&kind| kind == CellKind::Reduction).count()
+    }
+}

@@ -1,0 +1,201 @@
+//! NAS-Bench-201: logits, loss and every gradient of the super-network; logits in both modes, loss, gradients and running statistics of
+//! a final network.
+
+use burn::tensor::Device;
+use da2s::backbone::{Mixtures, Named, Pass, Statistics, Weights, cross_entropy};
+use da2s::discretize::{Genotype, KindStrengths, discretize};
+use da2s::network::{NetworkSize, Skeleton, network};
+use da2s::objective::TargetSpec;
+use da2s::space::{PerKind, Reductions, Space};
+use da2s::supernet::{Strengths, SupernetSize, supernet};
+use da2s_engine::Engine;
+
+use super::file::{Golden, close, values};
+use super::supernet::engines;
+
+/// Compares every gradient of `golden`'s weights with the flat ones of `leaves`.
+fn check_gradients(golden: &Golden, backbone: &da2s::backbone::Backbone, gradients: Weights, arch: usize) {
+    let ours = gradients.named(backbone);
+    let theirs = golden.under("grad.");
+    assert_eq!(ours.len() + arch, theirs.len(), "every gradient has its golden value");
+    for named in ours {
+        close_or_nothing(
+            &named.name,
+            &named.data,
+            &golden.get(&format!("grad.{}", named.name)).data,
+            1e-3,
+        );
+    }
+}
+
+/// As [`close`], but where the golden values are rounding alone, as a bias's gradient in front of a batch norm, so are ours.
+fn close_or_nothing(name: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
+    let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    if largest(golden) < 1e-8 {
+        assert!(largest(ours) < 1e-6, "{name}: {ours:?}");
+    } else {
+        close(name, ours, golden, tolerance);
+    }
+}
+
+fn check_supernet(golden: &Golden, engine: &Engine) {
+    let space = Space::nas_bench_201();
+    let device = Device::flex();
+    let size = SupernetSize {
+        channels: golden.number("channels"),
+        cells: golden.number("cells_per_stage"),
+        reductions: Reductions::THIRDS,
+        partial: 1,
+        image_channels: golden.get("input").shape[1],
+        classes: golden.get("forward.logits").shape[1],
+    };
+    let backbone = supernet(&space, size, engine);
+    let mut init = golden.under("init.");
+    init.retain(|tensor| tensor.name != "arch_parameters");
+    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
+    assert_eq!(
+        weights.named(&backbone).len(),
+        init.len(),
+        "every golden weight has its place"
+    );
+
+    let leaves = weights.on_graph(true);
+    let alpha = golden.tensor::<2>("init.arch_parameters").autodiff().require_grad();
+    let p = burn::tensor::activation::softmax(alpha.clone(), 1);
+    let q = Strengths::uniform_edges(&space, &p.device());
+    let mixture = Strengths::new(p.clone(), q.clone()).mixture(&space);
+    let mixtures: Mixtures = PerKind {
+        normal: mixture,
+        reduction: None,
+    };
+    let pass = Pass {
+        weights: &leaves,
+        mixtures: Some(&mixtures),
+        statistics: None,
+        drop_path: None,
+        auxiliary: false,
+    };
+    let forward = backbone.forward(golden.tensor::<4>("input").autodiff(), pass);
+    close(
+        "logits",
+        &values(forward.logits.clone()),
+        &golden.get("forward.logits").data,
+        1e-4,
+    );
+    let loss = cross_entropy(forward.logits, golden.labels("target"), 0.0);
+    close(
+        "loss",
+        &values(loss.clone()),
+        &golden.get("forward.cross_entropy").data,
+        1e-4,
+    );
+    let mut gradients = loss.backward();
+    let of_alpha = alpha.grad_remove(&mut gradients).unwrap();
+    close(
+        "gradient of α",
+        &values(of_alpha),
+        &golden.get("grad.arch_parameters").data,
+        1e-3,
+    );
+    let parts = leaves.gradients(gradients).into_iter().map(Option::unwrap).collect();
+    check_gradients(golden, &backbone, Weights::from_parts(parts), 1);
+
+    // The architecture that the public code reads off these parameters.
+    let target = toml::from_str::<TargetSpec>("edges = \"all\"")
+        .unwrap()
+        .resolve(&space)
+        .unwrap();
+    let strengths = KindStrengths {
+        p: values(p).chunks(space.operations.len()).map(<[f32]>::to_vec).collect(),
+        q: values(q),
+        edge_rank: vec![0.0; space.graph.edge_count()],
+    };
+    let (cell, _) = discretize(&strengths, &space, &target.normal, "normal");
+    let genotype = Genotype {
+        cells: PerKind {
+            normal: cell,
+            reduction: None,
+        },
+    };
+    assert_eq!(genotype.to_string(), golden.text("genotype"));
+}
+
+fn check_network(golden: &Golden, engine: &Engine) {
+    let device = Device::flex();
+    let input = &golden.get("input").shape;
+    let size = NetworkSize {
+        skeleton: Skeleton::Cifar,
+        channels: golden.number("channels"),
+        cells: golden.number("cells_per_stage"),
+        reductions: Reductions::THIRDS,
+        image_channels: input[1],
+        image_size: input[2],
+        classes: golden.get("train.logits").shape[1],
+        auxiliary: false,
+    };
+    let genotype = Genotype::parse(golden.text("genotype")).unwrap();
+    let backbone = network(&genotype, size, engine).unwrap();
+    let init = golden.under("init.");
+    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
+    assert_eq!(
+        weights.named(&backbone).len(),
+        init.len(),
+        "every golden weight has its place"
+    );
+
+    let leaves = weights.on_graph(true);
+    let pass = |weights, statistics| Pass {
+        weights,
+        mixtures: None,
+        statistics,
+        drop_path: None,
+        auxiliary: false,
+    };
+    let images = golden.tensor::<4>("input");
+    let forward = backbone.forward(images.clone().autodiff(), pass(&leaves, None));
+    close(
+        "training logits",
+        &values(forward.logits.clone()),
+        &golden.get("train.logits").data,
+        1e-4,
+    );
+    let loss = cross_entropy(forward.logits, golden.labels("target"), 0.0);
+    close("loss", &values(loss.clone()), &golden.get("train.loss").data, 1e-4);
+    let parts = leaves
+        .gradients(loss.backward())
+        .into_iter()
+        .map(Option::unwrap)
+        .collect();
+    check_gradients(golden, &backbone, Weights::from_parts(parts), 0);
+
+    let mut running = Statistics::new(&backbone, &device);
+    running.update(&forward.statistics.unwrap());
+    for Named { name, data, .. } in running.named(&backbone) {
+        close_or_nothing(&name, &data, &golden.get(&format!("buffers.{name}")).data, 1e-4);
+    }
+    let logits = backbone.forward(images, pass(&weights, Some(&running))).logits;
+    close(
+        "evaluation logits",
+        &values(logits),
+        &golden.get("eval.logits").data,
+        1e-4,
+    );
+}
+
+#[test]
+fn the_nas_bench_201_super_network_is_that_of_the_public_code() {
+    let name = "nb201-supernet.safetensors";
+    let Some(golden) = Golden::read(name, "the_nas_bench_201_super_network_is_that_of_the_public_code") else {
+        return;
+    };
+    engines().iter().for_each(|engine| check_supernet(&golden, engine));
+}
+
+#[test]
+fn the_nas_bench_201_network_is_that_of_the_public_code() {
+    let name = "nb201-network.safetensors";
+    let Some(golden) = Golden::read(name, "the_nas_bench_201_network_is_that_of_the_public_code") else {
+        return;
+    };
+    engines().iter().for_each(|engine| check_network(&golden, engine));
+}
