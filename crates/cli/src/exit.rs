@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use da2s::Error;
 use da2s::config::ConfigError;
 use da2s::data::DataError;
+use da2s::space::arch_201::Arch201Error;
+use da2s::space::lookup::BenchmarkError;
 use da2s_report::ReportError;
 
 /// The exit codes.
@@ -30,6 +32,8 @@ pub enum Code {
     Files,
     /// Numbers that are none.
     Numbers,
+    /// Runs of a comparison.
+    Runs,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -37,7 +41,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Done,
         Self::Usage,
         Self::Data,
@@ -46,6 +50,7 @@ impl Code {
         Self::Device,
         Self::Files,
         Self::Numbers,
+        Self::Runs,
         Self::Internal,
         Self::Stopped,
     ];
@@ -55,8 +60,11 @@ impl Code {
         match self {
             Self::Done => (0, "done"),
             Self::Usage => (2, "an argument, a setting or a target that cannot be"),
-            Self::Data => (3, "images that are missing or cannot be read"),
-            Self::Genotype => (4, "a text that is no genotype"),
+            Self::Data => (
+                3,
+                "images, or a table to look up in, that are missing or cannot be read",
+            ),
+            Self::Genotype => (4, "a text that is no genotype or architecture"),
             Self::RunDirectory => (
                 5,
                 "a run directory that exists already, is incomplete, damaged, or does not fit",
@@ -64,6 +72,7 @@ impl Code {
             Self::Device => (6, "a device that is not here"),
             Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
             Self::Numbers => (8, "a loss or gradient that is not finite"),
+            Self::Runs => (9, "runs of a comparison that failed"),
             Self::Internal => (70, "a defect of da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
         }
@@ -117,6 +126,50 @@ pub enum Failure {
         /// How the process ended.
         reason: String,
     },
+    /// A comparison that cannot be.
+    #[error("{0}")]
+    Plan(String),
+    /// A comparison that is there and is another than that asked for.
+    #[error("{} belongs to another comparison: {problem}", path.display())]
+    OtherComparison {
+        /// The file that says so.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+    /// A comparison of which runs failed.
+    #[error("{failed} of {of} runs failed: their reasons are in the table, their logs in {}; the same command tries them again", out.display())]
+    RunsFailed {
+        /// How many.
+        failed: usize,
+        /// Runs of the comparison.
+        of: usize,
+        /// Its directory.
+        out: PathBuf,
+    },
+    /// The user stopped a comparison.
+    #[error("stopped; the same command with --out {} goes on", out.display())]
+    ComparisonStopped {
+        /// Its directory.
+        out: PathBuf,
+    },
+    /// A table that cannot be read or does not answer.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkError),
+    /// A text that is no architecture.
+    #[error("{0}; an architecture reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")]
+    Architecture(#[from] Arch201Error),
+    /// A run without an architecture of NAS-Bench-201.
+    #[error("{} cannot be looked up: {problem}", path.display())]
+    NotLookedUp {
+        /// The run directory.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A wish for runs that nothing fulfils.
+    #[error("{0}")]
+    Listing(String),
     /// The user stopped the run between two stages.
     #[error("stopped; go on with --resume")]
     Stopped,
@@ -139,7 +192,13 @@ impl Failure {
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
             Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) | Self::Bench { .. } => Code::Files,
-            Self::Stopped => Code::Stopped,
+            Self::Plan(_) | Self::Listing(_) => Code::Usage,
+            Self::RunsFailed { .. } => Code::Runs,
+            Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
+            Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,
+            Self::Architecture(_) => Code::Genotype,
+            Self::OtherComparison { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
+            Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
             Self::Internal => Code::Internal,
         }
     }
@@ -152,7 +211,7 @@ impl Failure {
     }
 
     /// The whole reason in one line.
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
         while let Some(error) = source {
