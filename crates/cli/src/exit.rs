@@ -137,6 +137,12 @@ pub enum Failure {
         /// What differs.
         problem: String,
     },
+    /// A comparison that another process works on.
+    #[error("another da2s compare is at work in {}: wait for it, or choose another --out", out.display())]
+    ComparisonBusy {
+        /// Its directory.
+        out: PathBuf,
+    },
     /// A comparison of which runs failed.
     #[error("{failed} of {of} runs failed: their reasons are in the table, their logs in {}; the same command tries them again", out.display())]
     RunsFailed {
@@ -197,7 +203,7 @@ impl Failure {
             Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
             Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,
             Self::Architecture(_) => Code::Genotype,
-            Self::OtherComparison { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
+            Self::OtherComparison { .. } | Self::ComparisonBusy { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
             Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
             Self::Internal => Code::Internal,
         }

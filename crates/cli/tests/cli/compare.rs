@@ -120,7 +120,7 @@ fn settings_are_varied_and_networks_not_retrained() {
         .stdout(row);
     let runs = json(&out.join("compare.json"));
     for (run, edges) in [(0, "1"), (1, "2")] {
-        assert_eq!(runs["runs"][run]["settings"]["target.edges"], edges);
+        assert_eq!(runs["groups"][run]["setup"]["settings"]["target.edges"], edges);
         assert!(runs["runs"][run]["values"]["search_time_s"].as_f64().unwrap() > 0.0);
     }
     assert!(!out.join("da2s-target.edges=1-s1/network").exists());
@@ -225,6 +225,37 @@ fn runs_that_fail_are_rows_that_say_so() {
     command().assert().code(9);
 }
 
+#[test]
+fn a_run_that_failed_keeps_its_reason() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    let too_fast = [&TINY[..], &["network.learning_rate=1e30", "network.gradient_clip=1e30"]].concat();
+    with("run", &too_fast)
+        .args(["--quiet", "--out"])
+        .arg(&out)
+        .assert()
+        .code(8);
+    assert!(
+        fs::read_to_string(out.join("failure.txt"))
+            .unwrap()
+            .contains("the training")
+    );
+    let row = predicate::str::contains("failed: ").and(predicate::str::contains("of the training"));
+    da2s()
+        .args(["runs", "--filter", "state=failed"])
+        .arg(temporary.path())
+        .assert()
+        .success()
+        .stdout(row);
+    let none = predicate::str::starts_with("no runs in ");
+    da2s()
+        .args(["runs", "--filter", "seed=2"])
+        .arg(temporary.path())
+        .assert()
+        .success()
+        .stdout(none);
+}
+
 /// Ctrl-C behind the first run, then the same again: as if it had been left alone.
 #[cfg(unix)]
 #[test]
@@ -247,6 +278,13 @@ fn a_comparison_that_is_stopped_goes_on() {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("da2s-s1: gap")));
+    let busy = predicate::str::contains("another da2s compare is at work");
+    da2s()
+        .args(["compare", "--out"])
+        .arg(&stopped)
+        .assert()
+        .code(5)
+        .stderr(busy);
     let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(signal.unwrap().success());
     let rest: Vec<String> = lines.map(Result::unwrap).collect();

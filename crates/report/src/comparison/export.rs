@@ -1,6 +1,6 @@
 //! A comparison as files for other programs: CSV with a line a run, JSON with everything, Markdown with the tables.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Comparison, Outcome};
 use crate::data_link::Table;
@@ -104,16 +104,9 @@ impl Comparison {
 
 fn run(entry: &super::Entry) -> Value {
     let (state, reason) = entry.state();
-    let settings: Map<String, Value> = entry
-        .setup
-        .settings
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
     let mut object = json!({
-        "method": entry.setup.method,
+        "setup": entry.setup,
         "seed": entry.seed,
-        "settings": settings,
         "directory": entry.directory,
         "state": state,
     });

@@ -11,7 +11,7 @@ pub mod statistics;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use measure::{Measure, Unit, cell};
 pub use page::comparison_page;
@@ -36,6 +36,7 @@ pub struct Setup {
     /// The method.
     pub method: String,
     /// The settings that are varied, key and value.
+    #[serde(serialize_with = "as_map")]
     pub settings: Vec<(String, String)>,
 }
 
@@ -238,6 +239,11 @@ impl Entry {
             Outcome::Unfinished(progress) => ("unfinished", progress),
         }
     }
+}
+
+/// Settings as the object that they are everywhere in JSON.
+fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
 }
 
 fn group(setup: &Setup, runs: &[Entry], measures: &[Measure]) -> Group {

@@ -197,7 +197,12 @@ fn runs(comparison: &Comparison) -> Markup {
                     @for run in &comparison.runs {
                         tr {
                             th scope="row" { (run.setup.label()) }
-                            td.n { (run.seed) }
+                            td.n {
+                                // Only a run that was retrained has a report.
+                                @if run.value("network_accuracy").is_some() {
+                                    a href={ "./" (run.directory) "/report.html" } { (run.seed) }
+                                } @else { (run.seed) }
+                            }
                             @for measure in &comparison.measures {
                                 td.n {
                                     @match run.value(&measure.key) {

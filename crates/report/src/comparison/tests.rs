@@ -112,6 +112,10 @@ fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
     assert!(lines[3].starts_with("\"<b>|,\"\"\",2,unfinished,search 3/30,"));
     let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
     assert_eq!(json["runs"][1]["reason"], "no space, \"really\"");
+    assert_eq!(
+        json["runs"][1]["setup"],
+        serde_json::json!({ "method": "da2s", "settings": {} })
+    );
     assert_eq!(json["groups"][0]["spreads"]["gap"]["mean"], 3.0);
     let markdown = comparison.markdown();
     assert!(markdown.contains("- da2s-s2 failed: no space"), "{markdown}");

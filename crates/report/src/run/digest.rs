@@ -17,6 +17,8 @@ use crate::ReportError;
 /// Where a run that failed says why.
 pub const FAILURE_FILE: &str = "failure.txt";
 
+const CONFIG: &str = "config.toml";
+
 /// A run, in short.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Digest {
@@ -116,9 +118,17 @@ impl Digest {
     /// # Errors
     /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be.
     pub fn read(dir: &Path) -> Result<Option<Self>, ReportError> {
-        let Some(config) = read_text(dir, "config.toml")?.and_then(|text| text.parse::<Table>().ok()) else {
+        let Some(text) = read_text(dir, CONFIG)? else {
             return Ok(None);
         };
+        let config: Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
+            ReportError::Damaged {
+                path: dir.join(CONFIG),
+                line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+                reason: error.message().to_owned(),
+            }
+        })?;
         if setting(&config, "search.method").is_none() {
             return Ok(None);
         }
@@ -236,7 +246,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    const CONFIG: &str = "[data]\ndataset = \"digits\"\n[search]\nmethod = \"da2s\"\nepochs = 3\n";
+    const SETTINGS: &str = "[data]\ndataset = \"digits\"\n[search]\nmethod = \"da2s\"\nepochs = 3\n";
 
     #[test]
     fn how_far_a_run_came_is_read_from_its_files() {
@@ -251,7 +261,10 @@ mod tests {
         assert_eq!(Digest::read(dir).unwrap(), None);
         write("config.toml", "[net]\noffline = true\n");
         assert_eq!(Digest::read(dir).unwrap(), None, "somebody else's config.toml");
-        write("config.toml", CONFIG);
+        write("config.toml", "a = 1\nb = ");
+        let damaged = Digest::read(dir).unwrap_err().to_string();
+        assert!(damaged.contains("config.toml, line 2: "), "{damaged}");
+        write("config.toml", SETTINGS);
         assert_eq!(state(), "begun");
         write("search/metrics.jsonl", "{\"epoch\":1,\"epochs\":3}\n{\"epoch\":2,\"epo");
         write("search/times.jsonl", "{\"epoch\":1,\"time_s\":1.5}\n");

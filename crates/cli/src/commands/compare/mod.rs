@@ -8,7 +8,7 @@ mod children;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ use plan::{Asked, Plan, Planned};
 
 /// The plan.
 const PLAN: &str = "compare.toml";
+/// Held while a comparison is worked on, so that no two processes make the same run.
+const LOCK: &str = ".lock";
 /// What all runs share: a configuration for `--config`.
 const SETTINGS: &str = "settings.toml";
 
@@ -41,7 +43,7 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     let benchmark = arguments.benchmark.as_deref().map(Benchmark::read).transpose()?;
     let comparing = Comparing::open(arguments)?;
     let stop = StopFlag::on_interrupt();
-    let ended = comparing.run_missing(arguments, &stop)?;
+    let ended = comparing.run_missing(arguments, &stop);
     let comparison = comparing.compare(&ended, benchmark.as_ref());
     let page = da2s_report::write_comparison(&comparing.out, &comparison)?;
     super::print(&table::of_comparison(&comparison, &page))?;
@@ -65,38 +67,21 @@ struct Comparing {
     runs: Vec<Planned>,
     shared: Config,
     baseline: String,
+    /// Keeps others out for as long as it is open.
+    _lock: File,
 }
 
 impl Comparing {
     /// Makes the directory, or takes up the one that is there. Nothing is written before everything asked for is known to
     /// be possible.
     fn open(arguments: &CompareArguments) -> Result<Self, Failure> {
-        let given = arguments.out.clone().filter(|out| out.join(PLAN).is_file());
-        let (out, stored) = match given {
-            Some(out) => (out, true),
-            None => {
-                let shared = arguments.settings.resolve()?;
-                let default = || Path::new("runs").join(format!("compare-{}", shared.data.dataset.name()));
-                let out = arguments.out.clone().unwrap_or_else(default);
-                let stored = out.join(PLAN).is_file();
-                (out, stored)
-            }
-        };
         if arguments.settings.names_method() {
             return Err(Failure::Plan("--method: use --methods".to_owned()));
         }
+        let out = place(arguments)?;
+        let stored = out.join(PLAN).is_file();
         let (shared, plan) = if stored {
-            let path = out.join(SETTINGS);
-            let shared = arguments.settings.resolve_over(&path)?;
-            if let Some(problem) = difference(&Config::read(&path)?, &shared) {
-                return Err(Failure::OtherComparison { path, problem });
-            }
-            let plan = arguments.plan(shared.run.seed, Some(&read_plan(&out)?));
-            let unfit = |problem| Failure::OtherComparison {
-                path: out.join(PLAN),
-                problem: format!("{problem}; choose another --out"),
-            };
-            (shared, plan.map_err(unfit)?)
+            taken_up(arguments, &out)?
         } else {
             let shared = arguments.settings.resolve()?;
             let plan = arguments.plan(shared.run.seed, None).map_err(Failure::Plan)?;
@@ -107,45 +92,30 @@ impl Comparing {
         for run in &runs {
             run.check(&out, &shared)?;
         }
-        let baseline = match &arguments.baseline {
-            Some(method) if !plan.methods.contains(method) => {
-                let methods = plan.methods.join(", ");
-                return Err(Failure::Plan(format!("--baseline {method}: expected one of {methods}")));
-            }
-            Some(method) => method.clone(),
-            None => plan.methods.first().cloned().unwrap_or_default(),
-        };
-        let comparing = Self {
+        let baseline = baseline(arguments, &plan)?;
+        let unwritable = |error: toml::ser::Error| Failure::Plan(error.to_string());
+        let plan_text = toml::to_string(&plan).map_err(unwritable)?;
+        if !stored {
+            // Like a run, a comparison begins in an empty directory.
+            RunDirectory::create(&out)?;
+        }
+        let lock = lock(&out)?;
+        write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes())?;
+        write_whole(&out.join(PLAN), plan_text.as_bytes())?;
+        Ok(Self {
             out,
             plan,
             runs,
             shared,
             baseline,
-        };
-        comparing.write(stored)?;
-        Ok(comparing)
-    }
-
-    fn write(&self, stored: bool) -> Result<(), Failure> {
-        let unwritable = |error: toml::ser::Error| Failure::Plan(error.to_string());
-        let plan = toml::to_string(&self.plan).map_err(unwritable)?;
-        if !stored {
-            // Like a run, a comparison begins in an empty directory.
-            RunDirectory::create(&self.out)?;
-        }
-        write_whole(&self.out.join(SETTINGS), self.shared.to_toml()?.as_bytes())?;
-        Ok(write_whole(&self.out.join(PLAN), plan.as_bytes())?)
+            _lock: lock,
+        })
     }
 
     /// Makes the runs that are not done, as `--jobs` allows, and says how each of them ended.
-    fn run_missing(&self, arguments: &CompareArguments, stop: &StopFlag) -> Result<BTreeMap<&str, Ended>, Failure> {
-        let mut missing = Vec::new();
-        for run in &self.runs {
-            let path = self.out.join(&run.name);
-            if !self.is_done(&path) {
-                missing.push(run);
-            }
-        }
+    fn run_missing(&self, arguments: &CompareArguments, stop: &StopFlag) -> BTreeMap<&str, Ended> {
+        let is_missing = |run: &&Planned| !self.is_done(&self.out.join(&run.name));
+        let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
         let jobs = usize::from(arguments.jobs);
         let settings = self.out.join(SETTINGS);
         let children = Children {
@@ -174,7 +144,7 @@ impl Comparing {
                 Ended::Failed(reason) => format!("{}: failed: {reason}", run.name),
             });
         });
-        Ok(missing.iter().map(|run| run.name.as_str()).zip(ended).collect())
+        missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
     }
 
     /// Whether the last file that a run writes is there.
@@ -264,6 +234,54 @@ impl Planned {
     }
 }
 
+/// The directory of the comparison.
+fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
+    match &arguments.out {
+        Some(out) => Ok(out.clone()),
+        None => {
+            let dataset = arguments.settings.resolve()?.data.dataset;
+            Ok(Path::new("runs").join(format!("compare-{}", dataset.name())))
+        }
+    }
+}
+
+/// Settings and plan of the comparison in `out`, with what the arguments add.
+fn taken_up(arguments: &CompareArguments, out: &Path) -> Result<(Config, Plan), Failure> {
+    let path = out.join(SETTINGS);
+    let shared = arguments.settings.resolve_over(&path)?;
+    if let Some(problem) = difference(&Config::read(&path)?, &shared) {
+        return Err(Failure::OtherComparison { path, problem });
+    }
+    let plan = arguments.plan(shared.run.seed, Some(&read_plan(out)?));
+    let plan = plan.map_err(|problem| Failure::OtherComparison {
+        path: out.join(PLAN),
+        problem: format!("{problem}; choose another --out"),
+    })?;
+    Ok((shared, plan))
+}
+
+/// The method that others are tested against.
+fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure> {
+    let methods = &plan.methods;
+    let asked = arguments.baseline.as_ref().or(methods.first());
+    let known = asked.filter(|method| methods.contains(method));
+    known.cloned().ok_or_else(|| {
+        let asked = asked.map_or("", String::as_str);
+        Failure::Plan(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
+    })
+}
+
+/// Takes the lock of a comparison.
+fn lock(out: &Path) -> Result<File, Failure> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).map_err(|error| Error::io("create", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::ComparisonBusy { out: out.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error).into()),
+    }
+}
+
 /// Accuracy and rank in every column of the table.
 fn looked_up(benchmark: &Benchmark, genotype: Option<&str>) -> Result<Vec<(String, f64)>, String> {
     let genotype = genotype.ok_or("it has no genotype to look up")?;
@@ -301,5 +319,31 @@ impl CompareArguments {
             vary: self.vary.clone(),
         };
         Plan::new(&asked, first_seed, stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_architecture_is_not_looked_up() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("table.csv");
+        let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+        fs::write(&path, format!("architecture,a,b\n{arch},10,20\n")).unwrap();
+        let table = Benchmark::read(&path).unwrap();
+        let found: Vec<(String, f64)> = [
+            ("benchmark:a", 10.0),
+            ("rank:a", 1.0),
+            ("benchmark:b", 20.0),
+            ("rank:b", 1.0),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .to_vec();
+        assert_eq!(looked_up(&table, Some(arch)), Ok(found));
+        let reason = looked_up(&table, Some("Genotype(normal=[])")).unwrap_err();
+        assert!(reason.contains("not one of NAS-Bench-201"), "{reason}");
+        assert!(looked_up(&table, None).is_err());
     }
 }
