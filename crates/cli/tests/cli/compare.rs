@@ -293,7 +293,7 @@ fn a_comparison_that_is_stopped_goes_on() {
     assert!(
         fs::read_to_string(stopped.join("compare.csv"))
             .unwrap()
-            .contains("da2s,4,unfinished")
+            .contains("da2s,4,unfinished,")
     );
     assert!(!stopped.join("da2s-s4/summary.json").exists());
 

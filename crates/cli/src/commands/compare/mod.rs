@@ -18,7 +18,7 @@ use da2s::run::{RunDirectory, write_whole};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
-use da2s_report::run::{Digest, State};
+use da2s_report::run::Digest;
 
 use super::job::{anchored, difference};
 use crate::args::CompareArguments;
@@ -198,7 +198,7 @@ impl Comparing {
         let digest = match Digest::read(&path) {
             Ok(Some(digest)) if self.is_done(&path) => digest,
             Ok(Some(digest)) => return Outcome::Unfinished(digest.state.to_string()),
-            Ok(None) => return Outcome::Unfinished(State::Begun.to_string()),
+            Ok(None) => return Outcome::Unfinished("not begun".to_owned()),
             Err(error) => return Outcome::Failed(error.to_string()),
         };
         let mut values: BTreeMap<String, f64> = digest
