@@ -37,6 +37,12 @@ pub enum Verb {
     Evaluate(StageArguments),
     /// Write the report of a run, whatever it holds so far
     Report(ReportArguments),
+    /// Run several methods on the same data, settings and seeds, and compare them
+    Compare(CompareArguments),
+    /// Print the runs below a folder
+    Runs(RunsArguments),
+    /// Look an architecture of NAS-Bench-201 up in a table of accuracies
+    Lookup(LookupArguments),
     /// Print the configuration that the other arguments come to, and do nothing
     Config(SettingArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine
@@ -165,6 +171,98 @@ pub struct ReportArguments {
     pub run: PathBuf,
 }
 
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(mut_arg("method", |arg| arg.hide(true)))]
+#[command(mut_arg("seed", |arg| arg.help("The first seed [default: 1]")))]
+pub struct CompareArguments {
+    /// Settings that all runs share.
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Methods to compare [default: da2s,darts]
+    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = Method::ALL.map(Method::name))]
+    pub methods: Vec<String>,
+    /// Number of seeds of each method [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub seeds: Option<u16>,
+    /// A setting to vary, as target.edges=1,2; given twice, every combination is run
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    pub vary: Vec<String>,
+    /// Method that the others are tested against [default: the first]
+    #[arg(long, value_name = "METHOD")]
+    pub baseline: Option<String>,
+    /// Search and discretize only: no network is retrained
+    #[arg(long)]
+    pub search_only: bool,
+    /// Look the architectures of NAS-Bench-201 that are found up in this table
+    #[arg(long, value_name = "FILE")]
+    pub benchmark: Option<PathBuf>,
+    /// Runs at a time; they share the cores unless --threads says otherwise
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Directory of the comparison; one that is there goes on [default: runs/compare-DATASET]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print only the tables at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArguments {
+    /// Folder to look in
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+    /// Order of the rows; what has no value comes last
+    #[arg(long, value_enum, value_name = "KEY", default_value_t = RunKey::Name)]
+    pub sort: RunKey,
+    /// Turn the order around
+    #[arg(long)]
+    pub reverse: bool,
+    /// Only runs of which this is true, as method=da2s, state=failed or search.epochs=50; given twice, both must be
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Print a JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What rows of `runs` are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunKey {
+    /// Path below the folder
+    Name,
+    /// Data set
+    Dataset,
+    /// Method
+    Method,
+    /// Seed
+    Seed,
+    /// How far it came
+    State,
+    /// Gap
+    Gap,
+    /// Accuracy of the retrained network
+    Accuracy,
+    /// Parameters of the final network
+    Parameters,
+}
+
+/// Arguments of `lookup`.
+#[derive(Debug, Args)]
+pub struct LookupArguments {
+    /// An architecture, as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, or the directory of a run on NAS-Bench-201
+    #[arg(value_name = "ARCH|RUN")]
+    pub what: String,
+    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`
+    #[arg(long, value_name = "FILE")]
+    pub benchmark: PathBuf,
+    /// Print a JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArguments {
@@ -236,6 +334,11 @@ impl SettingArguments {
         let mut layers = vec![Layer::file(stored)?];
         layers.extend(self.asked()?);
         resolve(&layers)
+    }
+
+    /// Whether `--method` was given.
+    pub fn names_method(&self) -> bool {
+        self.method.is_some()
     }
 
     /// What was asked for: `--recipe`, `--config` and the flags, lowest first.

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use da2s::Error;
 use da2s::config::ConfigError;
 use da2s::data::DataError;
+use da2s::space::arch_201::Arch201Error;
+use da2s::space::lookup::BenchmarkError;
 use da2s_report::ReportError;
 
 /// The exit codes.
@@ -30,6 +32,8 @@ pub enum Code {
     Files,
     /// Numbers that are none.
     Numbers,
+    /// Runs of a comparison.
+    Runs,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -37,7 +41,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Done,
         Self::Usage,
         Self::Data,
@@ -46,6 +50,7 @@ impl Code {
         Self::Device,
         Self::Files,
         Self::Numbers,
+        Self::Runs,
         Self::Internal,
         Self::Stopped,
     ];
@@ -55,10 +60,13 @@ impl Code {
         match self {
             Self::Done => (0, "done"),
             Self::Usage => (2, "an argument, a setting or a target that cannot be"),
-            Self::Data => (3, "images that are missing or cannot be read"),
+            Self::Data => (
+                3,
+                "images, or a table to look up in, that are missing or cannot be read",
+            ),
             Self::Genotype => (
                 4,
-                "a text that is no genotype, or a genotype whose network is above the limits of the target",
+                "a text that is no genotype or architecture, or a genotype whose network is above the limits of the target",
             ),
             Self::RunDirectory => (
                 5,
@@ -67,6 +75,7 @@ impl Code {
             Self::Device => (6, "a device that is not here"),
             Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
             Self::Numbers => (8, "a loss or gradient that is not finite"),
+            Self::Runs => (9, "runs of a comparison that failed"),
             Self::Internal => (70, "a defect of da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
         }
@@ -120,6 +129,56 @@ pub enum Failure {
         /// How the process ended.
         reason: String,
     },
+    /// A comparison that cannot be.
+    #[error("{0}")]
+    Plan(String),
+    /// A comparison that is there and is another than that asked for.
+    #[error("{} belongs to another comparison: {problem}", path.display())]
+    OtherComparison {
+        /// The file that says so.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+    /// A comparison that another process works on.
+    #[error("another da2s compare is at work in {}: wait for it, or choose another --out", out.display())]
+    ComparisonBusy {
+        /// Its directory.
+        out: PathBuf,
+    },
+    /// A comparison of which runs failed.
+    #[error("{failed} of {of} runs failed: their reasons are in the table, their logs in {}; the same command tries them again", out.display())]
+    RunsFailed {
+        /// How many.
+        failed: usize,
+        /// Runs of the comparison.
+        of: usize,
+        /// Its directory.
+        out: PathBuf,
+    },
+    /// The user stopped a comparison.
+    #[error("stopped; the same command with --out {} goes on", out.display())]
+    ComparisonStopped {
+        /// Its directory.
+        out: PathBuf,
+    },
+    /// A table that cannot be read or does not answer.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkError),
+    /// A text that is no architecture.
+    #[error("{0}; an architecture reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")]
+    Architecture(#[from] Arch201Error),
+    /// A run without an architecture of NAS-Bench-201.
+    #[error("{} cannot be looked up: {problem}", path.display())]
+    NotLookedUp {
+        /// The run directory.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A wish for runs that nothing fulfils.
+    #[error("{0}")]
+    Listing(String),
     /// The user stopped the run between two stages.
     #[error("stopped; go on with --resume")]
     Stopped,
@@ -142,7 +201,13 @@ impl Failure {
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
             Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) | Self::Bench { .. } => Code::Files,
-            Self::Stopped => Code::Stopped,
+            Self::Plan(_) | Self::Listing(_) => Code::Usage,
+            Self::RunsFailed { .. } => Code::Runs,
+            Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
+            Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,
+            Self::Architecture(_) => Code::Genotype,
+            Self::OtherComparison { .. } | Self::ComparisonBusy { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
+            Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
             Self::Internal => Code::Internal,
         }
     }
@@ -155,7 +220,7 @@ impl Failure {
     }
 
     /// The whole reason in one line.
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
         while let Some(error) = source {

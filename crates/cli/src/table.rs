@@ -1,9 +1,15 @@
-//! The table at the end: what the run came to, on a screen.
+//! The tables at the end: what a run, a comparison or a look-up came to, on a screen.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use da2s::run::{Discretized, Summary};
+use da2s::space::arch_201::Arch201;
+use da2s::space::lookup::Standing;
+use da2s_report::Comparison;
+use da2s_report::comparison::Outcome;
+
+use crate::commands::runs::Row;
 
 /// Undecided edges that are named; a search that ends with more has the rest in `genotype.json`.
 const NAMED_EDGES: usize = 4;
@@ -66,6 +72,120 @@ pub fn of_discretization(discretized: &Discretized) -> String {
         table.decision(undecided.is_empty(), decision.p_least, decision.q_least, undecided);
     }
     table.text + &format!("\n{}\n", discretized.genotype)
+}
+
+/// The tables of a comparison: means, tests, and the runs that are not finished.
+pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
+    let mut text = columns(&comparison.means(), 1);
+    let tests = comparison.differences();
+    if tests.len() > 1 {
+        text += &format!("\n{}", columns(&tests, 3));
+    }
+    let rest = comparison.runs.iter().filter_map(|run| match &run.outcome {
+        Outcome::Finished { .. } => None,
+        Outcome::Failed(reason) => Some(format!("{} failed: {reason}\n", run.directory)),
+        Outcome::Unfinished(progress) => Some(format!("{} is not finished: {progress}\n", run.directory)),
+    });
+    let rest: String = rest.collect();
+    if !rest.is_empty() {
+        text += &format!("\n{rest}");
+    }
+    text + &format!("\n{}\n", page.display())
+}
+
+/// The table of the runs in `folder`.
+pub fn of_runs(runs: &[Row], folder: &Path) -> String {
+    if runs.is_empty() {
+        return format!("no runs in {}\n", folder.display());
+    }
+    let heading = [
+        "run",
+        "data set",
+        "method",
+        "seed",
+        "state",
+        "gap",
+        "accuracy",
+        "parameters",
+    ];
+    let rows = runs.iter().map(|run| {
+        let word = |key| run.text(key).unwrap_or_else(absent);
+        let percent = |key| run.value(key).map_or_else(absent, |value| format!("{value:.2}"));
+        vec![
+            run.name.clone(),
+            word("dataset"),
+            word("method"),
+            word("seed"),
+            run.state(),
+            percent("gap"),
+            percent("network_accuracy"),
+            // Counts are written as numbers without a sign.
+            run.value("parameters")
+                .map_or_else(absent, |value| grouped(value as u64)),
+        ]
+    });
+    let rows: Vec<Vec<String>> = [heading.map(str::to_owned).to_vec()].into_iter().chain(rows).collect();
+    columns_with(&rows, |column| [0, 1, 2, 4].contains(&column))
+}
+
+/// The table of a look-up.
+pub fn of_standings(arch: Arch201, standings: &[Standing]) -> String {
+    let heading = ["column", "accuracy", "rank", "of", "percentile", "best", "distance"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(standings.iter().map(|standing| {
+        vec![
+            standing.column.clone(),
+            format!("{:.2} %", standing.accuracy),
+            grouped(standing.rank as u64),
+            grouped(standing.of as u64),
+            format!("{:.2} %", standing.percentile),
+            format!("{:.2} %", standing.best_accuracy),
+            format!("{:.2} points", standing.distance),
+        ]
+    }));
+    let best: Vec<Vec<String>> = standings
+        .iter()
+        .map(|standing| vec![format!("best, {}", standing.column), standing.best_architecture.clone()])
+        .collect();
+    format!("{arch}\n\n{}\n{}", columns(&rows, 1), columns(&best, 2))
+}
+
+fn absent() -> String {
+    "–".to_owned()
+}
+
+/// Rows in columns; the first `words` are words, which begin together, the others numbers, which end together.
+fn columns(rows: &[Vec<String>], words: usize) -> String {
+    columns_with(rows, |column| column < words)
+}
+
+fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String {
+    let length = |text: &String| text.chars().count();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(length)
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cell = |(column, cell): (usize, &String)| {
+            let width = widths[column];
+            if is_word(column) {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        };
+        let cells: Vec<String> = row.iter().enumerate().map(cell).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
 }
 
 #[derive(Default)]
@@ -199,6 +319,17 @@ mod tests {
                                   normal 3→4: sep_conv_3x3 has p = 0.120
                                   and 2 more, see genotype.json
         time                      search 61 s
+        ");
+    }
+
+    #[test]
+    fn numbers_end_together_and_words_begin_together() {
+        let rows = [["method", "gap"], ["da2s", "0.00 ± 0.00"], ["entropy, x=1", "–"]];
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect();
+        insta::assert_snapshot!(columns(&rows, 1), @r"
+        method                gap
+        da2s          0.00 ± 0.00
+        entropy, x=1            –
         ");
     }
 

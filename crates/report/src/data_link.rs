@@ -28,6 +28,11 @@ impl Table {
         self.csv.push('\n');
     }
 
+    /// The whole table as CSV.
+    pub(crate) fn into_csv(self) -> String {
+        self.csv
+    }
+
     fn push_cell(&mut self, cell: &str) {
         if cell.contains(['"', ',', '\n', '\r']) {
             self.csv.push('"');

@@ -2,7 +2,8 @@
 //!
 //! [`Run`] reads what a run directory holds, [`render`] turns it into one self-contained HTML page and
 //! [`write_report`] puts that page beside the data as `report.html`. [`cell_svg`] draws one cell of a
-//! genotype as a stand-alone picture.
+//! genotype as a stand-alone picture. [`Comparison`] sets several runs side by side, with means and paired tests, and
+//! [`write_comparison`] writes it as CSV, JSON, Markdown and a page of the same kind.
 //!
 //! The page needs no network: style, script and data are inside it, and its content security policy
 //! forbids everything else. Whatever a run directory contains (class names, configuration, commands) is
@@ -13,6 +14,7 @@
 //! # Ok::<(), da2s_report::ReportError>(())
 //! ```
 
+pub mod comparison;
 mod data_link;
 mod error;
 mod number;
@@ -21,8 +23,9 @@ pub mod run;
 mod svg;
 mod write;
 
+pub use comparison::Comparison;
 pub use error::ReportError;
 pub use page::render;
 pub use run::Run;
 pub use svg::cell::cell_svg;
-pub use write::{REPORT_FILE, write_report};
+pub use write::{COMPARISON_FILES, REPORT_FILE, write_comparison, write_report};

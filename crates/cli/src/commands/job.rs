@@ -7,10 +7,11 @@ use da2s::Error;
 use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
+use da2s_report::run::FAILURE_FILE;
 use toml::{Table, Value};
 
 use crate::args::{CreateArguments, StageArguments};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 
@@ -56,6 +57,7 @@ impl Job {
         let resume = holds_run(&path);
         let (directory, config) = if resume {
             let directory = RunDirectory::open(&path)?;
+            directory.remove(FAILURE_FILE)?;
             let config = arguments.settings.resolve_over(&stored)?;
             if let Some(problem) = difference(&directory.config()?, &config) {
                 return Err(Error::Mismatch { path: stored, problem }.into());
@@ -133,6 +135,19 @@ impl Job {
         Ok(summary)
     }
 
+    /// Leaves the reason in a run that failed, for those who come later, and passes it on.
+    pub fn noted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &result
+            && failure.code() != Code::Stopped
+            && self.path().join(CONFIG).is_file()
+        {
+            let reason = format!("{}\n", failure.sentence());
+            // The first error is the one that matters.
+            let _ = run::write_whole(&self.directory.file(FAILURE_FILE), reason.as_bytes());
+        }
+        result
+    }
+
     /// Whether to go on with the next stage.
     fn unless_stopped(&mut self) -> Result<(), Failure> {
         self.progress.finish();
@@ -169,7 +184,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
 }
 
 /// The folder of images in full, so that a stage that is run from elsewhere finds it.
-fn anchored(mut config: Config) -> Config {
+pub(super) fn anchored(mut config: Config) -> Config {
     if let Some(folder) = config.data.dir.take() {
         // Where the present folder is unknown, the path stays as it was given.
         config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
@@ -203,7 +218,7 @@ pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
 }
 
 /// In words, a setting that differs and must not.
-fn difference(stored: &Config, asked: &Config) -> Option<String> {
+pub(super) fn difference(stored: &Config, asked: &Config) -> Option<String> {
     // Both were read from TOML, so both can be written as such.
     let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
     first_difference(&stored, &asked, "")

@@ -1,12 +1,15 @@
 //! The verbs, a file each.
 
 mod bench;
+mod compare;
 mod config;
 mod discretize;
 mod evaluate;
 mod job;
+mod lookup;
 mod report;
 mod run;
+pub mod runs;
 mod search;
 mod train;
 
@@ -27,6 +30,9 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Train(arguments) => train::execute(arguments),
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Report(arguments) => report::execute(arguments),
+        Verb::Compare(arguments) => compare::execute(arguments),
+        Verb::Runs(arguments) => runs::execute(arguments),
+        Verb::Lookup(arguments) => lookup::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
         Verb::Bench(arguments) => bench::execute(arguments),
     }

@@ -11,10 +11,16 @@ use crate::table;
 /// Whatever is in the way.
 pub fn execute(arguments: &CreateArguments) -> Result<(), Failure> {
     let mut job = Job::create(arguments)?;
+    let finished = stages(&mut job);
+    super::print(&job.noted(finished)?)
+}
+
+/// The stages, and the table at the end.
+fn stages(job: &mut Job) -> Result<String, Failure> {
     job.search()?;
     let discretized = job.discretize(None)?;
     job.train()?;
     let summary = job.evaluate()?;
     let report = da2s_report::write_report(job.path())?;
-    super::print(&table::of_run(&summary, &discretized.decision.undecided, Some(&report)))
+    Ok(table::of_run(&summary, &discretized.decision.undecided, Some(&report)))
 }

@@ -10,6 +10,7 @@ use crate::exit::Failure;
 /// Whatever is in the way.
 pub fn execute(arguments: &CreateArguments) -> Result<(), Failure> {
     let mut job = Job::create(arguments)?;
-    job.search()?;
+    let searched = job.search();
+    job.noted(searched)?;
     super::print(&format!("{}\n", job.path().display()))
 }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod compare;
 mod config;
+mod lookup;
 mod run;
 
 use assert_cmd::Command;

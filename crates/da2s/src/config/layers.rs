@@ -51,6 +51,18 @@ impl Layer {
         }
     }
 
+    /// A whole configuration, to lay others over.
+    ///
+    /// # Errors
+    /// If a value has no TOML form.
+    pub fn of(config: &Config) -> Result<Self, ConfigError> {
+        let table = Table::try_from(config).map_err(|error| ConfigError::Unwritable {
+            problem: error.to_string(),
+        })?;
+        let (origin, lines) = (Origin::Settings, BTreeMap::new());
+        Self { origin, table, lines }.checked()
+    }
+
     /// A file.
     ///
     /// # Errors

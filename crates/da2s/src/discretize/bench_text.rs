@@ -4,37 +4,26 @@
 use std::fmt;
 
 use super::genotype::{CellGenotype, Genotype, GenotypeError, KeptEdge};
-use crate::space::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS, Operation, PerKind};
+use crate::space::arch_201::{Arch201, Arch201Error, EDGES};
+use crate::space::{NAS_BENCH_201_GRAPH, Operation, PerKind};
 
 /// See [`Genotype::parse`].
 pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
-    let graph = NAS_BENCH_201_GRAPH;
-    let mut reader = Reader {
-        text,
-        at: text.len() - text.trim_start().len(),
-    };
-    let mut edges = Vec::with_capacity(graph.edge_count());
-    for to in graph.all_nodes() {
-        if to > graph.inputs {
-            reader.expect("+")?;
-        }
-        reader.expect("|")?;
-        for from in 0..to {
-            let operation = reader.operation()?;
-            reader.expect(&format!("~{from}|"))?;
-            edges.push(KeptEdge {
-                from,
-                to,
-                operations: vec![operation],
-            });
-        }
-    }
-    if !reader.rest().trim().is_empty() {
-        return Err(reader.fail("text behind the architecture".to_owned()));
-    }
+    let arch: Arch201 = text.trim().parse().map_err(|error: Arch201Error| GenotypeError {
+        at: text.len() - text.trim_start().len() + error.at,
+        problem: format!("expected {}", error.expected),
+    })?;
+    let edges = EDGES
+        .into_iter()
+        .zip(arch.operations)
+        .map(|((from, to), operation)| KeptEdge {
+            from,
+            to,
+            operations: vec![operation.operation()],
+        });
     let normal = CellGenotype {
-        edges,
-        concat: vec![graph.nodes],
+        edges: edges.collect(),
+        concat: vec![NAS_BENCH_201_GRAPH.nodes],
     };
     Ok(Genotype {
         cells: PerKind {
@@ -56,65 +45,11 @@ pub(super) fn write(cell: &CellGenotype, f: &mut fmt::Formatter<'_>) -> fmt::Res
     Ok(())
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn fail(&self, problem: String) -> GenotypeError {
-        GenotypeError { at: self.at, problem }
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), GenotypeError> {
-        if !self.rest().starts_with(token) {
-            return Err(self.fail(format!("expected {token}")));
-        }
-        self.at += token.len();
-        Ok(())
-    }
-
-    fn operation(&mut self) -> Result<Operation, GenotypeError> {
-        let rest = self.rest();
-        let name = &rest[..rest.find('~').unwrap_or(rest.len())];
-        let known = NAS_BENCH_201_OPERATIONS
-            .into_iter()
-            .find(|operation| operation.name() == name);
-        let operation = known.ok_or_else(|| {
-            let names = NAS_BENCH_201_OPERATIONS.map(Operation::name).join(", ");
-            // What is no name may be long.
-            let shown: String = name.chars().take(40).collect();
-            self.fail(format!("unknown operation {shown}; known are {names}"))
-        })?;
-        self.at += name.len();
-        Ok(operation)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::NAS_BENCH_201_OPERATIONS;
     use proptest::prelude::*;
-
-    #[test]
-    fn mistakes_are_named_with_their_place() {
-        let good = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
-        assert_eq!(parse(good).unwrap().to_string(), good);
-        for (from, to, say) in [
-            ("none~0", "nine~0", "unknown operation nine"),
-            ("avg_pool_3x3~1", "avg_pool_3x3~2", "expected ~1|"),
-            ("~2|", "~2", "expected ~2|"),
-            ("~2|", "~2|+", "text behind"),
-            ("|+|none", "||none", "expected +"),
-        ] {
-            let error = parse(&good.replacen(from, to, 1)).unwrap_err();
-            assert!(error.to_string().contains(say), "{error}");
-        }
-    }
 
     proptest! {
         #[test]

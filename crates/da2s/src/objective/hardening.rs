@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! u(p) = 1 − k · min_{i ∈ K} p_i                 0 where pruning takes nothing away
-//! u*(τ) = u_1 + (1 − k/m − u_1) (1 − τ)^a        the path, from the uniform mixture to u_1 = 0.005
+//! u*(τ) = u_1 + (1 − k/m − u_1) (1 − τ)^a        the path, from the uniform mixture to u_1 = 0.002
 //! ```
 //!
 //! Behind every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k for i ∈ K}, a convex set, in the sense of
@@ -17,7 +17,7 @@
 //!
 //! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for the weights to settle. While the
 //! super-network's accuracy on held-out images is below its best, τ runs at half its pace in the first half of the way, and makes up for it later.
-//! Contract: after τ = 1 every edge has p ≥ 0.995/k and every kept edge q ≥ 0.995/n; [`HardeningState`] goes into checkpoints.
+//! Contract: after τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] goes into checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use crate::space::Space;
 use crate::supernet::ArchParams;
 
 /// What is left undecided at the end of the path.
-const LAST: f64 = 0.005;
+const LAST: f64 = 0.002;
 /// Points below its best at which the accuracy counts as falling.
 const TOLERATED: f64 = 1.0;
 
@@ -46,7 +46,7 @@ impl Default for Hardening {
     fn default() -> Self {
         Self {
             decided_at: 0.9,
-            exponent: 0.5,
+            exponent: 1.5,
         }
     }
 }

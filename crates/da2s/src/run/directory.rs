@@ -186,7 +186,10 @@ fn make_parent(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes a file so that it is whole or as it was before: temporary file, fsync, rename, fsync of the folder.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// What the system says.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     make_parent(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");

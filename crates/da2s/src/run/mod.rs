@@ -14,7 +14,7 @@ mod state_file;
 mod summary;
 
 pub use checkpoint::Checkpoint;
-pub use directory::RunDirectory;
+pub use directory::{RunDirectory, write_whole};
 pub use environment::Environment;
 pub use finish::evaluate;
 pub use prune::{Discretized, discretize};

@@ -3,8 +3,10 @@
 //! A space says what a cell may become; [`skeleton`](crate::supernet) and [`network`](crate::network) say
 //! where cells stand. One file a space; to add one, see CONTRIBUTING.md.
 
+pub mod arch_201;
 mod darts;
 mod graph;
+pub mod lookup;
 mod nas_bench_201;
 mod operation;
 mod per_kind;

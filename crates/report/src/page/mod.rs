@@ -15,6 +15,8 @@ mod origin;
 mod style;
 mod topology;
 
+pub(crate) use style::sheet;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Run;

@@ -5,6 +5,7 @@
 //! checked here, so whoever draws may index freely.
 
 mod architecture;
+mod digest;
 mod genotype;
 mod lines;
 mod results;
@@ -14,6 +15,7 @@ mod stage;
 use std::path::Path;
 
 pub use architecture::{ArchCell, ArchEpoch};
+pub use digest::{Digest, FAILURE_FILE, State};
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
 pub use results::{Environment, Evaluation, Gap, StageAccuracies, Summary, TrainEpoch};
 pub use search::SearchEpoch;

@@ -1,0 +1,205 @@
+//! The runs of a comparison as processes: so many at a time, each a `da2s` of its own with a log, stopped when we are.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use super::plan::Planned;
+use crate::interrupt::StopFlag;
+
+/// How often a process is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(50);
+/// What a run that was asked to stop exits with.
+const STOPPED: i32 = 130;
+
+/// How processes are started.
+#[derive(Debug)]
+pub struct Children<'a> {
+    /// Directory of the comparison.
+    pub out: &'a Path,
+    /// Settings that all runs share.
+    pub settings: &'a Path,
+    /// Whether to search and discretize only.
+    pub search_only: bool,
+    /// Threads of each process.
+    pub threads: usize,
+    /// Processes at a time.
+    pub jobs: usize,
+    /// Raised to stop.
+    pub stop: &'a StopFlag,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Well.
+    Finished,
+    /// It was stopped, or not begun because of that.
+    Stopped,
+    /// It failed, and this is why.
+    Failed(String),
+}
+
+impl Children<'_> {
+    /// Does `runs`, and tells `ended` of each by its place in them, as they end.
+    pub fn run(&self, runs: &[&Planned], ended: impl Fn(usize, &Ended) + Sync) -> Vec<Ended> {
+        let next = Mutex::new(0..runs.len());
+        let results = Mutex::new(runs.iter().map(|_| Ended::Stopped).collect::<Vec<_>>());
+        let worker = || {
+            loop {
+                // A thread that panicked with the lock would have left a counter behind, which is still right.
+                let Some(at) = next.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next() else {
+                    return;
+                };
+                if self.stop.is_raised() {
+                    return;
+                }
+                let result = self.one(runs[at]);
+                ended(at, &result);
+                results.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[at] = result;
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.jobs.min(runs.len()) {
+                scope.spawn(worker);
+            }
+        });
+        results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Does one run, verb by verb. Its log stays if it fails.
+    fn one(&self, run: &Planned) -> Ended {
+        let log = self.out.join(format!("{}.log", run.name));
+        let verbs: &[Verb] = if self.search_only {
+            &[Verb::Search, Verb::Discretize]
+        } else {
+            &[Verb::Run]
+        };
+        for verb in verbs {
+            let status = match self.process(*verb, run, &log) {
+                Ok(status) => status,
+                Err(error) => return Ended::Failed(format!("it cannot be started: {error}")),
+            };
+            match status.code() {
+                Some(0) => {}
+                Some(STOPPED) => return Ended::Stopped,
+                Some(_) | None => return Ended::Failed(reason(&log, status)),
+            }
+            if self.stop.is_raised() {
+                return Ended::Stopped;
+            }
+        }
+        // A log that cannot be removed says nothing wrong.
+        let _ = fs::remove_file(&log);
+        Ended::Finished
+    }
+
+    fn process(&self, verb: Verb, run: &Planned, log: &Path) -> io::Result<ExitStatus> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let directory = self.out.join(&run.name);
+        match verb {
+            Verb::Run => self.create(command.arg("run"), run, &directory),
+            Verb::Search => self.create(command.arg("search"), run, &directory),
+            Verb::Discretize => command.arg("discretize").arg(&directory),
+        };
+        command
+            .args(["--quiet", "--threads", &self.threads.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(log)?);
+        // A group of its own: Ctrl-C reaches it through us, once, since twice would mean at once.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn()?;
+        let mut told = false;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if self.stop.is_raised() && !told {
+                told = true;
+                interrupt(&mut child)?;
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn create<'a>(&self, command: &'a mut Command, run: &Planned, directory: &Path) -> &'a mut Command {
+        command.args(["--config".as_ref(), self.settings.as_os_str()]).args([
+            "--method",
+            &run.setup.method,
+            "--seed",
+            &run.seed.to_string(),
+        ]);
+        for (key, value) in &run.setup.settings {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+        command.arg("--resume").args(["--out".as_ref(), directory.as_os_str()])
+    }
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Run,
+    Search,
+    Discretize,
+}
+
+/// Asks a process to stop behind the step under way. It was not waited for yet, so its number is still its own.
+#[cfg(unix)]
+fn interrupt(child: &mut Child) -> io::Result<()> {
+    use nix::errno::Errno;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let Ok(id) = i32::try_from(child.id()) else {
+        return child.kill();
+    };
+    match kill(Pid::from_raw(id), Signal::SIGINT) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere Ctrl-C reaches every process of the console by itself.
+#[cfg(not(unix))]
+fn interrupt(_: &mut Child) -> io::Result<()> {
+    Ok(())
+}
+
+/// The last thing that a process said, or how it ended.
+fn reason(log: &Path, status: ExitStatus) -> String {
+    let text = fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => line.strip_prefix("da2s: ").unwrap_or(line).to_owned(),
+        None => format!("its process ended with {status}"),
+    }
+}
+
+/// Threads of each of `jobs` processes, where `asked`, 0 for one a core, is what one alone may take.
+pub fn threads_each(asked: usize, jobs: usize) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    match (asked, jobs) {
+        (0, 1) => 0,
+        (0, jobs) => (cores / jobs).max(1),
+        (asked, _) => asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_share_the_cores() {
+        assert_eq!((threads_each(0, 1), threads_each(3, 4)), (0, 3));
+        assert_eq!(threads_each(0, usize::MAX), 1);
+    }
+}

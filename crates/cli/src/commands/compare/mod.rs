@@ -1,0 +1,349 @@
+//! `da2s compare`: methods side by side, on the same data, settings and seeds.
+//!
+//! Each run is a process of its own in a directory of its own; those directories are all the state there is. A run is
+//! done when its last file is there, so the same command goes on where it stopped. `compare.toml` holds the plan and
+//! `settings.toml` what all runs share.
+
+mod children;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use da2s::Error;
+use da2s::config::Config;
+use da2s::run::{RunDirectory, write_whole};
+use da2s::space::arch_201::Arch201;
+use da2s::space::lookup::Benchmark;
+use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
+use da2s_report::run::Digest;
+
+use super::job::{anchored, difference};
+use crate::args::CompareArguments;
+use crate::exit::Failure;
+use crate::interrupt::StopFlag;
+use crate::table;
+use children::{Children, Ended, threads_each};
+use plan::{Asked, Plan, Planned};
+
+/// The plan.
+const PLAN: &str = "compare.toml";
+/// Held while a comparison is worked on, so that no two processes make the same run.
+const LOCK: &str = ".lock";
+/// What all runs share: a configuration for `--config`.
+const SETTINGS: &str = "settings.toml";
+
+/// Makes the runs that are not there yet, then writes and prints the tables.
+///
+/// # Errors
+/// Whatever is in the way; that a run failed only when all are through.
+pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
+    let benchmark = arguments.benchmark.as_deref().map(Benchmark::read).transpose()?;
+    let comparing = Comparing::open(arguments)?;
+    let stop = StopFlag::on_interrupt();
+    let ended = comparing.run_missing(arguments, &stop);
+    let comparison = comparing.compare(&ended, benchmark.as_ref());
+    let page = da2s_report::write_comparison(&comparing.out, &comparison)?;
+    super::print(&table::of_comparison(&comparison, &page))?;
+    if stop.is_raised() {
+        return Err(Failure::ComparisonStopped { out: comparing.out });
+    }
+    match comparison.failed() {
+        0 => Ok(()),
+        failed => Err(Failure::RunsFailed {
+            failed,
+            of: comparison.runs.len(),
+            out: comparing.out,
+        }),
+    }
+}
+
+/// A comparison and its directory.
+struct Comparing {
+    out: PathBuf,
+    plan: Plan,
+    runs: Vec<Planned>,
+    shared: Config,
+    baseline: String,
+    /// Keeps others out for as long as it is open.
+    _lock: File,
+}
+
+impl Comparing {
+    /// Makes the directory, or takes up the one that is there. Nothing is written before everything asked for is known to
+    /// be possible.
+    fn open(arguments: &CompareArguments) -> Result<Self, Failure> {
+        if arguments.settings.names_method() {
+            return Err(Failure::Plan("--method: use --methods".to_owned()));
+        }
+        let out = place(arguments)?;
+        let stored = out.join(PLAN).is_file();
+        let (shared, plan) = if stored {
+            taken_up(arguments, &out)?
+        } else {
+            let shared = arguments.settings.resolve()?;
+            let plan = arguments.plan(shared.run.seed, None).map_err(Failure::Plan)?;
+            (shared, plan)
+        };
+        let shared = anchored(shared);
+        let runs = plan.runs();
+        for run in &runs {
+            run.check(&out, &shared)?;
+        }
+        let baseline = baseline(arguments, &plan)?;
+        let unwritable = |error: toml::ser::Error| Failure::Plan(error.to_string());
+        let plan_text = toml::to_string(&plan).map_err(unwritable)?;
+        if !stored {
+            // Like a run, a comparison begins in an empty directory.
+            RunDirectory::create(&out)?;
+        }
+        let lock = lock(&out)?;
+        write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes())?;
+        write_whole(&out.join(PLAN), plan_text.as_bytes())?;
+        Ok(Self {
+            out,
+            plan,
+            runs,
+            shared,
+            baseline,
+            _lock: lock,
+        })
+    }
+
+    /// Makes the runs that are not done, as `--jobs` allows, and says how each of them ended.
+    fn run_missing(&self, arguments: &CompareArguments, stop: &StopFlag) -> BTreeMap<&str, Ended> {
+        let is_missing = |run: &&Planned| !self.is_done(&self.out.join(&run.name));
+        let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
+        let jobs = usize::from(arguments.jobs);
+        let settings = self.out.join(SETTINGS);
+        let children = Children {
+            out: &self.out,
+            settings: &settings,
+            search_only: self.plan.search_only,
+            threads: threads_each(self.shared.run.threads, jobs.min(missing.len()).max(1)),
+            jobs,
+            stop,
+        };
+        let done = self.runs.len() - missing.len();
+        let say = |text: String| {
+            if !arguments.quiet {
+                // Where the standard error is closed there is nobody to tell.
+                let _ = writeln!(io::stderr(), "{text}");
+            }
+        };
+        if done > 0 {
+            say(format!("{done} of {} runs are done already", self.runs.len()));
+        }
+        let ended = children.run(&missing, |at, ended| {
+            let run = missing[at];
+            say(match ended {
+                Ended::Finished => format!("{}: {}", run.name, self.results(run)),
+                Ended::Stopped => format!("{}: stopped", run.name),
+                Ended::Failed(reason) => format!("{}: failed: {reason}", run.name),
+            });
+        });
+        missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
+    }
+
+    /// Whether the last file that a run writes is there.
+    fn is_done(&self, path: &Path) -> bool {
+        let last = if self.plan.search_only {
+            "gap.json"
+        } else {
+            "summary.json"
+        };
+        path.join(last).is_file()
+    }
+
+    /// What a run came to, for its line.
+    fn results(&self, run: &Planned) -> String {
+        let Ok(Some(digest)) = Digest::read(&self.out.join(&run.name)) else {
+            return "finished".to_owned();
+        };
+        let value = |name: &str, key: &str, unit: &str| Some(format!("{name} {:.2}{unit}", digest.values.get(key)?));
+        let parts = [value("gap", "gap", ""), value("retrained", "network_accuracy", " %")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn compare(&self, ended: &BTreeMap<&str, Ended>, benchmark: Option<&Benchmark>) -> Comparison {
+        let entry = |run: &Planned| Entry {
+            setup: run.setup.clone(),
+            seed: run.seed,
+            directory: run.name.clone(),
+            outcome: self.outcome(run, ended.get(run.name.as_str()), benchmark),
+        };
+        let name = self
+            .out
+            .file_name()
+            .unwrap_or(self.out.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        Comparison::new(
+            name,
+            self.shared.data.dataset.name().to_owned(),
+            self.baseline.clone(),
+            self.runs.iter().map(entry).collect(),
+            benchmark.map_or(&[], Benchmark::columns),
+        )
+    }
+
+    /// What a run came to, from its directory.
+    fn outcome(&self, run: &Planned, ended: Option<&Ended>, benchmark: Option<&Benchmark>) -> Outcome {
+        if let Some(Ended::Failed(reason)) = ended {
+            return Outcome::Failed(reason.clone());
+        }
+        let path = self.out.join(&run.name);
+        let digest = match Digest::read(&path) {
+            Ok(Some(digest)) if self.is_done(&path) => digest,
+            Ok(Some(digest)) => return Outcome::Unfinished(digest.state.to_string()),
+            Ok(None) => return Outcome::Unfinished("not begun".to_owned()),
+            Err(error) => return Outcome::Failed(error.to_string()),
+        };
+        let mut values: BTreeMap<String, f64> = digest
+            .values
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), *value))
+            .collect();
+        if let Some(benchmark) = benchmark {
+            match looked_up(benchmark, digest.genotype.as_deref()) {
+                Ok(found) => values.extend(found),
+                Err(reason) => return Outcome::Failed(reason),
+            }
+        }
+        Outcome::Finished {
+            genotype: digest.genotype,
+            values,
+        }
+    }
+}
+
+impl Planned {
+    /// Refuses a run that cannot be, or that is there with other settings.
+    fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
+        let asked = self.config(shared)?;
+        let path = out.join(&self.name);
+        match RunDirectory::open(&path) {
+            Ok(directory) => match difference(&directory.config()?, &asked) {
+                Some(problem) => Err(Error::Mismatch { path, problem }.into()),
+                None => Ok(()),
+            },
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The directory of the comparison.
+fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
+    match &arguments.out {
+        Some(out) => Ok(out.clone()),
+        None => {
+            let dataset = arguments.settings.resolve()?.data.dataset;
+            Ok(Path::new("runs").join(format!("compare-{}", dataset.name())))
+        }
+    }
+}
+
+/// Settings and plan of the comparison in `out`, with what the arguments add.
+fn taken_up(arguments: &CompareArguments, out: &Path) -> Result<(Config, Plan), Failure> {
+    let path = out.join(SETTINGS);
+    let shared = arguments.settings.resolve_over(&path)?;
+    if let Some(problem) = difference(&Config::read(&path)?, &shared) {
+        return Err(Failure::OtherComparison { path, problem });
+    }
+    let plan = arguments.plan(shared.run.seed, Some(&read_plan(out)?));
+    let plan = plan.map_err(|problem| Failure::OtherComparison {
+        path: out.join(PLAN),
+        problem: format!("{problem}; choose another --out"),
+    })?;
+    Ok((shared, plan))
+}
+
+/// The method that others are tested against.
+fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure> {
+    let methods = &plan.methods;
+    let asked = arguments.baseline.as_ref().or(methods.first());
+    let known = asked.filter(|method| methods.contains(method));
+    known.cloned().ok_or_else(|| {
+        let asked = asked.map_or("", String::as_str);
+        Failure::Plan(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
+    })
+}
+
+/// Takes the lock of a comparison.
+fn lock(out: &Path) -> Result<File, Failure> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).map_err(|error| Error::io("create", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::ComparisonBusy { out: out.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error).into()),
+    }
+}
+
+/// Accuracy and rank in every column of the table.
+fn looked_up(benchmark: &Benchmark, genotype: Option<&str>) -> Result<Vec<(String, f64)>, String> {
+    let genotype = genotype.ok_or("it has no genotype to look up")?;
+    let arch: Arch201 = genotype
+        .parse()
+        .map_err(|error| format!("its genotype cannot be looked up, it is not one of NAS-Bench-201: {error}"))?;
+    let standings = benchmark.look_up(arch).map_err(|error| error.to_string())?;
+    let values = standings.into_iter().flat_map(|standing| {
+        [
+            (Measure::benchmark_key(&standing.column), standing.accuracy),
+            (Measure::rank_key(&standing.column), standing.rank as f64),
+        ]
+    });
+    Ok(values.collect())
+}
+
+fn read_plan(out: &Path) -> Result<Plan, Failure> {
+    let path = out.join(PLAN);
+    let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+    toml::from_str(&text).map_err(|error| {
+        Error::Damaged {
+            path,
+            problem: error.to_string().trim().replace('\n', " "),
+        }
+        .into()
+    })
+}
+
+impl CompareArguments {
+    fn plan(&self, first_seed: u64, stored: Option<&Plan>) -> Result<Plan, String> {
+        let asked = Asked {
+            methods: self.methods.clone(),
+            seeds: self.seeds.map(u64::from),
+            search_only: self.search_only,
+            vary: self.vary.clone(),
+        };
+        Plan::new(&asked, first_seed, stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_architecture_is_not_looked_up() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("table.csv");
+        let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+        fs::write(&path, format!("architecture,a,b\n{arch},10,20\n")).unwrap();
+        let table = Benchmark::read(&path).unwrap();
+        let found: Vec<(String, f64)> = [
+            ("benchmark:a", 10.0),
+            ("rank:a", 1.0),
+            ("benchmark:b", 20.0),
+            ("rank:b", 1.0),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .to_vec();
+        assert_eq!(looked_up(&table, Some(arch)), Ok(found));
+        let reason = looked_up(&table, Some("Genotype(normal=[])")).unwrap_err();
+        assert!(reason.contains("not one of NAS-Bench-201"), "{reason}");
+        assert!(looked_up(&table, None).is_err());
+    }
+}

@@ -1,0 +1,352 @@
+//! The plan of a comparison: methods × varied settings × seeds, as it stands in `compare.toml`.
+//!
+//! Contract: a plan may grow (more seeds, more methods) and never shrinks or changes, so that every run in the directory
+//! belongs to it and none is compared that was made with other settings.
+
+use std::collections::BTreeSet;
+
+use da2s::config::{Config, ConfigError, Layer, resolve};
+use da2s::search::Method;
+use da2s_report::comparison::Setup;
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+/// The methods that are compared where none are asked for.
+const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
+/// Seeds where their number is not asked for.
+const SEEDS: u64 = 3;
+
+/// A comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Names of the methods.
+    pub methods: Vec<String>,
+    /// The first seed.
+    pub first_seed: u64,
+    /// Number of seeds, which follow one another.
+    pub seeds: u64,
+    /// Whether the networks found are not retrained.
+    pub search_only: bool,
+    /// Settings that are varied; every combination of their values is run.
+    #[serde(default)]
+    pub vary: Vec<Varied>,
+}
+
+/// A setting that is varied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Varied {
+    /// Its key, with the tables it is in.
+    pub key: String,
+    /// Its values, as they are written behind `KEY=`.
+    pub values: Vec<String>,
+}
+
+/// What the arguments say of a plan; what is absent is as it was, or the default.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Methods.
+    pub methods: Vec<String>,
+    /// Number of seeds.
+    pub seeds: Option<u64>,
+    /// Whether the networks found are not retrained.
+    pub search_only: bool,
+    /// Settings that are varied, as `KEY=VALUE,…`.
+    pub vary: Vec<String>,
+}
+
+/// One run of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Method and varied settings.
+    pub setup: Setup,
+    /// Seed.
+    pub seed: u64,
+    /// Name of its directory.
+    pub name: String,
+}
+
+impl Plan {
+    /// A new plan, or `stored` as the arguments make it grow.
+    ///
+    /// # Errors
+    /// In words, what cannot be.
+    pub fn new(asked: &Asked, first_seed: u64, stored: Option<&Self>) -> Result<Self, String> {
+        let vary: Vec<Varied> = asked
+            .vary
+            .iter()
+            .map(|text| Varied::parse(text))
+            .collect::<Result<_, _>>()?;
+        let mut plan = stored.cloned().unwrap_or_else(|| Self {
+            methods: METHODS.map(|method| method.name().to_owned()).to_vec(),
+            first_seed,
+            seeds: SEEDS,
+            search_only: asked.search_only,
+            vary: vary.clone(),
+        });
+        if !asked.methods.is_empty() {
+            plan.methods.clone_from(&asked.methods);
+        }
+        plan.seeds = asked.seeds.unwrap_or(plan.seeds);
+        if let Some(stored) = stored {
+            stored.allows(&plan, asked, &vary)?;
+        }
+        let keys = plan.vary.iter().map(|varied| &varied.key);
+        if let Some(twice) = first_twice(plan.methods.iter()).or_else(|| first_twice(keys)) {
+            return Err(format!("{twice} is asked for twice"));
+        }
+        let runs = plan.runs();
+        match first_twice(runs.iter().map(|run| &run.name)) {
+            Some(name) => Err(format!("two of the varied values come to the same directory, {name}")),
+            None => Ok(plan),
+        }
+    }
+
+    /// Refuses what `plan`, which came of this one, would leave out or change.
+    fn allows(&self, plan: &Self, asked: &Asked, vary: &[Varied]) -> Result<(), String> {
+        if let Some(method) = self.methods.iter().find(|method| !plan.methods.contains(method)) {
+            return Err(format!(
+                "it compares {method}, which is not among the --methods asked for"
+            ));
+        }
+        if plan.seeds < self.seeds {
+            return Err(format!(
+                "it has {} seeds, but {} were asked for",
+                self.seeds, plan.seeds
+            ));
+        }
+        if asked.search_only && !self.search_only {
+            return Err("its networks are retrained, but --search-only was asked for".to_owned());
+        }
+        if !vary.is_empty() && vary != self.vary {
+            return Err("it varies other settings than --vary asks for".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every run, setup by setup.
+    pub fn runs(&self) -> Vec<Planned> {
+        let setups = self.methods.iter().flat_map(|method| {
+            combinations(&self.vary).into_iter().map(|settings| Setup {
+                method: method.clone(),
+                settings,
+            })
+        });
+        let seeds = self.first_seed..self.first_seed.saturating_add(self.seeds);
+        setups
+            .flat_map(|setup| {
+                seeds.clone().map(move |seed| Planned {
+                    name: directory_name(&setup, seed),
+                    setup: setup.clone(),
+                    seed,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Planned {
+    /// What the run is made with, over the settings that all share.
+    ///
+    /// # Errors
+    /// If a varied setting does not exist or a value cannot be.
+    pub fn config(&self, shared: &Config) -> Result<Config, ConfigError> {
+        let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
+        let mut layers = vec![
+            Layer::of(shared)?,
+            Layer::flag("--methods", "search.method", Value::String(self.setup.method.clone()))?,
+            Layer::flag("--seeds", "run.seed", Value::Integer(seed))?,
+        ];
+        for (key, value) in &self.setup.settings {
+            layers.push(Layer::assignment("--vary", &format!("{key}={value}"))?);
+        }
+        resolve(&layers)
+    }
+}
+
+impl Varied {
+    /// `KEY=VALUE,…`; commas in brackets or quotes belong to a value.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (key, values) = text
+            .split_once('=')
+            .ok_or_else(|| format!("--vary {text}: expected KEY=VALUE,VALUE, as target.edges=1,2"))?;
+        let key = key.trim().to_owned();
+        match key.as_str() {
+            "search.method" => return Err("--vary search.method: use --methods".to_owned()),
+            "run.seed" => return Err("--vary run.seed: use --seeds".to_owned()),
+            _ => {}
+        }
+        let values = split(values);
+        if values.iter().any(String::is_empty) {
+            return Err(format!("--vary {text}: a value is empty"));
+        }
+        match first_twice(values.iter()) {
+            Some(value) => Err(format!("--vary {text}: {value} is there twice")),
+            None => Ok(Self { key, values }),
+        }
+    }
+}
+
+/// The parts between commas that are in no brackets and no quotes.
+fn split(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut depth, mut quote) = (0usize, None);
+    for character in text.chars() {
+        match (character, quote) {
+            (',', None) if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            ('[' | '{', None) => depth += 1,
+            (']' | '}', None) => depth = depth.saturating_sub(1),
+            ('"' | '\'', None) => quote = Some(character),
+            (_, Some(open)) if character == open => quote = None,
+            _ => {}
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts.into_iter().map(|part| part.trim().to_owned()).collect()
+}
+
+/// Every combination of values, the last setting changing fastest.
+fn combinations(vary: &[Varied]) -> Vec<Vec<(String, String)>> {
+    vary.iter().fold(vec![Vec::new()], |combinations, varied| {
+        let with = |combination: &Vec<(String, String)>| {
+            let combination = combination.clone();
+            varied.values.iter().map(move |value| {
+                let mut combination = combination.clone();
+                combination.push((varied.key.clone(), value.clone()));
+                combination
+            })
+        };
+        combinations.iter().flat_map(with).collect()
+    })
+}
+
+/// `METHOD-KEY=VALUE-sSEED`, with nothing in it that a path or a shell could take amiss.
+fn directory_name(setup: &Setup, seed: u64) -> String {
+    let plain = |value: &str| {
+        let kept = |c: char| {
+            if c.is_ascii_alphanumeric() || ".-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        value.chars().map(kept).collect::<String>().trim_matches('_').to_owned()
+    };
+    let settings = setup
+        .settings
+        .iter()
+        .map(|(key, value)| format!("-{}={}", plain(key), plain(value)));
+    format!("{}{}-s{seed}", setup.method, settings.collect::<String>())
+}
+
+fn first_twice<'a>(words: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = BTreeSet::new();
+    words.into_iter().find(|word| !seen.insert(*word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(methods: &[&str], seeds: Option<u64>, vary: &[&str]) -> Asked {
+        Asked {
+            methods: methods.iter().map(|&method| method.to_owned()).collect(),
+            seeds,
+            search_only: false,
+            vary: vary.iter().map(|&vary| vary.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn every_combination_is_a_run() {
+        let plan = Plan::new(&Asked::default(), 1, None).unwrap();
+        let names: Vec<String> = plan.runs().into_iter().map(|run| run.name).collect();
+        assert_eq!(
+            names,
+            ["da2s-s1", "da2s-s2", "da2s-s3", "darts-s1", "darts-s2", "darts-s3"]
+        );
+        let vary = ["target.edges=1,[1,2,1,3]", "search.alpha_rate=auto,0.1"];
+        let plan = Plan::new(&asked(&["da2s"], Some(1), &vary), 7, None).unwrap();
+        let runs = plan.runs();
+        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "da2s-target.edges=1-search.alpha_rate=auto-s7",
+                "da2s-target.edges=1-search.alpha_rate=0.1-s7",
+                "da2s-target.edges=1_2_1_3-search.alpha_rate=auto-s7",
+                "da2s-target.edges=1_2_1_3-search.alpha_rate=0.1-s7",
+            ]
+        );
+        let config = runs[3].config(&Config::default()).unwrap();
+        assert_eq!((config.run.seed, config.search.method), (7, Method::Da2s));
+        assert_eq!(
+            toml::Value::try_from(config.target.edges).unwrap().to_string(),
+            "[1, 2, 1, 3]"
+        );
+        assert!(
+            Planned {
+                setup: Setup {
+                    settings: vec![("a.b".into(), "1".into())],
+                    ..runs[0].setup.clone()
+                },
+                ..runs[0].clone()
+            }
+            .config(&Config::default())
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn a_plan_is_written_and_read() {
+        let plan = Plan::new(&asked(&["gdas"], Some(2), &["target.edges=1,2"]), 3, None).unwrap();
+        assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_plan_grows_and_does_not_shrink() {
+        let stored = Plan::new(&asked(&["da2s", "darts"], Some(3), &[]), 1, None).unwrap();
+        let grown = |asked: &Asked| Plan::new(asked, 1, Some(&stored));
+        assert_eq!(grown(&Asked::default()).unwrap(), stored);
+        let more = grown(&asked(&["gdas", "darts", "da2s"], Some(5), &[])).unwrap();
+        assert_eq!(more.runs().len(), 15);
+        for (asked, said) in [
+            (asked(&["da2s"], None, &[]), "compares darts"),
+            (asked(&[], Some(2), &[]), "3 seeds, but 2"),
+            (asked(&[], None, &["target.edges=1,2"]), "varies other"),
+            (
+                Asked {
+                    search_only: true,
+                    ..Asked::default()
+                },
+                "retrained",
+            ),
+        ] {
+            let problem = grown(&asked).unwrap_err();
+            assert!(problem.contains(said), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_varied_is_refused() {
+        for (vary, said) in [
+            ("target.edges", "expected KEY=VALUE"),
+            ("search.method=darts", "use --methods"),
+            ("run.seed=1,2", "use --seeds"),
+            ("a=1,,2", "empty"),
+            ("a=1,1", "1 is there twice"),
+            ("a=[1,2],1_2", "same directory"),
+        ] {
+            let problem = Plan::new(&asked(&["da2s"], None, &[vary]), 1, None).unwrap_err();
+            assert!(problem.contains(said), "{vary}: {problem}");
+        }
+        assert!(Plan::new(&asked(&["da2s", "da2s"], None, &[]), 1, None).is_err());
+        assert_eq!(split("'a,b',[1,[2,3]], x"), ["'a,b'", "[1,[2,3]]", "x"]);
+    }
+}

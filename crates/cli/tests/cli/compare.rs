@@ -1,0 +1,323 @@
+//! `da2s compare` and `da2s runs`: whole comparisons of tiny runs; resumed, grown, refused, failed, stopped.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{TINY, da2s, with};
+use predicates::prelude::*;
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_comparison_goes_on_and_grows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("mine");
+    let told = predicate::str::contains("da2s-s1: gap ").and(predicate::str::contains("darts-s1: gap "));
+    let table = predicate::str::contains("p of Wilcoxon").and(predicate::str::contains("mine/compare.html"));
+    with("compare", &TINY)
+        .args(["--seeds", "1", "--jobs", "2", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(told)
+        .stdout(table);
+    let kept = fs::read(out.join("da2s-s1/summary.json")).unwrap();
+    let first = json(&out.join("compare.json"));
+    assert_eq!(first["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(first["runs"][1]["directory"], "darts-s1");
+    let summary = json(&out.join("darts-s1/summary.json"));
+    for key in ["gap", "network_accuracy", "parameters"] {
+        assert_eq!(first["runs"][1]["values"][key].as_f64(), summary[key].as_f64(), "{key}");
+        assert_eq!(
+            first["groups"][1]["spreads"][key]["mean"].as_f64(),
+            summary[key].as_f64(),
+            "{key}"
+        );
+    }
+    for name in [
+        "compare.csv",
+        "compare.md",
+        "compare.html",
+        "compare.toml",
+        "settings.toml",
+    ] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    assert!(!out.join("da2s-s1.log").exists(), "a run that ended well leaves no log");
+
+    // What is done is not done again, and nothing has to be repeated on the command line.
+    let all_done = predicate::str::diff("2 of 2 runs are done already\n");
+    da2s()
+        .args(["compare", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(all_done);
+    assert_eq!(json(&out.join("compare.json")), first);
+
+    // One more seed, in an order of methods that does not matter.
+    da2s()
+        .args(["compare", "--quiet", "--seeds", "2", "--methods", "darts,da2s", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr("");
+    assert_eq!(json(&out.join("compare.json"))["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(fs::read(out.join("da2s-s1/summary.json")).unwrap(), kept);
+
+    for (arguments, said) in [
+        (
+            &["--search-epochs", "3"][..],
+            "it has search.epochs = 2, but 3 was asked for",
+        ),
+        (&["--seeds", "1"], "it has 2 seeds, but 1"),
+        (&["--methods", "da2s"], "it compares darts"),
+        (&["--vary", "target.edges=1,2"], "varies other settings"),
+    ] {
+        let refused = predicate::str::contains("belongs to another comparison").and(predicate::str::contains(said));
+        let mut command = da2s();
+        command.arg("compare").args(arguments).arg("--out").arg(&out);
+        command.assert().code(5).stdout("").stderr(refused);
+    }
+
+    // A run that somebody put there from elsewhere is not compared as if it belonged.
+    let config = out.join("da2s-s1/config.toml");
+    let other = fs::read_to_string(&config)
+        .unwrap()
+        .replace("weight_decay = ", "weight_decay = 1");
+    fs::write(&config, other).unwrap();
+    let refused = predicate::str::contains("da2s-s1").and(predicate::str::contains("weight_decay"));
+    da2s()
+        .args(["compare", "--out"])
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(refused);
+}
+
+#[test]
+fn settings_are_varied_and_networks_not_retrained() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("edges");
+    let row = predicate::str::contains("da2s, target.edges=2  da2s, target.edges=1")
+        .and(predicate::str::contains("retrained").not());
+    with("compare", &TINY)
+        .args([
+            "--search-only",
+            "--methods",
+            "da2s",
+            "--seeds",
+            "1",
+            "--vary",
+            "target.edges=1,2",
+            "--out",
+        ])
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(row);
+    let runs = json(&out.join("compare.json"));
+    for (run, edges) in [(0, "1"), (1, "2")] {
+        assert_eq!(runs["groups"][run]["setup"]["settings"]["target.edges"], edges);
+        assert!(runs["runs"][run]["values"]["search_time_s"].as_f64().unwrap() > 0.0);
+    }
+    assert!(!out.join("da2s-target.edges=1-s1/network").exists());
+
+    // The folder of a comparison is a folder of runs.
+    let listed = predicate::str::contains("da2s-target.edges=1-s1  digits    da2s       1  discretized");
+    da2s().arg("runs").arg(&out).assert().success().stdout(listed);
+    let output = da2s()
+        .args([
+            "runs",
+            "--json",
+            "--filter",
+            "state=discretized",
+            "--filter",
+            "target.edges=2",
+        ])
+        .args(["--sort", "parameters", "--reverse"])
+        .arg(&out)
+        .assert()
+        .success();
+    let rows: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let names: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["name"].as_str())
+        .collect();
+    assert_eq!(names, ["da2s-target.edges=2-s1"]);
+    let refused = predicate::str::contains("--filter colour=red: expected KEY=VALUE");
+    da2s()
+        .args(["runs", "--filter", "colour=red"])
+        .arg(&out)
+        .assert()
+        .code(2)
+        .stderr(refused);
+}
+
+#[test]
+fn what_cannot_be_compared_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("none");
+    for (arguments, said) in [
+        (&["--method", "darts"][..], "use --methods"),
+        (&["--baseline", "gdas"], "expected one of da2s, darts"),
+        (&["--vary", "target.edges=1,9"], "--vary target.edges=9"),
+        (&["--vary", "run.seed=1,2"], "use --seeds"),
+        (&["--methods", "da2s,da2s"], "twice"),
+        (&["--vary", "search.epcohs=1"], "did you mean search.epochs?"),
+    ] {
+        let mut command = with("compare", &TINY);
+        command.args(arguments).arg("--out").arg(&out);
+        command
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(predicate::str::contains(said));
+        assert!(!out.exists(), "{arguments:?}");
+    }
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("mine.txt"), "mine").unwrap();
+    let not_empty = predicate::str::contains("is not empty");
+    with("compare", &TINY)
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(not_empty);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn runs_that_fail_are_rows_that_say_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (out, data) = (temporary.path().join("failed"), temporary.path().join("nowhere"));
+    let command = || {
+        let mut command = with("compare", &TINY);
+        command
+            .args(["cifar10", "--recipe", "digits", "--seeds", "1", "--data-dir"])
+            .arg(&data);
+        command.arg("--out").arg(&out);
+        command
+    };
+    let row = predicate::str::contains("darts-s1 failed: ").and(predicate::str::contains("nowhere"));
+    let told = predicate::str::contains("2 of 2 runs failed");
+    command().assert().code(9).stdout(row).stderr(told);
+    assert!(
+        fs::read_to_string(out.join("darts-s1.log"))
+            .unwrap()
+            .contains("nowhere")
+    );
+    assert!(
+        fs::read_to_string(out.join("compare.csv"))
+            .unwrap()
+            .contains("darts,1,failed,")
+    );
+    assert!(
+        fs::read_to_string(out.join("compare.html"))
+            .unwrap()
+            .contains("2 runs failed")
+    );
+    // They are tried again.
+    command().assert().code(9);
+}
+
+#[test]
+fn a_run_that_failed_keeps_its_reason() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    let too_fast = [&TINY[..], &["network.learning_rate=1e30", "network.gradient_clip=1e30"]].concat();
+    with("run", &too_fast)
+        .args(["--quiet", "--out"])
+        .arg(&out)
+        .assert()
+        .code(8);
+    assert!(
+        fs::read_to_string(out.join("failure.txt"))
+            .unwrap()
+            .contains("the training")
+    );
+    let row = predicate::str::contains("failed: ").and(predicate::str::contains("of the training"));
+    da2s()
+        .args(["runs", "--filter", "state=failed"])
+        .arg(temporary.path())
+        .assert()
+        .success()
+        .stdout(row);
+    let none = predicate::str::starts_with("no runs in ");
+    da2s()
+        .args(["runs", "--filter", "seed=2"])
+        .arg(temporary.path())
+        .assert()
+        .success()
+        .stdout(none);
+}
+
+/// Ctrl-C behind the first run, then the same again: as if it had been left alone.
+#[cfg(unix)]
+#[test]
+fn a_comparison_that_is_stopped_goes_on() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let temporary = tempfile::tempdir().unwrap();
+    let (stopped, left_alone) = (temporary.path().join("stopped"), temporary.path().join("left_alone"));
+    let settings = [&TINY[..], &["search.epochs=12", "search.warmup_epochs=2"]].concat();
+    let arguments = ["compare", "--methods", "da2s", "--seeds", "4"];
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("da2s"))
+        .args(arguments)
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
+        .arg("--out")
+        .arg(&stopped)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("da2s-s1: gap")));
+    let busy = predicate::str::contains("another da2s compare is at work");
+    da2s()
+        .args(["compare", "--out"])
+        .arg(&stopped)
+        .assert()
+        .code(5)
+        .stderr(busy);
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(signal.unwrap().success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.last().unwrap().contains("the same command"), "{rest:?}");
+    assert!(
+        fs::read_to_string(stopped.join("compare.csv"))
+            .unwrap()
+            .contains("da2s,4,unfinished,")
+    );
+    assert!(!stopped.join("da2s-s4/summary.json").exists());
+
+    da2s()
+        .args(["compare", "--quiet", "--out"])
+        .arg(&stopped)
+        .assert()
+        .success();
+    let mut command = da2s();
+    command
+        .args(arguments)
+        .args(settings.iter().flat_map(|setting| ["--set", setting]));
+    command.arg("--out").arg(&left_alone).assert().success();
+    for seed in 1..=4 {
+        let file = |out: &Path, name: &str| fs::read(out.join(format!("da2s-s{seed}")).join(name)).unwrap();
+        for name in [
+            "search/checkpoint.safetensors",
+            "genotype.json",
+            "network/evaluation.json",
+        ] {
+            assert!(
+                file(&stopped, name) == file(&left_alone, name),
+                "{name} of seed {seed} differs"
+            );
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Looking an architecture of NAS-Bench-201 up in a table of accuracies that the user brings.
+//!
+//! The table is CSV, as it is or compressed with gzip. Its first line is `architecture,COLUMN,…`, every other an
+//! architecture in its text and an accuracy in percent a column. Contract: lines are read one by one and only numbers are
+//! kept; each architecture stands there at most once, so that a table has at most 15,625 lines of 4 KiB, whatever a file
+//! unpacks to. Architectures that compute the same function are lines of their own, as they were trained on their own; a
+//! table may lack some, and ranks are among those that it has.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use serde::Serialize;
+
+use super::arch_201::{Arch201, Arch201Error};
+
+/// Longest line that is read, with its end.
+const LONGEST_LINE_BYTES: u64 = 4096;
+
+/// What every file compressed with gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A table of accuracies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Benchmark {
+    columns: Vec<String>,
+    archs: Vec<Arch201>,
+    /// `accuracies[column][line]`, percent.
+    accuracies: Vec<Vec<f64>>,
+    /// Line of an architecture by its index.
+    lines: Vec<Option<usize>>,
+}
+
+/// How an architecture stands in one column.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// Name of the column.
+    pub column: String,
+    /// Its accuracy, percent.
+    pub accuracy: f64,
+    /// 1 for the best: one more than the architectures that are more accurate, so that equal ones share a rank.
+    pub rank: usize,
+    /// Architectures in the table.
+    pub of: usize,
+    /// Share of the others that are less accurate, percent; 100 where there are no others.
+    pub percentile: f64,
+    /// The best accuracy, percent.
+    pub best_accuracy: f64,
+    /// The architecture that has it, the first in the table where there are several.
+    pub best_architecture: String,
+    /// Points from here to the best.
+    pub distance: f64,
+}
+
+/// Why a table cannot be read or does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchmarkError {
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file that is no such table.
+    #[error("{}, line {line}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// An architecture that the table does not have.
+    #[error(
+        "the table has {of} of the {} architectures, and {arch} is not one of them",
+        Arch201::COUNT
+    )]
+    Absent {
+        /// The architecture.
+        arch: Arch201,
+        /// How many it has.
+        of: usize,
+    },
+}
+
+impl Benchmark {
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not such a table; the error names the line.
+    pub fn read(path: &Path) -> Result<Self, BenchmarkError> {
+        let mut line = 0;
+        Self::from_file(path, &mut line).map_err(|reason| {
+            let path = path.to_owned();
+            match reason {
+                Reason::System(source) => BenchmarkError::Read { path, source },
+                Reason::Content(problem) => BenchmarkError::Damaged { path, line, problem },
+            }
+        })
+    }
+
+    fn from_file(path: &Path, line: &mut usize) -> Result<Self, Reason> {
+        let mut file = BufReader::new(File::open(path).map_err(Reason::System)?);
+        if file.fill_buf().map_err(Reason::System)?.starts_with(&GZIP) {
+            Self::from_lines(BufReader::new(MultiGzDecoder::new(file)), line)
+        } else {
+            Self::from_lines(file, line)
+        }
+    }
+
+    /// Reads the table; `number` is that of the line under way, from 1.
+    fn from_lines(mut reader: impl BufRead, number: &mut usize) -> Result<Self, Reason> {
+        *number = 1;
+        let mut line = String::new();
+        if !next_line(&mut reader, &mut line)? {
+            return Err(Reason::content("the file is empty"));
+        }
+        let columns = columns(&line)?;
+        let mut table = Self {
+            accuracies: vec![Vec::new(); columns.len()],
+            columns,
+            archs: Vec::new(),
+            lines: vec![None; Arch201::COUNT],
+        };
+        *number += 1;
+        while next_line(&mut reader, &mut line)? {
+            table.add(&line)?;
+            *number += 1;
+        }
+        if table.archs.is_empty() {
+            return Err(Reason::content("the table has no architecture"));
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, line: &str) -> Result<(), Reason> {
+        let mut cells = line.split(',');
+        let text = cells.next().unwrap_or_default();
+        let arch: Arch201 = text
+            .parse()
+            .map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
+        let row = self.archs.len();
+        if self.lines[arch.index()].replace(row).is_some() {
+            return Err(Reason::content("this architecture is there twice"));
+        }
+        for (column, accuracies) in self.columns.iter().zip(&mut self.accuracies) {
+            let cell = cells
+                .next()
+                .ok_or_else(|| Reason::Content(format!("{column} is missing")))?;
+            let accuracy = cell.trim().parse().ok().filter(|value| (0.0..=100.0).contains(value));
+            accuracies.push(
+                accuracy.ok_or_else(|| {
+                    Reason::Content(format!("{column} is `{cell}`: expected an accuracy from 0 to 100"))
+                })?,
+            );
+        }
+        if let Some(cell) = cells.next() {
+            return Err(Reason::Content(format!("`{cell}` belongs to no column")));
+        }
+        self.archs.push(arch);
+        Ok(())
+    }
+
+    /// Names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Number of architectures, at least 1.
+    #[allow(clippy::len_without_is_empty, reason = "a table that was read is not empty")]
+    pub fn len(&self) -> usize {
+        self.archs.len()
+    }
+
+    /// How `arch` stands in every column.
+    ///
+    /// # Errors
+    /// [`BenchmarkError::Absent`] if the table does not have it.
+    pub fn look_up(&self, arch: Arch201) -> Result<Vec<Standing>, BenchmarkError> {
+        let of = self.len();
+        let row = self.lines[arch.index()].ok_or(BenchmarkError::Absent { arch, of })?;
+        let standing = |(column, accuracies): (&String, &Vec<f64>)| {
+            let accuracy = accuracies[row];
+            let (mut above, mut below, mut best) = (0, 0, row);
+            for (other, value) in accuracies.iter().enumerate() {
+                above += usize::from(*value > accuracy);
+                below += usize::from(*value < accuracy);
+                let better = *value > accuracies[best] || (*value == accuracies[best] && other < best);
+                best = if better { other } else { best };
+            }
+            Standing {
+                column: column.clone(),
+                accuracy,
+                rank: above + 1,
+                of,
+                percentile: if of > 1 {
+                    100.0 * below as f64 / (of - 1) as f64
+                } else {
+                    100.0
+                },
+                best_accuracy: accuracies[best],
+                best_architecture: self.archs[best].to_string(),
+                distance: accuracies[best] - accuracy,
+            }
+        };
+        Ok(self.columns.iter().zip(&self.accuracies).map(standing).collect())
+    }
+}
+
+/// Why reading stopped.
+enum Reason {
+    System(io::Error),
+    Content(String),
+}
+
+impl Reason {
+    fn content(problem: &str) -> Self {
+        Self::Content(problem.to_owned())
+    }
+}
+
+/// The names of the columns, from the first line.
+fn columns(heading: &str) -> Result<Vec<String>, Reason> {
+    let mut names = heading.split(',').map(str::trim);
+    let columns: Vec<String> = match names.next() {
+        Some("architecture") => names.map(str::to_owned).collect(),
+        _ => return Err(Reason::content("expected `architecture,` and the names of the columns")),
+    };
+    if columns.is_empty() {
+        return Err(Reason::content("there is no column of accuracies"));
+    }
+    for (at, name) in columns.iter().enumerate() {
+        if name.is_empty() {
+            return Err(Reason::content("a column has no name"));
+        }
+        if columns[..at].contains(name) {
+            return Err(Reason::Content(format!("two columns are named {name}")));
+        }
+    }
+    Ok(columns)
+}
+
+/// Reads a line without its end into `line`; `false` behind the last.
+fn next_line(reader: &mut impl BufRead, line: &mut String) -> Result<bool, Reason> {
+    let mut bytes = std::mem::take(line).into_bytes();
+    bytes.clear();
+    let read = reader.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut bytes);
+    let read = read.map_err(|error| match error.kind() {
+        // What a damaged or cut-off gzip file gives.
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Reason::Content(format!("the file is damaged: {error}"))
+        }
+        _ => Reason::System(error),
+    })?;
+    if read as u64 == LONGEST_LINE_BYTES && !bytes.ends_with(b"\n") {
+        return Err(Reason::Content(format!(
+            "the line is longer than {LONGEST_LINE_BYTES} bytes"
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Reason::content("not UTF-8 text"))?;
+    line.push_str(text.trim_end_matches(['\n', '\r']));
+    Ok(read > 0)
+}
+
+#[cfg(test)]
+#[path = "tests/lookup.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! Tables that are whole, damaged, or not there; and the published ones, where the user has them.
+
+use std::fs;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+use super::*;
+use crate::space::arch_201::Operation201;
+
+fn uniform(operation: Operation201) -> Arch201 {
+    Arch201 {
+        operations: [operation; 6],
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Benchmark, BenchmarkError> {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("table.csv");
+    fs::write(&path, bytes).unwrap();
+    Benchmark::read(&path)
+}
+
+fn table(accuracies: &[(Operation201, f64)]) -> String {
+    let lines = accuracies
+        .iter()
+        .map(|(operation, accuracy)| format!("{},{accuracy},50\n", uniform(*operation)));
+    "architecture,a,b\n".to_owned() + &lines.collect::<String>()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+const FOUR: [(Operation201, f64); 4] = [
+    (Operation201::None, 10.0),
+    (Operation201::SkipConnect, 90.5),
+    (Operation201::Conv1x1, 90.5),
+    (Operation201::Conv3x3, 95.0),
+];
+
+#[test]
+fn ranks_ties_and_distances() {
+    let text = table(&FOUR);
+    let plain = read(text.as_bytes()).unwrap();
+    assert_eq!(plain, read(&gzip(&text)).unwrap());
+    assert_eq!(plain, read(text.replace('\n', "\r\n").as_bytes()).unwrap());
+    assert_eq!(
+        (plain.len(), plain.columns()),
+        (4, &["a".to_owned(), "b".to_owned()][..])
+    );
+    for (operation, rank, percentile, distance) in [
+        (Operation201::Conv3x3, 1, 100.0, 0.0),
+        (Operation201::Conv1x1, 2, 100.0 / 3.0, 4.5),
+        (Operation201::SkipConnect, 2, 100.0 / 3.0, 4.5),
+        (Operation201::None, 4, 0.0, 85.0),
+    ] {
+        let standings = plain.look_up(uniform(operation)).unwrap();
+        let first = &standings[0];
+        assert_eq!(
+            (first.rank, first.of, first.percentile, first.distance),
+            (rank, 4, percentile, distance)
+        );
+        assert_eq!(first.best_architecture, uniform(Operation201::Conv3x3).to_string());
+        // All are equal in the second column: everybody is best, the first in the table by name.
+        assert_eq!((standings[1].rank, standings[1].percentile), (1, 0.0));
+        assert_eq!(standings[1].best_architecture, uniform(Operation201::None).to_string());
+    }
+    let absent = plain
+        .look_up(uniform(Operation201::AvgPool3x3))
+        .unwrap_err()
+        .to_string();
+    assert!(absent.contains("4 of the 15625 architectures"), "{absent}");
+}
+
+#[test]
+fn damage_is_told_with_its_line() {
+    let whole = table(&FOUR);
+    let arch = uniform(Operation201::AvgPool3x3);
+    for (text, line, said) in [
+        (String::new(), 1, "empty"),
+        ("arch,a\n".to_owned(), 1, "expected `architecture,`"),
+        ("architecture\n".to_owned(), 1, "no column"),
+        ("architecture,a,a\n".to_owned(), 1, "two columns are named a"),
+        ("architecture,a,\n".to_owned(), 1, "no name"),
+        ("architecture,a\n".to_owned(), 2, "no architecture"),
+        (format!("{whole}|conv~0|,1,1"), 6, "character 1"),
+        (format!("{whole}{arch},1"), 6, "b is missing"),
+        (format!("{whole}{arch},1,2,3"), 6, "`3` belongs to no column"),
+        (format!("{whole}{arch},1,NaN"), 6, "b is `NaN`"),
+        (format!("{whole}{arch},101,1"), 6, "a is `101`"),
+        (format!("{whole}\n{arch},1,1"), 6, "character 0"),
+        (format!("{whole}{},1,1", uniform(Operation201::None)), 6, "twice"),
+        (format!("{whole}{}", "x".repeat(5000)), 6, "longer than 4096"),
+    ] {
+        match read(text.as_bytes()) {
+            Err(BenchmarkError::Damaged {
+                line: found, problem, ..
+            }) => {
+                assert_eq!(found, line, "{text}: {problem}");
+                assert!(problem.contains(said), "{problem} for {said}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let compressed = gzip(&whole);
+    let cut = read(&compressed[..compressed.len() / 2]).unwrap_err();
+    assert!(matches!(cut, BenchmarkError::Damaged { .. }), "{cut}");
+    let absent = Benchmark::read(Path::new("no/such/table.csv")).unwrap_err();
+    assert!(matches!(absent, BenchmarkError::Read { .. }), "{absent}");
+}
+
+proptest! {
+    #[test]
+    fn damage_never_panics(at in 0usize..300, byte: u8, compressed: bool) {
+        let mut bytes = if compressed { gzip(&table(&FOUR)) } else { table(&FOUR).into_bytes() };
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = read(&bytes);
+    }
+}
+
+/// The folder's file `name`, or `None` with a note that `test` is skipped.
+fn published(name: &str, test: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::env::var_os("DA2S_DATA_DIR").map_or_else(|| "../shared/data".into(), PathBuf::from);
+    let path = workspace.join(folder).join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    // Past the test runner, which keeps what a passing test prints to itself.
+    let note = format!(
+        "skipped: {test} needs {}, which is not there (set DA2S_DATA_DIR)\n",
+        path.display()
+    );
+    io::stderr().write_all(note.as_bytes()).unwrap();
+    None
+}
+
+#[test]
+fn the_published_table_of_200_epochs() {
+    let Some(path) = published("nats-bench-tss-200-epochs.csv.gz", "the_published_table_of_200_epochs") else {
+        return;
+    };
+    let table = Benchmark::read(&path).unwrap();
+    assert_eq!(table.len(), Arch201::COUNT);
+    assert_eq!(
+        table.columns(),
+        ["cifar10-test", "cifar100-test", "imagenet16-120-test"]
+    );
+    let standings = table.look_up(uniform(Operation201::SkipConnect)).unwrap();
+    let rounded = |value: f64| format!("{value:.2}");
+    let accuracies: Vec<String> = standings.iter().map(|standing| rounded(standing.accuracy)).collect();
+    assert_eq!(accuracies, ["54.30", "15.61", "16.32"]);
+    let best: Vec<String> = standings
+        .iter()
+        .map(|standing| rounded(standing.best_accuracy))
+        .collect();
+    assert_eq!(best, ["94.37", "73.51", "47.31"]);
+    for standing in standings {
+        let best = table.look_up(standing.best_architecture.parse().unwrap()).unwrap();
+        let own = best.iter().find(|own| own.column == standing.column).unwrap();
+        assert_eq!((own.rank, own.distance), (1, 0.0));
+    }
+}
+
+#[test]
+fn the_published_table_of_12_epochs() {
+    let Some(path) = published("nats-bench-tss-12-epochs.csv.gz", "the_published_table_of_12_epochs") else {
+        return;
+    };
+    let table = Benchmark::read(&path).unwrap();
+    assert_eq!((table.len(), table.columns().len()), (Arch201::COUNT, 6));
+    let standing = &table.look_up(uniform(Operation201::SkipConnect)).unwrap()[0];
+    assert_eq!((standing.accuracy, standing.best_accuracy), (36.84, 89.16));
+}

@@ -1,0 +1,158 @@
+//! A comparison as files for other programs: CSV with a line a run, JSON with everything, Markdown with the tables.
+
+use serde_json::{Value, json};
+
+use super::{Comparison, Outcome};
+use crate::data_link::Table;
+
+/// What the means are, in sentences: every table of a comparison says them.
+const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. Super-network and discretized: accuracy in percent \
+    on held-out training images, without retraining; gap: their difference in points; retrained: the final network on the \
+    test images.";
+
+/// What was looked up.
+const NOTE_ON_BENCHMARK: &str = "Columns named after those of a table of accuracies: what that table says of the architectures \
+    found.";
+
+/// What the tests are, and what they can tell.
+pub(super) const NOTE_ON_TESTS: &str = "Pairs have the same seed; both tests are two-sided: Student’s t and Wilcoxon’s signed \
+    ranks (exact, pairs without a difference left out). They are not corrected for their number. Few pairs show only large \
+    differences, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
+
+impl Comparison {
+    /// A line a run: what it is, what it came to, and its results in full precision.
+    pub fn csv(&self) -> String {
+        let settings = self.runs.first().map_or(&[][..], |run| &run.setup.settings[..]);
+        let mut heading = vec!["method", "seed"];
+        heading.extend(settings.iter().map(|(key, _)| key.as_str()));
+        heading.extend(["state", "reason", "directory"]);
+        heading.extend(self.measures.iter().map(|measure| measure.key.as_str()));
+        heading.push("genotype");
+        let mut table = Table::new(heading);
+        for run in &self.runs {
+            let (state, reason) = run.state();
+            let mut row = vec![run.setup.method.clone(), run.seed.to_string()];
+            row.extend(run.setup.settings.iter().map(|(_, value)| value.clone()));
+            row.extend([state.to_owned(), reason.to_owned(), run.directory.clone()]);
+            row.extend(self.measures.iter().map(|measure| {
+                let value = run.value(&measure.key);
+                value.map_or(String::new(), |value| value.to_string())
+            }));
+            row.push(match &run.outcome {
+                Outcome::Finished { genotype, .. } => genotype.clone().unwrap_or_default(),
+                Outcome::Failed(_) | Outcome::Unfinished(_) => String::new(),
+            });
+            table.row(row);
+        }
+        table.into_csv()
+    }
+
+    /// Everything: runs, means and spreads, tests.
+    pub fn json(&self) -> String {
+        let measures: Vec<Value> = self
+            .measures
+            .iter()
+            .map(|measure| json!({ "key": measure.key, "title": measure.title }))
+            .collect();
+        let runs: Vec<Value> = self.runs.iter().map(run).collect();
+        let document = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "name": self.name,
+            "dataset": self.dataset,
+            "baseline": self.baseline,
+            "measures": measures,
+            "runs": runs,
+            "groups": self.groups,
+            "tests": self.tests,
+        });
+        format!("{document:#}\n")
+    }
+
+    /// Means and tests as tables, and the runs that are not finished.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {}\n\n{}\n", self.name, table(&self.means(), 1));
+        for note in self.notes_on_means() {
+            text.push_str(&format!("\n{note}\n"));
+        }
+        if !self.tests.is_empty() {
+            text.push_str(&format!("\n{}\n\n{NOTE_ON_TESTS}\n", table(&self.differences(), 3)));
+        }
+        let mut rest = self.runs.iter().filter(|run| !run.is_finished()).peekable();
+        if rest.peek().is_some() {
+            text.push('\n');
+        }
+        for run in rest {
+            let (state, reason) = run.state();
+            text.push_str(&format!("- {} {state}: {}\n", escaped(&run.directory), escaped(reason)));
+        }
+        text
+    }
+
+    /// What the table of means says below.
+    pub(super) fn notes_on_means(&self) -> Vec<&'static str> {
+        let looked_up = self
+            .measures
+            .iter()
+            .any(|measure| measure.key.starts_with("benchmark:"));
+        let needed = [(NOTE_ON_MEANS, true), (NOTE_ON_BENCHMARK, looked_up)];
+        needed
+            .into_iter()
+            .filter_map(|(note, needed)| needed.then_some(note))
+            .collect()
+    }
+}
+
+fn run(entry: &super::Entry) -> Value {
+    let (state, reason) = entry.state();
+    let mut object = json!({
+        "setup": entry.setup,
+        "seed": entry.seed,
+        "directory": entry.directory,
+        "state": state,
+    });
+    match &entry.outcome {
+        Outcome::Finished { genotype, values } => {
+            object["genotype"] = json!(genotype);
+            object["values"] = json!(values);
+        }
+        Outcome::Failed(_) | Outcome::Unfinished(_) => object["reason"] = json!(reason),
+    }
+    object
+}
+
+/// A table whose first `words` columns are words and the others numbers.
+fn table(rows: &[Vec<String>], words: usize) -> String {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    let (heading, rows) = rows
+        .split_first()
+        .map_or((&[][..], rows), |(heading, rows)| (&heading[..], rows));
+    let rules: Vec<String> = (0..heading.len())
+        .map(|column| {
+            if column < words {
+                "---".to_owned()
+            } else {
+                "---:".to_owned()
+            }
+        })
+        .collect();
+    let lines = [line(heading), line(&rules)]
+        .into_iter()
+        .chain(rows.iter().map(|row| line(row)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Text that Markdown shows as it is.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '|' | '*' | '_' | '`' | '<' | '[' | '\\' => escaped.extend(['\\', character]),
+            '\n' | '\r' => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

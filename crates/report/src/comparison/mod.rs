@@ -1,0 +1,290 @@
+//! Several runs side by side: means and spreads a method, paired tests against a baseline, as CSV, JSON, Markdown, HTML.
+//!
+//! Contract: what is here is computed from the runs that are handed in and nothing else; a run that failed or is not
+//! finished is a row that says so, counts in no mean, and takes its pair out of the tests. Accuracies are in percent,
+//! differences in points, times in seconds.
+
+mod export;
+mod measure;
+mod page;
+pub mod statistics;
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+pub use measure::{Measure, Unit, cell};
+pub use page::comparison_page;
+use statistics::{Paired, Spread};
+
+/// One run of a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Which group of runs it belongs to.
+    pub setup: Setup,
+    /// Its seed.
+    pub seed: u64,
+    /// Its directory, relative to that of the comparison.
+    pub directory: String,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// What the runs of a group share, and groups differ in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setup {
+    /// The method.
+    pub method: String,
+    /// The settings that are varied, key and value.
+    #[serde(serialize_with = "as_map")]
+    pub settings: Vec<(String, String)>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It is finished.
+    Finished {
+        /// The genotype as text.
+        genotype: Option<String>,
+        /// Results by the key of their [`Measure`].
+        values: BTreeMap<String, f64>,
+    },
+    /// It failed, and this is why.
+    Failed(String),
+    /// It is not finished, and this is how far it came.
+    Unfinished(String),
+}
+
+/// A comparison, with everything computed.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// Its name.
+    pub name: String,
+    /// Data set.
+    pub dataset: String,
+    /// The method that others are tested against.
+    pub baseline: String,
+    /// Every run.
+    pub runs: Vec<Entry>,
+    /// What was measured in some run.
+    pub measures: Vec<Measure>,
+    /// Means and spreads, a row a setup, in the order of the runs.
+    pub groups: Vec<Group>,
+    /// Paired tests, a row a setup that is not its own baseline.
+    pub tests: Vec<Test>,
+}
+
+/// The finished runs of a setup.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// What they share.
+    pub setup: Setup,
+    /// Runs planned.
+    pub runs: usize,
+    /// Runs that are finished.
+    pub finished: usize,
+    /// Mean and spread by the key of the measure.
+    pub spreads: BTreeMap<String, Spread>,
+}
+
+/// A setup against its baseline, in pairs of runs with the same seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Test {
+    /// What is tested.
+    pub setup: Setup,
+    /// What it is tested against.
+    pub against: Setup,
+    /// Differences, tested minus baseline, by the key of the measure; accuracies and the gap only.
+    pub results: BTreeMap<String, Paired>,
+}
+
+impl Setup {
+    /// `darts`, or `darts, target.edges=1`.
+    pub fn label(&self) -> String {
+        let settings = self.settings.iter().map(|(key, value)| format!(", {key}={value}"));
+        self.method.clone() + &settings.collect::<String>()
+    }
+}
+
+impl Comparison {
+    /// Compares `runs`; `benchmark` names the columns of a table of accuracies that were looked up, if any were.
+    ///
+    /// A method is tested against `baseline` at the same settings, and the baseline itself, where settings are varied,
+    /// against its first ones.
+    pub fn new(name: String, dataset: String, baseline: String, runs: Vec<Entry>, benchmark: &[String]) -> Self {
+        let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
+        let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();
+        let mut setups: Vec<&Setup> = Vec::new();
+        for run in &runs {
+            if !setups.contains(&&run.setup) {
+                setups.push(&run.setup);
+            }
+        }
+        let groups = setups.iter().map(|setup| group(setup, &runs, &measures)).collect();
+        let test = |setup: &&Setup| {
+            let against = setups.iter().find(|other| {
+                other.method == baseline && (setup.method == baseline || other.settings == setup.settings)
+            })?;
+            (against != setup).then(|| test(setup, against, &runs, &measures))
+        };
+        let tests = setups.iter().filter_map(test).collect();
+        Self {
+            name,
+            dataset,
+            baseline,
+            measures,
+            groups,
+            tests,
+            runs,
+        }
+    }
+
+    /// The measures that the table of means shows.
+    pub fn shown(&self) -> impl Iterator<Item = &Measure> {
+        self.measures.iter().filter(|measure| measure.unit != Unit::Rank)
+    }
+
+    /// The measures that are tested.
+    pub fn tested(&self) -> impl Iterator<Item = &Measure> {
+        self.measures.iter().filter(|measure| measure.is_tested())
+    }
+
+    /// Runs that are finished.
+    pub fn finished(&self) -> usize {
+        self.runs.iter().filter(|run| run.is_finished()).count()
+    }
+
+    /// Runs that failed.
+    pub fn failed(&self) -> usize {
+        self.runs
+            .iter()
+            .filter(|run| matches!(run.outcome, Outcome::Failed(_)))
+            .count()
+    }
+
+    /// The table of means as text: a heading, then a row a setup.
+    pub fn means(&self) -> Vec<Vec<String>> {
+        let heading = ["method", "runs"].map(str::to_owned).into_iter();
+        let mut rows = vec![heading.chain(self.shown().map(Measure::heading)).collect::<Vec<_>>()];
+        for group in &self.groups {
+            let runs = if group.finished == group.runs {
+                group.runs.to_string()
+            } else {
+                format!("{} of {}", group.finished, group.runs)
+            };
+            let spreads = self.shown().map(|measure| match group.spreads.get(&measure.key) {
+                Some(spread) => measure.unit.spread(spread),
+                None => "–".to_owned(),
+            });
+            rows.push([group.setup.label(), runs].into_iter().chain(spreads).collect());
+        }
+        rows
+    }
+
+    /// The table of tests as text: a heading, then a row a setup and measure.
+    pub fn differences(&self) -> Vec<Vec<String>> {
+        let heading = [
+            "method",
+            "against",
+            "measure",
+            "pairs",
+            "difference",
+            "t",
+            "p of t",
+            "p of Wilcoxon",
+        ];
+        let mut rows = vec![heading.map(str::to_owned).to_vec()];
+        for test in &self.tests {
+            for measure in self.tested() {
+                let Some(result) = test.results.get(&measure.key) else {
+                    continue;
+                };
+                let number = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".to_owned(), text);
+                rows.push(vec![
+                    test.setup.label(),
+                    test.against.label(),
+                    measure.title.clone(),
+                    result.n.to_string(),
+                    measure::signed(result.mean_difference),
+                    number(result.t, measure::signed),
+                    number(result.t_p, measure::probability),
+                    number(result.wilcoxon_p, measure::probability),
+                ]);
+            }
+        }
+        rows
+    }
+}
+
+impl Entry {
+    /// A result, if the run is finished and it was measured.
+    pub fn value(&self, key: &str) -> Option<f64> {
+        match &self.outcome {
+            Outcome::Finished { values, .. } => values.get(key).copied(),
+            Outcome::Failed(_) | Outcome::Unfinished(_) => None,
+        }
+    }
+
+    /// Whether it is finished.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.outcome, Outcome::Finished { .. })
+    }
+
+    /// `finished`, `failed` or `unfinished`, and the words that belong to it.
+    pub fn state(&self) -> (&'static str, &str) {
+        match &self.outcome {
+            Outcome::Finished { .. } => ("finished", ""),
+            Outcome::Failed(reason) => ("failed", reason),
+            Outcome::Unfinished(progress) => ("unfinished", progress),
+        }
+    }
+}
+
+/// Settings as the object that they are everywhere in JSON.
+fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
+}
+
+fn group(setup: &Setup, runs: &[Entry], measures: &[Measure]) -> Group {
+    let own: Vec<&Entry> = runs.iter().filter(|run| run.setup == *setup).collect();
+    let spread = |measure: &Measure| {
+        let values: Vec<f64> = own.iter().filter_map(|run| run.value(&measure.key)).collect();
+        Some((measure.key.clone(), Spread::of(&values)?))
+    };
+    Group {
+        setup: setup.clone(),
+        runs: own.len(),
+        finished: own.iter().filter(|run| run.is_finished()).count(),
+        spreads: measures.iter().filter_map(spread).collect(),
+    }
+}
+
+fn test(setup: &Setup, against: &Setup, runs: &[Entry], measures: &[Measure]) -> Test {
+    let of = |setup: &Setup, seed: u64, key: &str| {
+        let mut own = runs.iter().filter(|run| run.setup == *setup);
+        own.find(|run| run.seed == seed)?.value(key)
+    };
+    let seeds: Vec<u64> = runs
+        .iter()
+        .filter(|run| run.setup == *setup)
+        .map(|run| run.seed)
+        .collect();
+    let paired = |measure: &Measure| {
+        let difference = |seed: &u64| Some(of(setup, *seed, &measure.key)? - of(against, *seed, &measure.key)?);
+        let differences: Vec<f64> = seeds.iter().filter_map(difference).collect();
+        Some((measure.key.clone(), Paired::of(&differences)?))
+    };
+    Test {
+        setup: setup.clone(),
+        against: against.clone(),
+        results: measures
+            .iter()
+            .filter(|measure| measure.is_tested())
+            .filter_map(paired)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Comparisons that are whole, have holes, vary a setting, or carry hostile text.
+
+use super::*;
+
+fn setup(method: &str, settings: &[(&str, &str)]) -> Setup {
+    Setup {
+        method: method.to_owned(),
+        settings: settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    }
+}
+
+fn run(setup: &Setup, seed: u64, gap: f64) -> Entry {
+    let values = [("supernet_accuracy", 97.0), ("gap", gap), ("parameters", 138_000.0)];
+    Entry {
+        setup: setup.clone(),
+        seed,
+        directory: format!("{}-s{seed}", setup.method),
+        outcome: Outcome::Finished {
+            genotype: Some("Genotype(normal=[('a', 0)])".to_owned()),
+            values: values.map(|(key, value)| (key.to_owned(), value)).into(),
+        },
+    }
+}
+
+fn compared(runs: Vec<Entry>) -> Comparison {
+    Comparison::new("mine".to_owned(), "digits".to_owned(), "da2s".to_owned(), runs, &[])
+}
+
+#[test]
+fn runs_are_grouped_and_tested_in_pairs() {
+    let (da2s, darts) = (setup("da2s", &[]), setup("darts", &[]));
+    let mut runs: Vec<Entry> = [0.0, 1.0, 2.0]
+        .iter()
+        .zip(1..)
+        .map(|(gap, seed)| run(&da2s, seed, *gap))
+        .collect();
+    // The order of the seeds does not pair them, and a seed without a partner is left out.
+    runs.extend([run(&darts, 3, 92.0), run(&darts, 1, 90.0), run(&darts, 4, 50.0)]);
+    let comparison = compared(runs);
+    assert_eq!(comparison.groups.len(), 2);
+    let gaps = comparison.groups[0].spreads["gap"];
+    assert_eq!((gaps.n, gaps.mean, gaps.std), (3, 1.0, Some(1.0)));
+    let [test] = &comparison.tests[..] else {
+        panic!("one test")
+    };
+    assert_eq!(
+        (test.setup.label(), test.against.label()),
+        ("darts".to_owned(), "da2s".to_owned())
+    );
+    assert_eq!((test.results["gap"].n, test.results["gap"].mean_difference), (2, 90.0));
+    assert!(!test.results.contains_key("parameters"));
+    assert_eq!(
+        comparison.means(),
+        [
+            vec!["method", "runs", "super-network %", "gap", "parameters"],
+            vec!["da2s", "3", "97.00 ± 0.00", "1.00 ± 1.00", "138.0 ± 0.0 k"],
+            vec!["darts", "3", "97.00 ± 0.00", "77.33 ± 23.69", "138.0 ± 0.0 k"],
+        ]
+    );
+}
+
+#[test]
+fn varied_settings_are_groups_of_their_own() {
+    let setups = ["da2s", "darts"].map(|method| ["1", "2"].map(|edges| setup(method, &[("target.edges", edges)])));
+    let runs = setups.iter().flatten().map(|setup| run(setup, 1, 0.0)).collect();
+    let tests: Vec<(String, String)> = compared(runs)
+        .tests
+        .iter()
+        .map(|test| (test.setup.label(), test.against.label()))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(
+        tests,
+        [
+            pair("da2s, target.edges=2", "da2s, target.edges=1"),
+            pair("darts, target.edges=1", "da2s, target.edges=1"),
+            pair("darts, target.edges=2", "da2s, target.edges=2"),
+        ]
+    );
+}
+
+#[test]
+fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
+    let (da2s, darts) = (setup("da2s", &[]), setup("<b>|,\"", &[]));
+    let with = |setup: &Setup, outcome| Entry {
+        outcome,
+        ..run(setup, 2, 0.0)
+    };
+    let comparison = compared(vec![
+        run(&da2s, 1, 3.0),
+        with(&da2s, Outcome::Failed("no space, \"really\"".to_owned())),
+        with(&darts, Outcome::Unfinished("search 3/30".to_owned())),
+    ]);
+    assert_eq!((comparison.finished(), comparison.failed()), (1, 1));
+    assert_eq!(comparison.means()[1][1], "1 of 2");
+    assert_eq!(comparison.means()[2][1..], ["0 of 1", "–", "–", "–"]);
+    assert!(comparison.tests.iter().all(|test| test.results.is_empty()));
+    let csv = comparison.csv();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines[0],
+        "method,seed,state,reason,directory,supernet_accuracy,gap,parameters,genotype"
+    );
+    assert_eq!(
+        lines[1],
+        "da2s,1,finished,,da2s-s1,97,3,138000,\"Genotype(normal=[('a', 0)])\""
+    );
+    assert_eq!(lines[2], "da2s,2,failed,\"no space, \"\"really\"\"\",da2s-s2,,,,");
+    assert!(lines[3].starts_with("\"<b>|,\"\"\",2,unfinished,search 3/30,"));
+    let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
+    assert_eq!(json["runs"][1]["reason"], "no space, \"really\"");
+    assert_eq!(
+        json["runs"][1]["setup"],
+        serde_json::json!({ "method": "da2s", "settings": {} })
+    );
+    assert_eq!(json["groups"][0]["spreads"]["gap"]["mean"], 3.0);
+    let markdown = comparison.markdown();
+    assert!(markdown.contains("- da2s-s2 failed: no space"), "{markdown}");
+    assert!(markdown.contains(r"| \<b>\|,"), "{markdown}");
+    let page = comparison_page(&comparison);
+    let html = scraper::Html::parse_document(&page);
+    assert_eq!(html.errors, Vec::<std::borrow::Cow<str>>::new());
+    assert!(!page.contains("<b>|"), "text is escaped");
+    assert!(page.contains("1 run failed"));
+}
+
+#[test]
+fn what_was_looked_up_has_columns_of_its_own() {
+    let da2s = setup("da2s", &[]);
+    let mut entry = run(&da2s, 1, 0.0);
+    if let Outcome::Finished { values, .. } = &mut entry.outcome {
+        values.insert(Measure::benchmark_key("cifar10-test"), 94.0);
+        values.insert(Measure::rank_key("cifar10-test"), 12.0);
+    }
+    let columns = ["cifar10-test".to_owned(), "other".to_owned()];
+    let comparison = Comparison::new("a".into(), "digits".into(), "da2s".into(), vec![entry], &columns);
+    let keys: Vec<&str> = comparison.measures.iter().map(|measure| measure.key.as_str()).collect();
+    assert_eq!(keys[3..], ["benchmark:cifar10-test", "rank:cifar10-test"]);
+    // The mean of ranks says little, so the table of means leaves them out.
+    assert_eq!(comparison.means()[0].last().unwrap(), "cifar10-test %");
+}

@@ -1,0 +1,303 @@
+//! What a table of runs wants to know of one: which run it is, how far it came, its results as numbers with names.
+//!
+//! Contract: small files only, so that a folder of hundreds of runs is read at once; the names of the numbers are the
+//! keys of `summary.json`, and before there is one they come from the files that it is made from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::lines::{read_json, read_lines, read_text};
+use super::results::{Gap, Summary};
+use crate::ReportError;
+
+/// Where a run that failed says why.
+pub const FAILURE_FILE: &str = "failure.txt";
+
+const CONFIG: &str = "config.toml";
+
+/// A run, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// How far it came.
+    pub state: State,
+    /// `config.toml`.
+    pub config: Table,
+    /// The genotype as text.
+    pub genotype: Option<String>,
+    /// Results by their key in `summary.json`; what was not measured is not there.
+    pub values: BTreeMap<&'static str, f64>,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// No epoch is finished.
+    Begun,
+    /// The search is under way, or was stopped.
+    Searching {
+        /// Finished epochs.
+        done: usize,
+        /// Epochs planned.
+        planned: usize,
+    },
+    /// The search is finished.
+    Searched,
+    /// The genotype is there.
+    Discretized,
+    /// Retraining is under way, or was stopped.
+    Training {
+        /// Finished epochs.
+        done: usize,
+        /// Epochs planned.
+        planned: usize,
+    },
+    /// The final network is trained and not evaluated.
+    Trained,
+    /// Everything is there.
+    Finished,
+    /// It failed, and this is why.
+    Failed(String),
+}
+
+impl State {
+    /// The state in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Searching { .. } => "search",
+            Self::Searched => "searched",
+            Self::Discretized => "discretized",
+            Self::Training { .. } => "train",
+            Self::Trained => "trained",
+            Self::Finished => "finished",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::Searching { done, planned } | Self::Training { done, planned } => write!(f, " {done}/{planned}"),
+            Self::Failed(reason) => write!(f, ": {reason}"),
+            Self::Begun | Self::Searched | Self::Discretized | Self::Trained | Self::Finished => Ok(()),
+        }
+    }
+}
+
+/// A line of a `metrics.jsonl`: epoch, from 1, of how many.
+#[derive(Debug, Deserialize)]
+struct Epoch {
+    epoch: usize,
+    epochs: usize,
+}
+
+/// A line of a `times.jsonl`.
+#[derive(Debug, Deserialize)]
+struct Time {
+    time_s: f64,
+}
+
+/// What of `genotype.json` is wanted here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Kept {
+    genotype: Option<String>,
+    parameters: Option<u64>,
+    multiply_adds: Option<u64>,
+}
+
+impl Digest {
+    /// Reads the run directory `dir`; `None` if it is not a run's: there is no `config.toml` that names a method.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be.
+    pub fn read(dir: &Path) -> Result<Option<Self>, ReportError> {
+        let Some(text) = read_text(dir, CONFIG)? else {
+            return Ok(None);
+        };
+        let config: Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
+            ReportError::Damaged {
+                path: dir.join(CONFIG),
+                line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+                reason: error.message().to_owned(),
+            }
+        })?;
+        if setting(&config, "search.method").is_none() {
+            return Ok(None);
+        }
+        let summary: Option<Summary> = read_json(dir, "summary.json", |_| Ok(()))?;
+        let gap: Option<Gap> = read_json(dir, "gap.json", |_| Ok(()))?;
+        let kept: Option<Kept> = read_json(dir, "genotype.json", |_| Ok(()))?;
+        let state = match &summary {
+            Some(_) => State::Finished,
+            None => unfinished(dir, kept.is_some())?,
+        };
+        let (genotype, values) = match summary {
+            Some(summary) => (summary.genotype.clone(), of_summary(&summary)),
+            None => {
+                let kept = kept.unwrap_or_default();
+                let mut values = before_summary(gap.unwrap_or_default(), &kept);
+                for (key, file) in [
+                    ("search_time_s", "search/times.jsonl"),
+                    ("train_time_s", "network/times.jsonl"),
+                ] {
+                    let times = read_lines::<Time>(dir, file, |_, _| Ok(()))?;
+                    if times.there {
+                        values.insert(key, times.records.iter().map(|time| time.time_s).sum());
+                    }
+                }
+                (kept.genotype, values)
+            }
+        };
+        Ok(Some(Self {
+            state,
+            config,
+            genotype,
+            values,
+        }))
+    }
+
+    /// A setting of the run, as `search.epochs`; words without quotes.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        setting(&self.config, key).map(|value| match value {
+            Value::String(word) => word.clone(),
+            other => other.to_string(),
+        })
+    }
+}
+
+fn setting<'a>(config: &'a Table, key: &str) -> Option<&'a Value> {
+    let (tables, name) = key.rsplit_once('.')?;
+    let table = tables
+        .split('.')
+        .try_fold(config, |table, name| table.get(name)?.as_table())?;
+    table.get(name)
+}
+
+/// How far a run without a summary came.
+fn unfinished(dir: &Path, discretized: bool) -> Result<State, ReportError> {
+    if let Some(reason) = read_text(dir, FAILURE_FILE)? {
+        return Ok(State::Failed(reason.trim().to_owned()));
+    }
+    let last = |file| Ok(read_lines::<Epoch>(dir, file, |_, _| Ok(()))?.records.pop());
+    Ok(match last("network/metrics.jsonl")? {
+        Some(Epoch { epoch, epochs }) if epoch < epochs => State::Training {
+            done: epoch,
+            planned: epochs,
+        },
+        Some(_) => State::Trained,
+        None if discretized => State::Discretized,
+        None => match last("search/metrics.jsonl")? {
+            Some(Epoch { epoch, epochs }) if epoch < epochs => State::Searching {
+                done: epoch,
+                planned: epochs,
+            },
+            Some(_) => State::Searched,
+            None => State::Begun,
+        },
+    })
+}
+
+fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
+    let count = |number: Option<u64>| number.map(|number| number as f64);
+    there([
+        ("supernet_accuracy", summary.supernet_accuracy),
+        ("discretized_accuracy", summary.discretized_accuracy),
+        (
+            "discretized_recalibrated_accuracy",
+            summary.discretized_recalibrated_accuracy,
+        ),
+        ("gap", summary.gap),
+        ("network_accuracy", summary.network_accuracy),
+        ("parameters", count(summary.parameters)),
+        ("multiply_adds", count(summary.multiply_adds)),
+        ("search_time_s", summary.search_time_s),
+        ("train_time_s", summary.train_time_s),
+    ])
+}
+
+fn before_summary(gap: Gap, kept: &Kept) -> BTreeMap<&'static str, f64> {
+    let (supernet, discretized) = (gap.as_trained.supernet, gap.as_trained.both);
+    there([
+        ("supernet_accuracy", supernet),
+        ("discretized_accuracy", discretized),
+        ("discretized_recalibrated_accuracy", gap.recalibrated.both),
+        ("gap", supernet.zip(discretized).map(|(before, after)| before - after)),
+        ("parameters", kept.parameters.map(|number| number as f64)),
+        ("multiply_adds", kept.multiply_adds.map(|number| number as f64)),
+    ])
+}
+
+fn there<const N: usize>(rows: [(&'static str, Option<f64>); N]) -> BTreeMap<&'static str, f64> {
+    rows.into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const SETTINGS: &str = "[data]\ndataset = \"digits\"\n[search]\nmethod = \"da2s\"\nepochs = 3\n";
+
+    #[test]
+    fn how_far_a_run_came_is_read_from_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let write = |name: &str, text: &str| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let state = || Digest::read(dir).unwrap().unwrap().state.to_string();
+        assert_eq!(Digest::read(dir).unwrap(), None);
+        write("config.toml", "[net]\noffline = true\n");
+        assert_eq!(Digest::read(dir).unwrap(), None, "somebody else's config.toml");
+        write("config.toml", "a = 1\nb = ");
+        let damaged = Digest::read(dir).unwrap_err().to_string();
+        assert!(damaged.contains("config.toml, line 2: "), "{damaged}");
+        write("config.toml", SETTINGS);
+        assert_eq!(state(), "begun");
+        write("search/metrics.jsonl", "{\"epoch\":1,\"epochs\":3}\n{\"epoch\":2,\"epo");
+        write("search/times.jsonl", "{\"epoch\":1,\"time_s\":1.5}\n");
+        assert_eq!(state(), "search 1/3");
+        write("search/metrics.jsonl", "{\"epoch\":3,\"epochs\":3}\n");
+        assert_eq!(state(), "searched");
+        write("genotype.json", "{\"genotype\":\"G\",\"parameters\":7}");
+        write("gap.json", "{\"as_trained\":{\"supernet\":90.0,\"both\":80.0}}");
+        let digest = Digest::read(dir).unwrap().unwrap();
+        assert_eq!(digest.state, State::Discretized);
+        assert_eq!(digest.genotype.as_deref(), Some("G"));
+        assert_eq!(
+            (
+                digest.values["gap"],
+                digest.values["parameters"],
+                digest.values["search_time_s"]
+            ),
+            (10.0, 7.0, 1.5)
+        );
+        assert_eq!(digest.setting("search.epochs").as_deref(), Some("3"));
+        assert_eq!(digest.setting("data.dataset").as_deref(), Some("digits"));
+        assert_eq!((digest.setting("search.x"), digest.setting("x")), (None, None));
+        write("network/metrics.jsonl", "{\"epoch\":1,\"epochs\":2}\n");
+        assert_eq!(state(), "train 1/2");
+        write(FAILURE_FILE, "no space left\n");
+        assert_eq!(state(), "failed: no space left");
+        write("summary.json", "{\"network_accuracy\":97.5}");
+        let digest = Digest::read(dir).unwrap().unwrap();
+        assert_eq!(
+            (digest.state, digest.values["network_accuracy"]),
+            (State::Finished, 97.5)
+        );
+        write("summary.json", "{");
+        assert!(matches!(Digest::read(dir), Err(ReportError::Damaged { .. })));
+    }
+}
