@@ -8,6 +8,7 @@ use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
 use da2s::data::Format;
 use da2s::run::devices;
 use da2s::search::Method;
+use da2s::space::SpaceName;
 use toml::Value;
 
 use crate::exit::Code;
@@ -105,6 +106,21 @@ pub struct SettingArguments {
     /// Operations to keep on every kept edge
     #[arg(long, value_name = "K")]
     operations: Option<i64>,
+    /// Search space
+    #[arg(long, value_parser = SpaceName::ALL.map(SpaceName::name))]
+    space: Option<String>,
+    /// What drives DA²S toward the target: strengths fixed beforehand, or a closed loop
+    #[arg(long, value_parser = ["published", "adaptive"])]
+    schedule: Option<String>,
+    /// Share of its epochs by which a search that ends undecided may go on, as 0.5
+    #[arg(long, value_name = "SHARE")]
+    extra_epochs: Option<f64>,
+    /// Most multiply-adds of the final network, as 600M
+    #[arg(long, value_name = "N", value_parser = count)]
+    max_multiply_adds: Option<i64>,
+    /// Most parameters of the final network, as 3.5M
+    #[arg(long, value_name = "N", value_parser = count)]
+    max_parameters: Option<i64>,
     /// Any setting, as search.cells=8; `da2s config` lists them
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -322,6 +338,13 @@ impl SettingArguments {
                 .find_map(|layer| layer.get("data.dataset")?.as_str());
             let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
             layers.insert(0, recipe);
+            if self.space.as_deref() == Some(SpaceName::NasBench201.name()) {
+                // What the recipes of data sets say of the DARTS space has no meaning there.
+                let flag = |key, value| Layer::flag("--space", key, value);
+                layers.insert(1, flag("target.edges", Value::from("all"))?);
+                layers.insert(2, flag("network.auxiliary", Value::from(false))?);
+                layers.insert(3, flag("network.drop_path", Value::from(0.0))?);
+            }
         }
         resolve(&layers)
     }
@@ -363,6 +386,19 @@ impl SettingArguments {
             ("--limit", "data.limit", number(self.limit)),
             ("--edges", "target.edges", self.edges.clone()),
             ("--operations", "target.operations", number(self.operations)),
+            ("--space", "space.name", text(&self.space)),
+            ("--schedule", "search.schedule", text(&self.schedule)),
+            (
+                "--extra-epochs",
+                "search.extra_epochs",
+                self.extra_epochs.map(Value::Float),
+            ),
+            (
+                "--max-multiply-adds",
+                "target.max_multiply_adds",
+                number(self.max_multiply_adds),
+            ),
+            ("--max-parameters", "target.max_parameters", number(self.max_parameters)),
         ])?);
         layers.extend(self.machine.layers()?);
         for assignment in &self.set {
@@ -401,6 +437,21 @@ fn flags<const N: usize>(rows: [(&str, &str, Option<Value>); N]) -> Result<Vec<L
         .collect()
 }
 
+/// A whole number, or one in thousands, millions or billions: `600M`, `3.5M`.
+fn count(text: &str) -> Result<i64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+        Some((at, 'M')) => (&text[..at], 1e6),
+        Some((at, 'G')) => (&text[..at], 1e9),
+        Some(_) | None => (text, 1.0),
+    };
+    let number = digits.parse::<f64>().map(|number| number * unit);
+    match number {
+        Ok(number) if number >= 1.0 && number <= 1e15 => Ok(number.round() as i64),
+        Ok(_) | Err(_) => Err("expected a number from 1, as 600M, 3.5M, 20k or 1200".to_owned()),
+    }
+}
+
 /// `2`, or `1,2,1,3`.
 fn edges(text: &str) -> Result<Value, String> {
     let count = |part: &str| part.trim().parse::<i64>().map(Value::Integer);
@@ -420,6 +471,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn counts_have_units() {
+        assert_eq!(
+            (count("600M"), count("3.5M"), count("20k"), count("7")),
+            (Ok(600_000_000), Ok(3_500_000), Ok(20_000), Ok(7))
+        );
+        assert!(
+            ["", "M", "0", "-5", "nan", "infM", "1e99", "5X"]
+                .iter()
+                .all(|text| count(text).is_err())
+        );
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn of_discretization(discretized: &Discretized) -> String {
     table.row("multiply-adds", &grouped(discretized.cost.multiply_adds));
     if discretized.gap.is_some() {
         let decision = &discretized.decision;
-        let undecided = &decision.undecided;
+        let undecided = &decision.texts();
         table.decision(undecided.is_empty(), decision.p_least, decision.q_least, undecided);
     }
     table.text + &format!("\n{}\n", discretized.genotype)

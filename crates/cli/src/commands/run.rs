@@ -22,5 +22,5 @@ fn stages(job: &mut Job) -> Result<String, Failure> {
     job.train()?;
     let summary = job.evaluate()?;
     let report = da2s_report::write_report(job.path())?;
-    Ok(table::of_run(&summary, &discretized.decision.undecided, Some(&report)))
+    Ok(table::of_run(&summary, &discretized.decision.texts(), Some(&report)))
 }

@@ -1,11 +1,10 @@
 //! What settings must be to each other, where each by itself is fine: found before hours of search, not behind them.
 
 use super::error::{ConfigError, Place};
-use super::settings::{Config, ScheduleName};
+use super::settings::Config;
 use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, DataOptions, Format, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
-use crate::search::Method;
 use crate::space::{Operation, Reductions, SpaceName};
 
 /// Where a key was set.
@@ -172,11 +171,6 @@ fn method(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     if search.one_level && search.second_order {
         let expected = "false with search.one_level, which has no inner level to look through";
         return Err(value(place, "search.second_order", true, expected));
-    }
-    let own = matches!(search.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges);
-    if search.schedule == ScheduleName::Adaptive && !own {
-        let expected = "published: only da2s, da2s-operations and da2s-edges have a mixture that follows a path";
-        return Err(value(place, "search.schedule", "adaptive", expected));
     }
     Ok(())
 }

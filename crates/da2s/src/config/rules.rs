@@ -130,6 +130,7 @@ const TABLES: &[(&str, Rows)] = &[
             ("temperature_first", POSITIVE),
             ("temperature_last", POSITIVE),
             ("limit_weight", NOT_NEGATIVE),
+            ("extra_epochs", Number(Included(0.0), Included(10.0))),
             ("schedule", Word(&["published", "adaptive"])),
         ],
     ),

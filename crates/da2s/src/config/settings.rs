@@ -155,8 +155,10 @@ pub struct SearchSettings {
     pub arch_weight_decay: f64,
     /// Held-out images on which each epoch's accuracy and gap are watched; 0 takes all.
     pub monitor_images: usize,
-    /// What drives the mixture of DA²S toward the target.
+    /// What drives the mixture of DA²S and its halves toward the target; the other methods have nothing that does.
     pub schedule: ScheduleName,
+    /// Share of the epochs by which a search that ends undecided goes on, at most.
+    pub extra_epochs: f64,
     /// The path of the schedule `adaptive`.
     pub hardening: Hardening,
     /// Strengths and schedules of the regulariser, which the schedule `published` uses.
@@ -334,6 +336,7 @@ impl Default for SearchSettings {
             arch_weight_decay: 1e-3,
             monitor_images: 1000,
             schedule: ScheduleName::Published,
+            extra_epochs: 0.0,
             hardening: Hardening::default(),
             regulariser: Regulariser {
                 lambda: 1.0,

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::genotype::Genotype;
-use super::select::{KindStrengths, discrete_mixture};
+use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
 use crate::data::{DataError, Loader};
 use crate::space::{PerKind, Space};
@@ -96,6 +96,27 @@ impl Pruned<'_> {
     /// If an image cannot be read.
     pub fn accuracy(&self, stage: Stage, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
         let mixtures = self.mixtures(stage, device);
+        self.accuracy_with(&mixtures, self.statistics, held_out, device)
+    }
+
+    /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is discretized, statistics as trained.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    pub fn accuracy_without(&self, one: &Undecided, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
+        let mixtures = self.strengths.map(|kind, strengths| {
+            let here = kind == one.kind;
+            let operations = |from, to| here && one.operations && (from, to) == (one.from, one.to);
+            let edges = |to| here && !one.operations && to == one.to;
+            partly_discrete(
+                strengths,
+                self.space,
+                self.genotype.kind(kind),
+                operations,
+                edges,
+                device,
+            )
+        });
         self.accuracy_with(&mixtures, self.statistics, held_out, device)
     }
 

@@ -8,4 +8,4 @@ mod select;
 
 pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
 pub use genotype::{CellGenotype, Genotype, GenotypeError, KeptEdge};
-pub use select::{Decision, KindStrengths, discrete_mixture, discretize};
+pub use select::{Decision, KindStrengths, Undecided, discrete_mixture, discretize};

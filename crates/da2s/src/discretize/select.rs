@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::genotype::{CellGenotype, KeptEdge};
 use crate::objective::KindTarget;
-use crate::space::{Operation, Space, SpaceName};
+use crate::space::{CellKind, Operation, Space, SpaceName};
 use crate::supernet::Mixture;
 
 /// The mixture of one kind of cell on the host.
@@ -36,14 +36,36 @@ pub struct Decision {
     pub q_mean: f32,
     /// The least of them.
     pub q_least: f32,
-    /// The edges that are not decided, in words, the least decided first.
-    pub undecided: Vec<String>,
+    /// What is not decided, the least decided first.
+    pub undecided: Vec<Undecided>,
+}
+
+/// A choice that is not decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// Kind of cell.
+    pub kind: CellKind,
+    /// Node where the edge begins.
+    pub from: usize,
+    /// Node where it ends.
+    pub to: usize,
+    /// Whether it is the choice of operations on the edge; else that of edges into its end.
+    pub operations: bool,
+    /// The weight of what stays: 1 if it were decided.
+    pub weight: f32,
+    /// The same in words.
+    pub text: String,
 }
 
 /// From which p, and which n_j·q, an edge counts as decided.
 const DECIDED: f32 = 0.99;
 
 impl Decision {
+    /// What is not decided, in words.
+    pub fn texts(&self) -> Vec<String> {
+        self.undecided.iter().map(|one| one.text.clone()).collect()
+    }
+
     /// That of several kinds of cell together.
     pub fn join(kinds: impl Iterator<Item = Self>) -> Self {
         let kinds: Vec<Self> = kinds.collect();
@@ -54,23 +76,27 @@ impl Decision {
             p_least: least(|decision| decision.p_least),
             q_mean: middle(|decision| decision.q_mean),
             q_least: least(|decision| decision.q_least),
-            undecided: kinds.iter().flat_map(|decision| decision.undecided.clone()).collect(),
+            undecided: {
+                let mut all: Vec<Undecided> = kinds.iter().flat_map(|decision| decision.undecided.clone()).collect();
+                all.sort_by(|a, b| a.weight.total_cmp(&b.weight));
+                all
+            },
         }
     }
 }
 
-/// What of one kind of cell stays, and how decided that is. `kind` names the cell in [`Decision::undecided`].
+/// What of one kind of cell stays, and how decided that is.
 pub fn discretize(
     strengths: &KindStrengths,
     space: &Space,
     target: &KindTarget,
-    kind: &str,
+    kind: CellKind,
 ) -> (CellGenotype, Decision) {
     let graph = space.graph;
     let ends: Vec<(usize, usize)> = graph.edges().collect();
     let mut edges = Vec::new();
     let (mut p_all, mut p_kept, mut q_nodes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut undecided: Vec<(f32, String)> = Vec::new();
+    let mut undecided: Vec<Undecided> = Vec::new();
 
     for (row, &(from, to)) in strengths.p.iter().zip(&ends) {
         let kept = strongest(row, target.operations, |index| space.may_keep(space.operations[index]));
@@ -105,18 +131,29 @@ pub fn discretize(
                 .map(|operation| operation.name())
                 .collect::<Vec<_>>()
                 .join("+");
+            let mut open = |operations, weight, what: String| {
+                let text = format!("{} {from}→{to}: {what}", kind.name());
+                let (from, to) = (*from, *to);
+                undecided.push(Undecided {
+                    kind,
+                    from,
+                    to,
+                    operations,
+                    weight,
+                    text,
+                });
+            };
             if *p < DECIDED {
-                undecided.push((*p, format!("{kind} {from}→{to}: {names} has p = {p:.3}")));
+                open(true, *p, format!("{names} has p = {p:.3}"));
             }
             let own = strengths.q[range.start + index];
-            if target.has_beta(graph, node) && own * (count as f32) < DECIDED {
-                undecided.push((
-                    own * count as f32,
-                    format!(
-                        "{kind} {from}→{to}: the edge has q = {own:.3} of {:.3}",
-                        1.0 / count as f32
-                    ),
-                ));
+            let weight = own * count as f32;
+            if target.has_beta(graph, node) && weight < DECIDED {
+                open(
+                    false,
+                    weight,
+                    format!("the edge has q = {own:.3} of {:.3}", 1.0 / count as f32),
+                );
             }
             edges.push(KeptEdge {
                 from: *from,
@@ -125,13 +162,13 @@ pub fn discretize(
             });
         }
     }
-    undecided.sort_by(|a, b| a.0.total_cmp(&b.0));
+    undecided.sort_by(|a, b| a.weight.total_cmp(&b.weight));
     let decision = Decision {
         p_mean: mean(p_all.iter().map(|(_, _, p, _)| *p)),
         p_least: p_kept.iter().copied().fold(1.0, f32::min),
         q_mean: mean(q_nodes.iter().copied()),
         q_least: q_nodes.iter().copied().fold(1.0, f32::min),
-        undecided: undecided.into_iter().map(|(_, text)| text).collect(),
+        undecided,
     };
     (
         CellGenotype {
@@ -154,6 +191,18 @@ pub fn discrete_mixture(
     edges: bool,
     device: &Device,
 ) -> Mixture {
+    partly_discrete(strengths, space, genotype, |_, _| operations, |_| edges, device)
+}
+
+/// The same for the edges (from, to) whose operations are to be discretized, and the nodes whose edges are.
+pub(super) fn partly_discrete(
+    strengths: &KindStrengths,
+    space: &Space,
+    genotype: &CellGenotype,
+    operations: impl Fn(usize, usize) -> bool,
+    edges: impl Fn(usize) -> bool,
+    device: &Device,
+) -> Mixture {
     let graph = space.graph;
     let mut weights = Vec::with_capacity(graph.edge_count() * space.operations.len());
     let mut edge_weights = Vec::with_capacity(graph.edge_count());
@@ -161,14 +210,14 @@ pub fn discrete_mixture(
         let degree = graph.in_degree(to) as f32;
         let kept_edges = genotype.edges.iter().filter(|edge| edge.to == to).count() as f32;
         let kept = genotype.edges.iter().find(|edge| edge.from == from && edge.to == to);
-        let edge_weight = match (edges, kept) {
+        let edge_weight = match (edges(to), kept) {
             (true, Some(_)) => degree / kept_edges,
             (true, None) => 0.0,
             (false, _) => degree * strengths.q[index],
         };
         edge_weights.push(edge_weight);
         let row = &strengths.p[index];
-        if operations {
+        if operations(from, to) {
             // An edge that is pruned only with the edges still keeps its strongest operations here.
             let count = kept.or(genotype.edges.first()).map_or(1, |edge| edge.operations.len());
             let stay = strongest(row, count, |candidate| space.may_keep(space.operations[candidate]));
@@ -238,7 +287,7 @@ mod tests {
         fn exactly_the_target_stays(seed in any::<u64>()) {
             let space = Space::darts(true);
             let target = target("edges = [1, 2, 1, 3]\noperations = 2");
-            let (genotype, _) = discretize(&strengths(&space, seed), &space, &target.normal, "normal");
+            let (genotype, _) = discretize(&strengths(&space, seed), &space, &target.normal, CellKind::Normal);
             for (node, count) in (2..6).zip([1, 2, 1, 3]) {
                 prop_assert_eq!(genotype.edges.iter().filter(|edge| edge.to == node).count(), count);
             }
@@ -253,7 +302,7 @@ mod tests {
             let space = Space::darts(false);
             let target = target("edges = [1, 2, 3, 2]");
             let strengths = strengths(&space, seed);
-            let (genotype, _) = discretize(&strengths, &space, &target.normal, "normal");
+            let (genotype, _) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
             let mixture = discrete_mixture(&strengths, &space, &genotype, true, true, &Device::flex());
             let weights: Vec<f32> = mixture.weights.to_data().iter::<f32>().collect();
             for node in space.graph.all_nodes() {
@@ -282,11 +331,12 @@ mod tests {
                 }
             }
         }
-        let (_, decision) = discretize(&strengths, &space, &target.normal, "normal");
+        let (_, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
         assert_eq!((decision.p_least, decision.q_least), (1.0, 1.0));
         assert!(decision.undecided.is_empty());
         strengths.p[2] = vec![0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1];
-        let (_, decision) = discretize(&strengths, &space, &target.normal, "normal");
-        assert_eq!(decision.undecided, ["normal 0→3: sep_conv_3x3 has p = 0.400"]);
+        let (_, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
+        let texts: Vec<&str> = decision.undecided.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, ["normal 0→3: sep_conv_3x3 has p = 0.400"]);
     }
 }

@@ -78,3 +78,70 @@ impl CostLimit {
         self.parts.iter().map(of_part).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::host;
+    use crate::discretize::{Genotype, KindStrengths, discrete_mixture, discretize};
+    use crate::network::{NetworkSize, Skeleton, cost, cost_tables, network};
+    use crate::objective::TargetSpec;
+    use crate::space::Reductions;
+    use burn::tensor::Device;
+    use da2s_engine::Engine;
+    use proptest::prelude::*;
+
+    fn genotype(space: &Space, target: &Target, seed: u64) -> (Genotype, PerKind<KindStrengths>) {
+        let value = |index: u64| ((index + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32;
+        let edges = space.graph.edge_count() as u64;
+        let strengths = PerKind::new(space.kinds(), |kind| {
+            let first = 1000 * kind as u64;
+            let row = |edge: u64| (0..7).map(|operation| value(first + 7 * edge + operation)).collect();
+            let q: Vec<f32> = (0..edges).map(|edge| value(first + 500 + edge)).collect();
+            KindStrengths {
+                p: (0..edges).map(row).collect(),
+                edge_rank: q.clone(),
+                q,
+            }
+        });
+        let cells = strengths.map(|kind, strengths| discretize(strengths, space, target.kind(kind), kind).0);
+        (Genotype { cells }, strengths)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+        /// Where nothing is undecided the expected cost is the cost, whatever genotype the table was made from.
+        #[test]
+        fn the_expected_cost_of_a_genotype_is_its_cost(seed in any::<u64>(), other in any::<u64>(), imagenet in any::<bool>()) {
+            let space = Space::darts(false);
+            let target = TargetSpec::default().resolve(&space).unwrap();
+            let size = NetworkSize {
+                skeleton: if imagenet { Skeleton::Imagenet } else { Skeleton::Cifar },
+                channels: 4,
+                cells: 5,
+                reductions: Reductions::THIRDS,
+                image_channels: 3,
+                image_size: 64,
+                classes: 10,
+                auxiliary: false,
+            };
+            let build = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).unwrap();
+            let (reference, _) = genotype(&space, &target, other);
+            let tables = cost_tables(&space, &build(&reference), &reference, 64);
+            let (found, strengths) = genotype(&space, &target, seed);
+            let ours = cost(&build(&found), 64);
+            let mixtures = strengths.map(|kind, strengths| {
+                discrete_mixture(strengths, &space, found.kind(kind), true, true, &Device::flex())
+            });
+            let limits = [(tables[0].clone(), ours.parameters), (tables[1].clone(), ours.multiply_adds)];
+            let limit = CostLimit::new(&space, &target, 1.0, &limits).unwrap();
+            for share in limit.expected(&mixtures) {
+                prop_assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+            }
+            let half = limits.map(|(table, cost)| (table, cost / 2));
+            let penalty = CostLimit::new(&space, &target, 3.0, &half).unwrap().penalty(&mixtures);
+            prop_assert!((host(&penalty)[0] - 6.0).abs() < 1e-2, "{}", host(&penalty)[0]);
+        }
+    }
+}

@@ -13,6 +13,9 @@ use crate::search::Search;
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
 
+/// Undecided choices whose own cost is measured.
+const MOST_EXAMINED: usize = 12;
+
 /// What discretization came to.
 #[derive(Clone, Debug)]
 pub struct Discretized {
@@ -82,7 +85,15 @@ pub fn discretize(
             let outcome = search.outcome(&state);
             let (held_out, calibration) = search.gap_loaders();
             let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device)?;
-            let decision = Decision::join(outcome.decisions.values().cloned());
+            let mut decision = Decision::join(outcome.decisions.values().cloned());
+            // What each of the least decided choices costs by itself.
+            for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
+                let accuracy = search
+                    .pruned(&state, &outcome)
+                    .accuracy_without(one, held_out, &device)?;
+                let cost = gap.as_trained.supernet - accuracy;
+                one.text = format!("{}; pruning that alone costs {cost:.2} points", one.text);
+            }
             (outcome.genotype, decision, Some(gap))
         }
     };
@@ -93,8 +104,9 @@ pub fn discretize(
             format!(" and {} more", rest.len())
         };
         observer.on(Event::Warning(format!(
-            "the search ended undecided ({first}{more}): pruning may cost accuracy; give it more steps, higher \
-             search.alpha_rate and search.beta_rate, or, for da2s, a higher search.regulariser.lambda",
+            "the search ended undecided ({}{more}): give it more steps (--extra-epochs 0.5), higher search.alpha_rate \
+             and search.beta_rate, or, for da2s, --schedule adaptive, which always ends decided",
+            first.text
         )));
     }
     let cost = cost(
@@ -109,7 +121,7 @@ pub fn discretize(
         decided: decision.undecided.is_empty(),
         p_least: gap.is_some().then_some(decision.p_least),
         q_least: gap.is_some().then_some(decision.q_least),
-        undecided: decision.undecided.clone(),
+        undecided: decision.undecided.iter().map(|one| one.text.clone()).collect(),
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,
     };

@@ -104,7 +104,7 @@ pub(super) fn finished(
         need,
     })?;
     let state = restore(context.directory, search, &checkpoint, device)?;
-    if state.progress.epochs_done < search.epochs() {
+    if state.progress.epochs_done < search.epochs() || search.goes_on(&state) {
         return Err(Error::Incomplete {
             path,
             need: "the search is not finished; go on with --resume",

@@ -53,6 +53,12 @@ pub struct EpochMetrics {
     pub lambda_alpha: f64,
     /// The regulariser at the epoch's end.
     pub regulariser: f64,
+    /// How far along the path of the adaptive schedule the search is, 0 to 1.
+    pub path_position: Option<f64>,
+    /// The least p that the path asks of every edge.
+    pub path_p: Option<f64>,
+    /// Expected cost of the final network in parts of its limit, the largest of them.
+    pub expected_cost: Option<f64>,
     /// Mean entropy of p over the edges.
     pub entropy_operations: f64,
     /// Mean entropy of q over the nodes that have a β.
@@ -207,6 +213,27 @@ impl EpochMetrics {
         self.p_least = decision.p_least;
         self.q_mean = decision.q_mean;
         self.q_least = decision.q_least;
+        self
+    }
+
+    /// What the path asks, where the method follows one.
+    pub(super) fn with_path(mut self, search: &Search, state: &SearchState) -> Self {
+        if search.method.follows_path().is_some_and(|halves| halves.operations) {
+            let position = state.progress.hardening.position;
+            let asked = search.target.values().map(|target| {
+                1.0 - search
+                    .hardening()
+                    .bound(position, target.operations, search.space.operations.len())
+            });
+            self.path_position = Some(position);
+            self.path_p = asked.reduce(f64::min);
+        }
+        self
+    }
+
+    /// The expected cost, where there is a limit.
+    pub(super) fn with_cost(mut self, shares: Vec<f64>) -> Self {
+        self.expected_cost = shares.into_iter().reduce(f64::max);
         self
     }
 

@@ -33,7 +33,7 @@ use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, str
 use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
 use crate::error::Error;
 use crate::network::{NetworkSize, cost_tables, network};
-use crate::objective::{CostLimit, Target};
+use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
 use crate::space::{CellKind, PerKind, Space};
 use crate::supernet::{SupernetSize, supernet};
@@ -175,6 +175,22 @@ impl Search {
         (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
     }
 
+    /// The path of the adaptive schedule.
+    pub fn hardening(&self) -> &Hardening {
+        &self.settings.hardening
+    }
+
+    /// The expected cost of the final network in parts of each limit on it.
+    fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
+        let Some(limit) = &self.limit else { return Vec::new() };
+        let mixtures = state.arch.kinds().map(|kind, arch| {
+            let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
+            strengths.mixture(&self.space)
+        });
+        let shares = limit.expected(&mixtures).into_iter();
+        shares.map(|share| f64::from(share.into_scalar::<f32>())).collect()
+    }
+
     /// Held-out images, and those on which statistics are recalibrated.
     pub fn gap_loaders(&self) -> (&Loader, &Loader) {
         (&self.held_out, &self.calibration)
@@ -207,7 +223,7 @@ impl Search {
             epochs,
             resumed_at: state.progress.epochs_done,
         });
-        while state.progress.epochs_done < epochs {
+        while state.progress.epochs_done < epochs || self.goes_on(state) {
             let epoch = state.progress.epochs_done + 1;
             let moment = Moment {
                 epoch,
@@ -264,7 +280,7 @@ impl Search {
                 }),
             )?;
             observer.on(Event::SearchEpoch(&metrics));
-            if observer.stop() && epoch < epochs {
+            if observer.stop() && (epoch < epochs || self.goes_on(state)) {
                 return Err(Error::Stopped { epoch });
             }
         }
@@ -300,6 +316,17 @@ impl Search {
         Ok((arch, stepper.weight_step(state, &training, draw, rates)))
     }
 
+    /// Whether a search whose epochs are done is undecided and has further ones to spend.
+    pub fn goes_on(&self, state: &SearchState) -> bool {
+        let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
+        let left = state.progress.epochs_done < self.settings.epochs + extra;
+        left && self
+            .outcome(state)
+            .decisions
+            .values()
+            .any(|decision| !decision.undecided.is_empty())
+    }
+
     /// Takes α and β along the path, if there is one, behind step `step` of an epoch.
     fn harden(&self, state: &mut SearchState, moment: Moment, step: usize) {
         let Some(halves) = self.method.follows_path() else {
@@ -323,7 +350,7 @@ impl Search {
     pub fn outcome(&self, state: &SearchState) -> Outcome {
         let strengths = PerKind::new(self.space.kinds(), |kind| self.host_strengths(state, kind));
         let discretized =
-            strengths.map(|kind, strengths| discretize(strengths, &self.space, self.target.kind(kind), kind.name()));
+            strengths.map(|kind, strengths| discretize(strengths, &self.space, self.target.kind(kind), kind));
         Outcome {
             genotype: Genotype {
                 cells: discretized.map(|_, (genotype, _)| genotype.clone()),
@@ -365,7 +392,8 @@ impl Search {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
-        let phase = std::f64::consts::PI * (moment.epoch - 1) as f64 / moment.epochs as f64;
+        let done = (moment.epoch - 1).min(moment.epochs) as f64 / moment.epochs as f64;
+        let phase = std::f64::consts::PI * done;
         let range = settings.learning_rate - settings.learning_rate_min;
         Rates {
             weights: settings.learning_rate_min + range * (1.0 + phase.cos()) / 2.0,
@@ -406,7 +434,9 @@ impl Search {
         Ok(
             EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
                 .with_mixture(self, state, outcome)
-                .with_penalty(penalty),
+                .with_penalty(penalty)
+                .with_path(self, state)
+                .with_cost(self.expected_cost(state)),
         )
     }
 
@@ -443,7 +473,7 @@ fn cost_limit(
             q: vec![0.0; edges],
             edge_rank: vec![0.0; edges],
         };
-        discretize(&even, space, target.kind(kind), kind.name()).0
+        discretize(&even, space, target.kind(kind), kind).0
     });
     let any = Genotype { cells: any };
     let size = NetworkSize::new(&config.network, dataset.shape, dataset.classes());

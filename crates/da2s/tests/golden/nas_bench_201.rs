@@ -6,7 +6,7 @@ use da2s::backbone::{Mixtures, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::discretize::{Genotype, KindStrengths, discretize};
 use da2s::network::{NetworkSize, Skeleton, network};
 use da2s::objective::TargetSpec;
-use da2s::space::{PerKind, Reductions, Space};
+use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{Strengths, SupernetSize, supernet};
 use da2s_engine::Engine;
 
@@ -110,7 +110,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
         q: values(q),
         edge_rank: vec![0.0; space.graph.edge_count()],
     };
-    let (cell, _) = discretize(&strengths, &space, &target.normal, "normal");
+    let (cell, _) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
     let genotype = Genotype {
         cells: PerKind {
             normal: cell,

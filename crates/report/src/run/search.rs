@@ -33,6 +33,10 @@ pub struct SearchEpoch {
     pub lambda_alpha: Option<f64>,
     /// Value of the regulariser before λ, nats.
     pub regulariser: Option<f64>,
+    /// The least p that the path of the adaptive schedule asks of every edge.
+    pub path_p: Option<f64>,
+    /// Expected cost of the final network in parts of its limit.
+    pub expected_cost: Option<f64>,
     /// Entropy of the operation weights, mean over the edges, nats.
     pub entropy_operations: Option<f64>,
     /// Entropy of the edge weights, mean over the nodes, nats.
