@@ -296,6 +296,34 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(one, on(4));
 }
 
+/// Fewer images than threads are computed with steps side by side.
+#[test]
+fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
+    let plans: [(CellPlan, &[(usize, usize)]); 4] = [
+        (darts(6, 5, 3), &[(8, 7); 2]),
+        (reduction(6, 5), &[(8, 6); 2]),
+        (final_network(6, 8), &[(16, 16), (8, 8)]),
+        (nas_bench_201(6), &[(7, 5)]),
+    ];
+    for (index, (plan, sizes)) in plans.into_iter().enumerate() {
+        let mut case = case("few", plan, sizes, 2, 20 + index as u64);
+        let mut numbers = Numbers::new(40 + index as u64);
+        let mean = numbers.take(case.plan.norm_channels);
+        let variance = numbers.take(case.plan.norm_channels).iter().map(|x| x.abs() + 0.5).collect();
+        case.call.running = Some((mean, variance));
+        let expected = reference::run(&case.plan, &case.call, &[]).output;
+        let on = |threads: usize| {
+            let mut kernel = CellKernel::new(&case.plan, sizes, 2, &Workspace::new());
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| forward(&mut kernel, &case, false)).0
+        };
+        let one = on(1);
+        assert!(distance(&one, &expected) < 1e-4, "plan {index}");
+        assert_eq!(one, on(3), "plan {index}");
+        assert_eq!(one, on(8), "plan {index}");
+    }
+}
+
 #[test]
 fn every_level_matches_the_reference() {
     for level in da2s_kernels::Level::available() {

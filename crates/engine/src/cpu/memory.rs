@@ -115,7 +115,7 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    fn range(self, image: usize) -> Range<usize> {
+    pub(super) fn range(self, image: usize) -> Range<usize> {
         let at = self.start + image * self.stride;
         at..at + self.len
     }

@@ -12,6 +12,7 @@ mod backward;
 mod compile;
 mod forward;
 mod image;
+mod levels;
 mod memory;
 mod norms;
 mod parallel;
@@ -24,6 +25,7 @@ pub use norms::Statistics;
 use std::ops::Range;
 
 use da2s_kernels::Level;
+use rayon::prelude::*;
 
 use self::compile::{Compiled, Unit};
 use self::image::{At, Coefficients, Frame, Scratch};
@@ -308,6 +310,12 @@ impl CellKernel {
         let passes = schedule::forward(compiled, live, false);
         let len = Scratch::len(compiled);
         let moving = Moving::new(compiled, live, false);
+        if self.batch < rayon::current_num_threads() {
+            let steps: Vec<Step> = passes.into_iter().flatten().collect();
+            let levels = levels::levels(compiled, &moving, &steps);
+            self.run_few(call, packed, coefficients, &results, &moving, &levels);
+            return;
+        }
         let all = len + compiled.kept_len + moving.len;
         parallel::for_each_block(self.batch, &self.workspace, all, |_, images, memory| {
             let (memory, rest) = memory.split_at_mut(len);
@@ -332,6 +340,43 @@ impl CellKernel {
                 }
             }
         });
+    }
+
+    /// Inference of fewer images than threads: an image after the other, each with steps side by side.
+    fn run_few(
+        &self,
+        call: &Forward,
+        packed: &[f32],
+        coefficients: &Coefficients,
+        results: &forward::Results,
+        moving: &Moving,
+        levels: &[Vec<Step>],
+    ) {
+        let compiled = &self.single;
+        let mut kept = self.workspace.lease(compiled.kept_len);
+        let mut moving_data = self.workspace.lease(moving.len);
+        let frame = Frame {
+            level: self.level,
+            compiled,
+            inputs: call.inputs,
+            packed,
+            weights: call.weights,
+            coefficients,
+            drop: call.drop.map(|drop| (drop, self.batch)),
+            kept: Shared::new(kept.as_mut_slice()),
+            moving,
+            moving_data: Shared::new(moving_data.as_mut_slice()),
+        };
+        for image in 0..self.batch {
+            for level in levels {
+                level.par_iter().with_max_len(1).for_each(|&step| {
+                    let mut memory = self.workspace.lease(Scratch::len(compiled));
+                    let mut scratch = Scratch::cut(memory.as_mut_slice(), compiled);
+                    // SAFETY: the steps of a level touch no common tensor, and images come one after the other.
+                    unsafe { forward::run(step, &frame, results, &mut scratch, At { image, slot: 0 }) };
+                });
+            }
+        }
     }
 
     /// Writes the gradients that `gradients` asks for, given that of the output of the last forward run that kept.
