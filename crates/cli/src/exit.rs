@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use da2s::Error;
 use da2s::config::ConfigError;
-use da2s::data::DataError;
+use da2s::data::{DataError, Format};
 use da2s_report::ReportError;
 
 /// The exit codes.
@@ -30,6 +30,8 @@ pub enum Code {
     Files,
     /// Numbers that are none.
     Numbers,
+    /// A download.
+    Network,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -37,7 +39,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Done,
         Self::Usage,
         Self::Data,
@@ -46,6 +48,7 @@ impl Code {
         Self::Device,
         Self::Files,
         Self::Numbers,
+        Self::Network,
         Self::Internal,
         Self::Stopped,
     ];
@@ -64,6 +67,7 @@ impl Code {
             Self::Device => (6, "a device that is not here"),
             Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
             Self::Numbers => (8, "a loss or gradient that is not finite"),
+            Self::Network => (9, "a download that failed, or is not the published file"),
             Self::Internal => (70, "a defect of da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
         }
@@ -109,6 +113,46 @@ pub enum Failure {
     /// Threads that the system does not give.
     #[error("cannot start the threads: {0}; ask for fewer with --threads")]
     Threads(String),
+    /// Images that cannot be decoded, each told before.
+    #[error("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\"")]
+    DamagedImages {
+        /// How many.
+        count: usize,
+    },
+    /// A folder that may hold more than one data set.
+    #[error("{} may hold any of {}: say which with --dataset", path.display(), names.join(", "))]
+    WhichDataset {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the data sets.
+        names: Vec<&'static str>,
+    },
+    /// A data set that cannot be fetched.
+    #[error("{format} cannot be fetched; its folder: {}", format.facts().folder)]
+    NotPublished {
+        /// The data set.
+        format: Format,
+    },
+    /// A download that failed.
+    #[error("cannot fetch {url}: {reason}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A download that is not what was published.
+    #[error("{} is not the published file (its SHA-256 differs) and was removed", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file under the name of a published one.
+    #[error("{} is not the published file (its SHA-256 differs): move it away or choose another --out", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A benchmark whose process failed.
     #[error("cannot measure {case}: {reason}")]
     Bench {
@@ -139,6 +183,10 @@ impl Failure {
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
             Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) | Self::Bench { .. } => Code::Files,
+            Self::DamagedImages { .. } => Code::Data,
+            Self::WhichDataset { .. } | Self::NotPublished { .. } => Code::Usage,
+            Self::Download { .. } | Self::Checksum { .. } => Code::Network,
+            Self::OtherFile { .. } => Code::Files,
             Self::Stopped => Code::Stopped,
             Self::Internal => Code::Internal,
         }

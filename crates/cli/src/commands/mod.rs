@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod data;
 mod discretize;
 mod evaluate;
 mod job;
@@ -28,6 +29,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Report(arguments) => report::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
+        Verb::Data(arguments) => data::execute(&arguments.verb),
         Verb::Bench(arguments) => bench::execute(arguments),
     }
 }

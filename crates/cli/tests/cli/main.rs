@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod config;
+mod data;
 mod run;
 
 use assert_cmd::Command;

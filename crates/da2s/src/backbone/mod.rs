@@ -8,11 +8,14 @@
 mod layout;
 mod loss;
 mod statistics;
+mod stem;
 mod weights;
 
 pub use layout::{LoadError, Named, Part};
 pub use loss::{correct_count, cross_entropy};
 pub use statistics::Statistics;
+pub use stem::Skeleton;
+pub(crate) use stem::cell_sources;
 pub use weights::{Weights, host};
 
 use burn::tensor::{Tensor, activation::relu};

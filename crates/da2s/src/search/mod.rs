@@ -88,6 +88,7 @@ impl Search {
         let space = Space::darts(config.space.none);
         let target = config.target.resolve(&space)?;
         let size = SupernetSize {
+            skeleton: settings.skeleton,
             channels: settings.channels,
             cells: settings.cells,
             image_channels: dataset.shape.channels,
