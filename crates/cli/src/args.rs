@@ -46,6 +46,8 @@ pub enum Verb {
     Lookup(LookupArguments),
     /// Print the configuration that the other arguments come to, and do nothing
     Config(SettingArguments),
+    /// List data sets, check a folder of one, or fetch one
+    Data(DataArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine
     Bench(BenchArguments),
 }
@@ -277,6 +279,51 @@ pub struct LookupArguments {
     /// Print a JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `data`.
+#[derive(Debug, Args)]
+pub struct DataArguments {
+    /// What to do with data sets.
+    #[command(subcommand)]
+    pub verb: DataVerb,
+}
+
+/// What to do with data sets.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// Print the data sets: images, classes, size, folder, source
+    List,
+    /// Read every image in a folder, and print counts, sizes and damaged files
+    Check(DataCheckArguments),
+    /// Get a published data set; goes on where it was interrupted
+    Fetch(DataFetchArguments),
+}
+
+/// Arguments of `data check`.
+#[derive(Debug, Args)]
+pub struct DataCheckArguments {
+    /// Folder of the images
+    pub dir: PathBuf,
+    /// What it holds [default: what its files tell]
+    #[arg(long, value_parser = PossibleValuesParser::new(
+        Format::ALL.into_iter().filter(|format| format.needs_folder()).map(Format::name)
+    ))]
+    pub dataset: Option<String>,
+}
+
+/// Arguments of `data fetch`.
+#[derive(Debug, Args)]
+pub struct DataFetchArguments {
+    /// Data set
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    pub dataset: String,
+    /// Folder for its files [default: data/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Take the files from a copy at this address instead of the published one; checksums stay the same
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
 }
 
 /// Arguments of `bench`.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use da2s::Error;
 use da2s::config::ConfigError;
-use da2s::data::DataError;
+use da2s::data::{DataError, Format};
 use da2s::space::arch_201::Arch201Error;
 use da2s::space::lookup::BenchmarkError;
 use da2s_report::ReportError;
@@ -34,6 +34,8 @@ pub enum Code {
     Numbers,
     /// Runs of a comparison.
     Runs,
+    /// A download.
+    Network,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -41,7 +43,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Done,
         Self::Usage,
         Self::Data,
@@ -51,6 +53,7 @@ impl Code {
         Self::Files,
         Self::Numbers,
         Self::Runs,
+        Self::Network,
         Self::Internal,
         Self::Stopped,
     ];
@@ -76,6 +79,7 @@ impl Code {
             Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
             Self::Numbers => (8, "a loss or gradient that is not finite"),
             Self::Runs => (9, "runs of a comparison that failed"),
+            Self::Network => (10, "a download that failed, or is not the published file"),
             Self::Internal => (70, "a defect of da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
         }
@@ -121,6 +125,46 @@ pub enum Failure {
     /// Threads that the system does not give.
     #[error("cannot start the threads: {0}; ask for fewer with --threads")]
     Threads(String),
+    /// Images that cannot be decoded, each told before.
+    #[error("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\"")]
+    DamagedImages {
+        /// How many.
+        count: usize,
+    },
+    /// A folder that may hold more than one data set.
+    #[error("{} may hold any of {}: say which with --dataset", path.display(), names.join(", "))]
+    WhichDataset {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the data sets.
+        names: Vec<&'static str>,
+    },
+    /// A data set that cannot be fetched.
+    #[error("{format} cannot be fetched; its folder: {}", format.facts().folder)]
+    NotPublished {
+        /// The data set.
+        format: Format,
+    },
+    /// A download that failed.
+    #[error("cannot fetch {url}: {reason}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A download that is not what was published.
+    #[error("{} is not the published file (its SHA-256 differs) and was removed", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file under the name of a published one.
+    #[error("{} is not the published file (its SHA-256 differs): move it away or choose another --out", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A benchmark whose process failed.
     #[error("cannot measure {case}: {reason}")]
     Bench {
@@ -208,6 +252,10 @@ impl Failure {
             Self::Architecture(_) => Code::Genotype,
             Self::OtherComparison { .. } | Self::ComparisonBusy { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
             Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
+            Self::DamagedImages { .. } => Code::Data,
+            Self::WhichDataset { .. } | Self::NotPublished { .. } => Code::Usage,
+            Self::Download { .. } | Self::Checksum { .. } => Code::Network,
+            Self::OtherFile { .. } => Code::Files,
             Self::Internal => Code::Internal,
         }
     }

@@ -309,7 +309,11 @@ fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
         let mut case = case("few", plan, sizes, 2, 20 + index as u64);
         let mut numbers = Numbers::new(40 + index as u64);
         let mean = numbers.take(case.plan.norm_channels);
-        let variance = numbers.take(case.plan.norm_channels).iter().map(|x| x.abs() + 0.5).collect();
+        let variance = numbers
+            .take(case.plan.norm_channels)
+            .iter()
+            .map(|x| x.abs() + 0.5)
+            .collect();
         case.call.running = Some((mean, variance));
         let expected = reference::run(&case.plan, &case.call, &[]).output;
         let on = |threads: usize| {

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod config;
+mod data;
 mod discretize;
 mod evaluate;
 mod job;
@@ -34,6 +35,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Runs(arguments) => runs::execute(arguments),
         Verb::Lookup(arguments) => lookup::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
+        Verb::Data(arguments) => data::execute(&arguments.verb),
         Verb::Bench(arguments) => bench::execute(arguments),
     }
 }

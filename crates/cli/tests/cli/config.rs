@@ -141,7 +141,10 @@ fn what_cannot_be_is_told_with_its_place() {
         .code(2)
         .stderr(predicate::str::contains("missing.toml"));
     for (arguments, expected) in [
-        (&["mnist"][..], "possible values: digits, cifar10, cifar100, images"),
+        (
+            &["svhn"][..],
+            "possible values: digits, cifar10, cifar100, mnist, fashion, images",
+        ),
         (
             &["cifar10"],
             "data.dir is not set: expected its folder (--data-dir DIR)",

@@ -5,6 +5,7 @@
 mod bad_input;
 mod compare;
 mod config;
+mod data;
 mod lookup;
 mod run;
 

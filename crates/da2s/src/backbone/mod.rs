@@ -9,12 +9,15 @@ mod layout;
 mod loss;
 mod nas_bench_201;
 mod statistics;
+mod stem;
 mod weights;
 
 pub use layout::{LoadError, Named, Part};
 pub use loss::{correct_count, cross_entropy};
 pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};
 pub use statistics::Statistics;
+pub use stem::Skeleton;
+pub(crate) use stem::cell_sources;
 pub use weights::{Weights, host};
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::error::{ConfigError, Place};
 use super::settings::Config;
 use crate::backbone::STAGES;
-use crate::data::{Augmentation, DataError, DataOptions, Format, ImageShape};
+use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
 use crate::space::{Operation, Reductions, SpaceName};
 
@@ -65,7 +65,7 @@ fn epochs(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
 fn data(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let data = &config.data;
     if data.dataset.needs_folder() && data.dir.is_none() {
-        let expected = format!("its folder (--data-dir DIR); {}", data.dataset.description());
+        let expected = format!("its folder (--data-dir DIR): {}", data.dataset.facts().folder);
         return Err(ConfigError::Missing {
             key: "data.dir",
             expected,
@@ -80,14 +80,8 @@ fn data(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
             expected,
         ));
     }
-    let options = DataOptions {
-        image_size: data.image_size,
-        channels: data.channels,
-        limit: data.limit,
-        test_limit: data.test_limit,
-        ..DataOptions::default()
-    };
-    options
+    config
+        .data_options()
         .validate(data.dataset)
         .map_err(|error| placed("data", error, place))
 }
@@ -151,6 +145,8 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 ("network.auxiliary", network.auxiliary),
                 ("network.drop_path", network.drop_path > 0.0),
                 ("search.partial_channels", search.partial() > 1),
+                ("search.skeleton", search.skeleton == Skeleton::Imagenet),
+                ("network.skeleton", network.skeleton == Skeleton::Imagenet),
             ];
             match refused.into_iter().find(|(_, set)| *set) {
                 Some((key, _)) => Err(value(place, key, "set", "no such thing in the space nas-bench-201")),
@@ -188,11 +184,8 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
 
 /// The shape of every image.
 fn image_shape(config: &Config) -> Result<ImageShape, ConfigError> {
-    let (channels, side) = match config.data.dataset {
-        Format::Digits => (1, Some(8)),
-        Format::Cifar10 | Format::Cifar100 => (3, Some(32)),
-        Format::Images => (3, None),
-    };
+    let own = config.data.dataset.facts().shape;
+    let (channels, side) = (own.map_or(3, |shape| shape.channels), own.map(|shape| shape.height));
     let Some(side) = config.data.image_size.or(side) else {
         let expected = "a number of pixels (--image-size N): files in a folder may have any size".to_owned();
         return Err(ConfigError::Missing {
@@ -221,30 +214,33 @@ fn augmented(
 /// Whether images can be halved as often as the networks do, and reach the auxiliary head.
 fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let (search, network) = (&config.search, &config.network);
-    let unfit = |key: &str, cells, halvings: usize| {
-        let expected = format!(
-            "a multiple of {}, which {key} = {cells} halves in its reduction cells",
-            1 << halvings
-        );
-        value(place, "data.image_size", side, expected)
-    };
-    let of_search = halvings_of(config, search.cells, &search.reduction_cells);
-    if halve(side, of_search).is_none() {
-        return Err(unfit("search.cells", search.cells, of_search));
+    for (table, skeleton, cells, reductions) in [
+        ("search", search.skeleton, search.cells, &search.reduction_cells),
+        ("network", network.skeleton, network.cells, &network.reduction_cells),
+    ] {
+        let halvings = match config.space.name {
+            SpaceName::Darts => skeleton.halvings() + reductions.among(cells, cells),
+            SpaceName::NasBench201 => STAGES - 1,
+        };
+        if !side.is_multiple_of(1 << halvings) {
+            let stems = match skeleton {
+                Skeleton::Cifar => String::new(),
+                Skeleton::Imagenet => format!(" and {table}.skeleton in its stems"),
+            };
+            let expected = format!(
+                "a multiple of {}, which {table}.cells = {cells} halves in its reduction cells{stems}",
+                1 << halvings
+            );
+            return Err(value(place, "data.image_size", side, expected));
+        }
     }
-    let halvings = halvings_of(config, network.cells, &network.reduction_cells);
-    let (first, stem_halvings) = match network.skeleton {
-        Skeleton::Cifar => (Some(side), 0),
-        // Three convolutions of stride 2 lead to the first cell; the last of them is matched by a factorised reduce.
-        Skeleton::Imagenet => (halve(side, 3), 3),
-    };
-    let fits = first.and_then(|first| halve(first, halvings)).is_some();
-    if !fits {
-        return Err(unfit("network.cells", network.cells, halvings + stem_halvings));
+    if search.skeleton == Skeleton::Imagenet && search.channels < 2 {
+        let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
+        return Err(value(place, "search.channels", search.channels, expected));
     }
     if network.auxiliary {
         let cell = 2 * network.cells / 3;
-        let found = first.unwrap_or(side) >> network.reduction_cells.among(cell + 1, network.cells);
+        let found = side >> (network.skeleton.halvings() + network.reduction_cells.among(cell + 1, network.cells));
         // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
         let needed = match network.skeleton {
             Skeleton::Cifar => 8,
@@ -261,17 +257,4 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
         }
     }
     Ok(())
-}
-
-/// How often `cells` cells halve the image.
-fn halvings_of(config: &Config, cells: usize, reductions: &Reductions) -> usize {
-    match config.space.name {
-        SpaceName::Darts => reductions.among(cells, cells),
-        SpaceName::NasBench201 => STAGES - 1,
-    }
-}
-
-/// `side` halved so often, if every half is whole.
-fn halve(side: usize, times: usize) -> Option<usize> {
-    side.is_multiple_of(1 << times).then_some(side >> times)
 }

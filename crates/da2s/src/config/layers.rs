@@ -16,12 +16,17 @@ use super::rules;
 use super::settings::Config;
 
 /// The recipes that are compiled in: name and text. Each data set has one of its own name.
-pub const RECIPES: [(&str, &str); 5] = [
+pub const RECIPES: [(&str, &str); 10] = [
     ("digits", include_str!("../../../../configs/digits.toml")),
     ("cifar10", include_str!("../../../../configs/cifar10.toml")),
     ("cifar100", include_str!("../../../../configs/cifar100.toml")),
+    ("mnist", include_str!("../../../../configs/mnist.toml")),
+    ("fashion", include_str!("../../../../configs/fashion.toml")),
     ("images", include_str!("../../../../configs/images.toml")),
+    ("images-large", include_str!("../../../../configs/images-large.toml")),
     ("imagenet", include_str!("../../../../configs/imagenet.toml")),
+    ("nas-bench-201", include_str!("../../../../configs/nas-bench-201.toml")),
+    ("pc-darts", include_str!("../../../../configs/pc-darts.toml")),
 ];
 
 /// Settings from one origin; those it leaves out come from the layers below.

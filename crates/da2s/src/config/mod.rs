@@ -18,6 +18,7 @@ pub use settings::{
 
 use std::path::Path;
 
+use crate::data::DataOptions;
 use crate::space::{Space, SpaceName, darts_operations};
 
 impl Config {
@@ -50,6 +51,27 @@ impl Config {
         let unplaced = |_: &str| Place::from(Origin::Settings);
         rules::check(&table, &unplaced)?;
         check::check(self, &unplaced)
+    }
+
+    /// How the settings have the images opened.
+    pub fn data_options(&self) -> DataOptions {
+        let data = &self.data;
+        let augmentations = [&self.search.augmentation, &self.network.augmentation];
+        let cropped = augmentations
+            .iter()
+            .any(|augmentation| augmentation.random_resized_crop.is_some());
+        DataOptions {
+            image_size: data.image_size,
+            channels: data.channels,
+            limit: data.limit,
+            test_limit: data.test_limit,
+            seed: self.run.seed,
+            memory_limit_bytes: data.memory_limit_bytes,
+            // Images that all have one size are cropped as they are.
+            crop_from_original: cropped && data.dataset.facts().shape.is_none(),
+            centre_crop: data.centre_crop,
+            bad_images: data.bad_images,
+        }
     }
 
     /// The search space that the settings describe.

@@ -56,12 +56,18 @@ const TABLES: &[(&str, Rows)] = &[
     (
         "data",
         &[
-            ("dataset", Word(&["digits", "cifar10", "cifar100", "images"])),
+            (
+                "dataset",
+                Word(&["digits", "cifar10", "cifar100", "mnist", "fashion", "images"]),
+            ),
             ("dir", Text),
             ("image_size", Whole(1, 4096)),
             ("channels", Whole(1, 3)),
             ("limit", Whole(1, i64::MAX)),
             ("test_limit", Whole(1, i64::MAX)),
+            ("centre_crop", Number(Excluded(0.0), Included(1.0))),
+            ("memory_limit_bytes", Whole(0, i64::MAX)),
+            ("bad_images", Word(&["refuse", "skip"])),
             ("arch_fraction", SHARE),
             ("validation_fraction", BELOW_1),
         ],
@@ -106,6 +112,7 @@ const TABLES: &[(&str, Rows)] = &[
             ("epochs", COUNT),
             ("warmup_epochs", COUNT_OR_NONE),
             ("batch_size", COUNT),
+            ("skeleton", Word(&["cifar", "imagenet"])),
             ("channels", Whole(1, 4096)),
             ("cells", Whole(1, 1000)),
             ("reduction_cells", Places),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Augmentation, Format};
+use crate::data::{Augmentation, BadImages, Format};
 use crate::network::Skeleton;
 use crate::objective::{Hardening, Regulariser, TargetSpec};
 use crate::search::Method;
@@ -52,6 +52,12 @@ pub struct DataSettings {
     /// At most so many test images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
+    /// Part of the shorter side of a folder's image that is seen, as a centred square.
+    pub centre_crop: f32,
+    /// A folder's images are kept in memory if they need no more than this, otherwise read when needed.
+    pub memory_limit_bytes: u64,
+    /// What happens to a folder's images that cannot be decoded.
+    pub bad_images: BadImages,
     /// Share of the training images that the architecture is searched on; the rest trains the weights.
     pub arch_fraction: f64,
     /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last.
@@ -113,6 +119,8 @@ pub struct SearchSettings {
     pub warmup_epochs: usize,
     /// Images a half-step.
     pub batch_size: usize,
+    /// The super-network's stem.
+    pub skeleton: Skeleton,
     /// Channels of the first cells of the super-network.
     pub channels: usize,
     /// Cells of the super-network; in NAS-Bench-201 of each of its three stages.
@@ -280,6 +288,9 @@ impl Default for DataSettings {
             channels: None,
             limit: None,
             test_limit: None,
+            centre_crop: 1.0,
+            memory_limit_bytes: 4 << 30,
+            bad_images: BadImages::Refuse,
             arch_fraction: 0.5,
             validation_fraction: 0.0,
         }
@@ -315,6 +326,7 @@ impl Default for SearchSettings {
             epochs: 30,
             warmup_epochs: 5,
             batch_size: 64,
+            skeleton: Skeleton::Cifar,
             channels: 8,
             cells: 3,
             reduction_cells: Reductions::THIRDS,

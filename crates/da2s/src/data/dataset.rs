@@ -1,12 +1,11 @@
-//! What the training loops see of any data set: pictures with labels, divided into training and test, and how to
-//! normalise them.
+//! What the training loops see of any data set: pictures with labels, divided into parts, and how to normalise them.
 
 use super::error::DataError;
+use super::image_files::ImageFiles;
 use super::pixels::Image;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,46 +109,22 @@ fn add(a: Vec<[u64; 3]>, b: Vec<[u64; 3]>) -> Vec<[u64; 3]> {
         .collect()
 }
 
-/// How a file's picture of any size becomes one of the data set's shape.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Fit {
-    /// Channels to decode to: 1 or 3.
-    pub channels: usize,
-    /// Rows and columns.
-    pub size: usize,
-    /// Part of the shorter side that is seen, see [`Image::fit`].
-    pub centre_crop: f32,
-}
-
-impl Fit {
-    /// The shape of every picture that was fitted.
-    pub const fn shape(self) -> ImageShape {
-        ImageShape {
-            channels: self.channels,
-            height: self.size,
-            width: self.size,
-        }
-    }
-}
-
 /// Where the pictures of a [`Split`] are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Store {
     /// In memory, one after the other, all of the same shape.
     Memory { shape: ImageShape, pixels: Vec<u8> },
     /// In files, each read and decoded when asked for.
-    Files {
-        paths: Vec<PathBuf>,
-        fit: Fit,
-        crop_from_original: bool,
-    },
+    Files(ImageFiles),
 }
 
-/// Labelled pictures: the training or the test part of a data set.
-#[derive(Clone, Debug)]
+/// Labelled pictures: a part of a data set.
+#[derive(Debug)]
 pub struct Split {
     labels: Vec<u32>,
     store: Store,
+    /// Damaged files that others stand in for, where the pictures are in memory.
+    damaged: Vec<PathBuf>,
 }
 
 impl Split {
@@ -158,10 +133,39 @@ impl Split {
     pub(super) fn new(labels: Vec<u32>, store: Store) -> Self {
         let pictures = match &store {
             Store::Memory { shape, pixels } => pixels.len() / shape.values(),
-            Store::Files { paths, .. } => paths.len(),
+            Store::Files(files) => files.list.len(),
         };
         assert_eq!(pictures, labels.len(), "one label a picture");
-        Self { labels, store }
+        Self {
+            labels,
+            store,
+            damaged: Vec::new(),
+        }
+    }
+
+    /// The pictures in `files`, read when asked for.
+    pub(super) fn lazy(files: ImageFiles) -> Self {
+        Self::new(files.list.labels().to_vec(), Store::Files(files))
+    }
+
+    /// The pictures in `files`, which `pixels` holds in the data set's shape.
+    pub(super) fn read(files: &ImageFiles, pixels: Vec<u8>) -> Self {
+        let shape = files.fit.shape();
+        Self {
+            damaged: files.damaged(),
+            ..Self::new(files.list.labels().to_vec(), Store::Memory { shape, pixels })
+        }
+    }
+
+    /// No pictures, in the shape of a data set's.
+    pub(super) fn empty(shape: ImageShape) -> Self {
+        Self::new(
+            Vec::new(),
+            Store::Memory {
+                shape,
+                pixels: Vec::new(),
+            },
+        )
     }
 
     /// Number of pictures.
@@ -169,7 +173,7 @@ impl Split {
         self.labels.len()
     }
 
-    /// Whether there is no picture. Never so in an opened data set.
+    /// Whether there is no picture. In an opened data set only so for validation pictures that it does not have.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -183,7 +187,16 @@ impl Split {
     pub fn is_lazy(&self) -> bool {
         match self.store {
             Store::Memory { .. } => false,
-            Store::Files { .. } => true,
+            Store::Files(_) => true,
+        }
+    }
+
+    /// Damaged files that others stand in for, see [`BadImages::Skip`](super::BadImages::Skip): all of them where the
+    /// pictures are in memory, otherwise those that were asked for so far.
+    pub fn damaged(&self) -> Vec<PathBuf> {
+        match &self.store {
+            Store::Memory { .. } => self.damaged.clone(),
+            Store::Files(files) => files.damaged(),
         }
     }
 
@@ -200,9 +213,7 @@ impl Split {
                 *shape,
                 pixels[index * shape.values()..][..shape.values()].to_vec(),
             )),
-            Store::Files { paths, fit, .. } => {
-                Ok(decode_file(&paths[index], fit.channels)?.fit(fit.size, fit.centre_crop))
-            }
+            Store::Files(files) => files.fitted(index),
         }
     }
 
@@ -216,32 +227,35 @@ impl Split {
     /// If `index` is not below [`Split::len`].
     pub fn image_to_crop(&self, index: usize) -> Result<Image, DataError> {
         match &self.store {
-            Store::Files {
-                paths,
-                fit,
-                crop_from_original: true,
-            } => decode_file(&paths[index], fit.channels),
-            Store::Files {
-                crop_from_original: false,
-                ..
-            }
-            | Store::Memory { .. } => self.image(index),
+            Store::Files(files) if files.crop_from_original => files.picture(index),
+            Store::Files(_) | Store::Memory { .. } => self.image(index),
         }
     }
 }
 
-fn decode_file(path: &PathBuf, channels: usize) -> Result<Image, DataError> {
-    let bytes = fs::read(path).map_err(DataError::read(path))?;
-    Image::decode(path, &bytes, channels)
-}
-
-/// Training or test pictures.
+/// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Those that weights and architecture learn from.
     Train,
+    /// Those that only choose the epoch of the final network, where the data set has some of its own.
+    Validation,
     /// Those that only the final accuracy is measured on.
     Test,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
 }
 
 /// A data set, opened.
@@ -257,6 +271,8 @@ pub struct Dataset {
     pub normalisation: Normalisation,
     /// Training pictures.
     pub train: Arc<Split>,
+    /// Validation pictures that the data set sets aside by itself; mostly none.
+    pub validation: Arc<Split>,
     /// Test pictures.
     pub test: Arc<Split>,
     /// SHA-256 in hexadecimal of the contents that were read; of the names and sizes of the files where these are read
@@ -270,10 +286,11 @@ impl Dataset {
         self.class_names.len()
     }
 
-    /// The training or the test pictures.
+    /// The pictures of a part.
     pub fn part(&self, part: Part) -> &Arc<Split> {
         match part {
             Part::Train => &self.train,
+            Part::Validation => &self.validation,
             Part::Test => &self.test,
         }
     }

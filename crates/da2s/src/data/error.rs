@@ -18,6 +18,10 @@ pub enum Place {
     },
     /// A line of text, the first being 1.
     Line(usize),
+    /// A byte.
+    Byte(usize),
+    /// An image.
+    Image(usize),
 }
 
 impl fmt::Display for Place {
@@ -26,6 +30,8 @@ impl fmt::Display for Place {
             Self::Whole => Ok(()),
             Self::Record { record, offset_bytes } => write!(out, ", record {record} (at byte {offset_bytes})"),
             Self::Line(line) => write!(out, ", line {line}"),
+            Self::Byte(offset_bytes) => write!(out, ", byte {offset_bytes}"),
+            Self::Image(image) => write!(out, ", image {image}"),
         }
     }
 }

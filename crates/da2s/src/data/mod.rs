@@ -5,10 +5,13 @@
 //! them, each a pure function of (seed, epoch, step), with an [`Augmentation`] applied.
 
 mod augment;
+mod check;
 mod cifar;
 mod dataset;
 mod digits;
 mod error;
+mod idx;
+mod image_files;
 mod images;
 mod loader;
 mod options;
@@ -16,14 +19,14 @@ mod pixels;
 mod split;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
+pub use check::{Check, CheckedPart, check};
 pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
-pub use options::DataOptions;
+pub use options::{BadImages, DataOptions};
 pub use pixels::{Image, Window};
 pub use split::{SearchSplit, stratified_subset};
 
-use cifar::Variant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -35,56 +38,140 @@ use std::str::FromStr;
 pub enum Format {
     /// The UCI handwritten digits, in the binary.
     Digits,
-    /// CIFAR-10, binary version.
+    /// CIFAR-10.
     Cifar10,
-    /// CIFAR-100, binary version.
+    /// CIFAR-100.
     Cifar100,
+    /// MNIST.
+    Mnist,
+    /// Fashion-MNIST.
+    Fashion,
     /// A folder of pictures, a folder a class.
     Images,
 }
 
+/// What there is to know of a format before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The name that the user writes.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// Number of images, training and test.
+    pub images: &'static str,
+    /// Number of classes.
+    pub classes: &'static str,
+    /// Shape of every image; none where files may have any size.
+    pub shape: Option<ImageShape>,
+    /// What its folder must hold.
+    pub folder: &'static str,
+    /// Licence and source, as far as they are published.
+    pub source: &'static str,
+}
+
+const fn shape(channels: usize, side: usize) -> Option<ImageShape> {
+    Some(ImageShape {
+        channels,
+        height: side,
+        width: side,
+    })
+}
+
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Digits, Self::Cifar10, Self::Cifar100, Self::Images];
+    pub const ALL: [Self; 6] = [
+        Self::Digits,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::Mnist,
+        Self::Fashion,
+        Self::Images,
+    ];
 
-    /// The table of formats: name, description.
-    const fn row(self) -> (&'static str, &'static str) {
+    /// The table of formats.
+    pub const fn facts(self) -> Facts {
         match self {
-            Self::Digits => (
-                "digits",
-                "UCI handwritten digits, 1,797 grey 8×8 images in 10 classes; built in, no folder needed",
-            ),
-            Self::Cifar10 => (
-                "cifar10",
-                "CIFAR-10, 60,000 colour 32×32 images in 10 classes; folder of the binary version (data_batch_1.bin …)",
-            ),
-            Self::Cifar100 => (
-                "cifar100",
-                "CIFAR-100, 60,000 colour 32×32 images in 100 classes; folder of the binary version (train.bin …)",
-            ),
-            Self::Images => (
-                "images",
-                "folder with train/CLASS/ and test/CLASS/ or val/CLASS/, JPEG and PNG files of any size",
-            ),
+            Self::Digits => Facts {
+                name: "digits",
+                title: "UCI handwritten digits",
+                images: "1,437 + 360",
+                classes: "10",
+                shape: shape(1, 8),
+                folder: "none: built in",
+                source: "CC BY 4.0; E. Alpaydin, C. Kaynak, UCI Machine Learning Repository",
+            },
+            Self::Cifar10 => Facts {
+                name: "cifar10",
+                title: "CIFAR-10",
+                images: "50,000 + 10,000",
+                classes: "10",
+                shape: shape(3, 32),
+                folder: "cifar-10-binary.tar.gz or cifar-10-python.tar.gz, packed or unpacked",
+                source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
+            },
+            Self::Cifar100 => Facts {
+                name: "cifar100",
+                title: "CIFAR-100",
+                images: "50,000 + 10,000",
+                classes: "100",
+                shape: shape(3, 32),
+                folder: "cifar-100-binary.tar.gz or cifar-100-python.tar.gz, packed or unpacked",
+                source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
+            },
+            Self::Mnist => Facts {
+                name: "mnist",
+                title: "MNIST",
+                images: "60,000 + 10,000",
+                classes: "10",
+                shape: shape(1, 28),
+                folder: "train-images-idx3-ubyte and the three like it, plain or .gz",
+                source: "CC BY-SA 3.0; Y. LeCun, C. Cortes",
+            },
+            Self::Fashion => Facts {
+                name: "fashion",
+                title: "Fashion-MNIST",
+                images: "60,000 + 10,000",
+                classes: "10",
+                shape: shape(1, 28),
+                folder: "train-images-idx3-ubyte and the three like it, plain or .gz",
+                source: "MIT; Zalando, github.com/zalandoresearch/fashion-mnist",
+            },
+            Self::Images => Facts {
+                name: "images",
+                title: "your own images",
+                images: "any",
+                classes: "2 or more",
+                shape: None,
+                folder: "train/CLASS/ and test/CLASS/ (or val/CLASS/; or all three) with JPEG and PNG files of any size",
+                source: "yours",
+            },
         }
     }
 
     /// The name that the user writes.
     pub const fn name(self) -> &'static str {
-        self.row().0
-    }
-
-    /// What it is and which folder it needs, in a line.
-    pub const fn description(self) -> &'static str {
-        self.row().1
+        self.facts().name
     }
 
     /// Whether [`open`] needs a folder.
     pub const fn needs_folder(self) -> bool {
         match self {
             Self::Digits => false,
-            Self::Cifar10 | Self::Cifar100 | Self::Images => true,
+            Self::Cifar10 | Self::Cifar100 | Self::Mnist | Self::Fashion | Self::Images => true,
         }
+    }
+
+    /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have files of the same names.
+    pub fn in_folder(dir: &Path) -> Vec<Self> {
+        let is_in = |format: &Self| match format {
+            Self::Digits => false,
+            Self::Cifar10 => cifar::is_in(cifar::Variant::Cifar10, dir),
+            Self::Cifar100 => cifar::is_in(cifar::Variant::Cifar100, dir),
+            Self::Mnist => idx::is_in(idx::Variant::Mnist, dir),
+            Self::Fashion => idx::is_in(idx::Variant::Fashion, dir),
+            Self::Images => images::is_in(dir),
+        };
+        Self::ALL.into_iter().filter(is_in).collect()
     }
 }
 
@@ -118,8 +205,10 @@ pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> R
     let folder = || data_dir.ok_or_else(|| DataError::setting("data_dir", "(none)", format!("the folder of {format}")));
     match format {
         Format::Digits => digits::open(options),
-        Format::Cifar10 => cifar::open(Variant::Cifar10, folder()?, options),
-        Format::Cifar100 => cifar::open(Variant::Cifar100, folder()?, options),
+        Format::Cifar10 => cifar::open(cifar::Variant::Cifar10, folder()?, options),
+        Format::Cifar100 => cifar::open(cifar::Variant::Cifar100, folder()?, options),
+        Format::Mnist => idx::open(idx::Variant::Mnist, folder()?, options),
+        Format::Fashion => idx::open(idx::Variant::Fashion, folder()?, options),
         Format::Images => images::open(folder()?, options),
     }
 }
@@ -132,12 +221,11 @@ mod tests {
     fn names_are_distinct_and_parse_back() {
         for format in Format::ALL {
             assert_eq!(format.name().parse::<Format>().unwrap(), format);
-            assert!(format.description().len() > 20);
         }
-        let error = "mnist".parse::<Format>().unwrap_err().to_string();
+        let error = "svhn".parse::<Format>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "dataset = mnist: expected one of digits, cifar10, cifar100, images"
+            "dataset = svhn: expected one of digits, cifar10, cifar100, mnist, fashion, images"
         );
     }
 

@@ -1,13 +1,25 @@
 //! How a data set is to be opened, and what every format does with that in the same way.
 
 use super::Format;
-use super::dataset::{Dataset, Fit, ImageShape, Normalisation, Split, Store};
+use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
 use super::error::DataError;
+use super::image_files::Fit;
 use super::pixels::Image;
 use super::split::stratified_subset;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// What happens to files of a folder of images that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadImages {
+    /// The first that is met is an error.
+    #[default]
+    Refuse,
+    /// The next image of the same class stands in for it, and [`Split::damaged`] names it.
+    Skip,
+}
 
 /// Options of [`open`](super::open).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +33,7 @@ pub struct DataOptions {
     pub channels: Option<usize>,
     /// Keeps so many training images, each class in proportion; all if not given.
     pub limit: Option<usize>,
-    /// Keeps so many test images, each class in proportion; all if not given.
+    /// Keeps so many test images, each class in proportion, and as many validation images; all if not given.
     pub test_limit: Option<usize>,
     /// Decides which images the limits keep.
     pub seed: u64,
@@ -34,6 +46,8 @@ pub struct DataOptions {
     /// Part of a file's shorter side that the centred square takes which becomes the picture, more than 0 to 1. ImageNet's
     /// custom of scaling to 256 and cutting out 224 is 0.875.
     pub centre_crop: f32,
+    /// What happens to damaged files of a folder of images.
+    pub bad_images: BadImages,
 }
 
 impl Default for DataOptions {
@@ -47,6 +61,7 @@ impl Default for DataOptions {
             memory_limit_bytes: 4 << 30,
             crop_from_original: false,
             centre_crop: 1.0,
+            bad_images: BadImages::Refuse,
         }
     }
 }
@@ -63,10 +78,9 @@ impl DataOptions {
         for (option, limit) in [("limit", self.limit), ("test_limit", self.test_limit)] {
             DataError::require(option, 0, limit != Some(0), "at least 1")?;
         }
-        let own_channels: &[usize] = match format {
-            Format::Digits => &[1],
-            Format::Cifar10 | Format::Cifar100 => &[3],
-            Format::Images => &[1, 3],
+        let own_channels = match format.facts().shape {
+            Some(shape) => vec![shape.channels],
+            None => vec![1, 3],
         };
         if let Some(channels) = self.channels {
             let allowed: Vec<_> = own_channels.iter().map(usize::to_string).collect();
@@ -82,6 +96,8 @@ impl DataOptions {
             let expected = format!("false: {format} has no files of a larger size");
             DataError::require("crop_from_original", true, !self.crop_from_original, expected)?;
             DataError::require("centre_crop", part, part == 1.0, format!("1 for {format}"))?;
+            let refuse = self.bad_images == BadImages::Refuse;
+            DataError::require("bad_images", "skip", refuse, format!("refuse for {format}"))?;
         }
         Ok(())
     }
@@ -101,14 +117,9 @@ impl DataOptions {
         }
     }
 
-    /// Indices of the training images that `limit` keeps.
-    pub(super) fn kept_for_training(&self, labels: &[u32]) -> Vec<usize> {
-        stratified_subset(labels, self.limit.unwrap_or(usize::MAX), self.seed)
-    }
-
-    /// Indices of the test images that `test_limit` keeps.
-    pub(super) fn kept_for_test(&self, labels: &[u32]) -> Vec<usize> {
-        stratified_subset(labels, self.test_limit.unwrap_or(usize::MAX), self.seed)
+    /// Indices of the images with these labels that `limit` keeps.
+    pub(super) fn kept(&self, labels: &[u32], limit: Option<usize>) -> Vec<usize> {
+        stratified_subset(labels, limit.unwrap_or(usize::MAX), self.seed)
     }
 }
 
@@ -160,9 +171,14 @@ impl Content {
     /// Applies limits and size.
     pub fn into_dataset(self, options: &DataOptions) -> Result<Dataset, DataError> {
         let size = options.image_size.unwrap_or(self.shape.height);
-        let kept = options.kept_for_training(&self.train.labels);
+        let shape = ImageShape {
+            height: size,
+            width: size,
+            ..self.shape
+        };
+        let kept = options.kept(&self.train.labels, options.limit);
         let train = self.train.select(&kept, self.shape, size);
-        let kept = options.kept_for_test(&self.test.labels);
+        let kept = options.kept(&self.test.labels, options.test_limit);
         let test = self.test.select(&kept, self.shape, size);
         let normalisation = match self.normalisation {
             Some(published) => published,
@@ -171,13 +187,10 @@ impl Content {
         Ok(Dataset {
             name: self.format.name().into(),
             class_names: self.class_names,
-            shape: ImageShape {
-                height: size,
-                width: size,
-                ..self.shape
-            },
+            shape,
             normalisation,
             train: Arc::new(train),
+            validation: Arc::new(Split::empty(shape)),
             test: Arc::new(test),
             checksum: self.checksum,
         })
@@ -263,10 +276,18 @@ mod tests {
                 },
                 "crop_from_original = true: expected false: digits has no files of a larger size",
             ),
+            (
+                Format::Mnist,
+                DataOptions {
+                    bad_images: BadImages::Skip,
+                    ..default()
+                },
+                "bad_images = skip: expected refuse for mnist",
+            ),
         ] {
             assert_eq!(options.validate(format).unwrap_err().to_string(), message);
         }
-        for format in [Format::Digits, Format::Cifar10, Format::Cifar100] {
+        for format in Format::ALL.into_iter().filter(|format| format.facts().shape.is_some()) {
             default().validate(format).unwrap();
         }
     }

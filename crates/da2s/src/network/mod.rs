@@ -8,29 +8,19 @@ mod auxiliary;
 mod cost;
 mod drop_path;
 
+pub use crate::backbone::Skeleton;
 pub use auxiliary::AuxiliaryError;
 pub use cost::{Cost, cost, cost_tables};
 pub use drop_path::DropPath;
 
-use da2s_engine::{Block, Cell, CellPlan, CellPlanBuilder, Engine};
-use serde::{Deserialize, Serialize};
+use da2s_engine::{Cell, CellPlan, CellPlanBuilder, Engine};
 
-use crate::backbone::{Backbone, BenchSize, Source, Stage, skeleton};
+use crate::backbone::{Backbone, BenchSize, Stage, cell_sources, skeleton};
 use crate::config::NetworkSettings;
 use crate::data::ImageShape;
 use crate::discretize::{CellGenotype, Genotype};
 use crate::space::{CellKind, Place, Reductions};
-use crate::supernet::{cell::preprocessed, cell_sources, cifar_stem};
-
-/// The stem, and with it the image size that a network is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Skeleton {
-    /// One 3×3 convolution: small images.
-    Cifar,
-    /// Two stems of stride 8 in all: images around 224×224.
-    Imagenet,
-}
+use crate::supernet::cell::preprocessed;
 
 /// Sizes of a final network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +59,6 @@ impl NetworkSize {
     }
 }
 
-/// Multiples of the channels in the CIFAR stem.
-const STEM_MULTIPLIER: usize = 3;
-
 /// The network of `genotype`.
 ///
 /// # Errors
@@ -90,14 +77,9 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
             engine,
         ));
     }
-    let (mut stages, mut before, mut last, mut shrunk) = match size.skeleton {
-        Skeleton::Cifar => {
-            let stem = STEM_MULTIPLIER * size.channels;
-            (vec![cifar_stem(size.image_channels, stem, engine)], stem, stem, false)
-        }
-        // The second stem halves the image once more, so the first cell's older input is larger.
-        Skeleton::Imagenet => (imagenet_stems(&size, engine), size.channels, size.channels, true),
-    };
+    let stem = size.skeleton.stem(size.image_channels, size.channels, engine);
+    let (mut stages, mut shrunk) = (stem.stages, stem.shrunk);
+    let (mut before, mut last) = (stem.channels, stem.channels);
     let stems = stages.len();
     let mut channels = size.channels;
     for index in 0..size.cells {
@@ -108,14 +90,10 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
         let plan = cell(genotype, kind, [before, last], channels, shrunk);
         (before, last) = (last, plan.output_channels());
         shrunk = kind == CellKind::Reduction;
-        let sources = match stems {
-            1 => cell_sources(index),
-            _ => vec![Source::Stage(index), Source::Stage(index + 1)],
-        };
         stages.push(Stage {
             prefix: format!("cells.{index}."),
             cell: Cell::new(plan, engine),
-            sources,
+            sources: cell_sources(index, stems),
             kind: Some(kind),
         });
     }
@@ -170,36 +148,4 @@ fn bench_cell(genotype: &CellGenotype, channels: usize) -> CellPlan {
         builder = builder.edge(edge.from, edge.to, choices);
     }
     builder.output([nodes])
-}
-
-/// The stems for large images: stride 4 to `channels`, then stride 2.
-fn imagenet_stems(size: &NetworkSize, engine: &Engine) -> Vec<Stage> {
-    let conv = |relu| Block::Conv {
-        relu,
-        kernel: 3,
-        stride: 2,
-        padding: 1,
-        bias: false,
-        norm: true,
-    };
-    let channels = size.channels;
-    let first = CellPlanBuilder::new(true)
-        .input(size.image_channels)
-        .node(channels / 2)
-        .node(channels)
-        .edge(0, 1, [(conv(false), "stem0".to_owned(), 0)])
-        .edge(1, 2, [(conv(true), "stem0".to_owned(), 2)])
-        .output([2]);
-    let second = CellPlanBuilder::new(true)
-        .input(channels)
-        .node(channels)
-        .edge(0, 1, [(conv(true), "stem1".to_owned(), 0)])
-        .output([1]);
-    let stage = |plan, source| Stage {
-        prefix: String::new(),
-        cell: Cell::new(plan, engine),
-        sources: vec![source],
-        kind: None,
-    };
-    vec![stage(first, Source::Image), stage(second, Source::Stage(0))]
 }

@@ -26,7 +26,7 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use crate::config::Config;
-use crate::data::{DataOptions, Dataset, open};
+use crate::data::{Dataset, open};
 use crate::device;
 use crate::error::Error;
 
@@ -59,19 +59,7 @@ impl Context<'_> {
 
     fn dataset(&self) -> Result<Dataset, Error> {
         let data = &self.config.data;
-        let augmentations = [&self.config.search.augmentation, &self.config.network.augmentation];
-        let options = DataOptions {
-            image_size: data.image_size,
-            channels: data.channels,
-            limit: data.limit,
-            test_limit: data.test_limit,
-            seed: self.config.run.seed,
-            crop_from_original: augmentations
-                .iter()
-                .any(|augmentation| augmentation.random_resized_crop.is_some()),
-            ..DataOptions::default()
-        };
-        let dataset = open(data.dataset, data.dir.as_deref(), &options)?;
+        let dataset = open(data.dataset, data.dir.as_deref(), &self.config.data_options())?;
         match self.directory.read_json::<Environment>(ENVIRONMENT, "") {
             Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
                 path: self.directory.file(ENVIRONMENT),

@@ -119,9 +119,22 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
         },
         other => other,
     })?;
-    let validation = (!split.validation.is_empty())
-        .then(|| Loader::evaluation(dataset, Part::Train, split.validation, batch_size))
-        .transpose()?;
+    let own: Vec<usize> = (0..dataset.validation.len()).collect();
+    let validation = match (own.is_empty(), split.validation.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(Loader::evaluation(dataset, Part::Train, split.validation, batch_size)?),
+        (false, true) => Some(Loader::evaluation(dataset, Part::Validation, own, batch_size)?),
+        (false, false) => {
+            let expected = "0: the folder has validation images of its own, in val/";
+            let fraction = config.data.validation_fraction.to_string();
+            return Err(DataError::Setting {
+                option: "data.validation_fraction",
+                value: fraction,
+                expected: expected.to_owned(),
+            }
+            .into());
+        }
+    };
     Ok((loader, validation))
 }
 

@@ -96,6 +96,7 @@ impl Search {
         let space = config.search_space();
         let target = config.target.resolve(&space)?;
         let size = SupernetSize {
+            skeleton: settings.skeleton,
             channels: settings.channels,
             cells: settings.cells,
             reductions: settings.reduction_cells.clone(),

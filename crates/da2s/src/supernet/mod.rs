@@ -1,7 +1,7 @@
 //! The super-network: a backbone whose cells mix all candidates on all edges.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al. 2021; Dong, Yang,
-//! "NAS-Bench-201", 2020. Contract: in the DARTS space a stem of 3·C channels, `cells` cells, reduction cells at 1/3 and 2/3 of the
+//! "NAS-Bench-201", 2020. Contract: in the DARTS space the skeleton's stem, `cells` cells, reduction cells at 1/3 and 2/3 of the
 //! depth, which double the channels; in NAS-Bench-201 its skeleton; batch norms of searched cells have no scale and shift.
 
 mod arch_params;
@@ -10,14 +10,16 @@ mod partial_cell;
 
 pub use arch_params::{ArchParams, KindParams, Mixture, Strengths, edge_softmax};
 
-use da2s_engine::{Block, Cell, CellPlanBuilder, Engine};
+use da2s_engine::{Cell, Engine};
 
-use crate::backbone::{Backbone, BenchSize, Source, Stage, skeleton};
+use crate::backbone::{Backbone, BenchSize, Skeleton, Stage, cell_sources, skeleton};
 use crate::space::{CellKind, Reductions, Space, SpaceName};
 
 /// Sizes of a super-network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupernetSize {
+    /// Stem.
+    pub skeleton: Skeleton,
     /// Channels of the first cells.
     pub channels: usize,
     /// Number of cells; in NAS-Bench-201 of each of the three stages.
@@ -31,9 +33,6 @@ pub struct SupernetSize {
     /// Number of classes.
     pub classes: usize,
 }
-
-/// Channels of the CIFAR stem, in multiples of a cell's.
-const STEM_MULTIPLIER: usize = 3;
 
 /// The super-network of `space`.
 pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone {
@@ -51,13 +50,13 @@ pub fn supernet(space: &Space, size: SupernetSize, engine: &Engine) -> Backbone 
     }
 }
 
-/// Stem of 3·C channels, then the cells.
+/// Stem, then the cells.
 fn darts(space: &Space, size: &SupernetSize, engine: &Engine) -> Backbone {
-    let stem = STEM_MULTIPLIER * size.channels;
-    let mut stages = vec![cifar_stem(size.image_channels, stem, engine)];
+    let stem = size.skeleton.stem(size.image_channels, size.channels, engine);
+    let (mut stages, mut shrunk) = (stem.stages, stem.shrunk);
+    let (mut before, mut last) = (stem.channels, stem.channels);
+    let stems = stages.len();
     let mut channels = size.channels;
-    let (mut before, mut last) = (stem, stem);
-    let mut shrunk = false;
     for index in 0..size.cells {
         let kind = size.reductions.kind(index, size.cells);
         if kind == CellKind::Reduction {
@@ -74,7 +73,7 @@ fn darts(space: &Space, size: &SupernetSize, engine: &Engine) -> Backbone {
         stages.push(Stage {
             prefix: format!("cells.{index}."),
             cell: Cell::new(plan, engine),
-            sources: cell_sources(index),
+            sources: cell_sources(index, stems),
             kind: Some(kind),
         });
     }
@@ -84,32 +83,4 @@ fn darts(space: &Space, size: &SupernetSize, engine: &Engine) -> Backbone {
     } else {
         backbone
     }
-}
-
-/// The stem for small images: 3×3 convolution and batch norm.
-pub(crate) fn cifar_stem(image_channels: usize, channels: usize, engine: &Engine) -> Stage {
-    let block = Block::Conv {
-        relu: false,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-        bias: false,
-        norm: true,
-    };
-    let plan = CellPlanBuilder::new(true)
-        .input(image_channels)
-        .node(channels)
-        .edge(0, 1, [(block, "stem".to_owned(), 0)])
-        .output([1]);
-    Stage {
-        prefix: String::new(),
-        cell: Cell::new(plan, engine),
-        sources: vec![Source::Image],
-        kind: None,
-    }
-}
-
-/// What cell `index` reads behind a stem of one stage: the two stages before it; the first cell the stem twice.
-pub(crate) fn cell_sources(index: usize) -> Vec<Source> {
-    vec![Source::Stage(index.saturating_sub(1)), Source::Stage(index)]
 }

@@ -42,6 +42,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     let space = Space::nas_bench_201();
     let device = Device::flex();
     let size = SupernetSize {
+        skeleton: Skeleton::Cifar,
         channels: golden.number("channels"),
         cells: golden.number("cells_per_stage"),
         reductions: Reductions::THIRDS,

@@ -1,6 +1,7 @@
 //! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps and its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use da2s::backbone::Skeleton;
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
@@ -33,6 +34,7 @@ impl Case {
         let space = Space::darts(false);
         let target = TargetSpec::default().resolve(&space).unwrap();
         let size = SupernetSize {
+            skeleton: Skeleton::Cifar,
             channels: golden.number("channels"),
             cells: golden.number("layers"),
             reductions: Reductions::THIRDS,
@@ -305,6 +307,7 @@ fn supernet_trajectory() {
 #[test]
 fn statistics_start_like_pytorch() {
     let size = SupernetSize {
+        skeleton: Skeleton::Cifar,
         channels: 2,
         cells: 1,
         reductions: Reductions::THIRDS,

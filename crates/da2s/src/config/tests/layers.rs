@@ -56,11 +56,10 @@ fn a_resolved_configuration_is_its_own_fixed_point() {
             ];
             layers.push(flag("data.dir", "somewhere".into()));
             layers.push(flag("data.image_size", 224.into()));
-            if dataset != Format::Images && name == "imagenet" {
-                layers.push(flag(
-                    "data.channels",
-                    if dataset == Format::Digits { 1 } else { 3 }.into(),
-                ));
+            // What a recipe says of a folder's images, the other formats do not take.
+            if let Some(shape) = dataset.facts().shape {
+                layers.push(flag("data.channels", (shape.channels as i64).into()));
+                layers.push(flag("data.centre_crop", 1.0.into()));
             }
             let config = resolve(&layers).unwrap();
             config.check().unwrap();
@@ -197,7 +196,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "data.dataset = \"cifar10\"",
-            "data.dir is not set: expected its folder (--data-dir DIR); CIFAR-10",
+            "data.dir is not set: expected its folder (--data-dir DIR): cifar-10-binary.tar.gz",
         ),
         ("[data]\ndataset = \"images\"\ndir = \"x\"", "data.image_size"),
         (
@@ -226,7 +225,24 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "network.skeleton = \"imagenet\"",
+            "data.image_size = 8: expected a multiple of 32, which network.cells = 5 halves in its reduction cells and \
+             network.skeleton in its stems",
+        ),
+        (
+            "search = { skeleton = \"imagenet\", channels = 1 }\ndata.image_size = 32",
+            "search.channels = 1: expected at least 2",
+        ),
+        (
+            "[search]\nskeleton = \"imagenet\"",
             "data.image_size = 8: expected a multiple of 32",
+        ),
+        (
+            "[data]\ncentre_crop = 0.5",
+            "my.toml, line 2: data.centre_crop = 0.5: expected 1 for digits",
+        ),
+        (
+            "[data]\nbad_images = \"skip\"",
+            "my.toml, line 2: data.bad_images = skip: expected refuse for digits",
         ),
         ("[search]\nepochs = ", "my.toml, line 2: "),
         ("[run]\nseed = 1\nseed = 2", "my.toml, line 3: duplicate key"),
@@ -265,8 +281,8 @@ fn what_has_no_file_is_checked_as_well() {
 #[test]
 fn unknown_recipes_and_missing_files_are_named() {
     assert_eq!(
-        Layer::recipe("mnist").unwrap_err().to_string(),
-        "there is no recipe mnist: expected one of digits, cifar10, cifar100, images, imagenet"
+        Layer::recipe("svhn").unwrap_err().to_string(),
+        "there is no recipe svhn: expected one of digits, cifar10, cifar100, mnist, fashion, images, images-large, imagenet, nas-bench-201, pc-darts"
     );
     let error = Layer::file(Path::new("no/such.toml")).unwrap_err().to_string();
     assert!(error.starts_with("cannot read no/such.toml: "));

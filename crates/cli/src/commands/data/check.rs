@@ -1,0 +1,102 @@
+//! `da2s data check`: reads every image in a folder and prints what there is.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use da2s::Error;
+use da2s::data::{Check, DataError, Format, check};
+
+use crate::args::DataCheckArguments;
+use crate::exit::Failure;
+
+/// Reads everything and prints it.
+///
+/// # Errors
+/// If no data set, or more than one, is there; if it cannot be read; and, behind the table, if single images cannot be.
+pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
+    let dir = &arguments.dir;
+    let format = match &arguments.dataset {
+        Some(name) => name.parse().map_err(Error::Data)?,
+        None => detected(dir)?,
+    };
+    let checked = check(format, Some(dir)).map_err(Error::Data)?;
+    super::super::print(&table(format, &checked))?;
+    match checked.damaged.len() {
+        0 => Ok(()),
+        count => Err(Failure::DamagedImages { count }),
+    }
+}
+
+/// The one data set in `dir`.
+fn detected(dir: &Path) -> Result<Format, Failure> {
+    match Format::in_folder(dir)[..] {
+        [format] => Ok(format),
+        [] => {
+            let needed: Vec<String> = Format::ALL
+                .into_iter()
+                .filter(|format| format.needs_folder())
+                .map(|format| format!("{format} ({})", format.facts().folder))
+                .collect();
+            let error = DataError::Layout {
+                path: dir.into(),
+                expected: format!("the files of a data set: {}", needed.join("; ")),
+            };
+            Err(Error::Data(error).into())
+        }
+        ref several => Err(Failure::WhichDataset {
+            path: dir.into(),
+            names: several.iter().map(|format| format.name()).collect(),
+        }),
+    }
+}
+
+/// What there is: a row a class, then all of them, the sizes, and the damaged images.
+fn table(format: Format, check: &Check) -> String {
+    let width = check.class_names.iter().map(|name| name.chars().count()).max();
+    let width = width.unwrap_or(0).max("damaged".len()) + 2;
+    // Writing to a String cannot fail.
+    let mut text = format!("{:<width$}{format}, {}\n", "dataset", format.facts().title);
+    let mut row = |name: &str, cells: Vec<String>| {
+        let _ = write!(text, "{name:<width$}");
+        for cell in cells {
+            let _ = write!(text, "{cell:>12}");
+        }
+        text.push('\n');
+    };
+    row(
+        "class",
+        check.parts.iter().map(|part| part.part.name().to_owned()).collect(),
+    );
+    for (class, name) in check.class_names.iter().enumerate() {
+        row(
+            name,
+            check.parts.iter().map(|part| part.images[class].to_string()).collect(),
+        );
+    }
+    let all = |images: &[usize]| images.iter().sum::<usize>().to_string();
+    row("all", check.parts.iter().map(|part| all(&part.images)).collect());
+    for part in &check.parts {
+        let name = part.part.name();
+        let _ = writeln!(text, "{:<width$}{name}: {}", "sizes", sizes(&part.sizes));
+    }
+    for error in &check.damaged {
+        let _ = writeln!(text, "{:<width$}{error}", "damaged");
+    }
+    text
+}
+
+/// The one size that there is, or the ends of the range.
+fn sizes(sizes: &std::collections::BTreeMap<(usize, usize), usize>) -> String {
+    match sizes.keys().collect::<Vec<_>>()[..] {
+        [] => "none".to_owned(),
+        [(height, width)] => format!("{height}×{width}"),
+        ref several => {
+            let range = |side: fn(&(usize, usize)) -> usize| {
+                let sides = || several.iter().map(|size| side(size));
+                format!("{} to {}", sides().min().unwrap_or(0), sides().max().unwrap_or(0))
+            };
+            let (heights, widths) = (range(|size| size.0), range(|size| size.1));
+            format!("{} different, {heights} rows, {widths} columns", several.len())
+        }
+    }
+}

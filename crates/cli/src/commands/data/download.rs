@@ -1,0 +1,265 @@
+//! One download: into a `.part` file that the next attempt goes on with, checked, then renamed.
+//!
+//! Contract: a file under its own name is whole and has the published checksum; an attempt that fails leaves at most the
+//! `.part` file, and none whose checksum is wrong.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use da2s::Error;
+use sha2::{Digest, Sha256};
+use ureq::http::StatusCode;
+
+use crate::exit::Failure;
+
+/// A file as it is published.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Its name.
+    pub name: &'static str,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: &'static str,
+}
+
+/// Bytes read at a time.
+const BLOCK_BYTES: usize = 1 << 16;
+
+/// Gets `file` from `url` into the folder `out`, unless it is there; `progress` hears how many bytes there are.
+///
+/// # Errors
+/// If the server cannot be reached or sends something else, or a file cannot be written.
+pub fn download(
+    agent: &ureq::Agent,
+    url: &str,
+    file: &Published,
+    out: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<PathBuf, Failure> {
+    let path = out.join(file.name);
+    if path.is_file() {
+        return match verified(&path, file) {
+            Err(Failure::Checksum { path }) => Err(Failure::OtherFile { path }),
+            other => other.map(|()| path),
+        };
+    }
+    let part = out.join(format!("{}.part", file.name));
+    let mut there = fs::metadata(&part).map_or(0, |metadata| metadata.len());
+    if there > file.size_bytes {
+        there = 0;
+    }
+    if there < file.size_bytes {
+        receive(agent, url, file, &part, there, progress)?;
+    }
+    if let Err(error) = verified(&part, file) {
+        // What is wrong from the beginning is not to be gone on with.
+        fs::remove_file(&part).map_err(io_error("remove", &part))?;
+        return Err(error);
+    }
+    fs::rename(&part, &path).map_err(io_error("rename", &part))?;
+    Ok(path)
+}
+
+/// Adds to `part`, of which `there` bytes are good, what is missing.
+fn receive(
+    agent: &ureq::Agent,
+    url: &str,
+    file: &Published,
+    part: &Path,
+    there: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Failure> {
+    let failed = |reason: String| Failure::Download {
+        url: url.to_owned(),
+        reason,
+    };
+    let mut request = agent.get(url);
+    if there > 0 {
+        request = request.header("Range", format!("bytes={there}-"));
+    }
+    let response = request.call().map_err(|error| failed(error.to_string()))?;
+    let goes_on = response
+        .headers()
+        .get("content-range")
+        .and_then(|range| range.to_str().ok())
+        .is_some_and(|range| range.starts_with(&format!("bytes {there}-")));
+    let mut there = match response.status() {
+        StatusCode::PARTIAL_CONTENT if goes_on => there,
+        // A server that knows no ranges sends everything.
+        StatusCode::OK => 0,
+        other => return Err(failed(format!("the server answered {other}"))),
+    };
+    let mut output = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(part)
+        .map_err(io_error("write", part))?;
+    let at_end = output.set_len(there).and_then(|()| output.seek(SeekFrom::End(0)));
+    at_end.map_err(io_error("write", part))?;
+    // One byte more tells that there is more than was published.
+    let mut input = response.into_body().into_reader().take(file.size_bytes - there + 1);
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        let count = match input.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) => return Err(failed(interrupted(there, file, &error.to_string()))),
+        };
+        output.write_all(&block[..count]).map_err(io_error("write", part))?;
+        there += count as u64;
+        progress(there);
+    }
+    output.sync_all().map_err(io_error("write", part))?;
+    if there < file.size_bytes {
+        return Err(failed(interrupted(there, file, "the server sent no more")));
+    }
+    Ok(())
+}
+
+fn interrupted(there: u64, file: &Published, reason: &str) -> String {
+    format!(
+        "{reason}; {there} of {} bytes are there, and the same command goes on",
+        file.size_bytes
+    )
+}
+
+/// Whether `path` is the published file.
+fn verified(path: &Path, file: &Published) -> Result<(), Failure> {
+    let mut hasher = Sha256::new();
+    let mut input = File::open(path).map_err(io_error("read", path))?;
+    io::copy(&mut input, &mut hasher).map_err(io_error("read", path))?;
+    if format!("{:x}", hasher.finalize()) == file.sha256 {
+        Ok(())
+    } else {
+        Err(Failure::Checksum { path: path.into() })
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| Error::io(action, path, source).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::thread;
+    use tempfile::TempDir;
+
+    const CONTENT: &[u8] = b"every image of a small data set";
+    const SHA256: &str = "833b78dbb441912e2d7519a0e6efeb444daadf8e9331e18b67bd847c8e935b32";
+
+    /// A server that answers one request after the other as `answers` say, which get the first byte that was asked for.
+    fn serve(answers: Vec<fn(usize) -> Vec<u8>>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut from = 0;
+                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                    let line = line.unwrap().to_ascii_lowercase();
+                    if let Some(range) = line.strip_prefix("range: bytes=") {
+                        from = range.trim_end_matches('-').parse().unwrap();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                stream.write_all(&answer(from)).unwrap();
+            }
+        });
+        format!("http://{address}/set.bin")
+    }
+
+    fn response(head: &str, body: &[u8]) -> Vec<u8> {
+        [format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").as_bytes(), body].concat()
+    }
+
+    fn ranged(from: usize) -> Vec<u8> {
+        let last = CONTENT.len() - 1;
+        response(
+            &format!("206 Partial Content\r\nContent-Range: bytes {from}-{last}/{}", last + 1),
+            &CONTENT[from..],
+        )
+    }
+
+    fn whole(_: usize) -> Vec<u8> {
+        response("200 OK", CONTENT)
+    }
+
+    fn cut_off(_: usize) -> Vec<u8> {
+        response(&format!("200 OK\r\nContent-Length: {}", CONTENT.len()), &CONTENT[..12])
+    }
+
+    fn get(url: &str, out: &Path) -> Result<PathBuf, Failure> {
+        let file = Published {
+            name: "set.bin",
+            size_bytes: CONTENT.len() as u64,
+            sha256: SHA256,
+        };
+        download(&ureq::Agent::new_with_defaults(), url, &file, out, &mut |_| {})
+    }
+
+    #[test]
+    fn what_was_cut_off_is_gone_on_with() {
+        let out = TempDir::new().unwrap();
+        let url = serve(vec![cut_off, ranged]);
+        let told = get(&url, out.path()).unwrap_err().to_string();
+        assert!(told.contains("12 of 31 bytes are there"), "{told}");
+        let part = out.path().join("set.bin.part");
+        assert_eq!(fs::read(&part).unwrap(), &CONTENT[..12]);
+        let path = get(&url, out.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), CONTENT);
+        assert!(!part.exists());
+        // What is there is not fetched again: the server has gone.
+        assert_eq!(get(&url, out.path()).unwrap(), path);
+    }
+
+    #[test]
+    fn a_server_without_ranges_begins_anew() {
+        let out = TempDir::new().unwrap();
+        let part = out.path().join("set.bin.part");
+        fs::write(&part, "something else that is longer than the file is").unwrap();
+        let path = get(&serve(vec![whole]), out.path()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), CONTENT);
+        fs::remove_file(out.path().join("set.bin")).unwrap();
+        fs::write(&part, &CONTENT[..5]).unwrap();
+        let path = get(&serve(vec![whole]), out.path()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), CONTENT);
+    }
+
+    #[test]
+    fn what_is_not_the_published_file_does_not_stay() {
+        let out = TempDir::new().unwrap();
+        let other: fn(usize) -> Vec<u8> = |_| response("200 OK", b"every image of a small data sex");
+        let longer: fn(usize) -> Vec<u8> = |_| response("200 OK", &[CONTENT, CONTENT].concat());
+        for answer in [other, longer] {
+            let error = get(&serve(vec![answer]), out.path()).unwrap_err();
+            assert!(matches!(error, Failure::Checksum { .. }), "{error}");
+            assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+        }
+        fs::write(out.path().join("set.bin"), "mine").unwrap();
+        let error = get("http://127.0.0.1:9/", out.path()).unwrap_err();
+        assert!(matches!(error, Failure::OtherFile { .. }), "{error}");
+        assert_eq!(fs::read(out.path().join("set.bin")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn answers_that_are_none_are_told() {
+        let out = TempDir::new().unwrap();
+        let missing: fn(usize) -> Vec<u8> = |_| response("404 Not Found", b"");
+        let told = get(&serve(vec![missing]), out.path()).unwrap_err().to_string();
+        assert!(told.contains("404"), "{told}");
+        // Another part than the one that was asked for is not appended.
+        fs::write(out.path().join("set.bin.part"), &CONTENT[..5]).unwrap();
+        let shifted: fn(usize) -> Vec<u8> = |from| ranged(from + 1);
+        assert!(get(&serve(vec![shifted]), out.path()).is_err());
+        assert_eq!(fs::read(out.path().join("set.bin.part")).unwrap(), &CONTENT[..5]);
+    }
+}

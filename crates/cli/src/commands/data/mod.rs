@@ -1,0 +1,49 @@
+//! `da2s data`: the data sets that there are, what is in a folder, and how to get one.
+
+mod check;
+mod download;
+mod fetch;
+
+use std::fmt::Write as _;
+
+use da2s::data::{Format, ImageShape};
+
+use crate::args::DataVerb;
+use crate::exit::Failure;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Whatever is in the way.
+pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
+    match verb {
+        DataVerb::List => super::print(&list()),
+        DataVerb::Check(arguments) => check::execute(arguments),
+        DataVerb::Fetch(arguments) => fetch::execute(arguments),
+    }
+}
+
+/// The table of data sets.
+fn list() -> String {
+    let mut text = format!("{:<10}{:<18}{:<11}size\n", "name", "images", "classes");
+    for format in Format::ALL {
+        let facts = format.facts();
+        let size = facts.shape.map_or("any".to_owned(), size);
+        let get = match fetch::source(format) {
+            Some(_) => format!("; da2s data fetch {format}"),
+            None => String::new(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<10}{:<18}{:<11}{size}\n{:10}{}\n{:10}folder: {}{get}\n{:10}source: {}",
+            facts.name, facts.images, facts.classes, "", facts.title, "", facts.folder, "", facts.source
+        );
+    }
+    text
+}
+
+fn size(shape: ImageShape) -> String {
+    let colour = if shape.channels == 1 { "grey" } else { "colour" };
+    format!("{}×{}, {colour}", shape.height, shape.width)
+}

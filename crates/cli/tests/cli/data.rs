@@ -1,0 +1,162 @@
+//! `da2s data`: what is listed, what a check says and with which exit code, and downloads that cannot be.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::da2s;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use predicates::prelude::*;
+
+/// A folder with two classes of two pictures in `parts`.
+fn pictures(dir: &Path, parts: &[&str]) {
+    for part in parts {
+        for (class, width) in [("ape", 8), ("zebra", 12)] {
+            let folder = dir.join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for file in ["1.png", "2.jpg"] {
+                image::RgbImage::new(width, 9).save(folder.join(file)).unwrap();
+            }
+        }
+    }
+}
+
+/// MNIST's files, compressed, with ten images each.
+fn mnist(dir: &Path) {
+    for part in ["train", "t10k"] {
+        for (content, sizes, numbers) in [
+            ("images-idx3", &[10_u32, 28, 28][..], vec![7; 7840]),
+            ("labels-idx1", &[10], (0..10).collect()),
+        ] {
+            let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
+            let header = [0, 0, 8, (sizes.len() / 4) as u8];
+            let file = fs::File::create(dir.join(format!("{part}-{content}-ubyte.gz"))).unwrap();
+            let mut encoder = GzEncoder::new(file, Compression::fast());
+            encoder.write_all(&[&header[..], &sizes, &numbers].concat()).unwrap();
+            encoder.finish().unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_data_set_is_listed() {
+    let mut expected = predicate::str::contains("name").boxed();
+    for text in [
+        "digits    1,437 + 360       10         8×8, grey",
+        "cifar100  50,000 + 10,000   100        32×32, colour",
+        "mnist",
+        "da2s data fetch fashion",
+        "train/CLASS/",
+        "CC BY 4.0",
+    ] {
+        expected = expected.and(predicate::str::contains(text)).boxed();
+    }
+    da2s()
+        .args(["data", "list"])
+        .assert()
+        .success()
+        .stdout(expected)
+        .stderr("");
+}
+
+#[test]
+fn a_check_counts_measures_and_names_what_is_damaged() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    pictures(dir, &["train", "val", "test"]);
+    let check = || {
+        let mut command = da2s();
+        command.args(["data", "check"]).arg(dir);
+        command
+    };
+    let output = check().assert().success().stderr("").get_output().stdout.clone();
+    insta::assert_snapshot!(String::from_utf8(output).unwrap(), @r"
+    dataset  images, your own images
+    class           train  validation        test
+    ape                 2           2           2
+    zebra               2           2           2
+    all                 4           4           4
+    sizes    train: 2 different, 9 to 9 rows, 8 to 12 columns
+    sizes    validation: 2 different, 9 to 9 rows, 8 to 12 columns
+    sizes    test: 2 different, 9 to 9 rows, 8 to 12 columns
+    ");
+    fs::write(dir.join("val/zebra/2.jpg"), "no picture").unwrap();
+    check()
+        .assert()
+        .code(3)
+        .stdout(predicate::str::contains(
+            "zebra/2.jpg: not a picture that can be decoded",
+        ))
+        .stderr("da2s: 1 images cannot be decoded; replace them, or set data.bad_images = \"skip\"\n");
+    fs::remove_dir_all(dir.join("val/zebra")).unwrap();
+    check()
+        .assert()
+        .code(3)
+        .stdout("")
+        .stderr(predicate::str::contains("val"));
+}
+
+#[test]
+fn what_is_in_a_folder_is_found_or_asked_for() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let check = |arguments: &[&str]| {
+        let mut command = da2s();
+        command.args(["data", "check"]).arg(dir).args(arguments);
+        command.assert()
+    };
+    check(&[]).code(3).stdout("").stderr(predicate::str::contains(
+        "expected the files of a data set: cifar10 (cifar-10-binary.tar.gz",
+    ));
+    mnist(dir);
+    check(&[]).code(2).stderr(predicate::str::contains(
+        "may hold any of mnist, fashion: say which with --dataset",
+    ));
+    check(&["--dataset", "fashion"])
+        .success()
+        .stdout(predicate::str::contains("ankle boot").and(predicate::str::contains("train: 28×28")));
+    fs::write(dir.join("t10k-labels-idx1-ubyte.gz"), "nothing").unwrap();
+    check(&["--dataset", "mnist"])
+        .code(3)
+        .stderr(predicate::str::starts_with("da2s: cannot read ").and(predicate::str::contains("t10k-labels")));
+}
+
+#[test]
+fn what_cannot_be_fetched_says_why() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("out");
+    let fetch = |arguments: &[&str]| {
+        let mut command = da2s();
+        command.args(["data", "fetch"]).args(arguments).arg("--out").arg(&out);
+        command.assert()
+    };
+    fetch(&["images"])
+        .code(2)
+        .stderr(predicate::str::contains("images cannot be fetched"));
+    // A port that was free a moment ago: nobody listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let told = predicate::str::starts_with(format!("da2s: cannot fetch {nobody}/cifar-10-binary.tar.gz: "));
+    fetch(&["cifar10", "--from", &nobody]).code(10).stdout("").stderr(told);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}/", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = std::io::Read::read(&mut stream, &mut request).unwrap();
+        let body = "x".repeat(28_881);
+        write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}").unwrap();
+    });
+    fetch(&["mnist", "--from", &server])
+        .code(10)
+        .stderr(predicate::str::contains(
+            "28881 of 9912422 bytes are there, and the same command goes on",
+        ));
+    answering.join().unwrap();
+    assert!(out.join("train-images-idx3-ubyte.gz.part").is_file());
+}

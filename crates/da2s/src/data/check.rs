@@ -1,0 +1,171 @@
+//! Reads every image of a data set and says what there is, before a run meets a damaged one after hours.
+
+use super::dataset::Part;
+use super::error::DataError;
+use super::image_files::ImageFiles;
+use super::options::DataOptions;
+use super::{Format, images, open};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What there is.
+#[derive(Debug)]
+pub struct Check {
+    /// Names of the classes.
+    pub class_names: Vec<String>,
+    /// The parts that there are.
+    pub parts: Vec<CheckedPart>,
+    /// What is wrong with single pictures, each with its path.
+    pub damaged: Vec<DataError>,
+}
+
+/// What there is in one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedPart {
+    /// The part.
+    pub part: Part,
+    /// Images of each class, damaged ones included.
+    pub images: Vec<usize>,
+    /// How many images have each height and width, damaged ones left out.
+    pub sizes: BTreeMap<(usize, usize), usize>,
+}
+
+/// Reads every image in `dir`.
+///
+/// # Errors
+/// If the folder is not laid out as the format prescribes, or a file that holds many images is damaged; single damaged
+/// pictures are no error but in [`Check::damaged`].
+pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
+    match (format, dir) {
+        (Format::Images, Some(dir)) => folder(dir),
+        (
+            Format::Images | Format::Digits | Format::Cifar10 | Format::Cifar100 | Format::Mnist | Format::Fashion,
+            dir,
+        ) => {
+            // Opening reads all of it.
+            let dataset = open(format, dir, &DataOptions::default())?;
+            let (classes, size) = (dataset.classes(), (dataset.shape.height, dataset.shape.width));
+            let checked = |part| {
+                let split = dataset.part(part);
+                (!split.is_empty()).then(|| CheckedPart {
+                    part,
+                    images: counts(split.labels(), classes),
+                    sizes: BTreeMap::from([(size, split.len())]),
+                })
+            };
+            Ok(Check {
+                parts: Part::ALL.into_iter().filter_map(checked).collect(),
+                class_names: dataset.class_names.clone(),
+                damaged: Vec::new(),
+            })
+        }
+    }
+}
+
+/// Reads every file of a folder of pictures.
+fn folder(dir: &Path) -> Result<Check, DataError> {
+    // The files' own pixels: the size does not matter.
+    let options = DataOptions {
+        image_size: Some(1),
+        ..DataOptions::default()
+    };
+    let pictures = images::Parts::list(dir, &options)?;
+    let mut check = Check {
+        class_names: pictures.class_names,
+        parts: Vec::new(),
+        damaged: Vec::new(),
+    };
+    for (part, files) in [
+        (Part::Train, Some(&pictures.train)),
+        (Part::Validation, pictures.validation.as_ref()),
+        (Part::Test, Some(&pictures.test)),
+    ] {
+        if let Some(files) = files {
+            let (sizes, damaged) = sizes(files)?;
+            check.parts.push(CheckedPart {
+                part,
+                images: counts(files.list.labels(), check.class_names.len()),
+                sizes,
+            });
+            check.damaged.extend(damaged);
+        }
+    }
+    Ok(check)
+}
+
+/// How many images have each height and width.
+type Sizes = BTreeMap<(usize, usize), usize>;
+
+/// The sizes of the pictures in `files`, and what is wrong with those that cannot be decoded.
+fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<DataError>), DataError> {
+    let read = |index| match files.picture(index) {
+        Ok(image) => Ok(Ok((image.shape().height, image.shape().width))),
+        Err(damaged @ (DataError::Decode { .. } | DataError::Malformed { .. })) => Ok(Err(damaged)),
+        Err(error) => Err(error),
+    };
+    let read: Vec<_> = (0..files.list.len())
+        .into_par_iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    let (mut sizes, mut damaged) = (Sizes::new(), Vec::new());
+    for picture in read {
+        match picture {
+            Ok(size) => *sizes.entry(size).or_default() += 1,
+            Err(error) => damaged.push(error),
+        }
+    }
+    Ok((sizes, damaged))
+}
+
+/// How many labels there are of each class.
+fn counts(labels: &[u32], classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digits_are_all_there() {
+        let check = check(Format::Digits, None).unwrap();
+        assert!(check.damaged.is_empty());
+        let parts: Vec<(Part, usize)> = check
+            .parts
+            .iter()
+            .map(|part| (part.part, part.images.iter().sum()))
+            .collect();
+        assert_eq!(parts, [(Part::Train, 1437), (Part::Test, 360)]);
+        assert_eq!(check.parts[1].sizes, BTreeMap::from([((8, 8), 360)]));
+    }
+
+    #[test]
+    fn every_damaged_picture_is_named_and_sizes_are_the_files_own() {
+        let dir = tempfile::TempDir::new().unwrap();
+        for part in ["train", "val", "test"] {
+            for (class, width) in [("ape", 4), ("bee", 7)] {
+                let folder = dir.path().join(part).join(class);
+                std::fs::create_dir_all(&folder).unwrap();
+                image::RgbImage::new(width, 5).save(folder.join("1.png")).unwrap();
+                std::fs::write(folder.join("2.jpg"), "no picture").unwrap();
+            }
+        }
+        let check = check(Format::Images, Some(dir.path())).unwrap();
+        assert_eq!(check.class_names, ["ape", "bee"]);
+        let parts: Vec<Part> = check.parts.iter().map(|part| part.part).collect();
+        assert_eq!(parts, Part::ALL);
+        for part in &check.parts {
+            assert_eq!(part.images, [2, 2]);
+            assert_eq!(part.sizes, BTreeMap::from([((5, 4), 1), ((5, 7), 1)]));
+        }
+        assert_eq!(check.damaged.len(), 6);
+        let first = check.damaged[0].to_string();
+        assert!(first.ends_with("2.jpg: not a picture that can be decoded"), "{first}");
+        assert!(first.contains("ape"), "{first}");
+    }
+}

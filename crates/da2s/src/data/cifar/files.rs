@@ -1,0 +1,136 @@
+//! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in place.
+
+use super::super::error::DataError;
+use flate2::read::GzDecoder;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use tar::Archive;
+
+/// Most bytes of a file in an archive: the largest published one has 155 MB. What a header declares is not believed.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// How the files hold their pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Records of fixed size.
+    Binary,
+    /// Pickles.
+    Python,
+}
+
+/// The files of one published version.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub encoding: Encoding,
+    /// The archive's name.
+    pub archive: &'static str,
+    /// The folder that it unpacks to.
+    pub folder: &'static str,
+    pub train: &'static [&'static str],
+    pub test: &'static str,
+    /// The file with the classes' names.
+    pub names: &'static str,
+}
+
+/// A version that was found.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub version: &'static Version,
+    path: PathBuf,
+    /// Contents, where they come from an archive.
+    members: Option<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Files {
+    /// Finds one of `versions`: in `dir` itself, in a folder in it, in an archive in it, or in an archive that is `dir`
+    /// itself. An unpacked version goes before an archive, the first before the second.
+    ///
+    /// # Errors
+    /// If there is none, or the archive cannot be read.
+    pub fn find(versions: &'static [Version], dir: &Path) -> Result<Self, DataError> {
+        let Some((version, path)) = locate(versions, dir) else {
+            let places: Vec<String> = versions
+                .iter()
+                .map(|version| {
+                    let (first, folder, archive) = (version.train[0], version.folder, version.archive);
+                    format!("{first} in it or in {folder}/, or {archive}")
+                })
+                .collect();
+            return Err(DataError::Layout {
+                path: dir.into(),
+                expected: places.join(", or "),
+            });
+        };
+        let members = path.is_file().then(|| unpack(version, &path)).transpose()?;
+        Ok(Self { version, path, members })
+    }
+
+    /// Whether [`Files::find`] would find one.
+    pub fn are_in(versions: &'static [Version], dir: &Path) -> bool {
+        locate(versions, dir).is_some()
+    }
+
+    /// The content of the file `name`, once, and its path for errors.
+    ///
+    /// # Errors
+    /// If it is missing or cannot be read.
+    pub fn take(&mut self, name: &str) -> Result<(PathBuf, Vec<u8>), DataError> {
+        let path = self.path.join(name);
+        let bytes = match &mut self.members {
+            None => fs::read(&path).map_err(DataError::read(&path))?,
+            Some(members) => members.remove(name).ok_or_else(|| DataError::Layout {
+                path: self.path.clone(),
+                expected: format!("{name} in it"),
+            })?,
+        };
+        Ok((path, bytes))
+    }
+}
+
+/// The version that is there, and its folder or archive.
+fn locate(versions: &'static [Version], dir: &Path) -> Option<(&'static Version, PathBuf)> {
+    let unpacked = versions.iter().flat_map(|version| {
+        [dir.to_path_buf(), dir.join(version.folder)]
+            .into_iter()
+            .filter(|path| path.join(version.train[0]).is_file())
+            .map(move |path| (version, path))
+    });
+    let archives = versions.iter().flat_map(|version| {
+        [dir.to_path_buf(), dir.join(version.archive)]
+            .into_iter()
+            .filter(|path| path.ends_with(version.archive) && path.is_file())
+            .map(move |path| (version, path))
+    });
+    unpacked.chain(archives).next()
+}
+
+/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over.
+fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
+    let wanted = |name: &str| version.train.contains(&name) || [version.test, version.names].contains(&name);
+    let read = || DataError::read(path);
+    let file = File::open(path).map_err(read())?;
+    let mut archive = Archive::new(GzDecoder::new(BufReader::new(file)));
+    let mut members = BTreeMap::new();
+    for entry in archive.entries().map_err(read())? {
+        let mut entry = entry.map_err(read())?;
+        let inner = entry.path().map_err(read())?.into_owned();
+        let name = inner.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !wanted(name) || !entry.header().entry_type().is_file() || members.contains_key(name) {
+            continue;
+        }
+        if entry.size() > MOST_BYTES {
+            return Err(DataError::Layout {
+                path: path.join(&inner),
+                expected: format!("at most {MOST_BYTES} bytes"),
+            });
+        }
+        let mut bytes = Vec::new();
+        entry
+            .read_to_end(&mut bytes)
+            .map_err(DataError::read(path.join(&inner)))?;
+        members.insert(name.to_owned(), bytes);
+    }
+    Ok(members)
+}

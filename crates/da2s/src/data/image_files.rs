@@ -1,0 +1,168 @@
+//! Picture files, a folder a class, read when asked for: their names in little memory, and what happens to damaged ones.
+//!
+//! Contract: what [`ImageFiles::picture`] gives for an index never changes while the files do not, whatever was asked for
+//! before. With [`BadImages::Skip`] the next picture of the same class that can be decoded stands in for a damaged one,
+//! so that numbers, labels and batches stay as they are; the damaged ones that were met are remembered by name.
+
+use super::dataset::ImageShape;
+use super::error::DataError;
+use super::options::BadImages;
+use super::pixels::Image;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Names of files in the folders of their classes, in the order of the classes: about 50 bytes a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FileList {
+    /// The folder of each class.
+    folders: Vec<PathBuf>,
+    labels: Vec<u32>,
+    /// All names, one after the other.
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+}
+
+impl FileList {
+    /// No files yet, of classes with these folders.
+    pub fn new(folders: Vec<PathBuf>) -> Self {
+        Self {
+            folders,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a file of the class `label`, which is not below the last one's.
+    pub fn push(&mut self, label: u32, name: &str) {
+        self.labels.push(label);
+        self.names.push_str(name);
+        self.ends.push(self.names.len());
+    }
+
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The class of each file, in ascending order.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    fn name(&self, index: usize) -> &str {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.names[start..self.ends[index]]
+    }
+
+    pub fn path(&self, index: usize) -> PathBuf {
+        self.folders[self.labels[index] as usize].join(self.name(index))
+    }
+
+    /// Those at `kept`, in ascending order.
+    pub fn select(&self, kept: &[usize]) -> Self {
+        let mut list = Self::new(self.folders.clone());
+        for &index in kept {
+            list.push(self.labels[index], self.name(index));
+        }
+        list
+    }
+
+    /// The other files of the class of `index`, beginning with the next one.
+    fn same_class(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
+        let label = self.labels[index];
+        let start = self.labels.partition_point(|&other| other < label);
+        let end = self.labels.partition_point(|&other| other <= label);
+        (index + 1..end).chain(start..index)
+    }
+}
+
+/// How a file's picture of any size becomes one of the data set's shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fit {
+    /// Channels to decode to: 1 or 3.
+    pub channels: usize,
+    /// Rows and columns.
+    pub size: usize,
+    /// Part of the shorter side that is seen, see [`Image::fit`].
+    pub centre_crop: f32,
+}
+
+impl Fit {
+    /// The shape of every picture that was fitted.
+    pub const fn shape(self) -> ImageShape {
+        ImageShape {
+            channels: self.channels,
+            height: self.size,
+            width: self.size,
+        }
+    }
+}
+
+/// The files of one part of a data set.
+#[derive(Debug)]
+pub(super) struct ImageFiles {
+    pub list: FileList,
+    pub fit: Fit,
+    pub crop_from_original: bool,
+    pub bad_images: BadImages,
+    /// The damaged ones that were met so far.
+    damaged: Mutex<BTreeSet<usize>>,
+}
+
+impl ImageFiles {
+    pub fn new(list: FileList, fit: Fit, crop_from_original: bool, bad_images: BadImages) -> Self {
+        Self {
+            list,
+            fit,
+            crop_from_original,
+            bad_images,
+            damaged: Mutex::new(BTreeSet::new()),
+        }
+    }
+
+    /// The picture at `index` with the file's own pixels, or what stands in for it.
+    pub fn picture(&self, index: usize) -> Result<Image, DataError> {
+        let path = self.list.path(index);
+        let bytes = fs::read(&path).map_err(DataError::read(&path))?;
+        self.decode(index, &path, &bytes)
+    }
+
+    /// The picture at `index`, of the data set's shape.
+    pub fn fitted(&self, index: usize) -> Result<Image, DataError> {
+        Ok(self.fit(&self.picture(index)?))
+    }
+
+    /// `image` in the data set's shape.
+    pub fn fit(&self, image: &Image) -> Image {
+        image.fit(self.fit.size, self.fit.centre_crop)
+    }
+
+    /// The picture at `index`, whose file `path` holds `bytes`, or what stands in for it.
+    pub fn decode(&self, index: usize, path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
+        let own = Image::decode(path, bytes, self.fit.channels);
+        match (own, self.bad_images) {
+            (Err(error), BadImages::Skip) => {
+                self.damaged
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(index);
+                let others = self.list.same_class(index);
+                others.filter_map(|other| self.decode_file(other)).next().ok_or(error)
+            }
+            (own, BadImages::Refuse | BadImages::Skip) => own,
+        }
+    }
+
+    fn decode_file(&self, index: usize) -> Option<Image> {
+        let path = self.list.path(index);
+        let bytes = fs::read(&path).ok()?;
+        Image::decode(&path, &bytes, self.fit.channels).ok()
+    }
+
+    /// The damaged files that were met so far, in order.
+    pub fn damaged(&self) -> Vec<PathBuf> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.iter().map(|&index| self.list.path(index)).collect()
+    }
+}
