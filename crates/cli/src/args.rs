@@ -494,7 +494,7 @@ fn count(text: &str) -> Result<i64, String> {
     };
     let number = digits.parse::<f64>().map(|number| number * unit);
     match number {
-        Ok(number) if number >= 1.0 && number <= 1e15 => Ok(number.round() as i64),
+        Ok(number) if (1.0..=1e15).contains(&number) => Ok(number.round() as i64),
         Ok(_) | Err(_) => Err("expected a number from 1, as 600M, 3.5M, 20k or 1200".to_owned()),
     }
 }

@@ -158,7 +158,7 @@ fn find_moments<const D: usize>(
     if steps == 0 {
         let velocity = format!("{name}.velocity");
         return match find(tensors, &velocity, shape, device) {
-            Ok(velocity) => Ok(Some(Moment::Velocity(velocity))),
+            Ok(velocity) => Ok(Some(Moment::Velocity(Box::new(velocity)))),
             Err(LoadError::Missing { .. }) => Ok(None),
             Err(other) => Err(other),
         };
@@ -166,7 +166,7 @@ fn find_moments<const D: usize>(
     let mean = find(tensors, &format!("{name}.mean"), shape, device)?;
     let square = find(tensors, &format!("{name}.square"), shape, device)?;
     let state = AdamState::new(AdaptiveMomentumState::new(steps, mean, square));
-    Ok(Some(Moment::Adam(state)))
+    Ok(Some(Moment::Adam(Box::new(state))))
 }
 
 fn find<const D: usize>(

@@ -26,9 +26,9 @@ pub enum ArchOptimizer {
 #[derive(Clone)]
 pub enum Moment<const D: usize> {
     /// Adam's means.
-    Adam(AdamState<D>),
+    Adam(Box<AdamState<D>>),
     /// SGD's velocity.
-    Velocity(Tensor<D>),
+    Velocity(Box<Tensor<D>>),
 }
 
 impl ArchOptimizer {
@@ -61,20 +61,20 @@ impl ArchOptimizer {
         match self {
             Self::Adam(adam) => {
                 let before = match moment.take() {
-                    Some(Moment::Adam(state)) => Some(state),
+                    Some(Moment::Adam(state)) => Some(*state),
                     Some(Moment::Velocity(_)) | None => None,
                 };
                 let (value, next) = adam.step(rate, value, gradient, before);
-                *moment = next.map(Moment::Adam);
+                *moment = next.map(|state| Moment::Adam(Box::new(state)));
                 value
             }
             Self::Sgd { momentum, weight_decay } => {
                 let gradient = gradient + value.clone() * *weight_decay;
                 let velocity = match moment.take() {
-                    Some(Moment::Velocity(velocity)) => velocity * *momentum + gradient,
+                    Some(Moment::Velocity(velocity)) => *velocity * *momentum + gradient,
                     Some(Moment::Adam(_)) | None => gradient,
                 };
-                *moment = Some(Moment::Velocity(velocity.clone()));
+                *moment = Some(Moment::Velocity(Box::new(velocity.clone())));
                 value - velocity * rate
             }
         }

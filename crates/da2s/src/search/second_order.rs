@@ -45,7 +45,7 @@ impl Bilevel<'_> {
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = weights.gradients(gradients);
-        let square: f64 = direction.iter().flatten().map(|part| squares(part)).sum();
+        let square: f64 = direction.iter().flatten().map(squares).sum();
         let epsilon = 0.01 / square.sqrt().max(f64::MIN_POSITIVE);
 
         let mut at = |sign: f64| {

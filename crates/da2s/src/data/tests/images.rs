@@ -146,7 +146,7 @@ fn damaged_pictures_can_be_stood_in_for() {
         ..options()
     };
     let eager = open(dir.path(), &options).unwrap();
-    assert_eq!(eager.train.damaged(), [damaged.clone()]);
+    assert_eq!(eager.train.damaged(), std::slice::from_ref(&damaged));
     assert_eq!(eager.train.image(2).unwrap(), eager.train.image(0).unwrap());
     let lazy = DataOptions {
         memory_limit_bytes: 0,
