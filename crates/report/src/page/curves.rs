@@ -9,7 +9,7 @@ use crate::svg::chart::{Chart, Scale, Series};
 /// The charts of the search; `None` before its first epoch is done.
 pub(super) fn search(run: &Run) -> Option<Markup> {
     let line = |name, value: fn(&SearchEpoch) -> Option<f64>| Series::of(name, &run.search, |epoch| epoch.epoch, value);
-    let charts = [
+    let mut charts = vec![
         Chart {
             id: "search-accuracy",
             title: "Accuracy",
@@ -107,6 +107,9 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             series: vec![line("gradient norm", |epoch| epoch.gradient_norm)],
         },
     ];
+    // Without a regulariser its charts would be lines at 0.
+    let regularised = run.search.iter().any(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
+    charts.retain(|chart| regularised || !["search-schedules", "search-regulariser"].contains(&chart.id));
     grid(&charts, true)
 }
 

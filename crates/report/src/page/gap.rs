@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::Run;
 use crate::data_link::Table;
 use crate::number::{count, percent, points, significant};
-use crate::run::{Gap, StageAccuracies};
+use crate::run::{Gap, SearchEpoch, StageAccuracies};
 
 /// Which accuracy of a column a row shows.
 type Accuracy = fn(&StageAccuracies) -> Option<f64>;
@@ -51,8 +51,26 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
                 }
             }
         }
+        @if let Some(sentence) = hardening(&run.search) { p { (sentence) } }
         p.source { (table(gap, &stages.map(|(name, _, accuracy)| (name, accuracy))).link("gap", "What pruning costs")) }
     })
+}
+
+/// What following the path of the adaptive schedule cost the super-network; `None` where there was none.
+fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
+    let start = epochs.first()?.path_p?;
+    let first = epochs.iter().position(|epoch| epoch.path_p.is_some_and(|asked| asked > start + 1e-6))?;
+    let accuracy = |epoch: &SearchEpoch| epoch.supernet_accuracy;
+    let before = epochs[..first].iter().filter_map(accuracy).last()?;
+    let during = epochs[first..].iter().filter_map(accuracy).fold(f64::INFINITY, f64::min);
+    let after = epochs.iter().filter_map(accuracy).last()?;
+    Some(format!(
+        "What the way to the topology cost the super-network, on the images watched in each epoch: {} when it began, {} at its \
+         lowest, {} at the end.",
+        percent(before),
+        percent(during),
+        percent(after)
+    ))
 }
 
 fn cells(accuracy: Option<f64>, supernet: Option<f64>, reference: bool) -> Markup {
