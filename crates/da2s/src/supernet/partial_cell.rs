@@ -127,3 +127,65 @@ pub(super) fn mixture_order(space: &Space) -> Vec<usize> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Operation;
+    use burn::tensor::{Device, Tensor, TensorData};
+    use da2s_engine::{Call, Cell, Engine};
+
+    /// With the identity as the only candidate the cell is known: a node is the weighted sum of its shuffled inputs, which a cell
+    /// without partial channels hands out one by one.
+    #[test]
+    fn what_passes_and_what_goes_around_is_shuffled_as_in_the_paper() {
+        let (channels, groups, side) = (8, 4, 3);
+        let space = Space::own(1, vec![Operation::SkipConnect]);
+        let device = Device::flex();
+        let wave = |seed: usize, shape: &[usize]| {
+            let count: usize = shape.iter().product();
+            let values = (0..count).map(|index| ((index * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0);
+            TensorData::new(values.collect::<Vec<f32>>(), shape.to_vec())
+        };
+        let images = || {
+            let image = |seed| Tensor::<4>::from_data(wave(seed, &[2, 5, side, side]), &device);
+            vec![image(1), image(2)]
+        };
+        let output = |plan: CellPlan, mixture: Vec<f32>| -> Vec<f32> {
+            let count = mixture.len();
+            let call = Call {
+                inputs: images(),
+                weights: Tensor::from_data(wave(3, &[plan.weight_count]), &device),
+                mixture: Some(Tensor::from_data(TensorData::new(mixture, [count]), &device)),
+                active: None,
+                drop_path: None,
+                statistics: None,
+            };
+            let output = Cell::new(plan, &Engine::Plain).forward(call).output;
+            output.into_data().iter::<f32>().collect()
+        };
+        let whole = |mixture| {
+            let plan = super::super::cell::plan(&space, CellKind::Normal, [5, 5], channels, false);
+            output(plan, mixture)
+        };
+        let (older, newer) = (whole(vec![1.0, 0.0]), whole(vec![0.0, 1.0]));
+
+        let edges = [0.3f32, 0.7];
+        // p = 1 on both edges: the mixture is the edges' weights, then those weights, then 1.
+        let all = [edges[0], edges[1], edges[0], edges[1], 1.0];
+        let mixture = mixture_order(&space).into_iter().map(|at| all[at]).collect();
+        let ours = output(plan(&space, CellKind::Normal, [5, 5], channels, false, groups), mixture);
+
+        let (pixels, size) = (side * side, channels / groups);
+        for image in 0..2 {
+            for before in 0..channels {
+                let after = before % size * groups + before / size;
+                for pixel in 0..pixels {
+                    let at = |channel: usize| (image * channels + channel) * pixels + pixel;
+                    let expected = edges[0] * older[at(before)] + edges[1] * newer[at(before)];
+                    assert!((ours[at(after)] - expected).abs() < 1e-5, "channel {before}");
+                }
+            }
+        }
+    }
+}

@@ -108,7 +108,10 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
         },
     ];
     // Without a regulariser its charts would be lines at 0.
-    let regularised = run.search.iter().any(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
+    let regularised = run
+        .search
+        .iter()
+        .any(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
     charts.retain(|chart| regularised || !["search-schedules", "search-regulariser"].contains(&chart.id));
     grid(&charts, true)
 }

@@ -59,10 +59,15 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
 /// What following the path of the adaptive schedule cost the super-network; `None` where there was none.
 fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let start = epochs.first()?.path_p?;
-    let first = epochs.iter().position(|epoch| epoch.path_p.is_some_and(|asked| asked > start + 1e-6))?;
+    let first = epochs
+        .iter()
+        .position(|epoch| epoch.path_p.is_some_and(|asked| asked > start + 1e-6))?;
     let accuracy = |epoch: &SearchEpoch| epoch.supernet_accuracy;
     let before = epochs[..first].iter().filter_map(accuracy).last()?;
-    let during = epochs[first..].iter().filter_map(accuracy).fold(f64::INFINITY, f64::min);
+    let during = epochs[first..]
+        .iter()
+        .filter_map(accuracy)
+        .fold(f64::INFINITY, f64::min);
     let after = epochs.iter().filter_map(accuracy).last()?;
     Some(format!(
         "What the way to the topology cost the super-network, on the images watched in each epoch: {} when it began, {} at its \
