@@ -284,9 +284,11 @@ impl Failure {
 
 fn code_of(error: &Error) -> Code {
     match error {
-        Error::Config(_) | Error::Topology(_) | Error::Auxiliary(_) | Error::Data(DataError::Setting { .. }) => {
-            Code::Usage
-        }
+        Error::Config(_)
+        | Error::Topology(_)
+        | Error::LimitTooLow { .. }
+        | Error::Auxiliary(_)
+        | Error::Data(DataError::Setting { .. }) => Code::Usage,
         Error::Data(_) => Code::Data,
         Error::Genotype { .. } | Error::OverLimit { .. } => Code::Genotype,
         Error::Device { .. } => Code::Device,

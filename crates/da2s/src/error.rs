@@ -32,6 +32,20 @@ pub enum Error {
         /// What is wrong.
         error: GenotypeError,
     },
+    /// A limit that no network of the target can keep.
+    #[error(
+        "{setting} = {limit} cannot be kept: the smallest network of this target needs {least} {what}; allow more, or fewer channels or cells"
+    )]
+    LimitTooLow {
+        /// `multiply-adds` or `parameters`.
+        what: &'static str,
+        /// What the smallest network needs.
+        least: u64,
+        /// What is allowed.
+        limit: u64,
+        /// The setting.
+        setting: &'static str,
+    },
     /// A network beyond what the target allows.
     #[error(
         "the network that was found needs {found} {what}, more than the {limit} of {setting}: raise search.limit_weight, search longer, or allow more"

@@ -203,16 +203,31 @@ fn the_adaptive_schedule_ends_decided_whatever_the_rate_and_the_target() {
 }
 
 #[test]
-fn a_network_above_its_limit_is_refused() {
+fn a_limit_is_kept_or_refused() {
     let mut config = tiny();
-    config.target.max_parameters = Some(10);
     let folder = tempfile::tempdir().unwrap();
-    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
-    directory.write_config(&config).unwrap();
-    let context = context(&directory, &config, false);
-    search(&context, &mut Silent).unwrap();
-    let error = discretize(&context, None, &mut Silent).unwrap_err().to_string();
-    assert!(error.contains("more than the 10 of target.max_parameters"), "{error}");
+    let run = |name: &str, config: &Config| {
+        let directory = RunDirectory::create(&folder.path().join(name)).unwrap();
+        directory.write_config(config).unwrap();
+        let context = context(&directory, config, false);
+        search(&context, &mut Silent)?;
+        discretize(&context, None, &mut Silent).map(|discretized| discretized.cost.parameters)
+    };
+    config.target.max_parameters = Some(10);
+    let too_low = run("a", &config).unwrap_err();
+    let Error::LimitTooLow { least, .. } = too_low else {
+        panic!("{too_low}")
+    };
+    // A search of two epochs that pays nothing for what is above the limit does not find the smallest network.
+    config.target.max_parameters = Some(least);
+    config.search.limit_weight = 0.0;
+    let above = run("b", &config).unwrap_err().to_string();
+    assert!(
+        above.contains(&format!("more than the {least} of target.max_parameters")),
+        "{above}"
+    );
+    config.target.max_parameters = Some(10_000_000);
+    assert!(run("c", &config).unwrap() > least);
 }
 
 #[test]

@@ -27,6 +27,28 @@ pub struct CostLimit {
     parts: Vec<(f64, PerKind<Vec<f32>>)>,
 }
 
+impl CostTable {
+    /// What the cheapest network of `target` costs.
+    pub fn least(&self, space: &Space, target: &Target) -> f64 {
+        let (graph, width) = (space.graph, space.operations.len());
+        let cheapest = |mut costs: Vec<f64>, count: usize| -> f64 {
+            costs.sort_by(f64::total_cmp);
+            costs.iter().take(count).sum()
+        };
+        let of_kind = |(kind, costs): (_, &Vec<f64>)| {
+            let target = target.kind(kind);
+            let of_edge = |edge: usize| {
+                let row = costs[edge * width..(edge + 1) * width].iter().zip(&space.operations);
+                let row = row.filter(|(_, operation)| space.may_keep(**operation));
+                cheapest(row.map(|(cost, _)| *cost).collect(), target.operations)
+            };
+            let of_node = |node| cheapest(graph.edges_into(node).map(of_edge).collect(), target.kept(graph, node));
+            graph.all_nodes().map(of_node).sum::<f64>()
+        };
+        self.fixed + self.choices.iter().map(of_kind).sum::<f64>()
+    }
+}
+
 impl CostLimit {
     /// The limits `limits`, each with its table; `None` if there is none.
     pub fn new(space: &Space, target: &Target, weight: f64, limits: &[(CostTable, u64)]) -> Option<Self> {
@@ -134,6 +156,8 @@ mod tests {
             let mixtures = strengths.map(|kind, strengths| {
                 discrete_mixture(strengths, &space, found.kind(kind), true, true, &Device::flex())
             });
+            prop_assert!(tables[0].least(&space, &target) <= ours.parameters as f64 + 0.5);
+            prop_assert!(tables[1].least(&space, &target) <= ours.multiply_adds as f64 + 0.5);
             let limits = [(tables[0].clone(), ours.parameters), (tables[1].clone(), ours.multiply_adds)];
             let limit = CostLimit::new(&space, &target, 1.0, &limits).unwrap();
             for share in limit.expected(&mixtures) {

@@ -11,6 +11,7 @@ mod darts;
 mod entropy;
 mod fair_darts;
 mod gdas;
+mod limit;
 mod method;
 mod metrics;
 mod pc_darts;
@@ -32,7 +33,6 @@ use crate::config::{Config, SearchSettings};
 use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
 use crate::error::Error;
-use crate::network::{NetworkSize, cost_tables, network};
 use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
 use crate::space::{CellKind, PerKind, Space};
@@ -142,7 +142,7 @@ impl Search {
             monitor: evaluation(&watched)?,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
-            limit: cost_limit(config, dataset, &space, &target, engine)?,
+            limit: limit::of(config, dataset, &space, &target, engine)?,
             space,
             target,
             backbone,
@@ -452,37 +452,6 @@ impl Search {
             accuracy: 100.0 * state.progress.correct as f64 / (done * self.settings.batch_size) as f64,
         });
     }
-}
-
-/// The limits that the target sets on the cost of the final network.
-fn cost_limit(
-    config: &Config,
-    dataset: &Dataset,
-    space: &Space,
-    target: &Target,
-    engine: &Engine,
-) -> Result<Option<CostLimit>, Error> {
-    let spec = &config.target;
-    if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
-        return Ok(None);
-    }
-    // Any genotype of the target will do: its own choices are taken out again.
-    let any = PerKind::new(space.kinds(), |kind| {
-        let edges = space.graph.edge_count();
-        let even = KindStrengths {
-            p: vec![vec![0.0; space.operations.len()]; edges],
-            q: vec![0.0; edges],
-            edge_rank: vec![0.0; edges],
-        };
-        discretize(&even, space, target.kind(kind), kind).0
-    });
-    let any = Genotype { cells: any };
-    let size = NetworkSize::new(&config.network, dataset.shape, dataset.classes());
-    let side = size.image_size;
-    let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);
-    let limits = tables.into_iter().zip([spec.max_parameters, spec.max_multiply_adds]);
-    let limits: Vec<_> = limits.filter_map(|(table, limit)| Some((table, limit?))).collect();
-    Ok(CostLimit::new(space, target, config.search.limit_weight, &limits))
 }
 
 fn finite(what: &str, value: f64, epoch: usize, step: usize) -> Result<(), Error> {
