@@ -63,12 +63,12 @@ fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
         .iter()
         .position(|epoch| epoch.path_p.is_some_and(|asked| asked > start + 1e-6))?;
     let accuracy = |epoch: &SearchEpoch| epoch.supernet_accuracy;
-    let before = epochs[..first].iter().filter_map(accuracy).last()?;
+    let before = epochs[..first].iter().filter_map(accuracy).next_back()?;
     let during = epochs[first..]
         .iter()
         .filter_map(accuracy)
         .fold(f64::INFINITY, f64::min);
-    let after = epochs.iter().filter_map(accuracy).last()?;
+    let after = epochs.iter().filter_map(accuracy).next_back()?;
     Some(format!(
         "What the way to the topology cost the super-network, on the images watched in each epoch: {} when it began, {} at its \
          lowest, {} at the end.",
