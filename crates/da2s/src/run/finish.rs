@@ -52,6 +52,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
     directory.write_json("network/evaluation.json", &evaluation)?;
+    super::tell_damaged(&dataset, observer);
 
     let genotype: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
     let gap: Option<Gap> = match directory.read_json(GAP, "") {

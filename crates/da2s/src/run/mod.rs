@@ -26,11 +26,14 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use crate::config::Config;
-use crate::data::{Dataset, open};
+use crate::data::{Dataset, Part, open};
 use crate::device;
 use crate::error::Error;
+use crate::observer::{Event, Observer};
 
 const ENVIRONMENT: &str = "environment.json";
+/// Damaged images that are named; `da2s data check` names all of them.
+const NAMED_IMAGES: usize = 5;
 
 /// What a stage works on.
 #[derive(Clone, Debug)]
@@ -69,4 +72,25 @@ impl Context<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Says which damaged images others stood in for, as far as the stage that ends has met them.
+fn tell_damaged(dataset: &Dataset, observer: &mut dyn Observer) {
+    let damaged: Vec<_> = Part::ALL
+        .into_iter()
+        .flat_map(|part| dataset.part(part).damaged())
+        .collect();
+    if damaged.is_empty() {
+        return;
+    }
+    let named = damaged.iter().take(NAMED_IMAGES).map(|path| path.display().to_string());
+    let more = match damaged.len().saturating_sub(NAMED_IMAGES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    observer.on(Event::Warning(format!(
+        "{} damaged images were met, for each of which the next image of its class stands in: {}{more}",
+        damaged.len(),
+        named.collect::<Vec<_>>().join(", ")
+    )));
 }

@@ -87,6 +87,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         }
         train_checkpoint(state, &network, &genotype).write(&checkpoint)
     })?;
+    super::tell_damaged(&dataset, observer);
     Ok(TrainSummary { last })
 }
 

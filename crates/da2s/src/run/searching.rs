@@ -88,6 +88,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
         }
         search_checkpoint(state, &search.backbone).write(&directory.file(CHECKPOINT))
     })?;
+    super::tell_damaged(&dataset, observer);
     Ok(SearchSummary { last })
 }
 
