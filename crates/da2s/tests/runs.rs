@@ -156,6 +156,17 @@ fn nas_bench_201_runs_with_its_protocol() {
 }
 
 #[test]
+fn a_genotype_of_another_space_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let bench = Genotype::parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|").unwrap();
+    let error = discretize(&context(&directory, &config, false), Some(&bench), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("not one of the space darts"), "{error}");
+}
+
+#[test]
 fn partial_channels_run() {
     let mut config = tiny();
     config.search.method = Method::PcDarts;

@@ -4,15 +4,15 @@
 //! batch norms without scale and shift, forward and backward with the gradients of images, weights and mixture.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use da2s_engine::{Block, Call, Cell, CellPlan, CellPlanBuilder, PoolKind};
+use da2s_engine::{Call, Cell, CellPlan};
 
 use super::clock::Laps;
 use super::{Bench, Work};
+use crate::space::Space;
+use crate::supernet::cell::bench_plan;
 
 /// Channels and side of an image in each of the three stages of the network.
 const STAGES: [(usize, usize); 3] = [(16, 32), (32, 16), (64, 8)];
-/// Nodes of a cell, its input among them.
-const NODES: usize = 4;
 /// Multiply-adds in those of a forward pass: gradients of images and of weights.
 const PASSES: u64 = 3;
 
@@ -78,38 +78,9 @@ fn run(stages: &[Stage], laps: &mut Laps) -> f64 {
     super::clock::elapsed_ms(begin)
 }
 
-/// A cell with every candidate on every edge: zero, identity, 1×1 and 3×3 convolution, 3×3 mean.
+/// A cell with every candidate on every edge.
 fn plan(channels: usize) -> CellPlan {
-    let conv = |kernel| Block::Conv {
-        relu: true,
-        kernel,
-        stride: 1,
-        padding: kernel / 2,
-        bias: true,
-        norm: true,
-    };
-    let mean = Block::Pool {
-        kind: PoolKind::Average,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-        norm: false,
-    };
-    let candidates = [Block::Zero { stride: 1 }, Block::Identity, conv(1), conv(3), mean];
-    let mut builder = CellPlanBuilder::new(false).input(channels);
-    for _ in 1..NODES {
-        builder = builder.node(channels);
-    }
-    for to in 1..NODES {
-        for from in 0..to {
-            let choices = candidates
-                .iter()
-                .enumerate()
-                .map(|(at, &block)| (block, format!("edges.{to}<-{from}.{at}.op"), 0));
-            builder = builder.edge(from, to, choices);
-        }
-    }
-    builder.output([NODES - 1])
+    bench_plan(&Space::nas_bench_201(), channels)
 }
 
 #[cfg(test)]

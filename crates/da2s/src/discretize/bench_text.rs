@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::genotype::{CellGenotype, Genotype, GenotypeError, KeptEdge};
-use crate::space::arch_201::{Arch201, Arch201Error, EDGES};
+use crate::space::arch_201::{Arch201, Arch201Error};
 use crate::space::{NAS_BENCH_201_GRAPH, Operation, PerKind};
 
 /// See [`Genotype::parse`].
@@ -13,8 +13,8 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
         at: text.len() - text.trim_start().len() + error.at,
         problem: format!("expected {}", error.expected),
     })?;
-    let edges = EDGES
-        .into_iter()
+    let edges = NAS_BENCH_201_GRAPH
+        .edges()
         .zip(arch.operations)
         .map(|((from, to), operation)| KeptEdge {
             from,

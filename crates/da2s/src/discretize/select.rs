@@ -1,7 +1,8 @@
 //! Which edges and operations stay, how decided that choice is, and the mixture that it leaves.
 //!
 //! Reference: Tian et al. 2021, section 3.2: at each node the n_j strongest edges, on each the strongest
-//! operation (never `none`, except in NAS-Bench-201, where it is a choice like the others). Contract: a kept edge then weighs d_j/n_j, so that a node's sum stays what the
+//! operation (never `none`, except in NAS-Bench-201, where it is a choice like the others). Contract: a kept edge then
+//! weighs d_j/n_j, so that a node's sum stays what the
 //! super-network trained with, and each of k kept operations 1/k; ties go to the earlier edge or operation.
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The final network: a backbone whose cells hold what the genotype keeps.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet. Contract: batch
-//! norms with scale and shift, no batch norm behind pools, reduction cells at 1/3 and 2/3 of the depth; a genotype without reduction
+//! norms with scale and shift, no batch norm behind pools; a genotype without reduction
 //! cells is built on the skeleton of NAS-Bench-201.
 
 mod auxiliary;

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, searching};
-use crate::discretize::{Decision, Gap, Genotype, measure_gap};
+use crate::discretize::{Decision, Gap, Genotype, GenotypeError, measure_gap};
 use crate::error::Error;
 use crate::network::{Cost, NetworkSize, cost, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
+use crate::space::{CellKind, Space};
 
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
@@ -67,6 +68,7 @@ pub fn discretize(
 
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
+            of_space(genotype, &search.space)?;
             directory.remove(GAP)?;
             (
                 genotype.clone(),
@@ -136,6 +138,21 @@ pub fn discretize(
         gap,
         decision,
         cost,
+    })
+}
+
+/// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's.
+fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
+    if genotype.cells.reduction.is_some() == space.kinds().contains(&CellKind::Reduction) {
+        return Ok(());
+    }
+    let problem = format!(
+        "it is not one of the space {}, which this run searches",
+        space.name.name()
+    );
+    Err(Error::Genotype {
+        path: None,
+        error: GenotypeError { at: 0, problem },
     })
 }
 

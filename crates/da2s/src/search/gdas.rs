@@ -28,7 +28,8 @@ impl Gdas {
     fn temperature(&self, moment: Moment) -> f64 {
         let [first, last] = self.temperatures;
         let done = (moment.epoch - 1) as f64 / moment.epochs.saturating_sub(1).max(1) as f64;
-        first + (last - first) * done
+        // A search that goes on for further epochs stays at the last temperature.
+        first + (last - first) * done.min(1.0)
     }
 }
 
@@ -79,4 +80,25 @@ fn one_hot(row: &[f32]) -> impl Iterator<Item = bool> + use<> {
         .enumerate()
         .fold(0, |best, (index, value)| if *value > row[best] { index } else { best });
     (0..row.len()).map(move |index| index == largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temperature_falls_and_stays() {
+        let method = Gdas {
+            temperatures: [10.0, 0.1],
+        };
+        let at = |epoch| {
+            method.temperature(Moment {
+                epoch,
+                epochs: 11,
+                warmup: 0,
+            })
+        };
+        assert!((at(1) - 10.0).abs() < 1e-12 && (at(6) - 5.05).abs() < 1e-12);
+        assert!((at(11) - 0.1).abs() < 1e-12 && (at(16) - 0.1).abs() < 1e-12);
+    }
 }

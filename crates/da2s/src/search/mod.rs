@@ -337,10 +337,9 @@ impl Search {
             return;
         }
         let hardening = &self.settings.hardening;
-        let first = moment.warmup.saturating_sub(1) * self.steps();
         let (step, all) = ((moment.epoch - 1) * self.steps() + step, moment.epochs * self.steps());
         let left = hardening.left(step, all);
-        if left > 0 && step >= first {
+        if left > 0 {
             state.progress.hardening.advance(left);
         }
         let position = state.progress.hardening.position;

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Operation;
+use super::{NAS_BENCH_201_GRAPH, Operation};
 
 /// An operation of NAS-Bench-201.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,9 +58,6 @@ pub struct Arch201 {
     pub operations: [Operation201; 6],
 }
 
-/// Where edges start and end, in the order of the operations.
-pub const EDGES: [(usize, usize); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
-
 /// Why a text is no architecture, with the byte where reading stopped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("architecture, character {at}: expected {expected}")]
@@ -85,7 +82,7 @@ impl Arch201 {
 
 impl fmt::Display for Arch201 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ((from, to), operation) in EDGES.into_iter().zip(self.operations) {
+        for ((from, to), operation) in NAS_BENCH_201_GRAPH.edges().zip(self.operations) {
             if from == 0 {
                 f.write_str(if to > 1 { "+|" } else { "|" })?;
             }
@@ -101,7 +98,7 @@ impl FromStr for Arch201 {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut reader = Reader { text, at: 0 };
         let mut operations = [Operation201::None; 6];
-        for ((from, to), operation) in EDGES.into_iter().zip(&mut operations) {
+        for ((from, to), operation) in NAS_BENCH_201_GRAPH.edges().zip(&mut operations) {
             if from == 0 {
                 reader.literal(if to > 1 { "+|" } else { "|" })?;
             }

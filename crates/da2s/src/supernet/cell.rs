@@ -33,7 +33,7 @@ pub(crate) fn stride(kind: CellKind, from: usize, graph: CellGraph) -> usize {
 }
 
 /// A cell of NAS-Bench-201 with `channels` channels at every node; its output is its last node.
-pub(super) fn bench_plan(space: &Space, channels: usize) -> CellPlan {
+pub(crate) fn bench_plan(space: &Space, channels: usize) -> CellPlan {
     let graph = space.graph;
     let mut builder = CellPlanBuilder::new(false).input(channels);
     for _ in graph.all_nodes() {

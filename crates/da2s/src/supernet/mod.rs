@@ -1,8 +1,8 @@
 //! The super-network: a backbone whose cells mix all candidates on all edges.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al. 2021; Dong, Yang,
-//! "NAS-Bench-201", 2020. Contract: in the DARTS space the skeleton's stem, `cells` cells, reduction cells at 1/3 and 2/3 of the
-//! depth, which double the channels; in NAS-Bench-201 its skeleton; batch norms of searched cells have no scale and shift.
+//! "NAS-Bench-201", 2020. Contract: in the DARTS space the skeleton's stem, `cells` cells, of which those that
+//! reduce double the channels; in NAS-Bench-201 its skeleton; batch norms of searched cells have no scale and shift.
 
 mod arch_params;
 pub(crate) mod cell;

@@ -2,7 +2,7 @@
 //! a final network.
 
 use burn::tensor::Device;
-use da2s::backbone::{Mixtures, Named, Pass, Statistics, Weights, cross_entropy};
+use da2s::backbone::{Mixtures, Pass, Weights, cross_entropy};
 use da2s::discretize::{Genotype, KindStrengths, discretize};
 use da2s::network::{NetworkSize, Skeleton, network};
 use da2s::objective::TargetSpec;
@@ -12,31 +12,6 @@ use da2s_engine::Engine;
 
 use super::file::{Golden, close, values};
 use super::supernet::engines;
-
-/// Compares every gradient of `golden`'s weights with the flat ones of `leaves`.
-fn check_gradients(golden: &Golden, backbone: &da2s::backbone::Backbone, gradients: Weights, arch: usize) {
-    let ours = gradients.named(backbone);
-    let theirs = golden.under("grad.");
-    assert_eq!(ours.len() + arch, theirs.len(), "every gradient has its golden value");
-    for named in ours {
-        close_or_nothing(
-            &named.name,
-            &named.data,
-            &golden.get(&format!("grad.{}", named.name)).data,
-            1e-3,
-        );
-    }
-}
-
-/// As [`close`], but where the golden values are rounding alone, as a bias's gradient in front of a batch norm, so are ours.
-fn close_or_nothing(name: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
-    let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-    if largest(golden) < 1e-8 {
-        assert!(largest(ours) < 1e-6, "{name}: {ours:?}");
-    } else {
-        close(name, ours, golden, tolerance);
-    }
-}
 
 fn check_supernet(golden: &Golden, engine: &Engine) {
     let space = Space::nas_bench_201();
@@ -98,8 +73,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
         &golden.get("grad.arch_parameters").data,
         1e-3,
     );
-    let parts = leaves.gradients(gradients).into_iter().map(Option::unwrap).collect();
-    check_gradients(golden, &backbone, Weights::from_parts(parts), 1);
+    super::network::check_gradients(golden, &backbone, &leaves, gradients, 1);
 
     // The architecture that the public code reads off these parameters.
     let target = toml::from_str::<TargetSpec>("edges = \"all\"")
@@ -122,7 +96,6 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
 }
 
 fn check_network(golden: &Golden, engine: &Engine) {
-    let device = Device::flex();
     let input = &golden.get("input").shape;
     let size = NetworkSize {
         skeleton: Skeleton::Cifar,
@@ -135,52 +108,7 @@ fn check_network(golden: &Golden, engine: &Engine) {
         auxiliary: false,
     };
     let genotype = Genotype::parse(golden.text("genotype")).unwrap();
-    let backbone = network(&genotype, size, engine).unwrap();
-    let init = golden.under("init.");
-    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
-    assert_eq!(
-        weights.named(&backbone).len(),
-        init.len(),
-        "every golden weight has its place"
-    );
-
-    let leaves = weights.on_graph(true);
-    let pass = |weights, statistics| Pass {
-        weights,
-        mixtures: None,
-        statistics,
-        drop_path: None,
-        auxiliary: false,
-    };
-    let images = golden.tensor::<4>("input");
-    let forward = backbone.forward(images.clone().autodiff(), pass(&leaves, None));
-    close(
-        "training logits",
-        &values(forward.logits.clone()),
-        &golden.get("train.logits").data,
-        1e-4,
-    );
-    let loss = cross_entropy(forward.logits, golden.labels("target"), 0.0);
-    close("loss", &values(loss.clone()), &golden.get("train.loss").data, 1e-4);
-    let parts = leaves
-        .gradients(loss.backward())
-        .into_iter()
-        .map(Option::unwrap)
-        .collect();
-    check_gradients(golden, &backbone, Weights::from_parts(parts), 0);
-
-    let mut running = Statistics::new(&backbone, &device);
-    running.update(&forward.statistics.unwrap());
-    for Named { name, data, .. } in running.named(&backbone) {
-        close_or_nothing(&name, &data, &golden.get(&format!("buffers.{name}")).data, 1e-4);
-    }
-    let logits = backbone.forward(images, pass(&weights, Some(&running))).logits;
-    close(
-        "evaluation logits",
-        &values(logits),
-        &golden.get("eval.logits").data,
-        1e-4,
-    );
+    super::network::check(golden, &network(&genotype, size, engine).unwrap());
 }
 
 #[test]

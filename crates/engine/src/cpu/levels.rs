@@ -1,4 +1,4 @@
-//! Inference of fewer images than there are threads: the steps of one image, side by side where they do not touch each other's tensors.
+//! Which steps of one image may run side by side: those that do not touch each other's tensors.
 //!
 //! Contract: a step runs behind every earlier one that writes what it reads or reads what it writes, so that sums are formed in the order
 //! of the steps, whatever the threads.

@@ -12,6 +12,7 @@ mod backward;
 mod compile;
 mod forward;
 mod image;
+mod inference;
 mod levels;
 mod memory;
 mod norms;
@@ -25,7 +26,6 @@ pub use norms::Statistics;
 use std::ops::Range;
 
 use da2s_kernels::Level;
-use rayon::prelude::*;
 
 use self::compile::{Compiled, Unit};
 use self::image::{At, Coefficients, Frame, Scratch};
@@ -288,93 +288,6 @@ impl CellKernel {
                         coefficients,
                     );
                 }
-            }
-        }
-    }
-
-    /// With given statistics and nothing to keep, an image goes through the whole cell before the next one.
-    fn run_inference(
-        &self,
-        call: &mut Forward,
-        live: &[bool],
-        packed: &[f32],
-        coefficients: &mut Coefficients,
-        output: &mut [f32],
-    ) {
-        let compiled = &self.single;
-        prepare_given(compiled, call, live, coefficients);
-        let results = forward::Results {
-            output: Shared::new(output),
-            moments: None,
-        };
-        let passes = schedule::forward(compiled, live, false);
-        let len = Scratch::len(compiled);
-        let moving = Moving::new(compiled, live, false);
-        if self.batch < rayon::current_num_threads() {
-            let steps: Vec<Step> = passes.into_iter().flatten().collect();
-            let levels = levels::levels(compiled, &moving, &steps);
-            self.run_few(call, packed, coefficients, &results, &moving, &levels);
-            return;
-        }
-        let all = len + compiled.kept_len + moving.len;
-        parallel::for_each_block(self.batch, &self.workspace, all, |_, images, memory| {
-            let (memory, rest) = memory.split_at_mut(len);
-            let (kept, moving_data) = rest.split_at_mut(compiled.kept_len);
-            let mut scratch = Scratch::cut(memory, compiled);
-            let frame = Frame {
-                level: self.level,
-                compiled,
-                inputs: call.inputs,
-                packed,
-                weights: call.weights,
-                coefficients,
-                drop: call.drop.map(|drop| (drop, self.batch)),
-                kept: Shared::new(kept),
-                moving: &moving,
-                moving_data: Shared::new(moving_data),
-            };
-            for image in images {
-                for &step in passes.iter().flatten() {
-                    // SAFETY: blocks share no image, and `kept` is this block's.
-                    unsafe { forward::run(step, &frame, &results, &mut scratch, At { image, slot: 0 }) };
-                }
-            }
-        });
-    }
-
-    /// Inference of fewer images than threads: an image after the other, each with steps side by side.
-    fn run_few(
-        &self,
-        call: &Forward,
-        packed: &[f32],
-        coefficients: &Coefficients,
-        results: &forward::Results,
-        moving: &Moving,
-        levels: &[Vec<Step>],
-    ) {
-        let compiled = &self.single;
-        let mut kept = self.workspace.lease(compiled.kept_len);
-        let mut moving_data = self.workspace.lease(moving.len);
-        let frame = Frame {
-            level: self.level,
-            compiled,
-            inputs: call.inputs,
-            packed,
-            weights: call.weights,
-            coefficients,
-            drop: call.drop.map(|drop| (drop, self.batch)),
-            kept: Shared::new(kept.as_mut_slice()),
-            moving,
-            moving_data: Shared::new(moving_data.as_mut_slice()),
-        };
-        for image in 0..self.batch {
-            for level in levels {
-                level.par_iter().with_max_len(1).for_each(|&step| {
-                    let mut memory = self.workspace.lease(Scratch::len(compiled));
-                    let mut scratch = Scratch::cut(memory.as_mut_slice(), compiled);
-                    // SAFETY: the steps of a level touch no common tensor, and images come one after the other.
-                    unsafe { forward::run(step, &frame, results, &mut scratch, At { image, slot: 0 }) };
-                });
             }
         }
     }

@@ -1,18 +1,14 @@
 //! The comparison as one self-contained HTML page: means, a dot a run, tests, every run.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::export::NOTE_ON_TESTS;
 use super::measure::{Unit, cell};
 use super::{Comparison, Measure, Outcome};
 use crate::data_link::Table;
 use crate::number::{plural, significant};
-use crate::page::sheet;
+use crate::page::Document;
 use crate::svg::strip::{Strip, strip_chart};
-
-/// What the page may load: nothing but what is inside it.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// The page of a comparison. The same comparison gives the same text.
 pub fn comparison_page(comparison: &Comparison) -> String {
@@ -26,45 +22,36 @@ pub fn comparison_page(comparison: &Comparison) -> String {
         .into_iter()
         .filter_map(|(id, title, body)| Some((id, title, body?)))
         .collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="color-scheme" content="light dark";
-                meta name="generator" content={ "da2s " (env!("CARGO_PKG_VERSION")) };
-                title { (comparison.name) " · da2s comparison" }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(sheet())) (PreEscaped(include_str!("comparison.css"))) }
-            }
-            body {
-                a.skip href="#main" { "Skip to the comparison" }
-                header.top {
-                    div {
-                        h1 { (comparison.name) }
-                        p.facts {
-                            span { (comparison.dataset) }
-                            span { (plural(comparison.groups.len(), "setup")) }
-                            span { (comparison.finished()) " of " (plural(comparison.runs.len(), "run")) " finished" }
-                        }
-                    }
+    let body = html! {
+        a.skip href="#main" { "Skip to the comparison" }
+        header.top {
+            div {
+                h1 { (comparison.name) }
+                p.facts {
+                    span { (comparison.dataset) }
+                    span { (plural(comparison.groups.len(), "setup")) }
+                    span { (comparison.finished()) " of " (plural(comparison.runs.len(), "run")) " finished" }
                 }
-                main id="main" {
-                    (notice(comparison))
-                    @for (id, title, body) in &sections {
-                        section.first[*id == "means"] id=(id) aria-labelledby={ (id) "-title" } {
-                            h2 id={ (id) "-title" } { (title) }
-                            (body)
-                        }
-                    }
-                }
-                footer { "Written by da2s " (env!("CARGO_PKG_VERSION")) "." }
             }
         }
+        main id="main" {
+            (notice(comparison))
+            @for (id, title, body) in &sections {
+                section.first[*id == "means"] id=(id) aria-labelledby={ (id) "-title" } {
+                    h2 id={ (id) "-title" } { (title) }
+                    (body)
+                }
+            }
+        }
+        footer { "Written by da2s " (env!("CARGO_PKG_VERSION")) "." }
     };
-    page.into_string()
+    Document {
+        title: format!("{} · da2s comparison", comparison.name),
+        style: include_str!("comparison.css"),
+        scripts: false,
+        body,
+    }
+    .render()
 }
 
 /// What failed or is missing, if anything.

@@ -6,6 +6,7 @@
 mod cells;
 mod confusion;
 mod curves;
+mod document;
 mod film;
 mod gap;
 mod headline;
@@ -15,16 +16,12 @@ mod origin;
 mod style;
 mod topology;
 
-pub(crate) use style::sheet;
+pub(crate) use document::Document;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::Run;
 use film::Film;
-
-/// What the page may load: nothing but what is inside it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
-                      base-uri 'none'; form-action 'none'";
 
 /// The report of `run` as an HTML document. The same run gives the same text.
 pub fn render(run: &Run) -> String {
@@ -42,46 +39,36 @@ pub fn render(run: &Run) -> String {
     .filter_map(|(id, title, body)| Some((id, title, body?)))
     .collect();
 
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="color-scheme" content="light dark";
-                meta name="generator" content={ "da2s " (env!("CARGO_PKG_VERSION")) };
-                title { (run.name) " · da2s report" }
-                // An empty icon, so that browsers do not ask for one.
-                link rel="icon" href="data:,";
-                style { (PreEscaped(style::sheet())) }
+    let body = html! {
+        a.skip href="#main" { "Skip to the report" }
+        (headline::header(run))
+        main id="main" {
+            (headline::section(run))
+            nav aria-label="Sections" {
+                @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } }
             }
-            body {
-                a.skip href="#main" { "Skip to the report" }
-                (headline::header(run))
-                main id="main" {
-                    (headline::section(run))
-                    nav aria-label="Sections" {
-                        @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } }
-                    }
-                    div.film-scope {
-                        (film.bar())
-                        @for (id, title, body) in &sections {
-                            section id=(id) aria-labelledby={ (id) "-title" } {
-                                h2 id={ (id) "-title" } { (title) }
-                                (body)
-                            }
-                        }
+            div.film-scope {
+                (film.bar())
+                @for (id, title, body) in &sections {
+                    section id=(id) aria-labelledby={ (id) "-title" } {
+                        h2 id={ (id) "-title" } { (title) }
+                        (body)
                     }
                 }
-                footer {
-                    "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
-                    "Accuracies are in percent, differences in percentage points."
-                }
-                (film.data())
-                script { (PreEscaped(include_str!("report.js"))) }
             }
         }
+        footer {
+            "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
+            "Accuracies are in percent, differences in percentage points."
+        }
+        (film.data())
+        script { (PreEscaped(include_str!("report.js"))) }
     };
-    page.into_string()
+    Document {
+        title: format!("{} · da2s report", run.name),
+        style: "",
+        scripts: true,
+        body,
+    }
+    .render()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::svg::colour::{LEVELS, OPERATION_COLOURS, heat};
 
 /// The whole style sheet.
-pub(crate) fn sheet() -> String {
+pub(super) fn sheet() -> String {
     let mut sheet = include_str!("report.css").to_owned();
     for (slot, (light, dark)) in OPERATION_COLOURS.iter().enumerate() {
         // Writing to a String cannot fail.

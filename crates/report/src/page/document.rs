@@ -1,0 +1,47 @@
+//! What every page has around its body: a self-contained document that loads nothing from elsewhere.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::style::sheet;
+
+/// What differs between pages.
+pub(crate) struct Document<'a> {
+    pub(crate) title: String,
+    /// Style beyond the common sheet.
+    pub(crate) style: &'a str,
+    /// Whether there are scripts in the body.
+    pub(crate) scripts: bool,
+    pub(crate) body: Markup,
+}
+
+impl Document<'_> {
+    /// The document as text.
+    pub(crate) fn render(self) -> String {
+        let scripts = if self.scripts {
+            " script-src 'unsafe-inline';"
+        } else {
+            ""
+        };
+        let policy = format!(
+            "default-src 'none'; style-src 'unsafe-inline';{scripts} img-src data:; base-uri 'none'; form-action 'none'"
+        );
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    meta name="color-scheme" content="light dark";
+                    meta name="generator" content={ "da2s " (env!("CARGO_PKG_VERSION")) };
+                    title { (self.title) }
+                    // An empty icon, so that browsers do not ask for one.
+                    link rel="icon" href="data:,";
+                    style { (PreEscaped(sheet())) (PreEscaped(self.style)) }
+                }
+                body { (self.body) }
+            }
+        };
+        page.into_string()
+    }
+}
