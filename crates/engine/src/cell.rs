@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::cpu::Workspace;
-use crate::fused::{self, Pool};
+use crate::fused::{self, Memory, Pool};
 use crate::plain;
 use crate::plan::CellPlan;
 
@@ -18,8 +17,8 @@ use crate::plan::CellPlan;
 pub enum Engine {
     /// Burn's own operations: any device, slow on the CPU, the reference.
     Plain,
-    /// Hand-written kernels: the CPU device only. The cells share one workspace.
-    Fused(Workspace),
+    /// Hand-written kernels: the CPU device only. The cells share one memory.
+    Fused(Memory),
 }
 
 /// A cell that can be run.
@@ -78,7 +77,7 @@ impl Cell {
     pub fn new(plan: CellPlan, engine: &Engine) -> Self {
         let path = match engine {
             Engine::Plain => Path::Plain,
-            Engine::Fused(workspace) => Path::Fused(Pool::new(workspace)),
+            Engine::Fused(memory) => Path::Fused(Pool::new(memory)),
         };
         Self {
             plan: Arc::new(plan),
@@ -107,9 +106,9 @@ impl Cell {
 }
 
 impl Engine {
-    /// The fused engine with a workspace of its own.
+    /// The fused engine with a memory of its own.
     pub fn fused() -> Self {
-        Self::Fused(Workspace::new())
+        Self::Fused(Memory::default())
     }
 
     /// The name in files and messages.

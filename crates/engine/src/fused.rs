@@ -2,20 +2,26 @@
 //!
 //! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` outside and lie channels-last in
 //! memory; tensors that already do are used where they are, others are copied. Each forward pass that keeps activations for
-//! its backward pass has a kernel of its own, which goes back to the cell's pool when the graph lets go of it.
+//! its backward pass has a kernel of its own, which goes back to the cell's pool when the graph lets go of it. Gradients of a
+//! tensor that several cells read are added here, on all threads: Burn would add tensors that lie channels-last a number at a
+//! time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients as GraphGradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::cell::{Call, NormStatistics, Output};
-use crate::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
+use crate::cpu::{CellKernel, Forward, Gradients, Statistics, TensorMemory, Workspace};
 use crate::plan::CellPlan;
+use crate::tensor_memory;
 
 /// Most inputs that a cell may have.
 const INPUTS: usize = 2;
@@ -24,10 +30,24 @@ const WEIGHTS: usize = INPUTS;
 const MIXTURE: usize = INPUTS + 1;
 const PARENTS: usize = INPUTS + 2;
 
+/// What all cells of a network share; clones share it too.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    workspace: Workspace,
+    /// The nodes of cells whose backward pass is still to come, and whether another cell has given them a gradient.
+    given: Arc<Mutex<HashMap<NodeId, bool>>>,
+}
+
+impl Memory {
+    fn given(&self) -> MutexGuard<'_, HashMap<NodeId, bool>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The kernels of one cell that no graph holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    workspace: Workspace,
+    memory: Memory,
     idle: Arc<Mutex<Vec<SizedKernel>>>,
 }
 
@@ -40,9 +60,9 @@ struct SizedKernel {
 }
 
 impl Pool {
-    pub(crate) fn new(workspace: &Workspace) -> Self {
+    pub(crate) fn new(memory: &Memory) -> Self {
         Self {
-            workspace: workspace.clone(),
+            memory: memory.clone(),
             idle: Arc::default(),
         }
     }
@@ -52,7 +72,7 @@ impl Pool {
         match idle.iter().position(|one| one.sizes == sizes && one.batch == batch) {
             Some(at) => idle.swap_remove(at),
             None => {
-                let kernel = CellKernel::new(plan, &sizes, batch, &self.workspace);
+                let kernel = CellKernel::new(plan, &sizes, batch, &self.memory.workspace);
                 SizedKernel { sizes, batch, kernel }
             }
         }
@@ -151,8 +171,13 @@ fn graph_forward(plan: &CellPlan, pool: &Pool, call: Call) -> Output {
                 choices: plan.choice_count(),
                 inputs: operands.inputs,
                 weights: operands.weights,
+                node: None,
             };
-            prepared.finish(Arc::new(Mutex::new(kept)), ran.output)
+            let state = Arc::new(Mutex::new(kept));
+            let output = prepared.finish(Arc::clone(&state), ran.output);
+            pool.memory.given().insert(output.id(), false);
+            state.lock().unwrap_or_else(PoisonError::into_inner).node = Some(output.id());
+            output
         }
         OpsKind::UnTracked(prepared) => {
             pool.put_back(ran.kernel);
@@ -196,7 +221,7 @@ impl Operands {
         let nodes = plan.node_sizes(&sizes);
         let (height, width) = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         let mut kernel = pool.take(plan, sizes, batch);
-        let mut output = vec![0.0f32; kernel.kernel.output_len()];
+        let mut output = pool.memory.workspace.tensor(kernel.kernel.output_len());
 
         let inputs: Vec<&[f32]> = self.inputs.iter().map(slice).collect();
         let drop = self.drop_path.clone().map(|factors| primitive(factors).to_contiguous());
@@ -232,13 +257,13 @@ impl Operands {
             keep,
             mixture_gradient,
         };
-        kernel.kernel.forward(call, &mut output);
+        kernel.kernel.forward(call, output.as_mut_slice());
         let channels = plan.output_channels();
         let seen = running.is_none() && plan.norm_channels > 0;
         let flat = |data: Vec<f32>| Tensor::from_primitive::<Flex>(flex(data, &[plan.norm_channels]));
         Ran {
             kernel,
-            output: flex(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
+            output: tensor_memory::tensor(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
             statistics: seen.then(|| NormStatistics {
                 mean: flat(mean),
                 variance: flat(variance),
@@ -270,10 +295,15 @@ struct Kept {
     choices: usize,
     inputs: Vec<FlexTensor>,
     weights: FlexTensor,
+    /// The cell in the graph.
+    node: Option<NodeId>,
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
+        if let Some(node) = self.node {
+            self.pool.memory.given().remove(&node);
+        }
         if let Some(kernel) = self.kernel.take() {
             self.pool.put_back(kernel);
         }
@@ -292,14 +322,15 @@ impl Backward<Flex, PARENTS> for CellBackward {
         let mut kept = ops.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Kept {
             kernel,
+            pool,
             choices,
             inputs,
             weights,
             ..
         } = &mut *kept;
         let Some(kernel) = kernel.as_mut() else { return };
-        let room = |wanted: bool, length: usize| wanted.then(|| vec![0.0f32; length]);
-        let mut d_inputs: Vec<Option<Vec<f32>>> = inputs
+        let room = |wanted: bool, length: usize| wanted.then(|| pool.memory.workspace.tensor(length));
+        let mut d_inputs: Vec<Option<TensorMemory>> = inputs
             .iter()
             .zip(&ops.parents)
             .map(|(input, parent)| room(parent.is_some(), slice(input).len()))
@@ -308,24 +339,38 @@ impl Backward<Flex, PARENTS> for CellBackward {
         let mut d_mixture = room(ops.parents[MIXTURE].is_some(), *choices);
         let images: Vec<&[f32]> = inputs.iter().map(slice).collect();
         let gradients = Gradients {
-            inputs: d_inputs.iter_mut().map(Option::as_deref_mut).collect(),
-            weights: d_weights.as_deref_mut(),
-            mixture: d_mixture.as_deref_mut(),
+            inputs: d_inputs
+                .iter_mut()
+                .map(|memory| memory.as_mut().map(TensorMemory::as_mut_slice))
+                .collect(),
+            weights: d_weights.as_mut().map(TensorMemory::as_mut_slice),
+            mixture: d_mixture.as_mut().map(TensorMemory::as_mut_slice),
         };
         kernel
             .kernel
             .backward(&images, slice(weights), slice(&d_output), gradients);
 
         for ((parent, gradient), input) in ops.parents.iter().zip(d_inputs).zip(inputs.iter()) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+            if let (Some(parent), Some(mut gradient)) = (parent, gradient) {
+                let before = pool
+                    .memory
+                    .given()
+                    .get_mut(&parent.id)
+                    .map(|given| std::mem::replace(given, true));
+                if before == Some(true) {
+                    add(gradient.as_mut_slice(), &channels_last(grads.consume::<Flex>(parent)));
+                }
                 let shape: Vec<usize> = input.layout().shape().iter().copied().collect();
-                grads.register::<Flex>(parent.id, flex(gradient, &shape).permute(&[0, 3, 1, 2]));
+                grads.register::<Flex>(
+                    parent.id,
+                    tensor_memory::tensor(gradient, &shape).permute(&[0, 3, 1, 2]),
+                );
             }
         }
         for (place, gradient) in [(WEIGHTS, d_weights), (MIXTURE, d_mixture)] {
             if let (Some(parent), Some(gradient)) = (&ops.parents[place], gradient) {
-                let length = gradient.len();
-                grads.register::<Flex>(parent.id, flex(gradient, &[length]));
+                let length = gradient.as_slice().len();
+                grads.register::<Flex>(parent.id, tensor_memory::tensor(gradient, &[length]));
             }
         }
     }
@@ -352,6 +397,15 @@ fn channels_last(tensor: FlexTensor) -> FlexTensor {
     tensor.permute(&[0, 2, 3, 1]).to_contiguous()
 }
 
+/// `to` += `from`.
+fn add(to: &mut [f32], from: &FlexTensor) {
+    /// Floats a thread adds at a time: more than it costs to hand them over.
+    const CHUNK: usize = 1 << 14;
+    to.par_chunks_mut(CHUNK)
+        .zip(slice(from).par_chunks(CHUNK))
+        .for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to += from));
+}
+
 fn flex(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(data, shape.to_vec()))
 }
@@ -360,5 +414,36 @@ fn slice(tensor: &FlexTensor) -> &[f32] {
     match tensor.as_slice::<f32>() {
         Some(slice) => slice,
         None => panic!("a contiguous tensor of float32"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Block, Cell, CellPlanBuilder, Engine};
+
+    /// Of a graph without a backward pass the nodes stay as long as Burn keeps the graph.
+    #[test]
+    fn a_backward_pass_leaves_no_nodes_behind() {
+        let memory = Memory::default();
+        let plan = CellPlanBuilder::new(false)
+            .input(2)
+            .node(2)
+            .edge(0, 1, [(Block::Identity, "identity".to_owned(), 0)])
+            .output([1]);
+        let cell = Cell::new(plan, &Engine::Fused(memory.clone()));
+        let image = Tensor::<4>::ones([1, 2, 3, 3], &Device::flex());
+        for _ in 0..3 {
+            let call = Call {
+                inputs: vec![image.clone().autodiff().require_grad()],
+                weights: Tensor::zeros([0], &Device::flex()),
+                mixture: None,
+                active: None,
+                drop_path: None,
+                statistics: None,
+            };
+            cell.forward(call).output.sum().backward();
+            assert_eq!(memory.given().len(), 0);
+        }
     }
 }

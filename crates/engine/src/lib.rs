@@ -11,9 +11,11 @@ pub mod cpu;
 mod fused;
 mod plain;
 mod plan;
+mod tensor_memory;
 
 pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
+pub use fused::Memory;
 pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 
 /// Added to the variance by every batch norm, as in PyTorch.

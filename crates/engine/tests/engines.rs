@@ -274,3 +274,64 @@ fn two_forwards_may_wait_for_their_backwards() {
     assert_eq!(values(weights.grad_remove(&mut b.backward()).unwrap()), second);
     assert_eq!(values(weights.grad_remove(&mut a.backward()).unwrap()), first);
 }
+
+/// Gradients of three cells that read the output of a first one, and of an operation of Burn's that reads it too, before or after.
+#[test]
+fn gradients_of_a_tensor_that_many_read_are_their_sum() {
+    let pointwise = Block::Conv {
+        relu: true,
+        kernel: 1,
+        stride: 1,
+        padding: 0,
+        bias: false,
+        norm: true,
+    };
+    let plan = CellPlanBuilder::new(true)
+        .preprocessed_input(4, 4, pointwise, "preprocess", 0)
+        .node(4)
+        .edge(0, 1, [(Block::Identity, "identity".to_owned(), 0)])
+        .output([1]);
+    let gradients = |engine: &Engine, burn_reads_first: bool| {
+        let cells: Vec<Cell> = (0..4).map(|_| Cell::new(plan.clone(), engine)).collect();
+        let input = tensor::<4>(1, [3, 4, 6, 5]).autodiff().require_grad();
+        let weights = tensor::<1>(2, [plan.weight_count]).autodiff().require_grad();
+        let forward = |cell: &Cell, input: Tensor<4>| {
+            let call = Call {
+                inputs: vec![input],
+                weights: weights.clone(),
+                mixture: None,
+                active: None,
+                drop_path: None,
+                statistics: None,
+            };
+            cell.forward(call).output
+        };
+        let shared = forward(&cells[0], input.clone());
+        let scale = tensor::<4>(3, [3, 4, 6, 5]).autodiff();
+        let by_burn = |shared: &Tensor<4>| (shared.clone() * scale.clone()).sum();
+        let mut loss = Tensor::<1>::zeros([1], &Device::flex()).autodiff();
+        if burn_reads_first {
+            loss = loss + by_burn(&shared);
+        }
+        for (at, cell) in cells[1..].iter().enumerate() {
+            let weight = tensor::<4>(4 + at as u64, [3, 4, 6, 5]).autodiff();
+            loss = loss + (forward(cell, shared.clone()) * weight).sum();
+        }
+        if !burn_reads_first {
+            loss = loss + by_burn(&shared);
+        }
+        let gradients = loss.backward();
+        (
+            values(input.grad(&gradients).unwrap()),
+            values(weights.grad(&gradients).unwrap()),
+        )
+    };
+    for burn_reads_first in [false, true] {
+        let (fused, plain) = (
+            gradients(&Engine::fused(), burn_reads_first),
+            gradients(&Engine::Plain, burn_reads_first),
+        );
+        close("gradient of the input", &fused.0, &plain.0, 1e-4);
+        close("gradient of the weights", &fused.1, &plain.1, 1e-4);
+    }
+}

@@ -20,6 +20,7 @@ mod parallel;
 mod schedule;
 mod weights;
 
+pub(crate) use memory::TensorMemory;
 pub use memory::Workspace;
 pub use norms::Statistics;
 
