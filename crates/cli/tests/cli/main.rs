@@ -7,7 +7,12 @@ mod compare;
 mod config;
 mod data;
 mod lookup;
+mod metrics;
 mod run;
+mod watch;
+
+use std::path::Path;
+use std::sync::OnceLock;
 
 use assert_cmd::Command;
 
@@ -39,4 +44,16 @@ fn with(verb: &str, settings: &[&str]) -> Command {
         command.args(["--set", setting]);
     }
     command
+}
+
+/// A run that is finished, in a directory of the name `run`, for tests that only read it.
+fn finished() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        with("run", &TINY).args(["--quiet", "--out"]).arg(folder.path().join("run")).assert().success();
+        folder
+    });
+    static RUN: OnceLock<std::path::PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| folder.path().join("run"))
 }
