@@ -227,7 +227,9 @@ pub enum Failure {
     #[error("{0}")]
     Arguments(String),
     /// A dashboard where there is no terminal.
-    #[error("the dashboard needs a terminal, for its picture and its keys; without one, leave --tui away, or watch with `da2s watch DIR --http PORT`")]
+    #[error(
+        "the dashboard needs a terminal, for its picture and its keys; without one, leave --tui away, or watch with `da2s watch DIR --http PORT`"
+    )]
     NoTerminal,
     /// A terminal that does not do what it should.
     #[error("cannot use the terminal: {0}")]
@@ -261,12 +263,12 @@ impl Failure {
             Self::Run(error) => code_of(error),
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
-            Self::GenotypeFile { .. }
-            | Self::Output(_)
-            | Self::Terminal(_)
-            | Self::Threads(_)
-            | Self::Bench { .. } => Code::Files,
-            Self::Plan(_) | Self::Listing(_) | Self::Arguments(_) | Self::NoTerminal | Self::Listen { .. } => Code::Usage,
+            Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) | Self::Bench { .. } => {
+                Code::Files
+            }
+            Self::Plan(_) | Self::Listing(_) | Self::Arguments(_) | Self::NoTerminal | Self::Listen { .. } => {
+                Code::Usage
+            }
             Self::RunsFailed { .. } => Code::Runs,
             Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
             Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,

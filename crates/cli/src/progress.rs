@@ -213,6 +213,9 @@ impl Drop for Progress {
 
 impl Observer for Progress {
     fn on(&mut self, event: Event<'_>) {
+        if matches!(&self.style, Style::Dashboard(dashboard, _) if dashboard.has_ended()) {
+            self.close();
+        }
         match event {
             Event::Started {
                 stage,

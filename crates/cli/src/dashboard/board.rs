@@ -84,7 +84,12 @@ impl Now {
             (Some(line), _) => going("train", line.epoch, line.epochs, last(&mut follow.train_times().rev())),
             (None, _) if run.genotype.is_some() => word("train"),
             (None, Some(last)) if last.epoch >= last.epochs => word("discretize"),
-            (None, Some(line)) => going("search", line.epoch, line.epochs, last(&mut follow.search_times().rev())),
+            (None, Some(line)) => going(
+                "search",
+                line.epoch,
+                line.epochs,
+                last(&mut follow.search_times().rev()),
+            ),
             (None, None) => word("search"),
         }
     }

@@ -2,7 +2,7 @@
 
 use da2s_report::Run;
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
@@ -36,8 +36,14 @@ pub fn of(run: &Run) -> Vec<Curves> {
             "search accuracy, %",
             true,
             vec![
-                ("super-network", points(&run.search, |at| (at.epoch, at.supernet_accuracy))),
-                ("discretized", points(&run.search, |at| (at.epoch, at.discretized_accuracy))),
+                (
+                    "super-network",
+                    points(&run.search, |at| (at.epoch, at.supernet_accuracy)),
+                ),
+                (
+                    "discretized",
+                    points(&run.search, |at| (at.epoch, at.discretized_accuracy)),
+                ),
                 ("training", points(&run.search, |at| (at.epoch, at.train_accuracy))),
             ],
         ));
@@ -46,7 +52,7 @@ pub fn of(run: &Run) -> Vec<Curves> {
             false,
             vec![
                 ("weights", points(&run.search, |at| (at.epoch, at.weight_loss))),
-                ("architecture", points(&run.search, |at| (at.epoch, at.arch_loss))),
+                ("α, β", points(&run.search, |at| (at.epoch, at.arch_loss))),
                 ("cross-entropy", points(&run.search, |at| (at.epoch, at.cross_entropy))),
             ],
         ));
@@ -63,7 +69,10 @@ pub fn of(run: &Run) -> Vec<Curves> {
             true,
             vec![
                 ("training", points(&run.training, |at| (at.epoch, at.train_accuracy))),
-                ("validation", points(&run.training, |at| (at.epoch, at.validation_accuracy))),
+                (
+                    "validation",
+                    points(&run.training, |at| (at.epoch, at.validation_accuracy)),
+                ),
             ],
         ));
         charts.push(chart(
@@ -95,19 +104,18 @@ impl Curves {
         for (index, name, _, last) in there() {
             let digits = if self.percent { 1 } else { 3 };
             // Without colours the letters of the markers tell which is which.
-            legend.push(Span::styled(format!("{} {name} ", MARKERS[index % 3].1), theme.series(index)));
-            legend.push(Span::raw(format!("{last:.digits$}  ")));
+            legend.push(Span::styled(
+                format!("{} {name} ", MARKERS[index % 3].1),
+                theme.series(index),
+            ));
+            legend.push(Span::raw(format!("{last:.digits$} ")));
         }
         let block = Block::bordered()
             .border_style(theme.faint())
             .title(Line::styled(format!(" {} ", self.title), theme.strong()));
         let inner = block.inner(area);
         frame.render_widget(block, area);
-        let [top, plot] = ratatui::layout::Layout::vertical([
-            ratatui::layout::Constraint::Length(1),
-            ratatui::layout::Constraint::Min(0),
-        ])
-        .areas(inner);
+        let [top, plot] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
         frame.render_widget(Paragraph::new(Line::from(legend)), top);
         let (low, high) = self.range();
         let datasets = there().map(|(index, _, points, _)| {
@@ -148,7 +156,9 @@ impl Curves {
             return (0.0, 100.0);
         }
         let values = self.series.iter().flat_map(|(_, points)| points).map(|point| point.1);
-        let (low, high) = values.fold((0.0, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+        let (low, high) = values.fold((0.0, 0.0), |(low, high): (f64, f64), value| {
+            (low.min(value), high.max(value))
+        });
         (low, if high > low { high } else { low + 1.0 })
     }
 }

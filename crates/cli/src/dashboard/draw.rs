@@ -55,7 +55,7 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board<'_>) {
 /// Charts on the left, two beside each other where the retraining has begun; cells on the right.
 fn all(frame: &mut Frame<'_>, area: Rect, charts: &[Panel<'_>], cells: &[Panel<'_>], board: &Board<'_>) {
     let sides = |left: bool, right: bool| match (left, right) {
-        (true, true) => [Constraint::Percentage(55), Constraint::Percentage(45)],
+        (true, true) => [Constraint::Percentage(60), Constraint::Percentage(40)],
         (left, _) => [
             Constraint::Percentage(if left { 100 } else { 0 }),
             Constraint::Percentage(if left { 0 } else { 100 }),
@@ -89,14 +89,20 @@ impl Panel<'_> {
 
 fn title_line<'a>(board: &Board<'a>) -> Line<'a> {
     let run = board.run;
-    let config: toml::Table = run.config.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let config: toml::Table = run
+        .config
+        .as_deref()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default();
     let word = |table: &str, key: &str| Some(config.get(table)?.get(key)?.to_string().replace('"', ""));
     let mut spans = vec![
         Span::styled("da2s ", board.theme.strong()),
         Span::styled(run.name.as_str(), board.theme.series(0)),
     ];
     if let (Some(method), Some(dataset)) = (word("search", "method"), word("data", "dataset")) {
-        let seed = word("run", "seed").map(|seed| format!(", seed {seed}")).unwrap_or_default();
+        let seed = word("run", "seed")
+            .map(|seed| format!(", seed {seed}"))
+            .unwrap_or_default();
         spans.push(Span::raw(format!("  {method} on {dataset}{seed}")));
     }
     Line::from(spans)
@@ -108,9 +114,18 @@ fn gauge_line(board: &Board<'_>, width: u16) -> Line<'static> {
         "failed" => board.theme.alarm(),
         _ => board.theme.strong(),
     };
-    let epoch = now.epoch.map(|(epoch, epochs)| format!(" {epoch}/{epochs}")).unwrap_or_default();
-    let step = now.step.map(|(step, steps)| format!("  step {step}/{steps}")).unwrap_or_default();
-    let left = now.left.map(|left| format!("  {} left", clock::text(left))).unwrap_or_default();
+    let epoch = now
+        .epoch
+        .map(|(epoch, epochs)| format!(" {epoch}/{epochs}"))
+        .unwrap_or_default();
+    let step = now
+        .step
+        .map(|(step, steps)| format!("  step {step}/{steps}"))
+        .unwrap_or_default();
+    let left = now
+        .left
+        .map(|left| format!("  {} left", clock::text(left)))
+        .unwrap_or_default();
     let mut spans = vec![Span::styled(format!("{}{epoch}", now.word), style), Span::raw(step)];
     if let Some(share) = now.share() {
         let taken: usize = spans.iter().map(Span::width).sum::<usize>() + left.chars().count() + 12;
@@ -130,7 +145,12 @@ fn numbers_line(board: &Board<'_>, width: u16) -> Line<'static> {
     let summary = run.summary.as_ref();
     let of_search = |value: fn(&da2s_report::run::SearchEpoch) -> Option<f64>| search.and_then(value);
     let numbers = [
-        ("retrained", summary.and_then(|summary| summary.network_accuracy), 2, " %"),
+        (
+            "retrained",
+            summary.and_then(|summary| summary.network_accuracy),
+            2,
+            " %",
+        ),
         ("loss", now.loss, 3, ""),
         ("accuracy", now.accuracy, 1, " %"),
         ("gap", of_search(|epoch| epoch.gap), 1, ""),
@@ -162,7 +182,7 @@ fn numbers_line(board: &Board<'_>, width: u16) -> Line<'static> {
 
 fn foot_line<'a>(board: &Board<'a>) -> Line<'a> {
     if let Some(message) = board.message {
-        return Line::styled(message, board.theme.alarm());
+        return Line::styled(message, board.theme.strong());
     }
     let keys = board.keys.iter().flat_map(|(key, meaning)| {
         [

@@ -14,7 +14,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, kind: &str, cell: &ArchCell, scro
     let block = Block::bordered()
         .border_style(theme.faint())
         .title(Line::styled(format!(" {kind} cell "), theme.strong()))
-        .title(Line::styled(" q of edges, p of operations ", theme.faint()));
+        .title(Line::styled(
+            " q of the edge, p of its best operation and of all ",
+            theme.faint(),
+        ));
     let inner = block.inner(area);
     let rows = usize::from(inner.height);
     let first = scroll.min(cell.edges.len().saturating_sub(rows));
@@ -38,17 +41,17 @@ fn row<'a>(cell: &'a ArchCell, edge: usize, width: u16, theme: Theme) -> Line<'a
     let best = (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
     let name = &cell.operations[best];
     // Everything but the two bars: edge, numbers, name, columns, and what is between them.
-    let fixed = 5 + 2 * (2 + 5) + 2 + NAME + 1 + 2 + p.len();
+    let fixed = 5 + 2 * (3 + 5) + 1 + NAME + 1 + p.len();
     let bars = usize::from(width).saturating_sub(fixed);
     let length = (bars / 2).clamp(4, 20);
     let columns: String = p.iter().map(|weight| eighths(*weight, &COLUMNS)).collect();
     Line::from(vec![
         Span::raw(format!("{from}→{to:<2} ")),
-        Span::raw("▕"),
+        Span::raw("q▕"),
         Span::styled(bar(length, cell.q[edge]), theme.series(0)),
         Span::raw(format!("▏{:.2} ", cell.q[edge])),
         Span::raw(format!(" {name:<NAME$.NAME$} ")),
-        Span::raw("▕"),
+        Span::raw("p▕"),
         Span::styled(bar(length, p[best]), theme.series(1)),
         Span::raw(format!("▏{:.2} ", p[best])),
         Span::styled(columns, theme.series(1)),

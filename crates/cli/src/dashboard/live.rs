@@ -87,7 +87,7 @@ impl Dashboard {
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
         let mut state = self.shared.state();
-        while state.paused && !state.wants_checkpoint && !self.shared.stop.is_raised() && !self.is_gone() {
+        while state.paused && !state.wants_checkpoint && !self.shared.stop.is_raised() && !self.has_ended() {
             // Awake now and then: signals raise the flag without a word to the condition.
             let woken = self.shared.woken.wait_timeout(state, Duration::from_millis(100));
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -114,8 +114,8 @@ impl Dashboard {
         }
     }
 
-    /// Whether the thread has ended, so that no key can end a wait.
-    fn is_gone(&self) -> bool {
+    /// Whether the dashboard has ended by itself, so that nothing is shown any more and no key can end a wait.
+    pub fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
@@ -157,7 +157,11 @@ impl Driver for Keys {
         let say = match key {
             'p' | ' ' => {
                 state.paused = !state.paused;
-                if state.paused { "pausing behind this step; p goes on" } else { "going on" }
+                if state.paused {
+                    "pausing behind this step; p goes on"
+                } else {
+                    "going on"
+                }
             }
             'c' => {
                 state.wants_checkpoint = true;

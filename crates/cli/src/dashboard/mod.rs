@@ -15,7 +15,7 @@ mod theme;
 use std::time::{Duration, Instant};
 
 use da2s_report::run::Follow;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::exit::Failure;
 use board::{Board, View};
@@ -72,12 +72,14 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
             keys: &keys,
             theme,
         };
-        screen.draw(|frame| draw::draw(frame, &board)).map_err(Failure::Terminal)?;
-        if event::poll(FRAME).map_err(Failure::Terminal)?
-            && let Event::Key(key) = event::read().map_err(Failure::Terminal)?
-            && key.kind != KeyEventKind::Release
-        {
-            pressed(key, &mut view, driver);
+        screen
+            .draw(|frame| draw::draw(frame, &board))
+            .map_err(Failure::Terminal)?;
+        for event in screen::events(FRAME).map_err(Failure::Terminal)? {
+            match event {
+                Event::Key(key) if key.kind != KeyEventKind::Release => pressed(key, &mut view, driver),
+                _ => {}
+            }
         }
     }
     Ok(())
@@ -89,9 +91,19 @@ fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),
         KeyCode::Char(letter) => driver.press(letter),
         KeyCode::Esc => driver.press('q'),
-        KeyCode::Tab | KeyCode::Right => *view = View { panel: view.panel + 1, scroll: 0 },
+        KeyCode::Tab | KeyCode::Right => {
+            *view = View {
+                panel: view.panel + 1,
+                scroll: 0,
+            }
+        }
         // Where nothing lies before the first panel, it stays.
-        KeyCode::BackTab | KeyCode::Left => *view = View { panel: view.panel.saturating_sub(1), scroll: 0 },
+        KeyCode::BackTab | KeyCode::Left => {
+            *view = View {
+                panel: view.panel.saturating_sub(1),
+                scroll: 0,
+            }
+        }
         KeyCode::Down => view.scroll = (view.scroll + 1).min(MOST_ROWS),
         KeyCode::Up => view.scroll = view.scroll.saturating_sub(1),
         _ => {}

@@ -7,9 +7,11 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{self, Event};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::{Frame, Terminal};
@@ -59,6 +61,43 @@ impl Screen {
         }
         Ok(())
     }
+}
+
+/// Waits at most `wait` for the terminal, and returns what has come: keys, changes of its size.
+///
+/// # Errors
+/// What the terminal says; [`io::ErrorKind::UnexpectedEof`] when it has gone, on which crossterm's own waiting never ends.
+pub fn events(wait: Duration) -> io::Result<Vec<Event>> {
+    wait_for_input(wait)?;
+    let mut events = Vec::new();
+    while event::poll(Duration::ZERO)? {
+        events.push(event::read()?);
+    }
+    Ok(events)
+}
+
+#[cfg(unix)]
+fn wait_for_input(wait: Duration) -> io::Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+
+    let stdin = io::stdin();
+    let mut input = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut input, PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO)) {
+        // A signal: that the size has changed, or that the program is to end.
+        Ok(_) | Err(nix::Error::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ended = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    match input[0].revents() {
+        Some(seen) if seen.intersects(ended) => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_for_input(wait: Duration) -> io::Result<()> {
+    event::poll(wait).map(drop)
 }
 
 impl Drop for Screen {

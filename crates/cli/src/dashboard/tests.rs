@@ -56,7 +56,15 @@ fn run(done: usize, epochs: usize, trained: usize) -> Run {
 
 /// The DARTS cell: 14 edges, 7 operations, some decided and some not.
 fn cell() -> ArchCell {
-    let names = ["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
+    let names = [
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+    ];
     let edges: Vec<(usize, usize)> = (2..6).flat_map(|to| (0..to).map(move |from| (from, to))).collect();
     let p = (0..14).map(|edge| {
         let best = 0.15 + 0.06 * edge as f64;
@@ -69,7 +77,10 @@ fn cell() -> ArchCell {
         alpha: Vec::new(),
         beta: Vec::new(),
         p: p.collect(),
-        q: edges.iter().map(|(from, to)| if from % 2 == 0 { 0.5 } else { 0.25 / *to as f64 }).collect(),
+        q: edges
+            .iter()
+            .map(|(from, to)| if from % 2 == 0 { 0.5 } else { 0.25 / *to as f64 })
+            .collect(),
         edges,
     }
 }
@@ -85,7 +96,13 @@ fn now() -> Now {
     }
 }
 
-const KEYS: [(&str, &str); 5] = [("p", "pause"), ("c", "checkpoint"), ("s", "stop"), VIEW_KEYS[0], VIEW_KEYS[1]];
+const KEYS: [(&str, &str); 5] = [
+    ("p", "pause"),
+    ("c", "checkpoint"),
+    ("s", "stop"),
+    VIEW_KEYS[0],
+    VIEW_KEYS[1],
+];
 
 /// The screen of `width` × `height` on which `board` is drawn.
 fn drawn(width: u16, height: u16, board: &Board<'_>) -> Terminal<TestBackend> {
@@ -108,9 +125,17 @@ fn board<'a>(run: &'a Run, now: &'a Now, view: &'a View) -> Board<'a> {
 #[test]
 fn a_small_terminal_shows_a_panel_at_a_time() {
     let (run, now) = (run(12, 30, 0), now());
-    for (name, panel, scroll) in [("accuracy", 0, 0), ("loss", 1, 0), ("normal", 2, 0), ("reduction_scrolled", 3, 99)] {
+    for (name, panel, scroll) in [
+        ("accuracy", 0, 0),
+        ("loss", 1, 0),
+        ("normal", 2, 0),
+        ("reduction_scrolled", 3, 99),
+    ] {
         let view = View { panel, scroll };
-        insta::assert_snapshot!(format!("60x15_{name}"), drawn(60, 15, &board(&run, &now, &view)).backend());
+        insta::assert_snapshot!(
+            format!("60x15_{name}"),
+            drawn(60, 15, &board(&run, &now, &view)).backend()
+        );
     }
     let (first, again) = (View::default(), View { panel: 4, scroll: 0 });
     assert_eq!(
@@ -123,8 +148,14 @@ fn a_small_terminal_shows_a_panel_at_a_time() {
 #[test]
 fn a_large_terminal_shows_everything() {
     let (now, view) = (now(), View::default());
-    insta::assert_snapshot!("200x50_search", drawn(200, 50, &board(&run(12, 30, 0), &now, &view)).backend());
-    insta::assert_snapshot!("200x50_train", drawn(200, 50, &board(&run(30, 30, 7), &now, &view)).backend());
+    insta::assert_snapshot!(
+        "200x50_search",
+        drawn(200, 50, &board(&run(12, 30, 0), &now, &view)).backend()
+    );
+    insta::assert_snapshot!(
+        "200x50_train",
+        drawn(200, 50, &board(&run(30, 30, 7), &now, &view)).backend()
+    );
 }
 
 #[test]
@@ -133,15 +164,27 @@ fn before_the_first_epoch_and_behind_the_last() {
         name: "new".to_owned(),
         ..Run::default()
     };
-    let (now, view) = (Now { word: "search".to_owned(), ..Now::default() }, View::default());
+    let (now, view) = (
+        Now {
+            word: "search".to_owned(),
+            ..Now::default()
+        },
+        View::default(),
+    );
     insta::assert_snapshot!("60x15_begun", drawn(60, 15, &board(&begun, &now, &view)).backend());
     let mut ended = run(30, 30, 20);
     ended.summary = Some(Summary {
         network_accuracy: Some(98.061),
         ..Summary::default()
     });
-    let now = Now { word: "finished".to_owned(), ..Now::default() };
-    let finished = Board { message: Some("a message"), ..board(&ended, &now, &view) };
+    let now = Now {
+        word: "finished".to_owned(),
+        ..Now::default()
+    };
+    let finished = Board {
+        message: Some("a message"),
+        ..board(&ended, &now, &view)
+    };
     insta::assert_snapshot!("60x15_finished", drawn(60, 15, &finished).backend());
 }
 
@@ -150,10 +193,15 @@ fn colours_are_there_unless_unwanted() {
     let (run, now, view) = (run(12, 30, 3), now(), View { panel: 4, scroll: 0 });
     for size in [(60, 15), (200, 50)] {
         for colour in [true, false] {
-            let board = Board { theme: Theme::coloured_or_not(colour), ..board(&run, &now, &view) };
+            let board = Board {
+                theme: Theme::coloured_or_not(colour),
+                ..board(&run, &now, &view)
+            };
             let terminal = drawn(size.0, size.1, &board);
             let cells = terminal.backend().buffer().content();
-            let coloured = cells.iter().any(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset);
+            let coloured = cells
+                .iter()
+                .any(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset);
             assert_eq!(coloured, colour, "{size:?}");
         }
     }
@@ -169,12 +217,30 @@ fn any_size_and_any_numbers_are_drawn() {
         cell.p[0] = vec![f64::NAN; 7];
         cell.q[1] = f64::NEG_INFINITY;
     }
-    let now = Now { epoch: Some((31, 30)), step: Some((0, 0)), ..now() };
-    for (width, height) in [(1, 1), (3, 2), (10, 4), (25, 8), (59, 14), (119, 29), (120, 30), (400, 100)] {
+    let now = Now {
+        epoch: Some((31, 30)),
+        step: Some((0, 0)),
+        ..now()
+    };
+    for (width, height) in [
+        (1, 1),
+        (3, 2),
+        (10, 4),
+        (25, 8),
+        (59, 14),
+        (119, 29),
+        (120, 30),
+        (400, 100),
+    ] {
         for panel in 0..7 {
             let view = View { panel, scroll: 3 };
             let terminal = drawn(width, height, &board(&odd, &now, &view));
-            let escapes = terminal.backend().buffer().content().iter().any(|cell| cell.symbol().contains('\u{1b}'));
+            let escapes = terminal
+                .backend()
+                .buffer()
+                .content()
+                .iter()
+                .any(|cell| cell.symbol().contains('\u{1b}'));
             assert!(!escapes, "{width}×{height}");
         }
     }
@@ -215,7 +281,10 @@ fn keys_of_the_view_change_it_and_others_are_passed_on() {
     press(KeyCode::Char('c'), KeyModifiers::CONTROL);
     press(KeyCode::Esc, KeyModifiers::NONE);
     press(KeyCode::F(5), KeyModifiers::NONE);
-    assert_eq!((view.clone(), driver.0.as_slice()), (View { panel: 0, scroll: 1 }, ['p', INTERRUPT, 'q'].as_slice()));
+    assert_eq!(
+        (view.clone(), driver.0.as_slice()),
+        (View { panel: 0, scroll: 1 }, ['p', INTERRUPT, 'q'].as_slice())
+    );
     let mut press = |code| pressed(KeyEvent::new(code, KeyModifiers::NONE), &mut view, &mut driver);
     press(KeyCode::Tab);
     press(KeyCode::Tab);

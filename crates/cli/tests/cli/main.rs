@@ -11,7 +11,8 @@ mod metrics;
 mod run;
 mod watch;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
@@ -48,12 +49,17 @@ fn with(verb: &str, settings: &[&str]) -> Command {
 
 /// A run that is finished, in a directory of the name `run`, for tests that only read it.
 fn finished() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        with("run", &TINY).args(["--quiet", "--out"]).arg(folder.path().join("run")).assert().success();
-        folder
-    });
-    static RUN: OnceLock<std::path::PathBuf> = OnceLock::new();
-    RUN.get_or_init(|| folder.path().join("run"))
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished");
+        // What an earlier run of the tests left, if one did.
+        let _ = fs::remove_dir_all(&folder);
+        let run = folder.join("run");
+        with("run", &TINY)
+            .args(["--quiet", "--out"])
+            .arg(&run)
+            .assert()
+            .success();
+        run
+    })
 }

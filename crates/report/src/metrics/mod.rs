@@ -223,7 +223,9 @@ pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
     for dir in run_dirs {
         let plain = name(dir);
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !names.contains(name));
+        let free = std::iter::once(plain.clone())
+            .chain(numbered)
+            .find(|name| !names.contains(name));
         names.push(free.unwrap_or(plain));
     }
     names

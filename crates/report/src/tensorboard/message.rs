@@ -115,9 +115,9 @@ pub(super) enum Hparams {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Experiment {
-    #[prost(message, repeated, tag = "5")]
+    #[prost(message, repeated, tag = "4")]
     pub(super) hparam_infos: Vec<HparamInfo>,
-    #[prost(message, repeated, tag = "6")]
+    #[prost(message, repeated, tag = "5")]
     pub(super) metric_infos: Vec<MetricInfo>,
 }
 

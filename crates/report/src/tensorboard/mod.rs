@@ -133,7 +133,9 @@ impl EventWriter {
         let old = old_files(&self.out).map_err(|error| write(&self.out, error))?;
         let number = old.iter().map(|(number, _)| number + 1).max();
         // TensorBoard reads files in the order of their names.
-        let path = self.out.join(format!("{PREFIX}{:010}{SUFFIX}", now_s().max(number.unwrap_or(0))));
+        let path = self
+            .out
+            .join(format!("{PREFIX}{:010}{SUFFIX}", now_s().max(number.unwrap_or(0))));
         for (_, path) in old {
             fs::remove_file(&path).map_err(|error| write(&path, error))?;
         }
@@ -175,7 +177,11 @@ impl EventWriter {
         for (stage, written) in self.stages.iter().zip(output.epochs) {
             for record in &stage.numbers.records()[written..] {
                 let wall_time = start_s + before + stage.seconds_upto(record.epoch);
-                events.push(event(wall_time, record.epoch, What::Summary(scalars(stage.name, record))));
+                events.push(event(
+                    wall_time,
+                    record.epoch,
+                    What::Summary(scalars(stage.name, record)),
+                ));
             }
             before += stage.seconds_upto(usize::MAX);
         }
@@ -240,7 +246,9 @@ const RESULTS: [(&str, ResultOf); 6] = [
     ("gap", |summary| summary.gap),
     ("network_accuracy", |summary| summary.network_accuracy),
     ("parameters", |summary| summary.parameters.map(|count| count as f64)),
-    ("multiply_adds", |summary| summary.multiply_adds.map(|count| count as f64)),
+    ("multiply_adds", |summary| {
+        summary.multiply_adds.map(|count| count as f64)
+    }),
 ];
 
 /// Whether the run has ended, and with success.
@@ -250,7 +258,10 @@ fn ended(run: &Small) -> Option<bool> {
 
 /// Start of the run, seconds since 1970; 0 where the run does not say.
 fn start_s(run: &Small) -> f64 {
-    let started = run.environment.as_ref().and_then(|environment| environment.started.as_deref());
+    let started = run
+        .environment
+        .as_ref()
+        .and_then(|environment| environment.started.as_deref());
     let time = started.and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
     time.map_or(0.0, |time| time.timestamp_millis() as f64 / 1e3)
 }

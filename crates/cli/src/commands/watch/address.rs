@@ -12,12 +12,14 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
-    let named = text.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok());
+    let named = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse::<u16>().ok());
     match named {
         Some(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        None => text
-            .parse()
-            .map_err(|_| "expected a port or ADDRESS:PORT, as 8080, 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080".to_owned()),
+        None => text.parse().map_err(|_| {
+            "expected a port or ADDRESS:PORT, as 8080, 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080".to_owned()
+        }),
     }
 }
 
@@ -28,7 +30,10 @@ pub fn is_host(bound: SocketAddr, host: &str) -> bool {
         Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
         _ => (host, Some(80)),
     };
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let name = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
     let ours = match name.parse::<IpAddr>() {
         // Bound to every address of the machine, it is reached under each of them.
         Ok(address) => address == bound.ip() || bound.ip().is_unspecified() || loopback(address, bound),
@@ -57,7 +62,15 @@ mod tests {
         assert_eq!(address("localhost:80"), "127.0.0.1:80");
         assert_eq!(address("[::1]:80"), "[::1]:80");
         assert_eq!(address("0.0.0.0:80"), "0.0.0.0:80");
-        for wrong in ["", "example.org:80", "127.0.0.1", "70000", "-1", ":80", "http://127.0.0.1:80"] {
+        for wrong in [
+            "",
+            "example.org:80",
+            "127.0.0.1",
+            "70000",
+            "-1",
+            ":80",
+            "http://127.0.0.1:80",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
