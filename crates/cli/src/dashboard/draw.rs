@@ -40,7 +40,7 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board<'_>) {
         .map(|(kind, cell)| Panel::Edges(kind, cell))
         .collect();
     if charts.is_empty() && cells.is_empty() {
-        let text = "Nothing is measured yet: the first numbers come with the first epoch.";
+        let text = "No numbers yet: the first come with the first epoch.";
         frame.render_widget(Paragraph::new(text).style(board.theme.faint()), main);
     } else if main.width >= WIDE.0 && frame.area().height >= WIDE.1 {
         all(frame, main, &charts, &cells, board);

@@ -14,10 +14,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, kind: &str, cell: &ArchCell, scro
     let block = Block::bordered()
         .border_style(theme.faint())
         .title(Line::styled(format!(" {kind} cell "), theme.strong()))
-        .title(Line::styled(
-            " q of the edge, p of its best operation and of all ",
-            theme.faint(),
-        ));
+        .title(Line::styled(" q of the edge, p of the operations ", theme.faint()));
     let inner = block.inner(area);
     let rows = usize::from(inner.height);
     let first = scroll.min(cell.edges.len().saturating_sub(rows));
