@@ -166,9 +166,13 @@ fn a_checkpoint_asked_for_changes_nothing_and_can_be_gone_on_from() {
         fs::rename(folder.join("kept.safetensors"), folder.join("checkpoint.safetensors")).unwrap();
         stage(&mut Silent);
     };
-    twice("search", &|observer| drop(search(&context, observer).unwrap()));
+    twice("search", &|observer| {
+        assert!(search(&context, observer).unwrap().last.is_some())
+    });
     discretize(&context, None, &mut Silent).unwrap();
-    twice("network", &|observer| drop(train(&context, observer).unwrap()));
+    twice("network", &|observer| {
+        assert!(train(&context, observer).unwrap().last.is_some())
+    });
     evaluate(&context, &mut Silent).unwrap();
     assert_same(&alone, &asked);
 }
