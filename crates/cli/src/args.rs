@@ -1,5 +1,6 @@
 //! The command line, and how its flags become a layer of the configuration.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
@@ -42,6 +43,10 @@ pub enum Verb {
     Compare(CompareArguments),
     /// Print the runs below a folder
     Runs(RunsArguments),
+    /// Write the numbers of runs as CSV, Parquet or events for TensorBoard
+    Metrics(MetricsArguments),
+    /// Watch a run of another process, on the terminal or as a page
+    Watch(WatchArguments),
     /// Look an architecture of NAS-Bench-201 up in a table of accuracies
     Lookup(LookupArguments),
     /// Print the configuration that the other arguments come to, and do nothing
@@ -67,6 +72,20 @@ pub struct CreateArguments {
     /// Print only the table at the end
     #[arg(long, short)]
     pub quiet: bool,
+    /// What is shown and written along.
+    #[command(flatten)]
+    pub live: LiveArguments,
+}
+
+/// Arguments that say what is shown and written while a run goes on.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LiveArguments {
+    /// Show a dashboard with keys to pause, write a checkpoint and stop
+    #[arg(long, conflicts_with = "quiet")]
+    pub tui: bool,
+    /// Write events for TensorBoard into the run directory as the run goes on
+    #[arg(long)]
+    pub tensorboard: bool,
 }
 
 /// Arguments that are settings.
@@ -180,6 +199,9 @@ pub struct TrainArguments {
     /// Go on from the checkpoint
     #[arg(long)]
     pub resume: bool,
+    /// What is shown and written along.
+    #[command(flatten)]
+    pub live: LiveArguments,
 }
 
 /// Arguments of `report`.
@@ -265,6 +287,41 @@ pub enum RunKey {
     Accuracy,
     /// Parameters of the final network
     Parameters,
+}
+
+/// Arguments of `metrics`.
+#[derive(Debug, Args)]
+pub struct MetricsArguments {
+    /// Run directories
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: MetricsFormat,
+    /// Folder for the files [default: the run's own; several runs have none]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What `metrics` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsFormat {
+    /// metrics.csv, a line an epoch, and architecture.csv, a line an epoch, edge and operation
+    Csv,
+    /// The same tables as metrics.parquet and architecture.parquet
+    Parquet,
+    /// An event file a run: scalars, histograms of α and β, hyperparameters
+    Tensorboard,
+}
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1, and 0 is any free one
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = crate::commands::watch::address::parse)]
+    pub http: Option<SocketAddr>,
 }
 
 /// Arguments of `lookup`.

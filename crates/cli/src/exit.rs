@@ -223,6 +223,25 @@ pub enum Failure {
     /// A wish for runs that nothing fulfils.
     #[error("{0}")]
     Listing(String),
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Arguments(String),
+    /// A dashboard where there is no terminal.
+    #[error(
+        "the dashboard needs a terminal, for its picture and its keys; without one, leave --tui away, or watch with `da2s watch DIR --http PORT`"
+    )]
+    NoTerminal,
+    /// A terminal that does not do what it should.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(io::Error),
+    /// An address that cannot be listened on.
+    #[error("cannot serve at {address}: {reason}; choose another port, or 0 for any that is free")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        reason: String,
+    },
     /// The user stopped the run between two stages.
     #[error("stopped; go on with --resume")]
     Stopped,
@@ -244,8 +263,12 @@ impl Failure {
             Self::Run(error) => code_of(error),
             Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
-            Self::GenotypeFile { .. } | Self::Output(_) | Self::Threads(_) | Self::Bench { .. } => Code::Files,
-            Self::Plan(_) | Self::Listing(_) => Code::Usage,
+            Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) | Self::Bench { .. } => {
+                Code::Files
+            }
+            Self::Plan(_) | Self::Listing(_) | Self::Arguments(_) | Self::NoTerminal | Self::Listen { .. } => {
+                Code::Usage
+            }
             Self::RunsFailed { .. } => Code::Runs,
             Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
             Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,

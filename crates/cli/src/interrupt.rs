@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::dashboard::screen;
+
 /// Whether the user wants to stop.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
@@ -13,16 +15,7 @@ impl StopFlag {
     pub fn on_interrupt() -> Self {
         let flag = Self::default();
         let raised = flag.clone();
-        let handled = ctrlc::set_handler(move || {
-            if raised.0.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            let _ = writeln!(
-                io::stderr(),
-                "da2s: stopping behind this step; once more aborts at once"
-            );
-        });
-        if let Err(error) = handled {
+        if let Err(error) = ctrlc::set_handler(move || raised.interrupt()) {
             // Without a handler Ctrl-C still ends the program, only less gently.
             let _ = writeln!(
                 io::stderr(),
@@ -30,6 +23,26 @@ impl StopFlag {
             );
         }
         flag
+    }
+
+    /// What Ctrl-C does, also where it comes as a key.
+    pub fn interrupt(&self) {
+        if self.0.swap(true, Ordering::Relaxed) {
+            screen::give_back();
+            std::process::exit(130);
+        }
+        // The dashboard says it in its own way.
+        if !screen::is_taken() {
+            let _ = writeln!(
+                io::stderr(),
+                "da2s: stopping behind this step; once more aborts at once"
+            );
+        }
+    }
+
+    /// Raises it.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is raised.

@@ -1,7 +1,9 @@
 //! The command da2s: arguments in, exit code out. What it does is in `commands`, a file a verb.
 
 mod args;
+mod clock;
 mod commands;
+mod dashboard;
 mod exit;
 mod interrupt;
 mod progress;

@@ -1,14 +1,20 @@
-//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; nothing with `--quiet`.
+//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; nothing with `--quiet`; with `--tui`
+//! the dashboard. With `--tensorboard` every epoch goes into an event file too.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use da2s::discretize::Gap;
 use da2s::observer::{Event, Observer, Stage};
 use da2s::search::EpochMetrics;
 use da2s::train::TrainMetrics;
+use da2s_report::tensorboard::EventWriter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::clock::{self, Clock};
+use crate::dashboard::{Dashboard, Now};
+use crate::exit::Failure;
 use crate::interrupt::StopFlag;
 
 /// Tells the user how far the library is.
@@ -19,6 +25,8 @@ pub struct Progress {
     clock: Clock,
     /// Accuracies and gap of the last epoch of the search, for the bar.
     gap: String,
+    /// Where epochs go for TensorBoard.
+    events: Option<EventWriter>,
 }
 
 #[derive(Debug)]
@@ -26,43 +34,8 @@ enum Style {
     Quiet,
     Lines,
     Bar(ProgressBar),
-}
-
-/// How long a stage takes from here.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    began: Instant,
-    epochs: usize,
-    /// Steps of the stage that were done when this process began.
-    first_step: Option<usize>,
-    steps_done: usize,
-    steps: usize,
-}
-
-impl Clock {
-    fn start(epochs: usize) -> Self {
-        Self {
-            began: Instant::now(),
-            epochs,
-            first_step: None,
-            steps_done: 0,
-            steps: 0,
-        }
-    }
-
-    /// A step is done: `step` of `steps` in `epoch`, both from 1.
-    fn step(&mut self, epoch: usize, step: usize, steps: usize) {
-        self.steps = self.epochs * steps;
-        self.steps_done = (epoch - 1) * steps + step;
-        self.first_step.get_or_insert(self.steps_done - 1);
-    }
-
-    /// Time left, once there is something to tell it from.
-    fn left(&self) -> Option<Duration> {
-        let done = self.steps_done - self.first_step?;
-        let left = self.steps - self.steps_done;
-        Some(self.began.elapsed().mul_f64(left as f64 / done as f64))
-    }
+    /// The dashboard, and the lines that it has no place for, to be written when it has gone.
+    Dashboard(Dashboard, Vec<String>),
 }
 
 impl Progress {
@@ -80,21 +53,63 @@ impl Progress {
             stop,
             clock: Clock::start(0),
             gap: String::new(),
+            events: None,
         }
     }
 
-    /// Takes the bar away, so that what is printed next stands alone.
+    /// Shows the dashboard of the run in `run_dir` from here on.
+    ///
+    /// # Errors
+    /// If there is no terminal.
+    pub fn show_dashboard(&mut self, run_dir: &Path) -> Result<(), Failure> {
+        let dashboard = Dashboard::start(run_dir, self.stop.clone())?;
+        self.style = Style::Dashboard(dashboard, Vec::new());
+        Ok(())
+    }
+
+    /// Writes every epoch to `events` from here on.
+    pub fn write_events(&mut self, events: EventWriter) {
+        self.events = Some(events);
+    }
+
+    /// Writes to the event file what the run directory has by now. A run goes on without one that cannot be written.
+    pub fn update_events(&mut self) {
+        if let Some(events) = &mut self.events
+            && let Err(error) = events.update()
+        {
+            let failure = Failure::from(error);
+            self.events = None;
+            self.line(&format!("da2s: no more events for TensorBoard: {}", failure.sentence()));
+        }
+    }
+
+    /// Takes the bar away, so that what is printed next stands alone. The dashboard stays.
     pub fn finish(&self) {
         match &self.style {
             Style::Bar(bar) => bar.finish_and_clear(),
-            Style::Quiet | Style::Lines => {}
+            Style::Quiet | Style::Lines | Style::Dashboard(..) => {}
+        }
+    }
+
+    /// Takes the dashboard away and writes what it had no place for.
+    fn close(&mut self) {
+        if let Style::Dashboard(dashboard, lines) = &mut self.style {
+            let failed = dashboard.close();
+            let mut lines = std::mem::take(lines);
+            lines.extend(failed.map(|failure| format!("da2s: the dashboard ended: {}", failure.sentence())));
+            self.style = Style::Lines;
+            lines.iter().for_each(|line| self.line(line));
         }
     }
 
     /// A line that stays.
-    fn line(&self, text: &str) {
-        match &self.style {
+    fn line(&mut self, text: &str) {
+        match &mut self.style {
             Style::Quiet => {}
+            Style::Dashboard(dashboard, lines) => {
+                dashboard.message(text);
+                lines.push(text.to_owned());
+            }
             Style::Lines => {
                 // Progress that nobody reads is no reason to end a run.
                 let _ = writeln!(io::stderr(), "{text}");
@@ -105,18 +120,18 @@ impl Progress {
         }
     }
 
-    /// An epoch is done: a line of its own, where there is no bar.
-    fn epoch(&self, text: &str) {
+    /// An epoch is done: a line of its own, where there is nothing that moves.
+    fn epoch(&mut self, text: &str) {
         match &self.style {
             Style::Lines => {
                 let left = self
                     .clock
                     .left()
-                    .map(|left| format!(", {} left", time(left)))
+                    .map(|left| format!(", {} left", clock::text(left)))
                     .unwrap_or_default();
                 self.line(&format!("{text}{left}"));
             }
-            Style::Quiet | Style::Bar(_) => {}
+            Style::Quiet | Style::Bar(_) | Style::Dashboard(..) => {}
         }
     }
 
@@ -126,6 +141,11 @@ impl Progress {
         self.gap.clear();
         match &mut self.style {
             Style::Quiet => {}
+            Style::Dashboard(dashboard, _) => dashboard.tell(Now {
+                word: name(stage).to_owned(),
+                epoch: (epochs > 0).then_some(((resumed_at + 1).min(epochs), epochs)),
+                ..Now::default()
+            }),
             Style::Lines => {
                 if resumed_at > 0 && resumed_at < epochs {
                     self.line(&format!(
@@ -154,22 +174,48 @@ impl Progress {
 
     fn stepped(&mut self, stage: Stage, epoch: usize, step: usize, steps: usize, loss: f64, accuracy: f64) {
         self.clock.step(epoch, step, steps);
+        let clock = &self.clock;
+        if let Style::Dashboard(dashboard, _) = &self.style {
+            dashboard.tell(Now {
+                word: name(stage).to_owned(),
+                epoch: Some((epoch, clock.epochs.max(epoch))),
+                step: Some((step, steps)),
+                loss: Some(loss),
+                accuracy: Some(accuracy),
+                left: clock.left(),
+            });
+        }
         if let Style::Bar(bar) = &self.style {
-            let clock = &self.clock;
             bar.set_length(clock.steps as u64);
             bar.set_position(clock.steps_done as u64);
             bar.set_prefix(format!("{} {epoch}/{}", name(stage), clock.epochs));
-            let left = clock.left().map(time).unwrap_or_default();
+            let left = clock.left().map(clock::text).unwrap_or_default();
             bar.set_message(format!(
                 "loss {loss:.3}  accuracy {accuracy:.1} %{}  {left} left",
                 self.gap
             ));
         }
     }
+
+    /// Stands still while the user of the dashboard wants it.
+    fn wait(&mut self) {
+        if let Style::Dashboard(dashboard, _) = &self.style {
+            self.clock.stood(dashboard.wait());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 impl Observer for Progress {
     fn on(&mut self, event: Event<'_>) {
+        if matches!(&self.style, Style::Dashboard(dashboard, _) if dashboard.has_ended()) {
+            self.close();
+        }
         match event {
             Event::Started {
                 stage,
@@ -185,12 +231,24 @@ impl Observer for Progress {
                 accuracy,
             } => {
                 self.stepped(stage, epoch, step, steps, loss, accuracy);
+                self.wait();
+            }
+            Event::Checkpoint { epoch, step } => {
+                let text = format!("checkpoint written behind step {step} of epoch {epoch}");
+                if let Style::Dashboard(dashboard, _) = &self.style {
+                    dashboard.message(&text);
+                }
+                self.wait();
             }
             Event::SearchEpoch(metrics) => {
                 self.gap = format!("  gap {:.1}", metrics.gap);
                 self.epoch(&search_line(metrics));
+                self.update_events();
             }
-            Event::TrainEpoch(metrics) => self.epoch(&train_line(metrics)),
+            Event::TrainEpoch(metrics) => {
+                self.epoch(&train_line(metrics));
+                self.update_events();
+            }
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(text) => self.line(&format!("da2s: {text}")),
         }
@@ -198,6 +256,13 @@ impl Observer for Progress {
 
     fn stop(&self) -> bool {
         self.stop.is_raised()
+    }
+
+    fn checkpoint(&self) -> bool {
+        match &self.style {
+            Style::Dashboard(dashboard, _) => dashboard.takes_checkpoint(),
+            Style::Quiet | Style::Lines | Style::Bar(_) => false,
+        }
     }
 }
 
@@ -251,15 +316,6 @@ fn gap_line(gap: &Gap) -> String {
     )
 }
 
-/// Minutes and seconds, or hours and minutes.
-fn time(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds / 3600 {
-        0 => format!("{}:{:02} min", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02} h", seconds / 60 % 60),
-    }
-}
-
 fn bar_style() -> ProgressStyle {
     // The template is constant and a test draws it; were it ever wrong, the default style would do.
     ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -291,22 +347,6 @@ mod tests {
             "search 12/30: loss 1.234 (cross-entropy 0.500), accuracy 91.3 %, super-network 90.0 %, discretized 89.5 %, gap 0.5, \
              least p 0.98, least q 1.00"
         );
-    }
-
-    #[test]
-    fn the_clock_counts_from_where_this_process_began() {
-        let mut clock = Clock::start(10);
-        assert_eq!(clock.left(), None);
-        clock.step(5, 3, 11);
-        assert_eq!((clock.steps, clock.steps_done, clock.first_step), (110, 47, Some(46)));
-        clock.step(10, 11, 11);
-        assert_eq!(clock.left(), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn times_are_short() {
-        assert_eq!(time(Duration::from_secs(75)), "1:15 min");
-        assert_eq!(time(Duration::from_secs(2 * 3600 + 300)), "2:05 h");
     }
 
     #[test]

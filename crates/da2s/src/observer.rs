@@ -35,6 +35,13 @@ pub enum Event<'a> {
     SearchEpoch(&'a EpochMetrics),
     /// An epoch of the retraining is done.
     TrainEpoch(&'a TrainMetrics),
+    /// A checkpoint that the observer asked for is written.
+    Checkpoint {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// The step of it behind which it was written, from 1.
+        step: usize,
+    },
     /// The gap is measured.
     Gap(&'a Gap),
     /// Something that the user should know.
@@ -61,6 +68,12 @@ pub trait Observer {
 
     /// Whether to stop after this step; what was done is then in a checkpoint.
     fn stop(&self) -> bool {
+        false
+    }
+
+    /// Whether to write a checkpoint after this step and go on. Asked once a step, except behind the last of an epoch, where
+    /// one is written anyway.
+    fn checkpoint(&self) -> bool {
         false
     }
 }

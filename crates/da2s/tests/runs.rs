@@ -123,6 +123,60 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     assert_same(&first, &third);
 }
 
+/// Asks for a checkpoint at every step, and keeps a copy of the one behind step 2 of epoch 2.
+struct CheckpointEveryStep<'a> {
+    folder: &'a Path,
+    written: usize,
+}
+
+impl Observer for CheckpointEveryStep<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Checkpoint { epoch, step } = event {
+            self.written += 1;
+            if (epoch, step) == (2, 2) {
+                let file = |name: &str| self.folder.join(name);
+                fs::copy(file("checkpoint.safetensors"), file("kept.safetensors")).unwrap();
+            }
+        }
+    }
+
+    fn checkpoint(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_checkpoint_asked_for_changes_nothing_and_can_be_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (alone, asked) = (folder.path().join("a"), folder.path().join("b"));
+    let config = tiny();
+    whole(&alone, &config);
+    let directory = RunDirectory::create(&asked).unwrap();
+    directory.write_config(&config).unwrap();
+    let context = context(&directory, &config, true);
+    // Goes on from the kept checkpoint, as a run that was killed behind it would.
+    let twice = |name: &str, stage: &dyn Fn(&mut dyn Observer)| {
+        let folder = asked.join(name);
+        let mut observer = CheckpointEveryStep {
+            folder: &folder,
+            written: 0,
+        };
+        stage(&mut observer);
+        assert!(observer.written >= 4, "{name}: {}", observer.written);
+        fs::rename(folder.join("kept.safetensors"), folder.join("checkpoint.safetensors")).unwrap();
+        stage(&mut Silent);
+    };
+    twice("search", &|observer| {
+        assert!(search(&context, observer).unwrap().last.is_some())
+    });
+    discretize(&context, None, &mut Silent).unwrap();
+    twice("network", &|observer| {
+        assert!(train(&context, observer).unwrap().last.is_some())
+    });
+    evaluate(&context, &mut Silent).unwrap();
+    assert_same(&alone, &asked);
+}
+
 /// A run of `config` and its resumed twin: the summary, and the same bytes.
 fn twice(config: &Config) -> Summary {
     let folder = tempfile::tempdir().unwrap();

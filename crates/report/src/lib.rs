@@ -5,6 +5,9 @@
 //! genotype as a stand-alone picture. [`Comparison`] sets several runs side by side, with means and paired tests, and
 //! [`write_comparison`] writes it as CSV, JSON, Markdown and a page of the same kind.
 //!
+//! [`metrics`] makes tables of a run's numbers, as CSV and Parquet, and [`tensorboard`] event files of them;
+//! [`run::Follow`] reads a run that is still going on.
+//!
 //! The page needs no network: style, script and data are inside it, and its content security policy
 //! forbids everything else. Whatever a run directory contains (class names, configuration, commands) is
 //! treated as text and escaped.
@@ -17,10 +20,12 @@
 pub mod comparison;
 mod data_link;
 mod error;
+pub mod metrics;
 mod number;
 mod page;
 pub mod run;
 mod svg;
+pub mod tensorboard;
 mod write;
 
 pub use comparison::Comparison;

@@ -18,7 +18,7 @@ pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare
 /// # Errors
 /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot be written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
-    publish(run_dir, REPORT_FILE, &render(&Run::read(run_dir)?))
+    publish(run_dir, REPORT_FILE, render(&Run::read(run_dir)?))
 }
 
 /// Writes `comparison` into `dir`, as each of [`COMPARISON_FILES`], and returns the path of the page.
@@ -27,17 +27,17 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
 /// [`ReportError::Write`] when one cannot be written.
 pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, ReportError> {
     let [csv, json, markdown, page] = COMPARISON_FILES;
-    publish(dir, csv, &comparison.csv())?;
-    publish(dir, json, &comparison.json())?;
-    publish(dir, markdown, &comparison.markdown())?;
-    publish(dir, page, &comparison_page(comparison))
+    publish(dir, csv, comparison.csv())?;
+    publish(dir, json, comparison.json())?;
+    publish(dir, markdown, comparison.markdown())?;
+    publish(dir, page, comparison_page(comparison))
 }
 
 /// Writes the file `name` in `dir` and returns its path.
-fn publish(dir: &Path, name: &str, text: &str) -> Result<PathBuf, ReportError> {
+pub(crate) fn publish(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
     let path = dir.join(name);
     let partial = dir.join(format!(".{name}.{}", std::process::id()));
-    let written = write_whole(&partial, text.as_bytes()).and_then(|()| fs::rename(&partial, &path));
+    let written = write_whole(&partial, bytes.as_ref()).and_then(|()| fs::rename(&partial, &path));
     written.map_err(|source| {
         // The error that matters is the first one; the partial file may not even exist.
         let _ = fs::remove_file(&partial);

@@ -8,9 +8,11 @@ use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
 use da2s_report::run::FAILURE_FILE;
+use da2s_report::tensorboard::{EventWriter, FOLDER};
 use toml::{Table, Value};
 
-use crate::args::{CreateArguments, StageArguments};
+use crate::args::{CreateArguments, LiveArguments, StageArguments};
+use crate::dashboard::screen;
 use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
@@ -41,6 +43,10 @@ impl Job {
     /// # Errors
     /// If the arguments cannot be, there is a run already, or it was made with other settings.
     pub fn create(arguments: &CreateArguments) -> Result<Self, Failure> {
+        if arguments.live.tui {
+            // Before anything is made that would have to be unmade.
+            screen::check()?;
+        }
         let holds_run = |path: &Path| arguments.resume && path.join(CONFIG).is_file();
         // A run that goes on needs only what its own configuration does not say.
         let (path, asked) = match arguments.out.clone().filter(|path| holds_run(path)) {
@@ -72,6 +78,7 @@ impl Job {
             let written = job.directory.write_config(&job.config);
             job.or_unmake(written)?;
         }
+        job.show(arguments.live)?;
         Ok(job)
     }
 
@@ -97,6 +104,22 @@ impl Job {
             stop,
             progress,
         })
+    }
+
+    /// Shows and writes along what was asked for.
+    ///
+    /// # Errors
+    /// If there is no terminal for the dashboard.
+    pub fn show(&mut self, live: LiveArguments) -> Result<(), Failure> {
+        if live.tensorboard {
+            let folder = self.directory.file(FOLDER);
+            self.progress.write_events(EventWriter::new(self.path(), &folder));
+        }
+        if live.tui {
+            let path = self.directory.path().to_owned();
+            self.progress.show_dashboard(&path)?;
+        }
+        Ok(())
     }
 
     /// The run directory.
@@ -132,11 +155,17 @@ impl Job {
         let context = context(&self.directory, &self.config, self.resume);
         let summary = run::evaluate(&context, &mut self.progress)?;
         self.progress.finish();
+        self.progress.update_events();
         Ok(summary)
     }
 
+    /// Ends the work, and with it the dashboard, so that what is printed next stands alone.
+    pub fn end(self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
     /// Leaves the reason in a run that failed, for those who come later, and passes it on.
-    pub fn noted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+    pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
             && self.path().join(CONFIG).is_file()
@@ -144,6 +173,7 @@ impl Job {
             let reason = format!("{}\n", failure.sentence());
             // The first error is the one that matters.
             let _ = run::write_whole(&self.directory.file(FAILURE_FILE), reason.as_bytes());
+            self.progress.update_events();
         }
         result
     }

@@ -8,11 +8,13 @@ mod discretize;
 mod evaluate;
 mod job;
 mod lookup;
+mod metrics;
 mod report;
 mod run;
 pub mod runs;
 mod search;
 mod train;
+pub mod watch;
 
 use std::io::{self, Write};
 
@@ -33,6 +35,8 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Report(arguments) => report::execute(arguments),
         Verb::Compare(arguments) => compare::execute(arguments),
         Verb::Runs(arguments) => runs::execute(arguments),
+        Verb::Metrics(arguments) => metrics::execute(arguments),
+        Verb::Watch(arguments) => watch::execute(arguments),
         Verb::Lookup(arguments) => lookup::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
         Verb::Data(arguments) => data::execute(&arguments.verb),

@@ -12,7 +12,9 @@ use crate::table;
 pub fn execute(arguments: &CreateArguments) -> Result<(), Failure> {
     let mut job = Job::create(arguments)?;
     let finished = stages(&mut job);
-    super::print(&job.noted(finished)?)
+    let table = job.noted(finished)?;
+    job.end();
+    super::print(&table)
 }
 
 /// The stages, and the table at the end.

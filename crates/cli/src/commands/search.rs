@@ -12,5 +12,5 @@ pub fn execute(arguments: &CreateArguments) -> Result<(), Failure> {
     let mut job = Job::create(arguments)?;
     let searched = job.search();
     job.noted(searched)?;
-    super::print(&format!("{}\n", job.path().display()))
+    super::print(&format!("{}\n", job.end().display()))
 }

@@ -17,11 +17,12 @@ use crate::exit::Failure;
 pub fn execute(arguments: &TrainArguments) -> Result<(), Failure> {
     let given = arguments.genotype_file.as_deref().map(read_genotype).transpose()?;
     let mut job = Job::open(&arguments.stage, arguments.resume)?;
+    job.show(arguments.live)?;
     if let Some(genotype) = &given {
         job.discretize(Some(genotype))?;
     }
     job.train()?;
-    super::print(&format!("{}\n", job.path().display()))
+    super::print(&format!("{}\n", job.end().display()))
 }
 
 /// The genotype in a file: the text of DARTS, or a run's `genotype.json`, which has that text in `genotype`.

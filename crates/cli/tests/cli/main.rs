@@ -7,7 +7,13 @@ mod compare;
 mod config;
 mod data;
 mod lookup;
+mod metrics;
 mod run;
+mod watch;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use assert_cmd::Command;
 
@@ -39,4 +45,21 @@ fn with(verb: &str, settings: &[&str]) -> Command {
         command.args(["--set", setting]);
     }
     command
+}
+
+/// A run that is finished, in a directory of the name `run`, for tests that only read it.
+fn finished() -> &'static Path {
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished");
+        // What an earlier run of the tests left, if one did.
+        let _ = fs::remove_dir_all(&folder);
+        let run = folder.join("run");
+        with("run", &TINY)
+            .args(["--quiet", "--out"])
+            .arg(&run)
+            .assert()
+            .success();
+        run
+    })
 }

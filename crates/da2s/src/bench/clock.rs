@@ -44,6 +44,7 @@ impl Observer for StepTimes {
             Event::Step { .. } => self.seen_ms.push(elapsed_ms(self.since)),
             // What happens between two epochs is no part of a step.
             Event::Started { .. }
+            | Event::Checkpoint { .. }
             | Event::SearchEpoch(_)
             | Event::TrainEpoch(_)
             | Event::Gap(_)

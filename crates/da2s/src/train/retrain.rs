@@ -114,7 +114,7 @@ impl Retraining<'_> {
     }
 
     /// Trains from `state` to the end. `save` is called after every epoch with its record, and without one when the
-    /// observer asks to stop within an epoch.
+    /// observer asks to stop or for a checkpoint within an epoch.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the observer asked to stop; images that cannot be read; a loss that is not finite; and
@@ -151,6 +151,11 @@ impl Retraining<'_> {
                 if observer.stop() && state.progress.steps_done < steps {
                     save(state, None)?;
                     return Err(Error::Stopped { epoch });
+                }
+                if state.progress.steps_done < steps && observer.checkpoint() {
+                    save(state, None)?;
+                    let step = state.progress.steps_done;
+                    observer.on(Event::Checkpoint { epoch, step });
                 }
             }
             let validation_accuracy = self.validate(state)?;

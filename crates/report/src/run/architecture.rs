@@ -49,7 +49,7 @@ impl ArchEpoch {
     }
 
     /// Checks the shapes, and that cells, edges and operations are those of the first epoch.
-    pub(super) fn check(&self, first: Option<&Self>) -> Result<(), String> {
+    pub(crate) fn check(&self, first: Option<&Self>) -> Result<(), String> {
         for (kind, cell) in &self.cells {
             cell.check().map_err(|reason| format!("cell {kind}: {reason}"))?;
         }

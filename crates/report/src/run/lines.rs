@@ -19,7 +19,7 @@ pub(super) struct JsonLines<R> {
 }
 
 /// A text file; bytes that are not UTF-8 are an error.
-pub(super) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, ReportError> {
+pub(crate) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, ReportError> {
     let Some(bytes) = read_bytes(dir, file)? else {
         return Ok(None);
     };
@@ -38,7 +38,7 @@ pub(super) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, Report
 }
 
 /// A JSON file that `check` then accepts or refuses with a reason.
-pub(super) fn read_json<R: DeserializeOwned>(
+pub(crate) fn read_json<R: DeserializeOwned>(
     dir: &Path,
     file: &str,
     check: impl Fn(&R) -> Result<(), String>,
@@ -105,7 +105,7 @@ fn read_bytes(dir: &Path, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
 }
 
 /// serde_json's message with the column only: the line is the caller's, who knows it in the file.
-fn reason(error: &serde_json::Error) -> String {
+pub(super) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(" at line ") {
         Some((what, _)) => format!("{what} (column {})", error.column()),

@@ -6,23 +6,28 @@
 
 mod architecture;
 mod digest;
+mod follow;
 mod genotype;
 mod lines;
 mod results;
 mod search;
 mod stage;
+mod tail;
 
 use std::path::Path;
 
 pub use architecture::{ArchCell, ArchEpoch};
 pub use digest::{Digest, FAILURE_FILE, State};
+pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
-pub use results::{Environment, Evaluation, Gap, StageAccuracies, Summary, TrainEpoch};
+pub use results::{Environment, EpochTime, Evaluation, Gap, StageAccuracies, Summary, TrainEpoch};
 pub use search::SearchEpoch;
 pub use stage::{Stage, StageState};
 
 use crate::ReportError;
-use lines::{JsonLines, read_json, read_lines, read_text};
+use lines::{JsonLines, read_lines};
+pub(crate) use lines::{read_json, read_text};
+pub(crate) use tail::Tail;
 
 /// Everything that a run directory says about its run.
 #[derive(Debug, Clone, Default)]
@@ -58,12 +63,8 @@ impl Run {
     /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one cannot be
     /// read and [`ReportError::Damaged`] when one is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
-        let name = dir
-            .canonicalize()
-            .ok()
-            .and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
         let mut run = Self {
-            name: name.unwrap_or_else(|| dir.display().to_string()),
+            name: name(dir),
             ..Self::default()
         };
         let mut found = 0;
@@ -105,6 +106,13 @@ impl Run {
     pub fn stages(&self) -> [Stage; 4] {
         stage::of(self)
     }
+}
+
+/// Name of the run in `dir`: the last part of its path.
+pub(crate) fn name(dir: &Path) -> String {
+    let full = dir.canonicalize().ok();
+    let last = full.and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
+    last.unwrap_or_else(|| dir.display().to_string())
 }
 
 /// Keeps increasing epochs: where a resumed run repeated epochs, the later record counts.

@@ -53,6 +53,15 @@ pub struct TrainEpoch {
     pub time_s: Option<f64>,
 }
 
+/// A line of a `times.jsonl`: what an epoch took.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct EpochTime {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Duration, seconds.
+    pub time_s: f64,
+}
+
 /// `network/evaluation.json`: the final network on the test set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Evaluation {

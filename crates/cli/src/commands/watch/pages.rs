@@ -1,0 +1,113 @@
+//! What the server has: a frame that looks for news, the report as the run is now, and the files of the run by their names.
+//!
+//! Contract: a path is one of a fixed list or it is nothing. No part of a path ever becomes part of a file's name, so
+//! there is nothing to traverse; a file of the list that is a link out of the run directory is not served.
+
+use std::fs;
+use std::path::Path;
+
+use da2s_report::render;
+use da2s_report::run::Follow;
+
+/// The files of a run that are served, under `/files/`.
+const FILES: [(&str, &str); 12] = [
+    ("config.toml", TEXT),
+    ("environment.json", JSON),
+    ("search/metrics.jsonl", LINES),
+    ("search/arch.jsonl", LINES),
+    ("search/times.jsonl", LINES),
+    ("genotype.json", JSON),
+    ("gap.json", JSON),
+    ("network/metrics.jsonl", LINES),
+    ("network/times.jsonl", LINES),
+    ("network/evaluation.json", JSON),
+    ("summary.json", JSON),
+    ("failure.txt", TEXT),
+];
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const LINES: &str = "application/jsonl; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// A page that the frame may hold and that nobody else may.
+const REPORT_POLICY: &str = "frame-ancestors 'self'";
+/// The frame loads its own script and style, the report, and news.
+const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; connect-src 'self'; \
+                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Status of HTTP.
+    pub status: u16,
+    /// Type of its content.
+    pub content_type: &'static str,
+    /// Its content security policy.
+    pub policy: &'static str,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    fn new(content_type: &'static str, policy: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status: 200,
+            content_type,
+            policy,
+            body: body.into(),
+        }
+    }
+
+    /// A refusal, in a sentence.
+    pub fn refusal(status: u16, sentence: &str) -> Self {
+        Self {
+            status,
+            ..Self::new(TEXT, FILE_POLICY, format!("{sentence}\n"))
+        }
+    }
+}
+
+/// The answer to a request for `path`, of the run in `run_dir` that `follow` reads.
+pub fn answer(run_dir: &Path, follow: &mut Follow, path: &str) -> Page {
+    match path {
+        "/" => Page::new(HTML, FRAME_POLICY, include_str!("frame.html")),
+        "/frame.js" => Page::new("text/javascript; charset=utf-8", FRAME_POLICY, include_str!("frame.js")),
+        "/frame.css" => Page::new("text/css; charset=utf-8", FRAME_POLICY, include_str!("frame.css")),
+        "/news" => match follow.poll() {
+            Ok(_) => Page::new(JSON, FILE_POLICY, news(follow).to_string()),
+            Err(error) => Page::refusal(500, &error.to_string()),
+        },
+        "/report.html" => match follow.poll() {
+            Ok(_) => Page::new(HTML, REPORT_POLICY, render(follow.run())),
+            Err(error) => Page::refusal(500, &error.to_string()),
+        },
+        _ => file(run_dir, path).unwrap_or_else(|| Page::refusal(404, "There is no such page.")),
+    }
+}
+
+/// What the frame shows of the moment; `changes` tells it when to load the report anew.
+fn news(follow: &Follow) -> serde_json::Value {
+    let now = crate::dashboard::Now::of_files(follow, std::time::SystemTime::now());
+    serde_json::json!({
+        "name": follow.run().name,
+        "changes": follow.changes(),
+        "word": now.word,
+        "epoch": now.epoch.map(|(epoch, _)| epoch),
+        "epochs": now.epoch.map(|(_, epochs)| epochs),
+        "left": now.left.map(crate::clock::text),
+        "failure": follow.failure(),
+    })
+}
+
+/// A file of the run, if it is one of the list, there, and inside the run directory.
+fn file(run_dir: &Path, path: &str) -> Option<Page> {
+    let asked = path.strip_prefix("/files/")?;
+    let (name, content_type) = FILES.into_iter().find(|(name, _)| *name == asked)?;
+    let full = run_dir.join(name).canonicalize().ok()?;
+    if !full.starts_with(run_dir.canonicalize().ok()?) || !full.is_file() {
+        return None;
+    }
+    Some(Page::new(content_type, FILE_POLICY, fs::read(full).ok()?))
+}

@@ -1,0 +1,116 @@
+//! What the dashboard shows: the run as its directory has it, the moment that the run is in, and what the user chose to
+//! see. Drawing it is a pure function of this.
+
+use std::time::{Duration, SystemTime};
+
+use da2s_report::run::{ArchCell, Follow, Run};
+
+use super::theme::Theme;
+
+/// Everything that is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Board<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The moment.
+    pub now: &'a Now,
+    /// What the user chose.
+    pub view: &'a View,
+    /// A line for the user, in place of the keys.
+    pub message: Option<&'a str>,
+    /// The keys and what they do.
+    pub keys: &'a [(&'static str, &'static str)],
+    /// Colours.
+    pub theme: Theme,
+}
+
+/// The moment that a run is in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Now {
+    /// What is being done, in a word: a stage, `paused`, `finished`, `failed`.
+    pub word: String,
+    /// Epoch under way, from 1, of how many.
+    pub epoch: Option<(usize, usize)>,
+    /// Step of the epoch, from 1, of how many.
+    pub step: Option<(usize, usize)>,
+    /// Mean loss in this epoch so far.
+    pub loss: Option<f64>,
+    /// Training accuracy in this epoch so far, percent.
+    pub accuracy: Option<f64>,
+    /// Time left to the end of the stage.
+    pub left: Option<Duration>,
+}
+
+impl Now {
+    /// Share of the stage that is done, 0 to 1.
+    pub fn share(&self) -> Option<f64> {
+        let (epoch, epochs) = self.epoch?;
+        let steps = self.step.map_or(0.0, |(step, steps)| step as f64 / steps.max(1) as f64);
+        Some((((epoch - 1) as f64 + steps) / epochs.max(1) as f64).clamp(0.0, 1.0))
+    }
+
+    /// The moment of a run of another process, told from its directory.
+    pub fn of_files(follow: &Follow, at: SystemTime) -> Self {
+        let run = follow.run();
+        let quiet = follow
+            .last_change()
+            .and_then(|change| at.duration_since(change).ok())
+            .unwrap_or_default();
+        let word = |word: &str| Self {
+            word: word.to_owned(),
+            ..Self::default()
+        };
+        if follow.failure().is_some() {
+            return word("failed");
+        }
+        if run.summary.is_some() {
+            return word("finished");
+        }
+        let last = |times: &mut dyn Iterator<Item = f64>| {
+            let last: Vec<f64> = times.take(5).collect();
+            (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
+        };
+        let going = |name: &str, done: usize, epochs: usize, epoch_s: Option<f64>| {
+            let left_s = epoch_s.map(|epoch_s| (epochs - done) as f64 * epoch_s - quiet.as_secs_f64());
+            Self {
+                word: name.to_owned(),
+                epoch: Some(((done + 1).min(epochs), epochs)),
+                left: left_s.map(|left_s| Duration::from_secs_f64(left_s.max(0.0))),
+                ..Self::default()
+            }
+        };
+        match (run.training.last(), run.search.last()) {
+            (Some(last), _) if last.epoch >= last.epochs => word("evaluate"),
+            (Some(line), _) => going("train", line.epoch, line.epochs, last(&mut follow.train_times().rev())),
+            (None, _) if run.genotype.is_some() => word("train"),
+            (None, Some(last)) if last.epoch >= last.epochs => word("discretize"),
+            (None, Some(line)) => going(
+                "search",
+                line.epoch,
+                line.epochs,
+                last(&mut follow.search_times().rev()),
+            ),
+            (None, None) => word("search"),
+        }
+    }
+}
+
+/// What the user chose to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The panel, counted on without end; where all fit, the one that scrolls.
+    pub panel: usize,
+    /// Rows of edges above the first that is shown.
+    pub scroll: usize,
+}
+
+impl Board<'_> {
+    /// The last α and β, by kind of cell.
+    pub fn cells(&self) -> Vec<(&str, &ArchCell)> {
+        let last = self.run.architecture.last();
+        last.iter()
+            .flat_map(|epoch| &epoch.cells)
+            .map(|(kind, cell)| (kind.as_str(), cell))
+            .collect()
+    }
+}

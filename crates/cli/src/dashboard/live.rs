@@ -1,0 +1,250 @@
+//! The dashboard of a run of this process: a thread of its own draws and takes the keys, while the run tells it every step
+//! and asks it what the user wants.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use da2s_report::run::Follow;
+
+use super::screen::{self, Screen};
+use super::{Driver, INTERRUPT, Now, show};
+use crate::exit::Failure;
+use crate::interrupt::StopFlag;
+
+/// How long a message stays.
+const MESSAGE: Duration = Duration::from_secs(4);
+
+/// The dashboard, while it is there.
+#[derive(Debug)]
+pub struct Dashboard {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<(), Failure>>>,
+}
+
+/// What the thread and the run tell each other.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// That the user no longer wants the run to wait.
+    woken: Condvar,
+    stop: StopFlag,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Now,
+    paused: bool,
+    wants_checkpoint: bool,
+    message: Option<(String, Instant)>,
+    ended: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is whole, so one by a thread that panicked later is as good as any.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dashboard {
+    /// Takes the terminal and shows the run in `run_dir`, which `stop` stops.
+    ///
+    /// # Errors
+    /// If there is no terminal, or no run in the directory.
+    pub fn start(run_dir: &Path, stop: StopFlag) -> Result<Self, Failure> {
+        let mut follow = Follow::new(run_dir)?;
+        let screen = Screen::take()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            woken: Condvar::new(),
+            stop,
+        });
+        let mut driver = Keys(Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("dashboard".to_owned())
+            .spawn(move || show(screen, &mut follow, &mut driver))
+            .map_err(Failure::Terminal)?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// The run is at `now`.
+    pub fn tell(&self, now: Now) {
+        self.shared.state().now = now;
+    }
+
+    /// Shows `text` for a while.
+    pub fn message(&self, text: &str) {
+        self.shared.state().message = Some((text.to_owned(), Instant::now()));
+    }
+
+    /// Waits while the user wants the run to stand still, and returns how long that was. A wish for a checkpoint
+    /// or to stop ends the wait, for the run to see to it.
+    pub fn wait(&self) -> Duration {
+        let began = Instant::now();
+        let mut state = self.shared.state();
+        while state.paused && !state.wants_checkpoint && !self.shared.stop.is_raised() && !self.has_ended() {
+            // Awake now and then: signals raise the flag without a word to the condition.
+            let woken = self.shared.woken.wait_timeout(state, Duration::from_millis(100));
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        began.elapsed()
+    }
+
+    /// Whether the user wants a checkpoint; asked once, the wish is taken.
+    pub fn takes_checkpoint(&self) -> bool {
+        std::mem::take(&mut self.shared.state().wants_checkpoint)
+    }
+
+    /// Gives the terminal back. Ends with why the dashboard ended by itself, if it did.
+    pub fn close(&mut self) -> Option<Failure> {
+        self.shared.state().ended = true;
+        let ended = self.thread.take()?.join();
+        screen::give_back();
+        match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            // Its message has been written by then.
+            Err(_) => Some(Failure::Internal),
+        }
+    }
+
+    /// Whether the dashboard has ended by itself, so that nothing is shown any more and no key can end a wait.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
+/// The keys of a run.
+struct Keys(Arc<Shared>);
+
+impl Driver for Keys {
+    fn now(&mut self, _: &Follow) -> Now {
+        let state = self.0.state();
+        let mut now = state.now.clone();
+        if self.0.stop.is_raised() {
+            now.word = format!("{} (stopping)", now.word);
+        } else if state.paused {
+            now.word = format!("{} (paused)", now.word);
+            now.left = None;
+        }
+        now
+    }
+
+    fn message(&self, _: &Follow) -> Option<String> {
+        let state = self.0.state();
+        let recent = state.message.as_ref().filter(|(_, since)| since.elapsed() < MESSAGE);
+        recent.map(|(text, _)| text.clone())
+    }
+
+    fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        &[("p", "pause"), ("c", "checkpoint"), ("s", "stop")]
+    }
+
+    fn press(&mut self, key: char) {
+        let mut state = self.0.state();
+        let say = match key {
+            'p' | ' ' => {
+                state.paused = !state.paused;
+                if state.paused {
+                    "pausing behind this step; p goes on"
+                } else {
+                    "going on"
+                }
+            }
+            'c' => {
+                state.wants_checkpoint = true;
+                "a checkpoint is written behind this step"
+            }
+            's' | 'q' => {
+                self.0.stop.raise();
+                "stopping behind this step; --resume goes on later; Ctrl-C aborts at once"
+            }
+            INTERRUPT => {
+                drop(state);
+                self.0.stop.interrupt();
+                return;
+            }
+            _ => return,
+        };
+        state.message = Some((say.to_owned(), Instant::now()));
+        drop(state);
+        self.0.woken.notify_all();
+    }
+
+    fn ended(&self) -> bool {
+        self.0.state().ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dashboard whose thread draws nothing and lives until it is closed, and its keys.
+    fn dashboard() -> (Dashboard, Keys) {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            woken: Condvar::new(),
+            stop: StopFlag::default(),
+        });
+        let (ours, keys) = (Arc::clone(&shared), Keys(Arc::clone(&shared)));
+        let thread = std::thread::spawn(move || {
+            while !ours.state().ended {
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
+        let thread = Some(thread);
+        (Dashboard { shared, thread }, keys)
+    }
+
+    #[test]
+    fn a_run_that_is_paused_waits_until_it_goes_on() {
+        let (dashboard, mut keys) = dashboard();
+        dashboard.wait();
+        keys.press('p');
+        let (told, waiting) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                dashboard.wait();
+                told.send(keys.0.state().paused).unwrap();
+            });
+            // Whatever comes of the wait comes behind the second press.
+            Keys(Arc::clone(&keys.0)).press('p');
+            assert!(!waiting.recv().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_paused_run_still_writes_a_checkpoint_and_stops() {
+        let (mut dashboard, mut keys) = dashboard();
+        keys.press('p');
+        keys.press('c');
+        dashboard.wait();
+        assert!(dashboard.takes_checkpoint() && !dashboard.takes_checkpoint());
+        keys.press('s');
+        dashboard.wait();
+        assert!(dashboard.shared.stop.is_raised());
+        assert!(dashboard.close().is_none());
+    }
+
+    #[test]
+    fn a_run_does_not_wait_for_a_dashboard_that_has_gone() {
+        let (mut dashboard, mut keys) = dashboard();
+        keys.press('p');
+        assert!(dashboard.close().is_none());
+        dashboard.wait();
+    }
+}

@@ -1,0 +1,119 @@
+//! The dashboard: a run on a terminal, with keys. `da2s run --tui` shows it in a thread beside the run (`live.rs`), `da2s
+//! watch` for a run of another process.
+//!
+//! Contract: what it shows of finished epochs comes from the run directory, which it only reads; the screen is given back
+//! when it ends, however it ends.
+
+mod board;
+mod curves;
+mod draw;
+mod edges;
+mod live;
+pub mod screen;
+mod theme;
+
+use std::time::{Duration, Instant};
+
+use da2s_report::run::Follow;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::exit::Failure;
+use board::{Board, View};
+use screen::Screen;
+use theme::Theme;
+
+pub use board::Now;
+pub use live::Dashboard;
+
+/// How long the screen waits for a key before it draws again.
+const FRAME: Duration = Duration::from_millis(150);
+/// How often the run directory is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Keys that only change what is seen.
+const VIEW_KEYS: [(&str, &str); 2] = [("Tab", "panel"), ("↑↓", "edges")];
+
+/// What drives a dashboard.
+pub trait Driver {
+    /// The moment that the run is in.
+    fn now(&mut self, follow: &Follow) -> Now;
+
+    /// A line that the user should see.
+    fn message(&self, follow: &Follow) -> Option<String>;
+
+    /// Keys beyond those of the view, and what they do.
+    fn keys(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Does what `key` is for.
+    fn press(&mut self, key: char);
+
+    /// Whether to end.
+    fn ended(&self) -> bool;
+}
+
+/// Shows the run that `follow` reads until `driver` wants to end.
+///
+/// # Errors
+/// What the terminal says; a run directory that is damaged.
+pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) -> Result<(), Failure> {
+    let (theme, mut view, mut looked) = (Theme::of_environment(), View::default(), Instant::now());
+    let keys: Vec<_> = driver.keys().iter().chain(&VIEW_KEYS).copied().collect();
+    while !driver.ended() {
+        if looked.elapsed() >= LOOK {
+            follow.poll()?;
+            looked = Instant::now();
+        }
+        let (now, message) = (driver.now(follow), driver.message(follow));
+        let board = Board {
+            run: follow.run(),
+            now: &now,
+            view: &view,
+            message: message.as_deref(),
+            keys: &keys,
+            theme,
+        };
+        screen
+            .draw(|frame| draw::draw(frame, &board))
+            .map_err(Failure::Terminal)?;
+        for event in screen::events(FRAME).map_err(Failure::Terminal)? {
+            match event {
+                Event::Key(key) if key.kind != KeyEventKind::Release => pressed(key, &mut view, driver),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, and letters are the driver's.
+fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
+    match key.code {
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),
+        KeyCode::Char(letter) => driver.press(letter),
+        KeyCode::Esc => driver.press('q'),
+        KeyCode::Tab | KeyCode::Right => {
+            *view = View {
+                panel: view.panel + 1,
+                scroll: 0,
+            }
+        }
+        // Where nothing lies before the first panel, it stays.
+        KeyCode::BackTab | KeyCode::Left => {
+            *view = View {
+                panel: view.panel.saturating_sub(1),
+                scroll: 0,
+            }
+        }
+        KeyCode::Down => view.scroll = (view.scroll + 1).min(MOST_ROWS),
+        KeyCode::Up => view.scroll = view.scroll.saturating_sub(1),
+        _ => {}
+    }
+}
+
+/// Ctrl-C.
+pub const INTERRUPT: char = '\u{3}';
+/// More edges than any space has.
+const MOST_ROWS: usize = 4096;
+
+#[cfg(test)]
+mod tests;

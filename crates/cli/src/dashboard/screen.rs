@@ -1,0 +1,134 @@
+//! The terminal while the dashboard has it: raw keys and the alternate screen, given back however the program ends.
+//!
+//! Contract: [`give_back`] may be called from any thread, any number of times, and waits for a drawing under way; after it
+//! nothing is drawn. It is called when [`Screen`] is dropped, by a panic before its message is written, and by the
+//! second Ctrl-C before the process exits. The dashboard is drawn on the standard error, so that the result on the standard
+//! output can go to a file.
+
+use std::io::{self, BufWriter, IsTerminal, Stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::{Frame, Terminal};
+
+use crate::exit::Failure;
+
+/// Whether the dashboard has the terminal.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, taken.
+#[derive(Debug)]
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// [`Failure::NoTerminal`] if there is none, [`Failure::Terminal`] if it refuses.
+    pub fn take() -> Result<Self, Failure> {
+        check()?;
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            before(panic);
+        }));
+        TAKEN.store(true, Ordering::SeqCst);
+        let taken = enable_raw_mode()
+            .and_then(|()| execute!(io::stderr(), EnterAlternateScreen, Hide))
+            .and_then(|()| Terminal::new(CrosstermBackend::new(BufWriter::new(io::stderr()))));
+        match taken {
+            Ok(terminal) => Ok(Self { terminal }),
+            Err(error) => {
+                give_back();
+                Err(Failure::Terminal(error))
+            }
+        }
+    }
+
+    /// Draws, unless the terminal has been given back.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        // Held over the whole drawing: the lock of the standard error lets its own thread in again.
+        let _whole = io::stderr().lock();
+        if is_taken() {
+            self.terminal.draw(draw)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits at most `wait` for the terminal, and returns what has come: keys, changes of its size.
+///
+/// # Errors
+/// What the terminal says; [`io::ErrorKind::UnexpectedEof`] when it has gone, on which crossterm's own waiting never ends.
+pub fn events(wait: Duration) -> io::Result<Vec<Event>> {
+    wait_for_input(wait)?;
+    let mut events = Vec::new();
+    while event::poll(Duration::ZERO)? {
+        events.push(event::read()?);
+    }
+    Ok(events)
+}
+
+#[cfg(unix)]
+fn wait_for_input(wait: Duration) -> io::Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+
+    let stdin = io::stdin();
+    let mut input = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut input, PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO)) {
+        // A signal: that the size has changed, or that the program is to end.
+        Ok(_) | Err(nix::Error::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ended = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    match input[0].revents() {
+        Some(seen) if seen.intersects(ended) => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_for_input(wait: Duration) -> io::Result<()> {
+    event::poll(wait).map(drop)
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Whether there is a terminal to take.
+///
+/// # Errors
+/// [`Failure::NoTerminal`] if the standard error or the standard input is none.
+pub fn check() -> Result<(), Failure> {
+    if io::stderr().is_terminal() && io::stdin().is_terminal() {
+        Ok(())
+    } else {
+        Err(Failure::NoTerminal)
+    }
+}
+
+/// Whether the dashboard has the terminal.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Gives the terminal back, if it was taken.
+pub fn give_back() {
+    let mut out = io::stderr().lock();
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // There is nobody to tell, and each helps without the other.
+        let _ = execute!(out, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
+}

@@ -1,0 +1,51 @@
+//! Colours of the dashboard, few and safe for the colour-blind; none where the user wants none (<https://no-color.org>).
+
+use ratatui::style::{Color, Style};
+
+/// What is drawn in which style.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    colour: bool,
+}
+
+impl Theme {
+    /// With colours, unless `NO_COLOR` is set and not empty.
+    pub fn of_environment() -> Self {
+        Self {
+            colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+
+    /// Names and headings.
+    pub fn strong(self) -> Style {
+        Style::new().bold()
+    }
+
+    /// What is said beside.
+    pub fn faint(self) -> Style {
+        Style::new().dim()
+    }
+
+    /// Something that went wrong.
+    pub fn alarm(self) -> Style {
+        self.coloured(Color::LightRed).bold()
+    }
+
+    /// The curve or bar of number `index`.
+    pub fn series(self, index: usize) -> Style {
+        self.coloured([Color::Cyan, Color::Yellow, Color::Magenta][index % 3])
+    }
+
+    fn coloured(self, colour: Color) -> Style {
+        if self.colour {
+            Style::new().fg(colour)
+        } else {
+            Style::new()
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn coloured_or_not(colour: bool) -> Self {
+        Self { colour }
+    }
+}

@@ -1,0 +1,325 @@
+//! `da2s watch`: the page as a browser, and as somebody with bad intent, asks for it; no dashboard without a terminal.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use predicates::prelude::*;
+use serde_json::Value;
+
+use crate::{TINY, da2s, finished, with};
+
+/// A server of the page of a run, which ends with this value.
+struct Server {
+    child: Child,
+    /// `127.0.0.1:PORT`.
+    host: String,
+}
+
+impl Server {
+    fn start(run: &Path) -> Self {
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("da2s"))
+            .arg("watch")
+            .arg(run)
+            .args(["--http", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let host = line
+            .trim()
+            .strip_prefix("http://")
+            .unwrap()
+            .trim_end_matches('/')
+            .to_owned();
+        assert!(host.starts_with("127.0.0.1:"), "{host}");
+        Self { child, host }
+    }
+
+    /// Status, headers in small letters, content.
+    fn get(&self, path: &str) -> (u16, String, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("http://{}{path}", self.host)).call().unwrap();
+        let headers = format!("{:?}", answer.headers()).to_lowercase();
+        (
+            answer.status().as_u16(),
+            headers,
+            answer.body_mut().read_to_string().unwrap(),
+        )
+    }
+
+    /// The status line and all behind it for a request as it is written here.
+    fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn news(&self) -> Value {
+        serde_json::from_str(&self.get("/news").2).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A copy of a finished run, to be changed.
+fn copy(to: &Path) {
+    for name in [
+        "config.toml",
+        "environment.json",
+        "genotype.json",
+        "gap.json",
+        "search/metrics.jsonl",
+        "search/arch.jsonl",
+        "search/times.jsonl",
+    ] {
+        fs::create_dir_all(to.join(name).parent().unwrap()).unwrap();
+        fs::copy(finished().join(name), to.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn the_page_shows_the_run_and_its_files() {
+    let run = finished();
+    let server = Server::start(run);
+    let (status, headers, frame) = server.get("/");
+    assert_eq!(status, 200);
+    assert!(frame.contains("<iframe") && frame.contains("/frame.js"));
+    for header in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "nosniff",
+        "same-origin",
+        "no-store",
+    ] {
+        assert!(headers.contains(header), "{header}: {headers}");
+    }
+    assert!(!headers.contains("access-control"), "{headers}");
+    let (status, headers, report) = server.get("/report.html");
+    assert_eq!((status, headers.contains("text/html")), (200, true));
+    assert_eq!(report, fs::read_to_string(run.join("report.html")).unwrap());
+    assert!(server.get("/frame.js").2.contains("fetch(\"/news\")"));
+    assert!(server.get("/frame.css").1.contains("text/css"));
+    assert_eq!(
+        server.get("/files/search/metrics.jsonl").2,
+        fs::read_to_string(run.join("search/metrics.jsonl")).unwrap()
+    );
+    assert_eq!(
+        server.get("/files/summary.json?a=b").2,
+        fs::read_to_string(run.join("summary.json")).unwrap()
+    );
+    let news = server.news();
+    assert_eq!(
+        (&news["name"], &news["word"]),
+        (&Value::from("run"), &Value::from("finished"))
+    );
+}
+
+#[test]
+fn the_page_follows_a_run_that_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(folder.path());
+    for name in ["genotype.json", "gap.json"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let file = folder.path().join("search/metrics.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let (first, second) = text.split_once('\n').unwrap();
+    fs::write(&file, format!("{first}\n{}", &second[..20])).unwrap();
+    let server = Server::start(folder.path());
+    let before = server.news();
+    assert_eq!(
+        (&before["word"], &before["epoch"], &before["epochs"]),
+        (&Value::from("search"), &Value::from(2), &Value::from(2))
+    );
+    assert_eq!(server.news()["changes"], before["changes"], "half a line is no news");
+    assert!(server.get("/report.html").2.contains("1 of 2 epochs"));
+    fs::write(&file, &text).unwrap();
+    let after = server.news();
+    assert!(after["changes"].as_u64() > before["changes"].as_u64());
+    assert_eq!(after["word"], "discretize");
+    fs::write(folder.path().join("failure.txt"), "no space <left>\n").unwrap();
+    assert_eq!(server.news()["failure"], "no space <left>");
+    fs::write(&file, "{}\n{\n").unwrap();
+    let (status, _, sentence) = server.get("/news");
+    assert_eq!(status, 500);
+    assert!(sentence.contains("search/metrics.jsonl, line 1"), "{sentence}");
+}
+
+#[test]
+fn nothing_but_the_run_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    copy(&run);
+    fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+    fs::write(run.join("secret.txt"), "secret").unwrap();
+    let server = Server::start(&run);
+    for path in [
+        "/secret.txt",
+        "/files/secret.txt",
+        "/files/",
+        "/files/search",
+        "/files/search/",
+        "/files/search/checkpoint.safetensors",
+        "/files/../secret.txt",
+        "/files/../../../../../../etc/passwd",
+        "/files/search/../config.toml",
+        "/files/%2e%2e/secret.txt",
+        "/files/..%2fsecret.txt",
+        "/files//etc/passwd",
+        "/files/config.toml%00",
+        "/files/config.toml/",
+        "//files/config.toml",
+        "/../secret.txt",
+        "/..\\secret.txt",
+        "/FILES/config.toml",
+        "http://127.0.0.1/files/config.toml",
+        "*",
+    ] {
+        let answer = server.raw(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            server.host
+        ));
+        assert!(
+            answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 "),
+            "{path}: {answer}"
+        );
+        assert!(
+            !answer.contains("secret") || path.contains("secret") && !answer.ends_with("secret"),
+            "{path}: {answer}"
+        );
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("secret.txt"), run.join("summary.json")).unwrap();
+        let answer = server.raw(&format!(
+            "GET /files/summary.json HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            server.host
+        ));
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+}
+
+#[test]
+fn foreign_hosts_and_origins_are_refused() {
+    let server = Server::start(finished());
+    let port = server.host.rsplit_once(':').unwrap().1.to_owned();
+    let own = &server.host;
+    let status = |lines: &str| {
+        let answer = server.raw(&format!(
+            "GET /files/config.toml HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+        ));
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    assert_eq!(status(&format!("Host: {own}\r\n")), 200);
+    assert_eq!(
+        status(&format!(
+            "Host: localhost:{port}\r\nOrigin: http://localhost:{port}\r\n"
+        )),
+        200
+    );
+    for foreign in [
+        format!("Host: evil.example:{port}\r\n"),
+        "Host: evil.example\r\n".to_owned(),
+        "Host: 127.0.0.1:1\r\n".to_owned(),
+        String::new(),
+        format!("Host: {own}\r\nHost: evil.example\r\n"),
+        format!("Host: {own}\r\nOrigin: http://evil.example\r\n"),
+        format!("Host: {own}\r\nOrigin: null\r\n"),
+    ] {
+        assert_eq!(status(&foreign), 403, "{foreign}");
+    }
+    let post = server.raw(&format!(
+        "POST / HTTP/1.1\r\nHost: {own}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    assert!(
+        post.starts_with("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD"),
+        "{post}"
+    );
+    let head = server.raw(&format!("HEAD / HTTP/1.1\r\nHost: {own}\r\nConnection: close\r\n\r\n"));
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"),
+        "{head}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_the_server_ends_well() {
+    let mut server = Server::start(finished());
+    let told = Command::new("kill")
+        .args(["-INT", &server.child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success());
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn wrong_addresses_and_directories_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    da2s()
+        .arg("watch")
+        .arg(folder.path())
+        .args(["--http", "0"])
+        .assert()
+        .code(5)
+        .stderr(predicate::str::contains("is not a run directory"));
+    da2s()
+        .arg("watch")
+        .arg(finished())
+        .args(["--http", "example.org:80"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("as 8080"));
+    let server = Server::start(finished());
+    da2s()
+        .arg("watch")
+        .arg(finished())
+        .args(["--http", &server.host])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("choose another port"));
+}
+
+#[test]
+fn a_dashboard_needs_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    for verb in ["run", "search"] {
+        let refused = with(verb, &TINY).args(["--tui", "--out"]).arg(&out).assert();
+        refused.code(2).stderr(predicate::str::contains("needs a terminal"));
+    }
+    assert!(!out.exists());
+    da2s()
+        .arg("train")
+        .arg(finished())
+        .arg("--tui")
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("needs a terminal"));
+    da2s()
+        .arg("watch")
+        .arg(finished())
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("--http"));
+    with("run", &TINY)
+        .args(["--tui", "--quiet"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("cannot be used with"));
+}

@@ -1,0 +1,261 @@
+//! The numbers of runs as tables: one row an epoch, and one row an epoch, edge and operation.
+//!
+//! Contract: computed from the files of the run directories alone. A column is there if one of the runs has the key; a
+//! number that a run does not have, or that was none, is absent from its cell. Units are those of the files: accuracies
+//! in percent, losses in nats, times in seconds.
+
+mod csv;
+mod parquet;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ReportError;
+use crate::run::{ArchCell, EpochTime, Run, Tail, name};
+use crate::write::publish;
+
+/// A line of a `metrics.jsonl`, whatever its keys.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EpochNumbers {
+    pub(crate) epoch: usize,
+    #[serde(flatten)]
+    pub(crate) values: BTreeMap<String, Value>,
+}
+
+/// In which form tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Comma-separated values with a line of names (RFC 4180).
+    Csv,
+    /// Apache Parquet, uncompressed.
+    Parquet,
+}
+
+impl TableFormat {
+    /// The end of a file's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// A table; all columns are of one length.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Name of its file, without the end.
+    pub name: &'static str,
+    /// Its columns.
+    pub columns: Vec<Column>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its cells.
+    pub cells: Cells,
+}
+
+/// The cells of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cells {
+    /// Words.
+    Text(Vec<String>),
+    /// Whole numbers.
+    Whole(Vec<Option<i64>>),
+    /// Numbers.
+    Number(Vec<Option<f64>>),
+}
+
+impl Cells {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(cells) => cells.len(),
+            Self::Whole(cells) => cells.len(),
+            Self::Number(cells) => cells.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Writes the tables of the runs in `run_dirs` into `out`, which is made, and returns the paths of the files.
+///
+/// # Errors
+/// [`ReportError`] when a directory is not a run's, a file in it is damaged, or a table cannot be written.
+pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let tables = [metrics(run_dirs)?, architecture(run_dirs)?];
+    fs::create_dir_all(out).map_err(|source| ReportError::Write {
+        path: out.to_owned(),
+        source,
+    })?;
+    tables
+        .iter()
+        .map(|table| {
+            let name = format!("{}.{}", table.name, format.extension());
+            let bytes = match format {
+                TableFormat::Csv => csv::bytes(table).map_err(std::io::Error::from),
+                TableFormat::Parquet => parquet::bytes(table).map_err(std::io::Error::other),
+            };
+            let bytes = bytes.map_err(|source| ReportError::Write {
+                path: out.join(&name),
+                source,
+            })?;
+            publish(out, &name, &bytes)
+        })
+        .collect()
+}
+
+/// One row an epoch of the search and of the retraining of each run: `run`, `stage`, `epoch`, `time_s`, then the keys
+/// of `metrics.jsonl` by name.
+///
+/// # Errors
+/// [`ReportError`] when a directory is not a run's or a file in it is damaged.
+pub fn metrics(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
+    let (mut runs, mut stages, mut epochs, mut times) = (vec![], vec![], vec![], vec![]);
+    let mut rows = Vec::new();
+    for (dir, name) in run_dirs.iter().zip(names(run_dirs)) {
+        // A directory of no run is an error, not an empty table.
+        Run::read(dir)?;
+        for (stage, numbers_file, times_file) in STAGES {
+            let took: BTreeMap<usize, f64> = all(dir, times_file, |time: &EpochTime| time.epoch)?
+                .iter()
+                .map(|time| (time.epoch, time.time_s))
+                .collect();
+            for row in all(dir, numbers_file, |row: &EpochNumbers| row.epoch)? {
+                runs.push(name.clone());
+                stages.push(stage.to_owned());
+                epochs.push(Some(row.epoch as i64));
+                times.push(took.get(&row.epoch).copied());
+                rows.push(row.values);
+            }
+        }
+    }
+    let mut columns = vec![
+        column("run", Cells::Text(runs)),
+        column("stage", Cells::Text(stages)),
+        column("epoch", Cells::Whole(epochs)),
+        column("time_s", Cells::Number(times)),
+    ];
+    let mut keys: Vec<&String> = rows.iter().flat_map(BTreeMap::keys).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(key)).collect();
+        // Whole numbers are written without a point, all others with one.
+        let whole = values
+            .iter()
+            .flatten()
+            .all(|value| value.is_i64() || value.is_u64() || value.is_null());
+        columns.push(column(
+            key,
+            if whole {
+                Cells::Whole(values.iter().map(|value| value.and_then(Value::as_i64)).collect())
+            } else {
+                Cells::Number(values.iter().map(|value| value.and_then(Value::as_f64)).collect())
+            },
+        ));
+    }
+    Ok(Table {
+        name: "metrics",
+        columns,
+    })
+}
+
+/// One row an epoch, edge and operation of each run's search: α, β, p and q.
+///
+/// # Errors
+/// [`ReportError`] when a directory is not a run's or a file in it is damaged.
+pub fn architecture(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
+    let (mut runs, mut cells, mut operations) = (vec![], vec![], vec![]);
+    let (mut epochs, mut from, mut to) = (vec![], vec![], vec![]);
+    let (mut alpha, mut beta, mut p, mut q) = (vec![], vec![], vec![], vec![]);
+    let number = |value: f64| Some(value).filter(|value| value.is_finite());
+    for (dir, name) in run_dirs.iter().zip(names(run_dirs)) {
+        for epoch in Run::read(dir)?.architecture {
+            for (kind, cell) in &epoch.cells {
+                for (edge, operation) in places(cell) {
+                    runs.push(name.clone());
+                    epochs.push(Some(epoch.epoch as i64));
+                    cells.push(kind.clone());
+                    from.push(Some(cell.edges[edge].0 as i64));
+                    to.push(Some(cell.edges[edge].1 as i64));
+                    operations.push(cell.operations[operation].clone());
+                    alpha.push(cell.alpha.get(edge).and_then(|row| *row.get(operation)?));
+                    beta.push(cell.beta.get(edge).copied().flatten());
+                    p.push(number(cell.p[edge][operation]));
+                    q.push(number(cell.q[edge]));
+                }
+            }
+        }
+    }
+    Ok(Table {
+        name: "architecture",
+        columns: vec![
+            column("run", Cells::Text(runs)),
+            column("epoch", Cells::Whole(epochs)),
+            column("cell", Cells::Text(cells)),
+            column("from", Cells::Whole(from)),
+            column("to", Cells::Whole(to)),
+            column("operation", Cells::Text(operations)),
+            column("alpha", Cells::Number(alpha)),
+            column("beta", Cells::Number(beta)),
+            column("p", Cells::Number(p)),
+            column("q", Cells::Number(q)),
+        ],
+    })
+}
+
+/// A name for each run: the last part of its path, with a number behind it where an earlier one has the same.
+pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for dir in run_dirs {
+        let plain = name(dir);
+        let numbered = (2..).map(|number| format!("{plain}-{number}"));
+        let free = std::iter::once(plain.clone())
+            .chain(numbered)
+            .find(|name| !names.contains(name));
+        names.push(free.unwrap_or(plain));
+    }
+    names
+}
+
+/// Stage, its numbers, its times.
+pub(crate) const STAGES: [(&str, &str, &str); 2] = [
+    ("search", "search/metrics.jsonl", "search/times.jsonl"),
+    ("network", "network/metrics.jsonl", "network/times.jsonl"),
+];
+
+fn column(name: &str, cells: Cells) -> Column {
+    Column {
+        name: name.to_owned(),
+        cells,
+    }
+}
+
+/// (edge, operation) of every entry of p.
+fn places(cell: &ArchCell) -> impl Iterator<Item = (usize, usize)> + '_ {
+    (0..cell.edges.len()).flat_map(|edge| (0..cell.operations.len()).map(move |operation| (edge, operation)))
+}
+
+/// The records of a file of lines that are there now.
+fn all<R: serde::de::DeserializeOwned>(
+    dir: &Path,
+    file: &'static str,
+    epoch: fn(&R) -> usize,
+) -> Result<Vec<R>, ReportError> {
+    let mut tail = Tail::new(file, epoch);
+    tail.poll(dir, |_, _| Ok(()))?;
+    Ok(tail.into_records())
+}

@@ -1,0 +1,159 @@
+//! A run directory that grows, followed: [`Follow::poll`] reads what changed since the last time and writes nothing.
+//!
+//! Contract: as [`Run`], except that a last line without its end is no damage and is not told: it is still being
+//! written. Files of lines are read from where the last poll ended; when a small file changed, the run is read anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::lines::read_text;
+use super::tail::Tail;
+use super::{ArchEpoch, EpochTime, FAILURE_FILE, Run, SearchEpoch, TrainEpoch};
+use crate::ReportError;
+
+/// A run that may still be going on.
+#[derive(Debug)]
+pub struct Follow {
+    dir: PathBuf,
+    run: Run,
+    search: Tail<SearchEpoch>,
+    architecture: Tail<ArchEpoch>,
+    training: Tail<TrainEpoch>,
+    search_times: Tail<EpochTime>,
+    train_times: Tail<EpochTime>,
+    failure: Option<String>,
+    /// Length and time of each small file when it was read.
+    stamps: [Stamp; SMALL.len()],
+    changes: u64,
+    last_change: Option<SystemTime>,
+}
+
+/// Length and time of a file; none of one that is absent.
+type Stamp = Option<(u64, Option<SystemTime>)>;
+
+/// The files whose change has the run read as a whole.
+const SMALL: [&str; 7] = [
+    "config.toml",
+    "environment.json",
+    "genotype.json",
+    "gap.json",
+    "network/evaluation.json",
+    "summary.json",
+    FAILURE_FILE,
+];
+
+/// The files of lines.
+const LINES: [&str; 5] = [
+    "search/metrics.jsonl",
+    "search/arch.jsonl",
+    "network/metrics.jsonl",
+    "search/times.jsonl",
+    "network/times.jsonl",
+];
+
+impl Follow {
+    /// Follows the run directory `dir`, reading what is there.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn new(dir: &Path) -> Result<Self, ReportError> {
+        let mut follow = Self {
+            dir: dir.to_owned(),
+            // Refuses a directory that is no run's.
+            run: Run::read(dir)?,
+            search: Tail::new(LINES[0], |record| record.epoch),
+            architecture: Tail::new(LINES[1], |record| record.epoch),
+            training: Tail::new(LINES[2], |record| record.epoch),
+            search_times: Tail::new(LINES[3], |record| record.epoch),
+            train_times: Tail::new(LINES[4], |record| record.epoch),
+            failure: None,
+            stamps: [None; SMALL.len()],
+            changes: 0,
+            last_change: None,
+        };
+        follow.poll()?;
+        Ok(follow)
+    }
+
+    /// Reads what changed; whether anything did.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be;
+    /// what was read before stays.
+    pub fn poll(&mut self) -> Result<bool, ReportError> {
+        let mut changed = self.poll_small()?;
+        if self.search.poll(&self.dir, |_, _| Ok(()))? {
+            self.run.search = self.search.records().to_vec();
+            changed = true;
+        }
+        if self.architecture.poll(&self.dir, ArchEpoch::check)? {
+            self.run.architecture = self.architecture.records().to_vec();
+            changed = true;
+        }
+        if self.training.poll(&self.dir, |_, _| Ok(()))? {
+            self.run.training = self.training.records().to_vec();
+            changed = true;
+        }
+        changed |= self.search_times.poll(&self.dir, |_, _| Ok(()))?;
+        changed |= self.train_times.poll(&self.dir, |_, _| Ok(()))?;
+        if changed {
+            self.changes += 1;
+            let times = SMALL
+                .iter()
+                .chain(&LINES)
+                .filter_map(|file| stamp(&self.dir.join(file))?.1);
+            self.last_change = times.max();
+        }
+        Ok(changed)
+    }
+
+    /// The run as far as it is there.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Why the run failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Seconds that each finished epoch of the search took.
+    pub fn search_times(&self) -> impl DoubleEndedIterator<Item = f64> {
+        self.search_times.records().iter().map(|time| time.time_s)
+    }
+
+    /// Seconds that each finished epoch of the retraining took.
+    pub fn train_times(&self) -> impl DoubleEndedIterator<Item = f64> {
+        self.train_times.records().iter().map(|time| time.time_s)
+    }
+
+    /// How often something had changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// When a file of the run was last written.
+    pub fn last_change(&self) -> Option<SystemTime> {
+        self.last_change
+    }
+
+    /// Reads the run anew if one of the small files is not as it was, which happens a few times in a run.
+    fn poll_small(&mut self) -> Result<bool, ReportError> {
+        // Taken before the files are read, so that a change in between is seen the next time.
+        let stamps = SMALL.map(|file| stamp(&self.dir.join(file)));
+        if stamps == self.stamps {
+            return Ok(false);
+        }
+        self.run = Run::read(&self.dir)?;
+        self.run.cut_off.clear();
+        self.failure = read_text(&self.dir, FAILURE_FILE)?.map(|text| text.trim().to_owned());
+        self.stamps = stamps;
+        Ok(true)
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let data = fs::metadata(path).ok()?;
+    Some((data.len(), data.modified().ok()))
+}

@@ -1,0 +1,328 @@
+//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters.
+//!
+//! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract: the events are computed
+//! from the run directory alone, so those of a run that is written along are those of the finished run; the time of an
+//! epoch is the start of the run and the seconds that its epochs took. An event file is only appended to; where a run
+//! took epochs back, a new file replaces it.
+
+mod histogram;
+mod hparams;
+mod message;
+mod record;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+use serde_json::Value as Json;
+use toml::Table;
+
+use crate::ReportError;
+use crate::metrics::{EpochNumbers, STAGES};
+use crate::run::{ArchEpoch, Environment, EpochTime, FAILURE_FILE, Summary as Results, Tail, read_json, read_text};
+use histogram::histogram;
+use message::{Event, SessionLog, Summary, SummaryValue, Value, What};
+
+/// Folder of the events inside a run directory, where they are not wanted elsewhere.
+pub const FOLDER: &str = "tensorboard";
+
+/// Name of an event file of da2s behind its time. TensorBoard wants "tfevents" in it.
+const SUFFIX: &str = ".da2s";
+const PREFIX: &str = "events.out.tfevents.";
+
+/// Writes the events of a run, all at once or as it goes on.
+#[derive(Debug)]
+pub struct EventWriter {
+    run_dir: PathBuf,
+    out: PathBuf,
+    stages: [StageTail; 2],
+    architecture: Tail<ArchEpoch>,
+    file: Option<Output>,
+}
+
+/// The numbers of a stage and the time that they took.
+#[derive(Debug)]
+struct StageTail {
+    name: &'static str,
+    numbers: Tail<EpochNumbers>,
+    times: Tail<EpochTime>,
+}
+
+/// What the small files of a run say.
+struct Small {
+    config: Option<String>,
+    environment: Option<Environment>,
+    results: Option<Results>,
+    failed: bool,
+}
+
+/// The event file, and what is in it.
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    file: File,
+    /// Epochs of each stage.
+    epochs: [usize; 2],
+    /// Records of α and β.
+    records: usize,
+    ended: bool,
+    /// What the tails were when it was begun.
+    generations: [usize; 3],
+}
+
+impl EventWriter {
+    /// Of the run in `run_dir`, into the folder `out`. Nothing is written yet.
+    pub fn new(run_dir: &Path, out: &Path) -> Self {
+        Self {
+            run_dir: run_dir.to_owned(),
+            out: out.to_owned(),
+            stages: STAGES.map(|(name, numbers, times)| StageTail {
+                name,
+                numbers: Tail::new(numbers, |record| record.epoch),
+                times: Tail::new(times, |record| record.epoch),
+            }),
+            architecture: Tail::new("search/arch.jsonl", |record| record.epoch),
+            file: None,
+        }
+    }
+
+    /// Writes what the run has by now and the event file has not, and returns the file's path.
+    ///
+    /// # Errors
+    /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the events cannot be written.
+    pub fn update(&mut self) -> Result<PathBuf, ReportError> {
+        for stage in &mut self.stages {
+            stage.numbers.poll(&self.run_dir, |_, _| Ok(()))?;
+            stage.times.poll(&self.run_dir, |_, _| Ok(()))?;
+        }
+        self.architecture.poll(&self.run_dir, ArchEpoch::check)?;
+        let generations = [
+            self.stages[0].numbers.generation(),
+            self.stages[1].numbers.generation(),
+            self.architecture.generation(),
+        ];
+        let began = self.file.take().filter(|output| output.generations == generations);
+        let run = Small::read(&self.run_dir)?;
+        let start_s = start_s(&run);
+        let mut output = match began {
+            Some(output) => output,
+            None => self.begin(&run, start_s, generations)?,
+        };
+        let events = self.events(&output, &run, start_s);
+        output.append(&events).map_err(|source| ReportError::Write {
+            path: output.path.clone(),
+            source,
+        })?;
+        output.epochs = [0, 1].map(|stage: usize| self.stages[stage].numbers.records().len());
+        output.records = self.architecture.records().len();
+        output.ended |= ended(&run).is_some();
+        let path = output.path.clone();
+        self.file = Some(output);
+        Ok(path)
+    }
+
+    /// A new file in place of those that da2s wrote before, with what stands at its top.
+    fn begin(&self, run: &Small, start_s: f64, generations: [usize; 3]) -> Result<Output, ReportError> {
+        let write = |path: &Path, source| ReportError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(&self.out).map_err(|error| write(&self.out, error))?;
+        let old = old_files(&self.out).map_err(|error| write(&self.out, error))?;
+        let number = old.iter().map(|(number, _)| number + 1).max();
+        // TensorBoard reads files in the order of their names.
+        let path = self
+            .out
+            .join(format!("{PREFIX}{:010}{SUFFIX}", now_s().max(number.unwrap_or(0))));
+        for (_, path) in old {
+            fs::remove_file(&path).map_err(|error| write(&path, error))?;
+        }
+        let file = OpenOptions::new().append(true).create_new(true).open(&path);
+        let mut output = Output {
+            file: file.map_err(|error| write(&path, error))?,
+            path,
+            epochs: [0; 2],
+            records: 0,
+            ended: false,
+            generations,
+        };
+        let mut events = vec![
+            event(start_s, 0, What::FileVersion("brain.Event:2".to_owned())),
+            event(start_s, 0, What::SessionLog(SessionLog { status: 1 })),
+        ];
+        if let Some(config) = &run.config {
+            let config: Table = config.parse().map_err(|error: toml::de::Error| ReportError::Damaged {
+                path: self.run_dir.join("config.toml"),
+                line: 1,
+                reason: error.message().to_owned(),
+            })?;
+            let metrics = RESULTS.map(|(name, _)| format!("result/{name}"));
+            let summary = hparams::start(hparams::of_config(&config), &metrics, start_s);
+            events.push(event(start_s, 0, What::Summary(summary)));
+        }
+        output.append(&events).map_err(|error| write(&output.path, error))?;
+        Ok(output)
+    }
+
+    /// The events that `output` has not.
+    fn events(&self, output: &Output, run: &Small, start_s: f64) -> Vec<Event> {
+        let mut events = Vec::new();
+        for record in &self.architecture.records()[output.records..] {
+            let wall_time = start_s + self.stages[0].seconds_upto(record.epoch);
+            events.push(event(wall_time, record.epoch, What::Summary(mixture(record))));
+        }
+        let mut before = 0.0;
+        for (stage, written) in self.stages.iter().zip(output.epochs) {
+            for record in &stage.numbers.records()[written..] {
+                let wall_time = start_s + before + stage.seconds_upto(record.epoch);
+                events.push(event(
+                    wall_time,
+                    record.epoch,
+                    What::Summary(scalars(stage.name, record)),
+                ));
+            }
+            before += stage.seconds_upto(usize::MAX);
+        }
+        if let Some(succeeded) = ended(run).filter(|_| !output.ended) {
+            let (last, end_s) = (run.results.as_ref(), start_s + before);
+            let results = RESULTS.iter().filter_map(|(name, value)| {
+                let value = value(last?)?;
+                Some(scalar(format!("result/{name}"), value))
+            });
+            let summary = Summary {
+                value: results.collect(),
+            };
+            events.push(event(end_s, 0, What::Summary(summary)));
+            events.push(event(end_s, 0, What::Summary(hparams::end(succeeded, end_s))));
+        }
+        events
+    }
+}
+
+impl Small {
+    fn read(run_dir: &Path) -> Result<Self, ReportError> {
+        let small = Self {
+            config: read_text(run_dir, "config.toml")?,
+            environment: read_json(run_dir, "environment.json", |_| Ok(()))?,
+            results: read_json(run_dir, "summary.json", |_| Ok(()))?,
+            failed: run_dir.join(FAILURE_FILE).is_file(),
+        };
+        match small.config {
+            Some(_) => Ok(small),
+            None => Err(ReportError::NotARun {
+                path: run_dir.to_owned(),
+            }),
+        }
+    }
+}
+
+impl StageTail {
+    /// Seconds that the epochs up to `epoch` took.
+    fn seconds_upto(&self, epoch: usize) -> f64 {
+        let times = self.times.records().iter();
+        times.filter(|time| time.epoch <= epoch).map(|time| time.time_s).sum()
+    }
+}
+
+impl Output {
+    fn append(&mut self, events: &[Event]) -> io::Result<()> {
+        let bytes: Vec<u8> = events
+            .iter()
+            .flat_map(|event| record::framed(&event.encode_to_vec()))
+            .collect();
+        self.file.write_all(&bytes)
+    }
+}
+
+/// A result of `summary.json`.
+type ResultOf = fn(&Results) -> Option<f64>;
+
+/// The results by which runs are compared.
+const RESULTS: [(&str, ResultOf); 6] = [
+    ("supernet_accuracy", |summary| summary.supernet_accuracy),
+    ("discretized_accuracy", |summary| summary.discretized_accuracy),
+    ("gap", |summary| summary.gap),
+    ("network_accuracy", |summary| summary.network_accuracy),
+    ("parameters", |summary| summary.parameters.map(|count| count as f64)),
+    ("multiply_adds", |summary| {
+        summary.multiply_adds.map(|count| count as f64)
+    }),
+];
+
+/// Whether the run has ended, and with success.
+fn ended(run: &Small) -> Option<bool> {
+    (run.results.is_some() || run.failed).then_some(!run.failed)
+}
+
+/// Start of the run, seconds since 1970; 0 where the run does not say.
+fn start_s(run: &Small) -> f64 {
+    let started = run
+        .environment
+        .as_ref()
+        .and_then(|environment| environment.started.as_deref());
+    let time = started.and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+    time.map_or(0.0, |time| time.timestamp_millis() as f64 / 1e3)
+}
+
+fn now_s() -> u64 {
+    // A clock before 1970 is as good as one at 1970: the number only orders files.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// The event files that da2s wrote into `folder`, with their number.
+fn old_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok());
+        files.extend(number.map(|number| (number, entry.path())));
+    }
+    Ok(files)
+}
+
+fn event(wall_time: f64, step: usize, what: What) -> Event {
+    Event {
+        wall_time,
+        step: step as i64,
+        what: Some(what),
+    }
+}
+
+/// The numbers of an epoch, but for those that only count it.
+fn scalars(stage: &str, record: &EpochNumbers) -> Summary {
+    let counts = ["epoch", "epochs", "steps"];
+    let numbers = record.values.iter().filter(|(key, _)| !counts.contains(&key.as_str()));
+    let value = numbers.filter_map(|(key, value)| Some(scalar(format!("{stage}/{key}"), Json::as_f64(value)?)));
+    Summary { value: value.collect() }
+}
+
+fn scalar(tag: String, value: f64) -> SummaryValue {
+    SummaryValue {
+        tag,
+        metadata: None,
+        value: Some(Value::Simple(value as f32)),
+    }
+}
+
+/// Histograms of α and β, one a kind of cell.
+fn mixture(record: &ArchEpoch) -> Summary {
+    let mut summary = Summary::default();
+    for (kind, cell) in &record.cells {
+        let alpha: Vec<f64> = cell.alpha.iter().flatten().flatten().copied().collect();
+        let beta: Vec<f64> = cell.beta.iter().flatten().copied().collect();
+        for (name, values) in [("alpha", alpha), ("beta", beta)] {
+            summary.value.extend(histogram(&values).map(|histogram| SummaryValue {
+                tag: format!("{name}/{kind}"),
+                metadata: None,
+                value: Some(Value::Histogram(histogram)),
+            }));
+        }
+    }
+    summary
+}
