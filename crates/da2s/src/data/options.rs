@@ -4,7 +4,7 @@ use super::Format;
 use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
 use super::error::DataError;
 use super::image_files::Fit;
-use super::pixels::Image;
+use da2s_infer::Image;
 use super::split::stratified_subset;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
