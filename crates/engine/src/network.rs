@@ -227,7 +227,7 @@ impl PlacedBlock {
     /// Height and width behind the block, if it can stand between such channels on an image of such a size.
     fn behind(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
         let Self { block, name, first } = self;
-        in_range("the index of a layer", first + 1, MOST)?;
+        in_range("the index of a layer", first.saturating_add(1), MOST)?;
         let same = inputs == outputs;
         let fits = match *block {
             Block::Zero { stride } => in_range("a stride", stride, LARGEST_KERNEL).map(|()| true)?,
@@ -238,7 +238,7 @@ impl PlacedBlock {
             Block::Pool { kernel, stride, padding, .. } => {
                 in_range("a window", kernel, LARGEST_KERNEL)?;
                 in_range("a stride", stride, LARGEST_KERNEL)?;
-                same && 2 * padding <= kernel
+                same && padding <= kernel / 2
             }
             Block::Conv { kernel, stride, padding, .. } => {
                 in_range("a kernel", kernel, LARGEST_KERNEL)?;
@@ -253,13 +253,11 @@ impl PlacedBlock {
                 kernel % 2 == 1
             }
         };
-        let behind = (block.output_side(height), block.output_side(width));
-        if !fits || behind.0 == 0 || behind.1 == 0 {
-            return Err(format!(
-                "{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels"
-            ));
-        }
-        Ok(behind)
+        // Only of a block whose numbers are in range can a size be computed.
+        let behind = fits.then(|| (block.output_side(height), block.output_side(width)));
+        behind.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
+            format!("{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels")
+        })
     }
 }
 

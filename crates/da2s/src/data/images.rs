@@ -124,7 +124,7 @@ impl Parts {
                 Some(_) => list.select(&options.kept(list.labels(), limit)),
                 None => list,
             };
-            Ok(ImageFiles::new(
+            Ok::<_, DataError>(ImageFiles::new(
                 list,
                 fit,
                 options.crop_from_original,
