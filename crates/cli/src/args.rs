@@ -254,7 +254,12 @@ pub struct ImportArguments {
     #[command(flatten)]
     pub create: CreateArguments,
     /// Weights of a network: safetensors under the names of DARTS or NAS-Bench-201, as `da2s export` and PyTorch write them
-    #[arg(long, value_name = "FILE", required_unless_present = "supernet", conflicts_with = "supernet")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "supernet",
+        conflicts_with = "supernet"
+    )]
     pub weights: Option<PathBuf>,
     /// Weights of a super-network, with alphas_normal and alphas_reduce (arch_parameters in NAS-Bench-201)
     #[arg(long, value_name = "FILE")]

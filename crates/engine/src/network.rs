@@ -93,7 +93,11 @@ impl StagePlan {
             name: choice.name.clone(),
             first: choice.first,
         };
-        let inputs = cell.preprocess.iter().zip(&cell.input_channels).zip(&cell.node_channels);
+        let inputs = cell
+            .preprocess
+            .iter()
+            .zip(&cell.input_channels)
+            .zip(&cell.node_channels);
         let edges = cell.edges.iter().map(|edge| EdgePlan {
             from: edge.from,
             to: edge.to,
@@ -171,10 +175,17 @@ impl StagePlan {
                     return Err(format!("node {to} sums images of unlike size"));
                 }
             }
-            let blocks = edge.blocks.iter().map(|placed| (placed.block, placed.name.clone(), placed.first));
+            let blocks = edge
+                .blocks
+                .iter()
+                .map(|placed| (placed.block, placed.name.clone(), placed.first));
             builder = builder.edge(from, to, blocks);
         }
-        let sizes: Vec<_> = self.output.iter().map(|&node| reached.get(node).copied().flatten()).collect();
+        let sizes: Vec<_> = self
+            .output
+            .iter()
+            .map(|&node| reached.get(node).copied().flatten())
+            .collect();
         match sizes.split_first() {
             Some((Some(first), others)) if others.iter().all(|size| *size == Some(*first)) => {}
             _ => return Err("its output must be nodes of one size that something leads to".to_owned()),
@@ -210,12 +221,22 @@ impl NetworkPlan {
                 };
                 match found {
                     Some((channels, size)) if channels == input.channels => sizes.push(size),
-                    _ => return Err(fail(format!("its source {source:?} has not {} channels", input.channels))),
+                    _ => {
+                        return Err(fail(format!(
+                            "its source {source:?} has not {} channels",
+                            input.channels
+                        )));
+                    }
                 }
             }
             let cell = stage.cell(&sizes).map_err(fail)?;
             let nodes = cell.node_sizes(&sizes);
-            in_range("the number of channels of the output", cell.output_channels(), MOST_CHANNELS).map_err(fail)?;
+            in_range(
+                "the number of channels of the output",
+                cell.output_channels(),
+                MOST_CHANNELS,
+            )
+            .map_err(fail)?;
             left.push((cell.output_channels(), nodes[cell.output[0]]));
             cells.push((cell, sizes));
         }
@@ -235,17 +256,32 @@ impl PlacedBlock {
             // Only cells of super-networks move channels.
             Block::Take { .. } | Block::Shuffle { .. } => false,
             Block::FactorizedReduce => outputs >= 2,
-            Block::Pool { kernel, stride, padding, .. } => {
+            Block::Pool {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
                 in_range("a window", kernel, LARGEST_KERNEL)?;
                 in_range("a stride", stride, LARGEST_KERNEL)?;
                 same && padding <= kernel / 2
             }
-            Block::Conv { kernel, stride, padding, .. } => {
+            Block::Conv {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
                 in_range("a kernel", kernel, LARGEST_KERNEL)?;
                 in_range("a stride", stride, LARGEST_KERNEL)?;
                 padding <= kernel
             }
-            Block::Separable { kernel, stride, dilation, stages } => {
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
                 in_range("a kernel", kernel, LARGEST_KERNEL)?;
                 in_range("a stride", stride, LARGEST_KERNEL)?;
                 in_range("a dilation", dilation, LARGEST_KERNEL)?;
@@ -256,7 +292,9 @@ impl PlacedBlock {
         // Only of a block whose numbers are in range can a size be computed.
         let behind = fits.then(|| (block.output_side(height), block.output_side(width)));
         behind.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
-            format!("{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels")
+            format!(
+                "{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels"
+            )
         })
     }
 }

@@ -57,7 +57,9 @@ struct Failure(u8, String);
 fn main() -> ExitCode {
     match run() {
         Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => told(Failure(7, format!("cannot write the result: {error}"))),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                told(Failure(7, format!("cannot write the result: {error}")))
+            }
             _ => ExitCode::SUCCESS,
         },
         Err(failure) => told(failure),
@@ -86,7 +88,9 @@ fn run() -> Result<String, Failure> {
     let preprocessing = network.preprocessing();
     let mut predictions = Vec::with_capacity(arguments.images.len());
     for path in &arguments.images {
-        let picture = [preprocessing.read(path).map_err(|error| Failure(3, error.to_string()))?];
+        let picture = [preprocessing
+            .read(path)
+            .map_err(|error| Failure(3, error.to_string()))?];
         let logits = network.logits(&picture).concat();
         let mut times_ms: Vec<f64> = (0..arguments.repeat)
             .map(|_| {
@@ -112,7 +116,9 @@ fn run() -> Result<String, Failure> {
 fn line(one: &Prediction) -> String {
     let class = |class: &Class| format!("  {} {:.2} %", class.name, 100.0 * class.probability);
     let classes: String = one.classes.iter().map(class).collect();
-    let time = one.median_ms.map_or(String::new(), |median_ms| format!("  ({median_ms:.2} ms)"));
+    let time = one
+        .median_ms
+        .map_or(String::new(), |median_ms| format!("  ({median_ms:.2} ms)"));
     format!("{}{classes}{time}\n", one.image)
 }
 
@@ -142,5 +148,12 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
     if top == 0 {
         return Err("--top must be at least 1".into());
     }
-    Ok(Ok(Arguments { network, images, top, json, repeat, threads }))
+    Ok(Ok(Arguments {
+        network,
+        images,
+        top,
+        json,
+        repeat,
+        threads,
+    }))
 }

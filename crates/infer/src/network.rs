@@ -72,7 +72,10 @@ impl Network {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetworkError> {
         let format = |error: safetensors::SafeTensorError| NetworkError::Format(error.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(DESCRIPTION));
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(DESCRIPTION));
         let text = text.ok_or_else(|| NetworkError::Description("it has no description".to_owned()))?;
         let Deployed { plan, preprocessing } = serde_json::from_str(text)
             .map_err(|error| NetworkError::Description(format!("its description cannot be read: {error}")))?;
@@ -96,7 +99,14 @@ impl Network {
                 variance.extend(part("running_var")?);
             }
             let sources = stage.sources.clone();
-            stages.push(Stage { sources, cell, sizes, weights, mean, variance });
+            stages.push(Stage {
+                sources,
+                cell,
+                sizes,
+                weights,
+                mean,
+                variance,
+            });
         }
         let features = stages.last().map_or(0, |stage| stage.cell.output_channels());
         let classes = preprocessing.classes.len();
@@ -126,7 +136,10 @@ impl Network {
         if batch == 0 {
             return Vec::new();
         }
-        let image: Vec<f32> = pictures.iter().flat_map(|picture| self.channels_last(picture)).collect();
+        let image: Vec<f32> = pictures
+            .iter()
+            .flat_map(|picture| self.channels_last(picture))
+            .collect();
         let mut kept = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kernels = match kept.take() {
             Some((size, kernels)) if size == batch => kernels,
@@ -172,7 +185,10 @@ impl Network {
 
     /// Channels × rows × columns to rows × columns × channels.
     fn channels_last(&self, picture: &[f32]) -> Vec<f32> {
-        let (channels, pixels) = (self.preprocessing.channels, self.preprocessing.len() / self.preprocessing.channels);
+        let (channels, pixels) = (
+            self.preprocessing.channels,
+            self.preprocessing.len() / self.preprocessing.channels,
+        );
         assert_eq!(picture.len(), channels * pixels, "values of a picture");
         let pixel = |at: usize| (0..channels).map(move |channel| picture[channel * pixels + at]);
         (0..pixels).flat_map(pixel).collect()

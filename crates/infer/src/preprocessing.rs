@@ -30,7 +30,9 @@ pub struct Preprocessing {
 impl Preprocessing {
     /// What is wrong with constants that were read from a file, if anything is.
     pub fn problem(&self) -> Option<String> {
-        let Self { channels, mean, std, .. } = self;
+        let Self {
+            channels, mean, std, ..
+        } = self;
         if !matches!(channels, 1 | 3) {
             return Some(format!("channels is {channels}, not 1 or 3"));
         }
@@ -41,7 +43,10 @@ impl Preprocessing {
             return Some(format!("image_size is {}, not 1 to 4096", self.image_size));
         }
         if !(self.centre_crop > 0.0 && self.centre_crop <= 1.0) {
-            return Some(format!("centre_crop is {}, not more than 0 and at most 1", self.centre_crop));
+            return Some(format!(
+                "centre_crop is {}, not more than 0 and at most 1",
+                self.centre_crop
+            ));
         }
         let usable = |number: &f32| number.is_finite();
         if !mean.iter().all(usable) || !std.iter().all(|std| usable(std) && *std > 0.0) {

@@ -188,7 +188,9 @@ impl Job {
     /// Removes what a new run wrote, if it failed without leaving anything to go on from.
     fn or_unmake<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
         result.map_err(|error| {
-            let begun = [CHECKPOINT, GENOTYPE].iter().any(|name| self.path().join(name).exists());
+            let begun = [CHECKPOINT, GENOTYPE]
+                .iter()
+                .any(|name| self.path().join(name).exists());
             if self.fresh && !begun {
                 for name in ["search", "environment.json", CONFIG] {
                     // The first error is the one that matters; a directory that holds other files stays.

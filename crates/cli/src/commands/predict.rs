@@ -48,7 +48,10 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
                 .classes
                 .iter()
                 .zip(probabilities)
-                .map(|(name, probability)| Class { name: name.clone(), probability })
+                .map(|(name, probability)| Class {
+                    name: name.clone(),
+                    probability,
+                })
                 .collect();
             classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
             classes.truncate(arguments.top.into());

@@ -124,10 +124,27 @@ mod tests {
     fn every_type_of_number_is_read() {
         let values = [1.5f32, -2.0];
         let cases = [
-            (Dtype::F16, values.map(half::f16::from_f32).iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()),
-            (Dtype::BF16, values.map(half::bf16::from_f32).iter().flat_map(|v| v.to_le_bytes()).collect()),
+            (
+                Dtype::F16,
+                values
+                    .map(half::f16::from_f32)
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect::<Vec<u8>>(),
+            ),
+            (
+                Dtype::BF16,
+                values
+                    .map(half::bf16::from_f32)
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+            ),
             (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            (Dtype::F64, values.map(f64::from).iter().flat_map(|v| v.to_le_bytes()).collect()),
+            (
+                Dtype::F64,
+                values.map(f64::from).iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
         ];
         for (kind, bytes) in cases {
             let view = TensorView::new(kind, vec![2], &bytes).unwrap();
@@ -136,7 +153,10 @@ mod tests {
         }
         let view = TensorView::new(Dtype::BOOL, vec![2], &[0, 1]).unwrap();
         let error = WeightsFile::from_bytes(&serialize([("mask", view)], None).unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "the tensor mask is BOOL, not one of F16, BF16, F32, F64, I64");
+        assert_eq!(
+            error.to_string(),
+            "the tensor mask is BOOL, not one of F16, BF16, F32, F64, I64"
+        );
     }
 
     #[test]
@@ -147,7 +167,10 @@ mod tests {
             data: vec![0.25, -1e-30],
         }];
         let bytes = WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap();
-        assert_eq!(bytes, WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap());
+        assert_eq!(
+            bytes,
+            WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap()
+        );
         let read = WeightsFile::from_bytes(&bytes).unwrap();
         assert_eq!((read.tensors, read.metadata["da2s"].as_str()), (tensors, "text"));
     }

@@ -20,8 +20,8 @@ mod split;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
-pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use da2s_infer::{Image, Preprocessing, Window};
+pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;
 pub use images::pictures_below;

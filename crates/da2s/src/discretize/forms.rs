@@ -130,7 +130,11 @@ fn parse_json(text: &str) -> Result<Genotype, GenotypeError> {
 
 /// The byte at a line and column, both from 1.
 fn place(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     (before + column.saturating_sub(1)).min(text.len())
 }
 
@@ -145,7 +149,10 @@ mod tests {
     fn darts_cell() -> impl Strategy<Value = CellGenotype> {
         let node = |to: usize| {
             let pair = prop::sample::subsequence((0..to).collect::<Vec<_>>(), 2);
-            (pair, prop::collection::vec(prop::sample::select(darts_operations(false)), 2))
+            (
+                pair,
+                prop::collection::vec(prop::sample::select(darts_operations(false)), 2),
+            )
         };
         (node(2), node(3), node(4), node(5)).prop_map(|(a, b, c, d)| {
             let entries: Vec<(Operation, usize)> = [a, b, c, d]
@@ -188,15 +195,25 @@ mod tests {
     fn what_a_form_cannot_say_is_refused() {
         let bench = Genotype::parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|").unwrap();
         let skip = "[('skip_connect', 0)]";
-        let small = format!("Genotype(normal={skip}, normal_concat=[2], normal_nodes=[1], reduce={skip}, reduce_concat=[2], reduce_nodes=[1])");
+        let small = format!(
+            "Genotype(normal={skip}, normal_concat=[2], normal_nodes=[1], reduce={skip}, reduce_concat=[2], reduce_nodes=[1])"
+        );
         let small = Genotype::parse(&small).unwrap();
         for form in GenotypeForm::ALL {
             let fits_bench = matches!(form, GenotypeForm::NasBench201 | GenotypeForm::Naslib);
             assert_eq!(bench.to_form(form).is_ok(), fits_bench, "{}", form.name());
-            assert_eq!(small.to_form(form).is_ok(), form == GenotypeForm::Darts, "{}", form.name());
+            assert_eq!(
+                small.to_form(form).is_ok(),
+                form == GenotypeForm::Darts,
+                "{}",
+                form.name()
+            );
         }
         let error = small.to_form(GenotypeForm::Nni).unwrap_err().to_string();
-        assert_eq!(error, "the form nni cannot say this genotype: node 2 of normal cells has 1 entries, not 2");
+        assert_eq!(
+            error,
+            "the form nni cannot say this genotype: node 2 of normal cells has 1 entries, not 2"
+        );
     }
 
     #[test]

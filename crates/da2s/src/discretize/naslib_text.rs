@@ -42,8 +42,9 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
     if let Ok(numbers) = serde_json::from_str::<[usize; 6]>(&list) {
         return parse_201(text, numbers);
     }
-    let [normal, reduction]: [Vec<(usize, usize)>; 2] = serde_json::from_str(&list)
-        .map_err(|_| whole("expected six numbers, or two lists of pairs (node, operation), for normal and reduction cells"))?;
+    let [normal, reduction]: [Vec<(usize, usize)>; 2] = serde_json::from_str(&list).map_err(|_| {
+        whole("expected six numbers, or two lists of pairs (node, operation), for normal and reduction cells")
+    })?;
     let cell = |kind: CellKind, pairs: Vec<(usize, usize)>| {
         let fail = |problem: String| whole(&format!("{}: {problem}", cell_name(kind)));
         if pairs.is_empty() || pairs.len() % 2 != 0 {
@@ -95,9 +96,13 @@ fn write_201(cell: &CellGenotype) -> Result<String, String> {
     let edge = |place: usize| {
         let ends = NAS_BENCH_201_GRAPH.edges().nth(place);
         let kept = cell.edges.iter().find(|edge| Some((edge.from, edge.to)) == ends);
-        let kept = kept.and_then(|edge| edge.operations.first().copied()).unwrap_or(Operation::None);
+        let kept = kept
+            .and_then(|edge| edge.operations.first().copied())
+            .unwrap_or(Operation::None);
         let index = OPERATIONS_201.iter().position(|known| known.operation() == kept);
-        index.map(|index| index.to_string()).ok_or_else(|| format!("{kept} is not of NAS-Bench-201"))
+        index
+            .map(|index| index.to_string())
+            .ok_or_else(|| format!("{kept} is not of NAS-Bench-201"))
     };
     let numbers: Vec<String> = EDGES_201.into_iter().map(edge).collect::<Result<_, _>>()?;
     Ok(format!("({})", numbers.join(", ")))
@@ -167,7 +172,10 @@ mod tests {
             ("(((0, 3), (1, 3)), ((0, 3), (1, 7)))", "reduce: the operation 7"),
             ("(((0, 3), (1, 3)), ((0, 3)))", "expected six numbers"),
             ("(((0, 3), (1, 3)), ((0, 3), (1, 3), (0, 1)))", "3 pairs"),
-            ("(((0, 3), (2, 3)), ((0, 3), (1, 3)))", "normal: node 2 cannot read node 2"),
+            (
+                "(((0, 3), (2, 3)), ((0, 3), (1, 3)))",
+                "normal: node 2 cannot read node 2",
+            ),
             ("(a)", "character 1"),
         ] {
             let error = Genotype::parse(text).unwrap_err().to_string();
@@ -180,7 +188,13 @@ mod tests {
         let key = |edge: usize, cell: &str| format!("\"{PREFIX}edge_{cell}_{edge}\": \"max_pool_3x3\"");
         let cell = |cell: &str| [0, 1, 3, 4].map(|edge| key(edge, cell)).join(", ");
         let genotype = Genotype::parse(&format!("{{{}, {}}}", cell("normal"), cell("reduce"))).unwrap();
-        let ends: Vec<_> = genotype.cells.normal.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+        let ends: Vec<_> = genotype
+            .cells
+            .normal
+            .edges
+            .iter()
+            .map(|edge| (edge.from, edge.to))
+            .collect();
         assert_eq!(ends, [(0, 2), (1, 2), (1, 3), (2, 3)]);
     }
 }

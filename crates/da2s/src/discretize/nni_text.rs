@@ -89,7 +89,13 @@ pub(super) fn parse(text: &str, object: &Map<String, Value>) -> Result<Genotype,
             let input = match object.get(&key) {
                 Some(Value::Array(one)) if one.len() == 1 => one[0].as_u64(),
                 Some(input) => input.as_u64(),
-                None => return Err(mistake(text, &format!("{name}/op_{node}_{entry}"), format!("{key} is missing"))),
+                None => {
+                    return Err(mistake(
+                        text,
+                        &format!("{name}/op_{node}_{entry}"),
+                        format!("{key} is missing"),
+                    ));
+                }
             };
             let input = input.and_then(|input| usize::try_from(input).ok());
             let input = input.ok_or_else(|| mistake(text, &key, "expected the number of one node"))?;
@@ -113,7 +119,9 @@ pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotyp
         let entry = |edge: &Value| {
             // An edge by name, or by the number of the node that it leaves.
             let from = match edge {
-                Value::String(name) => name.strip_prefix(&format!("{prefix}p")).and_then(|from| from.parse().ok()),
+                Value::String(name) => name
+                    .strip_prefix(&format!("{prefix}p"))
+                    .and_then(|from| from.parse().ok()),
                 other => other.as_u64().and_then(|from| usize::try_from(from).ok()),
             };
             let from: usize =
@@ -127,7 +135,11 @@ pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotyp
             let operation = found.and_then(|index| darts_operations(false).get(index).copied());
             let operation = operation.ok_or_else(|| {
                 let known = NAMES_2.join(", ");
-                mistake(text, &key, format!("expected an operation: {known}, or its number from 0"))
+                mistake(
+                    text,
+                    &key,
+                    format!("expected an operation: {known}, or its number from 0"),
+                )
             })?;
             Ok((operation, from))
         };
@@ -156,7 +168,9 @@ pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<(CellKind, usize, Vec<(Op
                 .collect();
             if entries.len() != ENTRIES {
                 let count = entries.len();
-                return Err(format!("node {node} of {name} cells has {count} entries, not {ENTRIES}"));
+                return Err(format!(
+                    "node {node} of {name} cells has {count} entries, not {ENTRIES}"
+                ));
             }
             all.push((kind, node, entries));
         }
@@ -172,7 +186,10 @@ pub(super) fn number(operation: Operation) -> Result<usize, String> {
 
 /// A JSON object, its keys in the order given.
 pub(super) fn object(rows: &[(String, Value)]) -> String {
-    let rows: Vec<String> = rows.iter().map(|(key, value)| format!("  \"{key}\": {value}")).collect();
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|(key, value)| format!("  \"{key}\": {value}"))
+        .collect();
     format!("{{\n{}\n}}", rows.join(",\n"))
 }
 
@@ -224,20 +241,36 @@ mod tests {
                  \"{cell}/op_2_1\": \"sep_conv_5x5\", \"{cell}/input_2_1\": {two}"
             )
         };
-        let text = |one, two| format!("{{\"width\": 36, {}, {}}}", skip("normal", one, two), skip("reduce", "0", "1"));
+        let text = |one, two| {
+            format!(
+                "{{\"width\": 36, {}, {}}}",
+                skip("normal", one, two),
+                skip("reduce", "0", "1")
+            )
+        };
         let genotype = Genotype::parse(&text("0", "1")).unwrap();
         assert_eq!(genotype.cells.normal.concat, [2]);
         assert_eq!(Genotype::parse(&text("[0]", "[1]")).unwrap(), genotype);
         let twice = text("[0, 1]", "1");
         let error = Genotype::parse(&twice).unwrap_err();
-        assert!(error.problem.contains("normal/input_2_0: expected the number of one node"), "{error}");
+        assert!(
+            error
+                .problem
+                .contains("normal/input_2_0: expected the number of one node"),
+            "{error}"
+        );
         assert!(twice[error.at..].starts_with("\"normal/input_2_0\""));
         let later = Genotype::parse(&text("0", "2")).unwrap_err();
         assert!(later.problem.contains("node 2 cannot read node 2"), "{later}");
         let renamed = text("0", "1").replacen("sep_conv_5x5", "sep_conv_9x9", 1);
         assert!(Genotype::parse(&renamed).unwrap_err().problem.contains("sep_conv_9x9"));
         let missing = text("0", "1").replacen("normal/input_2_1", "x", 1);
-        assert!(Genotype::parse(&missing).unwrap_err().problem.contains("normal/input_2_1 is missing"));
+        assert!(
+            Genotype::parse(&missing)
+                .unwrap_err()
+                .problem
+                .contains("normal/input_2_1 is missing")
+        );
     }
 
     #[test]

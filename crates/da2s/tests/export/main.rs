@@ -46,7 +46,11 @@ fn same(case: &Case, tool: &str, result: &Value) {
     eprintln!("{name}, {tool}: largest difference {difference:.1e}");
     assert!(difference <= TOLERANCE, "{name}, {tool}: off by {difference:e}");
     let accuracy = number(result, "accuracy");
-    assert!((accuracy - case.accuracy).abs() < 1e-3, "{name}, {tool}: {accuracy} instead of {}", case.accuracy);
+    assert!(
+        (accuracy - case.accuracy).abs() < 1e-3,
+        "{name}, {tool}: {accuracy} instead of {}",
+        case.accuracy
+    );
 }
 
 #[test]
@@ -64,10 +68,16 @@ fn onnxruntime_and_pytorch_compute_the_same_logits() {
             same(&case, &format!("onnxruntime, {tool}"), result);
             assert!(number(result, "opset") >= 17.0);
             assert_eq!(result["batch"], "batch", "the batch is not fixed");
-            assert!(number(result, "alone") <= TOLERANCE, "an image alone is another: {result}");
+            assert!(
+                number(result, "alone") <= TOLERANCE,
+                "an image alone is another: {result}"
+            );
         }
         assert!(number(&results["plain"], "norms") > number(&results["folded"], "norms"));
-        assert_eq!(results["folded"]["foldable"], 0, "every batch norm behind a convolution is folded");
+        assert_eq!(
+            results["folded"]["foldable"], 0,
+            "every batch norm behind a convolution is folded"
+        );
         let metadata = &results["plain"]["metadata"];
         let preprocessing = &case.trained.description.preprocessing;
         let list = |key: &str| serde_json::from_str::<Value>(metadata[key].as_str().unwrap()).unwrap();
@@ -91,7 +101,11 @@ fn tract_computes_the_same_logits() {
         write(&case, folder.path());
         for name in ["plain.onnx", "folded.onnx"] {
             let (model, expected) = (folder.path().join(name), folder.path().join("expected.safetensors"));
-            same(&case, &format!("tract, {name}"), &tools::json(&tract, &[&model, &expected]));
+            same(
+                &case,
+                &format!("tract, {name}"),
+                &tools::json(&tract, &[&model, &expected]),
+            );
         }
     }
 }
@@ -104,7 +118,12 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
         export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
         let bytes = fs::read(&path).unwrap();
         export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
-        assert_eq!(bytes, fs::read(&path).unwrap(), "{}: the same network, the same bytes", case.name);
+        assert_eq!(
+            bytes,
+            fs::read(&path).unwrap(),
+            "{}: the same network, the same bytes",
+            case.name
+        );
         let file = WeightsFile::from_bytes(&bytes).unwrap();
         let description: Description = serde_json::from_str(&file.metadata["da2s"]).unwrap();
         assert_eq!(description, case.trained.description);
@@ -133,13 +152,24 @@ fn a_deployed_network_computes_the_same_logits() {
     for case in cases::all() {
         let network = Network::from_bytes(&exported(&case)).unwrap();
         let (images, expected) = (&case.expected[0], &case.expected[1].data);
-        let pictures: Vec<Vec<f32>> = images.data.chunks(network.preprocessing().len()).map(<[f32]>::to_vec).collect();
+        let pictures: Vec<Vec<f32>> = images
+            .data
+            .chunks(network.preprocessing().len())
+            .map(<[f32]>::to_vec)
+            .collect();
         let logits = network.logits(&pictures);
         let worst = |logits: &[f32], expected: &[f32]| {
-            logits.iter().zip(expected).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()))
+            logits
+                .iter()
+                .zip(expected)
+                .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()))
         };
         let difference = worst(&logits.concat(), expected);
-        assert!(f64::from(difference) <= TOLERANCE, "{}: off by {difference:e}", case.name);
+        assert!(
+            f64::from(difference) <= TOLERANCE,
+            "{}: off by {difference:e}",
+            case.name
+        );
         // Alone, at another batch size, and again.
         let one = network.logits(&pictures[..1]).concat();
         assert!(f64::from(worst(&one, expected)) <= TOLERANCE, "{}", case.name);
@@ -188,8 +218,12 @@ fn exported(case: &Case) -> Vec<u8> {
 fn files() -> &'static [WeightsFile] {
     static FILES: OnceLock<Vec<WeightsFile>> = OnceLock::new();
     FILES.get_or_init(|| {
-        let cases = cases::all().into_iter().filter(|case| case.trained.description.size.image_size <= 16);
-        cases.map(|case| WeightsFile::from_bytes(&exported(&case)).unwrap()).collect()
+        let cases = cases::all()
+            .into_iter()
+            .filter(|case| case.trained.description.size.image_size <= 16);
+        cases
+            .map(|case| WeightsFile::from_bytes(&exported(&case)).unwrap())
+            .collect()
     })
 }
 

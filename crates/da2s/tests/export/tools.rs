@@ -46,7 +46,11 @@ pub fn tract(test: &str) -> Option<String> {
 pub fn json(program: &str, arguments: &[&Path]) -> Value {
     let arguments = arguments.iter().map(|path| OsStr::new(*path));
     let output = Command::new(program).args(arguments).output().unwrap();
-    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{program}: {said}{told}");
-    serde_json::from_str(said.trim().lines().last().unwrap_or_default()).unwrap_or_else(|error| panic!("{error}: {said}"))
+    serde_json::from_str(said.trim().lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {said}"))
 }

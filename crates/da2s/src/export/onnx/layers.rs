@@ -112,8 +112,7 @@ impl<'a> Layers<'a> {
             parts => {
                 let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
                 let place = format!("{}output", stage.prefix);
-                self.graph
-                    .node(&place, "Concat", &parts, [("axis", Attribute::Int(1))])
+                self.graph.node(&place, "Concat", &parts, [("axis", Attribute::Int(1))])
             }
         };
         let size = plan.output.first().map_or((0, 0), |&node| sizes[node]);
@@ -124,7 +123,9 @@ impl<'a> Layers<'a> {
     fn zeros(&mut self, place: &str, like: &str, channels: usize, (height, width): (usize, usize)) -> String {
         let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
         let batch = self.graph.node(place, "Shape", &[like], first);
-        let rest = self.graph.integers(&[channels, height, width].map(|length| length as i64));
+        let rest = self
+            .graph
+            .integers(&[channels, height, width].map(|length| length as i64));
         let axis = [("axis", Attribute::Int(0))];
         let shape = self.graph.node(place, "Concat", &[&batch, &rest], axis);
         let value = [("value", Attribute::Tensor(0.0))];
@@ -133,7 +134,14 @@ impl<'a> Layers<'a> {
 
     /// Adds a block at its place and returns the name of its output.
     fn choice(&mut self, prefix: &str, choice: &Choice, x: &Value) -> Result<String, ExportError> {
-        let Choice { block, inputs, outputs, first, affine, .. } = *choice;
+        let Choice {
+            block,
+            inputs,
+            outputs,
+            first,
+            affine,
+            ..
+        } = *choice;
         let place = format!("{prefix}{}", choice.name);
         let mut weights = block
             .weight_slots(inputs, outputs, affine, first)
@@ -149,7 +157,13 @@ impl<'a> Layers<'a> {
                 let norm = norm().map(|name| self.norm(name, affine)).transpose()?;
                 Ok(self.normalised(x.name.clone(), norm))
             }
-            Block::Pool { kind, kernel, stride, padding, .. } => {
+            Block::Pool {
+                kind,
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
                 let sides = |side: usize, count: usize| Attribute::Ints(vec![side as i64; count]);
                 let window = [
                     ("kernel_shape", sides(kernel, 2)),
@@ -173,7 +187,14 @@ impl<'a> Layers<'a> {
                 let norm = self.norm(norm().unwrap_or_default(), affine)?;
                 self.factorized_reduce(&place, x, [one, two], norm)
             }
-            Block::Conv { relu, stride, padding, bias, norm: normed, .. } => {
+            Block::Conv {
+                relu,
+                stride,
+                padding,
+                bias,
+                norm: normed,
+                ..
+            } => {
                 let x = if relu { self.graph.relu(&x.name) } else { x.name.clone() };
                 let window = Window {
                     stride,
@@ -188,7 +209,12 @@ impl<'a> Layers<'a> {
                 };
                 self.convolution(&place, &x, window, &weight, bias.as_deref(), norm)
             }
-            Block::Separable { kernel, stride, dilation, stages } => {
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
                 let mut x = x.name.clone();
                 for stage in 0..stages {
                     let depthwise = Window {
@@ -227,18 +253,28 @@ impl<'a> Layers<'a> {
         let start = [height, width].map(|side| i64::from(side > 1));
         let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
         let end = self.graph.integers(&[i64::from(i32::MAX); 2]);
-        let shifted = self
-            .graph
-            .node(place, "Slice", &[&rectified, &start, &end, &axes], []);
-        let window = |pads| Window { stride: 2, pads, ..Window::POINT };
+        let shifted = self.graph.node(place, "Slice", &[&rectified, &start, &end, &axes], []);
+        let window = |pads| Window {
+            stride: 2,
+            pads,
+            ..Window::POINT
+        };
         let (plain, behind) = (window([0; 4]), window([0, 0, height % 2, width % 2]));
         let (first, second, rest) = if self.fold {
             let (upper, lower) = norm.split(half);
             let first = self.convolution(place, &rectified, plain, &one, None, Some(upper))?;
-            (first, self.convolution(place, &shifted, behind, &two, None, Some(lower))?, None)
+            (
+                first,
+                self.convolution(place, &shifted, behind, &two, None, Some(lower))?,
+                None,
+            )
         } else {
             let first = self.convolution(place, &rectified, plain, &one, None, None)?;
-            (first, self.convolution(place, &shifted, behind, &two, None, None)?, Some(norm))
+            (
+                first,
+                self.convolution(place, &shifted, behind, &two, None, None)?,
+                Some(norm),
+            )
         };
         let axis = [("axis", Attribute::Int(1))];
         let joined = self.graph.node(place, "Concat", &[&first, &second], axis);
@@ -269,7 +305,10 @@ impl<'a> Layers<'a> {
             self.graph.constant(weight, &kernel.shape, &scaled);
             let bias: Option<&Named> = bias.map(|name| self.tensor(name)).transpose()?;
             let shift = norm.shift(&scale, bias.map(|bias| bias.data.as_slice()));
-            bias_name = Some(self.graph.constant(&format!("{}.folded", norm.name), &[outputs], &shift));
+            bias_name = Some(
+                self.graph
+                    .constant(&format!("{}.folded", norm.name), &[outputs], &shift),
+            );
         } else {
             self.graph.constant(weight, &kernel.shape, &kernel.data);
             if let Some(name) = bias {
@@ -317,14 +356,23 @@ impl<'a> Layers<'a> {
 
     /// The batch norm called `name`; without scale and shift of its own it has 1 and 0.
     fn norm(&self, name: String, affine: bool) -> Result<Norm<'a>, ExportError> {
-        let part = |part: &str| self.tensor(&format!("{name}.{part}")).map(|tensor| tensor.data.as_slice());
+        let part = |part: &str| {
+            self.tensor(&format!("{name}.{part}"))
+                .map(|tensor| tensor.data.as_slice())
+        };
         let (mean, variance) = (part("running_mean")?, part("running_var")?);
         let (gamma, beta) = if affine {
             (part("weight")?.to_vec(), part("bias")?.to_vec())
         } else {
             (vec![1.0; mean.len()], vec![0.0; mean.len()])
         };
-        Ok(Norm { gamma, beta, mean, variance, name })
+        Ok(Norm {
+            gamma,
+            beta,
+            mean,
+            variance,
+            name,
+        })
     }
 }
 
