@@ -20,7 +20,7 @@ mod plan;
 pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
 #[cfg(feature = "burn")]
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
-pub use network::{EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
+pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 
 /// Added to the variance by every batch norm, as in PyTorch.

@@ -68,6 +68,15 @@ pub struct PlacedBlock {
     pub first: usize,
 }
 
+/// A stage that can run.
+#[derive(Clone, Debug)]
+pub struct CheckedStage {
+    /// Its cell.
+    pub cell: CellPlan,
+    /// Height and width of each of its inputs.
+    pub sizes: Vec<(usize, usize)>,
+}
+
 /// A plan that cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stage {stage}: {problem}")]
@@ -199,17 +208,12 @@ impl NetworkPlan {
     ///
     /// # Errors
     /// If a stage cannot run.
-    pub fn check(
-        &self,
-        channels: usize,
-        size: (usize, usize),
-        classes: usize,
-    ) -> Result<Vec<(CellPlan, Vec<(usize, usize)>)>, PlanError> {
+    pub fn check(&self, channels: usize, size: (usize, usize), classes: usize) -> Result<Vec<CheckedStage>, PlanError> {
         if self.stages.is_empty() || self.stages.len() > MOST || classes == 0 {
             let problem = format!("a network has 1 to {MOST} stages and at least one class");
             return Err(PlanError { stage: 0, problem });
         }
-        let mut cells: Vec<(CellPlan, Vec<(usize, usize)>)> = Vec::new();
+        let mut cells = Vec::new();
         let mut left: Vec<(usize, (usize, usize))> = Vec::new();
         for (index, stage) in self.stages.iter().enumerate() {
             let fail = |problem: String| PlanError { stage: index, problem };
@@ -238,7 +242,7 @@ impl NetworkPlan {
             )
             .map_err(fail)?;
             left.push((cell.output_channels(), nodes[cell.output[0]]));
-            cells.push((cell, sizes));
+            cells.push(CheckedStage { cell, sizes });
         }
         Ok(cells)
     }

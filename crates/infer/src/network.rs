@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
-use da2s_engine::{CellPlan, NetworkPlan};
+use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl Network {
         let checked = plan.check(preprocessing.channels, (side, side), preprocessing.classes.len())?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut stages = Vec::with_capacity(checked.len());
-        for (stage, (cell, sizes)) in plan.stages.iter().zip(checked) {
+        for (stage, CheckedStage { cell, sizes }) in plan.stages.iter().zip(checked) {
             let named = |name: &str| format!("{}{name}", stage.prefix);
             let mut weights = Vec::with_capacity(cell.weight_count);
             for weight in &cell.weights {
@@ -171,10 +171,10 @@ impl Network {
             };
             kernel.forward(call, &mut output);
             outputs.push(output);
-            for earlier in 0..index {
-                let later = &self.stages[index + 1..];
+            let later = &self.stages[index + 1..];
+            for (earlier, output) in outputs.iter_mut().enumerate().take(index) {
                 if !later.iter().any(|stage| stage.sources.contains(&Some(earlier))) {
-                    outputs[earlier] = Vec::new();
+                    *output = Vec::new();
                 }
             }
         }

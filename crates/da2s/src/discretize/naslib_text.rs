@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::genotype::{CellGenotype, Genotype, GenotypeError};
-use super::nni_text::{cell_name, cells, mistake, number, object, operation, pairs};
+use super::nni_text::{Pairs, cell_name, cells, mistake, number, object, operation, pairs};
 use crate::space::arch_201::{Arch201, Operation201};
 use crate::space::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, darts_operations};
 
@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
     })?;
     let cell = |kind: CellKind, pairs: Vec<(usize, usize)>| {
         let fail = |problem: String| whole(&format!("{}: {problem}", cell_name(kind)));
-        if pairs.is_empty() || pairs.len() % 2 != 0 {
+        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
             return Err(fail(format!("{} pairs, not two a node", pairs.len())));
         }
         let entry = |&(from, index): &(usize, usize)| match darts_operations(false).get(index) {
@@ -83,7 +83,7 @@ pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
         return write_201(&genotype.cells.normal);
     }
     let mut cells = [Vec::new(), Vec::new()];
-    for (kind, _, entries) in pairs(genotype)? {
+    for Pairs { kind, entries, .. } in pairs(genotype)? {
         for (operation, from) in entries {
             cells[kind as usize].push(format!("({from}, {})", number(operation)?));
         }
@@ -131,7 +131,12 @@ pub(super) fn parse_301(text: &str, object: &Map<String, Value>) -> Result<Genot
 /// Writes the object of NAS-Bench-301.
 pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
-    for (kind, node, mut entries) in pairs(genotype)? {
+    for Pairs {
+        kind,
+        node,
+        mut entries,
+    } in pairs(genotype)?
+    {
         let cell = cell_name(kind);
         entries.sort_by_key(|&(_, from)| from);
         if entries[0].1 == entries[1].1 {

@@ -147,8 +147,15 @@ pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotyp
     })
 }
 
+/// A node of a cell, and its entries: operations, each with the node that it reads.
+pub(super) struct Pairs {
+    pub(super) kind: CellKind,
+    pub(super) node: usize,
+    pub(super) entries: Vec<(Operation, usize)>,
+}
+
 /// Every node of every cell with its entries, if all nodes have [`ENTRIES`] and are part of the output, in their order.
-pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<(CellKind, usize, Vec<(Operation, usize)>)>, String> {
+pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     if genotype.cells.reduction.is_none() {
         return Err("it is an architecture of NAS-Bench-201".to_owned());
     }
@@ -172,7 +179,7 @@ pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<(CellKind, usize, Vec<(Op
                     "node {node} of {name} cells has {count} entries, not {ENTRIES}"
                 ));
             }
-            all.push((kind, node, entries));
+            all.push(Pairs { kind, node, entries });
         }
     }
     Ok(all)
@@ -196,7 +203,7 @@ pub(super) fn object(rows: &[(String, Value)]) -> String {
 /// Writes the form of version 3.
 pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
-    for (kind, node, entries) in pairs(genotype)? {
+    for Pairs { kind, node, entries } in pairs(genotype)? {
         let name = cell_name(kind);
         for (entry, (operation, from)) in entries.into_iter().enumerate() {
             number(operation)?;
@@ -210,7 +217,7 @@ pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
 /// Writes the form of version 2, in which edges that fall have an empty list.
 pub(super) fn write_2(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
-    for (kind, node, entries) in pairs(genotype)? {
+    for Pairs { kind, node, entries } in pairs(genotype)? {
         let prefix = format!("{}_n{node}_", cell_name(kind));
         if entries[0].1 == entries[1].1 {
             return Err(format!("node {node} of {} cells reads one node twice", cell_name(kind)));
