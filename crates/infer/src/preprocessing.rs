@@ -102,6 +102,8 @@ pub fn byte_table(mean: &[f32], std: &[f32]) -> Vec<[f32; 256]> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Preprocessing);
+
     #[test]
     fn constants_that_cannot_be_are_named() {
         let good = Preprocessing {
@@ -113,7 +115,7 @@ mod tests {
             classes: vec!["a".to_owned()],
         };
         assert_eq!(good.problem(), None);
-        let cases: [(&str, fn(&mut Preprocessing)); 6] = [
+        let cases: [(&str, Change); 6] = [
             ("channels is 2", |bad| bad.channels = 2),
             ("one a channel", |bad| bad.std.push(1.0)),
             ("image_size is 0", |bad| bad.image_size = 0),

@@ -100,7 +100,7 @@ fn predictions_are_those_of_the_evaluation() {
         .zip(said.as_array().unwrap())
         .filter(|((path, label), one)| {
             assert_eq!(one["image"], path.to_str().unwrap());
-            one["classes"][0]["name"] == label.to_string()
+            one["classes"][0]["name"].as_str() == Some(label.to_string().as_str())
         });
     let accuracy = 100.0 * right.count() as f64 / 40.0;
     assert_eq!(
