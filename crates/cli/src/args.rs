@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
-use da2s::data::Format;
+use da2s::data::Format as DataFormat;
+use da2s::discretize::GenotypeForm;
+use da2s::export::Format;
 use da2s::run::devices;
 use da2s::search::Method;
 use da2s::space::SpaceName;
@@ -28,7 +30,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Search, discretize, train, evaluate and report, in a new run directory
-    Run(CreateArguments),
+    Run(RunArguments),
     /// Train the super-network, in a new run directory
     Search(CreateArguments),
     /// Prune the super-network of a run and measure what that costs
@@ -37,6 +39,14 @@ pub enum Verb {
     Train(TrainArguments),
     /// Measure the trained network of a run on the test images
     Evaluate(StageArguments),
+    /// Name what the trained network of a run sees on images
+    Predict(PredictArguments),
+    /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors
+    Export(ExportArguments),
+    /// Make a run of weights from elsewhere: of a network, or of a super-network
+    Import(ImportArguments),
+    /// Print a genotype in the form of another tool
+    Genotype(GenotypeArguments),
     /// Write the report of a run, whatever it holds so far
     Report(ReportArguments),
     /// Run several methods on the same data, settings and seeds, and compare them
@@ -88,11 +98,33 @@ pub struct LiveArguments {
     pub tensorboard: bool,
 }
 
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The run.
+    #[command(flatten)]
+    pub create: CreateArguments,
+    /// A genotype that takes the place of the search.
+    #[command(flatten)]
+    pub given: GivenGenotype,
+}
+
+/// A genotype that is given, if one is.
+#[derive(Debug, Args)]
+pub struct GivenGenotype {
+    /// Do not search: take this genotype
+    #[arg(long, value_name = "TEXT")]
+    pub genotype: Option<String>,
+    /// Do not search: take the genotype in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "genotype")]
+    pub genotype_file: Option<PathBuf>,
+}
+
 /// Arguments that are settings.
 #[derive(Debug, Args)]
 pub struct SettingArguments {
     /// Images to work on [default: digits, which are built in]
-    #[arg(value_parser = PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    #[arg(value_parser = PossibleValuesParser::new(DataFormat::ALL.map(DataFormat::name)))]
     dataset: Option<String>,
     /// Folder of the images
     #[arg(long, value_name = "DIR")]
@@ -202,6 +234,72 @@ pub struct TrainArguments {
     /// What is shown and written along.
     #[command(flatten)]
     pub live: LiveArguments,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// JPEG or PNG files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Classes to name for each image, the most probable first
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: u16,
+    /// Print a JSON array instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// What to write
+    #[arg(long, value_parser = Format::ALL.map(Format::name))]
+    pub format: String,
+    /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Make batch norms part of the convolutions in front of them (onnx)
+    #[arg(long)]
+    pub fold_batch_norms: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The run.
+    #[command(flatten)]
+    pub create: CreateArguments,
+    /// Weights of a network: safetensors under the names of DARTS or NAS-Bench-201, as `da2s export` and PyTorch write them
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "supernet",
+        conflicts_with = "supernet"
+    )]
+    pub weights: Option<PathBuf>,
+    /// Weights of a super-network, with alphas_normal and alphas_reduce (arch_parameters in NAS-Bench-201)
+    #[arg(long, value_name = "FILE")]
+    pub supernet: Option<PathBuf>,
+    /// The genotype of the network.
+    #[command(flatten)]
+    pub given: GivenGenotype,
+}
+
+/// Arguments of `genotype`.
+#[derive(Debug, Args)]
+pub struct GenotypeArguments {
+    /// A genotype in any form, a file with one, or a run directory
+    #[arg(value_name = "TEXT|FILE|RUN")]
+    pub what: String,
+    /// Form to print it in
+    #[arg(long, default_value = "darts", value_parser = GenotypeForm::ALL.map(GenotypeForm::name))]
+    pub form: String,
 }
 
 /// Arguments of `report`.
@@ -364,7 +462,7 @@ pub struct DataCheckArguments {
     pub dir: PathBuf,
     /// What it holds [default: what its files tell]
     #[arg(long, value_parser = PossibleValuesParser::new(
-        Format::ALL.into_iter().filter(|format| format.needs_folder()).map(Format::name)
+        DataFormat::ALL.into_iter().filter(|format| format.needs_folder()).map(DataFormat::name)
     ))]
     pub dataset: Option<String>,
 }
@@ -373,7 +471,7 @@ pub struct DataCheckArguments {
 #[derive(Debug, Args)]
 pub struct DataFetchArguments {
     /// Data set
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(DataFormat::ALL.map(DataFormat::name)))]
     pub dataset: String,
     /// Folder for its files [default: data/NAME]
     #[arg(long, value_name = "DIR")]
@@ -440,7 +538,7 @@ impl SettingArguments {
                 .iter()
                 .rev()
                 .find_map(|layer| layer.get("data.dataset")?.as_str());
-            let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
+            let recipe = Layer::recipe(dataset.unwrap_or(DataFormat::Digits.name()))?;
             layers.insert(0, recipe);
             if self.space.as_deref() == Some(SpaceName::NasBench201.name()) {
                 // What the recipes of data sets say of the DARTS space has no meaning there.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use da2s::Error;
 use da2s::config::ConfigError;
 use da2s::data::{DataError, Format};
+use da2s::discretize::FormError;
 use da2s::space::arch_201::Arch201Error;
 use da2s::space::lookup::BenchmarkError;
 use da2s_report::ReportError;
@@ -220,6 +221,21 @@ pub enum Failure {
         /// Why.
         problem: String,
     },
+    /// A genotype that a form cannot say.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// An option of another format.
+    #[error("--fold-batch-norms is for --format onnx: {format} keeps the layers of DARTS")]
+    NotFolded {
+        /// The format.
+        format: da2s::export::Format,
+    },
+    /// A folder without images.
+    #[error("{} holds no files ending in .jpg, .jpeg or .png", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A wish for runs that nothing fulfils.
     #[error("{0}")]
     Listing(String),
@@ -272,7 +288,9 @@ impl Failure {
             Self::RunsFailed { .. } => Code::Runs,
             Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
             Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,
-            Self::Architecture(_) => Code::Genotype,
+            Self::Architecture(_) | Self::Form(_) => Code::Genotype,
+            Self::NotFolded { .. } => Code::Usage,
+            Self::NoImages { .. } => Code::Data,
             Self::OtherComparison { .. } | Self::ComparisonBusy { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
             Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
             Self::DamagedImages { .. } => Code::Data,
@@ -314,6 +332,7 @@ fn code_of(error: &Error) -> Code {
         | Error::Data(DataError::Setting { .. }) => Code::Usage,
         Error::Data(_) => Code::Data,
         Error::Genotype { .. } | Error::OverLimit { .. } => Code::Genotype,
+        Error::Export(_) => Code::Internal,
         Error::Device { .. } => Code::Device,
         Error::RunExists { .. }
         | Error::NotEmpty { .. }

@@ -6,6 +6,7 @@ use crate::backbone::LoadError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::discretize::GenotypeError;
+use crate::export::ExportError;
 use crate::network::AuxiliaryError;
 use crate::objective::TopologyError;
 
@@ -24,6 +25,9 @@ pub enum Error {
     /// Images that cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A network that a format cannot express.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A text that is no genotype.
     #[error("{}{error}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
     Genotype {

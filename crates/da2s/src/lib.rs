@@ -6,7 +6,7 @@
 //!
 //! The modules are the concepts of the field: a [`space`] and a target ([`objective`]) make a [`supernet`],
 //! which [`search`] trains and [`discretize`] prunes to a genotype; [`network`] builds that genotype and [`train`]
-//! trains it. [`run`] does all of it in a run directory. The library never prints, never exits and never reads the
+//! trains it, and [`export`] hands it on. [`run`] does all of it in a run directory. The library never prints, never exits and never reads the
 //! environment; progress goes out through an [`observer`].
 
 pub mod backbone;
@@ -16,6 +16,7 @@ pub mod data;
 pub mod device;
 pub mod discretize;
 pub mod error;
+pub mod export;
 pub mod network;
 pub mod objective;
 pub mod observer;

@@ -4,8 +4,11 @@
 //! the flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::weight_slots`] and
 //! [`Block::norm_slots`] fix their order, names (those of the DARTS family of PyTorch code) and shapes.
 
+use serde::{Deserialize, Serialize};
+
 /// What a block computes. ReLU comes first where a block has one; batch norm comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Block {
     /// Zero, at the stride's output size (the candidate `none`).
     Zero {
@@ -77,7 +80,8 @@ pub enum Block {
 }
 
 /// Which value a pooling window yields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PoolKind {
     /// The largest.
     Max,

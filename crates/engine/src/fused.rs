@@ -19,9 +19,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::cell::{Call, NormStatistics, Output};
-use crate::cpu::{CellKernel, Forward, Gradients, Statistics, TensorMemory, Workspace};
+use crate::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
 use crate::plan::CellPlan;
-use crate::tensor_memory;
+use crate::tensor_memory::{TensorMemory, TensorPool};
 
 /// Most inputs that a cell may have.
 const INPUTS: usize = 2;
@@ -34,6 +34,7 @@ const PARENTS: usize = INPUTS + 2;
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     workspace: Workspace,
+    tensors: TensorPool,
     /// The nodes of cells whose backward pass is still to come, and whether another cell has given them a gradient.
     given: Arc<Mutex<HashMap<NodeId, bool>>>,
 }
@@ -221,7 +222,7 @@ impl Operands {
         let nodes = plan.node_sizes(&sizes);
         let (height, width) = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         let mut kernel = pool.take(plan, sizes, batch);
-        let mut output = pool.memory.workspace.tensor(kernel.kernel.output_len());
+        let mut output = pool.memory.tensors.take(kernel.kernel.output_len());
 
         let inputs: Vec<&[f32]> = self.inputs.iter().map(slice).collect();
         let drop = self.drop_path.clone().map(|factors| primitive(factors).to_contiguous());
@@ -263,7 +264,9 @@ impl Operands {
         let flat = |data: Vec<f32>| Tensor::from_primitive::<Flex>(flex(data, &[plan.norm_channels]));
         Ran {
             kernel,
-            output: tensor_memory::tensor(output, &[batch, height, width, channels]).permute(&[0, 3, 1, 2]),
+            output: output
+                .into_tensor(&[batch, height, width, channels])
+                .permute(&[0, 3, 1, 2]),
             statistics: seen.then(|| NormStatistics {
                 mean: flat(mean),
                 variance: flat(variance),
@@ -329,7 +332,7 @@ impl Backward<Flex, PARENTS> for CellBackward {
             ..
         } = &mut *kept;
         let Some(kernel) = kernel.as_mut() else { return };
-        let room = |wanted: bool, length: usize| wanted.then(|| pool.memory.workspace.tensor(length));
+        let room = |wanted: bool, length: usize| wanted.then(|| pool.memory.tensors.take(length));
         let mut d_inputs: Vec<Option<TensorMemory>> = inputs
             .iter()
             .zip(&ops.parents)
@@ -361,16 +364,13 @@ impl Backward<Flex, PARENTS> for CellBackward {
                     add(gradient.as_mut_slice(), &channels_last(grads.consume::<Flex>(parent)));
                 }
                 let shape: Vec<usize> = input.layout().shape().iter().copied().collect();
-                grads.register::<Flex>(
-                    parent.id,
-                    tensor_memory::tensor(gradient, &shape).permute(&[0, 3, 1, 2]),
-                );
+                grads.register::<Flex>(parent.id, gradient.into_tensor(&shape).permute(&[0, 3, 1, 2]));
             }
         }
         for (place, gradient) in [(WEIGHTS, d_weights), (MIXTURE, d_mixture)] {
             if let (Some(parent), Some(gradient)) = (&ops.parents[place], gradient) {
                 let length = gradient.as_slice().len();
-                grads.register::<Flex>(parent.id, tensor_memory::tensor(gradient, &[length]));
+                grads.register::<Flex>(parent.id, gradient.into_tensor(&[length]));
             }
         }
     }

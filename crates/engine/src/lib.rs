@@ -3,19 +3,28 @@
 //! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature, [`Cell::forward`], and
 //! two ways to run it: the plain path, composed of Burn's own operations and differentiated by Burn, which
 //! runs on every device and defines what is right; and the fused path, hand-written kernels for the CPU,
-//! tested against the plain one. Tensors are `[batch, channels, height, width]` on both.
+//! tested against the plain one. Tensors are `[batch, channels, height, width]` on both. Without the feature `burn` there is the [`cpu`]
+//! executor alone, on slices, which is all that a deployed network needs.
 
 mod block;
+#[cfg(feature = "burn")]
 mod cell;
 pub mod cpu;
+#[cfg(feature = "burn")]
 mod fused;
+mod network;
+#[cfg(feature = "burn")]
 mod plain;
 mod plan;
+#[cfg(feature = "burn")]
 mod tensor_memory;
 
 pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
+#[cfg(feature = "burn")]
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
+#[cfg(feature = "burn")]
 pub use fused::Memory;
+pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 
 /// Added to the variance by every batch norm, as in PyTorch.

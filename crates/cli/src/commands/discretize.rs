@@ -1,8 +1,6 @@
 //! `da2s discretize`: the genotype of a run's search and its gap; or a genotype that is given.
 
-use da2s::Error;
-use da2s::discretize::Genotype;
-
+use super::genotype;
 use super::job::Job;
 use crate::args::DiscretizeArguments;
 use crate::exit::Failure;
@@ -13,8 +11,7 @@ use crate::table;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
-    let given = arguments.genotype.as_deref().map(Genotype::parse).transpose();
-    let given = given.map_err(|error| Error::Genotype { path: None, error })?;
+    let given = arguments.genotype.as_deref().map(genotype::parse).transpose()?;
     let mut job = Job::open(&arguments.stage, false)?;
     let discretized = job.discretize(given.as_ref())?;
     super::print(&table::of_discretization(&discretized))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use da2s::Error;
 use da2s::config::Config;
 use da2s::discretize::Genotype;
+use da2s::network::Trained;
 use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
 use da2s_report::run::FAILURE_FILE;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -21,6 +22,8 @@ use crate::progress::Progress;
 const CONFIG: &str = "config.toml";
 /// What a search leaves from its first epoch on.
 const CHECKPOINT: &str = "search/checkpoint.safetensors";
+/// What a genotype that is given leaves at once.
+const GENOTYPE: &str = "genotype.json";
 /// Settings that a run may change on its way: where it computes and where its images are. Another engine or device rounds
 /// differently, so the same bits are promised only while those stay.
 const MAY_CHANGE: [&str; 4] = ["run.threads", "run.device", "run.engine", "data.dir"];
@@ -138,7 +141,8 @@ impl Job {
     /// Discretizes the search, or takes the genotype that is given.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
         let context = context(&self.directory, &self.config, self.resume);
-        let discretized = run::discretize(&context, given, &mut self.progress)?;
+        let discretized = run::discretize(&context, given, &mut self.progress);
+        let discretized = self.or_unmake(discretized)?;
         self.unless_stopped()?;
         Ok(discretized)
     }
@@ -162,6 +166,29 @@ impl Job {
     /// Ends the work, and with it the dashboard, so that what is printed next stands alone.
     pub fn end(self) -> PathBuf {
         self.directory.path().to_owned()
+    }
+
+    /// Takes the weights of a network from a file.
+    pub fn import_network(&mut self, genotype: &Genotype, path: &Path) -> Result<(), Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        let imported = run::import_network(&context, genotype, path, &mut self.progress);
+        self.or_unmake(imported)
+    }
+
+    /// Takes a super-network from a file.
+    pub fn import_supernet(&mut self, path: &Path) -> Result<(), Failure> {
+        let context = context(&self.directory, &self.config, self.resume);
+        self.or_unmake(run::import_supernet(&context, path))
+    }
+
+    /// The trained network.
+    pub fn trained(&self) -> Result<Trained, Failure> {
+        Ok(run::trained(&context(&self.directory, &self.config, false))?)
+    }
+
+    /// The device that the run is on.
+    pub fn device(&self) -> &str {
+        &self.config.run.device
     }
 
     /// Leaves the reason in a run that failed, for those who come later, and passes it on.
@@ -189,9 +216,12 @@ impl Job {
     }
 
     /// Removes what a new run wrote, if it failed without leaving anything to go on from.
-    fn or_unmake(&self, result: Result<(), Error>) -> Result<(), Failure> {
+    fn or_unmake<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
         result.map_err(|error| {
-            if self.fresh && !self.path().join(CHECKPOINT).exists() {
+            let begun = [CHECKPOINT, GENOTYPE]
+                .iter()
+                .any(|name| self.path().join(name).exists());
+            if self.fresh && !begun {
                 for name in ["search", "environment.json", CONFIG] {
                     // The first error is the one that matters; a directory that holds other files stays.
                     let _ = self.directory.remove(name);
@@ -204,7 +234,7 @@ impl Job {
 }
 
 /// What a stage of the library works on.
-fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
+pub(super) fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
     Context {
         directory,
         config,

@@ -6,9 +6,13 @@ mod config;
 mod data;
 mod discretize;
 mod evaluate;
+mod export;
+mod genotype;
+mod import;
 mod job;
 mod lookup;
 mod metrics;
+mod predict;
 mod report;
 mod run;
 pub mod runs;
@@ -32,6 +36,10 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Discretize(arguments) => discretize::execute(arguments),
         Verb::Train(arguments) => train::execute(arguments),
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
+        Verb::Predict(arguments) => predict::execute(arguments),
+        Verb::Export(arguments) => export::execute(arguments),
+        Verb::Import(arguments) => import::execute(arguments),
+        Verb::Genotype(arguments) => genotype::execute(arguments),
         Verb::Report(arguments) => report::execute(arguments),
         Verb::Compare(arguments) => compare::execute(arguments),
         Verb::Runs(arguments) => runs::execute(arguments),

@@ -6,6 +6,7 @@ mod bad_input;
 mod compare;
 mod config;
 mod data;
+mod export;
 mod lookup;
 mod metrics;
 mod run;

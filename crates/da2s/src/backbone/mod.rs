@@ -11,6 +11,7 @@ mod nas_bench_201;
 mod statistics;
 mod stem;
 mod weights;
+mod weights_file;
 
 pub use layout::{LoadError, Named, Part};
 pub use loss::{correct_count, cross_entropy};
@@ -19,6 +20,7 @@ pub use statistics::Statistics;
 pub use stem::Skeleton;
 pub(crate) use stem::cell_sources;
 pub use weights::{Weights, host};
+pub use weights_file::{WeightsFile, WeightsFileError};
 
 use std::sync::Arc;
 
@@ -142,6 +144,11 @@ impl Backbone {
     /// The stages in order.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// Whether ReLU comes between the last stage and the global mean.
+    pub fn has_last_relu(&self) -> bool {
+        self.relu
     }
 
     /// The auxiliary head.

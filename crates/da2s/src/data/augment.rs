@@ -7,7 +7,7 @@
 
 use super::dataset::ImageShape;
 use super::error::DataError;
-use super::pixels::{Image, Window};
+use da2s_infer::{Image, Window};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

@@ -2,40 +2,16 @@
 
 use super::error::DataError;
 use super::image_files::ImageFiles;
-use super::pixels::Image;
+pub use da2s_infer::ImageShape;
+use da2s_infer::{Image, byte_table};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Most images that [`Normalisation::measure`] looks at: right to a few thousandths, and a folder of a million files opens
 /// in seconds.
 const MEASURED_IMAGES: usize = 4096;
-
-/// Size of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ImageShape {
-    /// 1 (grey) or 3 (red, green, blue).
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl ImageShape {
-    /// Number of values: `channels × height × width`.
-    pub const fn values(self) -> usize {
-        self.channels * self.height * self.width
-    }
-}
-
-impl fmt::Display for ImageShape {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}×{}×{}", self.channels, self.height, self.width)
-    }
-}
 
 /// How bytes become the numbers a network sees: `(byte / 255 − mean) / std`, per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,11 +49,7 @@ impl Normalisation {
 
     /// What each byte becomes, per channel.
     pub(super) fn table(&self) -> Vec<[f32; 256]> {
-        self.mean
-            .iter()
-            .zip(&self.std)
-            .map(|(mean, std)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
-            .collect()
+        byte_table(&self.mean, &self.std)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a data set: which file, where in it, what was expected.
 
+use da2s_infer::ImageError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -95,6 +96,21 @@ pub enum DataError {
         /// What is allowed.
         expected: String,
     },
+}
+
+impl From<ImageError> for DataError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Read { path, source } => Self::Read { path, source },
+            ImageError::Decode { path, source } => Self::Decode { path, source },
+            ImageError::Empty { path, shape } => Self::Malformed {
+                path,
+                place: Place::Whole,
+                expected: "at least one pixel".to_owned(),
+                found: shape.to_string(),
+            },
+        }
+    }
 }
 
 impl DataError {

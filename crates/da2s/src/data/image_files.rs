@@ -7,7 +7,7 @@
 use super::dataset::ImageShape;
 use super::error::DataError;
 use super::options::BadImages;
-use super::pixels::Image;
+use da2s_infer::Image;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,7 @@ impl ImageFiles {
 
     /// The picture at `index`, whose file `path` holds `bytes`, or what stands in for it.
     pub fn decode(&self, index: usize, path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
-        let own = Image::decode(path, bytes, self.fit.channels);
+        let own = Image::decode(path, bytes, self.fit.channels).map_err(DataError::from);
         match (own, self.bad_images) {
             (Err(error), BadImages::Skip) => {
                 self.damaged

@@ -68,10 +68,28 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     })
 }
 
+/// The JPEG and PNG files in `dir` and the folders below it, in alphabetical order.
+///
+/// # Errors
+/// If a folder cannot be read, or a name is not in UTF-8.
+pub fn pictures_below(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut pictures = Vec::new();
+    for name in names(dir, |name| is_picture(name) || dir.join(name).is_dir())? {
+        let path = dir.join(name);
+        if path.is_dir() {
+            pictures.extend(pictures_below(&path)?);
+        } else {
+            pictures.push(path);
+        }
+    }
+    Ok(pictures)
+}
+
 /// Whether there seems to be such a folder in `dir`.
 pub(super) fn is_in(dir: &Path) -> bool {
     Folders::find(dir).is_ok()
 }
+
 impl Folders {
     fn find(dir: &Path) -> Result<Self, DataError> {
         let folder = |name: &str| Some(dir.join(name)).filter(|folder| folder.is_dir());
@@ -106,7 +124,7 @@ impl Parts {
                 Some(_) => list.select(&options.kept(list.labels(), limit)),
                 None => list,
             };
-            Ok(ImageFiles::new(
+            Ok::<_, DataError>(ImageFiles::new(
                 list,
                 fit,
                 options.crop_from_original,

@@ -10,21 +10,23 @@ mod cifar;
 mod dataset;
 mod digits;
 mod error;
+mod evaluated;
 mod idx;
 mod image_files;
 mod images;
 mod loader;
 mod options;
-mod pixels;
 mod split;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
+pub use da2s_infer::{Image, Preprocessing, Window};
 pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
+pub use evaluated::preprocessing;
+pub use images::pictures_below;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
 pub use options::{BadImages, DataOptions};
-pub use pixels::{Image, Window};
 pub use split::{SearchSplit, stratified_subset};
 
 use serde::{Deserialize, Serialize};

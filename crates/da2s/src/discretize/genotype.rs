@@ -4,7 +4,7 @@
 //! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
 //! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
 //! on one edge are several entries with the same start. Reading accepts `range(a, b)` and lists alike. Architectures of
-//! NAS-Bench-201 are read and written in their own form.
+//! NAS-Bench-201 are read and written in their own form; `forms.rs` has those of other tools.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -61,14 +61,6 @@ impl Genotype {
     /// The part for one kind of cell.
     pub fn kind(&self, kind: CellKind) -> &CellGenotype {
         self.cells.kind(kind)
-    }
-
-    /// Reads the text form, or an architecture of NAS-Bench-201.
-    ///
-    /// # Errors
-    /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
-    pub fn parse(text: &str) -> Result<Self, GenotypeError> {
-        super::genotype_text::parse(text)
     }
 }
 

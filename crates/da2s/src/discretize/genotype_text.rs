@@ -1,6 +1,5 @@
 //! Reads the text of a genotype: a small recursive-descent parser for the Python literals that DARTS prints.
 
-use super::bench_text;
 use super::genotype::{CellGenotype, Genotype, GenotypeError};
 use crate::space::{Operation, PerKind};
 
@@ -14,11 +13,8 @@ struct CellText {
     nodes: Option<Vec<usize>>,
 }
 
-/// See [`Genotype::parse`].
+/// Reads the form of DARTS; see [`Genotype::parse`].
 pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
-    if text.trim_start().starts_with('|') {
-        return bench_text::parse(text);
-    }
     let mut reader = Reader { text, at: 0 };
     let (mut normal, mut reduce) = (CellText::default(), CellText::default());
     reader.expect("Genotype")?;

@@ -7,13 +7,16 @@
 mod auxiliary;
 mod cost;
 mod drop_path;
+mod trained;
 
 pub use crate::backbone::Skeleton;
 pub use auxiliary::AuxiliaryError;
 pub use cost::{Cost, cost, cost_tables};
 pub use drop_path::DropPath;
+pub use trained::{Description, Trained};
 
 use da2s_engine::{Cell, CellPlan, CellPlanBuilder, Engine};
+use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, BenchSize, Stage, cell_sources, skeleton};
 use crate::config::NetworkSettings;
@@ -23,7 +26,7 @@ use crate::space::{CellKind, Place, Reductions};
 use crate::supernet::cell::preprocessed;
 
 /// Sizes of a final network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkSize {
     /// Stem.
     pub skeleton: Skeleton,

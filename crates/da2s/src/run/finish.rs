@@ -3,12 +3,11 @@
 use std::fs;
 use std::io;
 
-use super::checkpoint::Checkpoint;
 use super::prune::{GAP, GENOTYPE, GenotypeFile};
 use super::retraining::{BEST, genotype_network};
 use super::searching::EpochTime;
-use super::state_file::TrainMeta;
 use super::summary::Summary;
+use super::trained::{PREPROCESSING, preprocessing, trained_weights};
 use super::{Context, retraining, searching};
 use crate::backbone::{Pass, Statistics, Weights};
 use crate::data::{Loader, Part};
@@ -23,7 +22,7 @@ use crate::observer::{Event, Observer, Stage};
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
-    let (network, genotype) = genotype_network(context, &dataset)?;
+    let (network, genotype) = genotype_network(context, &dataset, false)?;
     let directory = context.directory;
     observer.on(Event::Started {
         stage: Stage::Evaluate,
@@ -31,13 +30,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         resumed_at: 0,
     });
 
+    let best = trained_weights(context, &genotype)?;
     let path = directory.file(BEST);
-    let need = "run `da2s train` on this directory first";
-    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
-        path: path.clone(),
-        need,
-    })?;
-    best.meta.expect(&genotype, &path)?;
     let weights = Weights::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
     let statistics =
         Statistics::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
@@ -52,6 +46,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
     directory.write_json("network/evaluation.json", &evaluation)?;
+    directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     super::tell_damaged(&dataset, observer);
 
     let genotype: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;

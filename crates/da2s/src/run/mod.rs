@@ -7,20 +7,24 @@ mod checkpoint;
 mod directory;
 mod environment;
 mod finish;
+mod import;
 mod prune;
 mod retraining;
 mod searching;
 mod state_file;
 mod summary;
+mod trained;
 
 pub use checkpoint::Checkpoint;
 pub use directory::{RunDirectory, write_whole};
 pub use environment::Environment;
 pub use finish::evaluate;
+pub use import::{import_network, import_supernet};
 pub use prune::{Discretized, discretize};
 pub use retraining::{TrainSummary, train};
 pub use searching::{SearchSummary, search};
 pub use summary::Summary;
+pub use trained::trained;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;

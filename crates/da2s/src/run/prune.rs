@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, searching};
+use super::environment::Environment;
+use super::{Context, ENVIRONMENT, searching};
 use crate::discretize::{Decision, Gap, Genotype, GenotypeError, measure_gap};
 use crate::error::Error;
 use crate::network::{Cost, NetworkSize, cost, network};
@@ -69,6 +70,10 @@ pub fn discretize(
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
             of_space(genotype, &search.space)?;
+            // Without a search nobody else says on what the run was made.
+            if !directory.file(ENVIRONMENT).is_file() {
+                Environment::now(context, &dataset, &engine).write(context)?;
+            }
             directory.remove(GAP)?;
             (
                 genotype.clone(),

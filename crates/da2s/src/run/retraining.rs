@@ -7,11 +7,12 @@ use super::checkpoint::Checkpoint;
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
 use super::searching::EpochTime;
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
+use super::trained::{PREPROCESSING, preprocessing};
 use crate::backbone::Backbone;
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::discretize::Genotype;
 use crate::error::Error;
-use crate::network::network;
+use crate::network::{NetworkSize, network};
 use crate::observer::Observer;
 use crate::train::{Retraining, TrainMetrics, TrainState};
 
@@ -35,7 +36,7 @@ pub struct TrainSummary {
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
-    let (network, genotype) = genotype_network(context, &dataset)?;
+    let (network, genotype) = genotype_network(context, &dataset, context.config.network.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let retraining = Retraining {
         network: &network,
@@ -66,6 +67,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let (done, mut began) = (state.progress.epochs_done, Instant::now());
     directory.keep_lines(METRICS, done)?;
     directory.keep_lines(TIMES, done)?;
+    directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
 
     let mut last = None;
     retraining.run(&mut state, observer, &mut |state, record| {
@@ -139,8 +141,12 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     Ok((loader, validation))
 }
 
-/// The network of the run's genotype, and the genotype's text.
-pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Result<(Backbone, String), Error> {
+/// The network of the run's genotype, with its auxiliary head or without, and the genotype's text.
+pub(super) fn genotype_network(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    auxiliary: bool,
+) -> Result<(Backbone, String), Error> {
     let (_, engine) = context.device()?;
     let file: GenotypeFile = context
         .directory
@@ -149,7 +155,11 @@ pub(super) fn genotype_network(context: &Context<'_>, dataset: &Dataset) -> Resu
         path: Some(context.directory.file(GENOTYPE)),
         error,
     })?;
-    let network = network(&genotype, network_size(context, dataset), &engine)?;
+    let size = NetworkSize {
+        auxiliary,
+        ..network_size(context, dataset)
+    };
+    let network = network(&genotype, size, &engine)?;
     Ok((network, file.genotype))
 }
 
@@ -159,6 +169,6 @@ fn best(state: &TrainState, network: &Backbone, genotype: &str) -> Checkpoint<Tr
     tensors.extend(state.statistics.named(network));
     Checkpoint {
         tensors,
-        meta: TrainMeta::new(state, genotype),
+        meta: TrainMeta::new(&state.progress, genotype),
     }
 }

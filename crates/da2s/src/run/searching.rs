@@ -16,7 +16,7 @@ use crate::search::{EpochMetrics, Search, SearchState};
 pub(super) const CHECKPOINT: &str = "search/checkpoint.safetensors";
 pub(super) const TIMES: &str = "search/times.jsonl";
 const METRICS: &str = "search/metrics.jsonl";
-const ARCH: &str = "search/arch.jsonl";
+pub(super) const ARCH: &str = "search/arch.jsonl";
 
 /// What a search came to.
 #[derive(Clone, Debug)]

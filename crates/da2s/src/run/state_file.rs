@@ -79,10 +79,10 @@ pub(super) struct TrainMeta {
 }
 
 impl TrainMeta {
-    /// Of a state of the network of `genotype`.
-    pub(super) fn new(state: &TrainState, genotype: &str) -> Self {
+    /// Of a training of the network of `genotype` that stands at `progress`.
+    pub(super) fn new(progress: &TrainProgress, genotype: &str) -> Self {
         Self {
-            progress: state.progress.clone(),
+            progress: progress.clone(),
             genotype: genotype.to_owned(),
         }
     }
@@ -106,7 +106,7 @@ pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone, genotype:
     tensors.extend(state.sgd.named(network));
     Checkpoint {
         tensors,
-        meta: TrainMeta::new(state, genotype),
+        meta: TrainMeta::new(&state.progress, genotype),
     }
 }
 

@@ -5,8 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use da2s::backbone::Named;
-use safetensors::{Dtype, SafeTensors};
+use da2s::backbone::{Named, WeightsFile};
 
 /// The golden folder's file `name`, or `None` with a note that `test` is skipped.
 pub fn path(name: &str, test: &str) -> Option<PathBuf> {
@@ -34,39 +33,11 @@ pub struct Golden {
 impl Golden {
     /// Reads the file; see [`path`].
     pub fn read(name: &str, test: &str) -> Option<Self> {
-        let bytes = std::fs::read(path(name, test)?).unwrap();
-        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-        let meta = header.metadata().clone().unwrap_or_default();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let tensors = file.tensors().into_iter().map(|(name, view)| {
-            let bytes = view.data();
-            let data: Vec<f32> = match view.dtype() {
-                Dtype::F32 => bytes
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                    .collect(),
-                Dtype::I64 => bytes
-                    .chunks_exact(8)
-                    .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32)
-                    .collect(),
-                Dtype::F16 => bytes
-                    .chunks_exact(2)
-                    .map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).to_f32())
-                    .collect(),
-                other => panic!("{name} has the type {other:?}"),
-            };
-            (
-                name.clone(),
-                Named {
-                    name,
-                    shape: view.shape().to_vec(),
-                    data,
-                },
-            )
-        });
+        let file = WeightsFile::read(&path(name, test)?).unwrap();
+        let tensors = file.tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor));
         Some(Self {
             tensors: tensors.collect(),
-            meta,
+            meta: file.metadata,
         })
     }
 

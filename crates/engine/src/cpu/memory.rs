@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Floats that begin on a cache line, and from some size on lie on huge pages, where the system has them: a walk over hundreds
 /// of megabytes spends a good part of its time on the translation of addresses otherwise.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     /// What was allocated, and how much.
     whole: NonNull<u8>,
     bytes: usize,
@@ -46,7 +46,7 @@ impl Buffer {
     }
 
     /// Makes room for `len` floats. What was in it is lost when it grows.
-    pub(super) fn reserve(&mut self, len: usize) {
+    pub(crate) fn reserve(&mut self, len: usize) {
         if len <= self.len {
             return;
         }
@@ -83,12 +83,13 @@ impl Buffer {
         }
     }
 
-    fn as_slice(&self) -> &[f32] {
+    #[cfg(feature = "burn")]
+    pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: `len` floats were allocated and zeroed from `first` on.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: `len` floats were allocated and zeroed from `first` on.
         unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
     }
@@ -239,19 +240,7 @@ impl<'a> Shared<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     free: Arc<Mutex<Vec<Buffer>>>,
-    tensors: Arc<Mutex<Idle>>,
 }
-
-/// Buffers of tensors that nobody holds, each with the number of the request after which it came back.
-#[derive(Debug, Default)]
-struct Idle {
-    requests: u64,
-    buffers: Vec<(u64, Buffer)>,
-}
-
-/// Requests after which an idle buffer is freed when another size is asked for: several steps of any network, so that the sizes of
-/// an evaluation do not stay through the training that follows.
-const IDLE_REQUESTS: u64 = 1000;
 
 impl Workspace {
     /// An empty workspace.
@@ -277,60 +266,6 @@ impl Workspace {
             workspace: self,
             buffer,
         }
-    }
-
-    /// Memory for a tensor of `len` floats: what another left that was as long or up to half longer, or new. Fresh
-    /// pages cost more than the arithmetic that first touches them.
-    pub(crate) fn tensor(&self, len: usize) -> TensorMemory {
-        let mut idle = self.tensors.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.requests += 1;
-        let fits = |have: usize| have >= len && have - len <= len / 2;
-        let found = (0..idle.buffers.len())
-            .filter(|&at| fits(idle.buffers[at].1.len))
-            .min_by_key(|&at| idle.buffers[at].1.len);
-        let mut buffer = match found {
-            Some(at) => idle.buffers.swap_remove(at).1,
-            None => {
-                let requests = idle.requests;
-                idle.buffers.retain(|(since, _)| requests - since < IDLE_REQUESTS);
-                Buffer::default()
-            }
-        };
-        drop(idle);
-        buffer.reserve(len);
-        TensorMemory {
-            workspace: self.clone(),
-            buffer,
-            len,
-        }
-    }
-}
-
-/// The memory of a tensor that outlives a call; it goes back to its [`Workspace`] with its last owner. What is in it at first is
-/// what the tensor before it left.
-#[derive(Debug)]
-pub(crate) struct TensorMemory {
-    workspace: Workspace,
-    buffer: Buffer,
-    len: usize,
-}
-
-impl TensorMemory {
-    pub(crate) fn as_slice(&self) -> &[f32] {
-        &self.buffer.as_slice()[..self.len]
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        &mut self.buffer.as_mut_slice()[..self.len]
-    }
-}
-
-impl Drop for TensorMemory {
-    fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut idle = self.workspace.tensors.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = idle.requests;
-        idle.buffers.push((since, buffer));
     }
 }
 
@@ -372,30 +307,6 @@ mod tests {
         };
         assert_eq!(at % 64, 0);
         assert_eq!(workspace.lease(500).as_mut_slice().as_ptr() as usize, at);
-    }
-
-    #[test]
-    fn memory_of_tensors_is_used_again_by_tensors_of_its_length() {
-        let workspace = Workspace::new();
-        let place = |memory: &TensorMemory| memory.as_slice().as_ptr() as usize;
-        let (first, second) = (workspace.tensor(1000), workspace.tensor(1000));
-        let at = place(&first);
-        assert_ne!(at, place(&second));
-        drop(first);
-        assert_eq!(workspace.tensor(990).as_slice().len(), 990);
-        let (small, again) = (workspace.tensor(500), workspace.tensor(1000));
-        assert_ne!(place(&small), at);
-        assert_eq!(place(&again), at);
-    }
-
-    #[test]
-    fn memory_of_a_length_that_nobody_asks_for_is_freed() {
-        let workspace = Workspace::new();
-        drop(workspace.tensor(1000));
-        (0..IDLE_REQUESTS).for_each(|_| drop(workspace.tensor(10)));
-        assert_eq!(workspace.tensors.lock().unwrap().buffers.len(), 2);
-        let _new = workspace.tensor(20);
-        assert_eq!(workspace.tensors.lock().unwrap().buffers.len(), 1);
     }
 
     #[test]

@@ -20,7 +20,8 @@ mod parallel;
 mod schedule;
 mod weights;
 
-pub(crate) use memory::TensorMemory;
+#[cfg(feature = "burn")]
+pub(crate) use memory::Buffer;
 pub use memory::Workspace;
 pub use norms::Statistics;
 

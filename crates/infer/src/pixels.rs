@@ -3,12 +3,65 @@
 //! Resampling uses the triangle filter, widened by the scale when it shrinks (anti-aliased bilinear, what the Python
 //! imaging library calls BILINEAR), for every source alike.
 
-use super::dataset::ImageShape;
-use super::error::{DataError, Place};
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageBuffer, ImageReader, Luma};
-use std::io::Cursor;
-use std::path::Path;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+/// Size of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImageShape {
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl ImageShape {
+    /// Number of values: `channels × height × width`.
+    pub const fn values(self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+impl fmt::Display for ImageShape {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}×{}×{}", self.channels, self.height, self.width)
+    }
+}
+
+/// A file that is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be decoded.
+    #[error("{}: not a picture that can be decoded: {source}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+    /// It has no pixels.
+    #[error("{}: expected at least one pixel, found {shape}", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        shape: ImageShape,
+    },
+}
 
 /// A picture: `channels × height × width` bytes, 0 to 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +112,16 @@ impl Image {
     /// dropped, and so is the orientation that a camera may have noted. `path` names the file in errors.
     ///
     /// # Errors
-    /// [`DataError::Decode`] if the bytes are no such file.
+    /// If the bytes are no such file.
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
-    pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, DataError> {
+    pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, ImageError> {
         let decoded = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
-            .map_err(DataError::read(path))?
-            .decode()
-            .map_err(|source| DataError::Decode {
+            .map_err(image::ImageError::IoError)
+            .and_then(ImageReader::decode)
+            .map_err(|source| ImageError::Decode {
                 path: path.into(),
                 source,
             })?;
@@ -78,11 +131,9 @@ impl Image {
             width: decoded.width() as usize,
         };
         if shape.values() == 0 {
-            return Err(DataError::Malformed {
+            return Err(ImageError::Empty {
                 path: path.into(),
-                place: Place::Whole,
-                expected: "at least one pixel".into(),
-                found: shape.to_string(),
+                shape,
             });
         }
         let pixels = match channels {

@@ -1,0 +1,66 @@
+//! `da2s genotype`: a genotype in the form of another tool; and reading one that is given, for the other verbs.
+
+use std::fs;
+use std::path::Path;
+
+use da2s::Error;
+use da2s::discretize::{Genotype, GenotypeForm};
+
+use crate::args::{GenotypeArguments, GivenGenotype};
+use crate::exit::Failure;
+
+/// Prints the genotype.
+///
+/// # Errors
+/// If it cannot be read, or the form cannot say it.
+pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
+    let what = arguments.what.as_str();
+    let path = Path::new(what);
+    let genotype = if path.is_dir() {
+        read(&path.join("genotype.json"))?
+    } else if path.is_file() {
+        read(path)?
+    } else {
+        parse(what)?
+    };
+    // An architecture of NAS-Bench-201 has no form of DARTS, and the default means its own.
+    let form = match GenotypeForm::from_name(&arguments.form) {
+        Some(GenotypeForm::Darts) | None if genotype.cells.reduction.is_none() => GenotypeForm::NasBench201,
+        form => form.unwrap_or(GenotypeForm::Darts),
+    };
+    super::print(&format!("{}\n", genotype.to_form(form)?))
+}
+
+impl GivenGenotype {
+    /// The genotype that was given, in any form.
+    ///
+    /// # Errors
+    /// If it is none, or its file cannot be read.
+    pub fn read(&self) -> Result<Option<Genotype>, Failure> {
+        match (&self.genotype, &self.genotype_file) {
+            (Some(text), _) => parse(text).map(Some),
+            (None, Some(path)) => read(path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// The genotype that `text` says.
+pub(super) fn parse(text: &str) -> Result<Genotype, Failure> {
+    Genotype::parse(text).map_err(|error| Error::Genotype { path: None, error }.into())
+}
+
+/// The genotype in a file: a text in any form, or a run's `genotype.json`.
+pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::GenotypeFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    Genotype::parse(&text).map_err(|error| {
+        Error::Genotype {
+            path: Some(path.to_owned()),
+            error,
+        }
+        .into()
+    })
+}

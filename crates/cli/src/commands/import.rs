@@ -1,0 +1,34 @@
+//! `da2s import`: a run of weights from elsewhere.
+
+use super::job::Job;
+use crate::args::ImportArguments;
+use crate::exit::Failure;
+use crate::table;
+
+/// Takes the weights of a network and evaluates it, or those of a super-network and discretizes it; prints the table.
+///
+/// # Errors
+/// Whatever is in the way.
+pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
+    let given = arguments.given.read()?;
+    match (&arguments.weights, given, &arguments.supernet) {
+        (Some(weights), Some(genotype), _) => {
+            let mut job = Job::create(&arguments.create)?;
+            job.import_network(&genotype, weights)?;
+            let summary = job.evaluate()?;
+            super::print(&table::of_run(&summary, &[], None))
+        }
+        (None, None, Some(supernet)) => {
+            let mut job = Job::create(&arguments.create)?;
+            job.import_supernet(supernet)?;
+            let discretized = job.discretize(None)?;
+            super::print(&table::of_discretization(&discretized))
+        }
+        (Some(_), None, _) => Err(Failure::Plan(
+            "--weights are those of a genotype: say which with --genotype or --genotype-file".to_owned(),
+        )),
+        (None, ..) => Err(Failure::Plan(
+            "--supernet takes no genotype: it is read off the weights of its operations and edges".to_owned(),
+        )),
+    }
+}

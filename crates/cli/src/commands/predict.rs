@@ -1,0 +1,102 @@
+//! `da2s predict`: what the trained network of a run sees on images, each preprocessed as in the evaluation.
+
+use std::path::PathBuf;
+
+use da2s::data::{DataError, pictures_below};
+use da2s::device;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::job::Job;
+use crate::args::PredictArguments;
+use crate::exit::Failure;
+
+/// Images that are in memory at a time.
+const BATCH: usize = 32;
+
+/// An image and its most probable classes.
+#[derive(Serialize)]
+struct Prediction {
+    image: String,
+    classes: Vec<Class>,
+}
+
+/// A class and its probability, 0 to 1.
+#[derive(Serialize)]
+struct Class {
+    name: String,
+    probability: f32,
+}
+
+/// Predicts, and prints a line an image: its path, then classes and their probabilities.
+///
+/// # Errors
+/// If there is no trained network, or an image cannot be read.
+pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
+    let job = Job::open(&arguments.stage, false)?;
+    let trained = job.trained()?;
+    let device = device::open(job.device())?;
+    let preprocessing = &trained.description.preprocessing;
+    let mut predictions = Vec::new();
+    for paths in images(&arguments.images)?.chunks(BATCH) {
+        let values: Result<Vec<Vec<f32>>, DataError> =
+            paths.par_iter().map(|path| Ok(preprocessing.read(path)?)).collect();
+        let values = values.map_err(da2s::Error::from)?.concat();
+        let probabilities = trained.probabilities(values, paths.len(), &device);
+        for (path, probabilities) in paths.iter().zip(probabilities) {
+            let mut classes: Vec<Class> = preprocessing
+                .classes
+                .iter()
+                .zip(probabilities)
+                .map(|(name, probability)| Class {
+                    name: name.clone(),
+                    probability,
+                })
+                .collect();
+            classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+            classes.truncate(arguments.top.into());
+            predictions.push(Prediction {
+                image: path.display().to_string(),
+                classes,
+            });
+        }
+    }
+    if arguments.json {
+        let document = serde_json::json!(predictions);
+        return super::print(&format!("{document:#}\n"));
+    }
+    super::print(&lines(&predictions))
+}
+
+/// The files that are asked for: those given, and those in and below the folders given.
+fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut images = Vec::new();
+    for path in given {
+        if path.is_dir() {
+            let found = pictures_below(path).map_err(da2s::Error::from)?;
+            if found.is_empty() {
+                return Err(Failure::NoImages { path: path.clone() });
+            }
+            images.extend(found);
+        } else {
+            images.push(path.clone());
+        }
+    }
+    Ok(images)
+}
+
+/// Columns for people: paths and classes of one width.
+fn lines(predictions: &[Prediction]) -> String {
+    let width = |texts: &mut dyn Iterator<Item = &str>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
+    let paths = width(&mut predictions.iter().map(|one| one.image.as_str()));
+    let classes = predictions.iter().flat_map(|one| &one.classes);
+    let names = width(&mut classes.map(|class| class.name.as_str()));
+    let line = |one: &Prediction| {
+        let classes = one.classes.iter().map(|class| {
+            let percent = 100.0 * class.probability;
+            format!("  {:names$} {percent:6.2} %", class.name)
+        });
+        format!("{:paths$}{}\n", one.image, classes.collect::<String>())
+    };
+    predictions.iter().map(line).collect()
+}

@@ -1,0 +1,333 @@
+//! What leaves da2s and what comes in: exports, predictions, imports and the forms of genotypes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use da2s::backbone::{Named, WeightsFile};
+use da2s::data::{DataOptions, Format, Image, open};
+use predicates::prelude::*;
+use serde_json::Value;
+
+use crate::{TINY, da2s, with};
+
+const CELL: &str = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1)]";
+
+fn genotype() -> String {
+    format!("Genotype(normal={CELL}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])")
+}
+
+/// A run in `folder` whose genotype was given.
+fn trained(folder: &Path) -> PathBuf {
+    let out = folder.join("run");
+    let table = predicate::str::contains("retrained").and(predicate::str::contains("super-network").not());
+    with("run", &TINY)
+        .args(["--quiet", "--genotype", &genotype(), "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stdout(table);
+    out
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// The first test images as PNG files, with their labels.
+fn pictures(folder: &Path, count: usize) -> Vec<(PathBuf, u32)> {
+    fs::create_dir_all(folder).unwrap();
+    let options = DataOptions {
+        seed: 1,
+        test_limit: Some(40),
+        ..DataOptions::default()
+    };
+    let dataset = open(Format::Digits, None, &options).unwrap();
+    let write = |index: usize| {
+        let image: Image = dataset.test.image(index).unwrap();
+        let path = folder.join(format!("{index:02}.png"));
+        let (width, height) = (image.shape().width as u32, image.shape().height as u32);
+        image::GrayImage::from_raw(width, height, image.pixels().to_vec())
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        (path, dataset.test.labels()[index])
+    };
+    (0..count).map(write).collect()
+}
+
+#[test]
+fn a_genotype_is_trained_without_a_search() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = trained(temporary.path());
+    assert!(
+        !out.join("search").exists() && out.join("environment.json").is_file() && out.join("report.html").is_file()
+    );
+    let summary = json(&out.join("summary.json"));
+    assert_eq!(summary["genotype"], genotype());
+    assert!(summary["network_accuracy"].is_number() && summary["gap"].is_null());
+
+    // The same from a file in another form, in a run of its own.
+    let file = temporary.path().join("nni.json");
+    let nni = da2s().args(["genotype", "--form", "nni"]).arg(&out).assert().success();
+    fs::write(&file, &nni.get_output().stdout).unwrap();
+    let again = temporary.path().join("again");
+    with("run", &TINY)
+        .args(["--quiet", "--out"])
+        .arg(&again)
+        .arg("--genotype-file")
+        .arg(&file)
+        .assert()
+        .success();
+    let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
+    assert_eq!(evaluation(&out), evaluation(&again));
+}
+
+#[test]
+fn predictions_are_those_of_the_evaluation() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = trained(temporary.path());
+    let folder = temporary.path().join("pictures");
+    let pictures = pictures(&folder, 40);
+    let said = da2s()
+        .args(["predict", "--json", "--top", "1"])
+        .arg(&out)
+        .arg(&folder)
+        .assert()
+        .success();
+    let said: Value = serde_json::from_slice(&said.get_output().stdout).unwrap();
+    let right = pictures
+        .iter()
+        .zip(said.as_array().unwrap())
+        .filter(|((path, label), one)| {
+            assert_eq!(one["image"], path.to_str().unwrap());
+            one["classes"][0]["name"].as_str() == Some(label.to_string().as_str())
+        });
+    let accuracy = 100.0 * right.count() as f64 / 40.0;
+    assert_eq!(
+        json(&out.join("network/evaluation.json"))["accuracy"].as_f64().unwrap(),
+        accuracy
+    );
+
+    let all = da2s()
+        .args(["predict", "--json", "--top", "99"])
+        .arg(&out)
+        .arg(&pictures[0].0)
+        .assert()
+        .success();
+    let all: Value = serde_json::from_slice(&all.get_output().stdout).unwrap();
+    let classes = all[0]["classes"].as_array().unwrap();
+    let probabilities: Vec<f64> = classes
+        .iter()
+        .map(|class| class["probability"].as_f64().unwrap())
+        .collect();
+    assert_eq!(probabilities.len(), 10);
+    assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5 && probabilities.is_sorted_by(|a, b| a >= b));
+
+    let line = predicate::str::is_match(r"^\S+00\.png( +\d +\d+\.\d\d %){2}\n$").unwrap();
+    da2s()
+        .args(["predict", "--top", "2"])
+        .arg(&out)
+        .arg(&pictures[0].0)
+        .assert()
+        .success()
+        .stdout(line);
+}
+
+#[test]
+fn what_cannot_be_predicted_is_told() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = trained(temporary.path());
+    let (empty, broken) = (temporary.path().join("empty"), temporary.path().join("a.png"));
+    fs::create_dir(&empty).unwrap();
+    fs::write(&broken, "no picture").unwrap();
+    for (image, say) in [
+        (&empty, "holds no files ending in"),
+        (&broken, "a.png"),
+        (&temporary.path().join("b.png"), "b.png"),
+    ] {
+        let told = predicate::str::contains(say);
+        da2s()
+            .arg("predict")
+            .arg(&out)
+            .arg(image)
+            .assert()
+            .code(3)
+            .stdout("")
+            .stderr(told);
+    }
+    fs::remove_file(out.join("network/preprocessing.json")).unwrap();
+    let told = predicate::str::contains("preprocessing.json is missing").and(predicate::str::contains("da2s evaluate"));
+    da2s()
+        .arg("predict")
+        .arg(&out)
+        .arg(&broken)
+        .assert()
+        .code(5)
+        .stderr(told);
+    da2s().args(["evaluate", "--quiet"]).arg(&out).assert().success();
+    assert!(out.join("network/preprocessing.json").is_file());
+    fs::remove_file(out.join("network/best.safetensors")).unwrap();
+    let told = predicate::str::contains("run `da2s train`");
+    da2s()
+        .args(["export", "--format", "onnx"])
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(told);
+}
+
+#[test]
+fn a_network_goes_out_and_comes_back() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = trained(temporary.path());
+    for (format, file) in [
+        ("onnx", "network.onnx"),
+        ("pytorch", "pytorch"),
+        ("safetensors", "network.safetensors"),
+    ] {
+        let path = out.join("export").join(file);
+        let said = format!("{}\n", path.display());
+        da2s()
+            .args(["export", "--format", format])
+            .arg(&out)
+            .assert()
+            .success()
+            .stdout(said);
+        assert!(path.exists());
+    }
+    let told = predicate::str::contains("--fold-batch-norms is for --format onnx");
+    let folded = ["export", "--format", "pytorch", "--fold-batch-norms"];
+    da2s().args(folded).arg(&out).assert().code(2).stderr(told);
+
+    let weights = out.join("export/network.safetensors");
+    let import = |name: &str, weights: &Path, settings: &[&str]| {
+        let mut command = with("import", &[&TINY[..], settings].concat());
+        command
+            .args(["--quiet", "--genotype-file"])
+            .arg(out.join("genotype.json"))
+            .arg("--weights")
+            .arg(weights)
+            .arg("--out")
+            .arg(temporary.path().join(name));
+        command
+    };
+    import("back", &weights, &[])
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("retrained"));
+    let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
+    assert_eq!(evaluation(&out), evaluation(&temporary.path().join("back")));
+
+    // Everything that does not fit is named and leaves nothing behind.
+    let shape =
+        predicate::str::contains("the tensor stem.0.weight has the shape [6, 1, 3, 3] where [9, 1, 3, 3] is needed");
+    import("wide", &weights, &["network.channels=3"])
+        .assert()
+        .code(5)
+        .stderr(shape);
+    let missing = predicate::str::contains("the tensor cells.3.preprocess0");
+    import("deep", &weights, &["network.cells=4"])
+        .assert()
+        .code(5)
+        .stderr(missing);
+    let none = predicate::str::contains("is no safetensors file");
+    import("none", &out.join("config.toml"), &[])
+        .assert()
+        .code(5)
+        .stderr(none);
+    import("absent", &out.join("absent"), &[]).assert().code(7);
+    for name in ["wide", "deep", "none", "absent"] {
+        assert!(!temporary.path().join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_super_network_from_elsewhere_is_discretized() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (own, other) = (temporary.path().join("own"), temporary.path().join("other"));
+    with("search", &TINY)
+        .args(["--quiet", "--method", "darts", "--out"])
+        .arg(&own)
+        .assert()
+        .success();
+    da2s().args(["discretize", "--quiet"]).arg(&own).assert().success();
+
+    // The checkpoint under the names that PyTorch code has.
+    let read = WeightsFile::read(&own.join("search/checkpoint.safetensors")).unwrap();
+    let renamed = |tensor: &Named| Named {
+        name: tensor
+            .name
+            .replace("arch.normal.alpha", "alphas_normal")
+            .replace("arch.reduction.alpha", "alphas_reduce"),
+        ..tensor.clone()
+    };
+    let tensors: Vec<Named> = read.tensors.iter().map(renamed).collect();
+    let file = temporary.path().join("supernet.safetensors");
+    let write = |tensors: &[Named]| {
+        fs::write(
+            &file,
+            WeightsFile::to_bytes(tensors, "from", "elsewhere".to_owned()).unwrap(),
+        )
+    };
+    write(&tensors).unwrap();
+    let import = || {
+        let mut command = with("import", &TINY);
+        command
+            .args(["--quiet", "--method", "darts", "--supernet"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&other);
+        command
+    };
+    import()
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("super-network"));
+    for name in ["genotype.json", "gap.json"] {
+        assert_eq!(json(&own.join(name)), json(&other.join(name)), "{name}");
+    }
+    fs::remove_dir_all(&other).unwrap();
+
+    let without: Vec<Named> = tensors
+        .iter()
+        .filter(|tensor| tensor.name != "alphas_reduce")
+        .cloned()
+        .collect();
+    write(&without).unwrap();
+    import()
+        .assert()
+        .code(5)
+        .stderr(predicate::str::contains("the tensor alphas_reduce is missing"));
+    assert!(!other.exists());
+    let told = predicate::str::contains("--supernet takes no genotype");
+    import().args(["--genotype", &genotype()]).assert().code(2).stderr(told);
+}
+
+#[test]
+fn genotypes_are_printed_in_every_form() {
+    let print = |form: &str, what: &str| {
+        let said = da2s().args(["genotype", what, "--form", form]).assert().success();
+        String::from_utf8(said.get_output().stdout.clone()).unwrap()
+    };
+    let genotype = genotype();
+    let compact = print("naslib", &genotype);
+    assert_eq!(compact, "(((0, 3), (1, 0)), ((0, 3), (1, 0)))\n");
+    for form in ["darts", "nni", "nni2", "naslib", "nas-bench-301"] {
+        assert_eq!(
+            print("darts", &print(form, &genotype)),
+            format!("{genotype}\n"),
+            "{form}"
+        );
+    }
+    let bench = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|";
+    assert_eq!(print("darts", bench), format!("{bench}\n"));
+    assert_eq!(print("nas-bench-201", &print("naslib", bench)), format!("{bench}\n"));
+    let told = predicate::str::contains("the form nni cannot say this genotype");
+    da2s()
+        .args(["genotype", bench, "--form", "nni"])
+        .assert()
+        .code(4)
+        .stderr(told);
+    let told = predicate::str::contains("genotype, character 0");
+    da2s().args(["genotype", "no such file"]).assert().code(4).stderr(told);
+}

@@ -1,0 +1,184 @@
+//! Weights of a DARTS-family network as a plain safetensors file, as PyTorch users read and write it.
+//!
+//! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as float32, the same tensors as the
+//! same bytes; read from any file of float16, bfloat16, float32, float64 or int64 tensors, whatever else its metadata say. What
+//! fits which network is not decided here: see [`Weights::from_named`](super::Weights::from_named).
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, serialize};
+
+use super::Named;
+
+/// Named tensors with their texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WeightsFile {
+    /// The tensors.
+    pub tensors: Vec<Named>,
+    /// The texts of the file's metadata.
+    pub metadata: HashMap<String, String>,
+}
+
+/// Why a file holds no weights.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsFileError {
+    /// It cannot be read.
+    #[error("cannot be read")]
+    Read(#[from] std::io::Error),
+    /// It is no safetensors file.
+    #[error("is no safetensors file: {0}")]
+    Format(String),
+    /// A tensor of numbers that are no weights.
+    #[error("the tensor {name} is {found}, not one of F16, BF16, F32, F64, I64")]
+    Type {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+}
+
+impl WeightsFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no safetensors file, or holds tensors of another type.
+    pub fn read(path: &Path) -> Result<Self, WeightsFileError> {
+        Self::from_bytes(&std::fs::read(path)?)
+    }
+
+    /// Takes the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are no safetensors file, or hold tensors of another type.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
+        let format = |error: safetensors::SafeTensorError| WeightsFileError::Format(error.to_string());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        let tensors = file.tensors().into_iter().map(|(name, view)| {
+            let data = numbers(view.dtype(), view.data()).ok_or_else(|| WeightsFileError::Type {
+                name: name.clone(),
+                found: format!("{:?}", view.dtype()),
+            })?;
+            Ok(Named {
+                shape: view.shape().to_vec(),
+                data,
+                name,
+            })
+        });
+        Ok(Self {
+            tensors: tensors.collect::<Result<_, WeightsFileError>>()?,
+            metadata,
+        })
+    }
+
+    /// The bytes of a file of `tensors` with one text, `value` under `key`: the library writes several in no fixed order.
+    ///
+    /// # Errors
+    /// If a tensor has not as many elements as its shape says.
+    pub fn to_bytes(tensors: &[Named], key: &str, value: String) -> Result<Vec<u8>, WeightsFileError> {
+        let format = |error: safetensors::SafeTensorError| WeightsFileError::Format(error.to_string());
+        let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
+        let views = tensors.iter().zip(&bytes).map(|(tensor, data)| {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data)?;
+            Ok((tensor.name.as_str(), view))
+        });
+        let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
+        serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(format)
+    }
+}
+
+impl Named {
+    /// The elements as little-endian bytes.
+    pub fn le_bytes(&self) -> Vec<u8> {
+        self.data.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+}
+
+/// Little-endian numbers; `None` for a type that no weight has.
+fn numbers(kind: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    match kind {
+        Dtype::F16 => Some(each(bytes, |bytes| half::f16::from_le_bytes(bytes).to_f32())),
+        Dtype::BF16 => Some(each(bytes, |bytes| half::bf16::from_le_bytes(bytes).to_f32())),
+        Dtype::F32 => Some(each(bytes, f32::from_le_bytes)),
+        Dtype::F64 => Some(each(bytes, |bytes| f64::from_le_bytes(bytes) as f32)),
+        Dtype::I64 => Some(each(bytes, |bytes| i64::from_le_bytes(bytes) as f32)),
+        _ => None,
+    }
+}
+
+fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (whole, _) = bytes.as_chunks::<N>();
+    whole.iter().map(|&bytes| number(bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_type_of_number_is_read() {
+        let values = [1.5f32, -2.0];
+        let cases = [
+            (
+                Dtype::F16,
+                values
+                    .map(half::f16::from_f32)
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect::<Vec<u8>>(),
+            ),
+            (
+                Dtype::BF16,
+                values
+                    .map(half::bf16::from_f32)
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+            ),
+            (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            (
+                Dtype::F64,
+                values.map(f64::from).iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
+        ];
+        for (kind, bytes) in cases {
+            let view = TensorView::new(kind, vec![2], &bytes).unwrap();
+            let file = WeightsFile::from_bytes(&serialize([("a", view)], None).unwrap()).unwrap();
+            assert_eq!(file.tensors[0].data, values, "{kind:?}");
+        }
+        let view = TensorView::new(Dtype::BOOL, vec![2], &[0, 1]).unwrap();
+        let error = WeightsFile::from_bytes(&serialize([("mask", view)], None).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the tensor mask is BOOL, not one of F16, BF16, F32, F64, I64"
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let tensors = vec![Named {
+            name: "stem.0.weight".to_owned(),
+            shape: vec![2, 1],
+            data: vec![0.25, -1e-30],
+        }];
+        let bytes = WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap();
+        assert_eq!(
+            bytes,
+            WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap()
+        );
+        let read = WeightsFile::from_bytes(&bytes).unwrap();
+        assert_eq!((read.tensors, read.metadata["da2s"].as_str()), (tensors, "text"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            prop_assert!(WeightsFile::from_bytes(&bytes).is_err());
+        }
+    }
+}

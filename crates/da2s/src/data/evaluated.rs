@@ -1,0 +1,41 @@
+//! What the evaluation does to pictures, for whoever uses a trained network.
+
+use super::dataset::{Dataset, Normalisation};
+use da2s_infer::Preprocessing;
+
+/// The preprocessing of `dataset`, of whose pictures the evaluation sees `centre_crop`.
+pub fn preprocessing(dataset: &Dataset, centre_crop: f32) -> Preprocessing {
+    let Normalisation { mean, std } = dataset.normalisation.clone();
+    Preprocessing {
+        channels: dataset.shape.channels,
+        image_size: dataset.shape.height,
+        centre_crop,
+        mean,
+        std,
+        classes: dataset.class_names.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DataOptions, Format, Loader, Part, open};
+    use super::*;
+
+    #[test]
+    fn a_picture_has_the_values_of_the_evaluation() {
+        let options = DataOptions {
+            image_size: Some(12),
+            ..DataOptions::default()
+        };
+        let native = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let dataset = open(Format::Digits, None, &options).unwrap();
+        let batch = Loader::evaluation(&dataset, Part::Test, vec![3, 9], 2)
+            .unwrap()
+            .batch(0, 0)
+            .unwrap();
+        let preprocessing = preprocessing(&dataset, 1.0);
+        assert_eq!(preprocessing.problem(), None);
+        let values = [3, 9].map(|index| preprocessing.values(&native.test.image(index).unwrap()));
+        assert_eq!(values.concat(), batch.images);
+    }
+}

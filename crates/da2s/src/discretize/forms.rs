@@ -1,0 +1,231 @@
+//! The forms in which other tools write genotypes: which there are, which a text is in, and writing one.
+//!
+//! Contract: [`Genotype::parse`] reads every form and tells them apart by how they begin; [`Genotype::to_form`] refuses what a
+//! form cannot say. PC-DARTS, GDAS, FairDARTS and most others write the form of DARTS.
+
+use super::genotype::{Genotype, GenotypeError};
+use super::{bench_text, genotype_text, naslib_text, nni_text};
+
+/// A form of genotypes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GenotypeForm {
+    /// `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=…, …)`.
+    Darts,
+    /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+    NasBench201,
+    /// Of NNI 3: `{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, …}`.
+    Nni,
+    /// Of NNI 2: `{"normal_n2_p0": "sepconv3x3", …, "normal_n2_switch": ["normal_n2_p0", …], …}`.
+    Nni2,
+    /// Of NASLib: `(((0, 3), (1, 3), …), (…))` in the DARTS space, `(4, 0, 3, 1, 4, 3)` in that of NAS-Bench-201.
+    Naslib,
+    /// Of NASLib and NAS-Bench-301: `{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "sep_conv_3x3", …}`.
+    NasBench301,
+}
+
+/// A genotype that a form cannot say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the form {form} cannot say this genotype: {problem}", form = .form.name())]
+pub struct FormError {
+    /// The form.
+    pub form: GenotypeForm,
+    /// Why not.
+    pub problem: String,
+}
+
+impl GenotypeForm {
+    /// Every form.
+    pub const ALL: [Self; 6] = [
+        Self::Darts,
+        Self::NasBench201,
+        Self::Nni,
+        Self::Nni2,
+        Self::Naslib,
+        Self::NasBench301,
+    ];
+
+    /// The name that the user writes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Darts => "darts",
+            Self::NasBench201 => "nas-bench-201",
+            Self::Nni => "nni",
+            Self::Nni2 => "nni2",
+            Self::Naslib => "naslib",
+            Self::NasBench301 => "nas-bench-301",
+        }
+    }
+
+    /// The form of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.name() == name)
+    }
+}
+
+impl Genotype {
+    /// Reads a genotype in any of the [forms](GenotypeForm), or a run's `genotype.json`.
+    ///
+    /// # Errors
+    /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
+    pub fn parse(text: &str) -> Result<Self, GenotypeError> {
+        match text.trim_start().chars().next() {
+            Some('|') => bench_text::parse(text),
+            Some('{') => parse_json(text),
+            Some('(' | '[') => naslib_text::parse(text),
+            _ => genotype_text::parse(text),
+        }
+    }
+
+    /// Writes the genotype in a form.
+    ///
+    /// # Errors
+    /// If the form cannot say it.
+    pub fn to_form(&self, form: GenotypeForm) -> Result<String, FormError> {
+        let bench = self.cells.reduction.is_none();
+        let written = match form {
+            GenotypeForm::Darts if bench => Err("it is an architecture of NAS-Bench-201".to_owned()),
+            GenotypeForm::NasBench201 if !bench => Err("it has reduction cells".to_owned()),
+            GenotypeForm::Darts | GenotypeForm::NasBench201 => Ok(self.to_string()),
+            GenotypeForm::Nni => nni_text::write(self),
+            GenotypeForm::Nni2 => nni_text::write_2(self),
+            GenotypeForm::Naslib => naslib_text::write(self),
+            GenotypeForm::NasBench301 => naslib_text::write_301(self),
+        };
+        written.map_err(|problem| FormError { form, problem })
+    }
+}
+
+/// A JSON object: of a run, of NNI, or of NAS-Bench-301.
+fn parse_json(text: &str) -> Result<Genotype, GenotypeError> {
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| GenotypeError {
+            at: place(text, error.line(), error.column()),
+            problem: format!("it begins like JSON, but {error}"),
+        })?;
+    let some = |is: fn(&str) -> bool| object.keys().any(|key| is(key));
+    if let Some(genotype) = object.get("genotype").and_then(|genotype| genotype.as_str()) {
+        // The text of a run is never JSON.
+        return match genotype.trim_start().starts_with('{') {
+            true => Err(GenotypeError {
+                at: 0,
+                problem: "its genotype is an object, not a text".to_owned(),
+            }),
+            false => Genotype::parse(genotype),
+        };
+    }
+    if some(|key| key.contains("/op_")) {
+        nni_text::parse(text, &object)
+    } else if some(|key| key.ends_with("_switch")) {
+        nni_text::parse_2(text, &object)
+    } else if some(|key| key.contains(naslib_text::EDGE)) {
+        naslib_text::parse_301(text, &object)
+    } else {
+        let known = "\"genotype\" (da2s), \"normal/op_2_0\" (NNI 3), \"normal_n2_switch\" (NNI 2), \"…:darts:edge_normal_0\" (NAS-Bench-301)";
+        Err(GenotypeError {
+            at: 0,
+            problem: format!("the object has none of the keys {known}"),
+        })
+    }
+}
+
+/// The byte at a line and column, both from 1.
+fn place(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discretize::CellGenotype;
+    use crate::space::{Operation, PerKind, darts_operations};
+    use proptest::prelude::*;
+
+    /// Four nodes of two edges, any operations of the DARTS space, inputs in ascending order.
+    fn darts_cell() -> impl Strategy<Value = CellGenotype> {
+        let node = |to: usize| {
+            let pair = prop::sample::subsequence((0..to).collect::<Vec<_>>(), 2);
+            (
+                pair,
+                prop::collection::vec(prop::sample::select(darts_operations(false)), 2),
+            )
+        };
+        (node(2), node(3), node(4), node(5)).prop_map(|(a, b, c, d)| {
+            let entries: Vec<(Operation, usize)> = [a, b, c, d]
+                .into_iter()
+                .flat_map(|(from, operations)| operations.into_iter().zip(from))
+                .collect();
+            CellGenotype::from_entries(&entries, &[2; 4], vec![2, 3, 4, 5]).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_is_read_back(normal in darts_cell(), reduction in darts_cell()) {
+            let genotype = Genotype { cells: PerKind { normal, reduction: Some(reduction) } };
+            for form in GenotypeForm::ALL.into_iter().filter(|&form| form != GenotypeForm::NasBench201) {
+                let text = genotype.to_form(form).unwrap();
+                prop_assert_eq!(Genotype::parse(&text).unwrap(), genotype.clone(), "{}: {}", form.name(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[({]\\PC{0,60}") {
+            let _ = Genotype::parse(&text);
+        }
+
+        #[test]
+        fn no_damage_makes_it_panic(normal in darts_cell(), at in any::<prop::sample::Index>(), byte in any::<char>()) {
+            let genotype = Genotype { cells: PerKind { normal: normal.clone(), reduction: Some(normal) } };
+            for form in GenotypeForm::ALL.into_iter().filter(|&form| form != GenotypeForm::NasBench201) {
+                let mut text: Vec<char> = genotype.to_form(form).unwrap().chars().collect();
+                let at = at.index(text.len());
+                text[at] = byte;
+                let _ = Genotype::parse(&text.iter().collect::<String>());
+                let _ = Genotype::parse(&text[..at].iter().collect::<String>());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_form_cannot_say_is_refused() {
+        let bench = Genotype::parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|").unwrap();
+        let skip = "[('skip_connect', 0)]";
+        let small = format!(
+            "Genotype(normal={skip}, normal_concat=[2], normal_nodes=[1], reduce={skip}, reduce_concat=[2], reduce_nodes=[1])"
+        );
+        let small = Genotype::parse(&small).unwrap();
+        for form in GenotypeForm::ALL {
+            let fits_bench = matches!(form, GenotypeForm::NasBench201 | GenotypeForm::Naslib);
+            assert_eq!(bench.to_form(form).is_ok(), fits_bench, "{}", form.name());
+            assert_eq!(
+                small.to_form(form).is_ok(),
+                form == GenotypeForm::Darts,
+                "{}",
+                form.name()
+            );
+        }
+        let error = small.to_form(GenotypeForm::Nni).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the form nni cannot say this genotype: node 2 of normal cells has 1 entries, not 2"
+        );
+    }
+
+    #[test]
+    fn an_object_that_is_none_is_named() {
+        for (text, say) in [
+            ("{", "it begins like JSON"),
+            ("{\"a\": 1}", "none of the keys"),
+            ("{\"genotype\": \"{}\"}", "not a text"),
+            ("{\"genotype\": \"Genotype(\"}", "expected a name"),
+        ] {
+            let error = Genotype::parse(text).unwrap_err().to_string();
+            assert!(error.contains(say), "{text}: {error}");
+        }
+    }
+}

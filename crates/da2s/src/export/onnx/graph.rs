@@ -1,0 +1,132 @@
+//! A graph of ONNX as it grows: nodes, constants, names.
+//!
+//! Contract: nodes stand in the order in which they are computed; every value has one name, that of the layer that computes
+//! it followed by the operator; equal integers and equal ReLUs are there once.
+
+use std::collections::HashMap;
+
+use super::messages::{AttributeProto, AttributeType, FLOAT, INT64, NodeProto, TensorProto};
+
+/// Nodes and constants.
+#[derive(Default)]
+pub struct Graph {
+    pub nodes: Vec<NodeProto>,
+    pub constants: Vec<TensorProto>,
+    /// How many nodes have a name.
+    named: HashMap<String, usize>,
+    /// ReLU of a value.
+    rectified: HashMap<String, String>,
+}
+
+/// A constant of an operator.
+pub enum Attribute {
+    Float(f32),
+    Int(i64),
+    Ints(Vec<i64>),
+    /// One float, as a tensor.
+    Tensor(f32),
+}
+
+impl Attribute {
+    fn named(self, name: &str) -> AttributeProto {
+        let mut proto = AttributeProto {
+            name: name.to_owned(),
+            ..AttributeProto::default()
+        };
+        let kind = match self {
+            Self::Float(value) => {
+                proto.f = Some(value);
+                AttributeType::Float
+            }
+            Self::Int(value) => {
+                proto.i = Some(value);
+                AttributeType::Int
+            }
+            Self::Ints(values) => {
+                proto.ints = values;
+                AttributeType::Ints
+            }
+            Self::Tensor(value) => {
+                proto.t = Some(floats("", &[1], &[value]));
+                AttributeType::Tensor
+            }
+        };
+        proto.r#type = Some(kind as i32);
+        proto
+    }
+}
+
+impl Graph {
+    /// Adds a node of the layer `place` and returns the name of its output.
+    pub fn node<const N: usize>(
+        &mut self,
+        place: &str,
+        operator: &str,
+        inputs: &[&str],
+        attributes: [(&str, Attribute); N],
+    ) -> String {
+        let name = format!("{place}/{operator}");
+        let count = self.named.entry(name.clone()).or_default();
+        *count += 1;
+        let name = if *count == 1 { name } else { format!("{name}_{count}") };
+        self.node_to(&name, operator, inputs, attributes);
+        name
+    }
+
+    /// Adds a node whose output is called `output`.
+    pub fn node_to<const N: usize>(
+        &mut self,
+        output: &str,
+        operator: &str,
+        inputs: &[&str],
+        attributes: [(&str, Attribute); N],
+    ) {
+        self.nodes.push(NodeProto {
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: output.to_owned(),
+            op_type: operator.to_owned(),
+            attribute: attributes.into_iter().map(|(name, value)| value.named(name)).collect(),
+        });
+    }
+
+    /// ReLU of `x`, which several layers may share.
+    pub fn relu(&mut self, x: &str) -> String {
+        if let Some(known) = self.rectified.get(x) {
+            return known.clone();
+        }
+        let output = self.node(x, "Relu", &[x], []);
+        self.rectified.insert(x.to_owned(), output.clone());
+        output
+    }
+
+    /// Adds a tensor under a name that no other has.
+    pub fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
+        self.constants.push(floats(name, shape, data));
+        name.to_owned()
+    }
+
+    /// The vector `values`, added if it is not there.
+    pub fn integers(&mut self, values: &[i64]) -> String {
+        let words: Vec<String> = values.iter().map(i64::to_string).collect();
+        let name = format!("integers.{}", words.join("."));
+        if !self.constants.iter().any(|constant| constant.name == name) {
+            self.constants.push(TensorProto {
+                dims: vec![values.len() as i64],
+                data_type: Some(INT64),
+                name: name.clone(),
+                raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            });
+        }
+        name
+    }
+}
+
+fn floats(name: &str, shape: &[usize], data: &[f32]) -> TensorProto {
+    TensorProto {
+        dims: shape.iter().map(|&length| length as i64).collect(),
+        data_type: Some(FLOAT),
+        name: name.to_owned(),
+        raw_data: Some(data.iter().flat_map(|value| value.to_le_bytes()).collect()),
+    }
+}

@@ -1,0 +1,409 @@
+//! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets it with Burn's.
+//!
+//! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch norms use the running
+//! statistics; on request each becomes part of the convolution in front of it (Jacob et al., "Quantization and Training of Neural
+//! Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2), and those without one stay.
+
+use std::collections::HashMap;
+
+use da2s_engine::{Block, Choice, NORM_EPSILON, PoolKind};
+
+use super::graph::{Attribute, Graph};
+use crate::backbone::{Named, Stage};
+use crate::export::ExportError;
+
+/// A value of the graph: its name, height and width.
+#[derive(Clone)]
+pub struct Value {
+    pub name: String,
+    pub size: (usize, usize),
+}
+
+/// Writes stages into a graph.
+pub struct Layers<'a> {
+    pub graph: Graph,
+    tensors: HashMap<&'a str, &'a Named>,
+    fold: bool,
+}
+
+/// A batch norm as `scale · x + shift`, and as it was.
+struct Norm<'a> {
+    name: String,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    mean: &'a [f32],
+    variance: &'a [f32],
+}
+
+/// The shape of a convolution.
+#[derive(Clone, Copy)]
+struct Window {
+    stride: usize,
+    /// Before and behind rows and columns: top, left, bottom, right.
+    pads: [usize; 4],
+    dilation: usize,
+    groups: usize,
+}
+
+impl Window {
+    /// A 1×1 convolution.
+    const POINT: Self = Self {
+        stride: 1,
+        pads: [0; 4],
+        dilation: 1,
+        groups: 1,
+    };
+}
+
+impl<'a> Layers<'a> {
+    pub fn new(tensors: &'a [Named], fold: bool) -> Self {
+        Self {
+            graph: Graph::default(),
+            tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
+            fold,
+        }
+    }
+
+    /// A tensor of the network as a constant of the graph.
+    pub fn weight(&mut self, name: &str) -> Result<String, ExportError> {
+        let tensor = self.tensor(name)?;
+        Ok(self.graph.constant(name, &tensor.shape, &tensor.data))
+    }
+
+    /// Adds a stage that reads `inputs`.
+    pub fn stage(&mut self, stage: &Stage, inputs: &[Value]) -> Result<Value, ExportError> {
+        let plan = stage.cell.plan();
+        let sizes = plan.node_sizes(&inputs.iter().map(|input| input.size).collect::<Vec<_>>());
+        let mut nodes: Vec<Option<String>> = vec![None; plan.node_channels.len()];
+        for ((node, input), preprocess) in nodes.iter_mut().zip(inputs).zip(&plan.preprocess) {
+            *node = Some(match preprocess {
+                Some(choice) => self.choice(&stage.prefix, choice, input)?,
+                None => input.name.clone(),
+            });
+        }
+        for edge in &plan.edges {
+            for choice in &edge.choices {
+                // What leads nowhere adds nothing, and neither does what comes from a node that nothing reaches.
+                let (false, Some(source)) = (matches!(choice.block, Block::Zero { .. }), nodes[edge.from].clone())
+                else {
+                    continue;
+                };
+                let size = sizes[edge.from];
+                let value = self.choice(&stage.prefix, choice, &Value { name: source, size })?;
+                let place = format!("{}node.{}", stage.prefix, edge.to);
+                nodes[edge.to] = Some(match nodes[edge.to].take() {
+                    Some(sum) => self.graph.node(&place, "Add", &[&sum, &value], []),
+                    None => value,
+                });
+            }
+        }
+        let mut parts = Vec::with_capacity(plan.output.len());
+        for &node in &plan.output {
+            parts.push(match &nodes[node] {
+                Some(name) => name.clone(),
+                None => {
+                    let place = format!("{}node.{node}", stage.prefix);
+                    self.zeros(&place, &inputs[0].name, plan.node_channels[node], sizes[node])
+                }
+            });
+        }
+        let name = match parts.as_slice() {
+            [one] => one.clone(),
+            parts => {
+                let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                let place = format!("{}output", stage.prefix);
+                self.graph.node(&place, "Concat", &parts, [("axis", Attribute::Int(1))])
+            }
+        };
+        let size = plan.output.first().map_or((0, 0), |&node| sizes[node]);
+        Ok(Value { name, size })
+    }
+
+    /// Zeros for as many images as `like` has: a node that nothing reaches.
+    fn zeros(&mut self, place: &str, like: &str, channels: usize, (height, width): (usize, usize)) -> String {
+        let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
+        let batch = self.graph.node(place, "Shape", &[like], first);
+        let rest = self
+            .graph
+            .integers(&[channels, height, width].map(|length| length as i64));
+        let axis = [("axis", Attribute::Int(0))];
+        let shape = self.graph.node(place, "Concat", &[&batch, &rest], axis);
+        let value = [("value", Attribute::Tensor(0.0))];
+        self.graph.node(place, "ConstantOfShape", &[&shape], value)
+    }
+
+    /// Adds a block at its place and returns the name of its output.
+    fn choice(&mut self, prefix: &str, choice: &Choice, x: &Value) -> Result<String, ExportError> {
+        let Choice {
+            block,
+            inputs,
+            outputs,
+            first,
+            affine,
+            ..
+        } = *choice;
+        let place = format!("{prefix}{}", choice.name);
+        let mut weights = block
+            .weight_slots(inputs, outputs, affine, first)
+            .into_iter()
+            .filter(|slot| slot.shape.len() == 4)
+            .map(|slot| format!("{place}{}", slot.name));
+        let mut weight = || weights.next().unwrap_or_default();
+        let mut norms = block.norm_slots(inputs, outputs, first).into_iter();
+        let mut norm = || norms.next().map(|slot| format!("{place}{}", slot.name));
+        match block {
+            Block::Identity => Ok(x.name.clone()),
+            Block::Norm => {
+                let norm = norm().map(|name| self.norm(name, affine)).transpose()?;
+                Ok(self.normalised(x.name.clone(), norm))
+            }
+            Block::Pool {
+                kind,
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
+                let sides = |side: usize, count: usize| Attribute::Ints(vec![side as i64; count]);
+                let window = [
+                    ("kernel_shape", sides(kernel, 2)),
+                    ("strides", sides(stride, 2)),
+                    ("pads", sides(padding, 4)),
+                ];
+                let pooled = match kind {
+                    PoolKind::Max => self.graph.node(&place, "MaxPool", &[&x.name], window),
+                    PoolKind::Average => {
+                        let [kernel, strides, pads] = window;
+                        let inside = ("count_include_pad", Attribute::Int(0));
+                        self.graph
+                            .node(&place, "AveragePool", &[&x.name], [kernel, strides, pads, inside])
+                    }
+                };
+                let norm = norm().map(|name| self.norm(name, affine)).transpose()?;
+                Ok(self.normalised(pooled, norm))
+            }
+            Block::FactorizedReduce => {
+                let (one, two) = (weight(), weight());
+                let norm = self.norm(norm().unwrap_or_default(), affine)?;
+                self.factorized_reduce(&place, x, [one, two], norm)
+            }
+            Block::Conv {
+                relu,
+                stride,
+                padding,
+                bias,
+                norm: normed,
+                ..
+            } => {
+                let x = if relu { self.graph.relu(&x.name) } else { x.name.clone() };
+                let window = Window {
+                    stride,
+                    pads: [padding; 4],
+                    ..Window::POINT
+                };
+                let weight = weight();
+                let bias = bias.then(|| format!("{}bias", weight.trim_end_matches("weight")));
+                let norm = match norm().filter(|_| normed) {
+                    Some(name) => Some(self.norm(name, affine)?),
+                    None => None,
+                };
+                self.convolution(&place, &x, window, &weight, bias.as_deref(), norm)
+            }
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
+                let mut x = x.name.clone();
+                for stage in 0..stages {
+                    let depthwise = Window {
+                        stride: if stage == 0 { stride } else { 1 },
+                        pads: [dilation * (kernel - 1) / 2; 4],
+                        dilation,
+                        groups: inputs,
+                    };
+                    let rectified = self.graph.relu(&x);
+                    let between = self.convolution(&place, &rectified, depthwise, &weight(), None, None)?;
+                    let norm = self.norm(norm().unwrap_or_default(), affine)?;
+                    x = self.convolution(&place, &between, Window::POINT, &weight(), None, Some(norm))?;
+                }
+                Ok(x)
+            }
+            Block::Zero { .. } | Block::Take { .. } | Block::Shuffle { .. } => Err(ExportError {
+                place,
+                problem: "only cells of super-networks have it".to_owned(),
+            }),
+        }
+    }
+
+    /// Two 1×1 convolutions of stride 2 of the rectified image, the second from its second row and column on, where an odd side
+    /// has a zero behind its end.
+    fn factorized_reduce(
+        &mut self,
+        place: &str,
+        x: &Value,
+        [one, two]: [String; 2],
+        norm: Norm<'_>,
+    ) -> Result<String, ExportError> {
+        let (height, width) = x.size;
+        let rectified = self.graph.relu(&x.name);
+        let half = self.tensor(&one)?.shape[0];
+        // An image of one row has no second one; its only one is followed by a zero.
+        let start = [height, width].map(|side| i64::from(side > 1));
+        let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
+        let end = self.graph.integers(&[i64::from(i32::MAX); 2]);
+        let shifted = self.graph.node(place, "Slice", &[&rectified, &start, &end, &axes], []);
+        let window = |pads| Window {
+            stride: 2,
+            pads,
+            ..Window::POINT
+        };
+        let (plain, behind) = (window([0; 4]), window([0, 0, height % 2, width % 2]));
+        let (first, second, rest) = if self.fold {
+            let (upper, lower) = norm.split(half);
+            let first = self.convolution(place, &rectified, plain, &one, None, Some(upper))?;
+            (
+                first,
+                self.convolution(place, &shifted, behind, &two, None, Some(lower))?,
+                None,
+            )
+        } else {
+            let first = self.convolution(place, &rectified, plain, &one, None, None)?;
+            (
+                first,
+                self.convolution(place, &shifted, behind, &two, None, None)?,
+                Some(norm),
+            )
+        };
+        let axis = [("axis", Attribute::Int(1))];
+        let joined = self.graph.node(place, "Concat", &[&first, &second], axis);
+        Ok(self.normalised(joined, rest))
+    }
+
+    /// Adds a convolution with the weights called `weight`, and the batch norm behind it.
+    fn convolution(
+        &mut self,
+        place: &str,
+        x: &str,
+        window: Window,
+        weight: &str,
+        bias: Option<&str>,
+        norm: Option<Norm<'_>>,
+    ) -> Result<String, ExportError> {
+        let kernel = self.tensor(weight)?;
+        let (outputs, side) = (kernel.shape[0], kernel.shape[2]);
+        let mut bias_name = None;
+        let mut rest = norm;
+        if let Some(norm) = rest.take_if(|_| self.fold) {
+            let scale = norm.scale();
+            let length = (kernel.data.len() / outputs.max(1)).max(1);
+            let rows = kernel.data.chunks(length).zip(&scale);
+            let scaled: Vec<f32> = rows
+                .flat_map(|(row, scale)| row.iter().map(move |value| (f64::from(*value) * scale) as f32))
+                .collect();
+            self.graph.constant(weight, &kernel.shape, &scaled);
+            let bias: Option<&Named> = bias.map(|name| self.tensor(name)).transpose()?;
+            let shift = norm.shift(&scale, bias.map(|bias| bias.data.as_slice()));
+            bias_name = Some(
+                self.graph
+                    .constant(&format!("{}.folded", norm.name), &[outputs], &shift),
+            );
+        } else {
+            self.graph.constant(weight, &kernel.shape, &kernel.data);
+            if let Some(name) = bias {
+                bias_name = Some(self.weight(name)?);
+            }
+        }
+        let sides = |side: usize| Attribute::Ints(vec![side as i64; 2]);
+        let attributes = [
+            ("kernel_shape", sides(side)),
+            ("strides", sides(window.stride)),
+            ("dilations", sides(window.dilation)),
+            ("pads", Attribute::Ints(window.pads.map(|pad| pad as i64).to_vec())),
+            ("group", Attribute::Int(window.groups as i64)),
+        ];
+        let inputs: Vec<&str> = [x, weight].into_iter().chain(bias_name.as_deref()).collect();
+        let y = self.graph.node(place, "Conv", &inputs, attributes);
+        Ok(self.normalised(y, rest))
+    }
+
+    /// Adds a batch norm behind `x`, if there is one.
+    fn normalised(&mut self, x: String, norm: Option<Norm<'_>>) -> String {
+        let Some(norm) = norm else { return x };
+        let mut vector = |part: &str, data: &[f32]| {
+            let name = format!("{}.{part}", norm.name);
+            self.graph.constant(&name, &[data.len()], data)
+        };
+        let constants = [
+            vector("weight", &norm.gamma),
+            vector("bias", &norm.beta),
+            vector("running_mean", norm.mean),
+            vector("running_var", norm.variance),
+        ];
+        let [gamma, beta, mean, variance] = constants.each_ref().map(String::as_str);
+        let epsilon = [("epsilon", Attribute::Float(NORM_EPSILON as f32))];
+        let inputs = [&x, gamma, beta, mean, variance];
+        self.graph.node(&norm.name, "BatchNormalization", &inputs, epsilon)
+    }
+
+    fn tensor(&self, name: &str) -> Result<&'a Named, ExportError> {
+        self.tensors.get(name).copied().ok_or_else(|| ExportError {
+            place: name.to_owned(),
+            problem: "the network has no such tensor".to_owned(),
+        })
+    }
+
+    /// The batch norm called `name`; without scale and shift of its own it has 1 and 0.
+    fn norm(&self, name: String, affine: bool) -> Result<Norm<'a>, ExportError> {
+        let part = |part: &str| {
+            self.tensor(&format!("{name}.{part}"))
+                .map(|tensor| tensor.data.as_slice())
+        };
+        let (mean, variance) = (part("running_mean")?, part("running_var")?);
+        let (gamma, beta) = if affine {
+            (part("weight")?.to_vec(), part("bias")?.to_vec())
+        } else {
+            (vec![1.0; mean.len()], vec![0.0; mean.len()])
+        };
+        Ok(Norm {
+            gamma,
+            beta,
+            mean,
+            variance,
+            name,
+        })
+    }
+}
+
+impl Norm<'_> {
+    fn scale(&self) -> Vec<f64> {
+        let parts = self.gamma.iter().zip(self.variance);
+        parts
+            .map(|(&gamma, &variance)| f64::from(gamma) / (f64::from(variance) + NORM_EPSILON).sqrt())
+            .collect()
+    }
+
+    /// What is added behind the scaled convolution, whose own bias, if it has one, is scaled along.
+    fn shift(&self, scale: &[f64], bias: Option<&[f32]>) -> Vec<f32> {
+        let parts = self.beta.iter().zip(self.mean).zip(scale).enumerate();
+        parts
+            .map(|(at, ((&beta, &mean), scale))| {
+                let bias = bias.map_or(0.0, |bias| f64::from(bias[at]));
+                (f64::from(beta) + (bias - f64::from(mean)) * scale) as f32
+            })
+            .collect()
+    }
+
+    /// The first `count` channels, and the others.
+    fn split(&self, count: usize) -> (Norm<'_>, Norm<'_>) {
+        let part = |part: &str, range: std::ops::Range<usize>| Norm {
+            name: format!("{}.{part}", self.name),
+            gamma: self.gamma[range.clone()].to_vec(),
+            beta: self.beta[range.clone()].to_vec(),
+            mean: &self.mean[range.clone()],
+            variance: &self.variance[range],
+        };
+        (part("1", 0..count), part("2", count..self.gamma.len()))
+    }
+}

@@ -1,0 +1,96 @@
+//! PyTorch: a folder with a module that can be read, its weights, and what is done to pictures.
+//!
+//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written modules, for the skeleton of
+//! DARTS (`darts.py`, every space of its own operations) or that of NAS-Bench-201, behind the constants that say which network
+//! it is. `weights.safetensors` fits it strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::safetensors;
+use crate::backbone::STAGES;
+use crate::discretize::CellGenotype;
+use crate::error::Error;
+use crate::network::{NetworkSize, Skeleton, Trained};
+use crate::run::write_whole;
+use crate::space::{CellGraph, CellKind};
+
+const HEAD: &str = include_str!("head.py");
+const DARTS: &str = include_str!("darts.py");
+const NAS_BENCH_201: &str = include_str!("nas_bench_201.py");
+const TAIL: &str = include_str!("tail.py");
+
+/// Writes the folder.
+pub(super) fn write(trained: &Trained, folder: &Path) -> Result<(), Error> {
+    let path = folder.join("preprocessing.json");
+    let mut text = serde_json::to_vec_pretty(&trained.description.preprocessing)
+        .map_err(|error| Error::io("write", &path, error.into()))?;
+    text.push(b'\n');
+    write_whole(&path, &text)?;
+    safetensors::write(trained, &folder.join("weights.safetensors"))?;
+    write_whole(&folder.join("model.py"), module(trained).as_bytes())
+}
+
+/// The text of `model.py`.
+fn module(trained: &Trained) -> String {
+    let (cells, size) = (&trained.genotype.cells, &trained.description.size);
+    let (constants, body) = match &cells.reduction {
+        Some(reduction) => (darts_constants(&cells.normal, reduction, size), DARTS),
+        None => (bench_constants(&cells.normal, size), NAS_BENCH_201),
+    };
+    [HEAD, &constants, body, TAIL].concat()
+}
+
+fn darts_constants(normal: &CellGenotype, reduction: &CellGenotype, size: &NetworkSize) -> String {
+    let mut text = "\n# For each node of a cell the operations that it sums, each with the node that it reads; nodes 0 and 1 are the inputs.\n"
+        .to_owned();
+    for (name, cell) in [("NORMAL", normal), ("REDUCTION", reduction)] {
+        text += &nodes(name, cell, CellGraph::new(2, cell.nodes()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}_CONCAT = {:?}", cell.concat);
+    }
+    let stem = match size.skeleton {
+        Skeleton::Cifar => "cifar",
+        Skeleton::Imagenet => "imagenet",
+    };
+    let reduces = |&index: &usize| size.reductions.kind(index, size.cells) == CellKind::Reduction;
+    let places: Vec<usize> = (0..size.cells).filter(reduces).collect();
+    let _ = writeln!(
+        text,
+        "\nSTEM = \"{stem}\"\nCELLS = {}\nREDUCTION_CELLS = {places:?}",
+        size.cells
+    );
+    text + &channels(size)
+}
+
+fn bench_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
+    let graph = CellGraph::new(1, cell.concat.last().copied().unwrap_or(0));
+    let mut text = "\n# For each node of a cell the operations that it sums, each with the node that it reads; node 0 is the input.\n".to_owned();
+    text += &nodes("CELL", cell, graph);
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "\nSTAGES = {STAGES}\nCELLS_PER_STAGE = {}", size.cells);
+    text + &channels(size)
+}
+
+fn channels(size: &NetworkSize) -> String {
+    format!(
+        "CHANNELS = {}\nIMAGE_CHANNELS = {}\nCLASSES = {}\n",
+        size.channels, size.image_channels, size.classes
+    )
+}
+
+/// A node a line.
+fn nodes(name: &str, cell: &CellGenotype, graph: CellGraph) -> String {
+    let mut text = format!("{name} = [\n");
+    for node in graph.all_nodes() {
+        let edges = cell.edges.iter().filter(|edge| edge.to == node);
+        let entries = edges.flat_map(|edge| {
+            let entry = |operation| format!("(\"{operation}\", {})", edge.from);
+            edge.operations.iter().map(entry)
+        });
+        let entries: Vec<String> = entries.collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    [{}],", entries.join(", "));
+    }
+    text + "]\n"
+}

@@ -1,0 +1,29 @@
+
+
+def load(weights=HERE / "weights.safetensors", device="cpu"):
+    """The trained network, ready for evaluation."""
+    from safetensors.torch import load_file
+
+    network = Network()
+    network.load_state_dict(load_file(weights, device=str(device)))
+    return network.to(device).eval()
+
+
+def preprocess(image):
+    """A Pillow image as the network was evaluated: the centred square, resampled, normalised; channels × rows × columns."""
+    from PIL import Image
+
+    if PREPROCESSING["channels"] == 1:
+        # The weights of sRGB; Pillow's own are those of an older standard.
+        image = image if image.mode == "L" else image.convert("RGB").convert("L", (0.2126, 0.7152, 0.0722, 0))
+    else:
+        image = image.convert("RGB")
+    shorter = min(image.size)
+    side = min(max(int(shorter * PREPROCESSING["centre_crop"] + 0.5), 1), shorter)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    size = PREPROCESSING["image_size"]
+    image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    pixels = pixels.reshape(size, size, PREPROCESSING["channels"]).permute(2, 0, 1) / 255
+    mean, std = (torch.tensor(PREPROCESSING[key])[:, None, None] for key in ("mean", "std"))
+    return (pixels - mean) / std

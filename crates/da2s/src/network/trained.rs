@@ -1,0 +1,129 @@
+//! A trained network with all that it takes to use it: genotype, sizes, weights, statistics, preprocessing.
+//!
+//! Contract: without the auxiliary head, which only helps training; [`Description`] and the named tensors say all of it, so
+//! that it can be used where neither its run nor its images are.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use da2s_engine::{Engine, NetworkPlan, StagePlan};
+use serde::{Deserialize, Serialize};
+
+use super::{NetworkSize, network};
+use crate::backbone::{Backbone, Named, Pass, Source, Statistics, Weights, host};
+use crate::data::Preprocessing;
+use crate::discretize::Genotype;
+use crate::error::Error;
+
+/// What of a trained network is no tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The genotype, in the text of DARTS or NAS-Bench-201.
+    pub genotype: String,
+    /// The sizes, without an auxiliary head.
+    pub size: NetworkSize,
+    /// What is done to a picture.
+    pub preprocessing: Preprocessing,
+    /// The network as stages of blocks, which says the same as genotype and sizes to those who do not know spaces.
+    pub plan: NetworkPlan,
+}
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// What it is.
+    pub description: Description,
+    /// Its genotype.
+    pub genotype: Genotype,
+    /// The network.
+    pub network: Backbone,
+    /// Its weights.
+    pub weights: Weights,
+    /// Its running statistics.
+    pub statistics: Statistics,
+}
+
+impl Trained {
+    /// The network of `genotype` with the weights and statistics among `tensors`; others, as an auxiliary head's, are passed over.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape; `path` is the file that the tensors come from.
+    pub fn new(
+        genotype: Genotype,
+        size: NetworkSize,
+        preprocessing: Preprocessing,
+        (tensors, path): (&[Named], &Path),
+        (engine, device): (&Engine, &Device),
+    ) -> Result<Self, Error> {
+        let size = NetworkSize {
+            auxiliary: false,
+            ..size
+        };
+        let network = network(&genotype, size.clone(), engine)?;
+        let misfit = |error| Error::load(path, &error);
+        Ok(Self {
+            weights: Weights::from_named(&network, tensors, device).map_err(misfit)?,
+            statistics: Statistics::from_named(&network, tensors, device).map_err(misfit)?,
+            description: Description {
+                genotype: genotype.to_string(),
+                size,
+                preprocessing,
+                plan: plan(&network),
+            },
+            genotype,
+            network,
+        })
+    }
+
+    /// Weights and statistics under the names of DARTS.
+    pub fn tensors(&self) -> Vec<Named> {
+        let mut tensors = self.weights.named(&self.network);
+        tensors.extend(self.statistics.named(&self.network));
+        tensors
+    }
+
+    /// Applies the network to `count` pictures, whose preprocessed values lie one after the other: `[count, classes]`.
+    ///
+    /// # Panics
+    /// If there are not as many values as `count` pictures have.
+    pub fn logits(&self, values: Vec<f32>, count: usize, device: &Device) -> Tensor<2> {
+        let Preprocessing {
+            channels, image_size, ..
+        } = self.description.preprocessing;
+        let images = TensorData::new(values, [count, channels, image_size, image_size]);
+        let pass = Pass {
+            weights: &self.weights,
+            mixtures: None,
+            statistics: Some(&self.statistics),
+            drop_path: None,
+            auxiliary: false,
+        };
+        self.network.forward(Tensor::from_data(images, device), pass).logits
+    }
+
+    /// The probability of each class for each of `count` pictures, as [`Self::logits`].
+    ///
+    /// # Panics
+    /// If there are not as many values as `count` pictures have.
+    pub fn probabilities(&self, values: Vec<f32>, count: usize, device: &Device) -> Vec<Vec<f32>> {
+        let probabilities = host(&softmax(self.logits(values, count, device), 1));
+        let classes = self.description.size.classes.max(1);
+        probabilities.chunks(classes).map(<[f32]>::to_vec).collect()
+    }
+}
+
+/// `network` as plain data.
+fn plan(network: &Backbone) -> NetworkPlan {
+    let source = |source: &Source| match source {
+        Source::Image => None,
+        Source::Stage(earlier) => Some(*earlier),
+    };
+    let stages = network.stages().iter().map(|stage| {
+        let sources = stage.sources.iter().map(source).collect();
+        StagePlan::new(&stage.prefix, sources, stage.cell.plan())
+    });
+    NetworkPlan {
+        stages: stages.collect(),
+        last_relu: network.has_last_relu(),
+    }
+}

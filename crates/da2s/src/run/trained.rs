@@ -1,0 +1,68 @@
+//! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its images.
+
+use super::Context;
+use super::checkpoint::Checkpoint;
+use super::prune::{GENOTYPE, GenotypeFile};
+use super::retraining::BEST;
+use super::state_file::TrainMeta;
+use crate::data::{self, Dataset, ImageShape, Preprocessing};
+use crate::discretize::Genotype;
+use crate::error::Error;
+use crate::network::{NetworkSize, Trained};
+
+/// What is done to pictures, written beside the weights.
+pub(super) const PREPROCESSING: &str = "network/preprocessing.json";
+
+/// What the evaluation of a run does to the pictures of `dataset`.
+pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preprocessing {
+    data::preprocessing(dataset, context.config.data.centre_crop)
+}
+
+/// The weights that the training of `genotype` left.
+///
+/// # Errors
+/// If there are none, they are damaged, or those of another genotype.
+pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<Checkpoint<TrainMeta>, Error> {
+    let path = context.directory.file(BEST);
+    let need = "run `da2s train` on this directory first";
+    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+        path: path.clone(),
+        need,
+    })?;
+    best.meta.expect(genotype, &path)?;
+    Ok(best)
+}
+
+/// The trained network of a run.
+///
+/// # Errors
+/// If there is none; or a file of it is missing, damaged or does not fit.
+pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
+    let (device, engine) = context.device()?;
+    let directory = context.directory;
+    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let genotype = Genotype::parse(&file.genotype).map_err(|error| Error::Genotype {
+        path: Some(directory.file(GENOTYPE)),
+        error,
+    })?;
+    let best = trained_weights(context, &file.genotype)?;
+    let need = "the run was trained by an earlier version; run `da2s evaluate` on this directory first";
+    let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, need)?;
+    if let Some(problem) = preprocessing.problem() {
+        let path = directory.file(PREPROCESSING);
+        return Err(Error::Damaged { path, problem });
+    }
+    let shape = ImageShape {
+        channels: preprocessing.channels,
+        height: preprocessing.image_size,
+        width: preprocessing.image_size,
+    };
+    let size = NetworkSize::new(&context.config.network, shape, preprocessing.classes.len());
+    Trained::new(
+        genotype,
+        size,
+        preprocessing,
+        (&best.tensors, &directory.file(BEST)),
+        (&engine, &device),
+    )
+}

@@ -1,0 +1,194 @@
+//! Networks of every space and stem with random weights and statistics of their own, and one that is trained, with their logits on
+//! 256 images.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, host};
+use da2s::config::NetworkSettings;
+use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrder, open, preprocessing};
+use da2s::discretize::Genotype;
+use da2s::network::{NetworkSize, Skeleton, Trained, network};
+use da2s::observer::Silent;
+use da2s::random::{Purpose, generator};
+use da2s::space::Reductions;
+use da2s::train::Retraining;
+use da2s_engine::Engine;
+use rand::Rng;
+
+/// Images of the embedded digits.
+const IMAGES: usize = 256;
+
+/// A network and what it computes.
+pub struct Case {
+    pub name: &'static str,
+    pub trained: Trained,
+    /// `images`, `logits`, `labels`.
+    pub expected: Vec<Named>,
+    /// In percent.
+    pub accuracy: f64,
+}
+
+struct Size {
+    skeleton: Skeleton,
+    channels: usize,
+    cells: usize,
+    image_size: usize,
+}
+
+const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+    ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), \
+    reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
+    ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))";
+
+/// Another number of edges at every node, two operations on an edge, every operation, outputs that are not all nodes.
+const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 2), \
+    ('max_pool_3x3', 0), ('dil_conv_3x3', 1)], normal_concat=[3, 4], normal_nodes=[2, 1, 3], \
+    reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
+    reduce_nodes=[1, 3])";
+
+/// All cases.
+pub fn all() -> Vec<Case> {
+    let size = |skeleton, channels, cells, image_size| Size {
+        skeleton,
+        channels,
+        cells,
+        image_size,
+    };
+    let (cifar, imagenet) = (Skeleton::Cifar, Skeleton::Imagenet);
+    vec![
+        case("darts", DARTS_V2, size(cifar, 8, 5, 16)),
+        case("imbalanced, odd sides", IMBALANCED, size(cifar, 6, 4, 15)),
+        case("imagenet stems", DARTS_V2, size(imagenet, 8, 4, 64)),
+        case("imagenet stems, odd sides", IMBALANCED, size(imagenet, 6, 3, 39)),
+        case(
+            "nas-bench-201",
+            "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|",
+            size(cifar, 8, 2, 16),
+        ),
+        case(
+            "nas-bench-201, nothing arrives",
+            "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|avg_pool_3x3~2|",
+            size(cifar, 4, 1, 12),
+        ),
+        case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
+    ]
+}
+
+/// Weights and statistics that a short training leaves.
+fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named> {
+    let settings = NetworkSettings {
+        epochs: 3,
+        batch_size: 16,
+        ..NetworkSettings::default()
+    };
+    let order = TrainingOrder {
+        seed: 1,
+        stream: Stream::Network,
+        augmentation: settings.augmentation.clone(),
+    };
+    let images = (0..dataset.train.len()).collect();
+    let training = Retraining {
+        network: backbone,
+        settings: &settings,
+        seed: 1,
+        loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),
+        validation: None,
+        device,
+    };
+    let mut state = training.start();
+    training.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
+    let mut tensors = state.weights.named(backbone);
+    tensors.extend(state.statistics.named(backbone));
+    tensors
+}
+
+/// Random weights, with scales and shifts as training leaves them, and statistics near those of `images`.
+fn random(backbone: &Backbone, images: Tensor<4>, device: &Device) -> Vec<Named> {
+    // Not 1 and 0.
+    let mut random = generator(1, Purpose::Weights, 0, 0);
+    let mut tensors = Weights::new(backbone, 1, Purpose::Weights, device).named(backbone);
+    for tensor in tensors.iter_mut().filter(|tensor| tensor.shape.len() == 1) {
+        let centre = if tensor.name.ends_with(".weight") { 1.0 } else { 0.0 };
+        tensor
+            .data
+            .iter_mut()
+            .for_each(|value| *value = centre + random.random_range(-0.3f32..0.3));
+    }
+    let weights = Weights::from_named(backbone, &tensors, device).unwrap();
+    let seen = backbone.forward(
+        images,
+        Pass {
+            weights: &weights,
+            mixtures: None,
+            statistics: None,
+            drop_path: None,
+            auxiliary: false,
+        },
+    );
+    let mut statistics = Statistics::new(backbone, device);
+    statistics.blend(&seen.statistics.unwrap(), 0.9);
+    tensors.extend(statistics.named(backbone));
+    tensors
+}
+
+fn case(name: &'static str, genotype: &str, size: Size) -> Case {
+    let device = Device::flex();
+    let options = DataOptions {
+        image_size: Some(size.image_size),
+        ..DataOptions::default()
+    };
+    let dataset = open(Format::Digits, None, &options).unwrap();
+    let loader = Loader::evaluation(&dataset, Part::Test, (0..IMAGES).collect(), IMAGES).unwrap();
+    let batch = loader.batch(0, 0).unwrap();
+    let images = Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), &device);
+
+    let genotype = Genotype::parse(genotype).unwrap();
+    let sizes = NetworkSize {
+        skeleton: size.skeleton,
+        channels: size.channels,
+        cells: size.cells,
+        reductions: Reductions::THIRDS,
+        image_channels: 1,
+        image_size: size.image_size,
+        classes: dataset.classes(),
+        auxiliary: false,
+    };
+    let backbone = network(&genotype, sizes.clone(), &Engine::fused()).unwrap();
+    let tensors = match name {
+        "trained" => trained(&backbone, &dataset, &device),
+        _ => random(&backbone, images, &device),
+    };
+    let trained = Trained::new(
+        genotype,
+        sizes,
+        preprocessing(&dataset, 1.0),
+        (&tensors, std::path::Path::new("memory")),
+        (&Engine::Plain, &device),
+    )
+    .unwrap();
+    let logits = host(&trained.logits(batch.images.clone(), IMAGES, &device));
+    let classes = dataset.classes();
+    let best = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let right = logits
+        .chunks(classes)
+        .zip(&batch.labels)
+        .filter(|(row, label)| best(row) == **label as usize);
+    let accuracy = 100.0 * right.count() as f64 / IMAGES as f64;
+    assert!(name != "trained" || accuracy > 80.0, "{accuracy}");
+    let named = |name: &str, shape: &[usize], data: Vec<f32>| Named {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        data,
+    };
+    let labels = batch.labels.iter().map(|&label| label as f32).collect();
+    let expected = vec![
+        named("images", &batch.shape, batch.images.clone()),
+        named("logits", &[IMAGES, classes], logits),
+        named("labels", &[IMAGES], labels),
+    ];
+    Case {
+        name,
+        trained,
+        expected,
+        accuracy,
+    }
+}

@@ -1,0 +1,71 @@
+"""Checks an export of da2s with the real onnx checker, onnxruntime and PyTorch; prints one JSON object.
+
+    python check.py FOLDER
+
+FOLDER holds `expected.safetensors` with `images`, `logits` and `labels` as da2s has them, `plain.onnx` and `folded.onnx`, and
+`pytorch/`. Nothing is judged here: the numbers go to the test that called.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy
+import onnx
+import onnxruntime
+import torch
+from safetensors.numpy import load_file
+
+
+def graph(path):
+    """The graph checked in full: types and shapes of every value, and no batch norm that could have been folded."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    batch = inferred.graph.output[0].type.tensor_type.shape.dim[0].dim_param
+    producers = {node.output[0]: node.op_type for node in model.graph.node}
+    norms = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    return {
+        "opset": model.opset_import[0].version,
+        "batch": batch,
+        "norms": len(norms),
+        "foldable": sum(producers.get(norm.input[0]) == "Conv" for norm in norms),
+        "metadata": {prop.key: prop.value for prop in model.metadata_props},
+    }
+
+
+def compared(logits, expected):
+    """Largest difference, and accuracy in percent."""
+    difference = float(numpy.abs(logits - expected["logits"]).max())
+    return {"difference": difference, "accuracy": 100 * float((logits.argmax(1) == expected["labels"]).mean())}
+
+
+def by_onnxruntime(path, expected):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    images = expected["images"]
+    whole = session.run(["logits"], {"images": images})[0]
+    one = session.run(["logits"], {"images": images[:1]})[0]
+    return graph(path) | compared(whole, expected) | {"alone": float(numpy.abs(one - whole[:1]).max())}
+
+
+def by_torch(folder, expected):
+    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
+    model = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(model)
+    with torch.inference_mode():
+        logits = model.load()(torch.from_numpy(expected["images"])).numpy()
+    return compared(logits, expected) | {"classes": model.CLASS_NAMES}
+
+
+def main():
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(2)
+    expected = load_file(folder / "expected.safetensors")
+    results = {name: by_onnxruntime(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
+    print(json.dumps(results | {"pytorch": by_torch(folder / "pytorch", expected)}))
+
+
+main()

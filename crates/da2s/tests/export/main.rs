@@ -1,0 +1,245 @@
+//! Exports, computed by the tools that they are for: onnx's checker, onnxruntime, PyTorch and tract give da2s's logits.
+//!
+//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`; tract is the program `$DA2S_TRACT`, built from
+//! the folder `tract`. A test without its tool says so by name and passes; `run.py` gets both and runs the tests.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod cases;
+mod tools;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use da2s::backbone::WeightsFile;
+use da2s::export::{ExportOptions, Format, export};
+use da2s::network::{Description, Trained};
+use da2s_infer::Network;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use cases::Case;
+
+/// Largest difference of a logit that passes.
+const TOLERANCE: f64 = 1e-4;
+
+/// Writes everything that the tools read.
+fn write(case: &Case, folder: &Path) {
+    for (name, fold_batch_norms) in [("plain.onnx", false), ("folded.onnx", true)] {
+        let options = ExportOptions { fold_batch_norms };
+        export(&case.trained, Format::Onnx, options, &folder.join(name)).unwrap();
+    }
+    let options = ExportOptions::default();
+    export(&case.trained, Format::Pytorch, options, &folder.join("pytorch")).unwrap();
+    let expected = WeightsFile::to_bytes(&case.expected, "case", case.name.to_owned()).unwrap();
+    fs::write(folder.join("expected.safetensors"), expected).unwrap();
+}
+
+fn number(value: &Value, key: &str) -> f64 {
+    value[key].as_f64().unwrap_or_else(|| panic!("{key} of {value}"))
+}
+
+/// Asserts that a tool computed what da2s did.
+fn same(case: &Case, tool: &str, result: &Value) {
+    let (name, difference) = (case.name, number(result, "difference"));
+    eprintln!("{name}, {tool}: largest difference {difference:.1e}");
+    assert!(difference <= TOLERANCE, "{name}, {tool}: off by {difference:e}");
+    let accuracy = number(result, "accuracy");
+    assert!(
+        (accuracy - case.accuracy).abs() < 1e-3,
+        "{name}, {tool}: {accuracy} instead of {}",
+        case.accuracy
+    );
+}
+
+#[test]
+fn onnxruntime_and_pytorch_compute_the_same_logits() {
+    let Some(python) = tools::python("onnxruntime_and_pytorch_compute_the_same_logits") else {
+        return;
+    };
+    for case in cases::all() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&case, folder.path());
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export/check.py");
+        let results = tools::json(&python, &[script.as_path(), folder.path()]);
+        for tool in ["plain", "folded"] {
+            let result = &results[tool];
+            same(&case, &format!("onnxruntime, {tool}"), result);
+            assert!(number(result, "opset") >= 17.0);
+            assert_eq!(result["batch"], "batch", "the batch is not fixed");
+            assert!(
+                number(result, "alone") <= TOLERANCE,
+                "an image alone is another: {result}"
+            );
+        }
+        assert!(number(&results["plain"], "norms") > number(&results["folded"], "norms"));
+        assert_eq!(
+            results["folded"]["foldable"], 0,
+            "every batch norm behind a convolution is folded"
+        );
+        let metadata = &results["plain"]["metadata"];
+        let preprocessing = &case.trained.description.preprocessing;
+        let list = |key: &str| serde_json::from_str::<Value>(metadata[key].as_str().unwrap()).unwrap();
+        assert_eq!(list("mean"), serde_json::json!(preprocessing.mean));
+        assert_eq!(list("std"), serde_json::json!(preprocessing.std));
+        assert_eq!(list("class_names"), serde_json::json!(preprocessing.classes));
+        assert_eq!(metadata["image_size"], preprocessing.image_size.to_string());
+        assert_eq!(metadata["genotype"], case.trained.description.genotype);
+        same(&case, "pytorch", &results["pytorch"]);
+        assert_eq!(results["pytorch"]["classes"], serde_json::json!(preprocessing.classes));
+    }
+}
+
+#[test]
+fn tract_computes_the_same_logits() {
+    let Some(tract) = tools::tract("tract_computes_the_same_logits") else {
+        return;
+    };
+    for case in cases::all() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&case, folder.path());
+        for name in ["plain.onnx", "folded.onnx"] {
+            let (model, expected) = (folder.path().join(name), folder.path().join("expected.safetensors"));
+            same(
+                &case,
+                &format!("tract, {name}"),
+                &tools::json(&tract, &[&model, &expected]),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_safetensors_file_is_all_that_a_network_takes() {
+    for case in cases::all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+        assert_eq!(
+            bytes,
+            fs::read(&path).unwrap(),
+            "{}: the same network, the same bytes",
+            case.name
+        );
+        let file = WeightsFile::from_bytes(&bytes).unwrap();
+        let description: Description = serde_json::from_str(&file.metadata["da2s"]).unwrap();
+        assert_eq!(description, case.trained.description);
+        let genotype = da2s::discretize::Genotype::parse(&description.genotype).unwrap();
+        let read = Trained::new(
+            genotype,
+            description.size,
+            description.preprocessing,
+            (&file.tensors, &path),
+            (&da2s_engine::Engine::fused(), &burn::tensor::Device::flex()),
+        )
+        .unwrap();
+        let images = &case.expected[0];
+        let logits = read.logits(images.data.clone(), images.shape[0], &burn::tensor::Device::flex());
+        let expected = &case.expected[1].data;
+        let worst = da2s::backbone::host(&logits)
+            .iter()
+            .zip(expected)
+            .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(f64::from(worst) <= TOLERANCE, "{}: off by {worst:e}", case.name);
+    }
+}
+
+#[test]
+fn a_deployed_network_computes_the_same_logits() {
+    for case in cases::all() {
+        let network = Network::from_bytes(&exported(&case)).unwrap();
+        let (images, expected) = (&case.expected[0], &case.expected[1].data);
+        let pictures: Vec<Vec<f32>> = images
+            .data
+            .chunks(network.preprocessing().len())
+            .map(<[f32]>::to_vec)
+            .collect();
+        let logits = network.logits(&pictures);
+        let worst = |logits: &[f32], expected: &[f32]| {
+            logits
+                .iter()
+                .zip(expected)
+                .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()))
+        };
+        let difference = worst(&logits.concat(), expected);
+        assert!(
+            f64::from(difference) <= TOLERANCE,
+            "{}: off by {difference:e}",
+            case.name
+        );
+        // Alone, at another batch size, and again.
+        let one = network.logits(&pictures[..1]).concat();
+        assert!(f64::from(worst(&one, expected)) <= TOLERANCE, "{}", case.name);
+        assert_eq!(network.logits(&pictures).concat(), logits.concat());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn no_plan_makes_a_deployed_network_panic(
+        case in 0usize..3, at in any::<prop::sample::Index>(), number in prop::sample::select(vec![0u64, 1, 2, 3, 5, 7, 12, 64, 70_000, u64::MAX]),
+    ) {
+        let files = files();
+        let file = &files[case];
+        // One number of the description is another.
+        let text = &file.metadata["da2s"];
+        let starts: Vec<usize> = text
+            .char_indices()
+            .filter(|&(at, c)| c.is_ascii_digit() && !text[..at].ends_with(|c: char| c.is_alphanumeric() || "._".contains(c)))
+            .map(|(at, _)| at)
+            .collect();
+        let start = starts[at.index(starts.len())];
+        let length = text[start..].find(|c: char| !c.is_ascii_digit()).unwrap();
+        let changed = format!("{}{number}{}", &text[..start], &text[start + length..]);
+        let bytes = WeightsFile::to_bytes(&file.tensors, "da2s", changed).unwrap();
+        if let Ok(network) = Network::from_bytes(&bytes) {
+            let values = network.preprocessing().len();
+            if values <= 64 * 64 {
+                let logits = network.logits(&[vec![0.5; values]]);
+                prop_assert_eq!(logits[0].len(), network.preprocessing().classes.len());
+            }
+        }
+    }
+}
+
+/// The bytes of a case's safetensors file.
+fn exported(case: &Case) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("network.safetensors");
+    export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+    fs::read(&path).unwrap()
+}
+
+/// The files of some cases, made once.
+fn files() -> &'static [WeightsFile] {
+    static FILES: OnceLock<Vec<WeightsFile>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let cases = cases::all()
+            .into_iter()
+            .filter(|case| case.trained.description.size.image_size <= 16);
+        cases
+            .map(|case| WeightsFile::from_bytes(&exported(&case)).unwrap())
+            .collect()
+    })
+}
+
+#[test]
+fn a_module_has_the_cells_for_everyone_to_read() {
+    let case = cases::all().remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    export(&case.trained, Format::Pytorch, ExportOptions::default(), folder.path()).unwrap();
+    let module = fs::read_to_string(folder.path().join("model.py")).unwrap();
+    for line in [
+        "    [(\"sep_conv_3x3\", 1), (\"skip_connect\", 0)],\n",
+        "NORMAL_CONCAT = [2, 3, 4, 5]\n",
+        "STEM = \"cifar\"\nCELLS = 5\nREDUCTION_CELLS = [1, 3]\n",
+        "class Cell(nn.Module):\n",
+    ] {
+        assert!(module.contains(line), "{line}\n{module}");
+    }
+    assert!(!module.contains("import da2s"));
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Gets the tools that exports are checked with, and runs the tests that need them.
+
+    python3 crates/da2s/tests/export/run.py
+
+Needs nothing but Python and cargo: the first run makes a virtual environment with PyTorch, onnx and onnxruntime, and builds
+tract, both under `target/`.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[3]
+TARGET = REPOSITORY / "target"
+
+
+def run(*command, **options):
+    subprocess.run([str(word) for word in command], check=True, cwd=REPOSITORY, **options)
+
+
+def python():
+    """The interpreter of the virtual environment, made if it is not whole."""
+    folder = TARGET / "export-venv"
+    program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    whole = folder / "installed"
+    if not whole.exists():
+        venv.create(folder, with_pip=True)
+        run(program, "-m", "pip", "install", "-r", HERE / "requirements.txt")
+        whole.touch()
+    return program
+
+
+def tract():
+    """The program that runs a model with tract."""
+    folder = TARGET / "tract"
+    run("cargo", "build", "--release", "--manifest-path", HERE / "tract/Cargo.toml", "--target-dir", folder)
+    return folder / "release" / ("da2s-tract-check.exe" if os.name == "nt" else "da2s-tract-check")
+
+
+def main():
+    tools = {"DA2S_PYTHON": str(python()), "DA2S_TRACT": str(tract())}
+    run("cargo", "test", "--release", "--workspace", "--test", "export", "--", "--nocapture", *sys.argv[1:], env=os.environ | tools)
+
+
+main()

@@ -1,0 +1,56 @@
+//! The tools from outside: where they are, and what they say.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Says past the test runner, which keeps what a passing test prints to itself, that `test` is skipped.
+fn skipped(test: &str, need: &str) {
+    let note = format!("skipped: {test} needs {need}; crates/da2s/tests/export/run.py gets it\n");
+    std::io::stderr().write_all(note.as_bytes()).unwrap();
+}
+
+/// A Python that has the packages.
+///
+/// # Panics
+/// If `$DA2S_PYTHON` is set and has not.
+pub fn python(test: &str) -> Option<String> {
+    let named = std::env::var("DA2S_PYTHON").ok();
+    let program = named.clone().unwrap_or_else(|| "python3".to_owned());
+    let import = "import numpy, onnx, onnxruntime, safetensors, torch";
+    let has = Command::new(&program).args(["-c", import]).output();
+    let has = has.is_ok_and(|output| output.status.success());
+    assert!(has || named.is_none(), "{program} cannot {import}");
+    if !has {
+        skipped(test, "a Python with torch, onnx and onnxruntime (DA2S_PYTHON)");
+    }
+    has.then_some(program)
+}
+
+/// The program that runs a model with tract.
+pub fn tract(test: &str) -> Option<String> {
+    let program = std::env::var("DA2S_TRACT").ok();
+    if program.is_none() {
+        skipped(test, "the program in crates/da2s/tests/export/tract (DA2S_TRACT)");
+    }
+    program
+}
+
+/// The JSON that a program prints.
+///
+/// # Panics
+/// If it fails or prints something else.
+pub fn json(program: &str, arguments: &[&Path]) -> Value {
+    let arguments = arguments.iter().map(|path| OsStr::new(*path));
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{program}: {said}{told}");
+    serde_json::from_str(said.trim().lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {said}"))
+}

@@ -1,0 +1,312 @@
+//! A whole network as data that can be written down: stages that read the image or earlier stages, and a classifier behind the
+//! global mean of the last.
+//!
+//! Contract: names and blocks alone; offsets follow from them, so that a written plan has nothing that can contradict itself.
+//! [`NetworkPlan::check`] finds what cannot run in a plan from a file, and bounds what running it may allocate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::Block;
+use crate::plan::{CellPlan, CellPlanBuilder, Choice};
+
+/// Stages and classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkPlan {
+    /// The stages in order.
+    pub stages: Vec<StagePlan>,
+    /// Whether ReLU comes between the last stage and the global mean.
+    pub last_relu: bool,
+}
+
+/// A cell at its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// What comes before the names of its weights.
+    pub prefix: String,
+    /// The earlier stage that each input is; `None` is the image.
+    pub sources: Vec<Option<usize>>,
+    /// The inputs.
+    pub inputs: Vec<InputPlan>,
+    /// Channels of the nodes behind the inputs.
+    pub nodes: Vec<usize>,
+    /// The edges in order.
+    pub edges: Vec<EdgePlan>,
+    /// Nodes whose concatenation is the output.
+    pub output: Vec<usize>,
+}
+
+/// An input and what makes it ready.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputPlan {
+    /// Channels of what is read.
+    pub channels: usize,
+    /// Channels of the node.
+    pub outputs: usize,
+    /// What turns the one into the other; `None` takes it as it is.
+    pub block: Option<PlacedBlock>,
+}
+
+/// An edge of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgePlan {
+    /// Node that is read.
+    pub from: usize,
+    /// Node that is added to.
+    pub to: usize,
+    /// What stands on it.
+    pub blocks: Vec<PlacedBlock>,
+}
+
+/// A block with the prefix of its weights and the index of its first layer; see [`Choice`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedBlock {
+    /// The block.
+    pub block: Block,
+    /// Prefix of its weights' names.
+    pub name: String,
+    /// Index of its first layer.
+    pub first: usize,
+}
+
+/// A stage that can run.
+#[derive(Clone, Debug)]
+pub struct CheckedStage {
+    /// Its cell.
+    pub cell: CellPlan,
+    /// Height and width of each of its inputs.
+    pub sizes: Vec<(usize, usize)>,
+}
+
+/// A plan that cannot run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stage {stage}: {problem}")]
+pub struct PlanError {
+    /// Its number, from 0.
+    pub stage: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Most stages, nodes or blocks of one kind.
+const MOST: usize = 4096;
+/// Most channels of a tensor.
+const MOST_CHANNELS: usize = 1 << 16;
+/// Largest side of a kernel or window, and largest stride.
+const LARGEST_KERNEL: usize = 11;
+
+impl StagePlan {
+    /// The stage that runs `cell`, whose batch norms have a scale and a shift.
+    pub fn new(prefix: &str, sources: Vec<Option<usize>>, cell: &CellPlan) -> Self {
+        let placed = |choice: &Choice| PlacedBlock {
+            block: choice.block,
+            name: choice.name.clone(),
+            first: choice.first,
+        };
+        let inputs = cell
+            .preprocess
+            .iter()
+            .zip(&cell.input_channels)
+            .zip(&cell.node_channels);
+        let edges = cell.edges.iter().map(|edge| EdgePlan {
+            from: edge.from,
+            to: edge.to,
+            blocks: edge.choices.iter().map(placed).collect(),
+        });
+        Self {
+            prefix: prefix.to_owned(),
+            sources,
+            inputs: inputs
+                .map(|((block, &channels), &outputs)| InputPlan {
+                    channels,
+                    outputs,
+                    block: block.as_ref().map(placed),
+                })
+                .collect(),
+            nodes: cell.node_channels[cell.input_channels.len()..].to_vec(),
+            edges: edges.collect(),
+            output: cell.output.clone(),
+        }
+    }
+
+    /// The cell for inputs of these heights and widths.
+    fn cell(&self, sizes: &[(usize, usize)]) -> Result<CellPlan, String> {
+        let inputs = self.inputs.len();
+        if inputs == 0 || inputs > 2 || self.sources.len() != inputs {
+            return Err("it must have one or two inputs, each with its source".to_owned());
+        }
+        let count = inputs + self.nodes.len();
+        let channels = |node: usize| match self.inputs.get(node) {
+            Some(input) => input.outputs,
+            None => self.nodes[node - inputs],
+        };
+        if count > MOST || self.edges.iter().map(|edge| edge.blocks.len()).sum::<usize>() > MOST {
+            return Err(format!("more than {MOST} nodes or blocks"));
+        }
+        let mut builder = CellPlanBuilder::new(true);
+        // Height and width of every node that something leads to.
+        let mut reached: Vec<Option<(usize, usize)>> = vec![None; count];
+        for (node, (input, &size)) in self.inputs.iter().zip(sizes).enumerate() {
+            for channels in [input.channels, input.outputs] {
+                in_range("the number of channels", channels, MOST_CHANNELS)?;
+            }
+            builder = match &input.block {
+                None if input.channels != input.outputs => {
+                    return Err(format!("input {node} changes its channels without a block"));
+                }
+                None => {
+                    reached[node] = Some(size);
+                    builder.input(input.channels)
+                }
+                Some(placed) => {
+                    reached[node] = Some(placed.behind(input.channels, input.outputs, size)?);
+                    builder.preprocessed_input(input.channels, input.outputs, placed.block, &placed.name, placed.first)
+                }
+            };
+        }
+        for &channels in &self.nodes {
+            in_range("the number of channels", channels, MOST_CHANNELS)?;
+            builder = builder.node(channels);
+        }
+        let mut last = 0;
+        for edge in &self.edges {
+            let (from, to) = (edge.from, edge.to);
+            if from >= to || to >= count || to < inputs || to < last {
+                return Err(format!("the edge {from} → {to} does not go forward in order"));
+            }
+            last = to;
+            for placed in &edge.blocks {
+                let Some(size) = reached[from] else {
+                    // A node that nothing reaches is zero, whatever reads it.
+                    continue;
+                };
+                let behind = placed.behind(channels(from), channels(to), size)?;
+                if *reached[to].get_or_insert(behind) != behind {
+                    return Err(format!("node {to} sums images of unlike size"));
+                }
+            }
+            let blocks = edge
+                .blocks
+                .iter()
+                .map(|placed| (placed.block, placed.name.clone(), placed.first));
+            builder = builder.edge(from, to, blocks);
+        }
+        let sizes: Vec<_> = self
+            .output
+            .iter()
+            .map(|&node| reached.get(node).copied().flatten())
+            .collect();
+        match sizes.split_first() {
+            Some((Some(first), others)) if others.iter().all(|size| *size == Some(*first)) => {}
+            _ => return Err("its output must be nodes of one size that something leads to".to_owned()),
+        }
+        Ok(builder.output(self.output.iter().copied()))
+    }
+}
+
+impl NetworkPlan {
+    /// The cell of every stage and the sizes of its inputs, for an image of `channels` and `size` and for `classes`.
+    ///
+    /// # Errors
+    /// If a stage cannot run.
+    pub fn check(&self, channels: usize, size: (usize, usize), classes: usize) -> Result<Vec<CheckedStage>, PlanError> {
+        if self.stages.is_empty() || self.stages.len() > MOST || classes == 0 {
+            let problem = format!("a network has 1 to {MOST} stages and at least one class");
+            return Err(PlanError { stage: 0, problem });
+        }
+        let mut cells = Vec::new();
+        let mut left: Vec<(usize, (usize, usize))> = Vec::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let fail = |problem: String| PlanError { stage: index, problem };
+            let mut sizes = Vec::new();
+            for (source, input) in stage.sources.iter().zip(&stage.inputs) {
+                let found = match *source {
+                    None => Some((channels, size)),
+                    Some(earlier) => left.get(earlier).copied(),
+                };
+                match found {
+                    Some((channels, size)) if channels == input.channels => sizes.push(size),
+                    _ => {
+                        return Err(fail(format!(
+                            "its source {source:?} has not {} channels",
+                            input.channels
+                        )));
+                    }
+                }
+            }
+            let cell = stage.cell(&sizes).map_err(fail)?;
+            let nodes = cell.node_sizes(&sizes);
+            in_range(
+                "the number of channels of the output",
+                cell.output_channels(),
+                MOST_CHANNELS,
+            )
+            .map_err(fail)?;
+            left.push((cell.output_channels(), nodes[cell.output[0]]));
+            cells.push(CheckedStage { cell, sizes });
+        }
+        Ok(cells)
+    }
+}
+
+impl PlacedBlock {
+    /// Height and width behind the block, if it can stand between such channels on an image of such a size.
+    fn behind(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
+        let Self { block, name, first } = self;
+        in_range("the index of a layer", first.saturating_add(1), MOST)?;
+        let same = inputs == outputs;
+        let fits = match *block {
+            Block::Zero { stride } => in_range("a stride", stride, LARGEST_KERNEL).map(|()| true)?,
+            Block::Identity | Block::Norm => same,
+            // Only cells of super-networks move channels.
+            Block::Take { .. } | Block::Shuffle { .. } => false,
+            Block::FactorizedReduce => outputs >= 2,
+            Block::Pool {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
+                in_range("a window", kernel, LARGEST_KERNEL)?;
+                in_range("a stride", stride, LARGEST_KERNEL)?;
+                same && padding <= kernel / 2
+            }
+            Block::Conv {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
+                in_range("a kernel", kernel, LARGEST_KERNEL)?;
+                in_range("a stride", stride, LARGEST_KERNEL)?;
+                padding <= kernel
+            }
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
+                in_range("a kernel", kernel, LARGEST_KERNEL)?;
+                in_range("a stride", stride, LARGEST_KERNEL)?;
+                in_range("a dilation", dilation, LARGEST_KERNEL)?;
+                in_range("a repetition", stages, LARGEST_KERNEL)?;
+                kernel % 2 == 1
+            }
+        };
+        // Only of a block whose numbers are in range can a size be computed.
+        let behind = fits.then(|| (block.output_side(height), block.output_side(width)));
+        behind.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
+            format!(
+                "{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels"
+            )
+        })
+    }
+}
+
+fn in_range(what: &str, value: usize, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{what} is {value}, not 1 to {most}"))
+    }
+}

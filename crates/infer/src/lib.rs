@@ -1,0 +1,16 @@
+//! A trained network of da2s on images, for where it is deployed: the CPU kernels, and neither Burn nor training nor autodiff.
+//!
+//! [`Network`] is read from a file of `da2s export --format safetensors`, which holds its plan, its weights and what is done to
+//! a picture. Contract: the logits of da2s's fused engine, to the bit; whatever is wrong with a file is a typed error.
+
+mod classify;
+mod error;
+mod network;
+mod pixels;
+mod preprocessing;
+
+pub use classify::{Class, most_probable};
+pub use error::NetworkError;
+pub use network::{Deployed, Network};
+pub use pixels::{Image, ImageError, ImageShape, Window};
+pub use preprocessing::{Preprocessing, byte_table};

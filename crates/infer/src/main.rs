@@ -1,0 +1,159 @@
+//! `da2s-infer NETWORK IMAGE…`: what a deployed network sees on images, and how long it takes.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use da2s_infer::{Class, Network, most_probable};
+use serde::Serialize;
+
+const HELP: &str = "\
+Names what a network of da2s sees on images.
+
+Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
+
+  NETWORK        a file of `da2s export --format safetensors`
+  IMAGE          JPEG or PNG files
+
+Options:
+  --top K        classes to name for each image, the most probable first [default: 3]
+  --json         print a JSON array instead of lines
+  --repeat N     run each image N times more and print the median time of one in ms
+  --threads N    threads [default: one a core]
+  --help, --version
+
+Exit codes:
+    0  done
+    2  an argument that cannot be
+    3  an image that cannot be read
+    5  a network that cannot be read
+    7  a result that cannot be written
+";
+
+/// What was asked for.
+struct Arguments {
+    network: PathBuf,
+    images: Vec<PathBuf>,
+    top: usize,
+    json: bool,
+    repeat: usize,
+    threads: usize,
+}
+
+/// An image, its classes, and how long one run took.
+#[derive(Serialize)]
+struct Prediction {
+    image: String,
+    classes: Vec<Class>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    median_ms: Option<f64>,
+}
+
+/// A reason in a sentence, with its exit code.
+struct Failure(u8, String);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                told(Failure(7, format!("cannot write the result: {error}")))
+            }
+            _ => ExitCode::SUCCESS,
+        },
+        Err(failure) => told(failure),
+    }
+}
+
+fn told(Failure(code, reason): Failure) -> ExitCode {
+    // Where the standard error is closed there is nobody to tell, and the exit code still says it.
+    let _ = writeln!(io::stderr(), "da2s-infer: {reason}");
+    code.into()
+}
+
+/// The text to print.
+fn run() -> Result<String, Failure> {
+    let usage = |error: lexopt::Error| Failure(2, format!("{error}; see --help"));
+    let arguments = match parse(lexopt::Parser::from_env()).map_err(usage)? {
+        Ok(arguments) => arguments,
+        Err(text) => return Ok(text),
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build_global()
+        .map_err(|error| Failure(7, format!("cannot start the threads: {error}")))?;
+    let network = Network::read(&arguments.network)
+        .map_err(|error| Failure(5, format!("{}: {error}", arguments.network.display())))?;
+    let preprocessing = network.preprocessing();
+    let mut predictions = Vec::with_capacity(arguments.images.len());
+    for path in &arguments.images {
+        let picture = [preprocessing
+            .read(path)
+            .map_err(|error| Failure(3, error.to_string()))?];
+        let logits = network.logits(&picture).concat();
+        let mut times_ms: Vec<f64> = (0..arguments.repeat)
+            .map(|_| {
+                let began = Instant::now();
+                std::hint::black_box(network.logits(&picture));
+                1e3 * began.elapsed().as_secs_f64()
+            })
+            .collect();
+        times_ms.sort_by(f64::total_cmp);
+        predictions.push(Prediction {
+            image: path.display().to_string(),
+            classes: most_probable(&preprocessing.classes, &logits, arguments.top),
+            median_ms: times_ms.get(times_ms.len() / 2).copied(),
+        });
+    }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&predictions).map_err(|error| Failure(7, error.to_string()))?;
+        return Ok(text + "\n");
+    }
+    Ok(predictions.iter().map(line).collect())
+}
+
+fn line(one: &Prediction) -> String {
+    let class = |class: &Class| format!("  {} {:.2} %", class.name, 100.0 * class.probability);
+    let classes: String = one.classes.iter().map(class).collect();
+    let time = one
+        .median_ms
+        .map_or(String::new(), |median_ms| format!("  ({median_ms:.2} ms)"));
+    format!("{}{classes}{time}\n", one.image)
+}
+
+/// The arguments, or a text that was asked for instead.
+fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut paths: Vec<OsString> = Vec::new();
+    let (mut top, mut json, mut repeat, mut threads) = (3, false, 0, 0);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("top") => top = parser.value()?.parse()?,
+            Long("json") => json = true,
+            Long("repeat") => repeat = parser.value()?.parse()?,
+            Long("threads") => threads = parser.value()?.parse()?,
+            Short('h') | Long("help") => return Ok(Err(HELP.to_owned())),
+            Short('V') | Long("version") => return Ok(Err(format!("da2s-infer {}\n", env!("CARGO_PKG_VERSION")))),
+            Value(path) => paths.push(path),
+            Short(_) | Long(_) => return Err(argument.unexpected()),
+        }
+    }
+    let mut paths = paths.into_iter().map(PathBuf::from);
+    let network = paths.next().ok_or("a network is missing")?;
+    let images: Vec<PathBuf> = paths.collect();
+    if images.is_empty() {
+        return Err("images are missing".into());
+    }
+    if top == 0 {
+        return Err("--top must be at least 1".into());
+    }
+    Ok(Ok(Arguments {
+        network,
+        images,
+        top,
+        json,
+        repeat,
+        threads,
+    }))
+}
