@@ -37,7 +37,7 @@ def python():
 def tract():
     """The program that runs a model with tract."""
     folder = TARGET / "tract"
-    run("cargo", "build", "--release", "--manifest-path", HERE / "tract/Cargo.toml", "--target-dir", folder)
+    run("cargo", "build", "--release", "--locked", "--manifest-path", HERE / "tract/Cargo.toml", "--target-dir", folder)
     return folder / "release" / ("da2s-tract-check.exe" if os.name == "nt" else "da2s-tract-check")
 
 
