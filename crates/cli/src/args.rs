@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
 use da2s::data::Format as DataFormat;
@@ -259,8 +259,8 @@ pub struct ExportArguments {
     /// Run directory
     pub run: PathBuf,
     /// What to write
-    #[arg(long, value_parser = Format::ALL.map(Format::name))]
-    pub format: String,
+    #[arg(long, value_parser = named(Format::ALL.map(Format::name), Format::from_name))]
+    pub format: Format,
     /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
@@ -297,9 +297,9 @@ pub struct GenotypeArguments {
     /// A genotype in any form, a file with one, or a run directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in
-    #[arg(long, default_value = "darts", value_parser = GenotypeForm::ALL.map(GenotypeForm::name))]
-    pub form: String,
+    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]
+    #[arg(long, value_parser = named(GenotypeForm::ALL.map(GenotypeForm::name), GenotypeForm::from_name))]
+    pub form: Option<GenotypeForm>,
 }
 
 /// Arguments of `report`.
@@ -408,7 +408,8 @@ pub enum MetricsFormat {
     Csv,
     /// The same tables as metrics.parquet and architecture.parquet
     Parquet,
-    /// An event file a run: scalars, histograms of α and β, hyperparameters
+    /// An event file a run, below --out in a folder of the run's name: scalars, histograms of α and β, hyperparameters; it
+    /// replaces earlier ones of the same run
     Tensorboard,
 }
 
@@ -637,6 +638,14 @@ fn flags<const N: usize>(rows: [(&str, &str, Option<Value>); N]) -> Result<Vec<L
     rows.into_iter()
         .filter_map(|(flag, key, value)| Some(Layer::flag(flag, key, value?)))
         .collect()
+}
+
+/// One of `names`, as what it names.
+fn named<const N: usize, T: Clone + Send + Sync + 'static>(
+    names: [&'static str; N],
+    find: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names).try_map(move |name| find(&name).ok_or(format!("nothing is called {name}")))
 }
 
 /// A whole number, or one in thousands, millions or billions: `600M`, `3.5M`.

@@ -91,6 +91,8 @@ pub struct PlanError {
 const MOST: usize = 4096;
 /// Most channels of a tensor.
 const MOST_CHANNELS: usize = 1 << 16;
+/// Most numbers of a tensor of one image.
+const MOST_NUMBERS: usize = 1 << 27;
 /// Largest side of a kernel or window, and largest stride.
 const LARGEST_KERNEL: usize = 11;
 
@@ -175,10 +177,8 @@ impl StagePlan {
             }
             last = to;
             for placed in &edge.blocks {
-                let Some(size) = reached[from] else {
-                    // A node that nothing reaches is zero, whatever reads it.
-                    continue;
-                };
+                let size = reached[from]
+                    .ok_or_else(|| format!("the edge {from} → {to} reads a node that nothing leads to"))?;
                 let behind = placed.behind(channels(from), channels(to), size)?;
                 if *reached[to].get_or_insert(behind) != behind {
                     return Err(format!("node {to} sums images of unlike size"));
@@ -189,6 +189,17 @@ impl StagePlan {
                 .iter()
                 .map(|placed| (placed.block, placed.name.clone(), placed.first));
             builder = builder.edge(from, to, blocks);
+        }
+        for (node, size) in reached.iter().enumerate() {
+            let (height, width) = size.unwrap_or_default();
+            let numbers = channels(node)
+                .checked_mul(height)
+                .and_then(|area| area.checked_mul(width));
+            if numbers.is_none_or(|numbers| numbers > MOST_NUMBERS) {
+                return Err(format!(
+                    "node {node} would be larger than {MOST_NUMBERS} numbers an image"
+                ));
+            }
         }
         let sizes: Vec<_> = self
             .output

@@ -32,6 +32,11 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
         });
     }
 
+    let node_sizes = plan.node_sizes(&sizes);
+    let zeros = |node: usize| {
+        let (height, width) = node_sizes[node];
+        Tensor::zeros([batch, plan.node_channels[node], height, width], &device)
+    };
     let mut index = 0;
     for edge in &plan.edges {
         for choice in &edge.choices {
@@ -41,9 +46,8 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
             if skipped || matches!(choice.block, Block::Zero { .. }) {
                 continue;
             }
-            let Some(source) = nodes[edge.from].clone() else {
-                continue;
-            };
+            // A node that nothing reaches is zero, of which a batch norm still makes its shift.
+            let source = nodes[edge.from].clone().unwrap_or_else(|| zeros(edge.from));
             let mut value = interpreter.apply(choice, source);
             if let Some(mixture) = &call.mixture {
                 value = value * mixture.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]);
@@ -59,17 +63,10 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
         }
     }
 
-    let node_sizes = plan.node_sizes(&sizes);
     let parts: Vec<Tensor<4>> = plan
         .output
         .iter()
-        .map(|&node| {
-            let (height, width) = node_sizes[node];
-            // A node that nothing reaches (every choice `none` or inactive) is zero.
-            nodes[node]
-                .clone()
-                .unwrap_or_else(|| Tensor::zeros([batch, plan.node_channels[node], height, width], &device))
-        })
+        .map(|&node| nodes[node].clone().unwrap_or_else(|| zeros(node)))
         .collect();
     let output = Tensor::cat(parts, 1);
     Output {

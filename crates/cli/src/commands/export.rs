@@ -1,6 +1,6 @@
 //! `da2s export`: the trained network of a run in the files of other tools.
 
-use da2s::export::{ExportOptions, Format, export};
+use da2s::export::{ExportOptions, export};
 use da2s::run::{RunDirectory, trained};
 
 use super::job::context;
@@ -12,7 +12,7 @@ use crate::exit::Failure;
 /// # Errors
 /// If there is no trained network, the format takes no such option, or the files cannot be written.
 pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
-    let format = Format::from_name(&arguments.format).unwrap_or(Format::Onnx);
+    let format = arguments.format;
     if arguments.fold_batch_norms && !format.folds() {
         return Err(Failure::NotFolded { format });
     }

@@ -23,10 +23,10 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     } else {
         parse(what)?
     };
-    // An architecture of NAS-Bench-201 has no form of DARTS, and the default means its own.
-    let form = match GenotypeForm::from_name(&arguments.form) {
-        Some(GenotypeForm::Darts) | None if genotype.cells.reduction.is_none() => GenotypeForm::NasBench201,
-        form => form.unwrap_or(GenotypeForm::Darts),
+    let form = match arguments.form {
+        Some(form) => form,
+        None if genotype.cells.reduction.is_none() => GenotypeForm::NasBench201,
+        None => GenotypeForm::Darts,
     };
     super::print(&format!("{}\n", genotype.to_form(form)?))
 }

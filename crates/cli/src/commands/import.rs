@@ -10,6 +10,11 @@ use crate::table;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
+    if arguments.create.resume {
+        return Err(Failure::Plan(
+            "an import makes a run of its own: leave --resume out".to_owned(),
+        ));
+    }
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
         (Some(weights), Some(genotype), _) => {

@@ -138,6 +138,14 @@ impl Job {
         self.unless_stopped()
     }
 
+    /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
+    pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Failure> {
+        if !self.resume {
+            return Ok(asked);
+        }
+        Ok(run::given_genotype(&self.directory, asked)?)
+    }
+
     /// Discretizes the search, or takes the genotype that is given.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
         let context = context(&self.directory, &self.config, self.resume);
@@ -164,7 +172,9 @@ impl Job {
     }
 
     /// Ends the work, and with it the dashboard, so that what is printed next stands alone.
-    pub fn end(self) -> PathBuf {
+    pub fn end(mut self) -> PathBuf {
+        // What a stage left behind its last epoch.
+        self.progress.update_events();
         self.directory.path().to_owned()
     }
 
@@ -206,7 +216,8 @@ impl Job {
     }
 
     /// Whether to go on with the next stage.
-    fn unless_stopped(&mut self) -> Result<(), Failure> {
+    /// An error if the user wants to stop.
+    pub fn unless_stopped(&mut self) -> Result<(), Failure> {
         self.progress.finish();
         if self.stop.is_raised() {
             Err(Failure::Stopped)

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use da2s::data::{DataError, pictures_below};
+use da2s::backbone::host;
+use da2s::data::{Class, DataError, most_probable, pictures_below};
 use da2s::device;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -21,19 +22,12 @@ struct Prediction {
     classes: Vec<Class>,
 }
 
-/// A class and its probability, 0 to 1.
-#[derive(Serialize)]
-struct Class {
-    name: String,
-    probability: f32,
-}
-
 /// Predicts, and prints a line an image: its path, then classes and their probabilities.
 ///
 /// # Errors
 /// If there is no trained network, or an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
-    let job = Job::open(&arguments.stage, false)?;
+    let mut job = Job::open(&arguments.stage, false)?;
     let trained = job.trained()?;
     let device = device::open(job.device())?;
     let preprocessing = &trained.description.preprocessing;
@@ -42,24 +36,14 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
         let values: Result<Vec<Vec<f32>>, DataError> =
             paths.par_iter().map(|path| Ok(preprocessing.read(path)?)).collect();
         let values = values.map_err(da2s::Error::from)?.concat();
-        let probabilities = trained.probabilities(values, paths.len(), &device);
-        for (path, probabilities) in paths.iter().zip(probabilities) {
-            let mut classes: Vec<Class> = preprocessing
-                .classes
-                .iter()
-                .zip(probabilities)
-                .map(|(name, probability)| Class {
-                    name: name.clone(),
-                    probability,
-                })
-                .collect();
-            classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-            classes.truncate(arguments.top.into());
+        let logits = host(&trained.logits(values, paths.len(), &device));
+        for (path, logits) in paths.iter().zip(logits.chunks(preprocessing.classes.len())) {
             predictions.push(Prediction {
                 image: path.display().to_string(),
-                classes,
+                classes: most_probable(&preprocessing.classes, logits, arguments.top.into()),
             });
         }
+        job.unless_stopped()?;
     }
     if arguments.json {
         let document = serde_json::json!(predictions);

@@ -12,8 +12,9 @@ use crate::table;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &RunArguments) -> Result<(), Failure> {
-    let given = arguments.given.read()?;
+    let asked = arguments.given.read()?;
     let mut job = Job::create(&arguments.create)?;
+    let given = job.given(asked)?;
     let finished = stages(&mut job, given.as_ref());
     let table = job.noted(finished)?;
     job.end();

@@ -80,6 +80,20 @@ fn a_genotype_is_trained_without_a_search() {
         .success();
     let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
     assert_eq!(evaluation(&out), evaluation(&again));
+
+    // A run that goes on keeps its genotype, and searches none.
+    let resume = || {
+        let mut command = da2s();
+        command.args(["run", "--quiet", "--resume", "--out"]).arg(&out);
+        command
+    };
+    resume().assert().success();
+    assert!(!out.join("search").exists());
+    assert_eq!(json(&out.join("summary.json"))["genotype"], genotype());
+    let other = genotype().replace("sep_conv_3x3", "skip_connect");
+    let told = predicate::str::contains("the run has another genotype");
+    resume().args(["--genotype", &other]).assert().code(5).stderr(told);
+    assert_eq!(json(&out.join("genotype.json"))["genotype"], genotype());
 }
 
 #[test]
@@ -286,6 +300,14 @@ fn a_super_network_from_elsewhere_is_discretized() {
     for name in ["genotype.json", "gap.json"] {
         assert_eq!(json(&own.join(name)), json(&other.join(name)), "{name}");
     }
+    // Another import does not go on with it; a run does, behind the search.
+    let told = predicate::str::contains("an import makes a run of its own");
+    import().arg("--resume").assert().code(2).stderr(told);
+    da2s()
+        .args(["run", "--quiet", "--resume", "--out"])
+        .arg(&other)
+        .assert()
+        .success();
     fs::remove_dir_all(&other).unwrap();
 
     let without: Vec<Named> = tensors
@@ -320,7 +342,17 @@ fn genotypes_are_printed_in_every_form() {
         );
     }
     let bench = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|";
-    assert_eq!(print("darts", bench), format!("{bench}\n"));
+    da2s()
+        .args(["genotype", bench])
+        .assert()
+        .success()
+        .stdout(format!("{bench}\n"));
+    let told = predicate::str::contains("the form darts cannot say this genotype");
+    da2s()
+        .args(["genotype", bench, "--form", "darts"])
+        .assert()
+        .code(4)
+        .stderr(told);
     assert_eq!(print("nas-bench-201", &print("naslib", bench)), format!("{bench}\n"));
     let told = predicate::str::contains("the form nni cannot say this genotype");
     da2s()

@@ -20,7 +20,7 @@ mod split;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
-pub use da2s_infer::{Image, Preprocessing, Window};
+pub use da2s_infer::{Class, Image, Preprocessing, Window, most_probable};
 pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;

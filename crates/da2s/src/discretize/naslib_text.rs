@@ -118,11 +118,14 @@ pub(super) fn parse_301(text: &str, object: &Map<String, Value>) -> Result<Genot
     if let Some(key) = object.keys().find(|key| key.contains(EDGE) && !key.starts_with(PREFIX)) {
         return Err(mistake(text, key, format!("expected a key that begins with {PREFIX}")));
     }
-    cells(text, |kind, node| {
+    let counts = |key: &str| key.contains(EDGE);
+    cells(text, object, counts, |kind, node, read| {
         let edge = |from: usize| {
             let key = format!("{PREFIX}edge_{}_{}", cell_name(kind), first_edge(node) + from);
             let name = object.get(&key)?;
-            Some(operation(text, &key, name).map(|operation| (operation, from)))
+            let entry = operation(text, &key, name).map(|operation| (operation, from));
+            read.insert(key);
+            Some(entry)
         };
         (0..node).filter_map(edge).collect()
     })

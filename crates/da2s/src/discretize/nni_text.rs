@@ -4,6 +4,8 @@
 //! Version 2: `CELL_nN_pI` is the operation on the edge from node I to node N, by name or by number, and `CELL_nN_switch` names
 //! the edges that stay. In both, cells are `normal` and `reduce`, nodes count from 2, and a cell's output is all of its nodes.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::genotype::{CellGenotype, Genotype, GenotypeError};
@@ -40,15 +42,19 @@ pub(super) fn mistake(text: &str, key: &str, problem: impl Into<String>) -> Geno
     }
 }
 
-/// The cells whose nodes have the entries that `node` finds: none behind the last node.
+/// The cells whose nodes have the entries that `node` finds, none behind the last node; it tells the keys that it read. A key that
+/// `counts` and that was not read is a mistake: a node or an entry before it is missing.
 pub(super) fn cells(
     text: &str,
-    mut node: impl FnMut(CellKind, usize) -> Result<Vec<(Operation, usize)>, GenotypeError>,
+    object: &Map<String, Value>,
+    counts: impl Fn(&str) -> bool,
+    mut node: impl FnMut(CellKind, usize, &mut HashSet<String>) -> Result<Vec<(Operation, usize)>, GenotypeError>,
 ) -> Result<Genotype, GenotypeError> {
+    let mut read = HashSet::new();
     let cells = PerKind::try_new(&CellKind::ALL, |kind| {
         let (mut entries, mut counts) = (Vec::new(), Vec::new());
         for number in 2..MOST_NODES {
-            let own = node(kind, number)?;
+            let own = node(kind, number, &mut read)?;
             if own.is_empty() {
                 break;
             }
@@ -65,6 +71,9 @@ pub(super) fn cells(
             }
         })
     })?;
+    if let Some(key) = object.keys().find(|key| counts(key) && !read.contains(*key)) {
+        return Err(mistake(text, key, "the node or the entry before it is missing"));
+    }
     Ok(Genotype { cells })
 }
 
@@ -78,13 +87,15 @@ pub(super) fn operation(text: &str, key: &str, name: &Value) -> Result<Operation
 
 /// Reads the form of version 3.
 pub(super) fn parse(text: &str, object: &Map<String, Value>) -> Result<Genotype, GenotypeError> {
-    cells(text, |kind, node| {
+    let counts = |key: &str| key.contains("/op_");
+    cells(text, object, counts, |kind, node, read| {
         let name = cell_name(kind);
         let mut entries = Vec::new();
         for entry in 0.. {
             let key = format!("{name}/op_{node}_{entry}");
             let Some(value) = object.get(&key) else { break };
             let operation = operation(text, &key, value)?;
+            read.insert(key);
             let key = format!("{name}/input_{node}_{entry}");
             let input = match object.get(&key) {
                 Some(Value::Array(one)) if one.len() == 1 => one[0].as_u64(),
@@ -107,7 +118,8 @@ pub(super) fn parse(text: &str, object: &Map<String, Value>) -> Result<Genotype,
 
 /// Reads the form of version 2.
 pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotype, GenotypeError> {
-    cells(text, |kind, node| {
+    let counts = |key: &str| key.ends_with("_switch");
+    cells(text, object, counts, |kind, node, read| {
         let prefix = format!("{}_n{node}_", cell_name(kind));
         let switch = format!("{prefix}switch");
         let Some(chosen) = object.get(&switch) else {
@@ -115,7 +127,9 @@ pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotyp
         };
         let chosen = chosen
             .as_array()
+            .filter(|chosen| !chosen.is_empty())
             .ok_or_else(|| mistake(text, &switch, "expected a list of edges"))?;
+        read.insert(switch.clone());
         let entry = |edge: &Value| {
             // An edge by name, or by the number of the node that it leaves.
             let from = match edge {
@@ -281,6 +295,25 @@ mod tests {
     }
 
     #[test]
+    fn a_node_or_an_entry_that_is_missing_is_not_the_end() {
+        let entry = |cell: &str, node: usize, entry: usize| {
+            format!("\"{cell}/op_{node}_{entry}\": \"skip_connect\", \"{cell}/input_{node}_{entry}\": {entry}")
+        };
+        let reduce = format!("{}, {}", entry("reduce", 2, 0), entry("reduce", 2, 1));
+        for (normal, stray) in [
+            ([(2, 0), (2, 1), (4, 0), (4, 1)], "normal/op_4_0"),
+            ([(2, 0), (2, 1), (3, 1), (4, 0)], "normal/op_3_1"),
+        ] {
+            let normal = normal.map(|(node, at)| entry("normal", node, at)).join(", ");
+            let error = Genotype::parse(&format!("{{{normal}, {reduce}}}")).unwrap_err();
+            assert!(
+                error.problem.starts_with(stray) && error.problem.contains("missing"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn version_2_counts_operations_or_names_them() {
         let text = |one: &str, switch: &str| {
             let cell = |name: &str, one: &str, switch: &str| {
@@ -297,6 +330,7 @@ mod tests {
             ("1", "[\"reduce_n2_p0\"]", "is no edge into node 2"),
             ("1", "[7]", "normal_n2_p7 is missing"),
             ("1", "0", "expected a list"),
+            ("1", "[]", "expected a list"),
         ] {
             let error = Genotype::parse(&text(one, switch)).unwrap_err().to_string();
             assert!(error.contains(say), "{error}");

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Engine, NetworkPlan, StagePlan};
 use serde::{Deserialize, Serialize};
 
 use super::{NetworkSize, network};
-use crate::backbone::{Backbone, Named, Pass, Source, Statistics, Weights, host};
+use crate::backbone::{Backbone, Named, Pass, Source, Statistics, Weights};
 use crate::data::Preprocessing;
 use crate::discretize::Genotype;
 use crate::error::Error;
@@ -99,16 +99,6 @@ impl Trained {
             auxiliary: false,
         };
         self.network.forward(Tensor::from_data(images, device), pass).logits
-    }
-
-    /// The probability of each class for each of `count` pictures, as [`Self::logits`].
-    ///
-    /// # Panics
-    /// If there are not as many values as `count` pictures have.
-    pub fn probabilities(&self, values: Vec<f32>, count: usize, device: &Device) -> Vec<Vec<f32>> {
-        let probabilities = host(&softmax(self.logits(values, count, device), 1));
-        let classes = self.description.size.classes.max(1);
-        probabilities.chunks(classes).map(<[f32]>::to_vec).collect()
     }
 }
 

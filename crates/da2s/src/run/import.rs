@@ -82,7 +82,8 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
             arch.beta = Tensor::zeros(arch.beta.dims(), &device);
         }
     }
-    state.progress.epochs_done = search.epochs();
+    // Nothing is left to search, decided or not.
+    state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
     Environment::now(context, &dataset, &engine).write(context)?;
     directory.remove("search")?;

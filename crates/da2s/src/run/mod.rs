@@ -20,7 +20,7 @@ pub use directory::{RunDirectory, write_whole};
 pub use environment::Environment;
 pub use finish::evaluate;
 pub use import::{import_network, import_supernet};
-pub use prune::{Discretized, discretize};
+pub use prune::{Discretized, discretize, given_genotype};
 pub use retraining::{TrainSummary, train};
 pub use searching::{SearchSummary, search};
 pub use summary::Summary;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
-use super::{Context, ENVIRONMENT, searching};
+use super::{Context, ENVIRONMENT, RunDirectory, searching};
 use crate::discretize::{Decision, Gap, Genotype, GenotypeError, measure_gap};
 use crate::error::Error;
 use crate::network::{Cost, NetworkSize, cost, network};
@@ -46,6 +46,23 @@ pub(super) struct GenotypeFile {
     pub(super) undecided: Vec<String>,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
+}
+
+/// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given when it was made.
+///
+/// # Errors
+/// If the run has another genotype than `asked`, or its file cannot be read.
+pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
+    let path = directory.file(GENOTYPE);
+    if !path.is_file() {
+        return Ok(asked);
+    }
+    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    if asked.is_some_and(|asked| asked != file.cells) {
+        let problem = "the run has another genotype; give this one a directory of its own with --out".to_owned();
+        return Err(Error::Mismatch { path, problem });
+    }
+    Ok(file.p_least.is_none().then_some(file.cells))
 }
 
 /// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former.

@@ -61,6 +61,8 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         }
         None => {
             directory.remove("network")?;
+            // It tells of the network that was.
+            directory.remove("summary.json")?;
             retraining.start()
         }
     };

@@ -65,6 +65,10 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             state
         }
     };
+    // Of a search that came from elsewhere there is nothing but its end.
+    if !search.is_unfinished(&state) {
+        return Ok(SearchSummary { last: None });
+    }
     let (done, mut began) = (state.progress.epochs_done, Instant::now());
     directory.keep_lines(METRICS, done)?;
     directory.keep_lines(ARCH, done + 1)?;
@@ -105,7 +109,7 @@ pub(super) fn finished(
         need,
     })?;
     let state = restore(context.directory, search, &checkpoint, device)?;
-    if state.progress.epochs_done < search.epochs() || search.goes_on(&state) {
+    if search.is_unfinished(&state) {
         return Err(Error::Incomplete {
             path,
             need: "the search is not finished; go on with --resume",

@@ -224,7 +224,7 @@ impl Search {
             epochs,
             resumed_at: state.progress.epochs_done,
         });
-        while state.progress.epochs_done < epochs || self.goes_on(state) {
+        while self.is_unfinished(state) {
             let epoch = state.progress.epochs_done + 1;
             let moment = Moment {
                 epoch,
@@ -322,15 +322,25 @@ impl Search {
         Ok((arch, stepper.weight_step(state, &training, draw, rates)))
     }
 
+    /// Epochs with all that an undecided search may add.
+    pub fn most_epochs(&self) -> usize {
+        let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
+        self.settings.epochs + extra
+    }
+
+    /// Whether there are epochs left.
+    pub fn is_unfinished(&self, state: &SearchState) -> bool {
+        state.progress.epochs_done < self.settings.epochs || self.goes_on(state)
+    }
+
     /// Whether a search whose epochs are done is undecided and has further ones to spend.
     pub fn goes_on(&self, state: &SearchState) -> bool {
-        let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
-        let left = state.progress.epochs_done < self.settings.epochs + extra;
-        left && self
-            .outcome(state)
-            .decisions
-            .values()
-            .any(|decision| !decision.undecided.is_empty())
+        state.progress.epochs_done < self.most_epochs()
+            && self
+                .outcome(state)
+                .decisions
+                .values()
+                .any(|decision| !decision.undecided.is_empty())
     }
 
     /// Takes α and β along the path, if there is one, behind step `step` of an epoch.

@@ -69,6 +69,11 @@ pub fn all() -> Vec<Case> {
             "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|avg_pool_3x3~2|",
             size(cifar, 4, 1, 12),
         ),
+        case(
+            "nas-bench-201, convolutions of nothing",
+            "|none~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
+            size(cifar, 4, 1, 12),
+        ),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
 }

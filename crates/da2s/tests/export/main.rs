@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use da2s::backbone::WeightsFile;
 use da2s::export::{ExportOptions, Format, export};
 use da2s::network::{Description, Trained};
+use da2s_engine::{Block, EdgePlan, InputPlan, PlacedBlock, StagePlan};
 use da2s_infer::Network;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -204,6 +205,68 @@ proptest! {
             }
         }
     }
+}
+
+/// A plan may claim more than anything can hold, and may read what nothing leads to.
+#[test]
+fn plans_that_claim_too_much_are_errors() {
+    let files = files();
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let file = &files[0];
+        let mut description: serde_json::Value = serde_json::from_str(&file.metadata["da2s"]).unwrap();
+        change(&mut description);
+        let bytes = WeightsFile::to_bytes(&file.tensors, "da2s", description.to_string()).unwrap();
+        Network::from_bytes(&bytes).unwrap_err().to_string()
+    };
+    let stem = |description: &mut serde_json::Value, channels: usize| {
+        let stem = &mut description["plan"]["stages"][0];
+        *stem = serde_json::to_value(StagePlan {
+            prefix: "stem".to_owned(),
+            sources: vec![None],
+            inputs: vec![InputPlan {
+                channels: 1,
+                outputs: 1,
+                block: None,
+            }],
+            nodes: vec![channels],
+            edges: vec![EdgePlan {
+                from: 0,
+                to: 1,
+                blocks: vec![PlacedBlock {
+                    block: Block::Conv {
+                        relu: false,
+                        kernel: 11,
+                        stride: 1,
+                        padding: 5,
+                        bias: false,
+                        norm: true,
+                    },
+                    name: "0".to_owned(),
+                    first: 0,
+                }],
+            }],
+            output: vec![1],
+        })
+        .unwrap();
+    };
+    let too_wide = with(&|description| stem(description, 65_536));
+    assert!(
+        too_wide.contains("missing") || too_wide.contains("channels"),
+        "{too_wide}"
+    );
+    let too_large = with(&|description| {
+        stem(description, 65_536);
+        description["preprocessing"]["image_size"] = 4096.into();
+    });
+    assert!(too_large.contains("larger than"), "{too_large}");
+    let unled = with(&|description| {
+        stem(description, 4);
+        let stage = &mut description["plan"]["stages"][0];
+        stage["nodes"] = serde_json::json!([4, 4]);
+        stage["edges"][0]["from"] = 1.into();
+        stage["edges"][0]["to"] = 2.into();
+    });
+    assert!(unled.contains("nothing leads to"), "{unled}");
 }
 
 /// The bytes of a case's safetensors file.

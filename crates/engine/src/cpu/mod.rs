@@ -20,7 +20,6 @@ mod parallel;
 mod schedule;
 mod weights;
 
-#[cfg(feature = "burn")]
 pub(crate) use memory::Buffer;
 pub use memory::Workspace;
 pub use norms::Statistics;
@@ -31,7 +30,7 @@ use da2s_kernels::Level;
 
 use self::compile::{Compiled, Unit};
 use self::image::{At, Coefficients, Frame, Scratch};
-use self::memory::{Buffer, Shared};
+use self::memory::Shared;
 use self::norms::{GradientSums, Moments, carried};
 use self::schedule::{Moving, Pass, Step};
 use crate::plan::CellPlan;

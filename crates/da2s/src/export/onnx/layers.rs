@@ -83,12 +83,19 @@ impl<'a> Layers<'a> {
         }
         for edge in &plan.edges {
             for choice in &edge.choices {
-                // What leads nowhere adds nothing, and neither does what comes from a node that nothing reaches.
-                let (false, Some(source)) = (matches!(choice.block, Block::Zero { .. }), nodes[edge.from].clone())
-                else {
+                // What leads nowhere adds nothing; of a node that nothing reaches a batch norm makes its shift.
+                if matches!(choice.block, Block::Zero { .. }) {
                     continue;
-                };
+                }
                 let size = sizes[edge.from];
+                let source = match &nodes[edge.from] {
+                    Some(name) => name.clone(),
+                    None => {
+                        let place = format!("{}node.{}", stage.prefix, edge.from);
+                        self.zeros(&place, &inputs[0].name, plan.node_channels[edge.from], size)
+                    }
+                };
+                nodes[edge.from] = Some(source.clone());
                 let value = self.choice(&stage.prefix, choice, &Value { name: source, size })?;
                 let place = format!("{}node.{}", stage.prefix, edge.to);
                 nodes[edge.to] = Some(match nodes[edge.to].take() {
