@@ -86,6 +86,11 @@ impl Code {
         }
     }
 
+    /// The code where a process ends at once.
+    pub fn number(self) -> i32 {
+        self.row().0.into()
+    }
+
     /// The table as `--help` shows it.
     pub fn help() -> String {
         let mut text = "Exit codes:\n".to_owned();

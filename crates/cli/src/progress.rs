@@ -79,7 +79,13 @@ impl Progress {
         {
             let failure = Failure::from(error);
             self.events = None;
-            self.line(&format!("da2s: no more events for TensorBoard: {}", failure.sentence()));
+            let text = format!("da2s: no more events for TensorBoard: {}", failure.sentence());
+            if matches!(self.style, Style::Quiet) {
+                // Quiet is progress; who waits for events has to know.
+                let _ = writeln!(io::stderr(), "{text}");
+            } else {
+                self.line(&text);
+            }
         }
     }
 
@@ -205,6 +211,16 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// As [`Self::wait`] behind an epoch, where a checkpoint is written in any case.
+    fn wait_behind_epoch(&mut self, epoch: usize) {
+        if let Style::Dashboard(dashboard, _) = &self.style {
+            let text = format!("checkpoint written behind epoch {epoch}");
+            self.clock.stood(dashboard.wait_behind_checkpoint(&text));
+        }
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.close();
@@ -244,10 +260,12 @@ impl Observer for Progress {
                 self.gap = format!("  gap {:.1}", metrics.gap);
                 self.epoch(&search_line(metrics));
                 self.update_events();
+                self.wait_behind_epoch(metrics.epoch);
             }
             Event::TrainEpoch(metrics) => {
                 self.epoch(&train_line(metrics));
                 self.update_events();
+                self.wait_behind_epoch(metrics.epoch);
             }
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(text) => self.line(&format!("da2s: {text}")),

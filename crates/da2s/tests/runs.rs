@@ -403,6 +403,15 @@ fn a_genotype_can_be_given_and_trained_without_a_search() {
     train(&context, &mut Silent).unwrap();
     let summary = evaluate(&context, &mut Silent).unwrap();
     assert_eq!((summary.genotype.as_str(), summary.gap), (text, None));
+    // Gone on with, the run is as finished as before; trained anew, its results are of a network that is no more.
+    let again = Context {
+        resume: true,
+        ..context
+    };
+    train(&again, &mut Silent).unwrap();
+    assert!(directory.file("summary.json").exists());
+    train(&Context { resume: false, ..again }, &mut Silent).unwrap();
+    assert!(!directory.file("summary.json").exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `da2s metrics`: the numbers of runs for other programs: CSV, Parquet, or event files for TensorBoard.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use da2s_report::metrics::{TableFormat, names, write_tables};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -17,7 +17,7 @@ pub fn execute(arguments: &MetricsArguments) -> Result<(), Failure> {
     let files = match arguments.format {
         MetricsFormat::Csv => write_tables(runs, TableFormat::Csv, &folder(arguments, "")?)?,
         MetricsFormat::Parquet => write_tables(runs, TableFormat::Parquet, &folder(arguments, "")?)?,
-        MetricsFormat::Tensorboard => events(runs, &folder(arguments, FOLDER)?)?,
+        MetricsFormat::Tensorboard => events(arguments)?,
     };
     let paths: String = files.iter().map(|path| format!("{}\n", path.display())).collect();
     super::print(&paths)
@@ -34,12 +34,12 @@ fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure
     }
 }
 
-/// Event files: of one run in `out`, of several in a folder each, as TensorBoard tells runs apart.
-fn events(runs: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let names = names(runs);
-    let folders = runs.iter().zip(&names).map(|(run, name)| match runs {
-        [_] => (run, out.to_owned()),
-        _ => (run, out.join(name)),
+/// Event files: in `--out` a folder for each run, as TensorBoard tells runs apart.
+fn events(arguments: &MetricsArguments) -> Result<Vec<PathBuf>, Failure> {
+    let (runs, out) = (&arguments.runs, folder(arguments, FOLDER)?);
+    let folders = runs.iter().zip(names(runs)).map(|(run, name)| match arguments.out {
+        Some(_) => (run, out.join(name)),
+        None => (run, out.clone()),
     });
     folders
         .map(|(run, folder)| Ok(EventWriter::new(run, &folder).update()?))

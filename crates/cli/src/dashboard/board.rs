@@ -71,11 +71,15 @@ impl Now {
             (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
         };
         let going = |name: &str, done: usize, epochs: usize, epoch_s: Option<f64>| {
-            let left_s = epoch_s.map(|epoch_s| (epochs - done) as f64 * epoch_s - quiet.as_secs_f64());
+            let quiet_s = quiet.as_secs_f64();
+            // A run that wrote nothing for so long has probably ended, and nobody knows when it goes on.
+            let epoch_s = epoch_s.filter(|epoch_s| quiet_s <= QUIET_EPOCHS * epoch_s);
+            let left_s = epoch_s.map(|epoch_s| (epochs - done) as f64 * epoch_s - quiet_s.min(epoch_s));
             Self {
                 word: name.to_owned(),
                 epoch: Some(((done + 1).min(epochs), epochs)),
-                left: left_s.map(|left_s| Duration::from_secs_f64(left_s.max(0.0))),
+                // Times of a damaged file may be more than any clock counts.
+                left: left_s.and_then(|left_s| Duration::try_from_secs_f64(left_s.max(0.0)).ok()),
                 ..Self::default()
             }
         };
@@ -83,7 +87,17 @@ impl Now {
             (Some(last), _) if last.epoch >= last.epochs => word("evaluate"),
             (Some(line), _) => going("train", line.epoch, line.epochs, last(&mut follow.train_times().rev())),
             (None, _) if run.genotype.is_some() => word("train"),
-            (None, Some(last)) if last.epoch >= last.epochs => word("discretize"),
+            (None, Some(last)) if last.epoch >= last.epochs => {
+                let extra = (extra_epochs(run) * last.epochs as f64).round() as usize;
+                if last.epoch >= last.epochs.saturating_add(extra) {
+                    return word("discretize");
+                }
+                // It takes as many of them as it needs, so the end is unknown.
+                Self {
+                    epoch: Some((last.epoch + 1, last.epoch + 1)),
+                    ..word("search")
+                }
+            }
             (None, Some(line)) => going(
                 "search",
                 line.epoch,
@@ -93,6 +107,18 @@ impl Now {
             (None, None) => word("search"),
         }
     }
+}
+
+/// Epochs without a word after which no time is told.
+const QUIET_EPOCHS: f64 = 3.0;
+
+/// Epochs that a search may take beyond its own, in parts of these.
+fn extra_epochs(run: &Run) -> f64 {
+    let config: Option<toml::Table> = run.config.as_deref().and_then(|text| text.parse().ok());
+    let share = config
+        .as_ref()
+        .and_then(|config| config.get("search")?.get("extra_epochs"));
+    share.and_then(toml::Value::as_float).unwrap_or(0.0)
 }
 
 /// What the user chose to see.

@@ -10,8 +10,8 @@ use super::curves::{self, Curves};
 use super::edges;
 use crate::clock;
 
-/// From this size on everything is shown at once.
-const WIDE: (u16, u16) = (120, 30);
+/// From this size on everything is shown at once: the row of an edge is 50 columns, its frame 2, of 40 % of the width.
+const WIDE: (u16, u16) = (130, 30);
 
 /// A part of the dashboard.
 enum Panel<'a> {

@@ -96,6 +96,20 @@ impl Dashboard {
         began.elapsed()
     }
 
+    /// As [`Self::wait`], where a checkpoint has just been written: that fulfils every wish for one, which `text` says.
+    pub fn wait_behind_checkpoint(&self, text: &str) -> Duration {
+        let began = Instant::now();
+        loop {
+            if self.takes_checkpoint() {
+                self.message(text);
+            }
+            self.wait();
+            if !self.shared.state().wants_checkpoint {
+                return began.elapsed();
+            }
+        }
+    }
+
     /// Whether the user wants a checkpoint; asked once, the wish is taken.
     pub fn takes_checkpoint(&self) -> bool {
         std::mem::take(&mut self.shared.state().wants_checkpoint)
@@ -167,7 +181,7 @@ impl Driver for Keys {
                 state.wants_checkpoint = true;
                 "a checkpoint is written behind this step"
             }
-            's' | 'q' => {
+            's' => {
                 self.0.stop.raise();
                 "stopping behind this step; --resume goes on later; Ctrl-C aborts at once"
             }
@@ -238,6 +252,46 @@ mod tests {
         dashboard.wait();
         assert!(dashboard.shared.stop.is_raised());
         assert!(dashboard.close().is_none());
+    }
+
+    #[test]
+    fn a_wish_at_the_end_of_an_epoch_is_fulfilled_and_a_pause_goes_on() {
+        let (dashboard, mut keys) = dashboard();
+        keys.press('c');
+        dashboard.wait_behind_checkpoint("written");
+        let told = dashboard.shared.state().message.clone().map(|(text, _)| text);
+        assert_eq!(told.as_deref(), Some("written"));
+        assert!(!dashboard.takes_checkpoint());
+        keys.press('p');
+        keys.press('c');
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                dashboard.wait_behind_checkpoint("written again");
+                // The wish has ended no wait: only the second press did.
+                assert!(!keys.0.state().paused);
+            });
+            let ended = || {
+                dashboard
+                    .shared
+                    .state()
+                    .message
+                    .clone()
+                    .is_some_and(|(text, _)| text == "written again")
+            };
+            while !ended() {
+                std::thread::yield_now();
+            }
+            Keys(Arc::clone(&keys.0)).press('p');
+        });
+    }
+
+    #[test]
+    fn only_its_own_keys_stop_a_run() {
+        let (dashboard, mut keys) = dashboard();
+        for key in ['q', super::super::ESCAPE, 'x'] {
+            keys.press(key);
+        }
+        assert!(!dashboard.shared.stop.is_raised());
     }
 
     #[test]

@@ -85,12 +85,15 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
     Ok(())
 }
 
-/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, and letters are the driver's.
+/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, Esc and letters are the driver's. A letter
+/// with Ctrl or Alt is another key: Ctrl-S and Ctrl-Q are pressed to hold a terminal.
 fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),
-        KeyCode::Char(letter) => driver.press(letter),
-        KeyCode::Esc => driver.press('q'),
+        KeyCode::Char(letter) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
+            driver.press(letter);
+        }
+        KeyCode::Esc => driver.press(ESCAPE),
         KeyCode::Tab | KeyCode::Right => {
             *view = View {
                 panel: view.panel + 1,
@@ -112,6 +115,8 @@ fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
 
 /// Ctrl-C.
 pub const INTERRUPT: char = '\u{3}';
+/// Esc.
+pub const ESCAPE: char = '\u{1b}';
 /// More edges than any space has.
 const MOST_ROWS: usize = 4096;
 

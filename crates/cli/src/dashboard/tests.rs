@@ -246,6 +246,61 @@ fn any_size_and_any_numbers_are_drawn() {
     }
 }
 
+#[test]
+fn everything_at_once_is_whole_from_its_narrowest_on() {
+    let (run, now, view) = (run(12, 30, 0), now(), View::default());
+    let line = |width: u16, row: usize| {
+        let terminal = drawn(width, 30, &board(&run, &now, &view));
+        let cells = terminal.backend().buffer().content();
+        let row = &cells[row * usize::from(width)..(row + 1) * usize::from(width)];
+        row.iter().map(|cell| cell.symbol()).collect::<String>()
+    };
+    assert!(line(130, 3).contains("normal cell"), "{}", line(130, 3));
+    // The first edge, all seven operations of it.
+    assert!(line(130, 4).ends_with("▁▁▁▁▁▁▁│"), "{}", line(130, 4));
+    assert!(!line(129, 3).contains("normal cell"));
+}
+
+#[test]
+fn the_moment_of_another_process_is_told_from_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let write = |name: &str, text: &str| {
+        std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        std::fs::write(dir.join(name), text).unwrap();
+    };
+    let at = |quiet_s: u64| {
+        let follow = Follow::new(dir).unwrap();
+        let at = follow.last_change().unwrap() + Duration::from_secs(quiet_s);
+        Now::of_files(&follow, at)
+    };
+    write("config.toml", "[search]\nepochs = 4\nextra_epochs = 0.5\n");
+    write("search/metrics.jsonl", "{\"epoch\":1,\"epochs\":4}\n");
+    write("search/times.jsonl", "{\"epoch\":1,\"time_s\":100}\n");
+    let seconds = |quiet_s| at(quiet_s).left.map(|left| left.as_secs());
+    assert_eq!((at(0).word.as_str(), at(0).epoch), ("search", Some((2, 4))));
+    assert_eq!((seconds(0), seconds(60)), (Some(300), Some(240)));
+    assert_eq!(seconds(150), Some(200), "an epoch that takes longer");
+    assert_eq!(seconds(86_400), None, "killed yesterday");
+    for damaged in ["1e300", "-5"] {
+        write("search/times.jsonl", &format!("{{\"epoch\":1,\"time_s\":{damaged}}}\n"));
+        assert_eq!(seconds(60), None, "{damaged}");
+    }
+    for (epoch, word, shown) in [
+        (3, "search", Some((4, 4))),
+        (5, "search", Some((6, 6))),
+        (6, "discretize", None),
+    ] {
+        write("search/metrics.jsonl", &format!("{{\"epoch\":{epoch},\"epochs\":4}}\n"));
+        assert_eq!((at(0).word.as_str(), at(0).epoch), (word, shown), "{epoch}");
+    }
+    write("failure.txt", "no space left\n");
+    assert_eq!(at(0).word, "failed");
+    write("summary.json", "{}");
+    assert_eq!(at(0).word, "finished");
+    assert_eq!(Follow::new(dir).unwrap().failure(), None);
+}
+
 /// Somebody who notes the keys that come to him.
 #[derive(Default)]
 struct Noting(Vec<char>);
@@ -281,9 +336,12 @@ fn keys_of_the_view_change_it_and_others_are_passed_on() {
     press(KeyCode::Char('c'), KeyModifiers::CONTROL);
     press(KeyCode::Esc, KeyModifiers::NONE);
     press(KeyCode::F(5), KeyModifiers::NONE);
+    press(KeyCode::Char('s'), KeyModifiers::CONTROL);
+    press(KeyCode::Char('q'), KeyModifiers::CONTROL);
+    press(KeyCode::Char('s'), KeyModifiers::ALT);
     assert_eq!(
         (view.clone(), driver.0.as_slice()),
-        (View { panel: 0, scroll: 1 }, ['p', INTERRUPT, 'q'].as_slice())
+        (View { panel: 0, scroll: 1 }, ['p', INTERRUPT, ESCAPE].as_slice())
     );
     let mut press = |code| pressed(KeyEvent::new(code, KeyModifiers::NONE), &mut view, &mut driver);
     press(KeyCode::Tab);

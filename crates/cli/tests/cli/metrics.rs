@@ -135,7 +135,8 @@ fn events_that_are_written_along_are_those_of_the_finished_run() {
         .assert();
     rest.success();
     metrics(&run, "tensorboard", &out).success();
-    let (along, afterwards) = (event_file(&run.join("tensorboard")), event_file(&out));
+    let out_run = out.join("run");
+    let (along, afterwards) = (event_file(&run.join("tensorboard")), event_file(&out_run));
     assert!(
         sorted(&along) == sorted(&afterwards),
         "{} and {} bytes",
@@ -144,7 +145,33 @@ fn events_that_are_written_along_are_those_of_the_finished_run() {
     );
     // And for a second time into the same folder.
     metrics(&run, "tensorboard", &out).success();
-    assert!(sorted(&event_file(&out)) == sorted(&afterwards));
+    assert!(sorted(&event_file(&out_run)) == sorted(&afterwards));
+    // The events of another run stay where they are.
+    metrics(finished(), "tensorboard", &out).success();
+    let moved = folder.path().join("other");
+    fs::rename(&run, &moved).unwrap();
+    metrics(&moved, "tensorboard", &out).success();
+    event_file(&out.join("other"));
+    assert_eq!(fs::read_dir(&out_run).unwrap().count(), 2);
+}
+
+/// Said even to those who want to hear nothing else.
+#[test]
+fn a_run_without_events_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let search = |more: &[&str]| {
+        with("search", &TINY)
+            .args(["-q", "--out"])
+            .arg(&run)
+            .args(more)
+            .assert()
+            .success()
+    };
+    search(&[]).stderr("");
+    fs::write(run.join("tensorboard"), "").unwrap();
+    search(&["--tensorboard", "--resume"])
+        .stderr(predicate::str::starts_with("da2s: no more events for TensorBoard: "));
 }
 
 /// The records of an event file without regard to their order.
@@ -191,7 +218,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
     let out = tempfile::tempdir().unwrap();
     let (events, tables) = (out.path().join("events"), out.path().join("tables"));
     let run = finished();
-    metrics(run, "tensorboard", &events.join("one")).success();
+    metrics(run, "tensorboard", &events).success();
     metrics(run, "parquet", &tables).success();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_metrics.py");
     let output = Command::new(&python)
@@ -234,7 +261,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
             vec![(0, summary[key].as_f64().unwrap() as f32)],
         );
     }
-    let scalars: BTreeMap<String, Vec<(u64, f32)>> = serde_json::from_value(read["scalars"]["one"].clone()).unwrap();
+    let scalars: BTreeMap<String, Vec<(u64, f32)>> = serde_json::from_value(read["scalars"]["run"].clone()).unwrap();
     assert_eq!(scalars, expected);
 
     // A histogram an epoch and kind of cell, that counts every value.
@@ -245,7 +272,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
         ("beta/normal", 12),
         ("beta/reduction", 12),
     ] {
-        let shown = read["histograms"]["one"][tag].as_array().unwrap();
+        let shown = read["histograms"]["run"][tag].as_array().unwrap();
         assert_eq!(shown.len(), records.len(), "{tag}");
         for histogram in shown {
             let counts = histogram[2]

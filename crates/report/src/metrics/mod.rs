@@ -153,11 +153,10 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
     keys.dedup();
     for key in keys {
         let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(key)).collect();
-        // Whole numbers are written without a point, all others with one.
-        let whole = values
-            .iter()
-            .flatten()
-            .all(|value| value.is_i64() || value.is_u64() || value.is_null());
+        // Whole numbers are written without a point, all others with one; numbers that were none are of the others.
+        let integer = |value: &&Value| value.is_i64() || value.is_u64();
+        let mut there = values.iter().flatten().filter(|value| !value.is_null()).peekable();
+        let whole = there.peek().is_some() && there.all(integer);
         columns.push(column(
             key,
             if whole {
@@ -258,4 +257,35 @@ fn all<R: serde::de::DeserializeOwned>(
     let mut tail = Tail::new(file, epoch);
     tail.poll(dir, |_, _| Ok(()))?;
     Ok(tail.into_records())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_whole_if_it_has_whole_numbers_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        fs::create_dir(dir.join("search")).unwrap();
+        fs::write(dir.join("config.toml"), "").unwrap();
+        let lines = [
+            r#"{"epoch":1,"epochs":2,"loss":null,"gap":null,"steps":null}"#,
+            r#"{"epoch":2,"epochs":2,"loss":null,"gap":1.0,"steps":7}"#,
+        ];
+        fs::write(dir.join("search/metrics.jsonl"), format!("{}\n", lines.join("\n"))).unwrap();
+        let table = metrics(&[dir.to_owned()]).unwrap();
+        let cells = |name: &str| {
+            table
+                .columns
+                .iter()
+                .find(|column| column.name == name)
+                .unwrap()
+                .cells
+                .clone()
+        };
+        assert_eq!(cells("loss"), Cells::Number(vec![None, None]));
+        assert_eq!(cells("gap"), Cells::Number(vec![None, Some(1.0)]));
+        assert_eq!(cells("steps"), Cells::Whole(vec![None, Some(7)]));
+    }
 }

@@ -113,9 +113,9 @@ impl Follow {
         &self.run
     }
 
-    /// Why the run failed, if it did.
+    /// Why the run failed, if it did: results outrank the failure of an earlier try.
     pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+        self.failure.as_deref().filter(|_| self.run.summary.is_none())
     }
 
     /// Seconds that each finished epoch of the search took.

@@ -3,7 +3,7 @@
 //! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract: the events are computed
 //! from the run directory alone, so those of a run that is written along are those of the finished run; the time of an
 //! epoch is the start of the run and the seconds that its epochs took. An event file is only appended to; where a run
-//! took epochs back, a new file replaces it.
+//! took epochs back, or somebody removed the file, a new file replaces it. Files of other runs are left alone.
 
 mod histogram;
 mod hparams;
@@ -103,7 +103,11 @@ impl EventWriter {
             self.stages[1].numbers.generation(),
             self.architecture.generation(),
         ];
-        let began = self.file.take().filter(|output| output.generations == generations);
+        // Somebody may have removed the file, as another writer for this run does.
+        let began = self
+            .file
+            .take()
+            .filter(|output| output.generations == generations && output.path.exists());
         let run = Small::read(&self.run_dir)?;
         let start_s = start_s(&run);
         let mut output = match began {
@@ -123,19 +127,20 @@ impl EventWriter {
         Ok(path)
     }
 
-    /// A new file in place of those that da2s wrote before, with what stands at its top.
+    /// A new file in place of those that da2s wrote of this run before, with what stands at its top.
     fn begin(&self, run: &Small, start_s: f64, generations: [usize; 3]) -> Result<Output, ReportError> {
         let write = |path: &Path, source| ReportError::Write {
             path: path.to_owned(),
             source,
         };
         fs::create_dir_all(&self.out).map_err(|error| write(&self.out, error))?;
-        let old = old_files(&self.out).map_err(|error| write(&self.out, error))?;
+        let suffix = format!(".{:016x}{SUFFIX}", mark(&self.run_dir, run.config.as_deref())?);
+        let old = old_files(&self.out, &suffix).map_err(|error| write(&self.out, error))?;
         let number = old.iter().map(|(number, _)| number + 1).max();
         // TensorBoard reads files in the order of their names.
         let path = self
             .out
-            .join(format!("{PREFIX}{:010}{SUFFIX}", now_s().max(number.unwrap_or(0))));
+            .join(format!("{PREFIX}{:010}{suffix}", now_s().max(number.unwrap_or(0))));
         for (_, path) in old {
             fs::remove_file(&path).map_err(|error| write(&path, error))?;
         }
@@ -251,9 +256,9 @@ const RESULTS: [(&str, ResultOf); 6] = [
     }),
 ];
 
-/// Whether the run has ended, and with success.
+/// Whether the run has ended, and with success: results outrank the failure of an earlier try.
 fn ended(run: &Small) -> Option<bool> {
-    (run.results.is_some() || run.failed).then_some(!run.failed)
+    (run.results.is_some() || run.failed).then_some(run.results.is_some())
 }
 
 /// Start of the run, seconds since 1970; 0 where the run does not say.
@@ -272,15 +277,25 @@ fn now_s() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-/// The event files that da2s wrote into `folder`, with their number.
-fn old_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+/// What tells the files of a run from those of others in one folder (FNV-1a): when and by which command it began, which
+/// stays when it goes on or is moved; its settings where it does not say.
+fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
+    let environment = read_text(run_dir, "environment.json")?;
+    let text = environment.as_deref().or(config).unwrap_or_default();
+    Ok(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    }))
+}
+
+/// The event files in `folder` whose names end in `suffix`, with their number.
+fn old_files(folder: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let number = name
             .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok());
+            .and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(suffix)?.parse().ok());
         files.extend(number.map(|number| (number, entry.path())));
     }
     Ok(files)
@@ -325,4 +340,68 @@ fn mixture(record: &ArchEpoch) -> Summary {
         }
     }
     summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run that began at `started`, with an epoch.
+    fn run(dir: &Path, started: &str) {
+        fs::create_dir_all(dir.join("search")).unwrap();
+        fs::write(dir.join("config.toml"), "[run]\nseed = 1\n").unwrap();
+        fs::write(dir.join("environment.json"), format!("{{\"started\":\"{started}\"}}")).unwrap();
+        fs::write(dir.join("search/metrics.jsonl"), "{\"epoch\":1,\"epochs\":2}\n").unwrap();
+    }
+
+    #[test]
+    fn only_files_of_the_same_run_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b, out) = (
+            folder.path().join("x/a"),
+            folder.path().join("y/a"),
+            folder.path().join("out"),
+        );
+        run(&a, "2026-11-25T01:02:03Z");
+        run(&b, "2026-11-25T01:02:04Z");
+        let first = EventWriter::new(&a, &out).update().unwrap();
+        let other = EventWriter::new(&b, &out).update().unwrap();
+        assert!(first.exists() && other.exists() && first != other);
+        let again = EventWriter::new(&a, &out).update().unwrap();
+        assert!(!first.exists() && other.exists() && again.exists());
+    }
+
+    #[test]
+    fn a_writer_whose_file_was_taken_away_begins_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, out) = (folder.path().join("a"), folder.path().join("a/tensorboard"));
+        run(&dir, "2026-11-25T01:02:03Z");
+        let mut live = EventWriter::new(&dir, &out);
+        let first = live.update().unwrap();
+        let exported = EventWriter::new(&dir, &out).update().unwrap();
+        assert!(!first.exists() && exported.exists());
+        fs::write(
+            dir.join("search/metrics.jsonl"),
+            "{\"epoch\":1,\"epochs\":2}\n{\"epoch\":2,\"epochs\":2}\n",
+        )
+        .unwrap();
+        let second = live.update().unwrap();
+        assert!(second.exists() && !exported.exists());
+        assert_eq!(live.update().unwrap(), second);
+        let whole = EventWriter::new(&dir, &folder.path().join("out")).update().unwrap();
+        assert_eq!(fs::read(second).unwrap(), fs::read(whole).unwrap());
+    }
+
+    #[test]
+    fn results_outrank_an_earlier_failure() {
+        let small = |results: bool, failed| Small {
+            config: None,
+            environment: None,
+            results: results.then(Results::default),
+            failed,
+        };
+        assert_eq!(ended(&small(false, false)), None);
+        assert_eq!(ended(&small(false, true)), Some(false));
+        assert_eq!(ended(&small(true, true)), Some(true));
+    }
 }

@@ -3,7 +3,7 @@
 //! Contract: a page of another site must not read the run. Such a page may make the browser ask (it cannot be kept
 //! from that), but not under a name that is an address here: a request is answered only if its Host is this server's
 //! address or `localhost` (no name of somebody's that points here, DNS rebinding), and if its Origin, if it has one, is the
-//! same.
+//! same. The port of the Host may be any, as that of a tunnel (`ssh -L 9000:localhost:8080`) is.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -23,28 +23,30 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Whether a request with this Host, as `127.0.0.1:8080`, is meant for the server at `bound`.
+/// Whether a request with this Host, as `127.0.0.1:8080`, is meant for the server at `bound`, perhaps through a tunnel.
 pub fn is_host(bound: SocketAddr, host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
+    let name = match host.rsplit_once(':') {
         // A colon inside brackets is of the address.
-        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
-        _ => (host, Some(80)),
+        Some((name, port)) if !port.ends_with(']') => match port.parse::<u16>() {
+            Ok(_) => name,
+            Err(_) => return false,
+        },
+        _ => host,
     };
     let name = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'))
         .unwrap_or(name);
-    let ours = match name.parse::<IpAddr>() {
+    match name.parse::<IpAddr>() {
         // Bound to every address of the machine, it is reached under each of them.
         Ok(address) => address == bound.ip() || bound.ip().is_unspecified() || loopback(address, bound),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
-    };
-    ours && port == Some(bound.port())
+    }
 }
 
-/// Whether a request from this Origin, as `http://127.0.0.1:8080`, is from a page of the server at `bound`.
-pub fn is_origin(bound: SocketAddr, origin: &str) -> bool {
-    origin.strip_prefix("http://").is_some_and(|host| is_host(bound, host))
+/// Whether a request to this Host from this Origin, as `http://127.0.0.1:8080`, is from a page of the same server.
+pub fn is_origin(host: &str, origin: &str) -> bool {
+    origin.strip_prefix("http://") == Some(host)
 }
 
 fn loopback(address: IpAddr, bound: SocketAddr) -> bool {
@@ -78,14 +80,21 @@ mod tests {
     #[test]
     fn only_own_names_are_hosts() {
         let here: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        for own in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "[::1]:8080"] {
+        for own in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+            "localhost:9000",
+            "127.0.0.1",
+        ] {
             assert!(is_host(here, own), "{own}");
-            assert!(is_origin(here, &format!("http://{own}")), "{own}");
+            assert!(is_origin(own, &format!("http://{own}")), "{own}");
         }
         for foreign in [
             "",
-            "127.0.0.1",
-            "127.0.0.1:80",
+            "127.0.0.1:",
+            "127.0.0.1:80808",
             "evil.example:8080",
             "127.0.0.1.evil.example:8080",
             "localhost.evil.example:8080",
@@ -95,7 +104,14 @@ mod tests {
         ] {
             assert!(!is_host(here, foreign), "{foreign}");
         }
-        assert!(!is_origin(here, "null") && !is_origin(here, "https://127.0.0.1:8080"));
+        for foreign in [
+            "null",
+            "https://localhost:8080",
+            "http://localhost:9000",
+            "http://localhost",
+        ] {
+            assert!(!is_origin("localhost:8080", foreign), "{foreign}");
+        }
         let everywhere: SocketAddr = "0.0.0.0:8080".parse().unwrap();
         assert!(is_host(everywhere, "192.168.1.7:8080") && is_host(everywhere, "localhost:8080"));
         assert!(!is_host(everywhere, "machine.example:8080"));

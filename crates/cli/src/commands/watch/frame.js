@@ -4,7 +4,8 @@
 const EVERY_MS = 2000;
 const report = document.getElementById("report");
 const now = document.getElementById("now");
-let seen = null;
+// What the report was when the frame was served; it may have changed before the first news.
+let seen = document.documentElement.dataset.token;
 
 function words(news) {
   const epoch = news.epoch === null ? "" : ` ${news.epoch}/${news.epochs}`;
@@ -29,8 +30,8 @@ async function look() {
     document.title = `${news.name} · da2s watch`;
     now.textContent = words(news);
     now.className = news.failure === null ? "" : "lost";
-    if (seen !== null && seen !== news.changes) reload();
-    seen = news.changes;
+    if (seen !== news.token) reload();
+    seen = news.token;
   } catch (error) {
     now.textContent = `No news: ${error.message}`;
     now.className = "lost";

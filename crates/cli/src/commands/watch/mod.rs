@@ -10,7 +10,7 @@ use da2s_report::run::Follow;
 
 use crate::args::WatchArguments;
 use crate::dashboard::screen::Screen;
-use crate::dashboard::{Driver, Now, show};
+use crate::dashboard::{Driver, ESCAPE, INTERRUPT, Now, show};
 use crate::exit::Failure;
 use crate::interrupt::StopFlag;
 
@@ -48,7 +48,7 @@ impl Driver for Watcher {
     }
 
     fn press(&mut self, key: char) {
-        if key == 'q' || key == crate::dashboard::INTERRUPT {
+        if ['q', ESCAPE, INTERRUPT].contains(&key) {
             self.stop.raise();
         }
     }

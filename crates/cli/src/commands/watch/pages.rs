@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use da2s_report::render;
 use da2s_report::run::Follow;
@@ -69,30 +70,60 @@ impl Page {
     }
 }
 
-/// The answer to a request for `path`, of the run in `run_dir` that `follow` reads.
-pub fn answer(run_dir: &Path, follow: &mut Follow, path: &str) -> Page {
-    match path {
-        "/" => Page::new(HTML, FRAME_POLICY, include_str!("frame.html")),
-        "/frame.js" => Page::new("text/javascript; charset=utf-8", FRAME_POLICY, include_str!("frame.js")),
-        "/frame.css" => Page::new("text/css; charset=utf-8", FRAME_POLICY, include_str!("frame.css")),
-        "/news" => match follow.poll() {
-            Ok(_) => Page::new(JSON, FILE_POLICY, news(follow).to_string()),
-            Err(error) => Page::refusal(500, &error.to_string()),
-        },
-        "/report.html" => match follow.poll() {
-            Ok(_) => Page::new(HTML, REPORT_POLICY, render(follow.run())),
-            Err(error) => Page::refusal(500, &error.to_string()),
-        },
-        _ => file(run_dir, path).unwrap_or_else(|| Page::refusal(404, "There is no such page.")),
+/// The run that pages are made of.
+#[derive(Debug)]
+pub struct Source<'a> {
+    run_dir: &'a Path,
+    follow: Follow,
+    /// When this process began, so that what it says is not taken for what another said at the same address.
+    began_ns: u128,
+}
+
+impl<'a> Source<'a> {
+    /// The run in `run_dir`, which `follow` reads.
+    pub fn new(run_dir: &'a Path, follow: Follow) -> Self {
+        // A clock before 1970 only makes the number one that another process may have.
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            run_dir,
+            follow,
+            began_ns: began.unwrap_or_default().as_nanos(),
+        }
+    }
+
+    /// The answer to a request for `path`.
+    pub fn answer(&mut self, path: &str) -> Page {
+        match path {
+            "/" => {
+                let frame = include_str!("frame.html").replace("TOKEN", &self.token());
+                Page::new(HTML, FRAME_POLICY, frame)
+            }
+            "/frame.js" => Page::new("text/javascript; charset=utf-8", FRAME_POLICY, include_str!("frame.js")),
+            "/frame.css" => Page::new("text/css; charset=utf-8", FRAME_POLICY, include_str!("frame.css")),
+            "/news" => match self.follow.poll() {
+                Ok(_) => Page::new(JSON, FILE_POLICY, news(&self.follow, &self.token()).to_string()),
+                Err(error) => Page::refusal(500, &error.to_string()),
+            },
+            "/report.html" => match self.follow.poll() {
+                Ok(_) => Page::new(HTML, REPORT_POLICY, render(self.follow.run())),
+                Err(error) => Page::refusal(500, &error.to_string()),
+            },
+            _ => file(self.run_dir, path).unwrap_or_else(|| Page::refusal(404, "There is no such page.")),
+        }
+    }
+
+    /// Another one whenever the report is another.
+    fn token(&self) -> String {
+        format!("{}-{}", self.began_ns, self.follow.changes())
     }
 }
 
-/// What the frame shows of the moment; `changes` tells it when to load the report anew.
-fn news(follow: &Follow) -> serde_json::Value {
-    let now = crate::dashboard::Now::of_files(follow, std::time::SystemTime::now());
+/// What the frame shows of the moment; `token` tells it when to load the report anew.
+fn news(follow: &Follow, token: &str) -> serde_json::Value {
+    let now = crate::dashboard::Now::of_files(follow, SystemTime::now());
     serde_json::json!({
         "name": follow.run().name,
-        "changes": follow.changes(),
+        "token": token,
         "word": now.word,
         "epoch": now.epoch.map(|(epoch, _)| epoch),
         "epochs": now.epoch.map(|(_, epochs)| epochs),

@@ -1,9 +1,10 @@
-//! The page of `da2s watch --http`: a small server, one request after the other.
+//! The page of `da2s watch --http`: a small server that makes one page after the other.
 //!
 //! Contract: only GET and HEAD; only for the hosts of `address.rs`; nothing may be kept, and no page of another origin may
-//! read an answer. An error of one request ends that request.
+//! read an answer. Whatever one request is, it ends or hangs alone: each is answered by a thread of its own.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,28 +13,29 @@ use da2s_report::run::Follow;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::address::{is_host, is_origin};
-use super::pages::{Page, answer};
-use crate::exit::Failure;
+use super::pages::{Page, Source};
+use crate::exit::{Code, Failure};
+
+/// Answers under way at a time. A browser asks for six pages at most at once.
+const MOST_ANSWERS: usize = 64;
+/// Longest body of a request that is answered. Nothing here wants any, and tiny_http takes memory of the length that is
+/// claimed.
+const MOST_BODY: usize = 1 << 20;
 
 /// Serves the run in `run_dir` at `address` until Ctrl-C.
 ///
 /// # Errors
-/// [`Failure::Listen`] if the address cannot be listened on.
-pub fn serve(run_dir: &Path, mut follow: Follow, address: SocketAddr) -> Result<(), Failure> {
+/// [`Failure::Listen`] if the address cannot be listened on, or no longer.
+pub fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Failure> {
     let listen = |reason: String| Failure::Listen { address, reason };
-    let server = Arc::new(Server::http(address).map_err(|error| listen(error.to_string()))?);
+    let server = Server::http(address).map_err(|error| listen(error.to_string()))?;
     // With port 0 the system has chosen one.
     let bound = server
         .server_addr()
         .to_ip()
         .ok_or_else(|| listen("this is no address of the Internet protocol".to_owned()))?;
-    let (waiting, ended) = (Arc::clone(&server), Arc::new(std::sync::atomic::AtomicBool::new(false)));
-    let end = Arc::clone(&ended);
-    ctrlc::set_handler(move || {
-        end.store(true, std::sync::atomic::Ordering::SeqCst);
-        waiting.unblock();
-    })
-    .map_err(|error| listen(error.to_string()))?;
+    // It only reads, so there is nothing to save, and no thread to wait for.
+    ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;
     if !bound.ip().is_loopback() {
         tell("da2s: everybody who reaches this machine can read the run: the page asks for no password");
     }
@@ -43,36 +45,45 @@ pub fn serve(run_dir: &Path, mut follow: Follow, address: SocketAddr) -> Result<
         bound
     };
     crate::commands::print(&format!("http://{shown}/\n"))?;
-    while !ended.load(std::sync::atomic::Ordering::SeqCst) {
-        // Without a request it was woken to end, or there was an error of one connection.
-        if let Ok(request) = server.recv() {
-            let page = page(bound, run_dir, &mut follow, &request);
-            // Who has gone away needs no answer.
-            let _ = respond(request, page);
+    let mut source = Source::new(run_dir, follow);
+    let answers = Arc::new(());
+    loop {
+        // An error comes once: tiny_http accepts no connection behind it.
+        let request = server.recv().map_err(|error| listen(error.to_string()))?;
+        // When a request is dropped its body is read to the end that it claims, which may take all memory, or for ever.
+        let request = ManuallyDrop::new(request);
+        let answered = Arc::clone(&answers);
+        if Arc::strong_count(&answers) > MOST_ANSWERS + 1 || request.body_length() > Some(MOST_BODY) {
+            continue;
         }
+        let page = page(bound, shown, &mut source, &request);
+        // Who has gone away needs no answer, and where there are no threads this one must not wait.
+        let _ = std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
+            let _answered = answered;
+            let _ = respond(ManuallyDrop::into_inner(request), page);
+        });
     }
-    Ok(())
 }
 
-/// The page for a request.
-fn page(bound: SocketAddr, run_dir: &Path, follow: &mut Follow, request: &Request) -> Page {
+/// The page for a request to the server at `bound`, which its readers know as `shown`.
+fn page(bound: SocketAddr, shown: SocketAddr, source: &mut Source<'_>, request: &Request) -> Page {
     let header = |name: &'static str| {
         let mut of_name = request.headers().iter().filter(|header| header.field.equiv(name));
         let first = of_name.next().map(|header| header.value.as_str());
         // Two of them could be read in two ways.
         if of_name.next().is_some() { Some("") } else { first }
     };
-    if !header("Host").is_some_and(|host| is_host(bound, host)) {
-        return Page::refusal(403, &format!("This page has another address: http://{bound}/"));
-    }
-    if header("Origin").is_some_and(|origin| !is_origin(bound, origin)) {
+    let Some(host) = header("Host").filter(|host| is_host(bound, host)) else {
+        return Page::refusal(403, &format!("This page has another address: http://{shown}/"));
+    };
+    if header("Origin").is_some_and(|origin| !is_origin(host, origin)) {
         return Page::refusal(403, "Pages of other sites may not read this one.");
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
         return Page::refusal(405, "This page can only be read.");
     }
     let path = request.url().split(['?', '#']).next().unwrap_or_default();
-    answer(run_dir, follow, path)
+    source.answer(path)
 }
 
 fn respond(request: Request, page: Page) -> io::Result<()> {
