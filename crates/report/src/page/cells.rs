@@ -26,7 +26,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
             @for cell in &film.cells {
                 figure.cell-figure data-kind=(cell.kind) {
                     h3 { (cell.kind) " cell" }
-                    (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &spoken(cell)))
+                    (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &cell.spoken()))
                     @let (file, what) = (format!("{}-cell", cell.kind), format!("{} cell", cell.kind));
                     figcaption { "p and q of every edge and epoch: " (table(film, cell).link(&file, &what)) }
                 }
@@ -52,16 +52,6 @@ fn operation_key(film: &Film) -> Markup {
             }
         }
     }
-}
-
-fn spoken(cell: &CellFilm) -> String {
-    let looks = cell.last_looks();
-    let strong: Vec<&str> = looks
-        .iter()
-        .filter(|look| look.presence >= 0.5)
-        .map(|look| look.description.as_str())
-        .collect();
-    format!("Graph of the {} cell. {}", cell.kind, strong.join("; "))
 }
 
 fn table(film: &Film, cell: &CellFilm) -> Table {
