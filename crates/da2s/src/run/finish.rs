@@ -19,7 +19,7 @@ use crate::observer::{Event, Observer, Stage};
 /// Pictures of the worst mistakes, each under the image's place among the test images.
 const MISTAKES: &str = "network/mistakes";
 /// Their longest side.
-const MOST_PIXELS: usize = 64;
+const MOST_PIXELS: usize = 48;
 
 /// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of its worst mistakes, and
 /// `summary.json`.

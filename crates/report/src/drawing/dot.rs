@@ -33,8 +33,7 @@ pub(super) fn graph(kind: &str, graph: &CellGraph, looks: &[EdgeLook]) -> String
     }
     line(format_args!("out [style=\"rounded,filled\", fillcolor=\"#e3ecf4\"];"));
     for ((from, to), look) in graph.edges.iter().zip(looks) {
-        // So written that what is not a number is left out too.
-        if !(look.presence >= LEAST) {
+        if look.presence.is_nan() || look.presence < LEAST {
             continue;
         }
         let label = quoted(&look.operations.join("\n"));

@@ -65,8 +65,8 @@ fn table(film: &Film, cell: &CellFilm) -> Table {
         for (place, (from, to)) in cell.graph.edges.iter().enumerate() {
             let start = [
                 epoch.to_string(),
-                cell.graph.node_name(*from),
-                cell.graph.node_name(*to),
+                cell.graph.data_name(*from),
+                cell.graph.data_name(*to),
             ];
             let weights = std::iter::once(&frame.q[place]).chain(&frame.p[place]);
             table.row(

@@ -131,8 +131,8 @@ fn table(edges: &[&EdgeGap], supernet: Measured) -> Table {
     ]);
     for edge in edges {
         let start = [
-            graph.node_name(edge.from),
-            graph.node_name(edge.to),
+            graph.data_name(edge.from),
+            graph.data_name(edge.to),
             if edge.kept { "yes" } else { "no" }.to_owned(),
         ];
         let costs = costs(supernet, edge).map(|cost| cost.map_or(String::new(), |cost| significant(cost, 5)));

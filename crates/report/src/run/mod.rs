@@ -36,7 +36,7 @@ pub(crate) use tail::Tail;
 
 /// Mistakes whose pictures are read; a run writes no more.
 const MOST_PICTURES: usize = 24;
-/// Largest picture of a mistake: 64×64 pixels that do not compress.
+/// Largest picture of a mistake: 64×64 pixels that do not compress, more than a run writes.
 const MOST_PICTURE_BYTES: usize = 16 << 10;
 
 /// Everything that a run directory says about its run.

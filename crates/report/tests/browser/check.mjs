@@ -10,12 +10,14 @@ const [chromium, modules, screenshots, ...pages] = process.argv.slice(2);
 const playwright = createRequire(join(resolve(modules), "here.js"))("playwright-core");
 const WIDTHS = [360, 800, 1400];
 
-const browser = await playwright.chromium.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+const browser = await playwright.chromium.launch({ executablePath: chromium, args: ["--no-sandbox"], timeout: 300_000 });
 let wrong = 0;
 for (const path of pages) {
   const problems = [];
   const expect = (holds, what) => { if (!holds) problems.push(what); };
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: "light" });
+  // A busy machine is slow, which is not what is checked.
+  context.setDefaultTimeout(300_000);
   const page = await context.newPage();
   const url = pathToFileURL(resolve(path)).href;
   page.on("console", (message) => problems.push(`console ${message.type()}: ${message.text()}`));
@@ -74,7 +76,7 @@ for (const path of pages) {
     expect(end.said === last.said && end.drawn === last.drawn, "the end of the slider is not what the page began with");
     await page.click(".play");
     await page.waitForFunction((said) => document.querySelector(".film-bar output").textContent !== said, last.said);
-    await page.waitForFunction((said) => document.querySelector(".film-bar output").textContent === said, last.said, { timeout: 60000 });
+    await page.waitForFunction((said) => document.querySelector(".film-bar output").textContent === said, last.said);
   }
   const chart = page.locator(".chart:not([data-film]) > svg").first();
   if (await chart.count()) {
