@@ -315,6 +315,11 @@ fn damage_is_named_with_file_and_line() {
     );
     assert!(damage("gap.json", "}", "").1.contains("EOF"));
     assert!(
+        damage("genotype.json", "\"operations\":1", "\"operations\":4000000000")
+            .1
+            .contains("4000000000 operations an edge")
+    );
+    assert!(
         damage("edge_gaps.json", "\"from\":0", "\"from\":9")
             .1
             .contains("no such edge as 9 to")
@@ -349,6 +354,14 @@ fn a_run_that_failed_says_why() {
     .write(folder.path());
     fs::write(folder.path().join("failure.txt"), "no <space> left\n").expect("file");
     assert!(Page::written(folder).words(".failure").contains("no <space> left"));
+}
+
+#[test]
+fn a_failure_that_was_got_over_is_not_told() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    fs::write(folder.path().join("failure.txt"), "no space left\n").expect("file");
+    assert_eq!(Page::written(folder).count(".failure"), 0);
 }
 
 #[test]

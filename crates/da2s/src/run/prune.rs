@@ -120,7 +120,12 @@ pub fn discretize(
                     .pruned(&state, &outcome)
                     .accuracy_without(one, held_out, &device)?;
                 let cost = gap.as_trained.supernet - accuracy;
-                one.text = format!("{}; pruning that alone costs {cost:.2} points", one.text);
+                let what = if one.operations {
+                    "pruning that alone"
+                } else {
+                    "deciding all edges into its node"
+                };
+                one.text = format!("{}; {what} costs {cost:.2} points", one.text);
             }
             if let Some(images) = search.edge_loader() {
                 let pruned = search.pruned(&state, &outcome);
@@ -157,13 +162,13 @@ pub fn discretize(
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,
     };
+    if let Some(edge_gaps) = &edge_gaps {
+        directory.write_json(EDGE_GAPS, edge_gaps)?;
+    }
     directory.write_json(GENOTYPE, &file)?;
     if let Some(gap) = &gap {
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
-    }
-    if let Some(edge_gaps) = &edge_gaps {
-        directory.write_json(EDGE_GAPS, edge_gaps)?;
     }
     within_limits(&context.config.target, cost)?;
     Ok(Discretized {

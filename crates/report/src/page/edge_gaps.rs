@@ -16,6 +16,7 @@ const COLUMNS: [&str; 4] = ["its operations", "in nats", "the edge", "in nats"];
 pub(super) fn part(run: &Run) -> Option<Markup> {
     let gaps = run.edge_gaps.as_ref().filter(|gaps| !gaps.edges.is_empty())?;
     let mut kinds: Vec<&str> = gaps.edges.iter().map(|edge| edge.kind.as_str()).collect();
+    kinds.sort_unstable();
     kinds.dedup();
     let worst = worst_of(gaps);
     Some(html! {

@@ -140,6 +140,9 @@ fn seed(run: &Run) -> String {
 
 /// `finished`, why it failed, or the first stage that is not complete.
 fn state(run: &Run) -> String {
+    if run.summary.is_some() {
+        return "finished".to_owned();
+    }
     if let Some(reason) = &run.failure {
         return format!("failed: {reason}");
     }
@@ -157,6 +160,7 @@ fn overlaid(runs: &[Run], charts: fn(&Run) -> Vec<Chart>) -> Vec<Chart> {
         for chart in charts(run) {
             let Chart { unit, scale, .. } = chart;
             for series in chart.series.into_iter().filter(|series| !series.points.is_empty()) {
+                let series_name = series.name.clone();
                 let title = match chart.title.to_lowercase() == series.name {
                     true => series.name,
                     false => format!("{}: {}", chart.title, series.name),
@@ -164,7 +168,7 @@ fn overlaid(runs: &[Run], charts: fn(&Run) -> Vec<Chart>) -> Vec<Chart> {
                 let place = overlaid.iter().position(|other| other.title == title);
                 let place = place.unwrap_or_else(|| {
                     overlaid.push(Chart {
-                        id: file_name(&title).into(),
+                        id: format!("{}-{}", chart.id, file_name(&series_name)).into(),
                         title: title.into(),
                         unit,
                         note: "",

@@ -101,7 +101,10 @@ impl Run {
         found += usize::from(run.genotype.is_some()) + usize::from(run.gap.is_some());
         found += usize::from(run.evaluation.is_some()) + usize::from(run.summary.is_some());
 
-        run.failure = read_text(dir, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
+        // A failure that was got over stays behind where stages were repeated one by one.
+        if run.summary.is_none() {
+            run.failure = read_text(dir, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
+        }
 
         let mut keep = |file: &'static str, there: bool, cut: bool| {
             found += usize::from(there);

@@ -2,6 +2,8 @@
 //!
 //! Accuracies are in percent. A key that is absent or `null` is `None`.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::architecture::MOST_NODES;
@@ -70,8 +72,19 @@ pub struct Measured {
 }
 
 impl EdgeGaps {
-    /// Checks that the edges run forward between nodes that can be.
+    /// Checks that the edges run forward between nodes that can be, and that none is there twice.
     pub(super) fn check(&self) -> Result<(), String> {
+        let mut seen = HashSet::new();
+        if let Some(edge) = self
+            .edges
+            .iter()
+            .find(|edge| !seen.insert((&edge.kind, edge.from, edge.to)))
+        {
+            return Err(format!(
+                "cell {}: the edge {} to {} is there twice",
+                edge.kind, edge.from, edge.to
+            ));
+        }
         match self
             .edges
             .iter()
