@@ -12,6 +12,7 @@ use da2s::export::Format;
 use da2s::run::devices;
 use da2s::search::Method;
 use da2s::space::SpaceName;
+use da2s_report::drawing::Format as PictureFormat;
 use toml::Value;
 
 use crate::exit::Code;
@@ -47,8 +48,10 @@ pub enum Verb {
     Import(ImportArguments),
     /// Print a genotype in the form of another tool
     Genotype(GenotypeArguments),
-    /// Write the report of a run, whatever it holds so far
+    /// Write the report of a run, whatever it holds so far, or one page with several side by side
     Report(ReportArguments),
+    /// Write the cells and curves of a run as pictures
+    Draw(DrawArguments),
     /// Run several methods on the same data, settings and seeds, and compare them
     Compare(CompareArguments),
     /// Print the runs below a folder
@@ -305,8 +308,26 @@ pub struct GenotypeArguments {
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
+    /// Run directory; several give one page with all side by side
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File of the page [default: report.html in the run directory; side-by-side.html of several runs]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `draw`.
+#[derive(Debug, Args)]
+pub struct DrawArguments {
     /// Run directory
     pub run: PathBuf,
+    /// Formats of the pictures; dot, for Graphviz, has cells only
+    #[arg(long, value_name = "FORMAT,…", value_delimiter = ',', default_value = "svg",
+        value_parser = PossibleValuesParser::new(PictureFormat::ALL.map(PictureFormat::name)))]
+    pub format: Vec<String>,
+    /// Folder of the pictures [default: drawings in the run directory]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `compare`.

@@ -282,7 +282,13 @@ impl Failure {
     pub fn code(&self) -> Code {
         match self {
             Self::Run(error) => code_of(error),
-            Self::Report(ReportError::NotARun { .. } | ReportError::Damaged { .. }) => Code::RunDirectory,
+            Self::Report(
+                ReportError::NotARun { .. }
+                | ReportError::Damaged { .. }
+                | ReportError::Picture { .. }
+                | ReportError::NothingToDraw { .. },
+            ) => Code::RunDirectory,
+            Self::Report(ReportError::TooManyRuns { .. }) => Code::Usage,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
             Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) | Self::Bench { .. } => {
                 Code::Files

@@ -30,6 +30,30 @@ pub enum ReportError {
         /// What is wrong there.
         reason: String,
     },
+    /// A picture cannot be drawn.
+    #[error("cannot draw {name}: {reason}")]
+    Picture {
+        /// Name of its file.
+        name: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A run of which there is no picture yet.
+    #[error("{} holds nothing to draw in this format yet: no finished epoch, no mixture, no genotype", path.display())]
+    NothingToDraw {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// More runs than a page can tell apart.
+    #[error(
+        "{runs} runs are too many for one page: at most {most} can be told apart; `da2s compare` has means of more"
+    )]
+    TooManyRuns {
+        /// How many were asked for.
+        runs: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// The report could not be written; a report that was there before is unchanged.
     #[error("cannot write {}: {source}", path.display())]
     Write {

@@ -1,8 +1,9 @@
 //! Reports of da2s runs: a run directory in, pictures out. Trains nothing.
 //!
 //! [`Run`] reads what a run directory holds, [`render`] turns it into one self-contained HTML page and
-//! [`write_report`] puts that page beside the data as `report.html`. [`cell_svg`] draws one cell of a
-//! genotype as a stand-alone picture. [`Comparison`] sets several runs side by side, with means and paired tests, and
+//! [`write_report`] puts that page beside the data as `report.html`. [`write_page`] does so wherever
+//! it is wanted, and sets several runs side by side; [`write_drawings`] writes cells and curves as files of their own;
+//! [`cell_svg`] draws one cell of a genotype as a stand-alone picture. [`Comparison`] compares many runs, with means and paired tests, and
 //! [`write_comparison`] writes it as CSV, JSON, Markdown and a page of the same kind.
 //!
 //! [`metrics`] makes tables of a run's numbers, as CSV and Parquet, and [`tensorboard`] event files of them;
@@ -19,6 +20,7 @@
 
 pub mod comparison;
 mod data_link;
+pub mod drawing;
 mod error;
 pub mod metrics;
 mod number;
@@ -30,7 +32,7 @@ mod write;
 
 pub use comparison::Comparison;
 pub use error::ReportError;
-pub use page::render;
+pub use page::{MOST_RUNS, render, side_by_side};
 pub use run::Run;
 pub use svg::cell::cell_svg;
-pub use write::{COMPARISON_FILES, REPORT_FILE, write_comparison, write_report};
+pub use write::{COMPARISON_FILES, DRAWINGS, REPORT_FILE, write_comparison, write_drawings, write_page, write_report};

@@ -1,14 +1,20 @@
-//! Puts pages and tables into their directory, whole or not at all: written to a file beside them, then renamed.
+//! Puts pages, tables and pictures into their directory, whole or not at all: written to a file beside them, then renamed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::comparison::{Comparison, comparison_page};
+use crate::drawing::{Format, drawings};
+use crate::page::{MOST_RUNS, side_by_side};
 use crate::{ReportError, Run, render};
 
 /// Name of the report inside its run directory.
 pub const REPORT_FILE: &str = "report.html";
+
+/// Folder of the pictures inside a run directory.
+pub const DRAWINGS: &str = "drawings";
 
 /// Names of the files of a comparison inside its directory.
 pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare.md", "compare.html"];
@@ -19,6 +25,71 @@ pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare
 /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot be written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     publish(run_dir, REPORT_FILE, render(&Run::read(run_dir)?))
+}
+
+/// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several all side by side.
+///
+/// # Errors
+/// [`ReportError`] when a directory is not a run's, a file in it is damaged, there are more runs than a page takes, or the
+/// page cannot be written.
+pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> {
+    if run_dirs.len() > MOST_RUNS {
+        return Err(ReportError::TooManyRuns {
+            runs: run_dirs.len(),
+            most: MOST_RUNS,
+        });
+    }
+    let mut runs: Vec<Run> = run_dirs.iter().map(|dir| Run::read(dir)).collect::<Result<_, _>>()?;
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for (run, dir) in runs.iter_mut().zip(run_dirs) {
+        // Runs of one name in different folders are told apart by their paths.
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            run.name = dir.display().to_string();
+        }
+    }
+    let page = match &runs[..] {
+        [run] => render(run),
+        runs => side_by_side(runs),
+    };
+    let Some(name) = file.file_name() else {
+        return Err(ReportError::Write {
+            path: file.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, "it does not end in the name of a file"),
+        });
+    };
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    publish(folder, name, page).map(drop)
+}
+
+/// Draws the run in `run_dir` in each of `formats`, writes the pictures into `folder`, by default [`DRAWINGS`] in the run's
+/// directory, and returns their paths.
+///
+/// # Errors
+/// [`ReportError`] when the directory is not a run's, a file in it is damaged, there is nothing to draw, or a picture cannot
+/// be written.
+pub fn write_drawings(run_dir: &Path, formats: &[Format], folder: Option<&Path>) -> Result<Vec<PathBuf>, ReportError> {
+    let run = Run::read(run_dir)?;
+    let mut pictures = Vec::new();
+    for format in formats {
+        pictures.extend(drawings(&run, *format)?);
+    }
+    if pictures.is_empty() {
+        return Err(ReportError::NothingToDraw {
+            path: run_dir.to_owned(),
+        });
+    }
+    let folder = folder.map_or_else(|| run_dir.join(DRAWINGS), Path::to_owned);
+    fs::create_dir_all(&folder).map_err(|source| ReportError::Write {
+        path: folder.clone(),
+        source,
+    })?;
+    pictures
+        .iter()
+        .map(|picture| publish(&folder, &picture.name, &picture.bytes))
+        .collect()
 }
 
 /// Writes `comparison` into `dir`, as each of [`COMPARISON_FILES`], and returns the path of the page.
@@ -34,9 +105,10 @@ pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, 
 }
 
 /// Writes the file `name` in `dir` and returns its path.
-pub(crate) fn publish(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
+pub(crate) fn publish(dir: &Path, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
+    let name = name.as_ref();
     let path = dir.join(name);
-    let partial = dir.join(format!(".{name}.{}", std::process::id()));
+    let partial = dir.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let written = write_whole(&partial, bytes.as_ref()).and_then(|()| fs::rename(&partial, &path));
     written.map_err(|source| {
         // The error that matters is the first one; the partial file may not even exist.

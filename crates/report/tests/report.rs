@@ -5,8 +5,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use da2s_report::drawing::Format;
 use da2s_report::run::{GenotypeCell, GenotypeEdge};
-use da2s_report::{REPORT_FILE, ReportError, Run, cell_svg, render, write_report};
+use da2s_report::{REPORT_FILE, ReportError, Run, cell_svg, render, write_drawings, write_page, write_report};
 use scraper::{Html, Selector};
 use support::{Reached, Synthetic};
 use tempfile::TempDir;
@@ -118,6 +119,9 @@ fn a_finished_run_shows_everything() {
     assert_eq!(page.count(".chart[data-film]"), 8);
     assert_eq!(page.count(".chart:not([data-film])"), 4);
     assert_eq!(page.count(".matrix g.field"), 2 * 14 * 8);
+    assert_eq!(page.count("#gap .edge-gaps g.field"), 2 * 14 * 4);
+    assert_eq!(page.count(".mistakes img[src^='data:image/png;base64,']"), 24);
+    assert!(page.words(".mistakes li").contains("taken for 1, 99 % sure"));
     assert_eq!(
         page.count("#epoch[max='31'][value='31']"),
         1,
@@ -131,7 +135,10 @@ fn a_finished_run_shows_everything() {
 #[test]
 fn every_picture_has_its_data() {
     let page = Page::of(&Synthetic::default());
-    for figure in page.html.select(&select(".chart, .cell-figure, .confusion")) {
+    for figure in page
+        .html
+        .select(&select(".chart, .cell-figure, .confusion, .edge-gaps, .mistakes"))
+    {
         let link = figure
             .select(&select("a.data[download$='.csv']"))
             .next()
@@ -263,7 +270,8 @@ fn hostile_text_stays_text() {
     }
     let page = Page::written(folder);
     assert_eq!(page.count("script"), 2, "the data and the page's own script");
-    assert_eq!(page.count("img"), 0);
+    assert_eq!(page.count("img:not([src^='data:image/png;base64,'])"), 0);
+    assert_eq!(page.count("img"), 24);
     assert!(page.words("details code").contains(HOSTILE));
     assert!(page.words(".environment").contains(HOSTILE));
     let film = page.words("script#film");
@@ -306,6 +314,177 @@ fn damage_is_named_with_file_and_line() {
             .contains("11 classes")
     );
     assert!(damage("gap.json", "}", "").1.contains("EOF"));
+    assert!(
+        damage("genotype.json", "\"operations\":1", "\"operations\":4000000000")
+            .1
+            .contains("4000000000 operations an edge")
+    );
+    assert!(
+        damage("edge_gaps.json", "\"from\":0", "\"from\":9")
+            .1
+            .contains("no such edge as 9 to")
+    );
+    assert!(
+        damage("network/evaluation.json", "\"predicted\":1,", "\"predicted\":10,")
+            .1
+            .contains("taken for 10")
+    );
+}
+
+#[test]
+fn a_picture_that_is_none_is_refused_and_one_that_is_absent_is_not() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    let picture = folder.path().join("network/mistakes/3.png");
+    fs::write(&picture, "<svg onload='alert(1)'/>").expect("file");
+    let error = write_report(folder.path()).expect_err("damage").to_string();
+    assert!(error.contains("3.png") && error.contains("not a PNG file"), "{error}");
+    fs::remove_file(&picture).expect("file");
+    let page = Page::written(folder);
+    assert_eq!((page.count(".mistakes img"), page.count(".mistakes .absent")), (23, 1));
+}
+
+#[test]
+fn a_run_that_failed_says_why() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic {
+        reached: Reached::SearchCutAfter(7),
+        ..Synthetic::default()
+    }
+    .write(folder.path());
+    fs::write(folder.path().join("failure.txt"), "no <space> left\n").expect("file");
+    assert!(Page::written(folder).words(".failure").contains("no <space> left"));
+}
+
+#[test]
+fn a_failure_that_was_got_over_is_not_told() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    fs::write(folder.path().join("failure.txt"), "no space left\n").expect("file");
+    assert_eq!(Page::written(folder).count(".failure"), 0);
+}
+
+#[test]
+fn runs_stand_side_by_side_and_keep_their_colours() {
+    let folder = TempDir::new().expect("temporary folder");
+    let finished = Synthetic::default();
+    let cut = Synthetic {
+        reached: Reached::SearchCutAfter(7),
+        ..finished.clone()
+    };
+    let dirs = ["a/run", "b/run", "third"].map(|name| folder.path().join(name));
+    for (dir, run) in dirs.iter().zip([&finished, &cut, &finished]) {
+        run.write(dir);
+    }
+    replace_in(&dirs[2].join("config.toml"), "channels = 8", "channels = 12");
+    let page = folder.path().join("all.html");
+    write_page(&dirs, &page).expect("page");
+    let text = fs::read_to_string(&page).expect("page");
+    let html = Html::parse_document(&text);
+    assert_eq!(html.errors, Vec::<std::borrow::Cow<str>>::new());
+    assert_sound(&html);
+    let words = |selector: &str| {
+        let selector = select(selector);
+        html.select(&selector)
+            .map(|element| element.text().collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    let names = words("#results tbody th");
+    assert_eq!(names[2], "third");
+    assert!(names[0].ends_with("a/run") && names[1].ends_with("b/run"), "{names:?}");
+    assert_eq!(
+        words("#results td.reason"),
+        ["finished", "search: 7 of 30 epochs", "finished"]
+    );
+    assert_eq!(words("#settings tbody tr"), ["space.channels8812"]);
+    let lines = |chart: &str| {
+        let figure = format!("#{chart} .chart");
+        let first = html.select(&select(&figure)).next().expect("a chart");
+        let paths: Vec<_> = first
+            .select(&select(":scope > svg path.line"))
+            .map(|path| path.attr("class"))
+            .collect();
+        paths.into_iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("search"), ["line s0", "line s1", "line s2"]);
+    assert_eq!(
+        lines("retraining"),
+        ["line s0", "line s2"],
+        "the third keeps its colour where the second has no line"
+    );
+    assert_eq!(words("#gap tbody tr")[1].matches('–').count(), 6);
+    assert_eq!(html.select(&select("#cells svg.cell")).count(), 6);
+
+    let many = vec![dirs[0].clone(); 9];
+    assert!(matches!(
+        write_page(&many, &page),
+        Err(ReportError::TooManyRuns { runs: 9, most: 8 })
+    ));
+    assert_eq!(
+        fs::read_to_string(&page).expect("page"),
+        text,
+        "the page that was there stays"
+    );
+}
+
+#[test]
+fn cells_and_curves_are_files() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    let paths = write_drawings(folder.path(), &Format::ALL, None).expect("pictures");
+    let ending = |ending: &str| {
+        paths
+            .iter()
+            .filter(|path| path.extension().is_some_and(|it| it == ending))
+            .count()
+    };
+    assert_eq!((ending("svg"), ending("png"), ending("dot")), (14, 14, 2));
+    for path in &paths {
+        assert!(path.starts_with(folder.path().join("drawings")));
+        let bytes = fs::read(path).expect("picture");
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("png") => {
+                let picture = resvg::tiny_skia::Pixmap::decode_png(&bytes).expect("PNG");
+                let ink = picture.pixels().iter().filter(|pixel| pixel.red() < 200).count();
+                assert!(
+                    picture.width() >= 760 && ink > 1000,
+                    "{} has {ink} dark pixels",
+                    path.display()
+                );
+            }
+            Some("svg") => {
+                let text = String::from_utf8(bytes).expect("text");
+                roxmltree::Document::parse(&text).expect("XML");
+            }
+            _ => assert!(bytes.starts_with(b"digraph \"") && bytes.ends_with(b"}\n")),
+        }
+    }
+    let again = write_drawings(folder.path(), &[Format::Png], Some(&folder.path().join("again"))).expect("pictures");
+    for path in again {
+        let first = folder.path().join("drawings").join(path.file_name().expect("name"));
+        assert!(
+            fs::read(&path).expect("file") == fs::read(first).expect("file"),
+            "{} differs",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
+    let folder = TempDir::new().expect("temporary folder");
+    fs::write(folder.path().join("config.toml"), "").expect("file");
+    let error = write_drawings(folder.path(), &[Format::Svg], None).expect_err("nothing to draw");
+    assert!(matches!(error, ReportError::NothingToDraw { .. }), "{error}");
+    assert!(!folder.path().join("drawings").exists());
+    let run = folder.path().join("run");
+    Synthetic::default().write(&run);
+    for file in ["genotype.json", "search/arch.jsonl"] {
+        replace_in(&run.join(file), "\"normal\":", "\"../../n\\\"ormal\":");
+    }
+    let out = folder.path().join("out");
+    let paths = write_drawings(&run, &[Format::Dot], Some(&out)).expect("pictures");
+    assert!(paths.iter().all(|path| path.parent() == Some(&out)), "{paths:?}");
 }
 
 #[test]

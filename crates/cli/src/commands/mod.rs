@@ -5,6 +5,7 @@ mod compare;
 mod config;
 mod data;
 mod discretize;
+mod draw;
 mod evaluate;
 mod export;
 mod genotype;
@@ -41,6 +42,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Import(arguments) => import::execute(arguments),
         Verb::Genotype(arguments) => genotype::execute(arguments),
         Verb::Report(arguments) => report::execute(arguments),
+        Verb::Draw(arguments) => draw::execute(arguments),
         Verb::Compare(arguments) => compare::execute(arguments),
         Verb::Runs(arguments) => runs::execute(arguments),
         Verb::Metrics(arguments) => metrics::execute(arguments),

@@ -1,13 +1,25 @@
-//! `da2s report`: the report of a run.
+//! `da2s report`: the report of a run, or several runs side by side.
+
+use std::path::Path;
 
 use crate::args::ReportArguments;
 use crate::exit::Failure;
 
-/// Writes the report, and prints its path.
+/// Where several runs go if nothing else was asked for.
+const SIDE_BY_SIDE: &str = "side-by-side.html";
+
+/// Writes the page, and prints its path.
 ///
 /// # Errors
-/// If the directory holds no run, a file in it is damaged, or the report cannot be written.
+/// If a directory holds no run, a file in it is damaged, or the page cannot be written.
 pub fn execute(arguments: &ReportArguments) -> Result<(), Failure> {
-    let report = da2s_report::write_report(&arguments.run)?;
-    super::print(&format!("{}\n", report.display()))
+    let page = match (&arguments.out, &arguments.runs[..]) {
+        (None, [run]) => da2s_report::write_report(run)?,
+        (out, runs) => {
+            let file = out.as_deref().unwrap_or(Path::new(SIDE_BY_SIDE));
+            da2s_report::write_page(runs, file)?;
+            file.to_owned()
+        }
+    };
+    super::print(&format!("{}\n", page.display()))
 }

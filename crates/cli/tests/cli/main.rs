@@ -9,6 +9,7 @@ mod data;
 mod export;
 mod lookup;
 mod metrics;
+mod report;
 mod run;
 mod watch;
 

@@ -9,12 +9,13 @@ use crate::{TINY, da2s, with};
 use predicates::prelude::*;
 
 /// The files of a run whose bits depend on nothing but the settings.
-const REPRODUCIBLE: [&str; 7] = [
+const REPRODUCIBLE: [&str; 8] = [
     "search/metrics.jsonl",
     "search/arch.jsonl",
     "search/checkpoint.safetensors",
     "genotype.json",
     "gap.json",
+    "edge_gaps.json",
     "network/metrics.jsonl",
     "network/evaluation.json",
 ];

@@ -12,8 +12,8 @@ mod settings;
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve};
 pub use settings::{
-    ArchOptimizerName, Auto, Config, DataSettings, Decay, EngineName, NetworkSettings, Rate, RunSettings, ScheduleName,
-    SearchSettings, SpaceSettings,
+    ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, Rate,
+    RunSettings, ScheduleName, SearchSettings, SpaceSettings,
 };
 
 use std::path::Path;

@@ -161,6 +161,7 @@ const TABLES: &[(&str, Rows)] = &[
     ("search.augmentation", AUGMENTATION),
     ("search.augmentation.random_resized_crop", CROP),
     ("search.augmentation.color_jitter", JITTER),
+    ("discretize", &[("edge_images", Whole(0, i64::MAX))]),
     (
         "network",
         &[

@@ -25,6 +25,8 @@ pub struct Config {
     pub target: TargetSpec,
     /// How it is searched.
     pub search: SearchSettings,
+    /// What is measured when the search is pruned.
+    pub discretize: DiscretizeSettings,
     /// What is trained in the end, and how.
     pub network: NetworkSettings,
     /// Seed and machine.
@@ -203,6 +205,14 @@ pub enum ArchOptimizerName {
     Sgd,
 }
 
+/// What is measured when the search is pruned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscretizeSettings {
+    /// Held-out images on which it is measured what each edge costs by itself, two evaluations an edge; 0 measures none.
+    pub edge_images: usize,
+}
+
 /// What is trained in the end, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -360,6 +370,12 @@ impl Default for SearchSettings {
             limit_weight: 10.0,
             augmentation: Augmentation::default(),
         }
+    }
+}
+
+impl Default for DiscretizeSettings {
+    fn default() -> Self {
+        Self { edge_images: 256 }
     }
 }
 

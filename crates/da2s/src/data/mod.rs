@@ -17,6 +17,7 @@ mod images;
 mod loader;
 mod options;
 mod split;
+mod thumbnail;
 
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
@@ -28,6 +29,7 @@ pub use images::pictures_below;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
 pub use options::{BadImages, DataOptions};
 pub use split::{SearchSplit, stratified_subset};
+pub use thumbnail::thumbnail_png;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

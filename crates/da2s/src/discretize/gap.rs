@@ -11,7 +11,7 @@ use super::genotype::Genotype;
 use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
 use crate::data::{DataError, Loader};
-use crate::space::{PerKind, Space};
+use crate::space::{CellKind, PerKind, Space};
 use crate::train::{accuracy, images_on};
 
 /// What is discretized.
@@ -25,6 +25,17 @@ pub enum Stage {
     Edges,
     /// Operations and edges.
     Both,
+}
+
+/// A part of discretization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Which operations stay on the edge.
+    Operations { from: usize, to: usize },
+    /// Whether the edge stays, at d/n, or weighs nothing.
+    Edge { from: usize, to: usize },
+    /// The same of all edges into the node.
+    Node { to: usize },
 }
 
 /// Accuracies in percent, one a stage.
@@ -99,24 +110,23 @@ impl Pruned<'_> {
         self.accuracy_with(&mixtures, self.statistics, held_out, device)
     }
 
+    /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
+    pub(super) fn mixtures_of(&self, kind: CellKind, choice: Choice, device: &Device) -> Mixtures {
+        self.strengths.map(|other, strengths| {
+            let here = other == kind;
+            let operations = |from, to| here && choice == Choice::Operations { from, to };
+            let edges = |from, to| here && (choice == Choice::Edge { from, to } || choice == Choice::Node { to });
+            let genotype = self.genotype.kind(other);
+            partly_discrete(strengths, self.space, genotype, operations, edges, device)
+        })
+    }
+
     /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is discretized, statistics as trained.
     ///
     /// # Errors
     /// If an image cannot be read.
     pub fn accuracy_without(&self, one: &Undecided, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
-        let mixtures = self.strengths.map(|kind, strengths| {
-            let here = kind == one.kind;
-            let operations = |from, to| here && one.operations && (from, to) == (one.from, one.to);
-            let edges = |to| here && !one.operations && to == one.to;
-            partly_discrete(
-                strengths,
-                self.space,
-                self.genotype.kind(kind),
-                operations,
-                edges,
-                device,
-            )
-        });
+        let mixtures = self.mixtures_of(one.kind, one.choice(), device);
         self.accuracy_with(&mixtures, self.statistics, held_out, device)
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::gap::Choice;
 use super::genotype::{CellGenotype, KeptEdge};
 use crate::objective::KindTarget;
 use crate::space::{CellKind, Operation, Space, SpaceName};
@@ -60,6 +61,18 @@ pub struct Undecided {
 
 /// From which p, and which n_j·q, an edge counts as decided.
 const DECIDED: f32 = 0.99;
+
+impl Undecided {
+    /// The choice by itself.
+    pub(super) fn choice(&self) -> Choice {
+        let (from, to) = (self.from, self.to);
+        if self.operations {
+            Choice::Operations { from, to }
+        } else {
+            Choice::Node { to }
+        }
+    }
+}
 
 impl Decision {
     /// What is not decided, in words.
@@ -192,16 +205,16 @@ pub fn discrete_mixture(
     edges: bool,
     device: &Device,
 ) -> Mixture {
-    partly_discrete(strengths, space, genotype, |_, _| operations, |_| edges, device)
+    partly_discrete(strengths, space, genotype, |_, _| operations, |_, _| edges, device)
 }
 
-/// The same for the edges (from, to) whose operations are to be discretized, and the nodes whose edges are.
+/// The same for the edges (from, to) whose operations are to be discretized, and those that are themselves to be kept or pruned.
 pub(super) fn partly_discrete(
     strengths: &KindStrengths,
     space: &Space,
     genotype: &CellGenotype,
     operations: impl Fn(usize, usize) -> bool,
-    edges: impl Fn(usize) -> bool,
+    edges: impl Fn(usize, usize) -> bool,
     device: &Device,
 ) -> Mixture {
     let graph = space.graph;
@@ -211,7 +224,7 @@ pub(super) fn partly_discrete(
         let degree = graph.in_degree(to) as f32;
         let kept_edges = genotype.edges.iter().filter(|edge| edge.to == to).count() as f32;
         let kept = genotype.edges.iter().find(|edge| edge.from == from && edge.to == to);
-        let edge_weight = match (edges(to), kept) {
+        let edge_weight = match (edges(from, to), kept) {
             (true, Some(_)) => degree / kept_edges,
             (true, None) => 0.0,
             (false, _) => degree * strengths.q[index],

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use super::directory::write_whole;
 use super::prune::{GAP, GENOTYPE, GenotypeFile};
 use super::retraining::{BEST, genotype_network};
 use super::searching::EpochTime;
@@ -10,12 +11,18 @@ use super::summary::Summary;
 use super::trained::{PREPROCESSING, preprocessing, trained_weights};
 use super::{Context, retraining, searching};
 use crate::backbone::{Pass, Statistics, Weights};
-use crate::data::{Loader, Part};
+use crate::data::{Loader, Part, thumbnail_png};
 use crate::discretize::Gap;
 use crate::error::Error;
 use crate::observer::{Event, Observer, Stage};
 
-/// Evaluates the trained network on the test images; writes `network/evaluation.json` and `summary.json`.
+/// Pictures of the worst mistakes, each under the image's place among the test images.
+const MISTAKES: &str = "network/mistakes";
+/// Their longest side.
+const MOST_PIXELS: usize = 48;
+
+/// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of its worst mistakes, and
+/// `summary.json`.
 ///
 /// # Errors
 /// If there is no trained network; whatever is wrong with settings, images, device or files.
@@ -45,6 +52,11 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let all = (0..dataset.test.len()).collect();
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
+    directory.remove(MISTAKES)?;
+    for mistake in &evaluation.mistakes {
+        let picture = thumbnail_png(&dataset.test.image(mistake.index)?, MOST_PIXELS);
+        write_whole(&directory.file(&format!("{MISTAKES}/{}.png", mistake.index)), &picture)?;
+    }
     directory.write_json("network/evaluation.json", &evaluation)?;
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     super::tell_damaged(&dataset, observer);

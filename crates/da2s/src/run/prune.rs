@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::{Context, ENVIRONMENT, RunDirectory, searching};
-use crate::discretize::{Decision, Gap, Genotype, GenotypeError, measure_gap};
+use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, measure_edge_gaps, measure_gap};
 use crate::error::Error;
 use crate::network::{Cost, NetworkSize, cost, network};
 use crate::objective::{Target, TargetSpec};
@@ -14,6 +14,7 @@ use crate::space::{CellKind, Space};
 
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
+const EDGE_GAPS: &str = "edge_gaps.json";
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -84,6 +85,9 @@ pub fn discretize(
     });
     let directory = context.directory;
 
+    // Of another genotype, should what follows fail or be stopped.
+    directory.remove(EDGE_GAPS)?;
+    let mut edge_gaps: Option<EdgeGaps> = None;
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
             of_space(genotype, &search.space)?;
@@ -116,7 +120,16 @@ pub fn discretize(
                     .pruned(&state, &outcome)
                     .accuracy_without(one, held_out, &device)?;
                 let cost = gap.as_trained.supernet - accuracy;
-                one.text = format!("{}; pruning that alone costs {cost:.2} points", one.text);
+                let what = if one.operations {
+                    "pruning that alone"
+                } else {
+                    "deciding all edges into its node"
+                };
+                one.text = format!("{}; {what} costs {cost:.2} points", one.text);
+            }
+            if let Some(images) = search.edge_loader() {
+                let pruned = search.pruned(&state, &outcome);
+                edge_gaps = measure_edge_gaps(&pruned, images, &device, &|| observer.stop())?;
             }
             (outcome.genotype, decision, Some(gap))
         }
@@ -149,6 +162,9 @@ pub fn discretize(
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,
     };
+    if let Some(edge_gaps) = &edge_gaps {
+        directory.write_json(EDGE_GAPS, edge_gaps)?;
+    }
     directory.write_json(GENOTYPE, &file)?;
     if let Some(gap) = &gap {
         directory.write_json(GAP, gap)?;

@@ -59,6 +59,8 @@ pub struct Search {
     monitor: Loader,
     held_out: Loader,
     calibration: Loader,
+    /// Held-out images for the gap edge by edge, if it is asked for.
+    by_edge: Option<Loader>,
 }
 
 /// What an epoch left behind, for the files of a run.
@@ -118,7 +120,11 @@ impl Search {
         };
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
-        let watched = watched(&split.arch_half, dataset.train.labels(), settings.monitor_images, seed);
+        let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
+        let by_edge = match config.discretize.edge_images {
+            0 => None,
+            images => Some(evaluation(&some(images))?),
+        };
         Ok(Self {
             method: settings.method.build(&settings),
             weight_loader: Loader::training(
@@ -139,7 +145,8 @@ impl Search {
                 settings.batch_size,
                 order(Stream::ArchParams),
             )?,
-            monitor: evaluation(&watched)?,
+            monitor: evaluation(&some(settings.monitor_images))?,
+            by_edge,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
             limit: limit::of(config, dataset, &space, &target, engine)?,
@@ -195,6 +202,11 @@ impl Search {
     /// Held-out images, and those on which statistics are recalibrated.
     pub fn gap_loaders(&self) -> (&Loader, &Loader) {
         (&self.held_out, &self.calibration)
+    }
+
+    /// Held-out images for the gap edge by edge, if it is asked for.
+    pub fn edge_loader(&self) -> Option<&Loader> {
+        self.by_edge.as_ref()
     }
 
     /// Searches from `state` to the end. `save` is called after every epoch with its record, and without one when

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::mistakes::{Mistake, Worst};
 use crate::backbone::{Backbone, Pass, cross_entropy};
 use crate::data::{Batch, DataError, Loader};
 
@@ -19,6 +20,9 @@ pub struct Evaluation {
     pub classes: Vec<String>,
     /// `confusion[true][predicted]`, in images.
     pub confusion: Vec<Vec<u64>>,
+    /// The images that were taken for another class, those with the highest loss first, some of them.
+    #[serde(default)]
+    pub mistakes: Vec<Mistake>,
 }
 
 /// The images of a batch as a tensor, `[batch, channels, height, width]`.
@@ -41,7 +45,7 @@ pub fn accuracy(backbone: &Backbone, pass: Pass<'_>, loader: &Loader, device: &D
     Ok(evaluate(backbone, pass, loader, &[], device)?.accuracy)
 }
 
-/// Evaluates on all images of `loader`; without class names no confusion is counted.
+/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept.
 ///
 /// # Errors
 /// If an image cannot be read.
@@ -53,6 +57,7 @@ pub fn evaluate(
     device: &Device,
 ) -> Result<Evaluation, DataError> {
     let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
+    let mut worst = Worst::default();
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);
     for step in 0..loader.steps_per_epoch() {
         let batch = loader.batch(0, step)?;
@@ -60,7 +65,16 @@ pub fn evaluate(
         let mean = cross_entropy(logits.clone(), labels_on(&batch, device), 0.0).into_scalar::<f32>();
         loss += f64::from(mean) * batch.labels.len() as f64;
         images += batch.labels.len();
-        let predictions: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
+        let predictions: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
+        if !classes.is_empty() {
+            let rows: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            let rows = rows.chunks_exact(rows.len() / batch.labels.len());
+            for (((&index, &label), &predicted), row) in
+                batch.indices.iter().zip(&batch.labels).zip(&predictions).zip(rows)
+            {
+                worst.look(index, label as usize, predicted as usize, row);
+            }
+        }
         for (&label, predicted) in batch.labels.iter().zip(predictions) {
             correct += usize::from(i64::from(label) == predicted);
             let cell = confusion
@@ -78,5 +92,6 @@ pub fn evaluate(
         accuracy: 100.0 * share(correct as f64),
         classes: classes.to_vec(),
         confusion,
+        mistakes: worst.into_list(),
     })
 }

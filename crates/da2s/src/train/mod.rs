@@ -1,9 +1,11 @@
 //! Training and evaluating a backbone.
 
 mod evaluate;
+mod mistakes;
 mod retrain;
 mod sgd;
 
 pub use evaluate::{Evaluation, accuracy, evaluate, images_on, labels_on};
+pub use mistakes::Mistake;
 pub use retrain::{Retraining, SaveTraining, TrainMetrics, TrainProgress, TrainRecord, TrainState, learning_rate};
 pub use sgd::Sgd;

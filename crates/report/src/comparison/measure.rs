@@ -42,7 +42,7 @@ const MEASURES: [(&str, &str, Unit); 8] = [
 
 impl Measure {
     /// Every measure, in the order of the tables; `benchmark` names the columns that are looked up.
-    pub(super) fn all(benchmark: &[String]) -> Vec<Self> {
+    pub(crate) fn all(benchmark: &[String]) -> Vec<Self> {
         let own = MEASURES.map(|(key, title, unit)| Self {
             key: key.to_owned(),
             title: title.to_owned(),

@@ -26,7 +26,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
             @for cell in &film.cells {
                 figure.cell-figure data-kind=(cell.kind) {
                     h3 { (cell.kind) " cell" }
-                    (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &spoken(cell)))
+                    (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &cell.spoken()))
                     @let (file, what) = (format!("{}-cell", cell.kind), format!("{} cell", cell.kind));
                     figcaption { "p and q of every edge and epoch: " (table(film, cell).link(&file, &what)) }
                 }
@@ -54,16 +54,6 @@ fn operation_key(film: &Film) -> Markup {
     }
 }
 
-fn spoken(cell: &CellFilm) -> String {
-    let looks = cell.last_looks();
-    let strong: Vec<&str> = looks
-        .iter()
-        .filter(|look| look.presence >= 0.5)
-        .map(|look| look.description.as_str())
-        .collect();
-    format!("Graph of the {} cell. {}", cell.kind, strong.join("; "))
-}
-
 fn table(film: &Film, cell: &CellFilm) -> Table {
     let fixed = ["epoch", "from", "to", "q"].map(str::to_owned);
     let mut table = Table::new(
@@ -75,8 +65,8 @@ fn table(film: &Film, cell: &CellFilm) -> Table {
         for (place, (from, to)) in cell.graph.edges.iter().enumerate() {
             let start = [
                 epoch.to_string(),
-                cell.graph.node_name(*from),
-                cell.graph.node_name(*to),
+                cell.graph.data_name(*from),
+                cell.graph.data_name(*to),
             ];
             let weights = std::iter::once(&frame.q[place]).chain(&frame.p[place]);
             table.row(

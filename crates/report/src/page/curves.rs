@@ -8,11 +8,16 @@ use crate::svg::chart::{Chart, Scale, Series};
 
 /// The charts of the search; `None` before its first epoch is done.
 pub(super) fn search(run: &Run) -> Option<Markup> {
+    grid(&search_charts(run), true)
+}
+
+/// The charts of the search.
+pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
     let line = |name, value: fn(&SearchEpoch) -> Option<f64>| Series::of(name, &run.search, |epoch| epoch.epoch, value);
     let mut charts = vec![
         Chart {
-            id: "search-accuracy",
-            title: "Accuracy",
+            id: "search-accuracy".into(),
+            title: "Accuracy".into(),
             unit: "%",
             note: "Super-network and discretized network on held-out images; the space between the two is the gap.",
             scale: Scale::Fixed(0.0, 100.0),
@@ -23,8 +28,8 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-decided",
-            title: "How decided",
+            id: "search-decided".into(),
+            title: "How decided".into(),
             unit: "share, 1 = decided",
             note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The least decides the gap. Path: the least p that the adaptive schedule asks for.",
             scale: Scale::Fixed(0.0, 1.0),
@@ -37,16 +42,16 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-cost",
-            title: "Expected cost",
+            id: "search-cost".into(),
+            title: "Expected cost".into(),
             unit: "of the limit",
             note: "Of the final network under the mixture; above 1 the search pays for it.",
             scale: Scale::FromZero,
             series: vec![line("expected cost", |epoch| epoch.expected_cost)],
         },
         Chart {
-            id: "search-losses",
-            title: "Losses",
+            id: "search-losses".into(),
+            title: "Losses".into(),
             unit: "nats",
             note: "Weight and architecture steps with the regulariser; cross-entropy without it.",
             scale: Scale::FromZero,
@@ -57,8 +62,8 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-entropies",
-            title: "Entropies",
+            id: "search-entropies".into(),
+            title: "Entropies".into(),
             unit: "nats",
             note: "Of the operation weights, mean over edges, and of the edge weights, mean over nodes.",
             scale: Scale::FromZero,
@@ -68,8 +73,8 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-schedules",
-            title: "Regulariser weights",
+            id: "search-schedules".into(),
+            title: "Regulariser weights".into(),
             unit: "factor",
             note: "λ weighs the whole regulariser with schedule λ_c; λ_α is the schedule of its operation term.",
             scale: Scale::FromZero,
@@ -80,8 +85,8 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-regulariser",
-            title: "Regulariser",
+            id: "search-regulariser".into(),
+            title: "Regulariser".into(),
             unit: "nats",
             note: "The regulariser before λ, and its cardinality term, mean over nodes.",
             scale: Scale::FromZero,
@@ -91,16 +96,16 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "search-learning-rate",
-            title: "Learning rate",
+            id: "search-learning-rate".into(),
+            title: "Learning rate".into(),
             unit: "of the weights",
             note: "Rate of the weight steps.",
             scale: Scale::FromZero,
             series: vec![line("learning rate", |epoch| epoch.learning_rate)],
         },
         Chart {
-            id: "search-gradient",
-            title: "Gradient norm",
+            id: "search-gradient".into(),
+            title: "Gradient norm".into(),
             unit: "norm",
             note: "Norm of the weights’ gradient before clipping.",
             scale: Scale::FromZero,
@@ -112,18 +117,23 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
         .search
         .iter()
         .any(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
-    charts.retain(|chart| regularised || !["search-schedules", "search-regulariser"].contains(&chart.id));
-    grid(&charts, true)
+    charts.retain(|chart| regularised || !["search-schedules", "search-regulariser"].contains(&&*chart.id));
+    charts
 }
 
 /// The charts of retraining; `None` before its first epoch is done.
 pub(super) fn retraining(run: &Run) -> Option<Markup> {
+    grid(&retraining_charts(run), false)
+}
+
+/// The charts of retraining.
+pub(crate) fn retraining_charts(run: &Run) -> Vec<Chart> {
     let line =
         |name, value: fn(&TrainEpoch) -> Option<f64>| Series::of(name, &run.training, |epoch| epoch.epoch, value);
-    let charts = [
+    vec![
         Chart {
-            id: "network-accuracy",
-            title: "Accuracy",
+            id: "network-accuracy".into(),
+            title: "Accuracy".into(),
             unit: "%",
             note: "Of the final network while it trains. The test images have no part in this.",
             scale: Scale::Fixed(0.0, 100.0),
@@ -133,34 +143,34 @@ pub(super) fn retraining(run: &Run) -> Option<Markup> {
             ],
         },
         Chart {
-            id: "network-loss",
-            title: "Loss",
+            id: "network-loss".into(),
+            title: "Loss".into(),
             unit: "nats",
             note: "Mean training loss.",
             scale: Scale::FromZero,
             series: vec![line("training", |epoch| epoch.train_loss)],
         },
         Chart {
-            id: "network-learning-rate",
-            title: "Learning rate",
+            id: "network-learning-rate".into(),
+            title: "Learning rate".into(),
             unit: "of the weights",
             note: "Rate of the training steps.",
             scale: Scale::FromZero,
             series: vec![line("learning rate", |epoch| epoch.learning_rate)],
         },
         Chart {
-            id: "network-drop-path",
-            title: "Drop-path",
+            id: "network-drop-path".into(),
+            title: "Drop-path".into(),
             unit: "probability",
             note: "Share of paths that a training step leaves out.",
             scale: Scale::FromZero,
             series: vec![line("drop-path", |epoch| epoch.drop_path)],
         },
-    ];
-    grid(&charts, false)
+    ]
 }
 
-fn grid(charts: &[Chart], film: bool) -> Option<Markup> {
+/// The figures of the charts that have a value.
+pub(crate) fn grid(charts: &[Chart], film: bool) -> Option<Markup> {
     let figures: Vec<Markup> = charts.iter().filter_map(|chart| chart.figure(film)).collect();
     (!figures.is_empty()).then(|| html! { div.grid { @for figure in &figures { (figure) } } })
 }

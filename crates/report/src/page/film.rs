@@ -13,30 +13,30 @@ use crate::svg::graph::CellGraph;
 use crate::svg::heat::share;
 
 /// The films of all cell kinds, over the same epochs.
-pub(super) struct Film {
+pub(crate) struct Film {
     /// Epoch of each frame.
     pub(super) epochs: Vec<usize>,
-    pub(super) cells: Vec<CellFilm>,
+    pub(crate) cells: Vec<CellFilm>,
     /// Epochs the search was planned for.
     planned: Option<usize>,
 }
 
 /// The film of one cell kind. All vectors over edges follow `graph.edges`.
-pub(super) struct CellFilm {
-    pub(super) kind: String,
-    pub(super) graph: CellGraph,
-    pub(super) operations: Vec<String>,
+pub(crate) struct CellFilm {
+    pub(crate) kind: String,
+    pub(crate) graph: CellGraph,
+    pub(crate) operations: Vec<String>,
     /// n_j of each edge's node.
     pub(super) needs: Vec<f64>,
     /// k: operations kept per edge.
-    pub(super) kept_operations: usize,
+    pub(crate) kept_operations: usize,
     pub(super) frames: Vec<Frame>,
     /// The looks after discretization.
     pub(super) kept: Option<Vec<EdgeLook>>,
 }
 
 /// The mixture weights after one epoch.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Edge weights that sum to 1 at each node, `[edges]`.
     pub(super) q: Vec<f64>,
     /// Operation weights, `[edges][operations]`.
@@ -45,7 +45,7 @@ pub(super) struct Frame {
 
 impl Film {
     /// The films of every cell kind that the run has a mixture or a genotype of.
-    pub(super) fn of(run: &Run) -> Self {
+    pub(crate) fn of(run: &Run) -> Self {
         let mixed = run.architecture.iter().flat_map(|epoch| epoch.cells.keys());
         let kept = run.genotype.iter().flat_map(|genotype| genotype.cells.keys());
         let mut kinds: Vec<&String> = mixed.chain(kept).collect();
@@ -134,7 +134,7 @@ impl CellFilm {
     }
 
     /// The looks of the last picture.
-    pub(super) fn last_looks(&self) -> Vec<EdgeLook> {
+    pub(crate) fn last_looks(&self) -> Vec<EdgeLook> {
         match (&self.kept, self.frames.last()) {
             (Some(kept), _) => kept.clone(),
             (None, Some(frame)) => self.looks(frame),
@@ -167,6 +167,17 @@ impl CellFilm {
             }
         };
         (0..self.graph.edges.len()).map(look).collect()
+    }
+
+    /// The last picture in words.
+    pub(crate) fn spoken(&self) -> String {
+        let looks = self.last_looks();
+        let strong: Vec<&str> = looks
+            .iter()
+            .filter(|look| look.presence >= 0.5)
+            .map(|look| look.description.as_str())
+            .collect();
+        format!("Graph of the {} cell. {}", self.kind, strong.join("; "))
     }
 
     /// Names of the edges.

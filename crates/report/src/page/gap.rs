@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::edge_gaps;
 use crate::Run;
 use crate::data_link::Table;
 use crate::number::{count, percent, points, significant};
@@ -53,6 +54,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         }
         @if let Some(sentence) = hardening(&run.search) { p { (sentence) } }
         p.source { (table(gap, &stages.map(|(name, _, accuracy)| (name, accuracy))).link("gap", "What pruning costs")) }
+        @if let Some(edges) = edge_gaps::part(run) { (edges) }
     })
 }
 

@@ -62,6 +62,12 @@ pub(super) fn section(run: &Run) -> Markup {
                 }
             }
         }
+        @if let Some(reason) = &run.failure {
+            div.notice.failure role="note" {
+                h2 { "This run failed" }
+                p { (reason) }
+            }
+        }
         @if !missing.is_empty() || !run.cut_off.is_empty() || diverged.is_some() {
             div.notice role="note" {
                 h2 { "This run is not complete" }

@@ -1,22 +1,27 @@
-//! The page: one self-contained HTML document about one run.
+//! The pages: one self-contained HTML document about one run, and one about several side by side.
 //!
 //! Each section is a file here and gives `None` (or nothing) when the run has no data for it; what is
 //! missing is said once, at the top.
 
 mod cells;
 mod confusion;
-mod curves;
+pub(crate) mod curves;
 mod document;
-mod film;
+mod edge_gaps;
+pub(crate) mod film;
 mod gap;
 mod headline;
 mod heat_maps;
+mod mistakes;
 mod network;
 mod origin;
+mod settings;
+mod side_by_side;
 mod style;
 mod topology;
 
 pub(crate) use document::Document;
+pub use side_by_side::{MOST_RUNS, side_by_side};
 
 use maud::{Markup, PreEscaped, html};
 

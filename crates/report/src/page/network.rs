@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{confusion, curves};
+use super::{confusion, curves, mistakes};
 use crate::Run;
 use crate::number::{count, duration, magnitude, percent, significant};
 
@@ -10,6 +10,7 @@ use crate::number::{count, duration, magnitude, percent, significant};
 pub(super) fn section(run: &Run) -> Option<Markup> {
     let facts = facts(run);
     let charts = curves::retraining(run);
+    let mistakes = run.evaluation.as_ref().and_then(mistakes::figure);
     let confusion = run.evaluation.as_ref().and_then(confusion::figure);
     if facts.is_empty() && charts.is_none() && confusion.is_none() {
         return None;
@@ -20,6 +21,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         }
         @if let Some(charts) = charts { h3.part { "Retraining" } (charts) }
         @if let Some(confusion) = confusion { h3.part { "Test images, class by class" } (confusion) }
+        @if let Some(mistakes) = mistakes { h3.part { "Worst mistakes" } (mistakes) }
     })
 }
 

@@ -67,9 +67,9 @@
   }
 
   // The film: one picture an epoch, then the discretized cells.
-  const film = JSON.parse(document.getElementById("film").textContent);
   const bar = document.querySelector(".film-bar");
   if (!bar) return;
+  const film = JSON.parse(document.getElementById("film").textContent);
   const slider = bar.querySelector("input");
   const output = bar.querySelector("output");
   const play = bar.querySelector(".play");

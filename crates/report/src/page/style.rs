@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::svg::colour::{LEVELS, OPERATION_COLOURS, heat};
+use crate::svg::colour::{LEVELS, LINE_STYLES, OPERATION_COLOURS, heat};
 
 /// The whole style sheet.
 pub(super) fn sheet() -> String {
@@ -10,6 +10,12 @@ pub(super) fn sheet() -> String {
     for (slot, (light, dark)) in OPERATION_COLOURS.iter().enumerate() {
         // Writing to a String cannot fail.
         let _ = writeln!(sheet, ".op{slot}{{--op:light-dark({light},{dark})}}");
+    }
+    for (line, (light, dark, dashes)) in LINE_STYLES.iter().enumerate() {
+        let _ = writeln!(
+            sheet,
+            ":root{{--s{line}:light-dark({light},{dark})}}.s{line}{{stroke:var(--s{line});stroke-dasharray:{dashes}}}"
+        );
     }
     for level in 0..LEVELS {
         let (fill, text) = heat(level);

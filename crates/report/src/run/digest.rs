@@ -10,6 +10,8 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::Run;
+use super::genotype::Genotype;
 use super::lines::{read_json, read_lines, read_text};
 use super::results::{Gap, Summary};
 use crate::ReportError;
@@ -221,6 +223,24 @@ fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
         ("search_time_s", summary.search_time_s),
         ("train_time_s", summary.train_time_s),
     ])
+}
+
+impl Run {
+    /// The results by their key in `summary.json`; what was not measured is not there.
+    pub fn values(&self) -> BTreeMap<&'static str, f64> {
+        match (&self.summary, &self.genotype) {
+            (Some(summary), _) => of_summary(summary),
+            (None, genotype) => {
+                let number = |of: fn(&Genotype) -> Option<u64>| genotype.as_ref().and_then(of);
+                let kept = Kept {
+                    genotype: None,
+                    parameters: number(|genotype| genotype.parameters),
+                    multiply_adds: number(|genotype| genotype.multiply_adds),
+                };
+                before_summary(self.gap.clone().unwrap_or_default(), &kept)
+            }
+        }
+    }
 }
 
 fn before_summary(gap: Gap, kept: &Kept) -> BTreeMap<&'static str, f64> {

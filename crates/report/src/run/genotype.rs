@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use super::architecture::MOST_NODES;
 
+/// More operations an edge than any space has.
+const MOST_OPERATIONS: usize = 64;
+
 /// The discretized architecture.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Genotype {
@@ -66,6 +69,9 @@ pub struct Target {
 impl Genotype {
     /// Checks that the edges run forward between nodes that can be.
     pub(super) fn check(&self) -> Result<(), String> {
+        if let Some(target) = self.target.values().find(|target| target.operations > MOST_OPERATIONS) {
+            return Err(format!("{} operations an edge", target.operations));
+        }
         for (kind, cell) in &self.cells {
             if let Some(edge) = cell
                 .edges

@@ -1,4 +1,4 @@
-//! Reads the three kinds of file in a run directory: text, JSON, JSON lines. Absent is not an error.
+//! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. Absent is not an error.
 
 use std::fs;
 use std::io;
@@ -92,6 +92,24 @@ pub(super) fn read_lines<R: DeserializeOwned>(
         }
     }
     Ok(lines)
+}
+
+/// A PNG file of at most `most` bytes, known by its signature.
+pub(super) fn read_png(dir: &Path, file: &str, most: usize) -> Result<Option<Vec<u8>>, ReportError> {
+    const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+    let Some(bytes) = read_bytes(dir, file)? else {
+        return Ok(None);
+    };
+    let reason = match bytes.len() {
+        _ if !bytes.starts_with(SIGNATURE) => "not a PNG file".to_owned(),
+        length if length > most => format!("{length} bytes, where pictures have at most {most}"),
+        _ => return Ok(Some(bytes)),
+    };
+    Err(ReportError::Damaged {
+        path: dir.join(file),
+        line: 1,
+        reason,
+    })
 }
 
 fn read_bytes(dir: &Path, file: &str) -> Result<Option<Vec<u8>>, ReportError> {

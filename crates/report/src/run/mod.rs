@@ -14,20 +14,30 @@ mod search;
 mod stage;
 mod tail;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use toml::{Table, Value};
 
 pub use architecture::{ArchCell, ArchEpoch};
 pub use digest::{Digest, FAILURE_FILE, State};
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
-pub use results::{Environment, EpochTime, Evaluation, Gap, StageAccuracies, Summary, TrainEpoch};
+pub use results::{
+    EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, Measured, Mistake, StageAccuracies, Summary, TrainEpoch,
+};
 pub use search::SearchEpoch;
 pub use stage::{Stage, StageState};
 
 use crate::ReportError;
-use lines::{JsonLines, read_lines};
+use lines::{JsonLines, read_lines, read_png};
 pub(crate) use lines::{read_json, read_text};
 pub(crate) use tail::Tail;
+
+/// Mistakes whose pictures are read; a run writes no more.
+const MOST_PICTURES: usize = 24;
+/// Largest picture of a mistake: 64×64 pixels that do not compress, more than a run writes.
+const MOST_PICTURE_BYTES: usize = 16 << 10;
 
 /// Everything that a run directory says about its run.
 #[derive(Debug, Clone, Default)]
@@ -46,12 +56,16 @@ pub struct Run {
     pub genotype: Option<Genotype>,
     /// `gap.json`.
     pub gap: Option<Gap>,
+    /// `edge_gaps.json`.
+    pub edge_gaps: Option<EdgeGaps>,
     /// `network/metrics.jsonl`, by increasing epoch.
     pub training: Vec<TrainEpoch>,
-    /// `network/evaluation.json`.
+    /// `network/evaluation.json`, with the pictures in `network/mistakes`.
     pub evaluation: Option<Evaluation>,
     /// `summary.json`.
     pub summary: Option<Summary>,
+    /// `failure.txt`: why the run failed, if it did.
+    pub failure: Option<String>,
     /// The files whose last line was cut off, relative to the run directory.
     pub cut_off: Vec<&'static str>,
 }
@@ -74,10 +88,23 @@ impl Run {
         run.genotype = read_json(dir, "genotype.json", Genotype::check)?;
         run.gap = read_json(dir, "gap.json", |_| Ok(()))?;
         run.evaluation = read_json(dir, "network/evaluation.json", Evaluation::check)?;
+        run.edge_gaps = read_json(dir, "edge_gaps.json", EdgeGaps::check)?;
+        if let Some(evaluation) = &mut run.evaluation {
+            evaluation.mistakes.truncate(MOST_PICTURES);
+            for mistake in &mut evaluation.mistakes {
+                let file = format!("network/mistakes/{}.png", mistake.index);
+                mistake.picture = read_png(dir, &file, MOST_PICTURE_BYTES)?;
+            }
+        }
         run.summary = read_json(dir, "summary.json", |_| Ok(()))?;
         found += usize::from(run.config.is_some()) + usize::from(run.environment.is_some());
         found += usize::from(run.genotype.is_some()) + usize::from(run.gap.is_some());
         found += usize::from(run.evaluation.is_some()) + usize::from(run.summary.is_some());
+
+        // A failure that was got over stays behind where stages were repeated one by one.
+        if run.summary.is_none() {
+            run.failure = read_text(dir, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
+        }
 
         let mut keep = |file: &'static str, there: bool, cut: bool| {
             found += usize::from(there);
@@ -102,6 +129,14 @@ impl Run {
         }
     }
 
+    /// Every setting that `config.toml` has, as `search.epochs`; words without quotes. None where it is absent or not TOML.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let table = self.config.as_deref().and_then(|text| text.parse::<Table>().ok());
+        let mut settings = BTreeMap::new();
+        flatten("", table.unwrap_or_default(), &mut settings);
+        settings
+    }
+
     /// The stages of the run in order, with what is there and what is missing.
     pub fn stages(&self) -> [Stage; 4] {
         stage::of(self)
@@ -113,6 +148,20 @@ pub(crate) fn name(dir: &Path) -> String {
     let full = dir.canonicalize().ok();
     let last = full.and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
     last.unwrap_or_else(|| dir.display().to_string())
+}
+
+fn flatten(prefix: &str, table: Table, settings: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, settings),
+            Value::String(word) => {
+                settings.insert(format!("{prefix}{key}"), word);
+            }
+            other => {
+                settings.insert(format!("{prefix}{key}"), other.to_string());
+            }
+        }
+    }
 }
 
 /// Keeps increasing epochs: where a resumed run repeated epochs, the later record counts.

@@ -2,7 +2,11 @@
 //!
 //! Accuracies are in percent. A key that is absent or `null` is `None`.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
+
+use super::architecture::MOST_NODES;
 
 /// `gap.json`: what each part of discretization costs, on held-out images without retraining.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -28,6 +32,71 @@ pub struct StageAccuracies {
     pub edges: Option<f64>,
     /// Operations and edges pruned.
     pub both: Option<f64>,
+}
+
+/// `edge_gaps.json`: what each edge costs by itself, all else mixed, on held-out images without retraining.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct EdgeGaps {
+    /// Held-out images measured on.
+    pub images: Option<u64>,
+    /// The super-network on these images.
+    pub supernet: Measured,
+    /// Every edge of every kind of cell.
+    pub edges: Vec<EdgeGap>,
+}
+
+/// One edge.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct EdgeGap {
+    /// Kind of cell.
+    pub kind: String,
+    /// Source node.
+    pub from: usize,
+    /// Destination node, larger than `from`.
+    pub to: usize,
+    /// Whether it stays.
+    pub kept: bool,
+    /// Nothing but its operations discretized.
+    pub operations: Measured,
+    /// Nothing but itself kept at its final weight, or pruned.
+    pub edge: Measured,
+}
+
+/// How a network does on the images; what is not a number is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+pub struct Measured {
+    /// Accuracy, percent.
+    pub accuracy: Option<f64>,
+    /// Mean cross-entropy, nats.
+    pub loss: Option<f64>,
+}
+
+impl EdgeGaps {
+    /// Checks that the edges run forward between nodes that can be, and that none is there twice.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut seen = HashSet::new();
+        if let Some(edge) = self
+            .edges
+            .iter()
+            .find(|edge| !seen.insert((&edge.kind, edge.from, edge.to)))
+        {
+            return Err(format!(
+                "cell {}: the edge {} to {} is there twice",
+                edge.kind, edge.from, edge.to
+            ));
+        }
+        match self
+            .edges
+            .iter()
+            .find(|edge| edge.from >= edge.to || edge.to >= MOST_NODES)
+        {
+            Some(edge) => Err(format!(
+                "cell {}: no such edge as {} to {}",
+                edge.kind, edge.from, edge.to
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A line of `network/metrics.jsonl`: one epoch of retraining.
@@ -77,12 +146,42 @@ pub struct Evaluation {
     /// `confusion[true class][predicted class]`, images.
     #[serde(default)]
     pub confusion: Vec<Vec<u64>>,
+    /// Images that were taken for another class, the worst first.
+    #[serde(default)]
+    pub mistakes: Vec<Mistake>,
+}
+
+/// A test image that was taken for another class.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Mistake {
+    /// Its place among the test images, from 0.
+    pub index: u64,
+    /// Its class, an index into the class names.
+    pub class: usize,
+    /// What it was taken for.
+    pub predicted: usize,
+    /// Probability that the network gives its class.
+    pub class_probability: Option<f64>,
+    /// Probability that the network gives what it was taken for.
+    pub predicted_probability: Option<f64>,
+    /// Cross-entropy of the image, nats.
+    pub loss: Option<f64>,
+    /// The image as a PNG file, where the run has it.
+    #[serde(skip)]
+    pub picture: Option<Vec<u8>>,
 }
 
 impl Evaluation {
-    /// Checks that the confusion matrix is square with one row a class.
+    /// Checks that the confusion matrix is square with one row a class, and that the mistakes are of these classes.
     pub(super) fn check(&self) -> Result<(), String> {
         let classes = self.classes.len();
+        let unknown = |mistake: &&Mistake| mistake.class.max(mistake.predicted) >= classes;
+        if let Some(mistake) = self.mistakes.iter().find(unknown) {
+            return Err(format!(
+                "{classes} classes, but image {} is of class {} and taken for {}",
+                mistake.index, mistake.class, mistake.predicted
+            ));
+        }
         if self.confusion.is_empty() {
             return Ok(());
         }

@@ -1,13 +1,15 @@
 //! A line chart over epochs: axes with units, a legend with values, its data behind a link.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 
 use super::px;
 use crate::data_link::Table;
 use crate::number::{significant, tick_label, ticks, whole_marks};
 
-const WIDTH: f64 = 380.0;
-const HEIGHT: f64 = 220.0;
+pub(super) const WIDTH: f64 = 380.0;
+pub(super) const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = WIDTH - 12.0;
 const TOP: f64 = 24.0;
@@ -15,7 +17,7 @@ const BOTTOM: f64 = HEIGHT - 36.0;
 
 /// One line of a chart.
 pub(crate) struct Series {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// (epoch, value), by increasing epoch; epochs without a value are left out.
     pub(crate) points: Vec<(usize, f64)>,
 }
@@ -23,16 +25,43 @@ pub(crate) struct Series {
 impl Series {
     /// The values of `records` that are there and are numbers.
     pub(crate) fn of<R>(
-        name: &'static str,
+        name: impl Into<String>,
         records: &[R],
         epoch: impl Fn(&R) -> usize,
         value: impl Fn(&R) -> Option<f64>,
     ) -> Self {
         let point = |record: &R| Some((epoch(record), value(record).filter(|value| value.is_finite())?));
         Self {
-            name,
+            name: name.into(),
             points: records.iter().filter_map(point).collect(),
         }
+    }
+}
+
+/// A series with the number of its line.
+pub(super) type Line<'a> = (usize, &'a Series);
+
+/// What the axes of a chart cover.
+pub(super) struct Frame {
+    first: usize,
+    last: usize,
+    /// Values of the vertical axis; the first and the last are its ends.
+    marks: Vec<f64>,
+}
+
+impl Frame {
+    fn x(&self, epoch: f64) -> f64 {
+        let share = if self.last > self.first {
+            (epoch - self.first as f64) / (self.last - self.first) as f64
+        } else {
+            0.5
+        };
+        LEFT + (RIGHT - LEFT) * share
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let (low, high) = (self.marks[0], self.marks[self.marks.len() - 1]);
+        BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
     }
 }
 
@@ -48,8 +77,8 @@ pub(crate) enum Scale {
 /// A chart.
 pub(crate) struct Chart {
     /// Name of the saved data, and part of element identifiers.
-    pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) id: Cow<'static, str>,
+    pub(crate) title: Cow<'static, str>,
     /// Unit of the vertical axis.
     pub(crate) unit: &'static str,
     /// A sentence that says how to read it.
@@ -61,48 +90,59 @@ pub(crate) struct Chart {
 impl Chart {
     /// The figure; `None` when no series has a value. `film` charts follow the page's epoch slider.
     pub(crate) fn figure(&self, film: bool) -> Option<Markup> {
-        let series: Vec<&Series> = self.series.iter().filter(|series| !series.points.is_empty()).collect();
-        let points = || series.iter().flat_map(|series| &series.points);
-        let first = points().map(|point| point.0).min()?;
-        let last = points().map(|point| point.0).max()?;
-        let marks = self.marks(points().map(|point| point.1));
-        let (low, high) = (marks[0], marks[marks.len() - 1]);
-        let x = |epoch: f64| {
-            let share = if last > first {
-                (epoch - first as f64) / (last - first) as f64
-            } else {
-                0.5
-            };
-            LEFT + (RIGHT - LEFT) * share
-        };
-        let y = |value: f64| BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low);
+        let series = self.there();
+        let frame = self.frame(&series)?;
+        let (first, last) = (frame.first, frame.last);
         Some(html! {
             figure.chart data-film[film] {
                 h3 { (self.title) }
                 (legend(&series))
                 svg viewBox={ "0 0 " (px(WIDTH)) " " (px(HEIGHT)) } role="img" aria-label=(self.spoken(&series))
-                    data-left=(px(x(first as f64))) data-right=(px(x(last as f64)))
+                    data-left=(px(frame.x(first as f64))) data-right=(px(frame.x(last as f64)))
                     data-first=(first) data-last=(last) {
-                    text.axis x="4" y="13" { (self.unit) }
-                    @for mark in &marks {
-                        line.grid x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(y(*mark))) y2=(px(y(*mark))) {}
-                        text.axis x=(px(LEFT - 6.0)) y=(px(y(*mark) + 4.0)) text-anchor="end" {
-                            (tick_label(*mark, marks[1] - marks[0]))
-                        }
-                    }
-                    @for epoch in whole_marks(first, last) {
-                        line.tick x1=(px(x(epoch))) x2=(px(x(epoch))) y1=(px(BOTTOM)) y2=(px(BOTTOM + 4.0)) {}
-                        text.axis x=(px(x(epoch))) y=(px(BOTTOM + 17.0)) text-anchor="middle" { (epoch) }
-                    }
-                    text.axis x=(px((LEFT + RIGHT) / 2.0)) y=(px(HEIGHT - 4.0)) text-anchor="middle" { "epoch" }
+                    (self.axes(&frame))
                     line.now x1="0" x2="0" y1=(px(TOP)) y2=(px(BOTTOM)) {}
-                    @for (index, series) in series.iter().enumerate() {
-                        path class={ "line s" (index) } d=(path_data(series, x, y)) {}
-                    }
+                    (lines(&frame, &series))
                 }
-                figcaption { (self.note) " " (self.table(&series).link(self.id, self.title)) }
+                figcaption { (self.note) " " (self.table(&series).link(&self.id, &self.title)) }
             }
         })
+    }
+
+    /// The series that have a value, each with the number of its line, which does not depend on the others.
+    pub(super) fn there(&self) -> Vec<Line<'_>> {
+        let there = |line: &Line<'_>| !line.1.points.is_empty();
+        self.series.iter().enumerate().filter(there).collect()
+    }
+
+    /// What the axes cover; `None` without a value.
+    pub(super) fn frame(&self, series: &[Line<'_>]) -> Option<Frame> {
+        let points = || series.iter().flat_map(|(_, series)| &series.points);
+        Some(Frame {
+            first: points().map(|point| point.0).min()?,
+            last: points().map(|point| point.0).max()?,
+            marks: self.marks(points().map(|point| point.1)),
+        })
+    }
+
+    /// Axes, grid and their labels.
+    pub(super) fn axes(&self, frame: &Frame) -> Markup {
+        let marks = &frame.marks;
+        html! {
+            text.axis x="4" y="13" { (self.unit) }
+            @for mark in marks {
+                line.grid x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(frame.y(*mark))) y2=(px(frame.y(*mark))) {}
+                text.axis x=(px(LEFT - 6.0)) y=(px(frame.y(*mark) + 4.0)) text-anchor="end" {
+                    (tick_label(*mark, marks[1] - marks[0]))
+                }
+            }
+            @for epoch in whole_marks(frame.first, frame.last) {
+                @let x = px(frame.x(epoch));
+                line.tick x1=(x) x2=(x) y1=(px(BOTTOM)) y2=(px(BOTTOM + 4.0)) {}
+                text.axis x=(x) y=(px(BOTTOM + 17.0)) text-anchor="middle" { (epoch) }
+            }
+            text.axis x=(px((LEFT + RIGHT) / 2.0)) y=(px(HEIGHT - 4.0)) text-anchor="middle" { "epoch" }
+        }
     }
 
     /// The axis values; the first and the last are the ends of the axis.
@@ -122,8 +162,8 @@ impl Chart {
         }
     }
 
-    fn spoken(&self, series: &[&Series]) -> String {
-        let ends = |series: &&Series| {
+    fn spoken(&self, series: &[Line<'_>]) -> String {
+        let ends = |(_, series): &Line<'_>| {
             let last = series.points.last().map_or(f64::NAN, |point| point.1);
             format!("{}, at the end {}", series.name, significant(last, 4))
         };
@@ -132,17 +172,18 @@ impl Chart {
     }
 
     /// A row an epoch; a column a series, in the order of the legend.
-    fn table(&self, series: &[&Series]) -> Table {
-        let mut table = Table::new(std::iter::once("epoch").chain(series.iter().map(|series| series.name)));
+    fn table(&self, series: &[Line<'_>]) -> Table {
+        let mut table =
+            Table::new(std::iter::once("epoch").chain(series.iter().map(|(_, series)| series.name.as_str())));
         let mut epochs: Vec<usize> = series
             .iter()
-            .flat_map(|series| &series.points)
+            .flat_map(|(_, series)| &series.points)
             .map(|point| point.0)
             .collect();
         epochs.sort_unstable();
         epochs.dedup();
         for epoch in epochs {
-            let value = |series: &&Series| {
+            let value = |(_, series): &Line<'_>| {
                 let place = series.points.binary_search_by_key(&epoch, |point| point.0);
                 place.map_or(String::new(), |place| significant(series.points[place].1, 5))
             };
@@ -153,13 +194,13 @@ impl Chart {
 }
 
 /// The legend names every line and carries its value, at the end until the reader picks another epoch.
-fn legend(series: &[&Series]) -> Markup {
+fn legend(series: &[Line<'_>]) -> Markup {
     html! {
         ul.legend {
-            @for (index, series) in series.iter().enumerate() {
+            @for (line, series) in series {
                 li {
                     svg.swatch viewBox="0 0 26 8" aria-hidden="true" {
-                        path class={ "line s" (index) } d="M1 4H25" {}
+                        path class={ "line s" (line) } d="M1 4H25" {}
                     }
                     (series.name) " "
                     b.value { (significant(series.points.last().map_or(f64::NAN, |point| point.1), 4)) }
@@ -169,11 +210,20 @@ fn legend(series: &[&Series]) -> Markup {
     }
 }
 
-fn path_data(series: &Series, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+/// A path a series.
+pub(super) fn lines(frame: &Frame, series: &[Line<'_>]) -> Markup {
+    html! {
+        @for (line, series) in series {
+            path class={ "line s" (line) } d=(path_data(frame, series)) {}
+        }
+    }
+}
+
+fn path_data(frame: &Frame, series: &Series) -> String {
     let points: Vec<String> = series
         .points
         .iter()
-        .map(|(epoch, value)| format!("{} {}", px(x(*epoch as f64)), px(y(*value))))
+        .map(|(epoch, value)| format!("{} {}", px(frame.x(*epoch as f64)), px(frame.y(*value))))
         .collect();
     // A lone point would be an empty path; a line of no length with round ends is a dot.
     let dot = if points.len() == 1 { "h0" } else { "" };

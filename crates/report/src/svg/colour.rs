@@ -21,6 +21,21 @@ pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
     ("#b3a200", "#f0e442"),
 ];
 
+/// Lines that are told apart.
+pub(crate) const LINES: usize = 8;
+
+/// Colours of the lines of a chart on a light ground and on a dark one, and their dashes, by which they differ in print too.
+pub(crate) const LINE_STYLES: [(&str, &str, &str); LINES] = [
+    ("#0072b2", "#56b4e9", "none"),
+    ("#d55e00", "#f0843c", "7 4"),
+    ("#00805d", "#2cc79b", "1.5 4"),
+    ("#b05a8a", "#dd92bb", "9 4 1.5 4"),
+    ("#5c6269", "#a2a7ad", "2 2"),
+    ("#8f6f00", "#e6c229", "14 4"),
+    ("#7a4fbf", "#b79cf0", "5 2 1 2"),
+    ("#1a1d20", "#e9e7e2", "1 7"),
+];
+
 /// The colour slot of an operation: fixed for those of the known spaces, so that runs look alike.
 pub(crate) fn slot(operation: &str) -> usize {
     match operation {

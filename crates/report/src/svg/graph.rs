@@ -52,6 +52,15 @@ impl CellGraph {
         }
     }
 
+    /// The name of a node in tables of data: in ASCII, which a link holds as it is.
+    pub(crate) fn data_name(&self, node: usize) -> String {
+        match (self.inputs, node) {
+            (2, 0) => "c_k-2".to_owned(),
+            (2, 1) => "c_k-1".to_owned(),
+            _ => self.node_name(node),
+        }
+    }
+
     /// The name of an edge: `cₖ₋₂ → 0`.
     pub(crate) fn edge_name(&self, edge: (usize, usize)) -> String {
         format!("{} → {}", self.node_name(edge.0), self.node_name(edge.1))

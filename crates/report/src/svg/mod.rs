@@ -12,6 +12,7 @@ pub(crate) mod colour;
 pub(crate) mod graph;
 pub(crate) mod heat;
 mod layout;
+mod plot;
 pub(crate) mod strip;
 
 /// A coordinate with one digit after the point, which is finer than a pixel of any picture here.

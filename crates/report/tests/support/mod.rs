@@ -90,6 +90,7 @@ impl Synthetic {
         }
         put("genotype.json", self.genotype().to_string());
         put("gap.json", self.gap().to_string());
+        put("edge_gaps.json", self.edge_gaps().to_string());
         if self.reached == Reached::Discretized {
             return;
         }
@@ -97,7 +98,14 @@ impl Synthetic {
             "network/metrics.jsonl",
             lines((1..=self.train_epochs).map(|epoch| self.train_epoch(epoch)), false),
         );
-        put("network/evaluation.json", self.evaluation().to_string());
+        let evaluation = self.evaluation();
+        put("network/evaluation.json", evaluation.to_string());
+        fs::create_dir_all(dir.join("network/mistakes")).expect("folder of mistakes");
+        for mistake in evaluation["mistakes"].as_array().expect("mistakes") {
+            let index = mistake["index"].as_u64().expect("index");
+            let file = dir.join(format!("network/mistakes/{index}.png"));
+            fs::write(file, picture(index)).expect("picture");
+        }
         put("summary.json", self.summary().to_string());
     }
 
@@ -295,6 +303,33 @@ impl Synthetic {
         json!({ "images": 719, "as_trained": column(96.52), "recalibrated": column(96.66) })
     }
 
+    fn edge_gaps(&self) -> Value {
+        let genotype = self.genotype();
+        let measured = |points: f64| json!({ "accuracy": 96.5 - points, "loss": 0.2 + points / 20.0 });
+        let edge = |kind: &str, [from, to]: [usize; 2]| {
+            let kept = genotype["cells"][kind]["edges"].as_array().expect("edges").iter();
+            let kept = kept.into_iter().any(|edge| edge["from"] == from && edge["to"] == to);
+            let points = |salt: f64| 3.0 * noise((from * 7 + to) as f64 + salt).powi(3) - 0.1;
+            json!({ "kind": kind, "from": from, "to": to, "kept": kept,
+            "operations": measured(points(0.3)), "edge": measured(points(if kind == "normal" { 0.6 } else { 0.9 })) })
+        };
+        let all: Vec<Value> = ["normal", "reduction"]
+            .iter()
+            .flat_map(|kind| edges().into_iter().map(|ends| edge(kind, ends)))
+            .collect();
+        json!({ "images": 256, "supernet": measured(0.0), "edges": all })
+    }
+
+    fn mistakes(&self) -> Vec<Value> {
+        let classes = self.classes.len();
+        let mistake = |place: usize| {
+            let sure = 0.99 - 0.02 * place as f64;
+            json!({ "index": 17 * place + 3, "class": place % classes, "predicted": (place + 1) % classes,
+            "class_probability": (1.0 - sure) / 2.0, "predicted_probability": sure, "loss": -((1.0 - sure) / 2.0).ln() })
+        };
+        (0..if classes > 1 { 24 } else { 0 }).map(mistake).collect()
+    }
+
     fn train_epoch(&self, epoch: usize) -> Value {
         let share = epoch as f64 / self.train_epochs as f64;
         let validated = epoch.is_multiple_of(2) || epoch == self.train_epochs;
@@ -330,7 +365,7 @@ impl Synthetic {
         let all: u64 = confusion.iter().flatten().sum();
         let right: u64 = (0..count).map(|class| confusion[class][class]).sum();
         json!({ "images": all, "loss": 0.0812, "accuracy": 100.0 * right as f64 / all as f64,
-        "classes": self.classes, "confusion": confusion })
+        "classes": self.classes, "confusion": confusion, "mistakes": self.mistakes() })
     }
 
     fn summary(&self) -> Value {
@@ -364,6 +399,16 @@ fn environment() -> Value {
         "dataset": "digits", "dataset_checksum": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
         "command": "da2s run --out runs/digits", "started": "2026-11-25T01:02:03Z"
     })
+}
+
+/// A small picture as a PNG file.
+fn picture(seed: u64) -> Vec<u8> {
+    let mut picture = resvg::tiny_skia::Pixmap::new(8, 8).expect("8×8 pixels");
+    for (place, byte) in picture.data_mut().iter_mut().enumerate() {
+        let grey = (noise((seed * 64 + place as u64 / 4) as f64) * 255.0) as u8;
+        *byte = if place % 4 == 3 { 255 } else { grey };
+    }
+    picture.encode_png().expect("PNG")
 }
 
 fn strengthened(alpha: f64) -> f64 {

@@ -1,0 +1,18 @@
+//! `da2s draw`: the cells and curves of a run as pictures.
+
+use da2s_report::drawing::Format;
+
+use crate::args::DrawArguments;
+use crate::exit::Failure;
+
+/// Writes the pictures, and prints their paths.
+///
+/// # Errors
+/// If the directory holds no run or nothing to draw, a file in it is damaged, or a picture cannot be written.
+pub fn execute(arguments: &DrawArguments) -> Result<(), Failure> {
+    let asked = |format: &Format| arguments.format.iter().any(|name| name == format.name());
+    let formats: Vec<Format> = Format::ALL.into_iter().filter(asked).collect();
+    let paths = da2s_report::write_drawings(&arguments.run, &formats, arguments.out.as_deref())?;
+    let lines: String = paths.iter().map(|path| format!("{}\n", path.display())).collect();
+    super::print(&lines)
+}

@@ -1,0 +1,194 @@
+//! Reports and pictures of real runs, as small as they get: what the stages measure for them, several side by side, long runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::{TINY, da2s, with};
+use predicates::prelude::*;
+use serde_json::Value;
+
+fn run(dir: &Path, settings: &[&str]) -> PathBuf {
+    let mut command = with("run", &TINY);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command.arg("--quiet").arg("--out").arg(dir).assert().success();
+    dir.to_owned()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = run(&temporary.path().join("run"), &["discretize.edge_images=20"]);
+    let gaps = json(&run.join("edge_gaps.json"));
+    assert_eq!(gaps["images"], 20);
+    let edges = gaps["edges"].as_array().unwrap();
+    assert_eq!(edges.len(), 28);
+    let kept = edges.iter().filter(|edge| edge["kept"] == true).count();
+    assert_eq!(kept, 16);
+    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it.
+    let supernet = &gaps["supernet"]["loss"];
+    assert!(
+        edges
+            .iter()
+            .all(|edge| edge["edge"]["loss"] != *supernet && edge["operations"]["loss"] != *supernet)
+    );
+
+    let evaluation = json(&run.join("network/evaluation.json"));
+    let mistakes = evaluation["mistakes"].as_array().unwrap();
+    assert!(!mistakes.is_empty() && mistakes.len() <= 24);
+    let losses: Vec<f64> = mistakes
+        .iter()
+        .map(|mistake| mistake["loss"].as_f64().unwrap())
+        .collect();
+    assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
+    for mistake in mistakes {
+        assert_ne!(mistake["class"], mistake["predicted"]);
+        let picture = run.join(format!("network/mistakes/{}.png", mistake["index"]));
+        assert_eq!(image::open(picture).unwrap().width(), 8);
+    }
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
+    assert!(page.contains("Edge by edge"));
+
+    // A genotype that is given has no gap, and what was measured of another must not stand beside it.
+    let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
+    let genotype = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
+    da2s()
+        .args(["discretize", "--quiet", "--genotype", &genotype])
+        .arg(&run)
+        .assert()
+        .success();
+    assert!(!run.join("edge_gaps.json").exists());
+}
+
+#[test]
+fn the_gap_edge_by_edge_can_be_left_out() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = run(&temporary.path().join("run"), &["discretize.edge_images=0"]);
+    assert!(run.join("gap.json").exists() && !run.join("edge_gaps.json").exists());
+}
+
+#[test]
+fn several_runs_share_a_page_and_one_goes_where_it_is_wanted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let (first, second) = (run(&dir.join("first"), &[]), run(&dir.join("second"), &["run.seed=2"]));
+    let page = dir.join("pages.html");
+    da2s()
+        .arg("report")
+        .args([&first, &second])
+        .arg("--out")
+        .arg(&page)
+        .assert()
+        .success()
+        .stdout(format!("{}\n", page.display()));
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.contains("2 runs side by side") && text.contains("run.seed"));
+    da2s()
+        .current_dir(dir)
+        .args(["report", "first", "second"])
+        .assert()
+        .success()
+        .stdout("side-by-side.html\n");
+    assert_eq!(fs::read_to_string(dir.join("side-by-side.html")).unwrap(), text);
+    let own = dir.join("own.html");
+    da2s()
+        .arg("report")
+        .arg(&first)
+        .arg("--out")
+        .arg(&own)
+        .assert()
+        .success();
+    assert_eq!(fs::read(&own).unwrap(), fs::read(first.join("report.html")).unwrap());
+
+    let fails = |arguments: &[&str], code: i32, said: &str| {
+        let assert = da2s().current_dir(dir).args(arguments).assert().code(code).stdout("");
+        let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        assert!(told.lines().count() == 1 && told.contains(said), "{told}");
+    };
+    fails(&["report", "first", "absent"], 5, "absent is not a run directory");
+    fails(&[&["report"][..], &["first"; 9]].concat(), 2, "at most 8");
+    fails(
+        &["report", "first", "--out", "absent/a.html"],
+        7,
+        "cannot write absent/a.html",
+    );
+    fails(&["report", "first", "--out", "/"], 7, "cannot write /");
+    fails(&["draw", "absent"], 5, "absent is not a run directory");
+}
+
+#[test]
+fn cells_and_curves_are_drawn() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = run(&temporary.path().join("run"), &[]);
+    let named = predicate::str::contains("normal-cell.dot")
+        .and(predicate::str::contains("reduction-cell.png"))
+        .and(predicate::str::contains("search-accuracy.png"))
+        .and(predicate::str::contains("svg").not());
+    da2s()
+        .args(["draw", "--format", "png,dot"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(named);
+    let cell = image::open(run.join("drawings/normal-cell.png")).unwrap();
+    assert_eq!(cell.width(), 880);
+    let out = temporary.path().join("vectors");
+    da2s().arg("draw").arg(&run).arg("--out").arg(&out).assert().success();
+    assert!(
+        fs::read_to_string(out.join("search-accuracy.svg"))
+            .unwrap()
+            .contains("super-network")
+    );
+}
+
+/// The lines of a real run, repeated until there are `epochs`.
+fn stretch(file: &Path, first: u64, epochs: u64) {
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stretched: String = (first..=epochs)
+        .map(|epoch| {
+            let mut line = lines[epoch as usize % lines.len()].clone();
+            line["epoch"] = epoch.into();
+            if line.get("epochs").is_some() {
+                line["epochs"] = epochs.into();
+            }
+            format!("{line}\n")
+        })
+        .collect();
+    fs::write(file, stretched).unwrap();
+}
+
+#[test]
+fn the_report_of_a_long_run_stays_small() {
+    let temporary = tempfile::tempdir().unwrap();
+    for (epochs, most_bytes) in [(50, 1_000_000), (600, 3_000_000)] {
+        let run = run(&temporary.path().join(format!("run-{epochs}")), &[]);
+        stretch(&run.join("search/metrics.jsonl"), 1, epochs);
+        stretch(&run.join("search/arch.jsonl"), 0, epochs);
+        stretch(&run.join("network/metrics.jsonl"), 1, epochs);
+        let began = Instant::now();
+        da2s().arg("report").arg(&run).assert().success();
+        let (time_s, bytes) = (
+            began.elapsed().as_secs_f64(),
+            fs::metadata(run.join("report.html")).unwrap().len(),
+        );
+        let page = fs::read_to_string(run.join("report.html")).unwrap();
+        assert!(
+            page.contains(&format!("{epochs} epochs")),
+            "the page is that of all epochs"
+        );
+        // How long it takes depends on the machine, so it is said, not asserted.
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("report of {epochs} epochs: {bytes} bytes in {time_s:.2} s");
+        }
+        assert!(bytes <= most_bytes, "{epochs} epochs: {bytes} bytes");
+    }
+}

@@ -1,0 +1,143 @@
+//! What each edge costs by itself: a heat map a kind of cell, with the numbers in its fields and behind a link.
+
+use maud::{Markup, html};
+
+use crate::Run;
+use crate::data_link::Table;
+use crate::number::{count, points, significant};
+use crate::run::{EdgeGap, EdgeGaps, Measured};
+use crate::svg::colour::level;
+use crate::svg::graph::CellGraph;
+use crate::svg::heat::{Field, Matrix};
+
+const COLUMNS: [&str; 4] = ["its operations", "in nats", "the edge", "in nats"];
+
+/// The heat maps; `None` where nothing was measured.
+pub(super) fn part(run: &Run) -> Option<Markup> {
+    let gaps = run.edge_gaps.as_ref().filter(|gaps| !gaps.edges.is_empty())?;
+    let mut kinds: Vec<&str> = gaps.edges.iter().map(|edge| edge.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let worst = worst_of(gaps);
+    Some(html! {
+        h3.part { "Edge by edge" }
+        p.lead {
+            "What it costs to discretize one thing and leave all else mixed: the operations of an edge, or the edge, which is then kept "
+            "at its final weight (✓) or pruned. In points of accuracy, and in nats of cross-entropy, which sees what accuracy does "
+            "not"
+            @if let Some(images) = gaps.images { "; on " (count(images)) " held-out images" }
+            ". Costs do not add up: one choice may make another cheaper. "
+            "The brightest colour stands for " (significant(worst.0, 3)) " points or " (significant(worst.1, 3)) " nats."
+        }
+        div.pair {
+            @for kind in kinds {
+                @let edges: Vec<&EdgeGap> = gaps.edges.iter().filter(|edge| edge.kind == kind).collect();
+                figure.edge-gaps {
+                    h3 { (kind) " cell" }
+                    (picture(kind, &edges, gaps.supernet, worst))
+                    figcaption {
+                        "Loss by discretizing that alone; minus is a gain. "
+                        (table(&edges, gaps.supernet).link(&format!("{kind}-edge-gaps"), &format!("edge by edge, {kind} cell")))
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// What `after` costs: points of accuracy, nats of loss.
+fn cost(before: Measured, after: Measured) -> [Option<f64>; 2] {
+    let points = before
+        .accuracy
+        .zip(after.accuracy)
+        .map(|(before, after)| before - after);
+    let nats = before.loss.zip(after.loss).map(|(before, after)| after - before);
+    [points, nats]
+}
+
+fn costs(before: Measured, edge: &EdgeGap) -> [Option<f64>; 4] {
+    let ([a, b], [c, d]) = (cost(before, edge.operations), cost(before, edge.edge));
+    [a, b, c, d]
+}
+
+/// The largest cost in points and in nats, so that both kinds of cell share a scale; none is below what is worth a colour.
+fn worst_of(gaps: &EdgeGaps) -> (f64, f64) {
+    let all = || gaps.edges.iter().map(|edge| costs(gaps.supernet, edge));
+    let most = |columns: [usize; 2], least: f64| {
+        let values = all().flat_map(|costs| columns.map(|column| costs[column].unwrap_or(0.0)));
+        values.fold(least, f64::max)
+    };
+    (most([0, 2], 1.0), most([1, 3], 0.01))
+}
+
+fn picture(kind: &str, edges: &[&EdgeGap], supernet: Measured, worst: (f64, f64)) -> Markup {
+    let graph = graph(edges);
+    let name = |edge: &&EdgeGap| {
+        let mark = if edge.kept { " ✓" } else { "" };
+        format!("{}{mark}", graph.edge_name((edge.from, edge.to)))
+    };
+    let rows: Vec<String> = edges.iter().map(name).collect();
+    let field = |(column, cost): (usize, Option<f64>)| {
+        let (scale, digits) = if column % 2 == 0 { (worst.0, 2) } else { (worst.1, 3) };
+        Field {
+            level: level(cost.unwrap_or(0.0) / scale),
+            text: cost.map_or("–".to_owned(), |cost| fixed(cost, digits)),
+        }
+    };
+    let row = |edge: &&EdgeGap| costs(supernet, edge).into_iter().enumerate().map(field).collect();
+    let fields: Vec<Vec<Field>> = edges.iter().map(row).collect();
+    Matrix {
+        rows: &rows,
+        columns: &COLUMNS.map(str::to_owned),
+        fields: &fields,
+        apart: Some(2),
+        title: &format!("Heat map of what each edge of the {kind} cell costs by itself"),
+    }
+    .draw()
+}
+
+fn fixed(value: f64, digits: usize) -> String {
+    if digits == 2 {
+        return points(value);
+    }
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
+        Some(rest) => format!("−{rest}"),
+        None => text,
+    }
+}
+
+/// The graph of the edges, for the names of its nodes.
+fn graph(edges: &[&EdgeGap]) -> CellGraph {
+    let inputs = edges.iter().map(|edge| edge.to).min().unwrap_or(0);
+    CellGraph {
+        inputs,
+        nodes: edges.iter().map(|edge| edge.to + 1).max().unwrap_or(0),
+        edges: edges.iter().map(|edge| (edge.from, edge.to)).collect(),
+        concat: Vec::new(),
+    }
+}
+
+fn table(edges: &[&EdgeGap], supernet: Measured) -> Table {
+    let graph = graph(edges);
+    let mut table = Table::new([
+        "from",
+        "to",
+        "kept",
+        "operations points",
+        "operations nats",
+        "edge points",
+        "edge nats",
+    ]);
+    for edge in edges {
+        let start = [
+            graph.data_name(edge.from),
+            graph.data_name(edge.to),
+            if edge.kept { "yes" } else { "no" }.to_owned(),
+        ];
+        let costs = costs(supernet, edge).map(|cost| cost.map_or(String::new(), |cost| significant(cost, 5)));
+        table.row(start.into_iter().chain(costs));
+    }
+    table
+}

@@ -1,0 +1,280 @@
+//! Several runs side by side on one page: results, curves over each other, what pruning costs, cells, settings that differ.
+//!
+//! Contract: a run keeps its colour and dashes on the whole page; what a run does not have is a dash or is not there, and no
+//! run stands for another. Means and tests over seeds are the business of [`crate::comparison`].
+
+use maud::{Markup, PreEscaped, html};
+
+use super::Document;
+use super::curves::{grid, retraining_charts, search_charts};
+use super::film::Film;
+use super::settings::differing;
+use crate::Run;
+use crate::comparison::{Measure, cell};
+use crate::data_link::Table;
+use crate::number::{plural, points, significant};
+use crate::run::StageState;
+use crate::svg::cell::draw;
+use crate::svg::chart::{Chart, Series};
+use crate::svg::colour::LINES;
+
+/// Most runs on a page: no more lines can be told apart.
+pub const MOST_RUNS: usize = LINES;
+
+/// The page of `runs`, whose names should differ; beyond [`MOST_RUNS`] they share colours. The same runs give the same text.
+pub fn side_by_side(runs: &[Run]) -> String {
+    let sections: Vec<(&str, &str, Markup)> = [
+        ("results", "Results", Some(results(runs))),
+        ("search", "The search", grid(&overlaid(runs, search_charts), false)),
+        ("gap", "What pruning costs", gap(runs)),
+        ("cells", "Cells", cells(runs)),
+        (
+            "retraining",
+            "Retraining",
+            grid(&overlaid(runs, retraining_charts), false),
+        ),
+        ("settings", "Settings that differ", differing(runs)),
+    ]
+    .into_iter()
+    .filter_map(|(id, title, body)| Some((id, title, body?)))
+    .collect();
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let body = html! {
+        a.skip href="#main" { "Skip to the report" }
+        header.top {
+            div {
+                h1 { (plural(runs.len(), "run")) " side by side" }
+                p.facts { @for name in &names { span { (name) } } }
+            }
+            button.theme type="button" hidden { "Dark" }
+        }
+        main id="main" {
+            nav aria-label="Sections" { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
+            @for (id, title, body) in &sections {
+                section id=(id) aria-labelledby={ (id) "-title" } {
+                    h2 id={ (id) "-title" } { (title) }
+                    (body)
+                }
+            }
+        }
+        footer {
+            "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
+            "Accuracies are in percent, differences in percentage points."
+        }
+        script { (PreEscaped(include_str!("report.js"))) }
+    };
+    Document {
+        title: format!("{} · da2s runs side by side", names.join(", ")),
+        style: include_str!("side_by_side.css"),
+        scripts: true,
+        body,
+    }
+    .render()
+}
+
+/// A run's name with its line.
+fn name(index: usize, run: &Run) -> Markup {
+    html! {
+        svg.swatch viewBox="0 0 26 8" aria-hidden="true" { path class={ "line s" (index % LINES) } d="M1 4H25" {} }
+        (run.name)
+    }
+}
+
+fn results(runs: &[Run]) -> Markup {
+    let values: Vec<_> = runs.iter().map(Run::values).collect();
+    let mut measures = Measure::all(&[]);
+    measures.retain(|measure| values.iter().any(|values| values.contains_key(measure.key.as_str())));
+    let heading = ["run", "method", "seed"].map(str::to_owned).into_iter();
+    let mut data = Table::new(heading.chain(measures.iter().map(Measure::heading)));
+    for (run, values) in runs.iter().zip(&values) {
+        let number = |measure: &Measure| {
+            let value = values.get(measure.key.as_str());
+            value.map_or(String::new(), |value| significant(*value, 8))
+        };
+        let start = [run.name.clone(), method(run), seed(run)];
+        data.row(start.into_iter().chain(measures.iter().map(number)));
+    }
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Results" {
+            table.wide {
+                thead { tr {
+                    th scope="col" { "run" } th scope="col" { "method" } th.n scope="col" { "seed" }
+                    @for measure in &measures { th.n scope="col" { (measure.heading()) } }
+                    th scope="col" { "state" }
+                } }
+                tbody {
+                    @for (index, (run, values)) in runs.iter().zip(&values).enumerate() {
+                        tr {
+                            th scope="row" { (name(index, run)) }
+                            td { (method(run)) } td.n { (seed(run)) }
+                            @for measure in &measures {
+                                td.n {
+                                    @match values.get(measure.key.as_str()) {
+                                        Some(value) => (cell(measure.unit, *value)),
+                                        None => span.quiet { "–" },
+                                    }
+                                }
+                            }
+                            td.reason { (state(run)) }
+                        }
+                    }
+                }
+            }
+        }
+        p.source { (data.link("results", "Results")) }
+    }
+}
+
+fn method(run: &Run) -> String {
+    let stated = run.summary.as_ref().and_then(|summary| summary.method.clone());
+    stated
+        .or_else(|| run.settings().remove("search.method"))
+        .unwrap_or_else(|| "–".to_owned())
+}
+
+fn seed(run: &Run) -> String {
+    let stated = run.summary.as_ref().and_then(|summary| summary.seed);
+    let stated = stated.or_else(|| run.environment.as_ref().and_then(|environment| environment.seed));
+    stated.map_or("–".to_owned(), |seed| seed.to_string())
+}
+
+/// `finished`, why it failed, or the first stage that is not complete.
+fn state(run: &Run) -> String {
+    if run.summary.is_some() {
+        return "finished".to_owned();
+    }
+    if let Some(reason) = &run.failure {
+        return format!("failed: {reason}");
+    }
+    let stages = run.stages();
+    match stages.iter().find(|stage| stage.state != StageState::Complete) {
+        Some(stage) => format!("{}: {}", stage.name.to_lowercase(), stage.progress),
+        None => "finished".to_owned(),
+    }
+}
+
+/// The charts of single runs, turned around: a chart a curve, a line a run.
+fn overlaid(runs: &[Run], charts: fn(&Run) -> Vec<Chart>) -> Vec<Chart> {
+    let mut overlaid: Vec<Chart> = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        for chart in charts(run) {
+            let Chart { unit, scale, .. } = chart;
+            for series in chart.series.into_iter().filter(|series| !series.points.is_empty()) {
+                let series_name = series.name.clone();
+                let title = match chart.title.to_lowercase() == series.name {
+                    true => series.name,
+                    false => format!("{}: {}", chart.title, series.name),
+                };
+                let place = overlaid.iter().position(|other| other.title == title);
+                let place = place.unwrap_or_else(|| {
+                    overlaid.push(Chart {
+                        id: format!("{}-{}", chart.id, file_name(&series_name)).into(),
+                        title: title.into(),
+                        unit,
+                        note: "",
+                        scale,
+                        series: runs.iter().map(empty).collect(),
+                    });
+                    overlaid.len() - 1
+                });
+                overlaid[place].series[index].points = series.points;
+            }
+        }
+    }
+    overlaid
+}
+
+fn empty(run: &Run) -> Series {
+    Series {
+        name: run.name.clone(),
+        points: Vec::new(),
+    }
+}
+
+/// A title as the name of a file.
+fn file_name(title: &str) -> String {
+    let words = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+/// Accuracies by what is pruned, a row a run; `None` where none was measured.
+fn gap(runs: &[Run]) -> Option<Markup> {
+    const COLUMNS: [&str; 6] = [
+        "super-network",
+        "operations only",
+        "edges only",
+        "both",
+        "both, recalibrated",
+        "gap",
+    ];
+    runs.iter().find(|run| run.gap.is_some())?;
+    let rows: Vec<[Option<f64>; 6]> = runs.iter().map(gap_row).collect();
+    let mut data = Table::new(std::iter::once("run").chain(COLUMNS));
+    for (run, row) in runs.iter().zip(&rows) {
+        let numbers = row.map(|value| value.map_or(String::new(), |value| significant(value, 6)));
+        data.row(std::iter::once(run.name.clone()).chain(numbers));
+    }
+    Some(html! {
+        p.lead { "Accuracy in percent on held-out images without any retraining; the gap is what pruning both takes, in points." }
+        div.scroll tabindex="0" role="region" aria-label="Accuracy by what is pruned" {
+            table.wide {
+                thead { tr { th scope="col" { "run" } @for column in COLUMNS { th.n scope="col" { (column) } } } }
+                tbody {
+                    @for (index, (run, row)) in runs.iter().zip(&rows).enumerate() {
+                        tr {
+                            th scope="row" { (name(index, run)) }
+                            @for value in row { td.n { (value.map_or("–".to_owned(), points)) } }
+                        }
+                    }
+                }
+            }
+        }
+        p.source { (data.link("gap", "What pruning costs")) }
+    })
+}
+
+fn gap_row(run: &Run) -> [Option<f64>; 6] {
+    let Some(gap) = &run.gap else { return [None; 6] };
+    let trained = &gap.as_trained;
+    let lost = trained.supernet.zip(trained.both).map(|(before, after)| before - after);
+    [
+        trained.supernet,
+        trained.operations,
+        trained.edges,
+        trained.both,
+        gap.recalibrated.both,
+        lost,
+    ]
+}
+
+/// The cells of every kind, run by run; `None` where no run has one.
+fn cells(runs: &[Run]) -> Option<Markup> {
+    let films: Vec<Film> = runs.iter().map(Film::of).collect();
+    let mut kinds: Vec<&str> = films
+        .iter()
+        .flat_map(|film| &film.cells)
+        .map(|cell| cell.kind.as_str())
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    (!kinds.is_empty()).then(|| {
+        html! {
+            p.lead { "What was found, or the mixture as it stands where a search is not discretized yet." }
+            @for kind in kinds {
+                h3.part { (kind) " cells" }
+                div.grid {
+                    @for (index, (run, film)) in runs.iter().zip(&films).enumerate() {
+                        @if let Some(cell) = film.cells.iter().find(|cell| cell.kind == kind) {
+                            figure.cell-figure {
+                                h3 { (name(index, run)) }
+                                (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &cell.spoken()))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
