@@ -286,6 +286,14 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
             );
         }
     }
+    for tag in ["cells/normal", "cells/reduction"] {
+        let shown = &read["images"]["run"][tag][0];
+        assert_eq!(shown[0], "\u{89}PNG", "{tag}: {shown}");
+        assert!(
+            shown[1].as_u64() > Some(100) && shown[2].as_u64() > Some(100),
+            "{tag}: {shown}"
+        );
+    }
     let names: Vec<&str> = read["hparams"]["names"]
         .as_array()
         .unwrap()

@@ -31,13 +31,13 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(edges.len(), 28);
     let kept = edges.iter().filter(|edge| edge["kept"] == true).count();
     assert_eq!(kept, 16);
-    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it.
+    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it; but the first node keeps both of its edges,
+    // which may weigh the half that is their due already.
     let supernet = &gaps["supernet"]["loss"];
-    assert!(
-        edges
-            .iter()
-            .all(|edge| edge["edge"]["loss"] != *supernet && edge["operations"]["loss"] != *supernet)
-    );
+    for edge in edges {
+        assert_ne!(edge["operations"]["loss"], *supernet, "{edge}");
+        assert!(edge["to"] == 2 || edge["edge"]["loss"] != *supernet, "{edge}");
+    }
 
     let evaluation = json(&run.join("network/evaluation.json"));
     let mistakes = evaluation["mistakes"].as_array().unwrap();

@@ -7,6 +7,7 @@ architecture.parquet, which pyarrow reads.
 """
 
 import json
+import struct
 import sys
 import time
 import urllib.parse
@@ -48,6 +49,17 @@ def main():
         run: {tag: get("plugin/histograms/histograms", run=run, tag=tag) for tag in tags}
         for run, tags in get("plugin/histograms/tags").items()
     }
+
+    def picture(image):
+        """The first bytes of an image, its width and its height: those of a PNG file."""
+        with urllib.request.urlopen(f"{url}data/plugin/images/individualImage?{image['query']}", timeout=WAIT_S) as answer:
+            start = answer.read(24)
+        return [start[:4].decode("latin-1"), *struct.unpack(">II", start[16:24])]
+
+    images = {
+        run: {tag: [picture(image) for image in get("plugin/images/images", run=run, tag=tag)] for tag in tags}
+        for run, tags in get("plugin/images/tags").items()
+    }
     experiment = post("plugin/hparams/experiment", {})
     sessions = post(
         "plugin/hparams/session_groups",
@@ -56,6 +68,7 @@ def main():
     read = {
         "scalars": scalars,
         "histograms": histograms,
+        "images": images,
         "hparams": {
             "names": [info["name"] for info in experiment.get("hparamInfos", [])],
             "metrics": [info["name"]["tag"] for info in experiment.get("metricInfos", [])],

@@ -6,7 +6,7 @@ mod dot;
 mod png;
 
 use crate::page::curves::{retraining_charts, search_charts};
-use crate::page::film::Film;
+use crate::page::film::{CellFilm, Film};
 use crate::svg::cell::draw;
 use crate::{ReportError, Run};
 
@@ -49,18 +49,7 @@ pub struct Drawing {
 /// # Errors
 /// [`ReportError::Picture`] where a name in the run holds a character that no picture can, as a control character.
 pub fn drawings(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> {
-    let mut drawings = Vec::new();
-    for cell in &Film::of(run).cells {
-        let looks = cell.last_looks();
-        let name = format!("{}-cell.{}", plain(&cell.kind), format.name());
-        let svg = || draw(&cell.graph, &looks, cell.kept_operations, &cell.spoken()).into_string();
-        let bytes = match format {
-            Format::Svg => svg().into_bytes(),
-            Format::Png => png::render(&name, &svg())?,
-            Format::Dot => dot::graph(&cell.kind, &cell.graph, &looks).into_bytes(),
-        };
-        drawings.push(Drawing { name, bytes });
-    }
+    let mut drawings = cells(run, format)?;
     if format == Format::Dot {
         return Ok(drawings);
     }
@@ -74,6 +63,25 @@ pub fn drawings(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> 
         drawings.push(Drawing { name, bytes });
     }
     Ok(drawings)
+}
+
+/// The cells of `run` as they are at its end, in `format`.
+///
+/// # Errors
+/// As [`drawings`].
+pub fn cells(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> {
+    let drawing = |cell: &CellFilm| {
+        let looks = cell.last_looks();
+        let name = format!("{}-cell.{}", plain(&cell.kind), format.name());
+        let svg = || draw(&cell.graph, &looks, cell.kept_operations, &cell.spoken()).into_string();
+        let bytes = match format {
+            Format::Svg => svg().into_bytes(),
+            Format::Png => png::render(&name, &svg())?,
+            Format::Dot => dot::graph(&cell.kind, &cell.graph, &looks).into_bytes(),
+        };
+        Ok(Drawing { name, bytes })
+    };
+    Film::of(run).cells.iter().map(drawing).collect()
 }
 
 /// The kind of a cell as part of a file's name, wherever the run directory came from.

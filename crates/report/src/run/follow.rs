@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::lines::read_text;
 use super::tail::Tail;
 use super::{ArchEpoch, EpochTime, FAILURE_FILE, Run, SearchEpoch, TrainEpoch};
 use crate::ReportError;
@@ -22,7 +21,6 @@ pub struct Follow {
     training: Tail<TrainEpoch>,
     search_times: Tail<EpochTime>,
     train_times: Tail<EpochTime>,
-    failure: Option<String>,
     /// Length and time of each small file when it was read.
     stamps: [Stamp; SMALL.len()],
     changes: u64,
@@ -33,11 +31,12 @@ pub struct Follow {
 type Stamp = Option<(u64, Option<SystemTime>)>;
 
 /// The files whose change has the run read as a whole.
-const SMALL: [&str; 7] = [
+const SMALL: [&str; 8] = [
     "config.toml",
     "environment.json",
     "genotype.json",
     "gap.json",
+    "edge_gaps.json",
     "network/evaluation.json",
     "summary.json",
     FAILURE_FILE,
@@ -67,7 +66,6 @@ impl Follow {
             training: Tail::new(LINES[2], |record| record.epoch),
             search_times: Tail::new(LINES[3], |record| record.epoch),
             train_times: Tail::new(LINES[4], |record| record.epoch),
-            failure: None,
             stamps: [None; SMALL.len()],
             changes: 0,
             last_change: None,
@@ -115,7 +113,7 @@ impl Follow {
 
     /// Why the run failed, if it did: results outrank the failure of an earlier try.
     pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref().filter(|_| self.run.summary.is_none())
+        self.run.failure.as_deref()
     }
 
     /// Seconds that each finished epoch of the search took.
@@ -147,7 +145,6 @@ impl Follow {
         }
         self.run = Run::read(&self.dir)?;
         self.run.cut_off.clear();
-        self.failure = read_text(&self.dir, FAILURE_FILE)?.map(|text| text.trim().to_owned());
         self.stamps = stamps;
         Ok(true)
     }

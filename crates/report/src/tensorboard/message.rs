@@ -47,7 +47,7 @@ pub(super) struct SummaryValue {
     pub(super) tag: String,
     #[prost(message, optional, tag = "9")]
     pub(super) metadata: Option<SummaryMetadata>,
-    #[prost(oneof = "Value", tags = "2, 5")]
+    #[prost(oneof = "Value", tags = "2, 4, 5")]
     pub(super) value: Option<Value>,
 }
 
@@ -55,8 +55,25 @@ pub(super) struct SummaryValue {
 pub(super) enum Value {
     #[prost(float, tag = "2")]
     Simple(f32),
+    #[prost(message, tag = "4")]
+    Image(Image),
     #[prost(message, tag = "5")]
     Histogram(Histogram),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Image {
+    /// Pixels.
+    #[prost(int32, tag = "1")]
+    pub(super) height: i32,
+    #[prost(int32, tag = "2")]
+    pub(super) width: i32,
+    /// 4: red, green, blue and opacity.
+    #[prost(int32, tag = "3")]
+    pub(super) colorspace: i32,
+    /// A PNG file.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) encoded: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

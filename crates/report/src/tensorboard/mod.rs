@@ -1,4 +1,4 @@
-//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters.
+//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters, and its cells as pictures once it has ended.
 //!
 //! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract: the events are computed
 //! from the run directory alone, so those of a run that is written along are those of the finished run; the time of an
@@ -19,11 +19,12 @@ use prost::Message;
 use serde_json::Value as Json;
 use toml::Table;
 
-use crate::ReportError;
+use crate::drawing::{self, Drawing};
 use crate::metrics::{EpochNumbers, STAGES};
 use crate::run::{ArchEpoch, Environment, EpochTime, FAILURE_FILE, Summary as Results, Tail, read_json, read_text};
+use crate::{ReportError, Run};
 use histogram::histogram;
-use message::{Event, SessionLog, Summary, SummaryValue, Value, What};
+use message::{Event, Image, SessionLog, Summary, SummaryValue, Value, What};
 
 /// Folder of the events inside a run directory, where they are not wanted elsewhere.
 pub const FOLDER: &str = "tensorboard";
@@ -114,7 +115,7 @@ impl EventWriter {
             Some(output) => output,
             None => self.begin(&run, start_s, generations)?,
         };
-        let events = self.events(&output, &run, start_s);
+        let events = self.events(&output, &run, start_s)?;
         output.append(&events).map_err(|source| ReportError::Write {
             path: output.path.clone(),
             source,
@@ -172,7 +173,7 @@ impl EventWriter {
     }
 
     /// The events that `output` has not.
-    fn events(&self, output: &Output, run: &Small, start_s: f64) -> Vec<Event> {
+    fn events(&self, output: &Output, run: &Small, start_s: f64) -> Result<Vec<Event>, ReportError> {
         let mut events = Vec::new();
         for record in &self.architecture.records()[output.records..] {
             let wall_time = start_s + self.stages[0].seconds_upto(record.epoch);
@@ -199,10 +200,15 @@ impl EventWriter {
             let summary = Summary {
                 value: results.collect(),
             };
+            let cells = drawing::cells(&Run::read(&self.run_dir)?, drawing::Format::Png)?;
+            let pictures = Summary {
+                value: cells.iter().filter_map(picture).collect(),
+            };
+            events.push(event(end_s, 0, What::Summary(pictures)));
             events.push(event(end_s, 0, What::Summary(summary)));
             events.push(event(end_s, 0, What::Summary(hparams::end(succeeded, end_s))));
         }
-        events
+        Ok(events)
     }
 }
 
@@ -323,6 +329,22 @@ fn scalar(tag: String, value: f64) -> SummaryValue {
         metadata: None,
         value: Some(Value::Simple(value as f32)),
     }
+}
+
+/// A cell as an image; its sides stand at the top of a PNG file.
+fn picture(cell: &Drawing) -> Option<SummaryValue> {
+    let side = |at: usize| Some(i32::from_be_bytes(cell.bytes.get(at..at + 4)?.try_into().ok()?));
+    let image = Image {
+        width: side(16)?,
+        height: side(20)?,
+        colorspace: 4,
+        encoded: cell.bytes.clone(),
+    };
+    Some(SummaryValue {
+        tag: format!("cells/{}", cell.name.trim_end_matches("-cell.png")),
+        metadata: None,
+        value: Some(Value::Image(image)),
+    })
 }
 
 /// Histograms of α and β, one a kind of cell.

@@ -11,7 +11,7 @@ use da2s_report::render;
 use da2s_report::run::Follow;
 
 /// The files of a run that are served, under `/files/`.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("config.toml", TEXT),
     ("environment.json", JSON),
     ("search/metrics.jsonl", LINES),
@@ -19,6 +19,7 @@ const FILES: [(&str, &str); 12] = [
     ("search/times.jsonl", LINES),
     ("genotype.json", JSON),
     ("gap.json", JSON),
+    ("edge_gaps.json", JSON),
     ("network/metrics.jsonl", LINES),
     ("network/times.jsonl", LINES),
     ("network/evaluation.json", JSON),
