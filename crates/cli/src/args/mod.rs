@@ -1,11 +1,14 @@
 //! The command line, and how its flags become a layer of the configuration.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+mod layers;
+mod values;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use da2s::config::{Config, ConfigError, Layer, RECIPES, resolve};
+use da2s::config::RECIPES;
 use da2s::data::Format as DataFormat;
 use da2s::discretize::GenotypeForm;
 use da2s::export::Format;
@@ -16,6 +19,7 @@ use da2s_report::drawing::Format as PictureFormat;
 use toml::Value;
 
 use crate::exit::Code;
+use values::{count, edges, named};
 
 /// Discretization-aware neural architecture search: finds an architecture whose discretization costs almost nothing,
 /// trains it, and shows how it came about.
@@ -547,154 +551,6 @@ pub enum BenchCase {
     All,
 }
 
-impl SettingArguments {
-    /// The configuration of a new run: the recipe of the data set, then what was asked for.
-    ///
-    /// # Errors
-    /// If a file, a recipe or a flag says something that cannot be.
-    pub fn resolve(&self) -> Result<Config, ConfigError> {
-        let mut layers = self.asked()?;
-        if self.recipe.is_none() {
-            // The last that names a data set is the one that counts.
-            let dataset = layers
-                .iter()
-                .rev()
-                .find_map(|layer| layer.get("data.dataset")?.as_str());
-            let recipe = Layer::recipe(dataset.unwrap_or(DataFormat::Digits.name()))?;
-            layers.insert(0, recipe);
-            if self.space.as_deref() == Some(SpaceName::NasBench201.name()) {
-                // What the recipes of data sets say of the DARTS space has no meaning there.
-                let flag = |key, value| Layer::flag("--space", key, value);
-                layers.insert(1, flag("target.edges", Value::from("all"))?);
-                layers.insert(2, flag("network.auxiliary", Value::from(false))?);
-                layers.insert(3, flag("network.drop_path", Value::from(0.0))?);
-            }
-        }
-        resolve(&layers)
-    }
-
-    /// The configuration of a run that goes on: that in the file `stored`, then what was asked for.
-    ///
-    /// # Errors
-    /// If a file, a recipe or a flag says something that cannot be.
-    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
-        let mut layers = vec![Layer::file(stored)?];
-        layers.extend(self.asked()?);
-        resolve(&layers)
-    }
-
-    /// Whether `--method` was given.
-    pub fn names_method(&self) -> bool {
-        self.method.is_some()
-    }
-
-    /// What was asked for: `--recipe`, `--config` and the flags, lowest first.
-    fn asked(&self) -> Result<Vec<Layer>, ConfigError> {
-        let mut layers = Vec::new();
-        if let Some(recipe) = &self.recipe {
-            layers.push(Layer::recipe(recipe)?);
-        }
-        if let Some(path) = &self.config {
-            layers.push(Layer::file(path)?);
-        }
-        let text = |text: &Option<String>| text.clone().map(Value::String);
-        let number = |number: Option<i64>| number.map(Value::Integer);
-        layers.extend(flags([
-            ("DATASET", "data.dataset", text(&self.dataset)),
-            ("--data-dir", "data.dir", text(&self.data_dir)),
-            ("--seed", "run.seed", number(self.seed)),
-            ("--method", "search.method", text(&self.method)),
-            ("--search-epochs", "search.epochs", number(self.search_epochs)),
-            ("--train-epochs", "network.epochs", number(self.train_epochs)),
-            ("--image-size", "data.image_size", number(self.image_size)),
-            ("--limit", "data.limit", number(self.limit)),
-            ("--edges", "target.edges", self.edges.clone()),
-            ("--operations", "target.operations", number(self.operations)),
-            ("--space", "space.name", text(&self.space)),
-            ("--schedule", "search.schedule", text(&self.schedule)),
-            (
-                "--extra-epochs",
-                "search.extra_epochs",
-                self.extra_epochs.map(Value::Float),
-            ),
-            (
-                "--max-multiply-adds",
-                "target.max_multiply_adds",
-                number(self.max_multiply_adds),
-            ),
-            ("--max-parameters", "target.max_parameters", number(self.max_parameters)),
-        ])?);
-        layers.extend(self.machine.layers()?);
-        for assignment in &self.set {
-            layers.push(Layer::assignment("--set", assignment)?);
-        }
-        Ok(layers)
-    }
-}
-
-impl MachineArguments {
-    fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
-        flags([
-            ("--device", "run.device", self.device.clone().map(Value::String)),
-            ("--engine", "run.engine", self.engine.clone().map(Value::String)),
-            ("--threads", "run.threads", self.threads.map(Value::Integer)),
-        ])
-    }
-}
-
-impl StageArguments {
-    /// The configuration of the run, whose file is `stored`, on the machine asked for.
-    ///
-    /// # Errors
-    /// If the file or a flag says something that cannot be.
-    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
-        let mut layers = vec![Layer::file(stored)?];
-        layers.extend(self.machine.layers()?);
-        resolve(&layers)
-    }
-}
-
-/// A layer for each flag that was given: flag, key, value.
-fn flags<const N: usize>(rows: [(&str, &str, Option<Value>); N]) -> Result<Vec<Layer>, ConfigError> {
-    rows.into_iter()
-        .filter_map(|(flag, key, value)| Some(Layer::flag(flag, key, value?)))
-        .collect()
-}
-
-/// One of `names`, as what it names.
-fn named<const N: usize, T: Clone + Send + Sync + 'static>(
-    names: [&'static str; N],
-    find: fn(&str) -> Option<T>,
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names).try_map(move |name| find(&name).ok_or(format!("nothing is called {name}")))
-}
-
-/// A whole number, or one in thousands, millions or billions: `600M`, `3.5M`.
-fn count(text: &str) -> Result<i64, String> {
-    let (digits, unit) = match text.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
-        Some((at, 'M')) => (&text[..at], 1e6),
-        Some((at, 'G')) => (&text[..at], 1e9),
-        Some(_) | None => (text, 1.0),
-    };
-    let number = digits.parse::<f64>().map(|number| number * unit);
-    match number {
-        Ok(number) if (1.0..=1e15).contains(&number) => Ok(number.round() as i64),
-        Ok(_) | Err(_) => Err("expected a number from 1, as 600M, 3.5M, 20k or 1200".to_owned()),
-    }
-}
-
-/// `2`, or `1,2,1,3`.
-fn edges(text: &str) -> Result<Value, String> {
-    let count = |part: &str| part.trim().parse::<i64>().map(Value::Integer);
-    let counts: Result<Vec<Value>, _> = text.split(',').map(count).collect();
-    match counts.as_deref() {
-        Ok([one]) => Ok(one.clone()),
-        Ok(counts) => Ok(Value::Array(counts.to_vec())),
-        Err(_) => Err("expected a number, or one a node, as 1,2,1,3".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -703,28 +559,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn counts_have_units() {
-        assert_eq!(
-            (count("600M"), count("3.5M"), count("20k"), count("7")),
-            (Ok(600_000_000), Ok(3_500_000), Ok(20_000), Ok(7))
-        );
-        assert!(
-            ["", "M", "0", "-5", "nan", "infM", "1e99", "5X"]
-                .iter()
-                .all(|text| count(text).is_err())
-        );
-    }
-
-    #[test]
-    fn edges_are_one_number_or_a_list() {
-        assert_eq!(edges("2").unwrap(), Value::Integer(2));
-        assert_eq!(
-            edges("1, 2").unwrap(),
-            Value::Array(vec![Value::Integer(1), Value::Integer(2)])
-        );
-        assert!(edges("").is_err() && edges("1,").is_err() && edges("[1]").is_err());
     }
 }
