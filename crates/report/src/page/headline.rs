@@ -119,7 +119,7 @@ fn flow(run: &Run) -> Markup {
             (figure("Super-network", supernet, &format!("the whole mixture, on {held_out}{at_supernet}")))
             div.arrow {
                 @if let Some(loss) = loss {
-                    b { (if loss < -0.004 { "+" } else { "−" }) (points(loss.abs())) } " points"
+                    b { (change(loss)) } " points"
                     span { "the gap" }
                 } @else { span { "pruned" } }
             }
@@ -209,5 +209,24 @@ fn verdict(run: &Run) -> Markup {
                 ul { @for edge in &genotype.undecided { li { (edge) } } }
             }
         }
+    }
+}
+
+/// The gap as what pruning did to the accuracy, signed unless it rounds to nothing.
+fn change(loss: f64) -> String {
+    match points(loss.abs()) {
+        nothing if nothing == points(0.0) => nothing,
+        size if loss < 0.0 => format!("+{size}"),
+        size => format!("−{size}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_a_sign_if_there_is_one() {
+        assert_eq!([0.0, -0.001, 1.5, -0.1].map(change), ["0.00", "0.00", "−1.50", "+0.10"]);
     }
 }
