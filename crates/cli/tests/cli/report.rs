@@ -56,6 +56,15 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
     assert!(page.contains("Edge by edge"));
 
+    // A genotype of another space is refused, and the run stays as it was.
+    let foreign = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|";
+    da2s()
+        .args(["discretize", "--quiet", "--genotype", foreign])
+        .arg(&run)
+        .assert()
+        .code(4);
+    assert!(run.join("gap.json").exists() && run.join("edge_gaps.json").exists());
+
     // A genotype that is given has no gap, and what was measured of another must not stand beside it.
     let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
     let genotype = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");

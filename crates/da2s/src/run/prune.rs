@@ -85,12 +85,11 @@ pub fn discretize(
     });
     let directory = context.directory;
 
-    // Of another genotype, should what follows fail or be stopped.
-    directory.remove(EDGE_GAPS)?;
     let mut edge_gaps: Option<EdgeGaps> = None;
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
             of_space(genotype, &search.space)?;
+            directory.remove(EDGE_GAPS)?;
             // Without a search nobody else says on what the run was made.
             if !directory.file(ENVIRONMENT).is_file() {
                 Environment::now(context, &dataset, &engine).write(context)?;
@@ -127,6 +126,8 @@ pub fn discretize(
                 };
                 one.text = format!("{}; {what} costs {cost:.2} points", one.text);
             }
+            // Of another genotype, should the measurement be left out, fail or be stopped.
+            directory.remove(EDGE_GAPS)?;
             if let Some(images) = search.edge_loader() {
                 let pruned = search.pruned(&state, &outcome);
                 edge_gaps = measure_edge_gaps(&pruned, images, &device, &|| observer.stop())?;
