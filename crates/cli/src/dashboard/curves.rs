@@ -19,19 +19,14 @@ pub struct Curves {
     /// Epochs planned.
     pub epochs: usize,
     /// Name and (epoch, value) of each that has values.
-    pub series: Vec<(&'static str, Vec<(f64, f64)>)>,
+    pub series: Vec<Series>,
 }
 
 /// The charts of a run: those of the search, and those of the retraining once it has begun.
 pub fn of(run: &Run) -> Vec<Curves> {
     let mut charts = Vec::new();
     if let Some(last) = run.search.last() {
-        let chart = |title, percent, series| Curves {
-            title,
-            percent,
-            epochs: last.epochs.max(last.epoch),
-            series,
-        };
+        let chart = charts_upto(last.epochs.max(last.epoch));
         charts.push(chart(
             "search accuracy, %",
             true,
@@ -58,12 +53,7 @@ pub fn of(run: &Run) -> Vec<Curves> {
         ));
     }
     if let Some(last) = run.training.last() {
-        let chart = |title, percent, series| Curves {
-            title,
-            percent,
-            epochs: last.epochs.max(last.epoch),
-            series,
-        };
+        let chart = charts_upto(last.epochs.max(last.epoch));
         charts.push(chart(
             "retraining accuracy, %",
             true,
@@ -82,6 +72,19 @@ pub fn of(run: &Run) -> Vec<Curves> {
         ));
     }
     charts
+}
+
+/// A name and the (epoch, value) of what has that name.
+type Series = (&'static str, Vec<(f64, f64)>);
+
+/// Makes charts of `epochs` epochs from a title, whether values are in percent, and series.
+fn charts_upto(epochs: usize) -> impl Fn(&'static str, bool, Vec<Series>) -> Curves {
+    move |title, percent, series| Curves {
+        title,
+        percent,
+        epochs,
+        series,
+    }
 }
 
 /// The values that are there and are numbers.

@@ -45,3 +45,13 @@ impl Document<'_> {
         page.into_string()
     }
 }
+
+/// The foot of a page about runs: who wrote it, and in what it counts.
+pub(super) fn footer() -> Markup {
+    html! {
+        footer {
+            "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
+            "Accuracies are in percent, differences in percentage points."
+        }
+    }
+}

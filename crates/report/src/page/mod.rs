@@ -21,6 +21,7 @@ mod style;
 mod topology;
 
 pub(crate) use document::Document;
+use document::footer;
 pub use side_by_side::{MOST_RUNS, side_by_side};
 
 use maud::{Markup, PreEscaped, html};
@@ -62,10 +63,7 @@ pub fn render(run: &Run) -> String {
                 }
             }
         }
-        footer {
-            "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
-            "Accuracies are in percent, differences in percentage points."
-        }
+        (footer())
         (film.data())
         script { (PreEscaped(include_str!("report.js"))) }
     };

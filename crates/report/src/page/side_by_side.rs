@@ -7,6 +7,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::Document;
 use super::curves::{grid, retraining_charts, search_charts};
+use super::document::footer;
 use super::film::Film;
 use super::settings::differing;
 use crate::Run;
@@ -57,10 +58,7 @@ pub fn side_by_side(runs: &[Run]) -> String {
                 }
             }
         }
-        footer {
-            "Written by da2s " (env!("CARGO_PKG_VERSION")) ". "
-            "Accuracies are in percent, differences in percentage points."
-        }
+        (footer())
         script { (PreEscaped(include_str!("report.js"))) }
     };
     Document {
