@@ -190,12 +190,6 @@ pub enum Failure {
         /// What differs.
         problem: String,
     },
-    /// A comparison that another process works on.
-    #[error("another da2s compare is at work in {}: wait for it, or choose another --out", out.display())]
-    ComparisonBusy {
-        /// Its directory.
-        out: PathBuf,
-    },
     /// A comparison of which runs failed.
     #[error("{failed} of {of} runs failed: their reasons are in the table, their logs in {}; the same command tries them again", out.display())]
     RunsFailed {
@@ -302,7 +296,7 @@ impl Failure {
             Self::Architecture(_) | Self::Form(_) => Code::Genotype,
             Self::NotFolded { .. } => Code::Usage,
             Self::NoImages { .. } => Code::Data,
-            Self::OtherComparison { .. } | Self::ComparisonBusy { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
+            Self::OtherComparison { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
             Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
             Self::DamagedImages { .. } => Code::Data,
             Self::WhichDataset { .. } | Self::NotPublished { .. } => Code::Usage,
@@ -344,8 +338,9 @@ fn code_of(error: &Error) -> Code {
         Error::Data(_) => Code::Data,
         Error::Genotype { .. } | Error::OverLimit { .. } => Code::Genotype,
         Error::Export(_) => Code::Internal,
-        Error::Device { .. } => Code::Device,
+        Error::Device { .. } | Error::Engine { .. } => Code::Device,
         Error::RunExists { .. }
+        | Error::Busy { .. }
         | Error::NotEmpty { .. }
         | Error::Incomplete { .. }
         | Error::Damaged { .. }

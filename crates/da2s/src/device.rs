@@ -38,11 +38,29 @@ pub fn available() -> Vec<String> {
 }
 
 /// The implementation of the cells on the device called `device`: the fused kernels run on the CPU only.
-pub fn engine(name: EngineName, device: &str) -> Engine {
-    match name {
-        EngineName::Auto if device.split(':').next() == Some("cpu") => Engine::fused(),
-        EngineName::Auto | EngineName::Plain => Engine::Plain,
-    }
+///
+/// # Errors
+/// If kernels were asked for that this CPU, or the device, cannot run; the error names those that it can.
+pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
+    let on_cpu = device.split(':').next() == Some("cpu");
+    let level = match name {
+        EngineName::Auto if on_cpu => return Ok(Engine::fused()),
+        EngineName::Auto | EngineName::Plain => return Ok(Engine::Plain),
+        EngineName::Avx512 | EngineName::Avx2 | EngineName::Neon | EngineName::Portable => name.name(),
+    };
+    let found = if on_cpu { Engine::fused_at(level) } else { None };
+    found.ok_or_else(|| {
+        let levels = if on_cpu { Engine::levels() } else { Vec::new() };
+        let available = [EngineName::Auto, EngineName::Plain]
+            .map(EngineName::name)
+            .into_iter()
+            .chain(levels);
+        Error::Engine {
+            asked: level,
+            device: device.to_owned(),
+            available: available.map(str::to_owned).collect(),
+        }
+    })
 }
 
 const RUNTIMES: [&str; 5] = ["cpu", "cuda", "rocm", "metal", "vulkan"];

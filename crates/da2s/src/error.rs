@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::discretize::GenotypeError;
 use crate::export::ExportError;
+use crate::finite::Divergence;
 use crate::network::AuxiliaryError;
 use crate::objective::TopologyError;
 
@@ -72,11 +73,32 @@ pub enum Error {
         /// What there is.
         available: Vec<String>,
     },
+    /// Kernels that the device cannot run.
+    #[error("the engine {asked} cannot run on {device} here; available: {}", .available.join(", "))]
+    Engine {
+        /// What was asked for.
+        asked: &'static str,
+        /// The device.
+        device: String,
+        /// What there is.
+        available: Vec<String>,
+    },
     /// A run directory that is already there.
     #[error("{path} already holds a run: go on with --resume, or choose another directory with --out", path = .path.display())]
     RunExists {
         /// The directory.
         path: PathBuf,
+    },
+    /// A directory that another process works on.
+    #[error(
+        "{} is in use by another process{}: wait for it to end, or choose another directory",
+        .path.display(), .holder.map(|id| format!(" ({id})")).unwrap_or_default()
+    )]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+        /// Number of the process, as far as it is known.
+        holder: Option<u32>,
     },
     /// A directory for a new run that holds other files.
     #[error("{path} is not empty: choose another directory with --out", path = .path.display())]
@@ -119,18 +141,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A number that is no number.
-    #[error("{what} became {value} in epoch {epoch}, step {step} of {stage}: lower the learning rate or λ")]
+    #[error("{at}: lower the learning rate or λ, or go on with --resume --on-nan rollback")]
     NotFinite {
-        /// Which number.
-        what: String,
-        /// Its value.
-        value: f64,
-        /// `the search` or `the training`.
-        stage: &'static str,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step, from 1.
-        step: usize,
+        /// Which, and where.
+        at: Divergence,
     },
     /// The observer asked to stop; a checkpoint is written.
     #[error("stopped in epoch {epoch}; go on with --resume")]

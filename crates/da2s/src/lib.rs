@@ -17,6 +17,7 @@ pub mod device;
 pub mod discretize;
 pub mod error;
 pub mod export;
+pub mod finite;
 pub mod network;
 pub mod objective;
 pub mod observer;

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::config::{ArchOptimizerName, Config, Rate, ScheduleName};
+use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, ScheduleName};
 use da2s::discretize::Genotype;
 use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 use da2s::search::Method;
 use da2s::space::{Operation, Reductions, SpaceName};
+use da2s_engine::Engine;
 
 /// Asks to stop after so many steps.
 struct StopAfter {
@@ -296,17 +297,27 @@ fn a_limit_is_kept_or_refused() {
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bytes() {
+fn any_number_of_threads_gives_the_same_bytes_at_every_level_of_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
-    let config = tiny();
-    let paths = [1, 2, 4].map(|threads| {
-        let path = folder.path().join(threads.to_string());
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| whole(&path, &config));
-        path
-    });
-    assert_same(&paths[0], &paths[1]);
-    assert_same(&paths[0], &paths[2]);
+    let mut weights = Vec::new();
+    for level in Engine::levels() {
+        let mut config = tiny();
+        config.run.engine = EngineName::from_name(level).unwrap();
+        let paths = [1, 2, 4].map(|threads| {
+            let path = folder.path().join(format!("{level}-{threads}"));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| whole(&path, &config));
+            path
+        });
+        assert_same(&paths[0], &paths[1]);
+        assert_same(&paths[0], &paths[2]);
+        weights.push((level, fs::read(paths[0].join("search/checkpoint.safetensors")).unwrap()));
+    }
+    // Not promised: other instructions add in another order.
+    for (level, bits) in &weights[1..] {
+        let (best, best_bits) = &weights[0];
+        println!("{level} and {best} give the same bits: {}", bits == best_bits);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use da2s_kernels::Level;
 
 use crate::fused::{self, Memory, Pool};
 use crate::plain;
@@ -105,10 +106,34 @@ impl Cell {
     }
 }
 
+/// The name of a level in settings: that of its widest instructions.
+fn short(level: Level) -> &'static str {
+    level.name().split('+').next().unwrap_or_default()
+}
+
 impl Engine {
     /// The fused engine with a memory of its own.
     pub fn fused() -> Self {
         Self::Fused(Memory::default())
+    }
+
+    /// The fused engine with the instructions called `level`, as in [`Engine::levels`]; none if this CPU has not got them.
+    pub fn fused_at(level: &str) -> Option<Self> {
+        let level = Level::available().into_iter().find(|one| short(*one) == level)?;
+        Some(Self::Fused(Memory::at_level(level)))
+    }
+
+    /// Names of the sets of instructions that this CPU has, the best first.
+    pub fn levels() -> Vec<&'static str> {
+        Level::available().into_iter().map(short).collect()
+    }
+
+    /// The instructions that the engine's own kernels use.
+    pub fn level(&self) -> &'static str {
+        match self {
+            Self::Plain => crate::cpu_level(),
+            Self::Fused(memory) => memory.level().name(),
+        }
     }
 
     /// The name in files and messages.

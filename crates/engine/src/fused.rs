@@ -16,6 +16,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
+use da2s_kernels::Level;
 use rayon::prelude::*;
 
 use crate::cell::{Call, NormStatistics, Output};
@@ -33,6 +34,8 @@ const PARENTS: usize = INPUTS + 2;
 /// What all cells of a network share; clones share it too.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
+    /// The instructions of the kernels; none for the best of this CPU.
+    level: Option<Level>,
     workspace: Workspace,
     tensors: TensorPool,
     /// The nodes of cells whose backward pass is still to come, and whether another cell has given them a gradient.
@@ -40,6 +43,19 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A memory for kernels with the instructions of `level`.
+    pub(crate) fn at_level(level: Level) -> Self {
+        Self {
+            level: Some(level),
+            ..Self::default()
+        }
+    }
+
+    /// The instructions of the kernels.
+    pub(crate) fn level(&self) -> Level {
+        self.level.unwrap_or_else(da2s_kernels::cpu_level)
+    }
+
     fn given(&self) -> MutexGuard<'_, HashMap<NodeId, bool>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +89,7 @@ impl Pool {
         match idle.iter().position(|one| one.sizes == sizes && one.batch == batch) {
             Some(at) => idle.swap_remove(at),
             None => {
-                let kernel = CellKernel::new(plan, &sizes, batch, &self.memory.workspace);
+                let kernel = CellKernel::with_level(plan, &sizes, batch, &self.memory.workspace, self.memory.level());
                 SizedKernel { sizes, batch, kernel }
             }
         }

@@ -100,6 +100,7 @@ impl MachineArguments {
             ("--device", "run.device", self.device.clone().map(Value::String)),
             ("--engine", "run.engine", self.engine.clone().map(Value::String)),
             ("--threads", "run.threads", self.threads.map(Value::Integer)),
+            ("--on-nan", "run.on_nan", self.on_nan.clone().map(Value::String)),
         ])
     }
 }

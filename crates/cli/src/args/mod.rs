@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use da2s::config::RECIPES;
+use da2s::config::{EngineName, RECIPES};
 use da2s::data::Format as DataFormat;
 use da2s::discretize::GenotypeForm;
 use da2s::export::Format;
@@ -194,12 +194,15 @@ pub struct SettingArguments {
 pub struct MachineArguments {
     #[arg(long, help = format!("Device; here: {} [default: cpu]", devices().join(", ")))]
     device: Option<String>,
-    /// Implementation of the cells: the fastest for the device, or the reference
-    #[arg(long, value_parser = ["auto", "plain"])]
+    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with given instructions
+    #[arg(long, value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
     engine: Option<String>,
     /// Threads of the CPU, 0 for one a core; results do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<i64>,
+    /// When a loss or gradient is not finite: stop, or go back to the last checkpoint with half the learning rates
+    #[arg(long, value_parser = ["stop", "rollback"])]
+    on_nan: Option<String>,
 }
 
 /// Arguments of a stage of a run that is there.
@@ -513,8 +516,8 @@ pub struct BenchArguments {
     /// What to time
     #[arg(long, value_enum, default_value_t = BenchCase::All)]
     pub case: BenchCase,
-    /// Implementation of the cells: the fastest for the CPU, or the reference
-    #[arg(long, default_value = "auto", value_parser = ["auto", "plain"])]
+    /// Implementation of the cells: the fastest for the CPU, the reference, or the fast one with given instructions
+    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
     pub engine: String,
     /// Threads of the CPU, 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -17,10 +17,7 @@ use da2s::config::EngineName;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
-    let engine = match arguments.engine.as_str() {
-        "plain" => EngineName::Plain,
-        _ => EngineName::Auto,
-    };
+    let engine = EngineName::from_name(&arguments.engine).unwrap_or(EngineName::Auto);
     start_threads(arguments.threads)?;
     let cases = match cases(arguments.case) {
         [case] => vec![measure(
@@ -84,10 +81,7 @@ fn table(results: &Results) -> String {
         results.version,
         results.cpu_level,
         results.threads,
-        match results.engine {
-            EngineName::Auto => "auto",
-            EngineName::Plain => "plain",
-        }
+        results.engine.name()
     );
     for case in &results.cases {
         // Writing to a String cannot fail.

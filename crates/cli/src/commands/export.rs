@@ -19,7 +19,7 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let options = ExportOptions {
         fold_batch_norms: arguments.fold_batch_norms,
     };
-    let directory = RunDirectory::open(&arguments.run)?;
+    let directory = RunDirectory::read(&arguments.run)?;
     let mut config = directory.config()?;
     // Weights are written from the host, wherever they were trained.
     config.run.device = "cpu".to_owned();

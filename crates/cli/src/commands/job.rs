@@ -1,12 +1,12 @@
 //! What the verbs work on: a run directory, its configuration, who is told, and who may stop it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use da2s::Error;
 use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::network::Trained;
+use da2s::observer::{Event, Observer};
 use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
 use da2s_report::run::FAILURE_FILE;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -24,9 +24,9 @@ const CONFIG: &str = "config.toml";
 const CHECKPOINT: &str = "search/checkpoint.safetensors";
 /// What a genotype that is given leaves at once.
 const GENOTYPE: &str = "genotype.json";
-/// Settings that a run may change on its way: where it computes and where its images are. Another engine or device rounds
-/// differently, so the same bits are promised only while those stay.
-const MAY_CHANGE: [&str; 4] = ["run.threads", "run.device", "run.engine", "data.dir"];
+/// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
+/// Another engine or device rounds differently, so the same bits are promised only while those stay.
+const MAY_CHANGE: [&str; 5] = ["run.threads", "run.device", "run.engine", "run.on_nan", "data.dir"];
 
 /// A run that is being worked on.
 #[derive(Debug)]
@@ -90,7 +90,18 @@ impl Job {
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn open(arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
-        let directory = RunDirectory::open(&arguments.run)?;
+        Self::of(RunDirectory::open(&arguments.run)?, arguments, resume)
+    }
+
+    /// Takes up a run to read what it came to, whoever works on it.
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be.
+    pub fn read(arguments: &StageArguments) -> Result<Self, Failure> {
+        Self::of(RunDirectory::read(&arguments.run)?, arguments, false)
+    }
+
+    fn of(directory: RunDirectory, arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
         let config = arguments.resolve_over(&directory.path().join(CONFIG))?;
         Self::new(directory, config, resume, arguments.quiet)
     }
@@ -114,6 +125,12 @@ impl Job {
     /// # Errors
     /// If there is no terminal for the dashboard.
     pub fn show(&mut self, live: LiveArguments) -> Result<(), Failure> {
+        if !self.directory.is_locked() {
+            let path = self.path().display();
+            let warning =
+                format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
+            self.progress.on(Event::Warning(warning));
+        }
         if live.tensorboard {
             let folder = self.directory.file(FOLDER);
             self.progress.write_events(EventWriter::new(self.path(), &folder));
@@ -205,11 +222,11 @@ impl Job {
     pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
-            && self.path().join(CONFIG).is_file()
+            && self.directory.file(CONFIG).is_file()
         {
             let reason = format!("{}\n", failure.sentence());
             // The first error is the one that matters.
-            let _ = run::write_whole(&self.directory.file(FAILURE_FILE), reason.as_bytes());
+            let _ = self.directory.write(FAILURE_FILE, reason.as_bytes());
             self.progress.update_events();
         }
         result
@@ -233,11 +250,7 @@ impl Job {
                 .iter()
                 .any(|name| self.path().join(name).exists());
             if self.fresh && !begun {
-                for name in ["search", "environment.json", CONFIG] {
-                    // The first error is the one that matters; a directory that holds other files stays.
-                    let _ = self.directory.remove(name);
-                }
-                let _ = fs::remove_dir(self.path());
+                self.directory.clone().unmake(&["search", "environment.json"]);
             }
             error.into()
         })

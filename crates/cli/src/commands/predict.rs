@@ -27,7 +27,7 @@ struct Prediction {
 /// # Errors
 /// If there is no trained network, or an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
-    let mut job = Job::open(&arguments.stage, false)?;
+    let mut job = Job::read(&arguments.stage)?;
     let trained = job.trained()?;
     let device = device::open(job.device())?;
     let preprocessing = &trained.description.preprocessing;

@@ -7,6 +7,8 @@ mod compare;
 mod config;
 mod data;
 mod export;
+mod faults;
+mod kill;
 mod lookup;
 mod metrics;
 mod report;

@@ -109,7 +109,7 @@ impl Part {
     }
 
     /// Splits the flat weights `data` into named tensors.
-    pub(super) fn name_weights(&self, data: &[f32]) -> Vec<Named> {
+    pub(crate) fn name_weights(&self, data: &[f32]) -> Vec<Named> {
         let named = |weight: &Weight| {
             let size: usize = weight.shape.iter().product();
             Named {

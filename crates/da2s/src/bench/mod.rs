@@ -178,7 +178,7 @@ impl Case {
 pub fn measure(case: Case, options: Options) -> Result<Measurement, Error> {
     let bench = Bench {
         device: device::open("cpu")?,
-        engine: device::engine(options.engine, "cpu"),
+        engine: device::engine(options.engine, "cpu")?,
         engine_name: options.engine,
         repeat: options.repeat,
     };

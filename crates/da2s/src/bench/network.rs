@@ -152,7 +152,10 @@ fn step_apart(training: &Retraining<'_>, state: &mut TrainState, step: u64, laps
     laps.lap("forward");
     let gradients = weights.gradients(loss.backward());
     laps.lap("backward");
-    state.sgd.step(settings.learning_rate, &mut state.weights, gradients);
+    let moved = state
+        .sgd
+        .step(settings.learning_rate, &mut state.weights, gradients, training.network);
+    moved.map_err(|found| found.at("the training", 1, step as usize + 1))?;
     laps.lap("optimiser");
     Ok(())
 }

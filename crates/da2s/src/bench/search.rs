@@ -124,7 +124,10 @@ impl<'a> Apart<'a> {
         laps.lap("weight forward");
         let gradients = weights.gradients(loss.backward());
         laps.lap("weight backward");
-        state.sgd.step(self.rate, &mut state.weights, gradients);
+        let moved = state
+            .sgd
+            .step(self.rate, &mut state.weights, gradients, self.stepper.backbone);
+        moved.map_err(|found| found.at("the search", 1, step as usize + 1))?;
         laps.lap("weight optimiser");
         Ok([arch_loss, weight_loss])
     }
@@ -203,8 +206,8 @@ mod tests {
             step: 0,
             kind: CellKind::Normal,
         };
-        let arch = apart.stepper.arch_step(&mut theirs, &batch(0), draw, rates);
-        let weights = apart.stepper.weight_step(&mut theirs, &batch(1), draw, rates);
+        let arch = apart.stepper.arch_step(&mut theirs, &batch(0), draw, rates).unwrap();
+        let weights = apart.stepper.weight_step(&mut theirs, &batch(1), draw, rates).unwrap();
         assert_eq!(losses.map(f64::from), [arch.loss, weights.loss]);
         let backbone = &search.backbone;
         assert_eq!(ours.weights.named(backbone), theirs.weights.named(backbone));

@@ -12,7 +12,7 @@ mod settings;
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve};
 pub use settings::{
-    ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, Rate,
+    ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, OnNan, Rate,
     RunSettings, ScheduleName, SearchSettings, SpaceSettings,
 };
 

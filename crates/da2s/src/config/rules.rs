@@ -192,7 +192,8 @@ const TABLES: &[(&str, Rows)] = &[
             ("seed", Whole(0, i64::MAX)),
             ("threads", Whole(0, 4096)),
             ("device", Text),
-            ("engine", Word(&["auto", "plain"])),
+            ("engine", Word(&["auto", "plain", "avx512", "avx2", "neon", "portable"])),
+            ("on_nan", Word(&["stop", "rollback"])),
         ],
     ),
 ];

@@ -277,6 +277,18 @@ pub struct RunSettings {
     pub device: String,
     /// Implementation of the cells.
     pub engine: EngineName,
+    /// What happens when a loss or a gradient is not finite.
+    pub on_nan: OnNan,
+}
+
+/// What happens when a loss or a gradient is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNan {
+    /// The stage ends with an error; the last checkpoint stays.
+    Stop,
+    /// It goes back to the last checkpoint and on with half the learning rates, a few times at most.
+    Rollback,
 }
 
 /// Implementation of the cells.
@@ -287,6 +299,43 @@ pub enum EngineName {
     Auto,
     /// Burn's own operations: the reference path.
     Plain,
+    /// The fused kernels with 512-bit vectors.
+    Avx512,
+    /// The fused kernels with 256-bit vectors and fused multiply-add.
+    Avx2,
+    /// The fused kernels with the vectors of AArch64.
+    Neon,
+    /// The fused kernels as the compiler makes them of plain loops.
+    Portable,
+}
+
+impl EngineName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Auto,
+        Self::Plain,
+        Self::Avx512,
+        Self::Avx2,
+        Self::Neon,
+        Self::Portable,
+    ];
+
+    /// The word in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Plain => "plain",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// The engine of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name)
+    }
 }
 
 impl Default for DataSettings {
@@ -410,6 +459,7 @@ impl Default for RunSettings {
             threads: 0,
             device: "cpu".to_owned(),
             engine: EngineName::Auto,
+            on_nan: OnNan::Stop,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Checkpoints: named tensors and one JSON value in a safetensors file, with a version and a checksum.
 //!
 //! Contract: written whole or not at all; reading a damaged, cut or foreign file is an error that names the file, never a
-//! panic and never wrong values.
+//! panic and never wrong values. Of the states of a search or a training the one before the newest is kept beside it until
+//! the next is on the disk, and takes its place should it be damaged.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::directory::write_whole;
+use super::directory::RunDirectory;
 use crate::backbone::Named;
 use crate::error::Error;
 
@@ -43,11 +44,62 @@ pub struct Checkpoint<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
-    /// Writes the checkpoint.
+    /// Writes the checkpoint as the file `name` of a run.
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(&self, path: &Path) -> Result<(), Error> {
+    pub fn write(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
+        directory.write(name, &self.to_bytes(&directory.file(name))?)
+    }
+
+    /// Writes the checkpoint as the newest of those called `name`; the newest until now becomes the one before.
+    ///
+    /// # Errors
+    /// What the system says; the checkpoints that were there are then there still.
+    pub fn write_newest(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
+        // On the disk under a name of its own before any other is touched.
+        let next = format!("{name}.next");
+        self.write(directory, &next)?;
+        let [next, newest, before] = [next, name.to_owned(), previous(name)].map(|name| directory.file(&name));
+        let replace = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| Error::io("write", to, error));
+        if newest.exists() {
+            replace(&newest, &before)?;
+        }
+        replace(&next, &newest)?;
+        sync_folder(&newest)
+    }
+
+    /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one before, which then takes its
+    /// place and of which `warn` is told; `Ok(None)` if there is none at all.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if there is no whole one; or what the system says.
+    pub fn read_newest(
+        directory: &RunDirectory,
+        name: &str,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Option<Self>, Error> {
+        let (newest, before) = (directory.file(name), directory.file(&previous(name)));
+        let problem = match Self::read(&newest) {
+            Ok(Some(whole)) => return Ok(Some(whole)),
+            Ok(None) => format!("{} is missing", newest.display()),
+            Err(error @ Error::Damaged { .. }) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        match Self::read(&before) {
+            Ok(Some(whole)) => {
+                fs::rename(&before, &newest).map_err(|error| Error::io("write", &newest, error))?;
+                sync_folder(&newest)?;
+                warn(format!("{problem}; the checkpoint before it takes its place"));
+                Ok(Some(whole))
+            }
+            // Nothing to fall back to: what is wrong with the newest is what matters.
+            Ok(None) | Err(_) if newest.exists() => Self::read(&newest),
+            other => other,
+        }
+    }
+
+    fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let invalid = |error: String| Error::io("write", path, io::Error::other(error));
         let meta = serde_json::to_string(&self.meta).map_err(|error| invalid(error.to_string()))?;
         let bytes: Vec<Vec<u8>> = self.tensors.iter().map(|tensor| le_bytes(&tensor.data)).collect();
@@ -65,8 +117,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let header = serde_json::to_string(&header).map_err(|error| invalid(error.to_string()))?;
         // One entry: the library writes several in no fixed order, and the same state must be the same bytes.
         let header = HashMap::from([(HEADER.to_owned(), header)]);
-        let whole = serialize(views, Some(header)).map_err(|error| invalid(error.to_string()))?;
-        write_whole(path, &whole)
+        serialize(views, Some(header)).map_err(|error| invalid(error.to_string()))
     }
 
     /// Reads a checkpoint; `Ok(None)` if there is no file.
@@ -122,6 +173,18 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     }
 }
 
+/// Name of the checkpoint before the newest, for that of the newest.
+fn previous(name: &str) -> String {
+    format!("{name}.previous")
+}
+
+/// Makes the names in the folder of `path` last.
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Error::io("write", folder, error))
+}
+
 fn le_bytes(data: &[f32]) -> Vec<u8> {
     data.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
@@ -159,24 +222,68 @@ mod tests {
         }
     }
 
+    const NAME: &str = "search/checkpoint.safetensors";
+
+    /// A run directory, and the folder that goes with it.
+    fn place() -> (tempfile::TempDir, RunDirectory) {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+        (folder, directory)
+    }
+
     #[test]
     fn what_is_written_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint.safetensors");
-        assert!(Checkpoint::<u32>::read(&path).unwrap().is_none());
-        example().write(&path).unwrap();
-        let mut read = Checkpoint::<u32>::read(&path).unwrap().unwrap();
+        let (_folder, directory) = place();
+        assert!(Checkpoint::<u32>::read(&directory.file(NAME)).unwrap().is_none());
+        example().write(&directory, NAME).unwrap();
+        let mut read = Checkpoint::<u32>::read(&directory.file(NAME)).unwrap().unwrap();
         read.tensors.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(read, example());
+    }
+
+    /// The number in the checkpoint that is read, and the warnings.
+    fn newest(directory: &RunDirectory) -> (Result<Option<u32>, Error>, Vec<String>) {
+        let mut warnings = Vec::new();
+        let read = Checkpoint::<u32>::read_newest(directory, NAME, &mut |text| warnings.push(text));
+        (read.map(|read| read.map(|read| read.meta)), warnings)
+    }
+
+    #[test]
+    fn a_damaged_or_missing_newest_falls_back_to_the_one_before() {
+        let (_folder, directory) = place();
+        let write = |meta| {
+            let example = Checkpoint { meta, ..example() };
+            example.write_newest(&directory, NAME).unwrap();
+        };
+        assert_eq!(newest(&directory).0.unwrap(), None);
+        write(1);
+        assert_eq!((newest(&directory).0.unwrap(), newest(&directory).1), (Some(1), vec![]));
+        write(2);
+        write(3);
+        let whole = fs::read(directory.file(NAME)).unwrap();
+        fs::write(directory.file(NAME), &whole[..whole.len() - 1]).unwrap();
+        let (read, warnings) = newest(&directory);
+        assert_eq!(read.unwrap(), Some(2));
+        assert!(
+            warnings[0].contains("is damaged") && warnings[0].ends_with("the checkpoint before it takes its place"),
+            "{warnings:?}"
+        );
+        // It took its place, and the next does not lose it.
+        write(4);
+        assert_eq!(newest(&directory).0.unwrap(), Some(4));
+        fs::remove_file(directory.file(NAME)).unwrap();
+        let (read, warnings) = newest(&directory);
+        assert_eq!(read.unwrap(), Some(2));
+        assert!(warnings[0].contains("is missing"), "{warnings:?}");
+        // Now there is no other.
+        fs::write(directory.file(NAME), b"nothing").unwrap();
+        assert!(matches!(newest(&directory).0, Err(Error::Damaged { .. })));
     }
 
     proptest! {
         #[test]
         fn damage_is_an_error(at in any::<prop::sample::Index>(), flip in 1u8..=255, cut in any::<prop::sample::Index>()) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("checkpoint.safetensors");
-            example().write(&path).unwrap();
-            let whole = fs::read(&path).unwrap();
+            let whole = example().to_bytes(Path::new("checkpoint.safetensors")).unwrap();
             prop_assert!(Checkpoint::<u32>::from_bytes(&whole[..cut.index(whole.len())]).is_err());
             let mut damaged = whole.clone();
             damaged[at.index(whole.len())] ^= flip;

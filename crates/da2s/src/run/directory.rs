@@ -1,19 +1,28 @@
-//! The run directory: where each file lies, and writing that leaves a file whole or not there.
+//! The run directory: where each file lies, who may write to it, and writing that leaves a file whole or not there.
+//!
+//! Contract: who made it or opened it for work keeps others out; nothing is written to a directory that was removed
+//! meanwhile, and so nothing brings half of it back.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::lock::{LOCK, Lock};
 use crate::config::Config;
 use crate::error::Error;
 
+const CONFIG: &str = "config.toml";
+
 /// A directory that holds a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// None where it is only read.
+    lock: Option<Arc<Lock>>,
 }
 
 impl RunDirectory {
@@ -21,26 +30,41 @@ impl RunDirectory {
     /// find somebody else's files there.
     ///
     /// # Errors
-    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything else; or what the system says.
+    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything else, [`Error::Busy`] if
+    /// another process is making a run there; or what the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let directory = Self { path: path.to_owned() };
-        if directory.config_path().exists() {
-            return Err(Error::RunExists { path: path.to_owned() });
-        }
+        vacant(path)?;
         fs::create_dir_all(path).map_err(|error| Error::io("create", path, error))?;
-        let mut entries = fs::read_dir(path).map_err(|error| Error::io("read", path, error))?;
-        if entries.next().is_some() {
-            return Err(Error::NotEmpty { path: path.to_owned() });
-        }
-        Ok(directory)
+        let lock = Lock::take(path)?;
+        // Somebody may have made a run while we were waiting for nothing but the system.
+        vacant(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            lock: Some(Arc::new(lock)),
+        })
     }
 
-    /// Opens the directory of a run.
+    /// Opens the directory of a run to work on it.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] if there is no `config.toml` in it, [`Error::Busy`] if another process works on it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let directory = Self::read(path)?;
+        Ok(Self {
+            lock: Some(Arc::new(Lock::take(path)?)),
+            ..directory
+        })
+    }
+
+    /// Opens the directory of a run to read it, whoever works on it.
     ///
     /// # Errors
     /// [`Error::Incomplete`] if there is no `config.toml` in it.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let directory = Self { path: path.to_owned() };
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let directory = Self {
+            path: path.to_owned(),
+            lock: None,
+        };
         let config = directory.config_path();
         if !config.is_file() {
             return Err(Error::Incomplete {
@@ -49,6 +73,20 @@ impl RunDirectory {
             });
         }
         Ok(directory)
+    }
+
+    /// Whether a second process is kept out: not where the directory is only read, and not on a file system without locks.
+    pub fn is_locked(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.is_held())
+    }
+
+    /// Removes the directory of a run that came to nothing, with `names` in it; other files stay, and the directory with them.
+    pub fn unmake(self, names: &[&str]) {
+        for name in names.iter().chain(&[CONFIG, LOCK]) {
+            // What went wrong before is what matters.
+            let _ = self.remove(name);
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Where it is.
@@ -62,7 +100,7 @@ impl RunDirectory {
     }
 
     fn config_path(&self) -> PathBuf {
-        self.file("config.toml")
+        self.file(CONFIG)
     }
 
     /// The configuration that the run was made with.
@@ -78,7 +116,26 @@ impl RunDirectory {
     /// # Errors
     /// What the system says.
     pub fn write_config(&self, config: &Config) -> Result<(), Error> {
-        write_whole(&self.config_path(), config.to_toml()?.as_bytes())
+        self.write(CONFIG, config.to_toml()?.as_bytes())
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says; or that the directory is gone.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.file(name);
+        self.expect_there(&path)?;
+        write_whole(&path, bytes)
+    }
+
+    /// Refuses to write `path` where the directory was removed.
+    fn expect_there(&self, path: &Path) -> Result<(), Error> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        let gone = io::Error::new(io::ErrorKind::NotFound, "the run directory is gone");
+        Err(Error::io("write", path, gone))
     }
 
     /// Writes `value` as JSON.
@@ -89,7 +146,7 @@ impl RunDirectory {
         let path = self.file(name);
         let mut text = to_json(&path, value, true)?;
         text.push(b'\n');
-        write_whole(&path, &text)
+        self.write(name, &text)
     }
 
     /// Reads a JSON file that `need` says who writes.
@@ -117,6 +174,7 @@ impl RunDirectory {
         let path = self.file(name);
         let mut line = to_json(&path, value, false)?;
         line.push(b'\n');
+        self.expect_there(&path)?;
         make_parent(&path)?;
         let mut file = fs::OpenOptions::new()
             .create(true)
@@ -148,7 +206,7 @@ impl RunDirectory {
                 problem: format!("it has {lines} lines where the checkpoint has {count}"),
             });
         }
-        write_whole(&path, kept.as_bytes())
+        self.write(name, kept.as_bytes())
     }
 
     /// Removes what a stage wrote before, so that it starts anew. `name` is a file or a folder.
@@ -167,6 +225,25 @@ impl RunDirectory {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a place where a run is, or anything else but a lock.
+fn vacant(path: &Path) -> Result<(), Error> {
+    if path.join(CONFIG).exists() {
+        return Err(Error::RunExists { path: path.to_owned() });
+    }
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("read", path, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::io("read", path, error))?;
+        if entry.file_name() != LOCK {
+            return Err(Error::NotEmpty { path: path.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn to_json<T: Serialize>(path: &Path, value: &T, pretty: bool) -> Result<Vec<u8>, Error> {
@@ -220,13 +297,47 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("a/b");
         let directory = RunDirectory::create(&path).unwrap();
+        assert!(directory.is_locked());
         assert!(matches!(RunDirectory::open(&path), Err(Error::Incomplete { .. })));
+        // Somebody else is making it.
+        assert!(matches!(RunDirectory::create(&path), Err(Error::Busy { .. })));
         directory.write_config(&Config::default()).unwrap();
+        assert!(matches!(RunDirectory::open(&path), Err(Error::Busy { .. })));
+        assert_eq!(RunDirectory::read(&path).unwrap().config().unwrap(), Config::default());
+        drop(directory);
         assert_eq!(RunDirectory::open(&path).unwrap().config().unwrap(), Config::default());
         assert!(matches!(RunDirectory::create(&path), Err(Error::RunExists { .. })));
         let other = temporary.path().join("other");
         fs::create_dir_all(other.join("search")).unwrap();
         assert!(matches!(RunDirectory::create(&other), Err(Error::NotEmpty { .. })));
+    }
+
+    #[test]
+    fn a_run_that_came_to_nothing_leaves_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("run");
+        let directory = RunDirectory::create(&path).unwrap();
+        directory.write_config(&Config::default()).unwrap();
+        directory.append_line("search/metrics.jsonl", &1).unwrap();
+        directory.unmake(&["search"]);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_not_brought_back() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("run");
+        let directory = RunDirectory::create(&path).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        for written in [
+            directory.append_line("search/metrics.jsonl", &1),
+            directory.write_json("gap.json", &1),
+            directory.write("network/best.safetensors", b"x"),
+        ] {
+            let said = written.unwrap_err().to_string();
+            assert!(said.ends_with("the run directory is gone"), "{said}");
+        }
+        assert!(!path.exists());
     }
 
     #[test]

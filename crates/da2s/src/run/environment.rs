@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, ENVIRONMENT};
 use crate::data::Dataset;
 use crate::error::Error;
+use crate::observer::{Event, Observer};
 
 /// Version, machine, data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ impl Environment {
             git_hash: option_env!("DA2S_GIT_HASH").map(str::to_owned),
             device: run.device.clone(),
             engine: engine.name().to_owned(),
-            cpu_level: da2s_engine::cpu_level().to_owned(),
+            cpu_level: engine.level().to_owned(),
             threads: rayon::current_num_threads(),
             seed: run.seed,
             dataset: dataset.name.clone(),
@@ -52,9 +53,18 @@ impl Environment {
         }
     }
 
-    /// Writes it, unless the run goes on.
-    pub(super) fn write(&self, context: &Context<'_>) -> Result<(), Error> {
+    /// Writes it, unless the run goes on; `observer` is told if it then goes on with other arithmetic.
+    pub(super) fn write(&self, context: &Context<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
         if context.resume && context.directory.file(ENVIRONMENT).is_file() {
+            let began: Self = context.directory.read_json(ENVIRONMENT, "")?;
+            let arithmetic = |one: &Self| format!("{}, {}, {}", one.device, one.engine, one.cpu_level);
+            let (then, now) = (arithmetic(&began), arithmetic(self));
+            if then != now {
+                observer.on(Event::Warning(format!(
+                    "the run began on {then} and goes on on {now}, which round differently: it ends with other bits than \
+                     one that never changed"
+                )));
+            }
             return Ok(());
         }
         context.directory.write_json(ENVIRONMENT, self)

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 
-use super::directory::write_whole;
 use super::prune::{GAP, GENOTYPE, GenotypeFile};
 use super::retraining::{BEST, genotype_network};
 use super::searching::EpochTime;
@@ -55,7 +54,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     directory.remove(MISTAKES)?;
     for mistake in &evaluation.mistakes {
         let picture = thumbnail_png(&dataset.test.image(mistake.index)?, MOST_PIXELS);
-        write_whole(&directory.file(&format!("{MISTAKES}/{}.png", mistake.index)), &picture)?;
+        directory.write(&format!("{MISTAKES}/{}.png", mistake.index), &picture)?;
     }
     directory.write_json("network/evaluation.json", &evaluation)?;
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;

@@ -19,7 +19,7 @@ use crate::backbone::{LoadError, Named, Statistics, Weights, WeightsFile, Weight
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
-use crate::observer::Observer;
+use crate::observer::{Observer, Silent};
 use crate::search::Search;
 use crate::space::{CellKind, SpaceName};
 use crate::train::TrainProgress;
@@ -51,7 +51,7 @@ pub fn import_network(
     prune::discretize(context, Some(genotype), observer)?;
     context.directory.remove("network")?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string());
-    Checkpoint { tensors, meta }.write(&context.directory.file(BEST))?;
+    Checkpoint { tensors, meta }.write(context.directory, BEST)?;
     context
         .directory
         .write_json(PREPROCESSING, &preprocessing(context, &dataset))
@@ -85,11 +85,11 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     // Nothing is left to search, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
-    Environment::now(context, &dataset, &engine).write(context)?;
+    Environment::now(context, &dataset, &engine).write(context, &mut Silent)?;
     directory.remove("search")?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
-    search_checkpoint(&state, &search.backbone).write(&directory.file(searching::CHECKPOINT))
+    search_checkpoint(&state, &search.backbone).write_newest(directory, searching::CHECKPOINT)
 }
 
 /// What public code calls the architecture parameters: α and β.

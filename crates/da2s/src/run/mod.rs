@@ -8,6 +8,7 @@ mod directory;
 mod environment;
 mod finish;
 mod import;
+mod lock;
 mod prune;
 mod retraining;
 mod searching;
@@ -20,6 +21,7 @@ pub use directory::{RunDirectory, write_whole};
 pub use environment::Environment;
 pub use finish::evaluate;
 pub use import::{import_network, import_supernet};
+pub use lock::Lock;
 pub use prune::{Discretized, discretize, given_genotype};
 pub use retraining::{TrainSummary, train};
 pub use searching::{SearchSummary, search};
@@ -29,13 +31,15 @@ pub use trained::trained;
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
-use crate::config::Config;
+use crate::config::{Config, OnNan};
 use crate::data::{Dataset, Part, open};
 use crate::device;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
 
 const ENVIRONMENT: &str = "environment.json";
+/// How often a search or a training goes back to its last checkpoint before it gives up.
+const MOST_ROLLBACKS: u32 = 5;
 /// Damaged images that are named; `da2s data check` names all of them.
 const NAMED_IMAGES: usize = 5;
 
@@ -60,7 +64,7 @@ pub fn devices() -> Vec<String> {
 impl Context<'_> {
     fn device(&self) -> Result<(Device, Engine), Error> {
         let device = device::open(&self.config.run.device)?;
-        let engine = device::engine(self.config.run.engine, &self.config.run.device);
+        let engine = device::engine(self.config.run.engine, &self.config.run.device)?;
         Ok((device, engine))
     }
 
@@ -76,6 +80,23 @@ impl Context<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether to go back to the last checkpoint, for the `rollbacks`-th time, from `error`.
+fn rolls_back(context: &Context<'_>, error: &Error, rollbacks: u32) -> bool {
+    let asked = context.config.run.on_nan == OnNan::Rollback;
+    asked && rollbacks <= MOST_ROLLBACKS && matches!(error, Error::NotFinite { .. })
+}
+
+/// Says from where a stage goes on after `error`.
+fn tell_rollback(error: &Error, rollbacks: u32, epochs_done: usize, steps_done: usize, observer: &mut dyn Observer) {
+    let Error::NotFinite { at, .. } = error else { return };
+    observer.on(Event::Warning(format!(
+        "{at}: back to the checkpoint behind step {steps_done} of epoch {}, with learning rates of 1/{} ({rollbacks} of at \
+         most {MOST_ROLLBACKS} times)",
+        epochs_done + 1,
+        2u32.pow(rollbacks),
+    )));
 }
 
 /// Says which damaged images others stood in for, as far as the stage that ends has met them.

@@ -92,7 +92,7 @@ pub fn discretize(
             directory.remove(EDGE_GAPS)?;
             // Without a search nobody else says on what the run was made.
             if !directory.file(ENVIRONMENT).is_file() {
-                Environment::now(context, &dataset, &engine).write(context)?;
+                Environment::now(context, &dataset, &engine).write(context, observer)?;
             }
             directory.remove(GAP)?;
             (
@@ -108,7 +108,7 @@ pub fn discretize(
             )
         }
         None => {
-            let state = searching::finished(context, &search, &device)?;
+            let state = searching::finished(context, &search, &device, observer)?;
             let outcome = search.outcome(&state);
             let (held_out, calibration) = search.gap_loaders();
             let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device)?;

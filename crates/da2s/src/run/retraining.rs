@@ -2,19 +2,19 @@
 
 use std::time::Instant;
 
-use super::Context;
 use super::checkpoint::Checkpoint;
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
 use super::searching::EpochTime;
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::{PREPROCESSING, preprocessing};
+use super::{Context, RunDirectory};
 use crate::backbone::Backbone;
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
-use crate::observer::Observer;
-use crate::train::{Retraining, TrainMetrics, TrainState};
+use crate::observer::{Event, Observer};
+use crate::train::{Retraining, TrainMetrics, TrainProgress, TrainRecord, TrainState};
 
 pub(super) const BEST: &str = "network/best.safetensors";
 pub(super) const TIMES: &str = "network/times.jsonl";
@@ -48,17 +48,18 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     };
 
     let directory = context.directory;
-    let checkpoint = directory.file(CHECKPOINT);
-    let mut state = match if context.resume {
-        Checkpoint::<TrainMeta>::read(&checkpoint)?
+    let path = directory.file(CHECKPOINT);
+    let restore = |read: &Checkpoint<TrainMeta>| {
+        read.meta.expect(&genotype, &path)?;
+        train_state(retraining.start(), read, &network, &device).map_err(|error| Error::load(&path, &error))
+    };
+    let read = if context.resume {
+        newest(context, observer)?
     } else {
         None
-    } {
-        Some(read) => {
-            read.meta.expect(&genotype, &checkpoint)?;
-            train_state(retraining.start(), &read, &network, &device)
-                .map_err(|error| Error::load(&checkpoint, &error))?
-        }
+    };
+    let mut state = match read {
+        Some(read) => restore(&read)?,
         None => {
             directory.remove("network")?;
             // It tells of the network that was.
@@ -66,13 +67,11 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             retraining.start()
         }
     };
-    let (done, mut began) = (state.progress.epochs_done, Instant::now());
-    directory.keep_lines(METRICS, done)?;
-    directory.keep_lines(TIMES, done)?;
+    keep_lines(directory, state.progress.epochs_done)?;
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
 
-    let mut last = None;
-    retraining.run(&mut state, observer, &mut |state, record| {
+    let (mut last, mut began) = (None, Instant::now());
+    let mut save = |state: &TrainState, record: Option<TrainRecord<'_>>| {
         if let Some(record) = record {
             directory.append_line(METRICS, record.metrics)?;
             let time_s = began.elapsed().as_secs_f64();
@@ -86,13 +85,46 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             began = Instant::now();
             last = Some(record.metrics.clone());
             if record.best {
-                best(state, &network, &genotype).write(&directory.file(BEST))?;
+                best(state, &network, &genotype).write(directory, BEST)?;
             }
         }
-        train_checkpoint(state, &network, &genotype).write(&checkpoint)
-    })?;
+        train_checkpoint(state, &network, &genotype).write_newest(directory, CHECKPOINT)
+    };
+    while let Err(error) = retraining.run(&mut state, observer, &mut save) {
+        let rollbacks = state.progress.rollbacks + 1;
+        if !super::rolls_back(context, &error, rollbacks) {
+            return Err(error);
+        }
+        state = match newest(context, observer)? {
+            Some(read) => restore(&read)?,
+            None => retraining.start(),
+        };
+        state.progress.rollbacks = rollbacks;
+        let TrainProgress {
+            epochs_done,
+            steps_done,
+            ..
+        } = state.progress;
+        keep_lines(directory, epochs_done)?;
+        // Whoever goes on from here goes on with these rates.
+        save(&state, None)?;
+        super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
+    }
     super::tell_damaged(&dataset, observer);
     Ok(TrainSummary { last })
+}
+
+/// The newest checkpoint that is whole.
+fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<TrainMeta>>, Error> {
+    Checkpoint::read_newest(context.directory, CHECKPOINT, &mut |text| {
+        observer.on(Event::Warning(text));
+    })
+}
+
+/// Cuts the files of lines to `epochs` epochs.
+fn keep_lines(directory: &RunDirectory, epochs: usize) -> Result<(), Error> {
+    directory.keep_lines(METRICS, epochs)?;
+    directory.keep_lines(TIMES, epochs)
 }
 
 /// Batches for training the final network, and of the validation part, if there is one.

@@ -10,8 +10,8 @@ use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, RunDirectory};
 use crate::config::Rate;
 use crate::error::Error;
-use crate::observer::Observer;
-use crate::search::{EpochMetrics, Search, SearchState};
+use crate::observer::{Event, Observer};
+use crate::search::{EpochMetrics, EpochRecord, Search, SearchProgress, SearchState};
 
 pub(super) const CHECKPOINT: &str = "search/checkpoint.safetensors";
 pub(super) const TIMES: &str = "search/times.jsonl";
@@ -42,7 +42,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let search = Search::new(context.config, &dataset, &device, &engine)?;
     // What would only fail behind the search fails before it.
     super::retraining::loaders(context, &dataset)?;
-    Environment::now(context, &dataset, &engine).write(context)?;
+    Environment::now(context, &dataset, &engine).write(context, observer)?;
     let directory = context.directory;
     // A rate that was left to da2s stands in the run's configuration as the number that it came to.
     let (alpha, beta) = search.arch_rates();
@@ -51,11 +51,12 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     if resolved != *context.config {
         directory.write_config(&resolved)?;
     }
-    let mut state = match if context.resume {
-        Checkpoint::read(&directory.file(CHECKPOINT))?
+    let read = if context.resume {
+        newest(context, observer)?
     } else {
         None
-    } {
+    };
+    let mut state = match read {
         Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
         None => {
             directory.remove("search")?;
@@ -69,13 +70,10 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     if !search.is_unfinished(&state) {
         return Ok(SearchSummary { last: None });
     }
-    let (done, mut began) = (state.progress.epochs_done, Instant::now());
-    directory.keep_lines(METRICS, done)?;
-    directory.keep_lines(ARCH, done + 1)?;
-    directory.keep_lines(TIMES, done)?;
+    keep_lines(directory, state.progress.epochs_done)?;
 
-    let mut last = None;
-    search.run(&mut state, observer, &mut |state, record| {
+    let (mut last, mut began) = (None, Instant::now());
+    let mut save = |state: &SearchState, record: Option<EpochRecord<'_>>| {
         if let Some(record) = record {
             let epoch = record.metrics.epoch;
             directory.append_line(METRICS, record.metrics)?;
@@ -90,10 +88,44 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             began = Instant::now();
             last = Some(record.metrics.clone());
         }
-        search_checkpoint(state, &search.backbone).write(&directory.file(CHECKPOINT))
-    })?;
+        search_checkpoint(state, &search.backbone).write_newest(directory, CHECKPOINT)
+    };
+    while let Err(error) = search.run(&mut state, observer, &mut save) {
+        let rollbacks = state.progress.rollbacks + 1;
+        if !super::rolls_back(context, &error, rollbacks) {
+            return Err(error);
+        }
+        state = match newest(context, observer)? {
+            Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
+            None => search.start(),
+        };
+        state.progress.rollbacks = rollbacks;
+        let SearchProgress {
+            epochs_done,
+            steps_done,
+            ..
+        } = state.progress;
+        keep_lines(directory, epochs_done)?;
+        // Whoever goes on from here goes on with these rates.
+        save(&state, None)?;
+        super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
+    }
     super::tell_damaged(&dataset, observer);
     Ok(SearchSummary { last })
+}
+
+/// The newest checkpoint that is whole.
+fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<SearchMeta>>, Error> {
+    Checkpoint::read_newest(context.directory, CHECKPOINT, &mut |text| {
+        observer.on(Event::Warning(text));
+    })
+}
+
+/// Cuts the files of lines to `epochs` epochs; that of α and β begins with those before the first.
+fn keep_lines(directory: &RunDirectory, epochs: usize) -> Result<(), Error> {
+    directory.keep_lines(METRICS, epochs)?;
+    directory.keep_lines(ARCH, epochs + 1)?;
+    directory.keep_lines(TIMES, epochs)
 }
 
 /// The finished search of a run, for the stages behind it.
@@ -101,10 +133,11 @@ pub(super) fn finished(
     context: &Context<'_>,
     search: &Search,
     device: &burn::tensor::Device,
+    observer: &mut dyn Observer,
 ) -> Result<SearchState, Error> {
     let path = context.directory.file(CHECKPOINT);
     let need = "run `da2s search` on this directory first";
-    let checkpoint = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+    let checkpoint = newest(context, observer)?.ok_or(Error::Incomplete {
         path: path.clone(),
         need,
     })?;

@@ -9,9 +9,10 @@ use burn::tensor::{Device, Gradients, Tensor};
 use super::arch_optimizer::ArchOptimizer;
 use super::method::{Draw, SearchMethod};
 use super::state::SearchState;
-use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy};
+use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy, host};
 use crate::config::SearchSettings;
 use crate::data::Batch;
+use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Target};
 use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
@@ -95,40 +96,77 @@ impl<'a> Bilevel<'a> {
     }
 
     /// Moves α and β by the gradient on `batch`.
-    pub fn arch_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
+    ///
+    /// # Errors
+    /// If the loss or a gradient is not finite; nothing has moved then but running statistics. The same for the other steps.
+    pub fn arch_step(
+        &self,
+        state: &mut SearchState,
+        batch: &Batch,
+        draw: Draw,
+        rates: Rates,
+    ) -> Result<Reading, NotFinite> {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(false);
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw);
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let mut gradients = loss.backward();
-        self.move_arch(state, ArchGradients::of(&arch, &mut gradients), rates);
-        reading
+        self.move_arch(state, ArchGradients::of(&arch, &mut gradients), rates)?;
+        Ok(reading)
     }
 
     /// Moves α, β and the weights by the gradient on one `batch`: one-level search.
-    pub fn joint_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
+    ///
+    /// # Errors
+    /// See [`Bilevel::arch_step`].
+    pub fn joint_step(
+        &self,
+        state: &mut SearchState,
+        batch: &Batch,
+        draw: Draw,
+        rates: Rates,
+    ) -> Result<Reading, NotFinite> {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw);
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let mut gradients = loss.backward();
         let of_arch = ArchGradients::of(&arch, &mut gradients);
         let of_weights = weights.gradients(gradients);
-        self.move_arch(state, of_arch, rates);
-        reading.gradient_norm = state.sgd.step(rates.weights, &mut state.weights, of_weights);
-        reading
+        self.move_arch(state, of_arch, rates)?;
+        reading.gradient_norm = state
+            .sgd
+            .step(rates.weights, &mut state.weights, of_weights, self.backbone)?;
+        Ok(reading)
     }
 
     /// Moves the weights by the gradient on `batch`.
-    pub fn weight_step(&self, state: &mut SearchState, batch: &Batch, draw: Draw, rates: Rates) -> Reading {
+    ///
+    /// # Errors
+    /// See [`Bilevel::arch_step`].
+    pub fn weight_step(
+        &self,
+        state: &mut SearchState,
+        batch: &Batch,
+        draw: Draw,
+        rates: Rates,
+    ) -> Result<Reading, NotFinite> {
         let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
         let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw);
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let gradients = weights.gradients(loss.backward());
-        reading.gradient_norm = state.sgd.step(rates.weights, &mut state.weights, gradients);
-        reading
+        reading.gradient_norm = state
+            .sgd
+            .step(rates.weights, &mut state.weights, gradients, self.backbone)?;
+        Ok(reading)
     }
 
     /// Moves α and β by their gradients.
-    pub(super) fn move_arch(&self, state: &mut SearchState, gradients: ArchGradients, rates: Rates) {
+    pub(super) fn move_arch(
+        &self,
+        state: &mut SearchState,
+        gradients: ArchGradients,
+        rates: Rates,
+    ) -> Result<(), NotFinite> {
+        gradients.check()?;
         for (kind, of_kind) in gradients.kinds.iter() {
             let moments = state.arch_moments.kind_mut(kind);
             let arch = state.arch.kind_mut(kind);
@@ -142,6 +180,7 @@ impl<'a> Bilevel<'a> {
                 arch.beta = self.optimizer.step(rates.beta, value, gradient, &mut moments.beta);
             }
         }
+        NotFinite::in_arch(&state.arch)
     }
 
     /// Cross-entropy plus regulariser; moves the running statistics.
@@ -152,7 +191,7 @@ impl<'a> Bilevel<'a> {
         arch: &ArchParams,
         batch: &Batch,
         draw: Draw,
-    ) -> (Tensor<1>, Reading) {
+    ) -> Result<(Tensor<1>, Reading), NotFinite> {
         let mixtures = self.mixtures(arch, Some(draw));
         let pass = Pass {
             weights,
@@ -182,7 +221,20 @@ impl<'a> Bilevel<'a> {
             loss = loss + limit.penalty(&mixtures);
         }
         reading.loss = scalar(&loss);
-        (loss, reading)
+        for (what, value) in [("the cross-entropy", reading.cross_entropy), ("the loss", reading.loss)] {
+            if !value.is_finite() {
+                let (arch, statistics) = (Some(&state.arch), &state.statistics);
+                let loss = (what, value);
+                return Err(NotFinite::in_forward(
+                    loss,
+                    arch,
+                    &state.weights,
+                    statistics,
+                    self.backbone,
+                ));
+            }
+        }
+        Ok((loss, reading))
     }
 }
 
@@ -208,6 +260,20 @@ impl ArchGradients {
                 beta: leaf.beta.grad_remove(gradients),
             }),
         }
+    }
+
+    /// An error if one is not finite.
+    fn check(&self) -> Result<(), NotFinite> {
+        for (kind, of_kind) in self.kinds.iter() {
+            let name = |letter| format!("the gradient of {letter} of the {} cells", kind.name());
+            if let Some(alpha) = &of_kind.alpha {
+                NotFinite::check(|| name("α"), &host(alpha))?;
+            }
+            if let Some(beta) = &of_kind.beta {
+                NotFinite::check(|| name("β"), &host(beta))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -30,9 +30,10 @@ use da2s_engine::Engine;
 
 use crate::backbone::{Backbone, host};
 use crate::config::{Config, SearchSettings};
-use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
+use crate::data::{Batch, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
 use crate::error::Error;
+use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
 use crate::space::{CellKind, PerKind, Space};
@@ -70,6 +71,16 @@ pub struct EpochRecord<'a> {
     pub metrics: &'a EpochMetrics,
     /// α, β, p and q at its end.
     pub arch: &'a ArchRecord,
+}
+
+/// The images of a step.
+enum Batches {
+    /// The weights alone.
+    Weights(Batch),
+    /// One batch for the architecture and the weights.
+    Joint(Batch),
+    /// The architecture's, and the weights'.
+    Bilevel(Batch, Batch),
 }
 
 /// Writes down a state: after every epoch with its record, without one when a search stops within an epoch.
@@ -243,7 +254,7 @@ impl Search {
                 epochs,
                 warmup: self.settings.warmup_epochs,
             };
-            let rates = self.rates(moment);
+            let rates = self.rates(moment, state);
             let steps = self.steps();
             while state.progress.steps_done < steps {
                 let step = state.progress.steps_done;
@@ -253,21 +264,11 @@ impl Search {
                     step,
                     kind: CellKind::Normal,
                 };
-                let (arch, weights) = self.step(&stepper, state, draw, rates)?;
+                let batches = self.batches(draw, rates)?;
+                let (arch, weights) = self
+                    .step(&stepper, state, &batches, draw, rates)
+                    .map_err(|found| found.at("the search", epoch, step + 1))?;
                 self.harden(state, moment, step);
-                finite(
-                    "the architecture's loss",
-                    arch.map_or(0.0, |arch| arch.loss),
-                    epoch,
-                    step + 1,
-                )?;
-                finite("the weights' loss", weights.loss, epoch, step + 1)?;
-                finite(
-                    "the norm of the weights' gradient",
-                    weights.gradient_norm,
-                    epoch,
-                    step + 1,
-                )?;
                 state.progress.add(arch, weights);
                 self.tell_step(state, epoch, steps, observer);
                 if observer.stop() && state.progress.steps_done < steps {
@@ -287,6 +288,7 @@ impl Search {
             hardening.see(metrics.supernet_accuracy);
             state.progress = SearchProgress {
                 epochs_done: epoch,
+                rollbacks: state.progress.rollbacks,
                 hardening,
                 ..SearchProgress::default()
             };
@@ -305,33 +307,41 @@ impl Search {
         Ok(())
     }
 
+    /// The batches of a step: the weights' own, and the architecture's where it is its turn.
+    fn batches(&self, draw: Draw, rates: Rates) -> Result<Batches, Error> {
+        let (epoch, step) = (draw.moment.epoch as u64, draw.step as u64);
+        let trains = rates.alpha > 0.0 || rates.beta > 0.0;
+        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.step).is_multiple_of(self.settings.arch_every);
+        let training = self.weight_loader.batch(epoch, step)?;
+        Ok(match (trains && turn, self.settings.one_level) {
+            (false, _) => Batches::Weights(training),
+            (true, true) => Batches::Joint(training),
+            (true, false) => Batches::Bilevel(self.arch_loader.batch(epoch, step)?, training),
+        })
+    }
+
     /// One step: the architecture, where it is its turn, then the weights.
     fn step(
         &self,
         stepper: &Bilevel<'_>,
         state: &mut SearchState,
+        batches: &Batches,
         draw: Draw,
         rates: Rates,
-    ) -> Result<(Option<Reading>, Reading), Error> {
-        let settings = &self.settings;
-        let (epoch, step) = (draw.moment.epoch as u64, draw.step as u64);
-        let trains = rates.alpha > 0.0 || rates.beta > 0.0;
-        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.step).is_multiple_of(settings.arch_every);
-        let training = self.weight_loader.batch(epoch, step)?;
-        let arch = if !(trains && turn) {
-            None
-        } else if settings.one_level {
-            let both = stepper.joint_step(state, &training, draw, rates);
-            return Ok((Some(both), both));
-        } else {
-            let batch = self.arch_loader.batch(epoch, step)?;
-            Some(if settings.second_order {
-                stepper.second_order_step(state, &batch, &training, draw, rates)
-            } else {
-                stepper.arch_step(state, &batch, draw, rates)
-            })
+    ) -> Result<(Option<Reading>, Reading), NotFinite> {
+        let (arch, training) = match batches {
+            Batches::Weights(training) => (None, training),
+            Batches::Joint(training) => {
+                let both = stepper.joint_step(state, training, draw, rates)?;
+                return Ok((Some(both), both));
+            }
+            Batches::Bilevel(batch, training) if self.settings.second_order => {
+                let arch = stepper.second_order_step(state, batch, training, draw, rates)?;
+                (Some(arch), training)
+            }
+            Batches::Bilevel(batch, training) => (Some(stepper.arch_step(state, batch, draw, rates)?), training),
         };
-        Ok((arch, stepper.weight_step(state, &training, draw, rates)))
+        Ok((arch, stepper.weight_step(state, training, draw, rates)?))
     }
 
     /// Epochs with all that an undecided search may add.
@@ -414,18 +424,19 @@ impl Search {
             .min(self.arch_loader.steps_per_epoch()) as usize
     }
 
-    /// Learning rates at `moment`.
-    fn rates(&self, moment: Moment) -> Rates {
+    /// Learning rates at `moment`: halved as often as the search had to go back.
+    fn rates(&self, moment: Moment, state: &SearchState) -> Rates {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
         let done = (moment.epoch - 1).min(moment.epochs) as f64 / moment.epochs as f64;
         let phase = std::f64::consts::PI * done;
         let range = settings.learning_rate - settings.learning_rate_min;
+        let share = 0.5f64.powi(state.progress.rollbacks as i32);
         Rates {
-            weights: settings.learning_rate_min + range * (1.0 + phase.cos()) / 2.0,
-            alpha: shares.alpha * alpha,
-            beta: shares.beta * beta,
+            weights: share * (settings.learning_rate_min + range * (1.0 + phase.cos()) / 2.0),
+            alpha: share * shares.alpha * alpha,
+            beta: share * shares.beta * beta,
         }
     }
 
@@ -478,19 +489,6 @@ impl Search {
             accuracy: 100.0 * state.progress.correct as f64 / (done * self.settings.batch_size) as f64,
         });
     }
-}
-
-fn finite(what: &str, value: f64, epoch: usize, step: usize) -> Result<(), Error> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    Err(Error::NotFinite {
-        what: what.to_owned(),
-        value,
-        stage: "the search",
-        epoch,
-        step,
-    })
 }
 
 /// At most `count` of the images at `half`, the same share of each class; 0 takes all.

@@ -17,10 +17,14 @@ use super::method::Draw;
 use super::state::SearchState;
 use crate::backbone::{Weights, host};
 use crate::data::Batch;
+use crate::finite::NotFinite;
 use crate::supernet::ArchParams;
 
 impl Bilevel<'_> {
     /// Moves α and β by the second-order gradient on `batch`, the weights unrolled on `training`.
+    ///
+    /// # Errors
+    /// See [`Bilevel::arch_step`].
     pub fn second_order_step(
         &self,
         state: &mut SearchState,
@@ -28,20 +32,20 @@ impl Bilevel<'_> {
         training: &Batch,
         draw: Draw,
         rates: Rates,
-    ) -> Reading {
+    ) -> Result<Reading, NotFinite> {
         // Passes whose statistics nobody asks for run on a copy of the state.
         let mut aside = state.clone();
         let (weights, fixed) = (
             state.weights.on_graph(true),
             state.arch.map(Tensor::autodiff, Tensor::autodiff),
         );
-        let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw);
+        let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw)?;
         let unrolled = state
             .sgd
             .unrolled(rates.weights, &state.weights, weights.gradients(loss.backward()));
 
         let (weights, arch) = (unrolled.on_graph(true), state.arch.tracked());
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw);
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = weights.gradients(gradients);
@@ -60,7 +64,7 @@ impl Bilevel<'_> {
                 });
             self.arch_gradients(&mut aside, &Weights::from_parts(parts.collect()), training, draw)
         };
-        let (above, below) = (at(1.0), at(-1.0));
+        let (above, below) = (at(1.0)?, at(-1.0)?);
         let share = rates.weights / (2.0 * epsilon);
         let kinds = first.kinds.map(|kind, first| KindGradients {
             alpha: corrected(
@@ -76,8 +80,8 @@ impl Bilevel<'_> {
                 share,
             ),
         });
-        self.move_arch(state, ArchGradients { kinds }, rates);
-        reading
+        self.move_arch(state, ArchGradients { kinds }, rates)?;
+        Ok(reading)
     }
 
     fn arch_gradients(
@@ -86,10 +90,10 @@ impl Bilevel<'_> {
         weights: &Weights,
         training: &Batch,
         draw: Draw,
-    ) -> ArchGradients {
+    ) -> Result<ArchGradients, NotFinite> {
         let arch: ArchParams = aside.arch.tracked();
-        let (loss, _) = self.loss(aside, &weights.on_graph(false), &arch, training, draw);
-        ArchGradients::of(&arch, &mut loss.backward())
+        let (loss, _) = self.loss(aside, &weights.on_graph(false), &arch, training, draw)?;
+        Ok(ArchGradients::of(&arch, &mut loss.backward()))
     }
 }
 
@@ -169,9 +173,11 @@ mod tests {
         let moved = |second: bool| {
             let mut state = start.clone();
             if second {
-                stepper.second_order_step(&mut state, &validation, &training, draw, rates);
+                stepper
+                    .second_order_step(&mut state, &validation, &training, draw, rates)
+                    .unwrap();
             } else {
-                stepper.arch_step(&mut state, &validation, draw, rates);
+                stepper.arch_step(&mut state, &validation, draw, rates).unwrap();
             }
             let kind = |state: &SearchState| host(&state.arch.kind(CellKind::Normal).alpha);
             let pairs = kind(&start).into_iter().zip(kind(&state));
@@ -189,11 +195,15 @@ mod tests {
             arch.alpha = Tensor::from_data(TensorData::new(alpha, arch.alpha.dims()), &device);
             let fixed = state.arch.map(Tensor::autodiff, Tensor::autodiff);
             let weights = state.weights.on_graph(true);
-            let (loss, _) = stepper.loss(&mut state.clone(), &weights, &fixed, &training, draw);
+            let (loss, _) = stepper
+                .loss(&mut state.clone(), &weights, &fixed, &training, draw)
+                .unwrap();
             let unrolled = state
                 .sgd
                 .unrolled(rates.weights, &state.weights, weights.gradients(loss.backward()));
-            let (_, reading) = stepper.loss(&mut state, &unrolled.on_graph(false), &fixed, &validation, draw);
+            let (_, reading) = stepper
+                .loss(&mut state, &unrolled.on_graph(false), &fixed, &validation, draw)
+                .unwrap();
             reading.loss
         };
         let indices: Vec<usize> = (0..98).step_by(5).collect();

@@ -48,6 +48,9 @@ pub struct SearchProgress {
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
+    /// How often the search went back to a checkpoint because a number was none.
+    #[serde(default)]
+    pub rollbacks: u32,
     /// Where on the path the search is, if it follows one.
     #[serde(default)]
     pub hardening: HardeningState,

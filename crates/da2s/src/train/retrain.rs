@@ -12,8 +12,9 @@ use super::evaluate::{accuracy, images_on, labels_on};
 use super::sgd::Sgd;
 use crate::backbone::{Backbone, Pass, Statistics, Weights, correct_count, cross_entropy};
 use crate::config::{Decay, NetworkSettings};
-use crate::data::Loader;
+use crate::data::{Batch, Loader};
 use crate::error::Error;
+use crate::finite::NotFinite;
 use crate::network::DropPath;
 use crate::observer::{Event, Observer, Stage};
 use crate::random::Purpose;
@@ -55,6 +56,9 @@ pub struct TrainProgress {
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
+    /// How often the training went back to a checkpoint because a number was none.
+    #[serde(default)]
+    pub rollbacks: u32,
     /// The best accuracy on the validation part so far, in percent.
     pub best_accuracy: Option<f64>,
 }
@@ -133,12 +137,14 @@ impl Retraining<'_> {
         });
         while state.progress.epochs_done < epochs {
             let epoch = state.progress.epochs_done + 1;
-            let rate = learning_rate(self.settings, epoch);
+            let rate = 0.5f64.powi(state.progress.rollbacks as i32) * learning_rate(self.settings, epoch);
             let drop_path = self.settings.drop_path * (epoch - 1) as f64 / epochs as f64;
             let steps = self.loader.steps_per_epoch() as usize;
             let seen = |progress: &TrainProgress| (progress.steps_done * self.settings.batch_size) as f64;
             while state.progress.steps_done < steps {
-                self.step(state, epoch, rate, drop_path)?;
+                let batch = self.loader.batch(epoch as u64, state.progress.steps_done as u64)?;
+                self.step(state, &batch, epoch, rate, drop_path)
+                    .map_err(|found| found.at("the training", epoch, state.progress.steps_done + 1))?;
                 let progress = &state.progress;
                 observer.on(Event::Step {
                     stage: Stage::Train,
@@ -179,6 +185,7 @@ impl Retraining<'_> {
             };
             *progress = TrainProgress {
                 epochs_done: epoch,
+                rollbacks: progress.rollbacks,
                 best_accuracy,
                 ..TrainProgress::default()
             };
@@ -197,9 +204,15 @@ impl Retraining<'_> {
         Ok(())
     }
 
-    fn step(&self, state: &mut TrainState, epoch: usize, rate: f64, drop_path: f64) -> Result<(), Error> {
+    fn step(
+        &self,
+        state: &mut TrainState,
+        batch: &Batch,
+        epoch: usize,
+        rate: f64,
+        drop_path: f64,
+    ) -> Result<(), NotFinite> {
         let step = state.progress.steps_done;
-        let batch = self.loader.batch(epoch as u64, step as u64)?;
         let device = self.device.clone().autodiff();
         let drop_path = DropPath {
             probability: drop_path,
@@ -214,33 +227,25 @@ impl Retraining<'_> {
             drop_path: factors.as_deref(),
             auxiliary: self.network.auxiliary().is_some(),
         };
-        let forward = self.network.forward(images_on(&batch, &device), pass);
+        let forward = self.network.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(statistics);
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
-        let labels = labels_on(&batch, &device);
+        let labels = labels_on(batch, &device);
         let smoothing = self.settings.label_smoothing;
         let mut loss = cross_entropy(forward.logits, labels.clone(), smoothing);
         if let Some(logits) = forward.auxiliary {
             loss = loss + cross_entropy(logits, labels, smoothing) * self.settings.auxiliary_weight;
         }
         let value = f64::from(loss.clone().into_scalar::<f32>());
-        let norm = state
-            .sgd
-            .step(rate, &mut state.weights, weights.gradients(loss.backward()));
-        for (what, value) in [("the loss", value), ("the norm of the gradient", norm)] {
-            if !value.is_finite() {
-                let stage = "the training";
-                return Err(Error::NotFinite {
-                    what: what.to_owned(),
-                    value,
-                    stage,
-                    epoch,
-                    step: step + 1,
-                });
-            }
+        if !value.is_finite() {
+            let loss = ("the loss", value);
+            let (weights, statistics) = (&state.weights, &state.statistics);
+            return Err(NotFinite::in_forward(loss, None, weights, statistics, self.network));
         }
+        let gradients = weights.gradients(loss.backward());
+        let norm = state.sgd.step(rate, &mut state.weights, gradients, self.network)?;
         let progress = &mut state.progress;
         progress.steps_done += 1;
         progress.loss += value;

@@ -9,6 +9,7 @@ use burn::optim::{Optimizer, RecordState, Sgd as BurnSgd, SgdConfig, SgdState, S
 use burn::tensor::{Device, Tensor};
 
 use crate::backbone::{Backbone, LoadError, Named, Weights, host};
+use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.
 #[derive(Clone)]
@@ -40,10 +41,26 @@ impl Sgd {
     }
 
     /// Moves `weights` by `gradients`, one a part; a part without a gradient stays. Returns the norm before clipping.
-    pub fn step(&mut self, rate: f64, weights: &mut Weights, gradients: Vec<Option<Tensor<1>>>) -> f64 {
+    ///
+    /// # Errors
+    /// If a gradient is not finite; nothing has moved then.
+    pub fn step(
+        &mut self,
+        rate: f64,
+        weights: &mut Weights,
+        gradients: Vec<Option<Tensor<1>>>,
+        backbone: &Backbone,
+    ) -> Result<f64, NotFinite> {
         // Summed on the host in a fixed order, so that the bits do not depend on the number of threads.
         let square: f64 = gradients.iter().flatten().map(squared_norm).sum();
         let norm = square.sqrt();
+        if !norm.is_finite() {
+            let norm = NotFinite {
+                what: "the norm of the gradient".to_owned(),
+                value: norm,
+            };
+            return Err(NotFinite::in_gradients(backbone, &gradients).unwrap_or(norm));
+        }
         let scale = (self.clip / (norm + 1e-6)).min(1.0);
         self.velocities.resize_with(gradients.len(), || None);
         let parts = weights.parts().iter().zip(gradients).zip(&mut self.velocities);
@@ -57,7 +74,7 @@ impl Sgd {
             }
         });
         *weights = Weights::from_parts(moved.collect());
-        norm
+        Ok(norm)
     }
 
     /// Where a step would take `weights`, without clipping, and without taking it.

@@ -242,8 +242,8 @@ fn supernet_trajectory() {
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
-            let arch = stepper.arch_step(&mut state, &arch_batch, draw, rates);
-            let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates);
+            let arch = stepper.arch_step(&mut state, &arch_batch, draw, rates).unwrap();
+            let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates).unwrap();
             let ours = [arch.loss as f32, weights.loss as f32, weights.gradient_norm as f32];
             for (ours, golden) in ours.iter().zip(golden) {
                 assert!(

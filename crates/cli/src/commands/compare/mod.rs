@@ -8,13 +8,13 @@ mod children;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use da2s::Error;
 use da2s::config::Config;
-use da2s::run::{RunDirectory, write_whole};
+use da2s::run::{Lock, RunDirectory, write_whole};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
@@ -30,8 +30,6 @@ use plan::{Asked, Plan, Planned};
 
 /// The plan.
 const PLAN: &str = "compare.toml";
-/// Held while a comparison is worked on, so that no two processes make the same run.
-const LOCK: &str = ".lock";
 /// What all runs share: a configuration for `--config`.
 const SETTINGS: &str = "settings.toml";
 
@@ -68,7 +66,7 @@ struct Comparing {
     shared: Config,
     baseline: String,
     /// Keeps others out for as long as it is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Comparing {
@@ -97,9 +95,9 @@ impl Comparing {
         let plan_text = toml::to_string(&plan).map_err(unwritable)?;
         if !stored {
             // Like a run, a comparison begins in an empty directory.
-            RunDirectory::create(&out)?;
+            drop(RunDirectory::create(&out)?);
         }
-        let lock = lock(&out)?;
+        let lock = Lock::take(&out)?;
         write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes())?;
         write_whole(&out.join(PLAN), plan_text.as_bytes())?;
         Ok(Self {
@@ -224,7 +222,7 @@ impl Planned {
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
         let asked = self.config(shared)?;
         let path = out.join(&self.name);
-        match RunDirectory::open(&path) {
+        match RunDirectory::read(&path) {
             Ok(directory) => match difference(&directory.config()?, &asked) {
                 Some(problem) => Err(Error::Mismatch { path, problem }.into()),
                 None => Ok(()),
@@ -269,17 +267,6 @@ fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure
         let asked = asked.map_or("", String::as_str);
         Failure::Plan(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
     })
-}
-
-/// Takes the lock of a comparison.
-fn lock(out: &Path) -> Result<File, Failure> {
-    let path = out.join(LOCK);
-    let file = File::create(&path).map_err(|error| Error::io("create", &path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::ComparisonBusy { out: out.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error).into()),
-    }
 }
 
 /// Accuracy and rank in every column of the table.

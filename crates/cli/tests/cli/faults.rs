@@ -1,0 +1,285 @@
+//! What a machine can do to a run: two processes on one directory, a full disk, a read-only or removed folder, a damaged
+//! checkpoint, numbers that are none, many runs at once. Each ends with one sentence and leaves what was there.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use crate::{TINY, da2s, finished, with};
+use predicates::prelude::*;
+
+/// A search that goes on until it is stopped, and has begun.
+fn endless(out: &Path) -> Child {
+    let mut settings = TINY.to_vec();
+    settings.push("search.epochs=100000");
+    let built = with("search", &settings);
+    let mut child = std::process::Command::new(built.get_program())
+        .args(built.get_args())
+        .arg("--out")
+        .arg(out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
+    let begun = lines.any(|line| line.unwrap().contains("search 2/"));
+    assert!(begun, "the search ended by itself");
+    child
+}
+
+#[test]
+fn two_processes_never_work_on_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut first = endless(&out);
+    let busy = format!("is in use by another process ({}): wait for it to end", first.id());
+    let busy = || predicate::str::contains(busy.clone());
+    for verb in ["discretize", "train", "evaluate"] {
+        da2s().arg(verb).arg(&out).assert().code(5).stderr(busy());
+    }
+    da2s()
+        .args(["search", "--resume", "--out"])
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(busy());
+    // Reading disturbs nobody.
+    da2s()
+        .args(["report", "--out"])
+        .arg(folder.path().join("page.html"))
+        .arg(&out)
+        .assert()
+        .success();
+    da2s().arg("runs").arg(folder.path()).assert().success();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // The lock of a process that was killed is nobody's.
+    da2s()
+        .args(["evaluate"])
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(predicate::str::contains("da2s discretize"));
+}
+
+#[test]
+fn a_directory_that_is_removed_ends_the_run_and_stays_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut child = endless(&out);
+    // The process may write a file into it meanwhile.
+    while out.exists() {
+        let _ = fs::remove_dir_all(&out);
+    }
+    let mut said = String::new();
+    let rest = BufReader::new(child.stderr.take().unwrap()).lines();
+    rest.for_each(|line| said.push_str(&line.unwrap()));
+    assert_eq!(child.wait().unwrap().code(), Some(7), "{said}");
+    assert!(said.contains("cannot write"), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    with("search", &TINY).args(["-q", "--out"]).arg(&out).assert().success();
+    let newest = out.join("search/checkpoint.safetensors");
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+    let warned = predicate::str::contains("checkpoint.safetensors is damaged")
+        .and(predicate::str::contains("the checkpoint before it takes its place"));
+    with("run", &TINY)
+        .args(["--resume", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(warned);
+    assert!(fs::read(&newest).unwrap() == whole, "the last epoch came out otherwise");
+    for name in ["genotype.json", "gap.json", "network/evaluation.json"] {
+        let (ours, theirs) = (out.join(name), finished().join(name));
+        assert!(fs::read(ours).unwrap() == fs::read(theirs).unwrap(), "{name} differs");
+    }
+}
+
+#[test]
+fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut settings = TINY.to_vec();
+    settings.extend(["search.learning_rate=1e30", "search.learning_rate_min=1e30"]);
+    let named =
+        predicate::str::is_match(r"[a-z_.0-9]+ became -?(NaN|inf) in epoch 1, step \d+ of the search: lower").unwrap();
+    with("search", &settings)
+        .args(["-q", "--out"])
+        .arg(&out)
+        .assert()
+        .code(8)
+        .stderr(named);
+    // Half the rates, half of those …: too large each time, and said each time.
+    let given_up =
+        predicate::str::contains("5 of at most 5 times").and(predicate::str::contains("of the search: lower"));
+    with("search", &settings)
+        .args(["--on-nan", "rollback", "--out"])
+        .arg(folder.path().join("given-up"))
+        .assert()
+        .code(8)
+        .stderr(given_up);
+    // A rate that is not beyond help.
+    let mut settings = TINY.to_vec();
+    settings.extend(["search.learning_rate=1e6", "search.learning_rate_min=1e6"]);
+    let out = folder.path().join("saved");
+    let back = predicate::str::contains("back to the checkpoint behind step 0 of epoch 2, with learning rates of 1/2");
+    with("search", &settings)
+        .args(["-q", "--out"])
+        .arg(&out)
+        .assert()
+        .code(8);
+    let saved = with("search", &settings)
+        .args(["--resume", "--on-nan", "rollback", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(back);
+    drop(saved);
+    let metrics = fs::read_to_string(out.join("search/metrics.jsonl")).unwrap();
+    let rates: Vec<f64> = metrics
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["learning_rate"]
+                .as_f64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(rates[0], 1e6);
+    assert!(rates[1] < 1e6, "{rates:?}");
+}
+
+/// Runs `script` where `$DISK` is a file system of its own, which the script makes; none where this machine forbids that.
+#[cfg(target_os = "linux")]
+fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = String::new();
+    for setting in TINY {
+        settings.push_str(&format!(" --set {setting}"));
+    }
+    let mut unshare = std::process::Command::new("unshare");
+    unshare
+        .args(["--map-root-user", "--mount", "sh", "-euc"])
+        .arg(format!(
+            "mount -t tmpfs -o size=64k none \"$DISK\" || exit 99\n{script}"
+        ))
+        .env("DISK", folder.path())
+        .env("DA2S", da2s().get_program())
+        .env("SETTINGS", settings);
+    match unshare.output() {
+        Ok(output) if output.status.code() != Some(99) && !output.stderr.starts_with(b"unshare:") => Some(output),
+        _ => {
+            eprintln!("skipped: {name}: no file systems of one's own here");
+            None
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_the_run_with_what_was_there_intact() {
+    // Larger step by step, so that it is full in each of the stages; then with all the space that it needs.
+    let script = r#"
+        for size in 64 256 512 900 1150 1350; do
+            mount -o remount,size=${size}k "$DISK"
+            code=0
+            "$DA2S" run --resume -q $SETTINGS --out "$DISK/run" >/dev/null 2>"$DISK/../said" || code=$?
+            echo "$size $code $(cat "$DISK/../said")"
+            rm "$DISK/../said"
+        done
+        mount -o remount,size=64m "$DISK"
+        "$DA2S" run --resume -q $SETTINGS --out "$DISK/run" >/dev/null
+        cat "$DISK"/run/search/metrics.jsonl "$DISK"/run/genotype.json "$DISK"/run/network/evaluation.json
+    "#;
+    let Some(output) = on_own_disk("a_full_disk_ends_the_run_with_what_was_there_intact", script) else {
+        return;
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let (full, whole): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| {
+        let second = line.split(' ').nth(1);
+        second == Some("7") && line.contains("No space left on device")
+    });
+    assert!(
+        full.len() >= 3,
+        "the disk was full in {} of 6 sizes only: {said}",
+        full.len()
+    );
+    let files = ["search/metrics.jsonl", "genotype.json", "network/evaluation.json"];
+    let expected: String = files
+        .map(|name| fs::read_to_string(finished().join(name)).unwrap())
+        .concat();
+    let rest: Vec<&str> = whole.into_iter().filter(|line| !line.ends_with(" 0 ")).collect();
+    assert_eq!(rest, expected.lines().collect::<Vec<_>>());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_disk_is_said_and_nothing_is_lost() {
+    let script = r#"
+        mount -o remount,size=64m "$DISK"
+        "$DA2S" search -q $SETTINGS --out "$DISK/run" >/dev/null
+        mount -o remount,ro "$DISK"
+        for verb in "run --resume -q --out" "discretize -q"; do
+            code=0
+            "$DA2S" $verb "$DISK/run" 2>&1 || code=$?
+            echo "code $code"
+        done
+        mount -o remount,rw "$DISK"
+        "$DA2S" discretize -q "$DISK/run" >/dev/null
+    "#;
+    let Some(output) = on_own_disk("a_read_only_disk_is_said_and_nothing_is_lost", script) else {
+        return;
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(said.matches("Read-only file system").count(), 2, "{said}");
+    assert_eq!(said.matches("code 7").count(), 2, "{said}");
+}
+
+#[test]
+fn eight_runs_at_once_do_not_disturb_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |number: usize| {
+        let built = with("run", &TINY);
+        std::process::Command::new(built.get_program())
+            .args(built.get_args())
+            .args(["-q", "--out"])
+            .arg(folder.path().join(number.to_string()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<Child> = (0..8).map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    for number in 0..8 {
+        for name in [
+            "search/checkpoint.safetensors",
+            "network/best.safetensors",
+            "network/evaluation.json",
+        ] {
+            let ours = fs::read(folder.path().join(number.to_string()).join(name)).unwrap();
+            assert!(
+                ours == fs::read(finished().join(name)).unwrap(),
+                "{name} of run {number} differs"
+            );
+        }
+    }
+}
