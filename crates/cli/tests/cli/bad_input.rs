@@ -240,6 +240,8 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
     let middle = bytes.len() - bytes.len() / 4;
     bytes[middle] ^= 0x40;
     fs::write(&checkpoint, &bytes).unwrap();
+    // Nor is there an earlier one.
+    fs::remove_file(out.join("search/checkpoint.safetensors.previous")).unwrap();
     let damaged = predicate::str::contains("checkpoint.safetensors is damaged");
     again().arg("--resume").assert().code(5).stderr(damaged.clone());
     fs::write(&checkpoint, &bytes[..middle]).unwrap();

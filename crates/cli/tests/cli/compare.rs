@@ -278,7 +278,7 @@ fn a_comparison_that_is_stopped_goes_on() {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("da2s-s1: gap")));
-    let busy = predicate::str::contains("another da2s compare is at work");
+    let busy = predicate::str::contains("is in use by another process");
     da2s()
         .args(["compare", "--out"])
         .arg(&stopped)

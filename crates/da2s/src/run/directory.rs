@@ -234,7 +234,8 @@ fn vacant(path: &Path) -> Result<(), Error> {
     }
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Whether it can be made is found out by making it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
         Err(error) => return Err(Error::io("read", path, error)),
     };
     for entry in entries {

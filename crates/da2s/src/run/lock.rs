@@ -48,9 +48,8 @@ impl Lock {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => false,
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         };
-        open.set_len(0)
-            .and_then(|()| writeln!(open, "{}", std::process::id()))
-            .map_err(failed)?;
+        // For people alone; a disk that is full is told of when it matters.
+        let _ = open.set_len(0).and_then(|()| writeln!(open, "{}", std::process::id()));
         Ok(Self { _file: open, held })
     }
 
