@@ -30,8 +30,8 @@ RATES = [0.01, 0.03, 0.09]
 FIELDS = ["schedule", "epochs", "batch", "rate", "target", "seed", "supernet", "gap", "p_least", "q_least"]
 
 
-def cases(epochs, batches, seeds):
-    for schedule, epochs, batch, target, seed in itertools.product(SCHEDULES, epochs, batches, TARGETS, seeds):
+def cases(schedules, epochs, batches, seeds):
+    for schedule, epochs, batch, target, seed in itertools.product(schedules, epochs, batches, TARGETS, seeds):
         # The rates of the published schedule and of "auto" are given.
         for rate in RATES if schedule in ("adaptive", "recipe") else [0.0]:
             yield dict(schedule=schedule, epochs=epochs, batch=batch, rate=rate, target=target, seed=seed)
@@ -62,6 +62,7 @@ def main():
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--program", default="target/release/da2s")
     arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
     arguments.add_argument("--epochs", type=int, nargs="+", choices=EPOCHS, default=list(EPOCHS))
     arguments.add_argument("--batches", type=int, nargs="+", choices=BATCHES, default=BATCHES)
     asked = arguments.parse_args()
@@ -73,7 +74,7 @@ def main():
             done = {tuple(row[key] for key in FIELDS[:6]) for row in csv.DictReader(file)}
     else:
         table.write_text(",".join(FIELDS) + "\n")
-    todo = list(cases(asked.epochs, asked.batches, range(1, asked.seeds + 1)))
+    todo = list(cases(asked.schedules, asked.epochs, asked.batches, range(1, asked.seeds + 1)))
     random.Random(1).shuffle(todo)
     for case in todo:
         if tuple(str(case[key]) for key in FIELDS[:6]) in done:
