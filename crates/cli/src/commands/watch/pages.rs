@@ -11,13 +11,14 @@ use da2s_report::render;
 use da2s_report::run::Follow;
 
 /// The files of a run that are served, under `/files/`.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("config.toml", TEXT),
     ("environment.json", JSON),
     ("search/metrics.jsonl", LINES),
     ("search/arch.jsonl", LINES),
     ("search/times.jsonl", LINES),
     ("genotype.json", JSON),
+    ("cost.json", JSON),
     ("gap.json", JSON),
     ("edge_gaps.json", JSON),
     ("network/metrics.jsonl", LINES),
