@@ -19,12 +19,18 @@ function words(news) {
 const summaryOf = (details) => details.querySelector("summary")?.textContent;
 const regionsOf = (page) => [...page.querySelectorAll("[role=region][aria-label]")];
 
+// The last section that begins above the window: what is above it may grow.
+const topOf = (section) => section.getBoundingClientRect().top;
+const sectionOf = (page) => [...page.querySelectorAll("section[id]")].findLast((section) => topOf(section) <= 1);
+
 function place() {
-  const { document: page, scrollX, scrollY } = report.contentWindow;
+  const { document: page, scrollY } = report.contentWindow;
   const slider = page.getElementById("epoch");
+  const section = sectionOf(page);
   return {
-    scrollX,
     scrollY,
+    section: section?.id,
+    above: section && topOf(section),
     // Somebody at the end wants to see the newest.
     epoch: slider && slider.value !== slider.max ? slider.value : null,
     plays: page.querySelector(".play")?.getAttribute("aria-label") === "Pause",
@@ -46,13 +52,17 @@ function takeUp(left) {
   const aside = new Map(left.aside);
   for (const region of regionsOf(page)) region.scrollLeft = aside.get(region.ariaLabel) ?? 0;
   if (left.focus) page.getElementById(left.focus)?.focus({ preventScroll: true });
+  const section = page.getElementById(left.section);
+  const top = section ? report.contentWindow.scrollY + topOf(section) - left.above : left.scrollY;
   // At once: the page itself scrolls smoothly, from its top.
-  report.contentWindow.scrollTo({ left: left.scrollX, top: left.scrollY, behavior: "instant" });
+  report.contentWindow.scrollTo({ top, behavior: "instant" });
 }
 
 function reload() {
   const left = place();
   report.addEventListener("load", () => takeUp(left), { once: true });
+  // The browser would take the place up too, after this and in another way.
+  report.contentWindow.history.scrollRestoration = "manual";
   report.contentWindow.location.reload();
 }
 

@@ -35,9 +35,9 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// A page that the frame may hold and that nobody else may.
 const REPORT_POLICY: &str = "frame-ancestors 'self'";
-/// The frame loads its own script and style, the report, and news.
-const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; connect-src 'self'; \
-                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The frame loads its own script and style, an icon that is empty, the report, and news.
+const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; frame-src 'self'; \
+                            connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// An answer.
