@@ -175,6 +175,8 @@ pub fn discretize(
     if let Some(edge_gaps) = &edge_gaps {
         directory.write_json(EDGE_GAPS, edge_gaps)?;
     }
+    // A cost that is there is that of the genotype beside it, wherever this is stopped.
+    directory.remove(COST)?;
     directory.write_json(GENOTYPE, &file)?;
     let parts = cost_parts(&network, image_size);
     directory.write_json(COST, &CostFile { image_size, parts })?;
