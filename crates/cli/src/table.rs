@@ -104,8 +104,8 @@ pub fn of_runs(runs: &[Row], folder: &Path) -> String {
         "method",
         "seed",
         "state",
-        "gap",
-        "accuracy",
+        "gap, points",
+        "accuracy, %",
         "parameters",
     ];
     let rows = runs.iter().map(|run| {

@@ -297,6 +297,7 @@ fn a_limit_is_kept_or_refused() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "whether levels agree is said, not asserted")]
 fn any_number_of_threads_gives_the_same_bytes_at_every_level_of_the_cpu() {
     let folder = tempfile::tempdir().unwrap();
     let mut weights = Vec::new();

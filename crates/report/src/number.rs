@@ -111,7 +111,7 @@ pub(crate) fn tick_label(value: f64, step: f64) -> String {
     if digits > 4 {
         significant(value, 2)
     } else {
-        format!("{value:.digits$}")
+        format!("{value:.digits$}").replace('-', "−")
     }
 }
 
@@ -131,6 +131,14 @@ mod tests {
         assert_eq!(duration(61.4), "1 min 1 s");
         assert_eq!(significant(0.00001234, 3), "1.23e-5");
         assert_eq!(significant(f64::NAN, 3), "–");
+    }
+
+    #[test]
+    fn ticks_have_the_minus_of_text() {
+        assert_eq!(
+            [-2.0, 0.0, 0.5].map(|tick| tick_label(tick, 0.5)),
+            ["−2.0", "0.0", "0.5"]
+        );
     }
 
     #[test]

@@ -4,32 +4,15 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
+#[path = "browser/tools.rs"]
+mod tools;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use da2s_report::{write_page, write_report};
 use support::{Reached, Synthetic};
-
-/// A program on the search path.
-fn program(names: &[&str]) -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?).collect();
-    let places = names
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    places.into_iter().find(|path| path.is_file())
-}
-
-/// The folder that `setup.sh` installs into.
-fn modules() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules");
-    folder
-        .join("playwright-core")
-        .is_dir()
-        .then(|| folder.canonicalize().ok())?
-}
+use tools::Tools;
 
 /// Finished runs whose search and retraining were stopped and went on from an earlier checkpoint: epochs are there twice.
 fn repeat_epochs(file: &Path, first: usize, last: usize) {
@@ -41,16 +24,7 @@ fn repeat_epochs(file: &Path, first: usize, last: usize) {
 
 #[test]
 fn a_browser_opens_every_kind_of_run() {
-    let found = (
-        program(&["node"]),
-        program(&["chromium", "chromium-browser", "google-chrome"]),
-        modules(),
-    );
-    let (Some(node), Some(chromium), Some(modules)) = found else {
-        eprintln!(
-            "skipped: a_browser_opens_every_kind_of_run needs Node, Chromium and playwright-core \
-             (crates/report/tests/browser/setup.sh)"
-        );
+    let Some(tools) = Tools::find("a_browser_opens_every_kind_of_run") else {
         return;
     };
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -93,10 +67,8 @@ fn a_browser_opens_every_kind_of_run() {
     let all = folder.path().join("side-by-side.html");
     write_page(&dirs, &all).expect("page");
     pages.push(all);
-    let output = Command::new(node)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.mjs"))
-        .arg(chromium)
-        .arg(modules)
+    let output = tools
+        .script(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/check.mjs"))
         .arg("-")
         .args(&pages)
         .output()

@@ -128,6 +128,20 @@ fn a_finished_run_shows_everything() {
         "epochs 0 to 30, then discretized"
     );
     assert!(page.words("#network").contains("123\u{202f}456"));
+    assert_eq!(page.count("figure.costs svg.bars"), 2);
+    assert_eq!(
+        page.count("figure.costs:first-of-type svg.bars text.value"),
+        7,
+        "stem, five cells, classifier"
+    );
+    assert_eq!(
+        page.words("div.scroll:first-child > table.costs tbody th"),
+        "stem 3 normal cells 2 reduction cells classifier"
+    );
+    assert_eq!(
+        page.words("table.costs tfoot tr"),
+        ["all4.83 M100 %123 k100 %"; 2].join(" ")
+    );
     assert!(page.words("#origin").contains("lambda_alpha = \"delayed_log\""));
     assert!(page.words("pre.pick").contains("da2s run --config config.toml"));
 }
@@ -135,10 +149,9 @@ fn a_finished_run_shows_everything() {
 #[test]
 fn every_picture_has_its_data() {
     let page = Page::of(&Synthetic::default());
-    for figure in page
-        .html
-        .select(&select(".chart, .cell-figure, .confusion, .edge-gaps, .mistakes"))
-    {
+    for figure in page.html.select(&select(
+        ".chart, .cell-figure, .confusion, .edge-gaps, .mistakes, figure.costs",
+    )) {
         let link = figure
             .select(&select("a.data[download$='.csv']"))
             .next()
@@ -152,6 +165,17 @@ fn every_picture_has_its_data() {
         page.text
             .contains("data:text/csv;charset=utf-8,epoch,super-network,discretized,training%0A1,")
     );
+}
+
+#[test]
+fn a_run_of_before_says_that_its_cost_is_not_told() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    fs::remove_file(folder.path().join("cost.json")).expect("file");
+    let page = Page::written(folder);
+    assert_eq!(page.count("figure.costs, table.costs"), 0);
+    assert!(page.words("#network .source").contains("it has no cost.json"));
+    assert!(page.words("#network").contains("123\u{202f}456"), "the size is there");
 }
 
 #[test]
@@ -314,6 +338,15 @@ fn damage_is_named_with_file_and_line() {
             .contains("11 classes")
     );
     assert!(damage("gap.json", "}", "").1.contains("EOF"));
+    assert!(
+        damage(
+            "cost.json",
+            "\"parameters\":1056",
+            "\"parameters\":18446744073709551615"
+        )
+        .1
+        .contains("more than can be counted")
+    );
     assert!(
         damage("genotype.json", "\"operations\":1", "\"operations\":4000000000")
             .1

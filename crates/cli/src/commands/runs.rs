@@ -93,9 +93,20 @@ impl Row {
         });
         if let Ok(digest) = &self.run {
             object["genotype"] = json!(digest.genotype);
-            object["values"] = json!(digest.values);
+            let values = digest.values.iter();
+            object["values"] = values
+                .map(|(key, value)| ((*key).to_owned(), number(key, *value)))
+                .collect();
         }
         object
+    }
+}
+
+/// A result for a script: counts are whole numbers, as in `summary.json`.
+fn number(key: &str, value: f64) -> Value {
+    match key {
+        "parameters" | "multiply_adds" => json!(value as u64),
+        _ => json!(value),
     }
 }
 

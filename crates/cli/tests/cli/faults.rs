@@ -158,6 +158,7 @@ fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
 
 /// Runs `script` where `$DISK` is a file system of its own, which the script makes; none where this machine forbids that.
 #[cfg(target_os = "linux")]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = String::new();

@@ -9,11 +9,12 @@ use crate::{TINY, da2s, with};
 use predicates::prelude::*;
 
 /// The files of a run whose bits depend on nothing but the settings.
-const REPRODUCIBLE: [&str; 8] = [
+const REPRODUCIBLE: [&str; 9] = [
     "search/metrics.jsonl",
     "search/arch.jsonl",
     "search/checkpoint.safetensors",
     "genotype.json",
+    "cost.json",
     "gap.json",
     "edge_gaps.json",
     "network/metrics.jsonl",

@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::{TINY, da2s, finished, with};
 
 /// A server of the page of a run, which ends with this value.
-struct Server {
+pub struct Server {
     child: Child,
     /// `127.0.0.1:PORT`.
-    host: String,
+    pub host: String,
 }
 
 impl Server {
-    fn start(run: &Path) -> Self {
+    pub fn start(run: &Path) -> Self {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin("da2s"))
             .arg("watch")
             .arg(run)
@@ -76,7 +76,7 @@ impl Drop for Server {
 }
 
 /// A copy of a finished run, to be changed.
-fn copy(to: &Path) {
+pub fn copy(to: &Path) {
     for name in [
         "config.toml",
         "environment.json",

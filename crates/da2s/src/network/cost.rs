@@ -101,7 +101,8 @@ pub(super) fn stage_sizes(stages: &[Stage], image_size: usize) -> Vec<(usize, us
     sizes
 }
 
-fn input_sizes(stage: &Stage, sizes: &[(usize, usize)], image_size: usize) -> Vec<(usize, usize)> {
+/// Height and width of what a stage reads, given those behind every stage before it.
+pub(super) fn input_sizes(stage: &Stage, sizes: &[(usize, usize)], image_size: usize) -> Vec<(usize, usize)> {
     let size = |source: &Source| match source {
         Source::Image => (image_size, image_size),
         Source::Stage(earlier) => sizes[*earlier],

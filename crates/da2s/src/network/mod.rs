@@ -6,12 +6,14 @@
 
 mod auxiliary;
 mod cost;
+mod cost_parts;
 mod drop_path;
 mod trained;
 
 pub use crate::backbone::Skeleton;
 pub use auxiliary::AuxiliaryError;
 pub use cost::{Cost, cost, cost_tables};
+pub use cost_parts::{PartCost, PartKind, cost_parts};
 pub use drop_path::DropPath;
 pub use trained::{Description, Trained};
 

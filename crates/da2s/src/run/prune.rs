@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::{Context, ENVIRONMENT, RunDirectory, searching};
 use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, measure_edge_gaps, measure_gap};
 use crate::error::Error;
-use crate::network::{Cost, NetworkSize, cost, network};
+use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
@@ -15,6 +15,7 @@ use crate::space::{CellKind, Space};
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
 const EDGE_GAPS: &str = "edge_gaps.json";
+const COST: &str = "cost.json";
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -47,6 +48,15 @@ pub(super) struct GenotypeFile {
     pub(super) undecided: Vec<String>,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
+}
+
+/// `cost.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CostFile {
+    /// Side of an image in pixels.
+    image_size: usize,
+    /// They sum to the parameters and the multiply-adds of `genotype.json`.
+    parts: Vec<PartCost>,
 }
 
 /// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given when it was made.
@@ -147,10 +157,9 @@ pub fn discretize(
             first.text
         )));
     }
-    let cost = cost(
-        &network(&genotype, network_size(context, &dataset), &engine)?,
-        dataset.shape.height,
-    );
+    let image_size = dataset.shape.height;
+    let network = network(&genotype, network_size(context, &dataset), &engine)?;
+    let cost = cost(&network, image_size);
     let file = GenotypeFile {
         space: search.space.name.name().to_owned(),
         genotype: genotype.to_string(),
@@ -166,7 +175,11 @@ pub fn discretize(
     if let Some(edge_gaps) = &edge_gaps {
         directory.write_json(EDGE_GAPS, edge_gaps)?;
     }
+    // A cost that is there is that of the genotype beside it, wherever this is stopped.
+    directory.remove(COST)?;
     directory.write_json(GENOTYPE, &file)?;
+    let parts = cost_parts(&network, image_size);
+    directory.write_json(COST, &CostFile { image_size, parts })?;
     if let Some(gap) = &gap {
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));

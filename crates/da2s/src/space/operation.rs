@@ -137,6 +137,14 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// The operation that `block` computes in a final network, if it computes one.
+    pub fn in_network(block: Block) -> Option<Self> {
+        let computes = |operation: &Self| (1..=2).any(|stride| operation.block(stride, Place::Network).0 == block);
+        Self::ALL.into_iter().find(computes)
+    }
+}
+
 impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -154,5 +162,16 @@ mod tests {
             assert_eq!(serde_json::to_value(operation).unwrap(), operation.name());
         }
         assert_eq!(Operation::from_name("sep_conv_9x9"), None);
+    }
+
+    #[test]
+    fn a_block_tells_its_operation() {
+        for operation in Operation::ALL {
+            for stride in [1, 2] {
+                let (block, _) = operation.block(stride, Place::Network);
+                assert_eq!(Operation::in_network(block), Some(operation));
+            }
+        }
+        assert_eq!(Operation::in_network(Block::Norm), None);
     }
 }

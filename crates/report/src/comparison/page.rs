@@ -7,7 +7,7 @@ use super::measure::{Unit, cell};
 use super::{Comparison, Measure, Outcome};
 use crate::data_link::Table;
 use crate::number::{plural, significant};
-use crate::page::Document;
+use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};
 
 /// The page of a comparison. The same comparison gives the same text.
@@ -33,6 +33,7 @@ pub fn comparison_page(comparison: &Comparison) -> String {
                     span { (comparison.finished()) " of " (plural(comparison.runs.len(), "run")) " finished" }
                 }
             }
+            (theme_button())
         }
         main id="main" {
             (notice(comparison))
@@ -44,11 +45,11 @@ pub fn comparison_page(comparison: &Comparison) -> String {
             }
         }
         footer { "Written by da2s " (env!("CARGO_PKG_VERSION")) "." }
+        (script())
     };
     Document {
         title: format!("{} · da2s comparison", comparison.name),
         style: include_str!("comparison.css"),
-        scripts: false,
         body,
     }
     .render()

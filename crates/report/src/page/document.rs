@@ -9,22 +9,14 @@ pub(crate) struct Document<'a> {
     pub(crate) title: String,
     /// Style beyond the common sheet.
     pub(crate) style: &'a str,
-    /// Whether there are scripts in the body.
-    pub(crate) scripts: bool,
     pub(crate) body: Markup,
 }
 
 impl Document<'_> {
     /// The document as text.
     pub(crate) fn render(self) -> String {
-        let scripts = if self.scripts {
-            " script-src 'unsafe-inline';"
-        } else {
-            ""
-        };
-        let policy = format!(
-            "default-src 'none'; style-src 'unsafe-inline';{scripts} img-src data:; base-uri 'none'; form-action 'none'"
-        );
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; form-action 'none'";
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -44,6 +36,16 @@ impl Document<'_> {
         };
         page.into_string()
     }
+}
+
+/// The button that the script shows and names.
+pub(crate) fn theme_button() -> Markup {
+    html! { button.theme type="button" hidden { "Dark" } }
+}
+
+/// What every page moves with, at the end of its body.
+pub(crate) fn script() -> Markup {
+    html! { script { (PreEscaped(include_str!("report.js"))) } }
 }
 
 /// The foot of a page about runs: who wrote it, and in what it counts.

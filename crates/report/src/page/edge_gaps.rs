@@ -27,7 +27,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
             "not"
             @if let Some(images) = gaps.images { "; on " (count(images)) " held-out images" }
             ". Costs do not add up: one choice may make another cheaper. "
-            "The brightest colour stands for " (significant(worst.0, 3)) " points or " (significant(worst.1, 3)) " nats."
+            "The brightest colour stands for " (significant(worst.0, 3)) @if worst.0 == 1.0 { " point" } @else { " points" } " or " (significant(worst.1, 3)) " nats."
         }
         div.pair {
             @for kind in kinds {

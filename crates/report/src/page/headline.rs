@@ -2,9 +2,13 @@
 
 use maud::{Markup, html};
 
+use super::document::theme_button;
 use crate::Run;
 use crate::number::{count, percent, plural, points};
 use crate::run::StageState;
+
+/// Undecided choices that are named at once; the rest is folded away. The least decided come first.
+const MOST_UNDECIDED: usize = 5;
 
 /// The title bar, with the theme button.
 pub(super) fn header(run: &Run) -> Markup {
@@ -34,7 +38,7 @@ pub(super) fn header(run: &Run) -> Markup {
                 h1 { (run.name) }
                 p.facts { @for fact in facts.into_iter().flatten() { span { (fact) } } }
             }
-            button.theme type="button" hidden { "Dark" }
+            (theme_button())
         }
     }
 }
@@ -205,8 +209,13 @@ fn verdict(run: &Run) -> Markup {
                     None => (cost),
                 }
             }
-            @if !genotype.undecided.is_empty() {
-                ul { @for edge in &genotype.undecided { li { (edge) } } }
+            @let (first, rest) = genotype.undecided.split_at(genotype.undecided.len().min(MOST_UNDECIDED));
+            @if !first.is_empty() { ul { @for edge in first { li { (edge) } } } }
+            @if !rest.is_empty() {
+                details {
+                    summary { "and " (rest.len()) " more that were not decided" }
+                    ul { @for edge in rest { li { (edge) } } }
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
     Some(html! {
         p.lead {
             "A search that is decided has one bright field in each row of p, and n·q near 1 for n edges of each node. "
-            "The numbers are behind the links of the cells above."
+            "The numbers are behind the links of the " a href="#cells" { "cells" } " above."
         }
         p.scale aria-hidden="true" { "0 " i {} " 1" }
         div.pair {

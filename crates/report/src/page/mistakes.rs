@@ -28,7 +28,7 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
                                 alt={ "Test image " (mistake.index) ": " (class) };,
                             None => span.absent { "no image" },
                         }
-                        b { (class) }
+                        span { "is " b { (class) } }
                         span { "taken for " (taken) @if let Some(sure) = percent(mistake.predicted_probability) { ", " (sure) } }
                         small { "image " (count(mistake.index)) }
                     }

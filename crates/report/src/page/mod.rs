@@ -5,6 +5,7 @@
 
 mod cells;
 mod confusion;
+mod cost;
 pub(crate) mod curves;
 mod document;
 mod edge_gaps;
@@ -20,11 +21,11 @@ mod side_by_side;
 mod style;
 mod topology;
 
-pub(crate) use document::Document;
 use document::footer;
+pub(crate) use document::{Document, script, theme_button};
 pub use side_by_side::{MOST_RUNS, side_by_side};
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::Run;
 use film::Film;
@@ -65,12 +66,11 @@ pub fn render(run: &Run) -> String {
         }
         (footer())
         (film.data())
-        script { (PreEscaped(include_str!("report.js"))) }
+        (script())
     };
     Document {
         title: format!("{} · da2s report", run.name),
         style: "",
-        scripts: true,
         body,
     }
     .render()

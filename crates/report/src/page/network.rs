@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{confusion, curves, mistakes};
+use super::{confusion, cost, curves, mistakes};
 use crate::Run;
 use crate::number::{count, duration, magnitude, percent, significant};
 
@@ -19,6 +19,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         dl.facts-list {
             @for (name, value, detail) in &facts { div { dt { (name) } dd { b { (value) } " " small { (detail) } } } }
         }
+        @if let Some(cost) = cost::part(run) { (cost) }
         @if let Some(charts) = charts { h3.part { "Retraining" } (charts) }
         @if let Some(confusion) = confusion { h3.part { "Test images, class by class" } (confusion) }
         @if let Some(mistakes) = mistakes { h3.part { "Worst mistakes" } (mistakes) }

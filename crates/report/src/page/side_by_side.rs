@@ -3,11 +3,10 @@
 //! Contract: a run keeps its colour and dashes on the whole page; what a run does not have is a dash or is not there, and no
 //! run stands for another. Means and tests over seeds are the business of [`crate::comparison`].
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::Document;
 use super::curves::{grid, retraining_charts, search_charts};
-use super::document::footer;
+use super::document::{Document, footer, script, theme_button};
 use super::film::Film;
 use super::settings::differing;
 use crate::Run;
@@ -47,7 +46,7 @@ pub fn side_by_side(runs: &[Run]) -> String {
                 h1 { (plural(runs.len(), "run")) " side by side" }
                 p.facts { @for name in &names { span { (name) } } }
             }
-            button.theme type="button" hidden { "Dark" }
+            (theme_button())
         }
         main id="main" {
             nav aria-label="Sections" { @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } } }
@@ -59,12 +58,11 @@ pub fn side_by_side(runs: &[Run]) -> String {
             }
         }
         (footer())
-        script { (PreEscaped(include_str!("report.js"))) }
+        (script())
     };
     Document {
         title: format!("{} · da2s runs side by side", names.join(", ")),
         style: include_str!("side_by_side.css"),
-        scripts: true,
         body,
     }
     .render()

@@ -31,10 +31,11 @@ pub struct Follow {
 type Stamp = Option<(u64, Option<SystemTime>)>;
 
 /// The files whose change has the run read as a whole.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "config.toml",
     "environment.json",
     "genotype.json",
+    "cost.json",
     "gap.json",
     "edge_gaps.json",
     "network/evaluation.json",

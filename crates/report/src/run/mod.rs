@@ -5,6 +5,7 @@
 //! checked here, so whoever draws may index freely.
 
 mod architecture;
+mod cost;
 mod digest;
 mod follow;
 mod genotype;
@@ -20,6 +21,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 pub use architecture::{ArchCell, ArchEpoch};
+pub use cost::{Costs, PartCost};
 pub use digest::{Digest, FAILURE_FILE, State};
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
@@ -54,6 +56,8 @@ pub struct Run {
     pub architecture: Vec<ArchEpoch>,
     /// `genotype.json`.
     pub genotype: Option<Genotype>,
+    /// `cost.json`.
+    pub costs: Option<Costs>,
     /// `gap.json`.
     pub gap: Option<Gap>,
     /// `edge_gaps.json`.
@@ -86,6 +90,7 @@ impl Run {
         run.config = read_text(dir, "config.toml")?;
         run.environment = read_json(dir, "environment.json", |_| Ok(()))?;
         run.genotype = read_json(dir, "genotype.json", Genotype::check)?;
+        run.costs = read_json(dir, "cost.json", Costs::check)?;
         run.gap = read_json(dir, "gap.json", |_| Ok(()))?;
         run.evaluation = read_json(dir, "network/evaluation.json", Evaluation::check)?;
         run.edge_gaps = read_json(dir, "edge_gaps.json", EdgeGaps::check)?;

@@ -6,6 +6,7 @@
 //! picture must stay small enough for one page to hold a dozen. What is needed is little: round ticks come
 //! from [`crate::number::ticks`], escaping from maud, colour maps from colorous.
 
+pub(crate) mod bars;
 pub(crate) mod cell;
 pub(crate) mod chart;
 pub(crate) mod colour;

@@ -1,5 +1,5 @@
 // Opens pages in a headless Chromium as a reader would, and exits with 1 if anything is wrong with one.
-//     node check.mjs CHROMIUM FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…
+//     node check.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…      ("-": the Chromium that playwright has downloaded)
 // A page must say nothing to the console, ask for nothing, fit widths of 360, 800 and 1400 pixels, be reachable by keyboard,
 // switch its theme, and, where it has a slider, draw every epoch.
 import { createRequire } from "node:module";
@@ -10,7 +10,8 @@ const [chromium, modules, screenshots, ...pages] = process.argv.slice(2);
 const playwright = createRequire(join(resolve(modules), "here.js"))("playwright-core");
 const WIDTHS = [360, 800, 1400];
 
-const browser = await playwright.chromium.launch({ executablePath: chromium, args: ["--no-sandbox"], timeout: 300_000 });
+const executablePath = chromium === "-" ? undefined : chromium;
+const browser = await playwright.chromium.launch({ executablePath, args: ["--no-sandbox"], timeout: 300_000 });
 let wrong = 0;
 for (const path of pages) {
   const problems = [];

@@ -1,6 +1,11 @@
 #!/bin/sh
-# Installs what the browser test needs beside Node and Chromium: playwright-core, into target/browser.
-#     crates/report/tests/browser/setup.sh && cargo test --release --test browser -- --nocapture
+# Installs what the browser tests need beside Node: playwright-core, into target/browser, and its Chromium where the machine
+# has none.
+#     crates/report/tests/browser/setup.sh && cargo test --release browser -- --nocapture
 set -eu
 cd "$(dirname "$0")/../../../.."
 npm install --no-audit --no-fund --prefix target/browser playwright-core@1.65.1
+for browser in chromium chromium-browser google-chrome; do
+    if command -v "$browser" >/dev/null; then exit 0; fi
+done
+node target/browser/node_modules/playwright-core/cli.js install chromium-headless-shell

@@ -89,6 +89,7 @@ impl Synthetic {
             return;
         }
         put("genotype.json", self.genotype().to_string());
+        put("cost.json", self.cost().to_string());
         put("gap.json", self.gap().to_string());
         put("edge_gaps.json", self.edge_gaps().to_string());
         if self.reached == Reached::Discretized {
@@ -292,6 +293,45 @@ impl Synthetic {
             "q_least": sharp[3],
             "undecided": undecided, "parameters": 123_456, "multiply_adds": 4_834_567
         })
+    }
+
+    /// A network of five cells, the second and the fourth of which reduce; sums to the sizes of the genotype.
+    fn cost(&self) -> Value {
+        let genotype = self.genotype();
+        let mut parts = vec![
+            json!({ "part": "stem", "kind": "stem", "operation": null, "parameters": 1_056,
+        "multiply_adds": 55_296 }),
+        ];
+        for index in 0..5 {
+            let kind = if index % 2 == 1 { "reduction" } else { "normal" };
+            let part = format!("cells.{index}");
+            let inputs = 1_800 + 300 * index;
+            parts.push(
+                json!({ "part": part, "kind": kind, "operation": null, "parameters": inputs,
+            "multiply_adds": 64 * inputs }),
+            );
+            let edges = genotype["cells"][kind]["edges"].as_array().expect("edges");
+            let kept = edges
+                .iter()
+                .flat_map(|edge| edge["operations"].as_array().expect("operations"));
+            for name in OPERATIONS.iter().filter(|name| kept.clone().any(|kept| kept == **name)) {
+                let weights = if name.contains("conv") { 900 * (index + 1) } else { 0 };
+                parts.push(
+                    json!({ "part": part, "kind": kind, "operation": name, "parameters": weights,
+                "multiply_adds": 40 * weights }),
+                );
+            }
+        }
+        let sum = |key: &str| {
+            parts
+                .iter()
+                .map(|part| part[key].as_u64().expect("number"))
+                .sum::<u64>()
+        };
+        let rest = json!({ "part": "classifier", "kind": "head", "operation": null,
+        "parameters": 123_456 - sum("parameters"), "multiply_adds": 4_834_567 - sum("multiply_adds") });
+        parts.push(rest);
+        json!({ "image_size": 8, "parts": parts })
     }
 
     fn gap(&self) -> Value {

@@ -11,13 +11,14 @@ use da2s_report::render;
 use da2s_report::run::Follow;
 
 /// The files of a run that are served, under `/files/`.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("config.toml", TEXT),
     ("environment.json", JSON),
     ("search/metrics.jsonl", LINES),
     ("search/arch.jsonl", LINES),
     ("search/times.jsonl", LINES),
     ("genotype.json", JSON),
+    ("cost.json", JSON),
     ("gap.json", JSON),
     ("edge_gaps.json", JSON),
     ("network/metrics.jsonl", LINES),
@@ -34,9 +35,9 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// A page that the frame may hold and that nobody else may.
 const REPORT_POLICY: &str = "frame-ancestors 'self'";
-/// The frame loads its own script and style, the report, and news.
-const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; connect-src 'self'; \
-                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The frame loads its own script and style, an icon that is empty, the report, and news.
+const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; frame-src 'self'; \
+                            connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// An answer.

@@ -1,0 +1,44 @@
+//! `cost.json`: where the parameters and the multiply-adds of the final network lie.
+
+use serde::Deserialize;
+
+/// More entries than any network has.
+const MOST_PARTS: usize = 1 << 14;
+
+/// What the final network costs, part by part.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Costs {
+    /// An entry a part and operation, in the order of the network.
+    pub parts: Vec<PartCost>,
+}
+
+/// What one operation costs, or what is not searched, in one part of the network.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct PartCost {
+    /// Name of the part, as `cells.3`.
+    pub part: String,
+    /// Kind of the part: `stem`, `normal`, `reduction`, `residual` or `head`.
+    pub kind: String,
+    /// The operation; `None` of what is not searched.
+    pub operation: Option<String>,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Multiply-adds for one image.
+    pub multiply_adds: u64,
+}
+
+impl Costs {
+    /// Checks that the entries can be added.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.parts.len() > MOST_PARTS {
+            return Err(format!("{} parts, where {MOST_PARTS} are the most", self.parts.len()));
+        }
+        for of in [|part: &PartCost| part.parameters, |part: &PartCost| part.multiply_adds] {
+            let sum = self.parts.iter().try_fold(0u64, |sum, part| sum.checked_add(of(part)));
+            if sum.is_none() {
+                return Err("the parts sum to more than can be counted".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
