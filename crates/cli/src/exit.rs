@@ -1,6 +1,5 @@
 //! Why the command failed, in a sentence, and the one table of exit codes.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -8,8 +7,9 @@ use std::process::ExitCode;
 
 use da2s::Error;
 use da2s::config::ConfigError;
-use da2s::data::{DataError, Format};
+use da2s::data::Format;
 use da2s::discretize::FormError;
+use da2s::error::{Kind, sentence};
 use da2s::space::arch_201::Arch201Error;
 use da2s::space::lookup::BenchmarkError;
 use da2s_report::ReportError;
@@ -275,7 +275,7 @@ impl Failure {
     /// The exit code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Run(error) => code_of(error),
+            Self::Run(error) => code_of(error.kind()),
             Self::Report(
                 ReportError::NotARun { .. }
                 | ReportError::Damaged { .. }
@@ -315,45 +315,28 @@ impl Failure {
 
     /// The whole reason in one line.
     pub fn sentence(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            let reason = error.to_string();
-            if !text.contains(&reason) {
-                let _ = write!(text, ": {reason}");
-            }
-            source = error.source();
-        }
-        text
+        sentence(self)
     }
 }
 
-fn code_of(error: &Error) -> Code {
-    match error {
-        Error::Config(_)
-        | Error::Topology(_)
-        | Error::LimitTooLow { .. }
-        | Error::Auxiliary(_)
-        | Error::Data(DataError::Setting { .. }) => Code::Usage,
-        Error::Data(_) => Code::Data,
-        Error::Genotype { .. } | Error::OverLimit { .. } => Code::Genotype,
-        Error::Export(_) => Code::Internal,
-        Error::Device { .. } | Error::Engine { .. } => Code::Device,
-        Error::RunExists { .. }
-        | Error::Busy { .. }
-        | Error::NotEmpty { .. }
-        | Error::Incomplete { .. }
-        | Error::Damaged { .. }
-        | Error::Mismatch { .. } => Code::RunDirectory,
-        Error::Io { .. } => Code::Files,
-        Error::NotFinite { .. } => Code::Numbers,
-        Error::Stopped { .. } => Code::Stopped,
+const fn code_of(kind: Kind) -> Code {
+    match kind {
+        Kind::Usage => Code::Usage,
+        Kind::Data => Code::Data,
+        Kind::Genotype => Code::Genotype,
+        Kind::RunDirectory => Code::RunDirectory,
+        Kind::Device => Code::Device,
+        Kind::Files => Code::Files,
+        Kind::Numbers => Code::Numbers,
+        Kind::Stopped => Code::Stopped,
+        Kind::Internal => Code::Internal,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use da2s::data::DataError;
 
     #[test]
     fn codes_are_distinct_and_in_the_help() {

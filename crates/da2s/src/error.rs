@@ -154,7 +154,69 @@ pub enum Error {
     },
 }
 
+/// What an error is about: the command line has an exit code, the Python package an exception a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A setting or a target that cannot be.
+    Usage,
+    /// Images that are missing or cannot be read.
+    Data,
+    /// A text that is no genotype, or a genotype whose network is above the limits of the target.
+    Genotype,
+    /// A run directory that exists already, is incomplete, damaged, or does not fit.
+    RunDirectory,
+    /// A device that is not here.
+    Device,
+    /// A file that cannot be read or written.
+    Files,
+    /// A loss or gradient that is not finite.
+    Numbers,
+    /// The user stopped the run.
+    Stopped,
+    /// A defect of da2s.
+    Internal,
+}
+
+/// The whole reason in one line: what an error says, and what its sources add.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        source = error.source();
+    }
+    text
+}
+
 impl Error {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Config(_)
+            | Self::Topology(_)
+            | Self::LimitTooLow { .. }
+            | Self::Auxiliary(_)
+            | Self::Data(DataError::Setting { .. }) => Kind::Usage,
+            Self::Data(_) => Kind::Data,
+            Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
+            Self::Export(_) => Kind::Internal,
+            Self::Device { .. } | Self::Engine { .. } => Kind::Device,
+            Self::RunExists { .. }
+            | Self::Busy { .. }
+            | Self::NotEmpty { .. }
+            | Self::Incomplete { .. }
+            | Self::Damaged { .. }
+            | Self::Mismatch { .. } => Kind::RunDirectory,
+            Self::Io { .. } => Kind::Files,
+            Self::NotFinite { .. } => Kind::Numbers,
+            Self::Stopped { .. } => Kind::Stopped,
+        }
+    }
+
     /// An input or output error at `path`.
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io {

@@ -62,6 +62,7 @@ fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), E
         config,
         resume: false,
         command: "test".to_owned(),
+        arrays: None,
     };
     let mut warnings = Warnings::default();
     search(&context, &mut warnings)?;

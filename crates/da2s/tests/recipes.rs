@@ -8,7 +8,7 @@ use std::path::Path;
 
 use da2s::backbone::Skeleton;
 use da2s::config::{Config, Layer, RECIPES, resolve};
-use da2s::data::{Format, ImageShape};
+use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, network};
 use da2s::observer::Silent;
@@ -38,7 +38,7 @@ fn config(name: &str, dir: &Path, sets: &[&str]) -> Config {
 /// The smallest data set of `format`: 16 images a part at the least, of two classes or more.
 fn data_set(format: Format, dir: &Path) {
     match format {
-        Format::Digits => {}
+        Format::Digits | Format::Arrays => {}
         Format::Cifar10 => {
             let names: Vec<String> = (0..10).map(|class| format!("class {class}")).collect();
             fs::write(dir.join("batches.meta.txt"), names.join("\n")).unwrap();
@@ -77,6 +77,22 @@ fn data_set(format: Format, dir: &Path) {
             }
         }
     }
+}
+
+/// 40 colour images of two classes in memory.
+fn arrays() -> Arrays {
+    let images = LabelledImages {
+        shape: ImageShape {
+            channels: 3,
+            height: 16,
+            width: 16,
+        },
+        pixels: (0..40)
+            .flat_map(|image| picture(&[image], 3 * 16 * 16).split_off(1))
+            .collect(),
+        labels: (0..40).map(|image| image % 2).collect(),
+    };
+    Arrays::new(vec!["ape".to_owned(), "bee".to_owned()], images, None).unwrap()
 }
 
 /// Labels, then pixels that vary.
@@ -139,6 +155,7 @@ const SMALL: [&str; 14] = [
 
 #[test]
 fn every_recipe_runs() {
+    let arrays = arrays();
     for (name, _) in RECIPES {
         let temporary = tempfile::tempdir().unwrap();
         let data = temporary.path().join("data");
@@ -163,6 +180,7 @@ fn every_recipe_runs() {
             config: &config,
             resume: false,
             command: "test".to_owned(),
+            arrays: (full.data.dataset == Format::Arrays).then_some(&arrays),
         };
         run::search(&context, &mut Silent).unwrap();
         run::discretize(&context, None, &mut Silent).unwrap();

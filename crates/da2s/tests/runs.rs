@@ -56,6 +56,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         config,
         resume,
         command: "da2s run".to_owned(),
+        arrays: None,
     }
 }
 
@@ -466,6 +467,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
             config: &larger,
             resume: false,
             command: String::new(),
+            arrays: None,
         },
         &mut Silent,
     )

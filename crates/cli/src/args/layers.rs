@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use da2s::config::{Config, ConfigError, Layer, resolve};
-use da2s::data::Format as DataFormat;
+use da2s::config::{Config, ConfigError, Layer, Request};
 use da2s::space::SpaceName;
 use toml::Value;
 
@@ -15,24 +14,7 @@ impl SettingArguments {
     /// # Errors
     /// If a file, a recipe or a flag says something that cannot be.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
-        let mut layers = self.asked()?;
-        if self.recipe.is_none() {
-            // The last that names a data set is the one that counts.
-            let dataset = layers
-                .iter()
-                .rev()
-                .find_map(|layer| layer.get("data.dataset")?.as_str());
-            let recipe = Layer::recipe(dataset.unwrap_or(DataFormat::Digits.name()))?;
-            layers.insert(0, recipe);
-            if self.space.as_deref() == Some(SpaceName::NasBench201.name()) {
-                // What the recipes of data sets say of the DARTS space has no meaning there.
-                let flag = |key, value| Layer::flag("--space", key, value);
-                layers.insert(1, flag("target.edges", Value::from("all"))?);
-                layers.insert(2, flag("network.auxiliary", Value::from(false))?);
-                layers.insert(3, flag("network.drop_path", Value::from(0.0))?);
-            }
-        }
-        resolve(&layers)
+        self.request()?.resolve()
     }
 
     /// The configuration of a run that goes on: that in the file `stored`, then what was asked for.
@@ -40,9 +22,20 @@ impl SettingArguments {
     /// # Errors
     /// If a file, a recipe or a flag says something that cannot be.
     pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
-        let mut layers = vec![Layer::file(stored)?];
-        layers.extend(self.asked()?);
-        resolve(&layers)
+        self.request()?.resolve_over(stored)
+    }
+
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// If a file, a recipe or a flag says something that cannot be.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let names_bench = self.space.as_deref() == Some(SpaceName::NasBench201.name());
+        Ok(Request {
+            layers: self.asked()?,
+            names_recipe: self.recipe.is_some(),
+            space: names_bench.then_some(SpaceName::NasBench201),
+        })
     }
 
     /// Whether `--method` was given.
@@ -106,14 +99,15 @@ impl MachineArguments {
 }
 
 impl StageArguments {
-    /// The configuration of the run, whose file is `stored`, on the machine asked for.
+    /// What was asked for: the machine.
     ///
     /// # Errors
-    /// If the file or a flag says something that cannot be.
-    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
-        let mut layers = vec![Layer::file(stored)?];
-        layers.extend(self.machine.layers()?);
-        resolve(&layers)
+    /// If a flag says something that cannot be.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        Ok(Request {
+            layers: self.machine.layers()?,
+            ..Request::default()
+        })
     }
 }
 

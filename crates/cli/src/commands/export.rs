@@ -1,9 +1,10 @@
 //! `da2s export`: the trained network of a run in the files of other tools.
 
+use da2s::config::{Layer, Request};
 use da2s::export::{ExportOptions, export};
-use da2s::run::{RunDirectory, trained};
+use da2s::run::Job;
 
-use super::job::context;
+use super::job::this_command;
 use crate::args::ExportArguments;
 use crate::exit::Failure;
 
@@ -19,12 +20,14 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let options = ExportOptions {
         fold_batch_norms: arguments.fold_batch_norms,
     };
-    let directory = RunDirectory::read(&arguments.run)?;
-    let mut config = directory.config()?;
     // Weights are written from the host, wherever they were trained.
-    config.run.device = "cpu".to_owned();
-    let trained = trained(&context(&directory, &config, false))?;
-    let default = || directory.path().join("export").join(format.default_name());
+    let request = Request {
+        layers: vec![Layer::flag("export", "run.device", "cpu".into())?],
+        ..Request::default()
+    };
+    let job = Job::read(&arguments.run, &request, this_command())?;
+    let trained = job.trained()?;
+    let default = || job.directory().path().join("export").join(format.default_name());
     let out = arguments.out.clone().unwrap_or_else(default);
     export(&trained, format, options, &out)?;
     super::print(&format!("{}\n", out.display()))

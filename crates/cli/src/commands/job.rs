@@ -1,16 +1,12 @@
-//! What the verbs work on: a run directory, its configuration, who is told, and who may stop it.
+//! What the verbs work on: a run, who is told of it, and who may stop it.
 
 use std::path::{Path, PathBuf};
 
-use da2s::Error;
-use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
-use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
-use da2s_report::run::FAILURE_FILE;
+use da2s::run::{self, Discretized, Summary};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
-use toml::{Table, Value};
 
 use crate::args::{CreateArguments, LiveArguments, StageArguments};
 use crate::dashboard::screen;
@@ -18,24 +14,10 @@ use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 
-/// Name of the file that makes a directory a run's.
-const CONFIG: &str = "config.toml";
-/// What a search leaves from its first epoch on.
-const CHECKPOINT: &str = "search/checkpoint.safetensors";
-/// What a genotype that is given leaves at once.
-const GENOTYPE: &str = "genotype.json";
-/// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
-/// Another engine or device rounds differently, so the same bits are promised only while those stay.
-const MAY_CHANGE: [&str; 5] = ["run.threads", "run.device", "run.engine", "run.on_nan", "data.dir"];
-
 /// A run that is being worked on.
 #[derive(Debug)]
 pub struct Job {
-    directory: RunDirectory,
-    config: Config,
-    resume: bool,
-    /// Whether this command made the run, so that it may be unmade if it comes to nothing.
-    fresh: bool,
+    run: run::Job,
     stop: StopFlag,
     progress: Progress,
 }
@@ -50,37 +32,9 @@ impl Job {
             // Before anything is made that would have to be unmade.
             screen::check()?;
         }
-        let holds_run = |path: &Path| arguments.resume && path.join(CONFIG).is_file();
-        // A run that goes on needs only what its own configuration does not say.
-        let (path, asked) = match arguments.out.clone().filter(|path| holds_run(path)) {
-            Some(path) => {
-                let asked = arguments.settings.resolve_over(&path.join(CONFIG))?;
-                (path, asked)
-            }
-            None => {
-                let asked = arguments.settings.resolve()?;
-                (arguments.out.clone().unwrap_or_else(|| default_path(&asked)), asked)
-            }
-        };
-        let stored = path.join(CONFIG);
-        let resume = holds_run(&path);
-        let (directory, config) = if resume {
-            let directory = RunDirectory::open(&path)?;
-            directory.remove(FAILURE_FILE)?;
-            let config = arguments.settings.resolve_over(&stored)?;
-            if let Some(problem) = difference(&directory.config()?, &config) {
-                return Err(Error::Mismatch { path: stored, problem }.into());
-            }
-            (directory, config)
-        } else {
-            (RunDirectory::create(&path)?, anchored(asked))
-        };
-        let mut job = Self::new(directory, config, resume, arguments.quiet)?;
-        if !resume {
-            job.fresh = true;
-            let written = job.directory.write_config(&job.config);
-            job.or_unmake(written)?;
-        }
+        let request = arguments.settings.request()?;
+        let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
+        let mut job = Self::new(run, arguments.quiet)?;
         job.show(arguments.live)?;
         Ok(job)
     }
@@ -90,7 +44,8 @@ impl Job {
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn open(arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
-        Self::of(RunDirectory::open(&arguments.run)?, arguments, resume)
+        let run = run::Job::open(&arguments.run, &arguments.request()?, resume, this_command())?;
+        Self::new(run, arguments.quiet)
     }
 
     /// Takes up a run to read what it came to, whoever works on it.
@@ -98,26 +53,15 @@ impl Job {
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn read(arguments: &StageArguments) -> Result<Self, Failure> {
-        Self::of(RunDirectory::read(&arguments.run)?, arguments, false)
+        let run = run::Job::read(&arguments.run, &arguments.request()?, this_command())?;
+        Self::new(run, arguments.quiet)
     }
 
-    fn of(directory: RunDirectory, arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
-        let config = arguments.resolve_over(&directory.path().join(CONFIG))?;
-        Self::new(directory, config, resume, arguments.quiet)
-    }
-
-    fn new(directory: RunDirectory, config: Config, resume: bool, quiet: bool) -> Result<Self, Failure> {
-        start_threads(config.run.threads)?;
+    fn new(run: run::Job, quiet: bool) -> Result<Self, Failure> {
+        start_threads(run.config().run.threads)?;
         let stop = StopFlag::on_interrupt();
         let progress = Progress::new(quiet, stop.clone());
-        Ok(Self {
-            directory,
-            config,
-            resume,
-            fresh: false,
-            stop,
-            progress,
-        })
+        Ok(Self { run, stop, progress })
     }
 
     /// Shows and writes along what was asked for.
@@ -125,18 +69,15 @@ impl Job {
     /// # Errors
     /// If there is no terminal for the dashboard.
     pub fn show(&mut self, live: LiveArguments) -> Result<(), Failure> {
-        if !self.directory.is_locked() {
-            let path = self.path().display();
-            let warning =
-                format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
+        if let Some(warning) = self.run.lock_warning() {
             self.progress.on(Event::Warning(warning));
         }
         if live.tensorboard {
-            let folder = self.directory.file(FOLDER);
+            let folder = self.run.directory().file(FOLDER);
             self.progress.write_events(EventWriter::new(self.path(), &folder));
         }
         if live.tui {
-            let path = self.directory.path().to_owned();
+            let path = self.path().to_owned();
             self.progress.show_dashboard(&path)?;
         }
         Ok(())
@@ -144,45 +85,36 @@ impl Job {
 
     /// The run directory.
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        self.run.directory().path()
     }
 
     /// Searches. A new run that fails before there is anything to go on from leaves nothing behind.
     pub fn search(&mut self) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        let searched = run::search(&context, &mut self.progress).map(drop);
-        self.or_unmake(searched)?;
+        self.run.search(&mut self.progress)?;
         self.unless_stopped()
     }
 
     /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Failure> {
-        if !self.resume {
-            return Ok(asked);
-        }
-        Ok(run::given_genotype(&self.directory, asked)?)
+        Ok(self.run.given(asked)?)
     }
 
     /// Discretizes the search, or takes the genotype that is given.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        let discretized = run::discretize(&context, given, &mut self.progress);
-        let discretized = self.or_unmake(discretized)?;
+        let discretized = self.run.discretize(given, &mut self.progress)?;
         self.unless_stopped()?;
         Ok(discretized)
     }
 
     /// Trains the final network.
     pub fn train(&mut self) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        run::train(&context, &mut self.progress)?;
+        self.run.train(&mut self.progress)?;
         self.unless_stopped()
     }
 
     /// Evaluates the final network.
     pub fn evaluate(&mut self) -> Result<Summary, Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        let summary = run::evaluate(&context, &mut self.progress)?;
+        let summary = self.run.evaluate(&mut self.progress)?;
         self.progress.finish();
         self.progress.update_events();
         Ok(summary)
@@ -192,41 +124,35 @@ impl Job {
     pub fn end(mut self) -> PathBuf {
         // What a stage left behind its last epoch.
         self.progress.update_events();
-        self.directory.path().to_owned()
+        self.path().to_owned()
     }
 
     /// Takes the weights of a network from a file.
     pub fn import_network(&mut self, genotype: &Genotype, path: &Path) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        let imported = run::import_network(&context, genotype, path, &mut self.progress);
-        self.or_unmake(imported)
+        Ok(self.run.import_network(genotype, path, &mut self.progress)?)
     }
 
     /// Takes a super-network from a file.
     pub fn import_supernet(&mut self, path: &Path) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
-        self.or_unmake(run::import_supernet(&context, path))
+        Ok(self.run.import_supernet(path)?)
     }
 
     /// The trained network.
     pub fn trained(&self) -> Result<Trained, Failure> {
-        Ok(run::trained(&context(&self.directory, &self.config, false))?)
+        Ok(self.run.trained()?)
     }
 
     /// The device that the run is on.
     pub fn device(&self) -> &str {
-        &self.config.run.device
+        &self.run.config().run.device
     }
 
     /// Leaves the reason in a run that failed, for those who come later, and passes it on.
     pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
-            && self.directory.file(CONFIG).is_file()
         {
-            let reason = format!("{}\n", failure.sentence());
-            // The first error is the one that matters.
-            let _ = self.directory.write(FAILURE_FILE, reason.as_bytes());
+            self.run.note_failure(&failure.sentence());
             self.progress.update_events();
         }
         result
@@ -242,44 +168,11 @@ impl Job {
             Ok(())
         }
     }
-
-    /// Removes what a new run wrote, if it failed without leaving anything to go on from.
-    fn or_unmake<T>(&self, result: Result<T, Error>) -> Result<T, Failure> {
-        result.map_err(|error| {
-            let begun = [CHECKPOINT, GENOTYPE]
-                .iter()
-                .any(|name| self.path().join(name).exists());
-            if self.fresh && !begun {
-                self.directory.clone().unmake(&["search", "environment.json"]);
-            }
-            error.into()
-        })
-    }
 }
 
-/// What a stage of the library works on.
-pub(super) fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
-    Context {
-        directory,
-        config,
-        resume,
-        command: command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
-    }
-}
-
-/// The folder of images in full, so that a stage that is run from elsewhere finds it.
-pub(super) fn anchored(mut config: Config) -> Config {
-    if let Some(folder) = config.data.dir.take() {
-        // Where the present folder is unknown, the path stays as it was given.
-        config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
-    }
-    config
-}
-
-/// `runs/DATASET-METHOD-sSEED`.
-fn default_path(config: &Config) -> PathBuf {
-    let (dataset, method, seed) = (config.data.dataset.name(), config.search.method.name(), config.run.seed);
-    Path::new("runs").join(format!("{dataset}-{method}-s{seed}"))
+/// The command line of this process, as it can be pasted.
+pub(super) fn this_command() -> String {
+    command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }
 
 /// The words of a command line, in quotes where they need some.
@@ -301,72 +194,9 @@ pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     started.map_err(|error| Failure::Threads(error.to_string()))
 }
 
-/// In words, a setting that differs and must not.
-pub(super) fn difference(stored: &Config, asked: &Config) -> Option<String> {
-    // Both were read from TOML, so both can be written as such.
-    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
-    first_difference(&stored, &asked, "")
-}
-
-fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<String> {
-    let names = stored
-        .keys()
-        .chain(asked.keys().filter(|name| !stored.contains_key(*name)));
-    names.into_iter().find_map(|name| {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
-        let (old, new) = (stored.get(name), asked.get(name));
-        match (old, new) {
-            (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
-            _ if old == new || MAY_CHANGE.contains(&key.as_str()) => None,
-            // The run holds the number that "auto" came to.
-            (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
-            _ => {
-                let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
-                let (old, new) = (say(old), say(new));
-                Some(format!(
-                    "it has {key} = {old}, but {new} was asked for; go on without, or choose another --out"
-                ))
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use da2s::config::Layer;
-
-    fn config(assignments: &[&str]) -> Config {
-        let layers: Vec<Layer> = assignments
-            .iter()
-            .map(|text| Layer::assignment("--set", text).unwrap())
-            .collect();
-        da2s::config::resolve(&layers).unwrap()
-    }
-
-    #[test]
-    fn only_what_changes_the_result_is_a_difference() {
-        let stored = config(&["search.alpha_rate=0.02"]);
-        assert_eq!(difference(&stored, &stored), None);
-        let elsewhere = config(&[
-            "search.alpha_rate=auto",
-            "run.threads=1",
-            "run.engine=plain",
-            "data.dir=x",
-        ]);
-        assert_eq!(difference(&stored, &elsewhere), None);
-        let other = difference(&stored, &config(&["search.alpha_rate=0.02", "search.epochs=9"])).unwrap();
-        assert!(
-            other.starts_with("it has search.epochs = 30, but 9 was asked for"),
-            "{other}"
-        );
-        let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
-        assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
-    }
 
     #[test]
     fn a_command_line_can_be_pasted() {
@@ -375,11 +205,5 @@ mod tests {
             command_line(words.into_iter()),
             r"da2s run --edges 1,2 --out 'my run' 'it'\''s'"
         );
-    }
-
-    #[test]
-    fn the_directory_is_named_after_the_run() {
-        let config = config(&["run.seed=3", "search.method=darts"]);
-        assert_eq!(default_path(&config), Path::new("runs/digits-darts-s3"));
     }
 }

@@ -16,12 +16,13 @@ use super::rules;
 use super::settings::Config;
 
 /// The recipes that are compiled in: name and text. Each data set has one of its own name.
-pub const RECIPES: [(&str, &str); 10] = [
+pub const RECIPES: [(&str, &str); 11] = [
     ("digits", include_str!("../../../../configs/digits.toml")),
     ("cifar10", include_str!("../../../../configs/cifar10.toml")),
     ("cifar100", include_str!("../../../../configs/cifar100.toml")),
     ("mnist", include_str!("../../../../configs/mnist.toml")),
     ("fashion", include_str!("../../../../configs/fashion.toml")),
+    ("arrays", include_str!("../../../../configs/arrays.toml")),
     ("images", include_str!("../../../../configs/images.toml")),
     ("images-large", include_str!("../../../../configs/images-large.toml")),
     ("imagenet", include_str!("../../../../configs/imagenet.toml")),

@@ -6,11 +6,13 @@
 mod check;
 mod error;
 mod layers;
+mod request;
 mod rules;
 mod settings;
 
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve};
+pub use request::Request;
 pub use settings::{
     ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, OnNan, Rate,
     RunSettings, ScheduleName, SearchSettings, SpaceSettings,
@@ -18,7 +20,7 @@ pub use settings::{
 
 use std::path::Path;
 
-use crate::data::DataOptions;
+use crate::data::{DataOptions, Format};
 use crate::space::{Space, SpaceName, darts_operations};
 
 impl Config {
@@ -68,7 +70,7 @@ impl Config {
             seed: self.run.seed,
             memory_limit_bytes: data.memory_limit_bytes,
             // Images that all have one size are cropped as they are.
-            crop_from_original: cropped && data.dataset.facts().shape.is_none(),
+            crop_from_original: cropped && data.dataset == Format::Images,
             centre_crop: data.centre_crop,
             bad_images: data.bad_images,
         }

@@ -58,7 +58,7 @@ const TABLES: &[(&str, Rows)] = &[
         &[
             (
                 "dataset",
-                Word(&["digits", "cifar10", "cifar100", "mnist", "fashion", "images"]),
+                Word(&["digits", "cifar10", "cifar100", "mnist", "fashion", "images", "arrays"]),
             ),
             ("dir", Text),
             ("image_size", Whole(1, 4096)),

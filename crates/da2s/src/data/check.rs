@@ -40,7 +40,13 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
     match (format, dir) {
         (Format::Images, Some(dir)) => folder(dir),
         (
-            Format::Images | Format::Digits | Format::Cifar10 | Format::Cifar100 | Format::Mnist | Format::Fashion,
+            Format::Images
+            | Format::Digits
+            | Format::Cifar10
+            | Format::Cifar100
+            | Format::Mnist
+            | Format::Fashion
+            | Format::Arrays,
             dir,
         ) => {
             // Opening reads all of it.

@@ -86,6 +86,16 @@ pub enum DataError {
         /// The folder that lacks it.
         missing: PathBuf,
     },
+    /// Arrays that do not fit together.
+    #[error("{part}: expected {expected}, found {found}")]
+    Arrays {
+        /// Which of them.
+        part: &'static str,
+        /// What they must be.
+        expected: String,
+        /// What they are.
+        found: String,
+    },
     /// A setting out of range, or one that this format does not take.
     #[error("{option} = {value}: expected {expected}")]
     Setting {

@@ -1,9 +1,10 @@
 //! Data sets: one file a format, and what turns their pictures into batches.
 //!
-//! [`open`] is the only way in: it reads one of the [`Format`]s into a [`Dataset`], and the loops see nothing else. A
+//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the loops see nothing else. A
 //! [`SearchSplit`] divides the training pictures between weights and architecture; a [`Loader`] makes [`Batch`]es of
 //! them, each a pure function of (seed, epoch, step), with an [`Augmentation`] applied.
 
+mod arrays;
 mod augment;
 mod check;
 mod cifar;
@@ -19,6 +20,7 @@ mod options;
 mod split;
 mod thumbnail;
 
+pub use arrays::{Arrays, LabelledImages};
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
 pub use da2s_infer::{Class, Image, Preprocessing, Window, most_probable};
@@ -52,6 +54,8 @@ pub enum Format {
     Fashion,
     /// A folder of pictures, a folder a class.
     Images,
+    /// Pictures in memory, see [`Arrays`].
+    Arrays,
 }
 
 /// What there is to know of a format before it is opened.
@@ -82,7 +86,7 @@ const fn shape(channels: usize, side: usize) -> Option<ImageShape> {
 }
 
 impl Format {
-    /// Every format.
+    /// Every format that [`open`] reads: all but [`Format::Arrays`].
     pub const ALL: [Self; 6] = [
         Self::Digits,
         Self::Cifar10,
@@ -149,6 +153,15 @@ impl Format {
                 folder: "train/CLASS/ and test/CLASS/ (or val/CLASS/; or all three) with JPEG and PNG files of any size",
                 source: "yours",
             },
+            Self::Arrays => Facts {
+                name: "arrays",
+                title: "arrays in memory",
+                images: "any",
+                classes: "2 or more",
+                shape: None,
+                folder: "none: a program hands them over",
+                source: "yours",
+            },
         }
     }
 
@@ -160,7 +173,7 @@ impl Format {
     /// Whether [`open`] needs a folder.
     pub const fn needs_folder(self) -> bool {
         match self {
-            Self::Digits => false,
+            Self::Digits | Self::Arrays => false,
             Self::Cifar10 | Self::Cifar100 | Self::Mnist | Self::Fashion | Self::Images => true,
         }
     }
@@ -168,7 +181,7 @@ impl Format {
     /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have files of the same names.
     pub fn in_folder(dir: &Path) -> Vec<Self> {
         let is_in = |format: &Self| match format {
-            Self::Digits => false,
+            Self::Digits | Self::Arrays => false,
             Self::Cifar10 => cifar::is_in(cifar::Variant::Cifar10, dir),
             Self::Cifar100 => cifar::is_in(cifar::Variant::Cifar100, dir),
             Self::Mnist => idx::is_in(idx::Variant::Mnist, dir),
@@ -214,6 +227,10 @@ pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> R
         Format::Mnist => idx::open(idx::Variant::Mnist, folder()?, options),
         Format::Fashion => idx::open(idx::Variant::Fashion, folder()?, options),
         Format::Images => images::open(folder()?, options),
+        Format::Arrays => {
+            let expected = "a data set in files: arrays come from the program that holds them, as da2s.run((images, labels)) in Python";
+            Err(DataError::setting("dataset", format, expected))
+        }
     }
 }
 

@@ -95,7 +95,8 @@ impl DataOptions {
         } else {
             let expected = format!("false: {format} has no files of a larger size");
             DataError::require("crop_from_original", true, !self.crop_from_original, expected)?;
-            DataError::require("centre_crop", part, part == 1.0, format!("1 for {format}"))?;
+            let allowed = part == 1.0 || format == Format::Arrays;
+            DataError::require("centre_crop", part, allowed, format!("1 for {format}"))?;
             let refuse = self.bad_images == BadImages::Refuse;
             DataError::require("bad_images", "skip", refuse, format!("refuse for {format}"))?;
         }
@@ -131,7 +132,7 @@ pub(super) struct Pictures {
 
 impl Pictures {
     /// Those at `kept`, resampled to squares of `size`.
-    fn select(&self, kept: &[usize], from: ImageShape, size: usize) -> Split {
+    fn select(&self, kept: &[usize], from: ImageShape, size: usize, centre_crop: f32) -> Split {
         let picture = |index: usize| &self.pixels[index * from.values()..][..from.values()];
         let shape = ImageShape {
             height: size,
@@ -143,11 +144,11 @@ impl Pictures {
             .par_chunks_exact_mut(shape.values())
             .zip(kept)
             .for_each(|(out, &index)| {
-                if shape == from {
+                if shape == from && centre_crop == 1.0 {
                     out.copy_from_slice(picture(index));
                 } else {
                     let image = Image::new(from, picture(index).to_vec());
-                    out.copy_from_slice(image.fit(size, 1.0).pixels());
+                    out.copy_from_slice(image.fit(size, centre_crop).pixels());
                 }
             });
         let labels = kept.iter().map(|&index| self.labels[index]).collect();
@@ -177,9 +178,9 @@ impl Content {
             ..self.shape
         };
         let kept = options.kept(&self.train.labels, options.limit);
-        let train = self.train.select(&kept, self.shape, size);
+        let train = self.train.select(&kept, self.shape, size, options.centre_crop);
         let kept = options.kept(&self.test.labels, options.test_limit);
-        let test = self.test.select(&kept, self.shape, size);
+        let test = self.test.select(&kept, self.shape, size, options.centre_crop);
         let normalisation = match self.normalisation {
             Some(published) => published,
             None => Normalisation::measure(&train)?,

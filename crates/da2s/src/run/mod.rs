@@ -8,6 +8,7 @@ mod directory;
 mod environment;
 mod finish;
 mod import;
+mod job;
 mod lock;
 mod prune;
 mod retraining;
@@ -21,6 +22,7 @@ pub use directory::{RunDirectory, write_whole};
 pub use environment::Environment;
 pub use finish::evaluate;
 pub use import::{import_network, import_supernet};
+pub use job::{Job, anchored, difference};
 pub use lock::Lock;
 pub use prune::{Discretized, discretize, given_genotype};
 pub use retraining::{TrainSummary, train};
@@ -32,7 +34,7 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use crate::config::{Config, OnNan};
-use crate::data::{Dataset, Part, open};
+use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
 use crate::device;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
@@ -54,6 +56,8 @@ pub struct Context<'a> {
     pub resume: bool,
     /// The command line, for `environment.json`.
     pub command: String,
+    /// The images, where the program holds them and the configuration says `arrays`.
+    pub arrays: Option<&'a Arrays>,
 }
 
 /// Devices that can be asked for here.
@@ -70,7 +74,19 @@ impl Context<'_> {
 
     fn dataset(&self) -> Result<Dataset, Error> {
         let data = &self.config.data;
-        let dataset = open(data.dataset, data.dir.as_deref(), &self.config.data_options())?;
+        let options = self.config.data_options();
+        let dataset = match (data.dataset, self.arrays) {
+            (Format::Arrays, Some(arrays)) => arrays.open(&options)?,
+            (_, None) => open(data.dataset, data.dir.as_deref(), &options)?,
+            (other, Some(_)) => {
+                return Err(DataError::Setting {
+                    option: "dataset",
+                    value: other.to_string(),
+                    expected: "arrays, since there are some: this run is one of images in files".to_owned(),
+                }
+                .into());
+            }
+        };
         match self.directory.read_json::<Environment>(ENVIRONMENT, "") {
             Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
                 path: self.directory.file(ENVIRONMENT),

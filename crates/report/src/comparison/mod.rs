@@ -10,12 +10,15 @@ mod page;
 pub mod statistics;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
 pub use measure::{Measure, Unit, cell};
 pub use page::comparison_page;
 use statistics::{Paired, Spread};
+
+use crate::run::Digest;
 
 /// One run of a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +107,25 @@ impl Setup {
     pub fn label(&self) -> String {
         let settings = self.settings.iter().map(|(key, value)| format!(", {key}={value}"));
         self.method.clone() + &settings.collect::<String>()
+    }
+}
+
+impl Outcome {
+    /// What the run in `path` came to; it is finished when its file `last` is there.
+    pub fn read(path: &Path, last: &str) -> Self {
+        match Digest::read(path) {
+            Ok(Some(digest)) if path.join(last).is_file() => Self::Finished {
+                genotype: digest.genotype,
+                values: digest
+                    .values
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect(),
+            },
+            Ok(Some(digest)) => Self::Unfinished(digest.state.to_string()),
+            Ok(None) => Self::Unfinished("not begun".to_owned()),
+            Err(error) => Self::Failed(error.to_string()),
+        }
     }
 }
 

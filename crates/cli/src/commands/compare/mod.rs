@@ -14,13 +14,12 @@ use std::path::{Path, PathBuf};
 
 use da2s::Error;
 use da2s::config::Config;
-use da2s::run::{Lock, RunDirectory, write_whole};
+use da2s::run::{Lock, RunDirectory, anchored, difference, write_whole};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
 use da2s_report::run::Digest;
 
-use super::job::{anchored, difference};
 use crate::args::CompareArguments;
 use crate::exit::Failure;
 use crate::interrupt::StopFlag;
@@ -147,12 +146,15 @@ impl Comparing {
 
     /// Whether the last file that a run writes is there.
     fn is_done(&self, path: &Path) -> bool {
-        let last = if self.plan.search_only {
+        path.join(self.last_file()).is_file()
+    }
+
+    fn last_file(&self) -> &'static str {
+        if self.plan.search_only {
             "gap.json"
         } else {
             "summary.json"
-        };
-        path.join(last).is_file()
+        }
     }
 
     /// What a run came to, for its line.
@@ -192,27 +194,16 @@ impl Comparing {
         if let Some(Ended::Failed(reason)) = ended {
             return Outcome::Failed(reason.clone());
         }
-        let path = self.out.join(&run.name);
-        let digest = match Digest::read(&path) {
-            Ok(Some(digest)) if self.is_done(&path) => digest,
-            Ok(Some(digest)) => return Outcome::Unfinished(digest.state.to_string()),
-            Ok(None) => return Outcome::Unfinished("not begun".to_owned()),
-            Err(error) => return Outcome::Failed(error.to_string()),
-        };
-        let mut values: BTreeMap<String, f64> = digest
-            .values
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), *value))
-            .collect();
-        if let Some(benchmark) = benchmark {
-            match looked_up(benchmark, digest.genotype.as_deref()) {
-                Ok(found) => values.extend(found),
-                Err(reason) => return Outcome::Failed(reason),
+        let outcome = Outcome::read(&self.out.join(&run.name), self.last_file());
+        match (outcome, benchmark) {
+            (Outcome::Finished { genotype, mut values }, Some(benchmark)) => {
+                match looked_up(benchmark, genotype.as_deref()) {
+                    Ok(found) => values.extend(found),
+                    Err(reason) => return Outcome::Failed(reason),
+                }
+                Outcome::Finished { genotype, values }
             }
-        }
-        Outcome::Finished {
-            genotype: digest.genotype,
-            values,
+            (outcome, _) => outcome,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Source {
 /// Where `format` is published, if it is a data set that others publish.
 pub const fn source(format: Format) -> Option<Source> {
     match format {
-        Format::Digits | Format::Images => None,
+        Format::Digits | Format::Images | Format::Arrays => None,
         Format::Cifar10 => Some(Source {
             base: "https://www.cs.toronto.edu/~kriz/",
             files: &[Published {

@@ -282,7 +282,7 @@ fn what_has_no_file_is_checked_as_well() {
 fn unknown_recipes_and_missing_files_are_named() {
     assert_eq!(
         Layer::recipe("svhn").unwrap_err().to_string(),
-        "there is no recipe svhn: expected one of digits, cifar10, cifar100, mnist, fashion, images, images-large, imagenet, nas-bench-201, pc-darts"
+        "there is no recipe svhn: expected one of digits, cifar10, cifar100, mnist, fashion, arrays, images, images-large, imagenet, nas-bench-201, pc-darts"
     );
     let error = Layer::file(Path::new("no/such.toml")).unwrap_err().to_string();
     assert!(error.starts_with("cannot read no/such.toml: "));

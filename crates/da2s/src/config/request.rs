@@ -1,0 +1,62 @@
+//! What is asked of a run: layers, and what lies below them where a run begins or goes on.
+//!
+//! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was asked for; a run that
+//! goes on has its own configuration there. Command line and Python package ask in the same way.
+
+use std::path::Path;
+
+use toml::Value;
+
+use super::error::ConfigError;
+use super::layers::{Layer, resolve};
+use super::settings::Config;
+use crate::data::Format;
+use crate::space::SpaceName;
+
+/// What is asked of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// What was asked for, lowest first; a recipe that was asked for is the first.
+    pub layers: Vec<Layer>,
+    /// Whether a recipe is among them.
+    pub names_recipe: bool,
+    /// The space, where it was asked for by its own flag: it then takes what its recipes' data sets say of the other along.
+    pub space: Option<SpaceName>,
+}
+
+impl Request {
+    /// The configuration of a new run.
+    ///
+    /// # Errors
+    /// If there is no recipe of the data set, or settings are at odds with each other.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        let mut layers = self.layers.clone();
+        if !self.names_recipe {
+            // The last that names a data set is the one that counts.
+            let dataset = layers
+                .iter()
+                .rev()
+                .find_map(|layer| layer.get("data.dataset")?.as_str());
+            let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
+            layers.insert(0, recipe);
+            if self.space == Some(SpaceName::NasBench201) {
+                // What the recipes of data sets say of the DARTS space has no meaning there.
+                let flag = |key, value| Layer::flag("--space", key, value);
+                layers.insert(1, flag("target.edges", Value::from("all"))?);
+                layers.insert(2, flag("network.auxiliary", Value::from(false))?);
+                layers.insert(3, flag("network.drop_path", Value::from(0.0))?);
+            }
+        }
+        resolve(&layers)
+    }
+
+    /// The configuration of a run that goes on, whose own is in the file `stored`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or settings are at odds with each other.
+    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
+        let mut layers = vec![Layer::file(stored)?];
+        layers.extend(self.layers.iter().cloned());
+        resolve(&layers)
+    }
+}

@@ -1,0 +1,322 @@
+//! A run as its user works on it: made or taken up, then led through its stages, and unmade if it comes to nothing.
+//!
+//! Contract: a run is resumed only with settings that give the same result; a new run that fails before there is anything
+//! to go on from leaves nothing behind. Command line and Python package work on runs in this way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::{Table, Value};
+
+use super::{
+    Context, Discretized, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate, given_genotype,
+    import_network, import_supernet, search, train, trained,
+};
+use crate::config::{Config, Request};
+use crate::data::Arrays;
+use crate::discretize::Genotype;
+use crate::error::Error;
+use crate::network::Trained;
+use crate::observer::Observer;
+
+/// Name of the file that makes a directory a run's.
+const CONFIG: &str = "config.toml";
+/// What a search leaves from its first epoch on.
+const CHECKPOINT: &str = "search/checkpoint.safetensors";
+/// What a genotype that is given leaves at once.
+const GENOTYPE: &str = "genotype.json";
+/// Why a run failed, for those who come later.
+const FAILURE: &str = "failure.txt";
+/// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
+/// Another engine or device rounds differently, so the same bits are promised only while those stay.
+const MAY_CHANGE: [&str; 5] = ["run.threads", "run.device", "run.engine", "run.on_nan", "data.dir"];
+
+/// A run that is being worked on.
+#[derive(Clone, Debug)]
+pub struct Job {
+    directory: RunDirectory,
+    config: Config,
+    resume: bool,
+    /// Whether this made the run, so that it may be unmade if it comes to nothing.
+    fresh: bool,
+    command: String,
+    arrays: Option<Arc<Arrays>>,
+}
+
+impl Job {
+    /// Makes a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` takes up the one that is there.
+    /// `command` is what `environment.json` says of how it came about.
+    ///
+    /// # Errors
+    /// If what is asked for cannot be, there is a run already, or it was made with other settings.
+    pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
+        let holds_run = |path: &Path| resume && path.join(CONFIG).is_file();
+        // A run that goes on needs only what its own configuration does not say.
+        let (path, asked) = match out.filter(|path| holds_run(path)) {
+            Some(path) => (path.to_owned(), request.resolve_over(&path.join(CONFIG))?),
+            None => {
+                let asked = request.resolve()?;
+                (out.map_or_else(|| default_path(&asked), Path::to_owned), asked)
+            }
+        };
+        let stored = path.join(CONFIG);
+        if holds_run(&path) {
+            let directory = RunDirectory::open(&path)?;
+            directory.remove(FAILURE)?;
+            let config = request.resolve_over(&stored)?;
+            if let Some(problem) = difference(&directory.config()?, &config) {
+                return Err(Error::Mismatch { path: stored, problem });
+            }
+            return Ok(Self::new(directory, config, true, command));
+        }
+        let directory = RunDirectory::create(&path)?;
+        let mut job = Self::new(directory, anchored(asked), false, command);
+        job.fresh = true;
+        let written = job.directory.write_config(&job.config);
+        job.or_unmake(written)?;
+        Ok(job)
+    }
+
+    /// Takes up the run in `path` for one of its stages.
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be.
+    pub fn open(path: &Path, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
+        Self::of(RunDirectory::open(path)?, request, resume, command)
+    }
+
+    /// Takes up the run in `path` to read what it came to, whoever works on it.
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be.
+    pub fn read(path: &Path, request: &Request, command: String) -> Result<Self, Error> {
+        Self::of(RunDirectory::read(path)?, request, false, command)
+    }
+
+    fn of(directory: RunDirectory, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
+        let config = request.resolve_over(&directory.file(CONFIG))?;
+        Ok(Self::new(directory, config, resume, command))
+    }
+
+    fn new(directory: RunDirectory, config: Config, resume: bool, command: String) -> Self {
+        Self {
+            directory,
+            config,
+            resume,
+            fresh: false,
+            command,
+            arrays: None,
+        }
+    }
+
+    /// The same run on images that the program holds.
+    #[must_use]
+    pub fn on(self, arrays: Option<Arc<Arrays>>) -> Self {
+        Self { arrays, ..self }
+    }
+
+    /// The run directory.
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
+    }
+
+    /// What a user should know where nothing keeps a second process out.
+    pub fn lock_warning(&self) -> Option<String> {
+        let path = self.directory.path().display();
+        let warning =
+            || format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
+        (!self.directory.is_locked()).then(warning)
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            directory: &self.directory,
+            config: &self.config,
+            resume: self.resume,
+            command: self.command.clone(),
+            arrays: self.arrays.as_deref(),
+        }
+    }
+
+    /// Searches.
+    ///
+    /// # Errors
+    /// Those of [`search`].
+    pub fn search(&self, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
+        self.or_unmake(search(&self.context(), observer))
+    }
+
+    /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
+    ///
+    /// # Errors
+    /// Those of [`given_genotype`].
+    pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
+        if self.resume {
+            given_genotype(&self.directory, asked)
+        } else {
+            Ok(asked)
+        }
+    }
+
+    /// Discretizes the search, or takes the genotype that is given.
+    ///
+    /// # Errors
+    /// Those of [`discretize`].
+    pub fn discretize(&self, given: Option<&Genotype>, observer: &mut dyn Observer) -> Result<Discretized, Error> {
+        self.or_unmake(discretize(&self.context(), given, observer))
+    }
+
+    /// Trains the final network.
+    ///
+    /// # Errors
+    /// Those of [`train`].
+    pub fn train(&self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
+        train(&self.context(), observer)
+    }
+
+    /// Evaluates the final network.
+    ///
+    /// # Errors
+    /// Those of [`evaluate`].
+    pub fn evaluate(&self, observer: &mut dyn Observer) -> Result<Summary, Error> {
+        evaluate(&self.context(), observer)
+    }
+
+    /// Takes the weights of a network from a file.
+    ///
+    /// # Errors
+    /// Those of [`import_network`].
+    pub fn import_network(&self, genotype: &Genotype, path: &Path, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.or_unmake(import_network(&self.context(), genotype, path, observer))
+    }
+
+    /// Takes a super-network from a file.
+    ///
+    /// # Errors
+    /// Those of [`import_supernet`].
+    pub fn import_supernet(&self, path: &Path) -> Result<(), Error> {
+        self.or_unmake(import_supernet(&self.context(), path))
+    }
+
+    /// The trained network.
+    ///
+    /// # Errors
+    /// Those of [`trained`].
+    pub fn trained(&self) -> Result<Trained, Error> {
+        trained(&self.context())
+    }
+
+    /// Leaves the reason in a run that failed, for those who come later.
+    pub fn note_failure(&self, reason: &str) {
+        if self.directory.file(CONFIG).is_file() {
+            // The first error is the one that matters.
+            let _ = self.directory.write(FAILURE, format!("{reason}\n").as_bytes());
+        }
+    }
+
+    /// Removes what a new run wrote, if it failed without leaving anything to go on from.
+    fn or_unmake<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|_| {
+            let begun = [CHECKPOINT, GENOTYPE]
+                .iter()
+                .any(|name| self.directory.file(name).exists());
+            if self.fresh && !begun {
+                self.directory.clone().unmake(&["search", "environment.json"]);
+            }
+        })
+    }
+}
+
+/// The folder of images in full, so that a stage that is run from elsewhere finds it.
+pub fn anchored(mut config: Config) -> Config {
+    if let Some(folder) = config.data.dir.take() {
+        // Where the present folder is unknown, the path stays as it was given.
+        config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
+    }
+    config
+}
+
+/// `runs/DATASET-METHOD-sSEED`.
+fn default_path(config: &Config) -> PathBuf {
+    let (dataset, method, seed) = (config.data.dataset.name(), config.search.method.name(), config.run.seed);
+    Path::new("runs").join(format!("{dataset}-{method}-s{seed}"))
+}
+
+/// In words, a setting that differs and must not.
+pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
+    // Both were read from TOML, so both can be written as such.
+    let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
+    first_difference(&stored, &asked, "")
+}
+
+fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<String> {
+    let names = stored
+        .keys()
+        .chain(asked.keys().filter(|name| !stored.contains_key(*name)));
+    names.into_iter().find_map(|name| {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let (old, new) = (stored.get(name), asked.get(name));
+        match (old, new) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
+            _ if old == new || MAY_CHANGE.contains(&key.as_str()) => None,
+            // The run holds the number that "auto" came to.
+            (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
+            _ => {
+                let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+                let (old, new) = (say(old), say(new));
+                Some(format!(
+                    "it has {key} = {old}, but {new} was asked for; go on without, or choose another --out"
+                ))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, resolve};
+
+    fn config(assignments: &[&str]) -> Config {
+        let layers: Vec<Layer> = assignments
+            .iter()
+            .map(|text| Layer::assignment("--set", text).unwrap())
+            .collect();
+        resolve(&layers).unwrap()
+    }
+
+    #[test]
+    fn only_what_changes_the_result_is_a_difference() {
+        let stored = config(&["search.alpha_rate=0.02"]);
+        assert_eq!(difference(&stored, &stored), None);
+        let elsewhere = config(&[
+            "search.alpha_rate=auto",
+            "run.threads=1",
+            "run.engine=plain",
+            "data.dir=x",
+        ]);
+        assert_eq!(difference(&stored, &elsewhere), None);
+        let other = difference(&stored, &config(&["search.alpha_rate=0.02", "search.epochs=9"])).unwrap();
+        assert!(
+            other.starts_with("it has search.epochs = 30, but 9 was asked for"),
+            "{other}"
+        );
+        let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
+        assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
+    }
+
+    #[test]
+    fn the_directory_is_named_after_the_run() {
+        let config = config(&["run.seed=3", "search.method=darts"]);
+        assert_eq!(default_path(&config), Path::new("runs/digits-darts-s3"));
+    }
+}

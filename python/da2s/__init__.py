@@ -1,0 +1,67 @@
+"""da2s: discretization-aware neural architecture search, where what was searched is what is deployed.
+
+>>> import da2s
+>>> result = da2s.run("digits")        # search, discretize, train, evaluate, report
+>>> result.gap, result.network_accuracy, result.path
+
+Functions: :func:`run` and its stages :func:`search`, :func:`discretize`, :func:`train`, :func:`evaluate`; :func:`load_data`; and
+:func:`sweep` over many runs. :class:`Run` opens a run directory. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware
+Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
+"""
+
+from . import errors, progress
+from ._native import __version__
+from .data import Dataset, load_data
+from .errors import (
+    ConfigError,
+    Da2sError,
+    DataError,
+    DeviceError,
+    FileError,
+    GenotypeError,
+    InternalError,
+    MissingPackage,
+    NotFiniteError,
+    RunDirectoryError,
+    Stopped,
+)
+from .progress import Gap, SearchEpoch, Started, Step, TrainEpoch
+from .results import Genotype, Prediction, Run, RunResult
+from .stages import discretize, evaluate, run, search, train
+from .sweep import SweepResult, SweepRun, sweep
+
+__all__ = [
+    "ConfigError",
+    "Da2sError",
+    "DataError",
+    "Dataset",
+    "DeviceError",
+    "FileError",
+    "Gap",
+    "Genotype",
+    "GenotypeError",
+    "InternalError",
+    "MissingPackage",
+    "NotFiniteError",
+    "Prediction",
+    "Run",
+    "RunDirectoryError",
+    "RunResult",
+    "SearchEpoch",
+    "Started",
+    "Step",
+    "Stopped",
+    "SweepResult",
+    "SweepRun",
+    "TrainEpoch",
+    "__version__",
+    "discretize",
+    "errors",
+    "evaluate",
+    "load_data",
+    "progress",
+    "run",
+    "search",
+    "sweep",
+    "train",
+]

@@ -1,0 +1,147 @@
+"""What happens while a stage works, as ``on_progress`` is told it.
+
+Contract: accuracies in percent, the gap in points, epochs and steps from 1. ``on_progress`` is called in the thread that called da2s,
+in order; the run waits for it, and an exception that it raises stops the run behind the step under way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Optional, Type, TypeVar, Union
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stage begins: ``search``, ``discretize``, ``train`` or ``evaluate``."""
+
+    stage: str
+    #: Epochs that it will take.
+    epochs: int
+    #: Epochs that are done, where it goes on.
+    resumed_at: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step is done."""
+
+    stage: str
+    epoch: int
+    step: int
+    #: Steps an epoch.
+    steps: int
+    #: Mean cross-entropy in this epoch so far.
+    loss: float
+    #: Mean training accuracy in this epoch so far.
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class SearchEpoch:
+    """An epoch of the search is done: a line of ``search/metrics.jsonl``."""
+
+    epoch: int
+    epochs: int
+    steps: int
+    learning_rate: float
+    alpha_rate: float
+    beta_rate: float
+    weight_loss: float
+    arch_loss: Optional[float]
+    cross_entropy: float
+    train_accuracy: float
+    #: Of the super-network, on held-out images.
+    supernet_accuracy: float
+    #: The same, pruned.
+    discretized_accuracy: float
+    gap: float
+    #: λ, and λ_c(t) and λ_α(t), by which the terms of the regulariser are weighted.
+    lambda_: float
+    lambda_c: float
+    lambda_alpha: float
+    regulariser: float
+    path_position: Optional[float]
+    path_p: Optional[float]
+    expected_cost: Optional[float]
+    entropy_operations: float
+    entropy_edges: float
+    cardinality: float
+    p_mean: float
+    p_least: float
+    q_mean: float
+    q_least: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class TrainEpoch:
+    """An epoch of the training of the final network is done: a line of ``network/metrics.jsonl``."""
+
+    epoch: int
+    epochs: int
+    steps: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_accuracy: Optional[float]
+    drop_path: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Accuracies on held-out images, of the super-network and of what pruning leaves."""
+
+    supernet: float
+    operations: float
+    edges: float
+    both: float
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What pruning costs, with the statistics of batch norms as they were trained and estimated anew."""
+
+    #: Number of held-out images.
+    images: int
+    as_trained: Accuracies
+    recalibrated: Accuracies
+
+    @property
+    def points(self) -> float:
+        """Super-network minus discretized, statistics as trained."""
+        return self.as_trained.supernet - self.as_trained.both
+
+
+#: What ``on_progress`` is told.
+Progress = Union[Started, Step, SearchEpoch, TrainEpoch, Gap]
+
+_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Step, SearchEpoch, TrainEpoch)}
+
+
+def gap_of(fields: Dict[str, Any]) -> Gap:
+    """The gap that ``gap.json`` says."""
+    parts = {name: of_fields(Accuracies, fields[name]) for name in ("as_trained", "recalibrated")}
+    return Gap(images=fields["images"], **parts)
+
+
+def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:
+    """A ``kind`` of these fields; fields that this version does not know are passed over."""
+    fields = {"lambda_" if name == "lambda" else name: value for name, value in fields.items()}
+    return kind(**{field.name: fields.get(field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
+
+
+def listener(on_progress: Optional[Callable[[Progress], object]]) -> Optional[Callable[[str, str], None]]:
+    """What the library calls: the class of what happened, and its fields as JSON."""
+    if on_progress is None:
+        return None
+
+    def listen(kind: str, text: str) -> None:
+        fields = json.loads(text)
+        on_progress(gap_of(fields) if kind == "Gap" else of_fields(_CLASSES[kind], fields))
+
+    return listen

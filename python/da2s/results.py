@@ -1,0 +1,254 @@
+"""What runs come to: a run directory, opened, and the results of each stage.
+
+Contract: everything is read from the files of the run, so it is the same for a run of this process, of another, and of last year.
+Accuracies in percent, the gap in points, times in seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+
+from . import _native
+from .asking import Asked, PathLike, of_options, MACHINE
+from .data import planes
+from .errors import ConfigError, FileError, MissingPackage, RunDirectoryError
+from .progress import Gap, SearchEpoch, TrainEpoch, gap_of, of_fields
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+#: The stages that have metrics, and the folders that hold them.
+_METRICS = {"search": "search", "train": "network"}
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """What stays of the super-network, and the size of its network."""
+
+    #: In the text of DARTS, or an architecture of NAS-Bench-201.
+    text: str
+    space: str
+    #: Whether the search ended decided on every edge.
+    decided: bool
+    #: What it left undecided, and what pruning that costs.
+    undecided: List[str]
+    #: Least weight of a kept operation and of a kept edge; none for a genotype that was given.
+    p_least: Optional[float]
+    q_least: Optional[float]
+    parameters: int
+    multiply_adds: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes of an image, the most probable first, with their probabilities."""
+
+    classes: List[Tuple[str, float]]
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[0][0]
+
+    @property
+    def probability(self) -> float:
+        """Its probability."""
+        return self.classes[0][1]
+
+
+@dataclass(frozen=True, init=False)
+class Run:
+    """A run directory."""
+
+    path: Path
+
+    def __init__(self, path: PathLike) -> None:
+        object.__setattr__(self, "path", Path(path))
+        if not (self.path / "config.toml").is_file():
+            raise RunDirectoryError(f"{self.path / 'config.toml'} is missing: this is no run directory; make one with da2s.run")
+
+    @property
+    def settings(self) -> Dict[str, Any]:
+        """Every setting, table by table."""
+        settings: Dict[str, Any] = json.loads(self._job().settings())
+        return settings
+
+    @property
+    def result(self) -> "RunResult":
+        """What the run came to, once it is evaluated."""
+        return of_fields(RunResult, {"path": self.path, **self._json("summary.json", "da2s.evaluate")})
+
+    @property
+    def genotype(self) -> Genotype:
+        """What stays of the super-network, once it is discretized."""
+        fields = self._json("genotype.json", "da2s.discretize")
+        return of_fields(Genotype, {**fields, "text": fields["genotype"]})
+
+    @property
+    def gap(self) -> Optional[Gap]:
+        """What discretizing costs; none for a genotype that was given."""
+        self._json("genotype.json", "da2s.discretize")
+        return gap_of(self._json("gap.json", "da2s.discretize")) if (self.path / "gap.json").is_file() else None
+
+    def search_epochs(self) -> List[SearchEpoch]:
+        """The epochs of the search."""
+        return [of_fields(SearchEpoch, line) for line in self._lines("search/metrics.jsonl")]
+
+    def train_epochs(self) -> List[TrainEpoch]:
+        """The epochs of the training of the final network."""
+        return [of_fields(TrainEpoch, line) for line in self._lines("network/metrics.jsonl")]
+
+    def metrics(self, stage: str = "search") -> "pd.DataFrame":
+        """The numbers of a stage, ``search`` or ``train``, a row an epoch."""
+        if stage not in _METRICS:
+            raise ConfigError(f"stage = {stage}: expected one of {', '.join(_METRICS)}")
+        frame: "pd.DataFrame" = pandas_for().DataFrame(self._lines(f"{_METRICS[stage]}/metrics.jsonl"))
+        return frame.set_index("epoch") if len(frame) else frame
+
+    def arch(self) -> "pd.DataFrame":
+        """α, β, p and q, a row for each epoch, kind of cell, edge and candidate; epoch 0 is before the first step."""
+        frame: "pd.DataFrame" = pandas_for().DataFrame(list(self._arch_rows()))
+        return frame
+
+    def report(self, out: Optional[PathLike] = None) -> Path:
+        """Writes the report, by default as ``report.html`` of the run, and returns its path."""
+        path = self.path / "report.html" if out is None else Path(out)
+        _native.report([self.path], path)
+        return path
+
+    def draw(self, formats: Sequence[str] = ("svg",), folder: Optional[PathLike] = None) -> List[Path]:
+        """Draws cells and curves as ``svg``, ``png`` or ``dot``, by default in ``drawings`` of the run, and returns the paths."""
+        return [Path(path) for path in _native.draw(self.path, list(formats), folder)]
+
+    def predict(
+        self, images: "Union[PathLike, Iterable[PathLike], np.ndarray[Any, Any]]", *, top: int = 3, **machine: Any
+    ) -> List[Prediction]:
+        """What the trained network sees on images: an array as in :mod:`da2s.data`, the path of a file, or paths of files."""
+        if top < 1:
+            raise ConfigError(f"top = {top}: expected at least 1")
+        job = self._job(**machine)
+        if isinstance(images, (str, os.PathLike)):
+            images = [images]
+        if hasattr(images, "dtype"):
+            found = job.predict_arrays(*planes("predicted", images), top)
+        else:
+            found = job.predict_files([Path(path) for path in images], top)
+        return [Prediction(classes) for classes in found]
+
+    def export(self, format: str = "onnx", out: Optional[PathLike] = None, *, fold_batch_norms: bool = False) -> Path:
+        """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default below ``export`` of the run."""
+        return Path(self._job(device="cpu").export(format, out, fold_batch_norms))
+
+    def _job(self, **machine: Any) -> _native.Job:
+        asked = Asked(settings=of_options(machine, MACHINE))
+        return _native.Job.read(self.path, asked.native())
+
+    def _json(self, name: str, maker: str) -> Dict[str, Any]:
+        path = self.path / name
+        try:
+            fields: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunDirectoryError(f"{path} is missing: call {maker} on this run first") from None
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error}") from error
+        except ValueError as error:
+            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+        return fields
+
+    def _lines(self, name: str) -> List[Dict[str, Any]]:
+        path = self.path / name
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {error}") from error
+        try:
+            # A run that is going on may be writing the last line.
+            return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        except ValueError as error:
+            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+
+    def _arch_rows(self) -> Iterable[Dict[str, Any]]:
+        for line in self._lines("search/arch.jsonl"):
+            for cell, record in line["cells"].items():
+                edges = zip(record["edges"], record["alpha"], record["beta"], record["p"], record["q"])
+                for (begin, end), alphas, beta, ps, q in edges:
+                    for operation, alpha, p in zip(record["operations"], alphas, ps):
+                        yield {
+                            "epoch": line["epoch"],
+                            "cell": cell,
+                            "from": begin,
+                            "to": end,
+                            "operation": operation,
+                            "alpha": alpha,
+                            "beta": beta,
+                            "p": p,
+                            "q": q,
+                        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to: its directory and the keys of its ``summary.json``."""
+
+    path: Path
+    dataset: str
+    method: str
+    seed: int
+    device: str
+    #: The super-network, on the training images that no gradient of the weights has seen; then what pruning leaves of it.
+    supernet_accuracy: Optional[float]
+    discretized_operations_accuracy: Optional[float]
+    discretized_edges_accuracy: Optional[float]
+    discretized_accuracy: Optional[float]
+    discretized_recalibrated_accuracy: Optional[float]
+    #: Super-network minus discretized; none for a genotype that was given.
+    gap: Optional[float]
+    genotype: str
+    decided: bool
+    p_least: Optional[float]
+    q_least: Optional[float]
+    #: The final network, on the test images.
+    network_accuracy: Optional[float]
+    parameters: int
+    multiply_adds: int
+    search_time_s: Optional[float]
+    train_time_s: Optional[float]
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return Run(self.path)
+
+    def metrics(self, stage: str = "search") -> "pd.DataFrame":
+        """See :meth:`Run.metrics`."""
+        return self.run.metrics(stage)
+
+    def arch(self) -> "pd.DataFrame":
+        """See :meth:`Run.arch`."""
+        return self.run.arch()
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The keys of ``summary.json`` and their values."""
+        fields = dataclasses.asdict(self)
+        del fields["path"]
+        return fields
+
+
+def pandas_for() -> Any:
+    """pandas, or an error that says how to get it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingPackage("frames need pandas: pip install 'da2s[pandas]'") from error
+    return pandas

@@ -1,0 +1,283 @@
+//! A run as a Python object: made or taken up, led through its stages, and what can be had of it then.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use da2s::Error;
+use da2s::backbone::host;
+use da2s::config::Request;
+use da2s::data::{DataError, Image, Preprocessing, most_probable};
+use da2s::discretize::Genotype;
+use da2s::export::{ExportOptions, Format, export};
+use da2s::observer::Observer;
+use da2s::run;
+use da2s_report::drawing;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::data::{Arrays, Shape, to_shape};
+use crate::errors::{exception, not_reported, raised};
+use crate::listen::{listen, warn};
+use crate::request::Asked;
+
+/// Images that are in memory as numbers at a time.
+const BATCH: usize = 32;
+
+/// The classes of an image, the most probable first.
+type Classes = Vec<(String, f32)>;
+
+/// A run that is being worked on.
+#[pyclass(frozen, module = "da2s._native")]
+pub struct Job {
+    /// None once it is closed. A stage that is at work keeps the run, and the lock on its directory, until it has ended.
+    run: Mutex<Option<Arc<run::Job>>>,
+    threads: ThreadPool,
+}
+
+#[pymethods]
+impl Job {
+    /// Makes a run, or with `resume` takes up the one that is there.
+    #[staticmethod]
+    fn create(
+        py: Python<'_>,
+        asked: Asked<'_>,
+        out: Option<PathBuf>,
+        resume: bool,
+        arrays: Option<&Bound<'_, Arrays>>,
+        command: String,
+    ) -> PyResult<Self> {
+        let request = asked.request(py)?;
+        let run = run::Job::create(&request, out.as_deref(), resume, command);
+        if let Some(warning) = run.as_ref().ok().and_then(run::Job::lock_warning) {
+            warn(py, &warning)?;
+        }
+        Self::new(py, run, arrays)
+    }
+
+    /// Takes up a run for one of its stages.
+    #[staticmethod]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        asked: Asked<'_>,
+        resume: bool,
+        arrays: Option<&Bound<'_, Arrays>>,
+        command: String,
+    ) -> PyResult<Self> {
+        let request: Request = asked.request(py)?;
+        Self::new(py, run::Job::open(&path, &request, resume, command), arrays)
+    }
+
+    /// Takes up a run to read what it came to, whoever works on it.
+    #[staticmethod]
+    fn read(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<Self> {
+        let request = asked.request(py)?;
+        Self::new(py, run::Job::read(&path, &request, "da2s.Run".to_owned()), None)
+    }
+
+    /// Lets go of the run directory, so that others can work on it.
+    fn close(&self) {
+        *self.lock() = None;
+    }
+
+    /// The run directory.
+    #[getter]
+    fn path(&self, py: Python<'_>) -> PyResult<PathBuf> {
+        Ok(self.run(py)?.directory().path().to_owned())
+    }
+
+    /// Every setting as JSON.
+    fn settings(&self, py: Python<'_>) -> PyResult<String> {
+        serde_json::to_string(self.run(py)?.config())
+            .map_err(|error| exception(py, "InternalError", &error.to_string()))
+    }
+
+    /// The text of the genotype that takes the place of a search, if one does.
+    fn given(&self, py: Python<'_>, genotype: Option<&str>) -> PyResult<Option<String>> {
+        let asked = parse(py, genotype)?;
+        let given = self.run(py)?.given(asked).map_err(|error| raised(py, &error))?;
+        Ok(given.map(|genotype| genotype.to_string()))
+    }
+
+    /// Searches.
+    fn search(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        self.stage(py, listener, |run, observer| run.search(observer).map(drop))
+    }
+
+    /// Discretizes.
+    fn discretize(&self, py: Python<'_>, genotype: Option<&str>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        let given = parse(py, genotype)?;
+        self.stage(py, listener, |run, observer| {
+            run.discretize(given.as_ref(), observer).map(drop)
+        })
+    }
+
+    /// Trains the final network.
+    fn train(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        self.stage(py, listener, |run, observer| run.train(observer).map(drop))
+    }
+
+    /// Evaluates it.
+    fn evaluate(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        self.stage(py, listener, |run, observer| run.evaluate(observer).map(drop))
+    }
+
+    /// Leaves the reason of a failure in the run.
+    fn note_failure(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        self.run(py)?.note_failure(reason);
+        Ok(())
+    }
+
+    /// The classes of images in files.
+    fn predict_files(&self, py: Python<'_>, paths: Vec<PathBuf>, top: usize) -> PyResult<Vec<Classes>> {
+        self.stage(py, None, |run, observer| {
+            let read = |preprocessing: &Preprocessing, at: usize| Ok(preprocessing.read(&paths[at])?);
+            predict(run, paths.len(), top, observer, read)
+        })
+    }
+
+    /// The classes of images in memory.
+    fn predict_arrays(
+        &self,
+        py: Python<'_>,
+        shape: Shape,
+        pixels: &Bound<'_, PyBytes>,
+        top: usize,
+    ) -> PyResult<Vec<Classes>> {
+        let (shape, pixels) = (to_shape(shape), pixels.as_bytes());
+        let count = pixels.len() / shape.values().max(1);
+        self.stage(py, None, |run, observer| {
+            let read = |preprocessing: &Preprocessing, at: usize| {
+                if shape.channels != preprocessing.channels || shape.values() == 0 {
+                    return Err(DataError::Arrays {
+                        part: "images",
+                        expected: format!("{} channels and at least one pixel", preprocessing.channels),
+                        found: shape.to_string(),
+                    });
+                }
+                let image = pixels[at * shape.values()..][..shape.values()].to_vec();
+                Ok(preprocessing.values(&Image::new(shape, image)))
+            };
+            predict(run, count, top, observer, read)
+        })
+    }
+
+    /// Writes the trained network in the files of another tool.
+    fn export(&self, py: Python<'_>, format: &str, out: Option<PathBuf>, fold_batch_norms: bool) -> PyResult<PathBuf> {
+        let names = || Format::ALL.map(Format::name).join(", ");
+        let unusable = |text: String| exception(py, "ConfigError", &text);
+        let format = Format::from_name(format)
+            .ok_or_else(|| unusable(format!("format = {format}: expected one of {}", names())))?;
+        if fold_batch_norms && !format.folds() {
+            return Err(unusable(format!(
+                "fold_batch_norms is for the format onnx: {format} keeps the layers of DARTS"
+            )));
+        }
+        let out = match out {
+            Some(out) => out,
+            None => self.path(py)?.join("export").join(format.default_name()),
+        };
+        let options = ExportOptions { fold_batch_norms };
+        self.stage(py, None, |run, _| export(&run.trained()?, format, options, &out))?;
+        Ok(out)
+    }
+}
+
+impl Job {
+    fn new(py: Python<'_>, run: Result<run::Job, Error>, arrays: Option<&Bound<'_, Arrays>>) -> PyResult<Self> {
+        let run = run.map_err(|error| raised(py, &error))?;
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(run.config().run.threads)
+            .build()
+            .map_err(|error| exception(py, "FileError", &format!("cannot start the threads: {error}")))?;
+        let arrays = arrays.map(|arrays| arrays.get().0.clone());
+        Ok(Self {
+            run: Mutex::new(Some(Arc::new(run.on(arrays)))),
+            threads,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<run::Job>>> {
+        // What is locked is whole at every moment, whoever panicked.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, py: Python<'_>) -> PyResult<Arc<run::Job>> {
+        let run = self.lock().clone();
+        run.ok_or_else(|| exception(py, "InternalError", "the run is closed"))
+    }
+
+    fn stage<T: Send>(
+        &self,
+        py: Python<'_>,
+        listener: Option<Py<PyAny>>,
+        work: impl FnOnce(&run::Job, &mut dyn Observer) -> Result<T, Error> + Send,
+    ) -> PyResult<T> {
+        let run = self.run(py)?;
+        listen(py, &self.threads, listener.as_ref(), |observer| work(&run, observer))
+    }
+}
+
+/// Writes the report of a run, by default into its directory, or of several side by side.
+#[pyfunction]
+pub fn report(py: Python<'_>, paths: Vec<PathBuf>, out: PathBuf) -> PyResult<()> {
+    py.detach(|| da2s_report::write_page(&paths, &out))
+        .map_err(|error| not_reported(py, &error))
+}
+
+/// Draws a run, and returns the paths of the pictures.
+#[pyfunction]
+pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<PathBuf>) -> PyResult<Vec<PathBuf>> {
+    let known = drawing::Format::ALL;
+    let format = |name: &String| {
+        known.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+            let names = known.map(drawing::Format::name).join(", ");
+            exception(py, "ConfigError", &format!("format = {name}: expected one of {names}"))
+        })
+    };
+    let formats = formats.iter().map(format).collect::<PyResult<Vec<_>>>()?;
+    py.detach(|| da2s_report::write_drawings(&path, &formats, folder.as_deref()))
+        .map_err(|error| not_reported(py, &error))
+}
+
+/// The genotype that a text says, in any form.
+fn parse(py: Python<'_>, text: Option<&str>) -> PyResult<Option<Genotype>> {
+    let parsed = text.map(Genotype::parse).transpose();
+    parsed.map_err(|error| raised(py, &Error::Genotype { path: None, error }))
+}
+
+/// What the trained network sees on `count` images, of which `read` gives the preprocessed values.
+fn predict(
+    run: &run::Job,
+    count: usize,
+    top: usize,
+    observer: &dyn Observer,
+    read: impl Fn(&Preprocessing, usize) -> Result<Vec<f32>, DataError> + Sync,
+) -> Result<Vec<Classes>, Error> {
+    let trained = run.trained()?;
+    let device = da2s::device::open(&run.config().run.device)?;
+    let preprocessing = &trained.description.preprocessing;
+    let mut predictions = Vec::with_capacity(count);
+    for first in (0..count).step_by(BATCH) {
+        let batch = first..count.min(first + BATCH);
+        let size = batch.len();
+        let values: Vec<Vec<f32>> = batch
+            .into_par_iter()
+            .map(|at| read(preprocessing, at))
+            .collect::<Result<_, _>>()?;
+        let logits = host(&trained.logits(values.concat(), size, &device));
+        predictions.extend(logits.chunks(preprocessing.classes.len()).map(|logits| {
+            let classes = most_probable(&preprocessing.classes, logits, top);
+            classes
+                .into_iter()
+                .map(|class| (class.name, class.probability))
+                .collect()
+        }));
+        if observer.stop() {
+            return Err(Error::Stopped { epoch: 1 });
+        }
+    }
+    Ok(predictions)
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Builds the wheel of the Python package and tests it: `python3 python/tests/run.py [ARGUMENTS OF PYTEST]`.
+
+Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
+environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
+numpy, pandas, Ray and what runs notebooks, for the tests. Where no package index can be reached, that is said and nothing is tested.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / "python"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
+TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "ray", "optuna", "nbclient", "nbformat", "ipykernel"]
+#: What the Python half looks like to a type checker.
+MYPY = ["-m", "mypy", "--python-version", "3.10", "--cache-dir", str(TARGET / "mypy"), "da2s"]
+
+
+def main() -> int:
+    began = time.monotonic()
+    tools = environment(TARGET / "python-tools")
+    if not installed(tools, TOOLS):
+        print("python package skipped: no package index can be reached for " + ", ".join(TOOLS))
+        return 0
+    wheel = build(tools)
+    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", flush=True)
+
+    clean = environment(TARGET / "python-clean")
+    install = [clean, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel]
+    run(install)
+    with tempfile.TemporaryDirectory() as folder:
+        print("the lines of the README, with nothing but the wheel:", flush=True)
+        run([clean, "-c", readme_lines()], cwd=folder)
+
+    run([tools, *install[1:]])
+    run([tools, *MYPY], cwd=PYTHON)
+    run([tools, "-m", "pytest", "-p", "no:cacheprovider", PYTHON / "tests", *sys.argv[1:]], cwd=tempfile.gettempdir())
+    print(f"the Python package: {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def environment(path: Path) -> Path:
+    """The Python of the virtual environment at `path`, made if it is not there."""
+    python = path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        venv.create(path, with_pip=True, clear=True)
+    return python
+
+
+def installed(python: Path, packages: list) -> bool:
+    """Whether the packages are there, or could be fetched."""
+    there = subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", *packages], capture_output=True)
+    if there.returncode == 0:
+        return True
+    fetched = subprocess.run([python, "-m", "pip", "install", "--quiet", "--retries", "1", *packages])
+    return fetched.returncode == 0
+
+
+def build(tools: Path) -> Path:
+    """Builds the wheel, and returns its path."""
+    out = TARGET / "wheels"
+    for old in out.glob("da2s-*.whl"):
+        old.unlink()
+    # maturin calls the cargo that is in the path.
+    command = [tools, "-m", "maturin", "build", "--release", "--locked", "--manifest-path", PYTHON / "Cargo.toml", "--out", out]
+    run(command)
+    (wheel,) = out.glob("da2s-*.whl")
+    return wheel
+
+
+def readme_lines() -> str:
+    """The first Python in the section of the README."""
+    section = re.search(r"^## Python\n.*?^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    if section is None:
+        raise SystemExit("README.md has no Python lines in a section `## Python`")
+    return section.group(1)
+
+
+def run(command: list, cwd: "os.PathLike[str] | str | None" = None) -> None:
+    done = subprocess.run([str(word) for word in command], cwd=cwd)
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

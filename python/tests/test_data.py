@@ -1,0 +1,128 @@
+"""Images: arrays, folders, names; what is wrong with them."""
+
+import numpy as np
+import pytest
+from conftest import TINY, same_bits, write_png
+
+import da2s
+
+
+def test_arrays_come_to_the_same_as_the_data_set_that_they_are_of(result, digits, tmp_path):
+    made, _ = result
+    arrays = (digits.train.images, digits.train.labels)
+    test = (digits.test.images, digits.test.labels)
+    same = da2s.run(arrays, test=test, class_names=digits.class_names, recipe="digits", out=tmp_path / "run", settings=TINY)
+    assert same_bits(same.path, made.path) == []
+    assert same.dataset == "arrays"
+    assert da2s.Run(same.path).settings["data"]["image_size"] == 8
+
+
+def test_a_run_of_arrays_needs_them_again_and_takes_no_others(digits, tmp_path):
+    arrays = (digits.train.images, digits.train.labels)
+    test = (digits.test.images, digits.test.labels)
+    run = da2s.search(arrays, test=test, recipe="digits", out=tmp_path / "run", settings=TINY)
+    with pytest.raises(da2s.ConfigError, match="arrays come from the program that holds them"):
+        da2s.discretize(run)
+    other = digits.train.images.copy()
+    other[3, 4, 5] ^= 1
+    with pytest.raises(da2s.RunDirectoryError, match="their checksum differs"):
+        da2s.discretize(run, data=(other, digits.train.labels), test=test)
+    assert da2s.discretize(run, data=arrays, test=test).genotype.parameters > 0
+    # The run of a data set in files takes no arrays.
+    named = da2s.search("digits", out=tmp_path / "named", settings=TINY)
+    with pytest.raises(da2s.ConfigError, match="this run is one of images in files"):
+        da2s.discretize(named, data=arrays, test=test)
+
+
+def test_without_test_images_a_fifth_is_set_aside_and_colour_has_three_channels(tmp_path):
+    generator = np.random.default_rng(1)
+    images = generator.integers(0, 256, (100, 10, 8, 3), dtype=np.uint8)
+    labels = np.arange(100) % 4
+    run = da2s.search((images, labels), out=tmp_path / "run", settings={**TINY, "data.test_limit": 20}, search_epochs=1)
+    assert run.settings["data"]["channels"] == 3
+    assert run.search_epochs()[0].steps == 2, "80 images, half of them for the weights, in batches of 20"
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        (lambda x, y: (x / 255.0, y), "training images: expected bytes .uint8, 0 to 255., found float64"),
+        (lambda x, y: (x[0], y), "expected the shape N×H×W×C or N×H×W, found .8, 8."),
+        (lambda x, y: (x, y[1:]), "expected one image for each of 159 labels"),
+        (lambda x, y: (x, y - 1), "expected whole numbers from 0, found -1 to 8"),
+        (lambda x, y: (x, y.astype(float)), "training labels: expected whole numbers, one an image, found float64"),
+        (lambda x, y: (x, y + 1), "expected images of every class, found none of class 0"),
+        (lambda x, y: (np.stack([x, x], axis=-1), y), "expected 1 or 3 channels, found 2"),
+        (lambda x, y: (x[:0], y[:0]), "class names: expected two or more, found 0"),
+        (lambda x, y: (x, y, y), "found 3 things"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(digits, tmp_path, arrays, message):
+    with pytest.raises(da2s.DataError, match=message):
+        da2s.run(arrays(digits.train.images, digits.train.labels), out=tmp_path / "run", settings=TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_says_itself_what_it_holds(tmp_path):
+    generator = np.random.default_rng(1)
+    for part in ("train", "test"):
+        for name in ("ape", "bee"):
+            for file in range(20):
+                image = generator.integers(0, 256, (9, 11, 3), dtype=np.uint8)
+                write_png(tmp_path / "data" / part / name / f"{file}.png", image)
+    made = da2s.run(
+        tmp_path / "data",
+        out=tmp_path / "run",
+        settings=TINY,
+        image_size=16,
+        recipe="digits",
+        search_epochs=2,
+    )
+    assert made.dataset == "images"
+    pictures = sorted((tmp_path / "data/test/ape").iterdir())[:2]
+    predictions = made.run.predict(pictures, top=2)
+    assert [sorted(name for name, _ in each.classes) for each in predictions] == [["ape", "bee"]] * 2
+    for prediction in predictions:
+        assert sum(probability for _, probability in prediction.classes) == pytest.approx(1, abs=1e-5)
+        assert prediction.probability == max(probability for _, probability in prediction.classes)
+    assert made.run.predict(str(pictures[0]))[0] == predictions[0]
+    with pytest.raises(da2s.DataError, match="nowhere.png"):
+        made.run.predict(tmp_path / "nowhere.png")
+
+
+def test_a_folder_of_cifar_is_known_by_its_files(tmp_path):
+    names = [f"class {label}" for label in range(10)]
+    (tmp_path / "batches.meta.txt").write_text("\n".join(names))
+    records = b"".join(bytes([label]) + bytes([label * 20]) * 3072 for label in range(10))
+    for file in [*(f"data_batch_{batch}.bin" for batch in range(1, 6)), "test_batch.bin"]:
+        (tmp_path / file).write_bytes(records)
+    dataset = da2s.load_data(tmp_path)
+    assert dataset.class_names == names
+    assert dataset.train.images.shape == (50, 32, 32, 3)
+    assert dataset.test.images[7].tolist() == [[[140] * 3] * 32] * 32
+    assert dataset.train.labels.tolist() == list(range(10)) * 5
+    assert da2s.load_data("cifar10", data_dir=str(tmp_path), limit=20).train.images.shape == (20, 32, 32, 3)
+
+
+def test_what_is_no_data_set_is_told(tmp_path):
+    with pytest.raises(da2s.DataError, match="data = digit: expected one of digits, cifar10"):
+        da2s.run("digit")
+    with pytest.raises(da2s.DataError, match="images lie in train/CLASS/"):
+        da2s.run(tmp_path)
+    with pytest.raises(da2s.ConfigError, match="found int"):
+        da2s.run(3)
+    with pytest.raises(da2s.ConfigError, match="belong to arrays"):
+        da2s.run("digits", test=([], []))
+    with pytest.raises(da2s.ConfigError, match="data.dir"):
+        da2s.run("cifar10")
+
+
+def test_arrays_are_predicted_as_they_were_seen(result, digits):
+    made, _ = result
+    predictions = made.run.predict(digits.test.images, top=1)
+    right = sum(each.label == str(label) for each, label in zip(predictions, digits.test.labels))
+    assert 100 * right / len(predictions) == pytest.approx(made.network_accuracy)
+    with pytest.raises(da2s.DataError, match="expected 1 channels"):
+        made.run.predict(np.zeros((1, 8, 8, 3), dtype=np.uint8))
+    with pytest.raises(da2s.ConfigError, match="top = 0"):
+        made.run.predict(digits.test.images, top=0)

@@ -1,0 +1,146 @@
+"""Errors: their classes, and what they say to a Python user."""
+
+import sys
+import warnings
+
+import pytest
+from conftest import TINY
+
+import da2s
+
+
+def test_every_error_is_one_of_da2s_and_one_of_python():
+    for kind, python in {
+        da2s.ConfigError: ValueError,
+        da2s.DataError: ValueError,
+        da2s.GenotypeError: ValueError,
+        da2s.DeviceError: RuntimeError,
+        da2s.FileError: OSError,
+        da2s.NotFiniteError: ArithmeticError,
+        da2s.MissingPackage: ImportError,
+        da2s.InternalError: RuntimeError,
+        da2s.RunDirectoryError: Exception,
+        da2s.Stopped: Exception,
+    }.items():
+        assert issubclass(kind, da2s.Da2sError) and issubclass(kind, python)
+
+
+def test_settings_are_checked_as_the_command_line_checks_them():
+    with pytest.raises(da2s.ConfigError, match="settings: unknown key search.epoch: did you mean search.epochs"):
+        da2s.run("digits", settings={"search.epoch": 1})
+    with pytest.raises(da2s.ConfigError, match="settings: unknown key search.epoch: did you mean search.epochs"):
+        da2s.run("digits", settings={"search": {"epoch": 1}})
+    with pytest.raises(da2s.ConfigError, match='search_epochs: search.epochs = "a": expected a whole number'):
+        da2s.run("digits", search_epochs="a")
+    with pytest.raises(da2s.ConfigError, match="^epochs: expected one of data_dir, "):
+        da2s.run("digits", epochs=3)
+    with pytest.raises(da2s.ConfigError, match="method: search.method = "):
+        da2s.run("digits", method="magic")
+    with pytest.raises(da2s.ConfigError, match="there is no recipe none"):
+        da2s.run("digits", recipe="none")
+    with pytest.raises(TypeError, match="a setting cannot be a set"):
+        da2s.run("digits", settings={"search.epochs": {1}})
+    with pytest.raises(OverflowError):
+        da2s.run("digits", seed=2**70)
+
+
+def test_run_directories(result, tmp_path):
+    made, _ = result
+    with pytest.raises(da2s.RunDirectoryError, match="already holds a run: go on with resume=True, or choose another directory with out$"):
+        da2s.run("digits", out=made.path, settings=TINY)
+    with pytest.raises(da2s.RunDirectoryError, match="it has search.epochs = 2, but 3 was asked for"):
+        da2s.run("digits", out=made.path, resume=True, settings={**TINY, "search.epochs": 3})
+    with pytest.raises(da2s.RunDirectoryError, match="this is no run directory"):
+        da2s.Run(tmp_path)
+    with pytest.raises(da2s.RunDirectoryError, match="this is no run directory"):
+        da2s.train(tmp_path)
+    with pytest.raises(da2s.FileError):
+        da2s.run("digits", out="/dev/null/run", settings=TINY)
+
+
+def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
+    """Whoever works on it keeps others out, and lets go of it however it ends, even where its exception is kept."""
+    out = tmp_path / "run"
+    refused = []
+
+    def second(event):
+        if isinstance(event, da2s.SearchEpoch):
+            assert da2s.Run(out).settings["search"]["epochs"] == 2, "reading is free"
+            with pytest.raises(da2s.RunDirectoryError, match="is in use by another process"):
+                da2s.search("digits", out=out, settings=TINY, resume=True)
+            refused.append(event)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as kept:
+        da2s.search("digits", out=out, settings=TINY, on_progress=second)
+    assert len(refused) == 1
+    da2s.search("digits", out=out, settings=TINY, resume=True)
+    assert kept.traceback
+
+
+def test_a_new_run_that_comes_to_nothing_leaves_nothing(tmp_path):
+    with pytest.raises(da2s.DeviceError, match="available here: cpu"):
+        da2s.run("digits", out=tmp_path / "run", settings=TINY, device="abacus")
+    with pytest.raises(da2s.GenotypeError):
+        da2s.run("digits", out=tmp_path / "run", settings=TINY, genotype="Genotype(")
+    with pytest.raises(da2s.FileError, match="nowhere"):
+        da2s.run("digits", out=tmp_path / "other", settings=TINY, genotype=tmp_path / "nowhere")
+    assert not (tmp_path / "run/search").exists()
+
+
+def test_a_run_that_fails_says_why_in_its_directory(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(da2s.NotFiniteError, match="lower the learning rate") as failure:
+        da2s.run("digits", out=out, settings={**TINY, "network.learning_rate": 1e30})
+    assert (out / "failure.txt").read_text() == f"{failure.value}\n"
+
+
+def test_an_undecided_search_warns_whom_it_concerns(result, tmp_path):
+    made, _ = result
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        da2s.discretize(da2s.search("digits", out=tmp_path / "run", settings=TINY))
+    (warning,) = caught
+    assert "(extra_epochs=0.5)" in str(warning.message) and "--" not in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_exports_and_pictures(result, tmp_path):
+    made, _ = result
+    assert made.run.export("safetensors", tmp_path / "n.safetensors").stat().st_size > 1000
+    assert made.run.export().name == "network.onnx"
+    with pytest.raises(da2s.ConfigError, match="format = tf: expected one of onnx, pytorch, safetensors"):
+        made.run.export("tf")
+    with pytest.raises(da2s.ConfigError, match="fold_batch_norms is for the format onnx"):
+        made.run.export("pytorch", fold_batch_norms=True)
+    pictures = made.run.draw(["svg"], tmp_path / "pictures")
+    assert {"normal-cell.svg", "reduction-cell.svg"} <= {path.name for path in pictures}
+    with pytest.raises(da2s.ConfigError, match="format = gif: expected one of svg, png, dot"):
+        made.run.draw(["gif"])
+
+
+def test_frames(result):
+    pandas = pytest.importorskip("pandas")
+    made, _ = result
+    searched = made.metrics()
+    assert list(searched.index) == [1, 2]
+    assert searched["gap"].iloc[-1] == made.run.search_epochs()[-1].gap
+    assert list(made.metrics("train")["train_loss"]) == [epoch.train_loss for epoch in made.run.train_epochs()]
+    arch = made.arch()
+    assert isinstance(arch, pandas.DataFrame)
+    # Three epochs with the one before the first, two kinds of cell, 14 edges, 7 candidates; p sums to 1 on every edge.
+    assert len(arch) == 3 * 2 * 14 * 7
+    sums = arch.groupby(["epoch", "cell", "from", "to"])["p"].sum()
+    assert sums.to_numpy() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(da2s.ConfigError, match="stage = test"):
+        made.metrics("test")
+
+
+def test_a_missing_package_is_named(result, monkeypatch, tmp_path):
+    made, _ = result
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(da2s.MissingPackage, match="pip install 'da2s.pandas.'"):
+        made.metrics()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(da2s.MissingPackage, match="pip install 'da2s.ray.'"):
+        da2s.sweep("digits", out=tmp_path / "sweep")
