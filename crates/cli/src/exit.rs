@@ -313,7 +313,7 @@ impl Failure {
         self.code().into()
     }
 
-    /// The whole reason in one line.
+    /// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it.
     pub fn sentence(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
@@ -324,8 +324,29 @@ impl Failure {
             }
             source = error.source();
         }
-        text
+        one_line(&text)
     }
+}
+
+/// `text` without control characters, and without its middle where it is longer than anybody reads.
+fn one_line(text: &str) -> String {
+    const MOST: usize = 1000;
+    const END: usize = 300;
+    let escaped = |c: char| -> String {
+        if c.is_control() {
+            c.escape_default().collect()
+        } else {
+            c.into()
+        }
+    };
+    let line: String = text.chars().map(escaped).collect();
+    let count = line.chars().count();
+    if count <= MOST {
+        return line;
+    }
+    let first: String = line.chars().take(MOST - END).collect();
+    let last: String = line.chars().skip(count - END).collect();
+    format!("{first} … {last}")
 }
 
 fn code_of(error: &Error) -> Code {
@@ -362,6 +383,13 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), Code::ALL.len());
         assert!(Code::help().contains("130  stopped by Ctrl-C"));
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u{1b}[31m\\n.png: é …");
+        let line = one_line(&format!("begin {} end", "ß".repeat(100_000)));
+        assert!(line.starts_with("begin ß") && line.ends_with("ß end") && line.chars().count() < 1010);
     }
 
     #[test]
