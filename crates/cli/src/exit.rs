@@ -313,7 +313,7 @@ impl Failure {
         self.code().into()
     }
 
-    /// The whole reason in one line.
+    /// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it.
     pub fn sentence(&self) -> String {
         sentence(self)
     }

@@ -1,5 +1,7 @@
 //! The command da2s: arguments in, exit code out. What it does is in `commands`, a file a verb.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod clock;
 mod commands;

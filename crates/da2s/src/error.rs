@@ -177,7 +177,8 @@ pub enum Kind {
     Internal,
 }
 
-/// The whole reason in one line: what an error says, and what its sources add.
+/// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it: what an error says,
+/// and what its sources add.
 pub fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -189,7 +190,28 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
         }
         source = error.source();
     }
-    text
+    one_line(&text)
+}
+
+/// `text` without control characters, and without its middle where it is longer than anybody reads.
+fn one_line(text: &str) -> String {
+    const MOST: usize = 1000;
+    const END: usize = 300;
+    let escaped = |c: char| -> String {
+        if c.is_control() {
+            c.escape_default().collect()
+        } else {
+            c.into()
+        }
+    };
+    let line: String = text.chars().map(escaped).collect();
+    let count = line.chars().count();
+    if count <= MOST {
+        return line;
+    }
+    let first: String = line.chars().take(MOST - END).collect();
+    let last: String = line.chars().skip(count - END).collect();
+    format!("{first} … {last}")
 }
 
 impl Error {
@@ -232,5 +254,17 @@ impl Error {
             path: path.into(),
             problem: error.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u{1b}[31m\\n.png: é …");
+        let line = one_line(&format!("begin {} end", "ß".repeat(100_000)));
+        assert!(line.starts_with("begin ß") && line.ends_with("ß end") && line.chars().count() < 1010);
     }
 }

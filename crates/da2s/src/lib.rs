@@ -9,6 +9,8 @@
 //! trains it, and [`export`] hands it on. [`run`] does all of it in a run directory. The library never prints, never exits and never reads the
 //! environment; progress goes out through an [`observer`].
 
+#![forbid(unsafe_code)]
+
 pub mod backbone;
 pub mod bench;
 pub mod config;

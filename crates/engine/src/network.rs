@@ -93,6 +93,8 @@ const MOST: usize = 4096;
 const MOST_CHANNELS: usize = 1 << 16;
 /// Most numbers of a tensor of one image.
 const MOST_NUMBERS: usize = 1 << 27;
+/// Most numbers of all nodes and outputs together, of one image: a gigabyte. Networks for 224 pixels have a twentieth of it.
+const MOST_NUMBERS_OF_ALL: usize = 1 << 28;
 /// Largest side of a kernel or window, and largest stride.
 const LARGEST_KERNEL: usize = 11;
 
@@ -226,6 +228,7 @@ impl NetworkPlan {
         }
         let mut cells = Vec::new();
         let mut left: Vec<(usize, (usize, usize))> = Vec::new();
+        let mut numbers = 0;
         for (index, stage) in self.stages.iter().enumerate() {
             let fail = |problem: String| PlanError { stage: index, problem };
             let mut sizes = Vec::new();
@@ -246,13 +249,26 @@ impl NetworkPlan {
             }
             let cell = stage.cell(&sizes).map_err(fail)?;
             let nodes = cell.node_sizes(&sizes);
+            let output = (cell.output_channels(), nodes[cell.output[0]]);
+            let tensors = cell.node_channels.iter().copied().zip(nodes);
+            for (channels, (height, width)) in tensors.chain([output]) {
+                numbers = channels
+                    .saturating_mul(height)
+                    .saturating_mul(width)
+                    .saturating_add(numbers);
+            }
+            if numbers > MOST_NUMBERS_OF_ALL {
+                return Err(fail(format!(
+                    "the network would be larger than {MOST_NUMBERS_OF_ALL} numbers an image"
+                )));
+            }
             in_range(
                 "the number of channels of the output",
                 cell.output_channels(),
                 MOST_CHANNELS,
             )
             .map_err(fail)?;
-            left.push((cell.output_channels(), nodes[cell.output[0]]));
+            left.push(output);
             cells.push(CheckedStage { cell, sizes });
         }
         Ok(cells)

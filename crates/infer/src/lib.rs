@@ -3,6 +3,8 @@
 //! [`Network`] is read from a file of `da2s export --format safetensors`, which holds its plan, its weights and what is done to
 //! a picture. Contract: the cells of da2s's fused engine, to the bit, and logits within rounding; whatever is wrong with a file is a typed error.
 
+#![forbid(unsafe_code)]
+
 mod classify;
 mod error;
 mod network;
@@ -12,5 +14,5 @@ mod preprocessing;
 pub use classify::{Class, most_probable};
 pub use error::NetworkError;
 pub use network::{Deployed, Network};
-pub use pixels::{Image, ImageError, ImageShape, Window};
+pub use pixels::{Image, ImageError, ImageShape, MOST_DECODED_BYTES, MOST_FILE_BYTES, Window, read_file};
 pub use preprocessing::{Preprocessing, byte_table};

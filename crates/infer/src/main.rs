@@ -1,5 +1,7 @@
 //! `da2s-infer NETWORK IMAGE…`: what a deployed network sees on images, and how long it takes.
 
+#![forbid(unsafe_code)]
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;

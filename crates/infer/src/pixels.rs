@@ -4,11 +4,35 @@
 //! imaging library calls BILINEAR), for every source alike.
 
 use image::imageops::{self, FilterType};
-use image::{GrayImage, ImageBuffer, ImageReader, Luma};
+use image::{GrayImage, ImageBuffer, ImageReader, Limits, Luma};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::{self, Cursor};
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+
+/// Largest file of pictures that is read: the largest of a published data set has 155 MB.
+pub const MOST_FILE_BYTES: u64 = 256 << 20;
+/// Most bytes that a decoder may take for a picture, whatever the file's header claims.
+pub const MOST_DECODED_BYTES: u64 = 512 << 20;
+
+/// The bytes of a file of pictures.
+///
+/// # Errors
+/// What the system says; or if it is larger than [`MOST_FILE_BYTES`], or no file that ends, as a pipe or a device.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Before it is opened: to open a pipe is to wait for somebody who writes.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_FILE_BYTES {
+        let problem = format!("it is larger than {MOST_FILE_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(bytes)
+}
 
 /// Size of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,10 +141,15 @@ impl Image {
     /// # Panics
     /// If `channels` is neither 1 nor 3.
     pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, ImageError> {
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MOST_DECODED_BYTES);
         let decoded = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(image::ImageError::IoError)
-            .and_then(ImageReader::decode)
+            .and_then(|mut reader| {
+                reader.limits(limits);
+                reader.decode()
+            })
             .map_err(|source| ImageError::Decode {
                 path: path.into(),
                 source,

@@ -5,10 +5,9 @@
 //! It is kept beside a network's weights, so that the network can be used where its data set is not.
 
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 
-use crate::pixels::{Image, ImageError};
+use crate::pixels::{Image, ImageError, read_file};
 
 /// The constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +69,7 @@ impl Preprocessing {
     /// # Errors
     /// If the file cannot be read or decoded.
     pub fn read(&self, path: &Path) -> Result<Vec<f32>, ImageError> {
-        let bytes = fs::read(path).map_err(|source| ImageError::Read {
+        let bytes = read_file(path).map_err(|source| ImageError::Read {
             path: path.to_owned(),
             source,
         })?;

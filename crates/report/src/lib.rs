@@ -18,6 +18,8 @@
 //! # Ok::<(), da2s_report::ReportError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod comparison;
 mod data_link;
 pub mod drawing;

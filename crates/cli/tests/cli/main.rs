@@ -14,6 +14,7 @@ mod lookup;
 mod metrics;
 mod report;
 mod run;
+mod unsafe_code;
 mod watch;
 
 use std::fs;

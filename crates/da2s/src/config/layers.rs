@@ -15,6 +15,9 @@ use super::error::{ConfigError, Origin, Place};
 use super::rules;
 use super::settings::Config;
 
+/// Most parts of a key, as `search.regulariser.lambda`: more than any has.
+const MOST_PARTS: usize = 16;
+
 /// The recipes that are compiled in: name and text. Each data set has one of its own name.
 pub const RECIPES: [(&str, &str); 11] = [
     ("digits", include_str!("../../../../configs/digits.toml")),
@@ -86,6 +89,15 @@ impl Layer {
     /// # Errors
     /// If the key does not exist or does not allow the value.
     pub fn flag(flag: &str, key: &str, value: Value) -> Result<Self, ConfigError> {
+        // Tables are nested by one call a level, here and where they are dropped: a key of many parts would take the whole stack.
+        if key.split('.').count() > MOST_PARTS {
+            return Err(ConfigError::UnknownKey {
+                place: Box::new(Origin::Flag(flag.to_owned()).into()),
+                key: key.to_owned(),
+                suggestions: Vec::new(),
+                known: rules::keys_of(""),
+            });
+        }
         let (name, table) = key
             .rsplit_once('.')
             .map_or((key, None), |(table, name)| (name, Some(table)));

@@ -294,7 +294,7 @@ pub(super) fn all_keys() -> impl Iterator<Item = String> {
 }
 
 /// The keys and tables that `table` has.
-fn keys_of(table: &str) -> Vec<String> {
+pub(super) fn keys_of(table: &str) -> Vec<String> {
     let rows = TABLES
         .iter()
         .find(|(other, _)| *other == table)
@@ -312,6 +312,11 @@ fn keys_of(table: &str) -> Vec<String> {
 
 /// Known keys that look like `key`, best first: written wrongly, or right but in another table.
 fn similar(key: &str) -> Vec<String> {
+    // Nobody meant a key by so many letters, and to compare them takes as long as they are many.
+    const LONGEST: usize = 200;
+    if key.len() > LONGEST {
+        return Vec::new();
+    }
     const MOST: usize = 2;
     const ALIKE: f64 = 0.8;
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();

@@ -7,9 +7,8 @@
 use super::dataset::ImageShape;
 use super::error::DataError;
 use super::options::BadImages;
-use da2s_infer::Image;
+use da2s_infer::{Image, read_file};
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -124,7 +123,7 @@ impl ImageFiles {
     /// The picture at `index` with the file's own pixels, or what stands in for it.
     pub fn picture(&self, index: usize) -> Result<Image, DataError> {
         let path = self.list.path(index);
-        let bytes = fs::read(&path).map_err(DataError::read(&path))?;
+        let bytes = read_file(&path).map_err(DataError::read(&path))?;
         self.decode(index, &path, &bytes)
     }
 
@@ -156,7 +155,7 @@ impl ImageFiles {
 
     fn decode_file(&self, index: usize) -> Option<Image> {
         let path = self.list.path(index);
-        let bytes = fs::read(&path).ok()?;
+        let bytes = read_file(&path).ok()?;
         Image::decode(&path, &bytes, self.fit.channels).ok()
     }
 

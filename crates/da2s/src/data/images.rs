@@ -10,6 +10,7 @@ use super::dataset::{Dataset, Normalisation, Split};
 use super::error::DataError;
 use super::image_files::{FileList, ImageFiles};
 use super::options::DataOptions;
+use da2s_infer::read_file;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -68,15 +69,20 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     })
 }
 
-/// The JPEG and PNG files in `dir` and the folders below it, in alphabetical order.
+/// The JPEG and PNG files in `dir` and the folders below it, in alphabetical order; links to folders are passed over, since they may
+/// lead back.
 ///
 /// # Errors
 /// If a folder cannot be read, or a name is not in UTF-8.
 pub fn pictures_below(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut pictures = Vec::new();
-    for name in names(dir, |name| is_picture(name) || dir.join(name).is_dir())? {
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    for name in names(dir, |name| {
         let path = dir.join(name);
-        if path.is_dir() {
+        is_folder(&path) || (is_picture(name) && !path.is_dir())
+    })? {
+        let path = dir.join(name);
+        if is_folder(&path) {
             pictures.extend(pictures_below(&path)?);
         } else {
             pictures.push(path);
@@ -234,7 +240,7 @@ fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Sp
         .enumerate()
         .map(|(index, out)| {
             let path = files.list.path(index);
-            let bytes = fs::read(&path).map_err(DataError::read(&path))?;
+            let bytes = read_file(&path).map_err(DataError::read(&path))?;
             let image = files.decode(index, &path, &bytes)?;
             out.copy_from_slice(files.fit(&image).pixels());
             Ok(Sha256::digest(&bytes))

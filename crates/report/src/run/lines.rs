@@ -114,6 +114,11 @@ pub(super) fn read_png(dir: &Path, file: &str, most: usize) -> Result<Option<Vec
 
 fn read_bytes(dir: &Path, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
     let path = dir.join(file);
+    // To read a pipe or a device may take for ever; a folder is refused by the system.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(ReportError::Read { path, source });
+    }
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(bytes)),
         // A path through something that is not a directory is as absent as one through nothing.

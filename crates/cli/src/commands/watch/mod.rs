@@ -2,6 +2,7 @@
 
 pub mod address;
 mod pages;
+mod request;
 mod server;
 
 use std::time::SystemTime;

@@ -1,14 +1,15 @@
 //! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in place.
 
 use super::super::error::DataError;
+use da2s_infer::read_file;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
 use tar::Archive;
 
-/// Most bytes of a file in an archive: the largest published one has 155 MB. What a header declares is not believed.
+/// Most bytes that an archive may unpack to: the published ones have up to 186 MB.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// How the files hold their pictures.
@@ -79,7 +80,7 @@ impl Files {
     pub fn take(&mut self, name: &str) -> Result<(PathBuf, Vec<u8>), DataError> {
         let path = self.path.join(name);
         let bytes = match &mut self.members {
-            None => fs::read(&path).map_err(DataError::read(&path))?,
+            None => read_file(&path).map_err(DataError::read(&path))?,
             Some(members) => members.remove(name).ok_or_else(|| DataError::Layout {
                 path: self.path.clone(),
                 expected: format!("{name} in it"),
@@ -106,25 +107,31 @@ fn locate(versions: &'static [Version], dir: &Path) -> Option<(&'static Version,
     unpacked.chain(archives).next()
 }
 
-/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over.
+/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over. Nothing is written anywhere, and
+/// what headers declare is not believed: the archive is read as far as [`MOST_BYTES`] unpacked.
 fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
     let wanted = |name: &str| version.train.contains(&name) || [version.test, version.names].contains(&name);
     let read = || DataError::read(path);
     let file = File::open(path).map_err(read())?;
-    let mut archive = Archive::new(GzDecoder::new(BufReader::new(file)));
+    let unpacked = GzDecoder::new(BufReader::new(file));
+    let mut archive = Archive::new(Bounded {
+        unpacked,
+        left: MOST_BYTES,
+    });
     let mut members = BTreeMap::new();
     for entry in archive.entries().map_err(read())? {
         let mut entry = entry.map_err(read())?;
         let inner = entry.path().map_err(read())?.into_owned();
+        let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !inner.components().all(inside) {
+            return Err(DataError::Layout {
+                path: path.to_owned(),
+                expected: format!("no path that leads out of it, as {}", inner.display()),
+            });
+        }
         let name = inner.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if !wanted(name) || !entry.header().entry_type().is_file() || members.contains_key(name) {
             continue;
-        }
-        if entry.size() > MOST_BYTES {
-            return Err(DataError::Layout {
-                path: path.join(&inner),
-                expected: format!("at most {MOST_BYTES} bytes"),
-            });
         }
         let mut bytes = Vec::new();
         entry
@@ -133,4 +140,23 @@ fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, D
         members.insert(name.to_owned(), bytes);
     }
     Ok(members)
+}
+
+/// What an archive unpacks to, up to a limit: behind it is an error, not the end.
+struct Bounded<R> {
+    unpacked: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.unpacked.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it unpacks to more than {MOST_BYTES} bytes"),
+            )
+        })?;
+        Ok(read)
+    }
 }

@@ -1,0 +1,231 @@
+//! Genotypes in every form, as text and as files; tables of architectures.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::{Case, case};
+
+const ARCH: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+
+fn text(name: &str, text: &str, says: &[&str]) -> Case {
+    case(&format!("genotype: {name}"), &["genotype", text], 4, says)
+}
+
+fn file(name: &str, bytes: impl AsRef<[u8]>, code: i32, says: &[&str]) -> Case {
+    let bytes = bytes.as_ref().to_vec();
+    let arguments = ["run", "--genotype-file", "own.txt", "--out", "out"];
+    case(
+        &format!("genotype file: {name}"),
+        &arguments,
+        code,
+        &[&["own.txt"], says].concat(),
+    )
+    .make(move |dir| fs::write(dir.join("own.txt"), &bytes).unwrap())
+}
+
+fn table(name: &str, code: i32, says: &[&str], bytes: impl AsRef<[u8]>) -> Case {
+    let bytes = bytes.as_ref().to_vec();
+    let arguments = ["lookup", "--benchmark", "own.csv", ARCH];
+    case(&format!("lookup: {name}"), &arguments, code, says)
+        .make(move |dir| fs::write(dir.join("own.csv"), &bytes).unwrap())
+}
+
+/// With gzip: so many zeros take a thousandth of their place.
+fn packed(bytes: &[u8], zeros: usize) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.write_all(&vec![b'0'; zeros]).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn cases() -> Vec<Case> {
+    let darts = |normal: &str| {
+        let skip = "('skip_connect', 0)";
+        format!(
+            "Genotype(normal=[{normal}], normal_concat=[2], normal_nodes=[1], reduce=[{skip}], reduce_concat=[2], reduce_nodes=[1])"
+        )
+    };
+    let rows = |accuracy: &str| format!("architecture,a\n{ARCH},{accuracy}\n");
+    let no_run =
+        |dir: &Path| fs::write(dir.join("genotype.json"), "{\"space\": \"darts\", \"genotype\": \"G\"}").unwrap();
+    vec![
+        text("nothing", "", &["character 0", "expected Genotype"]),
+        text(
+            "unknown operation",
+            &darts("('sep_conv_9x9', 0)"),
+            &["sep_conv_9x9", "character"],
+        ),
+        text("none", &darts("('none', 0)"), &["never kept"]),
+        text("backward", &darts("('skip_connect', 2)"), &["cannot read node 2"]),
+        text(
+            "a node without an end",
+            &darts("('skip_connect', 18446744073709551615)"),
+            &["too large"],
+        ),
+        text(
+            "a hundred thousand brackets",
+            &format!("Genotype({}", "[".repeat(100_000)),
+            &["character 9"],
+        ),
+        text(
+            "a hundred thousand parentheses",
+            &"(".repeat(100_000),
+            &["expected six numbers"],
+        ),
+        text(
+            "a hundred thousand braces",
+            &"{".repeat(100_000),
+            &["it begins like JSON"],
+        ),
+        text(
+            "a long name",
+            &format!("Genotype(normal=[('{}', 0)", "s".repeat(100_000)),
+            &["unknown operation", "known are"],
+        ),
+        text("control characters", "\u{1b}[31m", &["character 0"]),
+        text("nas-bench-201: cut", "|none~0|+|none~0|", &["expected"]),
+        text("nas-bench-201: unknown operation", "|conv~0|", &["character 1"]),
+        text(
+            "nni: a number for an operation",
+            "{\"normal/op_2_0\": 1}",
+            &["normal/op_2_0"],
+        ),
+        text(
+            "nni: no input",
+            "{\"normal/op_2_0\": \"skip_connect\"}",
+            &["normal/input_2_0 is missing"],
+        ),
+        text("nni2: no list", "{\"normal_n2_switch\": {}}", &["expected a list"]),
+        text(
+            "nni2: another cell's edge",
+            "{\"normal_n2_switch\": [\"reduce_n2_p0\"]}",
+            &["no edge into node 2"],
+        ),
+        text("naslib: five numbers", "(4, 0, 3, 1, 4)", &["expected six numbers"]),
+        text("naslib: unknown operation", "(9, 0, 3, 1, 4, 3)", &["operation 9"]),
+        text(
+            "naslib: beyond 64 bits",
+            "(4, 0, 3, 1, 4, 18446744073709551616)",
+            &["expected six numbers"],
+        ),
+        text(
+            "naslib: unknown operation of DARTS",
+            "(((0, 99), (1, 3)), ((0, 3), (1, 3)))",
+            &["operation 99"],
+        ),
+        text(
+            "nas-bench-301: a number",
+            "{\"NetworkSelectorDatasetInfo:darts:edge_normal_0\": 3}",
+            &["edge_normal_0"],
+        ),
+        text(
+            "nas-bench-301: another prefix",
+            "{\"a:darts:edge_normal_0\": \"skip_connect\"}",
+            &["NetworkSelectorDatasetInfo"],
+        ),
+        text("an object of nothing known", "{\"a\": 1}", &["none of the keys"]),
+        text("an object in an object", "{\"genotype\": \"{}\"}", &["not a text"]),
+        file("no UTF-8", b"\xff\xfe", 7, &["UTF-8"]),
+        file("empty", "", 4, &["expected Genotype"]),
+        file(
+            "a million brackets",
+            format!("{{\"genotype\": {}", "[".repeat(1_000_000)),
+            4,
+            &["recursion limit"],
+        ),
+        file("of another space", ARCH, 4, &["expected `+|`"])
+            .make(|dir| fs::write(dir.join("own.txt"), "|none~0|+|none~0|none~1|").unwrap()),
+        case(
+            "genotype file: nothing",
+            &["run", "--genotype-file", "nothing.txt", "--out", "out"],
+            7,
+            &["nothing.txt"],
+        ),
+        case(
+            "genotype: a folder that is no run",
+            &["genotype", "."],
+            7,
+            &["genotype.json"],
+        ),
+        table("empty", 3, &["own.csv, line 1", "empty"], ""),
+        table("no heading", 3, &["own.csv, line 1", "architecture,"], "a,b\n"),
+        table("no row", 3, &["own.csv, line 2"], "architecture,a\n"),
+        table("no number", 3, &["own.csv, line 2", "`fast`"], rows("fast")),
+        table("not a number", 3, &["own.csv, line 2", "`nan`"], rows("nan")),
+        table("infinite", 3, &["own.csv, line 2", "`inf`"], rows("inf")),
+        table("more than all", 3, &["own.csv, line 2", "0 to 100"], rows("1e308")),
+        table("a cell too many", 3, &["own.csv, line 2", "no column"], rows("1,2")),
+        table(
+            "twice",
+            3,
+            &["own.csv, line 3", "twice"],
+            format!("{}{ARCH},2\n", rows("1")),
+        ),
+        table(
+            "two columns of a name",
+            3,
+            &["own.csv, line 1", "two columns"],
+            "architecture,a,a\n",
+        ),
+        table(
+            "no architecture",
+            3,
+            &["own.csv, line 2", "character 0"],
+            "architecture,a\nx,1\n",
+        ),
+        table("no UTF-8", 3, &["own.csv, line 1", "UTF-8"], b"\xff\xfe\n"),
+        table(
+            "a line without an end",
+            3,
+            &["own.csv, line 1", "longer than"],
+            vec![b'a'; 1 << 20],
+        ),
+        table(
+            "a bomb",
+            3,
+            &["own.csv, line 2", "longer than"],
+            packed(b"architecture,a\n", 64 << 20),
+        ),
+        table(
+            "cut gzip",
+            3,
+            &["own.csv", "damaged"],
+            &packed(rows("1").as_bytes(), 100)[..40],
+        ),
+        case(
+            "lookup: a folder for a table",
+            &["lookup", "--benchmark", ".", ARCH],
+            7,
+            &["cannot read"],
+        ),
+        case(
+            "lookup: no table",
+            &["lookup", "--benchmark", "nothing.csv", ARCH],
+            7,
+            &["nothing.csv"],
+        ),
+        case(
+            "lookup: no run",
+            &["lookup", "--benchmark", "own.csv", "nothing"],
+            5,
+            &["nothing", "no run directory"],
+        ),
+        case(
+            "lookup: a run of another space",
+            &["lookup", "--benchmark", "own.csv", "."],
+            5,
+            &["its space is darts"],
+        )
+        .make(no_run),
+        case(
+            "lookup: no architecture",
+            &["lookup", "--benchmark", "own.csv", "|conv~0|"],
+            4,
+            &["character 1"],
+        ),
+    ]
+}

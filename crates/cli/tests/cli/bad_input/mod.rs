@@ -1,0 +1,148 @@
+//! One table of everything that can be wrong with what da2s is given: how it is made, the command, the exit code, what the sentence says.
+//!
+//! Contract of every case: the exit code; nothing on the standard output but what was asked for; one line of bounded length on the
+//! standard error, without control characters and without a panic; nothing written, nothing changed, to the byte. Each runs with 4 GiB
+//! of addresses, so that a length that is believed is a failure, and is ended after two minutes, so that one that waits is too.
+
+mod archives;
+mod data;
+mod genotypes;
+mod runs;
+mod settings;
+mod stages;
+mod weights;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use assert_cmd::Command;
+
+use crate::TINY;
+
+/// Addresses of a process, in KiB.
+const MOST_KIB: &str = "4194304";
+/// What is waited for a command that hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What a process that works on a run holds.
+const LOCK: &str = ".lock";
+/// Longest sentence.
+const MOST_CHARACTERS: usize = 1100;
+
+/// Something wrong, in a folder of its own in which the command runs.
+struct Case {
+    name: String,
+    make: Box<dyn Fn(&Path)>,
+    arguments: Vec<String>,
+    code: i32,
+    says: Vec<String>,
+}
+
+/// A case that needs no files.
+fn case(name: &str, arguments: &[&str], code: i32, says: &[&str]) -> Case {
+    Case {
+        name: name.to_owned(),
+        make: Box::new(|_| ()),
+        arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+        code,
+        says: says.iter().map(|&part| part.to_owned()).collect(),
+    }
+}
+
+impl Case {
+    /// What is prepared.
+    fn make(mut self, make: impl Fn(&Path) + 'static) -> Self {
+        self.make = Box::new(make);
+        self
+    }
+
+    /// The smallest settings behind the arguments, and a directory for the run.
+    fn tiny(mut self) -> Self {
+        for setting in TINY {
+            self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
+        }
+        self.arguments.extend(["--out".to_owned(), "out".to_owned()]);
+        self
+    }
+
+    /// Runs the command and returns what is not as it must be.
+    fn problem(&self) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        (self.make)(dir);
+        let before = tree(dir);
+        // The limit is the shell's: a process cannot set one for its child without `unsafe`.
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -v {MOST_KIB}; exec \"$0\" \"$@\"")]);
+        command.arg(assert_cmd::cargo::cargo_bin("da2s")).args(&self.arguments);
+        let output = command.current_dir(dir).timeout(PATIENCE).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code() != Some(self.code) {
+            return Some(format!("ended with {}, not {}: {told}", output.status, self.code));
+        }
+        let usage = told.contains("For more information, try '--help'.");
+        if told.lines().count() != 1 && !usage || told.chars().count() > MOST_CHARACTERS {
+            return Some(format!("is no sentence: {told}"));
+        }
+        if !told.starts_with("da2s: ") && !usage {
+            return Some(format!("does not say who speaks: {told}"));
+        }
+        if told.contains("panicked") || told.trim_end_matches('\n').contains(|c: char| c.is_control()) && !usage {
+            return Some(format!("says what nobody should read: {told:?}"));
+        }
+        if let Some(part) = self.says.iter().find(|part| !told.contains(*part)) {
+            return Some(format!("does not say `{part}`: {told}"));
+        }
+        (tree(dir) != before).then(|| "left something behind, or changed it".to_owned())
+    }
+}
+
+/// Every file below `dir` with its content, every folder and link; the lock of a run apart, which stays where a run is.
+fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type().unwrap())).unwrap();
+        if path.ends_with(LOCK) && dir.join("config.toml").is_file() {
+            continue;
+        }
+        let content = if kind.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        if kind.is_dir() {
+            all.extend(tree(&path));
+        }
+        all.insert(path, content);
+    }
+    all
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_is_wrong_is_told_in_a_sentence_and_leaves_no_trace() {
+    let cases: Vec<Case> = [
+        data::cases(),
+        archives::cases(),
+        settings::cases(),
+        genotypes::cases(),
+        weights::cases(),
+        runs::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    assert!(cases.len() >= 80, "{}", cases.len());
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.name, case.problem()?)))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}

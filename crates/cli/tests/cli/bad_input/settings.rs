@@ -1,0 +1,210 @@
+//! Configuration files, `--set`, flags, addresses.
+
+use std::fs;
+
+use super::{Case, case};
+
+/// A configuration file.
+fn file(name: &str, text: impl AsRef<[u8]>, says: &[&str]) -> Case {
+    let text = text.as_ref().to_vec();
+    case(
+        &format!("config: {name}"),
+        &["run", "--config", "own.toml", "--out", "out"],
+        2,
+        &[&["own.toml"], says].concat(),
+    )
+    .make(move |dir| fs::write(dir.join("own.toml"), &text).unwrap())
+}
+
+/// A setting of the command line.
+fn set(name: &str, text: &str, says: &[&str]) -> Case {
+    case(
+        &format!("--set {name}"),
+        &["run", "--set", text, "--out", "out"],
+        2,
+        says,
+    )
+}
+
+/// Flags that cannot be.
+fn flags(arguments: &[&str], says: &[&str]) -> Case {
+    case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
+}
+
+pub fn cases() -> Vec<Case> {
+    let long = "k".repeat(100_000);
+    vec![
+        file("no TOML", "[search", &["line 1"]),
+        file("no UTF-8", b"[search]\n\xff = 1\n", &["UTF-8"]),
+        file(
+            "unknown key",
+            "[search]\nepoch = 3\n",
+            &["line 2", "did you mean search.epochs"],
+        ),
+        file("unknown table", "[searching]\nepochs = 3\n", &["line 1", "searching"]),
+        file(
+            "wrong type",
+            "[search]\nepochs = \"two\"\n",
+            &["line 2", "whole number"],
+        ),
+        file("a number for a table", "search = 3\n", &["line 1", "a table of"]),
+        file("out of range", "[search]\n\nepochs = 0\n", &["line 3", "from 1"]),
+        file("twice", "[run]\nseed = 1\nseed = 2\n", &["line 3", "duplicate key"]),
+        file(
+            "not a number",
+            "[search]\nlearning_rate = nan\n",
+            &["line 2", "more than 0"],
+        ),
+        file(
+            "infinite",
+            "[search]\nlearning_rate = inf\n",
+            &["line 2", "more than 0"],
+        ),
+        file(
+            "beyond floating point",
+            "[search]\nlearning_rate = 1e999\n",
+            &["line 2"],
+        ),
+        file(
+            "beyond 64 bits",
+            "[search]\nepochs = 99999999999999999999999\n",
+            &["line 2"],
+        ),
+        file(
+            "as large as it gets",
+            "[search]\nepochs = 9223372036854775807\n",
+            &["line 2", "to 1000000"],
+        ),
+        file("threads", "[run]\nthreads = 100000\n", &["line 2", "to 4096"]),
+        file(
+            "a million brackets",
+            format!("a = {}", "[".repeat(1_000_000)),
+            &["line 1"],
+        ),
+        file(
+            "a million braces",
+            format!("a = {}", "{a=".repeat(1_000_000)),
+            &["line 1"],
+        ),
+        file(
+            "a million dots",
+            format!("{}b = 1", "a.".repeat(1_000_000)),
+            &["recursion limit"],
+        ),
+        file(
+            "a million tables",
+            format!("[{}b]", "a.".repeat(1_000_000)),
+            &["recursion limit"],
+        ),
+        file(
+            "a hundred thousand edges",
+            format!("[target]\nedges = {:?}\n", vec![1; 100_000]),
+            &["100000 numbers"],
+        ),
+        file(
+            "a long key",
+            format!("[search]\n{long} = 1\n"),
+            &["line 2", "unknown key"],
+        ),
+        file(
+            "a long value",
+            format!("[search]\nmethod = \"{long}\"\n"),
+            &["line 2", "one of da2s"],
+        ),
+        file(
+            "control characters",
+            "[search]\nmethod = \"\\u001b[31m\"\n",
+            &["line 2", "one of da2s"],
+        ),
+        case(
+            "config: a folder",
+            &["run", "--config", ".", "--out", "out"],
+            2,
+            &["cannot read"],
+        ),
+        case(
+            "config: nothing",
+            &["run", "--config", "nothing.toml", "--out", "out"],
+            2,
+            &["nothing.toml"],
+        ),
+        set("no key", "search.epochs", &["KEY=VALUE"]),
+        set("unknown key", "search.epoch=1", &["did you mean search.epochs"]),
+        set("a table", "search=1", &["a table of"]),
+        set("no part", "..=1", &["unknown key"]),
+        set(
+            "fifty thousand parts",
+            &format!("{}b=1", "a.".repeat(50_000)),
+            &["expected one of data"],
+        ),
+        set(
+            "fifty thousand brackets",
+            &format!("search.epochs={}", "[".repeat(50_000)),
+            &["whole number"],
+        ),
+        set("not a number", "search.learning_rate=nan", &["more than 0"]),
+        set(
+            "a batch larger than the data",
+            "search.batch_size=100000",
+            &["batch_size", "100000"],
+        ),
+        set("more edges than there are", "target.edges=9", &["target"]),
+        flags(&["run", "--seed=-1", "--out", "out"], &["--seed"]),
+        flags(&["run", "--seed", "18446744073709551616", "--out", "out"], &["--seed"]),
+        flags(&["run", "--edges", "0", "--out", "out"], &["edges"]),
+        flags(&["run", "--edges", "1,,2", "--out", "out"], &["--edges"]),
+        flags(
+            &["run", "--max-parameters", "3.5X", "--out", "out"],
+            &["--max-parameters"],
+        ),
+        flags(&["run", "--method", "da3s", "--out", "out"], &["da3s"]),
+        flags(&["run", "svhn", "--out", "out"], &["svhn"]),
+        flags(&["run", "--search-epochs", "1e9", "--out", "out"], &["--search-epochs"]),
+        flags(&["run", "--recipe", "none", "--out", "out"], &["--recipe"]),
+        flags(&["searc"], &["searc"]),
+        flags(
+            &["compare", "--vary", "search.epochs", "--out", "out"],
+            &["search.epochs"],
+        ),
+        flags(
+            &["compare", "--vary", "search.epoch=1,2", "--out", "out"],
+            &["search.epoch"],
+        ),
+        flags(
+            &["compare", "--baseline", "darts", "--methods", "da2s", "--out", "out"],
+            &["darts"],
+        ),
+        flags(&["compare", "--seeds", "0", "--out", "out"], &["--seeds"]),
+        flags(&["runs", ".", "--filter", "gap"], &["--filter gap"]),
+        flags(&["watch", ".", "--http", "example.org:80"], &["as 8080"]),
+        flags(&["watch", ".", "--http", "127.0.0.1:70000"], &["as 8080"]),
+        flags(&["watch", ".", "--http", "http://127.0.0.1:80"], &["as 8080"]),
+        flags(&["bench", "--repeat", "0"], &["--repeat"]),
+        case(
+            "device: none of that name",
+            &["run", "--device", "abacus", "--out", "out"],
+            6,
+            &["abacus", "available here: cpu"],
+        ),
+        case(
+            "device: none of that number",
+            &["run", "--device", "cpu:7", "--out", "out"],
+            6,
+            &["cpu:7"],
+        ),
+        case(
+            "out: below a file",
+            &["run", "--out", "file/run"],
+            7,
+            &["cannot", "file/run"],
+        )
+        .make(|dir| fs::write(dir.join("file"), "").unwrap()),
+        case(
+            "out: a folder with other files",
+            &["run", "--out", "."],
+            5,
+            &["is not empty"],
+        )
+        .make(|dir| fs::write(dir.join("mine"), "x").unwrap()),
+    ]
+}

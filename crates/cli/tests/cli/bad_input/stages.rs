@@ -1,0 +1,73 @@
+//! What is wrong behind the first command: a disk that is full, and one search after which everything goes wrong.
+
+use std::fs;
+
+use crate::{TINY, da2s, with};
+use predicates::prelude::*;
+
+/// A limit on the size of files stands for a disk that is full: both refuse the write.
+#[cfg(unix)]
+#[test]
+fn a_disk_without_space() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    let sets: String = TINY.iter().map(|setting| format!(" --set {setting}")).collect();
+    let script = format!("trap '' XFSZ; ulimit -f 0; exec \"$0\" search{sets} --out \"$1\"");
+    let mut command = assert_cmd::Command::new("sh");
+    command
+        .arg("-c")
+        .arg(script)
+        .arg(assert_cmd::cargo::cargo_bin("da2s"))
+        .arg(&out);
+    command
+        .assert()
+        .code(7)
+        .stderr(predicate::str::contains("da2s: cannot write").and(predicate::str::contains("config.toml")));
+    assert!(!out.exists());
+}
+
+/// One search, then everything that can be wrong with what it left.
+#[test]
+fn runs_that_exist_do_not_fit_or_are_damaged() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("run");
+    with("search", &TINY)
+        .arg("--quiet")
+        .arg("--out")
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr("");
+
+    let again = || {
+        let mut command = with("search", &TINY);
+        command.arg("--quiet").arg("--out").arg(&out);
+        command
+    };
+    let exists = predicate::str::contains("already holds a run").and(predicate::str::contains("--resume"));
+    again().assert().code(5).stderr(exists);
+    let other = predicate::str::contains("run.seed = 1, but 3 was asked for");
+    again().args(["--resume", "--seed", "3"]).assert().code(5).stderr(other);
+    da2s()
+        .arg("evaluate")
+        .arg(&out)
+        .assert()
+        .code(5)
+        .stderr(predicate::str::contains("is missing"));
+
+    let checkpoint = out.join("search/checkpoint.safetensors");
+    let mut bytes = fs::read(&checkpoint).unwrap();
+    let middle = bytes.len() - bytes.len() / 4;
+    bytes[middle] ^= 0x40;
+    fs::write(&checkpoint, &bytes).unwrap();
+    // Nor is there an earlier one.
+    fs::remove_file(out.join("search/checkpoint.safetensors.previous")).unwrap();
+    let damaged = predicate::str::contains("checkpoint.safetensors is damaged");
+    again().arg("--resume").assert().code(5).stderr(damaged.clone());
+    fs::write(&checkpoint, &bytes[..middle]).unwrap();
+    da2s().arg("discretize").arg(&out).assert().code(5).stderr(damaged);
+
+    fs::write(out.join("config.toml"), "[search]\nepochs = \"two\"\n").unwrap();
+    let told = predicate::str::contains("config.toml, line 2: search.epochs = \"two\"");
+    da2s().arg("discretize").arg(&out).assert().code(2).stderr(told);
+}

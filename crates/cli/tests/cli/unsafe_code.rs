@@ -1,0 +1,92 @@
+//! Where `unsafe` is: in the kernels and in the engine's memory, nowhere else, and never more of it unnoticed.
+//!
+//! The other crates forbid it to themselves, which the compiler checks; here it is checked that they do, and counted where it is
+//! allowed. That each block says why it is sound is clippy's (`undocumented_unsafe_blocks`), and `unsafe` functions have no
+//! exception from it (`unsafe_op_in_unsafe_fn`). What dependencies do is theirs.
+
+use std::fs;
+use std::path::Path;
+
+/// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`, `unsafe impl`.
+const ALLOWED: [(&str, usize); 15] = [
+    ("engine/src/cpu/backward.rs", 21),
+    ("engine/src/cpu/forward.rs", 13),
+    ("engine/src/cpu/image.rs", 12),
+    ("engine/src/cpu/inference.rs", 2),
+    ("engine/src/cpu/memory.rs", 18),
+    ("engine/src/cpu/mod.rs", 3),
+    ("engine/src/cpu/weights.rs", 2),
+    ("engine/src/tensor_memory.rs", 4),
+    ("kernels/src/depthwise.rs", 29),
+    ("kernels/src/elementwise.rs", 8),
+    ("kernels/src/gemm.rs", 20),
+    ("kernels/src/norm.rs", 14),
+    ("kernels/src/pool.rs", 12),
+    ("kernels/src/prefetch.rs", 1),
+    ("kernels/src/simd.rs", 103),
+];
+/// Roots of the crates that have none.
+const FORBIDDEN: [&str; 5] = [
+    "da2s/src/lib.rs",
+    "report/src/lib.rs",
+    "infer/src/lib.rs",
+    "infer/src/main.rs",
+    "cli/src/main.rs",
+];
+
+/// How often the word is in the code of `text`: comments and strings apart, as far as they begin on the line.
+fn count(text: &str) -> usize {
+    let code = |line: &str| {
+        line.split("//")
+            .next()
+            .unwrap_or_default()
+            .split('"')
+            .step_by(2)
+            .collect::<String>()
+    };
+    let words = |line: &str| {
+        let code = code(line);
+        let words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.filter(|word| *word == "unsafe").count()
+    };
+    text.lines().map(words).sum()
+}
+
+fn visit(dir: &Path, crates: &Path, found: &mut Vec<(String, usize)>) {
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            visit(&path, crates, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let count = count(&fs::read_to_string(&path).unwrap());
+            if count > 0 {
+                found.push((path.strip_prefix(crates).unwrap().display().to_string(), count));
+            }
+        }
+    }
+}
+
+#[test]
+fn it_is_where_it_was_looked_at() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    visit(crates, crates, &mut found);
+    found.sort();
+    let allowed: Vec<(String, usize)> = ALLOWED.iter().map(|&(file, count)| (file.to_owned(), count)).collect();
+    assert_eq!(
+        found, allowed,
+        "look at what is new, with its SAFETY lines, and put the number here"
+    );
+    for root in FORBIDDEN {
+        let text = fs::read_to_string(crates.join(root)).unwrap();
+        assert!(text.contains("\n#![forbid(unsafe_code)]\n"), "{root}");
+    }
+}
+
+#[test]
+fn only_code_counts() {
+    assert_eq!(
+        count("// unsafe {\nlet a = \"unsafe\"; unsafe { b() }\nunsafe fn c() {}\nnot_unsafe()"),
+        2
+    );
+}

@@ -1,0 +1,179 @@
+//! Small valid inputs of every format, and what makes checksums right again, so that damage gets behind them.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use image::{DynamicImage, ImageFormat};
+
+/// Bytes of a CIFAR-10 record.
+pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
+
+/// A finished run, with its network exported, in `dir/run`.
+pub fn run(dir: &Path) -> PathBuf {
+    let run = dir.join("run");
+    let settings = "data.limit=64 data.test_limit=40 search.epochs=2 search.warmup_epochs=1 search.channels=2 search.batch_size=16 \
+                    network.epochs=2 network.channels=2 network.cells=3 network.batch_size=16 run.threads=1";
+    let da2s = |command: &mut Command| assert!(command.output().unwrap().status.success());
+    let mut arguments = Command::new(env!("CARGO_BIN_EXE_da2s"));
+    arguments.arg("run");
+    for setting in settings.split_whitespace() {
+        arguments.args(["--set", setting]);
+    }
+    da2s(arguments.args(["--quiet", "--out"]).arg(&run));
+    da2s(
+        Command::new(env!("CARGO_BIN_EXE_da2s"))
+            .arg("export")
+            .arg(&run)
+            .args(["--format", "safetensors"]),
+    );
+    run
+}
+
+/// The files of CIFAR-10's binary version, an image each.
+pub fn cifar(dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    fs::write(dir.join("batches.meta.txt"), CLASSES.replace(' ', "\n")).unwrap();
+    for name in BATCHES {
+        fs::write(dir.join(format!("{name}.bin")), [7; RECORD_BYTES]).unwrap();
+    }
+}
+
+/// Names of CIFAR-10's classes.
+pub const CLASSES: &str = "airplane automobile bird cat deer dog frog horse ship truck";
+/// Names of its files.
+pub const BATCHES: [&str; 6] = [
+    "data_batch_1",
+    "data_batch_2",
+    "data_batch_3",
+    "data_batch_4",
+    "data_batch_5",
+    "test_batch",
+];
+
+/// A pickle of CIFAR's Python version with one image.
+pub fn pickle() -> Vec<u8> {
+    let pixels = [9; RECORD_BYTES - 1];
+    [
+        &b"\x80\x02}q\x01(U\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85U\x01b\x87Rq\t(K\x01"
+            [..],
+        b"J\x01\x00\x00\x00J\x00\x0c\x00\x00\x86cnumpy\ndtype\nq\nU\x02u1K\x00K\x01\x87Rq\x0b(K\x03U\x01|NNN",
+        b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T\x00\x0c\x00\x00",
+        &pixels,
+        b"tbU\x06labelsq\x03]q\x04(K\x07eU\tfilenamesq\x05]q\x06(U\x05a.pngeu.",
+    ]
+    .concat()
+}
+
+/// A pickle with the names of the classes.
+pub fn names_pickle() -> Vec<u8> {
+    let names = CLASSES
+        .split(' ')
+        .flat_map(|name| [&[b'U', name.len() as u8], name.as_bytes()].concat());
+    [
+        &b"\x80\x02}(U\x0blabel_names]("[..],
+        &names.collect::<Vec<u8>>(),
+        b"eu.",
+    ]
+    .concat()
+}
+
+/// The folder `dir` as a tar archive.
+pub fn tar(dir: &Path) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for name in BATCHES
+        .map(|name| format!("{name}.bin"))
+        .iter()
+        .map(String::as_str)
+        .chain(["batches.meta.txt"])
+    {
+        let bytes = fs::read(dir.join(name)).unwrap();
+        let mut header = [0; 512];
+        let inner = format!("cifar-10-batches-bin/{name}");
+        header[..inner.len()].copy_from_slice(inner.as_bytes());
+        header[100..107].copy_from_slice(b"0000644");
+        header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        archive.extend_from_slice(&header);
+        archive.extend_from_slice(&bytes);
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
+/// Makes the checksums of a tar archive's headers right, and packs it.
+pub fn packed_tar(mut archive: Vec<u8>) -> Vec<u8> {
+    let mut at = 0;
+    while let Some(header) = archive.get_mut(at..at + 512) {
+        // The end of an archive is blocks of zeros.
+        if header.iter().all(|&byte| byte == 0) {
+            at += 512;
+            continue;
+        }
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        let digits = std::str::from_utf8(&header[124..135]).unwrap_or_default();
+        let size = u32::from_str_radix(digits.trim_matches(['\0', ' ']), 8).unwrap_or(0) as usize;
+        at += 512 + size.next_multiple_of(512);
+    }
+    packed(archive)
+}
+
+/// With gzip, as fast as it goes.
+pub fn packed(bytes: Vec<u8>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A picture in every way that a file of this format holds one.
+pub fn pictures(format: ImageFormat) -> Vec<Vec<u8>> {
+    let colour = image::RgbImage::from_fn(17, 11, |x, y| image::Rgb([x as u8 * 9, y as u8 * 21, 77]));
+    let colour = DynamicImage::from(colour);
+    let mut kinds = vec![colour.clone(), colour.to_luma8().into()];
+    if format == ImageFormat::Png {
+        kinds.extend([
+            colour.to_rgba8().into(),
+            colour.to_rgb16().into(),
+            colour.to_luma_alpha8().into(),
+        ]);
+    }
+    let written = |kind: &DynamicImage| {
+        let mut bytes = Cursor::new(Vec::new());
+        kind.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    kinds.iter().map(written).collect()
+}
+
+/// Makes the checksum of every chunk of a PNG file right.
+pub fn checked_png(mut bytes: Vec<u8>) -> Vec<u8> {
+    let mut at = 8;
+    while let Some(&[a, b, c, d]) = bytes.get(at..at + 4) {
+        let end = at + 8 + u32::from_be_bytes([a, b, c, d]) as usize;
+        let Some(chunk) = bytes.get(at + 4..end) else { break };
+        let mut sum = flate2::Crc::new();
+        sum.update(chunk);
+        let sum = sum.sum().to_be_bytes();
+        let Some(place) = bytes.get_mut(end..end + 4) else {
+            break;
+        };
+        place.copy_from_slice(&sum);
+        at = end + 4;
+    }
+    bytes
+}
+
+/// An IDX file.
+pub fn idx(sizes: &[u32], numbers: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+    bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.resize(bytes.len() + numbers, 3);
+    bytes
+}

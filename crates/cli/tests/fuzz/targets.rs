@@ -1,0 +1,518 @@
+//! The table of targets: every parser of outside bytes, with valid inputs and the memory that it may take.
+
+use std::cell::RefCell;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use da2s::backbone::{Named, WeightsFile};
+use da2s::config::{Layer, resolve};
+use da2s::data::{DataOptions, Format, Image, open};
+use da2s::discretize::{Genotype, GenotypeForm};
+use da2s::run::{Checkpoint, RunDirectory};
+use da2s::space::arch_201::Arch201;
+use da2s::space::lookup::Benchmark;
+use da2s_infer::{MOST_DECODED_BYTES, Network};
+use da2s_report::drawing::Format as Picture;
+use da2s_report::metrics::{architecture, metrics};
+use da2s_report::run::{Digest, Follow, Run};
+use da2s_report::tensorboard::EventWriter;
+use image::ImageFormat;
+
+use crate::fixtures::{self, BATCHES, CLASSES};
+use crate::watch::address;
+use crate::watch::request::Request;
+
+/// What any parser may take beside its share of the input.
+const MOST_BYTES: usize = 64 << 20;
+/// Whether an input was taken for whole.
+type Parser = Box<dyn Fn(&[u8]) -> bool>;
+
+/// A parser to be fed.
+pub struct Target {
+    /// Its name.
+    pub name: &'static str,
+    /// Valid inputs.
+    pub seeds: Vec<Vec<u8>>,
+    /// Texts that the format knows.
+    pub words: &'static [&'static str],
+    /// What is done to an input when it is damaged.
+    pub finish: fn(Vec<u8>) -> Vec<u8>,
+    /// Bytes that a case may take, beside its share of the input.
+    pub most_bytes: usize,
+    /// How much longer than others a case takes: so many times fewer are run.
+    pub cost: u64,
+    /// The parser.
+    pub run: Parser,
+}
+
+impl Target {
+    fn new(name: &'static str, seeds: Vec<Vec<u8>>, words: &'static [&'static str], run: Parser) -> Self {
+        Self {
+            name,
+            seeds,
+            words,
+            finish: |bytes| bytes,
+            most_bytes: MOST_BYTES,
+            cost: 1,
+            run,
+        }
+    }
+}
+
+const JSON: &[&str] = &[
+    "{", "[", "]", "}", "\"", ",", ":", "null", "-", "1e400", "\\u0000", "\"a\":", "[[", "NaN", "\n",
+];
+const TOML: &[&str] = &[
+    "[",
+    "]",
+    "{",
+    "\"",
+    "'''",
+    "=",
+    ".",
+    "[[",
+    "nan",
+    "inf",
+    "-",
+    "\n",
+    "a.",
+    "1979-05-27",
+    "search.",
+    "true",
+];
+const PICKLE: &[&str] = &[
+    "\u{2}", "(", "]", "}", "e", "u", "q\u{1}", "h\u{1}", "K\u{1}", "U\u{1}a", "a", "s", "t", "R", "b", ")", "N", "0",
+];
+const GENOTYPE: &[&str] = &[
+    "Genotype(",
+    "(",
+    ")",
+    "[",
+    "]",
+    "'",
+    "\"",
+    "range(2, 6)",
+    "skip_connect",
+    "none",
+    "|",
+    "~0|",
+    "+|",
+    "normal_nodes=[1, 2]",
+    ",",
+    "{",
+    "\u{e9}",
+];
+const HTTP: &[&str] = &[
+    "GET ",
+    "HEAD ",
+    " HTTP/1.1\r\n",
+    "\r\n",
+    "Host: ",
+    "Origin: ",
+    ":",
+    "[",
+    "]",
+    "127.0.0.1",
+    "localhost",
+    "\0",
+    "a: b\r\n",
+    "?",
+    "#",
+];
+const NONE: &[&str] = &["\0", "\u{7f}"];
+
+/// Every target; files are written to `scratch`.
+pub fn all(scratch: &Path) -> Vec<Target> {
+    let run = fixtures::run(scratch);
+    let mut targets = data(scratch);
+    targets.extend(texts(scratch, &run));
+    targets.extend(weights(scratch, &run));
+    targets.extend(reports(scratch, &run));
+    targets.push(http());
+    targets
+}
+
+/// A folder for a target to write to.
+fn empty(scratch: &Path, name: &str) -> PathBuf {
+    let dir = scratch.join(name);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// Data sets and pictures.
+fn data(scratch: &Path) -> Vec<Target> {
+    let opens = |format: Format, dir: PathBuf, file: &'static str| -> Parser {
+        Box::new(move |bytes| {
+            fs::write(dir.join(file), bytes).unwrap();
+            open(format, Some(&dir), &DataOptions::default()).is_ok()
+        })
+    };
+    // A folder a target: what one damaged is not the other's.
+    let binary = |name: &str| {
+        let dir = scratch.join(name);
+        fixtures::cifar(&dir);
+        dir
+    };
+    let python = |name: &str| {
+        let dir = empty(scratch, name);
+        fs::write(dir.join("batches.meta"), fixtures::names_pickle()).unwrap();
+        for name in BATCHES {
+            fs::write(dir.join(name), fixtures::pickle()).unwrap();
+        }
+        dir
+    };
+    let (images, labels) = (fixtures::idx(&[2, 28, 28], 1568), fixtures::idx(&[2], 2));
+    let idx = |name: &str| {
+        let dir = empty(scratch, name);
+        for part in ["train", "t10k"] {
+            fs::write(dir.join(format!("{part}-images-idx3-ubyte")), &images).unwrap();
+            fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), &labels).unwrap();
+        }
+        dir
+    };
+    let tar = fixtures::tar(&binary("packed"));
+    let packed = idx("idx-gzip");
+    fs::remove_file(packed.join("train-images-idx3-ubyte")).unwrap();
+    let picture = || -> Parser {
+        Box::new(|bytes| {
+            let channels = if bytes.len().is_multiple_of(2) { 1 } else { 3 };
+            let decoded = Image::decode(Path::new("a"), bytes, channels);
+            decoded.is_ok_and(|image| image.fit(8, 0.9).pixels().len() == channels * 64)
+        })
+    };
+    let decoder = |target: Target| Target {
+        // The decoder's own limit, and the copy that has the channels in planes.
+        most_bytes: 2 * MOST_DECODED_BYTES as usize + MOST_BYTES,
+        ..target
+    };
+    vec![
+        Target::new(
+            "cifar-binary",
+            vec![vec![7; fixtures::RECORD_BYTES]],
+            NONE,
+            opens(Format::Cifar10, binary("binary"), "data_batch_1.bin"),
+        ),
+        Target::new(
+            "cifar-names",
+            vec![CLASSES.replace(' ', "\n").into()],
+            &["\n", "\r", " "],
+            opens(Format::Cifar10, binary("names"), "batches.meta.txt"),
+        ),
+        Target::new(
+            "cifar-pickle",
+            vec![fixtures::pickle()],
+            PICKLE,
+            opens(Format::Cifar10, python("python"), "data_batch_1"),
+        ),
+        Target::new(
+            "cifar-names-pickle",
+            vec![fixtures::names_pickle()],
+            PICKLE,
+            opens(Format::Cifar10, python("python-names"), "batches.meta"),
+        ),
+        Target {
+            finish: fixtures::packed_tar,
+            ..Target::new(
+                "cifar-tar",
+                vec![tar.clone()],
+                &["../", "/", "\0", "ustar", "./././@LongLink"],
+                opens(Format::Cifar10, empty(scratch, "tar"), "cifar-10-binary.tar.gz"),
+            )
+        },
+        Target::new(
+            "cifar-gzip",
+            vec![fixtures::packed_tar(tar)],
+            NONE,
+            opens(Format::Cifar10, empty(scratch, "gzip"), "cifar-10-binary.tar.gz"),
+        ),
+        Target::new(
+            "idx-images",
+            vec![images.clone()],
+            NONE,
+            opens(Format::Mnist, idx("idx-images"), "train-images-idx3-ubyte"),
+        ),
+        Target::new(
+            "idx-labels",
+            vec![labels.clone()],
+            NONE,
+            opens(Format::Mnist, idx("idx-labels"), "train-labels-idx1-ubyte"),
+        ),
+        Target::new(
+            "idx-gzip",
+            vec![fixtures::packed(images)],
+            NONE,
+            opens(Format::Fashion, packed, "train-images-idx3-ubyte.gz"),
+        ),
+        decoder(Target::new(
+            "png",
+            fixtures::pictures(ImageFormat::Png),
+            &["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL"],
+            picture(),
+        )),
+        decoder(Target {
+            finish: fixtures::checked_png,
+            ..Target::new(
+                "png-checksums",
+                fixtures::pictures(ImageFormat::Png),
+                &["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL"],
+                picture(),
+            )
+        }),
+        decoder(Target::new(
+            "jpeg",
+            fixtures::pictures(ImageFormat::Jpeg),
+            &["JFIF", "Exif\0\0", "ICC_PROFILE\0"],
+            picture(),
+        )),
+    ]
+}
+
+/// Genotypes, architectures, settings, tables.
+fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
+    let own = fs::read_to_string(run.join("genotype.json")).unwrap();
+    let genotype = Genotype::parse(&own).unwrap();
+    let forms = GenotypeForm::ALL
+        .into_iter()
+        .filter_map(|form| genotype.to_form(form).ok());
+    let cell = "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|";
+    let genotypes = forms
+        .chain([own, cell.to_owned(), "(4, 0, 3, 1, 4, 2)".to_owned()])
+        .map(String::into_bytes);
+    let (settings, table) = (scratch.join("settings.toml"), scratch.join("table.csv"));
+    let row = format!(
+        "architecture,a-test,b-test\n{cell},54.3,90\n{},12.5,1e1\n",
+        cell.replace("nor_conv_3x3", "none")
+    );
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let recipe = Layer::recipe("digits").unwrap();
+    let table_of = move |bytes: &[u8]| {
+        fs::write(&table, bytes).unwrap();
+        let arch: Arch201 = cell.parse().unwrap();
+        Benchmark::read(&table).is_ok_and(|table| table.look_up(arch).is_ok())
+    };
+    let packed = fixtures::packed(row.clone().into_bytes());
+    vec![
+        Target::new(
+            "genotype",
+            genotypes.collect(),
+            GENOTYPE,
+            Box::new(move |bytes| {
+                Genotype::parse(&text(bytes)).is_ok_and(|genotype| {
+                    for form in GenotypeForm::ALL {
+                        // A form may not know how to say it.
+                        let _ = genotype.to_form(form);
+                    }
+                    true
+                })
+            }),
+        ),
+        Target::new(
+            "arch-201",
+            vec![cell.into()],
+            GENOTYPE,
+            Box::new(move |bytes| text(bytes).parse::<Arch201>().is_ok()),
+        ),
+        Target::new(
+            "config",
+            vec![
+                fs::read(run.join("config.toml")).unwrap(),
+                b"[target]\nedges = 1\nnormal = { edges = [1, 2, 1, 3] }\n".to_vec(),
+            ],
+            TOML,
+            Box::new(move |bytes| {
+                fs::write(&settings, bytes).unwrap();
+                Layer::file(&settings).is_ok_and(|layer| resolve(&[recipe.clone(), layer]).is_ok())
+            }),
+        ),
+        Target::new(
+            "setting",
+            vec![
+                b"search.regulariser.lambda=0.5".to_vec(),
+                b"target.edges=[1, 2]".to_vec(),
+            ],
+            TOML,
+            Box::new(move |bytes| Layer::assignment("--set", &text(bytes)).is_ok()),
+        ),
+        Target::new(
+            "benchmark",
+            vec![row.into(), packed],
+            &["architecture,", ",", "\n", "|none~0|", "nan", "100"],
+            Box::new(table_of),
+        ),
+    ]
+}
+
+/// Weights: of other tools, checkpoints, deployed networks.
+fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
+    let tensors: Vec<Named> = [("stem.0.weight", vec![2, 3]), ("b", vec![1])]
+        .map(|(name, shape)| Named {
+            name: name.to_owned(),
+            data: vec![0.5; shape.iter().product()],
+            shape,
+        })
+        .into();
+    let plain = WeightsFile::to_bytes(&tensors, "format", "pt".to_owned()).unwrap();
+    let directory = RunDirectory::create(&scratch.join("checkpoints")).unwrap();
+    let meta = serde_json::json!({"epoch": 3});
+    let whole = Checkpoint { tensors, meta };
+    whole.write(&directory, "written.safetensors").unwrap();
+    let checkpoint = fs::read(directory.file("written.safetensors")).unwrap();
+    let read = directory.file("read.safetensors");
+    let deployed = fs::read(run.join("export/network.safetensors")).unwrap();
+    vec![
+        Target::new(
+            "safetensors",
+            vec![plain, checkpoint.clone()],
+            JSON,
+            Box::new(|bytes| WeightsFile::from_bytes(bytes).is_ok()),
+        ),
+        Target::new(
+            "checkpoint",
+            vec![checkpoint],
+            JSON,
+            Box::new(move |bytes| {
+                fs::write(&read, bytes).unwrap();
+                Checkpoint::<serde_json::Value>::read(&read).is_ok()
+            }),
+        ),
+        Target::new(
+            "network",
+            vec![deployed],
+            JSON,
+            Box::new(|bytes| {
+                Network::from_bytes(bytes).is_ok_and(|network| {
+                    let values = network.preprocessing().len();
+                    // Others are as large as their file says; that is no damage.
+                    values > 1024
+                        || network.logits(&[vec![0.5; values]])[0].len() == network.preprocessing().classes.len()
+                })
+            }),
+        ),
+    ]
+}
+
+/// The files of a run that reports and tables are made of.
+const RUN_FILES: [&str; 13] = [
+    "config.toml",
+    "environment.json",
+    "search/metrics.jsonl",
+    "search/arch.jsonl",
+    "search/times.jsonl",
+    "genotype.json",
+    "cost.json",
+    "gap.json",
+    "edge_gaps.json",
+    "network/metrics.jsonl",
+    "network/evaluation.json",
+    "summary.json",
+    "failure.txt",
+];
+
+/// Reading a run, and drawing it. The first byte of an input says which of its files the rest is.
+fn reports(scratch: &Path, finished: &Path) -> Vec<Target> {
+    let dir = scratch.join("damaged");
+    let whole: Vec<Vec<u8>> = RUN_FILES
+        .iter()
+        .map(|name| fs::read(finished.join(name)).unwrap_or_default())
+        .collect();
+    for (name, content) in RUN_FILES.iter().zip(&whole) {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        fs::write(dir.join(name), content).unwrap();
+    }
+    // There is no failure of a run that is finished, nor a summary of one that failed.
+    fs::remove_file(dir.join("failure.txt")).unwrap();
+    let seeds: Vec<Vec<u8>> = (0..)
+        .zip(&whole)
+        .map(|(index, content): (u8, _)| [&[index], &content[..]].concat())
+        .collect();
+    let last = RefCell::new(0);
+    let folder = dir.clone();
+    let damage = move |bytes: &[u8]| {
+        let mut last = last.borrow_mut();
+        match whole[*last].is_empty() {
+            true => drop(fs::remove_file(folder.join(RUN_FILES[*last]))),
+            false => fs::write(folder.join(RUN_FILES[*last]), &whole[*last]).unwrap(),
+        }
+        if let [index, content @ ..] = bytes {
+            *last = usize::from(*index) % RUN_FILES.len();
+            fs::write(folder.join(RUN_FILES[*last]), content).unwrap();
+        }
+    };
+    let damage = std::rc::Rc::new(damage);
+    let (to_read, to_draw, read_dir, drawn_dir) = (damage.clone(), damage, dir.clone(), dir);
+    let events = scratch.join("events");
+    vec![
+        Target {
+            cost: 5,
+            ..Target::new(
+                "run-directory",
+                seeds.clone(),
+                JSON,
+                Box::new(move |bytes| {
+                    to_read(bytes);
+                    let digest = Digest::read(&read_dir).is_ok();
+                    let followed = Follow::new(&read_dir).is_ok();
+                    Run::read(&read_dir).is_ok_and(|run| run.stages().len() == 4) && digest && followed
+                }),
+            )
+        },
+        Target {
+            cost: 20,
+            // A page repeats what it was made of, in pictures and as data.
+            most_bytes: 4 * MOST_BYTES,
+            ..Target::new(
+                "report",
+                seeds,
+                JSON,
+                Box::new(move |bytes| {
+                    to_draw(bytes);
+                    let runs = [drawn_dir.clone()];
+                    let Ok(run) = Run::read(&drawn_dir) else { return false };
+                    let page = da2s_report::render(&run);
+                    let beside = da2s_report::side_by_side(&[run.clone(), run.clone()]);
+                    // What cannot be drawn or tabled is an error, as of a run without an epoch.
+                    let _ = da2s_report::drawing::drawings(&run, Picture::Svg);
+                    let _ = da2s_report::drawing::drawings(&run, Picture::Dot);
+                    let _ = (metrics(&runs), architecture(&runs));
+                    let _ = EventWriter::new(&drawn_dir, &events).update();
+                    page.len() + beside.len() > 1000
+                }),
+            )
+        },
+    ]
+}
+
+/// Requests, addresses, hosts and origins of the page.
+fn http() -> Target {
+    let get = "GET /news?a=b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nOrigin: http://127.0.0.1:8080\r\nAccept: */*\r\n\r\n";
+    let seeds = [
+        get,
+        "HEAD / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        "127.0.0.1:80",
+        "[::1]:9",
+    ];
+    let bound: [SocketAddr; 3] = ["127.0.0.1:8080", "[::1]:80", "0.0.0.0:1"].map(|address| address.parse().unwrap());
+    let run = move |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        for bound in bound {
+            let host = address::is_host(bound, &text);
+            assert!(
+                !host || !text.contains('/') && !text.contains('@'),
+                "a host of another kind: {text}"
+            );
+            if let Some(Ok(path)) = Request::parse(bytes, bound).map(|request| request.path) {
+                assert!(!path.contains(['?', '#', '\r', '\n', ' ']), "{path}");
+            }
+        }
+        assert!(!address::is_origin("localhost", &text) || text == "http://localhost");
+        Request::parse(bytes, bound[0]).is_some_and(|request| request.path.is_ok()) || address::parse(&text).is_ok()
+    };
+    Target::new(
+        "http",
+        seeds.map(|seed| seed.as_bytes().to_vec()).into(),
+        HTTP,
+        Box::new(run),
+    )
+}

@@ -1,0 +1,100 @@
+//! `da2s-infer` with what it cannot use: the exit code, one sentence that names the file, and no panic.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::process::Command;
+
+/// A safetensors file with this header, its length claimed to be `length`.
+fn file(length: u64, header: &str) -> Vec<u8> {
+    [&length.to_le_bytes()[..], header.as_bytes()].concat()
+}
+
+/// One with this description of a network.
+fn network(description: &str) -> Vec<u8> {
+    let header = serde_json::json!({ "__metadata__": { "da2s": description } }).to_string();
+    file(header.len() as u64, &header)
+}
+
+/// A stage whose nodes pool an image of that side, each as large as it: without weights, and without bound in memory.
+fn pools(side: usize, nodes: usize) -> String {
+    let pool = serde_json::json!({
+        "block": { "pool": { "kind": "max", "kernel": 3, "stride": 1, "padding": 1, "norm": false } }, "name": "", "first": 0,
+    });
+    let edges: Vec<_> = (0..nodes)
+        .map(|node| serde_json::json!({ "from": 0, "to": node + 1, "blocks": [pool] }))
+        .collect();
+    let stage = serde_json::json!({
+        "prefix": "", "sources": [null], "inputs": [{ "channels": 1, "outputs": 1, "block": null }],
+        "nodes": vec![1; nodes], "edges": edges, "output": [1],
+    });
+    let preprocessing = serde_json::json!({
+        "channels": 1, "image_size": side, "centre_crop": 1.0, "mean": [0.0], "std": [1.0], "classes": ["a"],
+    });
+    serde_json::json!({ "plan": { "stages": [stage], "last_relu": false }, "preprocessing": preprocessing }).to_string()
+}
+
+#[test]
+fn networks_that_cannot_be_used_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.safetensors");
+    for (bytes, says) in [
+        (Vec::new(), "header too small"),
+        (b"nothing".to_vec(), "header too small"),
+        (file(1 << 63, "{}"), "header too large"),
+        (file(1000, "{}"), "no safetensors file"),
+        (
+            file(1_000_005, &format!("{{\"a\":{}", "[".repeat(1_000_000))),
+            "recursion limit",
+        ),
+        (file(2, "{}"), "no description"),
+        (network(""), "its description cannot be read"),
+        (network(&"[".repeat(100_000)), "its description cannot be read"),
+        (
+            network("{\"plan\":{\"stages\":[],\"last_relu\":true},\"preprocessing\":{}}"),
+            "missing field",
+        ),
+        (network(&pools(4096, 4).replace("4096", "1000000")), "image_size"),
+        (
+            network(&pools(4096, 4).replace("\"kernel\":3", "\"kernel\":4294967296")),
+            "a window",
+        ),
+        (
+            network(&pools(4096, 4).replace("\"from\":0", "\"from\":9")),
+            "go forward",
+        ),
+        (network(&pools(4096, 40)), "would be larger than"),
+        (network(&pools(8, 4)), "classifier.weight is missing"),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+            .arg(&path)
+            .arg("image.png")
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{says}: {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(
+            told.starts_with("da2s-infer: ") && told.contains("own.safetensors") && told.contains(says),
+            "{says}: {told}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    for (arguments, code, says) in [
+        (&["nothing.safetensors", "a.png"][..], 5, "nothing.safetensors"),
+        (&["a.safetensors"], 2, "images are missing"),
+        (&[], 2, "a network is missing"),
+        (&["a", "b", "--top", "0"], 2, "--top"),
+        (&["a", "b", "--threads", "-1"], 2, "invalid"),
+        (&["a", "b", "--none"], 2, "--none"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.lines().count() == 1 && told.contains(says), "{says}: {told}");
+    }
+}
