@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, Cursor, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -157,7 +157,7 @@ fn digits(name: &str, says: &[&str], images: Vec<u8>, labels: Vec<u8>) -> Case {
 /// Whether files that nobody may read can be read here all the same, as by root.
 fn reads_everything() -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::set_permissions(file.path(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o0)).unwrap();
     fs::read(file.path()).is_ok()
 }
 
@@ -413,11 +413,14 @@ pub fn cases() -> Vec<Case> {
             3,
             &["cat/1.png", "denied"],
             |dir| {
-                fs::set_permissions(dir.join("train/cat/1.png"), fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(dir.join("train/cat/1.png"), fs::Permissions::from_mode(0o0)).unwrap();
             },
         ));
     } else {
-        println!("skipped: images: a file that may not be read (root reads everything)");
+        let _ = writeln!(
+            io::stderr(),
+            "skipped: images: a file that may not be read (root reads everything)"
+        );
     }
     all
 }
