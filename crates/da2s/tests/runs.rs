@@ -12,6 +12,7 @@ use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, ScheduleName};
 use da2s::discretize::Genotype;
 use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
+use da2s::parallel::Group;
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 use da2s::search::Method;
 use da2s::space::{Operation, Reductions, SpaceName};
@@ -56,6 +57,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         config,
         resume,
         command: "da2s run".to_owned(),
+        group: Group::alone(),
     }
 }
 
@@ -466,6 +468,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
             config: &larger,
             resume: false,
             command: String::new(),
+            group: Group::alone(),
         },
         &mut Silent,
     )

@@ -1,6 +1,7 @@
 //! `da2s export`: the trained network of a run in the files of other tools.
 
 use da2s::export::{ExportOptions, export};
+use da2s::parallel::Group;
 use da2s::run::{RunDirectory, trained};
 
 use super::job::context;
@@ -23,7 +24,7 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let mut config = directory.config()?;
     // Weights are written from the host, wherever they were trained.
     config.run.device = "cpu".to_owned();
-    let trained = trained(&context(&directory, &config, false))?;
+    let trained = trained(&context(&directory, &config, false, &Group::alone()))?;
     let default = || directory.path().join("export").join(format.default_name());
     let out = arguments.out.clone().unwrap_or_else(default);
     export(&trained, format, options, &out)?;

@@ -7,9 +7,11 @@ use da2s::config::Config;
 use da2s::discretize::Genotype;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
+use da2s::parallel::Group;
 use da2s::run::{self, Context, Discretized, RunDirectory, Summary};
 use da2s_report::run::FAILURE_FILE;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::args::{CreateArguments, LiveArguments, StageArguments};
@@ -36,16 +38,29 @@ pub struct Job {
     resume: bool,
     /// Whether this command made the run, so that it may be unmade if it comes to nothing.
     fresh: bool,
+    group: Group,
     stop: StopFlag,
     progress: Progress,
 }
 
+/// What the process that leads has the others work on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Assignment {
+    path: PathBuf,
+    config: Config,
+    resume: bool,
+}
+
 impl Job {
-    /// Makes a run, or takes up the one that is there if `--resume` was given.
+    /// Makes a run, or takes up the one that is there if `--resume` was given; the process of `group` that leads does so for all.
     ///
     /// # Errors
     /// If the arguments cannot be, there is a run already, or it was made with other settings.
-    pub fn create(arguments: &CreateArguments) -> Result<Self, Failure> {
+    pub fn create(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
+        Self::shared(group, || Self::make(arguments, group))
+    }
+
+    fn make(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
         if arguments.live.tui {
             // Before anything is made that would have to be unmade.
             screen::check()?;
@@ -75,7 +90,7 @@ impl Job {
         } else {
             (RunDirectory::create(&path)?, anchored(asked))
         };
-        let mut job = Self::new(directory, config, resume, arguments.quiet)?;
+        let mut job = Self::new(directory, config, resume, arguments.quiet, group)?;
         if !resume {
             job.fresh = true;
             let written = job.directory.write_config(&job.config);
@@ -90,7 +105,7 @@ impl Job {
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn open(arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
-        Self::of(RunDirectory::open(&arguments.run)?, arguments, resume)
+        Self::of(RunDirectory::open(&arguments.run)?, arguments, resume, &Group::alone())
     }
 
     /// Takes up a run to read what it came to, whoever works on it.
@@ -98,23 +113,69 @@ impl Job {
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn read(arguments: &StageArguments) -> Result<Self, Failure> {
-        Self::of(RunDirectory::read(&arguments.run)?, arguments, false)
+        Self::of(RunDirectory::read(&arguments.run)?, arguments, false, &Group::alone())
     }
 
-    fn of(directory: RunDirectory, arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
+    /// As [`Self::open`], in all processes of `group`; shows and writes along what `live` asks for.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or if there is no terminal for the dashboard.
+    pub fn open_in(
+        arguments: &StageArguments,
+        resume: bool,
+        live: LiveArguments,
+        group: &Group,
+    ) -> Result<Self, Failure> {
+        Self::shared(group, || {
+            let mut job = Self::of(RunDirectory::open(&arguments.run)?, arguments, resume, group)?;
+            job.show(live)?;
+            Ok(job)
+        })
+    }
+
+    fn of(directory: RunDirectory, arguments: &StageArguments, resume: bool, group: &Group) -> Result<Self, Failure> {
         let config = arguments.resolve_over(&directory.path().join(CONFIG))?;
-        Self::new(directory, config, resume, arguments.quiet)
+        Self::new(directory, config, resume, arguments.quiet, group)
     }
 
-    fn new(directory: RunDirectory, config: Config, resume: bool, quiet: bool) -> Result<Self, Failure> {
+    /// What `lead` makes in the process that leads, and in the others the same work, of which they tell nothing.
+    fn shared(group: &Group, lead: impl FnOnce() -> Result<Self, Failure>) -> Result<Self, Failure> {
+        let mut led = None;
+        let assignment = group.from_leader(|| {
+            let job = led.insert(lead()?);
+            job.assignment()
+        })?;
+        if let Some(job) = led {
+            return Ok(job);
+        }
+        // It comes from the same program.
+        let Assignment { path, config, resume } = serde_json::from_slice(&assignment).map_err(|_| Failure::Internal)?;
+        Self::new(RunDirectory::elsewhere(&path), config, resume, true, group)
+    }
+
+    fn assignment(&self) -> Result<Vec<u8>, Failure> {
+        let assignment = Assignment {
+            path: self.path().to_owned(),
+            config: self.config.clone(),
+            resume: self.resume,
+        };
+        serde_json::to_vec(&assignment).map_err(|_| Failure::Internal)
+    }
+
+    fn new(directory: RunDirectory, config: Config, resume: bool, quiet: bool, group: &Group) -> Result<Self, Failure> {
         start_threads(config.run.threads)?;
-        let stop = StopFlag::on_interrupt();
+        let stop = if group.leads() {
+            StopFlag::on_interrupt()
+        } else {
+            StopFlag::on_interrupt_silent()
+        };
         let progress = Progress::new(quiet, stop.clone());
         Ok(Self {
             directory,
             config,
             resume,
             fresh: false,
+            group: group.clone(),
             stop,
             progress,
         })
@@ -147,9 +208,19 @@ impl Job {
         self.directory.path()
     }
 
+    /// Whether this process writes and tells.
+    pub fn leads(&self) -> bool {
+        self.group.leads()
+    }
+
+    /// What is so in the process that leads.
+    pub fn as_led(&self, so: bool) -> Result<bool, Failure> {
+        Ok(self.group.from_leader(|| Ok::<_, Failure>(vec![u8::from(so)]))? == [1])
+    }
+
     /// Searches. A new run that fails before there is anything to go on from leaves nothing behind.
     pub fn search(&mut self) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         let searched = run::search(&context, &mut self.progress).map(drop);
         self.or_unmake(searched)?;
         self.unless_stopped()
@@ -157,7 +228,7 @@ impl Job {
 
     /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Failure> {
-        if !self.resume {
+        if !self.resume || !self.leads() {
             return Ok(asked);
         }
         Ok(run::given_genotype(&self.directory, asked)?)
@@ -165,7 +236,7 @@ impl Job {
 
     /// Discretizes the search, or takes the genotype that is given.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         let discretized = run::discretize(&context, given, &mut self.progress);
         let discretized = self.or_unmake(discretized)?;
         self.unless_stopped()?;
@@ -174,14 +245,14 @@ impl Job {
 
     /// Trains the final network.
     pub fn train(&mut self) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         run::train(&context, &mut self.progress)?;
         self.unless_stopped()
     }
 
     /// Evaluates the final network.
     pub fn evaluate(&mut self) -> Result<Summary, Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         let summary = run::evaluate(&context, &mut self.progress)?;
         self.progress.finish();
         self.progress.update_events();
@@ -195,22 +266,38 @@ impl Job {
         self.directory.path().to_owned()
     }
 
+    /// As [`Self::end`], and prints where the run is.
+    pub fn print_path(self) -> Result<(), Failure> {
+        let leads = self.leads();
+        let path = self.end();
+        if leads {
+            super::print(&format!("{}\n", path.display()))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Takes the weights of a network from a file.
     pub fn import_network(&mut self, genotype: &Genotype, path: &Path) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         let imported = run::import_network(&context, genotype, path, &mut self.progress);
         self.or_unmake(imported)
     }
 
     /// Takes a super-network from a file.
     pub fn import_supernet(&mut self, path: &Path) -> Result<(), Failure> {
-        let context = context(&self.directory, &self.config, self.resume);
+        let context = context(&self.directory, &self.config, self.resume, &self.group);
         self.or_unmake(run::import_supernet(&context, path))
     }
 
     /// The trained network.
     pub fn trained(&self) -> Result<Trained, Failure> {
-        Ok(run::trained(&context(&self.directory, &self.config, false))?)
+        Ok(run::trained(&context(
+            &self.directory,
+            &self.config,
+            false,
+            &self.group,
+        ))?)
     }
 
     /// The device that the run is on.
@@ -222,6 +309,7 @@ impl Job {
     pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
+            && self.leads()
             && self.directory.file(CONFIG).is_file()
         {
             let reason = format!("{}\n", failure.sentence());
@@ -258,8 +346,9 @@ impl Job {
 }
 
 /// What a stage of the library works on.
-pub(super) fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) -> Context<'a> {
+pub(super) fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool, group: &Group) -> Context<'a> {
     Context {
+        group: group.clone(),
         directory,
         config,
         resume,
