@@ -16,7 +16,8 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         Kind::Files => "FileError",
         Kind::Numbers => "NotFiniteError",
         Kind::Stopped => "Stopped",
-        Kind::Internal => "InternalError",
+        // There are no others in Python.
+        Kind::Processes | Kind::Internal => "InternalError",
     };
     exception(py, name, &sentence(error))
 }

@@ -37,6 +37,8 @@ pub enum Code {
     Runs,
     /// A download.
     Network,
+    /// Processes of MPI.
+    Processes,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -44,7 +46,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Done,
         Self::Usage,
         Self::Data,
@@ -55,6 +57,7 @@ impl Code {
         Self::Numbers,
         Self::Runs,
         Self::Network,
+        Self::Processes,
         Self::Internal,
         Self::Stopped,
     ];
@@ -81,6 +84,7 @@ impl Code {
             Self::Numbers => (8, "a loss or gradient that is not finite"),
             Self::Runs => (9, "runs of a comparison that failed"),
             Self::Network => (10, "a download that failed, or is not the published file"),
+            Self::Processes => (11, "processes of MPI that do not go together"),
             Self::Internal => (70, "a defect of da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
         }
@@ -257,6 +261,13 @@ pub enum Failure {
         /// What the system says.
         reason: String,
     },
+    /// MPI that does not start.
+    #[cfg(feature = "mpi")]
+    #[error("cannot join the processes of MPI: {0}")]
+    Mpi(#[from] da2s::parallel::MpiError),
+    /// A command that is for one process.
+    #[error("only run, search and train work in several processes; start this command without mpirun")]
+    OneProcess,
     /// The user stopped the run between two stages.
     #[error("stopped; go on with --resume")]
     Stopped,
@@ -302,6 +313,9 @@ impl Failure {
             Self::WhichDataset { .. } | Self::NotPublished { .. } => Code::Usage,
             Self::Download { .. } | Self::Checksum { .. } => Code::Network,
             Self::OtherFile { .. } => Code::Files,
+            #[cfg(feature = "mpi")]
+            Self::Mpi(_) => Code::Processes,
+            Self::OneProcess => Code::Usage,
             Self::Internal => Code::Internal,
         }
     }
@@ -310,6 +324,12 @@ impl Failure {
     pub fn tell(&self) -> ExitCode {
         // Where the standard error is closed there is nobody to tell, and the exit code still says it.
         let _ = writeln!(io::stderr(), "da2s: {}", self.sentence());
+        self.code().into()
+    }
+
+    /// As [`Self::tell`], where it is process `rank` of several that failed.
+    pub fn tell_as(&self, rank: usize) -> ExitCode {
+        let _ = writeln!(io::stderr(), "da2s: process {rank}: {}", self.sentence());
         self.code().into()
     }
 
@@ -330,6 +350,7 @@ const fn code_of(kind: Kind) -> Code {
         Kind::Numbers => Code::Numbers,
         Kind::Stopped => Code::Stopped,
         Kind::Internal => Code::Internal,
+        Kind::Processes => Code::Processes,
     }
 }
 

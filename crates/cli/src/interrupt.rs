@@ -8,12 +8,28 @@ use crate::dashboard::screen;
 
 /// Whether the user wants to stop.
 #[derive(Clone, Debug, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
+pub struct StopFlag {
+    raised: Arc<AtomicBool>,
+    /// Whether another process tells the user.
+    silent: bool,
+}
 
 impl StopFlag {
-    /// A flag that Ctrl-C, and a request of the system to terminate, raises.
+    /// A flag that Ctrl-C, and a request of the system to terminate, raises, with a word to the user.
     pub fn on_interrupt() -> Self {
-        let flag = Self::default();
+        Self::listening(false)
+    }
+
+    /// As [`Self::on_interrupt`], where another process has the word.
+    pub fn on_interrupt_silent() -> Self {
+        Self::listening(true)
+    }
+
+    fn listening(silent: bool) -> Self {
+        let flag = Self {
+            silent,
+            ..Self::default()
+        };
         let raised = flag.clone();
         if let Err(error) = ctrlc::set_handler(move || raised.interrupt()) {
             // Without a handler Ctrl-C still ends the program, only less gently.
@@ -27,12 +43,12 @@ impl StopFlag {
 
     /// What Ctrl-C does, also where it comes as a key.
     pub fn interrupt(&self) {
-        if self.0.swap(true, Ordering::Relaxed) {
+        if self.raised.swap(true, Ordering::Relaxed) {
             screen::give_back();
             std::process::exit(130);
         }
         // The dashboard says it in its own way.
-        if !screen::is_taken() {
+        if !self.silent && !screen::is_taken() {
             let _ = writeln!(
                 io::stderr(),
                 "da2s: stopping behind this step; once more aborts at once"
@@ -42,11 +58,11 @@ impl StopFlag {
 
     /// Raises it.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.raised.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is raised.
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.raised.load(Ordering::Relaxed)
     }
 }

@@ -8,19 +8,22 @@ mod commands;
 mod dashboard;
 mod exit;
 mod interrupt;
+mod processes;
 mod progress;
 mod table;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    match std::panic::catch_unwind(|| commands::execute(&arguments)) {
-        Ok(Ok(())) => exit::Code::Done.into(),
-        Ok(Err(failure)) => failure.tell(),
-        // The panic's own message has been written by then.
-        Err(_) => exit::Failure::Internal.tell(),
-    }
+    let group = match processes::join() {
+        Ok(group) => group,
+        Err(failure) => return failure.tell(),
+    };
+    let ended = catch_unwind(AssertUnwindSafe(|| commands::execute(&arguments, &group)));
+    // A panic's own message has been written by then.
+    processes::end(&group, ended.unwrap_or(Err(exit::Failure::Internal)))
 }

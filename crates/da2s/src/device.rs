@@ -11,15 +11,25 @@ use crate::error::Error;
 /// # Errors
 /// If there is no such device here; the error names those that there are.
 pub fn open(name: &str) -> Result<Device, Error> {
+    open_for(name, 0)
+}
+
+/// As [`open`], for process `rank` of a group: where the name has no number, the processes take the GPUs of the machine in turn.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for(name: &str, rank: usize) -> Result<Device, Error> {
     let missing = || Error::Device {
         asked: name.to_owned(),
         available: available(),
     };
     let (runtime, index) = match name.split_once(':') {
-        None => (name, 0),
-        Some((runtime, index)) => (runtime, index.parse::<usize>().map_err(|_| missing())?),
+        None => (name, None),
+        Some((runtime, index)) => (runtime, Some(index.parse::<usize>().map_err(|_| missing())?)),
     };
-    found(runtime).into_iter().nth(index).ok_or_else(missing)
+    let found = found(runtime);
+    let index = index.unwrap_or_else(|| rank % found.len().max(1));
+    found.into_iter().nth(index).ok_or_else(missing)
 }
 
 /// Names of all devices that are here.

@@ -146,6 +146,14 @@ pub enum Error {
         /// Which, and where.
         at: Divergence,
     },
+    /// Processes of a group that do not hold the same.
+    #[error(
+        "the processes of this run do not have the same {what}: they need the same build, machines that are alike and the same images"
+    )]
+    Apart {
+        /// What differs.
+        what: &'static str,
+    },
     /// The observer asked to stop; a checkpoint is written.
     #[error("stopped in epoch {epoch}; go on with --resume")]
     Stopped {
@@ -173,6 +181,8 @@ pub enum Kind {
     Numbers,
     /// The user stopped the run.
     Stopped,
+    /// Processes that train together and do not agree.
+    Processes,
     /// A defect of da2s.
     Internal,
 }
@@ -235,6 +245,7 @@ impl Error {
             | Self::Mismatch { .. } => Kind::RunDirectory,
             Self::Io { .. } => Kind::Files,
             Self::NotFinite { .. } => Kind::Numbers,
+            Self::Apart { .. } => Kind::Processes,
             Self::Stopped { .. } => Kind::Stopped,
         }
     }
@@ -246,6 +257,11 @@ impl Error {
             path: path.into(),
             source,
         }
+    }
+
+    /// Whether every process of a group meets this error at the same place, so that none waits for another.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart { .. })
     }
 
     /// Weights that do not fit.

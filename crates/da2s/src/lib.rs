@@ -23,6 +23,7 @@ pub mod finite;
 pub mod network;
 pub mod objective;
 pub mod observer;
+pub mod parallel;
 pub mod random;
 pub mod run;
 pub mod search;

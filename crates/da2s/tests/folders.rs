@@ -9,6 +9,7 @@ use da2s::Error;
 use da2s::config::Config;
 use da2s::data::{BadImages, Format};
 use da2s::observer::{Event, Observer};
+use da2s::parallel::Group;
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 
 /// Keeps the warnings.
@@ -63,6 +64,7 @@ fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), E
         resume: false,
         command: "test".to_owned(),
         arrays: None,
+        group: Group::alone(),
     };
     let mut warnings = Warnings::default();
     search(&context, &mut warnings)?;

@@ -12,6 +12,7 @@ use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, network};
 use da2s::observer::Silent;
+use da2s::parallel::Group;
 use da2s::run::{self, Context, RunDirectory};
 use da2s::space::SpaceName;
 use da2s::supernet::{SupernetSize, supernet};
@@ -181,6 +182,7 @@ fn every_recipe_runs() {
             resume: false,
             command: "test".to_owned(),
             arrays: (full.data.dataset == Format::Arrays).then_some(&arrays),
+            group: Group::alone(),
         };
         run::search(&context, &mut Silent).unwrap();
         run::discretize(&context, None, &mut Silent).unwrap();

@@ -12,6 +12,7 @@ use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, ScheduleName};
 use da2s::discretize::Genotype;
 use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
+use da2s::parallel::Group;
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 use da2s::search::Method;
 use da2s::space::{Operation, Reductions, SpaceName};
@@ -57,6 +58,7 @@ fn context<'a>(directory: &'a RunDirectory, config: &'a Config, resume: bool) ->
         resume,
         command: "da2s run".to_owned(),
         arrays: None,
+        group: Group::alone(),
     }
 }
 
@@ -468,6 +470,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
             resume: false,
             command: String::new(),
             arrays: None,
+            group: Group::alone(),
         },
         &mut Silent,
     )

@@ -31,16 +31,27 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
+/// What the commands say that work in several processes.
+#[cfg(feature = "mpi")]
+const OVER_MPI: &str = "In several processes, over MPI:\n  mpirun -n 2 da2s run --threads 1 …  \
+    search and train on 2 processes, which share the images of every step: each takes search.batch_size and network.batch_size of its own. \
+    The first reads and writes the run directory and tells how far it is.";
+#[cfg(not(feature = "mpi"))]
+const OVER_MPI: &str = "";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Search, discretize, train, evaluate and report, in a new run directory
+    #[command(after_help = OVER_MPI)]
     Run(RunArguments),
     /// Train the super-network, in a new run directory
+    #[command(after_help = OVER_MPI)]
     Search(CreateArguments),
     /// Prune the super-network of a run and measure what that costs
     Discretize(DiscretizeArguments),
     /// Train the network of a run's genotype
+    #[command(after_help = OVER_MPI)]
     Train(TrainArguments),
     /// Measure the trained network of a run on the test images
     Evaluate(StageArguments),

@@ -1,5 +1,7 @@
 //! `da2s import`: a run of weights from elsewhere.
 
+use da2s::parallel::Group;
+
 use super::job::Job;
 use crate::args::ImportArguments;
 use crate::exit::Failure;
@@ -18,13 +20,13 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
         (Some(weights), Some(genotype), _) => {
-            let mut job = Job::create(&arguments.create)?;
+            let mut job = Job::create(&arguments.create, &Group::alone())?;
             job.import_network(&genotype, weights)?;
             let summary = job.evaluate()?;
             super::print(&table::of_run(&summary, &[], None))
         }
         (None, None, Some(supernet)) => {
-            let mut job = Job::create(&arguments.create)?;
+            let mut job = Job::create(&arguments.create, &Group::alone())?;
             job.import_supernet(supernet)?;
             let discretized = job.discretize(None)?;
             super::print(&table::of_discretization(&discretized))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use da2s::discretize::Genotype;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
+use da2s::parallel::Group;
 use da2s::run::{self, Discretized, Summary};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
@@ -23,18 +24,22 @@ pub struct Job {
 }
 
 impl Job {
-    /// Makes a run, or takes up the one that is there if `--resume` was given.
+    /// Makes a run, or takes up the one that is there if `--resume` was given; the process of `group` that leads does so for all.
     ///
     /// # Errors
     /// If the arguments cannot be, there is a run already, or it was made with other settings.
-    pub fn create(arguments: &CreateArguments) -> Result<Self, Failure> {
+    pub fn create(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
+        Self::shared(group, || Self::make(arguments, group))
+    }
+
+    fn make(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
         if arguments.live.tui {
             // Before anything is made that would have to be unmade.
             screen::check()?;
         }
         let request = arguments.settings.request()?;
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
-        let mut job = Self::new(run, arguments.quiet)?;
+        let mut job = Self::new(run.among(group.clone()), arguments.quiet)?;
         job.show(arguments.live)?;
         Ok(job)
     }
@@ -57,9 +62,43 @@ impl Job {
         Self::new(run, arguments.quiet)
     }
 
+    /// As [`Self::open`], in all processes of `group`; shows and writes along what `live` asks for.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or if there is no terminal for the dashboard.
+    pub fn open_in(
+        arguments: &StageArguments,
+        resume: bool,
+        live: LiveArguments,
+        group: &Group,
+    ) -> Result<Self, Failure> {
+        Self::shared(group, || {
+            let run = run::Job::open(&arguments.run, &arguments.request()?, resume, this_command())?;
+            let mut job = Self::new(run.among(group.clone()), arguments.quiet)?;
+            job.show(live)?;
+            Ok(job)
+        })
+    }
+
+    /// What `lead` makes in the process that leads, and in the others the same work, of which they tell nothing.
+    fn shared(group: &Group, lead: impl FnOnce() -> Result<Self, Failure>) -> Result<Self, Failure> {
+        let mut led = None;
+        let assignment = group.from_leader(|| Ok::<_, Failure>(led.insert(lead()?).run.assignment()))?;
+        if let Some(job) = led {
+            return Ok(job);
+        }
+        // It comes from the same program.
+        let run = run::Job::assigned(&assignment, this_command(), group.clone()).ok_or(Failure::Internal)?;
+        Self::new(run, true)
+    }
+
     fn new(run: run::Job, quiet: bool) -> Result<Self, Failure> {
         start_threads(run.config().run.threads)?;
-        let stop = StopFlag::on_interrupt();
+        let stop = if run.group().leads() {
+            StopFlag::on_interrupt()
+        } else {
+            StopFlag::on_interrupt_silent()
+        };
         let progress = Progress::new(quiet, stop.clone());
         Ok(Self { run, stop, progress })
     }
@@ -86,6 +125,16 @@ impl Job {
     /// The run directory.
     pub fn path(&self) -> &Path {
         self.run.directory().path()
+    }
+
+    /// Whether this process writes and tells.
+    pub fn leads(&self) -> bool {
+        self.run.group().leads()
+    }
+
+    /// What is so in the process that leads.
+    pub fn as_led(&self, so: bool) -> Result<bool, Failure> {
+        Ok(self.run.group().from_leader(|| Ok::<_, Failure>(vec![u8::from(so)]))? == [1])
     }
 
     /// Searches. A new run that fails before there is anything to go on from leaves nothing behind.
@@ -125,6 +174,17 @@ impl Job {
         // What a stage left behind its last epoch.
         self.progress.update_events();
         self.path().to_owned()
+    }
+
+    /// As [`Self::end`], and prints where the run is.
+    pub fn print_path(self) -> Result<(), Failure> {
+        let leads = self.leads();
+        let path = self.end();
+        if leads {
+            super::print(&format!("{}\n", path.display()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes the weights of a network from a file.

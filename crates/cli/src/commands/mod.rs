@@ -23,19 +23,23 @@ pub mod watch;
 
 use std::io::{self, Write};
 
+use da2s::parallel::Group;
+
 use crate::args::{Arguments, Verb};
 use crate::exit::Failure;
+use crate::processes;
 
-/// Does what was asked for.
+/// Does what was asked for, as one of the processes of `group`.
 ///
 /// # Errors
 /// Whatever is in the way, with its exit code.
-pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
+pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
+    processes::suit(&arguments.verb, group)?;
     match &arguments.verb {
-        Verb::Run(arguments) => run::execute(arguments),
-        Verb::Search(arguments) => search::execute(arguments),
+        Verb::Run(arguments) => run::execute(arguments, group),
+        Verb::Search(arguments) => search::execute(arguments, group),
         Verb::Discretize(arguments) => discretize::execute(arguments),
-        Verb::Train(arguments) => train::execute(arguments),
+        Verb::Train(arguments) => train::execute(arguments, group),
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Predict(arguments) => predict::execute(arguments),
         Verb::Export(arguments) => export::execute(arguments),

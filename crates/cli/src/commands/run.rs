@@ -1,6 +1,7 @@
 //! `da2s run`: every stage, one after the other; with a genotype that is given, those behind the search.
 
 use da2s::discretize::Genotype;
+use da2s::parallel::Group;
 
 use super::job::Job;
 use crate::args::RunArguments;
@@ -11,24 +12,35 @@ use crate::table;
 ///
 /// # Errors
 /// Whatever is in the way.
-pub fn execute(arguments: &RunArguments) -> Result<(), Failure> {
+pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let asked = arguments.given.read()?;
-    let mut job = Job::create(&arguments.create)?;
+    let mut job = Job::create(&arguments.create, group)?;
     let given = job.given(asked)?;
     let finished = stages(&mut job, given.as_ref());
     let table = job.noted(finished)?;
     job.end();
-    super::print(&table)
+    table.map_or(Ok(()), |table| super::print(&table))
 }
 
-/// The stages, and the table at the end.
-fn stages(job: &mut Job, given: Option<&Genotype>) -> Result<String, Failure> {
-    if given.is_none() {
+/// The stages, and the table at the end, in the process that leads: the others search and train.
+fn stages(job: &mut Job, given: Option<&Genotype>) -> Result<Option<String>, Failure> {
+    if job.as_led(given.is_none())? {
         job.search()?;
     }
-    let discretized = job.discretize(given)?;
+    let discretized = if job.leads() {
+        Some(job.discretize(given)?)
+    } else {
+        None
+    };
     job.train()?;
+    let Some(discretized) = discretized else {
+        return Ok(None);
+    };
     let summary = job.evaluate()?;
     let report = da2s_report::write_report(job.path())?;
-    Ok(table::of_run(&summary, &discretized.decision.texts(), Some(&report)))
+    Ok(Some(table::of_run(
+        &summary,
+        &discretized.decision.texts(),
+        Some(&report),
+    )))
 }

@@ -1,5 +1,7 @@
 //! `da2s search`: the super-network, in a new run directory.
 
+use da2s::parallel::Group;
+
 use super::job::Job;
 use crate::args::CreateArguments;
 use crate::exit::Failure;
@@ -8,9 +10,9 @@ use crate::exit::Failure;
 ///
 /// # Errors
 /// Whatever is in the way.
-pub fn execute(arguments: &CreateArguments) -> Result<(), Failure> {
-    let mut job = Job::create(arguments)?;
+pub fn execute(arguments: &CreateArguments, group: &Group) -> Result<(), Failure> {
+    let mut job = Job::create(arguments, group)?;
     let searched = job.search();
     job.noted(searched)?;
-    super::print(&format!("{}\n", job.end().display()))
+    job.print_path()
 }

@@ -8,6 +8,7 @@ use da2s_engine::NormStatistics;
 
 use super::weights::{host, index};
 use super::{Backbone, LoadError, Named};
+use crate::parallel::Group;
 
 /// Momentum of the running statistics, as in PyTorch.
 pub(crate) const MOMENTUM: f64 = 0.1;
@@ -61,6 +62,33 @@ impl Statistics {
                 );
             }
         }
+    }
+
+    /// Their means over the processes of `group`: of each batch norm, the mean of the means and the mean of the variances.
+    pub fn averaged(&self, group: &Group) -> Self {
+        let tensors = self.parts.iter().flat_map(|part| {
+            let part = part.as_ref();
+            [
+                part.map(|part| part.mean.clone()),
+                part.map(|part| part.variance.clone()),
+            ]
+        });
+        let mut averaged = group.average(tensors.collect()).into_iter();
+        let parts = self.parts.iter().map(|part| {
+            let (mean, variance) = (averaged.next().flatten(), averaged.next().flatten());
+            let live = part.as_ref().and_then(|part| part.live.clone());
+            mean.zip(variance)
+                .map(|(mean, variance)| NormStatistics { mean, variance, live })
+        });
+        Self { parts: parts.collect() }
+    }
+
+    /// All means and variances.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor<1>> {
+        self.parts
+            .iter()
+            .flatten()
+            .flat_map(|part| [&part.mean, &part.variance])
     }
 
     /// Every statistic under its name.

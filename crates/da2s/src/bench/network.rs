@@ -10,6 +10,7 @@ use crate::config::NetworkSettings;
 use crate::data::{Dataset, Stream};
 use crate::discretize::Genotype;
 use crate::network::{NetworkSize, Skeleton, cost, network};
+use crate::parallel::Group;
 use crate::random::Purpose;
 use crate::space::Reductions;
 use crate::train::{Retraining, TrainState, images_on, labels_on};
@@ -54,6 +55,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         network: &network,
         settings: &settings,
         seed: SEED,
+        group: Group::alone(),
         loader: loader(&dataset, batch, Stream::Network)?,
         validation: None,
         device: &bench.device,
@@ -196,6 +198,7 @@ mod tests {
             network: &network,
             settings: &settings,
             seed: SEED,
+            group: Group::alone(),
             loader: loader(&dataset, 4, Stream::Network).unwrap(),
             validation: None,
             device: &bench.device,

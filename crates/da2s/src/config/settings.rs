@@ -119,7 +119,7 @@ pub struct SearchSettings {
     pub epochs: usize,
     /// Epochs before α trains, E.
     pub warmup_epochs: usize,
-    /// Images a half-step.
+    /// Images a half-step, of each process.
     pub batch_size: usize,
     /// The super-network's stem.
     pub skeleton: Skeleton,
@@ -235,7 +235,7 @@ pub struct NetworkSettings {
     pub label_smoothing: f64,
     /// Epochs.
     pub epochs: usize,
-    /// Images a step.
+    /// Images a step, of each process.
     pub batch_size: usize,
     /// Learning rate at the start, or behind its warm-up.
     pub learning_rate: f64,

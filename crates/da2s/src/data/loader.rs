@@ -7,6 +7,7 @@
 use super::augment::Augmentation;
 use super::dataset::{Dataset, ImageShape, Part, Split};
 use super::error::DataError;
+use crate::parallel::Shard;
 use crate::random::{Purpose, generator};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -67,7 +68,10 @@ struct Shuffled {
 pub struct Loader {
     split: Arc<Split>,
     indices: Arc<[usize]>,
+    /// Samples of a batch that are this process's.
     batch_size: usize,
+    /// Which part of the batches they are.
+    shard: Shard,
     shape: ImageShape,
     /// What each byte becomes, per channel.
     normalised: Vec<[f32; 256]>,
@@ -134,11 +138,31 @@ impl Loader {
             split,
             indices: indices.into(),
             batch_size,
+            shard: Shard::WHOLE,
             shape: dataset.shape,
             normalised: dataset.normalisation.table(),
             order,
             shuffled: Mutex::new(None),
         }
+    }
+
+    /// The part `shard` of the same: for training, batches of `batch_size` samples out of batches of `size · batch_size` in the order
+    /// of one process; for evaluation, every `size`-th batch.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] if there are fewer images to train on than all processes take in a step.
+    pub fn sharded(self, shard: Shard) -> Result<Self, DataError> {
+        let training = matches!(self.order, Order::Training(_));
+        if training && self.batch_size * shard.size > self.indices.len() {
+            let most = self.indices.len() / shard.size;
+            let expected = format!(
+                "at most {most}: {} processes share {} images to train on",
+                shard.size,
+                self.indices.len()
+            );
+            return Err(DataError::setting("batch_size", self.batch_size, expected));
+        }
+        Ok(Self { shard, ..self })
     }
 
     /// Number of images in a pass.
@@ -148,9 +172,13 @@ impl Loader {
 
     /// Batches in a pass over the images.
     pub fn steps_per_epoch(&self) -> u64 {
+        let Shard { rank, size } = self.shard;
         let steps = match self.order {
-            Order::Sequential => self.indices.len().div_ceil(self.batch_size),
-            Order::Training(_) => self.indices.len() / self.batch_size,
+            Order::Sequential => {
+                let batches = self.indices.len().div_ceil(self.batch_size);
+                (batches + size - 1 - rank) / size
+            }
+            Order::Training(_) => self.indices.len() / (self.batch_size * size),
         };
         steps as u64
     }
@@ -165,6 +193,7 @@ impl Loader {
     /// If an evaluation loader is asked for a step past its last.
     pub fn batch(&self, epoch: u64, step: u64) -> Result<Batch, DataError> {
         let steps = self.steps_per_epoch();
+        let Shard { rank, size } = self.shard;
         let (pass, order) = match &self.order {
             Order::Sequential => {
                 assert!(step < steps, "step {step} of {steps}");
@@ -175,7 +204,8 @@ impl Loader {
                 (pass, self.shuffle(order, epoch, pass))
             }
         };
-        let start = (step % steps) as usize * self.batch_size;
+        // Of each step's batches, one a process, that of this one.
+        let start = ((step % steps) as usize * size + rank) * self.batch_size;
         let end = (start + self.batch_size).min(order.len());
         let indices = order[start..end].to_vec();
 

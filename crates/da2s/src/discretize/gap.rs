@@ -11,6 +11,7 @@ use super::genotype::Genotype;
 use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
 use crate::data::{DataError, Loader};
+use crate::parallel::Group;
 use crate::space::{CellKind, PerKind, Space};
 use crate::train::{accuracy, images_on};
 
@@ -101,13 +102,20 @@ impl Pruned<'_> {
         })
     }
 
-    /// Accuracy in percent at `stage` on the images of `held_out`, statistics as trained.
+    /// Accuracy in percent at `stage`, statistics as trained, on the images of `held_out` and of the other processes of `group`.
     ///
     /// # Errors
     /// If an image cannot be read.
-    pub fn accuracy(&self, stage: Stage, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
+    pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, DataError> {
         let mixtures = self.mixtures(stage, device);
-        self.accuracy_with(&mixtures, self.statistics, held_out, device)
+        let pass = Pass {
+            weights: self.weights,
+            mixtures: Some(&mixtures),
+            statistics: Some(self.statistics),
+            drop_path: None,
+            auxiliary: false,
+        };
+        accuracy(self.backbone, pass, held_out, group, device)
     }
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
@@ -144,7 +152,7 @@ impl Pruned<'_> {
             drop_path: None,
             auxiliary: false,
         };
-        accuracy(self.backbone, pass, held_out, device)
+        accuracy(self.backbone, pass, held_out, &Group::alone(), device)
     }
 
     /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.

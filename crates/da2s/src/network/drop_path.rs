@@ -2,12 +2,14 @@
 //!
 //! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation but the identity
 //! is dropped with probability `p` for each sample, and what stays is divided by 1 − p; p rises linearly over the
-//! epochs. Contract: a pure function of (seed, epoch, step).
+//! epochs. Contract: a pure function of (seed, epoch, step); what a process draws for its part of a batch is what one process
+//! draws there for the whole.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
 use crate::backbone::Backbone;
+use crate::parallel::Shard;
 use crate::random::{Purpose, generator};
 
 /// When and how often paths are dropped.
@@ -20,11 +22,13 @@ pub struct DropPath {
 }
 
 impl DropPath {
-    /// The factors of one step: for each stage `[choices, batch]`, 0 or 1/(1 − p). `None` where nothing is dropped.
+    /// The factors of one step on the part `shard` of its images, of which there are `batch`: for each stage `[choices, batch]`, 0 or
+    /// 1/(1 − p). `None` where nothing is dropped.
     pub fn factors(
         &self,
         network: &Backbone,
         batch: usize,
+        shard: Shard,
         epoch: usize,
         step: usize,
         device: &Device,
@@ -49,7 +53,13 @@ impl DropPath {
                         0.0
                     }
                 };
-                factors.extend((0..batch).map(|_| if choice.block.can_drop() { factor() } else { 1.0 }));
+                if choice.block.can_drop() {
+                    // All are drawn, so that each image has the factor of its place in the whole batch.
+                    let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
+                    factors.extend_from_slice(&all[shard.places(batch)]);
+                } else {
+                    factors.extend(std::iter::repeat_n(1.0, batch));
+                }
             }
             let shape = [plan.choice_count(), batch];
             Some(Tensor::from_data(TensorData::new(factors, shape), device))
@@ -86,7 +96,9 @@ mod tests {
             probability: 0.3,
             seed: 1,
         };
-        let factors = drop.factors(&network, 2000, 1, 0, &Device::flex()).unwrap();
+        let factors = drop
+            .factors(&network, 2000, Shard::WHOLE, 1, 0, &Device::flex())
+            .unwrap();
         assert!(factors[0].is_none(), "a stem drops nothing");
         // A network of one cell has a reduction cell, in which the skip is a factorised reduce and can be dropped.
         let values = host(factors[1].as_ref().unwrap());
@@ -102,7 +114,7 @@ mod tests {
                 probability: 0.0,
                 seed: 1
             }
-            .factors(&network, 4, 1, 0, &Device::flex())
+            .factors(&network, 4, Shard::WHOLE, 1, 0, &Device::flex())
             .is_none()
         );
 
@@ -111,8 +123,23 @@ mod tests {
             NetworkSize { cells: 3, ..size },
             &Engine::Plain,
         );
-        let factors = drop.factors(&three.unwrap(), 100, 1, 0, &Device::flex()).unwrap();
+        let factors = drop
+            .factors(three.as_ref().unwrap(), 100, Shard::WHOLE, 1, 0, &Device::flex())
+            .unwrap();
         let normal = host(factors[1].as_ref().unwrap());
         assert!(normal[..100].contains(&0.0) && normal[100..].iter().all(|&value| value == 1.0));
+
+        // Two processes with 50 images each have together what one has with 100.
+        let half = |rank| {
+            let shard = Shard { rank, size: 2 };
+            let factors = drop.factors(three.as_ref().unwrap(), 50, shard, 1, 0, &Device::flex());
+            host(factors.unwrap()[1].as_ref().unwrap())
+        };
+        let halves = half(0)
+            .chunks(50)
+            .zip(half(1).chunks(50))
+            .flat_map(|(a, b)| [a, b].concat())
+            .collect::<Vec<f32>>();
+        assert_eq!(halves, normal);
     }
 }

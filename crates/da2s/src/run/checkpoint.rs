@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::directory::RunDirectory;
 use crate::backbone::Named;
 use crate::error::Error;
+use crate::parallel::Group;
 
 /// Version of the layout.
 const VERSION: u32 = 1;
@@ -118,6 +119,31 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         // One entry: the library writes several in no fixed order, and the same state must be the same bytes.
         let header = HashMap::from([(HEADER.to_owned(), header)]);
         serialize(views, Some(header)).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// What `read` gives in the process of `group` that leads, in all of them; `path` is for errors.
+    ///
+    /// # Errors
+    /// What `read` returns, in that process.
+    pub(super) fn shared(
+        group: &Group,
+        path: &Path,
+        read: impl FnOnce() -> Result<Option<Self>, Error>,
+    ) -> Result<Option<Self>, Error> {
+        if group.size() == 1 {
+            return read();
+        }
+        let bytes = group.from_leader(|| match read()? {
+            Some(checkpoint) => checkpoint.to_bytes(path),
+            None => Ok(Vec::new()),
+        })?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged {
+            path: path.to_owned(),
+            problem,
+        })
     }
 
     /// Reads a checkpoint; `Ok(None)` if there is no file.

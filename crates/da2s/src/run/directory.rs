@@ -89,6 +89,14 @@ impl RunDirectory {
         let _ = fs::remove_dir(&self.path);
     }
 
+    /// The directory of a run that another process reads and writes: nothing is looked at.
+    pub fn elsewhere(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            lock: None,
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -22,6 +22,9 @@ pub struct Environment {
     pub cpu_level: String,
     /// Threads.
     pub threads: usize,
+    /// Processes that searched and trained together.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// Seed.
     pub seed: u64,
     /// Data set.
@@ -45,6 +48,7 @@ impl Environment {
             engine: engine.name().to_owned(),
             cpu_level: engine.level().to_owned(),
             threads: rayon::current_num_threads(),
+            processes: context.group.size(),
             seed: run.seed,
             dataset: dataset.name.clone(),
             dataset_checksum: dataset.checksum.clone(),
@@ -69,6 +73,11 @@ impl Environment {
         }
         context.directory.write_json(ENVIRONMENT, self)
     }
+}
+
+/// What was written before there were groups.
+pub(super) const fn one() -> usize {
+    1
 }
 
 /// `2026-11-25T01:02:03Z`. Civil date from days by Howard Hinnant, "chrono-compatible low-level date algorithms".

@@ -50,7 +50,7 @@ pub fn import_network(
     // Nothing is written before everything fits.
     prune::discretize(context, Some(genotype), observer)?;
     context.directory.remove("network")?;
-    let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string());
+    let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
     Checkpoint { tensors, meta }.write(context.directory, BEST)?;
     context
         .directory
@@ -89,7 +89,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     directory.remove("search")?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
-    search_checkpoint(&state, &search.backbone).write_newest(directory, searching::CHECKPOINT)
+    search_checkpoint(&state, &search.backbone, 1).write_newest(directory, searching::CHECKPOINT)
 }
 
 /// What public code calls the architecture parameters: α and β.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::{
@@ -18,6 +19,7 @@ use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::Trained;
 use crate::observer::Observer;
+use crate::parallel::Group;
 
 /// Name of the file that makes a directory a run's.
 const CONFIG: &str = "config.toml";
@@ -41,6 +43,15 @@ pub struct Job {
     fresh: bool,
     command: String,
     arrays: Option<Arc<Arrays>>,
+    group: Group,
+}
+
+/// What the process that leads has the others work on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Assignment {
+    path: PathBuf,
+    config: Config,
+    resume: bool,
 }
 
 impl Job {
@@ -106,7 +117,36 @@ impl Job {
             fresh: false,
             command,
             arrays: None,
+            group: Group::alone(),
         }
+    }
+
+    /// What this job is for the other processes of a group, see [`Self::assigned`].
+    pub fn assignment(&self) -> Vec<u8> {
+        let assignment = Assignment {
+            path: self.directory.path().to_owned(),
+            config: self.config.clone(),
+            resume: self.resume,
+        };
+        // Numbers, words and paths, which came from text.
+        serde_json::to_vec(&assignment).unwrap_or_default()
+    }
+
+    /// The same job in a process of `group` that does not lead, from the leader's [`Self::assignment`]; none if it is not one.
+    pub fn assigned(assignment: &[u8], command: String, group: Group) -> Option<Self> {
+        let Assignment { path, config, resume } = serde_json::from_slice(assignment).ok()?;
+        Some(Self::new(RunDirectory::elsewhere(&path), config, resume, command).among(group))
+    }
+
+    /// The same run, searched and trained by all processes of `group` together.
+    #[must_use]
+    pub fn among(self, group: Group) -> Self {
+        Self { group, ..self }
+    }
+
+    /// The processes that search and train together.
+    pub fn group(&self) -> &Group {
+        &self.group
     }
 
     /// The same run on images that the program holds.
@@ -125,7 +165,7 @@ impl Job {
         let path = self.directory.path().display();
         let warning =
             || format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
-        (!self.directory.is_locked()).then(warning)
+        (self.group.leads() && !self.directory.is_locked()).then(warning)
     }
 
     /// The settings.
@@ -140,6 +180,7 @@ impl Job {
             resume: self.resume,
             command: self.command.clone(),
             arrays: self.arrays.as_deref(),
+            group: self.group.clone(),
         }
     }
 
@@ -156,7 +197,7 @@ impl Job {
     /// # Errors
     /// Those of [`given_genotype`].
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
-        if self.resume {
+        if self.resume && self.group.leads() {
             given_genotype(&self.directory, asked)
         } else {
             Ok(asked)
@@ -213,7 +254,7 @@ impl Job {
 
     /// Leaves the reason in a run that failed, for those who come later.
     pub fn note_failure(&self, reason: &str) {
-        if self.directory.file(CONFIG).is_file() {
+        if self.group.leads() && self.directory.file(CONFIG).is_file() {
             // The first error is the one that matters.
             let _ = self.directory.write(FAILURE, format!("{reason}\n").as_bytes());
         }

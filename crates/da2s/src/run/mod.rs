@@ -1,7 +1,8 @@
 //! A run: a directory, and the stages that read from it and write to it.
 //!
 //! Every stage reads what the stage before it wrote, so each can be repeated alone. Contract: files appear whole or
-//! not at all; a stage that is run again with `resume` goes on from its checkpoint and ends with the same bits.
+//! not at all; a stage that is run again with `resume` goes on from its checkpoint and ends with the same bits. In a group of processes all
+//! search and train, and the one that leads alone reads and writes the directory, and runs the other stages.
 
 mod checkpoint;
 mod directory;
@@ -38,6 +39,7 @@ use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
 use crate::device;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
+use crate::parallel::Group;
 
 const ENVIRONMENT: &str = "environment.json";
 /// How often a search or a training goes back to its last checkpoint before it gives up.
@@ -58,6 +60,8 @@ pub struct Context<'a> {
     pub command: String,
     /// The images, where the program holds them and the configuration says `arrays`.
     pub arrays: Option<&'a Arrays>,
+    /// The processes that search and train together.
+    pub group: Group,
 }
 
 /// Devices that can be asked for here.
@@ -67,15 +71,15 @@ pub fn devices() -> Vec<String> {
 
 impl Context<'_> {
     fn device(&self) -> Result<(Device, Engine), Error> {
-        let device = device::open(&self.config.run.device)?;
+        let device = device::open_for(&self.config.run.device, self.group.rank())?;
         let engine = device::engine(self.config.run.engine, &self.config.run.device)?;
         Ok((device, engine))
     }
 
-    fn dataset(&self) -> Result<Dataset, Error> {
+    fn open_dataset(&self) -> Result<Dataset, Error> {
         let data = &self.config.data;
         let options = self.config.data_options();
-        let dataset = match (data.dataset, self.arrays) {
+        Ok(match (data.dataset, self.arrays) {
             (Format::Arrays, Some(arrays)) => arrays.open(&options)?,
             (_, None) => open(data.dataset, data.dir.as_deref(), &options)?,
             (other, Some(_)) => {
@@ -86,7 +90,12 @@ impl Context<'_> {
                 }
                 .into());
             }
-        };
+        })
+    }
+
+    /// The images, which must be those that the run began with.
+    fn dataset(&self) -> Result<Dataset, Error> {
+        let dataset = self.open_dataset()?;
         match self.directory.read_json::<Environment>(ENVIRONMENT, "") {
             Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
                 path: self.directory.file(ENVIRONMENT),
@@ -95,6 +104,18 @@ impl Context<'_> {
             Ok(_) | Err(Error::Incomplete { .. }) => Ok(dataset),
             Err(error) => Err(error),
         }
+    }
+
+    /// The images, where all processes work on them: the same in each.
+    fn shared_dataset(&self) -> Result<Dataset, Error> {
+        let dataset = if self.group.leads() {
+            self.dataset()?
+        } else {
+            self.open_dataset()?
+        };
+        self.group
+            .check_alike("images", || dataset.checksum.clone().into_bytes())?;
+        Ok(dataset)
     }
 }
 

@@ -35,13 +35,18 @@ pub struct TrainSummary {
 /// or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, _) = context.device()?;
-    let dataset = context.dataset()?;
-    let (network, genotype) = genotype_network(context, &dataset, context.config.network.auxiliary)?;
+    let dataset = context.shared_dataset()?;
+    let group = &context.group;
+    let genotype =
+        String::from_utf8_lossy(&group.from_leader(|| Ok::<_, Error>(stored_genotype(context)?.into_bytes()))?)
+            .into_owned();
+    let network = network_of(context, &genotype, &dataset, context.config.network.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let retraining = Retraining {
         network: &network,
         settings: &context.config.network,
         seed: context.config.run.seed,
+        group: group.clone(),
         loader,
         validation,
         device: &device,
@@ -50,28 +55,39 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let directory = context.directory;
     let path = directory.file(CHECKPOINT);
     let restore = |read: &Checkpoint<TrainMeta>| {
-        read.meta.expect(&genotype, &path)?;
         train_state(retraining.start(), read, &network, &device).map_err(|error| Error::load(&path, &error))
     };
-    let read = if context.resume {
-        newest(context, observer)?
-    } else {
-        None
+    let stored = |observer: &mut dyn Observer| {
+        Checkpoint::shared(group, &path, || {
+            let read = newest(context, observer)?;
+            if let Some(read) = &read {
+                read.meta.expect(&genotype, &path)?;
+                read.meta
+                    .expect_processes(group.size(), context.config.network.epochs, &path)?;
+            }
+            Ok(read)
+        })
     };
-    let mut state = match read {
-        Some(read) => restore(&read)?,
-        None => {
+    let read = if context.resume { stored(observer)? } else { None };
+    let mut state = match &read {
+        Some(read) => restore(read)?,
+        None => retraining.start(),
+    };
+    if group.leads() {
+        if read.is_none() {
             directory.remove("network")?;
             // It tells of the network that was.
             directory.remove("summary.json")?;
-            retraining.start()
         }
-    };
-    keep_lines(directory, state.progress.epochs_done)?;
-    directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
+        keep_lines(directory, state.progress.epochs_done)?;
+        directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
+    }
 
     let (mut last, mut began) = (None, Instant::now());
     let mut save = |state: &TrainState, record: Option<TrainRecord<'_>>| {
+        if !group.leads() {
+            return Ok(());
+        }
         if let Some(record) = record {
             directory.append_line(METRICS, record.metrics)?;
             let time_s = began.elapsed().as_secs_f64();
@@ -85,17 +101,18 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             began = Instant::now();
             last = Some(record.metrics.clone());
             if record.best {
-                best(state, &network, &genotype).write(directory, BEST)?;
+                best(state, &network, &genotype, group.size()).write(directory, BEST)?;
             }
         }
-        train_checkpoint(state, &network, &genotype).write_newest(directory, CHECKPOINT)
+        train_checkpoint(state, &network, &genotype, group.size()).write_newest(directory, CHECKPOINT)
     };
+    // All processes meet such an error in the same step, and go back together.
     while let Err(error) = retraining.run(&mut state, observer, &mut save) {
         let rollbacks = state.progress.rollbacks + 1;
         if !super::rolls_back(context, &error, rollbacks) {
             return Err(error);
         }
-        state = match newest(context, observer)? {
+        state = match stored(observer)? {
             Some(read) => restore(&read)?,
             None => retraining.start(),
         };
@@ -105,7 +122,9 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             steps_done,
             ..
         } = state.progress;
-        keep_lines(directory, epochs_done)?;
+        if group.leads() {
+            keep_lines(directory, epochs_done)?;
+        }
         // Whoever goes on from here goes on with these rates.
         save(&state, None)?;
         super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
@@ -144,7 +163,9 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
         augmentation: config.network.augmentation.clone(),
     };
     let batch_size = config.network.batch_size;
-    let loader = Loader::training(dataset, indices, batch_size, order).map_err(|error| match error {
+    let shard = context.group.shard();
+    let loader = Loader::training(dataset, indices, batch_size, order).and_then(|loader| loader.sharded(shard));
+    let loader = loader.map_err(|error| match error {
         DataError::Setting {
             option: "batch_size",
             value,
@@ -172,7 +193,7 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
             .into());
         }
     };
-    Ok((loader, validation))
+    Ok((loader, validation.map(|loader| loader.sharded(shard)).transpose()?))
 }
 
 /// The network of the run's genotype, with its auxiliary head or without, and the genotype's text.
@@ -181,11 +202,22 @@ pub(super) fn genotype_network(
     dataset: &Dataset,
     auxiliary: bool,
 ) -> Result<(Backbone, String), Error> {
-    let (_, engine) = context.device()?;
+    let text = stored_genotype(context)?;
+    Ok((network_of(context, &text, dataset, auxiliary)?, text))
+}
+
+/// The text of the run's genotype.
+fn stored_genotype(context: &Context<'_>) -> Result<String, Error> {
     let file: GenotypeFile = context
         .directory
         .read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
-    let genotype = Genotype::parse(&file.genotype).map_err(|error| Error::Genotype {
+    Ok(file.genotype)
+}
+
+/// The network of the genotype `text`.
+fn network_of(context: &Context<'_>, text: &str, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
+    let (_, engine) = context.device()?;
+    let genotype = Genotype::parse(text).map_err(|error| Error::Genotype {
         path: Some(context.directory.file(GENOTYPE)),
         error,
     })?;
@@ -193,16 +225,15 @@ pub(super) fn genotype_network(
         auxiliary,
         ..network_size(context, dataset)
     };
-    let network = network(&genotype, size, &engine)?;
-    Ok((network, file.genotype))
+    Ok(network(&genotype, size, &engine)?)
 }
 
 /// The network to keep: weights and statistics, no optimiser.
-fn best(state: &TrainState, network: &Backbone, genotype: &str) -> Checkpoint<TrainMeta> {
+fn best(state: &TrainState, network: &Backbone, genotype: &str, processes: usize) -> Checkpoint<TrainMeta> {
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
     Checkpoint {
         tensors,
-        meta: TrainMeta::new(&state.progress, genotype),
+        meta: TrainMeta::new(&state.progress, genotype, processes),
     }
 }

@@ -38,42 +38,44 @@ pub(super) struct EpochTime {
 /// [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device or files.
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
-    let dataset = context.dataset()?;
-    let search = Search::new(context.config, &dataset, &device, &engine)?;
+    let dataset = context.shared_dataset()?;
+    let group = &context.group;
+    let search = Search::in_group(context.config, &dataset, &device, &engine, group.clone())?;
     // What would only fail behind the search fails before it.
     super::retraining::loaders(context, &dataset)?;
-    Environment::now(context, &dataset, &engine).write(context, observer)?;
     let directory = context.directory;
-    // A rate that was left to da2s stands in the run's configuration as the number that it came to.
-    let (alpha, beta) = search.arch_rates();
-    let mut resolved = context.config.clone();
-    (resolved.search.alpha_rate, resolved.search.beta_rate) = (Rate::Fixed(alpha), Rate::Fixed(beta));
-    if resolved != *context.config {
-        directory.write_config(&resolved)?;
+    if group.leads() {
+        Environment::now(context, &dataset, &engine).write(context, observer)?;
+        write_rates(context, &search)?;
     }
-    let read = if context.resume {
-        newest(context, observer)?
-    } else {
-        None
-    };
-    let mut state = match read {
-        Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
-        None => {
-            directory.remove("search")?;
-            let state = search.start();
-            let record = search.arch_record(&state, &search.outcome(&state), 0);
-            directory.append_line(ARCH, &record)?;
-            state
-        }
+    let path = directory.file(CHECKPOINT);
+    let stored = |observer: &mut dyn Observer| Checkpoint::shared(group, &path, || newest(context, observer));
+    let read = if context.resume { stored(observer)? } else { None };
+    let mut state = match &read {
+        Some(checkpoint) => restore(directory, &search, checkpoint, &device)?,
+        None => search.start(),
     };
     // Of a search that came from elsewhere there is nothing but its end.
     if !search.is_unfinished(&state) {
         return Ok(SearchSummary { last: None });
     }
-    keep_lines(directory, state.progress.epochs_done)?;
+    if group.leads() {
+        match &read {
+            Some(checkpoint) => checkpoint.meta.expect(group.size(), &path)?,
+            None => {
+                directory.remove("search")?;
+                let record = search.arch_record(&state, &search.outcome(&state), 0);
+                directory.append_line(ARCH, &record)?;
+            }
+        }
+        keep_lines(directory, state.progress.epochs_done)?;
+    }
 
     let (mut last, mut began) = (None, Instant::now());
     let mut save = |state: &SearchState, record: Option<EpochRecord<'_>>| {
+        if !group.leads() {
+            return Ok(());
+        }
         if let Some(record) = record {
             let epoch = record.metrics.epoch;
             directory.append_line(METRICS, record.metrics)?;
@@ -88,14 +90,15 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             began = Instant::now();
             last = Some(record.metrics.clone());
         }
-        search_checkpoint(state, &search.backbone).write_newest(directory, CHECKPOINT)
+        search_checkpoint(state, &search.backbone, group.size()).write_newest(directory, CHECKPOINT)
     };
+    // All processes meet such an error in the same step, and go back together.
     while let Err(error) = search.run(&mut state, observer, &mut save) {
         let rollbacks = state.progress.rollbacks + 1;
         if !super::rolls_back(context, &error, rollbacks) {
             return Err(error);
         }
-        state = match newest(context, observer)? {
+        state = match stored(observer)? {
             Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
             None => search.start(),
         };
@@ -105,7 +108,9 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             steps_done,
             ..
         } = state.progress;
-        keep_lines(directory, epochs_done)?;
+        if group.leads() {
+            keep_lines(directory, epochs_done)?;
+        }
         // Whoever goes on from here goes on with these rates.
         save(&state, None)?;
         super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
@@ -126,6 +131,17 @@ fn keep_lines(directory: &RunDirectory, epochs: usize) -> Result<(), Error> {
     directory.keep_lines(METRICS, epochs)?;
     directory.keep_lines(ARCH, epochs + 1)?;
     directory.keep_lines(TIMES, epochs)
+}
+
+/// A rate that was left to da2s stands in the run's configuration as the number that it came to.
+fn write_rates(context: &Context<'_>, search: &Search) -> Result<(), Error> {
+    let (alpha, beta) = search.arch_rates();
+    let mut resolved = context.config.clone();
+    (resolved.search.alpha_rate, resolved.search.beta_rate) = (Rate::Fixed(alpha), Rate::Fixed(beta));
+    if resolved != *context.config {
+        context.directory.write_config(&resolved)?;
+    }
+    Ok(())
 }
 
 /// The finished search of a run, for the stages behind it.

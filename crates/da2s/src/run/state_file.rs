@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
+use super::environment::one;
 use crate::backbone::{Backbone, LoadError, Named, Statistics, Weights, host};
 use crate::error::Error;
 use crate::search::{ArchMoment as Moment, SearchProgress, SearchState};
@@ -17,12 +18,43 @@ use crate::train::{TrainProgress, TrainState};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SearchMeta {
     progress: SearchProgress,
+    /// Processes that search together.
+    #[serde(default = "one")]
+    processes: usize,
     /// Adam's steps: α and β of normal cells, α and β of reduction cells.
     adam_steps: [usize; 4],
 }
 
-/// A search state as a checkpoint.
-pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone) -> Checkpoint<SearchMeta> {
+impl SearchMeta {
+    /// Refuses the checkpoint in `path` in a group of another size.
+    pub(super) fn expect(&self, processes: usize, path: &Path) -> Result<(), Error> {
+        expect_processes(self.processes, processes, path)
+    }
+}
+
+/// Refuses to go on with another number of processes: a batch of another size is another run.
+fn expect_processes(stored: usize, present: usize, path: &Path) -> Result<(), Error> {
+    if stored == present {
+        return Ok(());
+    }
+    let number = |count| {
+        if count == 1 {
+            "1 process".to_owned()
+        } else {
+            format!("{count} processes")
+        }
+    };
+    let problem = format!(
+        "it was written by {}, and this is {}, whose batches have another size; go on with as many",
+        number(stored),
+        number(present)
+    );
+    let path = path.to_owned();
+    Err(Error::Mismatch { path, problem })
+}
+
+/// The state of a search of `processes` as a checkpoint.
+pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone, processes: usize) -> Checkpoint<SearchMeta> {
     let mut tensors = state.weights.named(backbone);
     tensors.extend(state.statistics.named(backbone));
     tensors.extend(state.sgd.named(backbone));
@@ -38,6 +70,7 @@ pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone) -> Che
         tensors,
         meta: SearchMeta {
             progress: state.progress.clone(),
+            processes,
             adam_steps,
         },
     }
@@ -74,17 +107,29 @@ pub(super) fn search_state(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct TrainMeta {
     progress: TrainProgress,
+    /// Processes that train together.
+    #[serde(default = "one")]
+    processes: usize,
     /// The genotype that the network was built from: names and shapes alone do not tell two apart.
     pub(super) genotype: String,
 }
 
 impl TrainMeta {
-    /// Of a training of the network of `genotype` that stands at `progress`.
-    pub(super) fn new(progress: &TrainProgress, genotype: &str) -> Self {
+    /// Of a training of the network of `genotype` by `processes` that stands at `progress`.
+    pub(super) fn new(progress: &TrainProgress, genotype: &str, processes: usize) -> Self {
         Self {
             progress: progress.clone(),
+            processes,
             genotype: genotype.to_owned(),
         }
+    }
+
+    /// Refuses to go on from the checkpoint in `path` to `epochs` in a group of another size.
+    pub(super) fn expect_processes(&self, processes: usize, epochs: usize, path: &Path) -> Result<(), Error> {
+        if self.progress.epochs_done >= epochs {
+            return Ok(());
+        }
+        expect_processes(self.processes, processes, path)
     }
 
     /// Refuses the weights in `path` for another genotype than that they were trained for.
@@ -99,14 +144,19 @@ impl TrainMeta {
     }
 }
 
-/// A training state as a checkpoint.
-pub(super) fn train_checkpoint(state: &TrainState, network: &Backbone, genotype: &str) -> Checkpoint<TrainMeta> {
+/// The state of a training by `processes` as a checkpoint.
+pub(super) fn train_checkpoint(
+    state: &TrainState,
+    network: &Backbone,
+    genotype: &str,
+    processes: usize,
+) -> Checkpoint<TrainMeta> {
     let mut tensors = state.weights.named(network);
     tensors.extend(state.statistics.named(network));
     tensors.extend(state.sgd.named(network));
     Checkpoint {
         tensors,
-        meta: TrainMeta::new(&state.progress, genotype),
+        meta: TrainMeta::new(&state.progress, genotype, processes),
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3. Contract: both losses
 //! hold the regulariser, whose gradient reaches α and β alone; both forward passes move the running statistics; each
-//! half-step computes the gradients that it uses and no others.
+//! half-step computes the gradients that it uses and no others. In a group of processes each sees its part of the batch and normalises
+//! with that part's statistics; gradients, statistics and readings are the means over the group. The regulariser, which is the same in each, is the
+//! same in the mean: it counts once.
 
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -14,6 +16,7 @@ use crate::config::SearchSettings;
 use crate::data::Batch;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Target};
+use crate::parallel::Group;
 use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
 use crate::train::{images_on, labels_on};
@@ -31,6 +34,7 @@ pub struct Bilevel<'a> {
     /// The device, without autodiff.
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
+    group: Group,
     optimizer: ArchOptimizer,
 }
 
@@ -75,6 +79,7 @@ impl<'a> Bilevel<'a> {
             method,
             device,
             limit: None,
+            group: Group::alone(),
             optimizer: ArchOptimizer::new(settings),
         }
     }
@@ -82,6 +87,11 @@ impl<'a> Bilevel<'a> {
     /// The same with a limit on the final network's cost.
     pub fn with_limit(self, limit: Option<&'a CostLimit>) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same as one of `group`.
+    pub fn in_group(self, group: Group) -> Self {
+        Self { group, ..self }
     }
 
     /// The mixtures that `arch` stands for, differentiable in it. `draw` names the step of training for which a method
@@ -130,7 +140,7 @@ impl<'a> Bilevel<'a> {
         let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let mut gradients = loss.backward();
         let of_arch = ArchGradients::of(&arch, &mut gradients);
-        let of_weights = weights.gradients(gradients);
+        let of_weights = self.averaged(weights.gradients(gradients));
         self.move_arch(state, of_arch, rates)?;
         reading.gradient_norm = state
             .sgd
@@ -152,20 +162,26 @@ impl<'a> Bilevel<'a> {
         let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
         let weights = state.weights.on_graph(true);
         let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
-        let gradients = weights.gradients(loss.backward());
+        let gradients = self.averaged(weights.gradients(loss.backward()));
         reading.gradient_norm = state
             .sgd
             .step(rates.weights, &mut state.weights, gradients, self.backbone)?;
         Ok(reading)
     }
 
-    /// Moves α and β by their gradients.
+    /// Weights' gradients as the group has them.
+    pub(super) fn averaged(&self, gradients: Vec<Option<Tensor<1>>>) -> Vec<Option<Tensor<1>>> {
+        self.group.average(gradients)
+    }
+
+    /// Moves α and β by the mean of their gradients over the group.
     pub(super) fn move_arch(
         &self,
         state: &mut SearchState,
         gradients: ArchGradients,
         rates: Rates,
     ) -> Result<(), NotFinite> {
+        let gradients = gradients.averaged(&self.group);
         gradients.check()?;
         for (kind, of_kind) in gradients.kinds.iter() {
             let moments = state.arch_moments.kind_mut(kind);
@@ -203,16 +219,11 @@ impl<'a> Bilevel<'a> {
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
-            state.statistics.update(statistics);
+            state.statistics.update(&statistics.averaged(&self.group));
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &device), 0.0);
-        let mut reading = Reading {
-            loss: 0.0,
-            cross_entropy: scalar(&cross_entropy),
-            correct,
-            gradient_norm: 0.0,
-        };
+        let own = scalar(&cross_entropy);
         let mut loss = cross_entropy;
         if let Some(penalty) = self.method.penalty(arch, self.space, self.target, draw.moment) {
             loss = loss + penalty.loss;
@@ -220,7 +231,14 @@ impl<'a> Bilevel<'a> {
         if let Some(limit) = self.limit {
             loss = loss + limit.penalty(&mixtures);
         }
-        reading.loss = scalar(&loss);
+        let size = self.group.size() as f64;
+        let [of_loss, of_cross_entropy, correct] = self.group.sum([scalar(&loss), own, correct as f64]);
+        let reading = Reading {
+            loss: of_loss / size,
+            cross_entropy: of_cross_entropy / size,
+            correct: correct as usize,
+            gradient_norm: 0.0,
+        };
         for (what, value) in [("the cross-entropy", reading.cross_entropy), ("the loss", reading.loss)] {
             if !value.is_finite() {
                 let (arch, statistics) = (Some(&state.arch), &state.statistics);
@@ -274,6 +292,24 @@ impl ArchGradients {
             }
         }
         Ok(())
+    }
+
+    /// Their means over the processes of `group`.
+    fn averaged(self, group: &Group) -> Self {
+        let flat = self.kinds.values().flat_map(|kind| {
+            let alpha = kind.alpha.clone().map(|alpha| alpha.flatten(0, 1));
+            [alpha, kind.beta.clone()]
+        });
+        let mut averaged = group.average(flat.collect()).into_iter();
+        let kinds = self.kinds.map(|_, kind| {
+            let (alpha, beta) = (averaged.next().flatten(), averaged.next().flatten());
+            let shape = kind.alpha.as_ref().map(Tensor::dims);
+            KindGradients {
+                alpha: alpha.zip(shape).map(|(alpha, shape)| alpha.reshape(shape)),
+                beta,
+            }
+        });
+        Self { kinds }
     }
 }
 

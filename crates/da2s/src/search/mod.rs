@@ -2,7 +2,7 @@
 //!
 //! Reference: Tian et al. 2021, algorithm 1. Every epoch: for each step, the architecture on its half of the training
 //! images, then the weights on theirs; then a look at the held-out images. Contract: a pure function of the
-//! settings, the images and the seed; stopping and going on gives the same bits as never stopping.
+//! settings, the images, the seed and the number of processes; stopping and going on gives the same bits as never stopping.
 
 mod arch_optimizer;
 mod bilevel;
@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
+use crate::parallel::Group;
 use crate::space::{CellKind, PerKind, Space};
 use crate::supernet::{SupernetSize, supernet};
 
@@ -55,6 +56,7 @@ pub struct Search {
     settings: SearchSettings,
     seed: u64,
     device: Device,
+    group: Group,
     weight_loader: Loader,
     arch_loader: Loader,
     monitor: Loader,
@@ -103,6 +105,20 @@ impl Search {
     /// # Errors
     /// If a setting cannot be, the target does not fit the space, or the batches not the images.
     pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
+        Self::in_group(config, dataset, device, engine, Group::alone())
+    }
+
+    /// The same as one of the processes of `group`, each with batches of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_group(
+        config: &Config,
+        dataset: &Dataset,
+        device: &Device,
+        engine: &Engine,
+        group: Group,
+    ) -> Result<Self, Error> {
         config.check()?;
         let settings = config.search.clone();
         let seed = config.run.seed;
@@ -143,7 +159,8 @@ impl Search {
                 split.weight_half.clone(),
                 settings.batch_size,
                 order(Stream::Weights),
-            )?,
+            )?
+            .sharded(group.shard())?,
             arch_loader: Loader::training(
                 dataset,
                 // One level: both train on the same batches, and the other images are only watched.
@@ -155,8 +172,9 @@ impl Search {
                 .clone(),
                 settings.batch_size,
                 order(Stream::ArchParams),
-            )?,
-            monitor: evaluation(&some(settings.monitor_images))?,
+            )?
+            .sharded(group.shard())?,
+            monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
             by_edge,
             held_out: evaluation(&split.arch_half)?,
             calibration: evaluation(&split.weight_half)?,
@@ -167,6 +185,7 @@ impl Search {
             settings,
             seed,
             device: device.clone(),
+            group,
         })
     }
 
@@ -224,8 +243,8 @@ impl Search {
     /// the observer asks to stop or for a checkpoint within an epoch.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the observer asked to stop; images that cannot be read; a loss that is not finite; and
-    /// whatever `save` returns.
+    /// [`Error::Stopped`] if the observer of some process asked to stop; images that cannot be read; a loss that is not finite;
+    /// [`Error::Apart`] if the processes do not hold the same weights; and whatever `save` returns.
     pub fn run(
         &self,
         state: &mut SearchState,
@@ -240,7 +259,8 @@ impl Search {
             &self.settings,
             &self.device,
         )
-        .with_limit(self.limit.as_ref());
+        .with_limit(self.limit.as_ref())
+        .in_group(self.group.clone());
         let epochs = self.settings.epochs;
         observer.on(Event::Started {
             stage: Stage::Search,
@@ -271,11 +291,15 @@ impl Search {
                 self.harden(state, moment, step);
                 state.progress.add(arch, weights);
                 self.tell_step(state, epoch, steps, observer);
-                if observer.stop() && state.progress.steps_done < steps {
+                if state.progress.steps_done == steps {
+                    break;
+                }
+                let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
+                if stop {
                     save(state, None)?;
                     return Err(Error::Stopped { epoch });
                 }
-                if state.progress.steps_done < steps && observer.checkpoint() {
+                if checkpoint {
                     save(state, None)?;
                     let step = state.progress.steps_done;
                     observer.on(Event::Checkpoint { epoch, step });
@@ -292,6 +316,7 @@ impl Search {
                 hardening,
                 ..SearchProgress::default()
             };
+            self.group.check_alike("weights", || state.bytes())?;
             save(
                 state,
                 Some(EpochRecord {
@@ -300,7 +325,8 @@ impl Search {
                 }),
             )?;
             observer.on(Event::SearchEpoch(&metrics));
-            if observer.stop() && (epoch < epochs || self.goes_on(state)) {
+            let [stop] = self.group.any([observer.stop()]);
+            if stop && (epoch < epochs || self.goes_on(state)) {
                 return Err(Error::Stopped { epoch });
             }
         }
@@ -424,6 +450,11 @@ impl Search {
             .min(self.arch_loader.steps_per_epoch()) as usize
     }
 
+    /// Samples of a step, those of all processes together.
+    fn global_batch(&self) -> usize {
+        self.settings.batch_size * self.group.size()
+    }
+
     /// Learning rates at `moment`: halved as often as the search had to go back.
     fn rates(&self, moment: Moment, state: &SearchState) -> Rates {
         let settings = &self.settings;
@@ -465,10 +496,10 @@ impl Search {
         rates: Rates,
     ) -> Result<EpochMetrics, Error> {
         let pruned = self.pruned(state, outcome);
-        let supernet = pruned.accuracy(Pruning::Supernet, &self.monitor, &self.device)?;
-        let discretized = pruned.accuracy(Pruning::Both, &self.monitor, &self.device)?;
+        let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
+        let (supernet, discretized) = (accuracy(Pruning::Supernet)?, accuracy(Pruning::Both)?);
         let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
-        let samples = self.steps() * self.settings.batch_size;
+        let samples = self.steps() * self.global_batch();
         Ok(
             EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
                 .with_mixture(self, state, outcome)
@@ -486,7 +517,7 @@ impl Search {
             step: done,
             steps,
             loss: state.progress.cross_entropy / done as f64,
-            accuracy: 100.0 * state.progress.correct as f64 / (done * self.settings.batch_size) as f64,
+            accuracy: 100.0 * state.progress.correct as f64 / (done * self.global_batch()) as f64,
         });
     }
 }

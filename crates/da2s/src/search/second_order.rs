@@ -8,7 +8,8 @@
 //! ```
 //!
 //! with ξ the rate of the weights. Contract: what is added to both losses cancels in the difference, so the regulariser counts once; only
-//! the pass over the architecture's batch moves the running statistics, as in the first-order step.
+//! the pass over the architecture's batch moves the running statistics, as in the first-order step. In a group of processes the unrolled
+//! weights and the direction are the group's.
 
 use burn::tensor::Tensor;
 
@@ -40,15 +41,17 @@ impl Bilevel<'_> {
             state.arch.map(Tensor::autodiff, Tensor::autodiff),
         );
         let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw)?;
-        let unrolled = state
-            .sgd
-            .unrolled(rates.weights, &state.weights, weights.gradients(loss.backward()));
+        let unrolled = state.sgd.unrolled(
+            rates.weights,
+            &state.weights,
+            self.averaged(weights.gradients(loss.backward())),
+        );
 
         let (weights, arch) = (unrolled.on_graph(true), state.arch.tracked());
         let (loss, reading) = self.loss(state, &weights, &arch, batch, draw)?;
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
-        let direction = weights.gradients(gradients);
+        let direction = self.averaged(weights.gradients(gradients));
         let square: f64 = direction.iter().flatten().map(squares).sum();
         let epsilon = 0.01 / square.sqrt().max(f64::MIN_POSITIVE);
 

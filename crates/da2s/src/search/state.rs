@@ -1,12 +1,13 @@
 //! Everything that a search changes: what a checkpoint holds.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::arch_optimizer::Moment;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::config::SearchSettings;
 use crate::objective::{HardeningState, Target};
+use crate::parallel::bytes_of;
 use crate::random::Purpose;
 use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
@@ -86,5 +87,22 @@ impl SearchState {
             arch_moments: PerKind::new(space.kinds(), |_| KindMoments::default()),
             progress: SearchProgress::default(),
         }
+    }
+
+    /// Weights, statistics, α and β: what every process of a group must hold alike.
+    pub fn bytes(&self) -> Vec<u8> {
+        let arch: Vec<Tensor<1>> = self
+            .arch
+            .kinds()
+            .values()
+            .flat_map(|kind| [kind.alpha.clone().flatten(0, 1), kind.beta.clone()])
+            .collect();
+        bytes_of(
+            self.weights
+                .parts()
+                .iter()
+                .chain(self.statistics.tensors())
+                .chain(&arch),
+        )
     }
 }

@@ -4,8 +4,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::mistakes::{Mistake, Worst};
-use crate::backbone::{Backbone, Pass, cross_entropy};
+use crate::backbone::{Backbone, Pass, correct_count, cross_entropy};
 use crate::data::{Batch, DataError, Loader};
+use crate::parallel::Group;
 
 /// How a network does on a set of images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,12 +38,28 @@ pub fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(labels, [count]), device)
 }
 
-/// Accuracy in percent on all images of `loader`.
+/// Accuracy in percent on the images of `loader` and of those that the other processes of `group` have: the same number as on all
+/// images in one process.
 ///
 /// # Errors
 /// If an image cannot be read.
-pub fn accuracy(backbone: &Backbone, pass: Pass<'_>, loader: &Loader, device: &Device) -> Result<f64, DataError> {
-    Ok(evaluate(backbone, pass, loader, &[], device)?.accuracy)
+pub fn accuracy(
+    backbone: &Backbone,
+    pass: Pass<'_>,
+    loader: &Loader,
+    group: &Group,
+    device: &Device,
+) -> Result<f64, DataError> {
+    let (mut images, mut correct) = (0, 0);
+    for step in 0..loader.steps_per_epoch() {
+        let batch = loader.batch(0, step)?;
+        let logits = backbone.forward(images_on(&batch, device), pass).logits;
+        images += batch.labels.len();
+        correct += correct_count(logits, &batch.labels);
+    }
+    // Counts are whole numbers, and so are exact.
+    let [images, correct] = group.sum([images as f64, correct as f64]);
+    Ok(100.0 * if images == 0.0 { 0.0 } else { correct / images })
 }
 
 /// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept.

@@ -2,7 +2,7 @@
 //!
 //! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling learning rate, drop-path
 //! that rises linearly over the epochs, an auxiliary head, label smoothing. Contract: a pure function of the
-//! settings, the images and the seed; the test images are never looked at; with a validation part the best epoch on
+//! settings, the images, the seed and the number of processes; the test images are never looked at; with a validation part the best epoch on
 //! it is kept, without one the last.
 
 use burn::tensor::Device;
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::network::DropPath;
 use crate::observer::{Event, Observer, Stage};
+use crate::parallel::{Group, bytes_of};
 use crate::random::Purpose;
 
 /// One epoch of the training.
@@ -85,9 +86,11 @@ pub struct Retraining<'a> {
     pub settings: &'a NetworkSettings,
     /// Seed of the run.
     pub seed: u64,
-    /// Training images.
+    /// The processes that train together.
+    pub group: Group,
+    /// Training images, those of this process.
     pub loader: Loader,
-    /// Validation images.
+    /// Validation images, those of this process.
     pub validation: Option<Loader>,
     /// The device, without autodiff.
     pub device: &'a Device,
@@ -121,8 +124,8 @@ impl Retraining<'_> {
     /// observer asks to stop or for a checkpoint within an epoch.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the observer asked to stop; images that cannot be read; a loss that is not finite; and
-    /// whatever `save` returns.
+    /// [`Error::Stopped`] if the observer of some process asked to stop; images that cannot be read; a loss that is not finite;
+    /// [`Error::Apart`] if the processes do not hold the same weights; and whatever `save` returns.
     pub fn run(
         &self,
         state: &mut TrainState,
@@ -140,7 +143,8 @@ impl Retraining<'_> {
             let rate = 0.5f64.powi(state.progress.rollbacks as i32) * learning_rate(self.settings, epoch);
             let drop_path = self.settings.drop_path * (epoch - 1) as f64 / epochs as f64;
             let steps = self.loader.steps_per_epoch() as usize;
-            let seen = |progress: &TrainProgress| (progress.steps_done * self.settings.batch_size) as f64;
+            let global_batch = self.settings.batch_size * self.group.size();
+            let seen = |progress: &TrainProgress| (progress.steps_done * global_batch) as f64;
             while state.progress.steps_done < steps {
                 let batch = self.loader.batch(epoch as u64, state.progress.steps_done as u64)?;
                 self.step(state, &batch, epoch, rate, drop_path)
@@ -154,11 +158,15 @@ impl Retraining<'_> {
                     loss: progress.loss / progress.steps_done as f64,
                     accuracy: 100.0 * progress.correct as f64 / seen(progress),
                 });
-                if observer.stop() && state.progress.steps_done < steps {
+                if state.progress.steps_done == steps {
+                    break;
+                }
+                let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
+                if stop {
                     save(state, None)?;
                     return Err(Error::Stopped { epoch });
                 }
-                if state.progress.steps_done < steps && observer.checkpoint() {
+                if checkpoint {
                     save(state, None)?;
                     let step = state.progress.steps_done;
                     observer.on(Event::Checkpoint { epoch, step });
@@ -189,6 +197,8 @@ impl Retraining<'_> {
                 best_accuracy,
                 ..TrainProgress::default()
             };
+            let held = || bytes_of(state.weights.parts().iter().chain(state.statistics.tensors()));
+            self.group.check_alike("weights", held)?;
             save(
                 state,
                 Some(TrainRecord {
@@ -197,7 +207,8 @@ impl Retraining<'_> {
                 }),
             )?;
             observer.on(Event::TrainEpoch(&metrics));
-            if observer.stop() && epoch < epochs {
+            let [stop] = self.group.any([observer.stop()]);
+            if stop && epoch < epochs {
                 return Err(Error::Stopped { epoch });
             }
         }
@@ -218,7 +229,8 @@ impl Retraining<'_> {
             probability: drop_path,
             seed: self.seed,
         };
-        let factors = drop_path.factors(self.network, batch.labels.len(), epoch, step, &device);
+        let (images, shard) = (batch.labels.len(), self.group.shard());
+        let factors = drop_path.factors(self.network, images, shard, epoch, step, &device);
         let weights = state.weights.on_graph(true);
         let pass = Pass {
             weights: &weights,
@@ -229,7 +241,7 @@ impl Retraining<'_> {
         };
         let forward = self.network.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
-            state.statistics.update(statistics);
+            state.statistics.update(&statistics.averaged(&self.group));
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let labels = labels_on(batch, &device);
@@ -238,18 +250,20 @@ impl Retraining<'_> {
         if let Some(logits) = forward.auxiliary {
             loss = loss + cross_entropy(logits, labels, smoothing) * self.settings.auxiliary_weight;
         }
-        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let own = f64::from(loss.clone().into_scalar::<f32>());
+        let [value, correct] = self.group.sum([own, correct as f64]);
+        let value = value / self.group.size() as f64;
         if !value.is_finite() {
             let loss = ("the loss", value);
             let (weights, statistics) = (&state.weights, &state.statistics);
             return Err(NotFinite::in_forward(loss, None, weights, statistics, self.network));
         }
-        let gradients = weights.gradients(loss.backward());
+        let gradients = self.group.average(weights.gradients(loss.backward()));
         let norm = state.sgd.step(rate, &mut state.weights, gradients, self.network)?;
         let progress = &mut state.progress;
         progress.steps_done += 1;
         progress.loss += value;
-        progress.correct += correct;
+        progress.correct += correct as usize;
         progress.gradient_norm += norm;
         Ok(())
     }
@@ -265,7 +279,7 @@ impl Retraining<'_> {
             drop_path: None,
             auxiliary: false,
         };
-        Ok(Some(accuracy(self.network, pass, loader, self.device)?))
+        Ok(Some(accuracy(self.network, pass, loader, &self.group, self.device)?))
     }
 }
 

@@ -8,6 +8,7 @@ use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrd
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Skeleton, Trained, network};
 use da2s::observer::Silent;
+use da2s::parallel::Group;
 use da2s::random::{Purpose, generator};
 use da2s::space::Reductions;
 use da2s::train::Retraining;
@@ -95,6 +96,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
         network: backbone,
         settings: &settings,
         seed: 1,
+        group: Group::alone(),
         loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),
         validation: None,
         device,

@@ -1,0 +1,385 @@
+//! Groups of processes, here threads of one process that exchange what MPI would carry: the same loops, without an MPI.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use da2s::Error;
+use da2s::backbone::host;
+use da2s::config::{ArchOptimizerName, Config};
+use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
+use da2s::observer::{Event, Observer, Silent};
+use da2s::parallel::{Group, Shard, Transport};
+use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState};
+use da2s::space::CellKind;
+use da2s_engine::Engine;
+use proptest::prelude::*;
+
+/// What the threads of a group share: a place a thread, and a barrier before and behind each exchange.
+#[derive(Debug)]
+struct Table {
+    places: Mutex<Vec<Vec<u64>>>,
+    barrier: Barrier,
+}
+
+/// One thread of a group.
+#[derive(Debug)]
+struct Member {
+    rank: usize,
+    size: usize,
+    table: Arc<Table>,
+}
+
+impl Member {
+    /// What every thread gave.
+    fn exchange(&self, own: Vec<u64>) -> Vec<Vec<u64>> {
+        self.table.places.lock().unwrap()[self.rank] = own;
+        self.table.barrier.wait();
+        let all = self.table.places.lock().unwrap().clone();
+        self.table.barrier.wait();
+        all
+    }
+
+    fn exchange_numbers(&self, own: &[f32]) -> Vec<Vec<f32>> {
+        let all = self.exchange(own.iter().map(|value| u64::from(value.to_bits())).collect());
+        let back = |words: Vec<u64>| words.into_iter().map(|word| f32::from_bits(word as u32)).collect();
+        all.into_iter().map(back).collect()
+    }
+}
+
+impl Transport for Member {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn all_gather(&self, own: &[f32]) -> Vec<f32> {
+        self.exchange_numbers(own).concat()
+    }
+
+    fn all_gather_words(&self, own: &[u64]) -> Vec<u64> {
+        self.exchange(own.to_vec()).concat()
+    }
+
+    fn all_to_all(&self, own: &[f32]) -> Vec<f32> {
+        let piece = own.len() / self.size;
+        let mine = |all: Vec<f32>| all[self.rank * piece..(self.rank + 1) * piece].to_vec();
+        self.exchange_numbers(own).into_iter().flat_map(mine).collect()
+    }
+
+    fn broadcast(&self, own: Vec<u8>) -> Vec<u8> {
+        let all = self.exchange(own.into_iter().map(u64::from).collect());
+        all[0].iter().map(|&word| word as u8).collect()
+    }
+
+    fn abort(&self, code: i32) -> ! {
+        panic!("ended with {code}")
+    }
+}
+
+/// What `work` gives in each of `size` threads that are a group.
+fn together<T: Send>(size: usize, work: impl Fn(Group) -> T + Sync) -> Vec<T> {
+    let table = Arc::new(Table {
+        places: Mutex::new(vec![Vec::new(); size]),
+        barrier: Barrier::new(size),
+    });
+    thread::scope(|scope| {
+        let start = |rank| {
+            let table = Arc::clone(&table);
+            let work = &work;
+            scope.spawn(move || work(Group::over(Arc::new(Member { rank, size, table }))))
+        };
+        let threads: Vec<_> = (0..size).map(start).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn digits() -> Dataset {
+    open(Format::Digits, None, &DataOptions::default()).unwrap()
+}
+
+/// A small search without anything that a step would carry to the next: what moves is the gradient.
+fn plain_steps() -> Config {
+    let mut config = Config::default();
+    let search = &mut config.search;
+    (search.channels, search.cells, search.batch_size) = (4, 3, 16);
+    (search.epochs, search.warmup_epochs) = (2, 1);
+    search.arch_optimizer = ArchOptimizerName::Sgd;
+    (search.arch_momentum, search.arch_weight_decay) = (0.0, 0.0);
+    (search.momentum, search.weight_decay, search.gradient_clip) = (0.0, 0.0, 1e9);
+    config
+}
+
+/// Weights, α and β.
+fn values(state: &SearchState) -> Vec<f32> {
+    let mut all: Vec<f32> = state.weights.parts().iter().flat_map(host).collect();
+    for kind in state.arch.kinds().values() {
+        all.extend(host(&kind.alpha));
+        all.extend(host(&kind.beta));
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The mean is that of the definition, the same bits in every process, whatever the lengths.
+    #[test]
+    fn a_mean_is_a_mean(size in 2usize..5, lengths in prop::collection::vec(0usize..7, 1..4), seed in 0u32..1000) {
+        let value = |rank: usize, at: usize| ((rank as u32 * 7919 + at as u32 * 104_729 + seed * 31) % 1000) as f32 / 7.0 - 60.0;
+        let all = together(size, |group| {
+            let tensors = lengths.iter().enumerate().map(|(index, &length)| {
+                let own: Vec<f32> = (0..length).map(|at| value(group.rank(), 100 * index + at)).collect();
+                Some(Tensor::from_data(TensorData::new(own, [length]), &Device::flex()))
+            });
+            let averaged = group.average(tensors.chain([None]).collect());
+            assert!(averaged.last().unwrap().is_none());
+            averaged.iter().flatten().map(host).collect::<Vec<_>>()
+        });
+        for (index, &length) in lengths.iter().enumerate() {
+            let expected: Vec<f32> = (0..length)
+                .map(|at| ((0..size).map(|rank| f64::from(value(rank, 100 * index + at))).sum::<f64>() / size as f64) as f32)
+                .collect();
+            for process in &all {
+                prop_assert_eq!(&process[index], &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
+    let seen = together(3, |group| {
+        let rank = group.rank();
+        let sums = group.sum([rank as f64, 0.1]);
+        let wishes = group.any([rank == 2, false]);
+        let led = group.from_leader(|| Ok::<_, Error>(b"genotype".to_vec())).unwrap();
+        let apart = group.check_alike("images", || vec![u8::from(rank == 1)]);
+        let alike = group.check_alike("images", || vec![7]);
+        assert!(alike.is_ok() && matches!(apart, Err(Error::Apart { what: "images" })));
+        (sums, wishes, led, group.leads())
+    });
+    let expected = ([3.0, 0.1 + 0.1 + 0.1], [true, false], b"genotype".to_vec());
+    for (rank, (sums, wishes, led, leads)) in seen.into_iter().enumerate() {
+        assert_eq!((sums, wishes, led), expected);
+        assert_eq!(leads, rank == 0);
+    }
+}
+
+/// Side by side, the batches of n processes are those of one with n times the batch, pictures as augmented.
+#[test]
+fn shards_side_by_side_are_the_batch_of_one_process() {
+    let dataset = digits();
+    let loader = |batch_size| {
+        let order = TrainingOrder {
+            seed: 5,
+            stream: Stream::Weights,
+            augmentation: Augmentation {
+                crop_padding: 1,
+                ..Augmentation::default()
+            },
+        };
+        Loader::training(&dataset, (0..100).collect(), batch_size, order).unwrap()
+    };
+    let whole = loader(12);
+    for size in [2, 3] {
+        let shards: Vec<Loader> = (0..size)
+            .map(|rank| loader(12 / size).sharded(Shard { rank, size }).unwrap())
+            .collect();
+        for step in [0, 3, whole.steps_per_epoch() + 1] {
+            let one = whole.batch(2, step).unwrap();
+            let parts: Vec<_> = shards.iter().map(|loader| loader.batch(2, step).unwrap()).collect();
+            assert_eq!(
+                parts.iter().flat_map(|part| part.indices.clone()).collect::<Vec<_>>(),
+                one.indices
+            );
+            assert!(parts.iter().flat_map(|part| part.images.clone()).eq(one.images));
+        }
+    }
+    let refused = loader(60).sharded(Shard { rank: 0, size: 2 }).unwrap_err().to_string();
+    assert!(
+        refused.contains("at most 50: 2 processes share 100 images"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn evaluation_takes_every_nth_batch_and_none_twice() {
+    let dataset = digits();
+    let loader = || Loader::evaluation(&dataset, da2s::data::Part::Test, (0..50).collect(), 8).unwrap();
+    let mut seen = Vec::new();
+    for rank in 0..3 {
+        let part = loader().sharded(Shard { rank, size: 3 }).unwrap();
+        for step in 0..part.steps_per_epoch() {
+            seen.extend(part.batch(0, step).unwrap().indices);
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
+}
+
+/// The statement of docs/parallel.md: a step of two processes is the mean of the steps that one process makes on each half of the batch,
+/// each half normalised with its own statistics; the regulariser counts once.
+#[test]
+fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
+    let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
+    let draw = Draw {
+        seed: 1,
+        moment: Moment {
+            epoch: 2,
+            epochs: 2,
+            warmup: 0,
+        },
+        step: 0,
+        kind: CellKind::Normal,
+    };
+    let rates = Rates {
+        weights: 0.1,
+        alpha: 1.0,
+        beta: 1.0,
+    };
+    let part = |rank| {
+        let order = TrainingOrder {
+            seed: 1,
+            stream: Stream::Weights,
+            augmentation: config.search.augmentation.clone(),
+        };
+        let loader = Loader::training(&dataset, (0..200).collect(), 16, order).unwrap();
+        loader.sharded(Shard { rank, size: 2 }).unwrap().batch(1, 0).unwrap()
+    };
+    let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
+    let moved = |rank: usize, group: Group| {
+        let stepper = Bilevel::new(
+            &search.backbone,
+            &search.space,
+            &search.target,
+            &*search.method,
+            &config.search,
+            &device,
+        )
+        .in_group(group);
+        // Architecture and weights each from the start, so that one says nothing of the other.
+        let (mut arch, mut weights, mut second) = (search.start(), search.start(), search.start());
+        let readings = [
+            stepper.arch_step(&mut arch, &part(rank), draw, rates).unwrap(),
+            stepper.weight_step(&mut weights, &part(rank), draw, rates).unwrap(),
+        ];
+        stepper.joint_step(&mut second, &part(rank), draw, rates).unwrap();
+        let losses = readings.map(|reading| reading.loss);
+        let statistics: Vec<f32> = weights.statistics.tensors().flat_map(host).collect();
+        (
+            [values(&arch), values(&weights), values(&second), statistics],
+            losses,
+            readings[1].correct,
+        )
+    };
+    let group = together(2, |group| moved(group.rank(), group));
+    let halves = [0, 1].map(|rank| moved(rank, Group::alone()));
+
+    assert_eq!(group[0], group[1], "both processes hold the same");
+    assert_eq!(group[0].2, halves[0].2 + halves[1].2);
+    for (kind, ours) in group[0].0.iter().enumerate() {
+        let start = values(&search.start());
+        for (at, &value) in ours.iter().enumerate() {
+            let mean = (halves[0].0[kind][at] + halves[1].0[kind][at]) / 2.0;
+            assert!(
+                (value - mean).abs() <= 1e-5 * (1.0 + mean.abs()),
+                "{kind}, {at}: {value} for {mean}"
+            );
+        }
+        assert!(kind == 3 || ours != &start, "something moved");
+        assert_ne!(halves[0].0[kind], halves[1].0[kind], "the halves differ");
+    }
+    for (which, loss) in group[0].1.iter().enumerate() {
+        assert!((loss - (halves[0].1[which] + halves[1].1[which]) / 2.0).abs() < 1e-9);
+    }
+}
+
+/// Wants to stop behind a step, in one process only.
+struct StopsAt {
+    step: Option<usize>,
+    steps: usize,
+}
+
+impl Observer for StopsAt {
+    fn on(&mut self, event: Event<'_>) {
+        self.steps += usize::from(matches!(event, Event::Step { .. }));
+    }
+
+    fn stop(&self) -> bool {
+        self.step.is_some_and(|step| self.steps >= step)
+    }
+}
+
+#[test]
+fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
+    let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
+    let search = |group| Search::in_group(&config, &dataset, &device, &Engine::fused(), group).unwrap();
+    let whole = together(2, |group| {
+        let search = search(group);
+        let (mut state, mut accuracies) = (search.start(), Vec::new());
+        search
+            .run(&mut state, &mut Silent, &mut |_, record| {
+                accuracies
+                    .extend(record.map(|record| (record.metrics.supernet_accuracy, record.metrics.train_accuracy)));
+                Ok(())
+            })
+            .unwrap();
+        (state.bytes(), accuracies)
+    });
+    assert_eq!(whole[0], whole[1]);
+    assert_eq!(whole[0].1.len(), 2);
+    assert!(
+        whole[0]
+            .1
+            .iter()
+            .all(|&(supernet, train)| supernet > 5.0 && (10.0..=100.0).contains(&train)),
+        "{:?}",
+        whole[0].1
+    );
+
+    let stopped = together(2, |group| {
+        let mut observer = StopsAt {
+            step: (group.rank() == 1).then_some(5),
+            steps: 0,
+        };
+        let search = search(group.clone());
+        let (mut state, mut saved) = (search.start(), 0);
+        let ended = search.run(&mut state, &mut observer, &mut |_, _| {
+            saved += 1;
+            Ok(())
+        });
+        assert!(matches!(ended, Err(Error::Stopped { epoch: 1 })), "{ended:?}");
+        assert_eq!((observer.steps, saved), (5, 1));
+        // What the process that leads has written is what the other goes on from, to the bits of the search that never stopped.
+        search.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
+        state.bytes()
+    });
+    assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
+}
+
+/// One process whose weights are not those of the others: the epoch ends with an error in all.
+#[test]
+fn processes_that_drift_apart_end() {
+    let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
+    let ended = together(2, |group| {
+        let search = Search::in_group(&config, &dataset, &device, &Engine::fused(), group.clone()).unwrap();
+        let mut state = search.start();
+        if !group.leads() {
+            let arch = state.arch.kind_mut(CellKind::Normal);
+            arch.alpha = arch.alpha.clone() + 1e-6;
+        }
+        search.run(&mut state, &mut Silent, &mut |_, _| Ok(()))
+    });
+    assert!(
+        ended
+            .iter()
+            .all(|end| matches!(end, Err(Error::Apart { what: "weights" }))),
+        "{ended:?}"
+    );
+}
