@@ -38,7 +38,7 @@ OPTIONS: Dict[str, str] = {
     "space": "space.name",
 }
 #: Those that every stage of a run takes.
-MACHINE = ("threads", "device", "engine")
+MACHINE = ("threads", "device", "engine", "on_nan")
 
 
 class Asked(NamedTuple):

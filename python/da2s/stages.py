@@ -95,7 +95,7 @@ def discretize(
 ) -> Run:
     """Prunes the super-network of a run to its genotype, or takes ``genotype``, and measures the gap: ``run.genotype``, ``run.gap``.
 
-    A run of arrays needs them again, as ``data`` and ``test``. ``machine`` is ``threads``, ``device`` and ``engine``.
+    A run of arrays needs them again, as ``data`` and ``test``. ``machine`` is ``threads``, ``device``, ``engine`` and ``on_nan``.
     """
     given = _genotype(genotype)
     with closing(_opened("discretize", run, False, data, test, class_names, machine)) as job:
