@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub const MOST_FILE_BYTES: u64 = 256 << 20;
 /// Most bytes that a decoder may take for a picture, whatever the file's header claims.
 pub const MOST_DECODED_BYTES: u64 = 512 << 20;
+/// Most pixels for each byte of a file, more than a format can say in one: 8,256 of one bit in PNG, about 512 in JPEG.
+const MOST_PIXELS_PER_BYTE: u64 = 10_000;
 
 /// The bytes of a file of pictures.
 ///
@@ -141,12 +143,25 @@ impl Image {
     /// # Panics
     /// If `channels` is neither 1 nor 3.
     pub fn decode(path: &Path, bytes: &[u8], channels: usize) -> Result<Self, ImageError> {
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MOST_DECODED_BYTES);
-        let decoded = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(image::ImageError::IoError)
+        let reader = || {
+            ImageReader::new(Cursor::new(bytes))
+                .with_guessed_format()
+                .map_err(image::ImageError::IoError)
+        };
+        // A header that claims more than the file can hold would have a decoder fill it up, and that resampled, for seconds.
+        let plausible = |(width, height): (u32, u32)| {
+            if u64::from(width) * u64::from(height) > MOST_PIXELS_PER_BYTE * bytes.len() as u64 {
+                let kind = image::error::LimitErrorKind::DimensionError;
+                return Err(image::ImageError::Limits(image::error::LimitError::from_kind(kind)));
+            }
+            reader()
+        };
+        let decoded = reader()
+            .and_then(ImageReader::into_dimensions)
+            .and_then(plausible)
             .and_then(|mut reader| {
+                let mut limits = Limits::no_limits();
+                limits.max_alloc = Some(MOST_DECODED_BYTES);
                 reader.limits(limits);
                 reader.decode()
             })
@@ -280,6 +295,41 @@ mod tests {
     #[test]
     fn planes_come_apart() {
         assert_eq!(planes(&[1, 2, 3, 4, 5, 6]), [1, 4, 2, 5, 3, 6]);
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_its_file_holds_is_refused_at_once() {
+        let mut bytes = Vec::new();
+        let format = image::ImageFormat::Jpeg;
+        image::GrayImage::new(8, 8)
+            .write_to(&mut Cursor::new(&mut bytes), format)
+            .unwrap();
+        let frame = bytes.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+        assert!(Image::decode(Path::new("a.jpg"), &bytes, 1).is_ok());
+        // 10,000×10,000 grey pixels are within the decoder's memory.
+        bytes[frame + 5..frame + 9].copy_from_slice(&[0x27, 0x10, 0x27, 0x10]);
+        let error = Image::decode(Path::new("a.jpg"), &bytes, 1).unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                ImageError::Decode {
+                    source: image::ImageError::Limits(_),
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        // Nothing compresses better than one colour.
+        let mut bytes = Vec::new();
+        let format = image::ImageFormat::Png;
+        image::GrayImage::new(3000, 3000)
+            .write_to(&mut Cursor::new(&mut bytes), format)
+            .unwrap();
+        assert!(
+            Image::decode(Path::new("a.png"), &bytes, 1).is_ok(),
+            "{} bytes",
+            bytes.len()
+        );
     }
 
     #[test]
