@@ -3,7 +3,8 @@
 
 Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
 environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
-numpy, pandas, Ray and what runs notebooks, for the tests. Where no package index can be reached, that is said and nothing is tested.
+numpy, pandas, Ray and what runs notebooks, for the tests. Where no package index can be reached, that is said and nothing is tested; where
+there is no Ray for this Python, sweeps are not.
 """
 
 import os
@@ -18,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
-TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "ray", "optuna", "nbclient", "nbformat", "ipykernel"]
+TOOLS = ["maturin>=1.8,<2", "mypy", "pandas-stubs", "numpy", "pandas", "pytest", "nbclient", "nbformat", "ipykernel"]
+#: What sweeps need; there is no Ray for every Python.
+SWEEP_TOOLS = ["ray", "optuna"]
 #: What the Python half looks like to a type checker.
 MYPY = ["-m", "mypy", "--python-version", "3.10", "--cache-dir", str(TARGET / "mypy"), "da2s"]
 
@@ -27,8 +30,10 @@ def main() -> int:
     began = time.monotonic()
     tools = environment(TARGET / "python-tools")
     if not installed(tools, TOOLS):
-        print("python package skipped: no package index can be reached for " + ", ".join(TOOLS))
+        print("python package skipped: no package index gives " + ", ".join(TOOLS))
         return 0
+    if not installed(tools, SWEEP_TOOLS):
+        print("sweeps skipped: cannot install " + " and ".join(SWEEP_TOOLS))
     wheel = build(tools)
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", flush=True)
 
