@@ -54,8 +54,11 @@ def main() -> int:
 def environment(path: Path) -> Path:
     """The Python of the virtual environment at `path`, made if it is not there."""
     python = path / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
+    whole = path / "whole"
+    if not whole.exists():
+        # Not whole before pip is in it: what was interrupted is made again.
         venv.create(path, with_pip=True, clear=True)
+        whole.touch()
     return python
 
 

@@ -10,6 +10,9 @@ use da2s::parallel::Group;
 use crate::args::Verb;
 use crate::exit::{Code, Failure};
 
+/// How long the process that leads has to end all by itself.
+const LEADER_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What the starters of MPI programs set in the environment: Open MPI, MPICH and its kin, Slurm.
 #[cfg(feature = "mpi")]
 const STARTED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"];
@@ -59,6 +62,10 @@ pub fn end(group: &Group, ended: Result<(), Failure>) -> ExitCode {
             failure.tell();
         }
         return failure.code().into();
+    }
+    if !group.leads() {
+        // Whatever settings or images are wrong for all, the process that leads tells and cleans up after; its end is ours then.
+        std::thread::sleep(LEADER_FIRST);
     }
     let code = if group.leads() {
         failure.tell()

@@ -141,10 +141,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A number that is no number.
-    #[error("{at}: lower the learning rate or λ, or go on with --resume --on-nan rollback")]
+    #[error("{at}{}", not_finite_advice(*.rollbacks))]
     NotFinite {
         /// Which, and where.
         at: Divergence,
+        /// How often the stage had gone back to a checkpoint before.
+        rollbacks: u32,
     },
     /// Processes of a group that do not hold the same.
     #[error(
@@ -185,6 +187,15 @@ pub enum Kind {
     Processes,
     /// A defect of da2s.
     Internal,
+}
+
+/// What to do about numbers that are none.
+fn not_finite_advice(rollbacks: u32) -> String {
+    match rollbacks {
+        0 => ": lower the learning rate or λ, or have it go back to its last checkpoint with --on-nan rollback"
+            .to_owned(),
+        times => format!(", having gone back {times} times: lower the learning rate or λ"),
+    }
 }
 
 /// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it: what an error says,

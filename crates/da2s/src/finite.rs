@@ -1,6 +1,6 @@
 //! Numbers that are none: found in the step where they arise, with the tensor in which they are seen first.
 //!
-//! Contract: nothing that is not finite is ever added to a weight, an architecture parameter or a checkpoint.
+//! Contract: nothing moves by a gradient that is not finite, and no checkpoint holds such a number.
 
 use std::fmt;
 
@@ -45,9 +45,10 @@ impl fmt::Display for Divergence {
 }
 
 impl NotFinite {
-    /// The same at its place: `the search` or `the training`, epoch and step from 1.
-    pub fn at(self, stage: &'static str, epoch: usize, step: usize) -> Error {
+    /// The same at its place: `the search` or `the training`, epoch and step from 1; and how often that had gone back before.
+    pub fn at(self, stage: &'static str, epoch: usize, step: usize, rollbacks: u32) -> Error {
         Error::NotFinite {
+            rollbacks,
             at: Divergence {
                 found: self,
                 stage,
@@ -97,6 +98,16 @@ impl NotFinite {
             what: what.to_owned(),
             value,
         })
+    }
+
+    /// An error if a weight or a running statistic is not finite.
+    pub(crate) fn in_values(weights: &Weights, statistics: &Statistics, backbone: &Backbone) -> Result<(), Self> {
+        let mut tensors = weights.parts().iter().chain(statistics.tensors());
+        if tensors.all(|tensor| host(tensor).iter().all(|value| value.is_finite())) {
+            return Ok(());
+        }
+        let loss = ("a weight or a statistic", f64::NAN);
+        Err(Self::in_forward(loss, None, weights, statistics, backbone))
     }
 
     /// An error if α or β is not finite.

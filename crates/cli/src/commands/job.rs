@@ -39,9 +39,13 @@ impl Job {
         }
         let request = arguments.settings.request()?;
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
-        let mut job = Self::new(run.among(group.clone()), arguments.quiet)?;
-        job.show(arguments.live)?;
-        Ok(job)
+        let run = run.among(group.clone());
+        let begun = Self::new(run.clone(), arguments.quiet).and_then(|mut job| {
+            job.show(arguments.live)?;
+            Ok(job)
+        });
+        // A run that no thread or no terminal could be had for is none.
+        begun.inspect_err(|_| run.abandon())
     }
 
     /// Takes up a run for one of its stages.
@@ -83,7 +87,7 @@ impl Job {
     /// What `lead` makes in the process that leads, and in the others the same work, of which they tell nothing.
     fn shared(group: &Group, lead: impl FnOnce() -> Result<Self, Failure>) -> Result<Self, Failure> {
         let mut led = None;
-        let assignment = group.from_leader(|| Ok::<_, Failure>(led.insert(lead()?).run.assignment()))?;
+        let assignment = group.from_leader(|| Ok::<_, Failure>(led.insert(lead()?).run.assignment()?))?;
         if let Some(job) = led {
             return Ok(job);
         }
@@ -99,7 +103,10 @@ impl Job {
         } else {
             StopFlag::on_interrupt_silent()
         };
-        let progress = Progress::new(quiet, stop.clone());
+        let mut progress = Progress::new(quiet, stop.clone());
+        if let Some(warning) = run.lock_warning() {
+            progress.on(Event::Warning(warning));
+        }
         Ok(Self { run, stop, progress })
     }
 
@@ -108,9 +115,6 @@ impl Job {
     /// # Errors
     /// If there is no terminal for the dashboard.
     pub fn show(&mut self, live: LiveArguments) -> Result<(), Failure> {
-        if let Some(warning) = self.run.lock_warning() {
-            self.progress.on(Event::Warning(warning));
-        }
         if live.tensorboard {
             let folder = self.run.directory().file(FOLDER);
             self.progress.write_events(EventWriter::new(self.path(), &folder));

@@ -13,7 +13,8 @@ use crate::table;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
-    let asked = arguments.given.read()?;
+    // The others get it from the process that leads.
+    let asked = if group.leads() { arguments.given.read()? } else { None };
     let mut job = Job::create(&arguments.create, group)?;
     let given = job.given(asked)?;
     let finished = stages(&mut job, given.as_ref());

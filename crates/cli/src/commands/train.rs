@@ -12,9 +12,11 @@ use crate::exit::Failure;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure> {
-    let given = arguments.genotype_file.as_deref().map(genotype::read).transpose()?;
+    // The others get it from the process that leads.
+    let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
+    let given = file.map(genotype::read).transpose()?;
     let mut job = Job::open_in(&arguments.stage, arguments.resume, arguments.live, group)?;
-    if let Some(genotype) = given.as_ref().filter(|_| job.leads()) {
+    if let Some(genotype) = &given {
         job.discretize(Some(genotype))?;
     }
     job.train()?;

@@ -118,8 +118,8 @@ fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
         .code(8)
         .stderr(named);
     // Half the rates, half of those …: too large each time, and said each time.
-    let given_up =
-        predicate::str::contains("5 of at most 5 times").and(predicate::str::contains("of the search: lower"));
+    let given_up = predicate::str::contains("5 of at most 5 times")
+        .and(predicate::str::contains("having gone back 5 times: lower"));
     with("search", &settings)
         .args(["--on-nan", "rollback", "--out"])
         .arg(folder.path().join("given-up"))

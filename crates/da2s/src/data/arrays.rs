@@ -5,6 +5,8 @@
 //! Pictures that are no squares of `image_size` become their centred square, resampled, like those of a folder. The
 //! checksum is of everything, so that a run is not resumed on other pictures.
 
+use std::collections::BTreeSet;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape};
 use super::error::DataError;
@@ -161,7 +163,19 @@ impl LabelledImages {
 
     /// The pictures without those for the test, and these.
     fn set_aside(self) -> Result<(Self, Self), DataError> {
-        let test = stratified_subset(&self.labels, self.labels.len() / TRAIN_TO_TEST, TEST_SEED);
+        let mut test = stratified_subset(&self.labels, self.labels.len() / TRAIN_TO_TEST, TEST_SEED);
+        // Shares are rounded over all classes together: a rare class must not go to the test whole.
+        let images = |label: u32, of: &[usize]| of.iter().filter(|&&index| self.labels[index] == label).count();
+        let everything: Vec<usize> = (0..self.labels.len()).collect();
+        let whole: BTreeSet<u32> = test
+            .iter()
+            .map(|&index| self.labels[index])
+            .filter(|&label| images(label, &test) == images(label, &everything))
+            .collect();
+        for label in whole {
+            let first = test.iter().position(|&index| self.labels[index] == label);
+            first.map(|at| test.remove(at));
+        }
         let train: Vec<usize> = (0..self.labels.len())
             .filter(|index| test.binary_search(index).is_err())
             .collect();
@@ -297,5 +311,29 @@ mod tests {
             .open(&options)
             .unwrap_err();
         assert_eq!(error.to_string(), "channels = 3: expected 1, which the arrays have");
+    }
+
+    #[test]
+    fn no_class_goes_to_the_test_whole() {
+        let names = || ["a", "b", "c"].map(str::to_owned).to_vec();
+        let mut tried = 0;
+        for counts in (0..216).map(|code| [1 + code % 6, 1 + code / 6 % 6, 1 + code / 36]) {
+            let labels: Vec<u32> = (0..3u32)
+                .flat_map(|class| vec![class; counts[class as usize]])
+                .collect();
+            let count = labels.len() as u8;
+            let images = LabelledImages {
+                labels,
+                ..images(count)
+            };
+            // Where too few are left for a test that is an error.
+            let Ok(arrays) = Arrays::new(names(), images, None) else {
+                continue;
+            };
+            tried += 1;
+            let all = [0, 1, 2].iter().all(|class| arrays.train.labels.contains(class));
+            assert!(all && !arrays.test.labels.is_empty(), "{counts:?}");
+        }
+        assert!(tried > 150, "{tried}");
     }
 }

@@ -64,7 +64,15 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let [next, newest, before] = [next, name.to_owned(), previous(name)].map(|name| directory.file(&name));
         let replace = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| Error::io("write", to, error));
         if newest.exists() {
-            replace(&newest, &before)?;
+            let kept = directory.file(&format!("{name}.kept"));
+            // Of an earlier time that ended between two steps.
+            let _ = fs::remove_file(&kept);
+            // A second name, so that the newest is never without one; on a file system without links it is, between two
+            // renames, and a reader takes the one before.
+            match fs::hard_link(&newest, &kept) {
+                Ok(()) => replace(&kept, &before)?,
+                Err(_) => replace(&newest, &before)?,
+            }
         }
         replace(&next, &newest)?;
         sync_folder(&newest)
@@ -85,6 +93,10 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             Ok(Some(whole)) => return Ok(Some(whole)),
             Ok(None) => format!("{} is missing", newest.display()),
             Err(error @ Error::Damaged { .. }) => error.to_string(),
+            // A disk that cannot give it back has damaged it too; who may not read it may not read the other either.
+            Err(Error::Io { path, source, .. }) if source.kind() != io::ErrorKind::PermissionDenied => {
+                format!("{} cannot be read ({source})", path.display())
+            }
             Err(error) => return Err(error),
         };
         match Self::read(&before) {
@@ -156,10 +168,26 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", path, error)),
         };
+        let version = Self::version(&bytes);
+        if let Some(version) = version.filter(|&version| version != VERSION) {
+            // Whole, for another program: nothing may take its place.
+            return Err(Error::Mismatch {
+                path: path.to_owned(),
+                problem: format!("it has version {version}, this program reads {VERSION}"),
+            });
+        }
         Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged {
             path: path.to_owned(),
             problem,
         })
+    }
+
+    /// The version that a file says it has.
+    fn version(bytes: &[u8]) -> Option<u32> {
+        let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+        let header = header.metadata().as_ref()?.get(HEADER)?;
+        let header: serde_json::Value = serde_json::from_str(header).ok()?;
+        header.get("version")?.as_u64()?.try_into().ok()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
@@ -200,7 +228,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
 }
 
 /// Name of the checkpoint before the newest, for that of the newest.
-fn previous(name: &str) -> String {
+pub(super) fn previous(name: &str) -> String {
     format!("{name}.previous")
 }
 

@@ -15,7 +15,10 @@ use super::lock::{LOCK, Lock};
 use crate::config::Config;
 use crate::error::Error;
 
-const CONFIG: &str = "config.toml";
+/// Name of the file that makes a directory a run's.
+pub(super) const CONFIG: &str = "config.toml";
+/// Behind the name of a file that is not yet whole.
+const PARTIAL: &str = ".partial";
 
 /// A directory that holds a run.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct RunDirectory {
     path: PathBuf,
     /// None where it is only read.
     lock: Option<Arc<Lock>>,
+    /// Whether the directory itself was made for the run.
+    made: bool,
 }
 
 impl RunDirectory {
@@ -34,6 +39,7 @@ impl RunDirectory {
     /// another process is making a run there; or what the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
         vacant(path)?;
+        let made = !path.exists();
         fs::create_dir_all(path).map_err(|error| Error::io("create", path, error))?;
         let lock = Lock::take(path)?;
         // Somebody may have made a run while we were waiting for nothing but the system.
@@ -41,6 +47,7 @@ impl RunDirectory {
         Ok(Self {
             path: path.to_owned(),
             lock: Some(Arc::new(lock)),
+            made,
         })
     }
 
@@ -64,6 +71,7 @@ impl RunDirectory {
         let directory = Self {
             path: path.to_owned(),
             lock: None,
+            made: false,
         };
         let config = directory.config_path();
         if !config.is_file() {
@@ -75,18 +83,20 @@ impl RunDirectory {
         Ok(directory)
     }
 
-    /// Whether a second process is kept out: not where the directory is only read, and not on a file system without locks.
-    pub fn is_locked(&self) -> bool {
-        self.lock.as_ref().is_some_and(|lock| lock.is_held())
+    /// Whether it was opened for work and a second process is not kept out, for want of locks in its file system.
+    pub fn is_unguarded(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
-    /// Removes the directory of a run that came to nothing, with `names` in it; other files stay, and the directory with them.
+    /// Removes what a run that came to nothing left: `names`, and the directory if it was made for the run and nothing else is in it.
     pub fn unmake(self, names: &[&str]) {
         for name in names.iter().chain(&[CONFIG, LOCK]) {
             // What went wrong before is what matters.
             let _ = self.remove(name);
         }
-        let _ = fs::remove_dir(&self.path);
+        if self.made {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// The directory of a run that another process reads and writes: nothing is looked at.
@@ -94,6 +104,7 @@ impl RunDirectory {
         Self {
             path: path.to_owned(),
             lock: None,
+            made: false,
         }
     }
 
@@ -139,9 +150,14 @@ impl RunDirectory {
 
     /// Refuses to write `path` where the directory was removed.
     fn expect_there(&self, path: &Path) -> Result<(), Error> {
-        if self.path.is_dir() {
+        let there = match &self.lock {
+            Some(lock) => lock.guards(&self.path),
+            None => self.path.is_dir(),
+        };
+        if there {
             return Ok(());
         }
+        // Or another run is in its place by now.
         let gone = io::Error::new(io::ErrorKind::NotFound, "the run directory is gone");
         Err(Error::io("write", path, gone))
     }
@@ -235,7 +251,7 @@ impl RunDirectory {
     }
 }
 
-/// Refuses a place where a run is, or anything else but a lock.
+/// Refuses a place where a run is, or anything else but a lock and what a process that was killed had begun to write.
 fn vacant(path: &Path) -> Result<(), Error> {
     if path.join(CONFIG).exists() {
         return Err(Error::RunExists { path: path.to_owned() });
@@ -248,7 +264,8 @@ fn vacant(path: &Path) -> Result<(), Error> {
     };
     for entry in entries {
         let entry = entry.map_err(|error| Error::io("read", path, error))?;
-        if entry.file_name() != LOCK {
+        let name = entry.file_name();
+        if name != LOCK && name.to_str() != Some(&format!("{CONFIG}{PARTIAL}")) {
             return Err(Error::NotEmpty { path: path.to_owned() });
         }
     }
@@ -278,7 +295,7 @@ fn make_parent(path: &Path) -> Result<(), Error> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     make_parent(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
+    name.push(PARTIAL);
     let partial = path.with_file_name(name);
     let write = || -> io::Result<()> {
         let mut file = File::create(&partial)?;
@@ -306,7 +323,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("a/b");
         let directory = RunDirectory::create(&path).unwrap();
-        assert!(directory.is_locked());
+        assert!(!directory.is_unguarded());
         assert!(matches!(RunDirectory::open(&path), Err(Error::Incomplete { .. })));
         // Somebody else is making it.
         assert!(matches!(RunDirectory::create(&path), Err(Error::Busy { .. })));
@@ -330,6 +347,28 @@ mod tests {
         directory.append_line("search/metrics.jsonl", &1).unwrap();
         directory.unmake(&["search"]);
         assert!(!path.exists());
+        // A directory that the user had made stays.
+        fs::create_dir(&path).unwrap();
+        let directory = RunDirectory::create(&path).unwrap();
+        directory.write_config(&Config::default()).unwrap();
+        directory.unmake(&["search"]);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        // What a killed process had begun is no run.
+        fs::write(path.join("config.toml.partial"), "[data]").unwrap();
+        RunDirectory::create(&path).unwrap();
+    }
+
+    #[test]
+    fn a_run_in_the_place_of_another_is_not_written_to() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("run");
+        let first = RunDirectory::create(&path).unwrap();
+        first.write_config(&Config::default()).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        let second = RunDirectory::create(&path).unwrap();
+        second.write_config(&Config::default()).unwrap();
+        assert!(first.append_line("search/metrics.jsonl", &1).is_err());
+        second.append_line("search/metrics.jsonl", &1).unwrap();
     }
 
     #[test]

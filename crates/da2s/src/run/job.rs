@@ -9,11 +9,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::checkpoint::previous;
+use super::directory::CONFIG;
+use super::prune::GENOTYPE;
+use super::searching::CHECKPOINT;
 use super::{
-    Context, Discretized, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate, given_genotype,
-    import_network, import_supernet, search, train, trained,
+    Context, Discretized, ENVIRONMENT, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate,
+    given_genotype, import_network, import_supernet, search, train, trained,
 };
-use crate::config::{Config, Request};
+use crate::config::{Config, Rate, Request};
 use crate::data::Arrays;
 use crate::discretize::Genotype;
 use crate::error::Error;
@@ -21,12 +25,6 @@ use crate::network::Trained;
 use crate::observer::Observer;
 use crate::parallel::Group;
 
-/// Name of the file that makes a directory a run's.
-const CONFIG: &str = "config.toml";
-/// What a search leaves from its first epoch on.
-const CHECKPOINT: &str = "search/checkpoint.safetensors";
-/// What a genotype that is given leaves at once.
-const GENOTYPE: &str = "genotype.json";
 /// Why a run failed, for those who come later.
 const FAILURE: &str = "failure.txt";
 /// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
@@ -73,11 +71,20 @@ impl Job {
         let stored = path.join(CONFIG);
         if holds_run(&path) {
             let directory = RunDirectory::open(&path)?;
-            directory.remove(FAILURE)?;
-            let config = request.resolve_over(&stored)?;
-            if let Some(problem) = difference(&directory.config()?, &config) {
+            let (was, mut config) = (directory.config()?, request.resolve_over(&stored)?);
+            if let Some(problem) = difference(&was, &config) {
                 return Err(Error::Mismatch { path: stored, problem });
             }
+            // The number that "auto" came to when the search began.
+            for (asked, came_to) in [
+                (&mut config.search.alpha_rate, was.search.alpha_rate),
+                (&mut config.search.beta_rate, was.search.beta_rate),
+            ] {
+                if matches!(asked, Rate::Auto(_)) {
+                    *asked = came_to;
+                }
+            }
+            directory.remove(FAILURE)?;
             return Ok(Self::new(directory, config, true, command));
         }
         let directory = RunDirectory::create(&path)?;
@@ -122,14 +129,16 @@ impl Job {
     }
 
     /// What this job is for the other processes of a group, see [`Self::assigned`].
-    pub fn assignment(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If the directory has a name that is no Unicode.
+    pub fn assignment(&self) -> Result<Vec<u8>, Error> {
         let assignment = Assignment {
             path: self.directory.path().to_owned(),
             config: self.config.clone(),
             resume: self.resume,
         };
-        // Numbers, words and paths, which came from text.
-        serde_json::to_vec(&assignment).unwrap_or_default()
+        serde_json::to_vec(&assignment).map_err(|error| Error::io("send the name of", &assignment.path, error.into()))
     }
 
     /// The same job in a process of `group` that does not lead, from the leader's [`Self::assignment`]; none if it is not one.
@@ -165,7 +174,7 @@ impl Job {
         let path = self.directory.path().display();
         let warning =
             || format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
-        (self.group.leads() && !self.directory.is_locked()).then(warning)
+        (self.group.leads() && self.directory.is_unguarded()).then(warning)
     }
 
     /// The settings.
@@ -260,16 +269,18 @@ impl Job {
         }
     }
 
-    /// Removes what a new run wrote, if it failed without leaving anything to go on from.
+    /// Removes what a new run wrote, if it comes to nothing before there is anything to go on from.
+    pub fn abandon(&self) {
+        let begun = [CHECKPOINT, &previous(CHECKPOINT), GENOTYPE]
+            .iter()
+            .any(|name| self.directory.file(name).exists());
+        if self.fresh && !begun {
+            self.directory.clone().unmake(&["search", ENVIRONMENT]);
+        }
+    }
+
     fn or_unmake<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.inspect_err(|_| {
-            let begun = [CHECKPOINT, GENOTYPE]
-                .iter()
-                .any(|name| self.directory.file(name).exists());
-            if self.fresh && !begun {
-                self.directory.clone().unmake(&["search", "environment.json"]);
-            }
-        })
+        result.inspect_err(|_| self.abandon())
     }
 }
 

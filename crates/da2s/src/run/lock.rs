@@ -1,6 +1,6 @@
 //! The lock of a directory: one process works on it at a time.
 //!
-//! Contract: held until it is dropped or its process ends, however it ends: the system takes it back, so that a killed run
+//! Contract: one file, one lock: a lock on a file that was removed or replaced guards nothing any more, and says so. Held until it is dropped or its process ends, however it ends: the system takes it back, so that a killed run
 //! never has to be unlocked by hand. The file stays where it is.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,7 +15,7 @@ pub const LOCK: &str = ".lock";
 /// A directory that nobody else works on.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
     held: bool,
 }
 
@@ -25,6 +25,16 @@ impl Lock {
     /// # Errors
     /// [`Error::Busy`] if another process holds it; or what the system says.
     pub fn take(path: &Path) -> Result<Self, Error> {
+        loop {
+            let lock = Self::take_file(path)?;
+            // Whoever held it may have removed it, and somebody may have made it anew, between opening and locking.
+            if lock.guards(path) {
+                return Ok(lock);
+            }
+        }
+    }
+
+    fn take_file(path: &Path) -> Result<Self, Error> {
         let file = path.join(LOCK);
         let failed = |error| Error::io("lock", &file, error);
         // Not cut before it is ours: it says who holds it.
@@ -45,18 +55,46 @@ impl Lock {
                 });
             }
             // Some network file systems have none; whoever asked is told by `is_held`.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => false,
+            Err(TryLockError::Error(error)) if is_absent(&error) => false,
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         };
         // For people alone; a disk that is full is told of when it matters.
         let _ = open.set_len(0).and_then(|()| writeln!(open, "{}", std::process::id()));
-        Ok(Self { _file: open, held })
+        Ok(Self { file: open, held })
+    }
+
+    /// Whether it is still the lock of the directory `path`: not if that was removed, or removed and made anew.
+    pub fn guards(&self, path: &Path) -> bool {
+        same_file(&self.file, &path.join(LOCK))
     }
 
     /// Whether others are kept out; not on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held
     }
+}
+
+/// Whether locking failed because there are no locks.
+fn is_absent(error: &io::Error) -> bool {
+    // ENOLCK of Linux: a network file system whose service of locks does not run. Rust has no kind for it.
+    const NO_LOCKS: i32 = 37;
+    error.kind() == io::ErrorKind::Unsupported || (cfg!(target_os = "linux") && error.raw_os_error() == Some(NO_LOCKS))
+}
+
+#[cfg(unix)]
+fn same_file(open: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (open.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => identity(open) == identity(there),
+        _ => false,
+    }
+}
+
+/// An open file cannot be removed there.
+#[cfg(not(unix))]
+fn same_file(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 #[cfg(test)]
@@ -76,5 +114,16 @@ mod tests {
         }
         drop(lock);
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_replaced_guards_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Lock::take(folder.path()).unwrap();
+        assert!(first.guards(folder.path()));
+        fs::remove_file(folder.path().join(LOCK)).unwrap();
+        assert!(!first.guards(folder.path()));
+        let second = Lock::take(folder.path()).unwrap();
+        assert!(second.guards(folder.path()) && !first.guards(folder.path()));
     }
 }

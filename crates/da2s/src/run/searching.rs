@@ -46,7 +46,6 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let directory = context.directory;
     if group.leads() {
         Environment::now(context, &dataset, &engine).write(context, observer)?;
-        write_rates(context, &search)?;
     }
     let path = directory.file(CHECKPOINT);
     let stored = |observer: &mut dyn Observer| Checkpoint::shared(group, &path, || newest(context, observer));
@@ -63,6 +62,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
         match &read {
             Some(checkpoint) => checkpoint.meta.expect(group.size(), &path)?,
             None => {
+                write_rates(context, &search)?;
                 directory.remove("search")?;
                 let record = search.arch_record(&state, &search.outcome(&state), 0);
                 directory.append_line(ARCH, &record)?;

@@ -108,7 +108,7 @@ impl<'a> Bilevel<'a> {
     /// Moves α and β by the gradient on `batch`.
     ///
     /// # Errors
-    /// If the loss or a gradient is not finite; nothing has moved then but running statistics. The same for the other steps.
+    /// If the loss, a gradient or what it leads to is not finite; the state is then none to go on from. The same for the other steps.
     pub fn arch_step(
         &self,
         state: &mut SearchState,

@@ -85,7 +85,7 @@ enum Batches {
     Bilevel(Batch, Batch),
 }
 
-/// Writes down a state: after every epoch with its record, without one when a search stops within an epoch.
+/// Writes down a state: after every epoch with its record, and without one within an epoch.
 pub type SaveSearch<'a> = dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Result<(), Error> + 'a;
 
 /// What the mixture of a state comes to.
@@ -287,7 +287,7 @@ impl Search {
                 let batches = self.batches(draw, rates)?;
                 let (arch, weights) = self
                     .step(&stepper, state, &batches, draw, rates)
-                    .map_err(|found| found.at("the search", epoch, step + 1))?;
+                    .map_err(|found| found.at("the search", epoch, step + 1, state.progress.rollbacks))?;
                 self.harden(state, moment, step);
                 state.progress.add(arch, weights);
                 self.tell_step(state, epoch, steps, observer);
@@ -296,15 +296,18 @@ impl Search {
                 }
                 let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
                 if stop {
+                    self.sound(state, epoch)?;
                     save(state, None)?;
                     return Err(Error::Stopped { epoch });
                 }
                 if checkpoint {
+                    self.sound(state, epoch)?;
                     save(state, None)?;
                     let step = state.progress.steps_done;
                     observer.on(Event::Checkpoint { epoch, step });
                 }
             }
+            self.sound(state, epoch)?;
             let outcome = self.outcome(state);
             let metrics = self.look(state, &outcome, moment, rates)?;
             let arch = self.arch_record(state, &outcome, epoch);
@@ -331,6 +334,15 @@ impl Search {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a state with a number that is none, which no loss has shown: a variance may overflow and the loss stay finite.
+    fn sound(&self, state: &SearchState, epoch: usize) -> Result<(), Error> {
+        let SearchProgress {
+            steps_done, rollbacks, ..
+        } = state.progress;
+        let values = NotFinite::in_values(&state.weights, &state.statistics, &self.backbone);
+        values.map_err(|found| found.at("the search", epoch, steps_done, rollbacks))
     }
 
     /// The batches of a step: the weights' own, and the architecture's where it is its turn.

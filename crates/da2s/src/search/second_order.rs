@@ -53,6 +53,11 @@ impl Bilevel<'_> {
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = self.averaged(weights.gradients(gradients));
         let square: f64 = direction.iter().flatten().map(squares).sum();
+        if square == 0.0 {
+            // Nothing to unroll along: where a loss is flat in the weights, the second-order term is zero.
+            self.move_arch(state, first, rates)?;
+            return Ok(reading);
+        }
         let epsilon = 0.01 / square.sqrt().max(f64::MIN_POSITIVE);
 
         let mut at = |sign: f64| {

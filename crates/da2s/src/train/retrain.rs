@@ -105,7 +105,7 @@ pub struct TrainRecord<'a> {
     pub best: bool,
 }
 
-/// Writes down a state: after every epoch with its record, without one when a training stops within an epoch.
+/// Writes down a state: after every epoch with its record, and without one within an epoch.
 pub type SaveTraining<'a> = dyn FnMut(&TrainState, Option<TrainRecord<'_>>) -> Result<(), Error> + 'a;
 
 impl Retraining<'_> {
@@ -147,8 +147,14 @@ impl Retraining<'_> {
             let seen = |progress: &TrainProgress| (progress.steps_done * global_batch) as f64;
             while state.progress.steps_done < steps {
                 let batch = self.loader.batch(epoch as u64, state.progress.steps_done as u64)?;
-                self.step(state, &batch, epoch, rate, drop_path)
-                    .map_err(|found| found.at("the training", epoch, state.progress.steps_done + 1))?;
+                self.step(state, &batch, epoch, rate, drop_path).map_err(|found| {
+                    found.at(
+                        "the training",
+                        epoch,
+                        state.progress.steps_done + 1,
+                        state.progress.rollbacks,
+                    )
+                })?;
                 let progress = &state.progress;
                 observer.on(Event::Step {
                     stage: Stage::Train,
@@ -163,15 +169,18 @@ impl Retraining<'_> {
                 }
                 let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
                 if stop {
+                    self.sound(state, epoch)?;
                     save(state, None)?;
                     return Err(Error::Stopped { epoch });
                 }
                 if checkpoint {
+                    self.sound(state, epoch)?;
                     save(state, None)?;
                     let step = state.progress.steps_done;
                     observer.on(Event::Checkpoint { epoch, step });
                 }
             }
+            self.sound(state, epoch)?;
             let validation_accuracy = self.validate(state)?;
             let progress = &mut state.progress;
             let metrics = TrainMetrics {
@@ -266,6 +275,15 @@ impl Retraining<'_> {
         progress.correct += correct as usize;
         progress.gradient_norm += norm;
         Ok(())
+    }
+
+    /// Refuses a state with a number that is none, which no loss has shown: a variance may overflow and the loss stay finite.
+    fn sound(&self, state: &TrainState, epoch: usize) -> Result<(), Error> {
+        let TrainProgress {
+            steps_done, rollbacks, ..
+        } = state.progress;
+        let values = NotFinite::in_values(&state.weights, &state.statistics, self.network);
+        values.map_err(|found| found.at("the training", epoch, steps_done, rollbacks))
     }
 
     fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {
