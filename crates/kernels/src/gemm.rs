@@ -251,7 +251,8 @@ impl Panel<'_> {
                             *sum = S::Half::fma(S::Half::splat(x), w, *sum);
                         }
                     }
-                    weights = weights.add(width);
+                    // Behind the last input this may lie beyond the weights, where nothing is read.
+                    weights = weights.wrapping_add(width);
                 }
             }
             let column = self.column;
