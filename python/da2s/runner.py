@@ -1,8 +1,7 @@
 """The runs of a sweep on the processes of a Ray cluster.
 
-Contract: a run whose process dies, or that fails in a way that may pass, is tried again as often as was asked for and goes on where it
-was; one that cannot be (a setting, its images) is not. A finished run is not made again, but it must be the same: of the same
-settings and the same images.
+Contract: that of :mod:`da2s.sweep` for retries and for runs that are there already; who stops the runs waits until they have let go of
+their directories.
 """
 
 from __future__ import annotations

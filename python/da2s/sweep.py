@@ -1,9 +1,10 @@
 """Many runs on the processes and machines of a Ray cluster: seeds × λ × targets × methods, or what Optuna chooses of them.
 
 Contract: a run is a directory below ``out``, which every machine of the cluster must see; those directories are all the state there
-is, so a sweep that was stopped goes on with the same call, and a finished run is not made again. A run whose process dies, or that
-fails in a way that may pass, is retried ``retries`` times and goes on where it was; one that cannot be (a setting, its images) is
-not. What comes of it is gathered as ``da2s compare`` does: ``compare.csv``, ``.json``, ``.md`` and ``.html`` in ``out``.
+is, so a sweep that was stopped goes on with the same call, and a finished run of the same settings and images is not made again. A run
+whose process dies, that another process works on, or that fails in a way that may pass, is retried ``retries`` times and goes on where
+it was; one that cannot be (a setting, its images) is not. What comes of it is gathered as ``da2s compare`` does: ``compare.csv``,
+``.json``, ``.md`` and ``.html`` in ``out``.
 
 Needs ``pip install 'da2s[ray]'``. Ray: Moritz et al., OSDI 2018; Optuna: Akiba et al., KDD 2019.
 """
@@ -93,9 +94,9 @@ def sweep(
     ``target.edges``, and ``vary`` of any setting. With ``sampler="optuna"`` Optuna chooses ``trials`` setups among these values,
     or from ranges ``(low, high)`` and ``(low, high, "log")``, for the best mean of ``metric`` over the seeds: by default the highest
     ``network_accuracy``, or with ``search_only`` the highest ``discretized_accuracy``. What it chooses next hangs on how many setups
-    are made side by side, so a sampled sweep that was stopped goes on with the same setups only on a cluster that makes as many runs at a
-    time; elsewhere it chooses others from there on. Each run takes ``cpus_per_run`` threads.
-    ``on_progress`` is called with the name of the run and what happens, in the process of the run. Further arguments are those of
+    are made side by side, so a sampled sweep that was stopped goes on with the same setups only on a cluster that makes as many runs at
+    a time; elsewhere it chooses others from there on. Each run takes ``cpus_per_run`` threads. ``on_progress`` is called with the name of
+    the run and what happens, in the process of the run. Further arguments are those of
     :func:`da2s.run`.
     """
     out = Path(out).absolute()
