@@ -13,6 +13,7 @@ from . import errors, progress
 from ._native import __version__
 from .data import Dataset, load_data
 from .errors import (
+    BusyError,
     ConfigError,
     Da2sError,
     DataError,
@@ -27,10 +28,12 @@ from .errors import (
 )
 from .progress import Gap, SearchEpoch, Started, Step, TrainEpoch
 from .results import Genotype, Prediction, Run, RunResult
+from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
-from .sweep import SweepResult, SweepRun, sweep
+from .sweep import SweepResult, sweep
 
 __all__ = [
+    "BusyError",
     "ConfigError",
     "Da2sError",
     "DataError",

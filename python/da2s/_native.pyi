@@ -27,6 +27,9 @@ def report(paths: Sequence[_Path], out: _Path) -> None:
 def draw(path: _Path, formats: Sequence[str], folder: Optional[_Path]) -> List[_Path]:
     """Draws a run, and returns the paths of the pictures."""
 
+def genotype(text: str) -> str:
+    """A genotype that is given in any form, in its usual text."""
+
 def compare(
     out: _Path,
     dataset: str,
@@ -70,6 +73,9 @@ class Job:
 
     def settings(self) -> str:
         """Every setting as JSON."""
+
+    def check_images(self) -> None:
+        """Asks, as each stage does, whether the images are those that the run began with."""
 
     def given(self, genotype: Optional[str]) -> Optional[str]:
         """The genotype that takes the place of a search, if one does."""

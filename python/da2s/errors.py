@@ -24,6 +24,10 @@ class RunDirectoryError(Da2sError):
     """A run directory that exists already, is incomplete, damaged, or does not fit."""
 
 
+class BusyError(RunDirectoryError):
+    """A run directory that another process works on."""
+
+
 class DeviceError(Da2sError, RuntimeError):
     """A device that is not here."""
 

@@ -51,9 +51,11 @@ def run(
     of a run's ``config.toml``, as ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` is told what happens: :mod:`da2s.progress`.
     """
     listen = listener(on_progress)
+    # What cannot be is found before anything is made.
+    asked = _genotype(genotype)
     job = created("run", data, test, class_names, out, resume, recipe, config, settings, options)
     with closing(job), _noted(job):
-        given = job.given(_genotype(genotype))
+        given = job.given(asked)
         if given is None:
             job.search(listen)
         job.discretize(given, listen)
@@ -78,8 +80,10 @@ def search(
     **options: Any,
 ) -> Run:
     """Searches, and returns the run; arguments as for :func:`run`."""
-    with closing(created("search", data, test, class_names, out, resume, recipe, config, settings, options)) as job:
-        job.search(listener(on_progress))
+    listen = listener(on_progress)
+    job = created("search", data, test, class_names, out, resume, recipe, config, settings, options)
+    with closing(job), _noted(job):
+        job.search(listen)
         return Run(job.path)
 
 
@@ -174,13 +178,15 @@ def _opened(
 
 
 def _genotype(genotype: Union[str, "os.PathLike[str]", None]) -> Optional[str]:
-    """The text of a genotype that is given as one, or in a file."""
-    if genotype is None or isinstance(genotype, str):
-        return genotype
-    try:
-        return Path(genotype).read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"cannot read {genotype}: {error}") from error
+    """The usual text of a genotype that is given as one, or in a file."""
+    if genotype is None:
+        return None
+    if not isinstance(genotype, str):
+        try:
+            genotype = Path(genotype).read_text(encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"cannot read {genotype}: {error}") from error
+    return _native.genotype(genotype)
 
 
 @contextmanager

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use da2s::Error;
 use da2s::backbone::host;
 use da2s::config::Request;
-use da2s::data::{DataError, Image, Preprocessing, most_probable};
+use da2s::data::{self, DataError, Image, Preprocessing, most_probable};
 use da2s::discretize::Genotype;
 use da2s::export::{ExportOptions, Format, export};
 use da2s::observer::Observer;
-use da2s::run;
+use da2s::run::{self, Environment};
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,6 +22,8 @@ use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
 use crate::request::Asked;
 
+/// What a run says of how it began.
+const ENVIRONMENT: &str = "environment.json";
 /// Images that are in memory as numbers at a time.
 const BATCH: usize = 32;
 
@@ -33,6 +35,7 @@ type Classes = Vec<(String, f32)>;
 pub struct Job {
     /// None once it is closed. A stage that is at work keeps the run, and the lock on its directory, until it has ended.
     run: Mutex<Option<Arc<run::Job>>>,
+    arrays: Option<Arc<data::Arrays>>,
     threads: ThreadPool,
 }
 
@@ -92,6 +95,13 @@ impl Job {
     fn settings(&self, py: Python<'_>) -> PyResult<String> {
         serde_json::to_string(self.run(py)?.config())
             .map_err(|error| exception(py, "InternalError", &error.to_string()))
+    }
+
+    /// Asks, as each stage does, whether the images are those that the run began with.
+    fn check_images(&self, py: Python<'_>) -> PyResult<()> {
+        let run = self.run(py)?;
+        py.detach(|| check_images(&run, self.arrays.as_deref()))
+            .map_err(|error| raised(py, &error))
     }
 
     /// The text of the genotype that takes the place of a search, if one does.
@@ -194,7 +204,8 @@ impl Job {
             .map_err(|error| exception(py, "FileError", &format!("cannot start the threads: {error}")))?;
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
         Ok(Self {
-            run: Mutex::new(Some(Arc::new(run.on(arrays)))),
+            run: Mutex::new(Some(Arc::new(run.on(arrays.clone())))),
+            arrays,
             threads,
         })
     }
@@ -240,6 +251,32 @@ pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<
     let formats = formats.iter().map(format).collect::<PyResult<Vec<_>>>()?;
     py.detach(|| da2s_report::write_drawings(&path, &formats, folder.as_deref()))
         .map_err(|error| not_reported(py, &error))
+}
+
+/// A genotype that is given in any form, in its usual text.
+#[pyfunction]
+pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
+    let parsed = Genotype::parse(text).map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
+    Ok(parsed.to_string())
+}
+
+/// Compares the images with the checksum that the run keeps.
+fn check_images(run: &run::Job, arrays: Option<&data::Arrays>) -> Result<(), Error> {
+    let config = run.config();
+    let options = config.data_options();
+    let dataset = match arrays {
+        Some(arrays) => arrays.open(&options)?,
+        None => data::open(config.data.dataset, config.data.dir.as_deref(), &options)?,
+    };
+    let directory = run.directory();
+    match directory.read_json::<Environment>(ENVIRONMENT, "the search of this run was not begun") {
+        Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
+            path: directory.file(ENVIRONMENT),
+            problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
+        }),
+        Ok(_) | Err(Error::Incomplete { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The genotype that a text says, in any form.

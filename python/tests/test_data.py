@@ -5,6 +5,7 @@ import pytest
 from conftest import TINY, same_bits, write_png
 
 import da2s
+from da2s.data import planes
 
 
 def test_arrays_come_to_the_same_as_the_data_set_that_they_are_of(result, digits, tmp_path):
@@ -41,6 +42,42 @@ def test_without_test_images_a_fifth_is_set_aside_and_colour_has_three_channels(
     run = da2s.search((images, labels), out=tmp_path / "run", settings={**TINY, "data.test_limit": 20}, search_epochs=1)
     assert run.settings["data"]["channels"] == 3
     assert run.search_epochs()[0].steps == 2, "80 images, half of them for the weights, in batches of 20"
+
+
+def coloured(count=20, height=8, width=8):
+    """Images that differ in every plane, row and column: red grows downward, green to the right, blue is that of the image."""
+    down, right = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    blue = [np.full_like(down, 200 + image) for image in range(count)]
+    return np.array([np.stack([10 * down, 100 + 10 * right, plane], axis=-1) for plane in blue], dtype=np.uint8)
+
+
+def test_rows_columns_and_colours_keep_their_places(tmp_path):
+    images = coloured()
+    for part in ("train", "test"):
+        for name in ("ape", "bee"):
+            for file, image in enumerate(images):
+                write_png(tmp_path / part / name / f"{file:02}.png", image)
+    dataset = da2s.load_data(tmp_path, recipe="digits", image_size=8, settings={"data.channels": 3})
+    for label in (0, 1):
+        seen = dataset.test.images[dataset.test.labels == label]
+        # In some order.
+        assert (seen[np.argsort(seen[:, 0, 0, 2])] == images).all()
+    # As the library is given arrays: image by image, colour by colour, row by row.
+    shape, pixels = planes("training", coloured(height=6))
+    assert shape == (3, 6, 8)
+    planar = np.frombuffer(pixels, dtype=np.uint8).reshape(20, 3, 6, 8)
+    assert planar[7, 0, :, 5].tolist() == [0, 10, 20, 30, 40, 50]
+    assert planar[7, 1, 5].tolist() == [100, 110, 120, 130, 140, 150, 160, 170]
+    assert (planar[7, 2] == 207).all()
+
+
+def test_arrays_may_lie_in_memory_as_they_like():
+    for images in (coloured(height=6), coloured(height=6)[..., 0]):
+        wide = np.repeat(images, 2, axis=2)
+        reversed_twice = images[::-1].copy()[::-1]
+        for view in (np.asfortranarray(images), wide[:, :, ::2], reversed_twice):
+            assert not view.flags.c_contiguous
+            assert planes("training", view) == planes("training", images)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def test_every_error_is_one_of_da2s_and_one_of_python():
         da2s.MissingPackage: ImportError,
         da2s.InternalError: RuntimeError,
         da2s.RunDirectoryError: Exception,
+        da2s.BusyError: da2s.RunDirectoryError,
         da2s.Stopped: Exception,
     }.items():
         assert issubclass(kind, da2s.Da2sError) and issubclass(kind, python)
@@ -66,7 +67,7 @@ def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
     def second(event):
         if isinstance(event, da2s.SearchEpoch):
             assert da2s.Run(out).settings["search"]["epochs"] == 2, "reading is free"
-            with pytest.raises(da2s.RunDirectoryError, match="is in use by another process"):
+            with pytest.raises(da2s.BusyError, match="is in use by another process"):
                 da2s.search("digits", out=out, settings=TINY, resume=True)
             refused.append(event)
             raise KeyboardInterrupt
@@ -84,14 +85,32 @@ def test_a_new_run_that_comes_to_nothing_leaves_nothing(tmp_path):
     with pytest.raises(da2s.GenotypeError):
         da2s.run("digits", out=tmp_path / "run", settings=TINY, genotype="Genotype(")
     with pytest.raises(da2s.FileError, match="nowhere"):
-        da2s.run("digits", out=tmp_path / "other", settings=TINY, genotype=tmp_path / "nowhere")
-    assert not (tmp_path / "run/search").exists()
+        da2s.run("digits", out=tmp_path / "run", settings=TINY, genotype=tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_are_said_as_arguments_and_paths_as_they_are(tmp_path):
+    out = tmp_path / "lr--0.1--out/a --seed-2 b"
+    run = da2s.search("digits", out=out, settings=TINY)
+    with pytest.raises(da2s.RunDirectoryError) as error:
+        da2s.search("digits", out=out, settings=TINY)
+    expected = f"{run.path} already holds a run: go on with resume=True, or choose another directory with out"
+    assert str(error.value) == expected
 
 
 def test_a_run_that_fails_says_why_in_its_directory(tmp_path):
     out = tmp_path / "run"
     with pytest.raises(da2s.NotFiniteError, match="lower the learning rate") as failure:
         da2s.run("digits", out=out, settings={**TINY, "network.learning_rate": 1e30})
+    assert (out / "failure.txt").read_text() == f"{failure.value}\n"
+
+
+def test_a_search_that_fails_says_why_in_its_directory(digits, tmp_path):
+    out, other = tmp_path / "run", digits.train.images.copy()
+    other[3, 4, 5] ^= 1
+    da2s.search((digits.train.images, digits.train.labels), recipe="digits", out=out, settings=TINY)
+    with pytest.raises(da2s.RunDirectoryError, match="their checksum differs") as failure:
+        da2s.search((other, digits.train.labels), recipe="digits", out=out, settings=TINY, resume=True)
     assert (out / "failure.txt").read_text() == f"{failure.value}\n"
 
 

@@ -3,11 +3,15 @@
 import json
 import os
 import signal
+import sys
+import threading
+import time
 
 import pytest
 from conftest import TINY, same_bits
 
 import da2s
+from da2s import runner, sampler
 
 ray = pytest.importorskip("ray", reason="sweeps are skipped: ray is not installed")
 
@@ -86,25 +90,144 @@ def test_what_keeps_failing_is_given_up(tmp_path):
 
     swept = da2s.sweep("digits", out=tmp_path / "sweep", seeds=1, settings=TINY, retries=1, on_progress=always)
     assert [(run.attempts, bool(run.failure)) for run in swept.runs] == [(2, True)]
-    with pytest.raises(da2s.ConfigError, match="no finished run"):
+    with pytest.raises(da2s.ConfigError, match="there is no setup whose runs all finished"):
         swept.best()
 
 
 def test_arrays_and_targets(digits, tmp_path):
-    swept = da2s.sweep(
-        (digits.train.images, digits.train.labels),
-        test=(digits.test.images, digits.test.labels),
-        recipe="digits",
-        out=tmp_path / "sweep",
-        seeds=1,
-        targets=[1, [1, 2, 1, 3]],
-        search_only=True,
-        settings=TINY,
-    )
+    arguments = {
+        "test": (digits.test.images, digits.test.labels),
+        "recipe": "digits",
+        "out": tmp_path / "sweep",
+        "seeds": 1,
+        "search_only": True,
+        "settings": TINY,
+    }
+    swept = da2s.sweep((digits.train.images, digits.train.labels), targets=[1, [1, 2, 1, 3]], **arguments)
     assert swept.failed == []
     edges = [run.run.settings["target"]["edges"] for run in swept.runs]
     assert edges == [1, [1, 2, 1, 3]]
     assert swept.comparison["dataset"] == "arrays"
+    # A finished run of other images is another run.
+    other = digits.train.images.copy()
+    other[3, 4, 5] ^= 1
+    again = da2s.sweep((other, digits.train.labels), targets=[1], **arguments)
+    assert "their checksum differs" in again.failed[0].failure
+    (same,) = da2s.sweep((digits.train.images, digits.train.labels), targets=[1], **arguments).runs
+    assert (same.failure, same.attempts) == (None, 0)
+
+
+def test_a_run_in_use_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "BUSY_DELAY_S", 2.0)
+    arguments = {"out": tmp_path / "sweep", "seeds": 1, "search_only": True, "settings": TINY}
+    refused, let_go = threading.Event(), threading.Event()
+
+    def hold(event):
+        if isinstance(event, da2s.Step) and (event.epoch, event.step) == (1, 1):
+            refused.set()
+            assert let_go.wait(60)
+
+    held = {"out": tmp_path / "sweep/da2s-s1", "settings": TINY, "on_progress": hold, "threads": 1}
+    holder = threading.Thread(target=da2s.search, args=("digits",), kwargs=held)
+    holder.start()
+    assert refused.wait(60)
+    never = da2s.sweep("digits", retries=0, **arguments)
+    assert "is in use by another process" in never.failed[0].failure and never.runs[0].attempts == 1
+    threading.Timer(0.5, let_go.set).start()
+    swept = da2s.sweep("digits", retries=3, **arguments)
+    holder.join()
+    assert swept.failed == [] and swept.runs[0].attempts > 1
+
+
+def test_who_stops_a_sweep_can_go_on_at_once(tmp_path):
+    begun = tmp_path / "begun"
+
+    def slow(name, event):
+        if isinstance(event, da2s.Step):
+            begun.touch()
+            time.sleep(0.2)
+
+    def stop():
+        while not begun.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    arguments = {"out": tmp_path / "sweep", "seeds": 1, "search_only": True, "settings": TINY, "retries": 0}
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        da2s.sweep("digits", on_progress=slow, **arguments)
+    thread.join()
+    assert not (tmp_path / "sweep/da2s-s1/gap.json").exists()
+    # Nobody holds the directory any more.
+    swept = da2s.sweep("digits", **arguments)
+    assert [(run.failure, run.attempts) for run in swept.runs] == [(None, 1)]
+
+
+def test_folders_are_those_that_the_caller_sees(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    sent = {}
+
+    class Enough(Exception):
+        pass
+
+    def cluster(out, shared, *_):
+        sent.update(shared)
+        raise Enough
+
+    monkeypatch.setattr(sys.modules["da2s.sweep"], "Cluster", cluster)
+    for arguments in ({"data_dir": "images"}, {"settings": {"data": {"dir": "images"}}}):
+        with pytest.raises(Enough):
+            da2s.sweep("cifar10", out="sweep", **arguments)
+        said = {**sent["options"], **sent["settings"]}
+        assert said in ({"data_dir": str(tmp_path / "images")}, {"data.dir": str(tmp_path / "images")})
+    (tmp_path / "images/train").mkdir()
+    (tmp_path / "images/test").mkdir()
+    monkeypatch.setattr(sys.modules["da2s.sweep"], "images_of", lambda *_: None)
+    with pytest.raises(Enough):
+        da2s.sweep("images", out="sweep")
+    assert sent["data"] == "images", "the name of a data set stays"
+    with pytest.raises(Enough):
+        da2s.sweep("images/train", out="sweep")
+    assert sent["data"] == str(tmp_path / "images/train")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_the_mean_of_fewer_seeds_is_told_to_nobody(tmp_path, monkeypatch):
+    optuna = pytest.importorskip("optuna", reason="Optuna is skipped: it is not installed")
+    studies = []
+    create = optuna.create_study
+    monkeypatch.setattr(optuna, "create_study", lambda **arguments: studies.append(create(**arguments)) or studies[-1])
+    monkeypatch.setattr(sampler, "_value", lambda run, metric: 1.0 if run.seed == 1 else 3.0)
+
+    class Made:
+        def side_by_side(self, runs):
+            return 1
+
+        def make(self, wanted):
+            return [
+                da2s.SweepRun(
+                    tmp_path / runner.directory(setup, seed),
+                    setup[0],
+                    {},
+                    seed,
+                    1,
+                    "it failed" if (setup[0], seed) == ("darts", 2) else None,
+                )
+                for setup, seed in wanted
+            ]
+
+    runs = sampler.chosen_by_optuna(Made(), ["da2s", "darts"], {}, [1, 2], 8, "gap", "max")
+    (study,) = studies
+    told = {(trial.params["method"], trial.state.name, trial.value) for trial in study.trials}
+    assert told == {("da2s", "COMPLETE", 2.0), ("darts", "FAIL", None)} and len(runs) == 4
+
+    def group(method, finished, mean):
+        return {"setup": {"method": method, "settings": {}}, "runs": 2, "finished": finished, "spreads": {"gap": {"mean": mean}}}
+
+    swept = da2s.SweepResult(tmp_path, tmp_path, runs, {"groups": [group("da2s", 2, 1.0), group("darts", 1, 9.0)]})
+    assert swept.best("gap")["method"] == "da2s"
 
 
 def test_optuna_chooses(tmp_path):
@@ -148,9 +271,26 @@ def test_optuna_chooses(tmp_path):
         ({"mode": "most"}, "mode = most: expected max or min"),
         ({"seeds": 0}, "seeds: expected one or more"),
         ({"epochs": 3}, "epochs: expected one of"),
+        ({"settings": {"run.seed": 3}}, "settings: run.seed: expected seeds"),
+        ({"settings": {"search": {"method": "darts"}}}, "settings: search.method: expected methods"),
+        ({"settings": {"run": {"threads": 3}}}, "settings: run.threads: expected cpus_per_run"),
+        ({"vary": {"run.threads": [1, 2]}}, "vary: run.threads: expected cpus_per_run"),
+        ({"vary": {"run": [{"seed": 1}, {"seed": 2}]}}, "vary: run.seed: expected seeds"),
+        ({"vary": {"run.seed": (1, 9)}, "sampler": "optuna"}, "vary: run.seed: expected seeds"),
+        ({"vary": {"target.edges": [1]}, "targets": [2]}, "vary: target.edges is what targets says"),
+        ({"vary": {"search.epochs": {"a": 1}}}, "search.epochs: expected a list"),
+        ({"seeds": [1, 2, 1]}, "seeds: 1 is there twice"),
+        ({"methods": ["da2s", "darts", "da2s"]}, "methods: da2s is there twice"),
+        ({"targets": [1, [1, 2], [1, 2]]}, "target.edges: .1, 2. is there twice"),
+        ({"vary": {"run.device": ["a b", "a/b"]}}, "two of the runs would have this directory"),
+        ({"vary": {"run.device": ["a b", "a/b"]}, "sampler": "optuna"}, "two of the runs would have this directory"),
+        ({"metric": "accuracy"}, "metric = accuracy: expected one of gap, "),
+        ({"metric": "network_accuracy", "search_only": True}, "metric = network_accuracy: expected one of gap, "),
+        ({"metric": "genotype", "sampler": "optuna"}, "metric = genotype: expected one of gap, "),
+        ({"cpus_per_run": 2}, "cpus_per_run = 2: expected at most 1, which one machine of the cluster has"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(tmp_path, arguments, message):
     with pytest.raises(da2s.ConfigError, match=message):
         da2s.sweep("digits", out=tmp_path / "sweep", **arguments)
-    assert not (tmp_path / "sweep").exists() or not any((tmp_path / "sweep").iterdir())
+    assert not (tmp_path / "sweep").exists()

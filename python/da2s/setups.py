@@ -1,0 +1,121 @@
+"""What the runs of a sweep are: setups and seeds, and the directory of each.
+
+Contract: two runs never share a directory; what would make them is refused before anything is made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+
+from .errors import ConfigError
+
+#: The keys of the settings that have a name of their own in a sweep.
+LAMBDA = "search.regulariser.lambda"
+EDGES = "target.edges"
+#: Settings that the sweep gives each run, and the arguments that say them.
+GIVEN = {"search.method": "methods", "run.seed": "seeds", "run.threads": "cpus_per_run"}
+
+#: A method, and the settings that are varied.
+Setup = Tuple[str, Tuple[Tuple[str, Any], ...]]
+#: A run that is wanted: its setup and its seed.
+Wanted = Tuple[Setup, int]
+#: Values to choose among, or a range to choose from: ``(low, high)`` or ``(low, high, "log")``.
+Values = Union[Sequence[Any], Tuple[float, float], Tuple[float, float, str]]
+
+
+def varied_of(
+    lambdas: Optional[Values], targets: Optional[Sequence[Any]], vary: Optional[Mapping[str, Values]]
+) -> Dict[str, Values]:
+    """The values of every setting that is varied, by its key."""
+    varied = dict(vary or {})
+    for name, key, values in (("targets", EDGES, targets), ("lambdas", LAMBDA, lambdas)):
+        if values is None:
+            continue
+        if key in varied:
+            raise ConfigError(f"vary: {key} is what {name} says: expected one of the two")
+        varied = {key: values, **varied}
+    return varied
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Dict[str, Any]:
+    """Settings with keys as ``search.epochs``, whatever dictionaries they are in."""
+    found: Dict[str, Any] = {}
+    for key, value in settings.items():
+        found.update(flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value})
+    return found
+
+
+def check_given(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuses settings that the sweep gives each run itself."""
+    for key in flat(settings):
+        if key in GIVEN:
+            raise ConfigError(f"{name}: {key}: expected {GIVEN[key]}")
+
+
+def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Sequence[int]) -> None:
+    """Refuses what is no list of values, what is there twice, and what only the sweep says."""
+    listed: Dict[str, Values] = {"methods": methods, **varied}
+    for name, values in listed.items():
+        if isinstance(values, (str, Mapping)) or not len(values):
+            raise ConfigError(f"{name}: expected a list of one value or more")
+    if not len(seeds):
+        raise ConfigError("seeds: expected one or more")
+    for name, values in {**listed, "seeds": seeds}.items():
+        if name in varied and is_range(values):
+            check_given("vary", {name: None})
+            continue
+        said = set()
+        for value in values:
+            if name in varied:
+                check_given("vary", {name: value})
+            if text(value) in said:
+                raise ConfigError(f"{name}: {text(value)} is there twice: expected each value once")
+            said.add(text(value))
+
+
+def grid(methods: Sequence[str], varied: Mapping[str, Values]) -> List[Setup]:
+    """Every combination."""
+    for key, values in varied.items():
+        if is_range(values):
+            raise ConfigError(f"{key}: a range is for a sampler; expected a list of values")
+    combinations = list(product(*([(key, value) for value in values] for key, values in varied.items())))
+    return [(method, settings) for method in methods for settings in combinations]
+
+
+def choices(methods: Sequence[str], varied: Mapping[str, Values]) -> List[List[Setup]]:
+    """The values that a sampler chooses among, a list a setting, each as a setup."""
+    listed = {key: values for key, values in varied.items() if not is_range(values)}
+    found: List[List[Setup]] = [[(method, ()) for method in methods]]
+    for key, values in listed.items():
+        found.append([(methods[0], ((key, value),)) for value in values])
+    return found
+
+
+def check_directories(wanted: Iterable[Wanted]) -> None:
+    """Refuses two runs in one directory."""
+    names = set()
+    for setup, seed in wanted:
+        name = directory(setup, seed)
+        if name in names:
+            raise ConfigError(f"{name}: two of the runs would have this directory: expected values that differ in letters or digits")
+        names.add(name)
+
+
+def is_range(values: Values) -> bool:
+    """Whether values are the ends of a range: a tuple, where a list is of values."""
+    return isinstance(values, tuple) and len(values) in (2, 3) and (len(values) == 2 or values[2] == "log")
+
+
+def text(value: Any) -> str:
+    """A value as TOML writes it, where it is no text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def directory(setup: Setup, seed: int) -> str:
+    """The name of the directory of a run."""
+    method, settings = setup
+    parts = [method, *(f"{key}={text(value)}" for key, value in settings), f"s{seed}"]
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", "-".join(parts)).replace("_-", "-")
