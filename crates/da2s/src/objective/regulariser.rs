@@ -123,6 +123,8 @@ fn positive_part<const D: usize>(strong: Tensor<D>, raw: Tensor<D>) -> Tensor<D>
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
+
+    use crate::objective::Curve;
     use proptest::prelude::*;
 
     const EDGES: usize = 14;
@@ -217,10 +219,25 @@ mod tests {
         fn extreme_values_stay_numbers(
             alpha in prop::collection::vec(-1e4f32..1e4, EDGES * 3),
             beta in prop::collection::vec(-1e6f32..1e6, EDGES),
-            kept in 1usize..=2,
+            (edges, operations) in ((1usize..=2, 1usize..=3, 1usize..=4, 1usize..=5), 1usize..=3),
+            lambda in 0.0f64..1e6,
+            curves in (0..6usize, 0..6usize, any::<bool>(), any::<bool>()),
+            (epoch, epochs, warmup) in (1usize..20_000, 1usize..10_000, 0usize..10_000),
         ) {
+            let all = [Curve::Const, Curve::Linear, Curve::Log, Curve::Exp, Curve::Sigmoid, Curve::Step];
+            let schedule = |curve: usize, delayed| Schedule { curve: all[curve], delayed };
+            let regulariser = Regulariser {
+                lambda,
+                lambda_c: schedule(curves.0, curves.2),
+                lambda_alpha: schedule(curves.1, curves.3),
+                ..Regulariser::default()
+            };
+            let (of_operations, of_edges) = regulariser.strengths(epoch, epochs, warmup);
+            prop_assert!(of_operations.is_finite() && of_edges.is_finite());
+            let target = KindTarget { edges: vec![edges.0, edges.1, edges.2, edges.3], operations };
             let [loss, alpha_leaf, beta_leaf] =
-                total(&Regulariser::default(), &target(kept), &alpha, &beta, &Device::flex().autodiff());
+                total(&regulariser, &target, &alpha, &beta, &Device::flex().autodiff());
+            let loss = loss * (of_operations.max(of_edges).min(1e12));
             prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
             let gradients = loss.backward();
             for leaf in [alpha_leaf, beta_leaf] {

@@ -17,7 +17,7 @@ pub enum Curve {
     Linear,
     /// Logarithm: fast, then slow.
     Log,
-    /// Exponential: doubles every five epochs, 1 at the end.
+    /// Exponential: doubles every five epochs, 1 at the end and in further epochs.
     Exp,
     /// Sigmoid around the middle.
     Sigmoid,
@@ -61,7 +61,7 @@ impl Schedule {
                 Curve::Const => 1.0,
                 Curve::Linear => ratio(t - wait, rest),
                 Curve::Log => ratio((t - wait + 1.0).ln(), rest.ln()),
-                Curve::Exp => ((t - total) / 5.0).exp2(),
+                Curve::Exp => ((t - total) / 5.0).min(0.0).exp2(),
                 Curve::Sigmoid => sigmoid((t - wait) / 4.0 - rest / 8.0),
                 Curve::Step => quarter(t - wait, rest),
             }
@@ -70,7 +70,7 @@ impl Schedule {
                 Curve::Const => 1.0,
                 Curve::Linear => ratio(t - 1.0, total - 1.0),
                 Curve::Log => ratio(t.ln(), total.ln()),
-                Curve::Exp => ((t - total) / 5.0).exp2(),
+                Curve::Exp => ((t - total) / 5.0).min(0.0).exp2(),
                 Curve::Sigmoid => sigmoid(t / 5.0 - total / 10.0),
                 Curve::Step => quarter(t, total),
             }
