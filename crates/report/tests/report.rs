@@ -3,13 +3,10 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 
-use da2s_report::drawing::Format;
-use da2s_report::run::{GenotypeCell, GenotypeEdge};
-use da2s_report::{REPORT_FILE, ReportError, Run, cell_svg, render, write_drawings, write_page, write_report};
+use da2s_report::{REPORT_FILE, ReportError, Run, render, write_page, write_report};
 use scraper::{Html, Selector};
-use support::{Reached, Synthetic};
+use support::{Reached, Synthetic, replace_in};
 use tempfile::TempDir;
 
 /// A page that was written and parsed.
@@ -83,12 +80,6 @@ fn assert_sound(html: &Html) {
         !style.contains("url(") && !style.contains("@import"),
         "the style sheet is self-contained"
     );
-}
-
-fn replace_in(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).expect("file");
-    assert!(text.contains(from), "{from} is in {}", path.display());
-    fs::write(path, text.replace(from, to)).expect("file");
 }
 
 #[test]
@@ -461,66 +452,6 @@ fn runs_stand_side_by_side_and_keep_their_colours() {
 }
 
 #[test]
-fn cells_and_curves_are_files() {
-    let folder = TempDir::new().expect("temporary folder");
-    Synthetic::default().write(folder.path());
-    let paths = write_drawings(folder.path(), &Format::ALL, None).expect("pictures");
-    let ending = |ending: &str| {
-        paths
-            .iter()
-            .filter(|path| path.extension().is_some_and(|it| it == ending))
-            .count()
-    };
-    assert_eq!((ending("svg"), ending("png"), ending("dot")), (14, 14, 2));
-    for path in &paths {
-        assert!(path.starts_with(folder.path().join("drawings")));
-        let bytes = fs::read(path).expect("picture");
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("png") => {
-                let picture = resvg::tiny_skia::Pixmap::decode_png(&bytes).expect("PNG");
-                let ink = picture.pixels().iter().filter(|pixel| pixel.red() < 200).count();
-                assert!(
-                    picture.width() >= 760 && ink > 1000,
-                    "{} has {ink} dark pixels",
-                    path.display()
-                );
-            }
-            Some("svg") => {
-                let text = String::from_utf8(bytes).expect("text");
-                roxmltree::Document::parse(&text).expect("XML");
-            }
-            _ => assert!(bytes.starts_with(b"digraph \"") && bytes.ends_with(b"}\n")),
-        }
-    }
-    let again = write_drawings(folder.path(), &[Format::Png], Some(&folder.path().join("again"))).expect("pictures");
-    for path in again {
-        let first = folder.path().join("drawings").join(path.file_name().expect("name"));
-        assert!(
-            fs::read(&path).expect("file") == fs::read(first).expect("file"),
-            "{} differs",
-            path.display()
-        );
-    }
-}
-
-#[test]
-fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
-    let folder = TempDir::new().expect("temporary folder");
-    fs::write(folder.path().join("config.toml"), "").expect("file");
-    let error = write_drawings(folder.path(), &[Format::Svg], None).expect_err("nothing to draw");
-    assert!(matches!(error, ReportError::NothingToDraw { .. }), "{error}");
-    assert!(!folder.path().join("drawings").exists());
-    let run = folder.path().join("run");
-    Synthetic::default().write(&run);
-    for file in ["genotype.json", "search/arch.jsonl"] {
-        replace_in(&run.join(file), "\"normal\":", "\"../../n\\\"ormal\":");
-    }
-    let out = folder.path().join("out");
-    let paths = write_drawings(&run, &[Format::Dot], Some(&out)).expect("pictures");
-    assert!(paths.iter().all(|path| path.parent() == Some(&out)), "{paths:?}");
-}
-
-#[test]
 fn a_directory_that_is_no_run_is_refused_and_left_alone() {
     let folder = TempDir::new().expect("temporary folder");
     assert!(matches!(write_report(folder.path()), Err(ReportError::NotARun { .. })));
@@ -581,36 +512,4 @@ fn the_same_run_gives_the_same_page() {
         render(&Run::default()).contains("This run is not complete"),
         "even of nothing there is a page"
     );
-}
-
-#[test]
-fn a_cell_is_a_stand_alone_picture() {
-    let edge = |from, to, operation: &str| GenotypeEdge {
-        from,
-        to,
-        operations: vec![operation.to_owned()],
-    };
-    let cell = GenotypeCell {
-        edges: vec![
-            edge(0, 2, "sep_conv_3x3"),
-            edge(1, 2, "<b>&"),
-            edge(2, 3, "skip_connect"),
-        ],
-        concat: vec![2, 3],
-    };
-    let text = cell_svg(&cell, "normal & \"quoted\"");
-    let document = roxmltree::Document::parse(&text).expect("XML");
-    assert_eq!(
-        document.root_element().attribute("aria-label"),
-        Some("normal & \"quoted\"")
-    );
-    let labels = document
-        .descendants()
-        .filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "tspan")));
-    assert_eq!(
-        labels.filter_map(|node| node.text()).collect::<Vec<_>>(),
-        ["sep_conv_3x3", "<b>&", "skip_connect"]
-    );
-    assert!(!text.contains("var("), "no colour depends on a page");
-    roxmltree::Document::parse(&cell_svg(&GenotypeCell::default(), "empty")).expect("XML without edges");
 }

@@ -13,6 +13,7 @@ mod job;
 mod lock;
 mod prune;
 mod retraining;
+mod rollback;
 mod searching;
 mod state_file;
 mod summary;
@@ -34,7 +35,7 @@ pub use trained::trained;
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
-use crate::config::{Config, OnNan};
+use crate::config::Config;
 use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
 use crate::device;
 use crate::error::Error;
@@ -42,8 +43,6 @@ use crate::observer::{Event, Observer};
 use crate::parallel::Group;
 
 const ENVIRONMENT: &str = "environment.json";
-/// How often a search or a training goes back to its last checkpoint before it gives up.
-const MOST_ROLLBACKS: u32 = 5;
 /// Damaged images that are named; `da2s data check` names all of them.
 const NAMED_IMAGES: usize = 5;
 
@@ -117,23 +116,6 @@ impl Context<'_> {
             .check_alike("images", || dataset.checksum.clone().into_bytes())?;
         Ok(dataset)
     }
-}
-
-/// Whether to go back to the last checkpoint, for the `rollbacks`-th time, from `error`.
-fn rolls_back(context: &Context<'_>, error: &Error, rollbacks: u32) -> bool {
-    let asked = context.config.run.on_nan == OnNan::Rollback;
-    asked && rollbacks <= MOST_ROLLBACKS && matches!(error, Error::NotFinite { .. })
-}
-
-/// Says from where a stage goes on after `error`.
-fn tell_rollback(error: &Error, rollbacks: u32, epochs_done: usize, steps_done: usize, observer: &mut dyn Observer) {
-    let Error::NotFinite { at, .. } = error else { return };
-    observer.on(Event::Warning(format!(
-        "{at}: back to the checkpoint behind step {steps_done} of epoch {}, with learning rates of 1/{} ({rollbacks} of at \
-         most {MOST_ROLLBACKS} times)",
-        epochs_done + 1,
-        2u32.pow(rollbacks),
-    )));
 }
 
 /// Says which damaged images others stood in for, as far as the stage that ends has met them.

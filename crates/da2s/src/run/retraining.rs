@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::checkpoint::Checkpoint;
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
+use super::rollback::{Place, with_rollbacks};
 use super::searching::EpochTime;
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::{PREPROCESSING, preprocessing};
@@ -14,7 +15,7 @@ use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Event, Observer};
-use crate::train::{Retraining, TrainMetrics, TrainProgress, TrainRecord, TrainState};
+use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
 
 pub(super) const BEST: &str = "network/best.safetensors";
 pub(super) const TIMES: &str = "network/times.jsonl";
@@ -83,6 +84,9 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     }
 
+    let write = |state: &TrainState| {
+        train_checkpoint(state, &network, &genotype, group.size()).write_newest(directory, CHECKPOINT)
+    };
     let (mut last, mut began) = (None, Instant::now());
     let mut save = |state: &TrainState, record: Option<TrainRecord<'_>>| {
         if !group.leads() {
@@ -104,31 +108,28 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
                 best(state, &network, &genotype, group.size()).write(directory, BEST)?;
             }
         }
-        train_checkpoint(state, &network, &genotype, group.size()).write_newest(directory, CHECKPOINT)
+        write(state)
     };
-    // All processes meet such an error in the same step, and go back together.
-    while let Err(error) = retraining.run(&mut state, observer, &mut save) {
-        let rollbacks = state.progress.rollbacks + 1;
-        if !super::rolls_back(context, &error, rollbacks) {
-            return Err(error);
-        }
-        state = match stored(observer)? {
+    let back = |rollbacks: u32, observer: &mut dyn Observer| {
+        let mut state = match stored(observer)? {
             Some(read) => restore(&read)?,
             None => retraining.start(),
         };
         state.progress.rollbacks = rollbacks;
-        let TrainProgress {
-            epochs_done,
-            steps_done,
-            ..
-        } = state.progress;
         if group.leads() {
-            keep_lines(directory, epochs_done)?;
+            keep_lines(directory, state.progress.epochs_done)?;
+            // Whoever goes on from here goes on with these rates.
+            write(&state)?;
         }
-        // Whoever goes on from here goes on with these rates.
-        save(&state, None)?;
-        super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
-    }
+        Ok(state)
+    };
+    let place = |state: &TrainState| Place {
+        rollbacks: state.progress.rollbacks,
+        epochs_done: state.progress.epochs_done,
+        steps_done: state.progress.steps_done,
+    };
+    let run = |state: &mut TrainState, observer: &mut dyn Observer| retraining.run(state, observer, &mut save);
+    with_rollbacks(context, &mut state, observer, place, run, back)?;
     super::tell_damaged(&dataset, observer);
     Ok(TrainSummary { last })
 }

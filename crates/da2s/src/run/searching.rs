@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::environment::Environment;
+use super::rollback::{Place, with_rollbacks};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, RunDirectory};
 use crate::config::Rate;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
-use crate::search::{EpochMetrics, EpochRecord, Search, SearchProgress, SearchState};
+use crate::search::{EpochMetrics, EpochRecord, Search, SearchState};
 
 pub(super) const CHECKPOINT: &str = "search/checkpoint.safetensors";
 pub(super) const TIMES: &str = "search/times.jsonl";
@@ -71,6 +72,9 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
         keep_lines(directory, state.progress.epochs_done)?;
     }
 
+    let write = |state: &SearchState| {
+        search_checkpoint(state, &search.backbone, group.size()).write_newest(directory, CHECKPOINT)
+    };
     let (mut last, mut began) = (None, Instant::now());
     let mut save = |state: &SearchState, record: Option<EpochRecord<'_>>| {
         if !group.leads() {
@@ -90,31 +94,28 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             began = Instant::now();
             last = Some(record.metrics.clone());
         }
-        search_checkpoint(state, &search.backbone, group.size()).write_newest(directory, CHECKPOINT)
+        write(state)
     };
-    // All processes meet such an error in the same step, and go back together.
-    while let Err(error) = search.run(&mut state, observer, &mut save) {
-        let rollbacks = state.progress.rollbacks + 1;
-        if !super::rolls_back(context, &error, rollbacks) {
-            return Err(error);
-        }
-        state = match stored(observer)? {
+    let back = |rollbacks: u32, observer: &mut dyn Observer| {
+        let mut state = match stored(observer)? {
             Some(checkpoint) => restore(directory, &search, &checkpoint, &device)?,
             None => search.start(),
         };
         state.progress.rollbacks = rollbacks;
-        let SearchProgress {
-            epochs_done,
-            steps_done,
-            ..
-        } = state.progress;
         if group.leads() {
-            keep_lines(directory, epochs_done)?;
+            keep_lines(directory, state.progress.epochs_done)?;
+            // Whoever goes on from here goes on with these rates.
+            write(&state)?;
         }
-        // Whoever goes on from here goes on with these rates.
-        save(&state, None)?;
-        super::tell_rollback(&error, rollbacks, epochs_done, steps_done, observer);
-    }
+        Ok(state)
+    };
+    let place = |state: &SearchState| Place {
+        rollbacks: state.progress.rollbacks,
+        epochs_done: state.progress.epochs_done,
+        steps_done: state.progress.steps_done,
+    };
+    let run = |state: &mut SearchState, observer: &mut dyn Observer| search.run(state, observer, &mut save);
+    with_rollbacks(context, &mut state, observer, place, run, back)?;
     super::tell_damaged(&dataset, observer);
     Ok(SearchSummary { last })
 }

@@ -1,6 +1,8 @@
 //! A synthetic run directory that looks like a real one: p and q sharpen over the epochs, the accuracies
 //! rise, the gap closes. Deterministic. The numbers follow the method (S_α, S_β, softmax), the data are made up.
 
+#![allow(dead_code, reason = "each program of tests uses its part of it")]
+
 use std::fs;
 use std::path::Path;
 
@@ -504,3 +506,9 @@ epochs = 25
 channels = 16
 cells = 5
 "#;
+
+pub fn replace_in(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("file");
+    assert!(text.contains(from), "{from} is in {}", path.display());
+    fs::write(path, text.replace(from, to)).expect("file");
+}
