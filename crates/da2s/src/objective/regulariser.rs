@@ -240,10 +240,33 @@ mod tests {
             let loss = loss * (of_operations.max(of_edges).min(1e12));
             prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
             let gradients = loss.backward();
-            for leaf in [alpha_leaf, beta_leaf] {
-                prop_assert!(leaf.grad(&gradients).unwrap().into_data().iter::<f32>().all(f32::is_finite));
+            // A target that keeps every edge leaves no node with a β, and the term of the edges without gradient.
+            let graph = CellGraph::new(2, 4);
+            let has_beta = graph.all_nodes().any(|node| target.has_beta(graph, node));
+            for (leaf, is_read) in [(alpha_leaf, true), (beta_leaf, has_beta)] {
+                let gradient = leaf.grad(&gradients);
+                prop_assert_eq!(gradient.is_some(), is_read);
+                prop_assert!(gradient.is_none_or(|gradient| gradient.into_data().iter::<f32>().all(f32::is_finite)));
             }
         }
+    }
+
+    #[test]
+    fn a_target_that_keeps_every_edge_has_no_term_of_edges() {
+        let target = KindTarget {
+            edges: vec![2, 3, 4, 5],
+            operations: 1,
+        };
+        let (alpha, beta) = ([0.3; EDGES * 3], [0.4; EDGES]);
+        let [loss, alpha_leaf, beta_leaf] = total(
+            &Regulariser::default(),
+            &target,
+            &alpha,
+            &beta,
+            &Device::flex().autodiff(),
+        );
+        let gradients = loss.backward();
+        assert!(alpha_leaf.grad(&gradients).is_some() && beta_leaf.grad(&gradients).is_none());
     }
 
     #[test]
