@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-# Case, repetitions a round of da2s and of PyTorch, and whether PyTorch's default layout takes part.
+# Case, repetitions a round of da2s and of PyTorch on the CPU, and whether PyTorch's default layout takes part.
 CASES = {
     "search": (2, 1, True),
     "search-small": (10, 5, True),
@@ -30,6 +30,8 @@ CASES = {
     "inference-64": (5, 3, True),
     "nas201-blocks": (10, 10, True),
 }
+# On a GPU a step takes less than a second, and a process many to start.
+GPU_REPETITIONS = 10
 
 
 def python(folder):
@@ -52,22 +54,26 @@ def measured(command):
 class Sides:
     """The sides of a comparison: each a function that gives the median seconds and the peak memory of one process."""
 
-    def __init__(self, program, interpreter, threads):
+    def __init__(self, program, interpreter, threads, device, torch_device):
         self.program, self.interpreter, self.threads = program, interpreter, threads
+        self.device, self.torch_device = device, torch_device
+
+    def repetitions(self, case, side):
+        return CASES[case][side] if self.device == "cpu" else GPU_REPETITIONS
 
     def ours(self, case, threads):
         def once():
-            result = measured([self.program, "bench", "--json", "--case", case, "--threads", threads, "--repeat",
-                               CASES[case][0]])["cases"][0]
+            result = measured([self.program, "bench", "--json", "--case", case, "--device", self.device, "--threads",
+                               threads, "--repeat", self.repetitions(case, 0)])["cases"][0]
             return result["median_ms"] / 1e3, result["peak_resident_bytes"]
 
         return once
 
     def torch(self, case, layout):
         def once():
-            slow = layout == "default" and case == "search"
-            result = measured([self.interpreter, HERE / "peers.py", case, "--layout", layout, "--threads", self.threads,
-                               "--repeat", CASES[case][1], "--warm-up", 1 if slow else 2])
+            slow = layout == "default" and case == "search" and self.torch_device == "cpu"
+            result = measured([self.interpreter, HERE / "peers.py", case, "--device", self.torch_device, "--layout", layout,
+                               "--threads", self.threads, "--repeat", self.repetitions(case, 1), "--warm-up", 1 if slow else 2])
             return statistics.median(result["seconds"]), result["peak_resident_bytes"]
 
         return once
@@ -76,7 +82,7 @@ class Sides:
         sides = {"da2s": self.ours(case, self.threads), "channels_last": self.torch(case, "channels_last")}
         if default_layout and CASES[case][2]:
             sides["default"] = self.torch(case, "default")
-        if self.threads > 1:
+        if self.threads > 1 and self.device == "cpu":
             sides["one thread"] = self.ours(case, 1)
         return sides
 
@@ -132,16 +138,20 @@ def main():
     arguments.add_argument("--case", choices=CASES, action="append", help="may be given several times; default: all")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--device", default="cpu", help="of da2s: cpu, cuda, rocm, metal, vulkan (a build with that feature)")
+    arguments.add_argument("--torch-device", help="of PyTorch; default: cpu beside cpu, mps beside metal, cuda beside the rest")
+    arguments.add_argument("--python", type=Path, help="one that has PyTorch already")
     arguments.add_argument("--venv", type=Path, default=REPOSITORY / "target" / "peers-venv")
     arguments.add_argument("--program", type=Path, help="a da2s that is built already")
     arguments.add_argument("--no-default-layout", action="store_true", help="PyTorch in channels_last only")
     arguments.add_argument("--no-golden", action="store_true", help="skip the check of the peers against the golden values")
     asked = arguments.parse_args()
 
-    interpreter = python(asked.venv)
+    interpreter = asked.python or python(asked.venv)
     program = asked.program
     if program is None:
-        run(["cargo", "build", "--release", "--manifest-path", REPOSITORY / "Cargo.toml"])
+        features = [] if asked.device == "cpu" else ["--features", asked.device]
+        run(["cargo", "build", "--release", "--manifest-path", REPOSITORY / "Cargo.toml", *features])
         program = REPOSITORY / "target" / "release" / "da2s"
     if not asked.no_golden:
         run([interpreter, HERE / "check_golden.py"], stdout=sys.stderr)
@@ -149,7 +159,8 @@ def main():
     warning = load_warning(asked.threads)
     if warning:
         print(warning, file=sys.stderr)
-    sides = Sides(program, interpreter, asked.threads)
+    torch_device = asked.torch_device or {"cpu": "cpu", "metal": "mps"}.get(asked.device, "cuda")
+    sides = Sides(program, interpreter, asked.threads, asked.device, torch_device)
     head = ["case", "da2s", "channels_last", "times faster", "default layout", "times faster",
             f"{asked.threads} threads against 1", "da2s, memory", "PyTorch, memory"]
     print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head), flush=True)

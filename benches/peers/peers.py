@@ -1,6 +1,6 @@
 """Times one case in PyTorch and prints JSON: seconds of every repetition, on the clock and of all cores, and peak memory.
 
-    python peers.py CASE [--layout channels_last|default] [--threads N] [--repeat N]
+    python peers.py CASE [--device cpu|cuda] [--layout channels_last|default] [--threads N] [--repeat N]
 
 The cases are those of `da2s bench`, on random images of one channel, which is what the digits have that `da2s bench` takes.
 Two steps before the repetitions do not count.
@@ -76,23 +76,29 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("case", choices=CASES)
     arguments.add_argument("--layout", choices=("channels_last", "default"), default="channels_last")
+    arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--repeat", type=int, default=5)
     arguments.add_argument("--warm-up", type=int, default=WARM_UP)
     asked = arguments.parse_args()
 
     torch.set_num_threads(asked.threads)
+    torch.set_default_device(asked.device)
+    torch.backends.cudnn.benchmark = True
+    finish = torch.cuda.synchronize if asked.device.startswith("cuda") else lambda: None
     torch.manual_seed(1)
     make, runs = CASES[asked.case]
     run = make(asked.layout == "channels_last")
     seconds, cpu_seconds = [], []
     for repetition in range(asked.warm_up + asked.repeat):
+        finish()
         start, cpu_start = time.perf_counter(), time.process_time()
         run()
+        finish()
         if repetition >= asked.warm_up:
             seconds.append((time.perf_counter() - start) / runs)
             cpu_seconds.append((time.process_time() - cpu_start) / runs)
-    json.dump({"case": asked.case, "layout": asked.layout, "threads": asked.threads, "torch": torch.__version__,
+    json.dump({"case": asked.case, "device": asked.device, "layout": asked.layout, "threads": asked.threads, "torch": torch.__version__,
                "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_resident_bytes": peak_resident_bytes()}, sys.stdout)
     print()
 

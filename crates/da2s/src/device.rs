@@ -47,7 +47,7 @@ pub fn available() -> Vec<String> {
     names
 }
 
-/// The implementation of the cells on the device called `device`: the fused kernels run on the CPU only.
+/// The implementation of the cells on the device called `device`: kernels for the CPU, or for GPUs.
 ///
 /// # Errors
 /// If kernels were asked for that this CPU, or the device, cannot run; the error names those that it can.
@@ -55,7 +55,11 @@ pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
     let on_cpu = device.split(':').next() == Some("cpu");
     let level = match name {
         EngineName::Auto if on_cpu => return Ok(Engine::fused()),
-        EngineName::Auto | EngineName::Plain => return Ok(Engine::Plain),
+        #[cfg(any(feature = "cuda", feature = "rocm", feature = "metal", feature = "vulkan"))]
+        EngineName::Auto => return Ok(Engine::Gpu),
+        #[cfg(not(any(feature = "cuda", feature = "rocm", feature = "metal", feature = "vulkan")))]
+        EngineName::Auto => return Ok(Engine::Plain),
+        EngineName::Plain => return Ok(Engine::Plain),
         EngineName::Avx512 | EngineName::Avx2 | EngineName::Neon | EngineName::Portable => name.name(),
     };
     let found = if on_cpu { Engine::fused_at(level) } else { None };

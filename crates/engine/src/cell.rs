@@ -10,6 +10,8 @@ use burn::tensor::Tensor;
 use da2s_kernels::Level;
 
 use crate::fused::{self, Memory, Pool};
+#[cfg(feature = "gpu")]
+use crate::gpu::{self, Programs};
 use crate::plain;
 use crate::plan::CellPlan;
 
@@ -20,6 +22,9 @@ pub enum Engine {
     Plain,
     /// Hand-written kernels: the CPU device only. The cells share one memory.
     Fused(Memory),
+    /// Hand-written kernels for GPUs.
+    #[cfg(feature = "gpu")]
+    Gpu,
 }
 
 /// A cell that can be run.
@@ -33,6 +38,8 @@ pub struct Cell {
 enum Path {
     Plain,
     Fused(Pool),
+    #[cfg(feature = "gpu")]
+    Gpu(Programs),
 }
 
 /// What a cell is applied to.
@@ -79,6 +86,8 @@ impl Cell {
         let path = match engine {
             Engine::Plain => Path::Plain,
             Engine::Fused(memory) => Path::Fused(Pool::new(memory)),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu => Path::Gpu(Programs::default()),
         };
         Self {
             plan: Arc::new(plan),
@@ -102,6 +111,10 @@ impl Cell {
         match &self.path {
             Path::Plain => plain::forward(plan, call),
             Path::Fused(pool) => fused::forward(plan, pool, call),
+            #[cfg(feature = "gpu")]
+            Path::Gpu(programs) => {
+                gpu::forward(&self.plan, programs, call).unwrap_or_else(|call| plain::forward(plan, call))
+            }
         }
     }
 }
@@ -133,6 +146,8 @@ impl Engine {
         match self {
             Self::Plain => crate::cpu_level(),
             Self::Fused(memory) => memory.level().name(),
+            #[cfg(feature = "gpu")]
+            Self::Gpu => crate::cpu_level(),
         }
     }
 
@@ -141,6 +156,8 @@ impl Engine {
         match self {
             Self::Plain => "plain",
             Self::Fused(_) => "fused",
+            #[cfg(feature = "gpu")]
+            Self::Gpu => "gpu",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Cells of a network as differentiable operations on Burn tensors.
 //!
 //! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature, [`Cell::forward`], and
-//! two ways to run it: the plain path, composed of Burn's own operations and differentiated by Burn, which
-//! runs on every device and defines what is right; and the fused path, hand-written kernels for the CPU,
-//! tested against the plain one. Tensors are `[batch, channels, height, width]` on both. Without the feature `burn` there is the [`cpu`]
+//! three ways to run it: the plain path, composed of Burn's own operations and differentiated by Burn, which
+//! runs on every device and defines what is right; and two fused paths, hand-written kernels for the CPU and for
+//! GPUs (feature `gpu`), tested against it. Tensors are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
 //! executor alone, on slices, which is all that a deployed network needs.
 
 mod block;
@@ -12,6 +12,8 @@ mod cell;
 pub mod cpu;
 #[cfg(feature = "burn")]
 mod fused;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod network;
 #[cfg(feature = "burn")]
 mod plain;

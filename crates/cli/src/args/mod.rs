@@ -527,6 +527,8 @@ pub struct BenchArguments {
     /// What to time
     #[arg(long, value_enum, default_value_t = BenchCase::All)]
     pub case: BenchCase,
+    #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
+    pub device: String,
     /// Implementation of the cells: the fastest for the CPU, the reference, or the fast one with given instructions
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
     pub engine: String,

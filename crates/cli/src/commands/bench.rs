@@ -23,6 +23,7 @@ pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
         [case] => vec![measure(
             *case,
             Options {
+                device: &arguments.device,
                 engine,
                 repeat: arguments.repeat.into(),
             },
@@ -32,7 +33,7 @@ pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
             .map(|&case| elsewhere(case, arguments))
             .collect::<Result<_, _>>()?,
     };
-    let results = Results::new(engine, cases);
+    let results = Results::new(&arguments.device, engine, cases);
     if arguments.json {
         // Numbers, names and nothing else: they can always be written.
         return super::print(&format!("{}\n", serde_json::json!(results)));
@@ -65,7 +66,14 @@ fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Fail
         .and_then(|program| {
             Command::new(program)
                 .args(["bench", "--json", "--case", case.name(), "--engine", &arguments.engine])
-                .args(["--threads", &threads, "--repeat", &repeat])
+                .args([
+                    "--device",
+                    &arguments.device,
+                    "--threads",
+                    &threads,
+                    "--repeat",
+                    &repeat,
+                ])
                 .stderr(Stdio::inherit())
                 .output()
         })
@@ -77,8 +85,9 @@ fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Fail
 
 fn table(results: &Results) -> String {
     let mut text = format!(
-        "da2s {}, {}, threads: {}, engine: {}\n",
+        "da2s {}, {}, {}, threads: {}, engine: {}\n",
         results.version,
+        results.device,
         results.cpu_level,
         results.threads,
         results.engine.name()
@@ -92,11 +101,13 @@ fn table(results: &Results) -> String {
         }
         let _ = writeln!(
             text,
-            "  {:<20}{:>7.1} GFLOP/s, {:.0} % of the {:.1} that these threads reach",
+            "  {:<20}{:>7.1} GFLOP/s{}",
             "arithmetic",
             case.gflops,
-            100.0 * case.gflops / case.machine_gflops,
-            case.machine_gflops
+            case.machine_gflops.map_or_else(String::new, |most| {
+                let share = 100.0 * case.gflops / most;
+                format!(", {share:.0} % of the {most:.1} that these threads reach")
+            })
         );
         if let Some(bytes) = case.peak_resident_bytes {
             let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, peak", bytes as f64 / 1e6);
@@ -127,6 +138,7 @@ mod tests {
     fn the_table_has_medians_phases_and_memory() {
         let results = Results {
             version: "0.1.0".to_owned(),
+            device: "cpu".to_owned(),
             cpu_level: "avx512".to_owned(),
             threads: 2,
             engine: EngineName::Auto,
@@ -142,12 +154,12 @@ mod tests {
                 multiply_adds: 500_000_000,
                 gflop: 96.0,
                 gflops: 96.0,
-                machine_gflops: 192.0,
+                machine_gflops: Some(192.0),
                 peak_resident_bytes: Some(1_234_000_000),
             }],
         };
         insta::assert_snapshot!(table(&results), @r"
-        da2s 0.1.0, avx512, threads: 2, engine: auto
+        da2s 0.1.0, cpu, avx512, threads: 2, engine: auto
 
         retraining step, 36 channels, 20 cells, auxiliary head, 32×32, batch 32
           median                 1000.0 ms

@@ -3,7 +3,7 @@
 //! Names are those of the DARTS family of PyTorch code, so that weights can be read from and written for it.
 //! A part holds its weights in one flat vector and its statistics in two.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
 
 /// The layout of one part: a stage, a classifier or an auxiliary head.
@@ -105,7 +105,13 @@ impl Part {
             .narrow(0, 0, classes * inputs)
             .reshape([classes, inputs]);
         let bias = weights.narrow(0, classes * inputs, classes).reshape([1, classes]);
-        features.matmul(matrix.transpose()) + bias
+        if features.device().without_autodiff() == Device::flex() {
+            return features.matmul(matrix.transpose()) + bias;
+        }
+        // GPUs multiply matrices with fewer digits than float32 has (TF32); this keeps them all, for few numbers.
+        let batch = features.dims()[0];
+        let products = features.reshape([batch, 1, inputs]) * matrix.reshape([1, classes, inputs]);
+        products.sum_dim(2).reshape([batch, classes]) + bias
     }
 
     /// Splits the flat weights `data` into named tensors.

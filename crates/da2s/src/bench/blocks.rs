@@ -38,9 +38,9 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
             cell,
         }
     });
-    let mut laps = Laps::new();
+    let mut laps = Laps::new(&bench.device);
     let mut repetitions_ms = Vec::with_capacity(bench.repeat);
-    run(&stages, &mut Laps::new());
+    run(&stages, &mut Laps::new(&bench.device));
     for _ in 0..bench.repeat {
         repetitions_ms.push(run(&stages, &mut laps));
     }

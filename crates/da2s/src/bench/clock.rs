@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use burn::tensor::Device;
+
 use crate::observer::{Event, Observer};
 
 /// A part of a repetition.
@@ -58,15 +60,17 @@ impl Observer for StepTimes {
     }
 }
 
-/// Collects the phases of repetitions.
+/// Collects the phases of repetitions. A phase ends when the device has done all that it was given.
 pub(super) struct Laps {
+    device: Device,
     since: Instant,
     seen_ms: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl Laps {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(device: &Device) -> Self {
         Self {
+            device: device.clone(),
             since: Instant::now(),
             seen_ms: Vec::new(),
         }
@@ -74,11 +78,13 @@ impl Laps {
 
     /// Starts a repetition.
     pub(super) fn start(&mut self) {
+        finish(&self.device);
         self.since = Instant::now();
     }
 
     /// Ends the phase `name`; the next one begins.
     pub(super) fn lap(&mut self, name: &'static str) {
+        finish(&self.device);
         let took_ms = elapsed_ms(self.since);
         match self.seen_ms.iter_mut().find(|(other, _)| *other == name) {
             Some((_, times)) => times.push(took_ms),
@@ -95,6 +101,12 @@ impl Laps {
         };
         self.seen_ms.iter().map(phase).collect()
     }
+}
+
+/// Waits for what `device` was given; on the CPU nothing ever is left.
+fn finish(device: &Device) {
+    // An error of the device shows where its results are read.
+    let _ = device.sync();
 }
 
 /// Milliseconds since `since`.
@@ -126,7 +138,7 @@ mod tests {
 
     #[test]
     fn phases_keep_their_order_and_the_first_step_does_not_count() {
-        let mut laps = Laps::new();
+        let mut laps = Laps::new(&Device::flex());
         for _ in 0..2 {
             laps.start();
             laps.lap("forward");

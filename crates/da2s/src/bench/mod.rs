@@ -42,7 +42,9 @@ pub enum Case {
 
 /// How to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
+    /// Name of the device, as [`device::open`] takes it.
+    pub device: &'a str,
     /// Implementation of the cells.
     pub engine: EngineName,
     /// Repetitions that count; one before them does not.
@@ -68,8 +70,8 @@ pub struct Measurement {
     pub gflop: f64,
     /// Arithmetic in a second, in 10⁹ operations.
     pub gflops: f64,
-    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second.
-    pub machine_gflops: f64,
+    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second; `None` on a GPU.
+    pub machine_gflops: Option<f64>,
     /// Most memory that the process has held; `None` where the system does not tell.
     pub peak_resident_bytes: Option<u64>,
 }
@@ -79,6 +81,8 @@ pub struct Measurement {
 pub struct Results {
     /// Version of da2s.
     pub version: String,
+    /// Name of the device.
+    pub device: String,
     /// Instruction set of the CPU kernels.
     pub cpu_level: String,
     /// Threads.
@@ -90,10 +94,11 @@ pub struct Results {
 }
 
 impl Results {
-    /// `cases` as measured with `engine` on the current threads.
-    pub fn new(engine: EngineName, cases: Vec<Measurement>) -> Self {
+    /// `cases` as measured on `device` with `engine` on the current threads.
+    pub fn new(device: &str, engine: EngineName, cases: Vec<Measurement>) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
             cpu_level: da2s_engine::cpu_level().to_owned(),
             threads: rayon::current_num_threads(),
             engine,
@@ -174,11 +179,11 @@ impl Case {
 /// Measures `case` on the current threads.
 ///
 /// # Errors
-/// If a loss is not finite.
-pub fn measure(case: Case, options: Options) -> Result<Measurement, Error> {
+/// If the device is not here or cannot run the engine, or if a loss is not finite.
+pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
     let bench = Bench {
-        device: device::open("cpu")?,
-        engine: device::engine(options.engine, "cpu")?,
+        device: device::open(options.device)?,
+        engine: device::engine(options.engine, options.device)?,
         engine_name: options.engine,
         repeat: options.repeat,
     };
@@ -221,7 +226,7 @@ pub fn measure(case: Case, options: Options) -> Result<Measurement, Error> {
         multiply_adds: work.multiply_adds,
         gflop,
         gflops: 1e3 * gflop / median_ms,
-        machine_gflops: peak_gflops(),
+        machine_gflops: (bench.device == Device::flex()).then(peak_gflops),
         peak_resident_bytes,
     })
 }

@@ -66,7 +66,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         Ok(()) | Err(Error::Stopped { .. }) => {}
         Err(error) => return Err(error),
     }
-    let mut laps = Laps::new();
+    let mut laps = Laps::new(&bench.device);
     for step in 0..bench.repeat as u64 {
         step_apart(&training, &mut state, step, &mut laps)?;
     }
@@ -204,7 +204,7 @@ mod tests {
             device: &bench.device,
         };
         let (mut ours, mut theirs) = (training.start(), training.start());
-        step_apart(&training, &mut ours, 0, &mut Laps::new()).unwrap();
+        step_apart(&training, &mut ours, 0, &mut Laps::new(&bench.device)).unwrap();
         let stopped = training.run(&mut theirs, &mut StepTimes::new(0), &mut |_, _| Ok(()));
         assert!(matches!(stopped, Err(Error::Stopped { epoch: 1 })), "{stopped:?}");
         assert_eq!(ours.weights.named(&network), theirs.weights.named(&network));

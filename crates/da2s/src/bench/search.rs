@@ -42,7 +42,7 @@ pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
 
     let apart = Apart::new(&search, &config.search, &bench.device);
     let loader = loader(&dataset, size.batch, Stream::Weights)?;
-    let mut laps = Laps::new();
+    let mut laps = Laps::new(&bench.device);
     for repetition in 0..bench.repeat as u64 {
         apart.step(&mut state, &loader, repetition, &mut laps)?;
     }
@@ -192,7 +192,9 @@ mod tests {
         let apart = Apart::new(&search, &config.search, &bench.device);
 
         let (mut ours, mut theirs) = (search.start(), search.start());
-        let losses = apart.step(&mut ours, &loader, 0, &mut Laps::new()).unwrap();
+        let losses = apart
+            .step(&mut ours, &loader, 0, &mut Laps::new(&bench.device))
+            .unwrap();
         // At rate 0 the architecture stays, as it does in the step taken apart.
         let rates = Rates {
             weights: apart.rate,

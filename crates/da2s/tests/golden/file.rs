@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use da2s::backbone::{Named, WeightsFile};
+use da2s::config::EngineName;
+use da2s_engine::Engine;
 
 /// The golden folder's file `name`, or `None` with a note that `test` is skipped.
 pub fn path(name: &str, test: &str) -> Option<PathBuf> {
@@ -22,6 +24,20 @@ pub fn path(name: &str, test: &str) -> Option<PathBuf> {
     );
     std::io::stderr().write_all(note.as_bytes()).unwrap();
     None
+}
+
+/// The device under test: `$DA2S_TEST_DEVICE`, the CPU by default.
+pub fn device() -> Device {
+    da2s::device::open(&device_name()).unwrap()
+}
+
+/// The fast engine on that device.
+pub fn fast_engine() -> Engine {
+    da2s::device::engine(EngineName::Auto, &device_name()).unwrap()
+}
+
+fn device_name() -> String {
+    std::env::var("DA2S_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned())
 }
 
 /// A golden safetensors file.
@@ -76,18 +92,18 @@ impl Golden {
         own.collect()
     }
 
-    /// A tensor on the CPU.
+    /// A tensor on the device under test.
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let named = self.get(name);
         let shape: [usize; D] = named.shape.clone().try_into().unwrap();
-        Tensor::from_data(TensorData::new(named.data.clone(), shape), &Device::flex())
+        Tensor::from_data(TensorData::new(named.data.clone(), shape), &device())
     }
 
     /// Labels.
     pub fn labels(&self, name: &str) -> Tensor<1, Int> {
         let labels: Vec<i64> = self.get(name).data.iter().map(|&label| label as i64).collect();
         let count = labels.len();
-        Tensor::from_data(TensorData::new(labels, [count]), &Device::flex())
+        Tensor::from_data(TensorData::new(labels, [count]), &device())
     }
 }
 

@@ -1,7 +1,6 @@
 //! NAS-Bench-201: logits, loss and every gradient of the super-network; logits in both modes, loss, gradients and running statistics of
 //! a final network.
 
-use burn::tensor::Device;
 use da2s::backbone::{Mixtures, Pass, Weights, cross_entropy};
 use da2s::discretize::{Genotype, KindStrengths, discretize};
 use da2s::network::{NetworkSize, Skeleton, network};
@@ -10,12 +9,12 @@ use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{Strengths, SupernetSize, supernet};
 use da2s_engine::Engine;
 
-use super::file::{Golden, close, values};
+use super::file::{Golden, close, device, values};
 use super::supernet::engines;
 
 fn check_supernet(golden: &Golden, engine: &Engine) {
     let space = Space::nas_bench_201();
-    let device = Device::flex();
+    let device = device();
     let size = SupernetSize {
         skeleton: Skeleton::Cifar,
         channels: golden.number("channels"),

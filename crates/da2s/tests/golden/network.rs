@@ -1,12 +1,12 @@
 //! Final networks of DARTS_V2: logits in training and evaluation mode, loss, gradients, running statistics.
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor};
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Skeleton, network};
 use da2s::space::Reductions;
 
-use super::file::{Golden, close, close_or_nothing, values};
+use super::file::{Golden, close, close_or_nothing, device, values};
 use super::supernet::engines;
 
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
@@ -32,7 +32,7 @@ fn build(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) -> B
 
 /// Compares a final network with everything that `golden` has of it.
 pub fn check(golden: &Golden, backbone: &Backbone) {
-    let device = Device::flex();
+    let device = device();
     let init = golden.under("init.");
     let weights = Weights::from_named(backbone, &init, &device).unwrap();
     assert_eq!(

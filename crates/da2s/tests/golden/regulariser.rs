@@ -1,11 +1,11 @@
 //! The regulariser's terms and gradients for α, β from the start to far beyond decided.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use da2s::objective::{KindTarget, Regulariser};
 use da2s::space::Space;
 use serde::Deserialize;
 
-use super::file::{close, values};
+use super::file::{close, device, values};
 
 #[derive(Deserialize)]
 struct File {
@@ -119,12 +119,12 @@ fn compare(what: &str, ours: &[f32], golden: &Rows) {
 
 fn alpha_leaf(rows: &[Vec<f32>]) -> Tensor<2> {
     let shape = [rows.len(), rows[0].len()];
-    Tensor::from_data(TensorData::new(rows.concat(), shape), &Device::flex().autodiff()).require_grad()
+    Tensor::from_data(TensorData::new(rows.concat(), shape), &device().autodiff()).require_grad()
 }
 
 /// β of nodes 3, 4, 5 behind the two edges of node 2, which has none.
 fn beta_leaf(nodes: &[Vec<f32>]) -> Tensor<1> {
     let flat = [vec![0.0; 2], nodes.concat()].concat();
     let count = flat.len();
-    Tensor::from_data(TensorData::new(flat, [count]), &Device::flex().autodiff()).require_grad()
+    Tensor::from_data(TensorData::new(flat, [count]), &device().autodiff()).require_grad()
 }
