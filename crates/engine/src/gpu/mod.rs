@@ -6,8 +6,12 @@
 //! are no atomic additions: the same numbers come out on every run. A plan with a block that has no kernels, or larger than they
 //! can count, takes the plain path.
 
+mod backward;
+mod build;
 mod executor;
 mod kernels;
+mod launch;
+mod memory;
 mod program;
 mod table;
 
@@ -25,7 +29,9 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::cell::{Call, NormStatistics, Output};
 use crate::plan::CellPlan;
-use executor::{Executor, Floats, Loaded, Memory, Operands, Wanted};
+use backward::Wanted;
+use executor::{Executor, Memory, Operands};
+use memory::{Floats, Loaded};
 use program::Program;
 
 /// Most inputs that a cell may have.
