@@ -1,6 +1,6 @@
 """Times one case in PyTorch and prints JSON: seconds of every repetition, on the clock and of all cores, and peak memory.
 
-    python peers.py CASE [--device cpu|cuda] [--layout channels_last|default] [--threads N] [--repeat N]
+    python peers.py CASE [--device cpu|cuda|mps] [--layout channels_last|default] [--threads N] [--repeat N]
 
 The cases are those of `da2s bench`, on random images of one channel, which is what the digits have that `da2s bench` takes.
 Two steps before the repetitions do not count.
@@ -85,7 +85,8 @@ def main():
     torch.set_num_threads(asked.threads)
     torch.set_default_device(asked.device)
     torch.backends.cudnn.benchmark = True
-    finish = torch.cuda.synchronize if asked.device.startswith("cuda") else lambda: None
+    waits = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
+    finish = waits.get(asked.device.split(":")[0], lambda: None)
     torch.manual_seed(1)
     make, runs = CASES[asked.case]
     run = make(asked.layout == "channels_last")

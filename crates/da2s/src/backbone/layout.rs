@@ -6,6 +6,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
 
+/// Products of a classifier that are kept one by one on a GPU, in numbers: 64 MiB.
+const MOST_PRODUCTS: usize = 1 << 24;
+
 /// The layout of one part: a stage, a classifier or an auxiliary head.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -108,8 +111,11 @@ impl Part {
         if features.device().without_autodiff() == Device::flex() {
             return features.matmul(matrix.transpose()) + bias;
         }
-        // GPUs multiply matrices with fewer digits than float32 has (TF32); this keeps them all, for few numbers.
+        // GPUs multiply matrices with fewer digits than float32 has (TF32); this keeps them all, as long as its products are few.
         let batch = features.dims()[0];
+        if batch * classes * inputs > MOST_PRODUCTS {
+            return features.matmul(matrix.transpose()) + bias;
+        }
         let products = features.reshape([batch, 1, inputs]) * matrix.reshape([1, classes, inputs]);
         products.sum_dim(2).reshape([batch, classes]) + bias
     }

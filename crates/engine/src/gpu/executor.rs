@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::kernels::{THREADS, convolution, move_data, node, norm};
 use super::memory::{Floats, Loaded};
-use super::program::{Image, Launch, NodeProgram, Program, groups};
+use super::program::{Image, Launch, MOST_CUBES, NodeProgram, Program, groups};
 use super::table::SLOT_FIELDS;
 use crate::NORM_EPSILON;
 
@@ -57,7 +57,9 @@ impl Executor<'_> {
 
     /// A grid over `length` elements.
     pub(super) fn line(length: usize) -> CubeCount {
-        CubeCount::Static((length as u32).div_ceil(THREADS).max(1), 1, 1)
+        let cubes = (length as u32).div_ceil(THREADS).max(1);
+        let across = cubes.min(MOST_CUBES);
+        CubeCount::Static(across, cubes.div_ceil(across), 1)
     }
 
     pub(super) fn dim() -> CubeDim {
@@ -98,9 +100,11 @@ impl Executor<'_> {
     pub(super) fn channels(&self, cell: &Floats, outside: &Floats, output: &[usize], gather: bool) {
         let program = self.program();
         let all: usize = output.iter().map(|&at| program.nodes[at].size()).sum();
-        // Nodes that follow each other lie one behind the other, and all nodes of an output have one size.
+        // Nodes of one size that follow each other lie one behind the other.
         let mut first = 0;
-        for run in output.chunk_by(|one, next| one + 1 == *next) {
+        for run in
+            output.chunk_by(|&one, &next| one + 1 == next && program.nodes[one].size() == program.nodes[next].size())
+        {
             let node = &program.nodes[run[0]];
             let length = node.size() * program.batch;
             let (from, to) = if gather { (cell, outside) } else { (outside, cell) };

@@ -25,8 +25,13 @@ impl Floats {
     }
 
     /// The numbers of a contiguous tensor.
-    pub(super) fn of(handle: Handle, length: usize) -> Self {
-        Self { handle, length }
+    pub(super) fn of(client: &Client, handle: Handle, length: usize) -> Self {
+        // Nothing is read of a tensor without numbers, but a buffer it has to be.
+        if length == 0 {
+            Self::new(client, 0)
+        } else {
+            Self { handle, length }
+        }
     }
 
     pub(super) fn handle(self) -> Handle {

@@ -297,7 +297,7 @@ fn tensor_like(like: &CubeTensor, numbers: Floats, shape: &[usize]) -> CubeTenso
 
 fn floats(tensor: CubeTensor) -> Floats {
     let length = tensor.meta.shape().num_elements();
-    Floats::of(tensor.handle, length.max(1))
+    Floats::of(&tensor.client, tensor.handle, length)
 }
 
 /// The primitive of a tensor outside of autodiff.

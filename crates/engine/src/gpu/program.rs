@@ -5,7 +5,7 @@
 //! tables.
 
 use super::build::Builder;
-use super::kernels::GROUP;
+use super::kernels::{GROUP, THREADS, weight_gradient};
 use super::table::{Span, Table};
 use crate::block::Block;
 use crate::plan::CellPlan;
@@ -120,19 +120,44 @@ impl Program {
     ) -> Option<Self> {
         let program = Builder::new(plan, batch, running).build(sizes, active);
         let largest = [program.activations, program.gradients, 64 * plan.weight_count];
-        let grid = program.launches().map(|launch| launch.area * batch / 256).max();
-        (largest.iter().all(|&length| length < 1 << 31) && grid.unwrap_or(0) < 1 << 15).then_some(program)
+        let fits = |launch: Launch| {
+            let cubes = (launch.area * batch).div_ceil(THREADS as usize);
+            [cubes, launch.channels, launch.span.count as usize]
+                .iter()
+                .all(|&side| side <= MOST_CUBES as usize)
+        };
+        let squares = |stage: &Stage| {
+            let [kernel, outputs, inputs] = stage.dense_sizes;
+            let side = weight_gradient::SIDE as usize;
+            kernel * kernel * outputs.div_ceil(side) * inputs.div_ceil(side)
+        };
+        let stages = program.node_programs.iter().flat_map(|node| &node.stages);
+        let counts = largest.iter().all(|&length| length < 1 << 31)
+            && program.launches().all(fits)
+            && stages.map(squares).all(|squares| squares <= MOST_CUBES as usize);
+        counts.then_some(program)
     }
 
     fn launches(&self) -> impl Iterator<Item = Launch> {
         self.node_programs.iter().flat_map(|node| {
-            node.stages
-                .iter()
-                .map(|stage| stage.dense)
-                .chain([node.pools, node.terms])
+            let sources = [node.depthwise_sources, node.dense_sources, node.pool_sources];
+            let of_stages = node.stages.iter().flat_map(|stage| {
+                [
+                    stage.depthwise,
+                    stage.dense,
+                    stage.dense_targets,
+                    stage.depthwise_targets,
+                ]
+                .into_iter()
+                .chain(stage.norms.iter().copied())
+            });
+            of_stages.chain(sources).chain([node.pools, node.terms])
         })
     }
 }
+
+/// Most cubes that every device takes in a dimension of a grid.
+pub(super) const MOST_CUBES: u32 = 65535;
 
 /// Groups of channels that cover `channels`.
 pub(super) fn groups(channels: usize) -> u32 {

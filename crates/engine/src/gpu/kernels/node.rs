@@ -38,7 +38,10 @@ pub fn pool(activations: &mut [f32], table: &[u32], first: u32, batch: u32) {
                 if x < in_width {
                     let value = activations[(image + y * in_width + x) as usize];
                     sum += value;
-                    most = most.max(value);
+                    // What is no number stays none.
+                    if value > most || value != value {
+                        most = value;
+                    }
                     count += 1;
                 }
             }

@@ -187,11 +187,14 @@ pub fn norm_gradient(
         norms[(at + comptime!(slot::OF_G)) as usize] = of_g;
         norms[(at + comptime!(slot::OF_X)) as usize] = of_x;
         norms[(at + comptime!(slot::REST)) as usize] = rest;
-        let gamma = scale / inverse;
-        let beta = shift + mean * scale;
-        norms[(at + comptime!(slot::OF_MIXTURE)) as usize] = gamma * product + beta * sum;
+        let place = read(table, record, field::GAMMA);
+        let mut of_mixture = product;
+        if place != comptime!(NONE) {
+            // The norm's own scale and shift.
+            of_mixture = scale / inverse * product + (shift + mean * scale) * sum;
+        }
+        norms[(at + comptime!(slot::OF_MIXTURE)) as usize] = of_mixture;
         if of_weights {
-            let place = read(table, record, field::GAMMA);
             if place != comptime!(NONE) {
                 partials[(place + channel) as usize] = weight * product;
                 partials[(place + channels + channel) as usize] = weight * sum;
@@ -210,7 +213,7 @@ pub fn norm_gradient(
 /// of each, no channels for what was not computed.
 #[cube(launch_unchecked)]
 pub fn mixture_gradient(norms: &[f32], places: &[u32], result: &mut [f32], choices: u32) {
-    let choice = CUBE_POS_X * CUBE_DIM_X + UNIT_POS_X;
+    let choice = (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X;
     if choice >= choices {
         terminate!();
     }
@@ -226,7 +229,7 @@ pub fn mixture_gradient(norms: &[f32], places: &[u32], result: &mut [f32], choic
 /// Means and unbiased variances of `live` channels, and zeros elsewhere, as two vectors one after the other.
 #[cube(launch_unchecked)]
 pub fn seen_statistics(norms: &[f32], live: &[u32], result: &mut [f32], channels: u32) {
-    let channel = CUBE_POS_X * CUBE_DIM_X + UNIT_POS_X;
+    let channel = (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X;
     if channel >= channels {
         terminate!();
     }
