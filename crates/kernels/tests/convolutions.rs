@@ -3,7 +3,7 @@
 mod plain;
 
 use da2s_kernels::{Extent, Level, Padded, View, Window, dense, depthwise, pointwise, reduce, table};
-use plain::{CHANNELS, Numbers, SIZES, assert_close, pad, walk};
+use plain::{CHANNELS, Numbers, SIZES, assert_close, pad, sizes, walk};
 
 fn windows() -> Vec<Window> {
     let mut windows = Vec::new();
@@ -20,8 +20,8 @@ fn windows() -> Vec<Window> {
 #[test]
 fn depthwise_matches_plain_loops() {
     for (case, window) in windows().into_iter().enumerate() {
-        for channels in CHANNELS {
-            for (height, width) in SIZES {
+        for &channels in CHANNELS {
+            for &(height, width) in SIZES {
                 for level in Level::available() {
                     depthwise_case(level, window, channels, height, width, case);
                 }
@@ -148,10 +148,13 @@ fn dense_matches_plain_loops() {
             padding: 0,
         },
     ];
-    let channels = [(1, 1), (3, 17), (16, 16), (17, 3), (36, 48), (20, 72)];
+    let channels = sizes(
+        &[(1, 1), (3, 17), (16, 16), (17, 3), (36, 48), (20, 72)],
+        &[(1, 1), (3, 17), (9, 12), (17, 3), (4, 36)],
+    );
     for (case, window) in windows.into_iter().enumerate() {
-        for (inputs, outputs) in channels {
-            for (height, width) in SIZES {
+        for &(inputs, outputs) in channels {
+            for &(height, width) in SIZES {
                 if window.output(height) == 0 || window.output(width) == 0 {
                     continue;
                 }
@@ -245,8 +248,22 @@ fn dense_case(level: Level, window: Window, channels: (usize, usize), height: us
 
 #[test]
 fn pointwise_matches_plain_loops() {
-    for (inputs, outputs) in [(1, 1), (3, 48), (16, 16), (17, 36), (36, 17), (64, 64), (144, 144)] {
-        for pixels in [1, 7, 64] {
+    let channels = sizes(
+        &[(1, 1), (3, 48), (16, 16), (17, 36), (36, 17), (64, 64), (144, 144)],
+        &[
+            (1, 1),
+            (9, 12),
+            (16, 16),
+            (17, 3),
+            (17, 20),
+            (9, 36),
+            (3, 48),
+            (6, 56),
+            (4, 64),
+        ],
+    );
+    for &(inputs, outputs) in channels {
+        for &pixels in sizes(&[1, 7, 64], &[1, 7, 13]) {
             let mut numbers = Numbers::new(inputs + pixels);
             let (x, w) = (numbers.take(pixels * inputs), numbers.take(inputs * outputs));
             let d = numbers.take(pixels * outputs);
@@ -300,8 +317,12 @@ fn pointwise_matches_plain_loops() {
 
 #[test]
 fn factorised_reduce_matches_plain_loops() {
-    for (inputs, outputs) in [(1, 2), (3, 5), (16, 16), (36, 72), (32, 16)] {
-        for (height, width) in SIZES {
+    let channels = sizes(
+        &[(1, 2), (3, 5), (16, 16), (36, 72), (32, 16)],
+        &[(1, 2), (3, 5), (16, 16), (9, 40)],
+    );
+    for &(inputs, outputs) in channels {
+        for &(height, width) in SIZES {
             for level in Level::available() {
                 reduce_case(level, inputs, outputs, height, width);
             }
