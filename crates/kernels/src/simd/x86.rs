@@ -20,9 +20,14 @@ unsafe fn compare<const HOW: i32>(a: __m512, b: __m512) -> __mmask16 {
     // Miri has neither comparisons nor the maximum of this width: there, and only there, they are made of plain floats.
     if cfg!(miri) {
         // SAFETY: sixteen floats either way.
-        let (a, b): ([f32; LANES], [f32; LANES]) = unsafe { (std::mem::transmute(a), std::mem::transmute(b)) };
-        let holds = |i: usize| if HOW == _CMP_GT_OQ { a[i] > b[i] } else { a[i] == b[i] };
-        return (0..LANES).fold(0, |mask, i| mask | __mmask16::from(holds(i)) << i);
+        let [a, b] = [a, b].map(|x| unsafe { std::mem::transmute::<__m512, [f32; LANES]>(x) });
+        let (mut mask, mut i) = (0, 0);
+        while i < LANES {
+            let holds = if HOW == _CMP_GT_OQ { a[i] > b[i] } else { a[i] == b[i] };
+            mask |= __mmask16::from(holds) << i;
+            i += 1;
+        }
+        return mask;
     }
     // SAFETY: see the module.
     unsafe { _mm512_cmp_ps_mask::<HOW>(a, b) }
