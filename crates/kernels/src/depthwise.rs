@@ -80,7 +80,7 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     region.check(source, target.len());
     let period = table::length(region.channels);
     assert!(
-        region.taps.iter().all(|tap| (tap + 1) * period <= weights.len()),
+        region.taps.iter().all(|&tap| tap < weights.len() / period),
         "too few weights"
     );
     let (from, to) = (source.as_ptr(), target.as_mut_ptr());
@@ -110,10 +110,7 @@ pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: 
     }
     region.check(source, gradient.len());
     let period = table::length(region.channels);
-    assert!(
-        region.taps.iter().all(|tap| (tap + 1) * period <= sums.len()),
-        "too few sums"
-    );
+    assert!(region.taps.iter().all(|&tap| tap < sums.len() / period), "too few sums");
     // SAFETY: the region was checked against both slices and the sums.
     unsafe { run_weights(level, region, source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
 }
@@ -204,7 +201,7 @@ impl Run<'_> {
             let mut sums = self.begin::<S, T, FULL>();
             for (&tap, &offset) in self.region.taps.iter().zip(self.region.offsets) {
                 let weight = S::load(self.weights.add(tap * self.period));
-                let from = self.source.offset(offset);
+                let from = self.source.wrapping_offset(offset);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = S::fma(lanes::<S, FULL>(from.add(i * self.step), self.lanes), weight, *sum);
                 }
@@ -227,7 +224,7 @@ impl Run<'_> {
                 let reversed = self.region.offsets[last] < self.region.offsets[first];
                 let from = self
                     .source
-                    .offset(self.region.offsets[if reversed { last } else { first }]);
+                    .wrapping_offset(self.region.offsets[if reversed { last } else { first }]);
                 let mut weights = [S::zero(); K];
                 for (j, weight) in weights.iter_mut().enumerate() {
                     let tap = self.region.taps[if reversed { last - j } else { first + j }];
@@ -368,7 +365,8 @@ unsafe fn flat<S: Simd, const K: usize>(
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.
         unsafe {
-            let from = source.add(region.source.at + row * region.source.row);
+            // Where all offsets are negative this may lie beyond the image, where no tap reads.
+            let from = source.wrapping_add(region.source.at + row * region.source.row);
             let to = target.add(region.target.at + row * region.target.row);
             let run = |at: usize, in_table: usize, lanes: usize| Run {
                 region,
@@ -414,7 +412,7 @@ unsafe fn pixels<S: Simd, const K: usize>(
                     region,
                     period,
                     weights: weights.add(first),
-                    source: source.add(region.source.at + row * region.source.row + first),
+                    source: source.wrapping_add(region.source.at + row * region.source.row + first),
                     step: region.source.pixel,
                     target: target.add(region.target.at + row * region.target.row + first),
                     target_step: region.target.pixel,
@@ -460,28 +458,28 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
         offsets.copy_from_slice(region.offsets.get_unchecked(first..first + N));
         let mut totals = [S::zero(); N];
         for row in 0..region.extent.rows {
-            let mut from = source.add(region.source.at + row * region.source.row + pattern);
+            let mut from = source.wrapping_add(region.source.at + row * region.source.row + pattern);
             let mut d = gradient.add(region.target.at + row * region.target.row + pattern);
             if flat {
                 let mut at = pattern;
                 while at + LANES <= count {
                     let x = S::load(d);
                     for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load(from.offset(offset)), *total);
+                        *total = S::fma(x, S::load(from.wrapping_offset(offset)), *total);
                     }
                     (from, d, at) = (from.wrapping_add(period), d.wrapping_add(period), at + period);
                 }
                 if at < count {
                     let x = S::load_first(d, count - at);
                     for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load_first(from.offset(offset), count - at), *total);
+                        *total = S::fma(x, S::load_first(from.wrapping_offset(offset), count - at), *total);
                     }
                 }
             } else if pattern + LANES <= count {
                 for _ in 0..region.extent.columns {
                     let x = S::load(d);
                     for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load(from.offset(offset)), *total);
+                        *total = S::fma(x, S::load(from.wrapping_offset(offset)), *total);
                     }
                     (from, d) = (
                         from.wrapping_add(region.source.pixel),
@@ -492,7 +490,7 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
                 for _ in 0..region.extent.columns {
                     let x = S::load_first(d, count - pattern);
                     for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load_first(from.offset(offset), count - pattern), *total);
+                        *total = S::fma(x, S::load_first(from.wrapping_offset(offset), count - pattern), *total);
                     }
                     (from, d) = (
                         from.wrapping_add(region.source.pixel),

@@ -43,7 +43,7 @@ impl Region<'_> {
         );
         let size = self.inputs * table::rounded(self.outputs);
         assert!(
-            self.taps.iter().all(|tap| (tap + 1) * size <= matrices),
+            size == 0 || self.taps.iter().all(|&tap| tap < matrices / size),
             "too few weights"
         );
     }
@@ -166,7 +166,8 @@ unsafe fn product_body<S: Simd>(
                 let panel = Panel {
                     region,
                     weights: weights.add(column.first),
-                    source: source.add(region.source.at + row * region.source.row),
+                    // Where all offsets are negative this may lie beyond the image, where no tap reads.
+                    source: source.wrapping_add(region.source.at + row * region.source.row),
                     target: target.add(region.target.at + row * region.target.row + column.first),
                     column,
                     accumulate,
@@ -226,12 +227,12 @@ impl Panel<'_> {
         let step = region.source.pixel;
         // SAFETY: the caller's.
         unsafe {
-            let source = self.source.add(at * step);
+            let source = self.source.wrapping_add(at * step);
             let target = self.target.add(at * region.target.pixel);
             let mut sums = [[S::zero(); V]; R];
             let mut halves = [[S::Half::zero(); H]; R];
             for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
-                let from = source.offset(offset);
+                let from = source.wrapping_offset(offset);
                 let mut weights = self.weights.add(tap * inputs * width);
                 for input in 0..inputs {
                     let mut w = [S::zero(); V];
@@ -329,7 +330,7 @@ unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gradient: *co
                 // SAFETY: the check covered all taps, pixels and channels; `input` and the rows of the tile exist.
                 unsafe {
                     let place = Place {
-                        source: source.add(region.source.at).offset(offset).add(input),
+                        source: source.wrapping_add(region.source.at).wrapping_offset(offset).add(input),
                         gradient: gradient.add(region.target.at + column.first),
                         sums: sums.add((tap * region.inputs + input) * width + column.first),
                         column,

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`, `unsafe impl`.
-const ALLOWED: [(&str, usize); 18] = [
+const ALLOWED: [(&str, usize); 20] = [
     ("engine/src/cpu/backward.rs", 21),
     ("engine/src/cpu/forward.rs", 13),
     ("engine/src/cpu/image.rs", 12),
@@ -26,7 +26,9 @@ const ALLOWED: [(&str, usize); 18] = [
     ("kernels/src/norm.rs", 14),
     ("kernels/src/pool.rs", 12),
     ("kernels/src/prefetch.rs", 1),
-    ("kernels/src/simd.rs", 103),
+    ("kernels/src/simd.rs", 42),
+    ("kernels/src/simd/arm.rs", 17),
+    ("kernels/src/simd/x86.rs", 47),
 ];
 /// Roots of the crates that have none.
 const FORBIDDEN: [&str; 5] = [

@@ -12,25 +12,30 @@ use image::{DynamicImage, ImageFormat};
 /// Bytes of a CIFAR-10 record.
 pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
-/// A finished run, with its network exported, in `dir/run`.
-pub fn run(dir: &Path) -> PathBuf {
-    let run = dir.join("run");
-    let settings = "data.limit=64 data.test_limit=40 search.epochs=2 search.warmup_epochs=1 search.channels=2 search.batch_size=16 \
-                    network.epochs=2 network.channels=2 network.cells=3 network.batch_size=16 run.threads=1";
+/// Settings of a run whose genotype and network are as large as they usually are.
+pub const RUN: &str = "data.limit=64 data.test_limit=40 search.epochs=2 search.warmup_epochs=1 search.channels=2 \
+                       search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 network.batch_size=16 run.threads=1";
+/// Settings of the smallest run whose files have everything in them: two kinds of cells, edges that stay and edges that do not.
+pub const SMALL_RUN: &str = "space.nodes=2 data.limit=64 data.test_limit=10 search.epochs=1 search.warmup_epochs=0 search.channels=2 \
+                             search.cells=3 search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 \
+                             network.batch_size=16 run.threads=1";
+
+/// A finished run, with its network exported, in the directory `run`.
+pub fn run(run: &Path, settings: &str) -> PathBuf {
     let da2s = |command: &mut Command| assert!(command.output().unwrap().status.success());
     let mut arguments = Command::new(env!("CARGO_BIN_EXE_da2s"));
     arguments.arg("run");
     for setting in settings.split_whitespace() {
         arguments.args(["--set", setting]);
     }
-    da2s(arguments.args(["--quiet", "--out"]).arg(&run));
+    da2s(arguments.args(["--quiet", "--out"]).arg(run));
     da2s(
         Command::new(env!("CARGO_BIN_EXE_da2s"))
             .arg("export")
-            .arg(&run)
+            .arg(run)
             .args(["--format", "safetensors"]),
     );
-    run
+    run.to_owned()
 }
 
 /// The files of CIFAR-10's binary version, an image each.

@@ -10,6 +10,7 @@
 
 mod fixtures;
 mod mutate;
+mod runs;
 mod targets;
 mod watch;
 

@@ -1,6 +1,5 @@
 //! The table of targets: every parser of outside bytes, with valid inputs and the memory that it may take.
 
-use std::cell::RefCell;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,20 +12,17 @@ use da2s::run::{Checkpoint, RunDirectory};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_infer::{MOST_DECODED_BYTES, Network};
-use da2s_report::drawing::Format as Picture;
-use da2s_report::metrics::{architecture, metrics};
-use da2s_report::run::{Digest, Follow, Run};
-use da2s_report::tensorboard::EventWriter;
 use image::ImageFormat;
 
 use crate::fixtures::{self, BATCHES, CLASSES};
+use crate::runs;
 use crate::watch::address;
 use crate::watch::request::Request;
 
 /// What any parser may take beside its share of the input.
-const MOST_BYTES: usize = 64 << 20;
+pub const MOST_BYTES: usize = 64 << 20;
 /// Whether an input was taken for whole.
-type Parser = Box<dyn Fn(&[u8]) -> bool>;
+pub type Parser = Box<dyn Fn(&[u8]) -> bool>;
 
 /// A parser to be fed.
 pub struct Target {
@@ -47,7 +43,7 @@ pub struct Target {
 }
 
 impl Target {
-    fn new(name: &'static str, seeds: Vec<Vec<u8>>, words: &'static [&'static str], run: Parser) -> Self {
+    pub fn new(name: &'static str, seeds: Vec<Vec<u8>>, words: &'static [&'static str], run: Parser) -> Self {
         Self {
             name,
             seeds,
@@ -60,10 +56,12 @@ impl Target {
     }
 }
 
-const JSON: &[&str] = &[
+/// Texts of JSON.
+pub const JSON: &[&str] = &[
     "{", "[", "]", "}", "\"", ",", ":", "null", "-", "1e400", "\\u0000", "\"a\":", "[[", "NaN", "\n",
 ];
-const TOML: &[&str] = &[
+/// Texts of TOML.
+pub const TOML: &[&str] = &[
     "[",
     "]",
     "{",
@@ -124,11 +122,12 @@ const NONE: &[&str] = &["\0", "\u{7f}"];
 
 /// Every target; files are written to `scratch`.
 pub fn all(scratch: &Path) -> Vec<Target> {
-    let run = fixtures::run(scratch);
+    let run = fixtures::run(&scratch.join("run"), fixtures::RUN);
+    let small = fixtures::run(&scratch.join("small"), fixtures::SMALL_RUN);
     let mut targets = data(scratch);
     targets.extend(texts(scratch, &run));
     targets.extend(weights(scratch, &run));
-    targets.extend(reports(scratch, &run));
+    targets.extend(runs::all(scratch, &small));
     targets.push(http());
     targets
 }
@@ -389,97 +388,6 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
                 })
             }),
         ),
-    ]
-}
-
-/// The files of a run that reports and tables are made of.
-const RUN_FILES: [&str; 13] = [
-    "config.toml",
-    "environment.json",
-    "search/metrics.jsonl",
-    "search/arch.jsonl",
-    "search/times.jsonl",
-    "genotype.json",
-    "cost.json",
-    "gap.json",
-    "edge_gaps.json",
-    "network/metrics.jsonl",
-    "network/evaluation.json",
-    "summary.json",
-    "failure.txt",
-];
-
-/// Reading a run, and drawing it. The first byte of an input says which of its files the rest is.
-fn reports(scratch: &Path, finished: &Path) -> Vec<Target> {
-    let dir = scratch.join("damaged");
-    let whole: Vec<Vec<u8>> = RUN_FILES
-        .iter()
-        .map(|name| fs::read(finished.join(name)).unwrap_or_default())
-        .collect();
-    for (name, content) in RUN_FILES.iter().zip(&whole) {
-        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
-        fs::write(dir.join(name), content).unwrap();
-    }
-    // There is no failure of a run that is finished, nor a summary of one that failed.
-    fs::remove_file(dir.join("failure.txt")).unwrap();
-    let seeds: Vec<Vec<u8>> = (0..)
-        .zip(&whole)
-        .map(|(index, content): (u8, _)| [&[index], &content[..]].concat())
-        .collect();
-    let last = RefCell::new(0);
-    let folder = dir.clone();
-    let damage = move |bytes: &[u8]| {
-        let mut last = last.borrow_mut();
-        match whole[*last].is_empty() {
-            true => drop(fs::remove_file(folder.join(RUN_FILES[*last]))),
-            false => fs::write(folder.join(RUN_FILES[*last]), &whole[*last]).unwrap(),
-        }
-        if let [index, content @ ..] = bytes {
-            *last = usize::from(*index) % RUN_FILES.len();
-            fs::write(folder.join(RUN_FILES[*last]), content).unwrap();
-        }
-    };
-    let damage = std::rc::Rc::new(damage);
-    let (to_read, to_draw, read_dir, drawn_dir) = (damage.clone(), damage, dir.clone(), dir);
-    let events = scratch.join("events");
-    vec![
-        Target {
-            cost: 5,
-            ..Target::new(
-                "run-directory",
-                seeds.clone(),
-                JSON,
-                Box::new(move |bytes| {
-                    to_read(bytes);
-                    let digest = Digest::read(&read_dir).is_ok();
-                    let followed = Follow::new(&read_dir).is_ok();
-                    Run::read(&read_dir).is_ok_and(|run| run.stages().len() == 4) && digest && followed
-                }),
-            )
-        },
-        Target {
-            cost: 20,
-            // A page repeats what it was made of, in pictures and as data.
-            most_bytes: 4 * MOST_BYTES,
-            ..Target::new(
-                "report",
-                seeds,
-                JSON,
-                Box::new(move |bytes| {
-                    to_draw(bytes);
-                    let runs = [drawn_dir.clone()];
-                    let Ok(run) = Run::read(&drawn_dir) else { return false };
-                    let page = da2s_report::render(&run);
-                    let beside = da2s_report::side_by_side(&[run.clone(), run.clone()]);
-                    // What cannot be drawn or tabled is an error, as of a run without an epoch.
-                    let _ = da2s_report::drawing::drawings(&run, Picture::Svg);
-                    let _ = da2s_report::drawing::drawings(&run, Picture::Dot);
-                    let _ = (metrics(&runs), architecture(&runs));
-                    let _ = EventWriter::new(&drawn_dir, &events).update();
-                    page.len() + beside.len() > 1000
-                }),
-            )
-        },
     ]
 }
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ReportError;
-use crate::run::{ArchCell, EpochTime, Run, Tail, name};
+use crate::run::{ArchCell, EpochTime, Files, Run, Tail};
 use crate::write::publish;
 
 /// A line of a `metrics.jsonl`, whatever its keys.
@@ -220,7 +220,7 @@ pub fn architecture(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
 pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for dir in run_dirs {
-        let plain = name(dir);
+        let plain = dir.as_path().name();
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
         let free = std::iter::once(plain.clone())
             .chain(numbered)

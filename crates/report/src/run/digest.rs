@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Run;
+use super::files::Files;
 use super::genotype::Genotype;
 use super::lines::{read_json, read_lines, read_text};
 use super::results::{Gap, Summary};
@@ -120,13 +121,21 @@ impl Digest {
     /// # Errors
     /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be.
     pub fn read(dir: &Path) -> Result<Option<Self>, ReportError> {
-        let Some(text) = read_text(dir, CONFIG)? else {
+        Self::of(dir)
+    }
+
+    /// [`Digest::read`], wherever the files lie.
+    ///
+    /// # Errors
+    /// As [`Digest::read`].
+    pub fn of<F: Files + ?Sized>(files: &F) -> Result<Option<Self>, ReportError> {
+        let Some(text) = read_text(files, CONFIG)? else {
             return Ok(None);
         };
         let config: Table = text.parse().map_err(|error: toml::de::Error| {
             let before = &text.as_bytes()[..error.span().map_or(0, |span| span.start.min(text.len()))];
             ReportError::Damaged {
-                path: dir.join(CONFIG),
+                path: files.path(CONFIG),
                 line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
                 reason: error.message().to_owned(),
             }
@@ -134,12 +143,12 @@ impl Digest {
         if setting(&config, "search.method").is_none() {
             return Ok(None);
         }
-        let summary: Option<Summary> = read_json(dir, "summary.json", |_| Ok(()))?;
-        let gap: Option<Gap> = read_json(dir, "gap.json", |_| Ok(()))?;
-        let kept: Option<Kept> = read_json(dir, "genotype.json", |_| Ok(()))?;
+        let summary: Option<Summary> = read_json(files, "summary.json", |_| Ok(()))?;
+        let gap: Option<Gap> = read_json(files, "gap.json", |_| Ok(()))?;
+        let kept: Option<Kept> = read_json(files, "genotype.json", |_| Ok(()))?;
         let state = match &summary {
             Some(_) => State::Finished,
-            None => unfinished(dir, kept.is_some())?,
+            None => unfinished(files, kept.is_some())?,
         };
         let (genotype, values) = match summary {
             Some(summary) => (summary.genotype.clone(), of_summary(&summary)),
@@ -150,7 +159,7 @@ impl Digest {
                     ("search_time_s", "search/times.jsonl"),
                     ("train_time_s", "network/times.jsonl"),
                 ] {
-                    let times = read_lines::<Time>(dir, file, |_, _| Ok(()))?;
+                    let times = read_lines::<Time, F>(files, file, |_, _| Ok(()))?;
                     if times.there {
                         values.insert(key, times.records.iter().map(|time| time.time_s).sum());
                     }
@@ -184,11 +193,11 @@ fn setting<'a>(config: &'a Table, key: &str) -> Option<&'a Value> {
 }
 
 /// How far a run without a summary came.
-fn unfinished(dir: &Path, discretized: bool) -> Result<State, ReportError> {
-    if let Some(reason) = read_text(dir, FAILURE_FILE)? {
+fn unfinished<F: Files + ?Sized>(files: &F, discretized: bool) -> Result<State, ReportError> {
+    if let Some(reason) = read_text(files, FAILURE_FILE)? {
         return Ok(State::Failed(reason.trim().to_owned()));
     }
-    let last = |file| Ok(read_lines::<Epoch>(dir, file, |_, _| Ok(()))?.records.pop());
+    let last = |file| Ok(read_lines::<Epoch, F>(files, file, |_, _| Ok(()))?.records.pop());
     Ok(match last("network/metrics.jsonl")? {
         Some(Epoch { epoch, epochs }) if epoch < epochs => State::Training {
             done: epoch,

@@ -1,12 +1,13 @@
 //! A run directory that grows, followed: [`Follow::poll`] reads what changed since the last time and writes nothing.
 //!
 //! Contract: as [`Run`], except that a last line without its end is no damage and is not told: it is still being
-//! written. Files of lines are read from where the last poll ended; when a small file changed, the run is read anew.
+//! written. Files of lines are read from where the last poll ended; when a small file changed, all of those are read anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::files::Files;
 use super::tail::Tail;
 use super::{ArchEpoch, EpochTime, FAILURE_FILE, Run, SearchEpoch, TrainEpoch};
 use crate::ReportError;
@@ -30,7 +31,7 @@ pub struct Follow {
 /// Length and time of a file; none of one that is absent.
 type Stamp = Option<(u64, Option<SystemTime>)>;
 
-/// The files whose change has the run read as a whole.
+/// The files that are written as a whole; a change of one has all of them read.
 const SMALL: [&str; 9] = [
     "config.toml",
     "environment.json",
@@ -60,8 +61,10 @@ impl Follow {
     pub fn new(dir: &Path) -> Result<Self, ReportError> {
         let mut follow = Self {
             dir: dir.to_owned(),
-            // Refuses a directory that is no run's.
-            run: Run::read(dir)?,
+            run: Run {
+                name: dir.name(),
+                ..Run::default()
+            },
             search: Tail::new(LINES[0], |record| record.epoch),
             architecture: Tail::new(LINES[1], |record| record.epoch),
             training: Tail::new(LINES[2], |record| record.epoch),
@@ -72,7 +75,12 @@ impl Follow {
             last_change: None,
         };
         follow.poll()?;
-        Ok(follow)
+        let has_lines = || LINES[..3].iter().any(|file| dir.join(file).exists());
+        if follow.run.has_small() || has_lines() {
+            Ok(follow)
+        } else {
+            Err(ReportError::NotARun { path: dir.to_owned() })
+        }
     }
 
     /// Reads what changed; whether anything did.
@@ -137,15 +145,17 @@ impl Follow {
         self.last_change
     }
 
-    /// Reads the run anew if one of the small files is not as it was, which happens a few times in a run.
+    /// Reads the small files anew if one of them is not as it was, which happens a few times in a run.
     fn poll_small(&mut self) -> Result<bool, ReportError> {
         // Taken before the files are read, so that a change in between is seen the next time.
         let stamps = SMALL.map(|file| stamp(&self.dir.join(file)));
         if stamps == self.stamps {
             return Ok(false);
         }
-        self.run = Run::read(&self.dir)?;
-        self.run.cut_off.clear();
+        let before = std::mem::replace(&mut self.run, Run::read_small(self.dir.as_path())?);
+        self.run.search = before.search;
+        self.run.architecture = before.architecture;
+        self.run.training = before.training;
         self.stamps = stamps;
         Ok(true)
     }
@@ -154,4 +164,58 @@ impl Follow {
 fn stamp(path: &Path) -> Stamp {
     let data = fs::metadata(path).ok()?;
     Some((data.len(), data.modified().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_poll_reads_anew_leaves_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        let write = |name: &str, text: &str| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let refused = |dir: &Path| matches!(Follow::new(dir), Err(ReportError::NotARun { .. }));
+        assert!(refused(&dir));
+        write("failure.txt", "no space left");
+        assert!(refused(&dir), "a failure of what?");
+
+        write("network/metrics.jsonl", "{\"epoch\":1,\"epochs\":3}\n{\"epoch\":2,");
+        let mut follow = Follow::new(&dir).unwrap();
+        let epochs = |follow: &Follow| {
+            follow
+                .run()
+                .training
+                .iter()
+                .map(|epoch| epoch.epoch)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((follow.run().name.as_str(), follow.changes()), ("a", 1));
+        assert_eq!(epochs(&follow), [1]);
+        assert!(!follow.poll().unwrap());
+
+        write("summary.json", "{\"network_accuracy\":97.5}");
+        assert!(follow.poll().unwrap());
+        assert_eq!(epochs(&follow), [1], "lines stay when small files are read anew");
+        assert_eq!(follow.failure(), None, "results outrank it");
+
+        write("gap.json", "[");
+        assert!(follow.poll().is_err());
+        assert_eq!(epochs(&follow), [1], "what was read stays");
+        assert!(follow.run().summary.is_some());
+        write("gap.json", "{}");
+        write(
+            "network/metrics.jsonl",
+            "{\"epoch\":1,\"epochs\":3}\n{\"epoch\":2,\"epochs\":3}\n",
+        );
+        assert!(follow.poll().unwrap());
+        assert_eq!(epochs(&follow), [1, 2]);
+        fs::remove_file(dir.join("network/metrics.jsonl")).unwrap();
+        assert!(follow.poll().unwrap());
+        assert_eq!(epochs(&follow), [0; 0]);
+    }
 }

@@ -1,11 +1,8 @@
 //! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. Absent is not an error.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
 use serde::de::DeserializeOwned;
 
+use super::files::Files;
 use crate::ReportError;
 
 /// The records of a `.jsonl` file.
@@ -19,8 +16,8 @@ pub(super) struct JsonLines<R> {
 }
 
 /// A text file; bytes that are not UTF-8 are an error.
-pub(crate) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, ReportError> {
-    let Some(bytes) = read_bytes(dir, file)? else {
+pub(crate) fn read_text<F: Files + ?Sized>(files: &F, file: &str) -> Result<Option<String>, ReportError> {
+    let Some(bytes) = files.bytes(file)? else {
         return Ok(None);
     };
     match String::from_utf8(bytes) {
@@ -29,7 +26,7 @@ pub(crate) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, Report
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
             Err(ReportError::Damaged {
-                path: dir.join(file),
+                path: files.path(file),
                 line,
                 reason: "not UTF-8 text".to_owned(),
             })
@@ -38,16 +35,16 @@ pub(crate) fn read_text(dir: &Path, file: &str) -> Result<Option<String>, Report
 }
 
 /// A JSON file that `check` then accepts or refuses with a reason.
-pub(crate) fn read_json<R: DeserializeOwned>(
-    dir: &Path,
+pub(crate) fn read_json<R: DeserializeOwned, F: Files + ?Sized>(
+    files: &F,
     file: &str,
     check: impl Fn(&R) -> Result<(), String>,
 ) -> Result<Option<R>, ReportError> {
-    let Some(bytes) = read_bytes(dir, file)? else {
+    let Some(bytes) = files.bytes(file)? else {
         return Ok(None);
     };
     let damaged = |line, reason| ReportError::Damaged {
-        path: dir.join(file),
+        path: files.path(file),
         line,
         reason,
     };
@@ -59,8 +56,8 @@ pub(crate) fn read_json<R: DeserializeOwned>(
 /// A file with a JSON object a line; `check` sees the first record too, to hold the later ones against it.
 ///
 /// A last line without a line end that does not parse is what an interrupted write leaves: it is dropped.
-pub(super) fn read_lines<R: DeserializeOwned>(
-    dir: &Path,
+pub(super) fn read_lines<R: DeserializeOwned, F: Files + ?Sized>(
+    files: &F,
     file: &str,
     check: impl Fn(&R, Option<&R>) -> Result<(), String>,
 ) -> Result<JsonLines<R>, ReportError> {
@@ -69,7 +66,7 @@ pub(super) fn read_lines<R: DeserializeOwned>(
         records: Vec::new(),
         cut_off: false,
     };
-    let Some(bytes) = read_bytes(dir, file)? else {
+    let Some(bytes) = files.bytes(file)? else {
         return Ok(lines);
     };
     lines.there = true;
@@ -78,7 +75,7 @@ pub(super) fn read_lines<R: DeserializeOwned>(
             continue;
         }
         let damaged = |reason| ReportError::Damaged {
-            path: dir.join(file),
+            path: files.path(file),
             line: index + 1,
             reason,
         };
@@ -95,9 +92,9 @@ pub(super) fn read_lines<R: DeserializeOwned>(
 }
 
 /// A PNG file of at most `most` bytes, known by its signature.
-pub(super) fn read_png(dir: &Path, file: &str, most: usize) -> Result<Option<Vec<u8>>, ReportError> {
+pub(super) fn read_png<F: Files + ?Sized>(files: &F, file: &str, most: usize) -> Result<Option<Vec<u8>>, ReportError> {
     const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-    let Some(bytes) = read_bytes(dir, file)? else {
+    let Some(bytes) = files.bytes(file)? else {
         return Ok(None);
     };
     let reason = match bytes.len() {
@@ -106,25 +103,10 @@ pub(super) fn read_png(dir: &Path, file: &str, most: usize) -> Result<Option<Vec
         _ => return Ok(Some(bytes)),
     };
     Err(ReportError::Damaged {
-        path: dir.join(file),
+        path: files.path(file),
         line: 1,
         reason,
     })
-}
-
-fn read_bytes(dir: &Path, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
-    let path = dir.join(file);
-    // To read a pipe or a device may take for ever; a folder is refused by the system.
-    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-        return Err(ReportError::Read { path, source });
-    }
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        // A path through something that is not a directory is as absent as one through nothing.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(source) => Err(ReportError::Read { path, source }),
-    }
 }
 
 /// serde_json's message with the column only: the line is the caller's, who knows it in the file.

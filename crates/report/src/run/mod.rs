@@ -7,6 +7,7 @@
 mod architecture;
 mod cost;
 mod digest;
+mod files;
 mod follow;
 mod genotype;
 mod lines;
@@ -23,6 +24,7 @@ use toml::{Table, Value};
 pub use architecture::{ArchCell, ArchEpoch};
 pub use cost::{Costs, PartCost};
 pub use digest::{Digest, FAILURE_FILE, State};
+pub use files::Files;
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
 pub use results::{
@@ -81,57 +83,72 @@ impl Run {
     /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one cannot be
     /// read and [`ReportError::Damaged`] when one is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
-        let mut run = Self {
-            name: name(dir),
-            ..Self::default()
-        };
-        let mut found = 0;
+        Self::of(dir)
+    }
 
-        run.config = read_text(dir, "config.toml")?;
-        run.environment = read_json(dir, "environment.json", |_| Ok(()))?;
-        run.genotype = read_json(dir, "genotype.json", Genotype::check)?;
-        run.costs = read_json(dir, "cost.json", Costs::check)?;
-        run.gap = read_json(dir, "gap.json", |_| Ok(()))?;
-        run.evaluation = read_json(dir, "network/evaluation.json", Evaluation::check)?;
-        run.edge_gaps = read_json(dir, "edge_gaps.json", EdgeGaps::check)?;
-        if let Some(evaluation) = &mut run.evaluation {
-            evaluation.mistakes.truncate(MOST_PICTURES);
-            for mistake in &mut evaluation.mistakes {
-                let file = format!("network/mistakes/{}.png", mistake.index);
-                mistake.picture = read_png(dir, &file, MOST_PICTURE_BYTES)?;
-            }
-        }
-        run.summary = read_json(dir, "summary.json", |_| Ok(()))?;
-        found += usize::from(run.config.is_some()) + usize::from(run.environment.is_some());
-        found += usize::from(run.genotype.is_some()) + usize::from(run.gap.is_some());
-        found += usize::from(run.evaluation.is_some()) + usize::from(run.summary.is_some());
-
-        // A failure that was got over stays behind where stages were repeated one by one.
-        if run.summary.is_none() {
-            run.failure = read_text(dir, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
-        }
-
+    /// [`Run::read`], wherever the files lie.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub fn of<F: Files + ?Sized>(files: &F) -> Result<Self, ReportError> {
+        let mut run = Self::read_small(files)?;
+        let mut found = run.has_small();
         let mut keep = |file: &'static str, there: bool, cut: bool| {
-            found += usize::from(there);
+            found |= there;
             if cut {
                 run.cut_off.push(file);
             }
         };
-        let search: JsonLines<SearchEpoch> = read_lines(dir, "search/metrics.jsonl", |_, _| Ok(()))?;
+        let search: JsonLines<SearchEpoch> = read_lines(files, "search/metrics.jsonl", |_, _| Ok(()))?;
         keep("search/metrics.jsonl", search.there, search.cut_off);
-        let architecture: JsonLines<ArchEpoch> = read_lines(dir, "search/arch.jsonl", ArchEpoch::check)?;
+        let architecture: JsonLines<ArchEpoch> = read_lines(files, "search/arch.jsonl", ArchEpoch::check)?;
         keep("search/arch.jsonl", architecture.there, architecture.cut_off);
-        let training: JsonLines<TrainEpoch> = read_lines(dir, "network/metrics.jsonl", |_, _| Ok(()))?;
+        let training: JsonLines<TrainEpoch> = read_lines(files, "network/metrics.jsonl", |_, _| Ok(()))?;
         keep("network/metrics.jsonl", training.there, training.cut_off);
 
         run.search = by_epoch(search.records, |record| record.epoch);
         run.architecture = by_epoch(architecture.records, |record| record.epoch);
         run.training = by_epoch(training.records, |record| record.epoch);
-        if found == 0 {
-            Err(ReportError::NotARun { path: dir.to_owned() })
-        } else {
+        if found {
             Ok(run)
+        } else {
+            Err(ReportError::NotARun { path: files.path("") })
         }
+    }
+
+    /// What [`Run::read`] does, without the files that have a line an epoch.
+    fn read_small<F: Files + ?Sized>(files: &F) -> Result<Self, ReportError> {
+        let mut run = Self {
+            name: files.name(),
+            ..Self::default()
+        };
+        run.config = read_text(files, "config.toml")?;
+        run.environment = read_json(files, "environment.json", |_| Ok(()))?;
+        run.genotype = read_json(files, "genotype.json", Genotype::check)?;
+        run.costs = read_json(files, "cost.json", Costs::check)?;
+        run.gap = read_json(files, "gap.json", |_| Ok(()))?;
+        run.evaluation = read_json(files, "network/evaluation.json", Evaluation::check)?;
+        run.edge_gaps = read_json(files, "edge_gaps.json", EdgeGaps::check)?;
+        if let Some(evaluation) = &mut run.evaluation {
+            evaluation.mistakes.truncate(MOST_PICTURES);
+            for mistake in &mut evaluation.mistakes {
+                let file = format!("network/mistakes/{}.png", mistake.index);
+                mistake.picture = read_png(files, &file, MOST_PICTURE_BYTES)?;
+            }
+        }
+        run.summary = read_json(files, "summary.json", |_| Ok(()))?;
+
+        // A failure that was got over stays behind where stages were repeated one by one.
+        if run.summary.is_none() {
+            run.failure = read_text(files, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
+        }
+        Ok(run)
+    }
+
+    /// Whether there is one of the small files that make a directory a run's.
+    fn has_small(&self) -> bool {
+        let settings = self.config.is_some() || self.environment.is_some();
+        settings || self.genotype.is_some() || self.gap.is_some() || self.evaluation.is_some() || self.summary.is_some()
     }
 
     /// Every setting that `config.toml` has, as `search.epochs`; words without quotes. None where it is absent or not TOML.
@@ -146,13 +163,6 @@ impl Run {
     pub fn stages(&self) -> [Stage; 4] {
         stage::of(self)
     }
-}
-
-/// Name of the run in `dir`: the last part of its path.
-pub(crate) fn name(dir: &Path) -> String {
-    let full = dir.canonicalize().ok();
-    let last = full.and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
-    last.unwrap_or_else(|| dir.display().to_string())
 }
 
 fn flatten(prefix: &str, table: Table, settings: &mut BTreeMap<String, String>) {

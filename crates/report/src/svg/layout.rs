@@ -37,6 +37,13 @@ pub(super) struct Curve {
     pub(super) end: Point,
 }
 
+/// Points of a curve between its ends, and the box that they fill. A layout asks for them thousands of times.
+struct Sampled {
+    points: [Point; SAMPLES - 1],
+    low: Point,
+    high: Point,
+}
+
 /// Where everything goes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
@@ -66,8 +73,40 @@ impl Curve {
         }
     }
 
-    fn samples(&self) -> impl Iterator<Item = Point> {
-        (1..SAMPLES).map(|step| self.at(step as f64 / SAMPLES as f64))
+    fn sampled(&self) -> Sampled {
+        let points = std::array::from_fn(|step| self.at((step + 1) as f64 / SAMPLES as f64));
+        let corner = |of: fn(f64, f64) -> f64| {
+            let corner = |a: Point, b: &Point| Point {
+                x: of(a.x, b.x),
+                y: of(a.y, b.y),
+            };
+            points[1..].iter().fold(points[0], corner)
+        };
+        Sampled {
+            low: corner(f64::min),
+            high: corner(f64::max),
+            points,
+        }
+    }
+}
+
+impl Sampled {
+    /// How many of the points lie in the box around `centre`.
+    fn inside(&self, centre: Point, half_width: f64, half_height: f64) -> usize {
+        let beside = self.low.x - centre.x >= half_width || centre.x - self.high.x >= half_width;
+        if beside || self.low.y - centre.y >= half_height || centre.y - self.high.y >= half_height {
+            return 0;
+        }
+        let covered =
+            |point: &&Point| (point.x - centre.x).abs() < half_width && (point.y - centre.y).abs() < half_height;
+        self.points.iter().filter(covered).count()
+    }
+
+    /// Distance of the point that is nearest to `place`, if there is one within `reach`.
+    fn nearest(&self, place: Point, reach: f64) -> Option<f64> {
+        let near = |point: &&Point| (point.x - place.x).abs() < reach && (point.y - place.y).abs() < reach;
+        let distances = self.points.iter().filter(near).map(|point| distance(*point, place));
+        distances.reduce(f64::min).filter(|least| *least < reach)
     }
 }
 
@@ -115,23 +154,23 @@ impl Layout {
             .map(|node| curve(nodes[*node], output, 0.0))
             .collect();
 
-        let (labels, mut cost) = place_labels(&edges, stays, &nodes, label_lines);
-        cost += crowding(&edges, stays);
+        let sampled: Vec<Sampled> = edges.iter().chain(&outputs).map(Curve::sampled).collect();
+
+        let (labels, mut cost) = place_labels(&edges, &sampled, stays, &nodes, label_lines);
+        cost += crowding(&sampled, stays);
         let kept = stays.iter().map(|stays| if *stays { 1.0 } else { DROPPED_WEIGHT });
         let ends = graph.edges.iter().map(|(from, to)| (*from, Some(*to))).zip(kept);
         let output_ends = graph.concat.iter().map(|node| ((*node, None), 0.5));
-        for (line, ((from, to), weight)) in edges.iter().chain(&outputs).zip(ends.chain(output_ends)) {
+        for (line, ((from, to), weight)) in sampled.iter().zip(ends.chain(output_ends)) {
             for (node, place) in nodes
                 .iter()
                 .enumerate()
                 .filter(|(node, _)| *node != from && Some(*node) != to)
             {
-                let least = line
-                    .samples()
-                    .map(|point| distance(point, *place))
-                    .fold(f64::INFINITY, f64::min);
                 let reach = if node < graph.inputs { 42.0 } else { 34.0 };
-                cost += weight * 2.0 * (reach - least).max(0.0).powi(2);
+                if let Some(least) = line.nearest(*place, reach) {
+                    cost += weight * 2.0 * (reach - least).powi(2);
+                }
             }
         }
         (
@@ -191,20 +230,21 @@ fn edge_curve(graph: &CellGraph, stays: &[bool], nodes: &[Point], edge: usize) -
 }
 
 /// How much the edges that stay run along or across each other away from shared ends.
-fn crowding(edges: &[Curve], stays: &[bool]) -> f64 {
+fn crowding(edges: &[Sampled], stays: &[bool]) -> f64 {
     const NEAR: f64 = 16.0;
-    let kept: Vec<Vec<Point>> = edges
+    let kept: Vec<&[Point]> = edges
         .iter()
         .zip(stays)
         .filter(|(_, kept)| **kept)
-        .map(|(line, _)| line.samples().skip(4).take(SAMPLES - 9).collect())
+        .map(|(line, _)| &line.points[4..SAMPLES - 5])
         .collect();
+    let near = |a: Point, b: Point| (a.x - b.x).abs() < NEAR && (a.y - b.y).abs() < NEAR && distance(a, b) < NEAR;
     let mut close = 0;
     for (place, line) in kept.iter().enumerate() {
         for other in &kept[place + 1..] {
             close += line
                 .iter()
-                .filter(|point| other.iter().any(|sample| distance(**point, *sample) < NEAR))
+                .filter(|point| other.iter().any(|sample| near(**point, *sample)))
                 .count();
         }
     }
@@ -217,7 +257,13 @@ fn distance(a: Point, b: Point) -> f64 {
 
 /// Puts each label on its edge where it covers the least. Edges that stay come first, and among them short
 /// ones, which have little choice.
-fn place_labels(edges: &[Curve], stays: &[bool], nodes: &[Point], lines: usize) -> (Vec<Point>, f64) {
+fn place_labels(
+    edges: &[Curve],
+    sampled: &[Sampled],
+    stays: &[bool],
+    nodes: &[Point],
+    lines: usize,
+) -> (Vec<Point>, f64) {
     let (half_width, half_height) = (LABEL_WIDTH / 2.0, LABEL_LINE * lines as f64 / 2.0 + 1.0);
     let mut order: Vec<usize> = (0..edges.len()).collect();
     let length = |edge: usize| distance(edges[edge].start, edges[edge].end);
@@ -235,12 +281,11 @@ fn place_labels(edges: &[Curve], stays: &[bool], nodes: &[Point], lines: usize) 
                 .iter()
                 .map(|node| overlap(point, *node, half_width + 22.0, half_height + NODE_HEIGHT / 2.0))
                 .sum();
-            let covers =
-                |sample: &Point| (sample.x - point.x).abs() < half_width && (sample.y - point.y).abs() < half_height;
             let weight_of = |other: usize| if stays[other] { 20.0 } else { 20.0 * DROPPED_WEIGHT };
-            let others = edges.iter().enumerate().filter(|(other, _)| *other != edge);
+            let others = sampled[..edges.len()].iter().enumerate();
             let over_edges: f64 = others
-                .map(|(other, line)| weight_of(other) * line.samples().filter(covers).count() as f64)
+                .filter(|(other, _)| *other != edge)
+                .map(|(other, line)| weight_of(other) * line.inside(point, half_width, half_height) as f64)
                 .sum();
             let outside = (half_width - point.x).max(0.0) + (point.x - (WIDTH - half_width)).max(0.0);
             over_labels * 6.0 + over_nodes * 6.0 + over_edges + outside * 200.0

@@ -1,0 +1,92 @@
+//! What a region may say and what it may not: views that begin beyond the image that their taps read, taps that do not exist.
+
+use da2s_kernels::{Extent, Level, View, dense, depthwise, table};
+
+const CHANNELS: usize = 3;
+const COLUMNS: usize = 4;
+/// Floats from where the view begins back to the image; no pointer may be moved to where it begins.
+const BEYOND: isize = 1000;
+
+fn beyond() -> View {
+    View {
+        at: BEYOND as usize,
+        ..View::packed(COLUMNS, CHANNELS)
+    }
+}
+
+fn image() -> Vec<f32> {
+    (1..=COLUMNS * CHANNELS).map(|x| x as f32).collect()
+}
+
+fn depthwise_region(taps: &[usize]) -> depthwise::Region<'_> {
+    depthwise::Region {
+        channels: CHANNELS,
+        extent: Extent {
+            rows: 1,
+            columns: COLUMNS,
+        },
+        source: beyond(),
+        target: View::packed(COLUMNS, CHANNELS),
+        taps,
+        offsets: &[-BEYOND],
+    }
+}
+
+fn dense_region(taps: &[usize]) -> dense::Region<'_> {
+    dense::Region {
+        inputs: CHANNELS,
+        outputs: 1,
+        extent: Extent {
+            rows: 1,
+            columns: COLUMNS,
+        },
+        source: beyond(),
+        target: View::packed(COLUMNS, 1),
+        taps,
+        offsets: &[-BEYOND],
+    }
+}
+
+#[test]
+fn a_view_may_begin_beyond_the_image_that_its_taps_read() {
+    let weights = [1.0, 10.0, 100.0];
+    for level in Level::available() {
+        let mut packed = vec![0.0; table::length(CHANNELS)];
+        depthwise::pack(&weights, CHANNELS, &mut packed);
+        let mut got = vec![0.0; COLUMNS * CHANNELS];
+        depthwise::convolve(level, &depthwise_region(&[0]), &packed, &image(), false, &mut got);
+        assert_eq!(got[..6], [1.0, 20.0, 300.0, 4.0, 50.0, 600.0], "{}", level.name());
+        let mut sums = vec![0.0; packed.len()];
+        depthwise::weight_gradient(level, &depthwise_region(&[0]), &image(), &[1.0; 12], &mut sums);
+        let mut got = [0.0; CHANNELS];
+        depthwise::unpack_add(&sums, CHANNELS, &mut got);
+        assert_eq!(got, [22.0, 26.0, 30.0], "{}", level.name());
+
+        let mut packed = vec![0.0; CHANNELS * table::rounded(1)];
+        dense::pack(&weights, CHANNELS, 1, &mut packed);
+        let mut got = [0.0; COLUMNS];
+        dense::convolve(level, &dense_region(&[0]), &packed, &image(), false, &mut got);
+        assert_eq!(got, [321.0, 654.0, 987.0, 1320.0], "{}", level.name());
+        let mut sums = vec![0.0; packed.len()];
+        dense::weight_gradient(level, &dense_region(&[0]), &image(), &[1.0; COLUMNS], &mut sums);
+        let mut got = [0.0; CHANNELS];
+        dense::unpack_add(&sums, CHANNELS, 1, &mut got);
+        assert_eq!(got, [22.0, 26.0, 30.0], "{}", level.name());
+    }
+}
+
+#[test]
+#[should_panic(expected = "too few weights")]
+fn a_depthwise_tap_that_no_number_counts_is_refused() {
+    let weights = vec![1.0; table::length(CHANNELS)];
+    let region = depthwise_region(&[usize::MAX]);
+    depthwise::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; 12]);
+}
+
+#[test]
+#[should_panic(expected = "too few weights")]
+fn a_dense_tap_that_no_number_counts_is_refused() {
+    let weights = vec![1.0; CHANNELS * table::rounded(1)];
+    let region = dense_region(&[usize::MAX]);
+    dense::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; COLUMNS]);
+}

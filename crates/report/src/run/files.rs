@@ -1,0 +1,104 @@
+//! Where the files of a run lie: in its directory, or in memory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::ReportError;
+
+/// The files of a run, by their paths relative to its directory.
+pub trait Files {
+    /// Name of the run.
+    fn name(&self) -> String;
+
+    /// What errors call `file`, and the run itself where that is empty.
+    fn path(&self, file: &str) -> PathBuf;
+
+    /// Content of `file`; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`] when it is there and cannot be read.
+    fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, ReportError>;
+}
+
+/// A run directory.
+impl Files for Path {
+    /// The last part of its path.
+    fn name(&self) -> String {
+        let full = self.canonicalize().ok();
+        let last = full.and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()));
+        last.unwrap_or_else(|| self.display().to_string())
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        // To join with nothing would add a slash.
+        match file {
+            "" => self.to_owned(),
+            file => self.join(file),
+        }
+    }
+
+    fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
+        let path = self.join(file);
+        let read = fs::metadata(&path).and_then(|metadata| match metadata.is_file() || metadata.is_dir() {
+            // A folder is refused by the system.
+            true => fs::read(&path),
+            // To read a pipe or a device may take for ever.
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        });
+        match read {
+            Ok(bytes) => Ok(Some(bytes)),
+            // A path through something that is not a directory is as absent as one through nothing.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(source) => Err(ReportError::Read { path, source }),
+        }
+    }
+}
+
+/// A run in memory, as from an archive; it has no name.
+impl Files for BTreeMap<&str, Vec<u8>> {
+    fn name(&self) -> String {
+        String::new()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        match file {
+            "" => "a run in memory".into(),
+            file => file.into(),
+        }
+    }
+
+    fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
+        Ok(self.get(file).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Digest, Run};
+
+    #[test]
+    fn a_run_in_memory_is_the_one_in_its_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut memory = BTreeMap::new();
+        for (file, text) in [
+            ("config.toml", "[search]\nmethod = \"da2s\"\n"),
+            ("gap.json", "{\"images\":7}"),
+            ("search.jsonl", "what no run writes"),
+            ("failure.txt", "no space left"),
+        ] {
+            fs::write(folder.path().join(file), text).unwrap();
+            memory.insert(file, text.as_bytes().to_vec());
+        }
+        let run = Run::of(&memory).unwrap();
+        assert_eq!(run.gap, Run::read(folder.path()).unwrap().gap);
+        assert_eq!(run.failure.as_deref(), Some("no space left"));
+        assert_eq!(Digest::of(&memory).unwrap(), Digest::read(folder.path()).unwrap());
+        memory.insert("gap.json", b"{\n[".to_vec());
+        let damaged = Run::of(&memory).unwrap_err().to_string();
+        assert!(damaged.starts_with("gap.json, line 2: "), "{damaged}");
+        assert!(matches!(Run::of(&BTreeMap::new()), Err(ReportError::NotARun { .. })));
+    }
+}
