@@ -55,10 +55,7 @@ pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
     let on_cpu = device.split(':').next() == Some("cpu");
     let level = match name {
         EngineName::Auto if on_cpu => return Ok(Engine::fused()),
-        #[cfg(any(feature = "cuda", feature = "rocm", feature = "metal", feature = "vulkan"))]
-        EngineName::Auto => return Ok(Engine::Gpu),
-        #[cfg(not(any(feature = "cuda", feature = "rocm", feature = "metal", feature = "vulkan")))]
-        EngineName::Auto => return Ok(Engine::Plain),
+        EngineName::Auto => return Ok(Engine::gpu().unwrap_or(Engine::Plain)),
         EngineName::Plain => return Ok(Engine::Plain),
         EngineName::Avx512 | EngineName::Avx2 | EngineName::Neon | EngineName::Portable => name.name(),
     };

@@ -130,6 +130,15 @@ impl Engine {
         Self::Fused(Memory::default())
     }
 
+    /// The fused engine for GPUs; none where no GPU's runtime is compiled in.
+    pub fn gpu() -> Option<Self> {
+        #[cfg(feature = "gpu")]
+        let engine = Some(Self::Gpu);
+        #[cfg(not(feature = "gpu"))]
+        let engine = None;
+        engine
+    }
+
     /// The fused engine with the instructions called `level`, as in [`Engine::levels`]; none if this CPU has not got them.
     pub fn fused_at(level: &str) -> Option<Self> {
         let level = Level::available().into_iter().find(|one| short(*one) == level)?;

@@ -529,7 +529,7 @@ pub struct BenchArguments {
     pub case: BenchCase,
     #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
     pub device: String,
-    /// Implementation of the cells: the fastest for the CPU, the reference, or the fast one with given instructions
+    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with given instructions
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
     pub engine: String,
     /// Threads of the CPU, 0 for one a core

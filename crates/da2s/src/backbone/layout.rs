@@ -108,12 +108,10 @@ impl Part {
             .narrow(0, 0, classes * inputs)
             .reshape([classes, inputs]);
         let bias = weights.narrow(0, classes * inputs, classes).reshape([1, classes]);
-        if features.device().without_autodiff() == Device::flex() {
-            return features.matmul(matrix.transpose()) + bias;
-        }
-        // GPUs multiply matrices with fewer digits than float32 has (TF32); this keeps them all, as long as its products are few.
+        // GPUs multiply matrices with fewer digits than float32 has (TF32); products one by one keep them all, as long as they are few.
         let batch = features.dims()[0];
-        if batch * classes * inputs > MOST_PRODUCTS {
+        let on_cpu = features.device().without_autodiff() == Device::flex();
+        if on_cpu || batch * classes * inputs > MOST_PRODUCTS {
             return features.matmul(matrix.transpose()) + bias;
         }
         let products = features.reshape([batch, 1, inputs]) * matrix.reshape([1, classes, inputs]);

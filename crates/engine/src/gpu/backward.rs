@@ -8,7 +8,7 @@ use super::memory::Floats;
 use super::program::{Launch, NodeProgram, groups};
 
 /// Parts that the sums over pixels of weights' gradients are made in: of dense convolutions, and of depthwise ones.
-const SLICES: u32 = 32;
+pub(super) const SLICES: u32 = 32;
 const DEPTHWISE_SLICES: u32 = 8;
 
 /// Which gradients are asked for.

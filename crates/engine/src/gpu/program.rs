@@ -4,6 +4,7 @@
 //! and the node's sum; backward the same way, from the last node to the first. A candidate is no more than records in these
 //! tables.
 
+use super::backward::SLICES;
 use super::build::Builder;
 use super::kernels::{GROUP, THREADS, weight_gradient};
 use super::table::{Span, Table};
@@ -119,7 +120,11 @@ impl Program {
         running: bool,
     ) -> Option<Self> {
         let program = Builder::new(plan, batch, running).build(sizes, active);
-        let largest = [program.activations, program.gradients, 64 * plan.weight_count];
+        let largest = [
+            program.activations,
+            program.gradients,
+            SLICES as usize * plan.weight_count,
+        ];
         let fits = |launch: Launch| {
             let cubes = (launch.area * batch).div_ceil(THREADS as usize);
             [cubes, launch.channels, launch.span.count as usize]
