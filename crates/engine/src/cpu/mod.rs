@@ -428,13 +428,19 @@ impl CellKernel {
 }
 
 /// Goes through all images and steps, telling each what comes next.
+///
+/// By index: an iterator that looks ahead moves every step twice, which on small images took a twentieth of a search step.
 fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(Step, At)>)) {
     let at = |image: usize| At { image, slot: image };
-    let mut all = images
-        .flat_map(|image| pass.iter().map(move |&step| (step, at(image))))
-        .peekable();
-    while let Some((step, at)) = all.next() {
-        work(step, at, all.peek().copied());
+    for image in images.clone() {
+        for (index, &step) in pass.iter().enumerate() {
+            let next = match pass.get(index + 1) {
+                Some(&next) => Some((next, at(image))),
+                None if image + 1 < images.end => Some((pass[0], at(image + 1))),
+                None => None,
+            };
+            work(step, at(image), next);
+        }
     }
 }
 
