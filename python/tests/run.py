@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Builds the wheel of the Python package and tests it: `python3 python/tests/run.py [ARGUMENTS OF PYTEST]`.
+"""Builds the wheel of the Python package and tests it: `python3 python/tests/run.py [ARGUMENTS OF PYTEST]`; `--fetch` only fetches
+what that needs.
 
 Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
 environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
@@ -34,6 +35,8 @@ def main() -> int:
         return 0
     if not installed(tools, SWEEP_TOOLS):
         print("sweeps skipped: cannot install " + " and ".join(SWEEP_TOOLS))
+    if sys.argv[1:] == ["--fetch"]:
+        return 0
     wheel = build(tools)
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", flush=True)
 

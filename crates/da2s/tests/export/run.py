@@ -2,6 +2,7 @@
 """Gets the tools that exports are checked with, and runs the tests that need them.
 
     python3 crates/da2s/tests/export/run.py
+    python3 crates/da2s/tests/export/run.py --fetch        # only fetches what Python needs
 
 Where no package index gives them it says so by name, and checks nothing. Needs nothing but Python and cargo: the first run makes a virtual environment with PyTorch, onnx and onnxruntime, and builds
 tract, both under `target/`.
@@ -50,6 +51,8 @@ def main():
     found = python()
     if found is None:
         print("exports skipped: no package index gives PyTorch, onnx and onnxruntime")
+        return
+    if sys.argv[1:] == ["--fetch"]:
         return
     tools = {"DA2S_PYTHON": str(found), "DA2S_TRACT": str(tract())}
     run("cargo", "test", "--release", "--locked", "--test", "export", "--", "--nocapture", *sys.argv[1:], env=os.environ | tools)
