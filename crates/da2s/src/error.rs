@@ -156,6 +156,9 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
+    /// The observer asked to stop while a network was measured; what was done before that is in the run.
+    #[error("stopped while a network was measured; go on with --resume")]
+    Unmeasured,
     /// The observer asked to stop; a checkpoint is written.
     #[error("stopped in epoch {epoch}; go on with --resume")]
     Stopped {
@@ -257,7 +260,7 @@ impl Error {
             Self::Io { .. } => Kind::Files,
             Self::NotFinite { .. } => Kind::Numbers,
             Self::Apart { .. } => Kind::Processes,
-            Self::Stopped { .. } => Kind::Stopped,
+            Self::Stopped { .. } | Self::Unmeasured => Kind::Stopped,
         }
     }
 

@@ -35,6 +35,21 @@ impl Observer for StopAfter {
     }
 }
 
+/// Asks to stop when it has been asked so often whether to.
+struct StopAsked {
+    left: Cell<usize>,
+}
+
+impl Observer for StopAsked {
+    fn on(&mut self, _: Event<'_>) {}
+
+    fn stop(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
 fn tiny() -> Config {
     let mut config = Config::default();
     config.data.limit = Some(160);
@@ -120,8 +135,21 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
         }
     };
     until_done(&|observer| search(&context, observer).map(|_| ()));
+    // A measurement that is stopped leaves nothing of itself: in the gap, and edge by edge behind the gap's batches.
+    for asks in [0, 3, 50, 110] {
+        let left = Cell::new(asks);
+        let stopped = discretize(&context, None, &mut StopAsked { left }).map(|_| ());
+        assert!(matches!(stopped, Err(Error::Unmeasured)), "{asks}: {stopped:?}");
+        for file in ["genotype.json", "gap.json", "edge_gaps.json"] {
+            assert!(!third.join(file).exists(), "{file} after {asks}");
+        }
+    }
     discretize(&context, None, &mut Silent).unwrap();
     until_done(&|observer| train(&context, observer).map(|_| ()));
+    let left = Cell::new(0);
+    let stopped = evaluate(&context, &mut StopAsked { left });
+    assert!(matches!(stopped, Err(Error::Unmeasured)), "{stopped:?}");
+    assert!(!third.join("network/evaluation.json").exists());
     evaluate(&context, &mut Silent).unwrap();
     assert!(stops >= 4, "stopped {stops} times");
     assert_same(&first, &third);

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::gap::{Choice, Pruned, Stage};
 use crate::backbone::{Mixtures, Pass};
-use crate::data::{DataError, Loader};
+use crate::data::Loader;
+use crate::error::Error;
 use crate::space::CellKind;
 use crate::train::evaluate;
 
@@ -50,17 +51,17 @@ pub struct Measured {
     pub loss: f64,
 }
 
-/// Measures every edge on `held_out`, or stops between two choices and gives `None` when `stop` says so.
+/// Measures every edge on `held_out`; `stop` is asked before each batch.
 ///
 /// # Errors
-/// If an image cannot be read.
+/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
 pub fn measure_edge_gaps(
     pruned: &Pruned<'_>,
     held_out: &Loader,
     device: &Device,
     stop: &dyn Fn() -> bool,
-) -> Result<Option<EdgeGaps>, DataError> {
-    let measure = |mixtures: &Mixtures| -> Result<Measured, DataError> {
+) -> Result<EdgeGaps, Error> {
+    let measure = |mixtures: &Mixtures| -> Result<Measured, Error> {
         let pass = Pass {
             weights: pruned.weights,
             mixtures: Some(mixtures),
@@ -68,7 +69,7 @@ pub fn measure_edge_gaps(
             drop_path: None,
             auxiliary: false,
         };
-        let evaluation = evaluate(pruned.backbone, pass, held_out, &[], device)?;
+        let evaluation = evaluate(pruned.backbone, pass, held_out, &[], device, stop)?;
         Ok(Measured {
             accuracy: evaluation.accuracy,
             loss: evaluation.loss,
@@ -86,9 +87,6 @@ pub fn measure_edge_gaps(
                 }
                 measure(&mixtures)
             };
-            if stop() {
-                return Ok(None);
-            }
             let kept = &pruned.genotype.kind(kind).edges;
             edges.push(EdgeGap {
                 kind,
@@ -100,11 +98,11 @@ pub fn measure_edge_gaps(
             });
         }
     }
-    Ok(Some(EdgeGaps {
+    Ok(EdgeGaps {
         images: held_out.samples(),
         supernet,
         edges,
-    }))
+    })
 }
 
 /// All weights of the mixtures: those of the choices, and those of the edges, by which partial channels go around.

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::genotype::Genotype;
 use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
-use crate::data::{DataError, Loader};
+use crate::data::Loader;
+use crate::error::Error;
 use crate::parallel::Group;
 use crate::space::{CellKind, PerKind, Space};
-use crate::train::{accuracy, images_on};
+use crate::train::{accuracy, images_on, unless};
 
 /// What is discretized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl Pruned<'_> {
     ///
     /// # Errors
     /// If an image cannot be read.
-    pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, DataError> {
+    pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, Error> {
         let mixtures = self.mixtures(stage, device);
         let pass = Pass {
             weights: self.weights,
@@ -115,7 +116,7 @@ impl Pruned<'_> {
             drop_path: None,
             auxiliary: false,
         };
-        accuracy(self.backbone, pass, held_out, group, device)
+        accuracy(self.backbone, pass, held_out, group, device, &|| false)
     }
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
@@ -132,10 +133,16 @@ impl Pruned<'_> {
     /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is discretized, statistics as trained.
     ///
     /// # Errors
-    /// If an image cannot be read.
-    pub fn accuracy_without(&self, one: &Undecided, held_out: &Loader, device: &Device) -> Result<f64, DataError> {
+    /// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+    pub fn accuracy_without(
+        &self,
+        one: &Undecided,
+        held_out: &Loader,
+        device: &Device,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Error> {
         let mixtures = self.mixtures_of(one.kind, one.choice(), device);
-        self.accuracy_with(&mixtures, self.statistics, held_out, device)
+        self.accuracy_with(&mixtures, self.statistics, held_out, device, stop)
     }
 
     fn accuracy_with(
@@ -144,7 +151,8 @@ impl Pruned<'_> {
         statistics: &Statistics,
         held_out: &Loader,
         device: &Device,
-    ) -> Result<f64, DataError> {
+        stop: &dyn Fn() -> bool,
+    ) -> Result<f64, Error> {
         let pass = Pass {
             weights: self.weights,
             mixtures: Some(mixtures),
@@ -152,11 +160,17 @@ impl Pruned<'_> {
             drop_path: None,
             auxiliary: false,
         };
-        accuracy(self.backbone, pass, held_out, &Group::alone(), device)
+        accuracy(self.backbone, pass, held_out, &Group::alone(), device, stop)
     }
 
     /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.
-    fn recalibrate(&self, mixtures: &Mixtures, loader: &Loader, device: &Device) -> Result<Statistics, DataError> {
+    fn recalibrate(
+        &self,
+        mixtures: &Mixtures,
+        loader: &Loader,
+        device: &Device,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Statistics, Error> {
         let mut statistics = Statistics::new(self.backbone, device);
         let pass = Pass {
             weights: self.weights,
@@ -167,6 +181,7 @@ impl Pruned<'_> {
         };
         let mut seen = 0;
         for step in 0..loader.steps_per_epoch() {
+            unless(stop)?;
             let batch = loader.batch(0, step)?;
             seen += batch.labels.len();
             if let Some(own) = self.backbone.forward(images_on(&batch, device), pass).statistics {
@@ -177,23 +192,24 @@ impl Pruned<'_> {
     }
 }
 
-/// Measures the gap on `held_out`; statistics are recalibrated on `calibration`.
+/// Measures the gap on `held_out`; statistics are recalibrated on `calibration`. `stop` is asked before each batch.
 ///
 /// # Errors
-/// If an image cannot be read.
+/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
 pub fn measure_gap(
     pruned: &Pruned<'_>,
     held_out: &Loader,
     calibration: &Loader,
     device: &Device,
-) -> Result<Gap, DataError> {
-    let measure = |stage| -> Result<(f64, f64), DataError> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Gap, Error> {
+    let measure = |stage| -> Result<(f64, f64), Error> {
         let mixtures = pruned.mixtures(stage, device);
-        let as_trained = pruned.accuracy_with(&mixtures, pruned.statistics, held_out, device)?;
-        let statistics = pruned.recalibrate(&mixtures, calibration, device)?;
+        let as_trained = pruned.accuracy_with(&mixtures, pruned.statistics, held_out, device, stop)?;
+        let statistics = pruned.recalibrate(&mixtures, calibration, device, stop)?;
         Ok((
             as_trained,
-            pruned.accuracy_with(&mixtures, &statistics, held_out, device)?,
+            pruned.accuracy_with(&mixtures, &statistics, held_out, device, stop)?,
         ))
     };
     let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);

@@ -29,6 +29,8 @@ use crate::supernet::ArchParams;
 
 /// What is left undecided at the end of the path.
 const LAST: f64 = 0.002;
+/// Largest size of the strongest logit behind a projection: what f32 still tells apart, far from any that trains.
+const LEVEL: f64 = 50.0;
 /// Points below its best at which the accuracy counts as falling.
 const TOLERATED: f64 = 1.0;
 
@@ -237,10 +239,11 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, stren
             .max(f64::MIN_POSITIVE)
             .ln()
     };
-    // A softmax does not see a shift: the strongest keeps its logit.
+    // A softmax does not see a shift: the strongest keeps its logit, within what parameters can hold.
     let strongest = (0..values.len()).map(projected).fold(f64::NEG_INFINITY, f64::max);
+    let level = largest.clamp(-LEVEL, LEVEL);
     for (index, value) in values.iter_mut().enumerate() {
-        let logit = projected(index) - strongest + largest;
+        let logit = projected(index) - strongest + level;
         if (logit - logits[index]).abs() > 1e-9 {
             *value = strengthening.parameter(logit) as f32;
         }
@@ -291,7 +294,45 @@ mod tests {
         }
 
         #[test]
-        fn the_path_falls_and_ends_decided(steps in 2usize..400, falls in prop::collection::vec(any::<bool>(), 8)) {
+        fn whatever_it_starts_from_and_however_few_its_steps_a_choice_ends_decided(
+            values in prop::collection::vec(
+                prop_oneof![-3f32..3.0, -1e30f32..1e30, Just(f32::MAX), Just(f32::MIN), Just(0.0), Just(f32::MIN_POSITIVE)],
+                2..9,
+            ),
+            kept in 1usize..4,
+            beta in any::<bool>(),
+            steps in 1usize..=10_000,
+            (decided_at, exponent) in (0.05f64..1.0, 0.1f64..8.0),
+            falls in prop::collection::vec(any::<bool>(), 8),
+        ) {
+            let kept = kept.min(values.len() - 1);
+            let strengthening = if beta { Strengthening::Beta } else { Strengthening::Alpha { kept } };
+            let may_stay = vec![true; values.len()];
+            let hardening = Hardening { decided_at, exponent };
+            let first = 1.0 - kept as f64 / values.len() as f64;
+            let mut state = HardeningState::default();
+            let mut after = values.clone();
+            for step in 0..steps {
+                state.see(if falls[step % falls.len()] { 10.0 } else { 50.0 });
+                let left = hardening.left(step, steps);
+                if left > 0 {
+                    state.advance(left);
+                }
+                let bound = hardening.bound(state.position, kept, values.len());
+                prop_assert!((LAST..=first).contains(&bound), "{bound} at {step}");
+                if step % steps.div_ceil(50) == 0 || step + 1 == steps {
+                    project(&mut after, &may_stay, kept, bound, strengthening);
+                    prop_assert!(after.iter().all(|value| value.is_finite()), "{after:?} at {step}");
+                }
+            }
+            let logits: Vec<f64> = after.iter().map(|&value| strengthening.logit(f64::from(value))).collect();
+            let mut weights = softmax(&logits);
+            weights.sort_by(|a, b| b.total_cmp(a));
+            prop_assert!(1.0 - kept as f64 * weights[kept - 1] <= LAST + 1e-4, "{weights:?} of {after:?}");
+        }
+
+        #[test]
+        fn the_path_falls_and_ends_decided(steps in 1usize..=10_000, falls in prop::collection::vec(any::<bool>(), 8)) {
             let hardening = Hardening::default();
             let mut state = HardeningState::default();
             let mut last = 1.0;

@@ -50,7 +50,9 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     };
     let all = (0..dataset.test.len()).collect();
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
-    let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device)?;
+    let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {
+        observer.stop()
+    })?;
     directory.remove(MISTAKES)?;
     for mistake in &evaluation.mistakes {
         let picture = thumbnail_png(&dataset.test.image(mistake.index)?, MOST_PIXELS);

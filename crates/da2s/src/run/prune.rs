@@ -76,10 +76,10 @@ pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Resu
     Ok(file.p_least.is_none().then_some(file.cells))
 }
 
-/// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former.
+/// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former. Stopped, it leaves the run as it was.
 ///
 /// # Errors
-/// If the search is not finished; whatever is wrong with settings, images, device or files.
+/// [`Error::Unmeasured`] if the observer asked to stop; if the search is not finished; whatever is wrong with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -121,13 +121,14 @@ pub fn discretize(
             let state = searching::finished(context, &search, &device, observer)?;
             let outcome = search.outcome(&state);
             let (held_out, calibration) = search.gap_loaders();
-            let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device)?;
+            let stop = || observer.stop();
+            let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device, &stop)?;
             let mut decision = Decision::join(outcome.decisions.values().cloned());
             // What each of the least decided choices costs by itself.
             for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
                 let accuracy = search
                     .pruned(&state, &outcome)
-                    .accuracy_without(one, held_out, &device)?;
+                    .accuracy_without(one, held_out, &device, &stop)?;
                 let cost = gap.as_trained.supernet - accuracy;
                 let what = if one.operations {
                     "pruning that alone"
@@ -136,12 +137,16 @@ pub fn discretize(
                 };
                 one.text = format!("{}; {what} costs {cost:.2} points", one.text);
             }
-            // Of another genotype, should the measurement be left out, fail or be stopped.
-            directory.remove(EDGE_GAPS)?;
             if let Some(images) = search.edge_loader() {
-                let pruned = search.pruned(&state, &outcome);
-                edge_gaps = measure_edge_gaps(&pruned, images, &device, &|| observer.stop())?;
+                edge_gaps = Some(measure_edge_gaps(
+                    &search.pruned(&state, &outcome),
+                    images,
+                    &device,
+                    &stop,
+                )?);
             }
+            // What lies there may be of another genotype.
+            directory.remove(EDGE_GAPS)?;
             (outcome.genotype, decision, Some(gap))
         }
     };

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mistakes::{Mistake, Worst};
 use crate::backbone::{Backbone, Pass, correct_count, cross_entropy};
-use crate::data::{Batch, DataError, Loader};
+use crate::data::{Batch, Loader};
+use crate::error::Error;
 use crate::parallel::Group;
 
 /// How a network does on a set of images.
@@ -39,19 +40,21 @@ pub fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
 }
 
 /// Accuracy in percent on the images of `loader` and of those that the other processes of `group` have: the same number as on all
-/// images in one process.
+/// images in one process. `stop` is asked before each batch, and must say the same in each process.
 ///
 /// # Errors
-/// If an image cannot be read.
+/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
 pub fn accuracy(
     backbone: &Backbone,
     pass: Pass<'_>,
     loader: &Loader,
     group: &Group,
     device: &Device,
-) -> Result<f64, DataError> {
+    stop: &dyn Fn() -> bool,
+) -> Result<f64, Error> {
     let (mut images, mut correct) = (0, 0);
     for step in 0..loader.steps_per_epoch() {
+        unless(stop)?;
         let batch = loader.batch(0, step)?;
         let logits = backbone.forward(images_on(&batch, device), pass).logits;
         images += batch.labels.len();
@@ -62,21 +65,29 @@ pub fn accuracy(
     Ok(100.0 * if images == 0.0 { 0.0 } else { correct / images })
 }
 
-/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept.
+/// An error where `stop` says so.
+pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), Error> {
+    if stop() { Err(Error::Unmeasured) } else { Ok(()) }
+}
+
+/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept. `stop` is asked before
+/// each batch.
 ///
 /// # Errors
-/// If an image cannot be read.
+/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
 pub fn evaluate(
     backbone: &Backbone,
     pass: Pass<'_>,
     loader: &Loader,
     classes: &[String],
     device: &Device,
-) -> Result<Evaluation, DataError> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Evaluation, Error> {
     let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
     let mut worst = Worst::default();
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);
     for step in 0..loader.steps_per_epoch() {
+        unless(stop)?;
         let batch = loader.batch(0, step)?;
         let logits = backbone.forward(images_on(&batch, device), pass).logits;
         let mean = cross_entropy(logits.clone(), labels_on(&batch, device), 0.0).into_scalar::<f32>();

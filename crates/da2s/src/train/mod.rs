@@ -5,6 +5,7 @@ mod mistakes;
 mod retrain;
 mod sgd;
 
+pub(crate) use evaluate::unless;
 pub use evaluate::{Evaluation, accuracy, evaluate, images_on, labels_on};
 pub use mistakes::Mistake;
 pub use retrain::{Retraining, SaveTraining, TrainMetrics, TrainProgress, TrainRecord, TrainState, learning_rate};

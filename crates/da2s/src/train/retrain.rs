@@ -297,7 +297,8 @@ impl Retraining<'_> {
             drop_path: None,
             auxiliary: false,
         };
-        Ok(Some(accuracy(self.network, pass, loader, &self.group, self.device)?))
+        let (group, device) = (&self.group, self.device);
+        Ok(Some(accuracy(self.network, pass, loader, group, device, &|| false)?))
     }
 }
 
