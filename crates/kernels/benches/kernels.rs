@@ -54,8 +54,7 @@ fn depthwise_case(level: Level, side: usize, channels: usize, window: Window) {
     let source = Aligned::new(image.len());
     let weights = Aligned::new(window.taps() * table::length(channels));
     let (source, weights) = (source.get(), weights.get());
-    let taps: Vec<usize> = (0..window.taps()).collect();
-    let offsets = window.offsets(&image);
+    let taps = window.walk(&image);
     let out = window.output(side);
     let whole = depthwise::Region {
         channels,
@@ -66,7 +65,6 @@ fn depthwise_case(level: Level, side: usize, channels: usize, window: Window) {
         source: image.view().strided(window.stride, 0, 0),
         target: View::packed(out, channels),
         taps: &taps,
-        offsets: &offsets,
     };
     let mut target = Aligned::new(out * out * channels);
     let target = target.get_mut();
@@ -121,15 +119,14 @@ fn dense_case(level: Level, side: usize, inputs: usize, outputs: usize) {
     };
     let source = vec![1.0f32; image.len()];
     let weights = vec![0.5f32; 9 * inputs * table::rounded(outputs)];
-    let offsets = window.offsets(&image);
+    let taps = window.walk(&image);
     let region = dense::Region {
         inputs,
         outputs,
         extent: image.extent(),
         source: image.view(),
         target: View::packed(side, outputs),
-        taps: &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-        offsets: &offsets,
+        taps: &taps,
     };
     let mut target = vec![0.0f32; side * side * outputs];
     let mut sums = weights.clone();

@@ -12,6 +12,7 @@ use crate::image::{Extent, View};
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
 use crate::table;
+use crate::taps::Taps;
 
 /// Writes PyTorch weights `[channels, 1, k, k]` as one table a tap.
 pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
@@ -46,17 +47,15 @@ pub struct Region<'a> {
     pub source: View,
     /// Where output pixels lie.
     pub target: View,
-    /// Which table each tap uses.
-    pub taps: &'a [usize],
-    /// Where each tap reads, relative to `source`.
-    pub offsets: &'a [isize],
+    /// Which table each tap uses, and where it reads, relative to `source`.
+    pub taps: &'a Taps,
 }
 
 impl Region<'_> {
     fn check(&self, source: &[f32], target_len: usize) {
-        assert_eq!(self.taps.len(), self.offsets.len());
-        let first = self.source.at as isize + self.offsets.iter().min().copied().unwrap_or(0);
-        let last = self.source.last(self.extent) as isize + self.offsets.iter().max().copied().unwrap_or(0);
+        let (first, last) = self.taps.reach();
+        let first = self.source.at as isize + first;
+        let last = self.source.last(self.extent) as isize + last;
         assert!(
             first >= 0 && last as usize + self.channels <= source.len(),
             "a tap reads outside of the image"
@@ -79,20 +78,17 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     }
     region.check(source, target.len());
     let period = table::length(region.channels);
-    assert!(
-        region.taps.iter().all(|&tap| tap < weights.len() / period),
-        "too few weights"
-    );
+    assert!(region.taps.needed() <= weights.len() / period, "too few weights");
     let (from, to) = (source.as_ptr(), target.as_mut_ptr());
     // SAFETY: the region was checked against both slices and the weights.
     unsafe {
         if region.is_flat() && !splits_well(region.channels) {
-            match neighbours(region, period, 5) {
+            match region.taps.neighbours(5, period) {
                 Some(apart) => run_flat::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
                 None => run_flat::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
             }
         } else {
-            let neighbours = |side| neighbours(region, region.source.pixel, side);
+            let neighbours = |side| region.taps.neighbours(side, region.source.pixel);
             match (neighbours(3), neighbours(5)) {
                 (Some(apart), _) => run_pixels::<3>(level, region, weights.as_ptr(), from, accumulate, to, apart),
                 (None, Some(apart)) => run_pixels::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
@@ -110,7 +106,7 @@ pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: 
     }
     region.check(source, gradient.len());
     let period = table::length(region.channels);
-    assert!(region.taps.iter().all(|&tap| tap < sums.len() / period), "too few sums");
+    assert!(region.taps.needed() <= sums.len() / period, "too few sums");
     // SAFETY: the region was checked against both slices and the sums.
     unsafe { run_weights(level, region, source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
 }
@@ -132,7 +128,8 @@ unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V
 /// A run of vectors with the same channels: where it begins and how far one is from the next.
 #[derive(Clone, Copy)]
 struct Run<'a> {
-    region: &'a Region<'a>,
+    tables: &'a [usize],
+    offsets: &'a [isize],
     /// Floats of a tap's table.
     period: usize,
     /// The vector's place in the tap's tables.
@@ -199,7 +196,7 @@ impl Run<'_> {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = self.begin::<S, T, FULL>();
-            for (&tap, &offset) in self.region.taps.iter().zip(self.region.offsets) {
+            for (&tap, &offset) in self.tables.iter().zip(self.offsets) {
                 let weight = S::load(self.weights.add(tap * self.period));
                 let from = self.source.wrapping_offset(offset);
                 for (i, sum) in sums.iter_mut().enumerate() {
@@ -221,13 +218,13 @@ impl Run<'_> {
             let mut sums = self.begin::<S, T, FULL>();
             for row in 0..K {
                 let (first, last) = (row * K, row * K + K - 1);
-                let reversed = self.region.offsets[last] < self.region.offsets[first];
+                let reversed = self.offsets[last] < self.offsets[first];
                 let from = self
                     .source
-                    .wrapping_offset(self.region.offsets[if reversed { last } else { first }]);
+                    .wrapping_offset(self.offsets[if reversed { last } else { first }]);
                 let mut weights = [S::zero(); K];
                 for (j, weight) in weights.iter_mut().enumerate() {
-                    let tap = self.region.taps[if reversed { last - j } else { first + j }];
+                    let tap = self.tables[if reversed { last - j } else { first + j }];
                     *weight = S::load(self.weights.add(tap * self.period));
                 }
                 for m in 0..T + K - 1 {
@@ -332,22 +329,8 @@ fn splits_well(channels: usize) -> bool {
     whole > 0 && left > 0 && left <= LANES / 2 && 4 * (whole + LANES / 2) <= 5 * channels
 }
 
-/// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for other taps.
-fn neighbours(region: &Region, step: usize, side: usize) -> Option<usize> {
-    let offsets = region.offsets;
-    if offsets.len() != side * side {
-        return None;
-    }
-    let distance = offsets[1] - offsets[0];
-    let even = offsets
-        .chunks(side)
-        .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
-    let apart = distance.unsigned_abs() / step;
-    (even && apart > 0 && apart * step == distance.unsigned_abs()).then_some(apart)
-}
-
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`neighbours`] found.
+/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`] found.
 #[inline(always)]
 unsafe fn flat<S: Simd, const K: usize>(
     region: &Region,
@@ -357,6 +340,7 @@ unsafe fn flat<S: Simd, const K: usize>(
     target: *mut f32,
     apart: usize,
 ) {
+    let (tables, offsets) = (region.taps.tables(), region.taps.offsets());
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
@@ -369,7 +353,8 @@ unsafe fn flat<S: Simd, const K: usize>(
             let from = source.wrapping_add(region.source.at + row * region.source.row);
             let to = target.add(region.target.at + row * region.target.row);
             let run = |at: usize, in_table: usize, lanes: usize| Run {
-                region,
+                tables,
+                offsets,
                 period,
                 weights: weights.wrapping_add(in_table),
                 source: from.wrapping_add(at),
@@ -393,7 +378,7 @@ unsafe fn flat<S: Simd, const K: usize>(
 /// Vectors of one pixel's channels.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`neighbours`] found.
+/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`] found.
 #[inline(always)]
 unsafe fn pixels<S: Simd, const K: usize>(
     region: &Region,
@@ -403,13 +388,15 @@ unsafe fn pixels<S: Simd, const K: usize>(
     target: *mut f32,
     apart: usize,
 ) {
+    let (tables, offsets) = (region.taps.tables(), region.taps.offsets());
     let (columns, period) = (region.extent.columns, table::length(region.channels));
     for row in 0..region.extent.rows {
         for first in (0..region.channels).step_by(LANES) {
             // SAFETY: the channels of every pixel were covered by the check.
             unsafe {
                 let run = Run {
-                    region,
+                    tables,
+                    offsets,
                     period,
                     weights: weights.add(first),
                     source: source.wrapping_add(region.source.at + row * region.source.row + first),
@@ -455,7 +442,7 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
     // SAFETY: the caller's; partial vectors end with the row (flat) or the pixel.
     unsafe {
         let mut offsets = [0isize; N];
-        offsets.copy_from_slice(region.offsets.get_unchecked(first..first + N));
+        offsets.copy_from_slice(region.taps.offsets().get_unchecked(first..first + N));
         let mut totals = [S::zero(); N];
         for row in 0..region.extent.rows {
             let mut from = source.wrapping_add(region.source.at + row * region.source.row + pattern);
@@ -500,7 +487,7 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
             }
         }
         for (i, &total) in totals.iter().enumerate() {
-            let to = sums.add(region.taps.get_unchecked(first + i) * period + pattern);
+            let to = sums.add(region.taps.tables().get_unchecked(first + i) * period + pattern);
             S::store(to, S::add(S::load(to), total));
         }
     }

@@ -8,6 +8,7 @@ use crate::image::{Extent, View};
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
 use crate::table;
+use crate::taps::Taps;
 
 /// What a call computes, and where.
 #[derive(Clone, Copy, Debug)]
@@ -22,17 +23,15 @@ pub struct Region<'a> {
     pub source: View,
     /// Where output pixels lie.
     pub target: View,
-    /// Which matrix each tap uses.
-    pub taps: &'a [usize],
-    /// Where each tap reads, relative to `source`.
-    pub offsets: &'a [isize],
+    /// Which matrix each tap uses, and where it reads, relative to `source`.
+    pub taps: &'a Taps,
 }
 
 impl Region<'_> {
     fn check(&self, source: &[f32], target_len: usize, matrices: usize) {
-        assert_eq!(self.taps.len(), self.offsets.len());
-        let first = self.source.at as isize + self.offsets.iter().min().copied().unwrap_or(0);
-        let last = self.source.last(self.extent) as isize + self.offsets.iter().max().copied().unwrap_or(0);
+        let (first, last) = self.taps.reach();
+        let first = self.source.at as isize + first;
+        let last = self.source.last(self.extent) as isize + last;
         assert!(
             first >= 0 && last as usize + self.inputs <= source.len(),
             "a tap reads outside of the image"
@@ -42,10 +41,7 @@ impl Region<'_> {
             "the output does not fit"
         );
         let size = self.inputs * table::rounded(self.outputs);
-        assert!(
-            size == 0 || self.taps.iter().all(|&tap| tap < matrices / size),
-            "too few weights"
-        );
+        assert!(size == 0 || self.taps.needed() <= matrices / size, "too few weights");
     }
 
     fn is_empty(&self) -> bool {
@@ -231,7 +227,7 @@ impl Panel<'_> {
             let target = self.target.add(at * region.target.pixel);
             let mut sums = [[S::zero(); V]; R];
             let mut halves = [[S::Half::zero(); H]; R];
-            for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
+            for (&tap, &offset) in region.taps.tables().iter().zip(region.taps.offsets()) {
                 let from = source.wrapping_offset(offset);
                 let mut weights = self.weights.add(tap * inputs * width);
                 for input in 0..inputs {
@@ -323,7 +319,7 @@ unsafe fn put<S: Simd, const ACCUMULATE: bool>(to: *mut f32, x: S::V, lanes: usi
 #[inline(always)]
 unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
     let width = table::rounded(region.outputs);
-    for (&tap, &offset) in region.taps.iter().zip(region.offsets) {
+    for (&tap, &offset) in region.taps.tables().iter().zip(region.taps.offsets()) {
         for column in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
             let mut input = 0;
             while input < region.inputs {

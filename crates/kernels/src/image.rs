@@ -5,6 +5,7 @@
 
 use crate::elementwise;
 use crate::level::Level;
+use crate::taps::Taps;
 
 /// A region of pixels to be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,15 +179,14 @@ impl Window {
             .map_or(0, |room| room / self.stride + 1)
     }
 
-    /// Where each tap (row-major) reads, relative to the pixel at stride × output position.
-    pub fn offsets(&self, image: &Padded) -> Vec<isize> {
+    /// The walk over `image`: every tap, row-major, reading relative to the pixel at stride × output position.
+    pub fn walk(&self, image: &Padded) -> Taps {
         assert!(image.pad >= self.padding, "the window reaches over the border");
         let step = |tap: usize| (tap * self.dilation) as isize - self.padding as isize;
-        (0..self.taps())
-            .map(|tap| {
-                step(tap / self.kernel) * image.pitch() as isize + step(tap % self.kernel) * image.channels as isize
-            })
-            .collect()
+        let offset = |tap: usize| {
+            step(tap / self.kernel) * image.pitch() as isize + step(tap % self.kernel) * image.channels as isize
+        };
+        Taps::new((0..self.taps()).collect(), (0..self.taps()).map(offset).collect())
     }
 
     /// The transposed walk: for each class of input pixels with the same position modulo the stride, the taps that reach
@@ -200,21 +200,18 @@ impl Window {
         let mut phases = Vec::with_capacity(self.stride * self.stride);
         for y in 0..self.stride {
             for x in 0..self.stride {
-                let mut phase = Phase {
-                    y,
-                    x,
-                    taps: Vec::new(),
-                    offsets: Vec::new(),
-                };
+                let (mut tables, mut offsets) = (Vec::new(), Vec::new());
                 for tap in 0..self.taps() {
                     if let (Some(down), Some(right)) = (reach(y, tap / self.kernel), reach(x, tap % self.kernel)) {
-                        phase.taps.push(tap);
-                        phase
-                            .offsets
-                            .push(down * gradient.pitch() as isize + right * gradient.channels as isize);
+                        tables.push(tap);
+                        offsets.push(down * gradient.pitch() as isize + right * gradient.channels as isize);
                     }
                 }
-                phases.push(phase);
+                phases.push(Phase {
+                    y,
+                    x,
+                    taps: Taps::new(tables, offsets),
+                });
             }
         }
         phases
@@ -241,10 +238,8 @@ pub struct Phase {
     pub y: usize,
     /// First column.
     pub x: usize,
-    /// Taps that reach these pixels.
-    pub taps: Vec<usize>,
-    /// Where each tap reads in the image of output gradients, relative to the pixel (input position ÷ stride).
-    pub offsets: Vec<isize>,
+    /// Taps that reach these pixels; each reads in the image of output gradients, relative to the pixel (input position ÷ stride).
+    pub taps: Taps,
 }
 
 impl Phase {

@@ -21,7 +21,9 @@ mod prefetch;
 pub mod reduce;
 mod simd;
 pub mod table;
+mod taps;
 
 pub use image::{Extent, Padded, Phase, View, Window};
 pub use level::{Level, cpu_level};
 pub use prefetch::prefetch;
+pub use taps::Taps;

@@ -263,14 +263,14 @@ unsafe fn gate_body<S: Simd>(
     }
 }
 
-/// Merges the images' moments: `means` and `deviations` are `[image][channel]` with `stride` floats an image, each
-/// over `pixels` values. Gives mean and biased variance over the batch.
-pub fn merge(means: &[f32], deviations: &[f32], stride: usize, pixels: usize, mean: &mut [f64], variance: &mut [f64]) {
+/// Merges the images' moments: `means` and `deviations` are `[image][channel]`, each over `pixels` values. Gives mean and biased variance
+/// over the batch.
+pub fn merge(means: &[f32], deviations: &[f32], pixels: usize, mean: &mut [f64], variance: &mut [f64]) {
     let channels = mean.len();
-    let images = (means.len() + stride - channels) / stride;
+    let images = means.len() / channels;
     mean.fill(0.0);
     variance.fill(0.0);
-    for image in means.chunks(stride) {
+    for image in means.chunks_exact(channels) {
         for (mean, &value) in mean.iter_mut().zip(image) {
             *mean += f64::from(value);
         }
@@ -278,7 +278,7 @@ pub fn merge(means: &[f32], deviations: &[f32], stride: usize, pixels: usize, me
     for mean in mean.iter_mut() {
         *mean /= images as f64;
     }
-    for (image, deviation) in means.chunks(stride).zip(deviations.chunks(stride)) {
+    for (image, deviation) in means.chunks_exact(channels).zip(deviations.chunks_exact(channels)) {
         for (((variance, &mean), &value), &deviation) in variance.iter_mut().zip(mean.iter()).zip(image).zip(deviation)
         {
             let distance = f64::from(value) - mean;

@@ -7,6 +7,7 @@ use crate::gemm::{self, Region};
 use crate::image::{Extent, View};
 use crate::level::Level;
 use crate::table;
+use crate::taps::Taps;
 
 /// Writes PyTorch weights `[outputs, inputs]` for [`product`].
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
@@ -68,8 +69,7 @@ impl Shape {
             },
             source: view(source_step),
             target: view(target_step),
-            taps: &[0],
-            offsets: &[0],
+            taps: Taps::point(),
         }
     }
 }

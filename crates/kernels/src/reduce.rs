@@ -5,6 +5,7 @@ use crate::gemm::{self, Region};
 use crate::image::{Extent, Padded, View};
 use crate::level::Level;
 use crate::table;
+use crate::taps::Taps;
 
 /// A factorised reduce of images of one size.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,7 @@ impl Reduce {
             extent: self.extent(),
             source: self.image.view().strided(2, half, half),
             target,
-            taps: &[0],
-            offsets: &[0],
+            taps: Taps::point(),
         }
     }
 

@@ -74,15 +74,13 @@ fn depthwise_case(window: Window, channels: usize, height: usize, width: usize, 
         let period = table::length(channels);
         let mut packed = vec![0.0; window.taps() * period];
         depthwise::pack(&weights, channels, &mut packed);
-        let taps: Vec<usize> = (0..window.taps()).collect();
-        let offsets = window.offsets(&padded);
+        let taps = window.walk(&padded);
         let region = depthwise::Region {
             channels,
             extent: Extent { rows, columns },
             source: padded.view().strided(window.stride, 0, 0),
             target: View::packed(columns, channels),
             taps: &taps,
-            offsets: &offsets,
         };
         let mut got = vec![f32::NAN; output.len()];
         depthwise::convolve(level, &region, &packed, &source, false, &mut got);
@@ -112,7 +110,6 @@ fn depthwise_case(window: Window, channels: usize, height: usize, width: usize, 
                 source: padded.view(),
                 target: View::packed(width, channels).strided(window.stride, phase.y, phase.x),
                 taps: &phase.taps,
-                offsets: &phase.offsets,
             };
             depthwise::convolve(level, &region, &packed, &source, true, &mut got);
         }
@@ -194,8 +191,7 @@ fn dense_case(window: Window, channels: (usize, usize), height: usize, width: us
         let source = pad(&padded, &image);
         let mut packed = vec![0.0; window.taps() * inputs * table::rounded(outputs)];
         dense::pack(&weights, inputs, outputs, &mut packed);
-        let taps: Vec<usize> = (0..window.taps()).collect();
-        let offsets = window.offsets(&padded);
+        let taps = window.walk(&padded);
         let region = dense::Region {
             inputs,
             outputs,
@@ -203,7 +199,6 @@ fn dense_case(window: Window, channels: (usize, usize), height: usize, width: us
             source: padded.view().strided(window.stride, 0, 0),
             target: View::packed(columns, outputs),
             taps: &taps,
-            offsets: &offsets,
         };
         let mut got = vec![f32::NAN; output.len()];
         dense::convolve(level, &region, &packed, &source, false, &mut got);
@@ -234,7 +229,6 @@ fn dense_case(window: Window, channels: (usize, usize), height: usize, width: us
                 source: padded.view(),
                 target: View::packed(width, inputs).strided(window.stride, phase.y, phase.x),
                 taps: &phase.taps,
-                offsets: &phase.offsets,
             };
             dense::convolve(level, &region, &packed, &source, true, &mut got);
         }

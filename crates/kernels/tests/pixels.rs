@@ -137,7 +137,7 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                     );
                 }
                 let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
-                norm::merge(&means, &deviations, channels, pixels, &mut mean, &mut variance);
+                norm::merge(&means, &deviations, pixels, &mut mean, &mut variance);
                 let mut center = vec![0.0; period];
                 table::fill(&mut center, mean.iter().map(|&x| x as f32), channels);
                 let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);

@@ -1,6 +1,6 @@
 //! What a region may say and what it may not: views that begin beyond the image that their taps read, taps that do not exist.
 
-use da2s_kernels::{Extent, Level, View, dense, depthwise, table};
+use da2s_kernels::{Extent, Level, Taps, View, dense, depthwise, table};
 
 const CHANNELS: usize = 3;
 const COLUMNS: usize = 4;
@@ -18,7 +18,12 @@ fn image() -> Vec<f32> {
     (1..=COLUMNS * CHANNELS).map(|x| x as f32).collect()
 }
 
-fn depthwise_region(taps: &[usize]) -> depthwise::Region<'_> {
+/// One tap, which uses `table` and reads the image.
+fn reading(table: usize) -> Taps {
+    Taps::new(vec![table], vec![-BEYOND])
+}
+
+fn depthwise_region(taps: &Taps) -> depthwise::Region<'_> {
     depthwise::Region {
         channels: CHANNELS,
         extent: Extent {
@@ -28,11 +33,10 @@ fn depthwise_region(taps: &[usize]) -> depthwise::Region<'_> {
         source: beyond(),
         target: View::packed(COLUMNS, CHANNELS),
         taps,
-        offsets: &[-BEYOND],
     }
 }
 
-fn dense_region(taps: &[usize]) -> dense::Region<'_> {
+fn dense_region(taps: &Taps) -> dense::Region<'_> {
     dense::Region {
         inputs: CHANNELS,
         outputs: 1,
@@ -43,7 +47,6 @@ fn dense_region(taps: &[usize]) -> dense::Region<'_> {
         source: beyond(),
         target: View::packed(COLUMNS, 1),
         taps,
-        offsets: &[-BEYOND],
     }
 }
 
@@ -54,10 +57,17 @@ fn a_view_may_begin_beyond_the_image_that_its_taps_read() {
         let mut packed = vec![0.0; table::length(CHANNELS)];
         depthwise::pack(&weights, CHANNELS, &mut packed);
         let mut got = vec![0.0; COLUMNS * CHANNELS];
-        depthwise::convolve(level, &depthwise_region(&[0]), &packed, &image(), false, &mut got);
+        depthwise::convolve(
+            level,
+            &depthwise_region(&reading(0)),
+            &packed,
+            &image(),
+            false,
+            &mut got,
+        );
         assert_eq!(got[..6], [1.0, 20.0, 300.0, 4.0, 50.0, 600.0], "{}", level.name());
         let mut sums = vec![0.0; packed.len()];
-        depthwise::weight_gradient(level, &depthwise_region(&[0]), &image(), &[1.0; 12], &mut sums);
+        depthwise::weight_gradient(level, &depthwise_region(&reading(0)), &image(), &[1.0; 12], &mut sums);
         let mut got = [0.0; CHANNELS];
         depthwise::unpack_add(&sums, CHANNELS, &mut got);
         assert_eq!(got, [22.0, 26.0, 30.0], "{}", level.name());
@@ -65,10 +75,10 @@ fn a_view_may_begin_beyond_the_image_that_its_taps_read() {
         let mut packed = vec![0.0; CHANNELS * table::rounded(1)];
         dense::pack(&weights, CHANNELS, 1, &mut packed);
         let mut got = [0.0; COLUMNS];
-        dense::convolve(level, &dense_region(&[0]), &packed, &image(), false, &mut got);
+        dense::convolve(level, &dense_region(&reading(0)), &packed, &image(), false, &mut got);
         assert_eq!(got, [321.0, 654.0, 987.0, 1320.0], "{}", level.name());
         let mut sums = vec![0.0; packed.len()];
-        dense::weight_gradient(level, &dense_region(&[0]), &image(), &[1.0; COLUMNS], &mut sums);
+        dense::weight_gradient(level, &dense_region(&reading(0)), &image(), &[1.0; COLUMNS], &mut sums);
         let mut got = [0.0; CHANNELS];
         dense::unpack_add(&sums, CHANNELS, 1, &mut got);
         assert_eq!(got, [22.0, 26.0, 30.0], "{}", level.name());
@@ -79,7 +89,8 @@ fn a_view_may_begin_beyond_the_image_that_its_taps_read() {
 #[should_panic(expected = "too few weights")]
 fn a_depthwise_tap_that_no_number_counts_is_refused() {
     let weights = vec![1.0; table::length(CHANNELS)];
-    let region = depthwise_region(&[usize::MAX]);
+    let taps = reading(usize::MAX);
+    let region = depthwise_region(&taps);
     depthwise::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; 12]);
 }
 
@@ -87,6 +98,7 @@ fn a_depthwise_tap_that_no_number_counts_is_refused() {
 #[should_panic(expected = "too few weights")]
 fn a_dense_tap_that_no_number_counts_is_refused() {
     let weights = vec![1.0; CHANNELS * table::rounded(1)];
-    let region = dense_region(&[usize::MAX]);
+    let taps = reading(usize::MAX);
+    let region = dense_region(&taps);
     dense::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; COLUMNS]);
 }

@@ -1,6 +1,6 @@
 //! The steps of a backward run on one image.
 
-use da2s_kernels::{Extent, View, dense, depthwise, elementwise, norm, pool};
+use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
 use super::compile::rows_at_once;
 use super::compile::{Operation, Stage, Unit, Walk};
@@ -27,7 +27,7 @@ pub(super) struct Flow<'a> {
     pub weights: bool,
     /// Whether gradients of the mixture are asked for.
     pub mixture: bool,
-    /// S₁ and S₂ of [`norm`], `[image][slot]`.
+    /// S₁ and S₂ of [`norm`], where `Compiled::sums` says.
     pub sums: [Shared<'a>; 2],
     /// Tables a, b, d of [`norm`] at [`Stage::table`].
     pub tables: [&'a [f32]; 3],
@@ -212,10 +212,9 @@ unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, a
 /// # Safety
 /// As [`run`].
 unsafe fn own_sums<'a>(frame: &Frame, flow: &Flow<'a>, stage: &Stage, at: At) -> (&'a mut [f32], &'a mut [f32]) {
-    let from = at.image * frame.compiled.slots + stage.slot;
-    let range = from..from + stage.output.channels;
+    let own = frame.compiled.own_sums(stage.slot, stage.output.channels, at.image);
     // SAFETY: these sums are the image's own.
-    unsafe { (flow.sums[0].write(range.clone()), flow.sums[1].write(range)) }
+    unsafe { (flow.sums[0].write(own.clone()), flow.sums[1].write(own)) }
 }
 
 /// A stage of a unit on an image.
@@ -369,7 +368,6 @@ impl Image<'_, '_> {
                         source: walk.gradient.view(),
                         target: stage.input.packed().strided(walk.window.stride, phase.y, phase.x),
                         taps: &phase.taps,
-                        offsets: &phase.offsets,
                     };
                     dense::convolve(level, &region, weights, scratch.gradient, !self.first, to);
                 }
@@ -468,7 +466,6 @@ impl Image<'_, '_> {
                     source: walk.gradient.view(),
                     target: stage.input.packed().strided(walk.window.stride, phase.y, phase.x),
                     taps: &phase.taps,
-                    offsets: &phase.offsets,
                 };
                 depthwise::convolve(level, &region, packed(frame, depthwise), scratch.gradient, adds, to);
             }
@@ -496,7 +493,6 @@ fn back_region<'a>(stage: &Stage, walk: &Walk, first: usize, rows: usize) -> den
         },
         source: View::packed(stage.output.width, stage.output.channels),
         target: walk.gradient.view().from_row(first),
-        taps: &[0],
-        offsets: &[0],
+        taps: Taps::point(),
     }
 }

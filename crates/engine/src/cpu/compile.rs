@@ -3,7 +3,9 @@
 //! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an edge like any other. A *unit* is
 //! one choice of one edge; a *stage* is one kernel chain of it that ends where a batch norm must know the whole batch.
 
-use da2s_kernels::{Padded, View, Window, pool, reduce::Reduce, table};
+use std::ops::Range;
+
+use da2s_kernels::{Padded, Taps, View, Window, pool, reduce::Reduce, table};
 
 use super::memory::{Arena, Tensor};
 use crate::block::{Block, PoolKind};
@@ -140,8 +142,7 @@ pub(super) struct Walk {
     pub window: Window,
     /// The image that is read, in its border.
     pub source: Padded,
-    pub taps: Vec<usize>,
-    pub offsets: Vec<isize>,
+    pub taps: Taps,
     /// The image of output gradients, in its border.
     pub gradient: Padded,
     pub phases: Vec<da2s_kernels::Phase>,
@@ -204,6 +205,20 @@ pub(super) struct Compiled {
     pub padded_len: usize,
     pub table_len: usize,
     pub rows_len: usize,
+}
+
+impl Compiled {
+    /// Where the per-image sums of `channels` channels from `slot` on lie, `[image][channel]`: together, since those of all images are
+    /// merged between two passes, on one thread, and one place an image and slot would be as many cache misses.
+    pub(super) fn sums(&self, slot: usize, channels: usize) -> Range<usize> {
+        slot * self.batch..(slot + channels) * self.batch
+    }
+
+    /// Those of one image.
+    pub(super) fn own_sums(&self, slot: usize, channels: usize, image: usize) -> Range<usize> {
+        let first = slot * self.batch + image * channels;
+        first..first + channels
+    }
 }
 
 /// About how many bytes of rows pass through a chain of kernels at once: what the first cache holds besides the weights.
@@ -560,8 +575,7 @@ impl Compiler<'_> {
         Walk {
             window,
             source,
-            taps: (0..window.taps()).collect(),
-            offsets: window.offsets(&source),
+            taps: window.walk(&source),
             gradient,
             phases: window.transposed(&gradient),
         }

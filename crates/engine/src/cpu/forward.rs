@@ -1,13 +1,13 @@
 //! The steps of a forward run on one image.
 
-use da2s_kernels::{Extent, View, dense, depthwise, elementwise, norm, pool};
+use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
 use super::compile::{Operation, Stage, Unit, Walk, Weights, rows_at_once};
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
 
-/// What a forward run writes besides the kept tensors: the output, and the moments `[image][slot]`.
+/// What a forward run writes besides the kept tensors: the output, and the moments where `Compiled::sums` says.
 #[derive(Clone, Copy)]
 pub(super) struct Results<'a> {
     pub output: Shared<'a>,
@@ -93,14 +93,9 @@ unsafe fn moments(
     let Some([means, deviations]) = results.moments else {
         return;
     };
-    let from = at.image * frame.compiled.slots + slot;
+    let own = frame.compiled.own_sums(slot, channels, at.image);
     // SAFETY: these sums are the image's own.
-    let (mean, deviation) = unsafe {
-        (
-            means.write(from..from + channels),
-            deviations.write(from..from + channels),
-        )
-    };
+    let (mean, deviation) = unsafe { (means.write(own.clone()), deviations.write(own)) };
     norm::moments(frame.level, z, channels, scratch.tables, mean, deviation);
 }
 
@@ -195,7 +190,6 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: 
         source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
         target: stage.output.packed(),
         taps: &walk.taps,
-        offsets: &walk.offsets,
     }
 }
 
@@ -210,7 +204,6 @@ pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, ro
         source: walk.source.view().strided(walk.window.stride, 0, 0).from_row(row),
         target: View::packed(stage.output.width, stage.input.channels),
         taps: &walk.taps,
-        offsets: &walk.offsets,
     }
 }
 
@@ -225,8 +218,7 @@ pub(super) fn pixel_region(stage: &Stage, rows: usize) -> dense::Region<'static>
         },
         source: View::packed(stage.output.width, stage.input.channels),
         target: stage.output.packed(),
-        taps: &[0],
-        offsets: &[0],
+        taps: Taps::point(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use da2s_kernels::{norm, table};
 
-use super::compile::{Operation, Stage, Unit};
+use super::compile::{Compiled, Operation, Stage, Unit};
 use super::image::Coefficients;
 
 /// Statistics of the batch norms of a call.
@@ -27,12 +27,11 @@ pub enum Statistics<'a> {
     },
 }
 
-/// Moments of all images, `[image][slot]`.
+/// Moments of all images, where [`Compiled::sums`] says.
 pub(super) struct Moments<'a> {
     pub means: &'a [f32],
     pub deviations: &'a [f32],
-    pub slots: usize,
-    pub batch: usize,
+    pub compiled: &'a Compiled,
 }
 
 const EPSILON: f64 = 1e-5;
@@ -81,9 +80,10 @@ pub(super) fn prepare(
                 Some(moments),
             ) => {
                 let pixels = stage.output.pixels();
-                let (means, deviations) = (&moments.means[stage.moments..], &moments.deviations[stage.moments..]);
-                norm::merge(means, deviations, moments.slots, pixels, &mut mean, &mut variance);
-                let count = (moments.batch * pixels) as f64;
+                let all = moments.compiled.sums(stage.moments, channels);
+                let (means, deviations) = (&moments.means[all.clone()], &moments.deviations[all]);
+                norm::merge(means, deviations, pixels, &mut mean, &mut variance);
+                let count = (moments.compiled.batch * pixels) as f64;
                 let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
                 for (channel, at) in range.enumerate() {
                     to_mean[at] = mean[channel] as f32;
@@ -111,12 +111,11 @@ pub(super) fn prepare(
     }
 }
 
-/// Sums S₁ and S₂ of all images, `[image][slot]`.
+/// Sums S₁ and S₂ of all images, where [`Compiled::sums`] says.
 pub(super) struct GradientSums<'a> {
     pub first: &'a [f32],
     pub second: &'a [f32],
-    pub slots: usize,
-    pub batch: usize,
+    pub compiled: &'a Compiled,
 }
 
 /// What the gradient of a stage's norm is made from.
@@ -146,15 +145,14 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
     let at = stage.table..stage.table + table::length(channels);
     let mut totals = [vec![0.0f64; channels], vec![0.0f64; channels]];
     for (total, all) in totals.iter_mut().zip([sums.first, sums.second]) {
-        for image in 0..sums.batch {
-            let from = image * sums.slots + stage.slot;
+        for image in all[sums.compiled.sums(stage.slot, channels)].chunks_exact(channels) {
             total
                 .iter_mut()
-                .zip(&all[from..from + channels])
+                .zip(image)
                 .for_each(|(total, &value)| *total += f64::from(value));
         }
     }
-    let count = (sums.batch * stage.output.pixels()) as f64;
+    let count = (sums.compiled.batch * stage.output.pixels()) as f64;
     let weight = f64::from(weight);
     let mut of_mixture = 0.0;
     let mut gradients = gradients;

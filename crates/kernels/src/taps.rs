@@ -1,0 +1,128 @@
+//! The taps of a convolution's walk: which table or matrix each uses, and where it reads.
+//!
+//! A call must know of all of them that they stay within its slices. What that takes, the furthest reads either way and the largest table,
+//! is found once, when the walk is made, and not in every call: on small images a call is a few hundred products. Contract: as many
+//! tables as offsets; what is kept of them is true of them, since nobody outside can change either.
+
+use std::borrow::Cow;
+
+/// Taps in the order in which they are summed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taps {
+    tables: Cow<'static, [usize]>,
+    offsets: Cow<'static, [isize]>,
+    first: isize,
+    last: isize,
+    needed: usize,
+    rows: Option<Rows>,
+}
+
+/// Taps in rows whose neighbours read at one distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rows {
+    side: usize,
+    distance: isize,
+}
+
+impl Taps {
+    /// The only tap of a pointwise convolution.
+    pub fn point() -> &'static Self {
+        static POINT: Taps = Taps {
+            tables: Cow::Borrowed(&[0]),
+            offsets: Cow::Borrowed(&[0]),
+            first: 0,
+            last: 0,
+            needed: 1,
+            rows: None,
+        };
+        &POINT
+    }
+
+    /// Taps that use `tables` and read at `offsets`, in floats from the pixel under the window's origin.
+    ///
+    /// # Panics
+    /// If there are not as many of the one as of the other.
+    pub fn new(tables: Vec<usize>, offsets: Vec<isize>) -> Self {
+        assert_eq!(tables.len(), offsets.len(), "a tap has a table and an offset");
+        let end = |found: Option<&isize>| found.copied().unwrap_or(0);
+        Self {
+            first: end(offsets.iter().min()),
+            last: end(offsets.iter().max()),
+            needed: tables.iter().max().map_or(0, |table| table.saturating_add(1)),
+            rows: [3, 5].into_iter().find_map(|side| Rows::of(&offsets, side)),
+            tables: tables.into(),
+            offsets: offsets.into(),
+        }
+    }
+
+    /// Number of taps.
+    pub fn len(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Which table or matrix each uses.
+    pub fn tables(&self) -> &[usize] {
+        &self.tables
+    }
+
+    /// Where each reads.
+    pub fn offsets(&self) -> &[isize] {
+        &self.offsets
+    }
+
+    /// The least and the largest offset; 0 without taps.
+    pub(crate) fn reach(&self) -> (isize, isize) {
+        (self.first, self.last)
+    }
+
+    /// How many tables there must be.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for other taps.
+    pub(crate) fn neighbours(&self, side: usize, step: usize) -> Option<usize> {
+        let rows = self.rows.filter(|rows| rows.side == side)?;
+        let (distance, apart) = (rows.distance.unsigned_abs(), rows.distance.unsigned_abs() / step);
+        (apart > 0 && apart * step == distance).then_some(apart)
+    }
+}
+
+impl Rows {
+    fn of(offsets: &[isize], side: usize) -> Option<Self> {
+        if offsets.len() != side * side {
+            return None;
+        }
+        let distance = offsets[1] - offsets[0];
+        let even = offsets
+            .chunks(side)
+            .all(|row| row.windows(2).all(|pair| pair[1] - pair[0] == distance));
+        even.then_some(Self { side, distance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_true_of_the_taps() {
+        let offsets = vec![-12, -10, -8, -2, 0, 2, 8, 10, 12];
+        let taps = Taps::new((0..9).rev().collect(), offsets);
+        assert_eq!((taps.reach(), taps.needed(), taps.len()), ((-12, 12), 9, 9));
+        assert_eq!(
+            [(3, 1), (3, 2), (3, 4), (5, 2)].map(|(side, step)| taps.neighbours(side, step)),
+            [Some(2), Some(1), None, None]
+        );
+        let uneven = Taps::new(vec![0; 9], vec![0, 1, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(uneven.neighbours(3, 1), None);
+        let none = Taps::new(Vec::new(), Vec::new());
+        assert_eq!((none.reach(), none.needed(), none.is_empty()), ((0, 0), 0, true));
+        assert_eq!(Taps::point(), &Taps::new(vec![0], vec![0]));
+    }
+}
