@@ -3,6 +3,7 @@
 
     cargo build --release
     python3 docs/experiments/closed_loop.py --out runs/closed_loop        # resumes; a line a run in OUT/grid.csv
+    python3 docs/experiments/closed_loop.py --tables runs/closed_loop/grid.csv
 
 Each run searches and discretizes on the embedded digits and retrains nothing. The runs come in a shuffled order, so that the first
 hundred are a sample of the whole.
@@ -14,6 +15,7 @@ import itertools
 import json
 import random
 import shutil
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -23,8 +25,8 @@ TARGETS = {"2 edges": "2", "1 edge": "1", "1,2,1,3": "1,2,1,3", "k = 2": "2"}
 SCHEDULES = {
     "adaptive": ["search.schedule=adaptive"],
     "recipe": [],
-    "published": ["search.regulariser.lambda=0.1", "search.alpha_rate=3e-4", "search.beta_rate=3e-4"],
     "auto": ["search.regulariser.lambda=0.1", "search.alpha_rate=auto", "search.beta_rate=auto"],
+    "published": ["search.regulariser.lambda=0.1", "search.alpha_rate=3e-4", "search.beta_rate=3e-4"],
 }
 RATES = [0.01, 0.03, 0.09]
 FIELDS = ["schedule", "epochs", "batch", "rate", "target", "seed", "supernet", "gap", "p_least", "q_least"]
@@ -57,15 +59,42 @@ def run(program, folder, case):
             "q_least": genotype["q_least"]}
 
 
+def tables(path):
+    """The first two tables of closed_loop.md."""
+    with path.open() as file:
+        rows = [{**row, "gap": float(row["gap"])} for row in csv.DictReader(file)]
+    print("| schedule | runs | gap ≤ 1 point | gap ≤ 2 points | median gap | largest gap |\n|---|---|---|---|---|---|")
+    for schedule in SCHEDULES:
+        gaps = [row["gap"] for row in rows if row["schedule"] == schedule]
+        if gaps:
+            within = [sum(gap <= points for gap in gaps) for points in (1, 2)]
+            print(f"| {schedule} | {len(gaps)} | {within[0]} | {within[1]} | {statistics.median(gaps):.2f} | {max(gaps):.2f} |")
+    columns = [("epochs", str(epochs)) for epochs in EPOCHS] + [("rate", str(rate)) for rate in RATES]
+    columns += [("batch", str(batch)) for batch in BATCHES] + [("target", target) for target in TARGETS]
+    print("\n| schedule, gap ≤ 1 of runs | " + " | ".join(f"{field} {value}" for field, value in columns) + " |")
+    print("|" + "---|" * (len(columns) + 1))
+    for schedule in SCHEDULES:
+        cells = []
+        for field, value in columns:
+            gaps = [row["gap"] for row in rows if row["schedule"] == schedule and row[field] == value]
+            cells.append(f"{sum(gap <= 1 for gap in gaps)} of {len(gaps)}" if gaps else "–")
+        print(f"| {schedule} | " + " | ".join(cells) + " |")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--out", type=Path, required=True)
+    what = arguments.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, help="makes the runs that this folder does not have")
+    what.add_argument("--tables", type=Path, metavar="GRID.CSV", help="prints the first two tables of closed_loop.md")
     arguments.add_argument("--program", default="target/release/da2s")
     arguments.add_argument("--seeds", type=int, default=5)
     arguments.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
     arguments.add_argument("--epochs", type=int, nargs="+", choices=EPOCHS, default=list(EPOCHS))
     arguments.add_argument("--batches", type=int, nargs="+", choices=BATCHES, default=BATCHES)
     asked = arguments.parse_args()
+    if asked.tables:
+        tables(asked.tables)
+        return
     asked.out.mkdir(parents=True, exist_ok=True)
     table = asked.out / "grid.csv"
     done = set()

@@ -41,7 +41,7 @@ class NotFiniteError(Da2sError, ArithmeticError):
 
 
 class Stopped(Da2sError):
-    """The run was stopped behind a step; ``resume=True`` goes on."""
+    """The run was stopped, behind a step or while a network was measured; ``resume=True`` goes on."""
 
 
 class InternalError(Da2sError, RuntimeError):

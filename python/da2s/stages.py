@@ -1,7 +1,7 @@
 """The stages of a run as functions.
 
 Contract: each works on a run directory and leaves there what the command of the same name leaves. The interpreter's lock is free while
-they compute. Ctrl-C stops a stage behind the step under way and raises ``KeyboardInterrupt``; ``resume=True`` then goes on and
+they compute. Ctrl-C stops a stage behind the step, or the batch of a measurement, under way and raises ``KeyboardInterrupt``; ``resume=True`` then goes on and
 ends with the same bits as a run that was never stopped.
 """
 

@@ -366,6 +366,9 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), Code::ALL.len());
         assert!(Code::help().contains("130  stopped by Ctrl-C"));
+        for stopped in [Error::Unmeasured, Error::Stopped { epoch: 1 }] {
+            assert_eq!(Failure::from(stopped).code(), Code::Stopped);
+        }
     }
 
     #[test]

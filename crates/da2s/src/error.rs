@@ -157,7 +157,9 @@ pub enum Error {
         what: &'static str,
     },
     /// The observer asked to stop while a network was measured; what was done before that is in the run.
-    #[error("stopped while a network was measured; go on with --resume")]
+    #[error(
+        "stopped while a network was measured; `da2s discretize` and `da2s evaluate` on this directory begin again, `da2s run --resume` goes on"
+    )]
     Unmeasured,
     /// The observer asked to stop; a checkpoint is written.
     #[error("stopped in epoch {epoch}; go on with --resume")]

@@ -66,7 +66,8 @@ pub trait Observer {
     /// Something happened.
     fn on(&mut self, event: Event<'_>);
 
-    /// Whether to stop after this step; what was done is then in a checkpoint.
+    /// Whether to stop. Asked behind each step of a search or a retraining, where what was done is then in a checkpoint, and before each
+    /// batch on which a network is measured; a measurement that is stopped leaves nothing of itself.
     fn stop(&self) -> bool {
         false
     }

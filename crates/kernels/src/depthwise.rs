@@ -53,15 +53,13 @@ pub struct Region<'a> {
 
 impl Region<'_> {
     fn check(&self, source: &[f32], target_len: usize) {
-        let (first, last) = self.taps.reach();
-        let first = self.source.at as isize + first;
-        let last = self.source.last(self.extent) as isize + last;
+        let ends = [self.source.at, self.source.last(self.extent)];
         assert!(
-            first >= 0 && last as usize + self.channels <= source.len(),
+            self.taps.stay_within(ends, self.channels, source.len()),
             "a tap reads outside of the image"
         );
         assert!(
-            self.target.last(self.extent) + self.channels <= target_len,
+            self.target.last(self.extent).saturating_add(self.channels) <= target_len,
             "the output does not fit"
         );
     }
@@ -398,7 +396,7 @@ unsafe fn pixels<S: Simd, const K: usize>(
                     tables,
                     offsets,
                     period,
-                    weights: weights.add(first),
+                    weights: weights.wrapping_add(first),
                     source: source.wrapping_add(region.source.at + row * region.source.row + first),
                     step: region.source.pixel,
                     target: target.add(region.target.at + row * region.target.row + first),

@@ -29,15 +29,13 @@ pub struct Region<'a> {
 
 impl Region<'_> {
     fn check(&self, source: &[f32], target_len: usize, matrices: usize) {
-        let (first, last) = self.taps.reach();
-        let first = self.source.at as isize + first;
-        let last = self.source.last(self.extent) as isize + last;
+        let ends = [self.source.at, self.source.last(self.extent)];
         assert!(
-            first >= 0 && last as usize + self.inputs <= source.len(),
+            self.taps.stay_within(ends, self.inputs, source.len()),
             "a tap reads outside of the image"
         );
         assert!(
-            self.target.last(self.extent) + self.outputs <= target_len,
+            self.target.last(self.extent).saturating_add(self.outputs) <= target_len,
             "the output does not fit"
         );
         let size = self.inputs * table::rounded(self.outputs);
@@ -161,7 +159,7 @@ unsafe fn product_body<S: Simd>(
             unsafe {
                 let panel = Panel {
                     region,
-                    weights: weights.add(column.first),
+                    weights: weights.wrapping_add(column.first),
                     // Where all offsets are negative this may lie beyond the image, where no tap reads.
                     source: source.wrapping_add(region.source.at + row * region.source.row),
                     target: target.add(region.target.at + row * region.target.row + column.first),

@@ -54,9 +54,10 @@ impl View {
         }
     }
 
-    /// Position of the first float of the last pixel of `extent`.
+    /// Position of the first float of the last pixel of `extent`; the largest number where it is none.
     pub(crate) fn last(self, extent: Extent) -> usize {
-        self.at + (extent.rows - 1) * self.row + (extent.columns - 1) * self.pixel
+        let (down, right) = (extent.rows - 1, extent.columns - 1);
+        (self.at.saturating_add(down.saturating_mul(self.row))).saturating_add(right.saturating_mul(self.pixel))
     }
 }
 

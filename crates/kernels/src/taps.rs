@@ -75,9 +75,11 @@ impl Taps {
         &self.offsets
     }
 
-    /// The least and the largest offset; 0 without taps.
-    pub(crate) fn reach(&self) -> (isize, isize) {
-        (self.first, self.last)
+    /// Whether all taps read `channels` floats within `len`, from windows whose origins lie between the `ends`.
+    pub(crate) fn stay_within(&self, ends: [usize; 2], channels: usize, len: usize) -> bool {
+        let [first, last] = ends.map(|end| isize::try_from(end).unwrap_or(isize::MAX));
+        let (first, last) = (first.saturating_add(self.first), last.saturating_add(self.last));
+        first >= 0 && usize::try_from(last).is_ok_and(|last| last.saturating_add(channels) <= len)
     }
 
     /// How many tables there must be.
@@ -114,7 +116,11 @@ mod tests {
     fn what_is_kept_is_true_of_the_taps() {
         let offsets = vec![-12, -10, -8, -2, 0, 2, 8, 10, 12];
         let taps = Taps::new((0..9).rev().collect(), offsets);
-        assert_eq!((taps.reach(), taps.needed(), taps.len()), ((-12, 12), 9, 9));
+        assert_eq!((taps.needed(), taps.len()), (9, 9));
+        let within = |ends, len| taps.stay_within(ends, 2, len);
+        assert!(
+            within([12, 20], 34) && !within([12, 20], 33) && !within([11, 20], 34) && !within([12, usize::MAX], 34)
+        );
         assert_eq!(
             [(3, 1), (3, 2), (3, 4), (5, 2)].map(|(side, step)| taps.neighbours(side, step)),
             [Some(2), Some(1), None, None]
@@ -122,7 +128,7 @@ mod tests {
         let uneven = Taps::new(vec![0; 9], vec![0, 1, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(uneven.neighbours(3, 1), None);
         let none = Taps::new(Vec::new(), Vec::new());
-        assert_eq!((none.reach(), none.needed(), none.is_empty()), ((0, 0), 0, true));
+        assert!(none.stay_within([0, 3], 1, 4) && none.needed() == 0 && none.is_empty());
         assert_eq!(Taps::point(), &Taps::new(vec![0], vec![0]));
     }
 }

@@ -102,3 +102,64 @@ fn a_dense_tap_that_no_number_counts_is_refused() {
     let region = dense_region(&taps);
     dense::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; COLUMNS]);
 }
+
+#[test]
+fn without_taps_nothing_is_read_and_zeros_are_written() {
+    let none = Taps::new(Vec::new(), Vec::new());
+    for (level, channels) in Level::available()
+        .into_iter()
+        .flat_map(|level| [(level, 3), (level, 40), (level, 100)])
+    {
+        let extent = Extent {
+            rows: 1,
+            columns: COLUMNS,
+        };
+        let view = View::packed(COLUMNS, channels);
+        let region = depthwise::Region {
+            channels,
+            extent,
+            source: view,
+            target: view,
+            taps: &none,
+        };
+        let image = vec![1.0; COLUMNS * channels];
+        let mut got = vec![f32::NAN; image.len()];
+        depthwise::convolve(level, &region, &[], &image, false, &mut got);
+        assert!(got.iter().all(|&value| value == 0.0), "{} {channels}", level.name());
+
+        let region = dense::Region {
+            inputs: channels,
+            outputs: channels,
+            extent,
+            source: view,
+            target: view,
+            taps: &none,
+        };
+        got.fill(f32::NAN);
+        dense::convolve(level, &region, &[], &image, false, &mut got);
+        assert!(got.iter().all(|&value| value == 0.0), "{} {channels}", level.name());
+    }
+}
+
+#[test]
+#[should_panic(expected = "the output does not fit")]
+fn a_view_whose_positions_no_number_counts_is_refused() {
+    let taps = Taps::new(vec![0], vec![0]);
+    let rows = 4;
+    let region = depthwise::Region {
+        channels: CHANNELS,
+        extent: Extent { rows, columns: 1 },
+        source: View {
+            row: 0,
+            ..View::packed(1, CHANNELS)
+        },
+        // Three rows further the position wraps to 2.
+        target: View {
+            row: usize::MAX / 3 + 1,
+            ..View::packed(1, CHANNELS)
+        },
+        taps: &taps,
+    };
+    let weights = vec![1.0; table::length(CHANNELS)];
+    depthwise::convolve(Level::PORTABLE, &region, &weights, &image(), false, &mut [0.0; 12]);
+}

@@ -24,7 +24,7 @@ const MOST_PIXELS: usize = 48;
 /// `summary.json`.
 ///
 /// # Errors
-/// If there is no trained network; whatever is wrong with settings, images, device or files.
+/// [`Error::Unmeasured`] if the observer asked to stop; if there is no trained network; whatever is wrong with settings, images, device or files.
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
