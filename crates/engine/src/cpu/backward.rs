@@ -2,8 +2,7 @@
 
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
-use super::compile::rows_at_once;
-use super::compile::{Operation, Stage, Unit, Walk};
+use super::compiled::{Operation, Stage, Unit, Walk, rows_at_once};
 use super::forward::{compute, dense_region, depthwise_region, packed, pixel_region, transposed};
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;

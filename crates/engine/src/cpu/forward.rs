@@ -2,7 +2,7 @@
 
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
-use super::compile::{Operation, Stage, Unit, Walk, Weights, rows_at_once};
+use super::compiled::{Operation, Stage, Unit, Walk, Weights, rows_at_once};
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use da2s_kernels::{Level, Padded, prefetch};
 
-use super::compile::{Compiled, Operation, Place, Stage, Unit};
+use super::compiled::{Compiled, Operation, Place, Stage, Unit};
 use super::memory::Shared;
 use super::schedule::Moving;
 

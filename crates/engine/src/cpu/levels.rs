@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::compile::{Compiled, Operation, Place};
+use super::compiled::{Compiled, Operation, Place};
 use super::schedule::{Moving, Step};
 
 /// A part of one of the buffers: kept tensors, moving tensors, the output.

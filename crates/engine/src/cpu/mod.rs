@@ -10,6 +10,7 @@
 
 mod backward;
 mod compile;
+mod compiled;
 mod forward;
 mod image;
 mod inference;
@@ -28,7 +29,7 @@ use std::ops::Range;
 
 use da2s_kernels::Level;
 
-use self::compile::{Compiled, Unit};
+use self::compiled::{Compiled, Unit};
 use self::image::{At, Coefficients, Frame, Scratch};
 use self::memory::Shared;
 use self::norms::{GradientSums, Moments, carried};
@@ -534,7 +535,7 @@ impl Want {
     }
 }
 
-fn stage_has_weights(stage: &compile::Stage) -> bool {
+fn stage_has_weights(stage: &compiled::Stage) -> bool {
     let affine = stage.norm.is_some_and(|norm| norm.affine.is_some());
     affine || weights::of(stage).next().is_some()
 }

@@ -4,7 +4,7 @@
 
 use da2s_kernels::{norm, table};
 
-use super::compile::{Compiled, Operation, Stage, Unit};
+use super::compiled::{Compiled, Operation, Stage, Unit};
 use super::image::Coefficients;
 
 /// Statistics of the batch norms of a call.

@@ -4,7 +4,7 @@
 //! gradients of weights). Units are taken in groups of bounded size: a group's steps share what they read of a node, and the memory that
 //! groups use by turns stays small enough for the last cache.
 
-use super::compile::{Compiled, Operation, Place, Unit};
+use super::compiled::{Compiled, Operation, Place, Unit};
 use super::memory::{Arena, Tensor};
 
 /// One thing to do with an image.
@@ -73,7 +73,7 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
 /// writes. So there are two halves, for even and for odd groups.
 #[derive(Debug, Default)]
 pub(super) struct Moving {
-    /// By [`Stage::index`](super::compile::Stage::index): what a norm reads, and the gradient of an inner stage.
+    /// By [`Stage::index`](super::compiled::Stage::index): what a norm reads, and the gradient of an inner stage.
     pub z: Vec<Option<Tensor>>,
     pub inner: Vec<Option<Tensor>>,
     /// Floats of it all.

@@ -4,7 +4,7 @@ use da2s_kernels::reduce::Reduce;
 use da2s_kernels::{dense, depthwise, pointwise, table};
 use rayon::prelude::*;
 
-use super::compile::{Compiled, Operation, Stage, Weights};
+use super::compiled::{Compiled, Operation, Stage, Weights};
 use super::memory::Shared;
 
 /// What a packed matrix is.
