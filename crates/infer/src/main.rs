@@ -83,6 +83,7 @@ fn run() -> Result<String, Failure> {
     };
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
+        .use_current_thread()
         .build_global()
         .map_err(|error| Failure(7, format!("cannot start the threads: {error}")))?;
     let network = Network::read(&arguments.network)
