@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use da2s_kernels::Level;
 
-use crate::fused::{self, Memory, Pool};
+use crate::fused::{self, IdleKernels, Memory};
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, Programs};
 use crate::plain;
@@ -37,7 +37,7 @@ pub struct Cell {
 #[derive(Clone, Debug)]
 enum Path {
     Plain,
-    Fused(Pool),
+    Fused(IdleKernels),
     #[cfg(feature = "gpu")]
     Gpu(Programs),
 }
@@ -85,7 +85,7 @@ impl Cell {
     pub fn new(plan: CellPlan, engine: &Engine) -> Self {
         let path = match engine {
             Engine::Plain => Path::Plain,
-            Engine::Fused(memory) => Path::Fused(Pool::new(memory)),
+            Engine::Fused(memory) => Path::Fused(IdleKernels::new(memory)),
             #[cfg(feature = "gpu")]
             Engine::Gpu => Path::Gpu(Programs::default()),
         };

@@ -5,11 +5,12 @@
 
 use rayon::prelude::*;
 
+use super::forward_run::prepare_given;
 use super::image::{At, Coefficients, Frame, Scratch};
 use super::levels::levels;
 use super::memory::Shared;
 use super::schedule::{self, Moving, Step};
-use super::{CellKernel, Forward, forward, parallel, prepare_given};
+use super::{CellKernel, Forward, forward_steps, parallel};
 
 impl CellKernel {
     pub(super) fn run_inference(
@@ -22,7 +23,7 @@ impl CellKernel {
     ) {
         let compiled = &self.single;
         prepare_given(compiled, call, live, coefficients);
-        let results = forward::Results {
+        let results = forward_steps::Results {
             output: Shared::new(output),
             moments: None,
         };
@@ -52,7 +53,7 @@ impl CellKernel {
                     for image in images {
                         for &step in &steps {
                             // SAFETY: blocks share no image, and `kept` is this block's.
-                            unsafe { forward::run(step, &frame, &results, &mut scratch, At { image, slot: 0 }) };
+                            unsafe { forward_steps::run(step, &frame, &results, &mut scratch, At { image, slot: 0 }) };
                         }
                     }
                 }
@@ -62,13 +63,13 @@ impl CellKernel {
     }
 
     /// An image, the steps of a level side by side.
-    fn run_levels(&self, levels: &[Vec<Step>], frame: &Frame, results: &forward::Results, image: usize) {
+    fn run_levels(&self, levels: &[Vec<Step>], frame: &Frame, results: &forward_steps::Results, image: usize) {
         for level in levels {
             level.par_iter().with_max_len(1).for_each(|&step| {
                 let mut memory = self.workspace.lease(Scratch::len(frame.compiled));
                 let mut scratch = Scratch::cut(memory.as_mut_slice(), frame.compiled);
                 // SAFETY: blocks share neither images nor `kept`, and the steps of a level touch no common tensor.
-                unsafe { forward::run(step, frame, results, &mut scratch, At { image, slot: 0 }) };
+                unsafe { forward_steps::run(step, frame, results, &mut scratch, At { image, slot: 0 }) };
             });
         }
     }

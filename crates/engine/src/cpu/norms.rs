@@ -6,6 +6,7 @@ use da2s_kernels::{norm, table};
 
 use super::compiled::{Compiled, Operation, Stage, Unit};
 use super::image::Coefficients;
+use crate::NORM_EPSILON;
 
 /// Statistics of the batch norms of a call.
 #[derive(Debug)]
@@ -34,8 +35,6 @@ pub(super) struct Moments<'a> {
     pub compiled: &'a Compiled,
 }
 
-const EPSILON: f64 = 1e-5;
-
 /// Scale and shift of a norm; 1 and 0 without.
 fn affine(stage: &Stage, weights: &[f32], channel: usize) -> (f64, f64) {
     match stage.norm.and_then(|norm| norm.affine) {
@@ -55,7 +54,7 @@ pub(super) fn prepare(
 ) {
     let channels = stage.output.channels;
     let at = stage.table..stage.table + table::length(channels);
-    let (mut mean, mut variance) = (vec![0.0; channels], vec![1.0 - EPSILON; channels]);
+    let (mut mean, mut variance) = (vec![0.0; channels], vec![1.0 - NORM_EPSILON; channels]);
     if let Some(norm) = stage.norm {
         let range = norm.statistics..norm.statistics + channels;
         match (statistics, moments) {
@@ -94,7 +93,7 @@ pub(super) fn prepare(
         }
     }
     for channel in 0..channels {
-        let inverse = 1.0 / (variance[channel] + EPSILON).sqrt();
+        let inverse = 1.0 / (variance[channel] + NORM_EPSILON).sqrt();
         let (gamma, beta) = affine(stage, weights, channel);
         let scale = f64::from(weight) * gamma * inverse;
         coefficients.scale[at.start + channel] = scale as f32;

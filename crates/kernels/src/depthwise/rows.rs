@@ -1,119 +1,11 @@
-//! Depthwise convolution: every channel with its own k×k kernel.
+//! The walk of a depthwise convolution: rows as runs of vectors that meet the same weights.
 //!
-//! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a [`Padded`] image; the
-//! gradient of the input is the same walk over the padded image of output gradients with the transposed taps
-//! ([`Window::transposed`]). Where pixels are neighbours on both sides (stride 1), a row is one flat run, so that any
-//! number of channels fills whole vectors; otherwise, and where it is about as good, vectors are channels of one pixel.
-//!
-//! [`Padded`]: crate::Padded
-//! [`Window::transposed`]: crate::Window::transposed
+//! Contract: regions were checked by [`convolve`](super::convolve). An output value is one sum over its taps, which begins with what is
+//! there where the call accumulates; of the images, nothing behind a row (flat) or a pixel's channels is read or written.
 
-use crate::image::{Extent, View};
-use crate::level::Level;
-use crate::simd::{LANES, Simd, per_level};
+use super::Region;
+use crate::simd::{LANES, Simd};
 use crate::table;
-use crate::taps::Taps;
-
-/// Writes PyTorch weights `[channels, 1, k, k]` as one table a tap.
-pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
-    let taps = weights.len() / channels;
-    for (tap, table) in packed.chunks_exact_mut(table::length(channels)).enumerate() {
-        table::fill(
-            table,
-            (0..channels).map(|channel| weights[channel * taps + tap]),
-            channels,
-        );
-    }
-}
-
-/// Adds packed gradients of the weights (one table a tap) to `weights` in PyTorch order.
-pub fn unpack_add(packed: &[f32], channels: usize, weights: &mut [f32]) {
-    let taps = weights.len() / channels;
-    for (tap, table) in packed.chunks_exact(table::length(channels)).enumerate() {
-        for (at, value) in table.iter().enumerate() {
-            weights[at % channels * taps + tap] += value;
-        }
-    }
-}
-
-/// What a call computes, and where.
-#[derive(Clone, Copy, Debug)]
-pub struct Region<'a> {
-    /// Channels.
-    pub channels: usize,
-    /// Output pixels.
-    pub extent: Extent,
-    /// Where the pixel under the window's origin lies for each output pixel.
-    pub source: View,
-    /// Where output pixels lie.
-    pub target: View,
-    /// Which table each tap uses, and where it reads, relative to `source`.
-    pub taps: &'a Taps,
-}
-
-impl Region<'_> {
-    fn check(&self, source: &[f32], target_len: usize) {
-        let ends = [self.source.at, self.source.last(self.extent)];
-        assert!(
-            self.taps.stay_within(ends, self.channels, source.len()),
-            "a tap reads outside of the image"
-        );
-        assert!(
-            self.target.last(self.extent).saturating_add(self.channels) <= target_len,
-            "the output does not fit"
-        );
-    }
-
-    fn is_flat(&self) -> bool {
-        self.source.pixel == self.channels && self.target.pixel == self.channels
-    }
-}
-
-/// `target = Σ_tap weights[tap] · source[tap]`, or `+=` if `accumulate`.
-pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], accumulate: bool, target: &mut [f32]) {
-    if region.extent.rows == 0 || region.extent.columns == 0 {
-        return;
-    }
-    region.check(source, target.len());
-    let period = table::length(region.channels);
-    assert!(region.taps.needed() <= weights.len() / period, "too few weights");
-    let (from, to) = (source.as_ptr(), target.as_mut_ptr());
-    // SAFETY: the region was checked against both slices and the weights.
-    unsafe {
-        if region.is_flat() && !splits_well(region.channels) {
-            match region.taps.neighbours(5, period) {
-                Some(apart) => run_flat::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
-                None => run_flat::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
-            }
-        } else {
-            let neighbours = |side| region.taps.neighbours(side, region.source.pixel);
-            match (neighbours(3), neighbours(5)) {
-                (Some(apart), _) => run_pixels::<3>(level, region, weights.as_ptr(), from, accumulate, to, apart),
-                (None, Some(apart)) => run_pixels::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
-                (None, None) => run_pixels::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
-            }
-        }
-    }
-}
-
-/// `sums[tap] += Σ_pixels gradient · source[tap]`: the gradient of the weights. `region.target` says where the
-/// output gradients lie; `sums` has a table for each of `region.taps`.
-pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
-    if region.extent.rows == 0 || region.extent.columns == 0 {
-        return;
-    }
-    region.check(source, gradient.len());
-    let period = table::length(region.channels);
-    assert!(region.taps.needed() <= sums.len() / period, "too few sums");
-    // SAFETY: the region was checked against both slices and the sums.
-    unsafe { run_weights(level, region, source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
-}
-
-per_level! {
-    unsafe fn run_flat {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = flat;
-    unsafe fn run_pixels {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = pixels;
-    unsafe fn run_weights {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = weights_body;
-}
 
 /// # Safety
 /// As [`Simd::load`] or [`Simd::load_first`].
@@ -322,15 +214,17 @@ impl Run<'_> {
 
 /// Whether vectors of one pixel's channels, the last one perhaps a half, are about as full as those that go on with the next pixel's, and
 /// better because those would begin anywhere between cache lines.
-fn splits_well(channels: usize) -> bool {
+pub(super) fn splits_well(channels: usize) -> bool {
     let (whole, left) = (channels / LANES * LANES, channels % LANES);
     whole > 0 && left > 0 && left <= LANES / 2 && 4 * (whole + LANES / 2) <= 5 * channels
 }
 
+/// Rows as flat runs: vectors that go on with the next pixel's channels.
+///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`] found.
+/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`](crate::Taps::neighbours) found.
 #[inline(always)]
-unsafe fn flat<S: Simd, const K: usize>(
+pub(super) unsafe fn flat<S: Simd, const K: usize>(
     region: &Region,
     weights: *const f32,
     source: *const f32,
@@ -376,9 +270,9 @@ unsafe fn flat<S: Simd, const K: usize>(
 /// Vectors of one pixel's channels.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`] found.
+/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`](crate::Taps::neighbours) found.
 #[inline(always)]
-unsafe fn pixels<S: Simd, const K: usize>(
+pub(super) unsafe fn pixels<S: Simd, const K: usize>(
     region: &Region,
     weights: *const f32,
     source: *const f32,
@@ -410,118 +304,6 @@ unsafe fn pixels<S: Simd, const K: usize>(
                     run.all::<S::Half, K, false>(columns, apart);
                 } else {
                     run.all::<S, K, false>(columns, apart);
-                }
-            }
-        }
-    }
-}
-
-/// `N` taps from `first` on, for the vectors at `pattern` + multiples of `period` in every row (flat) or at channel
-/// `pattern` of every pixel.
-///
-/// # Safety
-/// The instructions of `S`; a region that was checked, taps that exist.
-#[inline(always)]
-unsafe fn tap_sums<S: Simd, const N: usize>(
-    region: &Region,
-    first: usize,
-    pattern: usize,
-    source: *const f32,
-    gradient: *const f32,
-    sums: *mut f32,
-) {
-    let period = table::length(region.channels);
-    let flat = region.is_flat();
-    let count = if flat {
-        region.extent.columns * region.channels
-    } else {
-        region.channels
-    };
-    // SAFETY: the caller's; partial vectors end with the row (flat) or the pixel.
-    unsafe {
-        let mut offsets = [0isize; N];
-        offsets.copy_from_slice(region.taps.offsets().get_unchecked(first..first + N));
-        let mut totals = [S::zero(); N];
-        for row in 0..region.extent.rows {
-            let mut from = source.wrapping_add(region.source.at + row * region.source.row + pattern);
-            let mut d = gradient.add(region.target.at + row * region.target.row + pattern);
-            if flat {
-                let mut at = pattern;
-                while at + LANES <= count {
-                    let x = S::load(d);
-                    for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load(from.wrapping_offset(offset)), *total);
-                    }
-                    (from, d, at) = (from.wrapping_add(period), d.wrapping_add(period), at + period);
-                }
-                if at < count {
-                    let x = S::load_first(d, count - at);
-                    for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load_first(from.wrapping_offset(offset), count - at), *total);
-                    }
-                }
-            } else if pattern + LANES <= count {
-                for _ in 0..region.extent.columns {
-                    let x = S::load(d);
-                    for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load(from.wrapping_offset(offset)), *total);
-                    }
-                    (from, d) = (
-                        from.wrapping_add(region.source.pixel),
-                        d.wrapping_add(region.target.pixel),
-                    );
-                }
-            } else {
-                for _ in 0..region.extent.columns {
-                    let x = S::load_first(d, count - pattern);
-                    for (total, offset) in totals.iter_mut().zip(offsets) {
-                        *total = S::fma(x, S::load_first(from.wrapping_offset(offset), count - pattern), *total);
-                    }
-                    (from, d) = (
-                        from.wrapping_add(region.source.pixel),
-                        d.wrapping_add(region.target.pixel),
-                    );
-                }
-            }
-        }
-        for (i, &total) in totals.iter().enumerate() {
-            let to = sums.add(region.taps.tables().get_unchecked(first + i) * period + pattern);
-            S::store(to, S::add(S::load(to), total));
-        }
-    }
-}
-
-/// # Safety
-/// The instructions of `S`; a region that was checked.
-#[inline(always)]
-unsafe fn weights_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
-    let patterns = if region.is_flat() {
-        table::length(region.channels).min(table::rounded(region.extent.columns * region.channels))
-    } else {
-        table::rounded(region.channels)
-    };
-    let taps = region.taps.len();
-    for pattern in (0..patterns).step_by(LANES) {
-        let mut first = 0;
-        // SAFETY: the groups of taps end with the last tap; the rest is the caller's.
-        unsafe {
-            while first < taps {
-                let left = taps - first;
-                if S::WIDE && left >= 25 {
-                    tap_sums::<S, 25>(region, first, pattern, source, gradient, sums);
-                    first += 25;
-                } else if S::WIDE && left >= 9 {
-                    tap_sums::<S, 9>(region, first, pattern, source, gradient, sums);
-                    first += 9;
-                } else if left >= 5 {
-                    tap_sums::<S, 5>(region, first, pattern, source, gradient, sums);
-                    first += 5;
-                } else if left >= 3 {
-                    tap_sums::<S, 3>(region, first, pattern, source, gradient, sums);
-                    first += 3;
-                } else {
-                    tap_sums::<S, 1>(region, first, pattern, source, gradient, sums);
-                    first += 1;
                 }
             }
         }

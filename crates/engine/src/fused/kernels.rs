@@ -1,0 +1,83 @@
+//! The kernels of a cell that no graph holds, and the memory that all cells of a network share.
+//!
+//! Contract: a kernel is made for the sizes of its inputs and for a batch, and is given out for no other. One is in use by one call, and
+//! where that keeps its activations until the graph lets go of it. Clones of [`Memory`] and of [`IdleKernels`] share what they hold.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::backend::autodiff::NodeId;
+use da2s_kernels::Level;
+
+use crate::cpu::{CellKernel, Workspace};
+use crate::plan::CellPlan;
+use crate::tensor_memory::TensorPool;
+
+/// What all cells of a network share; clones share it too.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The instructions of the kernels; none for the best of this CPU.
+    level: Option<Level>,
+    workspace: Workspace,
+    pub(super) tensors: TensorPool,
+    /// The nodes of cells whose backward pass is still to come, and whether another cell has given them a gradient.
+    given: Arc<Mutex<HashMap<NodeId, bool>>>,
+}
+
+impl Memory {
+    /// A memory for kernels with the instructions of `level`.
+    pub(crate) fn at_level(level: Level) -> Self {
+        Self {
+            level: Some(level),
+            ..Self::default()
+        }
+    }
+
+    /// The instructions of the kernels.
+    pub(crate) fn level(&self) -> Level {
+        self.level.unwrap_or_else(da2s_kernels::cpu_level)
+    }
+
+    pub(super) fn given(&self) -> MutexGuard<'_, HashMap<NodeId, bool>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernels of one cell that no graph holds.
+#[derive(Clone, Debug)]
+pub(crate) struct IdleKernels {
+    pub(super) memory: Memory,
+    idle: Arc<Mutex<Vec<SizedKernel>>>,
+}
+
+/// A kernel and what it was made for.
+#[derive(Debug)]
+pub(super) struct SizedKernel {
+    sizes: Vec<(usize, usize)>,
+    batch: usize,
+    pub(super) kernel: CellKernel,
+}
+
+impl IdleKernels {
+    pub(crate) fn new(memory: &Memory) -> Self {
+        Self {
+            memory: memory.clone(),
+            idle: Arc::default(),
+        }
+    }
+
+    pub(super) fn take(&self, plan: &CellPlan, sizes: Vec<(usize, usize)>, batch: usize) -> SizedKernel {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        match idle.iter().position(|one| one.sizes == sizes && one.batch == batch) {
+            Some(at) => idle.swap_remove(at),
+            None => {
+                let kernel = CellKernel::with_level(plan, &sizes, batch, &self.memory.workspace, self.memory.level());
+                SizedKernel { sizes, batch, kernel }
+            }
+        }
+    }
+
+    pub(super) fn put_back(&self, kernel: SizedKernel) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kernel);
+    }
+}

@@ -1,0 +1,121 @@
+//! Depthwise convolution: every channel with its own k×k kernel.
+//!
+//! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a [`Padded`] image; the
+//! gradient of the input is the same walk over the padded image of output gradients with the transposed taps
+//! ([`Window::transposed`]). Where pixels are neighbours on both sides (stride 1), a row is one flat run, so that any
+//! number of channels fills whole vectors; otherwise, and where it is about as good, vectors are channels of one pixel.
+//!
+//! [`Padded`]: crate::Padded
+//! [`Window::transposed`]: crate::Window::transposed
+
+mod rows;
+mod weights;
+
+use self::rows::{flat, pixels, splits_well};
+use self::weights::weights_body;
+use crate::image::{Extent, View};
+use crate::level::Level;
+use crate::simd::per_level;
+use crate::table;
+use crate::taps::Taps;
+
+/// Writes PyTorch weights `[channels, 1, k, k]` as one table a tap.
+pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
+    let taps = weights.len() / channels;
+    for (tap, table) in packed.chunks_exact_mut(table::length(channels)).enumerate() {
+        table::fill(
+            table,
+            (0..channels).map(|channel| weights[channel * taps + tap]),
+            channels,
+        );
+    }
+}
+
+/// Adds packed gradients of the weights (one table a tap) to `weights` in PyTorch order.
+pub fn unpack_add(packed: &[f32], channels: usize, weights: &mut [f32]) {
+    let taps = weights.len() / channels;
+    for (tap, table) in packed.chunks_exact(table::length(channels)).enumerate() {
+        for (at, value) in table.iter().enumerate() {
+            weights[at % channels * taps + tap] += value;
+        }
+    }
+}
+
+/// What a call computes, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Region<'a> {
+    /// Channels.
+    pub channels: usize,
+    /// Output pixels.
+    pub extent: Extent,
+    /// Where the pixel under the window's origin lies for each output pixel.
+    pub source: View,
+    /// Where output pixels lie.
+    pub target: View,
+    /// Which table each tap uses, and where it reads, relative to `source`.
+    pub taps: &'a Taps,
+}
+
+impl Region<'_> {
+    fn check(&self, source: &[f32], target_len: usize) {
+        let ends = [self.source.at, self.source.last(self.extent)];
+        assert!(
+            self.taps.stay_within(ends, self.channels, source.len()),
+            "a tap reads outside of the image"
+        );
+        assert!(
+            self.target.last(self.extent).saturating_add(self.channels) <= target_len,
+            "the output does not fit"
+        );
+    }
+
+    fn is_flat(&self) -> bool {
+        self.source.pixel == self.channels && self.target.pixel == self.channels
+    }
+}
+
+/// `target = Σ_tap weights[tap] · source[tap]`, or `+=` if `accumulate`.
+pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], accumulate: bool, target: &mut [f32]) {
+    if region.extent.rows == 0 || region.extent.columns == 0 {
+        return;
+    }
+    region.check(source, target.len());
+    let period = table::length(region.channels);
+    assert!(region.taps.needed() <= weights.len() / period, "too few weights");
+    let (from, to) = (source.as_ptr(), target.as_mut_ptr());
+    // SAFETY: the region was checked against both slices and the weights.
+    unsafe {
+        if region.is_flat() && !splits_well(region.channels) {
+            match region.taps.neighbours(5, period) {
+                Some(apart) => run_flat::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                None => run_flat::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
+            }
+        } else {
+            let neighbours = |side| region.taps.neighbours(side, region.source.pixel);
+            match (neighbours(3), neighbours(5)) {
+                (Some(apart), _) => run_pixels::<3>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                (None, Some(apart)) => run_pixels::<5>(level, region, weights.as_ptr(), from, accumulate, to, apart),
+                (None, None) => run_pixels::<0>(level, region, weights.as_ptr(), from, accumulate, to, 1),
+            }
+        }
+    }
+}
+
+/// `sums[tap] += Σ_pixels gradient · source[tap]`: the gradient of the weights. `region.target` says where the
+/// output gradients lie; `sums` has a table for each of `region.taps`.
+pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
+    if region.extent.rows == 0 || region.extent.columns == 0 {
+        return;
+    }
+    region.check(source, gradient.len());
+    let period = table::length(region.channels);
+    assert!(region.taps.needed() <= sums.len() / period, "too few sums");
+    // SAFETY: the region was checked against both slices and the sums.
+    unsafe { run_weights(level, region, source.as_ptr(), gradient.as_ptr(), sums.as_mut_ptr()) }
+}
+
+per_level! {
+    unsafe fn run_flat {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = flat;
+    unsafe fn run_pixels {const K: usize} {K} (region: &Region, weights: *const f32, source: *const f32, accumulate: bool, target: *mut f32, apart: usize) = pixels;
+    unsafe fn run_weights {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = weights_body;
+}
