@@ -24,7 +24,7 @@ pub use weights_file::{WeightsFile, WeightsFileError};
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, activation::relu};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
 use da2s_engine::{Call, Cell};
 
 use crate::space::{CellKind, PerKind};
@@ -89,6 +89,35 @@ pub struct Pass<'a> {
     pub drop_path: Option<&'a [Option<Tensor<2>>]>,
     /// Whether the auxiliary head runs.
     pub auxiliary: bool,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass with `weights` and nothing else: every choice weighs 1, and the batch is normalised by itself.
+    pub fn new(weights: &'a Weights) -> Self {
+        Self {
+            weights,
+            mixtures: None,
+            statistics: None,
+            drop_path: None,
+            auxiliary: false,
+        }
+    }
+
+    /// The same for a super-network, whose choices weigh what `mixtures` says.
+    pub fn with_mixtures(self, mixtures: &'a Mixtures) -> Self {
+        Self {
+            mixtures: Some(mixtures),
+            ..self
+        }
+    }
+
+    /// The same normalised by the running `statistics`.
+    pub fn with_statistics(self, statistics: &'a Statistics) -> Self {
+        Self {
+            statistics: Some(statistics),
+            ..self
+        }
+    }
 }
 
 /// What a forward pass yields.
@@ -159,6 +188,15 @@ impl Backbone {
     /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Weights and running statistics of this backbone from named tensors; names that it does not have are passed over.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn load(&self, named: &[Named], device: &Device) -> Result<(Weights, Statistics), LoadError> {
+        let weights = Weights::from_named(self, named, device)?;
+        Ok((weights, Statistics::from_named(self, named, device)?))
     }
 
     /// Applies the backbone to `images`, `[batch, channels, height, width]`.

@@ -85,13 +85,7 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
     let weights = Weights::new(&network, SEED, Purpose::NetworkWeights, &bench.device);
     let statistics = Statistics::new(&network, &bench.device);
     let images = images_on(&loader(&dataset, batch, Stream::Network)?.batch(1, 0)?, &bench.device);
-    let pass = Pass {
-        weights: &weights,
-        mixtures: None,
-        statistics: Some(&statistics),
-        drop_path: None,
-        auxiliary: false,
-    };
+    let pass = Pass::new(&weights).with_statistics(&statistics);
     let infer = || network.forward(images.clone(), pass).logits.into_data();
     infer();
     let repetition = |_| {
@@ -132,13 +126,9 @@ fn step_apart(training: &Retraining<'_>, state: &mut TrainState, step: u64, laps
     laps.lap("data");
     let device = training.device.clone().autodiff();
     let weights = state.weights.on_graph(true);
-    let auxiliary = training.network.auxiliary().is_some();
     let pass = Pass {
-        weights: &weights,
-        mixtures: None,
-        statistics: None,
-        drop_path: None,
-        auxiliary,
+        auxiliary: training.network.auxiliary().is_some(),
+        ..Pass::new(&weights)
     };
     let forward = training.network.forward(images_on(&batch, &device), pass);
     if let Some(statistics) = &forward.statistics {

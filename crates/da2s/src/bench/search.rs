@@ -142,13 +142,7 @@ impl<'a> Apart<'a> {
             ..
         } = &self.stepper;
         let mixtures = self.stepper.mixtures(arch, None);
-        let pass = Pass {
-            weights,
-            mixtures: Some(&mixtures),
-            statistics: None,
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(weights).with_mixtures(&mixtures);
         let forward = backbone.forward(images_on(batch, &self.on_graph), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(statistics);

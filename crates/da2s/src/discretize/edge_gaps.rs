@@ -62,13 +62,9 @@ pub fn measure_edge_gaps(
     stop: &dyn Fn() -> bool,
 ) -> Result<EdgeGaps, Error> {
     let measure = |mixtures: &Mixtures| -> Result<Measured, Error> {
-        let pass = Pass {
-            weights: pruned.weights,
-            mixtures: Some(mixtures),
-            statistics: Some(pruned.statistics),
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(pruned.weights)
+            .with_mixtures(mixtures)
+            .with_statistics(pruned.statistics);
         let evaluation = evaluate(pruned.backbone, pass, held_out, &[], device, stop)?;
         Ok(Measured {
             accuracy: evaluation.accuracy,

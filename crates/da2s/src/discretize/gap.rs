@@ -109,14 +109,7 @@ impl Pruned<'_> {
     /// If an image cannot be read.
     pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, Error> {
         let mixtures = self.mixtures(stage, device);
-        let pass = Pass {
-            weights: self.weights,
-            mixtures: Some(&mixtures),
-            statistics: Some(self.statistics),
-            drop_path: None,
-            auxiliary: false,
-        };
-        accuracy(self.backbone, pass, held_out, group, device, &|| false)
+        self.accuracy_with(&mixtures, self.statistics, held_out, group, device, &|| false)
     }
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
@@ -142,7 +135,7 @@ impl Pruned<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
         let mixtures = self.mixtures_of(one.kind, one.choice(), device);
-        self.accuracy_with(&mixtures, self.statistics, held_out, device, stop)
+        self.accuracy_with(&mixtures, self.statistics, held_out, &Group::alone(), device, stop)
     }
 
     fn accuracy_with(
@@ -150,17 +143,14 @@ impl Pruned<'_> {
         mixtures: &Mixtures,
         statistics: &Statistics,
         held_out: &Loader,
+        group: &Group,
         device: &Device,
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
-        let pass = Pass {
-            weights: self.weights,
-            mixtures: Some(mixtures),
-            statistics: Some(statistics),
-            drop_path: None,
-            auxiliary: false,
-        };
-        accuracy(self.backbone, pass, held_out, &Group::alone(), device, stop)
+        let pass = Pass::new(self.weights)
+            .with_mixtures(mixtures)
+            .with_statistics(statistics);
+        accuracy(self.backbone, pass, held_out, group, device, stop)
     }
 
     /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.
@@ -172,13 +162,7 @@ impl Pruned<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<Statistics, Error> {
         let mut statistics = Statistics::new(self.backbone, device);
-        let pass = Pass {
-            weights: self.weights,
-            mixtures: Some(mixtures),
-            statistics: None,
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(self.weights).with_mixtures(mixtures);
         let mut seen = 0;
         for step in 0..loader.steps_per_epoch() {
             unless(stop)?;
@@ -205,12 +189,12 @@ pub fn measure_gap(
 ) -> Result<Gap, Error> {
     let measure = |stage| -> Result<(f64, f64), Error> {
         let mixtures = pruned.mixtures(stage, device);
-        let as_trained = pruned.accuracy_with(&mixtures, pruned.statistics, held_out, device, stop)?;
-        let statistics = pruned.recalibrate(&mixtures, calibration, device, stop)?;
-        Ok((
-            as_trained,
-            pruned.accuracy_with(&mixtures, &statistics, held_out, device, stop)?,
-        ))
+        let accuracy = |statistics: &Statistics| {
+            pruned.accuracy_with(&mixtures, statistics, held_out, &Group::alone(), device, stop)
+        };
+        let as_trained = accuracy(pruned.statistics)?;
+        let recalibrated = pruned.recalibrate(&mixtures, calibration, device, stop)?;
+        Ok((as_trained, accuracy(&recalibrated)?))
     };
     let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);
     let (edges, both) = (measure(Stage::Edges)?, measure(Stage::Both)?);

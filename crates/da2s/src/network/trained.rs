@@ -60,10 +60,9 @@ impl Trained {
             ..size
         };
         let network = network(&genotype, size.clone(), engine)?;
-        let misfit = |error| Error::load(path, &error);
+        let loaded = network.load(tensors, device);
+        let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
         Ok(Self {
-            weights: Weights::from_named(&network, tensors, device).map_err(misfit)?,
-            statistics: Statistics::from_named(&network, tensors, device).map_err(misfit)?,
             description: Description {
                 genotype: genotype.to_string(),
                 size,
@@ -72,6 +71,8 @@ impl Trained {
             },
             genotype,
             network,
+            weights,
+            statistics,
         })
     }
 
@@ -91,13 +92,7 @@ impl Trained {
             channels, image_size, ..
         } = self.description.preprocessing;
         let images = TensorData::new(values, [count, channels, image_size, image_size]);
-        let pass = Pass {
-            weights: &self.weights,
-            mixtures: None,
-            statistics: Some(&self.statistics),
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(&self.weights).with_statistics(&self.statistics);
         self.network.forward(Tensor::from_data(images, device), pass).logits
     }
 }

@@ -209,13 +209,7 @@ impl<'a> Bilevel<'a> {
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
         let mixtures = self.mixtures(arch, Some(draw));
-        let pass = Pass {
-            weights,
-            mixtures: Some(&mixtures),
-            statistics: None,
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(weights).with_mixtures(&mixtures);
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {

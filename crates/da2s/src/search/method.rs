@@ -1,5 +1,6 @@
 //! What a search method decides: how α and β become a mixture, what is added to the loss, when which parameters
-//! train, and what edges are ranked by. Everything else is the same loop for all.
+//! train, which halves of the mixture follow the closed loop, and what edges are ranked by. Everything else is the
+//! same loop for all.
 //!
 //! To add a method, add a file with an implementation and a variant here; see CONTRIBUTING.md.
 

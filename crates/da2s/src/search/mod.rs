@@ -14,31 +14,32 @@ mod gdas;
 mod limit;
 mod method;
 mod metrics;
+mod outcome;
 mod pc_darts;
 mod random_search;
 mod second_order;
+mod setup;
 mod state;
 
 pub use arch_optimizer::{ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
 pub use method::{ArchShares, Draw, Method, Moment, Penalty, SearchMethod};
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord};
+pub use outcome::Outcome;
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 
 use burn::tensor::Device;
-use da2s_engine::Engine;
 
-use crate::backbone::{Backbone, host};
-use crate::config::{Config, SearchSettings};
-use crate::data::{Batch, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
-use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage as Pruning, discretize};
+use crate::backbone::Backbone;
+use crate::config::SearchSettings;
+use crate::data::{Batch, Loader};
 use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
 use crate::parallel::Group;
-use crate::space::{CellKind, PerKind, Space};
-use crate::supernet::{SupernetSize, supernet};
+use crate::space::{CellKind, Space};
+use crate::train::between_steps;
 
 /// Everything that a search needs and does not change.
 #[derive(Debug)]
@@ -88,107 +89,7 @@ enum Batches {
 /// Writes down a state: after every epoch with its record, and without one within an epoch.
 pub type SaveSearch<'a> = dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Result<(), Error> + 'a;
 
-/// What the mixture of a state comes to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What stays.
-    pub genotype: Genotype,
-    /// How decided that is.
-    pub decisions: PerKind<Decision>,
-    /// The mixtures.
-    pub strengths: PerKind<KindStrengths>,
-}
-
 impl Search {
-    /// The search that `config` describes, on `dataset`.
-    ///
-    /// # Errors
-    /// If a setting cannot be, the target does not fit the space, or the batches not the images.
-    pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
-        Self::in_group(config, dataset, device, engine, Group::alone())
-    }
-
-    /// The same as one of the processes of `group`, each with batches of its own.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn in_group(
-        config: &Config,
-        dataset: &Dataset,
-        device: &Device,
-        engine: &Engine,
-        group: Group,
-    ) -> Result<Self, Error> {
-        config.check()?;
-        let settings = config.search.clone();
-        let seed = config.run.seed;
-        let space = config.search_space();
-        let target = config.target.resolve(&space)?;
-        let size = SupernetSize {
-            skeleton: settings.skeleton,
-            channels: settings.channels,
-            cells: settings.cells,
-            reductions: settings.reduction_cells.clone(),
-            partial: settings.partial(),
-            image_channels: dataset.shape.channels,
-            classes: dataset.classes(),
-        };
-        let backbone = supernet(&space, size, engine);
-        let split = SearchSplit::new(
-            dataset.train.labels(),
-            config.data.arch_fraction,
-            config.data.validation_fraction,
-            seed,
-        )?;
-        let order = |stream| TrainingOrder {
-            seed,
-            stream,
-            augmentation: settings.augmentation.clone(),
-        };
-        let evaluation =
-            |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
-        let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
-        let by_edge = match config.discretize.edge_images {
-            0 => None,
-            images => Some(evaluation(&some(images))?),
-        };
-        Ok(Self {
-            method: settings.method.build(&settings),
-            weight_loader: Loader::training(
-                dataset,
-                split.weight_half.clone(),
-                settings.batch_size,
-                order(Stream::Weights),
-            )?
-            .sharded(group.shard())?,
-            arch_loader: Loader::training(
-                dataset,
-                // One level: both train on the same batches, and the other images are only watched.
-                if settings.one_level {
-                    &split.weight_half
-                } else {
-                    &split.arch_half
-                }
-                .clone(),
-                settings.batch_size,
-                order(Stream::ArchParams),
-            )?
-            .sharded(group.shard())?,
-            monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
-            by_edge,
-            held_out: evaluation(&split.arch_half)?,
-            calibration: evaluation(&split.weight_half)?,
-            limit: limit::of(config, dataset, &space, &target, engine)?,
-            space,
-            target,
-            backbone,
-            settings,
-            seed,
-            device: device.clone(),
-            group,
-        })
-    }
-
     /// The state before the first step.
     pub fn start(&self) -> SearchState {
         SearchState::new(
@@ -210,23 +111,14 @@ impl Search {
     pub fn arch_rates(&self) -> (f64, f64) {
         let settings = &self.settings;
         let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
+        // Those in which α and β move.
+        let steps = steps.div_ceil(settings.arch_every);
         (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
     }
 
     /// The path of the adaptive schedule.
     pub fn hardening(&self) -> &Hardening {
         &self.settings.hardening
-    }
-
-    /// The expected cost of the final network in parts of each limit on it.
-    fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
-        let Some(limit) = &self.limit else { return Vec::new() };
-        let mixtures = state.arch.kinds().map(|kind, arch| {
-            let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
-            strengths.mixture(&self.space)
-        });
-        let shares = limit.expected(&mixtures).into_iter();
-        shares.map(|share| f64::from(share.into_scalar::<f32>())).collect()
     }
 
     /// Held-out images, and those on which statistics are recalibrated.
@@ -275,38 +167,7 @@ impl Search {
                 warmup: self.settings.warmup_epochs,
             };
             let rates = self.rates(moment, state);
-            let steps = self.steps();
-            while state.progress.steps_done < steps {
-                let step = state.progress.steps_done;
-                let draw = Draw {
-                    seed: self.seed,
-                    moment,
-                    step,
-                    kind: CellKind::Normal,
-                };
-                let batches = self.batches(draw, rates)?;
-                let (arch, weights) = self
-                    .step(&stepper, state, &batches, draw, rates)
-                    .map_err(|found| found.at("the search", epoch, step + 1, state.progress.rollbacks))?;
-                self.harden(state, moment, step);
-                state.progress.add(arch, weights);
-                self.tell_step(state, epoch, steps, observer);
-                if state.progress.steps_done == steps {
-                    break;
-                }
-                let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
-                if stop {
-                    self.sound(state, epoch)?;
-                    save(state, None)?;
-                    return Err(Error::Stopped { epoch });
-                }
-                if checkpoint {
-                    self.sound(state, epoch)?;
-                    save(state, None)?;
-                    let step = state.progress.steps_done;
-                    observer.on(Event::Checkpoint { epoch, step });
-                }
-            }
+            self.take_steps(&stepper, state, moment, rates, observer, save)?;
             self.sound(state, epoch)?;
             let outcome = self.outcome(state);
             let metrics = self.look(state, &outcome, moment, rates)?;
@@ -331,6 +192,43 @@ impl Search {
             let [stop] = self.group.any([observer.stop()]);
             if stop && (epoch < epochs || self.goes_on(state)) {
                 return Err(Error::Stopped { epoch });
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps of an epoch that are left. Behind the last no wish for a checkpoint is heard: the end of the epoch writes one.
+    fn take_steps(
+        &self,
+        stepper: &Bilevel<'_>,
+        state: &mut SearchState,
+        moment: Moment,
+        rates: Rates,
+        observer: &mut dyn Observer,
+        save: &mut SaveSearch<'_>,
+    ) -> Result<(), Error> {
+        let (epoch, steps) = (moment.epoch, self.steps());
+        while state.progress.steps_done < steps {
+            let step = state.progress.steps_done;
+            let draw = Draw {
+                seed: self.seed,
+                moment,
+                step,
+                kind: CellKind::Normal,
+            };
+            let batches = self.batches(draw, rates)?;
+            let (arch, weights) = self
+                .step(stepper, state, &batches, draw, rates)
+                .map_err(|found| found.at("the search", epoch, step + 1, state.progress.rollbacks))?;
+            self.harden(state, moment, step);
+            state.progress.add(arch, weights);
+            self.tell_step(state, epoch, steps, observer);
+            let done = state.progress.steps_done;
+            if done < steps {
+                between_steps(&self.group, observer, epoch, done, || {
+                    self.sound(state, epoch)?;
+                    save(state, None)
+                })?;
             }
         }
         Ok(())
@@ -382,27 +280,6 @@ impl Search {
         Ok((arch, stepper.weight_step(state, training, draw, rates)?))
     }
 
-    /// Epochs with all that an undecided search may add.
-    pub fn most_epochs(&self) -> usize {
-        let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
-        self.settings.epochs + extra
-    }
-
-    /// Whether there are epochs left.
-    pub fn is_unfinished(&self, state: &SearchState) -> bool {
-        state.progress.epochs_done < self.settings.epochs || self.goes_on(state)
-    }
-
-    /// Whether a search whose epochs are done is undecided and has further ones to spend.
-    pub fn goes_on(&self, state: &SearchState) -> bool {
-        state.progress.epochs_done < self.most_epochs()
-            && self
-                .outcome(state)
-                .decisions
-                .values()
-                .any(|decision| !decision.undecided.is_empty())
-    }
-
     /// Takes α and β along the path, if there is one, behind step `step` of an epoch.
     fn harden(&self, state: &mut SearchState, moment: Moment, step: usize) {
         let Some(halves) = self.method.follows_path() else {
@@ -413,46 +290,9 @@ impl Search {
         }
         let hardening = &self.settings.hardening;
         let (step, all) = ((moment.epoch - 1) * self.steps() + step, moment.epochs * self.steps());
-        let left = hardening.left(step, all);
-        if left > 0 {
-            state.progress.hardening.advance(left);
-        }
+        state.progress.hardening.advance(hardening.left(step, all));
         let position = state.progress.hardening.position;
         hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
-    }
-
-    /// What the mixture of `state` comes to.
-    pub fn outcome(&self, state: &SearchState) -> Outcome {
-        let strengths = PerKind::new(self.space.kinds(), |kind| self.host_strengths(state, kind));
-        let discretized =
-            strengths.map(|kind, strengths| discretize(strengths, &self.space, self.target.kind(kind), kind));
-        Outcome {
-            genotype: Genotype {
-                cells: discretized.map(|_, (genotype, _)| genotype.clone()),
-            },
-            decisions: discretized.map(|_, (_, decision)| decision.clone()),
-            strengths,
-        }
-    }
-
-    /// The super-network of `state` with what `outcome` prunes.
-    pub fn pruned<'a>(&'a self, state: &'a SearchState, outcome: &'a Outcome) -> Pruned<'a> {
-        Pruned {
-            backbone: &self.backbone,
-            weights: &state.weights,
-            statistics: &state.statistics,
-            space: &self.space,
-            strengths: &outcome.strengths,
-            genotype: &outcome.genotype,
-        }
-    }
-
-    /// α, β, p and q of `state` as the files of a run have them.
-    pub fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchRecord {
-        let records = outcome.strengths.map(|kind, strengths| {
-            KindRecord::new(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths)
-        });
-        ArchRecord::new(epoch, &records)
     }
 
     /// Steps an epoch: the shorter of the two halves decides.
@@ -483,44 +323,6 @@ impl Search {
         }
     }
 
-    /// p and q of one kind of cell on the host, and what its edges are ranked by.
-    fn host_strengths(&self, state: &SearchState, kind: CellKind) -> KindStrengths {
-        let arch = state.arch.kind(kind);
-        let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
-        let p: Vec<Vec<f32>> = host(&strengths.p)
-            .chunks(self.space.operations.len())
-            .map(<[f32]>::to_vec)
-            .collect();
-        let edge_rank = self.method.edge_rank(&host(&arch.beta), &p, &self.space);
-        KindStrengths {
-            p,
-            q: host(&strengths.q),
-            edge_rank,
-        }
-    }
-
-    /// Looks at the held-out images at the end of an epoch.
-    fn look(
-        &self,
-        state: &SearchState,
-        outcome: &Outcome,
-        moment: Moment,
-        rates: Rates,
-    ) -> Result<EpochMetrics, Error> {
-        let pruned = self.pruned(state, outcome);
-        let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
-        let (supernet, discretized) = (accuracy(Pruning::Supernet)?, accuracy(Pruning::Both)?);
-        let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
-        let samples = self.steps() * self.global_batch();
-        Ok(
-            EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
-                .with_mixture(self, state, outcome)
-                .with_penalty(penalty)
-                .with_path(self, state)
-                .with_cost(self.expected_cost(state)),
-        )
-    }
-
     fn tell_step(&self, state: &SearchState, epoch: usize, steps: usize, observer: &mut dyn Observer) {
         let done = state.progress.steps_done;
         observer.on(Event::Step {
@@ -531,35 +333,5 @@ impl Search {
             loss: state.progress.cross_entropy / done as f64,
             accuracy: 100.0 * state.progress.correct as f64 / (done * self.global_batch()) as f64,
         });
-    }
-}
-
-/// At most `count` of the images at `half`, the same share of each class; 0 takes all.
-fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
-    if count == 0 || count >= half.len() {
-        return half.to_vec();
-    }
-    let own: Vec<u32> = half.iter().map(|&index| labels[index]).collect();
-    stratified_subset(&own, count, seed)
-        .into_iter()
-        .map(|at| half[at])
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::watched;
-
-    #[test]
-    fn a_watched_part_has_every_class_even_where_images_come_in_their_order() {
-        let labels: Vec<u32> = (0..200).map(|index| index / 50).collect();
-        let half: Vec<usize> = (0..200).step_by(2).collect();
-        let some = watched(&half, &labels, 40, 1);
-        for class in 0..4 {
-            assert_eq!(some.iter().filter(|&&index| labels[index] == class).count(), 10);
-        }
-        assert!(some.iter().all(|index| half.contains(index)));
-        assert_eq!(watched(&half, &labels, 0, 1), half);
-        assert_eq!(watched(&half, &labels, 1000, 1), half);
     }
 }

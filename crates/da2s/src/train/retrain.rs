@@ -8,6 +8,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::between_steps::between_steps;
 use super::evaluate::{accuracy, images_on, labels_on};
 use super::sgd::Sgd;
 use crate::backbone::{Backbone, Pass, Statistics, Weights, correct_count, cross_entropy};
@@ -164,20 +165,12 @@ impl Retraining<'_> {
                     loss: progress.loss / progress.steps_done as f64,
                     accuracy: 100.0 * progress.correct as f64 / seen(progress),
                 });
-                if state.progress.steps_done == steps {
-                    break;
-                }
-                let [stop, checkpoint] = self.group.any([observer.stop(), observer.checkpoint()]);
-                if stop {
-                    self.sound(state, epoch)?;
-                    save(state, None)?;
-                    return Err(Error::Stopped { epoch });
-                }
-                if checkpoint {
-                    self.sound(state, epoch)?;
-                    save(state, None)?;
-                    let step = state.progress.steps_done;
-                    observer.on(Event::Checkpoint { epoch, step });
+                let done = state.progress.steps_done;
+                if done < steps {
+                    between_steps(&self.group, observer, epoch, done, || {
+                        self.sound(state, epoch)?;
+                        save(state, None)
+                    })?;
                 }
             }
             self.sound(state, epoch)?;
@@ -242,11 +235,9 @@ impl Retraining<'_> {
         let factors = drop_path.factors(self.network, images, shard, epoch, step, &device);
         let weights = state.weights.on_graph(true);
         let pass = Pass {
-            weights: &weights,
-            mixtures: None,
-            statistics: None,
             drop_path: factors.as_deref(),
             auxiliary: self.network.auxiliary().is_some(),
+            ..Pass::new(&weights)
         };
         let forward = self.network.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
@@ -290,13 +281,7 @@ impl Retraining<'_> {
         let Some(loader) = &self.validation else {
             return Ok(None);
         };
-        let pass = Pass {
-            weights: &state.weights,
-            mixtures: None,
-            statistics: Some(&state.statistics),
-            drop_path: None,
-            auxiliary: false,
-        };
+        let pass = Pass::new(&state.weights).with_statistics(&state.statistics);
         let (group, device) = (&self.group, self.device);
         Ok(Some(accuracy(self.network, pass, loader, group, device, &|| false)?))
     }

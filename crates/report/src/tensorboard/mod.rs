@@ -9,6 +9,7 @@ mod histogram;
 mod hparams;
 mod message;
 mod record;
+mod summaries;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,15 +17,14 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
-use serde_json::Value as Json;
 use toml::Table;
 
-use crate::drawing::{self, Drawing};
+use crate::drawing;
 use crate::metrics::{EpochNumbers, STAGES};
 use crate::run::{ArchEpoch, Environment, EpochTime, FAILURE_FILE, Summary as Results, Tail, read_json, read_text};
 use crate::{ReportError, Run};
-use histogram::histogram;
-use message::{Event, Image, SessionLog, Summary, SummaryValue, Value, What};
+use message::{Event, SessionLog, Summary, What};
+use summaries::{RESULTS, event, mixture, picture, scalar, scalars};
 
 /// Folder of the events inside a run directory, where they are not wanted elsewhere.
 pub const FOLDER: &str = "tensorboard";
@@ -247,21 +247,6 @@ impl Output {
     }
 }
 
-/// A result of `summary.json`.
-type ResultOf = fn(&Results) -> Option<f64>;
-
-/// The results by which runs are compared.
-const RESULTS: [(&str, ResultOf); 6] = [
-    ("supernet_accuracy", |summary| summary.supernet_accuracy),
-    ("discretized_accuracy", |summary| summary.discretized_accuracy),
-    ("gap", |summary| summary.gap),
-    ("network_accuracy", |summary| summary.network_accuracy),
-    ("parameters", |summary| summary.parameters.map(|count| count as f64)),
-    ("multiply_adds", |summary| {
-        summary.multiply_adds.map(|count| count as f64)
-    }),
-];
-
 /// Whether the run has ended, and with success: results outrank the failure of an earlier try.
 fn ended(run: &Small) -> Option<bool> {
     (run.results.is_some() || run.failed).then_some(run.results.is_some())
@@ -305,63 +290,6 @@ fn old_files(folder: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
         files.extend(number.map(|number| (number, entry.path())));
     }
     Ok(files)
-}
-
-fn event(wall_time: f64, step: usize, what: What) -> Event {
-    Event {
-        wall_time,
-        step: step as i64,
-        what: Some(what),
-    }
-}
-
-/// The numbers of an epoch, but for those that only count it.
-fn scalars(stage: &str, record: &EpochNumbers) -> Summary {
-    let counts = ["epoch", "epochs", "steps"];
-    let numbers = record.values.iter().filter(|(key, _)| !counts.contains(&key.as_str()));
-    let value = numbers.filter_map(|(key, value)| Some(scalar(format!("{stage}/{key}"), Json::as_f64(value)?)));
-    Summary { value: value.collect() }
-}
-
-fn scalar(tag: String, value: f64) -> SummaryValue {
-    SummaryValue {
-        tag,
-        metadata: None,
-        value: Some(Value::Simple(value as f32)),
-    }
-}
-
-/// A cell as an image; its sides stand at the top of a PNG file.
-fn picture(cell: &Drawing) -> Option<SummaryValue> {
-    let side = |at: usize| Some(i32::from_be_bytes(cell.bytes.get(at..at + 4)?.try_into().ok()?));
-    let image = Image {
-        width: side(16)?,
-        height: side(20)?,
-        colorspace: 4,
-        encoded: cell.bytes.clone(),
-    };
-    Some(SummaryValue {
-        tag: format!("cells/{}", cell.name.trim_end_matches("-cell.png")),
-        metadata: None,
-        value: Some(Value::Image(image)),
-    })
-}
-
-/// Histograms of α and β, one a kind of cell.
-fn mixture(record: &ArchEpoch) -> Summary {
-    let mut summary = Summary::default();
-    for (kind, cell) in &record.cells {
-        let alpha: Vec<f64> = cell.alpha.iter().flatten().flatten().copied().collect();
-        let beta: Vec<f64> = cell.beta.iter().flatten().copied().collect();
-        for (name, values) in [("alpha", alpha), ("beta", beta)] {
-            summary.value.extend(histogram(&values).map(|histogram| SummaryValue {
-                tag: format!("{name}/{kind}"),
-                metadata: None,
-                value: Some(Value::Histogram(histogram)),
-            }));
-        }
-    }
-    summary
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets it with Burn's.
 //!
 //! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch norms use the running
-//! statistics; on request each becomes part of the convolution in front of it (Jacob et al., "Quantization and Training of Neural
-//! Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2), and those without one stay.
+//! statistics; on request each becomes part of the convolution in front of it, as `norm.rs` has it, and those without one stay.
 
 use std::collections::HashMap;
 
 use da2s_engine::{Block, Choice, NORM_EPSILON, PoolKind};
 
 use super::graph::{Attribute, Graph};
+use super::norm::Norm;
 use crate::backbone::{Named, Stage};
 use crate::export::ExportError;
 
@@ -24,15 +24,6 @@ pub struct Layers<'a> {
     pub graph: Graph,
     tensors: HashMap<&'a str, &'a Named>,
     fold: bool,
-}
-
-/// A batch norm as `scale · x + shift`, and as it was.
-struct Norm<'a> {
-    name: String,
-    gamma: Vec<f32>,
-    beta: Vec<f32>,
-    mean: &'a [f32],
-    variance: &'a [f32],
 }
 
 /// The shape of a convolution.
@@ -361,56 +352,8 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// The batch norm called `name`; without scale and shift of its own it has 1 and 0.
+    /// The batch norm called `name`.
     fn norm(&self, name: String, affine: bool) -> Result<Norm<'a>, ExportError> {
-        let part = |part: &str| {
-            self.tensor(&format!("{name}.{part}"))
-                .map(|tensor| tensor.data.as_slice())
-        };
-        let (mean, variance) = (part("running_mean")?, part("running_var")?);
-        let (gamma, beta) = if affine {
-            (part("weight")?.to_vec(), part("bias")?.to_vec())
-        } else {
-            (vec![1.0; mean.len()], vec![0.0; mean.len()])
-        };
-        Ok(Norm {
-            gamma,
-            beta,
-            mean,
-            variance,
-            name,
-        })
-    }
-}
-
-impl Norm<'_> {
-    fn scale(&self) -> Vec<f64> {
-        let parts = self.gamma.iter().zip(self.variance);
-        parts
-            .map(|(&gamma, &variance)| f64::from(gamma) / (f64::from(variance) + NORM_EPSILON).sqrt())
-            .collect()
-    }
-
-    /// What is added behind the scaled convolution, whose own bias, if it has one, is scaled along.
-    fn shift(&self, scale: &[f64], bias: Option<&[f32]>) -> Vec<f32> {
-        let parts = self.beta.iter().zip(self.mean).zip(scale).enumerate();
-        parts
-            .map(|(at, ((&beta, &mean), scale))| {
-                let bias = bias.map_or(0.0, |bias| f64::from(bias[at]));
-                (f64::from(beta) + (bias - f64::from(mean)) * scale) as f32
-            })
-            .collect()
-    }
-
-    /// The first `count` channels, and the others.
-    fn split(&self, count: usize) -> (Norm<'_>, Norm<'_>) {
-        let part = |part: &str, range: std::ops::Range<usize>| Norm {
-            name: format!("{}.{part}", self.name),
-            gamma: self.gamma[range.clone()].to_vec(),
-            beta: self.beta[range.clone()].to_vec(),
-            mean: &self.mean[range.clone()],
-            variance: &self.variance[range],
-        };
-        (part("1", 0..count), part("2", count..self.gamma.len()))
+        Norm::of(|name| self.tensor(name), name, affine)
     }
 }

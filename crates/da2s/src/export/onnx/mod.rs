@@ -7,6 +7,7 @@
 mod graph;
 mod layers;
 mod messages;
+mod norm;
 
 use std::path::Path;
 

@@ -1,0 +1,135 @@
+//! The arguments of the verbs that work on one run.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use da2s::export::Format;
+use da2s_report::drawing::Format as PictureFormat;
+
+use super::settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
+use super::values::named;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The run.
+    #[command(flatten)]
+    pub create: CreateArguments,
+    /// A genotype that takes the place of the search.
+    #[command(flatten)]
+    pub given: GivenGenotype,
+}
+
+/// Arguments of `discretize`.
+#[derive(Debug, Args)]
+#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+pub struct DiscretizeArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Take this genotype instead of the search's: "Genotype(normal=[…], …)"
+    #[arg(long, value_name = "TEXT")]
+    pub genotype: Option<String>,
+}
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Take the genotype in this file, a text or a genotype.json, instead of the run's
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub genotype_file: Option<PathBuf>,
+    /// Go on from the checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// What is shown and written along.
+    #[command(flatten)]
+    pub live: LiveArguments,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+pub struct PredictArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// JPEG or PNG files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Classes to name for each image, the most probable first
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: u16,
+    /// Print a JSON array instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// What to write
+    #[arg(long, value_parser = named(Format::ALL.map(Format::name), Format::from_name))]
+    pub format: Format,
+    /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Make batch norms part of the convolutions in front of them (onnx)
+    #[arg(long)]
+    pub fold_batch_norms: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+#[command(mut_arg("resume", |arg| arg.hide(true)))]
+#[command(mut_arg("genotype", |arg| arg.help("Genotype of the network in --weights")))]
+#[command(mut_arg("genotype_file", |arg| arg.help("Genotype of the network in --weights, in this file")))]
+pub struct ImportArguments {
+    /// The run.
+    #[command(flatten)]
+    pub create: CreateArguments,
+    /// Weights of a network: safetensors under the names of DARTS or NAS-Bench-201, as `da2s export` and PyTorch write them
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "supernet",
+        conflicts_with = "supernet"
+    )]
+    pub weights: Option<PathBuf>,
+    /// Weights of a super-network, with alphas_normal and alphas_reduce (arch_parameters in NAS-Bench-201)
+    #[arg(long, value_name = "FILE")]
+    pub supernet: Option<PathBuf>,
+    /// The genotype of the network.
+    #[command(flatten)]
+    pub given: GivenGenotype,
+}
+
+/// Arguments of `draw`.
+#[derive(Debug, Args)]
+pub struct DrawArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// Formats of the pictures; dot, for Graphviz, has cells only
+    #[arg(long, value_name = "FORMAT,…", value_delimiter = ',', default_value = "svg",
+        value_parser = PossibleValuesParser::new(PictureFormat::ALL.map(PictureFormat::name)))]
+    pub format: Vec<String>,
+    /// Folder of the pictures [default: drawings in the run directory]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// Run directory
+    pub run: PathBuf,
+    /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1, and 0 is any free one
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = crate::commands::watch::address::parse)]
+    pub http: Option<SocketAddr>,
+}

@@ -1,0 +1,123 @@
+//! The arguments of the verbs that work on several runs.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use da2s::search::Method;
+
+use super::settings::SettingArguments;
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run directory; several give one page with all side by side
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File of the page [default: report.html in the run directory; side-by-side.html of several runs]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(mut_arg("method", |arg| arg.hide(true)))]
+#[command(mut_arg("seed", |arg| arg.help("The first seed [default: 1]")))]
+pub struct CompareArguments {
+    /// Settings that all runs share.
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Methods to compare [default: da2s,darts]
+    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = Method::ALL.map(Method::name))]
+    pub methods: Vec<String>,
+    /// Number of seeds of each method [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub seeds: Option<u16>,
+    /// A setting to vary, as target.edges=1,2; given twice, every combination is run
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    pub vary: Vec<String>,
+    /// Method that the others are tested against [default: the first]
+    #[arg(long, value_name = "METHOD")]
+    pub baseline: Option<String>,
+    /// Search and discretize only: no network is retrained
+    #[arg(long)]
+    pub search_only: bool,
+    /// Look the architectures of NAS-Bench-201 that are found up in this table
+    #[arg(long, value_name = "FILE")]
+    pub benchmark: Option<PathBuf>,
+    /// Runs at a time; they share the cores unless --threads says otherwise
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Directory of the comparison; one that is there goes on [default: runs/compare-DATASET]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print only the tables at the end
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArguments {
+    /// Folder to look in
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+    /// Order of the rows; what has no value comes last
+    #[arg(long, value_enum, value_name = "KEY", default_value_t = RunKey::Name)]
+    pub sort: RunKey,
+    /// Turn the order around
+    #[arg(long)]
+    pub reverse: bool,
+    /// Only runs of which this is true, as method=da2s, state=failed or search.epochs=50; given twice, both must be
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Print a JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What rows of `runs` are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunKey {
+    /// Path below the folder
+    Name,
+    /// Data set
+    Dataset,
+    /// Method
+    Method,
+    /// Seed
+    Seed,
+    /// How far it came
+    State,
+    /// Gap
+    Gap,
+    /// Accuracy of the retrained network
+    Accuracy,
+    /// Parameters of the final network
+    Parameters,
+}
+
+/// Arguments of `metrics`.
+#[derive(Debug, Args)]
+pub struct MetricsArguments {
+    /// Run directories
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: MetricsFormat,
+    /// Folder for the files [default: the run's own; several runs have none]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What `metrics` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsFormat {
+    /// metrics.csv, a line an epoch, and architecture.csv, a line an epoch, edge and operation
+    Csv,
+    /// The same tables as metrics.parquet and architecture.parquet
+    Parquet,
+    /// An event file a run, below --out in a folder of the run's name: scalars, histograms of α and β, hyperparameters; it
+    /// replaces earlier ones of the same run
+    Tensorboard,
+}

@@ -1,0 +1,128 @@
+//! The arguments of the verbs that need no run: genotypes, tables of accuracies, data sets, this machine.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand, ValueEnum};
+use da2s::config::EngineName;
+use da2s::data::Format as DataFormat;
+use da2s::discretize::GenotypeForm;
+use da2s::run::devices;
+
+use super::values::named;
+
+/// Arguments of `genotype`.
+#[derive(Debug, Args)]
+pub struct GenotypeArguments {
+    /// A genotype in any form, a file with one, or a run directory
+    #[arg(value_name = "TEXT|FILE|RUN")]
+    pub what: String,
+    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]
+    #[arg(long, value_parser = named(GenotypeForm::ALL.map(GenotypeForm::name), GenotypeForm::from_name))]
+    pub form: Option<GenotypeForm>,
+}
+
+/// Arguments of `lookup`.
+#[derive(Debug, Args)]
+pub struct LookupArguments {
+    /// An architecture, as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, or the directory of a run on NAS-Bench-201
+    #[arg(value_name = "ARCH|RUN")]
+    pub what: String,
+    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`
+    #[arg(long, value_name = "FILE")]
+    pub benchmark: PathBuf,
+    /// Print a JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `data`.
+#[derive(Debug, Args)]
+pub struct DataArguments {
+    /// What to do with data sets.
+    #[command(subcommand)]
+    pub verb: DataVerb,
+}
+
+/// What to do with data sets.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// Print the data sets: images, classes, size, folder, source
+    List,
+    /// Read every image in a folder, and print counts, sizes and damaged files
+    Check(DataCheckArguments),
+    /// Get a published data set; goes on where it was interrupted
+    Fetch(DataFetchArguments),
+}
+
+/// Arguments of `data check`.
+#[derive(Debug, Args)]
+pub struct DataCheckArguments {
+    /// Folder of the images
+    pub dir: PathBuf,
+    /// What it holds [default: what its files tell]
+    #[arg(long, value_parser = PossibleValuesParser::new(
+        DataFormat::ALL.into_iter().filter(|format| format.needs_folder()).map(DataFormat::name)
+    ))]
+    pub dataset: Option<String>,
+}
+
+/// Arguments of `data fetch`.
+#[derive(Debug, Args)]
+pub struct DataFetchArguments {
+    /// Data set
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(DataFormat::ALL.map(DataFormat::name)))]
+    pub dataset: String,
+    /// Folder for its files [default: data/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Take the files from a copy at this address instead of the published one; checksums stay the same
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to time
+    #[arg(long, value_enum, default_value_t = BenchCase::All)]
+    pub case: BenchCase,
+    #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
+    pub device: String,
+    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with given instructions
+    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
+    pub engine: String,
+    /// Threads of the CPU, 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=4096))]
+    pub threads: u16,
+    /// Repetitions of each; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeat: u16,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` can time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchCase {
+    /// A search step: 16 channels, 8 cells, 32×32, batch 64
+    Search,
+    /// A search step: 8 channels, 5 cells, 16×16, batch 32
+    SearchSmall,
+    /// A retraining step: 36 channels, 20 cells, auxiliary head, batch 32
+    Retrain,
+    /// Inference with that network: batch 1 and 64
+    Inference,
+    /// Inference of one image
+    #[value(name = "inference-1")]
+    InferenceOne,
+    /// Inference of 64 images
+    #[value(name = "inference-64")]
+    InferenceMany,
+    /// Cells of the NAS-Bench-201 super-network, forward and backward
+    #[value(name = "nas201-blocks")]
+    Nas201Blocks,
+    /// All of these
+    All,
+}

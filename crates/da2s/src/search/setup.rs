@@ -1,0 +1,131 @@
+//! What a search needs, from its settings: space, target, super-network, method, limits, and what trains on which images.
+//!
+//! Contract: the weights train on one half of the training images, on which statistics are recalibrated too; α and β on the other,
+//! whose images are watched as well. In a one-level search both train on the first, and the second is only watched. The processes of a
+//! group share the batches that train and the images watched after every epoch; those of the gap each has whole.
+
+use burn::tensor::Device;
+use da2s_engine::Engine;
+
+use super::{Search, limit};
+use crate::config::Config;
+use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
+use crate::error::Error;
+use crate::parallel::Group;
+use crate::supernet::{SupernetSize, supernet};
+
+impl Search {
+    /// The search that `config` describes, on `dataset`.
+    ///
+    /// # Errors
+    /// If a setting cannot be, the target does not fit the space, or the batches not the images.
+    pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
+        Self::in_group(config, dataset, device, engine, Group::alone())
+    }
+
+    /// The same as one of the processes of `group`, each with batches of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_group(
+        config: &Config,
+        dataset: &Dataset,
+        device: &Device,
+        engine: &Engine,
+        group: Group,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let settings = config.search.clone();
+        let seed = config.run.seed;
+        let space = config.search_space();
+        let target = config.target.resolve(&space)?;
+        let size = SupernetSize {
+            skeleton: settings.skeleton,
+            channels: settings.channels,
+            cells: settings.cells,
+            reductions: settings.reduction_cells.clone(),
+            partial: settings.partial(),
+            image_channels: dataset.shape.channels,
+            classes: dataset.classes(),
+        };
+        let backbone = supernet(&space, size, engine);
+        let split = SearchSplit::new(
+            dataset.train.labels(),
+            config.data.arch_fraction,
+            config.data.validation_fraction,
+            seed,
+        )?;
+        let training = |half: &[usize], stream| {
+            let order = TrainingOrder {
+                seed,
+                stream,
+                augmentation: settings.augmentation.clone(),
+            };
+            Loader::training(dataset, half.to_vec(), settings.batch_size, order)
+                .and_then(|loader| loader.sharded(group.shard()))
+                .map_err(|error| error.of_batch_size("search.batch_size"))
+        };
+        let evaluation =
+            |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
+        let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
+        let by_edge = match config.discretize.edge_images {
+            0 => None,
+            images => Some(evaluation(&some(images))?),
+        };
+        Ok(Self {
+            method: settings.method.build(&settings),
+            weight_loader: training(&split.weight_half, Stream::Weights)?,
+            // One level: both train on the same batches, and the other images are only watched.
+            arch_loader: training(
+                if settings.one_level {
+                    &split.weight_half
+                } else {
+                    &split.arch_half
+                },
+                Stream::ArchParams,
+            )?,
+            monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
+            by_edge,
+            held_out: evaluation(&split.arch_half)?,
+            calibration: evaluation(&split.weight_half)?,
+            limit: limit::of(config, dataset, &space, &target, engine)?,
+            space,
+            target,
+            backbone,
+            settings,
+            seed,
+            device: device.clone(),
+            group,
+        })
+    }
+}
+
+/// At most `count` of the images at `half`, the same share of each class; 0 takes all.
+fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
+    if count == 0 || count >= half.len() {
+        return half.to_vec();
+    }
+    let own: Vec<u32> = half.iter().map(|&index| labels[index]).collect();
+    stratified_subset(&own, count, seed)
+        .into_iter()
+        .map(|at| half[at])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::watched;
+
+    #[test]
+    fn a_watched_part_has_every_class_even_where_images_come_in_their_order() {
+        let labels: Vec<u32> = (0..200).map(|index| index / 50).collect();
+        let half: Vec<usize> = (0..200).step_by(2).collect();
+        let some = watched(&half, &labels, 40, 1);
+        for class in 0..4 {
+            assert_eq!(some.iter().filter(|&&index| labels[index] == class).count(), 10);
+        }
+        assert!(some.iter().all(|index| half.contains(index)));
+        assert_eq!(watched(&half, &labels, 0, 1), half);
+        assert_eq!(watched(&half, &labels, 1000, 1), half);
+    }
+}
