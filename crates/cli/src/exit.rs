@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use da2s::Error;
 use da2s::config::ConfigError;
@@ -95,6 +95,12 @@ impl Code {
         self.row().0.into()
     }
 
+    /// What another process of this program ended with; that of files where nothing of the table says how it failed.
+    pub fn of_process(status: ExitStatus) -> Self {
+        let known = Self::ALL.into_iter().find(|code| status.code() == Some(code.number()));
+        known.filter(|code| *code != Self::Done).unwrap_or(Self::Files)
+    }
+
     /// The table as `--help` shows it.
     pub fn help() -> String {
         let mut text = "Exit codes:\n".to_owned();
@@ -182,6 +188,8 @@ pub enum Failure {
         case: &'static str,
         /// How the process ended.
         reason: String,
+        /// Its exit code.
+        code: Code,
     },
     /// A comparison that cannot be.
     #[error("{0}")]
@@ -295,9 +303,8 @@ impl Failure {
             ) => Code::RunDirectory,
             Self::Report(ReportError::TooManyRuns { .. }) => Code::Usage,
             Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
-            Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) | Self::Bench { .. } => {
-                Code::Files
-            }
+            Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) => Code::Files,
+            Self::Bench { code, .. } => *code,
             Self::Plan(_) | Self::Listing(_) | Self::Arguments(_) | Self::NoTerminal | Self::Listen { .. } => {
                 Code::Usage
             }
@@ -369,6 +376,18 @@ mod tests {
         for stopped in [Error::Unmeasured, Error::Stopped { epoch: 1 }] {
             assert_eq!(Failure::from(stopped).code(), Code::Stopped);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_code_of_a_process_is_passed_on() {
+        use std::os::unix::process::ExitStatusExt;
+
+        let ended = |code: i32| Code::of_process(ExitStatus::from_raw(code << 8));
+        assert_eq!((ended(6), ended(130)), (Code::Device, Code::Stopped));
+        // It says nothing, it is none of ours, or a signal ended it.
+        let killed = Code::of_process(ExitStatus::from_raw(9));
+        assert_eq!((ended(0), ended(1), killed), (Code::Files, Code::Files, Code::Files));
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; nothing with `--quiet`; with `--tui`
-//! the dashboard. With `--tensorboard` every epoch goes into an event file too.
+//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; with `--tui` the dashboard; with `--quiet` none.
+//! With `--tensorboard` every epoch goes into an event file too.
+//!
+//! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the processes of MPI one tells.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use da2s::discretize::Gap;
+use da2s::error::one_line;
 use da2s::observer::{Event, Observer, Stage};
 use da2s::search::EpochMetrics;
 use da2s::train::TrainMetrics;
@@ -31,6 +34,9 @@ pub struct Progress {
 
 #[derive(Debug)]
 enum Style {
+    /// Nothing: another process tells.
+    Silent,
+    /// Warnings alone.
     Quiet,
     Lines,
     Bar(ProgressBar),
@@ -41,13 +47,24 @@ enum Style {
 impl Progress {
     /// Progress as the standard error and the user want it.
     pub fn new(quiet: bool, stop: StopFlag) -> Self {
-        let style = if quiet {
-            Style::Quiet
-        } else if io::stderr().is_terminal() {
-            Style::Bar(ProgressBar::hidden())
-        } else {
-            Style::Lines
-        };
+        Self::in_style(
+            if quiet {
+                Style::Quiet
+            } else if io::stderr().is_terminal() {
+                Style::Bar(ProgressBar::hidden())
+            } else {
+                Style::Lines
+            },
+            stop,
+        )
+    }
+
+    /// Progress that another process tells.
+    pub fn silent(stop: StopFlag) -> Self {
+        Self::in_style(Style::Silent, stop)
+    }
+
+    fn in_style(style: Style, stop: StopFlag) -> Self {
         Self {
             style,
             stop,
@@ -79,13 +96,7 @@ impl Progress {
         {
             let failure = Failure::from(error);
             self.events = None;
-            let text = format!("da2s: no more events for TensorBoard: {}", failure.sentence());
-            if matches!(self.style, Style::Quiet) {
-                // Quiet is progress; who waits for events has to know.
-                let _ = writeln!(io::stderr(), "{text}");
-            } else {
-                self.line(&text);
-            }
+            self.warn(&format!("no more events for TensorBoard: {}", failure.sentence()));
         }
     }
 
@@ -93,7 +104,7 @@ impl Progress {
     pub fn finish(&self) {
         match &self.style {
             Style::Bar(bar) => bar.finish_and_clear(),
-            Style::Quiet | Style::Lines | Style::Dashboard(..) => {}
+            Style::Silent | Style::Quiet | Style::Lines | Style::Dashboard(..) => {}
         }
     }
 
@@ -108,10 +119,21 @@ impl Progress {
         }
     }
 
+    /// A warning, which names files of others. Quiet is progress alone: who hears nothing else has to know of it all the same.
+    fn warn(&mut self, text: &str) {
+        let text = format!("da2s: {}", one_line(text));
+        if matches!(self.style, Style::Quiet) {
+            // Where the standard error is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{text}");
+        } else {
+            self.line(&text);
+        }
+    }
+
     /// A line that stays.
     fn line(&mut self, text: &str) {
         match &mut self.style {
-            Style::Quiet => {}
+            Style::Silent | Style::Quiet => {}
             Style::Dashboard(dashboard, lines) => {
                 dashboard.message(text);
                 lines.push(text.to_owned());
@@ -137,7 +159,7 @@ impl Progress {
                     .unwrap_or_default();
                 self.line(&format!("{text}{left}"));
             }
-            Style::Quiet | Style::Bar(_) | Style::Dashboard(..) => {}
+            Style::Silent | Style::Quiet | Style::Bar(_) | Style::Dashboard(..) => {}
         }
     }
 
@@ -146,7 +168,7 @@ impl Progress {
         self.clock = Clock::start(epochs);
         self.gap.clear();
         match &mut self.style {
-            Style::Quiet => {}
+            Style::Silent | Style::Quiet => {}
             Style::Dashboard(dashboard, _) => dashboard.tell(Now {
                 word: name(stage).to_owned(),
                 epoch: (epochs > 0).then_some(((resumed_at + 1).min(epochs), epochs)),
@@ -268,7 +290,7 @@ impl Observer for Progress {
                 self.wait_behind_epoch(metrics.epoch);
             }
             Event::Gap(gap) => self.line(&gap_line(gap)),
-            Event::Warning(text) => self.line(&format!("da2s: {text}")),
+            Event::Warning(text) => self.warn(&text),
         }
     }
 
@@ -279,7 +301,7 @@ impl Observer for Progress {
     fn checkpoint(&self) -> bool {
         match &self.style {
             Style::Dashboard(dashboard, _) => dashboard.takes_checkpoint(),
-            Style::Quiet | Style::Lines | Style::Bar(_) => false,
+            Style::Silent | Style::Quiet | Style::Lines | Style::Bar(_) => false,
         }
     }
 }

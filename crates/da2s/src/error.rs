@@ -1,6 +1,9 @@
 //! What can go wrong, in one type: each kind knows the place, and the command line gives each kind its exit code.
 
+use std::io;
 use std::path::PathBuf;
+
+pub use da2s_infer::{escaped, one_line};
 
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
@@ -122,6 +125,9 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Settings that a run was made with and that cannot be understood any more.
+    #[error("the run is damaged: {0}")]
+    DamagedConfig(ConfigError),
     /// A checkpoint that belongs to other settings.
     #[error("{path} does not fit this run: {problem}", path = .path.display())]
     Mismatch {
@@ -138,7 +144,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A number that is no number.
     #[error("{at}{}", not_finite_advice(*.rollbacks))]
@@ -219,31 +225,16 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
     one_line(&text)
 }
 
-/// `text` without control characters, and without its middle where it is longer than anybody reads.
-fn one_line(text: &str) -> String {
-    const MOST: usize = 1000;
-    const END: usize = 300;
-    let escaped = |c: char| -> String {
-        if c.is_control() {
-            c.escape_default().collect()
-        } else {
-            c.into()
-        }
-    };
-    let line: String = text.chars().map(escaped).collect();
-    let count = line.chars().count();
-    if count <= MOST {
-        return line;
-    }
-    let first: String = line.chars().take(MOST - END).collect();
-    let last: String = line.chars().skip(count - END).collect();
-    format!("{first} … {last}")
+/// Whether the system does not give the file. One whose bytes are no text is given, and wrong in what it says.
+fn is_unread(error: &ConfigError) -> bool {
+    matches!(error, ConfigError::Read { source, .. } if source.kind() != io::ErrorKind::InvalidData)
 }
 
 impl Error {
     /// What it is about.
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Config(error) if is_unread(error) => Kind::Files,
             Self::Config(_)
             | Self::Topology(_)
             | Self::LimitTooLow { .. }
@@ -258,6 +249,7 @@ impl Error {
             | Self::NotEmpty { .. }
             | Self::Incomplete { .. }
             | Self::Damaged { .. }
+            | Self::DamagedConfig(_)
             | Self::Mismatch { .. } => Kind::RunDirectory,
             Self::Io { .. } => Kind::Files,
             Self::NotFinite { .. } => Kind::Numbers,
@@ -267,11 +259,20 @@ impl Error {
     }
 
     /// An input or output error at `path`.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
             action,
             path: path.into(),
             source,
+        }
+    }
+
+    /// What is wrong with the settings that a run was made with.
+    pub fn stored_config(error: ConfigError) -> Self {
+        if is_unread(&error) {
+            Self::Config(error)
+        } else {
+            Self::DamagedConfig(error)
         }
     }
 
@@ -293,10 +294,29 @@ impl Error {
 mod tests {
     use super::*;
 
+    /// The error that a configuration file of that name would be.
+    fn unread(kind: io::ErrorKind) -> ConfigError {
+        ConfigError::Read {
+            path: "own.toml".into(),
+            source: kind.into(),
+        }
+    }
+
     #[test]
-    fn a_reason_is_one_line_of_bounded_length() {
-        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u{1b}[31m\\n.png: é …");
-        let line = one_line(&format!("begin {} end", "ß".repeat(100_000)));
-        assert!(line.starts_with("begin ß") && line.ends_with("ß end") && line.chars().count() < 1010);
+    fn a_file_that_is_not_given_is_no_setting() {
+        for kind in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::IsADirectory,
+        ] {
+            assert_eq!(Error::from(unread(kind)).kind(), Kind::Files);
+            assert_eq!(Error::stored_config(unread(kind)).kind(), Kind::Files);
+        }
+        let no_text = io::ErrorKind::InvalidData;
+        assert_eq!(Error::from(unread(no_text)).kind(), Kind::Usage);
+        let stored = Error::stored_config(unread(no_text));
+        assert_eq!(stored.kind(), Kind::RunDirectory);
+        let told = sentence(&stored);
+        assert_eq!(told.matches("own.toml").count(), 1, "{told}");
     }
 }

@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, ScheduleName};
+use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, Request, ScheduleName};
 use da2s::discretize::Genotype;
 use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
-use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
+use da2s::run::{Context, Job, RunDirectory, Summary, discretize, evaluate, search, train};
 use da2s::search::Method;
 use da2s::space::{Operation, Reductions, SpaceName};
 use da2s_engine::Engine;
@@ -323,6 +323,26 @@ fn a_limit_is_kept_or_refused() {
         above.contains(&format!("more than the {least} of target.max_parameters")),
         "{above}"
     );
+    // What was found can be looked at. It has no gap, which would say that it was accepted, and is refused as often as it is asked for.
+    let refused = folder.path().join("b");
+    assert!(refused.join("genotype.json").is_file() && refused.join("cost.json").is_file());
+    let job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();
+    let again = job.discretize(None, &mut Silent).map(drop);
+    assert!(matches!(again, Err(Error::OverLimit { .. })), "{again:?}");
+    let trained = job.train(&mut Silent).map(drop);
+    assert!(matches!(trained, Err(Error::OverLimit { .. })), "{trained:?}");
+    assert!(!refused.join("gap.json").exists() && !refused.join("network").exists());
+    // One that is given does not even take the place of what was found.
+    let found = fs::read(refused.join("genotype.json")).unwrap();
+    let entries = ["('sep_conv_5x5', 0), ('sep_conv_5x5', 1)"; 4].join(", ");
+    let text = format!(
+        "Genotype(normal=[{entries}], normal_concat=range(2, 6), reduce=[{entries}], reduce_concat=range(2, 6))"
+    );
+    let given = job
+        .discretize(Some(&Genotype::parse(&text).unwrap()), &mut Silent)
+        .map(drop);
+    assert!(matches!(given, Err(Error::OverLimit { .. })), "{given:?}");
+    assert!(fs::read(refused.join("genotype.json")).unwrap() == found);
     config.target.max_parameters = Some(10_000_000);
     assert!(run("c", &config).unwrap() > least);
 }
@@ -371,10 +391,21 @@ fn the_weights_of_one_genotype_are_never_those_of_another() {
     let genotype = |from| Genotype::parse(&text(from)).unwrap();
     discretize(&first, Some(&genotype(0)), &mut Silent).unwrap();
     train(&first, &mut Silent).unwrap();
+    let summary = evaluate(&first, &mut Silent).unwrap();
+    let there =
+        || ["summary.json", "network/evaluation.json", "network/mistakes"].map(|name| directory.file(name).exists());
+    discretize(&first, Some(&genotype(0)), &mut Silent).unwrap();
+    assert_eq!(there(), [true; 3]);
+    // Another genotype takes their results along.
     discretize(&first, Some(&genotype(1)), &mut Silent).unwrap();
+    assert_eq!(there(), [false; 3]);
     assert!(matches!(evaluate(&first, &mut Silent), Err(Error::Mismatch { .. })));
     let resumed = context(&directory, &config, true);
     assert!(matches!(train(&resumed, &mut Silent), Err(Error::Mismatch { .. })));
+    // One that comes back finds its weights.
+    discretize(&first, Some(&genotype(0)), &mut Silent).unwrap();
+    let again = evaluate(&first, &mut Silent).unwrap();
+    assert_eq!(again.network_accuracy, summary.network_accuracy);
 }
 
 #[test]

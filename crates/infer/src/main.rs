@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use da2s_infer::{Class, Network, most_probable};
+use da2s_infer::{Class, Network, escaped, most_probable, one_line};
 use serde::Serialize;
 
 const HELP: &str = "\
@@ -22,8 +22,8 @@ Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
 Options:
   --top K        classes to name for each image, the most probable first [default: 3]
   --json         print a JSON array instead of lines
-  --repeat N     run each image N times more and print the median time of one in ms
-  --threads N    threads [default: one a core]
+  --repeat N     run each image N times more, at most 1000000, and print the median time of one in ms
+  --threads N    threads, at most 4096 [default: one a core]
   --help, --version
 
 Exit codes:
@@ -33,6 +33,11 @@ Exit codes:
     5  a network that cannot be read
     7  a result that cannot be written
 ";
+
+/// Most repetitions: the time of each is kept.
+const MOST_REPETITIONS: usize = 1_000_000;
+/// Most threads, as in a run of da2s.
+const MOST_THREADS: usize = 4096;
 
 /// What was asked for.
 struct Arguments {
@@ -70,7 +75,7 @@ fn main() -> ExitCode {
 
 fn told(Failure(code, reason): Failure) -> ExitCode {
     // Where the standard error is closed there is nobody to tell, and the exit code still says it.
-    let _ = writeln!(io::stderr(), "da2s-infer: {reason}");
+    let _ = writeln!(io::stderr(), "da2s-infer: {}", one_line(&reason));
     code.into()
 }
 
@@ -116,13 +121,14 @@ fn run() -> Result<String, Failure> {
     Ok(predictions.iter().map(line).collect())
 }
 
+/// A prediction as a line: names come from files of others.
 fn line(one: &Prediction) -> String {
-    let class = |class: &Class| format!("  {} {:.2} %", class.name, 100.0 * class.probability);
+    let class = |class: &Class| format!("  {} {:.2} %", escaped(&class.name), 100.0 * class.probability);
     let classes: String = one.classes.iter().map(class).collect();
     let time = one
         .median_ms
         .map_or(String::new(), |median_ms| format!("  ({median_ms:.2} ms)"));
-    format!("{}{classes}{time}\n", one.image)
+    format!("{}{classes}{time}\n", escaped(&one.image))
 }
 
 /// The arguments, or a text that was asked for instead.
@@ -151,6 +157,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
     if top == 0 {
         return Err("--top must be at least 1".into());
     }
+    for (flag, number, most) in [
+        ("--repeat", repeat, MOST_REPETITIONS),
+        ("--threads", threads, MOST_THREADS),
+    ] {
+        if number > most {
+            return Err(format!("{flag} {number}: expected a number up to {most}").into());
+        }
+    }
     Ok(Ok(Arguments {
         network,
         images,
@@ -159,4 +173,25 @@ fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt
         repeat,
         threads,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_others_do_not_reach_the_terminal_as_they_are() {
+        let one = Prediction {
+            image: "a\u{1b}]0;b\u{7}.png".to_owned(),
+            classes: vec![Class {
+                name: "cat\u{1b}[2J\n".to_owned(),
+                probability: 0.75,
+            }],
+            median_ms: Some(1.5),
+        };
+        assert_eq!(
+            line(&one),
+            "a\\u{1b}]0;b\\u{7}.png  cat\\u{1b}[2J\\n 75.00 %  (1.50 ms)\n"
+        );
+    }
 }

@@ -65,6 +65,10 @@ fn networks_that_cannot_be_used_are_told() {
         ),
         (network(&pools(4096, 40)), "would be larger than"),
         (network(&pools(8, 4)), "classifier.weight is missing"),
+        (
+            network(&pools(8, 4).replace("\"max\"", "\"\\u001b[31m\\n\"")),
+            "variant `\\u{1b}[31m\\n`",
+        ),
     ] {
         fs::write(&path, &bytes).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
@@ -75,6 +79,7 @@ fn networks_that_cannot_be_used_are_told() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(5), "{says}: {told}");
         assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(!told.trim_end_matches('\n').contains(char::is_control), "{told:?}");
         assert!(
             told.starts_with("da2s-infer: ") && told.contains("own.safetensors") && told.contains(says),
             "{says}: {told}"
@@ -87,6 +92,18 @@ fn networks_that_cannot_be_used_are_told() {
         (&[], 2, "a network is missing"),
         (&["a", "b", "--top", "0"], 2, "--top"),
         (&["a", "b", "--threads", "-1"], 2, "invalid"),
+        (
+            &["a", "b", "--threads", "4097"],
+            2,
+            "--threads 4097: expected a number up to 4096",
+        ),
+        (
+            &["a", "b", "--repeat", "18446744073709551615"],
+            2,
+            "expected a number up to 1000000",
+        ),
+        (&["a", "b", "--repeat", "1000001"], 2, "--repeat 1000001"),
+        (&["a\u{1b}[2J\n.safetensors", "b"], 5, "a\\u{1b}[2J\\n.safetensors"),
         (&["a", "b", "--none"], 2, "--none"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::job::start_threads;
 use crate::args::{BenchArguments, BenchCase};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use da2s::bench::{Case, Measurement, Options, Results, measure};
 use da2s::config::EngineName;
 
@@ -18,7 +18,7 @@ use da2s::config::EngineName;
 /// Whatever is in the way.
 pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
     let engine = EngineName::from_name(&arguments.engine).unwrap_or(EngineName::Auto);
-    start_threads(arguments.threads)?;
+    start_threads(arguments.threads.into())?;
     let cases = match cases(arguments.case) {
         [case] => vec![measure(
             *case,
@@ -55,12 +55,13 @@ fn cases(asked: BenchCase) -> &'static [Case] {
     }
 }
 
-/// Measures `case` in a process of its own, which tells its reasons itself should it fail.
+/// Measures `case` in a process of its own, which tells its reasons itself should it fail, and whose exit code is then ours.
 fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Failure> {
     let (threads, repeat) = (arguments.threads.to_string(), arguments.repeat.to_string());
-    let failure = |reason: String| Failure::Bench {
+    let failure = |reason: String, code: Code| Failure::Bench {
         case: case.name(),
         reason,
+        code,
     };
     let output = std::env::current_exe()
         .and_then(|program| {
@@ -77,10 +78,10 @@ fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Fail
                 .stderr(Stdio::inherit())
                 .output()
         })
-        .map_err(|error| failure(error.to_string()))?;
+        .map_err(|error| failure(error.to_string(), Code::Files))?;
     let results: Option<Results> = serde_json::from_slice(&output.stdout).ok();
     let measured = results.and_then(|mut results| results.cases.pop());
-    measured.ok_or_else(|| failure(output.status.to_string()))
+    measured.ok_or_else(|| failure(output.status.to_string(), Code::of_process(output.status)))
 }
 
 fn table(results: &Results) -> String {

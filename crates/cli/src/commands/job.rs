@@ -98,12 +98,13 @@ impl Job {
 
     fn new(run: run::Job, quiet: bool) -> Result<Self, Failure> {
         start_threads(run.config().run.threads)?;
-        let stop = if run.group().leads() {
-            StopFlag::on_interrupt()
+        let (stop, mut progress) = if run.group().leads() {
+            let stop = StopFlag::on_interrupt();
+            (stop.clone(), Progress::new(quiet, stop))
         } else {
-            StopFlag::on_interrupt_silent()
+            let stop = StopFlag::on_interrupt_silent();
+            (stop.clone(), Progress::silent(stop))
         };
-        let mut progress = Progress::new(quiet, stop.clone());
         if let Some(warning) = run.lock_warning() {
             progress.on(Event::Warning(warning));
         }
@@ -217,7 +218,10 @@ impl Job {
             && failure.code() != Code::Stopped
         {
             self.run.note_failure(&failure.sentence());
-            self.progress.update_events();
+            // A run that came to nothing was unmade, and has no events.
+            if run::RunDirectory::read(self.path()).is_ok() {
+                self.progress.update_events();
+            }
         }
         result
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use da2s::backbone::host;
 use da2s::data::{Class, DataError, most_probable, pictures_below};
 use da2s::device;
+use da2s::error::escaped;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -69,18 +70,23 @@ fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(images)
 }
 
-/// Columns for people: paths and classes of one width.
+/// Columns for people: paths and classes of one width, without what could move the terminal.
 fn lines(predictions: &[Prediction]) -> String {
-    let width = |texts: &mut dyn Iterator<Item = &str>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
-    let paths = width(&mut predictions.iter().map(|one| one.image.as_str()));
-    let classes = predictions.iter().flat_map(|one| &one.classes);
-    let names = width(&mut classes.map(|class| class.name.as_str()));
-    let line = |one: &Prediction| {
-        let classes = one.classes.iter().map(|class| {
-            let percent = 100.0 * class.probability;
-            format!("  {:names$} {percent:6.2} %", class.name)
-        });
-        format!("{:paths$}{}\n", one.image, classes.collect::<String>())
+    let width = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
+    let shown: Vec<(String, Vec<(String, f32)>)> = predictions
+        .iter()
+        .map(|one| {
+            let classes = one.classes.iter();
+            let classes = classes.map(|class| (escaped(&class.name), 100.0 * class.probability));
+            (escaped(&one.image), classes.collect())
+        })
+        .collect();
+    let paths = width(&mut shown.iter().map(|(path, _)| path));
+    let names = width(&mut shown.iter().flat_map(|(_, classes)| classes).map(|(name, _)| name));
+    let line = |(path, classes): &(String, Vec<(String, f32)>)| {
+        let classes = classes.iter();
+        let classes = classes.map(|(name, percent)| format!("  {name:names$} {percent:6.2} %"));
+        format!("{path:paths$}{}\n", classes.collect::<String>())
     };
-    predictions.iter().map(line).collect()
+    shown.iter().map(line).collect()
 }

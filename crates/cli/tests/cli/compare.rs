@@ -45,7 +45,8 @@ fn a_comparison_goes_on_and_grows() {
     ] {
         assert!(out.join(name).is_file(), "{name}");
     }
-    assert!(!out.join("da2s-s1.log").exists(), "a run that ended well leaves no log");
+    let warned = fs::read_to_string(out.join("da2s-s1.log")).unwrap();
+    assert!(warned.starts_with("da2s: the search ended undecided "), "{warned}");
 
     // What is done is not done again, and nothing has to be repeated on the command line.
     let all_done = predicate::str::diff("2 of 2 runs are done already\n");
@@ -158,6 +159,48 @@ fn settings_are_varied_and_networks_not_retrained() {
         .stderr(refused);
 }
 
+/// The log of a run holds the warnings of all its processes; one that holds nothing does not stay.
+#[test]
+fn a_run_that_warns_leaves_a_log() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("schedules");
+    let told = predicate::str::is_match("published-s1: gap .*; its warnings are in da2s-.*published-s1.log\n")
+        .unwrap()
+        .and(predicate::str::is_match("adaptive-s1: gap [-0-9.]+\n").unwrap());
+    with("compare", &TINY)
+        .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
+        .args(["--vary", "search.schedule=published,adaptive", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(told);
+    let log = |schedule: &str| out.join(format!("da2s-search.schedule={schedule}-s1.log"));
+    let warned = fs::read_to_string(log("published")).unwrap();
+    assert!(warned.contains("the search ended undecided"), "{warned}");
+    assert!(!log("adaptive").exists(), "a run without a warning leaves no log");
+}
+
+#[test]
+fn a_network_above_the_limit_is_refused_every_time() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("large");
+    for _ in 0..2 {
+        with("compare", &TINY)
+            .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
+            // The least is 724, which no search of two epochs finds that pays nothing for what is above it.
+            .args(["--max-parameters", "800", "--set", "search.limit_weight=0", "--out"])
+            .arg(&out)
+            .assert()
+            .code(9)
+            .stdout(predicate::str::contains(
+                "da2s-s1 failed: the network that was found needs",
+            ))
+            .stderr(predicate::str::contains("1 of 1 runs failed").and(predicate::str::contains("done already").not()));
+        let log = fs::read_to_string(out.join("da2s-s1.log")).unwrap();
+        assert!(log.contains("more than the 800 of target.max_parameters"), "{log}");
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
@@ -247,13 +290,22 @@ fn a_run_that_failed_keeps_its_reason() {
         .assert()
         .success()
         .stdout(row);
-    let none = predicate::str::starts_with("no runs in ");
+    let none = || predicate::str::starts_with("no runs in ");
     da2s()
         .args(["runs", "--filter", "seed=2"])
         .arg(temporary.path())
         .assert()
         .success()
-        .stdout(none);
+        .stdout(none());
+    // Taken up for another stage it is no longer one that failed.
+    da2s().args(["discretize", "--quiet"]).arg(&out).assert().success();
+    assert!(!out.join("failure.txt").exists());
+    da2s()
+        .args(["runs", "--filter", "state=failed"])
+        .arg(temporary.path())
+        .assert()
+        .success()
+        .stdout(none());
 }
 
 /// Ctrl-C behind the first run, then the same again: as if it had been left alone.

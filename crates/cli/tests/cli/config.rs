@@ -138,7 +138,7 @@ fn what_cannot_be_is_told_with_its_place() {
         .arg("--config")
         .arg(missing)
         .assert()
-        .code(2)
+        .code(7)
         .stderr(predicate::str::contains("missing.toml"));
     for (arguments, expected) in [
         (

@@ -98,6 +98,23 @@ fn a_check_counts_measures_and_names_what_is_damaged() {
         .stderr(predicate::str::contains("val"));
 }
 
+/// Folders and files of others have any name.
+#[cfg(unix)]
+#[test]
+fn a_check_shows_no_control_characters() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    pictures(dir, &["train", "test"]);
+    for part in ["train", "test"] {
+        fs::rename(dir.join(part).join("ape"), dir.join(part).join("ape\u{1b}[2J")).unwrap();
+    }
+    fs::write(dir.join("train/zebra/\u{1b}[31m.png"), "no picture").unwrap();
+    let told = predicate::str::contains("ape\\u{1b}[2J ")
+        .and(predicate::str::contains("zebra/\\u{1b}[31m.png: not a picture"))
+        .and(predicate::str::contains("\u{1b}").not());
+    da2s().args(["data", "check"]).arg(dir).assert().code(3).stdout(told);
+}
+
 #[test]
 fn what_is_in_a_folder_is_found_or_asked_for() {
     let temporary = tempfile::tempdir().unwrap();

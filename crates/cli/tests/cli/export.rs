@@ -232,6 +232,16 @@ fn a_network_goes_out_and_comes_back() {
     let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
     assert_eq!(evaluation(&out), evaluation(&temporary.path().join("back")));
 
+    // Whoever goes on finds the training done.
+    let back = temporary.path().join("back");
+    da2s()
+        .args(["train", "--quiet", "--resume"])
+        .arg(&back)
+        .assert()
+        .success();
+    da2s().args(["evaluate", "--quiet"]).arg(&back).assert().success();
+    assert_eq!(evaluation(&out), evaluation(&back));
+
     // Everything that does not fit is named and leaves nothing behind.
     let shape =
         predicate::str::contains("the tensor stem.0.weight has the shape [6, 1, 3, 3] where [9, 1, 3, 3] is needed");

@@ -1,6 +1,6 @@
 //! The weights of a backbone: one flat tensor a part.
 //!
-//! Contract: values only, outside of autodiff; [`Weights::tracked`] makes leaves of a new graph.
+//! Contract: values only, outside of autodiff; [`Weights::on_graph`] makes leaves of a new graph.
 
 use std::collections::HashMap;
 

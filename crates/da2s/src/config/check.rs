@@ -1,11 +1,16 @@
 //! What settings must be to each other, where each by itself is fine: found before hours of search, not behind them.
 
 use super::error::{ConfigError, Place};
-use super::settings::Config;
+use super::settings::{Config, Rate, ScheduleName};
 use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
 use crate::space::{Operation, Reductions, SpaceName};
+
+/// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
+const LEAST_TEMPERATURE: f64 = 1e-30;
+/// Epochs by which a path must begin before its end, against rounding alone.
+const ROUNDING: f64 = 1e-9;
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
@@ -16,6 +21,7 @@ type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
 /// For the first setting that does not fit the others.
 pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     epochs(config, place)?;
+    numbers(config, place)?;
     data(config, place)?;
     space(config, place)?;
     target(config, place)?;
@@ -58,6 +64,66 @@ fn epochs(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
             search.learning_rate_min,
             expected,
         ));
+    }
+    Ok(())
+}
+
+/// Tensors hold numbers of 32 bits, in which 0.99999999 is 1 and 1e300 is infinite: what they take must be in its range there too.
+fn numbers(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let (search, network) = (&config.search, &config.network);
+    let regulariser = &search.regulariser;
+    for (key, number) in [
+        ("search.momentum", search.momentum),
+        ("search.arch_momentum", search.arch_momentum),
+        ("search.arch_beta_1", search.arch_beta_1),
+        ("search.arch_beta_2", search.arch_beta_2),
+        ("network.momentum", network.momentum),
+    ] {
+        if number as f32 >= 1.0 {
+            let expected = "less than 1 as a number of 32 bits: at most 0.99999994";
+            return Err(value(place, key, format!("{number:?}"), expected));
+        }
+    }
+    let rate = |rate| match rate {
+        Rate::Fixed(rate) => rate,
+        Rate::Auto(_) => 0.0,
+    };
+    for (key, number) in [
+        ("search.learning_rate", search.learning_rate),
+        ("search.weight_decay", search.weight_decay),
+        ("search.alpha_rate", rate(search.alpha_rate)),
+        ("search.beta_rate", rate(search.beta_rate)),
+        ("search.arch_weight_decay", search.arch_weight_decay),
+        ("search.zero_one_weight", search.zero_one_weight),
+        ("search.limit_weight", search.limit_weight),
+        ("search.regulariser.lambda", regulariser.lambda),
+        ("search.regulariser.cardinality_weight", regulariser.cardinality_weight),
+        ("network.auxiliary_weight", network.auxiliary_weight),
+        ("network.learning_rate", network.learning_rate),
+        ("network.weight_decay", network.weight_decay),
+    ] {
+        if (number as f32).is_infinite() {
+            let expected = format!("at most {:e}, the largest number of 32 bits", f32::MAX);
+            return Err(value(place, key, format!("{number:?}"), expected));
+        }
+    }
+    let (lambda, lambda_beta) = (regulariser.lambda, regulariser.lambda_beta);
+    if ((lambda * lambda_beta) as f32).is_infinite() {
+        let expected = format!(
+            "a product with search.regulariser.lambda = {lambda:?} of at most {:e}, the largest number of 32 bits",
+            f32::MAX
+        );
+        let key = "search.regulariser.lambda_beta";
+        return Err(value(place, key, format!("{lambda_beta:?}"), expected));
+    }
+    for (key, temperature) in [
+        ("search.temperature_first", search.temperature_first),
+        ("search.temperature_last", search.temperature_last),
+    ] {
+        if temperature < LEAST_TEMPERATURE {
+            let expected = format!("at least {LEAST_TEMPERATURE:e}, by which numbers of 32 bits can be divided");
+            return Err(value(place, key, format!("{temperature:?}"), expected));
+        }
     }
     Ok(())
 }
@@ -168,7 +234,28 @@ fn method(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         let expected = "false with search.one_level, which has no inner level to look through";
         return Err(value(place, "search.second_order", true, expected));
     }
-    Ok(())
+    path(config, place)
+}
+
+/// Whether the path of the adaptive schedule has a step: it begins in the last epoch of the warm-up, or in the first of all, and ends at a
+/// share of the epochs, see [`Hardening`](crate::objective::Hardening).
+fn path(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let search = &config.search;
+    let follows = search.schedule == ScheduleName::Adaptive && search.method.build(search).follows_path().is_some();
+    let before = search.warmup_epochs.saturating_sub(1);
+    let (decided_at, epochs) = (search.hardening.decided_at, search.epochs);
+    let until = decided_at * epochs as f64 - ROUNDING;
+    if !follows || before == 0 || until > before as f64 {
+        return Ok(());
+    }
+    let warmup = search.warmup_epochs;
+    let expected = format!(
+        "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of search.epochs = {epochs} lets the path of \
+         search.schedule = \"adaptive\" begin: set it higher, or search.warmup_epochs to at most {}",
+        until.ceil().max(1.0)
+    );
+    let key = "search.hardening.decided_at";
+    Err(value(place, key, format!("{decided_at:?}"), expected))
 }
 
 fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
@@ -222,15 +309,18 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
             SpaceName::Darts => skeleton.halvings() + reductions.among(cells, cells),
             SpaceName::NasBench201 => STAGES - 1,
         };
-        if !side.is_multiple_of(1 << halvings) {
+        // Reduction cells may be more than an integer has bits.
+        let multiple = u32::try_from(halvings)
+            .ok()
+            .and_then(|halvings| 1usize.checked_shl(halvings));
+        if multiple.is_none_or(|multiple| !side.is_multiple_of(multiple)) {
+            let multiple = multiple.map_or_else(|| format!("2^{halvings}"), |multiple| multiple.to_string());
             let stems = match skeleton {
                 Skeleton::Cifar => String::new(),
                 Skeleton::Imagenet => format!(" and {table}.skeleton in its stems"),
             };
-            let expected = format!(
-                "a multiple of {}, which {table}.cells = {cells} halves in its reduction cells{stems}",
-                1 << halvings
-            );
+            let expected =
+                format!("a multiple of {multiple}, which {table}.cells = {cells} halves in its reduction cells{stems}");
             return Err(value(place, "data.image_size", side, expected));
         }
     }
@@ -240,7 +330,11 @@ fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigE
     }
     if network.auxiliary {
         let cell = 2 * network.cells / 3;
-        let found = side >> (network.skeleton.halvings() + network.reduction_cells.among(cell + 1, network.cells));
+        let halvings = network.skeleton.halvings() + network.reduction_cells.among(cell + 1, network.cells);
+        let found = u32::try_from(halvings)
+            .ok()
+            .and_then(|halvings| side.checked_shr(halvings))
+            .unwrap_or(0);
         // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
         let needed = match network.skeleton {
             Skeleton::Cifar => 8,

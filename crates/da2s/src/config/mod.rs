@@ -3,6 +3,7 @@
 //! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers over each other and
 //! checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back unchanged.
 
+mod allowed;
 mod check;
 mod error;
 mod layers;
@@ -90,3 +91,7 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/documented.rs"]
+mod documented;

@@ -100,7 +100,7 @@ pub enum Auto {
 }
 
 impl Rate {
-    /// The rate for a search with `steps` steps behind the warm-up. The published 3e-4 stands for 16,380 steps.
+    /// The rate for a search in which α and β make `steps` steps behind the warm-up. The published 3e-4 stands for 16,380 steps.
     pub fn resolve(self, steps: usize) -> f64 {
         match self {
             Self::Fixed(rate) => rate,
@@ -295,7 +295,7 @@ pub enum OnNan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineName {
-    /// The fused kernels on the CPU, the plain path elsewhere.
+    /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
     Auto,
     /// Burn's own operations: the reference path.
     Plain,

@@ -146,6 +146,18 @@ impl DataError {
         }
     }
 
+    /// The same, with `key` for what a loader calls its batch size: settings have two.
+    pub(crate) fn of_batch_size(self, key: &'static str) -> Self {
+        match self {
+            Self::Setting {
+                option: "batch_size",
+                value,
+                expected,
+            } => Self::setting(key, value, expected),
+            other => other,
+        }
+    }
+
     /// What `map_err` needs to name the file.
     pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

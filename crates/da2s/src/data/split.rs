@@ -27,16 +27,17 @@ impl SearchSplit {
     /// [`DataError::Setting`] if a fraction is out of range, or so small that its part would be empty.
     pub fn new(labels: &[u32], arch_fraction: f64, validation_fraction: f64, seed: u64) -> Result<Self, DataError> {
         let require_arch =
-            |allowed, expected: &str| DataError::require("arch_fraction", arch_fraction, allowed, expected);
-        let require_validation =
-            |allowed, expected: &str| DataError::require("validation_fraction", validation_fraction, allowed, expected);
+            |allowed, expected: &str| DataError::require("data.arch_fraction", arch_fraction, allowed, expected);
+        let require_validation = |allowed, expected: &str| {
+            DataError::require("data.validation_fraction", validation_fraction, allowed, expected)
+        };
         require_arch(
             arch_fraction > 0.0 && arch_fraction < 1.0,
             "more than 0 and less than 1",
         )?;
         require_validation(
             validation_fraction >= 0.0 && arch_fraction + validation_fraction < 1.0,
-            "at least 0, and with arch_fraction less than 1",
+            "at least 0, and with data.arch_fraction less than 1",
         )?;
         let total = labels.len() as f64;
         let arch = (total * arch_fraction).round() as usize;

@@ -56,6 +56,8 @@ pub struct GenotypeError {
 const DARTS_ENTRIES: usize = 2;
 /// Inputs of a cell in genotypes.
 const INPUTS: usize = 2;
+/// Nodes of a cell, its inputs counted. A report draws no more, and a genotype that has more is refused before it is trained.
+pub(super) const MOST_NODES: usize = 64;
 
 impl Genotype {
     /// The part for one kind of cell.
@@ -76,12 +78,17 @@ impl CellGenotype {
         last.map_or(0, |last| (last + 1).saturating_sub(INPUTS))
     }
 
-    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node.
+    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node. No cell has more than
+    /// [`MOST_NODES`].
     pub(super) fn from_entries(
         entries: &[(Operation, usize)],
         counts: &[usize],
         concat: Vec<usize>,
     ) -> Result<Self, String> {
+        if counts.len() > MOST_NODES - INPUTS {
+            let (found, most) = (counts.len(), MOST_NODES - INPUTS);
+            return Err(format!("{found} nodes, where a cell has at most {most}"));
+        }
         if counts.iter().sum::<usize>() != entries.len() {
             return Err(format!(
                 "{} entries cannot be spread over nodes as {counts:?}",

@@ -1,10 +1,14 @@
 //! Reads the text of a genotype: a small recursive-descent parser for the Python literals that DARTS prints.
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError};
+use super::genotype::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
 use crate::space::{Operation, PerKind};
 
-/// More nodes or entries than this are refused before anything is allocated for them.
-const MOST_ITEMS: usize = 1024;
+/// The largest number of a node.
+const LAST_NODE: usize = MOST_NODES - 1;
+/// Entries of a node: every operation from every node before it.
+const MOST_AT_NODE: usize = LAST_NODE * Operation::ALL.len();
+/// Entries of a cell. More are refused before anything is allocated for them.
+const MOST_ENTRIES: usize = MOST_NODES * LAST_NODE / 2 * Operation::ALL.len();
 
 #[derive(Default)]
 struct CellText {
@@ -25,11 +29,11 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
         reader.expect("=")?;
         let repeated = match key.as_str() {
             "normal" => normal.entries.replace(reader.entries()?).is_some(),
-            "normal_concat" => normal.concat.replace(reader.numbers()?).is_some(),
-            "normal_nodes" => normal.nodes.replace(reader.numbers()?).is_some(),
+            "normal_concat" => normal.concat.replace(reader.numbers(LAST_NODE)?).is_some(),
+            "normal_nodes" => normal.nodes.replace(reader.numbers(MOST_AT_NODE)?).is_some(),
             "reduce" => reduce.entries.replace(reader.entries()?).is_some(),
-            "reduce_concat" => reduce.concat.replace(reader.numbers()?).is_some(),
-            "reduce_nodes" => reduce.nodes.replace(reader.numbers()?).is_some(),
+            "reduce_concat" => reduce.concat.replace(reader.numbers(LAST_NODE)?).is_some(),
+            "reduce_nodes" => reduce.nodes.replace(reader.numbers(MOST_AT_NODE)?).is_some(),
             other => {
                 let known = "normal, normal_concat, normal_nodes, reduce, reduce_concat, reduce_nodes";
                 return Err(reader.fail_at(start, format!("unknown field {other}; known are {known}")));
@@ -128,26 +132,31 @@ impl<'a> Reader<'a> {
         Ok(&rest[..length])
     }
 
-    fn number(&mut self) -> Result<usize, GenotypeError> {
+    /// A whole number from 0 to `most`.
+    fn number(&mut self, most: usize) -> Result<usize, GenotypeError> {
         self.space();
         let start = self.at;
         let digits = self
             .word()
             .map_err(|_| self.fail_at(start, "expected a number".to_owned()))?;
         match digits.parse::<usize>() {
-            Ok(number) if number <= MOST_ITEMS => Ok(number),
-            Ok(number) => Err(self.fail_at(start, format!("{number} is too large: at most {MOST_ITEMS}"))),
+            Ok(number) if number <= most => Ok(number),
+            Ok(number) => Err(self.fail_at(start, format!("{number} is too large: at most {most}"))),
             Err(_) => Err(self.fail_at(start, format!("expected a number, found {digits}"))),
         }
     }
 
-    /// `[item, item, …]`.
-    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T, GenotypeError>) -> Result<Vec<T>, GenotypeError> {
+    /// `[item, item, …]`, at most `most` of them.
+    fn list<T>(
+        &mut self,
+        most: usize,
+        item: impl Fn(&mut Self) -> Result<T, GenotypeError>,
+    ) -> Result<Vec<T>, GenotypeError> {
         self.expect("[")?;
         let mut items = Vec::new();
         while !self.take("]") {
-            if items.len() == MOST_ITEMS {
-                return Err(self.fail(format!("more than {MOST_ITEMS} items")));
+            if items.len() == most {
+                return Err(self.fail(format!("more than {most} items")));
             }
             items.push(item(self)?);
             if !self.take(",") {
@@ -158,22 +167,22 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// `[2, 3, 4, 5]` or `range(2, 6)`.
-    fn numbers(&mut self) -> Result<Vec<usize>, GenotypeError> {
+    /// `[2, 3, 4, 5]` or `range(2, 6)`: numbers up to `most`, one a node at most.
+    fn numbers(&mut self, most: usize) -> Result<Vec<usize>, GenotypeError> {
         if self.take("range") {
             self.expect("(")?;
-            let from = self.number()?;
+            let from = self.number(most + 1)?;
             self.expect(",")?;
-            let to = self.number()?;
+            let to = self.number(most + 1)?;
             self.expect(")")?;
             return Ok((from..to).collect());
         }
-        self.list(Self::number)
+        self.list(MOST_NODES, |reader| reader.number(most))
     }
 
     /// `[('sep_conv_3x3', 0), …]`.
     fn entries(&mut self) -> Result<Vec<(Operation, usize)>, GenotypeError> {
-        self.list(|reader| {
+        self.list(MOST_ENTRIES, |reader| {
             reader.expect("(")?;
             let quote = if reader.take("'") { "'" } else { "\"" };
             if quote == "\"" {
@@ -187,7 +196,7 @@ impl<'a> Reader<'a> {
             })?;
             reader.expect(quote)?;
             reader.expect(",")?;
-            let from = reader.number()?;
+            let from = reader.number(LAST_NODE)?;
             reader.expect(")")?;
             Ok((operation, from))
         })
@@ -197,6 +206,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discretize::KeptEdge;
     use proptest::prelude::*;
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
@@ -241,7 +251,10 @@ mod tests {
             (", ('dil_conv_3x3', 2)]", "]", "normal_nodes"),
             ("reduce_concat", "reduce_cat", "unknown field reduce_cat"),
             ("2)]", "99999999999999999999)]", "expected a number"),
-            ("[2, 3, 4, 5]", "range(0, 1000)", "must name nodes from 2 to 5"),
+            ("[2, 3, 4, 5]", "range(0, 60)", "must name nodes from 2 to 5"),
+            ("[2, 3, 4, 5]", "range(0, 65)", "65 is too large: at most 64"),
+            ("[2, 3, 4, 5]", "[64]", "64 is too large: at most 63"),
+            ("2)]", "64)]", "64 is too large: at most 63"),
         ] {
             let error = parse(&DARTS_V2.replacen(from, to, 1)).unwrap_err();
             assert!(error.to_string().contains(say), "{error}");
@@ -267,6 +280,57 @@ mod tests {
             let error = parse(&text).unwrap_err();
             assert!(error.to_string().contains(say), "{text}: {error}");
         }
+    }
+
+    /// A cell of `nodes` nodes, each of which keeps the operations from every node before it.
+    fn dense(nodes: usize, operations: &[Operation]) -> Genotype {
+        let edge = |from, to| KeptEdge {
+            from,
+            to,
+            operations: operations.to_vec(),
+        };
+        let cell = CellGenotype {
+            edges: (2..2 + nodes)
+                .flat_map(|to| (0..to).map(move |from| (from, to)))
+                .map(|(from, to)| edge(from, to))
+                .collect(),
+            concat: (2..2 + nodes).collect(),
+        };
+        Genotype {
+            cells: PerKind {
+                normal: cell.clone(),
+                reduction: Some(cell),
+            },
+        }
+    }
+
+    #[test]
+    fn a_cell_has_as_many_nodes_as_a_report_draws() {
+        let skip = [Operation::SkipConnect];
+        let largest = dense(62, &skip);
+        assert_eq!(largest.cells.normal.nodes(), 62);
+        assert_eq!(parse(&largest.to_string()).unwrap(), largest);
+        // The largest space with as many operations as may stay.
+        let full = dense(32, &Operation::ALL[1..9]);
+        assert_eq!(parse(&full.to_string()).unwrap(), full);
+
+        let concat = "concat=[2], ";
+        let entries = "('skip_connect', 0), ".repeat(63);
+        let text = format!(
+            "Genotype(normal=[{entries}], normal_{concat}normal_nodes={ones:?}, reduce=[], reduce_{concat})",
+            ones = vec![1; 63]
+        );
+        let error = parse(&text).unwrap_err();
+        assert!(
+            error.problem.contains("normal: 63 nodes, where a cell has at most 62"),
+            "{error}"
+        );
+        let pairs = "(0, 3), (1, 3), ".repeat(63);
+        let error = Genotype::parse(&format!("(({}), ((0, 3), (1, 3)))", pairs.trim_end_matches(", "))).unwrap_err();
+        assert!(
+            error.problem.contains("63 nodes, where a cell has at most 62"),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -8,13 +8,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError};
+use super::genotype::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
 use crate::space::{CellGraph, CellKind, Operation, PerKind, darts_operations};
 
 /// Entries a node.
 const ENTRIES: usize = 2;
-/// More nodes than this are not looked for.
-const MOST_NODES: usize = 64;
 /// Names of version 2, in the order of [`darts_operations`].
 const NAMES_2: [&str; 7] = [
     "maxpool",

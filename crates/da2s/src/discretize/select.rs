@@ -3,8 +3,10 @@
 //! Reference: Tian et al. 2021, section 3.2: at each node the n_j strongest edges, on each the strongest
 //! operation (never `none`, except in NAS-Bench-201, where it is a choice like the others). Contract: a kept edge then
 //! weighs d_j/n_j, so that a node's sum stays what the
-//! super-network trained with, and each of k kept operations 1/k; ties go to the earlier edge or operation.
+//! super-network trained with, and each of k kept operations 1/k; ties go to the earlier edge or operation. A weight that is not a
+//! number is never decided.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -84,7 +86,7 @@ impl Decision {
     pub fn join(kinds: impl Iterator<Item = Self>) -> Self {
         let kinds: Vec<Self> = kinds.collect();
         let middle = |part: fn(&Self) -> f32| mean(kinds.iter().map(part));
-        let least = |part: fn(&Self) -> f32| kinds.iter().map(part).fold(1.0, f32::min);
+        let least = |part: fn(&Self) -> f32| kinds.iter().map(part).fold(1.0, lesser);
         Self {
             p_mean: middle(|decision| decision.p_mean),
             p_least: least(|decision| decision.p_least),
@@ -92,7 +94,7 @@ impl Decision {
             q_least: least(|decision| decision.q_least),
             undecided: {
                 let mut all: Vec<Undecided> = kinds.iter().flat_map(|decision| decision.undecided.clone()).collect();
-                all.sort_by(|a, b| a.weight.total_cmp(&b.weight));
+                all.sort_by(least_decided);
                 all
             },
         }
@@ -116,8 +118,8 @@ pub fn discretize(
         let kept = strongest(row, target.operations, |index| space.may_keep(space.operations[index]));
         let mass: f32 = kept.iter().map(|&index| row[index]).sum();
         // With k > 1 the mass must also be shared: the weakest of the k counts k times.
-        let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, f32::min) * kept.len() as f32;
-        p_all.push((from, to, mass.min(weakest).min(1.0), kept));
+        let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, lesser) * kept.len() as f32;
+        p_all.push((from, to, lesser(lesser(mass, weakest), 1.0), kept));
     }
 
     for node in graph.all_nodes() {
@@ -127,8 +129,8 @@ pub fn discretize(
         let weakest = chosen
             .iter()
             .map(|&index| strengths.q[range.start + index])
-            .fold(f32::INFINITY, f32::min);
-        let q = (weakest * count as f32).min(1.0);
+            .fold(f32::INFINITY, lesser);
+        let q = lesser(weakest * count as f32, 1.0);
         if target.has_beta(graph, node) {
             q_nodes.push(q);
         }
@@ -157,12 +159,12 @@ pub fn discretize(
                     text,
                 });
             };
-            if *p < DECIDED {
+            if is_open(*p) {
                 open(true, *p, format!("{names} has p = {p:.3}"));
             }
             let own = strengths.q[range.start + index];
             let weight = own * count as f32;
-            if target.has_beta(graph, node) && weight < DECIDED {
+            if target.has_beta(graph, node) && is_open(weight) {
                 open(
                     false,
                     weight,
@@ -176,12 +178,12 @@ pub fn discretize(
             });
         }
     }
-    undecided.sort_by(|a, b| a.weight.total_cmp(&b.weight));
+    undecided.sort_by(least_decided);
     let decision = Decision {
         p_mean: mean(p_all.iter().map(|(_, _, p, _)| *p)),
-        p_least: p_kept.iter().copied().fold(1.0, f32::min),
+        p_least: p_kept.iter().copied().fold(1.0, lesser),
         q_mean: mean(q_nodes.iter().copied()),
-        q_least: q_nodes.iter().copied().fold(1.0, f32::min),
+        q_least: q_nodes.iter().copied().fold(1.0, lesser),
         undecided,
     };
     (
@@ -259,6 +261,28 @@ fn strongest(values: &[f32], count: usize, allowed: impl Fn(usize) -> bool) -> V
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     order.truncate(count);
     order
+}
+
+/// The lesser of two weights, and not a number if one is none: `f32::min` passes over that, and 1 would be the least.
+fn lesser(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b.is_nan() { f32::NAN } else { a.min(b) }
+}
+
+/// Whether a choice of this weight is not decided.
+fn is_open(weight: f32) -> bool {
+    weight.is_nan() || weight < DECIDED
+}
+
+/// The order of choices, the least decided first: one whose weight is not a number is least of all.
+fn least_decided(a: &Undecided, b: &Undecided) -> Ordering {
+    let rank = |one: &Undecided| {
+        if one.weight.is_nan() {
+            f32::NEG_INFINITY
+        } else {
+            one.weight
+        }
+    };
+    rank(a).total_cmp(&rank(b))
 }
 
 fn mean(values: impl Iterator<Item = f32>) -> f32 {
@@ -352,5 +376,34 @@ mod tests {
         let (_, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
         let texts: Vec<&str> = decision.undecided.iter().map(|one| one.text.as_str()).collect();
         assert_eq!(texts, ["normal 0→3: sep_conv_3x3 has p = 0.400"]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_decided() {
+        let space = Space::darts(false);
+        let target = target("edges = 2");
+        let mut strengths = KindStrengths {
+            p: vec![vec![0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1]; 14],
+            q: vec![0.5; 14],
+            edge_rank: vec![1.0; 14],
+        };
+        // A softmax with one number that is none has no other.
+        strengths.p[3] = vec![f32::NAN; 7];
+        let edges = space.graph.edges_into(5);
+        strengths.q[edges].fill(f32::NAN);
+        let (genotype, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
+        assert_eq!(genotype.edges.len(), 8);
+        for decision in [
+            Decision::join([Decision::default(), decision.clone()].into_iter()),
+            decision,
+        ] {
+            assert!(decision.p_least.is_nan() && decision.q_least.is_nan(), "{decision:?}");
+            assert!(decision.p_mean.is_nan() && decision.q_mean.is_nan(), "{decision:?}");
+            let none = decision.undecided.iter().take_while(|one| one.weight.is_nan());
+            assert_eq!(
+                none.map(|one| (one.from, one.to, one.operations)).collect::<Vec<_>>(),
+                [(1, 3, true), (0, 5, false), (1, 5, false)]
+            );
+        }
     }
 }

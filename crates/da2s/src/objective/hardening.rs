@@ -84,7 +84,7 @@ pub struct Halves {
 }
 
 impl HardeningState {
-    /// One step further, `left` steps before the end of the path, this one counted.
+    /// One step further, `left` steps before the end of the path, this one counted; at the end and behind it, to the end.
     pub fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
@@ -314,10 +314,7 @@ mod tests {
             let mut after = values.clone();
             for step in 0..steps {
                 state.see(if falls[step % falls.len()] { 10.0 } else { 50.0 });
-                let left = hardening.left(step, steps);
-                if left > 0 {
-                    state.advance(left);
-                }
+                state.advance(hardening.left(step, steps));
                 let bound = hardening.bound(state.position, kept, values.len());
                 prop_assert!((LAST..=first).contains(&bound), "{bound} at {step}");
                 if step % steps.div_ceil(50) == 0 || step + 1 == steps {
@@ -338,10 +335,7 @@ mod tests {
             let mut last = 1.0;
             for step in 0..steps {
                 state.see(if falls[step % falls.len()] { 10.0 } else { 50.0 });
-                let left = hardening.left(step, steps);
-                if left > 0 {
-                    state.advance(left);
-                }
+                state.advance(hardening.left(step, steps));
                 let bound = hardening.bound(state.position, 1, 7);
                 prop_assert!(bound <= last);
                 last = bound;
@@ -349,6 +343,17 @@ mod tests {
             prop_assert_eq!(state.position, 1.0);
             prop_assert!((last - LAST).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn a_path_that_begins_behind_its_end_is_at_its_end() {
+        let hardening = Hardening {
+            decided_at: 0.5,
+            ..Hardening::default()
+        };
+        let mut state = HardeningState::default();
+        state.advance(hardening.left(80, 100));
+        assert_eq!(state.position, 1.0);
     }
 
     #[test]

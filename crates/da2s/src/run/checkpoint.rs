@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::directory::RunDirectory;
+use super::whole_file::sync_folder;
 use crate::backbone::Named;
 use crate::error::Error;
 use crate::parallel::Group;
@@ -230,13 +231,6 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
 /// Name of the checkpoint before the newest, for that of the newest.
 pub(super) fn previous(name: &str) -> String {
     format!("{name}.previous")
-}
-
-/// Makes the names in the folder of `path` last.
-fn sync_folder(path: &Path) -> Result<(), Error> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| Error::io("write", folder, error))
 }
 
 fn le_bytes(data: &[f32]) -> Vec<u8> {

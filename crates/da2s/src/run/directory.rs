@@ -1,9 +1,9 @@
-//! The run directory: where each file lies, who may write to it, and writing that leaves a file whole or not there.
+//! The run directory: where each file lies, and who may write to it.
 //!
 //! Contract: who made it or opened it for work keeps others out; nothing is written to a directory that was removed
 //! meanwhile, and so nothing brings half of it back.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::lock::{LOCK, Lock};
+use super::made::Made;
+use super::whole_file::{PARTIAL, make_parent, write_whole};
 use crate::config::Config;
 use crate::error::Error;
 
 /// Name of the file that makes a directory a run's.
 pub(super) const CONFIG: &str = "config.toml";
-/// Behind the name of a file that is not yet whole.
-const PARTIAL: &str = ".partial";
 
 /// A directory that holds a run.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub struct RunDirectory {
     path: PathBuf,
     /// None where it is only read.
     lock: Option<Arc<Lock>>,
-    /// Whether the directory itself was made for the run.
-    made: bool,
+    /// What was made for the run: the directory itself, unless it was there, and what was missing above it.
+    made: Made,
 }
 
 impl RunDirectory {
@@ -39,9 +39,8 @@ impl RunDirectory {
     /// another process is making a run there; or what the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
         vacant(path)?;
-        let made = !path.exists();
-        fs::create_dir_all(path).map_err(|error| Error::io("create", path, error))?;
-        let lock = Lock::take(path)?;
+        let made = Made::make(path).map_err(|error| Error::io("create", path, error))?;
+        let lock = Lock::take(path).inspect_err(|_| made.unmake())?;
         // Somebody may have made a run while we were waiting for nothing but the system.
         vacant(path)?;
         Ok(Self {
@@ -71,7 +70,7 @@ impl RunDirectory {
         let directory = Self {
             path: path.to_owned(),
             lock: None,
-            made: false,
+            made: Made::default(),
         };
         let config = directory.config_path();
         if !config.is_file() {
@@ -88,15 +87,14 @@ impl RunDirectory {
         self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
-    /// Removes what a run that came to nothing left: `names`, and the directory if it was made for the run and nothing else is in it.
+    /// Removes what a run that came to nothing left: `names`, and of the directory and those above it what was made for the run and
+    /// has nothing else in it.
     pub fn unmake(self, names: &[&str]) {
         for name in names.iter().chain(&[CONFIG, LOCK]) {
             // What went wrong before is what matters.
             let _ = self.remove(name);
         }
-        if self.made {
-            let _ = fs::remove_dir(&self.path);
-        }
+        self.made.unmake();
     }
 
     /// The directory of a run that another process reads and writes: nothing is looked at.
@@ -104,7 +102,7 @@ impl RunDirectory {
         Self {
             path: path.to_owned(),
             lock: None,
-            made: false,
+            made: Made::default(),
         }
     }
 
@@ -125,9 +123,9 @@ impl RunDirectory {
     /// The configuration that the run was made with.
     ///
     /// # Errors
-    /// If `config.toml` cannot be read or is not a configuration.
+    /// If `config.toml` cannot be read; [`Error::DamagedConfig`] if it is not a configuration.
     pub fn config(&self) -> Result<Config, Error> {
-        Ok(Config::read(&self.config_path())?)
+        Config::read(&self.config_path()).map_err(Error::stored_config)
     }
 
     /// Writes the resolved configuration.
@@ -211,17 +209,37 @@ impl RunDirectory {
             .map_err(|error| Error::io("write", &path, error))
     }
 
+    /// Refuses to begin anew, where somebody wants to go on, if the file of lines `name` tells of more epochs than the one whose checkpoint
+    /// may not have been written yet: `checkpoint` was there and is lost.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`], or what the system says.
+    pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path) -> Result<(), Error> {
+        if self.lines(name)?.lines().count() <= 1 {
+            return Ok(());
+        }
+        Err(Error::Incomplete {
+            path: checkpoint.to_owned(),
+            need: "there is nothing to go on with, though epochs are recorded beside it; begin anew without --resume",
+        })
+    }
+
+    /// The text of a file of lines; of an absent file none.
+    fn lines(&self, name: &str) -> Result<String, Error> {
+        let path = self.file(name);
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read.map_err(|error| Error::io("read", path, error)),
+        }
+    }
+
     /// Keeps the first `count` lines of a file of lines; an absent file has none.
     ///
     /// # Errors
     /// What the system says, or [`Error::Damaged`] if there are fewer lines.
     pub fn keep_lines(&self, name: &str, count: usize) -> Result<(), Error> {
         let path = self.file(name);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::io("read", path, error)),
-        };
+        let text = self.lines(name)?;
         let kept: String = text.split_inclusive('\n').take(count).collect();
         let lines = kept.matches('\n').count();
         if lines < count {
@@ -281,39 +299,6 @@ fn to_json<T: Serialize>(path: &Path, value: &T, pretty: bool) -> Result<Vec<u8>
     text.map_err(|error| Error::io("write", path, error.into()))
 }
 
-fn make_parent(path: &Path) -> Result<(), Error> {
-    match path.parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, error)),
-        None => Ok(()),
-    }
-}
-
-/// Writes a file so that it is whole or as it was before: temporary file, fsync, rename, fsync of the folder.
-///
-/// # Errors
-/// What the system says.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    make_parent(path)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(PARTIAL);
-    let partial = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(())
-    };
-    write().map_err(|error| {
-        // What could not be finished must not look like a file; that it cannot be removed changes nothing.
-        let _ = fs::remove_file(&partial);
-        Error::io("write", path, error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,14 +326,14 @@ mod tests {
     #[test]
     fn a_run_that_came_to_nothing_leaves_nothing() {
         let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("run");
+        let path = temporary.path().join("runs/of mine/run");
         let directory = RunDirectory::create(&path).unwrap();
         directory.write_config(&Config::default()).unwrap();
         directory.append_line("search/metrics.jsonl", &1).unwrap();
         directory.unmake(&["search"]);
-        assert!(!path.exists());
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
         // A directory that the user had made stays.
-        fs::create_dir(&path).unwrap();
+        fs::create_dir_all(&path).unwrap();
         let directory = RunDirectory::create(&path).unwrap();
         directory.write_config(&Config::default()).unwrap();
         directory.unmake(&["search"]);

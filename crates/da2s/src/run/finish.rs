@@ -9,7 +9,7 @@ use super::searching::EpochTime;
 use super::summary::Summary;
 use super::trained::{PREPROCESSING, preprocessing, trained_weights};
 use super::{Context, retraining, searching};
-use crate::backbone::{Pass, Statistics, Weights};
+use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
 use crate::discretize::Gap;
 use crate::error::Error;
@@ -37,17 +37,9 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     });
 
     let best = trained_weights(context, &genotype)?;
-    let path = directory.file(BEST);
-    let weights = Weights::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
-    let statistics =
-        Statistics::from_named(&network, &best.tensors, &device).map_err(|error| Error::load(&path, &error))?;
-    let pass = Pass {
-        weights: &weights,
-        mixtures: None,
-        statistics: Some(&statistics),
-        drop_path: None,
-        auxiliary: false,
-    };
+    let loaded = network.load(&best.tensors, &device);
+    let (weights, statistics) = loaded.map_err(|error| Error::load(directory.file(BEST), &error))?;
+    let pass = Pass::new(&weights).with_statistics(&statistics);
     let all = (0..dataset.test.len()).collect();
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {

@@ -15,7 +15,7 @@ use super::searching::{self, ARCH};
 use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::{PREPROCESSING, preprocessing};
 use super::{Context, prune};
-use crate::backbone::{LoadError, Named, Statistics, Weights, WeightsFile, WeightsFileError};
+use crate::backbone::{LoadError, Named, WeightsFile, WeightsFileError};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
@@ -42,10 +42,9 @@ pub fn import_network(
         ..prune::network_size(context, &dataset)
     };
     let network = network(genotype, size, &engine)?;
-    let misfit = |error| Error::load(path, &error);
-    let weights = Weights::from_named(&network, &file.tensors, &device).map_err(misfit)?;
+    let loaded = network.load(&file.tensors, &device);
+    let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
     let mut tensors = weights.named(&network);
-    let statistics = Statistics::from_named(&network, &file.tensors, &device).map_err(misfit)?;
     tensors.extend(statistics.named(&network));
     // Nothing is written before everything fits.
     prune::discretize(context, Some(genotype), observer)?;
@@ -69,8 +68,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     let search = Search::new(context.config, &dataset, &device, &engine)?;
     let misfit = |error| Error::load(path, &error);
     let mut state = search.start();
-    state.weights = Weights::from_named(&search.backbone, &file.tensors, &device).map_err(misfit)?;
-    state.statistics = Statistics::from_named(&search.backbone, &file.tensors, &device).map_err(misfit)?;
+    (state.weights, state.statistics) = search.backbone.load(&file.tensors, &device).map_err(misfit)?;
     for &kind in search.space.kinds() {
         let [alpha, beta] = arch_names(search.space.name, kind);
         let arch = state.arch.kind_mut(kind);

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::checkpoint::previous;
 use super::directory::CONFIG;
-use super::prune::GENOTYPE;
+use super::prune::{GENOTYPE, stored_within_limits};
 use super::searching::CHECKPOINT;
 use super::{
     Context, Discretized, ENVIRONMENT, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate,
@@ -62,7 +62,7 @@ impl Job {
         let holds_run = |path: &Path| resume && path.join(CONFIG).is_file();
         // A run that goes on needs only what its own configuration does not say.
         let (path, asked) = match out.filter(|path| holds_run(path)) {
-            Some(path) => (path.to_owned(), request.resolve_over(&path.join(CONFIG))?),
+            Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?),
             None => {
                 let asked = request.resolve()?;
                 (out.map_or_else(|| default_path(&asked), Path::to_owned), asked)
@@ -95,12 +95,14 @@ impl Job {
         Ok(job)
     }
 
-    /// Takes up the run in `path` for one of its stages.
+    /// Takes up the run in `path` for one of its stages. That it failed before is no longer so.
     ///
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn open(path: &Path, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
-        Self::of(RunDirectory::open(path)?, request, resume, command)
+        let job = Self::of(RunDirectory::open(path)?, request, resume, command)?;
+        job.directory.remove(FAILURE)?;
+        Ok(job)
     }
 
     /// Takes up the run in `path` to read what it came to, whoever works on it.
@@ -112,7 +114,7 @@ impl Job {
     }
 
     fn of(directory: RunDirectory, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
-        let config = request.resolve_over(&directory.file(CONFIG))?;
+        let config = over(&directory, request)?;
         Ok(Self::new(directory, config, resume, command))
     }
 
@@ -221,11 +223,14 @@ impl Job {
         self.or_unmake(discretize(&self.context(), given, observer))
     }
 
-    /// Trains the final network.
+    /// Trains the final network, unless it is larger than the target allows.
     ///
     /// # Errors
-    /// Those of [`train`].
+    /// [`Error::OverLimit`], and those of [`train`].
     pub fn train(&self, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
+        if self.group.leads() {
+            stored_within_limits(&self.directory, &self.config.target)?;
+        }
         train(&self.context(), observer)
     }
 
@@ -291,6 +296,12 @@ pub fn anchored(mut config: Config) -> Config {
         config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
     }
     config
+}
+
+/// What is asked for over the settings of the run in `directory`, which must be whole by themselves: else it is the run that is damaged.
+fn over(directory: &RunDirectory, request: &Request) -> Result<Config, Error> {
+    directory.config()?;
+    Ok(request.resolve_over(&directory.file(CONFIG))?)
 }
 
 /// `runs/DATASET-METHOD-sSEED`.
@@ -364,6 +375,30 @@ mod tests {
         );
         let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
         assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
+    }
+
+    #[test]
+    fn a_run_that_is_taken_up_is_no_longer_one_that_failed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("run");
+        let command = || "da2s train".to_owned();
+        let directory = RunDirectory::create(&path).unwrap();
+        directory.write_config(&Config::default()).unwrap();
+        drop(directory);
+        let open = || Job::open(&path, &Request::default(), false, command());
+        open().unwrap().note_failure("no space left");
+        let failure = path.join(FAILURE);
+        assert_eq!(std::fs::read_to_string(&failure).unwrap(), "no space left\n");
+        // Whoever only reads changes nothing, nor does whoever comes to nothing.
+        Job::read(&path, &Request::default(), command()).unwrap();
+        let other = Request {
+            layers: vec![Layer::assignment("--set", "search.epochs=1").unwrap()],
+            ..Request::default()
+        };
+        assert!(Job::open(&path, &other, false, command()).is_err());
+        assert!(failure.is_file());
+        open().unwrap();
+        assert!(!failure.exists());
     }
 
     #[test]

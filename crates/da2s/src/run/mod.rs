@@ -11,6 +11,7 @@ mod finish;
 mod import;
 mod job;
 mod lock;
+mod made;
 mod prune;
 mod retraining;
 mod rollback;
@@ -18,9 +19,10 @@ mod searching;
 mod state_file;
 mod summary;
 mod trained;
+mod whole_file;
 
 pub use checkpoint::Checkpoint;
-pub use directory::{RunDirectory, write_whole};
+pub use directory::RunDirectory;
 pub use environment::Environment;
 pub use finish::evaluate;
 pub use import::{import_network, import_supernet};
@@ -31,6 +33,7 @@ pub use retraining::{TrainSummary, train};
 pub use searching::{SearchSummary, search};
 pub use summary::Summary;
 pub use trained::trained;
+pub use whole_file::write_whole;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;

@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::{Context, ENVIRONMENT, RunDirectory, searching};
 use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, measure_edge_gaps, measure_gap};
 use crate::error::Error;
+use crate::finite::NotFinite;
 use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
@@ -16,6 +17,10 @@ pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
 const EDGE_GAPS: &str = "edge_gaps.json";
 const COST: &str = "cost.json";
+/// What names the genotype and the gap of a run that is finished.
+const SUMMARY: &str = "summary.json";
+/// What an evaluation finds out about the network of a genotype.
+const EVALUATED: [&str; 2] = ["network/evaluation.json", "network/mistakes"];
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -79,7 +84,9 @@ pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Resu
 /// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former. Stopped, it leaves the run as it was.
 ///
 /// # Errors
-/// [`Error::Unmeasured`] if the observer asked to stop; if the search is not finished; whatever is wrong with settings, images, device or files.
+/// [`Error::Unmeasured`] if the observer asked to stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
+/// target allows: one that is given changes nothing then, what was found stays, but for its gap, which says that this stage was done;
+/// whatever is wrong with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -99,12 +106,6 @@ pub fn discretize(
     let (genotype, decision, gap) = match given {
         Some(genotype) => {
             of_space(genotype, &search.space)?;
-            directory.remove(EDGE_GAPS)?;
-            // Without a search nobody else says on what the run was made.
-            if !directory.file(ENVIRONMENT).is_file() {
-                Environment::now(context, &dataset, &engine).write(context, observer)?;
-            }
-            directory.remove(GAP)?;
             (
                 genotype.clone(),
                 Decision {
@@ -119,6 +120,12 @@ pub fn discretize(
         }
         None => {
             let state = searching::finished(context, &search, &device, observer)?;
+            NotFinite::in_arch(&state.arch).map_err(|NotFinite { what, value }| Error::Damaged {
+                path: directory.file(searching::CHECKPOINT),
+                problem: format!(
+                    "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
+                ),
+            })?;
             let outcome = search.outcome(&state);
             let (held_out, calibration) = search.gap_loaders();
             let stop = || observer.stop();
@@ -145,8 +152,6 @@ pub fn discretize(
                     &stop,
                 )?);
             }
-            // What lies there may be of another genotype.
-            directory.remove(EDGE_GAPS)?;
             (outcome.genotype, decision, Some(gap))
         }
     };
@@ -165,6 +170,13 @@ pub fn discretize(
     let image_size = dataset.shape.height;
     let network = network(&genotype, network_size(context, &dataset), &engine)?;
     let cost = cost(&network, image_size);
+    if given.is_some() {
+        within_limits(&context.config.target, cost)?;
+        // Without a search nobody else says on what the run was made.
+        if !directory.file(ENVIRONMENT).is_file() {
+            Environment::now(context, &dataset, &engine).write(context, observer)?;
+        }
+    }
     let file = GenotypeFile {
         space: search.space.name.name().to_owned(),
         genotype: genotype.to_string(),
@@ -177,19 +189,22 @@ pub fn discretize(
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,
     };
-    if let Some(edge_gaps) = &edge_gaps {
-        directory.write_json(EDGE_GAPS, edge_gaps)?;
+    // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a run that has it is discretized.
+    for name in [GAP, EDGE_GAPS, COST] {
+        directory.remove(name)?;
     }
-    // A cost that is there is that of the genotype beside it, wherever this is stopped.
-    directory.remove(COST)?;
+    remove_results_of_others(directory, &file)?;
     directory.write_json(GENOTYPE, &file)?;
     let parts = cost_parts(&network, image_size);
     directory.write_json(COST, &CostFile { image_size, parts })?;
+    if let Some(edge_gaps) = &edge_gaps {
+        directory.write_json(EDGE_GAPS, edge_gaps)?;
+    }
+    within_limits(&context.config.target, cost)?;
     if let Some(gap) = &gap {
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
     }
-    within_limits(&context.config.target, cost)?;
     Ok(Discretized {
         genotype,
         gap,
@@ -213,7 +228,43 @@ fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
     })
 }
 
-/// Refuses a network that is larger than the target allows; what was found stays in the run directory.
+/// Removes what was found out about the network of another genotype than that of `file`, so that nothing takes it for that of this one.
+/// Weights stay: they know whose they are, nothing else evaluates or trains on with them, and a genotype that comes back has them.
+fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
+    let (same_network, same_gap) = match directory.read_json::<GenotypeFile>(GENOTYPE, "") {
+        Ok(stored) => {
+            let same = stored.genotype == file.genotype;
+            (same, same && stored.p_least.is_some() == file.p_least.is_some())
+        }
+        // What cannot be understood does not say whose results there are.
+        Err(Error::Incomplete { .. } | Error::Damaged { .. }) => (false, false),
+        Err(error) => return Err(error),
+    };
+    if !same_gap {
+        directory.remove(SUMMARY)?;
+    }
+    if !same_network {
+        for name in EVALUATED {
+            directory.remove(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to train the network of the run's genotype if it is larger than the target allows.
+///
+/// # Errors
+/// [`Error::OverLimit`]; or if there is no genotype.
+pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec) -> Result<(), Error> {
+    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let cost = Cost {
+        parameters: file.parameters,
+        multiply_adds: file.multiply_adds,
+    };
+    within_limits(target, cost)
+}
+
+/// Refuses a network that is larger than the target allows.
 fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
     let rows = [
         (

@@ -70,11 +70,17 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         })
     };
     let read = if context.resume { stored(observer)? } else { None };
+    if context.resume && read.is_none() && is_imported(context, &genotype)? {
+        return Ok(TrainSummary { last: None });
+    }
     let mut state = match &read {
         Some(read) => restore(read)?,
         None => retraining.start(),
     };
     if group.leads() {
+        if context.resume && read.is_none() {
+            directory.expect_no_epochs(METRICS, &path)?;
+        }
         if read.is_none() {
             directory.remove("network")?;
             // It tells of the network that was.
@@ -141,6 +147,16 @@ fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<C
     })
 }
 
+/// Whether the network that is there was taken from elsewhere: there is nothing to go on with then, and nothing left to do.
+fn is_imported(context: &Context<'_>, genotype: &str) -> Result<bool, Error> {
+    let told = context.group.from_leader(|| {
+        let best = Checkpoint::<TrainMeta>::read(&context.directory.file(BEST))?;
+        let imported = best.is_some_and(|best| best.meta.is_imported() && best.meta.genotype == genotype);
+        Ok::<_, Error>(vec![u8::from(imported)])
+    })?;
+    Ok(told == [1])
+}
+
 /// Cuts the files of lines to `epochs` epochs.
 fn keep_lines(directory: &RunDirectory, epochs: usize) -> Result<(), Error> {
     directory.keep_lines(METRICS, epochs)?;
@@ -166,18 +182,7 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     let batch_size = config.network.batch_size;
     let shard = context.group.shard();
     let loader = Loader::training(dataset, indices, batch_size, order).and_then(|loader| loader.sharded(shard));
-    let loader = loader.map_err(|error| match error {
-        DataError::Setting {
-            option: "batch_size",
-            value,
-            expected,
-        } => DataError::Setting {
-            option: "network.batch_size",
-            value,
-            expected,
-        },
-        other => other,
-    })?;
+    let loader = loader.map_err(|error| error.of_batch_size("network.batch_size"))?;
     let own: Vec<usize> = (0..dataset.validation.len()).collect();
     let validation = match (own.is_empty(), split.validation.is_empty()) {
         (true, true) => None,

@@ -63,6 +63,9 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
         match &read {
             Some(checkpoint) => checkpoint.meta.expect(group.size(), &path)?,
             None => {
+                if context.resume {
+                    directory.expect_no_epochs(METRICS, &path)?;
+                }
                 write_rates(context, &search)?;
                 directory.remove("search")?;
                 let record = search.arch_record(&state, &search.outcome(&state), 0);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::environment::one;
-use crate::backbone::{Backbone, LoadError, Named, Statistics, Weights, host};
+use crate::backbone::{Backbone, LoadError, Named, host};
 use crate::error::Error;
 use crate::search::{ArchMoment as Moment, SearchProgress, SearchState};
 use crate::space::CellKind;
@@ -84,8 +84,7 @@ pub(super) fn search_state(
     device: &Device,
 ) -> Result<SearchState, LoadError> {
     let tensors = &checkpoint.tensors;
-    state.weights = Weights::from_named(backbone, tensors, device)?;
-    state.statistics = Statistics::from_named(backbone, tensors, device)?;
+    (state.weights, state.statistics) = backbone.load(tensors, device)?;
     state.sgd.restore(backbone, tensors, device)?;
     state.progress = checkpoint.meta.progress.clone();
     let kinds: Vec<CellKind> = state.arch.kinds().iter().map(|(kind, _)| kind).collect();
@@ -122,6 +121,11 @@ impl TrainMeta {
             processes,
             genotype: genotype.to_owned(),
         }
+    }
+
+    /// Whether no epoch led there: what a training leaves has one at least.
+    pub(super) fn is_imported(&self) -> bool {
+        self.progress.epochs_done == 0
     }
 
     /// Refuses to go on from the checkpoint in `path` to `epochs` in a group of another size.
@@ -167,8 +171,7 @@ pub(super) fn train_state(
     network: &Backbone,
     device: &Device,
 ) -> Result<TrainState, LoadError> {
-    state.weights = Weights::from_named(network, &checkpoint.tensors, device)?;
-    state.statistics = Statistics::from_named(network, &checkpoint.tensors, device)?;
+    (state.weights, state.statistics) = network.load(&checkpoint.tensors, device)?;
     state.sgd.restore(network, &checkpoint.tensors, device)?;
     state.progress = checkpoint.meta.progress.clone();
     Ok(state)

@@ -1,6 +1,6 @@
 //! Search spaces: which nodes, edges and candidate operations a cell has.
 //!
-//! A space says what a cell may become; [`skeleton`](crate::supernet) and [`network`](crate::network) say
+//! A space says what a cell may become; [`supernet`](crate::supernet) and [`network`](crate::network) say
 //! where cells stand. One file a space; to add one, see CONTRIBUTING.md.
 
 pub mod arch_201;

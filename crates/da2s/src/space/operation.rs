@@ -1,6 +1,6 @@
 //! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that compute them.
 //!
-//! To add an operation, add a variant and let the compiler name the places; see CONTRIBUTING.md.
+//! To add an operation, add a variant; CONTRIBUTING.md lists the places that know them.
 
 use da2s_engine::{Block, PoolKind};
 use serde::{Deserialize, Serialize};

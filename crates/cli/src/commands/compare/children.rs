@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::thread;
@@ -71,18 +71,24 @@ impl Children<'_> {
         results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Does one run, verb by verb. Its log stays if it fails.
+    /// Does one run, verb by verb. Its log stays if it fails, or holds a warning.
     fn one(&self, run: &Planned) -> Ended {
-        let log = self.out.join(format!("{}.log", run.name));
+        let log = self.log(run);
+        let unstarted = |error: io::Error| Ended::Failed(format!("it cannot be started: {error}"));
+        // One for all verbs: each writes behind what those before it said.
+        let output = match File::create(&log) {
+            Ok(output) => output,
+            Err(error) => return unstarted(error),
+        };
         let verbs: &[Verb] = if self.search_only {
             &[Verb::Search, Verb::Discretize]
         } else {
             &[Verb::Run]
         };
         for verb in verbs {
-            let status = match self.process(*verb, run, &log) {
+            let status = match self.process(*verb, run, &output) {
                 Ok(status) => status,
-                Err(error) => return Ended::Failed(format!("it cannot be started: {error}")),
+                Err(error) => return unstarted(error),
             };
             match status.code() {
                 Some(0) => {}
@@ -93,12 +99,19 @@ impl Children<'_> {
                 return Ended::Stopped;
             }
         }
-        // A log that cannot be removed says nothing wrong.
-        let _ = fs::remove_file(&log);
+        if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+            // One that cannot be removed says nothing wrong.
+            let _ = fs::remove_file(&log);
+        }
         Ended::Finished
     }
 
-    fn process(&self, verb: Verb, run: &Planned, log: &Path) -> io::Result<ExitStatus> {
+    /// Where the processes of `run` write what they have to say.
+    pub fn log(&self, run: &Planned) -> PathBuf {
+        self.out.join(format!("{}.log", run.name))
+    }
+
+    fn process(&self, verb: Verb, run: &Planned, log: &File) -> io::Result<ExitStatus> {
         let mut command = Command::new(std::env::current_exe()?);
         let directory = self.out.join(&run.name);
         match verb {
@@ -110,7 +123,7 @@ impl Children<'_> {
             .args(["--quiet", "--threads", &self.threads.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(log)?);
+            .stderr(log.try_clone()?);
         // A group of its own: Ctrl-C reaches it through us, once, since twice would mean at once.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -136,6 +136,14 @@ impl Comparing {
         let ended = children.run(&missing, |at, ended| {
             let run = missing[at];
             say(match ended {
+                Ended::Finished if children.log(run).exists() => {
+                    format!(
+                        "{}: {}; its warnings are in {}.log",
+                        run.name,
+                        self.results(run),
+                        run.name
+                    )
+                }
                 Ended::Finished => format!("{}: {}", run.name, self.results(run)),
                 Ended::Stopped => format!("{}: stopped", run.name),
                 Ended::Failed(reason) => format!("{}: failed: {reason}", run.name),
@@ -144,7 +152,7 @@ impl Comparing {
         missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
     }
 
-    /// Whether the last file that a run writes is there.
+    /// Whether the last file that a run writes is there: one that was refused, failed or was stopped has not written it.
     fn is_done(&self, path: &Path) -> bool {
         path.join(self.last_file()).is_file()
     }

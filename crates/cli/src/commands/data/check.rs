@@ -5,6 +5,7 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::data::{Check, DataError, Format, check};
+use da2s::error::{escaped, one_line};
 
 use crate::args::DataCheckArguments;
 use crate::exit::Failure;
@@ -50,9 +51,10 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
     }
 }
 
-/// What there is: a row a class, then all of them, the sizes, and the damaged images.
+/// What there is: a row a class, then all of them, the sizes, and the damaged images. Whatever the folder's names are, a terminal shows it.
 fn table(format: Format, check: &Check) -> String {
-    let width = check.class_names.iter().map(|name| name.chars().count()).max();
+    let class_names: Vec<String> = check.class_names.iter().map(|name| escaped(name)).collect();
+    let width = class_names.iter().map(|name| name.chars().count()).max();
     let width = width.unwrap_or(0).max("damaged".len()) + 2;
     // Writing to a String cannot fail.
     let mut text = format!("{:<width$}{format}, {}\n", "dataset", format.facts().title);
@@ -67,7 +69,7 @@ fn table(format: Format, check: &Check) -> String {
         "class",
         check.parts.iter().map(|part| part.part.name().to_owned()).collect(),
     );
-    for (class, name) in check.class_names.iter().enumerate() {
+    for (class, name) in class_names.iter().enumerate() {
         row(
             name,
             check.parts.iter().map(|part| part.images[class].to_string()).collect(),
@@ -80,7 +82,7 @@ fn table(format: Format, check: &Check) -> String {
         let _ = writeln!(text, "{:<width$}{name}: {}", "sizes", sizes(&part.sizes));
     }
     for error in &check.damaged {
-        let _ = writeln!(text, "{:<width$}{error}", "damaged");
+        let _ = writeln!(text, "{:<width$}{}", "damaged", one_line(&error.to_string()));
     }
     text
 }

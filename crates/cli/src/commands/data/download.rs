@@ -1,11 +1,12 @@
 //! One download: into a `.part` file that the next attempt goes on with, checked, then renamed.
 //!
 //! Contract: a file under its own name is whole and has the published checksum; an attempt that fails leaves at most the
-//! `.part` file, and none whose checksum is wrong.
+//! `.part` file, and none whose checksum is wrong. A server that stands still is given up; one that is slow is not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use da2s::Error;
 use sha2::{Digest, Sha256};
@@ -26,6 +27,19 @@ pub struct Published {
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 1 << 16;
+
+/// What asks servers. Each has `patience` to be reached, to answer, and from one piece of what it sends to the next, however long the whole
+/// takes; with `https_only` a plain address is refused.
+pub fn agent(patience: Duration, https_only: bool) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(https_only)
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
+        .timeout_per_read(Some(patience))
+        .build()
+        .into()
+}
 
 /// Gets `file` from `url` into the folder `out`, unless it is there; `progress` hears how many bytes there are.
 ///
@@ -106,7 +120,10 @@ fn receive(
         let count = match input.read(&mut block) {
             Ok(0) => break,
             Ok(count) => count,
-            Err(error) => return Err(failed(interrupted(there, file, &error.to_string()))),
+            Err(error) => {
+                let reason = stood_still(agent, &error).unwrap_or_else(|| error.to_string());
+                return Err(failed(interrupted(there, file, &reason)));
+            }
         };
         output.write_all(&block[..count]).map_err(io_error("write", part))?;
         there += count as u64;
@@ -117,6 +134,14 @@ fn receive(
         return Err(failed(interrupted(there, file, "the server sent no more")));
     }
     Ok(())
+}
+
+/// In words, that the server stood still, if that is what `error` of a body says.
+fn stood_still(agent: &ureq::Agent, error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<ureq::Error>()?;
+    let patience = agent.config().timeout_per_read()?;
+    matches!(error, ureq::Error::Timeout(ureq::Timeout::PerRead))
+        .then(|| format!("the server sent nothing for {patience:?}"))
 }
 
 fn interrupted(there: u64, file: &Published, reason: &str) -> String {
@@ -146,8 +171,9 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Code;
     use std::io::{BufRead, BufReader};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::thread;
     use tempfile::TempDir;
 
@@ -161,20 +187,39 @@ mod tests {
         thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut from = 0;
-                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                    let line = line.unwrap().to_ascii_lowercase();
-                    if let Some(range) = line.strip_prefix("range: bytes=") {
-                        from = range.trim_end_matches('-').parse().unwrap();
-                    }
-                    if line.is_empty() {
-                        break;
-                    }
-                }
+                let from = asked_from(&stream);
                 stream.write_all(&answer(from)).unwrap();
             }
         });
         format!("http://{address}/set.bin")
+    }
+
+    /// A server that sends `beginning` and then nothing, for as long as whoever asked is there.
+    fn stand_still(beginning: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            asked_from(&stream);
+            stream.write_all(&beginning).unwrap();
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        format!("http://{address}/set.bin")
+    }
+
+    /// Reads a request: the first byte that it asks for.
+    fn asked_from(stream: &TcpStream) -> usize {
+        let mut from = 0;
+        for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+            let line = line.unwrap().to_ascii_lowercase();
+            if let Some(range) = line.strip_prefix("range: bytes=") {
+                from = range.trim_end_matches('-').parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        from
     }
 
     fn response(head: &str, body: &[u8]) -> Vec<u8> {
@@ -198,12 +243,38 @@ mod tests {
     }
 
     fn get(url: &str, out: &Path) -> Result<PathBuf, Failure> {
+        get_within(Duration::from_secs(60), url, out)
+    }
+
+    fn get_within(patience: Duration, url: &str, out: &Path) -> Result<PathBuf, Failure> {
         let file = Published {
             name: "set.bin",
             size_bytes: CONTENT.len() as u64,
             sha256: SHA256,
         };
-        download(&ureq::Agent::new_with_defaults(), url, &file, out, &mut |_| {})
+        download(&agent(patience, false), url, &file, out, &mut |_| {})
+    }
+
+    #[test]
+    fn a_server_that_stands_still_is_given_up_and_gone_on_with() {
+        let out = TempDir::new().unwrap();
+        let patience = Duration::from_millis(500);
+        let failed = get_within(patience, &stand_still(cut_off(0)), out.path()).unwrap_err();
+        assert_eq!(failed.code(), Code::Network);
+        let told = failed.to_string();
+        assert!(
+            told.contains("the server sent nothing for 500ms; 12 of 31 bytes are there"),
+            "{told}"
+        );
+        assert_eq!(fs::read(out.path().join("set.bin.part")).unwrap(), &CONTENT[..12]);
+        let path = get(&serve(vec![ranged]), out.path()).unwrap();
+        assert_eq!(fs::read(path).unwrap(), CONTENT);
+    }
+
+    #[test]
+    fn a_plain_address_is_refused_where_it_is_the_published_one() {
+        let refused = agent(Duration::from_secs(1), true).get("http://127.0.0.1:9/").call();
+        assert!(matches!(refused, Err(ureq::Error::RequireHttpsOnly(_))), "{refused:?}");
     }
 
     #[test]

@@ -11,11 +11,11 @@ use da2s::Error;
 use da2s::data::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::download::{Published, download};
+use super::download::{Published, agent, download};
 use crate::args::DataFetchArguments;
 use crate::exit::Failure;
 
-/// How long to wait for a server.
+/// How long to wait for a server: to be reached, to answer, and from one piece of a file to the next.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a data set is published.
@@ -111,14 +111,8 @@ pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| PathBuf::from("data").join(format.name()));
     fs::create_dir_all(&out).map_err(|error| Error::io("create", &out, error))?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        // A mirror of one's own may be plain: the checksum decides.
-        .https_only(arguments.from.is_none())
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .build()
-        .into();
+    // A mirror of one's own may be plain: the checksum decides.
+    let agent = agent(PATIENCE, arguments.from.is_none());
     let base = arguments.from.as_deref().unwrap_or(source.base).trim_end_matches('/');
     for file in source.files {
         let bar = bar(file);

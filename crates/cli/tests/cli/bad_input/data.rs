@@ -166,6 +166,20 @@ pub fn cases() -> Vec<Case> {
     const SKIP: &str = "data.bad_images=skip";
     let damaged = |name: &'static str, bytes: Vec<u8>| move |dir: &Path| write(dir, name, &bytes);
     let mut all = vec![
+        case(
+            "run: nothing to read, and events that nobody will ask for",
+            &[
+                "run",
+                "cifar10",
+                "--data-dir",
+                "nothing",
+                "--tensorboard",
+                "--out",
+                "out",
+            ],
+            3,
+            &["nothing: expected data_batch_1.bin"],
+        ),
         images("no folder", 3, &["train/"], |dir| {
             fs::remove_dir_all(dir.join("train")).unwrap()
         }),

@@ -86,6 +86,16 @@ pub fn cases() -> Vec<Case> {
             &format!("Genotype(normal=[('{}', 0)", "s".repeat(100_000)),
             &["unknown operation", "known are"],
         ),
+        text(
+            "more nodes than a report draws",
+            &darts("('skip_connect', 0)").replacen("[2]", "[64]", 1),
+            &["64 is too large: at most 63"],
+        ),
+        text(
+            "many more nodes than a report draws",
+            &darts(&"('skip_connect', 0), ".repeat(900)).replacen("[1]", &format!("{:?}", vec![1; 64]), 1),
+            &["64 nodes, where a cell has at most 62"],
+        ),
         text("control characters", "\u{1b}[31m", &["character 0"]),
         text("nas-bench-201: cut", "|none~0|+|none~0|", &["expected"]),
         text("nas-bench-201: unknown operation", "|conv~0|", &["character 1"]),

@@ -119,14 +119,14 @@ pub fn cases() -> Vec<Case> {
         case(
             "config: a folder",
             &["run", "--config", ".", "--out", "out"],
-            2,
+            7,
             &["cannot read"],
         ),
         case(
             "config: nothing",
             &["run", "--config", "nothing.toml", "--out", "out"],
-            2,
-            &["nothing.toml"],
+            7,
+            &["cannot read nothing.toml"],
         ),
         set("no key", "search.epochs", &["KEY=VALUE"]),
         set("unknown key", "search.epoch=1", &["did you mean search.epochs"]),
@@ -144,9 +144,35 @@ pub fn cases() -> Vec<Case> {
         ),
         set("not a number", "search.learning_rate=nan", &["more than 0"]),
         set(
+            "1 in 32 bits",
+            "search.arch_beta_1=0.99999999",
+            &["search.arch_beta_1 = 0.99999999", "at most 0.99999994"],
+        ),
+        set(
+            "infinite in 32 bits",
+            "search.limit_weight=1e300",
+            &["search.limit_weight = 1e300", "at most 3.4028235e38"],
+        ),
+        file(
+            "a path that ends before it begins",
+            "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5\n",
+            &["line 5", "search.hardening.decided_at", "search.warmup_epochs"],
+        ),
+        case(
+            "config: more reduction cells than an integer has bits",
+            &["run", "--config", "own.toml", "--out", "out"],
+            2,
+            &["data.image_size = 8", "a multiple of 2^64", "search.cells = 64"],
+        )
+        .make(|dir| {
+            let places: Vec<usize> = (0..64).collect();
+            let text = format!("[search]\ncells = 64\nreduction_cells = {places:?}\n");
+            fs::write(dir.join("own.toml"), text).unwrap();
+        }),
+        set(
             "a batch larger than the data",
             "search.batch_size=100000",
-            &["batch_size", "100000"],
+            &["search.batch_size", "100000"],
         ),
         set("more edges than there are", "target.edges=9", &["target"]),
         flags(&["run", "--seed=-1", "--out", "out"], &["--seed"]),
@@ -180,9 +206,18 @@ pub fn cases() -> Vec<Case> {
         flags(&["watch", ".", "--http", "127.0.0.1:70000"], &["as 8080"]),
         flags(&["watch", ".", "--http", "http://127.0.0.1:80"], &["as 8080"]),
         flags(&["bench", "--repeat", "0"], &["--repeat"]),
+        flags(&["bench", "--repeat", "65536"], &["--repeat"]),
+        flags(&["bench", "--threads", "4097"], &["--threads", "4096"]),
+        flags(&["run", "--threads", "4097", "--out", "out"], &["--threads", "to 4096"]),
         case(
             "device: none of that name",
             &["run", "--device", "abacus", "--out", "out"],
+            6,
+            &["abacus", "available here: cpu"],
+        ),
+        case(
+            "device: none of that name, for a benchmark",
+            &["bench", "--case", "search", "--device", "abacus"],
             6,
             &["abacus", "available here: cpu"],
         ),
@@ -199,6 +234,12 @@ pub fn cases() -> Vec<Case> {
             &["cannot", "file/run"],
         )
         .make(|dir| fs::write(dir.join("file"), "").unwrap()),
+        case(
+            "out: made for a run that cannot be, with the folder above it",
+            &["run", "--recipe", "arrays"],
+            2,
+            &["arrays come from the program"],
+        ),
         case(
             "out: a folder with other files",
             &["run", "--out", "."],

@@ -66,8 +66,17 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
     again().arg("--resume").assert().code(5).stderr(damaged.clone());
     fs::write(&checkpoint, &bytes[..middle]).unwrap();
     da2s().arg("discretize").arg(&out).assert().code(5).stderr(damaged);
+    // What was searched is not thrown away because what it could go on with is lost.
+    fs::remove_file(&checkpoint).unwrap();
+    let lost = predicate::str::contains("checkpoint.safetensors is missing: there is nothing to go on with");
+    again().arg("--resume").assert().code(5).stderr(lost);
+    assert!(out.join("search/metrics.jsonl").exists());
 
     fs::write(out.join("config.toml"), "[search]\nepochs = \"two\"\n").unwrap();
-    let told = predicate::str::contains("config.toml, line 2: search.epochs = \"two\"");
-    da2s().arg("discretize").arg(&out).assert().code(2).stderr(told);
+    let told = || {
+        predicate::str::starts_with("da2s: the run is damaged: ")
+            .and(predicate::str::contains("config.toml, line 2: search.epochs = \"two\""))
+    };
+    da2s().arg("discretize").arg(&out).assert().code(5).stderr(told());
+    again().arg("--resume").assert().code(5).stderr(told());
 }

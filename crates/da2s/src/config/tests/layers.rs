@@ -244,6 +244,72 @@ fn errors_name_file_line_key_and_what_is_allowed() {
             "[data]\nbad_images = \"skip\"",
             "my.toml, line 2: data.bad_images = skip: expected refuse for digits",
         ),
+        (
+            "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5",
+            "my.toml, line 5: search.hardening.decided_at = 0.5: expected more than 3/6, where search.warmup_epochs = 4 of \
+             search.epochs = 6 lets the path of search.schedule = \"adaptive\" begin: set it higher, or search.warmup_epochs to at \
+             most 3",
+        ),
+        (
+            "[search]\nschedule = \"adaptive\"\nepochs = 50\nwarmup_epochs = 49",
+            "search.hardening.decided_at = 0.9: expected more than 48/50",
+        ),
+        (
+            "[search]\narch_beta_1 = 0.99999999",
+            "my.toml, line 2: search.arch_beta_1 = 0.99999999: expected less than 1 as a number of 32 bits: at most 0.99999994",
+        ),
+        (
+            "search.arch_beta_2 = 0.99999999",
+            "search.arch_beta_2 = 0.99999999: expected less than 1",
+        ),
+        (
+            "search.momentum = 0.99999999",
+            "search.momentum = 0.99999999: expected less than 1",
+        ),
+        (
+            "search.arch_momentum = 0.99999999",
+            "expected less than 1 as a number of 32 bits",
+        ),
+        (
+            "network.momentum = 0.99999999",
+            "expected less than 1 as a number of 32 bits",
+        ),
+        (
+            "[search]\nlimit_weight = 1e300",
+            "my.toml, line 2: search.limit_weight = 1e300: expected at most 3.4028235e38, the largest number of 32 bits",
+        ),
+        (
+            "search.learning_rate = 1e39",
+            "search.learning_rate = 1e39: expected at most 3.4",
+        ),
+        (
+            "search.weight_decay = 1e39",
+            "search.weight_decay = 1e39: expected at most 3.4",
+        ),
+        (
+            "search.alpha_rate = 1e39",
+            "search.alpha_rate = 1e39: expected at most 3.4",
+        ),
+        (
+            "search.beta_rate = 1e39",
+            "search.beta_rate = 1e39: expected at most 3.4",
+        ),
+        ("search.arch_weight_decay = 1e39", "expected at most 3.4"),
+        ("search.zero_one_weight = 1e39", "expected at most 3.4"),
+        ("search.regulariser.lambda = 1e39", "expected at most 3.4"),
+        ("search.regulariser.cardinality_weight = 1e39", "expected at most 3.4"),
+        (
+            "search.regulariser = { lambda = 1e20, lambda_beta = 1e20 }",
+            "search.regulariser.lambda_beta = 1e20: expected a product with search.regulariser.lambda = 1e20 of at most 3.4",
+        ),
+        ("network.auxiliary_weight = 1e39", "expected at most 3.4"),
+        ("network.learning_rate = 1e39", "expected at most 3.4"),
+        ("network.weight_decay = 1e39", "expected at most 3.4"),
+        (
+            "search.temperature_last = 1e-40",
+            "search.temperature_last = 1e-40: expected at least 1e-30",
+        ),
+        ("search.temperature_first = 1e-40", "expected at least 1e-30"),
         ("[search]\nepochs = ", "my.toml, line 2: "),
         ("[run]\nseed = 1\nseed = 2", "my.toml, line 3: duplicate key"),
     ] {
@@ -253,6 +319,31 @@ fn errors_name_file_line_key_and_what_is_allowed() {
             "{text:?}\n  said    {found}\n  expected {expected}"
         );
     }
+}
+
+#[test]
+fn images_cannot_be_halved_more_often_than_they_have_pixels() {
+    for (cells, expected) in [
+        (4, "expected a multiple of 16, which search.cells = 4 halves"),
+        (32, "expected a multiple of 4294967296, which search.cells = 32 halves"),
+        (64, "expected a multiple of 2^64, which search.cells = 64 halves"),
+        (70, "expected a multiple of 2^70, which search.cells = 70 halves"),
+    ] {
+        let places: Vec<usize> = (0..cells).collect();
+        let found = complaint(&format!("[search]\ncells = {cells}\nreduction_cells = {places:?}"));
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn only_what_follows_a_path_needs_one() {
+    let adaptive = "schedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5";
+    for (method, refused) in [("da2s-operations", true), ("da2s-edges", true), ("darts", false)] {
+        let layer = layer(&format!("[search]\nmethod = \"{method}\"\n{adaptive}")).unwrap();
+        assert_eq!(resolve(&[layer]).is_err(), refused, "{method}");
+    }
+    let published = layer(&format!("[search]\n{}", adaptive.replace("adaptive", "published"))).unwrap();
+    resolve(&[published]).unwrap();
 }
 
 #[test]
@@ -372,6 +463,28 @@ proptest! {
     fn no_text_panics(text in "[a-z.\\[\\]{}=\"0-9, \n]{0,60}") {
         let _ = layer(&text).and_then(|layer| resolve(&[layer]));
         let _ = Layer::assignment("--set", &text);
+    }
+
+    #[test]
+    fn a_path_that_is_allowed_has_steps(
+        epochs in 1..60usize,
+        warmup in 0..60usize,
+        decided_at in prop_oneof![
+            0.001..=1.0f64,
+            (1..60u8, 1..60u8).prop_map(|(a, b)| f64::from(a.min(b)) / f64::from(a.max(b))),
+        ],
+        steps in 1..1000usize,
+    ) {
+        let warmup_epochs = warmup % epochs;
+        let text = format!(
+            "[search]\nschedule = \"adaptive\"\nepochs = {epochs}\nwarmup_epochs = {warmup_epochs}\n\
+             hardening.decided_at = {decided_at:?}"
+        );
+        let begin = (warmup_epochs.max(1) - 1) * steps;
+        match resolve(&[layer(&text).unwrap()]) {
+            Ok(config) => prop_assert!(config.search.hardening.left(begin, epochs * steps) > 0),
+            Err(_) => prop_assert!(decided_at * epochs as f64 <= begin as f64 / steps as f64 + 1e-6),
+        }
     }
 
     #[test]

@@ -1,0 +1,18 @@
+//! `da2s bench` where it cannot measure: its cases run in processes of their own, and how those fail is how it fails.
+
+use crate::da2s;
+use predicates::prelude::*;
+
+#[test]
+fn the_exit_code_of_a_case_is_that_of_the_command() {
+    for case in ["all", "inference"] {
+        let told = predicate::str::contains("da2s: the device abacus is not available")
+            .and(predicate::str::contains("da2s: cannot measure "));
+        da2s()
+            .args(["bench", "--device", "abacus", "--threads", "1", "--case", case])
+            .assert()
+            .code(6)
+            .stdout("")
+            .stderr(told);
+    }
+}

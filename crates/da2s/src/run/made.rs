@@ -1,0 +1,89 @@
+//! The folders that were made for a run, so that one that comes to nothing leaves none of them.
+//!
+//! Contract: a folder that was there before, that another process made, or that holds anything is never removed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Folders that were made, each inside the one before it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes the folder `path` and those above it that are missing; it may be there already.
+    ///
+    /// # Errors
+    /// What the system says; nothing is left behind then.
+    pub(super) fn make(path: &Path) -> io::Result<Self> {
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect();
+        let mut made = Self::default();
+        for folder in missing.into_iter().rev() {
+            // Where another process was faster it is not ours.
+            if fs::create_dir(folder).is_ok() {
+                made.0.push(folder.to_owned());
+            }
+        }
+        // What was in the way is in its way too.
+        fs::create_dir_all(path).inspect_err(|_| made.unmake())?;
+        Ok(made)
+    }
+
+    /// Removes those that are empty.
+    pub(super) fn unmake(&self) {
+        for folder in self.0.iter().rev() {
+            // Only of one that is empty does the system do it.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_unmade() {
+        let temporary = tempfile::tempdir().unwrap();
+        let top = temporary.path().join("a");
+        Made::make(&top.join("b/c")).unwrap().unmake();
+        assert!(!top.exists());
+        // By way of a folder that has to be made for it.
+        Made::make(&top.join("../d/e")).unwrap().unmake();
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_there_or_holds_something_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (there, path) = (temporary.path().join("a"), temporary.path().join("a/b/c"));
+        fs::create_dir(&there).unwrap();
+        Made::make(&path).unwrap().unmake();
+        assert!(there.exists() && !there.join("b").exists());
+        let made = Made::make(&path).unwrap();
+        // A neighbour that came meanwhile.
+        fs::create_dir(there.join("b/neighbour")).unwrap();
+        made.unmake();
+        assert!(there.join("b/neighbour").exists() && !path.exists());
+        // Nothing of this was made here.
+        fs::create_dir(&path).unwrap();
+        Made::make(&path).unwrap().unmake();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_an_error_that_leaves_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Made::make(&file).is_err());
+        assert!(Made::make(&file.join("a/b")).is_err());
+        // The folder could be made, but nothing of such a name in it.
+        let long = temporary.path().join("folder").join("x".repeat(1000));
+        assert!(Made::make(&long).is_err());
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,52 @@
+//! Texts that hold names and values of others, as a terminal may show them: no control character gets through.
+//!
+//! Contract: what is said of a failure is one line of bounded length ([`one_line`]); what is part of a result keeps its length
+//! ([`escaped`]). A character that controls nothing stays as it is.
+
+/// Most characters of a sentence.
+const MOST: usize = 1000;
+/// Characters of its end that stay where it is longer.
+const END: usize = 300;
+
+/// `text` with an escape, as `\n` or `\u{1b}`, for each control character.
+pub fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// As [`escaped`], and without its middle where it is longer than anybody reads.
+pub fn one_line(text: &str) -> String {
+    let line = escaped(text);
+    let count = line.chars().count();
+    if count <= MOST {
+        return line;
+    }
+    let first: String = line.chars().take(MOST - END).collect();
+    let last: String = line.chars().skip(count - END).collect();
+    format!("{first} … {last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u{1b}[31m\\n.png: é …");
+        let line = one_line(&format!("begin {} end", "ß".repeat(100_000)));
+        assert!(line.starts_with("begin ß") && line.ends_with("ß end") && line.chars().count() < 1010);
+    }
+
+    #[test]
+    fn a_result_keeps_its_length() {
+        let name = "ß".repeat(5000);
+        assert_eq!(escaped(&format!("{name}\u{9b}2J\r")), format!("{name}\\u{{9b}}2J\\r"));
+    }
+}
