@@ -152,5 +152,5 @@ def numpy_for(what: str) -> Any:
     try:
         import numpy
     except ImportError as error:
-        raise MissingPackage(f"{what} needs numpy: pip install 'da2s[numpy]'") from error
+        raise MissingPackage(f"{what} needs numpy: pip install numpy") from error
     return numpy

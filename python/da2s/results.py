@@ -250,5 +250,5 @@ def pandas_for() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise MissingPackage("frames need pandas: pip install 'da2s[pandas]'") from error
+        raise MissingPackage("frames need pandas: pip install pandas") from error
     return pandas

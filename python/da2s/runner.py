@@ -58,7 +58,7 @@ class Cluster:
         try:
             import ray
         except ImportError as error:
-            raise MissingPackage("sweep needs Ray: pip install 'da2s[ray]'") from error
+            raise MissingPackage("sweep needs Ray: pip install ray") from error
         self.ray = ray
         if not ray.is_initialized():
             ray.init(log_to_driver=False)

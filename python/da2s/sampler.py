@@ -52,7 +52,7 @@ def chosen_by_optuna(
     try:
         import optuna
     except ImportError as error:
-        raise MissingPackage("sampler='optuna' needs Optuna: pip install 'da2s[ray]'") from error
+        raise MissingPackage("sampler='optuna' needs Optuna: pip install optuna") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     better = optuna.study.StudyDirection
     direction = better.MAXIMIZE if mode == "max" else better.MINIMIZE

@@ -6,7 +6,7 @@ whose process dies, that another process works on, or that fails in a way that m
 it was; one that cannot be (a setting, its images) is not. What comes of it is gathered as ``da2s compare`` does: ``compare.csv``,
 ``.json``, ``.md`` and ``.html`` in ``out``.
 
-Needs ``pip install 'da2s[ray]'``. Ray: Moritz et al., OSDI 2018; Optuna: Akiba et al., KDD 2019.
+Needs Ray, and Optuna where it chooses: ``pip install ray optuna``. Ray: Moritz et al., OSDI 2018; Optuna: Akiba et al., KDD 2019.
 """
 
 from __future__ import annotations
