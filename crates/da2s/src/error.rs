@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// A network beyond what the target allows.
     #[error(
-        "the network that was found needs {found} {what}, more than the {limit} of {setting}: raise search.limit_weight, search longer, or allow more"
+        "the network that was found needs {found} {what}, more than the {limit} of {setting}: in a new run, raise search.limit_weight, search longer, or allow more"
     )]
     OverLimit {
         /// `multiply-adds` or `parameters`.

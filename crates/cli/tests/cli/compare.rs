@@ -64,7 +64,9 @@ fn a_comparison_goes_on_and_grows() {
         .arg(&out)
         .assert()
         .success()
-        .stderr("");
+        .stderr(predicate::str::diff(
+            "darts-s2: its warnings are in darts-s2.log\nda2s-s2: its warnings are in da2s-s2.log\n",
+        ));
     assert_eq!(json(&out.join("compare.json"))["runs"].as_array().unwrap().len(), 4);
     assert_eq!(fs::read(out.join("da2s-s1/summary.json")).unwrap(), kept);
 
@@ -297,7 +299,9 @@ fn a_run_that_failed_keeps_its_reason() {
         .assert()
         .success()
         .stdout(none());
-    // Taken up for another stage it is no longer one that failed.
+    // What fails once more changes nothing; what comes to its end makes it one that did not.
+    da2s().args(["evaluate", "--quiet"]).arg(&out).assert().code(5);
+    assert!(out.join("failure.txt").exists());
     da2s().args(["discretize", "--quiet"]).arg(&out).assert().success();
     assert!(!out.join("failure.txt").exists());
     da2s()

@@ -242,6 +242,30 @@ fn a_network_goes_out_and_comes_back() {
     da2s().args(["evaluate", "--quiet"]).arg(&back).assert().success();
     assert_eq!(evaluation(&out), evaluation(&back));
 
+    // A number that is none is refused where it would be taken, and passed over where nothing is.
+    let rewritten = |name: &str, change: &dyn Fn(&mut Vec<Named>)| {
+        let mut tensors = WeightsFile::read(&weights).unwrap().tensors;
+        change(&mut tensors);
+        let file = temporary.path().join(format!("{name}.safetensors"));
+        let bytes = WeightsFile::to_bytes(&tensors, "from", "elsewhere".to_owned()).unwrap();
+        fs::write(&file, bytes).unwrap();
+        file
+    };
+    let spoilt = rewritten("spoilt", &|tensors| {
+        let used = tensors.iter_mut().find(|tensor| tensor.name == "stem.0.weight");
+        used.unwrap().data[3] = f32::NAN;
+    });
+    let named = predicate::str::contains("spoilt.safetensors is damaged: stem.0.weight holds NaN");
+    import("spoilt", &spoilt, &[]).assert().code(5).stderr(named);
+    let unused = rewritten("unused", &|tensors| {
+        tensors.push(Named {
+            name: "auxiliary".to_owned(),
+            shape: vec![1],
+            data: vec![f32::INFINITY],
+        });
+    });
+    import("unused", &unused, &[]).assert().success();
+
     // Everything that does not fit is named and leaves nothing behind.
     let shape =
         predicate::str::contains("the tensor stem.0.weight has the shape [6, 1, 3, 3] where [9, 1, 3, 3] is needed");
@@ -260,7 +284,7 @@ fn a_network_goes_out_and_comes_back() {
         .code(5)
         .stderr(none);
     import("absent", &out.join("absent"), &[]).assert().code(7);
-    for name in ["wide", "deep", "none", "absent"] {
+    for name in ["wide", "deep", "none", "absent", "spoilt"] {
         assert!(!temporary.path().join(name).exists(), "{name}");
     }
 }
@@ -319,6 +343,14 @@ fn a_super_network_from_elsewhere_is_discretized() {
         .assert()
         .success();
     fs::remove_dir_all(&other).unwrap();
+
+    let mut spoilt = tensors.clone();
+    let alpha = spoilt.iter_mut().find(|tensor| tensor.name == "alphas_normal");
+    alpha.unwrap().data[5] = f32::NAN;
+    write(&spoilt).unwrap();
+    let named = predicate::str::contains("α of the normal cells holds NaN");
+    import().assert().code(5).stderr(named);
+    assert!(!other.exists());
 
     let without: Vec<Named> = tensors
         .iter()

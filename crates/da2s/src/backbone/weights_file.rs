@@ -1,9 +1,8 @@
 //! Weights of a DARTS-family network as a plain safetensors file, as PyTorch users read and write it.
 //!
 //! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as float32, the same tensors as the
-//! same bytes; read from any file of float16, bfloat16, float32, float64 or int64 tensors, whatever else its metadata say, if every
-//! number in them is finite as a float32. What fits which network is not decided here: see
-//! [`Weights::from_named`](super::Weights::from_named).
+//! same bytes; read from any file of float16, bfloat16, float32, float64 or int64 tensors, whatever else its metadata say. What
+//! fits which network is not decided here: see [`Weights::from_named`](super::Weights::from_named).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,21 +38,13 @@ pub enum WeightsFileError {
         /// Its type.
         found: String,
     },
-    /// A number that is no weight: not a number, infinite, or beyond float32.
-    #[error("the tensor {name} holds {value}, where only finite numbers of 32 bits can be")]
-    NotFinite {
-        /// Its name.
-        name: String,
-        /// The first such number, as a float32.
-        value: f32,
-    },
 }
 
 impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, is no safetensors file, or holds tensors of another type or numbers that are not finite.
+    /// If it cannot be read, is no safetensors file, or holds tensors of another type.
     pub fn read(path: &Path) -> Result<Self, WeightsFileError> {
         Self::from_bytes(&std::fs::read(path)?)
     }
@@ -61,7 +52,7 @@ impl WeightsFile {
     /// Takes the bytes of a file.
     ///
     /// # Errors
-    /// If they are no safetensors file, or hold tensors of another type or numbers that are not finite.
+    /// If they are no safetensors file, or hold tensors of another type.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
         let format = |error: safetensors::SafeTensorError| WeightsFileError::Format(error.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
@@ -72,9 +63,6 @@ impl WeightsFile {
                 name: name.clone(),
                 found: format!("{:?}", view.dtype()),
             })?;
-            if let Some(&value) = data.iter().find(|value| !value.is_finite()) {
-                return Err(WeightsFileError::NotFinite { name, value });
-            }
             Ok(Named {
                 shape: view.shape().to_vec(),
                 data,
@@ -169,27 +157,6 @@ mod tests {
             error.to_string(),
             "the tensor mask is BOOL, not one of F16, BF16, F32, F64, I64"
         );
-    }
-
-    #[test]
-    fn numbers_that_are_none_are_refused_with_their_tensor() {
-        let halves = [1.0, f32::INFINITY].map(half::f16::from_f32);
-        for (kind, bytes, value) in [
-            (Dtype::F32, [0.0, f32::NAN].map(f32::to_le_bytes).concat(), "NaN"),
-            (
-                Dtype::F32,
-                [f32::NEG_INFINITY, 0.0].map(f32::to_le_bytes).concat(),
-                "-inf",
-            ),
-            (Dtype::F16, halves.map(half::f16::to_le_bytes).concat(), "inf"),
-            // A number, but none that a weight can be.
-            (Dtype::F64, [1e300, 0.0].map(f64::to_le_bytes).concat(), "inf"),
-        ] {
-            let view = TensorView::new(kind, vec![2], &bytes).unwrap();
-            let error = WeightsFile::from_bytes(&serialize([("alphas", view)], None).unwrap()).unwrap_err();
-            let expected = format!("the tensor alphas holds {value}, where only finite numbers of 32 bits can be");
-            assert_eq!(error.to_string(), expected, "{kind:?}");
-        }
     }
 
     #[test]

@@ -234,12 +234,12 @@ fn method(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         let expected = "false with search.one_level, which has no inner level to look through";
         return Err(value(place, "search.second_order", true, expected));
     }
-    path(config, place)
+    Ok(())
 }
 
-/// Whether the path of the adaptive schedule has a step: it begins in the last epoch of the warm-up, or in the first of all, and ends at a
+/// Whether the path of the adaptive schedule has a step, which a run of an earlier version may not have: it begins in the last epoch of the warm-up, or in the first of all, and ends at a
 /// share of the epochs, see [`Hardening`](crate::objective::Hardening).
-fn path(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+pub(super) fn path(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let search = &config.search;
     let follows = search.schedule == ScheduleName::Adaptive && search.method.build(search).follows_path().is_some();
     let before = search.warmup_epochs.saturating_sub(1);

@@ -172,11 +172,21 @@ impl Layer {
     }
 }
 
-/// Lays `layers` over the defaults, each over those before it, and checks the result.
+/// Lays `layers` over the defaults, each over those before it, and checks the result as what a new run begins with.
 ///
 /// # Errors
 /// If values are at odds with each other; the error names where the offending one was set.
 pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
+    let config = resolve_stored(layers)?;
+    check::path(&config, &|key| place_of(layers, key))?;
+    Ok(config)
+}
+
+/// As [`resolve`], for what is stored already: a run of an earlier version may have what none is begun with any more.
+///
+/// # Errors
+/// As those of [`resolve`].
+pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
     let broken = |problem: String| ConfigError::Syntax {
         place: Box::new(Origin::Settings.into()),
         problem,
@@ -187,12 +197,14 @@ pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
         overlay(&mut merged, &layer.table);
     }
     let config: Config = merged.try_into().map_err(|error| broken(error.to_string()))?;
-    let place = |key: &str| {
-        let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
-        last.map_or(Origin::Settings.into(), |layer| layer.place(key))
-    };
-    check::check(&config, &place)?;
+    check::check(&config, &|key| place_of(layers, key))?;
     Ok(config)
+}
+
+/// Where `key` was set: by the last that says something of it.
+fn place_of(layers: &[Layer], key: &str) -> Place {
+    let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
+    last.map_or(Origin::Settings.into(), |layer| layer.place(key))
 }
 
 /// Writes `above` over `below`, table by table.

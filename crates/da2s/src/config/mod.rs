@@ -12,7 +12,7 @@ mod rules;
 mod settings;
 
 pub use error::{ConfigError, Origin, Place};
-pub use layers::{Layer, RECIPES, resolve};
+pub use layers::{Layer, RECIPES, resolve, resolve_stored};
 pub use request::Request;
 pub use settings::{
     ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, OnNan, Rate,
@@ -30,7 +30,7 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, or says something that cannot be; the error names the line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        resolve(&[Layer::file(path)?])
+        resolve_stored(&[Layer::file(path)?])
     }
 
     /// The configuration as a file: every value, defaults included.

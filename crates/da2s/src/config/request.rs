@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::error::ConfigError;
-use super::layers::{Layer, resolve};
+use super::layers::{Layer, resolve, resolve_stored};
 use super::settings::Config;
 use crate::data::Format;
 use crate::space::SpaceName;
@@ -57,6 +57,6 @@ impl Request {
     pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
         let mut layers = vec![Layer::file(stored)?];
         layers.extend(self.layers.iter().cloned());
-        resolve(&layers)
+        resolve_stored(&layers)
     }
 }

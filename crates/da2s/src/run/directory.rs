@@ -210,17 +210,17 @@ impl RunDirectory {
     }
 
     /// Refuses to begin anew, where somebody wants to go on, if the file of lines `name` tells of more epochs than the one whose checkpoint
-    /// may not have been written yet: `checkpoint` was there and is lost.
+    /// may not have been written yet: `checkpoint` was there and is lost, and `need` says what to do.
     ///
     /// # Errors
     /// [`Error::Incomplete`], or what the system says.
-    pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path) -> Result<(), Error> {
+    pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path, need: &'static str) -> Result<(), Error> {
         if self.lines(name)?.lines().count() <= 1 {
             return Ok(());
         }
         Err(Error::Incomplete {
             path: checkpoint.to_owned(),
-            need: "there is nothing to go on with, though epochs are recorded beside it; begin anew without --resume",
+            need,
         })
     }
 

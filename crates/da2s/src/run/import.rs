@@ -18,6 +18,7 @@ use super::{Context, prune};
 use crate::backbone::{LoadError, Named, WeightsFile, WeightsFileError};
 use crate::discretize::Genotype;
 use crate::error::Error;
+use crate::finite::NotFinite;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Observer, Silent};
 use crate::search::Search;
@@ -27,7 +28,8 @@ use crate::train::TrainProgress;
 /// Takes the weights of the network of `genotype` from the file `path`.
 ///
 /// # Errors
-/// If the file cannot be read, a tensor is missing or has another shape, or the genotype is not one of the run's space.
+/// If the file cannot be read, a tensor is missing, has another shape or a number that is not finite, or the genotype is not one of the
+/// run's space.
 pub fn import_network(
     context: &Context<'_>,
     genotype: &Genotype,
@@ -44,6 +46,7 @@ pub fn import_network(
     let network = network(genotype, size, &engine)?;
     let loaded = network.load(&file.tensors, &device);
     let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
+    finite(path, NotFinite::in_values(&weights, &statistics, &network))?;
     let mut tensors = weights.named(&network);
     tensors.extend(statistics.named(&network));
     // Nothing is written before everything fits.
@@ -60,7 +63,7 @@ pub fn import_network(
 /// that is finished.
 ///
 /// # Errors
-/// If the file cannot be read, or a tensor is missing or has another shape.
+/// If the file cannot be read, or a tensor is missing, has another shape or a number that is not finite.
 pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> {
     let file = read(path)?;
     let (device, engine) = context.device()?;
@@ -80,6 +83,11 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
             arch.beta = Tensor::zeros(arch.beta.dims(), &device);
         }
     }
+    finite(
+        path,
+        NotFinite::in_values(&state.weights, &state.statistics, &search.backbone),
+    )?;
+    finite(path, NotFinite::in_arch(&state.arch))?;
     // Nothing is left to search, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
@@ -88,6 +96,14 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
     search_checkpoint(&state, &search.backbone, 1).write_newest(directory, searching::CHECKPOINT)
+}
+
+/// Refuses a file with a number, among those that were taken from it, that is none, or none of 32 bits.
+fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
+    found.map_err(|NotFinite { what, value }| Error::Damaged {
+        path: path.to_owned(),
+        problem: format!("{what} holds {value}, where only finite numbers of 32 bits can be"),
+    })
 }
 
 /// What public code calls the architecture parameters: α and β.

@@ -95,14 +95,12 @@ impl Job {
         Ok(job)
     }
 
-    /// Takes up the run in `path` for one of its stages. That it failed before is no longer so.
+    /// Takes up the run in `path` for one of its stages.
     ///
     /// # Errors
     /// If there is none, or its configuration cannot be.
     pub fn open(path: &Path, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
-        let job = Self::of(RunDirectory::open(path)?, request, resume, command)?;
-        job.directory.remove(FAILURE)?;
-        Ok(job)
+        Self::of(RunDirectory::open(path)?, request, resume, command)
     }
 
     /// Takes up the run in `path` to read what it came to, whoever works on it.
@@ -220,7 +218,9 @@ impl Job {
     /// # Errors
     /// Those of [`discretize`].
     pub fn discretize(&self, given: Option<&Genotype>, observer: &mut dyn Observer) -> Result<Discretized, Error> {
-        self.or_unmake(discretize(&self.context(), given, observer))
+        let discretized = self.or_unmake(discretize(&self.context(), given, observer))?;
+        self.got_over()?;
+        Ok(discretized)
     }
 
     /// Trains the final network, unless it is larger than the target allows.
@@ -231,7 +231,9 @@ impl Job {
         if self.group.leads() {
             stored_within_limits(&self.directory, &self.config.target)?;
         }
-        train(&self.context(), observer)
+        let trained = train(&self.context(), observer)?;
+        self.got_over()?;
+        Ok(trained)
     }
 
     /// Evaluates the final network.
@@ -239,7 +241,9 @@ impl Job {
     /// # Errors
     /// Those of [`evaluate`].
     pub fn evaluate(&self, observer: &mut dyn Observer) -> Result<Summary, Error> {
-        evaluate(&self.context(), observer)
+        let summary = evaluate(&self.context(), observer)?;
+        self.got_over()?;
+        Ok(summary)
     }
 
     /// Takes the weights of a network from a file.
@@ -272,6 +276,14 @@ impl Job {
             // The first error is the one that matters.
             let _ = self.directory.write(FAILURE, format!("{reason}\n").as_bytes());
         }
+    }
+
+    /// A stage that came to its end: that the run failed before is no longer so.
+    fn got_over(&self) -> Result<(), Error> {
+        if self.group.leads() {
+            self.directory.remove(FAILURE)?;
+        }
+        Ok(())
     }
 
     /// Removes what a new run wrote, if it comes to nothing before there is anything to go on from.
@@ -375,30 +387,6 @@ mod tests {
         );
         let limited = difference(&config(&[]), &config(&["data.limit=9"])).unwrap();
         assert!(limited.starts_with("it has data.limit = absent, but 9"), "{limited}");
-    }
-
-    #[test]
-    fn a_run_that_is_taken_up_is_no_longer_one_that_failed() {
-        let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("run");
-        let command = || "da2s train".to_owned();
-        let directory = RunDirectory::create(&path).unwrap();
-        directory.write_config(&Config::default()).unwrap();
-        drop(directory);
-        let open = || Job::open(&path, &Request::default(), false, command());
-        open().unwrap().note_failure("no space left");
-        let failure = path.join(FAILURE);
-        assert_eq!(std::fs::read_to_string(&failure).unwrap(), "no space left\n");
-        // Whoever only reads changes nothing, nor does whoever comes to nothing.
-        Job::read(&path, &Request::default(), command()).unwrap();
-        let other = Request {
-            layers: vec![Layer::assignment("--set", "search.epochs=1").unwrap()],
-            ..Request::default()
-        };
-        assert!(Job::open(&path, &other, false, command()).is_err());
-        assert!(failure.is_file());
-        open().unwrap();
-        assert!(!failure.exists());
     }
 
     #[test]

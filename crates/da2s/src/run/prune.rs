@@ -1,10 +1,11 @@
 //! The stage `discretize`: the genotype of a finished search and what pruning to it costs.
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::{Context, ENVIRONMENT, RunDirectory, searching};
-use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, measure_edge_gaps, measure_gap};
+use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, measure_edge_gaps, measure_gap};
 use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
@@ -19,9 +20,6 @@ const EDGE_GAPS: &str = "edge_gaps.json";
 const COST: &str = "cost.json";
 /// What names the genotype and the gap of a run that is finished.
 const SUMMARY: &str = "summary.json";
-/// What an evaluation finds out about the network of a genotype.
-const EVALUATED: [&str; 2] = ["network/evaluation.json", "network/mistakes"];
-
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
 
@@ -102,21 +100,17 @@ pub fn discretize(
     });
     let directory = context.directory;
 
-    let mut edge_gaps: Option<EdgeGaps> = None;
-    let (genotype, decision, gap) = match given {
+    let (genotype, mut decision, found) = match given {
         Some(genotype) => {
             of_space(genotype, &search.space)?;
-            (
-                genotype.clone(),
-                Decision {
-                    p_mean: 1.0,
-                    p_least: 1.0,
-                    q_mean: 1.0,
-                    q_least: 1.0,
-                    undecided: Vec::new(),
-                },
-                None,
-            )
+            let decision = Decision {
+                p_mean: 1.0,
+                p_least: 1.0,
+                q_mean: 1.0,
+                q_least: 1.0,
+                undecided: Vec::new(),
+            };
+            (genotype.clone(), decision, None)
         }
         None => {
             let state = searching::finished(context, &search, &device, observer)?;
@@ -127,34 +121,29 @@ pub fn discretize(
                 ),
             })?;
             let outcome = search.outcome(&state);
-            let (held_out, calibration) = search.gap_loaders();
-            let stop = || observer.stop();
-            let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &device, &stop)?;
-            let mut decision = Decision::join(outcome.decisions.values().cloned());
-            // What each of the least decided choices costs by itself.
-            for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
-                let accuracy = search
-                    .pruned(&state, &outcome)
-                    .accuracy_without(one, held_out, &device, &stop)?;
-                let cost = gap.as_trained.supernet - accuracy;
-                let what = if one.operations {
-                    "pruning that alone"
-                } else {
-                    "deciding all edges into its node"
-                };
-                one.text = format!("{}; {what} costs {cost:.2} points", one.text);
-            }
-            if let Some(images) = search.edge_loader() {
-                edge_gaps = Some(measure_edge_gaps(
-                    &search.pruned(&state, &outcome),
-                    images,
-                    &device,
-                    &stop,
-                )?);
-            }
-            (outcome.genotype, decision, Some(gap))
+            let decision = Decision::join(outcome.decisions.values().cloned());
+            (outcome.genotype.clone(), decision, Some((state, outcome)))
         }
     };
+    let image_size = dataset.shape.height;
+    let network = network(&genotype, network_size(context, &dataset), &engine)?;
+    let cost = cost(&network, image_size);
+    let allowed = within_limits(&context.config.target, cost);
+    let mut measured = None;
+    match &found {
+        Some((state, outcome)) if allowed.is_ok() => {
+            let pruned = search.pruned(state, outcome);
+            measured = Some(measure(&search, &pruned, &mut decision, &device, &|| observer.stop())?);
+        }
+        Some(_) => {}
+        None => {
+            within_limits(&context.config.target, cost)?;
+            // Without a search nobody else says on what the run was made.
+            if !directory.file(ENVIRONMENT).is_file() {
+                Environment::now(context, &dataset, &engine).write(context, observer)?;
+            }
+        }
+    }
     if let Some((first, rest)) = decision.undecided.split_first() {
         let more = if rest.is_empty() {
             String::new()
@@ -167,24 +156,14 @@ pub fn discretize(
             first.text
         )));
     }
-    let image_size = dataset.shape.height;
-    let network = network(&genotype, network_size(context, &dataset), &engine)?;
-    let cost = cost(&network, image_size);
-    if given.is_some() {
-        within_limits(&context.config.target, cost)?;
-        // Without a search nobody else says on what the run was made.
-        if !directory.file(ENVIRONMENT).is_file() {
-            Environment::now(context, &dataset, &engine).write(context, observer)?;
-        }
-    }
     let file = GenotypeFile {
         space: search.space.name.name().to_owned(),
         genotype: genotype.to_string(),
         cells: genotype.clone(),
         target: search.target.clone(),
         decided: decision.undecided.is_empty(),
-        p_least: gap.is_some().then_some(decision.p_least),
-        q_least: gap.is_some().then_some(decision.q_least),
+        p_least: found.is_some().then_some(decision.p_least),
+        q_least: found.is_some().then_some(decision.q_least),
         undecided: decision.undecided.iter().map(|one| one.text.clone()).collect(),
         parameters: cost.parameters,
         multiply_adds: cost.multiply_adds,
@@ -197,10 +176,12 @@ pub fn discretize(
     directory.write_json(GENOTYPE, &file)?;
     let parts = cost_parts(&network, image_size);
     directory.write_json(COST, &CostFile { image_size, parts })?;
-    if let Some(edge_gaps) = &edge_gaps {
-        directory.write_json(EDGE_GAPS, edge_gaps)?;
+    // Larger than allowed it is known, and nothing is measured of it.
+    allowed?;
+    let (gap, edge_gaps) = measured.unzip();
+    if let Some(edge_gaps) = edge_gaps.flatten() {
+        directory.write_json(EDGE_GAPS, &edge_gaps)?;
     }
-    within_limits(&context.config.target, cost)?;
     if let Some(gap) = &gap {
         directory.write_json(GAP, gap)?;
         observer.on(Event::Gap(gap));
@@ -211,6 +192,33 @@ pub fn discretize(
         decision,
         cost,
     })
+}
+
+/// The gap of what a search came to, in all and, where that is asked for, edge by edge; and in `decision` what each of the least decided
+/// choices costs by itself.
+fn measure(
+    search: &Search,
+    pruned: &Pruned<'_>,
+    decision: &mut Decision,
+    device: &Device,
+    stop: &dyn Fn() -> bool,
+) -> Result<(Gap, Option<EdgeGaps>), Error> {
+    let (held_out, calibration) = search.gap_loaders();
+    let gap = measure_gap(pruned, held_out, calibration, device, stop)?;
+    for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
+        let accuracy = pruned.accuracy_without(one, held_out, device, stop)?;
+        let cost = gap.as_trained.supernet - accuracy;
+        let what = if one.operations {
+            "pruning that alone"
+        } else {
+            "deciding all edges into its node"
+        };
+        one.text = format!("{}; {what} costs {cost:.2} points", one.text);
+    }
+    let edge_gaps = search
+        .edge_loader()
+        .map(|images| measure_edge_gaps(pruned, images, device, stop));
+    Ok((gap, edge_gaps.transpose()?))
 }
 
 /// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's.
@@ -228,25 +236,25 @@ fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
     })
 }
 
-/// Removes what was found out about the network of another genotype than that of `file`, so that nothing takes it for that of this one.
-/// Weights stay: they know whose they are, nothing else evaluates or trains on with them, and a genotype that comes back has them.
+/// Removes what comes of another genotype than that of `file`, so that nothing takes it for what comes of this one: the summary, and the
+/// network that was trained.
 fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
     let (same_network, same_gap) = match directory.read_json::<GenotypeFile>(GENOTYPE, "") {
         Ok(stored) => {
             let same = stored.genotype == file.genotype;
             (same, same && stored.p_least.is_some() == file.p_least.is_some())
         }
+        // Weights know whose they are.
+        Err(Error::Incomplete { .. }) => (true, false),
         // What cannot be understood does not say whose results there are.
-        Err(Error::Incomplete { .. } | Error::Damaged { .. }) => (false, false),
+        Err(Error::Damaged { .. }) => (false, false),
         Err(error) => return Err(error),
     };
     if !same_gap {
         directory.remove(SUMMARY)?;
     }
     if !same_network {
-        for name in EVALUATED {
-            directory.remove(name)?;
-        }
+        directory.remove("network")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, previous};
 use super::prune::{GENOTYPE, GenotypeFile, network_size};
 use super::rollback::{Place, with_rollbacks};
 use super::searching::EpochTime;
@@ -79,12 +79,14 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     };
     if group.leads() {
         if context.resume && read.is_none() {
-            directory.expect_no_epochs(METRICS, &path)?;
+            let need = "there is nothing to go on with, though epochs are recorded beside it; train anew with `da2s train` without --resume";
+            directory.expect_no_epochs(METRICS, &path, need)?;
         }
         if read.is_none() {
-            directory.remove("network")?;
-            // It tells of the network that was.
-            directory.remove("summary.json")?;
+            // It tells of the network that was. What is gone on from goes last, or a part of it would be.
+            for name in ["summary.json", &previous(CHECKPOINT), "network"] {
+                directory.remove(name)?;
+            }
         }
         keep_lines(directory, state.progress.epochs_done)?;
         directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
@@ -150,8 +152,11 @@ fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<C
 /// Whether the network that is there was taken from elsewhere: there is nothing to go on with then, and nothing left to do.
 fn is_imported(context: &Context<'_>, genotype: &str) -> Result<bool, Error> {
     let told = context.group.from_leader(|| {
-        let best = Checkpoint::<TrainMeta>::read(&context.directory.file(BEST))?;
-        let imported = best.is_some_and(|best| best.meta.is_imported() && best.meta.genotype == genotype);
+        let path = context.directory.file(BEST);
+        let imported = match Checkpoint::<TrainMeta>::read(&path)? {
+            Some(best) if best.meta.is_imported() => best.meta.expect(genotype, &path).map(|()| true)?,
+            _ => false,
+        };
         Ok::<_, Error>(vec![u8::from(imported)])
     })?;
     Ok(told == [1])

@@ -64,7 +64,9 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             Some(checkpoint) => checkpoint.meta.expect(group.size(), &path)?,
             None => {
                 if context.resume {
-                    directory.expect_no_epochs(METRICS, &path)?;
+                    let need = "there is nothing to go on with, though epochs are recorded beside it; remove the run, or search anew in \
+                                another directory with --out";
+                    directory.expect_no_epochs(METRICS, &path, need)?;
                 }
                 write_rates(context, &search)?;
                 directory.remove("search")?;

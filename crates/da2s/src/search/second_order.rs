@@ -214,24 +214,18 @@ mod tests {
                 .unwrap();
             reading.loss
         };
-        let indices: Vec<usize> = (0..98).step_by(5).collect();
-        let slopes = indices
-            .iter()
-            .map(|&index| (loss_at(index, 0.02) - loss_at(index, -0.02)) / 0.04);
-        let slopes: Vec<f64> = slopes.collect();
+        let by = 0.02f32;
         // What the step of the weights adds to the first-order gradient, measured and computed.
-        let measured: Vec<f64> = indices
-            .iter()
-            .zip(&slopes)
-            .map(|(&index, slope)| slope - first[index])
-            .collect();
-        let computed: Vec<f64> = indices.iter().map(|&index| second[index] - first[index]).collect();
+        let slope = |index| (loss_at(index, by) - loss_at(index, -by)) / (2.0 * f64::from(by));
+        let measured: Vec<f64> = (0..98).map(|index| slope(index) - first[index]).collect();
+        let computed: Vec<f64> = (0..98).map(|index| second[index] - first[index]).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let (norm, other) = (dot(&measured, &measured).sqrt(), dot(&computed, &computed).sqrt());
-        let alike = dot(&measured, &computed) / (norm * other);
+        // Along what was computed the kinks of the loss, which the measured slopes have and it has not, cancel.
+        let length = dot(&measured, &computed) / dot(&computed, &computed);
+        let alike = dot(&measured, &computed) / (dot(&measured, &measured) * dot(&computed, &computed)).sqrt();
         assert!(
-            alike > 0.8 && (0.4..2.5).contains(&(other / norm)),
-            "{alike}: {measured:?} {computed:?}"
+            alike > 0.6 && (0.75..1.33).contains(&length),
+            "{alike} {length}: {measured:?} {computed:?}"
         );
     }
 }

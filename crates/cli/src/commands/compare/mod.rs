@@ -135,18 +135,17 @@ impl Comparing {
         }
         let ended = children.run(&missing, |at, ended| {
             let run = missing[at];
+            let name = &run.name;
+            let warned = matches!(ended, Ended::Finished) && children.log(run).exists();
+            if warned && arguments.quiet {
+                // Quiet is progress alone.
+                let _ = writeln!(io::stderr(), "{name}: its warnings are in {name}.log");
+            }
             say(match ended {
-                Ended::Finished if children.log(run).exists() => {
-                    format!(
-                        "{}: {}; its warnings are in {}.log",
-                        run.name,
-                        self.results(run),
-                        run.name
-                    )
-                }
-                Ended::Finished => format!("{}: {}", run.name, self.results(run)),
-                Ended::Stopped => format!("{}: stopped", run.name),
-                Ended::Failed(reason) => format!("{}: failed: {reason}", run.name),
+                Ended::Finished if warned => format!("{name}: {}; its warnings are in {name}.log", self.results(run)),
+                Ended::Finished => format!("{name}: {}", self.results(run)),
+                Ended::Stopped => format!("{name}: stopped"),
+                Ended::Failed(reason) => format!("{name}: failed: {reason}"),
             });
         });
         missing.iter().map(|run| run.name.as_str()).zip(ended).collect()

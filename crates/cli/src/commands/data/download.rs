@@ -31,12 +31,16 @@ const BLOCK_BYTES: usize = 1 << 16;
 /// What asks servers. Each has `patience` to be reached, to answer, and from one piece of what it sends to the next, however long the whole
 /// takes; with `https_only` a plain address is refused.
 pub fn agent(patience: Duration, https_only: bool) -> ureq::Agent {
+    agent_with(patience, patience, https_only)
+}
+
+fn agent_with(to_answer: Duration, between_pieces: Duration, https_only: bool) -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .https_only(https_only)
-        .timeout_connect(Some(patience))
-        .timeout_recv_response(Some(patience))
-        .timeout_per_read(Some(patience))
+        .timeout_connect(Some(to_answer))
+        .timeout_recv_response(Some(to_answer))
+        .timeout_per_read(Some(between_pieces))
         .build()
         .into()
 }
@@ -252,7 +256,13 @@ mod tests {
             size_bytes: CONTENT.len() as u64,
             sha256: SHA256,
         };
-        download(&agent(patience, false), url, &file, out, &mut |_| {})
+        download(
+            &agent_with(Duration::from_secs(60), patience, false),
+            url,
+            &file,
+            out,
+            &mut |_| {},
+        )
     }
 
     #[test]

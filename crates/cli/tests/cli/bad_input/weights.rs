@@ -110,8 +110,6 @@ pub fn cases() -> Vec<Case> {
     }
     let other = |text: &str| file(None, text, 16);
     let float = tensor("a", "F32", "4", "0,16");
-    // Four numbers follow.
-    let float_header = || file(None, &format!("{{{}}}", tensor("a", "F32", "4", "0,16")), 0);
     all.extend([
         case(
             "import: numbers that are no weights",
@@ -127,29 +125,6 @@ pub fn cases() -> Vec<Case> {
             &["own.safetensors", "BOOL"],
         )
         .make(move |dir| weights(dir, &other(&format!("{{{}}}", tensor("a", "BOOL", "16", "0,16")))))
-        .tiny(),
-        case(
-            "import: a weight that is no number",
-            &[
-                "import",
-                "digits",
-                "--weights",
-                "own.safetensors",
-                "--genotype",
-                genotype,
-            ],
-            5,
-            &["own.safetensors", "the tensor a holds NaN"],
-        )
-        .make(move |dir| weights(dir, &[float_header(), f32::NAN.to_le_bytes().repeat(4)].concat()))
-        .tiny(),
-        case(
-            "import: an infinite weight of a super-network",
-            &["import", "digits", "--supernet", "own.safetensors"],
-            5,
-            &["own.safetensors", "the tensor a holds inf"],
-        )
-        .make(move |dir| weights(dir, &[float_header(), f32::INFINITY.to_le_bytes().repeat(4)].concat()))
         .tiny(),
         case(
             "import: weights of another network",
