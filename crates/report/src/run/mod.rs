@@ -138,7 +138,7 @@ impl Run {
         }
         run.summary = read_json(files, "summary.json", |_| Ok(()))?;
 
-        // A failure that was got over stays behind where stages were repeated one by one.
+        // A run of an earlier version, whose stages were repeated one by one, keeps a failure that was got over.
         if run.summary.is_none() {
             run.failure = read_text(files, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
         }
