@@ -13,9 +13,12 @@ pub use crate::gemm::Region;
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
     packed.fill(0.0);
-    for (at, &weight) in weights.iter().enumerate() {
-        let (tap, input, output) = (at % taps, at / taps % inputs, at / taps / inputs);
-        packed[(tap * inputs + input) * width + output] = weight;
+    for (output, row) in weights.chunks_exact(inputs * taps).enumerate() {
+        for (input, kernel) in row.chunks_exact(taps).enumerate() {
+            for (tap, &weight) in kernel.iter().enumerate() {
+                packed[(tap * inputs + input) * width + output] = weight;
+            }
+        }
     }
 }
 
@@ -23,18 +26,24 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
 pub fn pack_transposed(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(inputs), weights.len() / (inputs * outputs));
     packed.fill(0.0);
-    for (at, &weight) in weights.iter().enumerate() {
-        let (tap, input, output) = (at % taps, at / taps % inputs, at / taps / inputs);
-        packed[(tap * outputs + output) * width + input] = weight;
+    for (output, row) in weights.chunks_exact(inputs * taps).enumerate() {
+        for (input, kernel) in row.chunks_exact(taps).enumerate() {
+            for (tap, &weight) in kernel.iter().enumerate() {
+                packed[(tap * outputs + output) * width + input] = weight;
+            }
+        }
     }
 }
 
 /// Adds packed gradients of the weights (from [`weight_gradient`]) to `weights` in PyTorch order.
 pub fn unpack_add(packed: &[f32], inputs: usize, outputs: usize, weights: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
-    for (at, weight) in weights.iter_mut().enumerate() {
-        let (tap, input, output) = (at % taps, at / taps % inputs, at / taps / inputs);
-        *weight += packed[(tap * inputs + input) * width + output];
+    for (output, row) in weights.chunks_exact_mut(inputs * taps).enumerate() {
+        for (input, kernel) in row.chunks_exact_mut(taps).enumerate() {
+            for (tap, weight) in kernel.iter_mut().enumerate() {
+                *weight += packed[(tap * inputs + input) * width + output];
+            }
+        }
     }
 }
 

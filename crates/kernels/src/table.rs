@@ -20,8 +20,9 @@ pub fn rounded(channels: usize) -> usize {
 
 /// Repeats the leading `channels` values of `table` over the rest of it.
 pub fn repeat(table: &mut [f32], channels: usize) {
-    for at in channels..table.len() {
-        table[at] = table[at - channels];
+    let (values, rest) = table.split_at_mut(channels);
+    for copy in rest.chunks_mut(channels) {
+        copy.copy_from_slice(&values[..copy.len()]);
     }
 }
 

@@ -128,7 +128,10 @@ pub fn discretize(
     let image_size = dataset.shape.height;
     let network = network(&genotype, network_size(context, &dataset), &engine)?;
     let cost = cost(&network, image_size);
-    let allowed = within_limits(&context.config.target, cost);
+    let allowed = match within_limits(&context.config.target, cost) {
+        Err(error) if given.is_some() => return Err(error),
+        allowed => allowed,
+    };
     let mut measured = None;
     match &found {
         Some((state, outcome)) if allowed.is_ok() => {
@@ -137,7 +140,6 @@ pub fn discretize(
         }
         Some(_) => {}
         None => {
-            within_limits(&context.config.target, cost)?;
             // Without a search nobody else says on what the run was made.
             if !directory.file(ENVIRONMENT).is_file() {
                 Environment::now(context, &dataset, &engine).write(context, observer)?;

@@ -114,7 +114,7 @@ impl CellKernel {
             if let Some(d_weights) = d_weights.as_deref_mut()
                 && weight_sums.len > 0
             {
-                weight_sums.reduce(block_sums, d_weights);
+                weight_sums.reduce(self.level, block_sums, d_weights);
             }
             let sums = GradientSums {
                 first,

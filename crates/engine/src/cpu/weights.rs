@@ -1,7 +1,7 @@
 //! Packing a cell's weights for the kernels, and unpacking the gradients that the kernels leave.
 
 use da2s_kernels::reduce::Reduce;
-use da2s_kernels::{dense, depthwise, pointwise, table};
+use da2s_kernels::{Level, dense, depthwise, elementwise, pointwise, table};
 use rayon::prelude::*;
 
 use super::compiled::{Compiled, Operation, Stage, Weights};
@@ -102,7 +102,7 @@ impl Sums {
     }
 
     /// Adds the blocks up, in order, and writes the gradients in the plan's layout.
-    pub fn reduce(&self, blocks: &mut [f32], gradients: &mut [f32]) {
+    pub fn reduce(&self, level: Level, blocks: &mut [f32], gradients: &mut [f32]) {
         let stride = self.len;
         let (blocks, gradients) = (Shared::new(blocks), Shared::new(gradients));
         self.items.par_iter().for_each(|&(weights, kind, at)| {
@@ -111,9 +111,7 @@ impl Sums {
                 let sum = blocks.write(at..at + weights.packed_len);
                 for block in 1..blocks.len() / stride {
                     let from = block * stride + at;
-                    for (sum, value) in sum.iter_mut().zip(blocks.read(from..from + weights.packed_len)) {
-                        *sum += value;
-                    }
+                    elementwise::add(level, blocks.read(from..from + weights.packed_len), sum);
                 }
                 (&*sum, gradients.write(weights.at..weights.at + weights.len))
             };

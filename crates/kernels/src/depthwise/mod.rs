@@ -35,8 +35,10 @@ pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
 pub fn unpack_add(packed: &[f32], channels: usize, weights: &mut [f32]) {
     let taps = weights.len() / channels;
     for (tap, table) in packed.chunks_exact(table::length(channels)).enumerate() {
-        for (at, value) in table.iter().enumerate() {
-            weights[at % channels * taps + tap] += value;
+        for copy in table.chunks_exact(channels) {
+            for (channel, value) in copy.iter().enumerate() {
+                weights[channel * taps + tap] += value;
+            }
         }
     }
 }

@@ -244,8 +244,10 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
 /// Settings and plan of the comparison in `out`, with what the arguments add.
 fn taken_up(arguments: &CompareArguments, out: &Path) -> Result<(Config, Plan), Failure> {
     let path = out.join(SETTINGS);
+    // Whole by itself: else it is the comparison that is damaged, not what is asked for.
+    let stored = Config::read(&path).map_err(Error::stored_config)?;
     let shared = arguments.settings.resolve_over(&path)?;
-    if let Some(problem) = difference(&Config::read(&path)?, &shared) {
+    if let Some(problem) = difference(&stored, &shared) {
         return Err(Failure::OtherComparison { path, problem });
     }
     let plan = arguments.plan(shared.run.seed, Some(&read_plan(out)?));

@@ -116,6 +116,16 @@ pub fn cases() -> Vec<Case> {
             fs::write(dir.join("compare.toml"), "[").unwrap();
         }),
         case(
+            "compare: damaged settings",
+            &["compare", "--out", "."],
+            5,
+            &["settings.toml"],
+        )
+        .make(|dir| {
+            fs::write(dir.join("settings.toml"), "search.epochs = \"many\"").unwrap();
+            fs::write(dir.join("compare.toml"), "").unwrap();
+        }),
+        case(
             "predict: no image",
             &["predict", "run", "nothing.png"],
             3,
