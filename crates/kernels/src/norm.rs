@@ -27,8 +27,6 @@ pub fn moments(
     assert!(pixels > 0 && image.len() == pixels * channels);
     let [origin, first, second] = tables(scratch, period);
     table::fill(origin, image[..channels].iter().copied(), channels);
-    first.fill(0.0);
-    second.fill(0.0);
     // SAFETY: runs of the image's length, tables of `period` floats.
     unsafe {
         run_moments(
@@ -40,12 +38,12 @@ pub fn moments(
             period,
         );
     }
-    table::fold(first, channels, mean);
-    table::fold(second, channels, deviation);
-    let count = pixels as f32;
-    for ((mean, deviation), &origin) in mean.iter_mut().zip(deviation).zip(&image[..channels]) {
-        let shift = *mean / count;
-        *deviation = (*deviation - *mean * shift).max(0.0);
+    let share = 1.0 / pixels as f32;
+    let moments = mean.iter_mut().zip(deviation).zip(&image[..channels]);
+    for (channel, ((mean, deviation), &origin)) in moments.enumerate() {
+        let sum = table::total(first, channels, channel);
+        let shift = sum * share;
+        *deviation = (table::total(second, channels, channel) - sum * shift).max(0.0);
         *mean = origin + shift;
     }
 }
@@ -65,8 +63,6 @@ pub fn gradient_sums(
     let (period, channels) = (center.len(), first.len());
     assert!(g.len() == z.len() && period == table::length(channels));
     let [_, sums, products] = tables(scratch, period);
-    sums.fill(0.0);
-    products.fill(0.0);
     // SAFETY: runs of one length, tables of `period` floats.
     unsafe {
         run_dots(
@@ -96,8 +92,6 @@ pub fn gate_sums(
     let (period, channels) = (tables[0].len(), first.len());
     assert!(g.len() == z.len() && tables.iter().all(|table| table.len() == table::length(channels)));
     let [_, sums, products] = self::tables(scratch, period);
-    sums.fill(0.0);
-    products.fill(0.0);
     let sum_pointers = [sums.as_mut_ptr(), products.as_mut_ptr()];
     // SAFETY: runs of one length, tables of `period` floats.
     unsafe {
@@ -189,10 +183,11 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 let total = S::add(S::add(totals[0][i], totals[1][i]), S::add(totals[2][i], totals[3][i]));
-                S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
+                S::store(sum.add(pattern), total);
             }
             pattern += LANES;
         }
+        none_from::<S>(sums, pattern, period);
         if full < count {
             let (pattern, left) = (full % period, count - full);
             let x = S::sub(
@@ -207,6 +202,20 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
             let (first, second) = (sums[0].add(pattern), sums[1].add(pattern));
             S::store(first, S::add(S::load(first), g));
             S::store(second, S::fma(g, x, S::load(second)));
+        }
+    }
+}
+
+/// Sums of nothing: where a short run does not reach the end of the table.
+///
+/// # Safety
+/// The instructions of `S`; `period` floats behind the sums.
+#[inline(always)]
+unsafe fn none_from<S: Simd>(sums: [*mut f32; 2], first: usize, period: usize) {
+    for pattern in (first..period).step_by(LANES) {
+        for sum in sums {
+            // SAFETY: the caller's; tables are whole vectors.
+            unsafe { S::store(sum.add(pattern), S::zero()) };
         }
     }
 }
@@ -245,10 +254,11 @@ unsafe fn gate_body<S: Simd>(
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 let total = S::add(S::add(totals[0][i], totals[1][i]), S::add(totals[2][i], totals[3][i]));
-                S::store(sum.add(pattern), S::add(S::load(sum.add(pattern)), total));
+                S::store(sum.add(pattern), total);
             }
             pattern += LANES;
         }
+        none_from::<S>(sums, pattern, period);
         if full < count {
             let (pattern, left) = (full % period, count - full);
             let (scale, shift) = (S::load(tables[0].add(pattern)), S::load(tables[1].add(pattern)));

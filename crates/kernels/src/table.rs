@@ -36,12 +36,19 @@ pub fn fill(table: &mut [f32], values: impl IntoIterator<Item = f32>, channels: 
 
 /// Adds the repetitions of each channel up: the channel's sum, for `channels` values.
 pub fn fold(table: &[f32], channels: usize, sums: &mut [f32]) {
-    sums[..channels].copy_from_slice(&table[..channels]);
-    for copy in table[channels..].chunks(channels) {
-        for (sum, value) in sums.iter_mut().zip(copy) {
-            *sum += value;
-        }
+    for (channel, sum) in sums[..channels].iter_mut().enumerate() {
+        *sum = total(table, channels, channel);
     }
+}
+
+/// The sum of the repetitions of one channel.
+pub fn total(table: &[f32], channels: usize, channel: usize) -> f32 {
+    let (mut sum, mut at) = (table[channel], channel + channels);
+    while at < table.len() {
+        sum += table[at];
+        at += channels;
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(kept, 16);
     // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it; but the first node keeps both of its edges,
     // which may weigh the half that is their due already.
+    let undecided = json(&run.join("genotype.json"))["undecided"].to_string();
+    assert_eq!(undecided.matches("points").count(), 12, "{undecided}");
     let supernet = &gaps["supernet"]["loss"];
     for edge in edges {
         assert_ne!(edge["operations"]["loss"], *supernet, "{edge}");
@@ -81,6 +83,11 @@ fn the_gap_edge_by_edge_can_be_left_out() {
     let temporary = tempfile::tempdir().unwrap();
     let run = run(&temporary.path().join("run"), &["discretize.edge_images=0"]);
     assert!(run.join("gap.json").exists() && !run.join("edge_gaps.json").exists());
+    let undecided = json(&run.join("genotype.json"))["undecided"].clone();
+    assert!(
+        !undecided.as_array().unwrap().is_empty() && !undecided.to_string().contains("points"),
+        "{undecided}"
+    );
 }
 
 #[test]

@@ -209,7 +209,8 @@ pub enum ArchOptimizerName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscretizeSettings {
-    /// Held-out images on which it is measured what each edge costs by itself, two evaluations an edge; 0 measures none.
+    /// Held-out images on which it is measured what each edge costs by itself, two evaluations an edge; 0 measures none, nor what each
+    /// undecided choice costs.
     pub edge_images: usize,
 }
 

@@ -196,8 +196,8 @@ pub fn discretize(
     })
 }
 
-/// The gap of what a search came to, in all and, where that is asked for, edge by edge; and in `decision` what each of the least decided
-/// choices costs by itself.
+/// The gap of what a search came to, in all; and where `discretize.edge_images` does not say that none is measured, edge by edge, and in
+/// `decision` what each of the least decided choices costs by itself.
 fn measure(
     search: &Search,
     pruned: &Pruned<'_>,
@@ -207,6 +207,9 @@ fn measure(
 ) -> Result<(Gap, Option<EdgeGaps>), Error> {
     let (held_out, calibration) = search.gap_loaders();
     let gap = measure_gap(pruned, held_out, calibration, device, stop)?;
+    let Some(edge_images) = search.edge_loader() else {
+        return Ok((gap, None));
+    };
     for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
         let accuracy = pruned.accuracy_without(one, held_out, device, stop)?;
         let cost = gap.as_trained.supernet - accuracy;
@@ -217,10 +220,8 @@ fn measure(
         };
         one.text = format!("{}; {what} costs {cost:.2} points", one.text);
     }
-    let edge_gaps = search
-        .edge_loader()
-        .map(|images| measure_edge_gaps(pruned, images, device, stop));
-    Ok((gap, edge_gaps.transpose()?))
+    let edge_gaps = measure_edge_gaps(pruned, edge_images, device, stop)?;
+    Ok((gap, Some(edge_gaps)))
 }
 
 /// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's.

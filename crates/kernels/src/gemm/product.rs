@@ -31,16 +31,16 @@ pub(super) unsafe fn product_body<S: Simd>(
                     accumulate,
                 };
                 match (column.vectors, column.half > 0) {
-                    (0, _) if S::WIDE => panel.run::<S, 12, 0, 1>(),
-                    (0, _) => panel.run::<S, 8, 0, 1>(),
-                    (1, false) if S::WIDE => panel.run::<S, 8, 1, 0>(),
-                    (1, false) => panel.run::<S, 4, 1, 0>(),
-                    (1, true) => panel.run::<S, 8, 1, 1>(),
-                    (2, false) => panel.run::<S, 8, 2, 0>(),
-                    (2, true) => panel.run::<S, 8, 2, 1>(),
-                    (3, false) => panel.run::<S, 8, 3, 0>(),
-                    (3, true) => panel.run::<S, 4, 3, 1>(),
-                    _ => panel.run::<S, 4, 4, 0>(),
+                    (0, _) if S::WIDE => panel.run::<S, 12, 4, 0, 1>(),
+                    (0, _) => panel.run::<S, 8, 4, 0, 1>(),
+                    (1, false) if S::WIDE => panel.run::<S, 8, 4, 1, 0>(),
+                    (1, false) => panel.run::<S, 4, 2, 1, 0>(),
+                    (1, true) => panel.run::<S, 8, 4, 1, 1>(),
+                    (2, false) => panel.run::<S, 8, 4, 2, 0>(),
+                    (2, true) => panel.run::<S, 8, 4, 2, 1>(),
+                    (3, false) => panel.run::<S, 8, 4, 3, 0>(),
+                    (3, true) => panel.run::<S, 4, 2, 3, 1>(),
+                    _ => panel.run::<S, 4, 2, 4, 0>(),
                 }
             }
         }
@@ -58,16 +58,22 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
+    /// Tiles of `R` pixels, then of `M`, as the rows of small images need it, then of one.
+    ///
     /// # Safety
     /// The instructions of `S`; pointers into slices that were checked; `V` vectors and `H` halves in this column.
     #[inline(always)]
-    unsafe fn run<S: Simd, const R: usize, const V: usize, const H: usize>(&self) {
+    unsafe fn run<S: Simd, const R: usize, const M: usize, const V: usize, const H: usize>(&self) {
         let mut at = 0;
         // SAFETY: the caller's; tiles stay within the row.
         unsafe {
             while at + R <= self.region.extent.columns {
                 self.tile::<S, R, V, H>(at);
                 at += R;
+            }
+            while at + M <= self.region.extent.columns {
+                self.tile::<S, M, V, H>(at);
+                at += M;
             }
             while at < self.region.extent.columns {
                 self.tile::<S, 1, V, H>(at);
