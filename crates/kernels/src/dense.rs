@@ -5,13 +5,16 @@
 
 use crate::gemm;
 use crate::level::Level;
-use crate::table;
+use crate::{pointwise, table};
 
 pub use crate::gemm::Region;
 
 /// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[inputs][outputs rounded up to 16]` a tap.
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
+    if taps == 1 {
+        return pointwise::pack(weights, inputs, outputs, packed);
+    }
     packed.fill(0.0);
     for (output, row) in weights.chunks_exact(inputs * taps).enumerate() {
         for (input, kernel) in row.chunks_exact(taps).enumerate() {
@@ -25,6 +28,9 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
 /// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[outputs][inputs rounded up to 16]` a tap.
 pub fn pack_transposed(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(inputs), weights.len() / (inputs * outputs));
+    if taps == 1 {
+        return pointwise::pack_transposed(weights, inputs, packed);
+    }
     packed.fill(0.0);
     for (output, row) in weights.chunks_exact(inputs * taps).enumerate() {
         for (input, kernel) in row.chunks_exact(taps).enumerate() {

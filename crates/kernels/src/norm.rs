@@ -25,6 +25,7 @@ pub fn moments(
     let period = table::length(channels);
     let pixels = image.len() / channels;
     assert!(pixels > 0 && image.len() == pixels * channels);
+    assert!(mean.len() == channels && deviation.len() == channels);
     let [origin, first, second] = tables(scratch, period);
     table::fill(origin, image[..channels].iter().copied(), channels);
     // SAFETY: runs of the image's length, tables of `period` floats.
@@ -38,11 +39,10 @@ pub fn moments(
             period,
         );
     }
-    let share = 1.0 / pixels as f32;
     let moments = mean.iter_mut().zip(deviation).zip(&image[..channels]);
     for (channel, ((mean, deviation), &origin)) in moments.enumerate() {
         let sum = table::total(first, channels, channel);
-        let shift = sum * share;
+        let shift = sum / pixels as f32;
         *deviation = (table::total(second, channels, channel) - sum * shift).max(0.0);
         *mean = origin + shift;
     }

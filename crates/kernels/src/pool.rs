@@ -2,7 +2,7 @@
 
 use crate::image::Window;
 use crate::level::Level;
-use crate::simd::{LANES, Simd, per_level};
+use crate::simd::{Simd, per_level};
 
 /// Which value a window yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,12 +100,46 @@ per_level! {
 }
 
 /// # Safety
+/// As [`forward_pixels`].
+#[inline(always)]
+unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32) {
+    // SAFETY: the caller's.
+    unsafe {
+        if pool.channels <= S::Half::WIDTH {
+            forward_pixels::<S::Half>(pool, image, output)
+        } else {
+            forward_pixels::<S>(pool, image, output)
+        }
+    }
+}
+
+/// # Safety
+/// As [`backward_pixels`].
+#[inline(always)]
+unsafe fn backward_body<S: Simd>(
+    pool: &Pool,
+    image: *const f32,
+    output: *const f32,
+    gradient: *const f32,
+    to: *mut f32,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        if pool.channels <= S::Half::WIDTH {
+            backward_pixels::<S::Half>(pool, image, output, gradient, to)
+        } else {
+            backward_pixels::<S>(pool, image, output, gradient, to)
+        }
+    }
+}
+
+/// # Safety
 /// As [`Simd::load_first`].
 #[inline(always)]
 unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
     // SAFETY: the caller's.
     unsafe {
-        if count == LANES {
+        if count == S::WIDTH {
             S::load(at)
         } else {
             S::load_first(at, count)
@@ -119,7 +153,7 @@ unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
 unsafe fn put<S: Simd>(at: *mut f32, x: S::V, count: usize) {
     // SAFETY: the caller's.
     unsafe {
-        if count == LANES {
+        if count == S::WIDTH {
             S::store(at, x)
         } else {
             S::store_first(at, x, count)
@@ -130,7 +164,7 @@ unsafe fn put<S: Simd>(at: *mut f32, x: S::V, count: usize) {
 /// # Safety
 /// The instructions of `S`; slices of the pool's sizes.
 #[inline(always)]
-unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32) {
+unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32) {
     let (channels, width, step) = (pool.channels, pool.width, pool.window.dilation);
     let columns = pool.window.output(width);
     for y in 0..pool.window.output(pool.height) {
@@ -138,8 +172,8 @@ unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32
         for x in 0..columns {
             let (left, right) = pool.covers(x, width);
             let inside = (bottom - top).div_ceil(step) * (right - left).div_ceil(step);
-            for first in (0..channels).step_by(LANES) {
-                let count = (channels - first).min(LANES);
+            for first in (0..channels).step_by(S::WIDTH) {
+                let count = (channels - first).min(S::WIDTH);
                 // SAFETY: rows, columns and channels lie inside of the image and the output.
                 unsafe {
                     let mut value = if pool.kind == Kind::Max {
@@ -170,7 +204,7 @@ unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32
 /// # Safety
 /// The instructions of `S`; slices of the pool's sizes.
 #[inline(always)]
-unsafe fn backward_body<S: Simd>(
+unsafe fn backward_pixels<S: Simd>(
     pool: &Pool,
     image: *const f32,
     output: *const f32,
@@ -184,8 +218,8 @@ unsafe fn backward_body<S: Simd>(
         for x in 0..columns {
             let (left, right) = pool.covers(x, width);
             let inside = (bottom - top).div_ceil(step) * (right - left).div_ceil(step);
-            for first in (0..channels).step_by(LANES) {
-                let count = (channels - first).min(LANES);
+            for first in (0..channels).step_by(S::WIDTH) {
+                let count = (channels - first).min(S::WIDTH);
                 let at = (y * columns + x) * channels + first;
                 // SAFETY: rows, columns and channels lie inside of the image and the output.
                 unsafe {

@@ -42,7 +42,7 @@ pub fn fold(table: &[f32], channels: usize, sums: &mut [f32]) {
 }
 
 /// The sum of the repetitions of one channel.
-pub fn total(table: &[f32], channels: usize, channel: usize) -> f32 {
+pub(crate) fn total(table: &[f32], channels: usize, channel: usize) -> f32 {
     let (mut sum, mut at) = (table[channel], channel + channels);
     while at < table.len() {
         sum += table[at];

@@ -253,7 +253,7 @@ fn pointwise_matches_plain_loops() {
         ],
     );
     for &(inputs, outputs) in channels {
-        for &pixels in sizes(&[1, 7, 64], &[1, 13]) {
+        for &pixels in sizes(&[1, 7, 64], &[1, 7, 13]) {
             let mut numbers = Numbers::new(inputs + pixels);
             let (x, w) = (numbers.take(pixels * inputs), numbers.take(inputs * outputs));
             let d = numbers.take(pixels * outputs);
