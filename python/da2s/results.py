@@ -85,19 +85,22 @@ class Run:
     @property
     def result(self) -> "RunResult":
         """What the run came to, once it is evaluated."""
-        return of_fields(RunResult, {"path": self.path, **self._json("summary.json", "da2s.evaluate")})
+        fields = self._json("summary.json", "da2s.evaluate", ("dataset", "method", "seed", "genotype"))
+        return of_fields(RunResult, {"path": self.path, **fields})
 
     @property
     def genotype(self) -> Genotype:
         """What stays of the super-network, once it is discretized."""
-        fields = self._json("genotype.json", "da2s.discretize")
+        fields = self._json("genotype.json", "da2s.discretize", ("genotype",))
         return of_fields(Genotype, {**fields, "text": fields["genotype"]})
 
     @property
     def gap(self) -> Optional[Gap]:
         """What discretizing costs; none for a genotype that was given."""
-        self._json("genotype.json", "da2s.discretize")
-        return gap_of(self._json("gap.json", "da2s.discretize")) if (self.path / "gap.json").is_file() else None
+        self._json("genotype.json", "da2s.discretize", ("genotype",))
+        if not (self.path / "gap.json").is_file():
+            return None
+        return gap_of(self._json("gap.json", "da2s.discretize", ("images", "as_trained", "recalibrated")))
 
     def search_epochs(self) -> List[SearchEpoch]:
         """The epochs of the search."""
@@ -146,40 +149,39 @@ class Run:
 
     def export(self, format: str = "onnx", out: Optional[PathLike] = None, *, fold_batch_norms: bool = False) -> Path:
         """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default below ``export`` of the run."""
-        return Path(self._job(device="cpu").export(format, out, fold_batch_norms))
+        return Path(self._job(device="cpu", engine="auto").export(format, out, fold_batch_norms))
 
     def _job(self, **machine: Any) -> _native.Job:
         asked = Asked(settings=of_options(machine, MACHINE))
         return _native.Job.read(self.path, asked.native())
 
-    def _json(self, name: str, maker: str) -> Dict[str, Any]:
+    def _json(self, name: str, maker: str, keys: Sequence[str]) -> Dict[str, Any]:
+        """What a file says, which ``maker`` writes with these keys."""
         path = self.path / name
         try:
-            fields: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return _fields(path.read_text(encoding="utf-8"), keys)
         except FileNotFoundError:
             raise RunDirectoryError(f"{path} is missing: call {maker} on this run first") from None
         except OSError as error:
             raise FileError(f"cannot read {path}: {error}") from error
         except ValueError as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
-        return fields
 
-    def _lines(self, name: str) -> List[Dict[str, Any]]:
+    def _lines(self, name: str, keys: Sequence[str] = ("epoch",)) -> List[Dict[str, Any]]:
         path = self.path / name
         try:
             text = path.read_text(encoding="utf-8")
+            # A run that is going on may be writing the last line.
+            return [_fields(line, keys) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise FileError(f"cannot read {path}: {error}") from error
-        try:
-            # A run that is going on may be writing the last line.
-            return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         except ValueError as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
 
     def _arch_rows(self) -> Iterable[Dict[str, Any]]:
-        for line in self._lines("search/arch.jsonl"):
+        for line in self._lines("search/arch.jsonl", ("epoch", "cells")):
             for cell, record in line["cells"].items():
                 edges = zip(record["edges"], record["alpha"], record["beta"], record["p"], record["q"])
                 for (begin, end), alphas, beta, ps, q in edges:
@@ -243,6 +245,17 @@ class RunResult:
         fields = dataclasses.asdict(self)
         del fields["path"]
         return fields
+
+
+def _fields(text: str, keys: Sequence[str]) -> Dict[str, Any]:
+    """The object of JSON that a text is; ``ValueError`` if it is none, or does not have these keys."""
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError("expected an object of JSON")
+    missing = [key for key in keys if key not in fields]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is missing")
+    return fields
 
 
 def pandas_for() -> Any:

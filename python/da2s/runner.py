@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .asking import MACHINE
-from .errors import BusyError, ConfigError, DataError, GenotypeError, MissingPackage, RunDirectoryError
+from . import _native
+from .asking import MACHINE, Asked, of_options, of_settings
+from .data import images_of
+from .errors import BusyError, ConfigError, DataError, GenotypeError, MissingPackage, NotFiniteError, RunDirectoryError
 from .progress import Progress
 from .results import Run
 from .setups import Setup, Wanted, directory, flat
 
-#: What no other attempt changes.
-_FINAL = (ConfigError, DataError, GenotypeError, RunDirectoryError)
+#: What no other attempt changes: a run that diverged does so again with the same bits.
+_FINAL = (ConfigError, DataError, GenotypeError, NotFiniteError, RunDirectoryError)
 #: Who is told what happens in which run.
 OnProgress = Callable[[str, Progress], object]
 #: How long a run waits before it asks again for a directory that another process works on, in seconds.
@@ -146,8 +148,11 @@ def _make(
     made = {"out": path, "resume": True, "recipe": plan["recipe"], "config": plan["config"], "settings": settings}
     listen = None if on_progress is None else lambda event: on_progress(name, event)
     try:
+        # Going on takes what is not said from the run that is there; here it is another run then.
+        named, _ = images_of(data, **arrays)
+        asked = Asked(plan["recipe"], plan["config"], [*named, *of_options(options), *of_settings(settings)])
+        _native.check_settings(path, asked.native())
         if os.path.isfile(os.path.join(path, plan["last_file"])):
-            # Taking it up asks whether it is the same run.
             with closing(stages.created("sweep", data, **arrays, **made, options=options)) as job:
                 job.check_images()
             return "found", None

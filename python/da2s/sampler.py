@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .errors import ConfigError, MissingPackage
 from .runner import Cluster, SweepRun
-from .setups import Setup, Values, directory, is_range
+from .setups import LAMBDA, Setup, Values, directory, is_range
 
 #: What a search and its discretization measure.
 SEARCHED = (
@@ -82,7 +82,8 @@ def _suggested(trial: Any, methods: Sequence[str], varied: Mapping[str, Values])
     for key, values in varied.items():
         if is_range(values):
             low, high, log = values[0], values[1], len(values) == 3
-            whole = isinstance(low, int) and isinstance(high, int)
+            # λ is never meant to be a whole number, however its ends are written.
+            whole = key != LAMBDA and isinstance(low, int) and isinstance(high, int)
             suggest = trial.suggest_int if whole else trial.suggest_float
             settings.append((key, suggest(key, low, high, log=log)))
         else:

@@ -6,6 +6,8 @@ Contract: two runs never share a directory; what would make them is refused befo
 from __future__ import annotations
 
 import json
+import math
+import operator
 import re
 from itertools import product
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
@@ -40,6 +42,27 @@ def varied_of(
     return varied
 
 
+def plain(value: Any) -> Any:
+    """The same value in Python's own kinds: of numpy, a number becomes a number and an array a list."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        # Which may be a range.
+        return tuple(plain(each) for each in value)
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+def seeds_of(seeds: Any) -> List[int]:
+    """The seeds: those that are given, or so many from 1."""
+    seeds = plain(seeds)
+    try:
+        return list(range(1, seeds + 1)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
+    except TypeError as error:
+        raise ConfigError(f"seeds: expected whole numbers, or how many from 1, found {seeds!r}") from error
+
+
 def flat(settings: Mapping[str, Any], above: str = "") -> Dict[str, Any]:
     """Settings with keys as ``search.epochs``, whatever dictionaries they are in."""
     found: Dict[str, Any] = {}
@@ -66,6 +89,7 @@ def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Se
     for name, values in {**listed, "seeds": seeds}.items():
         if name in varied and is_range(values):
             check_given("vary", {name: None})
+            _check_range(name, values)
             continue
         said = set()
         for value in values:
@@ -74,6 +98,16 @@ def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Se
             if text(value) in said:
                 raise ConfigError(f"{name}: {text(value)} is there twice: expected each value once")
             said.add(text(value))
+
+
+def _check_range(name: str, ends: Values) -> None:
+    """Refuses a range that nothing can be chosen from."""
+    low, high = ends[0], ends[1]
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in (low, high))
+    if not numbers or not low < high:
+        raise ConfigError(f"{name} = {ends}: expected a range of two numbers, low < high; values to choose among are a list")
+    if len(ends) == 3 and low <= 0:
+        raise ConfigError(f'{name} = {ends}: expected low above 0 for "log"')
 
 
 def grid(methods: Sequence[str], varied: Mapping[str, Values]) -> List[Setup]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Se
 from . import _native
 from .asking import MACHINE, Asked, PathLike, of_options, of_settings
 from .data import images_of
-from .errors import Da2sError, FileError, Stopped
+from .errors import ConfigError, Da2sError, FileError, Stopped
 from .progress import Progress, listener
 from .results import Run, RunResult
 
@@ -46,9 +46,10 @@ def run(
 
     ``data`` is the name of a data set (by default the embedded digits), a folder, or ``(images, labels)``; see :mod:`da2s.data`.
     ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` the run that is there goes on. With a
-    ``genotype``, a text in any form or the path of a file, nothing is searched. ``options`` are the flags of the command line
-    (``seed``, ``method``, ``search_epochs``, ``train_epochs``, ``edges``, … : :data:`da2s.asking.OPTIONS`), ``settings`` the keys
-    of a run's ``config.toml``, as ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` is told what happens: :mod:`da2s.progress`.
+    ``genotype`` nothing is searched: a ``str`` is its text, in any form, a ``pathlib.Path`` the file that it is in. ``options`` are
+    the flags of the command line (``seed``, ``method``, ``search_epochs``, ``train_epochs``, ``edges``, … :
+    :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's ``config.toml``, as ``{"search.regulariser.lambda": 0.5}``.
+    ``on_progress`` is told what happens: :mod:`da2s.progress`.
     """
     listen = listener(on_progress)
     # What cannot be is found before anything is made.
@@ -99,7 +100,8 @@ def discretize(
 ) -> Run:
     """Prunes the super-network of a run to its genotype, or takes ``genotype``, and measures the gap: ``run.genotype``, ``run.gap``.
 
-    A run of arrays needs them again, as ``data`` and ``test``. ``machine`` is ``threads``, ``device``, ``engine`` and ``on_nan``.
+    A run of arrays needs them again, as ``data`` and ``test``; any other knows its images itself. ``machine`` is ``threads``,
+    ``device``, ``engine`` and ``on_nan``.
     """
     given = _genotype(genotype)
     with closing(_opened("discretize", run, False, data, test, class_names, machine)) as job:
@@ -171,6 +173,8 @@ def _opened(
     machine: Mapping[str, Any],
 ) -> _native.Job:
     """A run, taken up for one of its stages."""
+    if data is not None and not isinstance(data, (tuple, list)):
+        raise ConfigError("data: expected arrays, (images, labels): a run knows its data set or folder itself")
     _, arrays = images_of(data, test, class_names)
     path = run.path if isinstance(run, (Run, RunResult)) else Path(run)
     asked = Asked(settings=of_options(machine, MACHINE))
@@ -184,7 +188,8 @@ def _genotype(genotype: Union[str, "os.PathLike[str]", None]) -> Optional[str]:
     if not isinstance(genotype, str):
         try:
             genotype = Path(genotype).read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # Or it is no text.
             raise FileError(f"cannot read {genotype}: {error}") from error
     return _native.genotype(genotype)
 

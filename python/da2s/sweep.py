@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from . import _native
 from .asking import PathLike, of_options
 from .data import images_of
-from .errors import ConfigError
+from .errors import ConfigError, Da2sError
 from .results import pandas_for
 from .runner import Cluster, OnProgress, SweepRun
 from .sampler import check_metric, chosen_by_optuna
-from .setups import Values, check_directories, check_given, check_values, choices, flat, grid, text, varied_of
+from .setups import Values, check_directories, check_given, check_values, choices, flat, grid, plain, seeds_of, text, varied_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,13 +54,16 @@ class SweepResult:
         return frame
 
     def best(self, metric: str = "network_accuracy", mode: str = "max") -> Dict[str, Any]:
-        """The setup, ``{"method": …, "settings": {…}}``, all of whose runs finished and whose mean over the seeds is best."""
+        """The setup all of whose runs finished and whose mean over the seeds is best: ``{"method": …, "settings": {…}}``, with the
+        settings as they were given, as :func:`da2s.run` takes them."""
         finished = [group for group in self.comparison["groups"] if group["finished"] == group["runs"]]
         groups = [group for group in finished if metric in group["spreads"]]
         if not groups:
             raise ConfigError(f"metric = {metric}: there is no setup whose runs all finished and measured it")
-        best: Dict[str, Any] = _choose(mode)(groups, key=lambda group: group["spreads"][metric]["mean"])["setup"]
-        return best
+        best = _choose(mode)(groups, key=lambda group: group["spreads"][metric]["mean"])["setup"]
+        # A comparison holds settings as texts, the runs hold them as they were given.
+        given = next(run.settings for run in self.runs if (run.method, _texts(run)) == (best["method"], best["settings"]))
+        return {"method": best["method"], "settings": dict(given)}
 
 
 def sweep(
@@ -96,8 +99,8 @@ def sweep(
     ``network_accuracy``, or with ``search_only`` the highest ``discretized_accuracy``. What it chooses next hangs on how many setups
     are made side by side, so a sampled sweep that was stopped goes on with the same setups only on a cluster that makes as many runs at
     a time; elsewhere it chooses others from there on. Each run takes ``cpus_per_run`` threads. ``on_progress`` is called with the name of
-    the run and what happens, in the process of the run. Further arguments are those of
-    :func:`da2s.run`.
+    the run and what happens, in the process of the run. Further arguments are those of :func:`da2s.run`, but for ``genotype``, since
+    a sweep is of searches, and ``resume``: it goes on by itself.
     """
     out = Path(out).absolute()
     last_file = "gap.json" if search_only else "summary.json"
@@ -108,8 +111,9 @@ def sweep(
         if name in options:
             raise ConfigError(f"{name}: expected {instead}")
     of_options(options)
-    varied = varied_of(lambdas, targets, vary)
-    seed_list = list(range(1, seeds + 1)) if isinstance(seeds, int) else list(seeds)
+    methods = plain(methods)
+    varied = plain(varied_of(lambdas, targets, vary))
+    seed_list = seeds_of(seeds)
     check_values(methods, varied, seed_list)
     check_given("settings", settings or {})
     check_metric(metric, search_only)
@@ -169,15 +173,22 @@ def _gathered(out: Path, runs: Sequence[SweepRun], baseline: str, last_file: str
     """The comparison of the runs, written and read."""
     rows = []
     for run in runs:
-        settings = [(key, text(value)) for key, value in run.settings.items()]
-        rows.append((run.method, settings, run.seed, run.path.name, run.failure))
+        rows.append((run.method, list(_texts(run).items()), run.seed, run.path.name, run.failure))
     page, comparison = _native.compare(out, _dataset(runs), baseline, last_file, rows)
     return SweepResult(out, Path(page), list(runs), json.loads(comparison))
+
+
+def _texts(run: SweepRun) -> Dict[str, str]:
+    """The settings that are varied, as a comparison says them."""
+    return {key: text(value) for key, value in run.settings.items()}
 
 
 def _dataset(runs: Sequence[SweepRun]) -> str:
     """The data set that the runs share, as far as one of them was begun."""
     for run in runs:
-        if (run.path / "config.toml").is_file():
+        try:
             return str(run.run.settings["data"]["dataset"])
+        except Da2sError:
+            # Not begun, or damaged.
+            continue
     return "no run was begun"

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use da2s::data::{self, Dataset, Format, ImageShape, LabelledImages, Split, open};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::errors::raised;
+use crate::errors::{exception, raised};
 use crate::request::Asked;
 
 /// Channels, rows and columns of every image.
@@ -64,7 +65,8 @@ pub fn load<'py>(py: Python<'py>, asked: Asked<'py>) -> PyResult<Loaded<'py>> {
         .request(py)?
         .resolve()
         .map_err(|error| raised(py, &error.into()))?;
-    let read = || {
+    let threads = pool(py, config.run.threads)?;
+    let read = || -> Result<_, data::DataError> {
         let dataset = open(config.data.dataset, config.data.dir.as_deref(), &config.data_options())?;
         let pixels = splits(&dataset)
             .into_iter()
@@ -73,13 +75,25 @@ pub fn load<'py>(py: Python<'py>, asked: Asked<'py>) -> PyResult<Loaded<'py>> {
         Ok((dataset, pixels))
     };
     let (dataset, pixels) = py
-        .detach(read)
-        .map_err(|error: data::DataError| raised(py, &error.into()))?;
+        .detach(|| threads.install(read))
+        .map_err(|error| raised(py, &error.into()))?;
     let parts = splits(&dataset)
         .into_iter()
         .zip(pixels)
         .map(|(split, pixels)| (PyBytes::new(py, &pixels), split.labels().to_vec()));
     Ok((dataset.class_names.clone(), sizes(dataset.shape), parts.collect()))
+}
+
+/// So many threads, 0 for one a core. Not those that rayon keeps for everybody: they are gone in a process that Python forked, which
+/// would wait for them for ever.
+///
+/// # Errors
+/// `da2s.FileError` if the system starts no more.
+pub fn pool(py: Python<'_>, threads: usize) -> PyResult<ThreadPool> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| exception(py, "FileError", &format!("cannot start the threads: {error}")))
 }
 
 /// Training, validation and test images.

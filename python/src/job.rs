@@ -1,6 +1,6 @@
 //! A run as a Python object: made or taken up, led through its stages, and what can be had of it then.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use da2s::Error;
@@ -10,18 +10,20 @@ use da2s::data::{self, DataError, Image, Preprocessing, most_probable};
 use da2s::discretize::Genotype;
 use da2s::export::{ExportOptions, Format, export};
 use da2s::observer::Observer;
-use da2s::run::{self, Environment};
+use da2s::run::{self, Environment, RunDirectory};
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use rayon::ThreadPool;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::data::{Arrays, Shape, to_shape};
+use crate::data::{Arrays, Shape, pool, to_shape};
 use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
 use crate::request::Asked;
 
+/// The settings of a run.
+const CONFIG: &str = "config.toml";
 /// What a run says of how it began.
 const ENVIRONMENT: &str = "environment.json";
 /// Images that are in memory as numbers at a time.
@@ -52,11 +54,11 @@ impl Job {
         command: String,
     ) -> PyResult<Self> {
         let request = asked.request(py)?;
-        let run = run::Job::create(&request, out.as_deref(), resume, command);
-        if let Some(warning) = run.as_ref().ok().and_then(run::Job::lock_warning) {
-            warn(py, &warning)?;
-        }
-        Self::new(py, run, arrays)
+        let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
+        let warned = run.lock_warning().map_or(Ok(()), |warning| warn(py, &warning));
+        let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
+        // A run that no thread could be had for, or whose warning is an error to who asked, is none.
+        begun.inspect_err(|_| run.abandon())
     }
 
     /// Takes up a run for one of its stages.
@@ -70,14 +72,16 @@ impl Job {
         command: String,
     ) -> PyResult<Self> {
         let request: Request = asked.request(py)?;
-        Self::new(py, run::Job::open(&path, &request, resume, command), arrays)
+        let run = run::Job::open(&path, &request, resume, command).map_err(|error| raised(py, &error))?;
+        Self::new(py, run, arrays)
     }
 
     /// Takes up a run to read what it came to, whoever works on it.
     #[staticmethod]
     fn read(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<Self> {
         let request = asked.request(py)?;
-        Self::new(py, run::Job::read(&path, &request, "da2s.Run".to_owned()), None)
+        let run = run::Job::read(&path, &request, "da2s.Run".to_owned()).map_err(|error| raised(py, &error))?;
+        Self::new(py, run, None)
     }
 
     /// Lets go of the run directory, so that others can work on it.
@@ -100,7 +104,7 @@ impl Job {
     /// Asks, as each stage does, whether the images are those that the run began with.
     fn check_images(&self, py: Python<'_>) -> PyResult<()> {
         let run = self.run(py)?;
-        py.detach(|| check_images(&run, self.arrays.as_deref()))
+        py.detach(|| self.threads.install(|| check_images(&run, self.arrays.as_deref())))
             .map_err(|error| raised(py, &error))
     }
 
@@ -196,12 +200,8 @@ impl Job {
 }
 
 impl Job {
-    fn new(py: Python<'_>, run: Result<run::Job, Error>, arrays: Option<&Bound<'_, Arrays>>) -> PyResult<Self> {
-        let run = run.map_err(|error| raised(py, &error))?;
-        let threads = ThreadPoolBuilder::new()
-            .num_threads(run.config().run.threads)
-            .build()
-            .map_err(|error| exception(py, "FileError", &format!("cannot start the threads: {error}")))?;
+    fn new(py: Python<'_>, run: run::Job, arrays: Option<&Bound<'_, Arrays>>) -> PyResult<Self> {
+        let threads = pool(py, run.config().run.threads)?;
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
         Ok(Self {
             run: Mutex::new(Some(Arc::new(run.on(arrays.clone())))),
@@ -231,6 +231,13 @@ impl Job {
     }
 }
 
+/// Asks whether the run in `path`, if there is one, has the settings that a new run of these would have.
+#[pyfunction]
+pub fn check_settings(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<()> {
+    let request = asked.request(py)?;
+    check_same(&path, &request).map_err(|error| raised(py, &error))
+}
+
 /// Writes the report of a run, by default into its directory, or of several side by side.
 #[pyfunction]
 pub fn report(py: Python<'_>, paths: Vec<PathBuf>, out: PathBuf) -> PyResult<()> {
@@ -258,6 +265,22 @@ pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<
 pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
     let parsed = Genotype::parse(text).map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
     Ok(parsed.to_string())
+}
+
+/// What is not said is a setting too, other than for a run that goes on.
+fn check_same(path: &Path, request: &Request) -> Result<(), Error> {
+    let asked = run::anchored(request.resolve()?);
+    let directory = match RunDirectory::read(path) {
+        Err(Error::Incomplete { .. }) => return Ok(()),
+        read => read?,
+    };
+    match run::difference(&directory.config()?, &asked) {
+        Some(problem) => Err(Error::Mismatch {
+            path: directory.file(CONFIG),
+            problem,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Compares the images with the checksum that the run keeps.

@@ -1,5 +1,8 @@
 """Images: arrays, folders, names; what is wrong with them."""
 
+import multiprocessing
+import sys
+
 import numpy as np
 import pytest
 from conftest import TINY, same_bits, write_png
@@ -33,6 +36,11 @@ def test_a_run_of_arrays_needs_them_again_and_takes_no_others(digits, tmp_path):
     named = da2s.search("digits", out=tmp_path / "named", settings=TINY)
     with pytest.raises(da2s.ConfigError, match="this run is one of images in files"):
         da2s.discretize(named, data=arrays, test=test)
+    # Nor another data set or folder.
+    for stage in (da2s.discretize, da2s.train, da2s.evaluate):
+        for data in ("digits", tmp_path):
+            with pytest.raises(da2s.ConfigError, match="data: expected arrays, .images, labels.: a run knows its data set"):
+                stage(named, data=data)
 
 
 def test_without_test_images_a_fifth_is_set_aside_and_colour_has_three_channels(tmp_path):
@@ -139,6 +147,22 @@ def test_a_folder_of_cifar_is_known_by_its_files(tmp_path):
     assert dataset.test.images[7].tolist() == [[[140] * 3] * 32] * 32
     assert dataset.train.labels.tolist() == list(range(10)) * 5
     assert da2s.load_data("cifar10", data_dir=str(tmp_path), limit=20).train.images.shape == (20, 32, 32, 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody forks elsewhere")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_loads_images_after_its_parent():
+    def load():
+        assert len(da2s.load_data("digits", settings=TINY, threads=2).train.images)
+
+    load()
+    child = multiprocessing.get_context("fork").Process(target=load)
+    child.start()
+    child.join(60)
+    if child.is_alive():
+        child.kill()
+        child.join()
+    assert child.exitcode == 0
 
 
 def test_what_is_no_data_set_is_told(tmp_path):

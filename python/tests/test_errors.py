@@ -1,8 +1,10 @@
 """Errors: their classes, and what they say to a Python user."""
 
+import shutil
 import sys
 import warnings
 
+import numpy as np
 import pytest
 from conftest import TINY
 
@@ -43,6 +45,17 @@ def test_settings_are_checked_as_the_command_line_checks_them():
         da2s.run("digits", settings={"search.epochs": {1}})
     with pytest.raises(OverflowError):
         da2s.run("digits", seed=2**70)
+
+
+def test_what_has_no_end_is_no_setting():
+    itself = []
+    itself.append(itself)
+    for value in (itself, {"a": itself}):
+        with pytest.raises(TypeError, match="a setting cannot have more than 16 lists"):
+            da2s.run("digits", settings={"target.edges": value})
+    # A number of numpy that is its own item.
+    with pytest.raises(TypeError, match="a setting cannot be a (longdouble|float128)"):
+        da2s.run("digits", settings={"search.regulariser.lambda": np.longdouble(1)})
 
 
 def test_run_directories(result, tmp_path):
@@ -87,6 +100,32 @@ def test_a_new_run_that_comes_to_nothing_leaves_nothing(tmp_path):
     with pytest.raises(da2s.FileError, match="nowhere"):
         da2s.run("digits", out=tmp_path / "run", settings=TINY, genotype=tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "latin").write_bytes(b"\xff")
+    with pytest.raises(da2s.FileError, match="cannot read .*latin"):
+        da2s.run("digits", out=tmp_path / "run", settings=TINY, genotype=tmp_path / "latin")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "name, text, read",
+    [
+        ("summary.json", b"[]", lambda run: run.result),
+        ("summary.json", b"{}", lambda run: run.result),
+        ("genotype.json", b"{}", lambda run: run.genotype),
+        ("genotype.json", b'{"genotype": "\xff"}', lambda run: run.genotype),
+        ("gap.json", b'{"images": 3}', lambda run: run.gap),
+        ("search/metrics.jsonl", b"\xff\n", lambda run: run.search_epochs()),
+        ("network/metrics.jsonl", b"[]\n", lambda run: run.train_epochs()),
+    ],
+)
+def test_a_damaged_file_is_named(result, tmp_path, name, text, read):
+    made, _ = result
+    for file in ("config.toml", "genotype.json"):
+        shutil.copy(made.path / file, tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(text)
+    with pytest.raises(da2s.RunDirectoryError, match=f"{name} is damaged: "):
+        read(da2s.Run(tmp_path))
 
 
 def test_flags_are_said_as_arguments_and_paths_as_they_are(tmp_path):

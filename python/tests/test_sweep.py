@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from conftest import TINY, same_bits
 
 import da2s
-from da2s import runner, sampler
+from da2s import runner, sampler, setups
 
 ray = pytest.importorskip("ray", reason="sweeps are skipped: ray is not installed")
 
@@ -81,6 +82,49 @@ def test_a_run_that_cannot_be_is_not_retried_and_the_others_are_made(tmp_path):
     assert [row["state"] for row in rows] == ["finished", "failed"]
     assert good.settings == {"search.regulariser.lambda": 0.5} and good.run.gap is not None
     assert not (good.path / "summary.json").exists()
+
+
+def test_a_run_of_a_setting_that_is_no_longer_said_is_another(tmp_path):
+    arguments = {"out": tmp_path / "sweep", "seeds": 1, "search_only": True}
+    assert da2s.sweep("digits", settings=TINY, **arguments).failed == []
+    fewer = {key: value for key, value in TINY.items() if key != "search.epochs"}
+    (run,) = da2s.sweep("digits", settings=fewer, retries=3, **arguments).runs
+    assert run.attempts == 1 and "it has search.epochs = 2, but 30 was asked for" in run.failure
+
+
+def test_a_run_that_diverges_is_not_retried(tmp_path):
+    settings = {**TINY, "network.learning_rate": 1e30}
+    (run,) = da2s.sweep("digits", out=tmp_path / "sweep", seeds=1, settings=settings, retries=3).runs
+    assert run.attempts == 1 and "lower the learning rate" in run.failure
+
+
+def test_a_damaged_run_leaves_the_others_their_comparison(tmp_path):
+    damaged = tmp_path / "sweep/da2s-s1/config.toml"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("[data")
+    swept = da2s.sweep("digits", out=tmp_path / "sweep", seeds=2, search_only=True, settings=TINY)
+    assert [(run.attempts, run.failure is None) for run in swept.runs] == [(1, False), (1, True)]
+    assert swept.comparison["dataset"] == "digits"
+    assert (tmp_path / "sweep/compare.csv").is_file()
+
+
+def test_numbers_of_numpy_are_numbers_and_the_best_settings_are_as_given(tmp_path):
+    swept = da2s.sweep(
+        "digits",
+        out=tmp_path / "sweep",
+        seeds=np.arange(4, 5),
+        targets=np.array([1]),
+        vary={"search.epochs": [np.int64(1)]},
+        search_only=True,
+        settings=TINY,
+    )
+    assert swept.failed == [] and swept.runs[0].path.name == "da2s-target.edges=1-search.epochs=1-s4"
+    best = swept.best("gap", "min")
+    assert best == {"method": "da2s", "settings": {"target.edges": 1, "search.epochs": 1}}
+    again = da2s.search("digits", out=tmp_path / "run", method=best["method"], seed=4, settings={**TINY, **best["settings"]})
+    assert again.search_epochs() == swept.runs[0].run.search_epochs()
+    assert setups.seeds_of(np.int64(3)) == [1, 2, 3]
+    assert setups.plain({"a": ([np.float32(0.5), np.array([1, 2])], "b")}) == {"a": ([0.5, [1, 2]], "b")}
 
 
 def test_what_keeps_failing_is_given_up(tmp_path):
@@ -231,6 +275,14 @@ def test_the_mean_of_fewer_seeds_is_told_to_nobody(tmp_path, monkeypatch):
     assert swept.best("gap")["method"] == "da2s"
 
 
+def test_lambda_is_chosen_between_whole_numbers_too():
+    optuna = pytest.importorskip("optuna", reason="Optuna is skipped: it is not installed")
+    chosen = {setups.LAMBDA: 0.5, "search.epochs": 3}
+    trial = optuna.trial.FixedTrial({"method": "da2s", **chosen})
+    ranges = {setups.LAMBDA: (0, 1), "search.epochs": (2, 5)}
+    assert sampler._suggested(trial, ["da2s"], ranges) == ("da2s", tuple(chosen.items()))
+
+
 def test_optuna_chooses(tmp_path):
     pytest.importorskip("optuna", reason="Optuna is skipped: it is not installed")
     arguments = {
@@ -271,6 +323,11 @@ def test_optuna_chooses(tmp_path):
         ({"retries": -1}, "retries must be at least 0"),
         ({"mode": "most"}, "mode = most: expected max or min"),
         ({"seeds": 0}, "seeds: expected one or more"),
+        ({"seeds": [1.5]}, "seeds: expected whole numbers, or how many from 1, found .1.5."),
+        ({"lambdas": (1.0, 0.1), "sampler": "optuna"}, "expected a range of two numbers, low < high; values to choose among"),
+        ({"targets": ("all", 2), "sampler": "optuna"}, "expected a range of two numbers"),
+        ({"vary": {"search.epochs": (False, True)}, "sampler": "optuna"}, "expected a range of two numbers"),
+        ({"lambdas": (0, 1, "log"), "sampler": "optuna"}, 'expected low above 0 for "log"'),
         ({"epochs": 3}, "epochs: expected one of"),
         ({"settings": {"run.seed": 3}}, "settings: run.seed: expected seeds"),
         ({"settings": {"search": {"method": "darts"}}}, "settings: search.method: expected methods"),

@@ -135,12 +135,12 @@ impl Interpreter {
                 let x = relu(x);
                 let options = || ConvOptions::new([2, 2], [0, 0], [1, 1], 1);
                 // The second convolution sees the image from its second row and column on; on an odd side the
-                // last pixel that it reads lies outside and is zero.
+                // last pixel that it reads, of a side of one the only one, lies outside and is zero.
                 let shifted = x
                     .clone()
-                    .narrow(2, 1.min(height - 1), height.saturating_sub(1).max(1))
-                    .narrow(3, 1.min(width - 1), width.saturating_sub(1).max(1))
-                    .pad((0, width % 2, 0, height % 2), 0.0f32);
+                    .pad((0, width % 2, 0, height % 2), 0.0f32)
+                    .narrow(2, 1, height - 1 + height % 2)
+                    .narrow(3, 1, width - 1 + width % 2);
                 let first = conv2d(x, weights.take([half, inputs, 1, 1]), None, options());
                 let second = conv2d(shifted, weights.take([outputs - half, inputs, 1, 1]), None, options());
                 let joined = Tensor::cat(vec![first, second], 1);

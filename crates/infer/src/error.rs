@@ -34,6 +34,12 @@ pub enum NetworkError {
         /// Its name.
         name: String,
     },
+    /// A tensor that two places of the network ask for.
+    #[error("the tensor {name} is that of two places")]
+    Shared {
+        /// Its name.
+        name: String,
+    },
     /// A tensor of another shape or type.
     #[error("the tensor {name} is {found} where F32 {expected:?} is needed")]
     Tensor {

@@ -3,6 +3,7 @@
 //! Contract: every stage is a kernel of the engine with the running statistics; what a stage leaves is dropped when no later stage
 //! reads it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -84,18 +85,21 @@ impl Network {
         }
         let side = preprocessing.image_size;
         let checked = plan.check(preprocessing.channels, (side, side), preprocessing.classes.len())?;
-        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        let mut file = Tensors {
+            file: SafeTensors::deserialize(bytes).map_err(format)?,
+            taken: HashSet::new(),
+        };
         let mut stages = Vec::with_capacity(checked.len());
         for (stage, CheckedStage { cell, sizes }) in plan.stages.iter().zip(checked) {
             let named = |name: &str| format!("{}{name}", stage.prefix);
             // What a plan claims is believed only as far as the file has it.
             let mut weights = Vec::new();
             for weight in &cell.weights {
-                weights.extend(tensor(&file, named(&weight.name), &weight.shape)?);
+                weights.extend(file.take(named(&weight.name), &weight.shape)?);
             }
             let (mut mean, mut variance) = (Vec::new(), Vec::new());
             for norm in &cell.norms {
-                let part = |part: &str| tensor(&file, named(&format!("{}.{part}", norm.name)), &[norm.channels]);
+                let mut part = |part: &str| file.take(named(&format!("{}.{part}", norm.name)), &[norm.channels]);
                 mean.extend(part("running_mean")?);
                 variance.extend(part("running_var")?);
             }
@@ -111,8 +115,8 @@ impl Network {
         }
         let features = stages.last().map_or(0, |stage| stage.cell.output_channels());
         let classes = preprocessing.classes.len();
-        let matrix = tensor(&file, "classifier.weight".to_owned(), &[classes, features])?;
-        let bias = tensor(&file, "classifier.bias".to_owned(), &[classes])?;
+        let matrix = file.take("classifier.weight".to_owned(), &[classes, features])?;
+        let bias = file.take("classifier.bias".to_owned(), &[classes])?;
         Ok(Self {
             stages,
             last_relu: plan.last_relu,
@@ -214,18 +218,31 @@ impl Network {
     }
 }
 
-/// The elements of a tensor of the file.
-fn tensor(file: &SafeTensors<'_>, name: String, shape: &[usize]) -> Result<Vec<f32>, NetworkError> {
-    let Ok(view) = file.tensor(&name) else {
-        return Err(NetworkError::Missing { name });
-    };
-    if view.dtype() != Dtype::F32 || view.shape() != shape {
-        return Err(NetworkError::Tensor {
-            name,
-            found: format!("{:?} {:?}", view.dtype(), view.shape()),
-            expected: shape.to_vec(),
-        });
+/// The tensors of a file, each to be taken once: copied for every block that names it, one would fill any memory.
+struct Tensors<'a> {
+    file: SafeTensors<'a>,
+    taken: HashSet<String>,
+}
+
+impl Tensors<'_> {
+    /// The elements of a tensor.
+    fn take(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, NetworkError> {
+        let Ok(view) = self.file.tensor(&name) else {
+            return Err(NetworkError::Missing { name });
+        };
+        if view.dtype() != Dtype::F32 || view.shape() != shape {
+            return Err(NetworkError::Tensor {
+                name,
+                found: format!("{:?} {:?}", view.dtype(), view.shape()),
+                expected: shape.to_vec(),
+            });
+        }
+        if self.taken.contains(&name) {
+            return Err(NetworkError::Shared { name });
+        }
+        let (whole, _) = view.data().as_chunks::<4>();
+        let elements = whole.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        self.taken.insert(name);
+        Ok(elements)
     }
-    let (whole, _) = view.data().as_chunks::<4>();
-    Ok(whole.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
 }

@@ -34,6 +34,22 @@ fn pools(side: usize, nodes: usize) -> String {
     serde_json::json!({ "plan": { "stages": [stage], "last_relu": false }, "preprocessing": preprocessing }).to_string()
 }
 
+/// A network of two convolutions whose weights are the same tensor.
+fn twins() -> Vec<u8> {
+    let conv = serde_json::json!({
+        "block": { "conv": { "relu": false, "kernel": 1, "stride": 1, "padding": 0, "bias": false, "norm": false } },
+        "name": "a", "first": 0,
+    });
+    let mut description: serde_json::Value = serde_json::from_str(&pools(8, 1)).unwrap();
+    description["plan"]["stages"][0]["edges"][0]["blocks"] = serde_json::json!([conv, conv]);
+    let header = serde_json::json!({
+        "__metadata__": { "da2s": description.to_string() },
+        "a.0.weight": { "dtype": "F32", "shape": [1, 1, 1, 1], "data_offsets": [0, 4] },
+    });
+    let header = header.to_string();
+    [file(header.len() as u64, &header), vec![0; 4]].concat()
+}
+
 #[test]
 fn networks_that_cannot_be_used_are_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +81,7 @@ fn networks_that_cannot_be_used_are_told() {
         ),
         (network(&pools(4096, 40)), "would be larger than"),
         (network(&pools(8, 4)), "classifier.weight is missing"),
+        (twins(), "the tensor a.0.weight is that of two places"),
         (
             network(&pools(8, 4).replace("\"max\"", "\"\\u001b[31m\\n\"")),
             "variant `\\u{1b}[31m\\n`",

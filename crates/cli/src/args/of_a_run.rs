@@ -80,7 +80,7 @@ pub struct ExportArguments {
     /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Make batch norms part of the convolutions in front of them (onnx)
+    /// Make batch norms part of the convolutions in front of them, where both are of one operation (onnx)
     #[arg(long)]
     pub fold_batch_norms: bool,
 }

@@ -20,9 +20,12 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let options = ExportOptions {
         fold_batch_norms: arguments.fold_batch_norms,
     };
-    // Weights are written from the host, wherever they were trained.
+    // Weights are written from the host, wherever and with whichever kernels they were trained.
     let request = Request {
-        layers: vec![Layer::flag("export", "run.device", "cpu".into())?],
+        layers: vec![
+            Layer::flag("export", "run.device", "cpu".into())?,
+            Layer::flag("export", "run.engine", "auto".into())?,
+        ],
         ..Request::default()
     };
     let job = Job::read(&arguments.run, &request, this_command())?;

@@ -43,6 +43,25 @@ impl GivenGenotype {
             (None, None) => Ok(None),
         }
     }
+
+    /// As [`of_file`], of the file that was given, if one was.
+    pub(super) fn named(&self, failure: Failure) -> Failure {
+        match &self.genotype_file {
+            Some(path) => of_file(path, failure),
+            None => failure,
+        }
+    }
+}
+
+/// The failure of a stage that was handed the genotype in the file `path`: where it blames a genotype, it names the file.
+pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
+    match failure {
+        Failure::Run(Error::Genotype { path: None, error }) => Failure::Run(Error::Genotype {
+            path: Some(path.to_owned()),
+            error,
+        }),
+        other => other,
+    }
 }
 
 /// The genotype that `text` says.

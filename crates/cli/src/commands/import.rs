@@ -21,7 +21,8 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     match (&arguments.weights, given, &arguments.supernet) {
         (Some(weights), Some(genotype), _) => {
             let mut job = Job::create(&arguments.create, &Group::alone())?;
-            job.import_network(&genotype, weights)?;
+            job.import_network(&genotype, weights)
+                .map_err(|failure| arguments.given.named(failure))?;
             let summary = job.evaluate()?;
             super::print(&table::of_run(&summary, &[], None))
         }

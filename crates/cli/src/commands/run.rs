@@ -17,7 +17,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let asked = if group.leads() { arguments.given.read()? } else { None };
     let mut job = Job::create(&arguments.create, group)?;
     let given = job.given(asked)?;
-    let finished = stages(&mut job, given.as_ref());
+    let finished = stages(&mut job, given.as_ref()).map_err(|failure| arguments.given.named(failure));
     let table = job.noted(finished)?;
     job.end();
     table.map_or(Ok(()), |table| super::print(&table))

@@ -16,8 +16,9 @@ pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure>
     let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
     let given = file.map(genotype::read).transpose()?;
     let mut job = Job::open_in(&arguments.stage, arguments.resume, arguments.live, group)?;
-    if let Some(genotype) = &given {
-        job.discretize(Some(genotype))?;
+    if let (Some(genotype), Some(path)) = (&given, file) {
+        job.discretize(Some(genotype))
+            .map_err(|failure| genotype::of_file(path, failure))?;
     }
     job.train()?;
     job.print_path()

@@ -8,7 +8,7 @@ use da2s::data::{DataOptions, Format, Image, open};
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::{TINY, da2s, with};
+use crate::{TINY, da2s, finished, with};
 
 const CELL: &str = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1)]";
 
@@ -242,6 +242,14 @@ fn a_network_goes_out_and_comes_back() {
     da2s().args(["evaluate", "--quiet"]).arg(&back).assert().success();
     assert_eq!(evaluation(&out), evaluation(&back));
 
+    // Beside other images it would be evaluated, and used, on what it was not trained for.
+    let others = predicate::str::contains("network.safetensors does not fit this run: it was exported with mean = [0.")
+        .and(predicate::str::contains("the same --data-dir, --limit"));
+    import("others", &weights, &["data.limit=48"])
+        .assert()
+        .code(5)
+        .stderr(others);
+
     // A number that is none is refused where it would be taken, and passed over where nothing is.
     let rewritten = |name: &str, change: &dyn Fn(&mut Vec<Named>)| {
         let mut tensors = WeightsFile::read(&weights).unwrap().tensors;
@@ -284,8 +292,35 @@ fn a_network_goes_out_and_comes_back() {
         .code(5)
         .stderr(none);
     import("absent", &out.join("absent"), &[]).assert().code(7);
-    for name in ["wide", "deep", "none", "absent", "spoilt"] {
+    for name in ["others", "wide", "deep", "none", "absent", "spoilt"] {
         assert!(!temporary.path().join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_network_is_exported_where_its_kernels_cannot_run() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    fs::create_dir_all(run.join("network")).unwrap();
+    for name in [
+        "genotype.json",
+        "network/best.safetensors",
+        "network/preprocessing.json",
+    ] {
+        fs::copy(finished().join(name), run.join(name)).unwrap();
+    }
+    // The vectors of processors of the other kind.
+    let other = if cfg!(target_arch = "aarch64") {
+        "avx512"
+    } else {
+        "neon"
+    };
+    let settings = fs::read_to_string(finished().join("config.toml")).unwrap();
+    let elsewhere = settings.replace("engine = \"auto\"", &format!("engine = \"{other}\""));
+    assert_ne!(settings, elsewhere);
+    fs::write(run.join("config.toml"), elsewhere).unwrap();
+    for format in ["onnx", "pytorch", "safetensors"] {
+        da2s().args(["export", "--format", format]).arg(&run).assert().success();
     }
 }
 

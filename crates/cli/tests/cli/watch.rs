@@ -175,9 +175,16 @@ fn the_page_follows_a_run_that_grows() {
     fs::write(folder.path().join("failure.txt"), "no space <left>\n").unwrap();
     assert_eq!(server.news()["failure"], "no space <left>");
     fs::write(&file, "{}\n{\n").unwrap();
-    let (status, _, sentence) = server.get("/news");
-    assert_eq!(status, 500);
-    assert!(sentence.contains("search/metrics.jsonl, line 1"), "{sentence}");
+    for path in ["/news", "/report.html"] {
+        let (status, headers, sentence) = server.get(path);
+        assert_eq!(status, 500);
+        assert!(sentence.contains("search/metrics.jsonl, line 1"), "{sentence}");
+        // The frame shows the refusal of the report, and loads the report from there when it can be had again.
+        let ancestors = if path == "/news" { "'none'" } else { "'self'" };
+        assert!(headers.contains(&format!("frame-ancestors {ancestors}")), "{headers}");
+    }
+    fs::write(&file, &text).unwrap();
+    assert_eq!(server.get("/report.html").0, 200);
 }
 
 #[test]

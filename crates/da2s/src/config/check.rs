@@ -5,7 +5,7 @@ use super::settings::{Config, Rate, ScheduleName};
 use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
-use crate::space::{Operation, Reductions, SpaceName};
+use crate::space::{CellKind, Operation, Reductions, SpaceName};
 
 /// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
 const LEAST_TEMPERATURE: f64 = 1e-30;
@@ -33,7 +33,8 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     ] {
         augmented(table, augmentation, shape, place)?;
     }
-    sides(config, shape.height, place)
+    sides(config, shape.height, place)?;
+    kinds(config, place)
 }
 
 fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
@@ -196,6 +197,10 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                     Reductions::Thirds(_) | Reductions::At(_) => {}
                 }
             }
+            if space.none && space.operations.is_some() {
+                let expected = "absent beside space.operations, which names all candidates: put \"none\" in the list";
+                return Err(value(place, "space.none", true, expected));
+            }
             let bench = |operation: &Operation| matches!(operation, Operation::NorConv1x1 | Operation::NorConv3x3);
             match space.operations.iter().flatten().find(|operation| bench(operation)) {
                 Some(operation) => {
@@ -220,6 +225,25 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
             }
         }
     }
+}
+
+/// What the final network has cells of, the super-network must have: else nothing but chance decides what is in them.
+fn kinds(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let (search, network) = (&config.search, &config.network);
+    let has =
+        |cells: usize, reductions: &Reductions, kind| (0..cells).any(|index| reductions.kind(index, cells) == kind);
+    for kind in CellKind::ALL {
+        let needed = config.space.name == SpaceName::Darts && has(network.cells, &network.reduction_cells, kind);
+        if needed && !has(search.cells, &search.reduction_cells, kind) {
+            let given = format!("those of {} cells", network.cells);
+            let expected = format!(
+                "no {} cell: search.reduction_cells leaves the super-network none, so that nothing would decide what is in it",
+                kind.name()
+            );
+            return Err(value(place, "network.reduction_cells", given, expected));
+        }
+    }
+    Ok(())
 }
 
 /// What the method asks of the other settings.

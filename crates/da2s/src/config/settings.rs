@@ -117,7 +117,7 @@ pub struct SearchSettings {
     pub method: Method,
     /// Epochs, T.
     pub epochs: usize,
-    /// Epochs before α trains, E.
+    /// The epoch, from 1, from which on α trains, E; 0 is 1.
     pub warmup_epochs: usize,
     /// Images a half-step, of each process.
     pub batch_size: usize,
@@ -230,7 +230,7 @@ pub struct NetworkSettings {
     pub auxiliary: bool,
     /// Weight of its loss.
     pub auxiliary_weight: f64,
-    /// Probability of drop-path in the last epoch; it rises linearly from 0.
+    /// Probability p of drop-path that is risen to: p·(t − 1)/T in epoch t of T.
     pub drop_path: f64,
     /// Label smoothing.
     pub label_smoothing: f64,

@@ -1,7 +1,7 @@
 //! The forms in which other tools write genotypes: which there are, which a text is in, and writing one.
 //!
 //! Contract: [`Genotype::parse`] reads every form and tells them apart by how they begin; [`Genotype::to_form`] refuses what a
-//! form cannot say. PC-DARTS, GDAS, FairDARTS and most others write the form of DARTS.
+//! form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
 
 use super::genotype::{Genotype, GenotypeError};
 use super::{bench_text, genotype_text, naslib_text, nni_text};

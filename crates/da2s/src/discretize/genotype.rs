@@ -3,8 +3,8 @@
 //! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…],
 //! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
 //! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
-//! on one edge are several entries with the same start. Reading accepts `range(a, b)` and lists alike. Architectures of
-//! NAS-Bench-201 are read and written in their own form; `forms.rs` has those of other tools.
+//! on one edge are several entries with the same start, one behind the other. Reading accepts `range(a, b)` and lists
+//! alike. Architectures of NAS-Bench-201 are read and written in their own form; `forms.rs` has those of other tools.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -109,11 +109,18 @@ impl CellGenotype {
                 if operation == Operation::None {
                     return Err("the operation none is never kept".to_owned());
                 }
-                match edges[first..].iter_mut().find(|edge| edge.from == from) {
-                    Some(edge) if edge.operations.contains(&operation) => {
+                let known = edges[first..].iter().position(|edge| edge.from == from);
+                match known.map(|at| first + at) {
+                    Some(at) if edges[at].operations.contains(&operation) => {
                         return Err(format!("{operation} from node {from} to node {to} appears twice"));
                     }
-                    Some(edge) => edge.operations.push(operation),
+                    // Weights are numbered in the order of the entries: brought together, operations would get those of others.
+                    Some(at) if at + 1 < edges.len() => {
+                        return Err(format!(
+                            "entries of one edge must stand together: those from node {from} to node {to} do not"
+                        ));
+                    }
+                    Some(at) => edges[at].operations.push(operation),
                     None => edges.push(KeptEdge {
                         from,
                         to,

@@ -276,6 +276,14 @@ mod tests {
             (cell(skip, "[2, 3]", "[1, 0]"), "node 3 is used"),
             (cell("('skip_connect', 2)", "[3]", "[0, 1]"), "node 2 is used"),
             (cell(skip, "[2, 2]", "[1]"), "twice"),
+            (
+                cell(
+                    &format!("{skip}, ('max_pool_3x3', 1), ('sep_conv_3x3', 0)"),
+                    "[2]",
+                    "[3]",
+                ),
+                "entries of one edge must stand together: those from node 0 to node 2",
+            ),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.to_string().contains(say), "{text}: {error}");

@@ -63,6 +63,8 @@ pub struct Undecided {
 
 /// From which p, and which n_j·q, an edge counts as decided.
 const DECIDED: f32 = 0.99;
+/// By how much a softmax may miss a sum of 1.
+const ROUNDING: f32 = 1e-4;
 
 impl Undecided {
     /// The choice by itself.
@@ -116,9 +118,12 @@ pub fn discretize(
 
     for (row, &(from, to)) in strengths.p.iter().zip(&ends) {
         let kept = strongest(row, target.operations, |index| space.may_keep(space.operations[index]));
-        let mass: f32 = kept.iter().map(|&index| row[index]).sum();
+        // Gates of their own may sum to more than 1: what stays is decided as far as it is all that is open.
+        let sum: f32 = row.iter().sum();
+        let whole = if sum > 1.0 + ROUNDING { sum } else { 1.0 };
+        let mass = kept.iter().map(|&index| row[index]).sum::<f32>() / whole;
         // With k > 1 the mass must also be shared: the weakest of the k counts k times.
-        let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, lesser) * kept.len() as f32;
+        let weakest = kept.iter().map(|&index| row[index]).fold(f32::INFINITY, lesser) * kept.len() as f32 / whole;
         p_all.push((from, to, lesser(lesser(mass, weakest), 1.0), kept));
     }
 
@@ -376,6 +381,25 @@ mod tests {
         let (_, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
         let texts: Vec<&str> = decision.undecided.iter().map(|one| one.text.as_str()).collect();
         assert_eq!(texts, ["normal 0→3: sep_conv_3x3 has p = 0.400"]);
+    }
+
+    #[test]
+    fn gates_that_are_all_open_are_not_decided() {
+        let space = Space::darts(false);
+        let decided = |row: Vec<f32>, operations: usize| {
+            let target = target(&format!("edges = \"all\"\noperations = {operations}"));
+            let strengths = KindStrengths {
+                p: vec![row; 14],
+                q: vec![0.5; 14],
+                edge_rank: vec![1.0; 14],
+            };
+            let (_, decision) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
+            decision.undecided.is_empty()
+        };
+        assert!(!decided(vec![0.995, 0.995, 0.0, 0.0, 0.0, 0.0, 0.0], 1));
+        assert!(!decided(vec![0.536; 7], 2));
+        assert!(decided(vec![0.995, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 1));
+        assert!(decided(vec![0.995, 0.995, 0.0, 0.0, 0.0, 0.0, 0.0], 2));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod safetensors;
 use std::fmt;
 use std::path::Path;
 
+pub(crate) use self::safetensors::DESCRIPTION;
 use crate::error::Error;
 use crate::network::Trained;
 
@@ -38,7 +39,7 @@ pub struct ExportError {
 /// What of an export can be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// Whether batch norms become part of the convolutions in front of them.
+    /// Whether batch norms become part of the convolutions in front of them, where both are of one operation.
     pub fold_batch_norms: bool,
 }
 

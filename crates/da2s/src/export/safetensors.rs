@@ -12,7 +12,7 @@ use crate::network::Trained;
 use crate::run::write_whole;
 
 /// Key of the description in the file's metadata.
-const DESCRIPTION: &str = "da2s";
+pub(crate) const DESCRIPTION: &str = "da2s";
 
 /// Writes the file.
 pub(super) fn write(trained: &Trained, path: &Path) -> Result<(), Error> {

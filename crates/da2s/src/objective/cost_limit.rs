@@ -1,14 +1,16 @@
 //! A limit on the final network's cost, as a term of the search's loss: w · max(0, E[cost]/limit − 1) for each limit.
 //!
 //! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han, "ProxylessNAS", ICLR 2019, equation 10, with the
-//! edges' weights beside the operations': E = fixed + Σ_edges n_j q_ij Σ_o p_ij^o c_ij^o. A hinge is an exact penalty: below the limit it
-//! does nothing. Contract: differentiable in α and β through the mixture, and in nothing else.
+//! edges' weights beside the operations': E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, o over the operations that may
+//! stay, of which k do, each of them whole: `none` saves nothing, and gates that do not sum to 1 weigh against each other. A hinge is an
+//! exact penalty: below the limit it does nothing. Contract: differentiable in α and β through the mixture, and in nothing else.
 
 use burn::tensor::{Tensor, TensorData};
 
 use crate::backbone::Mixtures;
 use crate::objective::Target;
 use crate::space::{PerKind, Space};
+use crate::supernet::Mixture;
 
 /// What one resource costs: a fixed part, and what each operation on each edge adds over all cells of its kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +25,14 @@ pub struct CostTable {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostLimit {
     weight: f64,
-    /// For each resource, in parts of its limit: the fixed part, and what a unit of each mixture weight costs.
+    /// 1 for each operation that may stay, else 0.
+    may_stay: Vec<f32>,
+    /// For each resource, in parts of its limit: the fixed part, and what each choice costs on an edge of weight 1 that has nothing else.
     parts: Vec<(f64, PerKind<Vec<f32>>)>,
 }
+
+/// Least sum of an edge's weights that is divided by: below it the edge is out of the mixture.
+const LEAST_SUM: f64 = 1e-12;
 
 impl CostTable {
     /// What the cheapest network of `target` costs.
@@ -56,9 +63,10 @@ impl CostLimit {
         let part = |(table, limit): &(CostTable, u64)| {
             let limit = *limit as f64;
             let choices = table.choices.map(|kind, costs| {
-                // A mixture weight is d q p; what is expected to stay is n q p.
+                let target = target.kind(kind);
+                // An edge weighs d q; what is expected to stay is n q, with k operations.
                 let shares = graph.edges().flat_map(|(_, to)| {
-                    let share = target.kind(kind).kept(graph, to) as f64 / graph.in_degree(to) as f64;
+                    let share = (target.kept(graph, to) * target.operations) as f64 / graph.in_degree(to) as f64;
                     std::iter::repeat_n(share, space.operations.len())
                 });
                 costs
@@ -69,8 +77,10 @@ impl CostLimit {
             });
             (table.fixed / limit, choices)
         };
+        let may_stay = |&operation| if space.may_keep(operation) { 1.0 } else { 0.0 };
         (!limits.is_empty()).then(|| Self {
             weight,
+            may_stay: space.operations.iter().map(may_stay).collect(),
             parts: limits.iter().map(part).collect(),
         })
     }
@@ -90,11 +100,21 @@ impl CostLimit {
     /// The expected cost in parts of each limit, each one element.
     pub fn expected(&self, mixtures: &Mixtures) -> Vec<Tensor<1>> {
         let device = mixtures.normal.weights.device();
+        let width = self.may_stay.len();
+        let table = |values: &[f32]| {
+            let rows = values.len() / width;
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), &device)
+        };
+        let may_stay = table(&self.may_stay);
         let of_part = |(fixed, choices): &(f64, PerKind<Vec<f32>>)| {
             let start = Tensor::<1>::full([1], *fixed, &device);
             choices.iter().fold(start, |sum, (kind, costs)| {
-                let costs = Tensor::<1>::from_data(TensorData::new(costs.clone(), [costs.len()]), &device);
-                sum + (mixtures.kind(kind).weights.clone() * costs).sum()
+                let Mixture { weights, edges, .. } = mixtures.kind(kind).clone();
+                let count = costs.len() / width;
+                let weights = weights.reshape([count, width]) * may_stay.clone();
+                let whole = weights.clone().sum_dim(1).clamp_min(LEAST_SUM);
+                let own = (weights * table(costs)).sum_dim(1) / whole;
+                sum + (own.reshape([count]) * edges).sum()
             })
         };
         self.parts.iter().map(of_part).collect()
@@ -108,17 +128,21 @@ mod tests {
     use crate::discretize::{Genotype, KindStrengths, discrete_mixture, discretize};
     use crate::network::{NetworkSize, Skeleton, cost, cost_tables, network};
     use crate::objective::TargetSpec;
-    use crate::space::Reductions;
+    use crate::space::{Operation, Reductions};
     use burn::tensor::Device;
     use da2s_engine::Engine;
     use proptest::prelude::*;
 
     fn genotype(space: &Space, target: &Target, seed: u64) -> (Genotype, PerKind<KindStrengths>) {
         let value = |index: u64| ((index + 1).wrapping_mul(seed | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32;
-        let edges = space.graph.edge_count() as u64;
+        let (edges, width) = (space.graph.edge_count() as u64, space.operations.len() as u64);
         let strengths = PerKind::new(space.kinds(), |kind| {
             let first = 1000 * kind as u64;
-            let row = |edge: u64| (0..7).map(|operation| value(first + 7 * edge + operation)).collect();
+            let row = |edge: u64| {
+                (0..width)
+                    .map(|operation| value(first + width * edge + operation))
+                    .collect()
+            };
             let q: Vec<f32> = (0..edges).map(|edge| value(first + 500 + edge)).collect();
             KindStrengths {
                 p: (0..edges).map(row).collect(),
@@ -135,9 +159,11 @@ mod tests {
 
         /// Where nothing is undecided the expected cost is the cost, whatever genotype the table was made from.
         #[test]
-        fn the_expected_cost_of_a_genotype_is_its_cost(seed in any::<u64>(), other in any::<u64>(), imagenet in any::<bool>()) {
-            let space = Space::darts(false);
-            let target = TargetSpec::default().resolve(&space).unwrap();
+        fn the_expected_cost_of_a_genotype_is_its_cost(
+            seed in any::<u64>(), other in any::<u64>(), imagenet in any::<bool>(), none in any::<bool>(), operations in 1..3usize,
+        ) {
+            let space = Space::darts(none);
+            let target = TargetSpec { operations, ..TargetSpec::default() }.resolve(&space).unwrap();
             let size = NetworkSize {
                 skeleton: if imagenet { Skeleton::Imagenet } else { Skeleton::Cifar },
                 channels: 4,
@@ -161,6 +187,22 @@ mod tests {
             let limits = [(tables[0].clone(), ours.parameters), (tables[1].clone(), ours.multiply_adds)];
             let limit = CostLimit::new(&space, &target, 1.0, &limits).unwrap();
             for share in limit.expected(&mixtures) {
+                prop_assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+            }
+            // Neither does `none` on top of it save anything, nor do gates that are half shut.
+            let mut half_shut = mixtures.clone();
+            for kind in space.kinds() {
+                let mixture = half_shut.kind_mut(*kind);
+                let of_edges = host(&mixture.edges);
+                let mut weights: Vec<f32> = host(&mixture.weights).iter().map(|weight| 0.5 * weight).collect();
+                if let Some(at) = space.operations.iter().position(|&operation| operation == Operation::None) {
+                    for (row, edge) in weights.chunks_mut(space.operations.len()).zip(of_edges) {
+                        row[at] = 0.9 * edge;
+                    }
+                }
+                mixture.weights = Tensor::from_data(TensorData::new(weights, mixture.weights.dims()), &Device::flex());
+            }
+            for share in limit.expected(&half_shut) {
                 prop_assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
             }
             let half = limits.map(|(table, cost)| (table, cost / 2));

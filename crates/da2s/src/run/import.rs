@@ -2,11 +2,13 @@
 //!
 //! Contract: every tensor that the run's network or super-network has must be in the file, under the name that it has in
 //! the PyTorch code of DARTS (or of NAS-Bench-201), in its shape; what else the file holds, as an auxiliary head, is passed over. What
-//! is taken stands where a training or a search would have left it, so that every later stage goes on from it.
+//! is taken stands where a training or a search would have left it, so that every later stage goes on from it. An export of da2s's own
+//! says which pictures its network was trained on, and is taken beside no others.
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
 use super::environment::Environment;
@@ -16,8 +18,10 @@ use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::{PREPROCESSING, preprocessing};
 use super::{Context, prune};
 use crate::backbone::{LoadError, Named, WeightsFile, WeightsFileError};
+use crate::data::Preprocessing;
 use crate::discretize::Genotype;
 use crate::error::Error;
+use crate::export::DESCRIPTION;
 use crate::finite::NotFinite;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Observer, Silent};
@@ -25,19 +29,32 @@ use crate::search::Search;
 use crate::space::{CellKind, SpaceName};
 use crate::train::TrainProgress;
 
+/// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round alike on every machine.
+const SAME: f32 = 1e-4;
+
+/// What an export of da2s's own says of pictures. The header of a checkpoint stands under the same key and says nothing of them.
+#[derive(Deserialize)]
+struct Exported {
+    preprocessing: Option<Preprocessing>,
+}
+
 /// Takes the weights of the network of `genotype` from the file `path`.
 ///
 /// # Errors
-/// If the file cannot be read, a tensor is missing, has another shape or a number that is not finite, or the genotype is not one of the
-/// run's space.
+/// If the genotype is not one of the run's space, the file cannot be read or was exported for other pictures, or a tensor is missing, has
+/// another shape or a number that is not finite.
 pub fn import_network(
     context: &Context<'_>,
     genotype: &Genotype,
     path: &Path,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
+    // Before the weights are blamed for what the genotype is.
+    prune::of_space(genotype, &context.config.search_space())?;
     let file = read(path)?;
     let dataset = context.dataset()?;
+    let preprocessing = preprocessing(context, &dataset);
+    of_these_pictures(path, &file, &preprocessing)?;
     let (device, engine) = context.device()?;
     let size = NetworkSize {
         auxiliary: false,
@@ -54,9 +71,65 @@ pub fn import_network(
     context.directory.remove("network")?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
     Checkpoint { tensors, meta }.write(context.directory, BEST)?;
-    context
-        .directory
-        .write_json(PREPROCESSING, &preprocessing(context, &dataset))
+    context.directory.write_json(PREPROCESSING, &preprocessing)
+}
+
+/// Refuses an export of da2s's own whose network saw other pictures than those of `here`: it would be evaluated, and used, on what it
+/// was not trained for.
+fn of_these_pictures(path: &Path, file: &WeightsFile, here: &Preprocessing) -> Result<(), Error> {
+    let Some(description) = file.metadata.get(DESCRIPTION) else {
+        return Ok(());
+    };
+    let damaged = |problem: String| Error::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
+    let Exported { preprocessing } = serde_json::from_str(description)
+        .map_err(|error| damaged(format!("its description cannot be read: {error}")))?;
+    let Some(own) = preprocessing else {
+        return Ok(());
+    };
+    if let Some(problem) = own.problem() {
+        return Err(damaged(problem));
+    }
+    let Some([field, own, here]) = other_pictures(&own, here) else {
+        return Ok(());
+    };
+    Err(Error::Mismatch {
+        path: path.to_owned(),
+        problem: format!(
+            "it was exported with {field} = {own}, where the images of this run have {here}: import it beside the images that it was \
+             trained on, with the same --data-dir, --limit and settings of data"
+        ),
+    })
+}
+
+/// A field in which two differ, with both its values; of the classes the first that is another.
+fn other_pictures(own: &Preprocessing, here: &Preprocessing) -> Option<[String; 3]> {
+    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= SAME);
+    let row = |same: bool, field: &str, own: String, here: String| (!same).then(|| [field.to_owned(), own, here]);
+    let number = |field: &str, own: usize, here: usize| row(own == here, field, own.to_string(), here.to_string());
+    let numbers =
+        |field: &str, own: &[f32], here: &[f32]| row(close(own, here), field, format!("{own:?}"), format!("{here:?}"));
+    let class = || {
+        let most = own.classes.len().max(here.classes.len());
+        let at = (0..most).find(|&at| own.classes.get(at) != here.classes.get(at))?;
+        let name = |one: &Preprocessing| {
+            one.classes
+                .get(at)
+                .map_or("none".to_owned(), |name| format!("{name:?}"))
+        };
+        Some([format!("classes[{at}]"), name(own), name(here)])
+    };
+    number("channels", own.channels, here.channels)
+        .or_else(|| number("image_size", own.image_size, here.image_size))
+        .or_else(class)
+        .or_else(|| {
+            let (own, here) = (own.centre_crop, here.centre_crop);
+            row(close(&[own], &[here]), "centre_crop", own.to_string(), here.to_string())
+        })
+        .or_else(|| numbers("mean", &own.mean, &here.mean))
+        .or_else(|| numbers("std", &own.std, &here.std))
 }
 
 /// Takes the weights, statistics and architecture parameters of a super-network from the file `path`, as those of a search
@@ -141,4 +214,42 @@ fn tensor<const D: usize>(
         });
     }
     Ok(Tensor::from_data(TensorData::new(data.clone(), shape), device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Preprocessing);
+
+    #[test]
+    fn other_pictures_are_told_by_a_field() {
+        let here = Preprocessing {
+            channels: 1,
+            image_size: 8,
+            centre_crop: 0.875,
+            mean: vec![0.5],
+            std: vec![0.25],
+            classes: vec!["a".to_owned(), "b".to_owned()],
+        };
+        let cases: [(Change, [&str; 3]); 7] = [
+            (|own| own.channels = 3, ["channels", "3", "1"]),
+            (|own| own.image_size = 9, ["image_size", "9", "8"]),
+            (|own| own.centre_crop = 1.0, ["centre_crop", "1", "0.875"]),
+            (|own| own.mean[0] = 0.625, ["mean", "[0.625]", "[0.5]"]),
+            (|own| own.std[0] = 0.5, ["std", "[0.5]", "[0.25]"]),
+            (|own| own.classes.swap(0, 1), ["classes[0]", "\"b\"", "\"a\""]),
+            (|own| own.classes.truncate(1), ["classes[1]", "none", "\"b\""]),
+        ];
+        for (change, told) in cases {
+            let mut own = here.clone();
+            change(&mut own);
+            assert_eq!(other_pictures(&own, &here).unwrap(), told);
+        }
+        let rounded = Preprocessing {
+            mean: vec![0.500_01],
+            ..here.clone()
+        };
+        assert_eq!(other_pictures(&rounded, &here), None);
+    }
 }

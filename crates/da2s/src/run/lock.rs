@@ -17,6 +17,8 @@ pub const LOCK: &str = ".lock";
 pub struct Lock {
     file: File,
     held: bool,
+    /// The process that took it: those that it forked have the lock with it, and it is not theirs to give back.
+    process: u32,
 }
 
 impl Lock {
@@ -59,8 +61,13 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         };
         // For people alone; a disk that is full is told of when it matters.
-        let _ = open.set_len(0).and_then(|()| writeln!(open, "{}", std::process::id()));
-        Ok(Self { file: open, held })
+        let process = std::process::id();
+        let _ = open.set_len(0).and_then(|()| writeln!(open, "{process}"));
+        Ok(Self {
+            file: open,
+            held,
+            process,
+        })
     }
 
     /// Whether it is still the lock of the directory `path`: not if that was removed, or removed and made anew.
@@ -71,6 +78,16 @@ impl Lock {
     /// Whether others are kept out; not on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that was forked meanwhile has it open too, and would keep the lock until it ends.
+    fn drop(&mut self) {
+        if self.held && self.process == std::process::id() {
+            // The system takes back what cannot be given back, if later.
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -113,6 +130,27 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(lock);
+        Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_forked_process_neither_keeps_it_nor_gives_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        // What a fork makes: the same open file, in another process.
+        let fork = || Lock {
+            file: lock.file.try_clone().unwrap(),
+            held: true,
+            process: lock.process.wrapping_add(1),
+        };
+        let child = fork();
+        drop(fork());
+        assert!(matches!(Lock::take(folder.path()), Err(Error::Busy { .. })));
+        drop(lock);
+        let again = Lock::take(folder.path()).unwrap();
+        drop(child);
+        assert!(matches!(Lock::take(folder.path()), Err(Error::Busy { .. })));
+        drop(again);
         Lock::take(folder.path()).unwrap();
     }
 

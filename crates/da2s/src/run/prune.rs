@@ -12,7 +12,7 @@ use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
-use crate::space::{CellKind, Space};
+use crate::space::{CellKind, Operation, Space};
 
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
@@ -224,19 +224,28 @@ fn measure(
     Ok((gap, Some(edge_gaps)))
 }
 
-/// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's.
-fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
-    if genotype.cells.reduction.is_some() == space.kinds().contains(&CellKind::Reduction) {
-        return Ok(());
-    }
-    let problem = format!(
-        "it is not one of the space {}, which this run searches",
-        space.name.name()
-    );
-    Err(Error::Genotype {
+/// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's, or layers that no export
+/// of the skeleton knows.
+pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
+    let refused = |problem: String| Error::Genotype {
         path: None,
         error: GenotypeError { at: 0, problem },
-    })
+    };
+    let reduces = space.kinds().contains(&CellKind::Reduction);
+    if genotype.cells.reduction.is_some() != reduces {
+        return Err(refused(format!(
+            "it is not one of the space {}, which this run searches",
+            space.name.name()
+        )));
+    }
+    let bench = |operation: &&Operation| matches!(operation, Operation::NorConv1x1 | Operation::NorConv3x3);
+    let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
+    match edges.flat_map(|edge| &edge.operations).find(bench) {
+        Some(operation) if reduces => Err(refused(format!(
+            "the operation {operation} is one of NAS-Bench-201 and none of the DARTS space"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Removes what comes of another genotype than that of `file`, so that nothing takes it for what comes of this one: the summary, and the

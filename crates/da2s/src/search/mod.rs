@@ -295,11 +295,9 @@ impl Search {
         hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
     }
 
-    /// Steps an epoch: the shorter of the two halves decides.
+    /// Steps an epoch: a pass over the images of the weights. Where those of the architecture are fewer they come round again, as in DARTS.
     fn steps(&self) -> usize {
-        self.weight_loader
-            .steps_per_epoch()
-            .min(self.arch_loader.steps_per_epoch()) as usize
+        self.weight_loader.steps_per_epoch() as usize
     }
 
     /// Samples of a step, those of all processes together.
@@ -312,6 +310,12 @@ impl Search {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
+        // Where every edge stays there is no β, and nothing that a step of it would be for.
+        let has_beta = self.space.kinds().iter().any(|&kind| {
+            let (graph, target) = (self.space.graph, self.target.kind(kind));
+            graph.all_nodes().any(|node| target.has_beta(graph, node))
+        });
+        let beta = if has_beta { beta } else { 0.0 };
         let done = (moment.epoch - 1).min(moment.epochs) as f64 / moment.epochs as f64;
         let phase = std::f64::consts::PI * done;
         let range = settings.learning_rate - settings.learning_rate_min;

@@ -114,7 +114,49 @@ fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize
 
 #[cfg(test)]
 mod tests {
-    use super::watched;
+    use super::{Search, watched};
+    use crate::config::Config;
+    use crate::data::{DataOptions, Format, open};
+    use crate::search::Moment;
+    use crate::space::SpaceName;
+    use burn::tensor::Device;
+    use da2s_engine::Engine;
+
+    fn search(config: &Config) -> Search {
+        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        Search::new(config, &dataset, &Device::flex(), &Engine::fused()).unwrap()
+    }
+
+    #[test]
+    fn an_epoch_is_a_pass_over_the_images_of_the_weights_however_few_the_architecture_has() {
+        let mut config = Config::default();
+        (config.search.channels, config.data.arch_fraction) = (2, 0.1);
+        let search = search(&config);
+        let (weights, arch) = (search.weight_loader.samples(), search.arch_loader.samples());
+        assert!(arch < weights / 8, "{arch} of {weights}");
+        assert_eq!(search.steps(), weights / config.search.batch_size);
+        search.arch_loader.batch(1, search.steps() as u64 - 1).unwrap();
+    }
+
+    #[test]
+    fn without_an_edge_to_choose_no_step_of_the_architecture_comes_before_alpha() {
+        let mut config = Config::default();
+        config.search.channels = 2;
+        let moment = |epoch| Moment {
+            epoch,
+            epochs: 4,
+            warmup: 2,
+        };
+        let rates = |config: &Config, epoch| {
+            let search = search(config);
+            let rates = search.rates(moment(epoch), &search.start());
+            (rates.alpha > 0.0, rates.beta > 0.0)
+        };
+        assert_eq!(rates(&config, 1), (false, true));
+        config.space.name = SpaceName::NasBench201;
+        config.target = toml::from_str("edges = \"all\"").unwrap();
+        assert_eq!((rates(&config, 1), rates(&config, 2)), ((false, false), (true, false)));
+    }
 
     #[test]
     fn a_watched_part_has_every_class_even_where_images_come_in_their_order() {

@@ -9,6 +9,7 @@ use crate::config::SearchSettings;
 use crate::objective::{HardeningState, Target};
 use crate::parallel::bytes_of;
 use crate::random::Purpose;
+use crate::search::Method;
 use crate::space::{PerKind, Space};
 use crate::supernet::ArchParams;
 use crate::train::Sgd;
@@ -79,10 +80,14 @@ impl SearchState {
         seed: u64,
         device: &Device,
     ) -> Self {
+        let strengthens = matches!(
+            settings.method,
+            Method::Da2s | Method::Da2sOperations | Method::Da2sEdges
+        );
         Self {
             weights: Weights::new(backbone, seed, Purpose::Weights, device),
             statistics: Statistics::new(backbone, device),
-            arch: ArchParams::new(space, target, seed, device),
+            arch: ArchParams::new(space, target, strengthens, seed, device),
             sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
             arch_moments: PerKind::new(space.kinds(), |_| KindMoments::default()),
             progress: SearchProgress::default(),

@@ -54,14 +54,14 @@ pub struct Mixture {
 impl ArchParams {
     /// Initial values: α ~ 1e-4·N(0, 1), β ~ n_j/d_j + 1e-4·N(0, 1).
     ///
-    /// Where k > 1 operations stay, α starts around k/(2·candidates), so that S_α sums to k.
-    pub fn new(space: &Space, target: &Target, seed: u64, device: &Device) -> Self {
+    /// Where k > 1 operations stay and the method `strengthens` α, it starts around k/(2·candidates), so that S_α sums to k.
+    pub fn new(space: &Space, target: &Target, strengthens: bool, seed: u64, device: &Device) -> Self {
         let mut random = generator(seed, Purpose::ArchParams, 0, 0);
         let kinds = PerKind::new(space.kinds(), |kind| {
             let target = target.kind(kind);
             let (graph, candidates) = (space.graph, space.operations.len());
             let mut noise = || 1e-4 * random.sample::<f32, _>(StandardNormal);
-            let start = if target.operations > 1 {
+            let start = if strengthens && target.operations > 1 {
                 target.operations as f32 / (2 * candidates) as f32
             } else {
                 0.0

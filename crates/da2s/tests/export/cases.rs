@@ -60,6 +60,7 @@ pub fn all() -> Vec<Case> {
         case("imbalanced, odd sides", IMBALANCED, size(cifar, 6, 4, 15)),
         case("imagenet stems", DARTS_V2, size(imagenet, 8, 4, 64)),
         case("imagenet stems, odd sides", IMBALANCED, size(imagenet, 6, 3, 39)),
+        case("imagenet stems, sides of one", IMBALANCED, size(imagenet, 6, 3, 8)),
         case(
             "nas-bench-201",
             "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|",

@@ -89,6 +89,10 @@ fn onnxruntime_and_pytorch_compute_the_same_logits() {
         assert_eq!(metadata["genotype"], case.trained.description.genotype);
         same(&case, "pytorch", &results["pytorch"]);
         assert_eq!(results["pytorch"]["classes"], serde_json::json!(preprocessing.classes));
+        assert!(
+            number(&results["pytorch"], "deep") <= TOLERANCE,
+            "a picture of 16 bits is another: {results}"
+        );
     }
 }
 

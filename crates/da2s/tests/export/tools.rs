@@ -20,7 +20,7 @@ fn skipped(test: &str, need: &str) {
 pub fn python(test: &str) -> Option<String> {
     let named = std::env::var("DA2S_PYTHON").ok();
     let program = named.clone().unwrap_or_else(|| "python3".to_owned());
-    let import = "import numpy, onnx, onnxruntime, safetensors, torch";
+    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, torch";
     let has = Command::new(&program).args(["-c", import]).output();
     let has = has.is_ok_and(|output| output.status.success());
     assert!(has || named.is_none(), "{program} cannot {import}");

@@ -3,7 +3,7 @@
 //! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract: the events are computed
 //! from the run directory alone, so those of a run that is written along are those of the finished run; the time of an
 //! epoch is the start of the run and the seconds that its epochs took. An event file is only appended to; where a run
-//! took epochs back, or somebody removed the file, a new file replaces it. Files of other runs are left alone.
+//! took epochs back, went on after its end, or somebody removed the file, a new file replaces it. Files of other runs are left alone.
 
 mod histogram;
 mod hparams;
@@ -68,7 +68,8 @@ struct Output {
     epochs: [usize; 2],
     /// Records of α and β.
     records: usize,
-    ended: bool,
+    /// How the run ended, if it says so there.
+    ended: Option<bool>,
     /// What the tails were when it was begun.
     generations: [usize; 3],
 }
@@ -104,13 +105,15 @@ impl EventWriter {
             self.stages[1].numbers.generation(),
             self.architecture.generation(),
         ];
+        let run = Small::read(&self.run_dir)?;
+        let start_s = start_s(&run);
+        // A run that failed may have gone on.
+        let ends_so = |output: &Output| output.ended.is_none() || output.ended == ended(&run);
         // Somebody may have removed the file, as another writer for this run does.
         let began = self
             .file
             .take()
-            .filter(|output| output.generations == generations && output.path.exists());
-        let run = Small::read(&self.run_dir)?;
-        let start_s = start_s(&run);
+            .filter(|output| output.generations == generations && ends_so(output) && output.path.exists());
         let mut output = match began {
             Some(output) => output,
             None => self.begin(&run, start_s, generations)?,
@@ -122,7 +125,7 @@ impl EventWriter {
         })?;
         output.epochs = [0, 1].map(|stage: usize| self.stages[stage].numbers.records().len());
         output.records = self.architecture.records().len();
-        output.ended |= ended(&run).is_some();
+        output.ended = ended(&run);
         let path = output.path.clone();
         self.file = Some(output);
         Ok(path)
@@ -151,7 +154,7 @@ impl EventWriter {
             path,
             epochs: [0; 2],
             records: 0,
-            ended: false,
+            ended: None,
             generations,
         };
         let mut events = vec![
@@ -191,7 +194,7 @@ impl EventWriter {
             }
             before += stage.seconds_upto(usize::MAX);
         }
-        if let Some(succeeded) = ended(run).filter(|_| !output.ended) {
+        if let Some(succeeded) = ended(run).filter(|_| output.ended.is_none()) {
             let (last, end_s) = (run.results.as_ref(), start_s + before);
             let results = RESULTS.iter().filter_map(|(name, value)| {
                 let value = value(last?)?;
@@ -340,6 +343,35 @@ mod tests {
         assert_eq!(live.update().unwrap(), second);
         let whole = EventWriter::new(&dir, &folder.path().join("out")).update().unwrap();
         assert_eq!(fs::read(second).unwrap(), fs::read(whole).unwrap());
+    }
+
+    #[test]
+    fn a_run_that_goes_on_after_a_failure_has_not_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, out) = (folder.path().join("a"), folder.path().join("a/tensorboard"));
+        run(&dir, "2026-11-25T01:02:03Z");
+        let whole = || {
+            let out = tempfile::tempdir().unwrap();
+            fs::read(EventWriter::new(&dir, out.path()).update().unwrap()).unwrap()
+        };
+        let failure = dir.join(FAILURE_FILE);
+        fs::write(&failure, "no space\n").unwrap();
+        let mut live = EventWriter::new(&dir, &out);
+        let failed = live.update().unwrap();
+        assert_eq!(live.update().unwrap(), failed, "it still has failed");
+        assert_eq!(fs::read(&failed).unwrap(), whole());
+        fs::remove_file(&failure).unwrap();
+        fs::write(
+            dir.join("search/metrics.jsonl"),
+            "{\"epoch\":1,\"epochs\":2}\n{\"epoch\":2,\"epochs\":2}\n",
+        )
+        .unwrap();
+        let goes_on = live.update().unwrap();
+        assert!(!failed.exists());
+        assert_eq!(fs::read(&goes_on).unwrap(), whole());
+        fs::write(&failure, "no space\n").unwrap();
+        assert_eq!(live.update().unwrap(), goes_on, "an end is added");
+        assert_eq!(fs::read(&goes_on).unwrap(), whole());
     }
 
     #[test]

@@ -59,7 +59,14 @@ function takeUp(left) {
 }
 
 function reload() {
-  const left = place();
+  let left;
+  try {
+    left = place();
+  } catch {
+    // Where the server did not answer there is a page of the browser's own, in which nobody may look.
+    report.src = "/report.html";
+    return;
+  }
   report.addEventListener("load", () => takeUp(left), { once: true });
   // The browser would take the place up too, after this and in another way.
   report.contentWindow.history.scrollRestoration = "manual";

@@ -108,7 +108,11 @@ impl<'a> Source<'a> {
             },
             "/report.html" => match self.follow.poll() {
                 Ok(_) => Page::new(HTML, REPORT_POLICY, render(self.follow.run())),
-                Err(error) => Page::refusal(500, &error.to_string()),
+                // In the frame too: it could not reach into a page that it may not hold, to load it anew when the run is whole again.
+                Err(error) => Page {
+                    policy: REPORT_POLICY,
+                    ..Page::refusal(500, &error.to_string())
+                },
             },
             _ => file(self.run_dir, path).unwrap_or_else(|| Page::refusal(404, "There is no such page.")),
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::runs::finished_copy;
 use super::{Case, case};
 
 const ARCH: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
@@ -25,6 +26,23 @@ fn file(name: &str, bytes: impl AsRef<[u8]>, code: i32, says: &[&str]) -> Case {
         &[&["own.txt"], says].concat(),
     )
     .make(move |dir| fs::write(dir.join("own.txt"), &bytes).unwrap())
+}
+
+/// A genotype that the space of the run has not, in a file for the command that begins with `verb`; beside it weights that are none.
+fn stranger(verb: &[&str], name: &str, text: &str, says: &str) -> Case {
+    let text = text.to_owned();
+    let arguments = [verb, &["digits", "--genotype-file", "own.txt"][..]].concat();
+    case(
+        &format!("{}: a genotype {name}", verb[0]),
+        &arguments,
+        4,
+        &["own.txt", says],
+    )
+    .make(move |dir| {
+        fs::write(dir.join("own.txt"), &text).unwrap();
+        fs::write(dir.join("own.safetensors"), "nothing").unwrap();
+    })
+    .tiny()
 }
 
 fn table(name: &str, code: i32, says: &[&str], bytes: impl AsRef<[u8]>) -> Case {
@@ -52,6 +70,9 @@ pub fn cases() -> Vec<Case> {
     let rows = |accuracy: &str| format!("architecture,a\n{ARCH},{accuracy}\n");
     let no_run =
         |dir: &Path| fs::write(dir.join("genotype.json"), "{\"space\": \"darts\", \"genotype\": \"G\"}").unwrap();
+    let import = ["import", "--weights", "own.safetensors"];
+    let other_space = "not one of the space darts";
+    let bench = darts("('nor_conv_3x3', 0)");
     vec![
         text("nothing", "", &["character 0", "expected Genotype"]),
         text(
@@ -149,6 +170,35 @@ pub fn cases() -> Vec<Case> {
         ),
         file("of another space", ARCH, 4, &["expected `+|`"])
             .make(|dir| fs::write(dir.join("own.txt"), "|none~0|+|none~0|none~1|").unwrap()),
+        stranger(&["run"], "of NAS-Bench-201", ARCH, other_space),
+        stranger(&import, "of NAS-Bench-201", ARCH, other_space),
+        stranger(
+            &["run"],
+            "with an operation of NAS-Bench-201",
+            &bench,
+            "the operation nor_conv_3x3 is one of NAS-Bench-201",
+        ),
+        stranger(
+            &import,
+            "with an operation of NAS-Bench-201",
+            &bench,
+            "none of the DARTS space",
+        ),
+        case(
+            "train: a genotype of NAS-Bench-201",
+            &["train", "run", "--genotype-file", "own.txt"],
+            4,
+            &["own.txt", other_space],
+        )
+        .make(|dir| {
+            finished_copy(dir);
+            fs::write(dir.join("own.txt"), ARCH).unwrap();
+        }),
+        text(
+            "entries of an edge apart",
+            &darts("('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0)").replacen("[1]", "[3]", 1),
+            &["entries of one edge must stand together"],
+        ),
         case(
             "genotype file: nothing",
             &["run", "--genotype-file", "nothing.txt", "--out", "out"],

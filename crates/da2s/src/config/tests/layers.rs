@@ -255,6 +255,14 @@ fn errors_name_file_line_key_and_what_is_allowed() {
             "search.hardening.decided_at = 0.9: expected more than 48/50",
         ),
         (
+            "[search]\nreduction_cells = []",
+            "network.reduction_cells = those of 5 cells: expected no reduction cell: search.reduction_cells leaves the super-network none",
+        ),
+        (
+            "[space]\nnone = true\noperations = [\"sep_conv_3x3\", \"skip_connect\"]",
+            "my.toml, line 2: space.none = true: expected absent beside space.operations",
+        ),
+        (
             "[search]\narch_beta_1 = 0.99999999",
             "my.toml, line 2: search.arch_beta_1 = 0.99999999: expected less than 1 as a number of 32 bits: at most 0.99999994",
         ),

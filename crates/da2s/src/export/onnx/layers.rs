@@ -1,7 +1,8 @@
 //! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets it with Burn's.
 //!
 //! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch norms use the running
-//! statistics; on request each becomes part of the convolution in front of it, as `norm.rs` has it, and those without one stay.
+//! statistics; on request each becomes part of the convolution in front of it in its block, as `norm.rs` has it. Those without one stay:
+//! behind a pool, and alone between stages, even if a cell ends in a convolution.
 
 use std::collections::HashMap;
 
@@ -247,7 +248,7 @@ impl<'a> Layers<'a> {
         let (height, width) = x.size;
         let rectified = self.graph.relu(&x.name);
         let half = self.tensor(&one)?.shape[0];
-        // An image of one row has no second one; its only one is followed by a zero.
+        // An image of one row has no second one: what is read in its place is a zero, here one in front of it.
         let start = [height, width].map(|side| i64::from(side > 1));
         let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
         let end = self.graph.integers(&[i64::from(i32::MAX); 2]);
@@ -257,7 +258,9 @@ impl<'a> Layers<'a> {
             pads,
             ..Window::POINT
         };
-        let (plain, behind) = (window([0; 4]), window([0, 0, height % 2, width % 2]));
+        let around = |side: usize| if side == 1 { (1, 0) } else { (0, side % 2) };
+        let ((top, bottom), (left, right)) = (around(height), around(width));
+        let (plain, behind) = (window([0; 4]), window([top, left, bottom, right]));
         let (first, second, rest) = if self.fold {
             let (upper, lower) = norm.split(half);
             let first = self.convolution(place, &rectified, plain, &one, None, Some(upper))?;

@@ -46,9 +46,8 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x):
         x = F.relu(x)
-        height, width = x.shape[2:]
         # On an odd side the last pixel that is read lies outside of the image and is zero.
-        shifted = F.pad(x[:, :, int(height > 1):, int(width > 1):], (0, width % 2, 0, height % 2))
+        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
 
 

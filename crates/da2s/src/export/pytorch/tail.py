@@ -13,6 +13,9 @@ def preprocess(image):
     """A Pillow image as the network was evaluated: the centred square, resampled, normalised; channels × rows × columns."""
     from PIL import Image
 
+    if image.mode.startswith("I"):
+        # 16 bits, which Pillow would cut off at 255; the sum rounds, since whole numbers are cut off behind the point.
+        image = image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
     if PREPROCESSING["channels"] == 1:
         # The weights of sRGB; Pillow's own are those of an older standard.
         image = image if image.mode == "L" else image.convert("RGB").convert("L", (0.2126, 0.7152, 0.0722, 0))
