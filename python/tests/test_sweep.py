@@ -114,13 +114,13 @@ def test_numbers_of_numpy_are_numbers_and_the_best_settings_are_as_given(tmp_pat
         out=tmp_path / "sweep",
         seeds=np.arange(4, 5),
         targets=np.array([1]),
-        vary={"search.epochs": [np.int64(1)]},
+        vary={"search.epochs": [np.int64(3)]},
         search_only=True,
         settings=TINY,
     )
-    assert swept.failed == [] and swept.runs[0].path.name == "da2s-target.edges=1-search.epochs=1-s4"
+    assert swept.failed == [] and swept.runs[0].path.name == "da2s-target.edges=1-search.epochs=3-s4"
     best = swept.best("gap", "min")
-    assert best == {"method": "da2s", "settings": {"target.edges": 1, "search.epochs": 1}}
+    assert best == {"method": "da2s", "settings": {"target.edges": 1, "search.epochs": 3}}
     again = da2s.search("digits", out=tmp_path / "run", method=best["method"], seed=4, settings={**TINY, **best["settings"]})
     assert again.search_epochs() == swept.runs[0].run.search_epochs()
     assert setups.seeds_of(np.int64(3)) == [1, 2, 3]
