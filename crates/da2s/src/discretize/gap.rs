@@ -2,7 +2,7 @@
 //! without retraining.
 //!
 //! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm statistics as
-//! trained, and recalibrated, that is, estimated anew over the recalibration batches as a plain mean.
+//! trained, and recalibrated, that is, estimated anew as a plain mean over batches as the weights trained on, augmented as those were.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl Pruned<'_> {
     }
 }
 
-/// Measures the gap on `held_out`; statistics are recalibrated on `calibration`. `stop` is asked before each batch.
+/// Measures the gap on `held_out`; statistics are recalibrated on epoch 0 of `calibration`. `stop` is asked before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.

@@ -1,8 +1,8 @@
 //! What a search needs, from its settings: space, target, super-network, method, limits, and what trains on which images.
 //!
-//! Contract: the weights train on one half of the training images, on which statistics are recalibrated too; α and β on the other,
-//! whose images are watched as well. In a one-level search both train on the first, and the second is only watched. The processes of a
-//! group share the batches that train and the images watched after every epoch; those of the gap each has whole.
+//! Contract: the weights train on one half of the training images, on which, augmented as they were, statistics are recalibrated too; α and
+//! β on the other, whose images are watched as well. In a one-level search both train on the first, and the second is only watched. The
+//! processes of a group share the batches that train and the images watched after every epoch; those of the gap each has whole.
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
@@ -62,6 +62,9 @@ impl Search {
                 augmentation: settings.augmentation.clone(),
             };
             Loader::training(dataset, half.to_vec(), settings.batch_size, order)
+        };
+        let sharded = |loader: Result<Loader, _>| {
+            loader
                 .and_then(|loader| loader.sharded(group.shard()))
                 .map_err(|error| error.of_batch_size("search.batch_size"))
         };
@@ -74,20 +77,21 @@ impl Search {
         };
         Ok(Self {
             method: settings.method.build(&settings),
-            weight_loader: training(&split.weight_half, Stream::Weights)?,
+            weight_loader: sharded(training(&split.weight_half, Stream::Weights))?,
             // One level: both train on the same batches, and the other images are only watched.
-            arch_loader: training(
+            arch_loader: sharded(training(
                 if settings.one_level {
                     &split.weight_half
                 } else {
                     &split.arch_half
                 },
                 Stream::ArchParams,
-            )?,
+            ))?,
             monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
             by_edge,
             held_out: evaluation(&split.arch_half)?,
-            calibration: evaluation(&split.weight_half)?,
+            // As the weights train: crops, flips and batches of all classes leave other moments than images as they are, and lie.
+            calibration: training(&split.weight_half, Stream::Weights)?,
             limit: limit::of(config, dataset, &space, &target, engine)?,
             space,
             target,
@@ -116,7 +120,7 @@ fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize
 mod tests {
     use super::{Search, watched};
     use crate::config::Config;
-    use crate::data::{DataOptions, Format, open};
+    use crate::data::{Arrays, DataOptions, Format, ImageShape, LabelledImages, open};
     use crate::search::Moment;
     use crate::space::SpaceName;
     use burn::tensor::Device;
@@ -125,6 +129,36 @@ mod tests {
     fn search(config: &Config) -> Search {
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
         Search::new(config, &dataset, &Device::flex(), &Engine::fused()).unwrap()
+    }
+
+    #[test]
+    fn statistics_are_recalibrated_on_what_the_weights_train_on() {
+        let shape = ImageShape {
+            channels: 1,
+            height: 8,
+            width: 8,
+        };
+        // By class, as images of a folder lie.
+        let labels: Vec<u32> = (0..120).map(|image| image / 60).collect();
+        let pixels = (0..120 * 64).map(|at| (at % 251) as u8).collect();
+        let train = LabelledImages { shape, pixels, labels };
+        let arrays = Arrays::new(vec!["a".to_owned(), "b".to_owned()], train.clone(), Some(train)).unwrap();
+        let dataset = arrays.open(&DataOptions::default()).unwrap();
+        let mut config = Config::default();
+        (config.search.channels, config.search.batch_size) = (2, 20);
+        config.search.augmentation.crop_padding = 2;
+        let search = Search::new(&config, &dataset, &Device::flex(), &Engine::fused()).unwrap();
+        let (_, calibration) = search.gap_loaders();
+        assert_eq!(calibration.steps_per_epoch(), 3);
+        for step in 0..3 {
+            let batch = calibration.batch(0, step).unwrap();
+            assert_eq!(batch.images, search.weight_loader.batch(0, step).unwrap().images);
+            assert!(
+                [0, 1].iter().all(|class| batch.labels.contains(class)),
+                "{:?}",
+                batch.labels
+            );
+        }
     }
 
     #[test]
