@@ -6,7 +6,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
-use da2s::search::{Draw, Method, Moment, SearchMethod};
+use da2s::search::{Draw, Half, Method, Moment, SearchMethod};
 use da2s::space::{CellKind, PerKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 
@@ -229,12 +229,7 @@ fn losses_have_the_gradients_of_finite_differences() {
 #[test]
 fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     let fixture = Fixture::new();
-    let draw = |step| Draw {
-        seed: 3,
-        moment: MOMENT,
-        step,
-        kind: CellKind::Normal,
-    };
+    let draw = |step| Draw::new(3, MOMENT, step);
     let method = fixture.method(Method::Gdas);
     let arch = fixture.kind(&fixture.alpha, &fixture.beta, true);
     let strengths = method.strengths(&arch, &fixture.space, &fixture.target.normal, Some(draw(0)));
@@ -253,6 +248,16 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
         fixture.p(Method::Gdas, Some(draw(0))),
         fixture.p(Method::Gdas, Some(draw(1)))
     );
+    // As in the paper's algorithm 1, the weights' half of a step and the architecture's draw each their own; so do the kinds of cell.
+    let mut drawn = Vec::new();
+    for half in [Half::Weights, Half::Arch] {
+        for kind in CellKind::ALL {
+            drawn.push(fixture.p(Method::Gdas, Some(Draw { half, kind, ..draw(0) })));
+        }
+    }
+    for (at, one) in drawn.iter().enumerate() {
+        assert!(!drawn[..at].contains(one), "draw {at} is one before it");
+    }
 
     // The gradient is that of a softmax: its rows sum to nothing, and it is not nothing.
     let pull = Tensor::<2>::from_data(

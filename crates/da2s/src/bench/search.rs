@@ -163,7 +163,6 @@ mod tests {
     use super::*;
     use crate::config::EngineName;
     use crate::search::{Draw, Rates};
-    use crate::space::CellKind;
     use da2s_engine::Engine;
 
     #[test]
@@ -196,12 +195,7 @@ mod tests {
             beta: 0.0,
         };
         let batch = |step| loader.batch(1, step).unwrap();
-        let draw = Draw {
-            seed: 1,
-            moment: apart.moment,
-            step: 0,
-            kind: CellKind::Normal,
-        };
+        let draw = Draw::new(1, apart.moment, 0);
         let arch = apart.stepper.arch_step(&mut theirs, &batch(0), draw, rates).unwrap();
         let weights = apart.stepper.weight_step(&mut theirs, &batch(1), draw, rates).unwrap();
         assert_eq!(losses.map(f64::from), [arch.loss, weights.loss]);

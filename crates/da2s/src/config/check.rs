@@ -5,7 +5,7 @@ use super::settings::{Config, Rate, ScheduleName};
 use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
-use crate::space::{CellKind, Operation, Reductions, SpaceName};
+use crate::space::{CellKind, Reductions, SpaceName};
 
 /// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
 const LEAST_TEMPERATURE: f64 = 1e-30;
@@ -201,8 +201,8 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 let expected = "absent beside space.operations, which names all candidates: put \"none\" in the list";
                 return Err(value(place, "space.none", true, expected));
             }
-            let bench = |operation: &Operation| matches!(operation, Operation::NorConv1x1 | Operation::NorConv3x3);
-            match space.operations.iter().flatten().find(|operation| bench(operation)) {
+            let mut operations = space.operations.iter().flatten();
+            match operations.find(|operation| !operation.in_darts_spaces()) {
                 Some(operation) => {
                     let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";
                     Err(value(place, "space.operations", operation.name(), expected))

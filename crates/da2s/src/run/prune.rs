@@ -12,7 +12,7 @@ use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
-use crate::space::{CellKind, Operation, Space};
+use crate::space::{CellKind, Space};
 
 pub(super) const GENOTYPE: &str = "genotype.json";
 pub(super) const GAP: &str = "gap.json";
@@ -238,9 +238,9 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
             space.name.name()
         )));
     }
-    let bench = |operation: &&Operation| matches!(operation, Operation::NorConv1x1 | Operation::NorConv3x3);
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
-    match edges.flat_map(|edge| &edge.operations).find(bench) {
+    let mut operations = edges.flat_map(|edge| &edge.operations);
+    match operations.find(|operation| !operation.in_darts_spaces()) {
         Some(operation) if reduces => Err(refused(format!(
             "the operation {operation} is one of NAS-Bench-201 and none of the DARTS space"
         ))),

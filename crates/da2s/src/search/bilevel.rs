@@ -9,7 +9,7 @@
 use burn::tensor::{Device, Gradients, Tensor};
 
 use super::arch_optimizer::ArchOptimizer;
-use super::method::{Draw, SearchMethod};
+use super::method::{Draw, Half, SearchMethod};
 use super::state::SearchState;
 use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy, host};
 use crate::config::SearchSettings;
@@ -118,7 +118,7 @@ impl<'a> Bilevel<'a> {
     ) -> Result<Reading, NotFinite> {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(false);
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw)?;
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Arch))?;
         let mut gradients = loss.backward();
         self.move_arch(state, ArchGradients::of(&arch, &mut gradients), rates)?;
         Ok(reading)

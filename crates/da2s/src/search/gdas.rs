@@ -2,8 +2,8 @@
 //!
 //! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019, equations 3 to 5:
 //! h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going forward, p̃ = softmax((log softmax(α) + g)/τ) going
-//! back; τ falls linearly over the epochs (10 to 0.1 in the paper). Contract: the draw is a pure function of seed, epoch,
-//! step and kind of cell; when nothing trains, p = softmax(α).
+//! back; τ falls linearly over the epochs (10 to 0.1 in the paper); by algorithm 1 each half of a step draws for itself. Contract: the draw
+//! is a pure function of seed, epoch, step, half and kind of cell; when nothing trains, p = softmax(α).
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ impl SearchMethod for Gdas {
         };
 
         let shape = alpha.dims();
-        // One stream a step and kind of cell.
-        let stream = 2 * draw.step as u64 + draw.kind as u64;
+        // One stream a half of a step and kind of cell.
+        let stream = 4 * draw.step as u64 + 2 * draw.half as u64 + draw.kind as u64;
         let mut random = generator(draw.seed, Purpose::Gumbel, draw.moment.epoch as u64, stream);
         let mut gumbel = || -(-random.random_range(f32::MIN_POSITIVE..1.0).ln()).ln();
         let noise: Vec<f32> = (0..shape[0] * shape[1]).map(|_| gumbel()).collect();

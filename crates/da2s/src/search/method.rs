@@ -55,7 +55,16 @@ pub struct Moment {
     pub warmup: usize,
 }
 
-/// A step of training, for methods that draw at random in each.
+/// The halves of a bilevel step. What trains both at once draws for the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// Of the weights.
+    Weights,
+    /// Of α and β.
+    Arch,
+}
+
+/// A half of a step of training and a kind of cell, for methods that draw at random in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// Seed of the run.
@@ -64,8 +73,27 @@ pub struct Draw {
     pub moment: Moment,
     /// Step within the epoch, from 0.
     pub step: usize,
+    /// Half of the step.
+    pub half: Half,
     /// Kind of cell.
     pub kind: CellKind,
+}
+
+impl Draw {
+    /// A step within an epoch, from 0; its halves and the kinds of cell are filled in where they are drawn for.
+    pub fn new(seed: u64, moment: Moment, step: usize) -> Self {
+        Self {
+            seed,
+            moment,
+            step,
+            half: Half::Weights,
+            kind: CellKind::Normal,
+        }
+    }
+
+    pub(super) fn for_half(self, half: Half) -> Self {
+        Self { half, ..self }
+    }
 }
 
 /// The regulariser at one moment.

@@ -23,7 +23,7 @@ mod state;
 
 pub use arch_optimizer::{ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
-pub use method::{ArchShares, Draw, Method, Moment, Penalty, SearchMethod};
+pub use method::{ArchShares, Draw, Half, Method, Moment, Penalty, SearchMethod};
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord};
 pub use outcome::Outcome;
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
@@ -38,7 +38,7 @@ use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening, Target};
 use crate::observer::{Event, Observer, Stage};
 use crate::parallel::Group;
-use crate::space::{CellKind, Space};
+use crate::space::Space;
 use crate::train::between_steps;
 
 /// Everything that a search needs and does not change.
@@ -210,12 +210,7 @@ impl Search {
         let (epoch, steps) = (moment.epoch, self.steps());
         while state.progress.steps_done < steps {
             let step = state.progress.steps_done;
-            let draw = Draw {
-                seed: self.seed,
-                moment,
-                step,
-                kind: CellKind::Normal,
-            };
+            let draw = Draw::new(self.seed, moment, step);
             let batches = self.batches(draw, rates)?;
             let (arch, weights) = self
                 .step(stepper, state, &batches, draw, rates)

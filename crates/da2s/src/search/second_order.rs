@@ -14,7 +14,7 @@
 use burn::tensor::Tensor;
 
 use super::bilevel::{ArchGradients, Bilevel, KindGradients, Rates, Reading};
-use super::method::Draw;
+use super::method::{Draw, Half};
 use super::state::SearchState;
 use crate::backbone::{Weights, host};
 use crate::data::Batch;
@@ -48,7 +48,7 @@ impl Bilevel<'_> {
         );
 
         let (weights, arch) = (unrolled.on_graph(true), state.arch.tracked());
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw)?;
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Arch))?;
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = self.averaged(weights.gradients(gradients));
@@ -161,16 +161,12 @@ mod tests {
             search.arch_loader.batch(1, 0).unwrap(),
             search.weight_loader.batch(1, 0).unwrap(),
         );
-        let draw = Draw {
-            seed: 1,
-            moment: Moment {
-                epoch: 1,
-                epochs: 2,
-                warmup: 0,
-            },
-            step: 0,
-            kind: CellKind::Normal,
+        let moment = Moment {
+            epoch: 1,
+            epochs: 2,
+            warmup: 0,
         };
+        let draw = Draw::new(1, moment, 0);
         // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing of derivatives.
         let rates = Rates {
             weights: 1e-3,

@@ -86,6 +86,11 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
+    /// Whether DARTS spaces have it. NAS-Bench-201's own convolutions are in none: its cells keep their size.
+    pub fn in_darts_spaces(self) -> bool {
+        !matches!(self, Self::NorConv1x1 | Self::NorConv3x3)
+    }
+
     /// The block that computes the operation at `stride`, and what its weights' names have between the
     /// operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
     pub fn block(self, stride: usize, place: Place) -> (Block, &'static str) {

@@ -1,4 +1,4 @@
-"""Checks an export of da2s with the real onnx checker, onnxruntime and PyTorch; prints one JSON object.
+"""Checks an export of da2s with the real onnx checker, onnxruntime, tract and PyTorch; prints one JSON object.
 
     python check.py FOLDER
 
@@ -15,6 +15,7 @@ import numpy
 import onnx
 import onnxruntime
 import torch
+import tract
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -52,6 +53,12 @@ def by_onnxruntime(path, expected):
     return graph(path) | compared(whole, expected) | {"alone": float(numpy.abs(one - whole[:1]).max())}
 
 
+def by_tract(path, expected):
+    # The batch stays a symbol: the model is made for any. What is run is optimised.
+    model = tract.onnx().load(path).into_model().into_runnable()
+    return compared(model.run([expected["images"]])[0].to_numpy(), expected)
+
+
 def by_torch(folder, expected):
     spec = importlib.util.spec_from_file_location("model", folder / "model.py")
     model = importlib.util.module_from_spec(spec)
@@ -74,6 +81,7 @@ def main():
     torch.set_num_threads(2)
     expected = load_file(folder / "expected.safetensors")
     results = {name: by_onnxruntime(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
+    results |= {f"tract, {name}": by_tract(folder / f"{name}.onnx", expected) for name in ("plain", "folded")}
     print(json.dumps(results | {"pytorch": by_torch(folder / "pytorch", expected)}))
 
 

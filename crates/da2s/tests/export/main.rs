@@ -1,7 +1,7 @@
 //! Exports, computed by the tools that they are for: onnx's checker, onnxruntime, PyTorch and tract give da2s's logits.
 //!
-//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`; tract is the program `$DA2S_TRACT`, built from
-//! the folder `tract`. A test without its tool says so by name and passes; `run.py` gets both and runs the tests.
+//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. The test that needs it says by name that it is
+//! skipped without and passes; `run.py` gets it and runs the tests.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -55,8 +55,8 @@ fn same(case: &Case, tool: &str, result: &Value) {
 }
 
 #[test]
-fn onnxruntime_and_pytorch_compute_the_same_logits() {
-    let Some(python) = tools::python("onnxruntime_and_pytorch_compute_the_same_logits") else {
+fn onnxruntime_pytorch_and_tract_compute_the_same_logits() {
+    let Some(python) = tools::python("onnxruntime_pytorch_and_tract_compute_the_same_logits") else {
         return;
     };
     for case in cases::all() {
@@ -87,31 +87,14 @@ fn onnxruntime_and_pytorch_compute_the_same_logits() {
         assert_eq!(list("class_names"), serde_json::json!(preprocessing.classes));
         assert_eq!(metadata["image_size"], preprocessing.image_size.to_string());
         assert_eq!(metadata["genotype"], case.trained.description.genotype);
-        same(&case, "pytorch", &results["pytorch"]);
+        for tool in ["pytorch", "tract, plain", "tract, folded"] {
+            same(&case, tool, &results[tool]);
+        }
         assert_eq!(results["pytorch"]["classes"], serde_json::json!(preprocessing.classes));
         assert!(
             number(&results["pytorch"], "deep") <= TOLERANCE,
             "a picture of 16 bits is another: {results}"
         );
-    }
-}
-
-#[test]
-fn tract_computes_the_same_logits() {
-    let Some(tract) = tools::tract("tract_computes_the_same_logits") else {
-        return;
-    };
-    for case in cases::all() {
-        let folder = tempfile::tempdir().unwrap();
-        write(&case, folder.path());
-        for name in ["plain.onnx", "folded.onnx"] {
-            let (model, expected) = (folder.path().join(name), folder.path().join("expected.safetensors"));
-            same(
-                &case,
-                &format!("tract, {name}"),
-                &tools::json(&tract, &[&model, &expected]),
-            );
-        }
     }
 }
 

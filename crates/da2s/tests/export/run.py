@@ -2,10 +2,10 @@
 """Gets the tools that exports are checked with, and runs the tests that need them.
 
     python3 crates/da2s/tests/export/run.py
-    python3 crates/da2s/tests/export/run.py --fetch        # only fetches what Python needs
+    python3 crates/da2s/tests/export/run.py --fetch        # only fetches them
 
-Where no package index gives them it says so by name, and checks nothing. Needs nothing but Python and cargo: the first run makes a virtual environment with PyTorch, onnx and onnxruntime, and builds
-tract, both under `target/`.
+Where no package index gives them it says so by name, and checks nothing. Needs nothing but Python and cargo: the first run makes a
+virtual environment with PyTorch, onnx, onnxruntime and tract under `target/`.
 """
 
 import os
@@ -29,32 +29,25 @@ def python():
     """The interpreter of the virtual environment, made if it is not whole; none where its packages cannot be had."""
     folder = TARGET / "export-venv"
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    whole = folder / "installed"
-    if not whole.exists():
+    whole, needed = folder / "installed", HERE / "requirements.txt"
+    if not whole.exists() or whole.read_text() != needed.read_text():
         venv.create(folder, with_pip=True, clear=True)
         try:
-            run(program, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt", timeout=FETCH_LIMIT_S)
+            run(program, "-m", "pip", "install", "--quiet", "-r", needed, timeout=FETCH_LIMIT_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return None
-        whole.touch()
+        whole.write_text(needed.read_text())
     return program
-
-
-def tract():
-    """The program that runs a model with tract."""
-    folder = TARGET / "tract"
-    run("cargo", "build", "--release", "--locked", "--manifest-path", HERE / "tract/Cargo.toml", "--target-dir", folder)
-    return folder / "release" / ("da2s-tract-check.exe" if os.name == "nt" else "da2s-tract-check")
 
 
 def main():
     found = python()
     if found is None:
-        print("exports skipped: no package index gives PyTorch, onnx and onnxruntime")
+        print("exports skipped: no package index gives PyTorch, onnx, onnxruntime and tract")
         return
     if sys.argv[1:] == ["--fetch"]:
         return
-    tools = {"DA2S_PYTHON": str(found), "DA2S_TRACT": str(tract())}
+    tools = {"DA2S_PYTHON": str(found)}
     run("cargo", "test", "--release", "--locked", "--test", "export", "--", "--nocapture", *sys.argv[1:], env=os.environ | tools)
 
 

@@ -20,23 +20,14 @@ fn skipped(test: &str, need: &str) {
 pub fn python(test: &str) -> Option<String> {
     let named = std::env::var("DA2S_PYTHON").ok();
     let program = named.clone().unwrap_or_else(|| "python3".to_owned());
-    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, torch";
+    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, torch, tract";
     let has = Command::new(&program).args(["-c", import]).output();
     let has = has.is_ok_and(|output| output.status.success());
     assert!(has || named.is_none(), "{program} cannot {import}");
     if !has {
-        skipped(test, "a Python with torch, onnx and onnxruntime (DA2S_PYTHON)");
+        skipped(test, "a Python with torch, onnx, onnxruntime and tract (DA2S_PYTHON)");
     }
     has.then_some(program)
-}
-
-/// The program that runs a model with tract.
-pub fn tract(test: &str) -> Option<String> {
-    let program = std::env::var("DA2S_TRACT").ok();
-    if program.is_none() {
-        skipped(test, "the program in crates/da2s/tests/export/tract (DA2S_TRACT)");
-    }
-    program
 }
 
 /// The JSON that a program prints.

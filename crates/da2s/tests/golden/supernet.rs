@@ -239,12 +239,7 @@ fn supernet_trajectory() {
             alpha: rate,
             beta: rate,
         };
-        let draw = Draw {
-            seed: 1,
-            moment: case.moment,
-            step: 0,
-            kind: CellKind::Normal,
-        };
+        let draw = Draw::new(1, case.moment, 0);
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
