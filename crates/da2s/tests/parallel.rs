@@ -313,6 +313,23 @@ impl Observer for StopsAt {
 }
 
 #[test]
+fn every_process_has_whole_what_the_gap_is_measured_on() {
+    let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
+    let taken = |group| {
+        let search = Search::in_group(&config, &dataset, &device, &Engine::fused(), group).unwrap();
+        let loaders: [&Loader; 2] = search.gap_loaders().into();
+        loaders.map(|loader| {
+            let batch = loader.batch(0, 1).unwrap();
+            (loader.steps_per_epoch(), batch.labels, batch.images)
+        })
+    };
+    let alone = taken(Group::alone());
+    for one in together(2, taken) {
+        assert!(one == alone, "a process of two has other batches than one alone");
+    }
+}
+
+#[test]
 fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let search = |group| Search::in_group(&config, &dataset, &device, &Engine::fused(), group).unwrap();

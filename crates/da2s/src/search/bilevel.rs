@@ -94,8 +94,8 @@ impl<'a> Bilevel<'a> {
         Self { group, ..self }
     }
 
-    /// The mixtures that `arch` stands for, differentiable in it. `draw` names the step of training for which a method
-    /// may draw at random; its kind is filled in here.
+    /// The mixtures that `arch` stands for, differentiable in it. `draw` names the half of a step of training for which a
+    /// method may draw at random; its kind is filled in here.
     pub fn mixtures(&self, arch: &ArchParams, draw: Option<Draw>) -> Mixtures {
         arch.kinds().map(|kind, arch| {
             let draw = draw.map(|draw| Draw { kind, ..draw });
@@ -137,7 +137,7 @@ impl<'a> Bilevel<'a> {
     ) -> Result<Reading, NotFinite> {
         let arch = state.arch.tracked();
         let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Weights))?;
         let mut gradients = loss.backward();
         let of_arch = ArchGradients::of(&arch, &mut gradients);
         let of_weights = self.averaged(weights.gradients(gradients));
@@ -161,7 +161,7 @@ impl<'a> Bilevel<'a> {
     ) -> Result<Reading, NotFinite> {
         let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
         let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw)?;
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Weights))?;
         let gradients = self.averaged(weights.gradients(loss.backward()));
         reading.gradient_norm = state
             .sgd

@@ -1,4 +1,4 @@
-//! GDAS: one operation an edge is drawn in each step, and only it is computed.
+//! GDAS: one operation an edge is drawn in each half of a step, and only it is computed.
 //!
 //! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019, equations 3 to 5:
 //! h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going forward, p̃ = softmax((log softmax(α) + g)/τ) going

@@ -80,7 +80,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// A step within an epoch, from 0; its halves and the kinds of cell are filled in where they are drawn for.
+    /// A step within an epoch, from 0. Half and kind of cell are filled in where something is drawn for them.
     pub fn new(seed: u64, moment: Moment, step: usize) -> Self {
         Self {
             seed,
@@ -111,8 +111,8 @@ pub struct Penalty {
 
 /// A search method.
 pub trait SearchMethod: Send + Sync + std::fmt::Debug {
-    /// p and q of one kind of cell, differentiable in α and β. `draw` says for which step of training they are; without
-    /// it they are only read, and nothing is drawn.
+    /// p and q of one kind of cell, differentiable in α and β. `draw` says for which half of a step of training they
+    /// are; without it they are only read, and nothing is drawn.
     fn strengths(&self, arch: &KindParams, space: &Space, target: &KindTarget, draw: Option<Draw>) -> Strengths;
 
     /// What is added to the loss, or nothing.

@@ -34,6 +34,7 @@ impl Bilevel<'_> {
         draw: Draw,
         rates: Rates,
     ) -> Result<Reading, NotFinite> {
+        let (draw, draw_of_arch) = (draw.for_half(Half::Weights), draw.for_half(Half::Arch));
         // Passes whose statistics nobody asks for run on a copy of the state.
         let mut aside = state.clone();
         let (weights, fixed) = (
@@ -48,7 +49,7 @@ impl Bilevel<'_> {
         );
 
         let (weights, arch) = (unrolled.on_graph(true), state.arch.tracked());
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Arch))?;
+        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw_of_arch)?;
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = self.averaged(weights.gradients(gradients));
@@ -136,6 +137,51 @@ mod tests {
     use crate::space::CellKind;
     use burn::tensor::{Device, TensorData};
     use da2s_engine::Engine;
+
+    /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and α each step has the loss of its own draw.
+    #[test]
+    fn each_half_of_a_step_draws_for_itself() {
+        let mut config = Config::default();
+        (config.search.channels, config.search.batch_size) = (2, 32);
+        config.search.method = Method::Gdas;
+        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let device = Device::flex();
+        let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
+        let stepper = Bilevel::new(
+            &search.backbone,
+            &search.space,
+            &search.target,
+            &*search.method,
+            &config.search,
+            &device,
+        );
+        let batch = search.weight_loader.batch(1, 0).unwrap();
+        let moment = Moment {
+            epoch: 1,
+            epochs: 2,
+            warmup: 0,
+        };
+        let draw = Draw::new(1, moment, 0);
+        // Unrolled by nothing, the second order's weights are those that there are.
+        let rates = Rates {
+            weights: 0.0,
+            alpha: 0.0,
+            beta: 0.0,
+        };
+        let start = search.start();
+        let arch = stepper.arch_step(&mut start.clone(), &batch, draw, rates).unwrap().loss;
+        let second = stepper.second_order_step(&mut start.clone(), &batch, &batch, draw, rates);
+        let weights = stepper
+            .weight_step(&mut start.clone(), &batch, draw, rates)
+            .unwrap()
+            .loss;
+        let joint = stepper
+            .joint_step(&mut start.clone(), &batch, draw, rates)
+            .unwrap()
+            .loss;
+        assert_eq!((arch, weights), (second.unwrap().loss, joint));
+        assert_ne!(arch, weights);
+    }
 
     /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of α.
     #[test]

@@ -1,8 +1,9 @@
 //! What a search needs, from its settings: space, target, super-network, method, limits, and what trains on which images.
 //!
-//! Contract: the weights train on one half of the training images, on which, augmented as they were, statistics are recalibrated too; α and
-//! β on the other, whose images are watched as well. In a one-level search both train on the first, and the second is only watched. The
-//! processes of a group share the batches that train and the images watched after every epoch; those of the gap each has whole.
+//! Contract: the weights train on one half of the training images, on which, augmented as then, statistics are recalibrated too (those of
+//! an imported super-network on what it would train on here); α and β on the other, whose images are watched as well. In a one-level
+//! search both train on the first, and the second is only watched. The processes of a group share the batches that train and the images
+//! watched after every epoch; those of the gap each has whole.
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
