@@ -138,30 +138,42 @@ mod tests {
     use burn::tensor::{Device, TensorData};
     use da2s_engine::Engine;
 
+    const MOMENT: Moment = Moment {
+        epoch: 1,
+        epochs: 2,
+        warmup: 0,
+    };
+
+    fn on_digits(config: &Config) -> (Search, Device) {
+        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let device = Device::flex();
+        (
+            Search::new(config, &dataset, &device, &Engine::fused()).unwrap(),
+            device,
+        )
+    }
+
+    fn stepper<'a>(search: &'a Search, device: &'a Device) -> Bilevel<'a> {
+        Bilevel::new(
+            &search.backbone,
+            &search.space,
+            &search.target,
+            &*search.method,
+            &search.settings,
+            device,
+        )
+    }
+
     /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and α each step has the loss of its own draw.
     #[test]
     fn each_half_of_a_step_draws_for_itself() {
         let mut config = Config::default();
         (config.search.channels, config.search.batch_size) = (2, 32);
         config.search.method = Method::Gdas;
-        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
-        let device = Device::flex();
-        let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
-        let stepper = Bilevel::new(
-            &search.backbone,
-            &search.space,
-            &search.target,
-            &*search.method,
-            &config.search,
-            &device,
-        );
+        let (search, device) = on_digits(&config);
+        let stepper = stepper(&search, &device);
         let batch = search.weight_loader.batch(1, 0).unwrap();
-        let moment = Moment {
-            epoch: 1,
-            epochs: 2,
-            warmup: 0,
-        };
-        let draw = Draw::new(1, moment, 0);
+        let draw = Draw::new(1, MOMENT, 0);
         // Unrolled by nothing, the second order's weights are those that there are.
         let rates = Rates {
             weights: 0.0,
@@ -192,27 +204,13 @@ mod tests {
         // With plain SGD at rate 1 the gradient is what α moves by.
         config.search.arch_optimizer = ArchOptimizerName::Sgd;
         (config.search.arch_momentum, config.search.arch_weight_decay) = (0.0, 0.0);
-        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
-        let device = Device::flex();
-        let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
-        let stepper = Bilevel::new(
-            &search.backbone,
-            &search.space,
-            &search.target,
-            &*search.method,
-            &config.search,
-            &device,
-        );
+        let (search, device) = on_digits(&config);
+        let stepper = stepper(&search, &device);
         let (validation, training) = (
             search.arch_loader.batch(1, 0).unwrap(),
             search.weight_loader.batch(1, 0).unwrap(),
         );
-        let moment = Moment {
-            epoch: 1,
-            epochs: 2,
-            warmup: 0,
-        };
-        let draw = Draw::new(1, moment, 0);
+        let draw = Draw::new(1, MOMENT, 0);
         // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing of derivatives.
         let rates = Rates {
             weights: 1e-3,
