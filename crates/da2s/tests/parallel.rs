@@ -296,22 +296,6 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     }
 }
 
-/// Wants to stop behind a step, in one process only.
-struct StopsAt {
-    step: Option<usize>,
-    steps: usize,
-}
-
-impl Observer for StopsAt {
-    fn on(&mut self, event: Event<'_>) {
-        self.steps += usize::from(matches!(event, Event::Step { .. }));
-    }
-
-    fn stop(&self) -> bool {
-        self.step.is_some_and(|step| self.steps >= step)
-    }
-}
-
 #[test]
 fn every_process_has_whole_what_the_gap_is_measured_on() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
@@ -326,6 +310,22 @@ fn every_process_has_whole_what_the_gap_is_measured_on() {
     let alone = taken(Group::alone());
     for one in together(2, taken) {
         assert!(one == alone, "a process of two has other batches than one alone");
+    }
+}
+
+/// Wants to stop behind a step, in one process only.
+struct StopsAt {
+    step: Option<usize>,
+    steps: usize,
+}
+
+impl Observer for StopsAt {
+    fn on(&mut self, event: Event<'_>) {
+        self.steps += usize::from(matches!(event, Event::Step { .. }));
+    }
+
+    fn stop(&self) -> bool {
+        self.step.is_some_and(|step| self.steps >= step)
     }
 }
 
