@@ -5,16 +5,10 @@
 
 #![forbid(unsafe_code)]
 
-mod classify;
 mod error;
 mod line;
 mod network;
-mod pixels;
-mod preprocessing;
 
-pub use classify::{Class, most_probable};
 pub use error::NetworkError;
 pub use line::{escaped, one_line};
 pub use network::{Deployed, Network};
-pub use pixels::{Image, ImageError, ImageShape, MOST_DECODED_BYTES, MOST_FILE_BYTES, Window, read_file};
-pub use preprocessing::{Preprocessing, byte_table};

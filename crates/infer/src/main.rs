@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use da2s_infer::{Class, Network, escaped, most_probable, one_line};
+use da2s_images::{Class, most_probable};
+use da2s_infer::{Network, escaped, one_line};
 use serde::Serialize;
 
 const HELP: &str = "\

@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
+use da2s_images::Preprocessing;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::error::NetworkError;
-use crate::preprocessing::Preprocessing;
 
 /// Key of the description in the file's metadata.
 const DESCRIPTION: &str = "da2s";

@@ -11,7 +11,8 @@ use da2s::discretize::{Genotype, GenotypeForm};
 use da2s::run::{Checkpoint, RunDirectory};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
-use da2s_infer::{MOST_DECODED_BYTES, Network};
+use da2s_images::MOST_DECODED_BYTES;
+use da2s_infer::Network;
 use image::ImageFormat;
 
 use crate::fixtures::{self, BATCHES, CLASSES};

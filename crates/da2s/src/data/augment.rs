@@ -7,7 +7,7 @@
 
 use super::dataset::ImageShape;
 use super::error::DataError;
-use da2s_infer::{Image, Window};
+use da2s_images::{Image, Window};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

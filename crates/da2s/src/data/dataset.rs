@@ -2,8 +2,8 @@
 
 use super::error::DataError;
 use super::image_files::ImageFiles;
-pub use da2s_infer::ImageShape;
-use da2s_infer::{Image, byte_table};
+pub use da2s_images::ImageShape;
+use da2s_images::{Image, byte_table};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What can be wrong with a data set: which file, where in it, what was expected.
 
-use da2s_infer::ImageError;
+use da2s_images::ImageError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

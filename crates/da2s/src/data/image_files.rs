@@ -7,7 +7,7 @@
 use super::dataset::ImageShape;
 use super::error::DataError;
 use super::options::BadImages;
-use da2s_infer::{Image, read_file};
+use da2s_images::{Image, read_file};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

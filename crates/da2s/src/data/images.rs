@@ -10,7 +10,7 @@ use super::dataset::{Dataset, Normalisation, Split};
 use super::error::DataError;
 use super::image_files::{FileList, ImageFiles};
 use super::options::DataOptions;
-use da2s_infer::read_file;
+use da2s_images::read_file;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;

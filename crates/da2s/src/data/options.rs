@@ -5,7 +5,7 @@ use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
 use super::error::DataError;
 use super::image_files::Fit;
 use super::split::stratified_subset;
-use da2s_infer::Image;
+use da2s_images::Image;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A picture as a small PNG file, for those who want to see what a network saw.
 
-use da2s_infer::{Image, Window};
+use da2s_images::{Image, Window};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
