@@ -12,11 +12,11 @@ use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
 use super::environment::Environment;
-use super::retraining::BEST;
-use super::searching::{self, ARCH};
+use super::search::{self, ARCH};
 use super::state_file::{TrainMeta, search_checkpoint};
+use super::train::BEST;
 use super::trained::{PREPROCESSING, preprocessing};
-use super::{Context, prune};
+use super::{Context, discretize};
 use crate::backbone::{LoadError, Named, WeightsFile, WeightsFileError};
 use crate::data::Preprocessing;
 use crate::discretize::Genotype;
@@ -50,7 +50,7 @@ pub fn import_network(
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     // Before the weights are blamed for what the genotype is.
-    prune::of_space(genotype, &context.config.search_space())?;
+    discretize::of_space(genotype, &context.config.search_space())?;
     let file = read(path)?;
     let dataset = context.dataset()?;
     let preprocessing = preprocessing(context, &dataset);
@@ -58,7 +58,7 @@ pub fn import_network(
     let (device, engine) = context.device()?;
     let size = NetworkSize {
         auxiliary: false,
-        ..prune::network_size(context, &dataset)
+        ..discretize::network_size(context, &dataset)
     };
     let network = network(genotype, size, &engine)?;
     let loaded = network.load(&file.tensors, &device);
@@ -67,7 +67,7 @@ pub fn import_network(
     let mut tensors = weights.named(&network);
     tensors.extend(statistics.named(&network));
     // Nothing is written before everything fits.
-    prune::discretize(context, Some(genotype), observer)?;
+    discretize::discretize(context, Some(genotype), observer)?;
     context.directory.remove("network")?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
     Checkpoint { tensors, meta }.write(context.directory, BEST)?;
@@ -168,7 +168,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     directory.remove("search")?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
-    search_checkpoint(&state, &search.backbone, 1).write_newest(directory, searching::CHECKPOINT)
+    search_checkpoint(&state, &search.backbone, 1).write_newest(directory, search::CHECKPOINT)
 }
 
 /// Refuses a file with a number, among those that were taken from it, that is none, or none of 32 bits.

@@ -11,8 +11,8 @@ use toml::{Table, Value};
 
 use super::checkpoint::previous;
 use super::directory::CONFIG;
-use super::prune::{GENOTYPE, stored_within_limits};
-use super::searching::CHECKPOINT;
+use super::discretize::{GENOTYPE, stored_within_limits};
+use super::search::CHECKPOINT;
 use super::{
     Context, Discretized, ENVIRONMENT, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate,
     given_genotype, import_network, import_supernet, search, train, trained,

@@ -6,32 +6,32 @@
 
 mod checkpoint;
 mod directory;
+mod discretize;
 mod environment;
-mod finish;
+mod evaluate;
 mod import;
 mod job;
 mod lock;
 mod made;
-mod prune;
-mod retraining;
 mod rollback;
-mod searching;
+mod search;
 mod state_file;
 mod summary;
+mod train;
 mod trained;
 mod whole_file;
 
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
+pub use discretize::{Discretized, discretize, given_genotype};
 pub use environment::Environment;
-pub use finish::evaluate;
+pub use evaluate::evaluate;
 pub use import::{import_network, import_supernet};
 pub use job::{Job, anchored, difference};
 pub use lock::Lock;
-pub use prune::{Discretized, discretize, given_genotype};
-pub use retraining::{TrainSummary, train};
-pub use searching::{SearchSummary, search};
+pub use search::{SearchSummary, search};
 pub use summary::Summary;
+pub use train::{TrainSummary, train};
 pub use trained::trained;
 pub use whole_file::write_whole;
 

@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::checkpoint::Checkpoint;
-use super::prune::{GENOTYPE, GenotypeFile};
-use super::retraining::BEST;
+use super::discretize::{GENOTYPE, GenotypeFile};
 use super::state_file::TrainMeta;
+use super::train::BEST;
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::discretize::Genotype;
 use crate::error::Error;

@@ -43,7 +43,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let group = &context.group;
     let search = Search::in_group(context.config, &dataset, &device, &engine, group.clone())?;
     // What would only fail behind the search fails before it.
-    super::retraining::loaders(context, &dataset)?;
+    super::train::loaders(context, &dataset)?;
     let directory = context.directory;
     if group.leads() {
         Environment::now(context, &dataset, &engine).write(context, observer)?;

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
-use super::{Context, ENVIRONMENT, RunDirectory, searching};
+use super::{Context, ENVIRONMENT, RunDirectory, search};
 use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, measure_edge_gaps, measure_gap};
 use crate::error::Error;
 use crate::finite::NotFinite;
@@ -113,9 +113,9 @@ pub fn discretize(
             (genotype.clone(), decision, None)
         }
         None => {
-            let state = searching::finished(context, &search, &device, observer)?;
+            let state = search::finished(context, &search, &device, observer)?;
             NotFinite::in_arch(&state.arch).map_err(|NotFinite { what, value }| Error::Damaged {
-                path: directory.file(searching::CHECKPOINT),
+                path: directory.file(search::CHECKPOINT),
                 problem: format!(
                     "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
                 ),

@@ -3,12 +3,12 @@
 use std::fs;
 use std::io;
 
-use super::prune::{GAP, GENOTYPE, GenotypeFile};
-use super::retraining::{BEST, genotype_network};
-use super::searching::EpochTime;
+use super::discretize::{GAP, GENOTYPE, GenotypeFile};
+use super::search::EpochTime;
 use super::summary::Summary;
+use super::train::{BEST, genotype_network};
 use super::trained::{PREPROCESSING, preprocessing, trained_weights};
-use super::{Context, retraining, searching};
+use super::{Context, search, train};
 use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
 use crate::discretize::Gap;
@@ -78,8 +78,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         network_accuracy: Some(evaluation.accuracy),
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
-        search_time_s: total_time_s(context, searching::TIMES)?,
-        train_time_s: total_time_s(context, retraining::TIMES)?,
+        search_time_s: total_time_s(context, search::TIMES)?,
+        train_time_s: total_time_s(context, train::TIMES)?,
     };
     directory.write_json("summary.json", &summary)?;
     Ok(summary)

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, previous};
-use super::prune::{GENOTYPE, GenotypeFile, network_size};
+use super::discretize::{GENOTYPE, GenotypeFile, network_size};
 use super::rollback::{Place, with_rollbacks};
-use super::searching::EpochTime;
+use super::search::EpochTime;
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::{PREPROCESSING, preprocessing};
 use super::{Context, RunDirectory};
