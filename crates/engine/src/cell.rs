@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use da2s_kernels::Level;
+use da2s_plan::CellPlan;
 
 use crate::fused::{self, IdleKernels, Memory};
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, Programs};
 use crate::plain;
-use crate::plan::CellPlan;
 
 /// Which implementation runs the cells of a network.
 #[derive(Clone, Debug)]

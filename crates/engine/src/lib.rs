@@ -6,7 +6,6 @@
 //! GPUs (feature `gpu`), tested against it. Tensors are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
 //! executor alone, on slices, which is all that a deployed network needs.
 
-mod block;
 #[cfg(feature = "burn")]
 mod cell;
 pub mod cpu;
@@ -14,23 +13,19 @@ pub mod cpu;
 mod fused;
 #[cfg(feature = "gpu")]
 mod gpu;
-mod network;
 #[cfg(feature = "burn")]
 mod plain;
-mod plan;
 #[cfg(feature = "burn")]
 mod tensor_memory;
 
-pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
 #[cfg(feature = "burn")]
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
+pub use da2s_plan::{
+    Block, CellPlan, CellPlanBuilder, CheckedStage, Choice, Edge, EdgePlan, InputPlan, NORM_EPSILON, NetworkPlan, Norm,
+    NormSlot, PlacedBlock, PlanError, PoolKind, StagePlan, Weight, WeightRole, WeightSlot,
+};
 #[cfg(feature = "burn")]
 pub use fused::Memory;
-pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
-pub use plan::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
-
-/// Added to the variance by every batch norm, as in PyTorch.
-pub const NORM_EPSILON: f64 = 1e-5;
 
 /// The instruction set that the CPU kernels use on this machine.
 pub fn cpu_level() -> &'static str {

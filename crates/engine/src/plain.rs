@@ -6,10 +6,9 @@ use burn::tensor::module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 
-use crate::NORM_EPSILON;
-use crate::block::{Block, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, NORM_EPSILON, PoolKind};
+
 use crate::cell::{Call, NormStatistics, Output};
-use crate::plan::{CellPlan, Choice};
 
 /// Applies `plan`; see [`Cell::forward`](crate::Cell::forward).
 pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {

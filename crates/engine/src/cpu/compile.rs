@@ -3,11 +3,10 @@
 //! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an edge like any other.
 
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
+use da2s_plan::{Block, CellPlan, Choice, PoolKind};
 
 use super::compiled::{Compiled, Node, Operation, Place, Shape, SharedPool, Stage, StageNorm, Unit, Walk, Weights};
 use super::memory::Arena;
-use crate::block::{Block, PoolKind};
-use crate::plan::{CellPlan, Choice};
 
 /// Multiply-adds a value up to which the only stage of a unit is computed again for the backward run: about what it costs to write a value
 /// to memory and to read it back.

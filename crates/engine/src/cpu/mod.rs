@@ -31,12 +31,12 @@ pub use norms::Statistics;
 use std::ops::Range;
 
 use da2s_kernels::Level;
+use da2s_plan::CellPlan;
 
 use self::compiled::{Compiled, Unit};
 use self::forward_run::resize;
 use self::image::{At, Coefficients};
 use self::schedule::{Pass, Step};
-use crate::plan::CellPlan;
 
 /// What a cell is applied to.
 #[derive(Debug)]

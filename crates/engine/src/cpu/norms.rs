@@ -3,10 +3,10 @@
 //! The formulas are those of [`da2s_kernels::norm`].
 
 use da2s_kernels::{norm, table};
+use da2s_plan::NORM_EPSILON;
 
 use super::compiled::{Compiled, Operation, Stage, Unit};
 use super::image::Coefficients;
-use crate::NORM_EPSILON;
 
 /// Statistics of the batch norms of a call.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::backend::autodiff::NodeId;
 use da2s_kernels::Level;
+use da2s_plan::CellPlan;
 
 use crate::cpu::{CellKernel, Workspace};
-use crate::plan::CellPlan;
 use crate::tensor_memory::TensorPool;
 
 /// What all cells of a network share; clones share it too.

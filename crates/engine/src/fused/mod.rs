@@ -16,13 +16,13 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Device, Tensor};
+use da2s_plan::CellPlan;
 
 use self::backward::{CellBackward, Kept};
 pub(crate) use self::kernels::IdleKernels;
 pub use self::kernels::Memory;
 use self::operands::{Operands, channels_last, primitive};
 use crate::cell::{Call, Output};
-use crate::plan::CellPlan;
 
 /// Most inputs that a cell may have.
 const INPUTS: usize = 2;

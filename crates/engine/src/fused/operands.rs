@@ -8,11 +8,11 @@ use std::sync::Arc;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorData};
+use da2s_plan::CellPlan;
 
 use super::kernels::{IdleKernels, SizedKernel};
 use crate::cell::NormStatistics;
 use crate::cpu::{Forward, Statistics};
-use crate::plan::CellPlan;
 
 /// What a kernel runs on.
 pub(super) struct Operands {

@@ -1,10 +1,10 @@
 //! Building a program: the records of every block, node by node.
 
+use da2s_plan::{Block, CellPlan, Choice, PoolKind};
+
 use super::launch::{Window, at, by_source, joined, launch, reading, targets};
 use super::program::{Image, Launch, NodeProgram, Program, Stage};
 use super::table::{NONE, Record, Span, Table, field, kind, mode};
-use crate::block::{Block, PoolKind};
-use crate::plan::{CellPlan, Choice};
 
 /// Where a block is: what it reads, the node that it ends in, its place in the mixture.
 struct Placed<'a> {

@@ -2,12 +2,12 @@
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
+use da2s_plan::NORM_EPSILON;
 
 use super::kernels::{THREADS, convolution, move_data, node, norm};
 use super::memory::{Floats, Loaded};
 use super::program::{Image, Launch, MOST_CUBES, NodeProgram, Program, groups};
 use super::table::SLOT_FIELDS;
-use crate::NORM_EPSILON;
 
 /// What a forward pass reads.
 pub(super) struct Operands {

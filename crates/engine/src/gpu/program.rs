@@ -4,12 +4,12 @@
 //! and the node's sum; backward the same way, from the last node to the first. A candidate is no more than records in these
 //! tables.
 
+use da2s_plan::{Block, CellPlan};
+
 use super::backward::SLICES;
 use super::build::Builder;
 use super::kernels::{GROUP, THREADS, weight_gradient};
 use super::table::{Span, Table};
-use crate::block::Block;
-use crate::plan::CellPlan;
 
 /// Numbers of an image tensor over the batch, and where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -168,7 +168,7 @@ impl Block {
     }
 
     /// For a block that only moves channels: which input channel each output channel is; `None` is zero.
-    pub(crate) fn channel_map(self, inputs: usize, outputs: usize) -> Option<Vec<Option<usize>>> {
+    pub fn channel_map(self, inputs: usize, outputs: usize) -> Option<Vec<Option<usize>>> {
         match self {
             Self::Take { first } => Some((first..first + outputs).map(Some).collect()),
             Self::Shuffle { groups, first } => {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
-use crate::plan::{CellPlan, CellPlanBuilder, Choice};
+use crate::cell::{CellPlan, CellPlanBuilder, Choice};
 
 /// Stages and classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
