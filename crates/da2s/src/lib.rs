@@ -27,8 +27,8 @@ pub mod parallel;
 pub mod random;
 pub mod run;
 pub mod search;
-pub mod space;
 pub mod supernet;
 pub mod train;
 
+pub use da2s_space as space;
 pub use error::Error;

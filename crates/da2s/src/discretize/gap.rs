@@ -7,13 +7,12 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::genotype::Genotype;
 use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
 use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
 use crate::data::Loader;
 use crate::error::Error;
 use crate::parallel::Group;
-use crate::space::{CellKind, PerKind, Space};
+use crate::space::{CellKind, Genotype, PerKind, Space};
 use crate::train::{accuracy, images_on, unless};
 
 /// What is discretized.

@@ -13,9 +13,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::gap::Choice;
-use super::genotype::{CellGenotype, KeptEdge};
 use crate::objective::KindTarget;
-use crate::space::{CellKind, Operation, Space, SpaceName};
+use crate::space::{CellGenotype, CellKind, KeptEdge, Operation, Space, SpaceName};
 use crate::supernet::Mixture;
 
 /// The mixture of one kind of cell on the host.

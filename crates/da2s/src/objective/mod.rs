@@ -5,10 +5,9 @@ mod cost_limit;
 mod hardening;
 mod regulariser;
 mod schedule;
-mod topology;
 
 pub use cost_limit::{CostLimit, CostTable};
+pub use da2s_space::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use regulariser::{Regulariser, Terms, strengthen_alpha, strengthen_beta};
 pub use schedule::{Curve, Schedule};
-pub use topology::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError, KeptEdge};
-use crate::space::arch_201::{Arch201, Arch201Error};
-use crate::space::{NAS_BENCH_201_GRAPH, Operation, PerKind};
+use super::{CellGenotype, Genotype, GenotypeError, KeptEdge};
+use crate::arch_201::{Arch201, Arch201Error};
+use crate::{NAS_BENCH_201_GRAPH, Operation, PerKind};
 
 /// See [`Genotype::parse`].
 pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
@@ -48,7 +48,7 @@ pub(super) fn write(cell: &CellGenotype, f: &mut fmt::Formatter<'_>) -> fmt::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::NAS_BENCH_201_OPERATIONS;
+    use crate::NAS_BENCH_201_OPERATIONS;
     use proptest::prelude::*;
 
     proptest! {

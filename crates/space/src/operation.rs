@@ -2,7 +2,7 @@
 //!
 //! To add an operation, add a variant; CONTRIBUTING.md lists the places that know them.
 
-use da2s_engine::{Block, PoolKind};
+use da2s_plan::{Block, PoolKind};
 use serde::{Deserialize, Serialize};
 
 /// A candidate operation of an edge.

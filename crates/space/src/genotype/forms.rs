@@ -3,8 +3,7 @@
 //! Contract: [`Genotype::parse`] reads every form and tells them apart by how they begin; [`Genotype::to_form`] refuses what a
 //! form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
 
-use super::genotype::{Genotype, GenotypeError};
-use super::{bench_text, genotype_text, naslib_text, nni_text};
+use super::{Genotype, GenotypeError, darts_text, nas_bench_201_text, naslib_text, nni_text};
 
 /// A form of genotypes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +68,10 @@ impl Genotype {
     /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
     pub fn parse(text: &str) -> Result<Self, GenotypeError> {
         match text.trim_start().chars().next() {
-            Some('|') => bench_text::parse(text),
+            Some('|') => nas_bench_201_text::parse(text),
             Some('{') => parse_json(text),
             Some('(' | '[') => naslib_text::parse(text),
-            _ => genotype_text::parse(text),
+            _ => darts_text::parse(text),
         }
     }
 
@@ -141,8 +140,7 @@ fn place(text: &str, line: usize, column: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discretize::CellGenotype;
-    use crate::space::{Operation, PerKind, darts_operations};
+    use crate::{CellGenotype, Operation, PerKind, darts_operations};
     use proptest::prelude::*;
 
     /// Four nodes of two edges, any operations of the DARTS space, inputs in ascending order.

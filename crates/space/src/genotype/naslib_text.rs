@@ -7,10 +7,10 @@
 
 use serde_json::{Map, Value};
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError};
 use super::nni_text::{Pairs, cell_name, cells, mistake, number, object, operation, pairs};
-use crate::space::arch_201::{Arch201, Operation201};
-use crate::space::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, darts_operations};
+use super::{CellGenotype, Genotype, GenotypeError};
+use crate::arch_201::{Arch201, Operation201};
+use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, darts_operations};
 
 /// What tells the object of NAS-Bench-301 from others.
 pub(super) const EDGE: &str = ":darts:edge_";
@@ -74,7 +74,7 @@ fn parse_201(text: &str, numbers: [usize; 6]) -> Result<Genotype, GenotypeError>
             problem: format!("the operation {index} is none of 0 to 4"),
         })?;
     }
-    super::bench_text::parse(&Arch201 { operations }.to_string())
+    super::nas_bench_201_text::parse(&Arch201 { operations }.to_string())
 }
 
 /// Writes tuples of numbers.

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
-use crate::space::{CellGraph, CellKind, Operation, PerKind, darts_operations};
+use super::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
+use crate::{CellGraph, CellKind, Operation, PerKind, darts_operations};
 
 /// Entries a node.
 const ENTRIES: usize = 2;

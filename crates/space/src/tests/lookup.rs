@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::space::arch_201::Operation201;
+use crate::arch_201::Operation201;
 
 fn uniform(operation: Operation201) -> Arch201 {
     Arch201 {

@@ -6,13 +6,20 @@
 //! on one edge are several entries with the same start, one behind the other. Reading accepts `range(a, b)` and lists
 //! alike. Architectures of NAS-Bench-201 are read and written in their own form; `forms.rs` has those of other tools.
 
+mod darts_text;
+mod forms;
+mod nas_bench_201_text;
+mod naslib_text;
+mod nni_text;
+
+pub use forms::{FormError, GenotypeForm};
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::bench_text;
-use crate::space::{CellGraph, CellKind, Operation, PerKind};
+use crate::{CellGraph, CellKind, Operation, PerKind};
 
 /// An edge that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +64,7 @@ const DARTS_ENTRIES: usize = 2;
 /// Inputs of a cell in genotypes.
 const INPUTS: usize = 2;
 /// Nodes of a cell, its inputs counted. A report draws no more, and a genotype that has more is refused before it is trained.
-pub(super) const MOST_NODES: usize = 64;
+const MOST_NODES: usize = 64;
 
 impl Genotype {
     /// The part for one kind of cell.
@@ -80,11 +87,7 @@ impl CellGenotype {
 
     /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node. No cell has more than
     /// [`MOST_NODES`].
-    pub(super) fn from_entries(
-        entries: &[(Operation, usize)],
-        counts: &[usize],
-        concat: Vec<usize>,
-    ) -> Result<Self, String> {
+    fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, String> {
         if counts.len() > MOST_NODES - INPUTS {
             let (found, most) = (counts.len(), MOST_NODES - INPUTS);
             return Err(format!("{found} nodes, where a cell has at most {most}"));
@@ -163,7 +166,7 @@ impl CellGenotype {
 impl fmt::Display for Genotype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reduction) = &self.cells.reduction else {
-            return bench_text::write(&self.cells.normal, f);
+            return nas_bench_201_text::write(&self.cells.normal, f);
         };
         write!(f, "Genotype(")?;
         for (index, (name, cell)) in [("normal", &self.cells.normal), ("reduce", reduction)]

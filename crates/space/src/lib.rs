@@ -1,23 +1,30 @@
-//! Search spaces: which nodes, edges and candidate operations a cell has.
+//! Search spaces, and what is chosen in them.
 //!
-//! A space says what a cell may become; [`supernet`](crate::supernet) and [`network`](crate::network) say
-//! where cells stand. One file a space; to add one, see CONTRIBUTING.md.
+//! A [`Space`] says which nodes, edges and candidate operations a cell has; a [`Target`] how many of them stay; a [`Genotype`]
+//! which ones, in the texts of several tools. Each space has its own file; CONTRIBUTING.md says how to add one. Everything here
+//! is plain data: nothing computes on images.
+
+#![forbid(unsafe_code)]
 
 pub mod arch_201;
 mod darts;
+mod genotype;
 mod graph;
 pub mod lookup;
 mod nas_bench_201;
 mod operation;
 mod per_kind;
 mod reductions;
+mod target;
 
 pub use darts::darts_operations;
+pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
 pub use graph::CellGraph;
 pub use nas_bench_201::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS};
 pub use operation::{Operation, Place};
 pub use per_kind::PerKind;
 pub use reductions::{Reductions, Thirds};
+pub use target::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Reads the text of a genotype: a small recursive-descent parser for the Python literals that DARTS prints.
 
-use super::genotype::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
-use crate::space::{Operation, PerKind};
+use super::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
+use crate::{Operation, PerKind};
 
 /// The largest number of a node.
 const LAST_NODE: usize = MOST_NODES - 1;
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discretize::KeptEdge;
+    use crate::KeptEdge;
     use proptest::prelude::*;
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \

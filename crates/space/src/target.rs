@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::space::{CellGraph, CellKind, PerKind, Space, SpaceName};
+use crate::{CellGraph, CellKind, PerKind, Space, SpaceName};
 
 /// Edges kept: the same at every node, or one number a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
