@@ -14,7 +14,6 @@
 pub mod backbone;
 pub mod bench;
 pub mod config;
-pub mod data;
 pub mod device;
 pub mod discretize;
 pub mod error;
@@ -24,11 +23,12 @@ pub mod network;
 pub mod objective;
 pub mod observer;
 pub mod parallel;
-pub mod random;
 pub mod run;
 pub mod search;
 pub mod supernet;
 pub mod train;
 
+pub use da2s_data as data;
+pub use da2s_data::random;
 pub use da2s_space as space;
 pub use error::Error;

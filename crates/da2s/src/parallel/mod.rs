@@ -7,7 +7,6 @@
 
 #[cfg(feature = "mpi")]
 mod mpi;
-mod shard;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,9 +14,9 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
+pub use da2s_data::Shard;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, MpiError};
-pub use shard::Shard;
 
 use crate::backbone::host;
 use crate::error::Error;

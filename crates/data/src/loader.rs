@@ -7,7 +7,7 @@
 use super::augment::Augmentation;
 use super::dataset::{Dataset, ImageShape, Part, Split};
 use super::error::DataError;
-use crate::parallel::Shard;
+use crate::Shard;
 use crate::random::{Purpose, generator};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;

@@ -5,12 +5,13 @@
 //! begin with a dot are ignored, and so are other files. Each picture becomes the centred square of it, resampled to
 //! `image_size`. They are decoded in parallel, into memory if they fit there, otherwise file by file as batches ask.
 
+use da2s_images::read_file;
+
 use super::Format;
 use super::dataset::{Dataset, Normalisation, Split};
 use super::error::DataError;
 use super::image_files::{FileList, ImageFiles};
 use super::options::DataOptions;
-use da2s_images::read_file;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;

@@ -1,7 +1,7 @@
 //! Folders of pictures: order, laziness, parts, limits, and what is wrong with them.
 
 use super::*;
-use crate::data::{BadImages, Image};
+use crate::{BadImages, Image};
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 

@@ -5,9 +5,10 @@
 //! Convolutions", 2015, and colour jitter, both with the parameters of torchvision. The order is fixed: crop, flip,
 //! jitter on bytes, then, on the normalised values, cutout.
 
+use da2s_images::{Image, Window};
+
 use super::dataset::ImageShape;
 use super::error::DataError;
-use da2s_images::{Image, Window};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in place.
 
-use super::super::error::DataError;
 use da2s_images::read_file;
+
+use super::super::error::DataError;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;

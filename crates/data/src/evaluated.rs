@@ -1,7 +1,8 @@
 //! What the evaluation does to pictures, for whoever uses a trained network.
 
-use super::dataset::{Dataset, Normalisation};
 use da2s_images::Preprocessing;
+
+use super::dataset::{Dataset, Normalisation};
 
 /// The preprocessing of `dataset`, of whose pictures the evaluation sees `centre_crop`.
 pub fn preprocessing(dataset: &Dataset, centre_crop: f32) -> Preprocessing {

@@ -147,7 +147,7 @@ impl DataError {
     }
 
     /// The same, with `key` for what a loader calls its batch size: settings have two.
-    pub(crate) fn of_batch_size(self, key: &'static str) -> Self {
+    pub fn of_batch_size(self, key: &'static str) -> Self {
         match self {
             Self::Setting {
                 option: "batch_size",

@@ -1,7 +1,7 @@
 //! The loader's promises: batches that depend on (seed, epoch, step) only, and cover what they should.
 
 use super::*;
-use crate::data::{DataOptions, Format, SearchSplit, open};
+use crate::{DataOptions, Format, SearchSplit, open};
 use proptest::prelude::*;
 
 fn digits() -> Dataset {

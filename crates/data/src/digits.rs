@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 
-const FILE: &[u8] = include_bytes!("../../../../fixtures/digits.csv.gz");
+const FILE: &[u8] = include_bytes!("../../../fixtures/digits.csv.gz");
 const FILE_NAME: &str = "fixtures/digits.csv.gz";
 const CLASSES: u32 = 10;
 const TEST_IMAGES: usize = 360;

@@ -1,8 +1,11 @@
-//! Data sets: one file a format, and what turns their pictures into batches.
+//! Data sets: one file per format, and what turns their pictures into batches.
 //!
-//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the loops see nothing else. A
+//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the training loops see nothing else. A
 //! [`SearchSplit`] divides the training pictures between weights and architecture; a [`Loader`] makes [`Batch`]es of
-//! them, each a pure function of (seed, epoch, step), with an [`Augmentation`] applied.
+//! them, each a pure function of (seed, epoch, step), with an [`Augmentation`] applied. A [`Shard`] is the part of every batch
+//! that one process of several gets. All random numbers of da2s come from [`random`].
+
+#![forbid(unsafe_code)]
 
 mod arrays;
 mod augment;
@@ -17,6 +20,8 @@ mod image_files;
 mod images;
 mod loader;
 mod options;
+pub mod random;
+mod shard;
 mod split;
 mod thumbnail;
 
@@ -30,6 +35,7 @@ pub use evaluated::preprocessing;
 pub use images::pictures_below;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
 pub use options::{BadImages, DataOptions};
+pub use shard::Shard;
 pub use split::{SearchSplit, stratified_subset};
 pub use thumbnail::thumbnail_png;
 

@@ -1,9 +1,10 @@
 //! What the training loops see of any data set: pictures with labels, divided into parts, and how to normalise them.
 
+use da2s_images::{Image, byte_table};
+
 use super::error::DataError;
 use super::image_files::ImageFiles;
 pub use da2s_images::ImageShape;
-use da2s_images::{Image, byte_table};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

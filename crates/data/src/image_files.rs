@@ -4,10 +4,11 @@
 //! before. With [`BadImages::Skip`] the next picture of the same class that can be decoded stands in for a damaged one,
 //! so that numbers, labels and batches stay as they are; the damaged ones that were met are remembered by name.
 
+use da2s_images::{Image, read_file};
+
 use super::dataset::ImageShape;
 use super::error::DataError;
 use super::options::BadImages;
-use da2s_images::{Image, read_file};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -1,11 +1,12 @@
 //! How a data set is to be opened, and what every format does with that in the same way.
 
+use da2s_images::Image;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
 use super::error::DataError;
 use super::image_files::Fit;
 use super::split::stratified_subset;
-use da2s_images::Image;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
