@@ -11,6 +11,7 @@ use da2s::discretize::Genotype;
 use da2s::export::{ExportOptions, Format, export};
 use da2s::observer::Observer;
 use da2s::run::{self, Environment, RunDirectory};
+use da2s_records::files::{CONFIG, ENVIRONMENT};
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,10 +23,6 @@ use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
 use crate::request::Asked;
 
-/// The settings of a run.
-const CONFIG: &str = "config.toml";
-/// What a run says of how it began.
-const ENVIRONMENT: &str = "environment.json";
 /// Images that are in memory as numbers at a time.
 const BATCH: usize = 32;
 

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-pub use da2s_infer::{escaped, one_line};
+use da2s_records::{FileError, LockError};
+
+pub use da2s_records::{escaped, one_line};
 
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
@@ -286,6 +288,21 @@ impl Error {
         Self::Mismatch {
             path: path.into(),
             problem: error.to_string(),
+        }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(FileError { action, path, source }: FileError) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Busy { path, holder } => Self::Busy { path, holder },
+            LockError::File(error) => error.into(),
         }
     }
 }

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeSet;
 
+use da2s_records::Sha256;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape};
 use super::error::DataError;
 use super::options::{Content, DataOptions, Pictures};
 use super::split::stratified_subset;
-use sha2::{Digest, Sha256};
 
 /// One picture of so many is for the test, where none are given.
 const TRAIN_TO_TEST: usize = 5;
@@ -79,7 +80,7 @@ impl Arrays {
             }
             None => train.set_aside()?,
         };
-        let mut hasher = Sha256::new();
+        let mut hasher = Sha256::default();
         for name in &class_names {
             hasher.update(name.as_bytes());
             hasher.update([0]);
@@ -94,7 +95,7 @@ impl Arrays {
             }
             hasher.update(&part.pixels);
         }
-        let checksum = format!("{:x}", hasher.finalize());
+        let checksum = hasher.hex();
         Ok(Self {
             class_names,
             train,

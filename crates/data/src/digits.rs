@@ -4,13 +4,14 @@
 //! see fixtures/README.md. One image a line: 64 numbers from 0 (white) to 16 (ink), scaled here to 0 to 255, then the
 //! class. 360 images, the same for every seed, are for the test.
 
+use da2s_records::Sha256;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape};
 use super::error::{DataError, Place};
 use super::options::{Content, DataOptions, Pictures};
 use super::split::stratified_subset;
 use flate2::read::GzDecoder;
-use sha2::{Digest, Sha256};
 use std::io::Read;
 
 const FILE: &[u8] = include_bytes!("../../../fixtures/digits.csv.gz");
@@ -44,7 +45,7 @@ pub(super) fn open(options: &DataOptions) -> Result<Dataset, DataError> {
         normalisation: None,
         train: gather(&all, &train),
         test: gather(&all, &test),
-        checksum: format!("{:x}", Sha256::digest(FILE)),
+        checksum: Sha256::over(FILE).hex(),
     }
     .into_dataset(options)
 }

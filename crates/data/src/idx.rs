@@ -5,12 +5,13 @@
 //! has and, big-endian in four bytes each, their sizes; the numbers follow. Any number of images is accepted, so that a
 //! part of the data set can be read as well; what a header declares is compared with the file before it is believed.
 
+use da2s_records::Sha256;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape};
 use super::error::{DataError, Place};
 use super::options::{Content, DataOptions, Pictures};
 use flate2::read::GzDecoder;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -88,7 +89,7 @@ impl Variant {
 
 /// Opens the data set in `dir`.
 pub(super) fn open(variant: Variant, dir: &Path, options: &DataOptions) -> Result<Dataset, DataError> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let folder = locate(variant, dir).ok_or_else(|| DataError::Layout {
         path: dir.into(),
         expected: format!("{} or {0}.gz in it", TRAIN[0].name('-')),
@@ -102,7 +103,7 @@ pub(super) fn open(variant: Variant, dir: &Path, options: &DataOptions) -> Resul
         normalisation: None,
         train,
         test,
-        checksum: format!("{:x}", hasher.finalize()),
+        checksum: hasher.hex(),
     }
     .into_dataset(options)
 }

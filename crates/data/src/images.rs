@@ -6,6 +6,7 @@
 //! `image_size`. They are decoded in parallel, into memory if they fit there, otherwise file by file as batches ask.
 
 use da2s_images::read_file;
+use da2s_records::Sha256;
 
 use super::Format;
 use super::dataset::{Dataset, Normalisation, Split};
@@ -13,7 +14,6 @@ use super::error::DataError;
 use super::image_files::{FileList, ImageFiles};
 use super::options::DataOptions;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     let shape = parts.train.fit.shape();
     let needed_bytes = parts.pictures().saturating_mul(shape.values()) as u64;
     let in_memory = !options.crop_from_original && needed_bytes <= options.memory_limit_bytes;
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let mut load = |files: ImageFiles| {
         if in_memory {
             into_memory(&files, dir, &mut hasher)
@@ -66,7 +66,7 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
         train: Arc::new(train),
         validation: Arc::new(validation),
         test: Arc::new(test),
-        checksum: format!("{:x}", hasher.finalize()),
+        checksum: hasher.hex(),
     })
 }
 
@@ -244,7 +244,7 @@ fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Sp
             let bytes = read_file(&path).map_err(DataError::read(&path))?;
             let image = files.decode(index, &path, &bytes)?;
             out.copy_from_slice(files.fit(&image).pixels());
-            Ok(Sha256::digest(&bytes))
+            Ok(Sha256::over(&bytes).digest())
         })
         .collect::<Result<Vec<_>, DataError>>()?;
     hash(&files.list, dir, &hashes, hasher);

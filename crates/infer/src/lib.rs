@@ -6,9 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod line;
 mod network;
 
 pub use error::NetworkError;
-pub use line::{escaped, one_line};
 pub use network::{Deployed, Network};

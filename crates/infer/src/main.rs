@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use da2s_images::{Class, most_probable};
-use da2s_infer::{Network, escaped, one_line};
+use da2s_infer::Network;
+use da2s_records::{escaped, one_line};
 use serde::Serialize;
 
 const HELP: &str = "\

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use da2s_records::FileError;
+
 /// Why a run directory could not be read or its report not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -62,4 +64,11 @@ pub enum ReportError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+/// What cannot be written.
+impl From<FileError> for ReportError {
+    fn from(FileError { path, source, .. }: FileError) -> Self {
+        Self::Write { path, source }
+    }
 }

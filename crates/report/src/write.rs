@@ -1,20 +1,17 @@
 //! Puts pages, tables and pictures into their directory, whole or not at all: written to a file beside them, then renamed.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use da2s_records::files::{DRAWINGS, REPORT};
+use da2s_records::write_whole_unlocked;
 
 use crate::comparison::{Comparison, comparison_page};
 use crate::drawing::{Format, drawings};
 use crate::page::{MOST_RUNS, side_by_side};
 use crate::{ReportError, Run, render};
-
-/// Name of the report inside its run directory.
-pub const REPORT_FILE: &str = "report.html";
-
-/// Folder of the pictures inside a run directory.
-pub const DRAWINGS: &str = "drawings";
 
 /// Names of the files of a comparison inside its directory.
 pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare.md", "compare.html"];
@@ -24,7 +21,7 @@ pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare
 /// # Errors
 /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot be written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
-    publish(run_dir, REPORT_FILE, render(&Run::read(run_dir)?))
+    publish(run_dir, REPORT, render(&Run::read(run_dir)?))
 }
 
 /// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several all side by side.
@@ -106,24 +103,7 @@ pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, 
 
 /// Writes the file `name` in `dir` and returns its path.
 pub(crate) fn publish(dir: &Path, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
-    let name = name.as_ref();
-    let path = dir.join(name);
-    let partial = dir.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = write_whole(&partial, bytes.as_ref()).and_then(|()| fs::rename(&partial, &path));
-    written.map_err(|source| {
-        // The error that matters is the first one; the partial file may not even exist.
-        let _ = fs::remove_file(&partial);
-        ReportError::Write {
-            path: path.clone(),
-            source,
-        }
-    })?;
+    let path = dir.join(name.as_ref());
+    write_whole_unlocked(&path, bytes.as_ref())?;
     Ok(path)
-}
-
-/// Writes and flushes to the disk, so that the rename never publishes an empty file.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

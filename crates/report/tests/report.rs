@@ -4,7 +4,8 @@ mod support;
 
 use std::fs;
 
-use da2s_report::{REPORT_FILE, ReportError, Run, render, write_page, write_report};
+use da2s_records::files::REPORT;
+use da2s_report::{ReportError, Run, render, write_page, write_report};
 use scraper::{Html, Selector};
 use support::{Reached, Synthetic, replace_in};
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ impl Page {
 
     fn written(folder: TempDir) -> Self {
         let path = write_report(folder.path()).expect("report");
-        assert_eq!(path, folder.path().join(REPORT_FILE));
+        assert_eq!(path, folder.path().join(REPORT));
         let text = fs::read_to_string(path).expect("page");
         let html = Html::parse_document(&text);
         assert_eq!(
@@ -300,7 +301,7 @@ fn damage_is_named_with_file_and_line() {
         Synthetic::default().write(folder.path());
         replace_in(&folder.path().join(file), from, to);
         let error = write_report(folder.path()).expect_err("damage");
-        assert!(!folder.path().join(REPORT_FILE).exists());
+        assert!(!folder.path().join(REPORT).exists());
         assert!(error.to_string().contains(file), "{error}");
         match error {
             ReportError::Damaged { line, reason, .. } => (line, reason),
@@ -467,8 +468,8 @@ fn a_failed_write_leaves_nothing_behind() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     // A directory in the report's place cannot be replaced by a file.
-    fs::create_dir(folder.path().join(REPORT_FILE)).expect("folder");
-    fs::write(folder.path().join(REPORT_FILE).join("x"), "").expect("file");
+    fs::create_dir(folder.path().join(REPORT)).expect("folder");
+    fs::write(folder.path().join(REPORT).join("x"), "").expect("file");
     assert!(matches!(write_report(folder.path()), Err(ReportError::Write { .. })));
     let names = fs::read_dir(folder.path())
         .expect("folder")

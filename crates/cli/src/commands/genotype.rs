@@ -5,6 +5,7 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::discretize::{Genotype, GenotypeForm};
+use da2s_records::files;
 
 use crate::args::{GenotypeArguments, GivenGenotype};
 use crate::exit::Failure;
@@ -17,7 +18,7 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     let what = arguments.what.as_str();
     let path = Path::new(what);
     let genotype = if path.is_dir() {
-        read(&path.join("genotype.json"))?
+        read(&path.join(files::GENOTYPE))?
     } else if path.is_file() {
         read(path)?
     } else {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
+use da2s_records::files;
 use serde_json::{Value, json};
 
 use crate::args::LookupArguments;
@@ -43,7 +44,7 @@ fn architecture(what: &str) -> Result<Arch201, Failure> {
             "it is no run directory, and no architecture, which would begin with `|`".to_owned(),
         ));
     }
-    let text = fs::read_to_string(path.join("genotype.json"))
+    let text = fs::read_to_string(path.join(files::GENOTYPE))
         .map_err(|error| problem(format!("genotype.json cannot be read: {error}")))?;
     let genotype: Value =
         serde_json::from_str(&text).map_err(|error| problem(format!("genotype.json is damaged: {error}")))?;

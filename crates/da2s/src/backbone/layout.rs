@@ -5,6 +5,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
+use da2s_records::Named;
 
 /// Products of a classifier that are kept one by one on a GPU, in numbers: 64 MiB.
 const MOST_PRODUCTS: usize = 1 << 24;
@@ -21,17 +22,6 @@ pub struct Part {
     pub weight_count: usize,
     /// Length of the flat statistics.
     pub norm_channels: usize,
-}
-
-/// A tensor with its name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Named {
-    /// Full name.
-    pub name: String,
-    /// Shape in PyTorch order.
-    pub shape: Vec<usize>,
-    /// Elements in row-major order.
-    pub data: Vec<f32>,
 }
 
 /// A set of named tensors that does not fit a backbone.

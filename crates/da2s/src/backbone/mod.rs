@@ -11,16 +11,15 @@ mod nas_bench_201;
 mod statistics;
 mod stem;
 mod weights;
-mod weights_file;
 
-pub use layout::{LoadError, Named, Part};
+pub use da2s_records::{Named, WeightsFile, WeightsFileError};
+pub use layout::{LoadError, Part};
 pub use loss::{correct_count, cross_entropy};
 pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};
 pub use statistics::Statistics;
 pub use stem::Skeleton;
 pub(crate) use stem::cell_sources;
 pub use weights::{Weights, host};
-pub use weights_file::{WeightsFile, WeightsFileError};
 
 use std::sync::Arc;
 

@@ -6,10 +6,10 @@
 use std::io;
 use std::path::Path;
 
-use crate::backbone::{WeightsFile, WeightsFileError};
+use da2s_records::{WeightsFile, WeightsFileError, write_whole};
+
 use crate::error::Error;
 use crate::network::Trained;
-use crate::run::write_whole;
 
 /// Key of the description in the file's metadata.
 pub(crate) const DESCRIPTION: &str = "da2s";
@@ -20,5 +20,5 @@ pub(super) fn write(trained: &Trained, path: &Path) -> Result<(), Error> {
     let description = serde_json::to_string(&trained.description).map_err(invalid)?;
     let bytes = WeightsFile::to_bytes(&trained.tensors(), DESCRIPTION, description)
         .map_err(|error: WeightsFileError| Error::io("write", path, io::Error::other(error)))?;
-    write_whole(path, &bytes)
+    Ok(write_whole(path, &bytes)?)
 }

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use sha2::{Digest, Sha256};
+use da2s_records::Sha256;
 
 pub use da2s_data::Shard;
 #[cfg(feature = "mpi")]
@@ -133,7 +133,7 @@ impl Group {
         let Some(transport) = &self.transport else {
             return Ok(());
         };
-        let digest = Sha256::digest(bytes());
+        let digest = Sha256::over(bytes()).digest();
         let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
         let words: Vec<u64> = digest.chunks_exact(8).map(word).collect();
         let all = transport.all_gather_words(&words);

@@ -4,20 +4,16 @@
 //! panic and never wrong values. Of the states of a search or a training the one before the newest is kept beside it until
 //! the next is on the disk, and takes its place should it be damaged.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors, serialize};
+use da2s_records::files::previous;
+use da2s_records::{Named, Sha256, WeightsFile, WeightsFileError, sync_folder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::directory::RunDirectory;
-use super::whole_file::sync_folder;
-use crate::backbone::Named;
 use crate::error::Error;
 use crate::parallel::Group;
 
@@ -76,7 +72,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             }
         }
         replace(&next, &newest)?;
-        sync_folder(&newest)
+        Ok(sync_folder(&newest)?)
     }
 
     /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one before, which then takes its
@@ -116,22 +112,13 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let invalid = |error: String| Error::io("write", path, io::Error::other(error));
         let meta = serde_json::to_string(&self.meta).map_err(|error| invalid(error.to_string()))?;
-        let bytes: Vec<Vec<u8>> = self.tensors.iter().map(|tensor| le_bytes(&tensor.data)).collect();
-        let mut views = Vec::with_capacity(bytes.len());
-        for (tensor, data) in self.tensors.iter().zip(&bytes) {
-            let view =
-                TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(|error| invalid(error.to_string()))?;
-            views.push((tensor.name.as_str(), view));
-        }
         let header = Header {
             version: VERSION,
             sha256: digest(&meta, &self.tensors),
             meta,
         };
         let header = serde_json::to_string(&header).map_err(|error| invalid(error.to_string()))?;
-        // One entry: the library writes several in no fixed order, and the same state must be the same bytes.
-        let header = HashMap::from([(HEADER.to_owned(), header)]);
-        serialize(views, Some(header)).map_err(|error| invalid(error.to_string()))
+        WeightsFile::to_bytes(&self.tensors, HEADER, header).map_err(|error| invalid(problem(error)))
     }
 
     /// What `read` gives in the process of `group` that leads, in all of them; `path` is for errors.
@@ -185,16 +172,14 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
 
     /// The version that a file says it has.
     fn version(bytes: &[u8]) -> Option<u32> {
-        let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-        let header = header.metadata().as_ref()?.get(HEADER)?;
-        let header: serde_json::Value = serde_json::from_str(header).ok()?;
+        let metadata = WeightsFile::metadata(bytes).ok()?;
+        let header: serde_json::Value = serde_json::from_str(metadata.get(HEADER)?).ok()?;
         header.get("version")?.as_u64()?.try_into().ok()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let header = header.metadata().as_ref().and_then(|header| header.get(HEADER));
-        let header = header.ok_or("it was not written by da2s")?;
+        let metadata = WeightsFile::metadata(bytes).map_err(problem)?;
+        let header = metadata.get(HEADER).ok_or("it was not written by da2s")?;
         let header: Header =
             serde_json::from_str(header).map_err(|error| format!("its header cannot be read: {error}"))?;
         if header.version != VERSION {
@@ -203,22 +188,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
                 header.version
             ));
         }
-        let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let mut tensors = Vec::with_capacity(file.len());
-        for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(format!("the tensor {name} is {:?}, not F32", view.dtype()));
-            }
-            let data = view
-                .data()
-                .chunks_exact(4)
-                .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-            tensors.push(Named {
-                shape: view.shape().to_vec(),
-                data: data.collect(),
-                name,
-            });
-        }
+        let WeightsFile { tensors, .. } = WeightsFile::from_own_bytes(bytes).map_err(problem)?;
         if header.sha256 != digest(&header.meta, &tensors) {
             return Err("its checksum does not match".to_owned());
         }
@@ -228,27 +198,26 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     }
 }
 
-/// Name of the checkpoint before the newest, for that of the newest.
-pub(super) fn previous(name: &str) -> String {
-    format!("{name}.previous")
-}
-
-fn le_bytes(data: &[f32]) -> Vec<u8> {
-    data.iter().flat_map(|value| value.to_le_bytes()).collect()
+/// What is wrong with a file that is named elsewhere.
+fn problem(error: WeightsFileError) -> String {
+    match error {
+        WeightsFileError::Format(problem) => problem,
+        other => other.to_string(),
+    }
 }
 
 /// Checksum over names, shapes, elements and metadata, whatever the order of the tensors in the file.
 fn digest(meta: &str, tensors: &[Named]) -> String {
     let mut order: Vec<&Named> = tensors.iter().collect();
     order.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut hash = Sha256::new();
-    hash.update(meta.as_bytes());
+    let mut sum = Sha256::default();
+    sum.update(meta);
     for tensor in order {
-        hash.update(tensor.name.as_bytes());
-        hash.update(format!("{:?}", tensor.shape).as_bytes());
-        hash.update(le_bytes(&tensor.data));
+        sum.update(&tensor.name);
+        sum.update(format!("{:?}", tensor.shape));
+        sum.update(tensor.le_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sum.hex()
 }
 
 #[cfg(test)]

@@ -8,17 +8,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use da2s_records::files::{CONFIG, LOCK};
+use da2s_records::{Lock, PARTIAL, make_parent, write_whole};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::lock::{LOCK, Lock};
 use super::made::Made;
-use super::whole_file::{PARTIAL, make_parent, write_whole};
 use crate::config::Config;
 use crate::error::Error;
-
-/// Name of the file that makes a directory a run's.
-pub(super) const CONFIG: &str = "config.toml";
 
 /// A directory that holds a run.
 #[derive(Clone, Debug)]
@@ -143,7 +140,7 @@ impl RunDirectory {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.file(name);
         self.expect_there(&path)?;
-        write_whole(&path, bytes)
+        Ok(write_whole(&path, bytes)?)
     }
 
     /// Refuses to write `path` where the directory was removed.

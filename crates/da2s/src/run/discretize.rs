@@ -1,10 +1,11 @@
 //! The stage `discretize`: the genotype of a finished search and what pruning to it costs.
 
 use burn::tensor::Device;
+use da2s_records::files::{COST, EDGE_GAPS, ENVIRONMENT, GAP, GENOTYPE, NETWORK, SEARCH_CHECKPOINT, SUMMARY};
 use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
-use super::{Context, ENVIRONMENT, RunDirectory, search};
+use super::{Context, RunDirectory, search};
 use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, measure_edge_gaps, measure_gap};
 use crate::error::Error;
 use crate::finite::NotFinite;
@@ -14,12 +15,6 @@ use crate::observer::{Event, Observer, Stage};
 use crate::search::Search;
 use crate::space::{CellKind, Space};
 
-pub(super) const GENOTYPE: &str = "genotype.json";
-pub(super) const GAP: &str = "gap.json";
-const EDGE_GAPS: &str = "edge_gaps.json";
-const COST: &str = "cost.json";
-/// What names the genotype and the gap of a run that is finished.
-const SUMMARY: &str = "summary.json";
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
 
@@ -115,7 +110,7 @@ pub fn discretize(
         None => {
             let state = search::finished(context, &search, &device, observer)?;
             NotFinite::in_arch(&state.arch).map_err(|NotFinite { what, value }| Error::Damaged {
-                path: directory.file(search::CHECKPOINT),
+                path: directory.file(SEARCH_CHECKPOINT),
                 problem: format!(
                     "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
                 ),
@@ -266,7 +261,7 @@ fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Re
         directory.remove(SUMMARY)?;
     }
     if !same_network {
-        directory.remove("network")?;
+        directory.remove(NETWORK)?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `environment.json`: on what a run was made.
 
+use da2s_records::files::ENVIRONMENT;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, ENVIRONMENT};
+use super::Context;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::observer::{Event, Observer};

@@ -3,21 +3,24 @@
 use std::fs;
 use std::io;
 
-use super::discretize::{GAP, GENOTYPE, GenotypeFile};
+use da2s_records::files::{
+    BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
+    mistake as mistake_file,
+};
+
+use super::Context;
+use super::discretize::GenotypeFile;
 use super::search::EpochTime;
 use super::summary::Summary;
-use super::train::{BEST, genotype_network};
-use super::trained::{PREPROCESSING, preprocessing, trained_weights};
-use super::{Context, search, train};
+use super::train::genotype_network;
+use super::trained::{preprocessing, trained_weights};
 use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
 use crate::discretize::Gap;
 use crate::error::Error;
 use crate::observer::{Event, Observer, Stage};
 
-/// Pictures of the worst mistakes, each under the image's place among the test images.
-const MISTAKES: &str = "network/mistakes";
-/// Their longest side.
+/// Longest side of the pictures of mistakes.
 const MOST_PIXELS: usize = 48;
 
 /// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of its worst mistakes, and
@@ -48,9 +51,9 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     directory.remove(MISTAKES)?;
     for mistake in &evaluation.mistakes {
         let picture = thumbnail_png(&dataset.test.image(mistake.index)?, MOST_PIXELS);
-        directory.write(&format!("{MISTAKES}/{}.png", mistake.index), &picture)?;
+        directory.write(&mistake_file(mistake.index), &picture)?;
     }
-    directory.write_json("network/evaluation.json", &evaluation)?;
+    directory.write_json(EVALUATION, &evaluation)?;
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     super::tell_damaged(&dataset, observer);
 
@@ -78,10 +81,10 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         network_accuracy: Some(evaluation.accuracy),
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
-        search_time_s: total_time_s(context, search::TIMES)?,
-        train_time_s: total_time_s(context, train::TIMES)?,
+        search_time_s: total_time_s(context, SEARCH_TIMES)?,
+        train_time_s: total_time_s(context, NETWORK_TIMES)?,
     };
-    directory.write_json("summary.json", &summary)?;
+    directory.write_json(SUMMARY, &summary)?;
     Ok(summary)
 }
 

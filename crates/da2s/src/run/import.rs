@@ -8,16 +8,16 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT};
+use da2s_records::{Named, WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
 use super::environment::Environment;
-use super::search::{self, ARCH};
 use super::state_file::{TrainMeta, search_checkpoint};
-use super::train::BEST;
-use super::trained::{PREPROCESSING, preprocessing};
+use super::trained::preprocessing;
 use super::{Context, discretize};
-use crate::backbone::{LoadError, Named, WeightsFile, WeightsFileError};
+use crate::backbone::LoadError;
 use crate::data::Preprocessing;
 use crate::discretize::Genotype;
 use crate::error::Error;
@@ -68,7 +68,7 @@ pub fn import_network(
     tensors.extend(statistics.named(&network));
     // Nothing is written before everything fits.
     discretize::discretize(context, Some(genotype), observer)?;
-    context.directory.remove("network")?;
+    context.directory.remove(NETWORK)?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
     Checkpoint { tensors, meta }.write(context.directory, BEST)?;
     context.directory.write_json(PREPROCESSING, &preprocessing)
@@ -165,10 +165,10 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
     Environment::now(context, &dataset, &engine).write(context, &mut Silent)?;
-    directory.remove("search")?;
+    directory.remove(SEARCH)?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;
-    search_checkpoint(&state, &search.backbone, 1).write_newest(directory, search::CHECKPOINT)
+    search_checkpoint(&state, &search.backbone, 1).write_newest(directory, SEARCH_CHECKPOINT)
 }
 
 /// Refuses a file with a number, among those that were taken from it, that is none, or none of 32 bits.

@@ -6,16 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use da2s_records::files::{CONFIG, ENVIRONMENT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::checkpoint::previous;
-use super::directory::CONFIG;
-use super::discretize::{GENOTYPE, stored_within_limits};
-use super::search::CHECKPOINT;
+use super::discretize::stored_within_limits;
 use super::{
-    Context, Discretized, ENVIRONMENT, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate,
-    given_genotype, import_network, import_supernet, search, train, trained,
+    Context, Discretized, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate, given_genotype,
+    import_network, import_supernet, search, train, trained,
 };
 use crate::config::{Config, Rate, Request};
 use crate::data::Arrays;
@@ -25,8 +23,6 @@ use crate::network::Trained;
 use crate::observer::Observer;
 use crate::parallel::Group;
 
-/// Why a run failed, for those who come later.
-const FAILURE: &str = "failure.txt";
 /// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
 /// Another engine or device rounds differently, so the same bits are promised only while those stay.
 const MAY_CHANGE: [&str; 5] = ["run.threads", "run.device", "run.engine", "run.on_nan", "data.dir"];
@@ -288,11 +284,11 @@ impl Job {
 
     /// Removes what a new run wrote, if it comes to nothing before there is anything to go on from.
     pub fn abandon(&self) {
-        let begun = [CHECKPOINT, &previous(CHECKPOINT), GENOTYPE]
+        let begun = [SEARCH_CHECKPOINT, &previous(SEARCH_CHECKPOINT), GENOTYPE]
             .iter()
             .any(|name| self.directory.file(name).exists());
         if self.fresh && !begun {
-            self.directory.clone().unmake(&["search", ENVIRONMENT]);
+            self.directory.clone().unmake(&[SEARCH, ENVIRONMENT]);
         }
     }
 

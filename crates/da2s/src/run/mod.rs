@@ -11,7 +11,6 @@ mod environment;
 mod evaluate;
 mod import;
 mod job;
-mod lock;
 mod made;
 mod rollback;
 mod search;
@@ -19,7 +18,6 @@ mod state_file;
 mod summary;
 mod train;
 mod trained;
-mod whole_file;
 
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
@@ -28,15 +26,14 @@ pub use environment::Environment;
 pub use evaluate::evaluate;
 pub use import::{import_network, import_supernet};
 pub use job::{Job, anchored, difference};
-pub use lock::Lock;
 pub use search::{SearchSummary, search};
 pub use summary::Summary;
 pub use train::{TrainSummary, train};
 pub use trained::trained;
-pub use whole_file::write_whole;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
+use da2s_records::files::ENVIRONMENT;
 
 use crate::config::Config;
 use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
@@ -45,7 +42,6 @@ use crate::error::Error;
 use crate::observer::{Event, Observer};
 use crate::parallel::Group;
 
-const ENVIRONMENT: &str = "environment.json";
 /// Damaged images that are named; `da2s data check` names all of them.
 const NAMED_IMAGES: usize = 5;
 

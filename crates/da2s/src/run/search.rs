@@ -2,6 +2,9 @@
 
 use std::time::Instant;
 
+use da2s_records::files::{
+    ARCH, SEARCH, SEARCH_CHECKPOINT as CHECKPOINT, SEARCH_METRICS as METRICS, SEARCH_TIMES as TIMES,
+};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
@@ -13,11 +16,6 @@ use crate::config::Rate;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
 use crate::search::{EpochMetrics, EpochRecord, Search, SearchState};
-
-pub(super) const CHECKPOINT: &str = "search/checkpoint.safetensors";
-pub(super) const TIMES: &str = "search/times.jsonl";
-const METRICS: &str = "search/metrics.jsonl";
-pub(super) const ARCH: &str = "search/arch.jsonl";
 
 /// What a search came to.
 #[derive(Clone, Debug)]
@@ -69,7 +67,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
                     directory.expect_no_epochs(METRICS, &path, need)?;
                 }
                 write_rates(context, &search)?;
-                directory.remove("search")?;
+                directory.remove(SEARCH)?;
                 let record = search.arch_record(&state, &search.outcome(&state), 0);
                 directory.append_line(ARCH, &record)?;
             }

@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
-use super::checkpoint::{Checkpoint, previous};
-use super::discretize::{GENOTYPE, GenotypeFile, network_size};
+use da2s_records::files::{
+    BEST, GENOTYPE, NETWORK, NETWORK_CHECKPOINT as CHECKPOINT, NETWORK_METRICS as METRICS, NETWORK_TIMES as TIMES,
+    PREPROCESSING, SUMMARY, previous,
+};
+
+use super::checkpoint::Checkpoint;
+use super::discretize::{GenotypeFile, network_size};
 use super::rollback::{Place, with_rollbacks};
 use super::search::EpochTime;
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
-use super::trained::{PREPROCESSING, preprocessing};
+use super::trained::preprocessing;
 use super::{Context, RunDirectory};
 use crate::backbone::Backbone;
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
@@ -16,11 +21,6 @@ use crate::error::Error;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Event, Observer};
 use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
-
-pub(super) const BEST: &str = "network/best.safetensors";
-pub(super) const TIMES: &str = "network/times.jsonl";
-const CHECKPOINT: &str = "network/checkpoint.safetensors";
-const METRICS: &str = "network/metrics.jsonl";
 
 /// What a training came to.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         }
         if read.is_none() {
             // It tells of the network that was. What is gone on from goes last, or a part of it would be.
-            for name in ["summary.json", &previous(CHECKPOINT), "network"] {
+            for name in [SUMMARY, &previous(CHECKPOINT), NETWORK] {
                 directory.remove(name)?;
             }
         }

@@ -1,17 +1,15 @@
 //! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its images.
 
+use da2s_records::files::{BEST, GENOTYPE, PREPROCESSING};
+
 use super::Context;
 use super::checkpoint::Checkpoint;
-use super::discretize::{GENOTYPE, GenotypeFile};
+use super::discretize::GenotypeFile;
 use super::state_file::TrainMeta;
-use super::train::BEST;
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, Trained};
-
-/// What is done to pictures, written beside the weights.
-pub(super) const PREPROCESSING: &str = "network/preprocessing.json";
 
 /// What the evaluation of a run does to the pictures of `dataset`.
 pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preprocessing {

@@ -9,13 +9,14 @@
 mod files;
 mod pickle;
 
+use da2s_records::Sha256;
+
 use super::Format;
 use super::dataset::{Dataset, ImageShape, Normalisation};
 use super::error::{DataError, Place};
 use super::options::{Content, DataOptions, Pictures};
 use files::{Encoding, Files, Version};
 use pickle::Pickle;
-use sha2::{Digest, Sha256};
 use std::path::Path;
 
 const SHAPE: ImageShape = ImageShape {
@@ -127,7 +128,7 @@ impl Variant {
 pub(super) fn open(variant: Variant, dir: &Path, options: &DataOptions) -> Result<Dataset, DataError> {
     let table = variant.table();
     let mut files = Files::find(table.versions, dir)?;
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let class_names = read_names(&table, &mut files, &mut hasher)?;
     let train = read_part(&table, files.version.train, &mut files, &mut hasher)?;
     let test = read_part(&table, &[files.version.test], &mut files, &mut hasher)?;
@@ -141,7 +142,7 @@ pub(super) fn open(variant: Variant, dir: &Path, options: &DataOptions) -> Resul
         }),
         train,
         test,
-        checksum: format!("{:x}", hasher.finalize()),
+        checksum: hasher.hex(),
     }
     .into_dataset(options)
 }

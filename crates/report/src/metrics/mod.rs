@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use da2s_records::files;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -232,8 +233,8 @@ pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
 
 /// Stage, its numbers, its times.
 pub(crate) const STAGES: [(&str, &str, &str); 2] = [
-    ("search", "search/metrics.jsonl", "search/times.jsonl"),
-    ("network", "network/metrics.jsonl", "network/times.jsonl"),
+    ("search", files::SEARCH_METRICS, files::SEARCH_TIMES),
+    ("network", files::NETWORK_METRICS, files::NETWORK_TIMES),
 ];
 
 fn column(name: &str, cells: Cells) -> Column {

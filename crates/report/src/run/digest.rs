@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use da2s_records::files::{
+    CONFIG, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, SUMMARY,
+};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -16,11 +19,6 @@ use super::genotype::Genotype;
 use super::lines::{read_json, read_lines, read_text};
 use super::results::{Gap, Summary};
 use crate::ReportError;
-
-/// Where a run that failed says why.
-pub const FAILURE_FILE: &str = "failure.txt";
-
-const CONFIG: &str = "config.toml";
 
 /// A run, in short.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,9 +141,9 @@ impl Digest {
         if setting(&config, "search.method").is_none() {
             return Ok(None);
         }
-        let summary: Option<Summary> = read_json(files, "summary.json", |_| Ok(()))?;
-        let gap: Option<Gap> = read_json(files, "gap.json", |_| Ok(()))?;
-        let kept: Option<Kept> = read_json(files, "genotype.json", |_| Ok(()))?;
+        let summary: Option<Summary> = read_json(files, SUMMARY, |_| Ok(()))?;
+        let gap: Option<Gap> = read_json(files, GAP, |_| Ok(()))?;
+        let kept: Option<Kept> = read_json(files, GENOTYPE, |_| Ok(()))?;
         let state = match &summary {
             Some(_) => State::Finished,
             None => unfinished(files, kept.is_some())?,
@@ -155,10 +153,7 @@ impl Digest {
             None => {
                 let kept = kept.unwrap_or_default();
                 let mut values = before_summary(gap.unwrap_or_default(), &kept);
-                for (key, file) in [
-                    ("search_time_s", "search/times.jsonl"),
-                    ("train_time_s", "network/times.jsonl"),
-                ] {
+                for (key, file) in [("search_time_s", SEARCH_TIMES), ("train_time_s", NETWORK_TIMES)] {
                     let times = read_lines::<Time, F>(files, file, |_, _| Ok(()))?;
                     if times.there {
                         values.insert(key, times.records.iter().map(|time| time.time_s).sum());
@@ -194,18 +189,19 @@ fn setting<'a>(config: &'a Table, key: &str) -> Option<&'a Value> {
 
 /// How far a run without a summary came.
 fn unfinished<F: Files + ?Sized>(files: &F, discretized: bool) -> Result<State, ReportError> {
-    if let Some(reason) = read_text(files, FAILURE_FILE)? {
+    if let Some(reason) = read_text(files, FAILURE)? {
         return Ok(State::Failed(reason.trim().to_owned()));
     }
-    let last = |file| Ok(read_lines::<Epoch, F>(files, file, |_, _| Ok(()))?.records.pop());
-    Ok(match last("network/metrics.jsonl")? {
+    let last =
+        |file| -> Result<_, ReportError> { Ok(read_lines::<Epoch, F>(files, file, |_, _| Ok(()))?.records.pop()) };
+    Ok(match last(NETWORK_METRICS)? {
         Some(Epoch { epoch, epochs }) if epoch < epochs => State::Training {
             done: epoch,
             planned: epochs,
         },
         Some(_) => State::Trained,
         None if discretized => State::Discretized,
-        None => match last("search/metrics.jsonl")? {
+        None => match last(SEARCH_METRICS)? {
             Some(Epoch { epoch, epochs }) if epoch < epochs => State::Searching {
                 done: epoch,
                 planned: epochs,
@@ -318,7 +314,7 @@ mod tests {
         assert_eq!((digest.setting("search.x"), digest.setting("x")), (None, None));
         write("network/metrics.jsonl", "{\"epoch\":1,\"epochs\":2}\n");
         assert_eq!(state(), "train 1/2");
-        write(FAILURE_FILE, "no space left\n");
+        write(FAILURE, "no space left\n");
         assert_eq!(state(), "failed: no space left");
         write("summary.json", "{\"network_accuracy\":97.5}");
         let digest = Digest::read(dir).unwrap().unwrap();

@@ -7,9 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use da2s_records::files::{ARCH, LINES, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, WHOLE};
+
 use super::files::Files;
 use super::tail::Tail;
-use super::{ArchEpoch, EpochTime, FAILURE_FILE, Run, SearchEpoch, TrainEpoch};
+use super::{ArchEpoch, EpochTime, Run, SearchEpoch, TrainEpoch};
 use crate::ReportError;
 
 /// A run that may still be going on.
@@ -22,36 +24,14 @@ pub struct Follow {
     training: Tail<TrainEpoch>,
     search_times: Tail<EpochTime>,
     train_times: Tail<EpochTime>,
-    /// Length and time of each small file when it was read.
-    stamps: [Stamp; SMALL.len()],
+    /// Length and time of each file that is written as a whole when it was read; a change of one has all of them read.
+    stamps: [Stamp; WHOLE.len()],
     changes: u64,
     last_change: Option<SystemTime>,
 }
 
 /// Length and time of a file; none of one that is absent.
 type Stamp = Option<(u64, Option<SystemTime>)>;
-
-/// The files that are written as a whole; a change of one has all of them read.
-const SMALL: [&str; 9] = [
-    "config.toml",
-    "environment.json",
-    "genotype.json",
-    "cost.json",
-    "gap.json",
-    "edge_gaps.json",
-    "network/evaluation.json",
-    "summary.json",
-    FAILURE_FILE,
-];
-
-/// The files of lines.
-const LINES: [&str; 5] = [
-    "search/metrics.jsonl",
-    "search/arch.jsonl",
-    "network/metrics.jsonl",
-    "search/times.jsonl",
-    "network/times.jsonl",
-];
 
 impl Follow {
     /// Follows the run directory `dir`, reading what is there.
@@ -65,17 +45,20 @@ impl Follow {
                 name: dir.name(),
                 ..Run::default()
             },
-            search: Tail::new(LINES[0], |record| record.epoch),
-            architecture: Tail::new(LINES[1], |record| record.epoch),
-            training: Tail::new(LINES[2], |record| record.epoch),
-            search_times: Tail::new(LINES[3], |record| record.epoch),
-            train_times: Tail::new(LINES[4], |record| record.epoch),
-            stamps: [None; SMALL.len()],
+            search: Tail::new(SEARCH_METRICS, |record| record.epoch),
+            architecture: Tail::new(ARCH, |record| record.epoch),
+            training: Tail::new(NETWORK_METRICS, |record| record.epoch),
+            search_times: Tail::new(SEARCH_TIMES, |record| record.epoch),
+            train_times: Tail::new(NETWORK_TIMES, |record| record.epoch),
+            stamps: [None; WHOLE.len()],
             changes: 0,
             last_change: None,
         };
         follow.poll()?;
-        let has_lines = || LINES[..3].iter().any(|file| dir.join(file).exists());
+        let has_lines = || {
+            let metrics = [SEARCH_METRICS, ARCH, NETWORK_METRICS];
+            metrics.iter().any(|file| dir.join(file).exists())
+        };
         if follow.run.has_small() || has_lines() {
             Ok(follow)
         } else {
@@ -106,7 +89,7 @@ impl Follow {
         changed |= self.train_times.poll(&self.dir, |_, _| Ok(()))?;
         if changed {
             self.changes += 1;
-            let times = SMALL
+            let times = WHOLE
                 .iter()
                 .chain(&LINES)
                 .filter_map(|file| stamp(&self.dir.join(file))?.1);
@@ -148,7 +131,7 @@ impl Follow {
     /// Reads the small files anew if one of them is not as it was, which happens a few times in a run.
     fn poll_small(&mut self) -> Result<bool, ReportError> {
         // Taken before the files are read, so that a change in between is seen the next time.
-        let stamps = SMALL.map(|file| stamp(&self.dir.join(file)));
+        let stamps = WHOLE.map(|file| stamp(&self.dir.join(file)));
         if stamps == self.stamps {
             return Ok(false);
         }

@@ -19,11 +19,15 @@ mod tail;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use da2s_records::files::{
+    ARCH, CONFIG, COST, EDGE_GAPS, ENVIRONMENT, EVALUATION, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, SEARCH_METRICS,
+    SUMMARY, mistake as mistake_file,
+};
 use toml::{Table, Value};
 
 pub use architecture::{ArchCell, ArchEpoch};
 pub use cost::{Costs, PartCost};
-pub use digest::{Digest, FAILURE_FILE, State};
+pub use digest::{Digest, State};
 pub use files::Files;
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
@@ -99,12 +103,12 @@ impl Run {
                 run.cut_off.push(file);
             }
         };
-        let search: JsonLines<SearchEpoch> = read_lines(files, "search/metrics.jsonl", |_, _| Ok(()))?;
-        keep("search/metrics.jsonl", search.there, search.cut_off);
-        let architecture: JsonLines<ArchEpoch> = read_lines(files, "search/arch.jsonl", ArchEpoch::check)?;
-        keep("search/arch.jsonl", architecture.there, architecture.cut_off);
-        let training: JsonLines<TrainEpoch> = read_lines(files, "network/metrics.jsonl", |_, _| Ok(()))?;
-        keep("network/metrics.jsonl", training.there, training.cut_off);
+        let search: JsonLines<SearchEpoch> = read_lines(files, SEARCH_METRICS, |_, _| Ok(()))?;
+        keep(SEARCH_METRICS, search.there, search.cut_off);
+        let architecture: JsonLines<ArchEpoch> = read_lines(files, ARCH, ArchEpoch::check)?;
+        keep(ARCH, architecture.there, architecture.cut_off);
+        let training: JsonLines<TrainEpoch> = read_lines(files, NETWORK_METRICS, |_, _| Ok(()))?;
+        keep(NETWORK_METRICS, training.there, training.cut_off);
 
         run.search = by_epoch(search.records, |record| record.epoch);
         run.architecture = by_epoch(architecture.records, |record| record.epoch);
@@ -122,25 +126,25 @@ impl Run {
             name: files.name(),
             ..Self::default()
         };
-        run.config = read_text(files, "config.toml")?;
-        run.environment = read_json(files, "environment.json", |_| Ok(()))?;
-        run.genotype = read_json(files, "genotype.json", Genotype::check)?;
-        run.costs = read_json(files, "cost.json", Costs::check)?;
-        run.gap = read_json(files, "gap.json", |_| Ok(()))?;
-        run.evaluation = read_json(files, "network/evaluation.json", Evaluation::check)?;
-        run.edge_gaps = read_json(files, "edge_gaps.json", EdgeGaps::check)?;
+        run.config = read_text(files, CONFIG)?;
+        run.environment = read_json(files, ENVIRONMENT, |_| Ok(()))?;
+        run.genotype = read_json(files, GENOTYPE, Genotype::check)?;
+        run.costs = read_json(files, COST, Costs::check)?;
+        run.gap = read_json(files, GAP, |_| Ok(()))?;
+        run.evaluation = read_json(files, EVALUATION, Evaluation::check)?;
+        run.edge_gaps = read_json(files, EDGE_GAPS, EdgeGaps::check)?;
         if let Some(evaluation) = &mut run.evaluation {
             evaluation.mistakes.truncate(MOST_PICTURES);
             for mistake in &mut evaluation.mistakes {
-                let file = format!("network/mistakes/{}.png", mistake.index);
+                let file = mistake_file(mistake.index);
                 mistake.picture = read_png(files, &file, MOST_PICTURE_BYTES)?;
             }
         }
-        run.summary = read_json(files, "summary.json", |_| Ok(()))?;
+        run.summary = read_json(files, SUMMARY, |_| Ok(()))?;
 
         // A run of an earlier version, whose stages were repeated one by one, keeps a failure that was got over.
         if run.summary.is_none() {
-            run.failure = read_text(files, FAILURE_FILE)?.map(|reason| reason.trim().to_owned());
+            run.failure = read_text(files, FAILURE)?.map(|reason| reason.trim().to_owned());
         }
         Ok(run)
     }

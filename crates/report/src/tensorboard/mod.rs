@@ -16,13 +16,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use da2s_records::files;
 use prost::Message;
 use toml::Table;
 
-use crate::drawing;
 use crate::metrics::{EpochNumbers, STAGES};
-use crate::run::{ArchEpoch, Environment, EpochTime, FAILURE_FILE, Summary as Results, Tail, read_json, read_text};
-use crate::{ReportError, Run};
+use crate::run::{ArchEpoch, Environment, EpochTime, Summary as Results, Tail, read_json, read_text};
+use crate::{ReportError, Run, drawing};
 use message::{Event, SessionLog, Summary, What};
 use summaries::{RESULTS, event, mixture, picture, scalar, scalars};
 
@@ -85,7 +85,7 @@ impl EventWriter {
                 numbers: Tail::new(numbers, |record| record.epoch),
                 times: Tail::new(times, |record| record.epoch),
             }),
-            architecture: Tail::new("search/arch.jsonl", |record| record.epoch),
+            architecture: Tail::new(files::ARCH, |record| record.epoch),
             file: None,
         }
     }
@@ -163,7 +163,7 @@ impl EventWriter {
         ];
         if let Some(config) = &run.config {
             let config: Table = config.parse().map_err(|error: toml::de::Error| ReportError::Damaged {
-                path: self.run_dir.join("config.toml"),
+                path: self.run_dir.join(files::CONFIG),
                 line: 1,
                 reason: error.message().to_owned(),
             })?;
@@ -218,10 +218,10 @@ impl EventWriter {
 impl Small {
     fn read(run_dir: &Path) -> Result<Self, ReportError> {
         let small = Self {
-            config: read_text(run_dir, "config.toml")?,
-            environment: read_json(run_dir, "environment.json", |_| Ok(()))?,
-            results: read_json(run_dir, "summary.json", |_| Ok(()))?,
-            failed: run_dir.join(FAILURE_FILE).is_file(),
+            config: read_text(run_dir, files::CONFIG)?,
+            environment: read_json(run_dir, files::ENVIRONMENT, |_| Ok(()))?,
+            results: read_json(run_dir, files::SUMMARY, |_| Ok(()))?,
+            failed: run_dir.join(files::FAILURE).is_file(),
         };
         match small.config {
             Some(_) => Ok(small),
@@ -274,7 +274,7 @@ fn now_s() -> u64 {
 /// What tells the files of a run from those of others in one folder (FNV-1a): when and by which command it began, which
 /// stays when it goes on or is moved; its settings where it does not say.
 fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
-    let environment = read_text(run_dir, "environment.json")?;
+    let environment = read_text(run_dir, files::ENVIRONMENT)?;
     let text = environment.as_deref().or(config).unwrap_or_default();
     Ok(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -354,7 +354,7 @@ mod tests {
             let out = tempfile::tempdir().unwrap();
             fs::read(EventWriter::new(&dir, out.path()).update().unwrap()).unwrap()
         };
-        let failure = dir.join(FAILURE_FILE);
+        let failure = dir.join(files::FAILURE);
         fs::write(&failure, "no space\n").unwrap();
         let mut live = EventWriter::new(&dir, &out);
         let failed = live.update().unwrap();

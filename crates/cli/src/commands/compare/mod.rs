@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use da2s::Error;
 use da2s::config::Config;
-use da2s::run::{Lock, RunDirectory, anchored, difference, write_whole};
+use da2s::run::{RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
+use da2s_records::{Lock, files, write_whole};
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
 use da2s_report::run::Digest;
 
@@ -96,9 +97,9 @@ impl Comparing {
             // Like a run, a comparison begins in an empty directory.
             drop(RunDirectory::create(&out)?);
         }
-        let lock = Lock::take(&out)?;
-        write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes())?;
-        write_whole(&out.join(PLAN), plan_text.as_bytes())?;
+        let lock = Lock::take(&out).map_err(Error::from)?;
+        write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes()).map_err(Error::from)?;
+        write_whole(&out.join(PLAN), plan_text.as_bytes()).map_err(Error::from)?;
         Ok(Self {
             out,
             plan,
@@ -158,9 +159,9 @@ impl Comparing {
 
     fn last_file(&self) -> &'static str {
         if self.plan.search_only {
-            "gap.json"
+            files::GAP
         } else {
-            "summary.json"
+            files::SUMMARY
         }
     }
 

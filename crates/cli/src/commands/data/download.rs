@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use da2s::Error;
-use sha2::{Digest, Sha256};
+use da2s_records::Sha256;
 use ureq::http::StatusCode;
 
 use crate::exit::Failure;
@@ -157,10 +157,10 @@ fn interrupted(there: u64, file: &Published, reason: &str) -> String {
 
 /// Whether `path` is the published file.
 fn verified(path: &Path, file: &Published) -> Result<(), Failure> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let mut input = File::open(path).map_err(io_error("read", path))?;
     io::copy(&mut input, &mut hasher).map_err(io_error("read", path))?;
-    if format!("{:x}", hasher.finalize()) == file.sha256 {
+    if hasher.hex() == file.sha256 {
         Ok(())
     } else {
         Err(Failure::Checksum { path: path.into() })

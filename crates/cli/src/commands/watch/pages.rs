@@ -7,26 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use da2s_records::files;
 use da2s_report::render;
 use da2s_report::run::Follow;
-
-/// The files of a run that are served, under `/files/`.
-const FILES: [(&str, &str); 14] = [
-    ("config.toml", TEXT),
-    ("environment.json", JSON),
-    ("search/metrics.jsonl", LINES),
-    ("search/arch.jsonl", LINES),
-    ("search/times.jsonl", LINES),
-    ("genotype.json", JSON),
-    ("cost.json", JSON),
-    ("gap.json", JSON),
-    ("edge_gaps.json", JSON),
-    ("network/metrics.jsonl", LINES),
-    ("network/times.jsonl", LINES),
-    ("network/evaluation.json", JSON),
-    ("summary.json", JSON),
-    ("failure.txt", TEXT),
-];
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -141,7 +124,15 @@ fn news(follow: &Follow, token: &str) -> serde_json::Value {
 /// A file of the run, if it is one of the list, there, and inside the run directory.
 fn file(run_dir: &Path, path: &str) -> Option<Page> {
     let asked = path.strip_prefix("/files/")?;
-    let (name, content_type) = FILES.into_iter().find(|(name, _)| *name == asked)?;
+    let name = files::WHOLE
+        .into_iter()
+        .chain(files::LINES)
+        .find(|name| *name == asked)?;
+    let content_type = match Path::new(name).extension()?.to_str()? {
+        "json" => JSON,
+        "jsonl" => LINES,
+        _ => TEXT,
+    };
     let full = run_dir.join(name).canonicalize().ok()?;
     if !full.starts_with(run_dir.canonicalize().ok()?) || !full.is_file() {
         return None;

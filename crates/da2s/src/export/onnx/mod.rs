@@ -11,6 +11,7 @@ mod norm;
 
 use std::path::Path;
 
+use da2s_records::write_whole;
 use prost::Message;
 
 use self::graph::Attribute;
@@ -23,7 +24,6 @@ use super::{ExportError, ExportOptions};
 use crate::backbone::Source;
 use crate::error::Error;
 use crate::network::Trained;
-use crate::run::write_whole;
 
 /// Name of the input.
 const IMAGES: &str = "images";
@@ -35,7 +35,7 @@ const BATCH: &str = "batch";
 /// Writes the file.
 pub(super) fn write(trained: &Trained, options: ExportOptions, path: &Path) -> Result<(), Error> {
     let model = model(trained, options)?;
-    write_whole(path, &model.encode_to_vec())
+    Ok(write_whole(path, &model.encode_to_vec())?)
 }
 
 fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, ExportError> {

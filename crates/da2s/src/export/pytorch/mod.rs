@@ -7,12 +7,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use da2s_records::write_whole;
+
 use super::safetensors;
 use crate::backbone::STAGES;
 use crate::discretize::CellGenotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, Skeleton, Trained};
-use crate::run::write_whole;
 use crate::space::{CellGraph, CellKind};
 
 const HEAD: &str = include_str!("head.py");
@@ -28,7 +29,7 @@ pub(super) fn write(trained: &Trained, folder: &Path) -> Result<(), Error> {
     text.push(b'\n');
     write_whole(&path, &text)?;
     safetensors::write(trained, &folder.join("weights.safetensors"))?;
-    write_whole(&folder.join("model.py"), module(trained).as_bytes())
+    Ok(write_whole(&folder.join("model.py"), module(trained).as_bytes())?)
 }
 
 /// The text of `model.py`.

@@ -1,16 +1,15 @@
 //! The lock of a directory: one process works on it at a time.
 //!
-//! Contract: one file, one lock: a lock on a file that was removed or replaced guards nothing any more, and says so. Held until it is dropped or its process ends, however it ends: the system takes it back, so that a killed run
-//! never has to be unlocked by hand. The file stays where it is.
+//! Contract: one file, one lock. A lock on a file that was removed or replaced guards nothing any more, and says so. It is held
+//! until it is dropped or its process ends: the system takes it back, so that nobody has to unlock a run that was killed. The
+//! file stays where it is.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::error::Error;
-
-/// Name of the file that is locked.
-pub const LOCK: &str = ".lock";
+use crate::files::LOCK;
+use crate::{FileError, LockError};
 
 /// A directory that nobody else works on.
 #[derive(Debug)]
@@ -25,8 +24,8 @@ impl Lock {
     /// Takes the lock of the directory `path`, which must be there.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process holds it; or what the system says.
-    pub fn take(path: &Path) -> Result<Self, Error> {
+    /// [`LockError::Busy`] if another process holds it; or what the system says.
+    pub fn take(path: &Path) -> Result<Self, LockError> {
         loop {
             let lock = Self::take_file(path)?;
             // Whoever held it may have removed it, and somebody may have made it anew, between opening and locking.
@@ -36,9 +35,9 @@ impl Lock {
         }
     }
 
-    fn take_file(path: &Path) -> Result<Self, Error> {
+    fn take_file(path: &Path) -> Result<Self, LockError> {
         let file = path.join(LOCK);
-        let failed = |error| Error::io("lock", &file, error);
+        let failed = |error| FileError::new("lock", &file, error);
         // Not cut before it is ours: it says who holds it.
         let mut open = OpenOptions::new()
             .create(true)
@@ -51,14 +50,14 @@ impl Lock {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&file).unwrap_or_default();
-                return Err(Error::Busy {
+                return Err(LockError::Busy {
                     path: path.to_owned(),
                     holder: holder.trim().parse().ok(),
                 });
             }
             // Some network file systems have none; whoever asked is told by `is_held`.
             Err(TryLockError::Error(error)) if is_absent(&error) => false,
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::Error(error)) => return Err(failed(error).into()),
         };
         // For people alone; a disk that is full is told of when it matters.
         let process = std::process::id();
@@ -124,7 +123,7 @@ mod tests {
         let lock = Lock::take(folder.path()).unwrap();
         assert!(lock.is_held());
         match Lock::take(folder.path()) {
-            Err(Error::Busy { path, holder }) => {
+            Err(LockError::Busy { path, holder }) => {
                 assert_eq!((path.as_path(), holder), (folder.path(), Some(std::process::id())));
             }
             other => panic!("{other:?}"),
@@ -145,11 +144,11 @@ mod tests {
         };
         let child = fork();
         drop(fork());
-        assert!(matches!(Lock::take(folder.path()), Err(Error::Busy { .. })));
+        assert!(matches!(Lock::take(folder.path()), Err(LockError::Busy { .. })));
         drop(lock);
         let again = Lock::take(folder.path()).unwrap();
         drop(child);
-        assert!(matches!(Lock::take(folder.path()), Err(Error::Busy { .. })));
+        assert!(matches!(Lock::take(folder.path()), Err(LockError::Busy { .. })));
         drop(again);
         Lock::take(folder.path()).unwrap();
     }

@@ -1,16 +1,25 @@
-//! Weights of a DARTS-family network as a plain safetensors file, as PyTorch users read and write it.
+//! Named tensors as a plain safetensors file, as PyTorch users read and write it.
 //!
 //! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as float32, the same tensors as the
 //! same bytes; read from any file of float16, bfloat16, float32, float64 or int64 tensors, whatever else its metadata say. What
-//! fits which network is not decided here: see [`Weights::from_named`](super::Weights::from_named).
+//! fits which network is decided elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors, serialize};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize};
 
-use super::Named;
+/// A tensor with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Full name.
+    pub name: String,
+    /// Shape in PyTorch order.
+    pub shape: Vec<usize>,
+    /// Elements in row-major order.
+    pub data: Vec<f32>,
+}
 
 /// Named tensors with their texts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,12 +40,14 @@ pub enum WeightsFileError {
     #[error("is no safetensors file: {0}")]
     Format(String),
     /// A tensor of numbers that are no weights.
-    #[error("the tensor {name} is {found}, not one of F16, BF16, F32, F64, I64")]
+    #[error("the tensor {name} is {found}, not {allowed}")]
     Type {
         /// Its name.
         name: String,
         /// Its type.
         found: String,
+        /// The types that are read.
+        allowed: &'static str,
     },
 }
 
@@ -54,14 +65,39 @@ impl WeightsFile {
     /// # Errors
     /// If they are no safetensors file, or hold tensors of another type.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
-        let format = |error: safetensors::SafeTensorError| WeightsFileError::Format(error.to_string());
+        Self::with(bytes, "one of F16, BF16, F32, F64, I64", numbers)
+    }
+
+    /// Takes the bytes of a file that [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// If they are no safetensors file, or hold tensors that are not float32.
+    pub fn from_own_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
+        let float32 = |kind, data: &[u8]| (kind == Dtype::F32).then(|| each(data, f32::from_le_bytes));
+        Self::with(bytes, "F32", float32)
+    }
+
+    /// The texts of a file's metadata alone: its tensors are not looked at.
+    ///
+    /// # Errors
+    /// If the bytes do not begin like a safetensors file.
+    pub fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsFileError> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(header.metadata().clone().unwrap_or_default())
+    }
+
+    fn with(
+        bytes: &[u8],
+        allowed: &'static str,
+        numbers: impl Fn(Dtype, &[u8]) -> Option<Vec<f32>>,
+    ) -> Result<Self, WeightsFileError> {
+        let metadata = Self::metadata(bytes)?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let tensors = file.tensors().into_iter().map(|(name, view)| {
             let data = numbers(view.dtype(), view.data()).ok_or_else(|| WeightsFileError::Type {
                 name: name.clone(),
                 found: format!("{:?}", view.dtype()),
+                allowed,
             })?;
             Ok(Named {
                 shape: view.shape().to_vec(),
@@ -80,7 +116,6 @@ impl WeightsFile {
     /// # Errors
     /// If a tensor has not as many elements as its shape says.
     pub fn to_bytes(tensors: &[Named], key: &str, value: String) -> Result<Vec<u8>, WeightsFileError> {
-        let format = |error: safetensors::SafeTensorError| WeightsFileError::Format(error.to_string());
         let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
         let views = tensors.iter().zip(&bytes).map(|(tensor, data)| {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data)?;
@@ -89,6 +124,10 @@ impl WeightsFile {
         let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
         serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(format)
     }
+}
+
+fn format(error: SafeTensorError) -> WeightsFileError {
+    WeightsFileError::Format(error.to_string())
 }
 
 impl Named {

@@ -1,0 +1,43 @@
+//! What can go wrong with a file of a run. Every error names the file.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {source}", path = .path.display())]
+pub struct FileError {
+    /// `read`, `write`, `create` …
+    pub action: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// A directory whose lock cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process works on it.
+    #[error("{} is in use by another process{}", .path.display(), .holder.map(|id| format!(" ({id})")).unwrap_or_default())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+        /// Number of the process, as far as it is known.
+        holder: Option<u32>,
+    },
+    /// Its lock file cannot be opened or locked.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl FileError {
+    /// The system's error when it was asked to `action` `path`.
+    pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+}
