@@ -130,6 +130,6 @@ pub struct WatchArguments {
     /// Run directory
     pub run: PathBuf,
     /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1, and 0 is any free one
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = crate::commands::watch::address::parse)]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = da2s_pages::address::parse)]
     pub http: Option<SocketAddr>,
 }

@@ -12,7 +12,6 @@ mod fixtures;
 mod mutate;
 mod runs;
 mod targets;
-mod watch;
 
 use std::env;
 use std::fs;

@@ -13,12 +13,11 @@ use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_images::MOST_DECODED_BYTES;
 use da2s_infer::Network;
+use da2s_pages::{Request, address};
 use image::ImageFormat;
 
 use crate::fixtures::{self, BATCHES, CLASSES};
 use crate::runs;
-use crate::watch::address;
-use crate::watch::request::Request;
 
 /// What any parser may take beside its share of the input.
 pub const MOST_BYTES: usize = 64 << 20;

@@ -1,18 +1,20 @@
 //! `da2s watch`: a run of another process, on the terminal or as a page. Only reads.
 
-pub mod address;
 mod pages;
-mod request;
-mod server;
 
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::SystemTime;
 
+use da2s_pages::Server;
 use da2s_report::run::Follow;
 
+use self::pages::Source;
 use crate::args::WatchArguments;
 use crate::dashboard::screen::Screen;
 use crate::dashboard::{Driver, ESCAPE, INTERRUPT, Now, show};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
 
 /// Watches until the user has seen enough.
@@ -22,12 +24,35 @@ use crate::interrupt::StopFlag;
 pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
     let mut follow = Follow::new(&arguments.run)?;
     match arguments.http {
-        Some(address) => server::serve(&arguments.run, follow, address),
+        Some(address) => serve(&arguments.run, follow, address),
         None => {
             let stop = StopFlag::on_interrupt();
             show(Screen::take()?, &mut follow, &mut Watcher { stop })
         }
     }
+}
+
+/// Serves the run in `run_dir` at `address` until Ctrl-C.
+///
+/// # Errors
+/// [`Failure::Listen`] if the address cannot be listened on, or no longer.
+fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Failure> {
+    let listen = |reason: String| Failure::Listen { address, reason };
+    let server = Server::bind(address).map_err(|error| listen(error.to_string()))?;
+    // It only reads, so there is nothing to save, and no thread to wait for.
+    ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;
+    if server.is_public() {
+        tell("da2s: everybody who reaches this machine can read the run: the page asks for no password");
+    }
+    super::print(&format!("http://{}/\n", server.address()))?;
+    let mut source = Source::new(run_dir, follow);
+    let failed = server.serve(|path| source.answer(path));
+    Err(listen(failed.to_string()))
+}
+
+fn tell(sentence: &str) {
+    // Where the standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{sentence}");
 }
 
 /// Somebody who looks on.

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use da2s_pages::Page;
 use da2s_records::files;
 use da2s_report::render;
 use da2s_report::run::Follow;
@@ -22,38 +23,6 @@ const REPORT_POLICY: &str = "frame-ancestors 'self'";
 const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; frame-src 'self'; \
                             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
-
-/// An answer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Status of HTTP.
-    pub status: u16,
-    /// Type of its content.
-    pub content_type: &'static str,
-    /// Its content security policy.
-    pub policy: &'static str,
-    /// Its content.
-    pub body: Vec<u8>,
-}
-
-impl Page {
-    fn new(content_type: &'static str, policy: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status: 200,
-            content_type,
-            policy,
-            body: body.into(),
-        }
-    }
-
-    /// A refusal, in a sentence.
-    pub fn refusal(status: u16, sentence: &str) -> Self {
-        Self {
-            status,
-            ..Self::new(TEXT, FILE_POLICY, format!("{sentence}\n"))
-        }
-    }
-}
 
 /// The run that pages are made of.
 #[derive(Debug)]

@@ -7,7 +7,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// `PORT` or `ADDRESS:PORT`; alone, a port is that of 127.0.0.1.
+/// An address to serve pages at: `PORT` or `ADDRESS:PORT`; a port alone is that of 127.0.0.1.
+///
+/// # Errors
+/// A sentence that says what is expected.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

@@ -5,10 +5,10 @@
 
 use std::net::SocketAddr;
 
-use super::address::{is_host, is_origin};
+use crate::address::{is_host, is_origin};
 
 /// Longest head that is read. A browser sends one or two kilobytes.
-pub const MOST_HEAD_BYTES: usize = 16 << 10;
+pub(crate) const MOST_HEAD_BYTES: usize = 16 << 10;
 /// Most headers. A browser sends a dozen or two.
 const MOST_HEADERS: usize = 64;
 

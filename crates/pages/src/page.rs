@@ -1,0 +1,73 @@
+//! An answer, and its bytes in HTTP.
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Status of HTTP.
+    pub status: u16,
+    /// Type of its content.
+    pub content_type: &'static str,
+    /// Its content security policy.
+    pub policy: &'static str,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// A page that was found.
+    pub fn new(content_type: &'static str, policy: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status: 200,
+            content_type,
+            policy,
+            body: body.into(),
+        }
+    }
+
+    /// A reason why there is no page, in a sentence.
+    pub fn refusal(status: u16, sentence: &str) -> Self {
+        Self {
+            status,
+            ..Self::new(
+                "text/plain; charset=utf-8",
+                "default-src 'none'; frame-ancestors 'none'",
+                format!("{sentence}\n"),
+            )
+        }
+    }
+
+    /// The bytes of the answer. No other site may use it, and nothing may keep it.
+    pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
+        let reason = match self.status {
+            200 => "OK",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            431 => "Request Header Fields Too Large",
+            _ => "Internal Server Error",
+        };
+        let allow = if self.status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
+        let mut bytes = format!(
+            "HTTP/1.1 {status} {reason}\r\n\
+             Content-Type: {content_type}\r\n\
+             Content-Length: {length}\r\n\
+             Content-Security-Policy: {policy}\r\n\
+             Cross-Origin-Resource-Policy: same-origin\r\n\
+             Cross-Origin-Opener-Policy: same-origin\r\n\
+             X-Content-Type-Options: nosniff\r\n\
+             Referrer-Policy: no-referrer\r\n\
+             Cache-Control: no-store\r\n\
+             {allow}Connection: close\r\n\r\n",
+            status = self.status,
+            content_type = self.content_type,
+            length = self.body.len(),
+            policy = self.policy,
+        )
+        .into_bytes();
+        if !head_only {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
+    }
+}
