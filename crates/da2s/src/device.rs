@@ -1,6 +1,6 @@
-//! Devices: their names, and which of them are here.
+//! Devices: their names, and which of them are here; values on the host.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use da2s_engine::Engine;
 
 use crate::config::EngineName;
@@ -72,6 +72,11 @@ pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
             available: available.map(str::to_owned).collect(),
         }
     })
+}
+
+/// The elements of a tensor on the host.
+pub fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.to_data().iter::<f32>().collect()
 }
 
 const RUNTIMES: [&str; 5] = ["cpu", "cuda", "rocm", "metal", "vulkan"];

@@ -1,14 +1,10 @@
-//! Numbers that are none: found in the step where they arise, with the tensor in which they are seen first.
+//! Values that are NaN or infinite: found in the step where they arise, with the tensor in which they are seen first.
 //!
 //! Contract: nothing moves by a gradient that is not finite, and no checkpoint holds such a number.
 
 use std::fmt;
 
-use burn::tensor::Tensor;
-
-use crate::backbone::{Backbone, Named, Statistics, Weights, host};
 use crate::error::Error;
-use crate::supernet::ArchParams;
 
 /// A tensor with a number that is none.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,57 +67,6 @@ impl NotFinite {
             }),
         }
     }
-
-    /// The gradient, one flat tensor a part, from which the others were spoilt: the one nearest to the loss.
-    pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
-        let parts = backbone.parts().iter().zip(gradients).rev();
-        let mut named = parts
-            .filter_map(|(part, gradient)| Some(part.name_weights(&host(gradient.as_ref()?))))
-            .flatten();
-        named.find_map(|named| first("the gradient of ", &named))
-    }
-
-    /// Why a loss, called `what`, is `value`: α and β, the weights, the statistics of the first batch norm in the order of the
-    /// forward pass whose input is not finite, or the loss itself.
-    pub(crate) fn in_forward(
-        (what, value): (&str, f64),
-        arch: Option<&ArchParams>,
-        weights: &Weights,
-        statistics: &Statistics,
-        backbone: &Backbone,
-    ) -> Self {
-        let of_arch = arch.and_then(|arch| Self::in_arch(arch).err());
-        let found = of_arch
-            .or_else(|| weights.named(backbone).iter().find_map(|named| first("", named)))
-            .or_else(|| statistics.named(backbone).iter().find_map(|named| first("", named)));
-        found.unwrap_or_else(|| Self {
-            what: what.to_owned(),
-            value,
-        })
-    }
-
-    /// An error if a weight or a running statistic is not finite.
-    pub(crate) fn in_values(weights: &Weights, statistics: &Statistics, backbone: &Backbone) -> Result<(), Self> {
-        let mut tensors = weights.parts().iter().chain(statistics.tensors());
-        if tensors.all(|tensor| host(tensor).iter().all(|value| value.is_finite())) {
-            return Ok(());
-        }
-        let loss = ("a weight or a statistic", f64::NAN);
-        Err(Self::in_forward(loss, None, weights, statistics, backbone))
-    }
-
-    /// An error if α or β is not finite.
-    pub(crate) fn in_arch(arch: &ArchParams) -> Result<(), Self> {
-        for (kind, arch) in arch.kinds().iter() {
-            Self::check(|| format!("α of the {} cells", kind.name()), &host(&arch.alpha))?;
-            Self::check(|| format!("β of the {} cells", kind.name()), &host(&arch.beta))?;
-        }
-        Ok(())
-    }
-}
-
-fn first(prefix: &str, named: &Named) -> Option<NotFinite> {
-    NotFinite::check(|| format!("{prefix}{}", named.name), &named.data).err()
 }
 
 #[cfg(test)]

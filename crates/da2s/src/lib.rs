@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod arch;
 pub mod backbone;
 pub mod bench;
 pub mod config;

@@ -6,28 +6,30 @@
 //! that the caller owns.
 
 mod layout;
-mod loss;
 mod nas_bench_201;
+mod not_finite;
 mod statistics;
 mod stem;
 mod weights;
 
+pub use crate::arch::Mixtures;
+pub use crate::device::host;
+pub use crate::objective::{correct_count, cross_entropy};
 pub use da2s_records::{Named, WeightsFile, WeightsFileError};
 pub use layout::{LoadError, Part};
-pub use loss::{correct_count, cross_entropy};
 pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};
 pub use statistics::Statistics;
 pub use stem::Skeleton;
 pub(crate) use stem::cell_sources;
-pub use weights::{Weights, host};
+pub use weights::Weights;
 
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
 use da2s_engine::{Call, Cell};
 
-use crate::space::{CellKind, PerKind};
-use crate::supernet::Mixture;
+use crate::arch::Mixture;
+use crate::space::CellKind;
 
 /// What a stage reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +73,6 @@ pub struct Backbone {
     auxiliary: Option<Auxiliary>,
     parts: Vec<Part>,
 }
-
-/// The mixture of every kind of cell.
-pub type Mixtures = PerKind<Mixture>;
 
 /// What a forward pass depends on beside the images.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::NormStatistics;
 
-use super::weights::{host, index};
+use super::weights::index;
 use super::{Backbone, LoadError, Named};
+use crate::device::host;
 use crate::parallel::Group;
 
 /// Momentum of the running statistics, as in PyTorch.

@@ -9,6 +9,7 @@ use da2s_engine::WeightRole;
 use rand::Rng;
 
 use super::{Backbone, LoadError, Named};
+use crate::device::host;
 use crate::random::{Purpose, generator};
 
 /// One flat tensor for each of [`Backbone::parts`].
@@ -92,11 +93,6 @@ impl Weights {
             parts: backbone.parts().iter().map(load).collect::<Result<_, LoadError>>()?,
         })
     }
-}
-
-/// The elements of a tensor on the host.
-pub fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor.to_data().iter::<f32>().collect()
 }
 
 pub(super) fn index(named: &[Named]) -> HashMap<&str, &Named> {

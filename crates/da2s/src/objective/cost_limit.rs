@@ -7,10 +7,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::backbone::Mixtures;
-use crate::objective::Target;
-use crate::space::{PerKind, Space};
-use crate::supernet::Mixture;
+use crate::arch::{Mixture, Mixtures};
+use crate::space::{PerKind, Space, Target};
 
 /// What one resource costs: a fixed part, and what each operation on each edge adds over all cells of its kind.
 #[derive(Clone, Debug, PartialEq)]

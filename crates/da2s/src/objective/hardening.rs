@@ -22,10 +22,9 @@
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::host;
-use crate::objective::{KindTarget, Target};
-use crate::space::Space;
-use crate::supernet::ArchParams;
+use crate::arch::ArchParams;
+use crate::device::host;
+use crate::space::{KindTarget, Space, Target};
 
 /// What is left undecided at the end of the path.
 const LAST: f64 = 0.002;

@@ -18,9 +18,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use serde::{Deserialize, Serialize};
 
-use crate::objective::KindTarget;
 use crate::objective::Schedule;
-use crate::space::CellGraph;
+use crate::space::{CellGraph, KindTarget};
 
 /// The strengths of the regulariser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ pub use da2s_data::Shard;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, MpiError};
 
-use crate::backbone::host;
+use crate::device::host;
 use crate::error::Error;
 
 /// What carries messages between the processes of a group. Every call is made by all of them.

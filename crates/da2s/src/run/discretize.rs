@@ -109,12 +109,15 @@ pub fn discretize(
         }
         None => {
             let state = search::finished(context, &search, &device, observer)?;
-            NotFinite::in_arch(&state.arch).map_err(|NotFinite { what, value }| Error::Damaged {
-                path: directory.file(SEARCH_CHECKPOINT),
-                problem: format!(
-                    "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
-                ),
-            })?;
+            state
+                .arch
+                .check_finite()
+                .map_err(|NotFinite { what, value }| Error::Damaged {
+                    path: directory.file(SEARCH_CHECKPOINT),
+                    problem: format!(
+                        "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
+                    ),
+                })?;
             let outcome = search.outcome(&state);
             let decision = Decision::join(outcome.decisions.values().cloned());
             (outcome.genotype.clone(), decision, Some((state, outcome)))

@@ -160,7 +160,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
         path,
         NotFinite::in_values(&state.weights, &state.statistics, &search.backbone),
     )?;
-    finite(path, NotFinite::in_arch(&state.arch))?;
+    finite(path, state.arch.check_finite())?;
     // Nothing is left to search, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;

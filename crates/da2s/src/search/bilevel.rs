@@ -196,7 +196,7 @@ impl<'a> Bilevel<'a> {
                 arch.beta = self.optimizer.step(rates.beta, value, gradient, &mut moments.beta);
             }
         }
-        NotFinite::in_arch(&state.arch)
+        state.arch.check_finite()
     }
 
     /// Cross-entropy plus regulariser; moves the running statistics.

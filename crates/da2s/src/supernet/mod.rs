@@ -4,11 +4,10 @@
 //! "NAS-Bench-201", 2020. Contract: in the DARTS space the skeleton's stem, `cells` cells, of which those that
 //! reduce double the channels; in NAS-Bench-201 its skeleton; batch norms of searched cells have no scale and shift.
 
-mod arch_params;
 pub(crate) mod cell;
 mod partial_cell;
 
-pub use arch_params::{ArchParams, KindParams, Mixture, Strengths, edge_softmax};
+pub use crate::arch::{ArchParams, KindParams, Mixture, Strengths, edge_softmax};
 
 use da2s_engine::{Cell, Engine};
 

@@ -10,9 +10,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use crate::objective::{KindTarget, Target};
+use crate::device::host;
+use crate::finite::NotFinite;
 use crate::random::{Purpose, generator};
-use crate::space::{CellKind, PerKind, Space};
+use crate::space::{CellKind, KindTarget, PerKind, Space, Target};
 
 /// α and β of one kind of cell.
 #[derive(Clone, Debug)]
@@ -50,6 +51,9 @@ pub struct Mixture {
     /// Which choices are computed; `None` is all.
     pub active: Option<Arc<[bool]>>,
 }
+
+/// The mixture of every kind of cell.
+pub type Mixtures = PerKind<Mixture>;
 
 impl ArchParams {
     /// Initial values: α ~ 1e-4·N(0, 1), β ~ n_j/d_j + 1e-4·N(0, 1).
@@ -116,6 +120,15 @@ impl ArchParams {
             beta: on_beta(kind.beta.clone()),
         });
         Self { kinds }
+    }
+
+    /// An error if α or β is not finite.
+    pub(crate) fn check_finite(&self) -> Result<(), NotFinite> {
+        for (kind, arch) in self.kinds.iter() {
+            NotFinite::check(|| format!("α of the {} cells", kind.name()), &host(&arch.alpha))?;
+            NotFinite::check(|| format!("β of the {} cells", kind.name()), &host(&arch.beta))?;
+        }
+        Ok(())
     }
 }
 
