@@ -14,7 +14,8 @@ mod weights;
 
 pub use crate::arch::Mixtures;
 pub use crate::device::host;
-pub use crate::objective::{correct_count, cross_entropy};
+pub use crate::evaluate::correct_count;
+pub use crate::objective::cross_entropy;
 pub use da2s_records::{Named, WeightsFile, WeightsFileError};
 pub use layout::{LoadError, Part};
 pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};

@@ -18,16 +18,6 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) 
     total * (-1.0 / batch as f64)
 }
 
-/// How many of a batch have their label as the largest logit.
-pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
-    let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
-    predicted
-        .iter()
-        .zip(labels)
-        .filter(|(predicted, label)| **predicted == i64::from(**label))
-        .count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +39,5 @@ mod tests {
             let ours = f64::from(cross_entropy(logits.clone(), labels.clone(), smoothing).into_scalar::<f32>());
             assert!((ours - expected).abs() < 1e-5, "{ours} != {expected}");
         }
-        assert_eq!(correct_count(logits, &[2, 1]), 1);
     }
 }

@@ -8,7 +8,7 @@ mod regulariser;
 mod schedule;
 
 pub use cost_limit::{CostLimit, CostTable};
-pub use cross_entropy::{correct_count, cross_entropy};
+pub use cross_entropy::cross_entropy;
 pub use da2s_space::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use regulariser::{Regulariser, Terms, strengthen_alpha, strengthen_beta};

@@ -8,18 +8,19 @@
 
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::arch_optimizer::ArchOptimizer;
 use super::method::{Draw, Half, SearchMethod};
 use super::state::SearchState;
-use crate::backbone::{Backbone, Mixtures, Pass, correct_count, cross_entropy, host};
+use crate::arch::{ArchParams, Mixtures};
+use crate::backbone::{Backbone, Pass};
 use crate::config::SearchSettings;
 use crate::data::Batch;
+use crate::device::host;
+use crate::evaluate::{correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
-use crate::objective::{CostLimit, Target};
+use crate::objective::{CostLimit, cross_entropy};
+use crate::optim::ArchOptimizer;
 use crate::parallel::Group;
-use crate::space::{PerKind, Space};
-use crate::supernet::ArchParams;
-use crate::train::{images_on, labels_on};
+use crate::space::{PerKind, Space, Target};
 
 /// Everything that a step needs and does not change.
 pub struct Bilevel<'a> {

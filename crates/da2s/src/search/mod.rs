@@ -4,7 +4,6 @@
 //! images, then the weights on theirs; then a look at the held-out images. Contract: a pure function of the
 //! settings, the images, the seed and the number of processes; stopping and going on gives the same bits as never stopping.
 
-mod arch_optimizer;
 mod bilevel;
 mod da2s;
 mod darts;
@@ -21,7 +20,7 @@ mod second_order;
 mod setup;
 mod state;
 
-pub use arch_optimizer::{ArchOptimizer, Moment as ArchMoment};
+pub use crate::optim::{ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
 pub use method::{ArchShares, Draw, Half, Method, Moment, Penalty, SearchMethod};
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord};

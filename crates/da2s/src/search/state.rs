@@ -3,16 +3,15 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::arch_optimizer::Moment;
+use crate::arch::ArchParams;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::config::SearchSettings;
-use crate::objective::{HardeningState, Target};
+use crate::objective::HardeningState;
+use crate::optim::{Moment, Sgd};
 use crate::parallel::bytes_of;
 use crate::random::Purpose;
 use crate::search::Method;
-use crate::space::{PerKind, Space};
-use crate::supernet::ArchParams;
-use crate::train::Sgd;
+use crate::space::{PerKind, Space, Target};
 
 /// The state of a search.
 #[derive(Clone, Debug)]

@@ -9,15 +9,16 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::between_steps::between_steps;
-use super::evaluate::{accuracy, images_on, labels_on};
-use super::sgd::Sgd;
-use crate::backbone::{Backbone, Pass, Statistics, Weights, correct_count, cross_entropy};
+use crate::backbone::{Backbone, Pass, Statistics, Weights};
 use crate::config::{Decay, NetworkSettings};
 use crate::data::{Batch, Loader};
 use crate::error::Error;
+use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
 use crate::network::DropPath;
+use crate::objective::cross_entropy;
 use crate::observer::{Event, Observer, Stage};
+use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
 use crate::random::Purpose;
 

@@ -8,7 +8,8 @@ use burn::optim::momentum::{MomentumConfig, MomentumState};
 use burn::optim::{Optimizer, RecordState, Sgd as BurnSgd, SgdConfig, SgdState, StateSink};
 use burn::tensor::{Device, Tensor};
 
-use crate::backbone::{Backbone, LoadError, Named, Weights, host};
+use crate::backbone::{Backbone, LoadError, Named, Weights};
+use crate::device::host;
 use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.

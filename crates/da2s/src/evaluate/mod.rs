@@ -1,12 +1,17 @@
 //! Accuracy, loss and confusion of a backbone on a set of images.
 
+mod mistakes;
+
+pub use mistakes::Mistake;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::mistakes::{Mistake, Worst};
-use crate::backbone::{Backbone, Pass, correct_count, cross_entropy};
+use self::mistakes::Worst;
+use crate::backbone::{Backbone, Pass};
 use crate::data::{Batch, Loader};
 use crate::error::Error;
+use crate::objective::cross_entropy;
 use crate::parallel::Group;
 
 /// How a network does on a set of images.
@@ -37,6 +42,16 @@ pub fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
     let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
     let count = labels.len();
     Tensor::from_data(TensorData::new(labels, [count]), device)
+}
+
+/// How many of a batch have their label as the largest logit.
+pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
+    let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
+    predicted
+        .iter()
+        .zip(labels)
+        .filter(|(predicted, label)| **predicted == i64::from(**label))
+        .count()
 }
 
 /// Accuracy in percent on the images of `loader` and of those that the other processes of `group` have: the same number as on all
@@ -122,4 +137,17 @@ pub fn evaluate(
         confusion,
         mistakes: worst.into_list(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_logit_is_the_prediction() {
+        let logits = TensorData::from([[1.0f32, -2.0, 0.5], [0.0, 3.0, -1.0]]);
+        let logits = Tensor::from_data(logits, &Device::flex());
+        assert_eq!(correct_count(logits.clone(), &[2, 1]), 1);
+        assert_eq!(correct_count(logits, &[0, 1]), 2);
+    }
 }

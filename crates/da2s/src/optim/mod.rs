@@ -1,0 +1,7 @@
+//! Optimisers: SGD for the weights of a backbone, Adam or SGD for α and β.
+
+mod arch_optimizer;
+mod sgd;
+
+pub use arch_optimizer::{ArchOptimizer, Moment};
+pub use sgd::Sgd;
