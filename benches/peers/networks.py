@@ -162,9 +162,8 @@ def preprocessed(t, older, newer, name, channels, shrunk, affine):
     return older, conv_norm(t, F.relu(newer), name + ".preprocess1.op", 1, channels, affine)
 
 
-def layout(channels, cells):
-    """For every cell: channels, whether it is a reduction cell, whether the cell before it was."""
-    shrunk = False
+def layout(channels, cells, shrunk=False):
+    """For every cell: channels, whether it is a reduction cell, whether the cell (or stem) before it halves its image."""
     for cell in range(cells):
         reduction = cell in (cells // 3, 2 * cells // 3)
         channels *= 2 if reduction else 1
@@ -205,12 +204,23 @@ def supernet(t, images, mixture, channels, cells, classes=10):
     return t.classify(last, "classifier", classes)
 
 
-def network(t, images, channels, cells, auxiliary, classes=10, genotype=None):
+def imagenet_stems(t, images, channels):
+    """The outputs of the two stems of the mobile setting: an image of a quarter of the side, and one of an eighth."""
+    halved = {"kernel": 3, "stride": 2, "padding": 1}
+    x = F.relu(conv_norm(t, images, "stem0", 0, channels // 2, True, **halved))
+    older = conv_norm(t, x, "stem0", 3, channels, True, **halved)
+    return older, conv_norm(t, F.relu(older), "stem1", 1, channels, True, **halved)
+
+
+def network(t, images, channels, cells, auxiliary, classes=10, genotype=None, imagenet=False):
     """Logits, and those of the auxiliary head if there is one."""
     genotype = genotype or DARTS_V2
-    before = last = conv_norm(t, images, "stem", 0, 3 * channels, True, kernel=3, padding=1)
+    if imagenet:
+        before, last = imagenet_stems(t, images, channels)
+    else:
+        before = last = conv_norm(t, images, "stem", 0, 3 * channels, True, kernel=3, padding=1)
     side = None
-    for cell, width, reduction, shrunk in layout(channels, cells):
+    for cell, width, reduction, shrunk in layout(channels, cells, imagenet):
         name = f"cells.{cell}"
         states = list(preprocessed(t, before, last, name, width, shrunk, True))
         relus = {}
@@ -261,3 +271,42 @@ def nas201_cell(t, x, mixture, prefix):
         if node < 3:
             relus.append(F.relu(total))
     return states[-1]
+
+
+def nas201_final_cell(t, x, operations, prefix):
+    """A cell of a final network of NAS-Bench-201; `operations` names the operation of each of the 6 edges."""
+    states, edge = [x], 0
+    for node in range(1, 4):
+        total = torch.zeros_like(x)
+        for source in range(node):
+            operation, place = operations[edge], f"{prefix}.layers.{edge}.op"
+            if operation == "skip_connect":
+                total = total + states[source]
+            elif operation == "avg_pool_3x3":
+                total = total + pool(states[source], operation, 1)
+            elif operation != "none":
+                kernel = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[operation]
+                total = total + conv_norm(t, F.relu(states[source]), place, 1, x.shape[1], True, kernel=kernel,
+                                          padding=kernel // 2)
+            edge += 1
+        states.append(total)
+    return states[-1]
+
+
+def nas201(t, images, channels, cells_per_stage, cell, classes=10):
+    """Logits of three stages of `cell(x, name)`, between which a residual block halves the image and doubles the channels."""
+    x = conv_norm(t, images, "stem", 0, channels, True, kernel=3, padding=1)
+    at = 0
+    for stage in range(3):
+        if stage > 0:
+            outputs, name = 2 * x.shape[1], f"cells.{at}"
+            affine = t.make or f"{name}.conv_a.op.2.weight" in t.weights
+            inner = x
+            for conv, stride in (("conv_a", 2), ("conv_b", 1)):
+                inner = conv_norm(t, F.relu(inner), f"{name}.{conv}.op", 1, outputs, affine, kernel=3, stride=stride, padding=1)
+            x = inner + t.conv(F.avg_pool2d(x, 2), name + ".downsample.1", outputs)
+            at += 1
+        for _ in range(cells_per_stage):
+            x = cell(x, f"cells.{at}")
+            at += 1
+    return t.classify(F.relu(t.norm(x, "lastact.0", True)), "classifier", classes)

@@ -42,8 +42,11 @@ class ArchParams:
         return result
 
     def regulariser(self, epoch):
-        lambda_c = (epoch - 1) / (EPOCHS - 1)
-        lambda_alpha = math.log(epoch - WARMUP + 1) / math.log(EPOCHS - WARMUP) if epoch >= WARMUP else 0.0
+        return sum(self.terms(epoch))
+
+    def terms(self, epoch):
+        """The two terms of the regulariser with their factors: that of operations, that of edges."""
+        lambda_c, lambda_alpha = schedule("linear", epoch), schedule("log_", epoch)
         operations = sum(entropy(strong_alpha(self.alpha[kind]), 1).sum() for kind in KINDS)
         edges = 0.0
         for kind in KINDS:
@@ -51,7 +54,33 @@ class ArchParams:
                 strong = strong_beta(b)
                 count = torch.where(b > 0, strong, 0.0).sum() - KEPT
                 edges = edges + entropy(strong, 0) + CARDINALITY * count**2
-        return LAMBDA * lambda_c * (lambda_alpha * operations + LAMBDA_BETA * edges)
+        return LAMBDA * lambda_c * lambda_alpha * operations, LAMBDA * lambda_c * LAMBDA_BETA * edges
+
+
+CURVES = {
+    "const": lambda t, total: 1.0,
+    "linear": lambda t, total: (t - 1) / (total - 1),
+    "log": lambda t, total: math.log(t) / math.log(total),
+    "exp": lambda t, total: 2 ** ((t - total) / 5),
+    "sig": lambda t, total: 1 / (1 + math.exp(total / 10 - t / 5)),
+    "step": lambda t, total: min(4 * t // total, 3) / 3,
+}
+# After the warm-up: `t` counts from its last epoch, `total` from there to the end.
+DELAYED = {
+    "const": lambda t, total: 1.0,
+    "linear": lambda t, total: t / total,
+    "log": lambda t, total: math.log(t + 1) / math.log(total),
+    "exp": lambda t, total: 2 ** ((t - total) / 5),
+    "sig": lambda t, total: 1 / (1 + math.exp(total / 8 - t / 4)),
+    "step": lambda t, total: min(4 * t // total, 3) / 3,
+}
+
+
+def schedule(name, epoch):
+    """The value of a schedule at an epoch from 1 to EPOCHS. A name that ends in `_` is the delayed form."""
+    if not name.endswith("_"):
+        return CURVES[name](epoch, EPOCHS)
+    return DELAYED[name[:-1]](epoch - WARMUP, EPOCHS - WARMUP) if epoch > WARMUP else 0.0
 
 
 def strong_alpha(alpha):

@@ -1,7 +1,6 @@
 //! Reading golden files, and comparing.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,21 +8,11 @@ use da2s::backbone::{Named, WeightsFile};
 use da2s::config::EngineName;
 use da2s_engine::Engine;
 
-/// The golden folder's file `name`, or `None` with a note that `test` is skipped.
-pub fn path(name: &str, test: &str) -> Option<PathBuf> {
+/// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the one of the repository.
+pub fn path(name: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = std::env::var_os("DA2S_GOLDEN_DIR").map_or_else(|| "../shared/golden".into(), PathBuf::from);
-    let path = workspace.join(folder).join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    // Past the test runner, which keeps what a passing test prints to itself.
-    let note = format!(
-        "skipped: {test} needs {}, which is not there (set DA2S_GOLDEN_DIR)\n",
-        path.display()
-    );
-    std::io::stderr().write_all(note.as_bytes()).unwrap();
-    None
+    let folder = std::env::var_os("DA2S_GOLDEN_DIR").map_or_else(|| "fixtures/golden".into(), PathBuf::from);
+    workspace.join(folder).join(name)
 }
 
 /// The device under test: `$DA2S_TEST_DEVICE`, the CPU by default.
@@ -48,13 +37,13 @@ pub struct Golden {
 
 impl Golden {
     /// Reads the file; see [`path`].
-    pub fn read(name: &str, test: &str) -> Option<Self> {
-        let file = WeightsFile::read(&path(name, test)?).unwrap();
+    pub fn read(name: &str) -> Self {
+        let file = WeightsFile::read(&path(name)).unwrap();
         let tensors = file.tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor));
-        Some(Self {
+        Self {
             tensors: tensors.collect(),
             meta: file.metadata,
-        })
+        }
     }
 
     /// A number of the metadata.
@@ -81,15 +70,42 @@ impl Golden {
         self.tensors.contains_key(name)
     }
 
-    /// All tensors whose name begins with `prefix`, without it.
+    /// All tensors whose name begins with `prefix`, without it, in their full shapes.
     pub fn under(&self, prefix: &str) -> Vec<Named> {
         let own = self.tensors.values().filter_map(|tensor| {
-            Some(Named {
-                name: tensor.name.strip_prefix(prefix)?.to_owned(),
-                ..tensor.clone()
-            })
+            let name = tensor.name.strip_prefix(prefix)?.to_owned();
+            let (shape, data) = match self.full_shape(&tensor.name) {
+                None => (tensor.shape.clone(), tensor.data.clone()),
+                Some(shape) => {
+                    let repeated = tensor.data.iter().copied().cycle();
+                    let data = repeated.take(shape.iter().product()).collect();
+                    (shape, data)
+                }
+            };
+            Some(Named { name, shape, data })
         });
         own.collect()
+    }
+
+    /// The shape that a tensor is repeated to fill, of one that is stored as a short vector.
+    fn full_shape(&self, name: &str) -> Option<Vec<usize>> {
+        let sides = self.meta.get(&format!("shape.{name}"))?.split(',');
+        Some(sides.map(|side| side.parse().unwrap()).collect())
+    }
+
+    /// The gradient of the parameter `name` as the file holds it: of a repeated vector, the sum over its repetitions.
+    pub fn as_stored(&self, name: &str, gradient: Vec<f32>) -> Vec<f32> {
+        let parameter = format!("init.{name}");
+        if self.full_shape(&parameter).is_none() {
+            return gradient;
+        }
+        let mut sums = vec![0.0f64; self.get(&parameter).data.len()];
+        for part in gradient.chunks(sums.len()) {
+            for (sum, &value) in sums.iter_mut().zip(part) {
+                *sum += f64::from(value);
+            }
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
     }
 
     /// A tensor on the device under test.
@@ -119,7 +135,7 @@ pub fn close(what: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     );
 }
 
-/// As [`close`], but where the golden values are rounding alone, as a bias's gradient in front of a batch norm, so are ours.
+/// As [`close`]; where the golden values are zero but for rounding, like the gradient of a bias before a batch norm, so must ours be.
 pub fn close_or_nothing(name: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     if largest(golden) < 1e-8 {

@@ -1,10 +1,10 @@
-//! Golden values: numbers that public PyTorch implementations computed in float64, which ours must reproduce.
+//! Golden values: numbers computed in float64 by PyTorch implementations, which ours must reproduce.
 //!
-//! The folder is `$DA2S_GOLDEN_DIR` (absolute, or relative to the workspace), `../shared/golden` by default; a test
-//! whose file is not there says so by name and passes. `$DA2S_TEST_DEVICE` is the device, `cpu` by default. Sizes come from the files. Tolerances: logits and losses 1e-4
-//! relative, gradients 1e-3 of their norm, the trajectory 1e-3.
+//! They lie in `fixtures/golden`, whose README says where they come from. `$DA2S_GOLDEN_DIR` (absolute, or relative to the
+//! workspace) names another folder with the same files; sizes come from the files. `$DA2S_TEST_DEVICE` is the device, `cpu`
+//! by default. Tolerances: logits and losses 1e-4 relative, gradients 1e-3 of their norm, the trajectory 1e-3.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 mod file;
 mod nas_bench_201;

@@ -112,18 +112,12 @@ fn check_network(golden: &Golden, engine: &Engine) {
 
 #[test]
 fn the_nas_bench_201_super_network_is_that_of_the_public_code() {
-    let name = "nb201-supernet.safetensors";
-    let Some(golden) = Golden::read(name, "the_nas_bench_201_super_network_is_that_of_the_public_code") else {
-        return;
-    };
+    let golden = Golden::read("nb201-supernet.safetensors");
     engines().iter().for_each(|engine| check_supernet(&golden, engine));
 }
 
 #[test]
 fn the_nas_bench_201_network_is_that_of_the_public_code() {
-    let name = "nb201-network.safetensors";
-    let Some(golden) = Golden::read(name, "the_nas_bench_201_network_is_that_of_the_public_code") else {
-        return;
-    };
+    let golden = Golden::read("nb201-network.safetensors");
     engines().iter().for_each(|engine| check_network(&golden, engine));
 }
