@@ -12,6 +12,16 @@ _Listener = Optional[Callable[[str, str], None]]
 
 __version__: str
 
+# Names of the files of a run, relative to its directory.
+CONFIG: str
+SEARCH_METRICS: str
+ARCH: str
+GENOTYPE: str
+GAP: str
+NETWORK_METRICS: str
+SUMMARY: str
+REPORT: str
+
 def datasets() -> List[str]:
     """Names of the data sets that are read from files, or built in."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: The stages that have metrics, and the folders that hold them.
-_METRICS = {"search": "search", "train": "network"}
+_METRICS = {"search": _native.SEARCH_METRICS, "train": _native.NETWORK_METRICS}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Run:
 
     def __init__(self, path: PathLike) -> None:
         object.__setattr__(self, "path", Path(path))
-        if not (self.path / "config.toml").is_file():
+        if not (self.path / _native.CONFIG).is_file():
             raise RunDirectoryError(f"{self.path / 'config.toml'} is missing: this is no run directory; make one with da2s.run")
 
     @property
@@ -85,36 +85,36 @@ class Run:
     @property
     def result(self) -> "RunResult":
         """What the run came to, once it is evaluated."""
-        fields = self._json("summary.json", "da2s.evaluate", ("dataset", "method", "seed", "genotype"))
+        fields = self._json(_native.SUMMARY, "da2s.evaluate", ("dataset", "method", "seed", "genotype"))
         return of_fields(RunResult, {"path": self.path, **fields})
 
     @property
     def genotype(self) -> Genotype:
         """What stays of the super-network, once it is discretized."""
-        fields = self._json("genotype.json", "da2s.discretize", ("genotype",))
+        fields = self._json(_native.GENOTYPE, "da2s.discretize", ("genotype",))
         return of_fields(Genotype, {**fields, "text": fields["genotype"]})
 
     @property
     def gap(self) -> Optional[Gap]:
         """What discretizing costs; none for a genotype that was given."""
-        self._json("genotype.json", "da2s.discretize", ("genotype",))
-        if not (self.path / "gap.json").is_file():
+        self._json(_native.GENOTYPE, "da2s.discretize", ("genotype",))
+        if not (self.path / _native.GAP).is_file():
             return None
-        return gap_of(self._json("gap.json", "da2s.discretize", ("images", "as_trained", "recalibrated")))
+        return gap_of(self._json(_native.GAP, "da2s.discretize", ("images", "as_trained", "recalibrated")))
 
     def search_epochs(self) -> List[SearchEpoch]:
         """The epochs of the search."""
-        return [of_fields(SearchEpoch, line) for line in self._lines("search/metrics.jsonl")]
+        return [of_fields(SearchEpoch, line) for line in self._lines(_native.SEARCH_METRICS)]
 
     def train_epochs(self) -> List[TrainEpoch]:
         """The epochs of the training of the final network."""
-        return [of_fields(TrainEpoch, line) for line in self._lines("network/metrics.jsonl")]
+        return [of_fields(TrainEpoch, line) for line in self._lines(_native.NETWORK_METRICS)]
 
     def metrics(self, stage: str = "search") -> "pd.DataFrame":
         """The numbers of a stage, ``search`` or ``train``, a row an epoch."""
         if stage not in _METRICS:
             raise ConfigError(f"stage = {stage}: expected one of {', '.join(_METRICS)}")
-        frame: "pd.DataFrame" = pandas_for().DataFrame(self._lines(f"{_METRICS[stage]}/metrics.jsonl"))
+        frame: "pd.DataFrame" = pandas_for().DataFrame(self._lines(_METRICS[stage]))
         return frame.set_index("epoch") if len(frame) else frame
 
     def arch(self) -> "pd.DataFrame":
@@ -124,7 +124,7 @@ class Run:
 
     def report(self, out: Optional[PathLike] = None) -> Path:
         """Writes the report, by default as ``report.html`` of the run, and returns its path."""
-        path = self.path / "report.html" if out is None else Path(out)
+        path = self.path / _native.REPORT if out is None else Path(out)
         _native.report([self.path], path)
         return path
 
@@ -181,7 +181,7 @@ class Run:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
 
     def _arch_rows(self) -> Iterable[Dict[str, Any]]:
-        for line in self._lines("search/arch.jsonl", ("epoch", "cells")):
+        for line in self._lines(_native.ARCH, ("epoch", "cells")):
             for cell, record in line["cells"].items():
                 edges = zip(record["edges"], record["alpha"], record["beta"], record["p"], record["q"])
                 for (begin, end), alphas, beta, ps, q in edges:

@@ -6,6 +6,7 @@ import json
 from statistics import fmean
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from . import _native
 from .errors import ConfigError, MissingPackage
 from .runner import Cluster, SweepRun
 from .setups import LAMBDA, Setup, Values, directory, is_range
@@ -102,7 +103,7 @@ def _values(runs: Sequence[SweepRun], metric: str) -> Optional[List[float]]:
 
 def _value(run: SweepRun, metric: str) -> Optional[float]:
     """What a finished run came to."""
-    if (run.path / "summary.json").is_file():
+    if (run.path / _native.SUMMARY).is_file():
         fields: Dict[str, Any] = run.run.result.as_dict()
     else:
         gap = run.run.gap

@@ -103,7 +103,7 @@ def sweep(
     a sweep is of searches, and ``resume``: it goes on by itself.
     """
     out = Path(out).absolute()
-    last_file = "gap.json" if search_only else "summary.json"
+    last_file = _native.GAP if search_only else _native.SUMMARY
     metric = metric or ("discretized_accuracy" if search_only else "network_accuracy")
     mode = mode or "max"
     _choose(mode)

@@ -11,6 +11,7 @@ mod listen;
 mod request;
 mod value;
 
+use da2s_records::files;
 use pyo3::prelude::*;
 
 /// What `da2s` is made of.
@@ -23,10 +24,22 @@ mod _native {
     #[pymodule_export]
     use crate::job::{Job, check_settings, draw, genotype, report};
 
-    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use super::{Bound, PyModule, PyModuleMethods, PyResult, files};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        for (name, file) in [
+            ("CONFIG", files::CONFIG),
+            ("SEARCH_METRICS", files::SEARCH_METRICS),
+            ("ARCH", files::ARCH),
+            ("GENOTYPE", files::GENOTYPE),
+            ("GAP", files::GAP),
+            ("NETWORK_METRICS", files::NETWORK_METRICS),
+            ("SUMMARY", files::SUMMARY),
+            ("REPORT", files::REPORT),
+        ] {
+            module.add(name, file)?;
+        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -69,6 +69,11 @@ pub const WHOLE: [&str; 9] = [
 /// Files that grow by one line of JSON per epoch.
 pub const LINES: [&str; 5] = [SEARCH_METRICS, ARCH, SEARCH_TIMES, NETWORK_METRICS, NETWORK_TIMES];
 
+/// The last file that a run writes; with `search_only`, one that ends with the discretization.
+pub const fn last(search_only: bool) -> &'static str {
+    if search_only { GAP } else { SUMMARY }
+}
+
 /// The picture of the test image `index`, which the network got wrong.
 pub fn mistake(index: impl std::fmt::Display) -> String {
     format!("{MISTAKES}/{index}.png")

@@ -1,6 +1,6 @@
 //! The files of a run, as everything that reads or writes them sees them.
 //!
-//! [`files`] has their names; [`write_whole`] writes one so that it is never seen half-written; a [`Lock`] keeps a second process
+//! [`files`] has their names; a [`State`] is how far they take a run; [`write_whole`] writes one so that it is never seen half-written; a [`Lock`] keeps a second process
 //! out of a directory; a [`WeightsFile`] is named tensors in the safetensors format; [`Sha256`] is the checksum that all
 //! files use; [`one_line`] makes a reason fit for a terminal or a file. The library writes runs, the report reads them, the command line and the Python package do both: what they must
 //! agree on is here.
@@ -12,6 +12,7 @@ pub mod files;
 mod line;
 mod lock;
 mod sha256;
+mod state;
 mod weights_file;
 mod whole_file;
 
@@ -19,5 +20,6 @@ pub use error::{FileError, LockError};
 pub use line::{escaped, one_line};
 pub use lock::Lock;
 pub use sha256::Sha256;
+pub use state::{Epochs, State, Traces};
 pub use weights_file::{Named, WeightsFile, WeightsFileError};
 pub use whole_file::{PARTIAL, make_parent, sync_folder, write_whole, write_whole_unlocked};

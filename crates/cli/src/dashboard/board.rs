@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use da2s_records::{Epochs, State};
 use da2s_report::run::{ArchCell, Follow, Run};
 
 use super::theme::Theme;
@@ -60,51 +61,42 @@ impl Now {
             word: word.to_owned(),
             ..Self::default()
         };
-        if follow.failure().is_some() {
-            return word("failed");
-        }
-        if run.summary.is_some() {
-            return word("finished");
-        }
         let last = |times: &mut dyn Iterator<Item = f64>| {
             let last: Vec<f64> = times.take(5).collect();
             (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
         };
-        let going = |name: &str, done: usize, epochs: usize, epoch_s: Option<f64>| {
+        let going = |name: &str, Epochs { done, planned }: Epochs, epoch_s: Option<f64>| {
             let quiet_s = quiet.as_secs_f64();
             // A run that wrote nothing for so long has probably ended, and nobody knows when it goes on.
             let epoch_s = epoch_s.filter(|epoch_s| quiet_s <= QUIET_EPOCHS * epoch_s);
-            let left_s = epoch_s.map(|epoch_s| (epochs - done) as f64 * epoch_s - quiet_s.min(epoch_s));
+            let left_s = epoch_s.map(|epoch_s| (planned - done) as f64 * epoch_s - quiet_s.min(epoch_s));
             Self {
                 word: name.to_owned(),
-                epoch: Some(((done + 1).min(epochs), epochs)),
+                epoch: Some(((done + 1).min(planned), planned)),
                 // Times of a damaged file may be more than any clock counts.
                 left: left_s.and_then(|left_s| Duration::try_from_secs_f64(left_s.max(0.0)).ok()),
                 ..Self::default()
             }
         };
-        match (run.training.last(), run.search.last()) {
-            (Some(last), _) if last.epoch >= last.epochs => word("evaluate"),
-            (Some(line), _) => going("train", line.epoch, line.epochs, last(&mut follow.train_times().rev())),
-            (None, _) if run.genotype.is_some() => word("train"),
-            (None, Some(last)) if last.epoch >= last.epochs => {
-                let extra = (extra_epochs(run) * last.epochs as f64).round() as usize;
-                if last.epoch >= last.epochs.saturating_add(extra) {
+        match run.state() {
+            State::Failed(_) => word("failed"),
+            State::Finished => word("finished"),
+            State::Trained => word("evaluate"),
+            State::Training(epochs) => going("train", epochs, last(&mut follow.train_times().rev())),
+            State::Discretized => word("train"),
+            State::Searched(Epochs { done, planned }) => {
+                let extra = (extra_epochs(run) * planned as f64).round() as usize;
+                if done >= planned.saturating_add(extra) {
                     return word("discretize");
                 }
                 // It takes as many of them as it needs, so the end is unknown.
                 Self {
-                    epoch: Some((last.epoch + 1, last.epoch + 1)),
+                    epoch: Some((done + 1, done + 1)),
                     ..word("search")
                 }
             }
-            (None, Some(line)) => going(
-                "search",
-                line.epoch,
-                line.epochs,
-                last(&mut follow.search_times().rev()),
-            ),
-            (None, None) => word("search"),
+            State::Searching(epochs) => going("search", epochs, last(&mut follow.search_times().rev())),
+            State::Begun => word("search"),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! keys of `summary.json`, and before there is one they come from the files that it is made from.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::convert::Infallible;
 use std::path::Path;
 
 use da2s_records::files::{
     CONFIG, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, SUMMARY,
 };
+use da2s_records::{Epochs, State, Traces};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -31,64 +32,6 @@ pub struct Digest {
     pub genotype: Option<String>,
     /// Results by their key in `summary.json`; what was not measured is not there.
     pub values: BTreeMap<&'static str, f64>,
-}
-
-/// How far a run came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// No epoch is finished.
-    Begun,
-    /// The search is under way, or was stopped.
-    Searching {
-        /// Finished epochs.
-        done: usize,
-        /// Epochs planned.
-        planned: usize,
-    },
-    /// The search is finished.
-    Searched,
-    /// The genotype is there.
-    Discretized,
-    /// Retraining is under way, or was stopped.
-    Training {
-        /// Finished epochs.
-        done: usize,
-        /// Epochs planned.
-        planned: usize,
-    },
-    /// The final network is trained and not evaluated.
-    Trained,
-    /// Everything is there.
-    Finished,
-    /// It failed, and this is why.
-    Failed(String),
-}
-
-impl State {
-    /// The state in one word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Searching { .. } => "search",
-            Self::Searched => "searched",
-            Self::Discretized => "discretized",
-            Self::Training { .. } => "train",
-            Self::Trained => "trained",
-            Self::Finished => "finished",
-            Self::Failed(_) => "failed",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())?;
-        match self {
-            Self::Searching { done, planned } | Self::Training { done, planned } => write!(f, " {done}/{planned}"),
-            Self::Failed(reason) => write!(f, ": {reason}"),
-            Self::Begun | Self::Searched | Self::Discretized | Self::Trained | Self::Finished => Ok(()),
-        }
-    }
 }
 
 /// A line of a `metrics.jsonl`: epoch, from 1, of how many.
@@ -144,10 +87,11 @@ impl Digest {
         let summary: Option<Summary> = read_json(files, SUMMARY, |_| Ok(()))?;
         let gap: Option<Gap> = read_json(files, GAP, |_| Ok(()))?;
         let kept: Option<Kept> = read_json(files, GENOTYPE, |_| Ok(()))?;
-        let state = match &summary {
-            Some(_) => State::Finished,
-            None => unfinished(files, kept.is_some())?,
-        };
+        let state = State::of(&Seen {
+            files,
+            summary: summary.is_some(),
+            genotype: kept.is_some(),
+        })?;
         let (genotype, values) = match summary {
             Some(summary) => (summary.genotype.clone(), of_summary(&summary)),
             None => {
@@ -187,29 +131,35 @@ fn setting<'a>(config: &'a Table, key: &str) -> Option<&'a Value> {
     table.get(name)
 }
 
-/// How far a run without a summary came.
-fn unfinished<F: Files + ?Sized>(files: &F, discretized: bool) -> Result<State, ReportError> {
-    if let Some(reason) = read_text(files, FAILURE)? {
-        return Ok(State::Failed(reason.trim().to_owned()));
+/// The files of a run, some of which are read already.
+struct Seen<'a, F: ?Sized> {
+    files: &'a F,
+    summary: bool,
+    genotype: bool,
+}
+
+impl<F: Files + ?Sized> Traces for Seen<'_, F> {
+    type Error = ReportError;
+
+    fn has(&self, file: &'static str) -> Result<bool, ReportError> {
+        match file {
+            SUMMARY => Ok(self.summary),
+            GENOTYPE => Ok(self.genotype),
+            other => Ok(self.files.bytes(other)?.is_some()),
+        }
     }
-    let last =
-        |file| -> Result<_, ReportError> { Ok(read_lines::<Epoch, F>(files, file, |_, _| Ok(()))?.records.pop()) };
-    Ok(match last(NETWORK_METRICS)? {
-        Some(Epoch { epoch, epochs }) if epoch < epochs => State::Training {
+
+    fn failure(&self) -> Result<Option<String>, ReportError> {
+        read_text(self.files, FAILURE)
+    }
+
+    fn last_epoch(&self, file: &'static str) -> Result<Option<Epochs>, ReportError> {
+        let last = read_lines::<Epoch, F>(self.files, file, |_, _| Ok(()))?.records.pop();
+        Ok(last.map(|Epoch { epoch, epochs }| Epochs {
             done: epoch,
             planned: epochs,
-        },
-        Some(_) => State::Trained,
-        None if discretized => State::Discretized,
-        None => match last(SEARCH_METRICS)? {
-            Some(Epoch { epoch, epochs }) if epoch < epochs => State::Searching {
-                done: epoch,
-                planned: epochs,
-            },
-            Some(_) => State::Searched,
-            None => State::Begun,
-        },
-    })
+        }))
+    }
 }
 
 fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
@@ -230,7 +180,38 @@ fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
     ])
 }
 
+impl Traces for Run {
+    type Error = Infallible;
+
+    fn has(&self, file: &'static str) -> Result<bool, Infallible> {
+        Ok(match file {
+            SUMMARY => self.summary.is_some(),
+            GENOTYPE => self.genotype.is_some(),
+            _ => false,
+        })
+    }
+
+    fn failure(&self) -> Result<Option<String>, Infallible> {
+        Ok(self.failure.clone())
+    }
+
+    fn last_epoch(&self, file: &'static str) -> Result<Option<Epochs>, Infallible> {
+        let epochs = match file {
+            NETWORK_METRICS => self.training.last().map(|last| (last.epoch, last.epochs)),
+            SEARCH_METRICS => self.search.last().map(|last| (last.epoch, last.epochs)),
+            _ => None,
+        };
+        Ok(epochs.map(|(done, planned)| Epochs { done, planned }))
+    }
+}
+
 impl Run {
+    /// How far it has come.
+    pub fn state(&self) -> State {
+        let Ok(state) = State::of(self);
+        state
+    }
+
     /// The results by their key in `summary.json`; what was not measured is not there.
     pub fn values(&self) -> BTreeMap<&'static str, f64> {
         match (&self.summary, &self.genotype) {

@@ -27,7 +27,8 @@ use toml::{Table, Value};
 
 pub use architecture::{ArchCell, ArchEpoch};
 pub use cost::{Costs, PartCost};
-pub use digest::{Digest, State};
+pub use da2s_records::State;
+pub use digest::Digest;
 pub use files::Files;
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};

@@ -154,15 +154,7 @@ impl Comparing {
 
     /// Whether the last file that a run writes is there: one that was refused, failed or was stopped has not written it.
     fn is_done(&self, path: &Path) -> bool {
-        path.join(self.last_file()).is_file()
-    }
-
-    fn last_file(&self) -> &'static str {
-        if self.plan.search_only {
-            files::GAP
-        } else {
-            files::SUMMARY
-        }
+        path.join(files::last(self.plan.search_only)).is_file()
     }
 
     /// What a run came to, for its line.
@@ -202,7 +194,7 @@ impl Comparing {
         if let Some(Ended::Failed(reason)) = ended {
             return Outcome::Failed(reason.clone());
         }
-        let outcome = Outcome::read(&self.out.join(&run.name), self.last_file());
+        let outcome = Outcome::read(&self.out.join(&run.name), files::last(self.plan.search_only));
         match (outcome, benchmark) {
             (Outcome::Finished { genotype, mut values }, Some(benchmark)) => {
                 match looked_up(benchmark, genotype.as_deref()) {
