@@ -13,8 +13,8 @@ pub use of_a_run::{
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
 pub use settings::{CreateArguments, GivenGenotype, LiveArguments, SettingArguments, StageArguments};
 pub use tools::{
-    BenchArguments, BenchCase, DataArguments, DataCheckArguments, DataFetchArguments, DataVerb, GenotypeArguments,
-    LookupArguments,
+    BenchArguments, BenchCase, CompletionsArguments, DataArguments, DataCheckArguments, DataFetchArguments, DataVerb,
+    GenotypeArguments, LookupArguments, ManArguments,
 };
 
 use clap::{Parser, Subcommand};
@@ -84,6 +84,10 @@ pub enum Verb {
     Data(DataArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine
     Bench(BenchArguments),
+    /// Print the completions of these commands for a shell
+    Completions(CompletionsArguments),
+    /// Write these commands' manual pages
+    Man(ManArguments),
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use da2s::config::EngineName;
 use da2s::data::Format as DataFormat;
 use da2s::discretize::GenotypeForm;
@@ -125,4 +126,19 @@ pub enum BenchCase {
     Nas201Blocks,
     /// All of these
     All,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// The shell that will read them
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Folder for the pages, one per command; it is created if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod config;
 mod data;
 mod discretize;
@@ -12,6 +13,7 @@ mod genotype;
 mod import;
 mod job;
 mod lookup;
+mod man;
 mod metrics;
 mod predict;
 mod report;
@@ -55,6 +57,8 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Config(arguments) => config::execute(arguments),
         Verb::Data(arguments) => data::execute(&arguments.verb),
         Verb::Bench(arguments) => bench::execute(arguments),
+        Verb::Completions(arguments) => completions::execute(arguments),
+        Verb::Man(arguments) => man::execute(arguments),
     }
 }
 

@@ -15,6 +15,7 @@ mod lookup;
 mod metrics;
 mod report;
 mod run;
+mod shell;
 mod unsafe_code;
 mod watch;
 
