@@ -26,7 +26,7 @@ from .errors import (
     RunDirectoryError,
     Stopped,
 )
-from .progress import Gap, SearchEpoch, Started, Step, TrainEpoch
+from .progress import Gap, SearchEpoch, Started, Step, Term, TrainEpoch
 from .results import Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
@@ -56,6 +56,7 @@ __all__ = [
     "Stopped",
     "SweepResult",
     "SweepRun",
+    "Term",
     "TrainEpoch",
     "__version__",
     "discretize",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Type, TypeVar, Union
+from typing import Any, Callable, Dict, List, Optional, Type, TypeVar, Union
 
 T = TypeVar("T")
 
@@ -41,6 +41,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Term:
+    """A term that a method adds to the loss."""
+
+    name: str
+    #: What its value is multiplied by.
+    weight: float
+    value: float
+
+
+@dataclass(frozen=True)
 class SearchEpoch:
     """An epoch of the search is done: a line of ``search/metrics.jsonl``."""
 
@@ -63,7 +73,10 @@ class SearchEpoch:
     lambda_: float
     lambda_c: float
     lambda_alpha: float
+    #: What is added to the loss, all terms together.
     regulariser: float
+    #: The terms that are added to the loss, where λ, λ_c and λ_α do not give their weights.
+    terms: List[Term]
     path_position: Optional[float]
     path_p: Optional[float]
     expected_cost: Optional[float]
@@ -132,6 +145,8 @@ def gap_of(fields: Dict[str, Any]) -> Gap:
 def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:
     """A ``kind`` of these fields; fields that this version does not know are passed over."""
     fields = {"lambda_" if name == "lambda" else name: value for name, value in fields.items()}
+    if kind is SearchEpoch:
+        fields["terms"] = [of_fields(Term, term) for term in fields.get("terms", [])]
     return kind(**{field.name: fields.get(field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
 

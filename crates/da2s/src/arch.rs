@@ -56,20 +56,20 @@ pub struct Mixture {
 pub type Mixtures = PerKind<Mixture>;
 
 impl ArchParams {
-    /// Initial values: α ~ 1e-4·N(0, 1), β ~ n_j/d_j + 1e-4·N(0, 1).
-    ///
-    /// Where k > 1 operations stay and the method `strengthens` α, it starts around k/(2·candidates), so that S_α sums to k.
-    pub fn new(space: &Space, target: &Target, strengthens: bool, seed: u64, device: &Device) -> Self {
+    /// Initial values: α ~ `alpha_start` + 1e-4·N(0, 1), β ~ n_j/d_j + 1e-4·N(0, 1).
+    pub fn new(
+        space: &Space,
+        target: &Target,
+        alpha_start: impl Fn(&KindTarget) -> f32,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         let mut random = generator(seed, Purpose::ArchParams, 0, 0);
         let kinds = PerKind::new(space.kinds(), |kind| {
             let target = target.kind(kind);
             let (graph, candidates) = (space.graph, space.operations.len());
             let mut noise = || 1e-4 * random.sample::<f32, _>(StandardNormal);
-            let start = if strengthens && target.operations > 1 {
-                target.operations as f32 / (2 * candidates) as f32
-            } else {
-                0.0
-            };
+            let start = alpha_start(target);
             let alpha: Vec<f32> = (0..graph.edge_count() * candidates).map(|_| start + noise()).collect();
             let mut beta = Vec::with_capacity(graph.edge_count());
             for node in graph.all_nodes() {

@@ -6,15 +6,11 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
-use da2s::search::{Draw, Half, Method, Moment, SearchMethod};
+use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, When};
 use da2s::space::{CellKind, PerKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 
-const MOMENT: Moment = Moment {
-    epoch: 20,
-    epochs: 50,
-    warmup: 8,
-};
+const MOMENT: Moment = Moment::of_epoch(20, 50, 8);
 
 struct Fixture {
     space: Space,
@@ -62,13 +58,16 @@ impl Fixture {
         }
     }
 
-    fn p(&self, method: Method, draw: Option<Draw>) -> Vec<f32> {
+    fn choices(&self) -> Choices<'_> {
+        Choices {
+            space: &self.space,
+            target: &self.target.normal,
+        }
+    }
+
+    fn p(&self, method: Method, when: When) -> Vec<f32> {
         let arch = self.kind(&self.alpha, &self.beta, false);
-        values(
-            self.method(method)
-                .strengths(&arch, &self.space, &self.target.normal, draw)
-                .p,
-        )
+        values(self.method(method).strengths(&arch, self.choices(), when).p)
     }
 
     fn penalty(&self, method: Method, alpha: &[f32], beta: &[f32]) -> Option<f64> {
@@ -77,8 +76,8 @@ impl Fixture {
             normal: kind(),
             reduction: Some(kind()),
         });
-        let penalty = self.method(method).penalty(&arch, &self.space, &self.target, MOMENT)?;
-        Some(f64::from(penalty.loss.into_scalar::<f32>()))
+        let penalty = self.method(method).penalty(&arch, &self.space, &self.target, MOMENT);
+        Some(f64::from(penalty.loss()?.into_scalar::<f32>()))
     }
 }
 
@@ -100,7 +99,7 @@ fn operation_weights_are_those_of_the_papers() {
         if y < -1.0 { y * y * y } else { y }
     };
     for method in Method::ALL {
-        let ours = fixture.p(method, None);
+        let ours = fixture.p(method, When::Reading(MOMENT));
         for (row, ours) in fixture.alpha.chunks(7).zip(ours.chunks(7)) {
             let expected: Vec<f64> = match method {
                 Method::Da2s | Method::Da2sOperations | Method::Da2sEdges => softmax(row, strengthen),
@@ -130,7 +129,7 @@ fn edge_weights_sum_to_one_at_every_node() {
         let q = values(
             fixture
                 .method(method)
-                .strengths(&arch, &fixture.space, &fixture.target.normal, None)
+                .strengths(&arch, fixture.choices(), When::Reading(MOMENT))
                 .q,
         );
         let even = (0..14).all(|edge| {
@@ -175,8 +174,8 @@ fn losses_have_the_gradients_of_finite_differences() {
         let built = fixture.method(method);
         let loss = built
             .penalty(&arch, &fixture.space, &fixture.target, MOMENT)
-            .unwrap()
-            .loss;
+            .loss()
+            .unwrap();
         let gradients = loss.backward();
         let of = |kind: CellKind| {
             let arch = arch.kind(kind);
@@ -229,10 +228,10 @@ fn losses_have_the_gradients_of_finite_differences() {
 #[test]
 fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     let fixture = Fixture::new();
-    let draw = |step| Draw::new(3, MOMENT, step);
+    let draw = |step| Draw::new(3, MOMENT.at_step(step));
     let method = fixture.method(Method::Gdas);
     let arch = fixture.kind(&fixture.alpha, &fixture.beta, true);
-    let strengths = method.strengths(&arch, &fixture.space, &fixture.target.normal, Some(draw(0)));
+    let strengths = method.strengths(&arch, fixture.choices(), When::Training(draw(0)));
     let p = values(strengths.p.clone().detach());
     for row in p.chunks(7) {
         assert!(row.iter().filter(|&&weight| (weight - 1.0).abs() < 1e-5).count() == 1);
@@ -241,18 +240,18 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     let active = strengths.active.unwrap();
     assert!(active.iter().zip(&p).all(|(&active, &weight)| active == (weight > 0.5)));
     assert_eq!(
-        fixture.p(Method::Gdas, Some(draw(0))),
-        fixture.p(Method::Gdas, Some(draw(0)))
+        fixture.p(Method::Gdas, When::Training(draw(0))),
+        fixture.p(Method::Gdas, When::Training(draw(0)))
     );
     assert_ne!(
-        fixture.p(Method::Gdas, Some(draw(0))),
-        fixture.p(Method::Gdas, Some(draw(1)))
+        fixture.p(Method::Gdas, When::Training(draw(0))),
+        fixture.p(Method::Gdas, When::Training(draw(1)))
     );
     // As in the paper's algorithm 1, the weights' half of a step and the architecture's draw each their own; so do the kinds of cell.
     let mut drawn = Vec::new();
     for half in [Half::Weights, Half::Arch] {
         for kind in CellKind::ALL {
-            drawn.push(fixture.p(Method::Gdas, Some(Draw { half, kind, ..draw(0) })));
+            drawn.push(fixture.p(Method::Gdas, When::Training(Draw { half, kind, ..draw(0) })));
         }
     }
     for (at, one) in drawn.iter().enumerate() {
@@ -277,7 +276,7 @@ fn pc_darts_normalises_edges_and_ranks_them_by_both_weights() {
     let fixture = Fixture::new();
     let arch = fixture.kind(&fixture.alpha, &fixture.beta, false);
     let method = fixture.method(Method::PcDarts);
-    let strengths = method.strengths(&arch, &fixture.space, &fixture.target.normal, None);
+    let strengths = method.strengths(&arch, fixture.choices(), When::Reading(MOMENT));
     let (p, q) = (values(strengths.p), values(strengths.q));
     let rows: Vec<Vec<f32>> = p.chunks(7).map(<[f32]>::to_vec).collect();
     let rank = method.edge_rank(&fixture.beta, &rows, &fixture.space);

@@ -228,12 +228,7 @@ fn evaluation_takes_every_nth_batch_and_none_twice() {
 #[test]
 fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
-    let moment = Moment {
-        epoch: 2,
-        epochs: 2,
-        warmup: 0,
-    };
-    let draw = Draw::new(1, moment, 0);
+    let draw = Draw::new(1, Moment::of_epoch(2, 2, 0));
     let rates = Rates {
         weights: 0.1,
         alpha: 1.0,

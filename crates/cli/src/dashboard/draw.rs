@@ -1,5 +1,6 @@
 //! The dashboard on a terminal of any size: everything at once where it fits, otherwise a panel at a time.
 
+use da2s_report::run::SearchEpoch;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -143,8 +144,11 @@ fn numbers_line(board: &Board<'_>, width: u16) -> Line<'static> {
     let (run, now) = (board.run, board.now);
     let search = run.search.last();
     let summary = run.summary.as_ref();
-    let of_search = |value: fn(&da2s_report::run::SearchEpoch) -> Option<f64>| search.and_then(value);
-    let numbers = [
+    let of_search = |value: fn(&SearchEpoch) -> Option<f64>| search.and_then(value);
+    // Without the regulariser there is nothing that λ weighs.
+    let regularised = search.is_some_and(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
+    let of_regulariser = |value| of_search(value).filter(|_| regularised);
+    let mut numbers = vec![
         (
             "retrained",
             summary.and_then(|summary| summary.network_accuracy),
@@ -154,16 +158,18 @@ fn numbers_line(board: &Board<'_>, width: u16) -> Line<'static> {
         ("loss", now.loss, 3, ""),
         ("accuracy", now.accuracy, 1, " %"),
         ("gap", of_search(|epoch| epoch.gap), 1, ""),
-        ("λ", of_search(|epoch| epoch.lambda), 2, ""),
+        ("λ", of_regulariser(|epoch| epoch.lambda), 2, ""),
         ("p ≥", of_search(|epoch| epoch.p_least), 2, ""),
         ("q ≥", of_search(|epoch| epoch.q_least), 2, ""),
-        ("λc", of_search(|epoch| epoch.lambda_c), 2, ""),
-        ("λα", of_search(|epoch| epoch.lambda_alpha), 2, ""),
+        ("λc", of_regulariser(|epoch| epoch.lambda_c), 2, ""),
+        ("λα", of_regulariser(|epoch| epoch.lambda_alpha), 2, ""),
         ("super-network", of_search(|epoch| epoch.supernet_accuracy), 1, " %"),
         ("discretized", of_search(|epoch| epoch.discretized_accuracy), 1, " %"),
         ("path p ≥", of_search(|epoch| epoch.path_p), 2, ""),
         ("cost", of_search(|epoch| epoch.expected_cost), 2, " of limit"),
     ];
+    let terms = search.iter().flat_map(|epoch| &epoch.terms);
+    numbers.extend(terms.map(|term| (term.name.as_str(), term.added(), 3, "")));
     let mut spans = Vec::new();
     let mut taken = 0;
     for (name, value, digits, unit) in numbers {

@@ -9,7 +9,7 @@ use crate::backbone::{Pass, Weights, correct_count, cross_entropy};
 use crate::config::{Config, DataSettings, RunSettings, SearchSettings};
 use crate::data::{Batch, Loader, Stream};
 use crate::network::cost;
-use crate::search::{Bilevel, Moment, Search, SearchState};
+use crate::search::{Bilevel, Moment, Search, SearchState, When};
 use crate::supernet::ArchParams;
 use crate::train::{images_on, labels_on};
 
@@ -96,11 +96,7 @@ impl<'a> Apart<'a> {
         } = search;
         Self {
             stepper: Bilevel::new(backbone, space, target, &**method, settings, device),
-            moment: Moment {
-                epoch: 1,
-                epochs: settings.epochs,
-                warmup: settings.warmup_epochs,
-            },
+            moment: Moment::of_epoch(1, settings.epochs, settings.warmup_epochs),
             rate: settings.learning_rate,
             on_graph: device.clone().autodiff(),
         }
@@ -141,7 +137,7 @@ impl<'a> Apart<'a> {
             method,
             ..
         } = &self.stepper;
-        let mixtures = self.stepper.mixtures(arch, None);
+        let mixtures = self.stepper.mixtures(arch, When::Reading(self.moment));
         let pass = Pass::new(weights).with_mixtures(&mixtures);
         let forward = backbone.forward(images_on(batch, &self.on_graph), pass);
         if let Some(statistics) = &forward.statistics {
@@ -149,8 +145,8 @@ impl<'a> Apart<'a> {
         }
         correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &self.on_graph), 0.0);
-        let loss = match method.penalty(arch, space, target, self.moment) {
-            Some(penalty) => cross_entropy + penalty.loss,
+        let loss = match method.penalty(arch, space, target, self.moment).loss() {
+            Some(penalty) => cross_entropy + penalty,
             None => cross_entropy,
         };
         let value = loss.clone().into_scalar::<f32>();
@@ -195,7 +191,7 @@ mod tests {
             beta: 0.0,
         };
         let batch = |step| loader.batch(1, step).unwrap();
-        let draw = Draw::new(1, apart.moment, 0);
+        let draw = Draw::new(1, apart.moment);
         let arch = apart.stepper.arch_step(&mut theirs, &batch(0), draw, rates).unwrap();
         let weights = apart.stepper.weight_step(&mut theirs, &batch(1), draw, rates).unwrap();
         assert_eq!(losses.map(f64::from), [arch.loss, weights.loss]);

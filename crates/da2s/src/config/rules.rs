@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::allowed::Allowed::{self, Candidates, Edges, Flag, Number, Places, Range, Rate, Text, Whole, Word};
 use super::allowed::{BELOW_1, COUNT, COUNT_OR_NONE, NOT_NEGATIVE, POSITIVE, SHARE, UP_TO_1};
 use super::error::{ConfigError, Place};
+use crate::search::Method;
 
 type Rows = &'static [(&'static str, Allowed)];
 
@@ -57,20 +58,7 @@ const TABLES: &[(&str, Rows)] = &[
     (
         "search",
         &[
-            (
-                "method",
-                Word(&[
-                    "da2s",
-                    "da2s-operations",
-                    "da2s-edges",
-                    "darts",
-                    "entropy",
-                    "fairdarts",
-                    "gdas",
-                    "pc-darts",
-                    "random",
-                ]),
-            ),
+            ("method", Word(Method::NAMES)),
             ("epochs", COUNT),
             ("warmup_epochs", COUNT_OR_NONE),
             ("batch_size", COUNT),

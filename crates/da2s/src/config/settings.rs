@@ -371,11 +371,8 @@ impl Default for SpaceSettings {
 impl SearchSettings {
     /// Of how many channels one passes through the candidates.
     pub fn partial(&self) -> usize {
-        match (self.partial_channels, self.method) {
-            (Some(groups), _) => groups,
-            (None, Method::PcDarts) => 4,
-            (None, _) => 1,
-        }
+        self.partial_channels
+            .unwrap_or_else(|| self.method.build(self).partial_channels())
     }
 }
 

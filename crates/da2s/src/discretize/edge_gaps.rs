@@ -62,10 +62,10 @@ pub fn measure_edge_gaps(
     stop: &dyn Fn() -> bool,
 ) -> Result<EdgeGaps, Error> {
     let measure = |mixtures: &Mixtures| -> Result<Measured, Error> {
-        let pass = Pass::new(pruned.weights)
+        let pass = Pass::new(pruned.searched.weights)
             .with_mixtures(mixtures)
-            .with_statistics(pruned.statistics);
-        let evaluation = evaluate(pruned.backbone, pass, held_out, &[], device, stop)?;
+            .with_statistics(pruned.searched.statistics);
+        let evaluation = evaluate(pruned.searched.backbone, pass, held_out, &[], device, stop)?;
         Ok(Measured {
             accuracy: evaluation.accuracy,
             loss: evaluation.loss,
@@ -74,8 +74,8 @@ pub fn measure_edge_gaps(
     let mixed = pruned.mixtures(Stage::Supernet, device);
     let (mixed_weights, supernet) = (weights(&mixed), measure(&mixed)?);
     let mut edges = Vec::new();
-    for (kind, _) in pruned.strengths.iter() {
-        for (from, to) in pruned.space.graph.edges() {
+    for (kind, _) in pruned.searched.strengths.iter() {
+        for (from, to) in pruned.searched.space.graph.edges() {
             let alone = |choice| {
                 let mixtures = pruned.mixtures_of(kind, choice, device);
                 if weights(&mixtures) == mixed_weights {

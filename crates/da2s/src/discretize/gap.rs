@@ -7,12 +7,14 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::select::{KindStrengths, Undecided, discrete_mixture, partly_discrete};
-use crate::backbone::{Backbone, Mixtures, Pass, Statistics, Weights};
+use super::decision::Undecided;
+use super::mixture::{discrete_mixture, partly_discrete};
+use super::rules::Searched;
+use crate::backbone::{Mixtures, Pass, Statistics};
 use crate::data::Loader;
 use crate::error::Error;
 use crate::parallel::Group;
-use crate::space::{CellKind, Genotype, PerKind, Space};
+use crate::space::{CellKind, Genotype};
 use crate::train::{accuracy, images_on, unless};
 
 /// What is discretized.
@@ -70,19 +72,11 @@ impl Gap {
     }
 }
 
-/// A trained super-network and what is to be pruned from it.
+/// A searched super-network and what of it stays.
 #[derive(Clone, Copy, Debug)]
 pub struct Pruned<'a> {
     /// The super-network.
-    pub backbone: &'a Backbone,
-    /// Its weights.
-    pub weights: &'a Weights,
-    /// Its running statistics.
-    pub statistics: &'a Statistics,
-    /// Its space.
-    pub space: &'a Space,
-    /// Mixtures as trained.
-    pub strengths: &'a PerKind<KindStrengths>,
+    pub searched: Searched<'a>,
     /// What stays.
     pub genotype: &'a Genotype,
 }
@@ -96,9 +90,9 @@ impl Pruned<'_> {
             Stage::Edges => (false, true),
             Stage::Both => (true, true),
         };
-        self.strengths.map(|kind, strengths| {
+        self.searched.strengths.map(|kind, strengths| {
             let genotype = self.genotype.kind(kind);
-            discrete_mixture(strengths, self.space, genotype, operations, edges, device)
+            discrete_mixture(strengths, self.searched.space, genotype, operations, edges, device)
         })
     }
 
@@ -108,17 +102,17 @@ impl Pruned<'_> {
     /// If an image cannot be read.
     pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, Error> {
         let mixtures = self.mixtures(stage, device);
-        self.accuracy_with(&mixtures, self.statistics, held_out, group, device, &|| false)
+        self.accuracy_with(&mixtures, self.searched.statistics, held_out, group, device, &|| false)
     }
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
     pub(super) fn mixtures_of(&self, kind: CellKind, choice: Choice, device: &Device) -> Mixtures {
-        self.strengths.map(|other, strengths| {
+        self.searched.strengths.map(|other, strengths| {
             let here = other == kind;
             let operations = |from, to| here && choice == Choice::Operations { from, to };
             let edges = |from, to| here && (choice == Choice::Edge { from, to } || choice == Choice::Node { to });
             let genotype = self.genotype.kind(other);
-            partly_discrete(strengths, self.space, genotype, operations, edges, device)
+            partly_discrete(strengths, self.searched.space, genotype, operations, edges, device)
         })
     }
 
@@ -134,7 +128,14 @@ impl Pruned<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
         let mixtures = self.mixtures_of(one.kind, one.choice(), device);
-        self.accuracy_with(&mixtures, self.statistics, held_out, &Group::alone(), device, stop)
+        self.accuracy_with(
+            &mixtures,
+            self.searched.statistics,
+            held_out,
+            &Group::alone(),
+            device,
+            stop,
+        )
     }
 
     fn accuracy_with(
@@ -146,10 +147,10 @@ impl Pruned<'_> {
         device: &Device,
         stop: &dyn Fn() -> bool,
     ) -> Result<f64, Error> {
-        let pass = Pass::new(self.weights)
+        let pass = Pass::new(self.searched.weights)
             .with_mixtures(mixtures)
             .with_statistics(statistics);
-        accuracy(self.backbone, pass, held_out, group, device, stop)
+        accuracy(self.searched.backbone, pass, held_out, group, device, stop)
     }
 
     /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.
@@ -160,14 +161,19 @@ impl Pruned<'_> {
         device: &Device,
         stop: &dyn Fn() -> bool,
     ) -> Result<Statistics, Error> {
-        let mut statistics = Statistics::new(self.backbone, device);
-        let pass = Pass::new(self.weights).with_mixtures(mixtures);
+        let mut statistics = Statistics::new(self.searched.backbone, device);
+        let pass = Pass::new(self.searched.weights).with_mixtures(mixtures);
         let mut seen = 0;
         for step in 0..loader.steps_per_epoch() {
             unless(stop)?;
             let batch = loader.batch(0, step)?;
             seen += batch.labels.len();
-            if let Some(own) = self.backbone.forward(images_on(&batch, device), pass).statistics {
+            if let Some(own) = self
+                .searched
+                .backbone
+                .forward(images_on(&batch, device), pass)
+                .statistics
+            {
                 statistics.blend(&own, batch.labels.len() as f64 / seen as f64);
             }
         }
@@ -191,7 +197,7 @@ pub fn measure_gap(
         let accuracy = |statistics: &Statistics| {
             pruned.accuracy_with(&mixtures, statistics, held_out, &Group::alone(), device, stop)
         };
-        let as_trained = accuracy(pruned.statistics)?;
+        let as_trained = accuracy(pruned.searched.statistics)?;
         let recalibrated = pruned.recalibrate(&mixtures, calibration, device, stop)?;
         Ok((as_trained, accuracy(&recalibrated)?))
     };

@@ -1,10 +1,16 @@
 //! Discretization: from a mixture to a genotype, and what that costs.
 
+mod decision;
 mod edge_gaps;
 mod gap;
-mod select;
+mod mixture;
+mod rules;
+mod strengths;
 
 pub use da2s_space::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
+pub use decision::{Decision, Undecided, decide};
 pub use edge_gaps::{EdgeGap, EdgeGaps, Measured, measure_edge_gaps};
 pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
-pub use select::{Decision, KindStrengths, Undecided, discrete_mixture, discretize};
+pub use mixture::discrete_mixture;
+pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
+pub use strengths::KindStrengths;

@@ -123,7 +123,7 @@ impl CostLimit {
 mod tests {
     use super::*;
     use crate::backbone::host;
-    use crate::discretize::{Genotype, KindStrengths, discrete_mixture, discretize};
+    use crate::discretize::{Genotype, KindStrengths, discrete_mixture, strongest};
     use crate::network::{NetworkSize, Skeleton, cost, cost_tables, network};
     use crate::objective::TargetSpec;
     use crate::space::{Operation, Reductions};
@@ -142,14 +142,15 @@ mod tests {
                     .collect()
             };
             let q: Vec<f32> = (0..edges).map(|edge| value(first + 500 + edge)).collect();
+            let p: Vec<Vec<f32>> = (0..edges).map(row).collect();
             KindStrengths {
-                p: (0..edges).map(row).collect(),
+                operation_rank: p.clone(),
+                p,
                 edge_rank: q.clone(),
                 q,
             }
         });
-        let cells = strengths.map(|kind, strengths| discretize(strengths, space, target.kind(kind), kind).0);
-        (Genotype { cells }, strengths)
+        (strongest(&strengths, space, target), strengths)
     }
 
     proptest! {

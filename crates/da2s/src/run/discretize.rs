@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::{Context, RunDirectory, search};
-use crate::discretize::{Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, measure_edge_gaps, measure_gap};
+use crate::discretize::{
+    Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, Rule, measure_edge_gaps, measure_gap,
+};
 use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
@@ -118,7 +120,8 @@ pub fn discretize(
                         "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
                     ),
                 })?;
-            let outcome = search.outcome(&state);
+            let rule = Rule::Strongest.build();
+            let outcome = search.discretized(&state, &*rule, &|| observer.stop())?;
             let decision = Decision::join(outcome.decisions.values().cloned());
             (outcome.genotype.clone(), decision, Some((state, outcome)))
         }

@@ -8,7 +8,8 @@
 
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::method::{Draw, Half, SearchMethod};
+use super::method::{Choices, SearchMethod};
+use super::moment::{Draw, Half, When};
 use super::state::SearchState;
 use crate::arch::{ArchParams, Mixtures};
 use crate::backbone::{Backbone, Pass};
@@ -95,13 +96,15 @@ impl<'a> Bilevel<'a> {
         Self { group, ..self }
     }
 
-    /// The mixtures that `arch` stands for, differentiable in it. `draw` names the half of a step of training for which a
-    /// method may draw at random; its kind is filled in here.
-    pub fn mixtures(&self, arch: &ArchParams, draw: Option<Draw>) -> Mixtures {
+    /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is filled in here.
+    pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
         arch.kinds().map(|kind, arch| {
-            let draw = draw.map(|draw| Draw { kind, ..draw });
+            let choices = Choices {
+                space: self.space,
+                target: self.target.kind(kind),
+            };
             self.method
-                .strengths(arch, self.space, self.target.kind(kind), draw)
+                .strengths(arch, choices, when.for_kind(kind))
                 .mixture(self.space)
         })
     }
@@ -209,7 +212,7 @@ impl<'a> Bilevel<'a> {
         batch: &Batch,
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
-        let mixtures = self.mixtures(arch, Some(draw));
+        let mixtures = self.mixtures(arch, When::Training(draw));
         let pass = Pass::new(weights).with_mixtures(&mixtures);
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
@@ -220,8 +223,9 @@ impl<'a> Bilevel<'a> {
         let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &device), 0.0);
         let own = scalar(&cross_entropy);
         let mut loss = cross_entropy;
-        if let Some(penalty) = self.method.penalty(arch, self.space, self.target, draw.moment) {
-            loss = loss + penalty.loss;
+        let penalty = self.method.penalty(arch, self.space, self.target, draw.moment);
+        if let Some(penalty) = penalty.loss() {
+            loss = loss + penalty;
         }
         if let Some(limit) = self.limit {
             loss = loss + limit.penalty(&mixtures);

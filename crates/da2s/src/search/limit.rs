@@ -7,11 +7,11 @@ use da2s_engine::Engine;
 
 use crate::config::Config;
 use crate::data::Dataset;
-use crate::discretize::{Genotype, KindStrengths, discretize};
+use crate::discretize::{KindStrengths, strongest};
 use crate::error::Error;
 use crate::network::{NetworkSize, cost_tables, network};
-use crate::objective::{CostLimit, Target};
-use crate::space::{PerKind, Space};
+use crate::objective::CostLimit;
+use crate::space::{PerKind, Space, Target};
 
 /// The limits of `config`; `None` if it sets none.
 pub(super) fn of(
@@ -26,16 +26,8 @@ pub(super) fn of(
         return Ok(None);
     }
     // Any genotype of the target will do: its own choices are taken out again.
-    let any = PerKind::new(space.kinds(), |kind| {
-        let edges = space.graph.edge_count();
-        let even = KindStrengths {
-            p: vec![vec![0.0; space.operations.len()]; edges],
-            q: vec![0.0; edges],
-            edge_rank: vec![0.0; edges],
-        };
-        discretize(&even, space, target.kind(kind), kind).0
-    });
-    let any = Genotype { cells: any };
+    let even = PerKind::new(space.kinds(), |_| KindStrengths::even(space));
+    let any = strongest(&even, space, target);
     let size = NetworkSize::new(&config.network, dataset.shape, dataset.classes());
     let side = size.image_size;
     let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::method::{Moment, Penalty};
+use super::moment::Moment;
+use super::penalty::{Penalty, Term};
 use super::{Outcome, Rates, Reading, Search, SearchProgress, SearchState};
-use crate::backbone::host;
+use crate::arch::KindParams;
+use crate::device::host;
 use crate::discretize::{Decision, KindStrengths};
-use crate::objective::KindTarget;
-use crate::space::{PerKind, Space};
-use crate::supernet::KindParams;
+use crate::space::{KindTarget, PerKind, Space};
 
 /// One epoch of a search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,14 +46,17 @@ pub struct EpochMetrics {
     pub discretized_accuracy: f64,
     /// Points lost by it.
     pub gap: f64,
-    /// λ.
+    /// λ; 0, as the next two, for a method without the regulariser of DA²S.
     pub lambda: f64,
-    /// λ_c(t); 0 for a method without regulariser.
+    /// λ_c(t).
     pub lambda_c: f64,
     /// λ_α(t).
     pub lambda_alpha: f64,
-    /// The regulariser at the epoch's end.
+    /// What is added to the loss at the epoch's end, all terms together.
     pub regulariser: f64,
+    /// Its terms; empty where λ, λ_c and λ_α give their weights.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<TermRecord>,
     /// How far along the path of the adaptive schedule the search is, 0 to 1.
     pub path_position: Option<f64>,
     /// The least p that the path asks of every edge.
@@ -75,6 +79,17 @@ pub struct EpochMetrics {
     pub q_least: f32,
     /// Mean norm of the weights' gradient before clipping.
     pub gradient_norm: f64,
+}
+
+/// A term of the loss at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TermRecord {
+    /// Its name.
+    pub name: String,
+    /// What its value is multiplied by.
+    pub weight: f64,
+    /// Its value, the sum over the kinds of cell.
+    pub value: f64,
 }
 
 /// α, β, p and q at the end of an epoch.
@@ -237,12 +252,26 @@ impl EpochMetrics {
         self
     }
 
-    pub(super) fn with_penalty(mut self, penalty: Option<Penalty>) -> Self {
-        if let Some(penalty) = penalty {
-            self.lambda = penalty.lambda;
-            self.lambda_c = penalty.lambda_c;
-            self.lambda_alpha = penalty.lambda_alpha;
-            self.regulariser = f64::from(penalty.loss.into_scalar::<f32>());
+    pub(super) fn with_penalty(mut self, search: &Search, moment: Moment, penalty: &Penalty) -> Self {
+        let scalar = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
+        self.regulariser = penalty.loss().map_or(0.0, scalar);
+        let Moment {
+            epoch, epochs, warmup, ..
+        } = moment;
+        match search.method.regulariser() {
+            Some(regulariser) => {
+                self.lambda = regulariser.lambda;
+                self.lambda_c = regulariser.lambda_c.at(epoch, epochs, warmup);
+                self.lambda_alpha = regulariser.lambda_alpha.at(epoch, epochs, warmup);
+            }
+            None => {
+                let record = |term: &Term| TermRecord {
+                    name: term.name.to_owned(),
+                    weight: term.weight,
+                    value: term.values.values().cloned().map(scalar).sum(),
+                };
+                self.terms = penalty.terms.iter().map(record).collect();
+            }
         }
         self
     }

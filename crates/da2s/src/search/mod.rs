@@ -5,26 +5,25 @@
 //! settings, the images, the seed and the number of processes; stopping and going on gives the same bits as never stopping.
 
 mod bilevel;
-mod da2s;
-mod darts;
-mod entropy;
-mod fair_darts;
-mod gdas;
 mod limit;
 mod method;
+mod methods;
 mod metrics;
+mod moment;
 mod outcome;
-mod pc_darts;
-mod random_search;
+mod penalty;
 mod second_order;
 mod setup;
 mod state;
 
 pub use crate::optim::{ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
-pub use method::{ArchShares, Draw, Half, Method, Moment, Penalty, SearchMethod};
-pub use metrics::{ArchRecord, EpochMetrics, KindRecord};
+pub use method::{ArchShares, Choices, SearchMethod};
+pub use methods::Method;
+pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
+pub use moment::{Draw, Half, Moment, When};
 pub use outcome::Outcome;
+pub use penalty::{Penalty, Term};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 
 use burn::tensor::Device;
@@ -34,10 +33,10 @@ use crate::config::SearchSettings;
 use crate::data::{Batch, Loader};
 use crate::error::Error;
 use crate::finite::NotFinite;
-use crate::objective::{CostLimit, Hardening, Target};
+use crate::objective::{CostLimit, Hardening};
 use crate::observer::{Event, Observer, Stage};
 use crate::parallel::Group;
-use crate::space::Space;
+use crate::space::{Space, Target};
 use crate::train::between_steps;
 
 /// Everything that a search needs and does not change.
@@ -95,6 +94,7 @@ impl Search {
             &self.backbone,
             &self.space,
             &self.target,
+            &*self.method,
             &self.settings,
             self.seed,
             &self.device,
@@ -160,16 +160,12 @@ impl Search {
         });
         while self.is_unfinished(state) {
             let epoch = state.progress.epochs_done + 1;
-            let moment = Moment {
-                epoch,
-                epochs,
-                warmup: self.settings.warmup_epochs,
-            };
+            let moment = self.moment(state);
             let rates = self.rates(moment, state);
             self.take_steps(&stepper, state, moment, rates, observer, save)?;
             self.sound(state, epoch)?;
             let outcome = self.outcome(state);
-            let metrics = self.look(state, &outcome, moment, rates)?;
+            let metrics = self.look(state, &outcome, rates)?;
             let arch = self.arch_record(state, &outcome, epoch);
             let mut hardening = state.progress.hardening.clone();
             hardening.see(metrics.supernet_accuracy);
@@ -209,12 +205,13 @@ impl Search {
         let (epoch, steps) = (moment.epoch, self.steps());
         while state.progress.steps_done < steps {
             let step = state.progress.steps_done;
-            let draw = Draw::new(self.seed, moment, step);
+            let moment = moment.at_step(step);
+            let draw = Draw::new(self.seed, moment);
             let batches = self.batches(draw, rates)?;
             let (arch, weights) = self
                 .step(stepper, state, &batches, draw, rates)
                 .map_err(|found| found.at("the search", epoch, step + 1, state.progress.rollbacks))?;
-            self.harden(state, moment, step);
+            self.harden(state, moment);
             state.progress.add(arch, weights);
             self.tell_step(state, epoch, steps, observer);
             let done = state.progress.steps_done;
@@ -239,9 +236,9 @@ impl Search {
 
     /// The batches of a step: the weights' own, and the architecture's where it is its turn.
     fn batches(&self, draw: Draw, rates: Rates) -> Result<Batches, Error> {
-        let (epoch, step) = (draw.moment.epoch as u64, draw.step as u64);
+        let (epoch, step) = (draw.moment.epoch as u64, draw.moment.step as u64);
         let trains = rates.alpha > 0.0 || rates.beta > 0.0;
-        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.step).is_multiple_of(self.settings.arch_every);
+        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.moment.step).is_multiple_of(self.settings.arch_every);
         let training = self.weight_loader.batch(epoch, step)?;
         Ok(match (trains && turn, self.settings.one_level) {
             (false, _) => Batches::Weights(training),
@@ -274,8 +271,8 @@ impl Search {
         Ok((arch, stepper.weight_step(state, training, draw, rates)?))
     }
 
-    /// Takes α and β along the path, if there is one, behind step `step` of an epoch.
-    fn harden(&self, state: &mut SearchState, moment: Moment, step: usize) {
+    /// Takes α and β along the path, if there is one, after the step at `moment`.
+    fn harden(&self, state: &mut SearchState, moment: Moment) {
         let Some(halves) = self.method.follows_path() else {
             return;
         };
@@ -283,10 +280,22 @@ impl Search {
             return;
         }
         let hardening = &self.settings.hardening;
-        let (step, all) = ((moment.epoch - 1) * self.steps() + step, moment.epochs * self.steps());
+        let step = (moment.epoch - 1) * moment.steps + moment.step;
+        let all = moment.epochs * moment.steps;
         state.progress.hardening.advance(hardening.left(step, all));
         let position = state.progress.hardening.position;
         hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
+    }
+
+    /// Where in the search `state` stands.
+    pub fn moment(&self, state: &SearchState) -> Moment {
+        Moment {
+            epoch: state.progress.epochs_done + 1,
+            epochs: self.settings.epochs,
+            warmup: self.settings.warmup_epochs,
+            step: state.progress.steps_done,
+            steps: self.steps(),
+        }
     }
 
     /// Steps an epoch: a pass over the images of the weights. Where those of the architecture are fewer they come round again, as in DARTS.

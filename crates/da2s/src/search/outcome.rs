@@ -4,9 +4,13 @@
 //! Reference: Tian et al. 2021, section 3.1, for the accuracy behind discretization. Contract: nothing here moves a state. Every process
 //! of a group takes the look, whose accuracies are those over all of them; the rest each has from its own state alone.
 
-use super::{ArchRecord, EpochMetrics, KindRecord, Moment, Rates, Search, SearchState};
-use crate::backbone::host;
-use crate::discretize::{Decision, Genotype, KindStrengths, Pruned, Stage, discretize};
+use burn::tensor::Tensor;
+
+use super::{ArchRecord, Choices, EpochMetrics, KindRecord, Rates, Search, SearchState, When};
+use crate::device::host;
+use crate::discretize::{
+    Decision, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, Stage, decide, strongest,
+};
 use crate::error::Error;
 use crate::space::{CellKind, PerKind};
 
@@ -43,16 +47,49 @@ impl Search {
                 .any(|decision| !decision.undecided.is_empty())
     }
 
-    /// What the mixture of `state` comes to.
+    /// What the mixture of `state` comes to by its strongest operations and edges: what the search
+    /// watches while it runs, whatever rule discretizes it in the end.
     pub fn outcome(&self, state: &SearchState) -> Outcome {
-        let strengths = PerKind::new(self.space.kinds(), |kind| self.host_strengths(state, kind));
-        let discretized =
-            strengths.map(|kind, strengths| discretize(strengths, &self.space, self.target.kind(kind), kind));
+        let strengths = self.host_strengths(state);
+        let genotype = strongest(&strengths, &self.space, &self.target);
+        self.outcome_of(strengths, genotype)
+    }
+
+    /// What `rule` makes of `state`. `stop` is asked before each batch that it measures.
+    ///
+    /// # Errors
+    /// Those of [`DiscretizationRule::genotype`].
+    pub fn discretized(
+        &self,
+        state: &SearchState,
+        rule: &dyn DiscretizationRule,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Outcome, Error> {
+        let strengths = self.host_strengths(state);
+        let images = Images {
+            held_out: &self.held_out,
+            training: &self.calibration,
+            device: &self.device,
+            stop,
+        };
+        let genotype = rule.genotype(&self.searched(state, &strengths), &self.target, &images)?;
+        Ok(self.outcome_of(strengths, genotype))
+    }
+
+    fn outcome_of(&self, strengths: PerKind<KindStrengths>, genotype: Genotype) -> Outcome {
         Outcome {
-            genotype: Genotype {
-                cells: discretized.map(|_, (genotype, _)| genotype.clone()),
-            },
-            decisions: discretized.map(|_, (_, decision)| decision.clone()),
+            decisions: decide(&strengths, &self.space, &genotype),
+            genotype,
+            strengths,
+        }
+    }
+
+    fn searched<'a>(&'a self, state: &'a SearchState, strengths: &'a PerKind<KindStrengths>) -> Searched<'a> {
+        Searched {
+            backbone: &self.backbone,
+            weights: &state.weights,
+            statistics: &state.statistics,
+            space: &self.space,
             strengths,
         }
     }
@@ -60,11 +97,7 @@ impl Search {
     /// The super-network of `state` with what `outcome` prunes.
     pub fn pruned<'a>(&'a self, state: &'a SearchState, outcome: &'a Outcome) -> Pruned<'a> {
         Pruned {
-            backbone: &self.backbone,
-            weights: &state.weights,
-            statistics: &state.statistics,
-            space: &self.space,
-            strengths: &outcome.strengths,
+            searched: self.searched(state, &outcome.strengths),
             genotype: &outcome.genotype,
         }
     }
@@ -77,39 +110,46 @@ impl Search {
         ArchRecord::new(epoch, &records)
     }
 
-    /// p and q of one kind of cell on the host, and what its edges are ranked by.
-    fn host_strengths(&self, state: &SearchState, kind: CellKind) -> KindStrengths {
-        let arch = state.arch.kind(kind);
-        let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
-        let p: Vec<Vec<f32>> = host(&strengths.p)
-            .chunks(self.space.operations.len())
-            .map(<[f32]>::to_vec)
-            .collect();
-        let edge_rank = self.method.edge_rank(&host(&arch.beta), &p, &self.space);
-        KindStrengths {
-            p,
-            q: host(&strengths.q),
-            edge_rank,
+    /// What one kind of cell leaves to be chosen.
+    fn choices(&self, kind: CellKind) -> Choices<'_> {
+        Choices {
+            space: &self.space,
+            target: self.target.kind(kind),
         }
     }
 
+    /// p and q on the host, and what operations and edges are ranked by.
+    fn host_strengths(&self, state: &SearchState) -> PerKind<KindStrengths> {
+        let when = When::Reading(self.moment(state));
+        let rows = |p: &Tensor<2>| -> Vec<Vec<f32>> {
+            let candidates = self.space.operations.len();
+            host(p).chunks(candidates).map(<[f32]>::to_vec).collect()
+        };
+        state.arch.kinds().map(|kind, arch| {
+            let choices = self.choices(kind);
+            let strengths = self.method.strengths(arch, choices, when);
+            let operation_rank = rows(&self.method.operations(arch.alpha.clone(), choices, when));
+            KindStrengths {
+                p: rows(&strengths.p),
+                q: host(&strengths.q),
+                edge_rank: self.method.edge_rank(&host(&arch.beta), &operation_rank, &self.space),
+                operation_rank,
+            }
+        })
+    }
+
     /// Looks at the held-out images at the end of an epoch.
-    pub(super) fn look(
-        &self,
-        state: &SearchState,
-        outcome: &Outcome,
-        moment: Moment,
-        rates: Rates,
-    ) -> Result<EpochMetrics, Error> {
+    pub(super) fn look(&self, state: &SearchState, outcome: &Outcome, rates: Rates) -> Result<EpochMetrics, Error> {
         let pruned = self.pruned(state, outcome);
         let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
         let (supernet, discretized) = (accuracy(Stage::Supernet)?, accuracy(Stage::Both)?);
+        let moment = self.moment(state);
         let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
         let samples = self.steps() * self.global_batch();
         Ok(
             EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
                 .with_mixture(self, state, outcome)
-                .with_penalty(penalty)
+                .with_penalty(self, moment, &penalty)
                 .with_path(self, state)
                 .with_cost(self.expected_cost(state)),
         )
@@ -118,8 +158,9 @@ impl Search {
     /// The expected cost of the final network in parts of each limit on it.
     fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
         let Some(limit) = &self.limit else { return Vec::new() };
+        let when = When::Reading(self.moment(state));
         let mixtures = state.arch.kinds().map(|kind, arch| {
-            let strengths = self.method.strengths(arch, &self.space, self.target.kind(kind), None);
+            let strengths = self.method.strengths(arch, self.choices(kind), when);
             strengths.mixture(&self.space)
         });
         let shares = limit.expected(&mixtures).into_iter();

@@ -14,12 +14,12 @@
 use burn::tensor::Tensor;
 
 use super::bilevel::{ArchGradients, Bilevel, KindGradients, Rates, Reading};
-use super::method::{Draw, Half};
+use super::moment::{Draw, Half};
 use super::state::SearchState;
+use crate::arch::ArchParams;
 use crate::backbone::{Weights, host};
 use crate::data::Batch;
 use crate::finite::NotFinite;
-use crate::supernet::ArchParams;
 
 impl Bilevel<'_> {
     /// Moves α and β by the second-order gradient on `batch`, the weights unrolled on `training`.
@@ -138,11 +138,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
     use da2s_engine::Engine;
 
-    const MOMENT: Moment = Moment {
-        epoch: 1,
-        epochs: 2,
-        warmup: 0,
-    };
+    const MOMENT: Moment = Moment::of_epoch(1, 2, 0);
 
     fn on_digits(config: &Config) -> (Search, Device) {
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
@@ -173,7 +169,7 @@ mod tests {
         let (search, device) = on_digits(&config);
         let stepper = stepper(&search, &device);
         let batch = search.weight_loader.batch(1, 0).unwrap();
-        let draw = Draw::new(1, MOMENT, 0);
+        let draw = Draw::new(1, MOMENT);
         // Unrolled by nothing, the second order's weights are those that there are.
         let rates = Rates {
             weights: 0.0,
@@ -210,7 +206,7 @@ mod tests {
             search.arch_loader.batch(1, 0).unwrap(),
             search.weight_loader.batch(1, 0).unwrap(),
         );
-        let draw = Draw::new(1, MOMENT, 0);
+        let draw = Draw::new(1, MOMENT);
         // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing of derivatives.
         let rates = Rates {
             weights: 1e-3,

@@ -177,11 +177,7 @@ mod tests {
     fn without_an_edge_to_choose_no_step_of_the_architecture_comes_before_alpha() {
         let mut config = Config::default();
         config.search.channels = 2;
-        let moment = |epoch| Moment {
-            epoch,
-            epochs: 4,
-            warmup: 2,
-        };
+        let moment = |epoch| Moment::of_epoch(epoch, 4, 2);
         let rates = |config: &Config, epoch| {
             let search = search(config);
             let rates = search.rates(moment(epoch), &search.start());

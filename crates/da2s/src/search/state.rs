@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::method::SearchMethod;
 use crate::arch::ArchParams;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::config::SearchSettings;
@@ -10,7 +11,6 @@ use crate::objective::HardeningState;
 use crate::optim::{Moment, Sgd};
 use crate::parallel::bytes_of;
 use crate::random::Purpose;
-use crate::search::Method;
 use crate::space::{PerKind, Space, Target};
 
 /// The state of a search.
@@ -75,18 +75,21 @@ impl SearchState {
         backbone: &Backbone,
         space: &Space,
         target: &Target,
+        method: &dyn SearchMethod,
         settings: &SearchSettings,
         seed: u64,
         device: &Device,
     ) -> Self {
-        let strengthens = matches!(
-            settings.method,
-            Method::Da2s | Method::Da2sOperations | Method::Da2sEdges
-        );
         Self {
             weights: Weights::new(backbone, seed, Purpose::Weights, device),
             statistics: Statistics::new(backbone, device),
-            arch: ArchParams::new(space, target, strengthens, seed, device),
+            arch: ArchParams::new(
+                space,
+                target,
+                |target| method.alpha_start(target, space.operations.len()),
+                seed,
+                device,
+            ),
             sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
             arch_moments: PerKind::new(space.kinds(), |_| KindMoments::default()),
             progress: SearchProgress::default(),

@@ -2,10 +2,10 @@
 //! a final network.
 
 use da2s::backbone::{Mixtures, Pass, Weights, cross_entropy};
-use da2s::discretize::{Genotype, KindStrengths, discretize};
+use da2s::discretize::{Genotype, KindStrengths, strongest};
 use da2s::network::{NetworkSize, Skeleton, network};
 use da2s::objective::TargetSpec;
-use da2s::space::{CellKind, PerKind, Reductions, Space};
+use da2s::space::{PerKind, Reductions, Space};
 use da2s::supernet::{Strengths, SupernetSize, supernet};
 use da2s_engine::Engine;
 
@@ -79,18 +79,14 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
         .unwrap()
         .resolve(&space)
         .unwrap();
+    let p: Vec<Vec<f32>> = values(p).chunks(space.operations.len()).map(<[f32]>::to_vec).collect();
     let strengths = KindStrengths {
-        p: values(p).chunks(space.operations.len()).map(<[f32]>::to_vec).collect(),
+        operation_rank: p.clone(),
+        p,
         q: values(q),
         edge_rank: vec![0.0; space.graph.edge_count()],
     };
-    let (cell, _) = discretize(&strengths, &space, &target.normal, CellKind::Normal);
-    let genotype = Genotype {
-        cells: PerKind {
-            normal: cell,
-            reduction: None,
-        },
-    };
+    let genotype = strongest(&PerKind::new(space.kinds(), |_| strengths.clone()), &space, &target);
     assert_eq!(genotype.to_string(), golden.text("genotype"));
 }
 

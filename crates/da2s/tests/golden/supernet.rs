@@ -6,7 +6,7 @@ use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
-use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState};
+use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, When};
 use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{ArchParams, KindParams, SupernetSize, supernet};
 use da2s_engine::Engine;
@@ -66,11 +66,7 @@ impl Case {
             },
             ..SearchSettings::default()
         };
-        let moment = Moment {
-            epoch: golden.number("epoch"),
-            epochs: 50,
-            warmup: 8,
-        };
+        let moment = Moment::of_epoch(golden.number("epoch"), 50, 8);
         let backbone = supernet(&space, size, engine);
         Self {
             golden,
@@ -104,6 +100,7 @@ impl Case {
             &self.backbone,
             &self.space,
             &self.target,
+            &*Method::Da2s.build(&self.settings),
             &self.settings,
             1,
             &self.device,
@@ -153,7 +150,7 @@ fn supernet_forward_and_gradients() {
             &case.device,
         );
         let (arch, weights) = (state.arch.tracked(), state.weights.on_graph(true));
-        let mixtures = stepper.mixtures(&arch, None);
+        let mixtures = stepper.mixtures(&arch, When::Reading(case.moment));
         let pass = Pass {
             weights: &weights,
             mixtures: Some(&mixtures),
@@ -177,8 +174,8 @@ fn supernet_forward_and_gradients() {
             &case.golden.get("forward.cross_entropy").data,
             1e-4,
         );
-        let penalty = method.penalty(&arch, &case.space, &case.target, case.moment).unwrap();
-        let loss = entropy + penalty.loss;
+        let penalty = method.penalty(&arch, &case.space, &case.target, case.moment);
+        let loss = entropy + penalty.loss().unwrap();
         close(
             "loss",
             &values(loss.clone()),
@@ -235,7 +232,7 @@ fn supernet_trajectory() {
             alpha: rate,
             beta: rate,
         };
-        let draw = Draw::new(1, case.moment, 0);
+        let draw = Draw::new(1, case.moment);
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
@@ -281,7 +278,7 @@ fn supernet_trajectory() {
             "every golden weight was compared"
         );
 
-        let mixtures = stepper.mixtures(&state.arch, None);
+        let mixtures = stepper.mixtures(&state.arch, When::Reading(case.moment));
         let pass = Pass {
             weights: &state.weights,
             mixtures: Some(&mixtures),

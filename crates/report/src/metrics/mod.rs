@@ -16,15 +16,42 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ReportError;
-use crate::run::{ArchCell, EpochTime, Files, Run, Tail};
+use crate::run::{ArchCell, EpochTime, Files, Run, Tail, Term};
 use crate::write::publish;
 
-/// A line of a `metrics.jsonl`, whatever its keys.
+/// A line of a `metrics.jsonl`, whatever its keys. The terms of the loss are two keys each:
+/// `terms.NAME.weight` and `terms.NAME.value`.
 #[derive(Debug, Deserialize)]
+#[serde(from = "Line")]
 pub(crate) struct EpochNumbers {
     pub(crate) epoch: usize,
-    #[serde(flatten)]
     pub(crate) values: BTreeMap<String, Value>,
+}
+
+/// The line as it is written.
+#[derive(Deserialize)]
+struct Line {
+    epoch: usize,
+    #[serde(default)]
+    terms: Vec<Term>,
+    #[serde(flatten)]
+    values: BTreeMap<String, Value>,
+}
+
+impl From<Line> for EpochNumbers {
+    fn from(line: Line) -> Self {
+        let Line {
+            epoch,
+            terms,
+            mut values,
+        } = line;
+        for term in terms {
+            for (what, number) in [("weight", term.weight), ("value", term.value)] {
+                values.insert(format!("terms.{}.{what}", term.name), number.into());
+            }
+        }
+        Self { epoch, values }
+    }
 }
 
 /// In which form tables are written.
@@ -263,6 +290,24 @@ fn all<R: serde::de::DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_term_of_the_loss_is_two_columns() {
+        let term = r#"{"name":"zero-one","weight":-0.5,"value":3.0}"#;
+        let line = format!(r#"{{"epoch":1,"epochs":2,"terms":[{term}]}}"#);
+        let numbers: EpochNumbers = serde_json::from_str(&line).unwrap();
+        let values: Vec<(&str, Option<f64>)> = numbers
+            .values
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_f64()))
+            .collect();
+        let expected = [
+            ("epochs", Some(2.0)),
+            ("terms.zero-one.value", Some(3.0)),
+            ("terms.zero-one.weight", Some(-0.5)),
+        ];
+        assert_eq!(values, expected);
+    }
 
     #[test]
     fn a_column_is_whole_if_it_has_whole_numbers_only() {

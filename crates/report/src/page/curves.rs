@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::Run;
-use crate::run::{SearchEpoch, TrainEpoch};
+use crate::run::{SearchEpoch, Term, TrainEpoch, term_names};
 use crate::svg::chart::{Chart, Scale, Series};
 
 /// The charts of the search; `None` before its first epoch is done.
@@ -14,6 +14,13 @@ pub(super) fn search(run: &Run) -> Option<Markup> {
 /// The charts of the search.
 pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
     let line = |name, value: fn(&SearchEpoch) -> Option<f64>| Series::of(name, &run.search, |epoch| epoch.epoch, value);
+    let terms = |value: fn(&Term) -> Option<f64>| -> Vec<Series> {
+        let series = |name: &str| {
+            let of_epoch = |epoch: &SearchEpoch| epoch.term(name).and_then(value);
+            Series::of(name, &run.search, |epoch| epoch.epoch, of_epoch)
+        };
+        term_names(&run.search).into_iter().map(series).collect()
+    };
     let mut charts = vec![
         Chart {
             id: "search-accuracy".into(),
@@ -88,12 +95,28 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-regulariser".into(),
             title: "Regulariser".into(),
             unit: "nats",
-            note: "The regulariser before λ, and its cardinality term, mean over nodes.",
+            note: "What the regulariser adds to the loss, and its cardinality term by itself, mean over nodes.",
             scale: Scale::FromZero,
             series: vec![
                 line("regulariser", |epoch| epoch.regulariser),
                 line("cardinality", |epoch| epoch.cardinality),
             ],
+        },
+        Chart {
+            id: "search-terms".into(),
+            title: "Terms of the loss".into(),
+            unit: "nats",
+            note: "What the method adds to the cross-entropy: each term times its weight.",
+            scale: Scale::FromZero,
+            series: terms(Term::added),
+        },
+        Chart {
+            id: "search-term-weights".into(),
+            title: "Weights of the terms".into(),
+            unit: "factor",
+            note: "What each term is multiplied by.",
+            scale: Scale::FromZero,
+            series: terms(|term| term.weight),
         },
         Chart {
             id: "search-learning-rate".into(),

@@ -35,7 +35,7 @@ pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
 pub use results::{
     EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, Measured, Mistake, StageAccuracies, Summary, TrainEpoch,
 };
-pub use search::SearchEpoch;
+pub use search::{SearchEpoch, Term, term_names};
 pub use stage::{Stage, StageState};
 
 use crate::ReportError;

@@ -31,8 +31,11 @@ pub struct SearchEpoch {
     pub lambda_c: Option<f64>,
     /// λ_α(t), the schedule of the operation term.
     pub lambda_alpha: Option<f64>,
-    /// Value of the regulariser before λ, nats.
+    /// What is added to the loss, all terms together, nats.
     pub regulariser: Option<f64>,
+    /// The terms that are added to the loss, where λ, λ_c and λ_α do not give their weights.
+    #[serde(default)]
+    pub terms: Vec<Term>,
     /// The least p that the path of the adaptive schedule asks of every edge.
     pub path_p: Option<f64>,
     /// Expected cost of the final network in parts of its limit.
@@ -55,4 +58,40 @@ pub struct SearchEpoch {
     pub gradient_norm: Option<f64>,
     /// Duration of the epoch, seconds.
     pub time_s: Option<f64>,
+}
+
+/// A term that a method adds to the loss.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Term {
+    /// Its name.
+    pub name: String,
+    /// What its value is multiplied by.
+    pub weight: Option<f64>,
+    /// Its value.
+    pub value: Option<f64>,
+}
+
+impl SearchEpoch {
+    /// The term called `name`.
+    pub fn term(&self, name: &str) -> Option<&Term> {
+        self.terms.iter().find(|term| term.name == name)
+    }
+}
+
+impl Term {
+    /// What it adds to the loss.
+    pub fn added(&self) -> Option<f64> {
+        Some(self.weight? * self.value?)
+    }
+}
+
+/// Names of the terms that some epoch has, in the order in which they appear.
+pub fn term_names(epochs: &[SearchEpoch]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for term in epochs.iter().flat_map(|epoch| &epoch.terms) {
+        if !names.contains(&term.name.as_str()) {
+            names.push(term.name.as_str());
+        }
+    }
+    names
 }

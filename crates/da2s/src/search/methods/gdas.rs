@@ -1,9 +1,11 @@
 //! GDAS: one operation an edge is drawn in each half of a step, and only it is computed.
 //!
-//! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019, equations 3 to 5:
-//! h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going forward, p̃ = softmax((log softmax(α) + g)/τ) going
-//! back; τ falls linearly over the epochs (10 to 0.1 in the paper); by algorithm 1 each half of a step draws for itself. Contract: the draw
-//! is a pure function of seed, epoch, step, half and kind of cell; when nothing trains, p = softmax(α).
+//! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR
+//! 2019, equations 3 to 5: h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going
+//! forward, p̃ = softmax((log softmax(α) + g)/τ) going back; τ falls linearly over the epochs (10
+//! to 0.1 in the paper); by algorithm 1 each half of a step draws for itself. Contract: the draw is
+//! a pure function of seed, epoch, step, half and kind of cell; when nothing trains, p =
+//! softmax(α).
 
 use std::sync::Arc;
 
@@ -11,40 +13,43 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 
-use super::method::{ArchShares, Draw, Moment, Penalty, SearchMethod, operations_only, strongest_operation};
-use crate::backbone::host;
-use crate::objective::{KindTarget, Target};
-use crate::random::{Purpose, generator};
-use crate::space::Space;
-use crate::supernet::{ArchParams, KindParams, Strengths};
+use crate::arch::{KindParams, Strengths};
+use crate::config::SearchSettings;
+use crate::device::host;
+use crate::random::Purpose;
+use crate::search::method::{Choices, SearchMethod};
+use crate::search::moment::{Moment, When};
 
 /// The method and its temperatures in the first and the last epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Gdas {
-    pub(super) temperatures: [f64; 2],
+    temperatures: [f64; 2],
 }
 
 impl Gdas {
+    pub(super) fn new(settings: &SearchSettings) -> Self {
+        let temperatures = [settings.temperature_first, settings.temperature_last];
+        Self { temperatures }
+    }
+
     fn temperature(&self, moment: Moment) -> f64 {
         let [first, last] = self.temperatures;
         let done = (moment.epoch - 1) as f64 / moment.epochs.saturating_sub(1).max(1) as f64;
-        // A search that goes on for further epochs stays at the last temperature.
+        // A search that continues for further epochs stays at the last temperature.
         first + (last - first) * done.min(1.0)
     }
 }
 
 impl SearchMethod for Gdas {
-    fn strengths(&self, arch: &KindParams, space: &Space, _: &KindTarget, draw: Option<Draw>) -> Strengths {
+    fn strengths(&self, arch: &KindParams, choices: Choices<'_>, when: When) -> Strengths {
         let alpha = arch.alpha.clone();
-        let q = Strengths::uniform_edges(space, &alpha.device());
-        let Some(draw) = draw else {
-            return Strengths::new(softmax(alpha, 1), q);
+        let q = self.edges(arch.beta.clone(), choices);
+        let Some(draw) = when.draw() else {
+            return Strengths::new(self.operations(alpha, choices, when), q);
         };
 
         let shape = alpha.dims();
-        // One stream a half of a step and kind of cell.
-        let stream = 4 * draw.step as u64 + 2 * draw.half as u64 + draw.kind as u64;
-        let mut random = generator(draw.seed, Purpose::Gumbel, draw.moment.epoch as u64, stream);
+        let mut random = draw.random(Purpose::Gumbel);
         let mut gumbel = || -(-random.random_range(f32::MIN_POSITIVE..1.0).ln()).ln();
         let noise: Vec<f32> = (0..shape[0] * shape[1]).map(|_| gumbel()).collect();
         let device = alpha.device();
@@ -59,18 +64,6 @@ impl SearchMethod for Gdas {
             q,
             active: Some(Arc::from(drawn)),
         }
-    }
-
-    fn penalty(&self, _: &ArchParams, _: &Space, _: &Target, _: Moment) -> Option<Penalty> {
-        None
-    }
-
-    fn trains(&self, moment: Moment) -> ArchShares {
-        operations_only(moment)
-    }
-
-    fn edge_rank(&self, _: &[f32], p: &[Vec<f32>], space: &Space) -> Vec<f32> {
-        strongest_operation(p, space)
     }
 }
 
@@ -91,13 +84,7 @@ mod tests {
         let method = Gdas {
             temperatures: [10.0, 0.1],
         };
-        let at = |epoch| {
-            method.temperature(Moment {
-                epoch,
-                epochs: 11,
-                warmup: 0,
-            })
-        };
+        let at = |epoch| method.temperature(Moment::of_epoch(epoch, 11, 0));
         assert!((at(1) - 10.0).abs() < 1e-12 && (at(6) - 5.05).abs() < 1e-12);
         assert!((at(11) - 0.1).abs() < 1e-12 && (at(16) - 0.1).abs() < 1e-12);
     }

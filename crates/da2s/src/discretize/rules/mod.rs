@@ -1,0 +1,97 @@
+//! What a rule of discretization decides, and the table of all rules.
+//!
+//! A rule reads a genotype off a searched super-network: from its mixture and ranks alone, or from
+//! what it measures on images. How decided the genotype is and what pruning to it costs is computed
+//! from the genotype, whatever the rule.
+//!
+//! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
+//! CONTRIBUTING.md.
+
+mod strongest;
+
+pub use strongest::strongest;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::strengths::KindStrengths;
+use crate::backbone::{Backbone, Statistics, Weights};
+use crate::data::Loader;
+use crate::error::Error;
+use crate::space::{Genotype, PerKind, Space, Target};
+
+/// Declares [`Rule`]: per row its documentation, variant, name and implementation.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $rule:expr;)*) => {
+        /// The rules.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Rule {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Rule {
+            /// The names that the user writes, in the order of [`Rule::ALL`].
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+            /// Every rule.
+            pub const ALL: [Self; Self::NAMES.len()] = [$(Self::$variant),*];
+
+            /// The name that the user writes.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The rule itself.
+            pub fn build(self) -> Box<dyn DiscretizationRule> {
+                match self {
+                    $(Self::$variant => Box::new($rule),)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The operations and edges of largest rank.
+    Strongest = "strongest", strongest::Strongest;
+}
+
+/// A searched super-network.
+#[derive(Clone, Copy, Debug)]
+pub struct Searched<'a> {
+    /// The super-network.
+    pub backbone: &'a Backbone,
+    /// Its weights.
+    pub weights: &'a Weights,
+    /// Its running statistics.
+    pub statistics: &'a Statistics,
+    /// Its space.
+    pub space: &'a Space,
+    /// Its mixtures, and by what their choices are ranked.
+    pub strengths: &'a PerKind<KindStrengths>,
+}
+
+/// What a rule that measures may use.
+#[derive(Clone, Copy)]
+pub struct Images<'a> {
+    /// Images on which a choice is measured; the weights have not trained on them.
+    pub held_out: &'a Loader,
+    /// Images of the weights, augmented as they trained, for tuning and for new statistics.
+    pub training: &'a Loader,
+    /// Where to compute, without autodiff.
+    pub device: &'a Device,
+    /// Asked before each batch whether to stop.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+/// A rule of discretization.
+pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
+    /// The genotype with the topology of `target` that this rule reads off `searched`: every kept
+    /// edge has `target.operations` candidates of the space, strongest first.
+    ///
+    /// # Errors
+    /// Only of a rule that measures: images that cannot be read, and [`Error::Unmeasured`] if
+    /// `images.stop` asks to stop.
+    fn genotype(&self, searched: &Searched<'_>, target: &Target, images: &Images<'_>) -> Result<Genotype, Error>;
+}

@@ -1,0 +1,63 @@
+//! The rule of DARTS and DA²S: the operations and edges of largest rank stay.
+//!
+//! Reference: Liu, Simonyan, Yang 2019, section 2.4; Tian et al. 2021, section 3.2: at each node
+//! the n_j strongest edges, on each the k strongest operations (never `none`, except in
+//! NAS-Bench-201, where it is a choice like the others). Contract: nothing is measured; ties go to
+//! the earlier edge or operation.
+
+use super::{DiscretizationRule, Images, Searched};
+use crate::discretize::strengths::{KindStrengths, largest};
+use crate::error::Error;
+use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, SpaceName, Target};
+
+/// The rule; it has no settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strongest;
+
+impl DiscretizationRule for Strongest {
+    fn genotype(&self, searched: &Searched<'_>, target: &Target, _: &Images<'_>) -> Result<Genotype, Error> {
+        Ok(strongest(searched.strengths, searched.space, target))
+    }
+}
+
+/// The genotype of the strongest operations and edges of every kind of cell.
+pub fn strongest(strengths: &PerKind<KindStrengths>, space: &Space, target: &Target) -> Genotype {
+    Genotype {
+        cells: strengths.map(|kind, strengths| cell(strengths, space, target.kind(kind))),
+    }
+}
+
+fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGenotype {
+    let graph = space.graph;
+    let ends: Vec<(usize, usize)> = graph.edges().collect();
+    let mut edges = Vec::new();
+    for node in graph.all_nodes() {
+        let into = graph.edges_into(node);
+        let first = into.start;
+        let mut chosen = largest(&strengths.edge_rank[into], target.kept(graph, node), |_| true);
+        if space.name == SpaceName::NasBench201 {
+            // Its text names edges by their place.
+            chosen.sort_unstable();
+        }
+        edges.extend(chosen.into_iter().map(|index| {
+            let edge = first + index;
+            let (from, to) = ends[edge];
+            let stay = largest(&strengths.operation_rank[edge], target.operations, |candidate| {
+                space.may_keep(space.operations[candidate])
+            });
+            let operations = stay.into_iter().map(|candidate| space.operations[candidate]);
+            KeptEdge {
+                from,
+                to,
+                operations: operations.collect(),
+            }
+        }));
+    }
+    CellGenotype {
+        edges,
+        concat: match space.name {
+            SpaceName::Darts => graph.all_nodes().collect(),
+            SpaceName::NasBench201 => graph.all_nodes().rev().take(1).collect(),
+        },
+    }
+}

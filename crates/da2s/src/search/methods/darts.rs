@@ -1,0 +1,14 @@
+//! First-order DARTS: a plain softmax over the operations, edges that all weigh the same, nothing
+//! added to the loss.
+//!
+//! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, equation
+//! 2; section 2.4: at each node the edges with the strongest operation (`none` not counted) stay.
+//! These are the defaults of [`SearchMethod`].
+
+use crate::search::method::SearchMethod;
+
+/// The method; it has no settings of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Darts;
+
+impl SearchMethod for Darts {}

@@ -1,0 +1,78 @@
+//! The methods, a file each, and their table.
+//!
+//! To add a method, add a file with an implementation of [`SearchMethod`], its `mod` line and its
+//! row of the table; see CONTRIBUTING.md.
+
+mod da2s;
+mod darts;
+mod entropy;
+mod fair_darts;
+mod gdas;
+mod pc_darts;
+mod random_search;
+
+use serde::{Deserialize, Serialize};
+
+use super::method::SearchMethod;
+use crate::config::SearchSettings;
+use crate::objective::Halves;
+
+/// Declares [`Method`]: per row its documentation, variant, name, and how it is built from the
+/// settings of a search.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $build:expr;)*) => {
+        /// The methods.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Method {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Method {
+            /// The names that the user writes, in the order of [`Method::ALL`].
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+            /// Every method.
+            pub const ALL: [Self; Self::NAMES.len()] = [$(Self::$variant),*];
+
+            /// The name that the user writes.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The method with its settings.
+            pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
+                fn built<M: SearchMethod + 'static>(
+                    settings: &SearchSettings,
+                    build: impl Fn(&SearchSettings) -> M,
+                ) -> Box<dyn SearchMethod> {
+                    Box::new(build(settings))
+                }
+                match self {
+                    $(Self::$variant => built(settings, $build),)*
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    /// Discretization-aware search.
+    Da2s = "da2s", |settings| da2s::Da2s::new(settings, Halves { operations: true, edges: true });
+    /// Its operation half: L_α alone; edges all weigh the same.
+    Da2sOperations = "da2s-operations", |settings| da2s::Da2s::new(settings, Halves { operations: true, edges: false });
+    /// Its edge half: L_β alone.
+    Da2sEdges = "da2s-edges", |settings| da2s::Da2s::new(settings, Halves { operations: false, edges: true });
+    /// First-order DARTS.
+    Darts = "darts", |_| darts::Darts;
+    /// DARTS with the entropy of its mixture added to the loss.
+    Entropy = "entropy", entropy::Entropy::new;
+    /// FairDARTS.
+    FairDarts = "fairdarts", fair_darts::FairDarts::new;
+    /// GDAS.
+    Gdas = "gdas", gdas::Gdas::new;
+    /// PC-DARTS.
+    PcDarts = "pc-darts", |_| pc_darts::PcDarts;
+    /// A genotype drawn at random.
+    Random = "random", |_| random_search::RandomSearch;
+}

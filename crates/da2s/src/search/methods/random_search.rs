@@ -1,0 +1,38 @@
+//! Random search: the genotype is drawn at random, and the super-network only trains along so that
+//! the gap can be measured.
+//!
+//! Reference: Li, Talwalkar, "Random Search and Reproducibility for Neural Architecture Search",
+//! UAI 2019. What is drawn is one uniform genotype per seed, not their best of many: with the same
+//! budget of retraining as the other methods, several seeds say what chance alone gives.
+
+use burn::tensor::Tensor;
+
+use crate::search::method::{ArchShares, Choices, SearchMethod};
+use crate::search::moment::{Moment, When};
+use crate::space::Space;
+
+/// The method; it has no settings. The draw is the noise with which α and β start, which depends on
+/// the seed alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RandomSearch;
+
+impl SearchMethod for RandomSearch {
+    /// Uniform while weights train; read, the noise in α is added: too little to change an
+    /// accuracy, enough to rank by.
+    fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, when: When) -> Tensor<2> {
+        let shape = alpha.dims();
+        let even = 1.0 / shape[1] as f32;
+        match when {
+            When::Training(_) => Tensor::full(shape, even, &alpha.device()),
+            When::Reading(_) => alpha.clone() - alpha.mean_dim(1) + even,
+        }
+    }
+
+    fn trains(&self, _: Moment) -> ArchShares {
+        ArchShares { alpha: 0.0, beta: 0.0 }
+    }
+
+    fn edge_rank(&self, beta: &[f32], _: &[Vec<f32>], _: &Space) -> Vec<f32> {
+        beta.to_vec()
+    }
+}

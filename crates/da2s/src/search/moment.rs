@@ -1,0 +1,174 @@
+//! When a method is asked: where in the search, in which half of a step, and with which random
+//! numbers.
+//!
+//! Contract: what a method draws is a pure function of seed, purpose, epoch, step, half and kind of
+//! cell, so a search that resumes draws what the search that never stopped would have drawn.
+
+use rand::Rng;
+
+use crate::random::{Purpose, generator};
+use crate::space::CellKind;
+
+/// Where in the search something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Number of epochs, T.
+    pub epochs: usize,
+    /// Epochs of warm-up, E.
+    pub warmup: usize,
+    /// Step within the epoch, from 0; after the last step, `steps`.
+    pub step: usize,
+    /// Steps per epoch.
+    pub steps: usize,
+}
+
+impl Moment {
+    /// The beginning of an epoch, where steps do not matter: the epoch counts as one step.
+    pub const fn of_epoch(epoch: usize, epochs: usize, warmup: usize) -> Self {
+        Self {
+            epoch,
+            epochs,
+            warmup,
+            step: 0,
+            steps: 1,
+        }
+    }
+
+    /// Step `step` of the same epoch.
+    pub fn at_step(self, step: usize) -> Self {
+        Self { step, ..self }
+    }
+
+    /// The share of the search that has gone: 0 before the first step, 1 after the last step of the
+    /// last epoch and in further epochs.
+    pub fn share(self) -> f64 {
+        let done = (self.epoch - 1) * self.steps + self.step;
+        (done as f64 / (self.epochs * self.steps) as f64).min(1.0)
+    }
+}
+
+/// The halves of a bilevel step. A step that trains both at once draws for the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// The weights train.
+    Weights,
+    /// α and β train.
+    Arch,
+}
+
+/// One half of a step of training and one kind of cell, for methods that draw at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Where in the search.
+    pub moment: Moment,
+    /// Half of the step.
+    pub half: Half,
+    /// Kind of cell.
+    pub kind: CellKind,
+}
+
+impl Draw {
+    /// The step at `moment`. Half and kind of cell are filled in where something is drawn for them.
+    pub fn new(seed: u64, moment: Moment) -> Self {
+        Self {
+            seed,
+            moment,
+            half: Half::Weights,
+            kind: CellKind::Normal,
+        }
+    }
+
+    pub(super) fn for_half(self, half: Half) -> Self {
+        Self { half, ..self }
+    }
+
+    /// The random numbers of this draw for `purpose`, always the same ones.
+    pub fn random(self, purpose: Purpose) -> impl Rng {
+        let stream = 4 * self.moment.step as u64 + 2 * self.half as u64 + self.kind as u64;
+        generator(self.seed, purpose, self.moment.epoch as u64, stream)
+    }
+}
+
+/// What a mixture is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// For a half of a step of training, in which a method may draw.
+    Training(Draw),
+    /// To be read: nothing is drawn.
+    Reading(Moment),
+}
+
+impl When {
+    /// Where in the search.
+    pub fn moment(self) -> Moment {
+        match self {
+            Self::Training(draw) => draw.moment,
+            Self::Reading(moment) => moment,
+        }
+    }
+
+    /// The half of a step that a mixture trains in; `None` where it is only read.
+    pub fn draw(self) -> Option<Draw> {
+        match self {
+            Self::Training(draw) => Some(draw),
+            Self::Reading(_) => None,
+        }
+    }
+
+    /// The same for cells of `kind`.
+    pub(super) fn for_kind(self, kind: CellKind) -> Self {
+        match self {
+            Self::Training(draw) => Self::Training(Draw { kind, ..draw }),
+            Self::Reading(moment) => Self::Reading(moment),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngCore;
+    use std::collections::HashSet;
+
+    const MOMENT: Moment = Moment {
+        epoch: 1,
+        epochs: 4,
+        warmup: 0,
+        step: 0,
+        steps: 5,
+    };
+
+    #[test]
+    fn the_share_rises_with_every_step_and_stays_at_one() {
+        let share = |epoch, step| Moment { epoch, ..MOMENT }.at_step(step).share();
+        assert_eq!((share(1, 0), share(1, 1), share(2, 0)), (0.0, 0.05, 0.25));
+        // The end of an epoch is the beginning of the next.
+        assert_eq!((share(1, 5), share(4, 5)), (share(2, 0), 1.0));
+        assert_eq!(share(6, 2), 1.0);
+    }
+
+    #[test]
+    fn every_draw_has_its_own_random_numbers() {
+        let mut seen = HashSet::new();
+        for purpose in [Purpose::Gumbel, Purpose::Method] {
+            for (epoch, step) in [(1, 0), (1, 1), (2, 0)] {
+                for half in [Half::Weights, Half::Arch] {
+                    for kind in CellKind::ALL {
+                        let moment = Moment { epoch, ..MOMENT }.at_step(step);
+                        let draw = Draw {
+                            half,
+                            kind,
+                            ..Draw::new(3, moment)
+                        };
+                        assert!(seen.insert(draw.random(purpose).next_u64()));
+                        assert!(!seen.insert(draw.random(purpose).next_u64()));
+                    }
+                }
+            }
+        }
+    }
+}
