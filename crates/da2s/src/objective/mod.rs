@@ -3,13 +3,19 @@
 
 mod cost_limit;
 mod cross_entropy;
+mod entropy;
 mod hardening;
+mod penalty;
 mod regulariser;
 mod schedule;
+mod zero_one;
 
 pub use cost_limit::{CostLimit, CostTable};
 pub use cross_entropy::cross_entropy;
 pub use da2s_space::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
+pub use entropy::total_entropy;
 pub use hardening::{Halves, Hardening, HardeningState};
+pub use penalty::{Penalty, Term};
 pub use regulariser::{Regulariser, Terms, strengthen_alpha, strengthen_beta};
 pub use schedule::{Curve, Schedule};
+pub use zero_one::zero_one;

@@ -15,9 +15,9 @@
 //! minimum has entropy ln k. Entropies use log-softmax throughout, since S_α cubes and softmax underflows.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::log_softmax;
 use serde::{Deserialize, Serialize};
 
+use super::entropy::entropy;
 use crate::objective::Schedule;
 use crate::space::{CellGraph, KindTarget};
 
@@ -104,13 +104,6 @@ impl Regulariser {
             outer * self.lambda_beta,
         )
     }
-}
-
-/// Entropy in nats of softmax(`logits`) along `dim`, which stays with length 1.
-fn entropy<const D: usize>(logits: Tensor<D>, dim: usize) -> Tensor<D> {
-    let log = log_softmax(logits, dim);
-    // exp(log p)·log p is 0 where p underflows, whatever the size of log p.
-    -(log.clone().exp() * log).sum_dim(dim)
 }
 
 /// `strong` where `raw` is positive, 0 elsewhere.

@@ -9,9 +9,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
 use super::moment::{Moment, When};
-use super::penalty::Penalty;
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
-use crate::objective::{Halves, Regulariser};
+use crate::objective::{Halves, Penalty, Regulariser};
 use crate::space::{KindTarget, Operation, Space, Target};
 
 /// What one kind of cell leaves to be chosen.

@@ -9,11 +9,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
-use super::penalty::{Penalty, Term};
 use super::{Outcome, Rates, Reading, Search, SearchProgress, SearchState};
 use crate::arch::KindParams;
 use crate::device::host;
 use crate::discretize::{Decision, KindStrengths};
+use crate::objective::{Penalty, Term};
 use crate::space::{KindTarget, PerKind, Space};
 
 /// One epoch of a search.

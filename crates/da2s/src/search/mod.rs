@@ -11,7 +11,6 @@ mod methods;
 mod metrics;
 mod moment;
 mod outcome;
-mod penalty;
 mod second_order;
 mod setup;
 mod state;
@@ -23,7 +22,6 @@ pub use methods::Method;
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
 pub use moment::{Draw, Half, Moment, When};
 pub use outcome::Outcome;
-pub use penalty::{Penalty, Term};
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 
 use burn::tensor::Device;

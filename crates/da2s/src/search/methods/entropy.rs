@@ -5,14 +5,11 @@
 //! et al. 2019) and Discretization-aware search's equation 3. p_ij = softmax(α_ij), L = CE + λ
 //! λ_c(t) λ_α(t) Σ_edges H(p_ij).
 
-use burn::tensor::activation::log_softmax;
-
 use crate::arch::ArchParams;
 use crate::config::SearchSettings;
-use crate::objective::Regulariser;
+use crate::objective::{Penalty, Regulariser, total_entropy};
 use crate::search::method::SearchMethod;
 use crate::search::moment::Moment;
-use crate::search::penalty::Penalty;
 use crate::space::{Space, Target};
 
 /// The method; of its regulariser only λ, λ_c and λ_α are read.
@@ -31,10 +28,7 @@ impl Entropy {
 impl SearchMethod for Entropy {
     fn penalty(&self, arch: &ArchParams, _: &Space, _: &Target, moment: Moment) -> Penalty {
         let (weight, _) = self.regulariser.strengths(moment.epoch, moment.epochs, moment.warmup);
-        let entropies = arch.kinds().map(|_, arch| {
-            let log = log_softmax(arch.alpha.clone(), 1);
-            -(log.clone().exp() * log).sum()
-        });
+        let entropies = arch.kinds().map(|_, arch| total_entropy(arch.alpha.clone()));
         Penalty::of("entropy", weight, entropies)
     }
 

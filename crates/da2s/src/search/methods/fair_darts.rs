@@ -11,9 +11,9 @@ use burn::tensor::activation::sigmoid;
 
 use crate::arch::ArchParams;
 use crate::config::SearchSettings;
+use crate::objective::{Penalty, zero_one};
 use crate::search::method::{Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
-use crate::search::penalty::Penalty;
 use crate::space::{Space, Target};
 
 /// The method and the weight of its zero-one loss.
@@ -36,9 +36,7 @@ impl SearchMethod for FairDarts {
 
     fn penalty(&self, arch: &ArchParams, space: &Space, _: &Target, _: Moment) -> Penalty {
         let gates = space.kinds().len() * space.graph.edge_count() * space.operations.len();
-        let squares = arch
-            .kinds()
-            .map(|_, arch| (sigmoid(arch.alpha.clone()) - 0.5).square().sum());
+        let squares = arch.kinds().map(|_, arch| zero_one(arch.alpha.clone()));
         Penalty::of("zero-one", -self.zero_one_weight / gates as f64, squares)
     }
 }
