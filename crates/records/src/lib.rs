@@ -1,9 +1,10 @@
 //! The files of a run, as everything that reads or writes them sees them.
 //!
-//! [`files`] has their names; a [`State`] is how far they take a run; [`write_whole`] writes one so that it is never seen half-written; a [`Lock`] keeps a second process
-//! out of a directory; a [`WeightsFile`] is named tensors in the safetensors format; [`Sha256`] is the checksum that all
-//! files use; [`one_line`] makes a reason fit for a terminal or a file. The library writes runs, the report reads them, the command line and the Python package do both: what they must
-//! agree on is here.
+//! [`files`] has their names and [`schema`] what is in them; a [`State`] is how far they take a run. [`write_whole`] writes a file so
+//! that nobody sees half of it, and a [`Lock`] keeps a second process out of a directory. A [`WeightsFile`] is named tensors in
+//! the safetensors format, [`Sha256`] the checksum that all files use, and [`one_line`] makes a reason fit for a terminal or a
+//! file. The library writes runs, the report reads them, the command line and the Python package do both: what they must agree on
+//! is here.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod error;
 pub mod files;
 mod line;
 mod lock;
+pub mod schema;
 mod sha256;
 mod state;
 mod weights_file;

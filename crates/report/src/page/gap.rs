@@ -6,10 +6,10 @@ use super::edge_gaps;
 use crate::Run;
 use crate::data_link::Table;
 use crate::number::{count, percent, points, significant};
-use crate::run::{Gap, SearchEpoch, StageAccuracies};
+use crate::run::{Gap, GapRow, SearchEpoch};
 
 /// Which accuracy of a column a row shows.
-type Accuracy = fn(&StageAccuracies) -> Option<f64>;
+type Accuracy = fn(&GapRow) -> Option<f64>;
 
 /// The table; `None` without a measurement.
 pub(super) fn section(run: &Run) -> Option<Markup> {

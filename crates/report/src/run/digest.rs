@@ -10,6 +10,7 @@ use std::path::Path;
 use da2s_records::files::{
     CONFIG, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, SUMMARY,
 };
+use da2s_records::schema::{Gap, Summary};
 use da2s_records::{Epochs, State, Traces};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -18,7 +19,6 @@ use super::Run;
 use super::files::Files;
 use super::genotype::Genotype;
 use super::lines::{read_json, read_lines, read_text};
-use super::results::{Gap, Summary};
 use crate::ReportError;
 
 /// A run, in short.

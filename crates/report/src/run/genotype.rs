@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use da2s_records::schema::MOST_NODES;
 use serde::Deserialize;
-
-use super::architecture::MOST_NODES;
 
 /// More operations an edge than any space has.
 const MOST_OPERATIONS: usize = 64;

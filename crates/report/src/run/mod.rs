@@ -4,15 +4,12 @@
 //! out and [`Run::cut_off`] names the file); any other damage is an error with file and line. All shapes are
 //! checked here, so whoever draws may index freely.
 
-mod architecture;
 mod cost;
 mod digest;
 mod files;
 mod follow;
 mod genotype;
 mod lines;
-mod results;
-mod search;
 mod stage;
 mod tail;
 
@@ -25,17 +22,16 @@ use da2s_records::files::{
 };
 use toml::{Table, Value};
 
-pub use architecture::{ArchCell, ArchEpoch};
 pub use cost::{Costs, PartCost};
 pub use da2s_records::State;
+pub use da2s_records::schema::{
+    ArchCell, ArchEpoch, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, GapRow, Measured, Mistake,
+    SearchEpoch, Summary, Term, TrainEpoch, term_names,
+};
 pub use digest::Digest;
 pub use files::Files;
 pub use follow::Follow;
 pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
-pub use results::{
-    EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, Measured, Mistake, StageAccuracies, Summary, TrainEpoch,
-};
-pub use search::{SearchEpoch, Term, term_names};
 pub use stage::{Stage, StageState};
 
 use crate::ReportError;

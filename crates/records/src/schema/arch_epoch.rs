@@ -1,14 +1,16 @@
-//! `search/arch.jsonl`: the mixture weights after each epoch.
+//! A line of `search/arch.jsonl`: α, β and the mixture weights p and q after an epoch.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::single;
 
 /// Nodes are few in every space; a larger index is damage, and would make a picture without end.
-pub(super) const MOST_NODES: usize = 64;
+pub const MOST_NODES: usize = 64;
 
 /// The mixture of every cell kind after an epoch.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchEpoch {
     /// Epoch; 0 is before training.
     pub epoch: usize,
@@ -17,23 +19,23 @@ pub struct ArchEpoch {
 }
 
 /// The mixture of one cell kind. `edges`, `p`, `q` have one entry an edge.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchCell {
     /// (from, to) of each edge, from < to.
     pub edges: Vec<(usize, usize)>,
     /// Names of the candidate operations.
     pub operations: Vec<String>,
     /// Architecture parameters of the operations, `[edges][operations]`; may be absent.
-    #[serde(default)]
+    #[serde(default, serialize_with = "single::option_rows")]
     pub alpha: Vec<Vec<Option<f64>>>,
     /// Architecture parameter of each edge, `None` where its node has no β; may be absent.
-    #[serde(default)]
+    #[serde(default, serialize_with = "single::options")]
     pub beta: Vec<Option<f64>>,
     /// Operation weights, `[edges][operations]`. NaN where the search diverged.
-    #[serde(deserialize_with = "rows_or_nan")]
+    #[serde(serialize_with = "single::rows", deserialize_with = "rows_or_nan")]
     pub p: Vec<Vec<f64>>,
     /// Edge weights, `[edges]`. NaN where the search diverged.
-    #[serde(deserialize_with = "row_or_nan")]
+    #[serde(serialize_with = "single::row", deserialize_with = "row_or_nan")]
     pub q: Vec<f64>,
 }
 
@@ -49,7 +51,10 @@ impl ArchEpoch {
     }
 
     /// Checks the shapes, and that cells, edges and operations are those of the first epoch.
-    pub(crate) fn check(&self, first: Option<&Self>) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self, first: Option<&Self>) -> Result<(), String> {
         for (kind, cell) in &self.cells {
             cell.check().map_err(|reason| format!("cell {kind}: {reason}"))?;
         }

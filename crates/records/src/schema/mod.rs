@@ -1,0 +1,59 @@
+//! What is in the files of a run: one type per file or line, for those who write it and those who read it.
+//!
+//! Contract: readers take what is there. A number that is absent, `null` or not finite is `None`, so that runs of earlier versions,
+//! runs that diverged and files that somebody else wrote can be shown; what cannot be shown at all is refused by `check`. Keys
+//! never change their meaning.
+
+mod arch_epoch;
+mod evaluation;
+mod gap;
+mod search_epoch;
+mod single;
+mod summary;
+mod train_epoch;
+
+pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
+pub use evaluation::{Evaluation, Mistake};
+pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured};
+pub use search_epoch::{SearchEpoch, Term, term_names};
+pub use summary::{Environment, Summary};
+pub use train_epoch::{EpochTime, TrainEpoch};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_single_precision_are_written_with_their_own_digits() {
+        let epoch = SearchEpoch {
+            p_mean: Some(f64::from(0.1f32)),
+            q_least: Some(f64::NAN),
+            gap: Some(0.1),
+            ..SearchEpoch::default()
+        };
+        let text = serde_json::to_string(&epoch).unwrap();
+        for field in [
+            "\"p_mean\":0.1,",
+            "\"q_least\":null,",
+            "\"gap\":0.1,",
+            "\"arch_loss\":null,",
+        ] {
+            assert!(text.contains(field), "{field}: {text}");
+        }
+        assert!(!text.contains("terms") && !text.contains("time_s"), "{text}");
+        let read: SearchEpoch = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.p_mean, read.q_least), (Some(0.1), None));
+        let cell = ArchCell {
+            edges: vec![(0, 1)],
+            operations: vec!["none".to_owned()],
+            alpha: vec![vec![Some(f64::from(0.3f32))]],
+            beta: vec![None],
+            p: vec![vec![f64::from(0.7f32)]],
+            q: vec![f64::NAN],
+        };
+        assert_eq!(
+            serde_json::to_string(&cell).unwrap(),
+            "{\"edges\":[[0,1]],\"operations\":[\"none\"],\"alpha\":[[0.3]],\"beta\":[null],\"p\":[[0.7]],\"q\":[null]}"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! `summary.json` and `environment.json`: what a script or a table wants to know of a run, and what the run was made with.
+//!
+//! A key that is absent or `null` is `None`; keys never change their meaning.
+
+use serde::{Deserialize, Serialize};
+
+use super::single;
+
+/// The summary of a run, one flat object. Accuracies and the gap are in percent, on held-out images: the super-network's on the
+/// part of the training images that no gradient of the weights has seen, the final network's on the test images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Data set.
+    pub dataset: Option<String>,
+    /// Method.
+    pub method: Option<String>,
+    /// Seed.
+    pub seed: Option<u64>,
+    /// Device.
+    pub device: Option<String>,
+    /// The super-network as trained.
+    pub supernet_accuracy: Option<f64>,
+    /// Operations discretized.
+    pub discretized_operations_accuracy: Option<f64>,
+    /// Edges discretized.
+    pub discretized_edges_accuracy: Option<f64>,
+    /// Both discretized, statistics as trained.
+    pub discretized_accuracy: Option<f64>,
+    /// Both discretized, statistics estimated anew.
+    pub discretized_recalibrated_accuracy: Option<f64>,
+    /// `supernet_accuracy − discretized_accuracy`.
+    pub gap: Option<f64>,
+    /// The genotype in the text of DARTS, or an architecture of NAS-Bench-201.
+    pub genotype: Option<String>,
+    /// Whether the search ended decided on every edge.
+    #[serde(default)]
+    pub decided: bool,
+    /// Least weight of a kept operation; none for a genotype that was given.
+    #[serde(default, serialize_with = "single::option")]
+    pub p_least: Option<f64>,
+    /// Least n·q of a kept edge; none for a genotype that was given.
+    #[serde(default, serialize_with = "single::option")]
+    pub q_least: Option<f64>,
+    /// The final network on the test images.
+    pub network_accuracy: Option<f64>,
+    /// Weights of the final network.
+    pub parameters: Option<u64>,
+    /// Multiply-adds of the final network for one image.
+    pub multiply_adds: Option<u64>,
+    /// Time of the search in seconds.
+    pub search_time_s: Option<f64>,
+    /// Time of the training in seconds.
+    pub train_time_s: Option<f64>,
+}
+
+/// What a run was made with: version, machine, data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of da2s.
+    pub version: Option<String>,
+    /// Commit of da2s, where the build knew it.
+    pub git_hash: Option<String>,
+    /// Device.
+    pub device: Option<String>,
+    /// Implementation of the cells.
+    pub engine: Option<String>,
+    /// Instruction set of the CPU kernels.
+    pub cpu_level: Option<String>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Processes that searched and trained together; absent in runs of earlier versions, which had one.
+    pub processes: Option<u64>,
+    /// Seed.
+    pub seed: Option<u64>,
+    /// Data set.
+    pub dataset: Option<String>,
+    /// SHA-256 of its contents, in hexadecimal.
+    pub dataset_checksum: Option<String>,
+    /// The command line.
+    pub command: Option<String>,
+    /// When the run began, ISO 8601 in UTC.
+    pub started: Option<String>,
+}
