@@ -11,7 +11,7 @@ pub use of_a_run::{
     TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
-pub use settings::{CreateArguments, GivenGenotype, LiveArguments, SettingArguments, StageArguments};
+pub use settings::{CreateArguments, GivenGenotype, LiveArguments, SettingArguments, StageArguments, flag_of};
 pub use tools::{
     BenchArguments, BenchCase, CompletionsArguments, DataArguments, DataCheckArguments, DataFetchArguments, DataVerb,
     GenotypeArguments, LookupArguments, ManArguments,

@@ -191,33 +191,7 @@ impl SettingArguments {
         if let Some(path) = &self.config {
             layers.push(Layer::file(path)?);
         }
-        let text = |text: &Option<String>| text.clone().map(Value::String);
-        let number = |number: Option<i64>| number.map(Value::Integer);
-        layers.extend(flags([
-            ("DATASET", "data.dataset", text(&self.dataset)),
-            ("--data-dir", "data.dir", text(&self.data_dir)),
-            ("--seed", "run.seed", number(self.seed)),
-            ("--method", "search.method", text(&self.method)),
-            ("--search-epochs", "search.epochs", number(self.search_epochs)),
-            ("--train-epochs", "network.epochs", number(self.train_epochs)),
-            ("--image-size", "data.image_size", number(self.image_size)),
-            ("--limit", "data.limit", number(self.limit)),
-            ("--edges", "target.edges", self.edges.clone()),
-            ("--operations", "target.operations", number(self.operations)),
-            ("--space", "space.name", text(&self.space)),
-            ("--schedule", "search.schedule", text(&self.schedule)),
-            (
-                "--extra-epochs",
-                "search.extra_epochs",
-                self.extra_epochs.map(Value::Float),
-            ),
-            (
-                "--max-multiply-adds",
-                "target.max_multiply_adds",
-                number(self.max_multiply_adds),
-            ),
-            ("--max-parameters", "target.max_parameters", number(self.max_parameters)),
-        ])?);
+        layers.extend(asked(self, &SETTINGS)?);
         layers.extend(self.machine.layers()?);
         for assignment in &self.set {
             layers.push(Layer::assignment("--set", assignment)?);
@@ -228,12 +202,7 @@ impl SettingArguments {
 
 impl MachineArguments {
     fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
-        flags([
-            ("--device", "run.device", self.device.clone().map(Value::String)),
-            ("--engine", "run.engine", self.engine.clone().map(Value::String)),
-            ("--threads", "run.threads", self.threads.map(Value::Integer)),
-            ("--on-nan", "run.on_nan", self.on_nan.clone().map(Value::String)),
-        ])
+        asked(self, &MACHINE)
     }
 }
 
@@ -250,9 +219,59 @@ impl StageArguments {
     }
 }
 
-/// A layer for each flag that was given: flag, key, value.
-fn flags<const N: usize>(rows: [(&str, &str, Option<Value>); N]) -> Result<Vec<Layer>, ConfigError> {
-    rows.into_iter()
-        .filter_map(|(flag, key, value)| Some(Layer::flag(flag, key, value?)))
+/// A flag, the key of its setting, and the value that was given.
+type Flag<A> = (&'static str, &'static str, fn(&A) -> Option<Value>);
+
+const SETTINGS: [Flag<SettingArguments>; 15] = [
+    ("DATASET", "data.dataset", |given| text(&given.dataset)),
+    ("--data-dir", "data.dir", |given| text(&given.data_dir)),
+    ("--seed", "run.seed", |given| number(given.seed)),
+    ("--method", "search.method", |given| text(&given.method)),
+    ("--search-epochs", "search.epochs", |given| number(given.search_epochs)),
+    ("--train-epochs", "network.epochs", |given| number(given.train_epochs)),
+    ("--image-size", "data.image_size", |given| number(given.image_size)),
+    ("--limit", "data.limit", |given| number(given.limit)),
+    ("--edges", "target.edges", |given| given.edges.clone()),
+    ("--operations", "target.operations", |given| number(given.operations)),
+    ("--space", "space.name", |given| text(&given.space)),
+    ("--schedule", "search.schedule", |given| text(&given.schedule)),
+    ("--extra-epochs", "search.extra_epochs", |given| {
+        given.extra_epochs.map(Value::Float)
+    }),
+    ("--max-multiply-adds", "target.max_multiply_adds", |given| {
+        number(given.max_multiply_adds)
+    }),
+    ("--max-parameters", "target.max_parameters", |given| {
+        number(given.max_parameters)
+    }),
+];
+
+const MACHINE: [Flag<MachineArguments>; 4] = [
+    ("--device", "run.device", |given| text(&given.device)),
+    ("--engine", "run.engine", |given| text(&given.engine)),
+    ("--threads", "run.threads", |given| number(given.threads)),
+    ("--on-nan", "run.on_nan", |given| text(&given.on_nan)),
+];
+
+fn text(text: &Option<String>) -> Option<Value> {
+    text.clone().map(Value::String)
+}
+
+fn number(number: Option<i64>) -> Option<Value> {
+    number.map(Value::Integer)
+}
+
+/// A layer for each flag that was given.
+fn asked<A>(given: &A, flags: &[Flag<A>]) -> Result<Vec<Layer>, ConfigError> {
+    let flags = flags.iter();
+    flags
+        .filter_map(|(flag, key, value)| Some(Layer::flag(flag, key, value(given)?)))
         .collect()
+}
+
+/// The flag of a setting, if it has one.
+pub fn flag_of(key: &str) -> Option<&'static str> {
+    let settings = SETTINGS.iter().map(|(flag, key, _)| (*flag, *key));
+    let mut flags = settings.chain(MACHINE.iter().map(|(flag, key, _)| (*flag, *key)));
+    flags.find_map(|(flag, of)| (of == key).then_some(flag))
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::hint::Hint;
 use crate::objective::TopologyError;
 
 /// Who said something.
@@ -126,6 +127,16 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
+}
+
+impl ConfigError {
+    /// What the user can do about it, beyond what it says.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Missing { key, .. } => vec![Hint::Give(key)],
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn advice(suggestions: &[String], known: &[String]) -> String {
