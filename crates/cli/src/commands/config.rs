@@ -2,11 +2,12 @@
 
 use crate::args::SettingArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Prints every setting, as a run would write it to its `config.toml`.
 ///
 /// # Errors
 /// If the arguments cannot be.
 pub fn execute(arguments: &SettingArguments) -> Result<(), Failure> {
-    super::print(&arguments.resolve()?.to_toml()?)
+    terminal::print_document(&arguments.resolve()?.to_toml()?)
 }
