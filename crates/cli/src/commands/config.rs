@@ -1,7 +1,7 @@
 //! `da2s config`: the configuration that the arguments come to.
 
 use crate::args::SettingArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Prints every setting, as a run would write it to its `config.toml`.
