@@ -19,11 +19,6 @@ use ratatui::{Frame, Terminal};
 use crate::exit::Code;
 use crate::failure::Failure;
 
-/// A terminal that does not do what it should.
-pub fn refused(error: io::Error) -> Failure {
-    Failure::new(Code::Files, format!("cannot use the terminal: {error}"))
-}
-
 /// Whether the dashboard has the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 

@@ -272,7 +272,7 @@ pub fn cases() -> Vec<Case> {
             "lookup: no run",
             &["lookup", "--benchmark", "own.csv", "nothing"],
             5,
-            &["nothing", "is not a run directory"],
+            &["nothing", "no run directory"],
         ),
         case(
             "lookup: a run of another space",
