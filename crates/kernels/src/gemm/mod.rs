@@ -131,8 +131,9 @@ struct Column {
     tail: usize,
 }
 
-/// Columns as even as can be, of at most `most` vectors.
-fn columns(outputs: usize, most: usize) -> impl Iterator<Item = Column> {
+/// Columns as even as can be, of at most four vectors, or one where registers are few.
+fn columns<S: Simd>(outputs: usize) -> impl Iterator<Item = Column> {
+    let most = if S::WIDE { 4 } else { 1 };
     let all = outputs.div_ceil(LANES);
     let count = all.div_ceil(most);
     (0..count).map(move |i| {

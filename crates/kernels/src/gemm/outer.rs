@@ -13,7 +13,7 @@ use crate::table;
 pub(super) unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
     let width = table::rounded(region.outputs);
     for (&tap, &offset) in region.taps.tables().iter().zip(region.taps.offsets()) {
-        for column in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
+        for column in columns::<S>(region.outputs) {
             let mut input = 0;
             while input < region.inputs {
                 // SAFETY: the check covered all taps, pixels and channels; `input` and the rows of the tile exist.
@@ -25,29 +25,39 @@ pub(super) unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gr
                         column,
                     };
                     let left = region.inputs - input;
-                    input += match (column.vectors, column.half > 0) {
-                        (0, _) if left >= 8 => tile.run::<S, 8, 0, 1>(region),
-                        (0, _) if left >= 4 => tile.run::<S, 4, 0, 1>(region),
-                        (0, _) => tile.run::<S, 1, 0, 1>(region),
-                        (1, false) if S::WIDE && left >= 16 => tile.run::<S, 16, 1, 0>(region),
-                        (1, false) if S::WIDE && left >= 8 => tile.run::<S, 8, 1, 0>(region),
-                        (1, false) if left >= 4 => tile.run::<S, 4, 1, 0>(region),
-                        (1, false) => tile.run::<S, 1, 1, 0>(region),
-                        (1, true) if left >= 8 => tile.run::<S, 8, 1, 1>(region),
-                        (1, true) => tile.run::<S, 1, 1, 1>(region),
-                        (2, false) if left >= 8 => tile.run::<S, 8, 2, 0>(region),
-                        (2, false) if left >= 4 => tile.run::<S, 4, 2, 0>(region),
-                        (2, false) => tile.run::<S, 1, 2, 0>(region),
-                        (2, true) if left >= 9 => tile.run::<S, 9, 2, 1>(region),
-                        (2, true) if left >= 4 => tile.run::<S, 4, 2, 1>(region),
-                        (2, true) => tile.run::<S, 1, 2, 1>(region),
-                        (3, false) if left >= 8 => tile.run::<S, 8, 3, 0>(region),
-                        (3, false) if left >= 3 => tile.run::<S, 3, 3, 0>(region),
-                        (3, false) => tile.run::<S, 1, 3, 0>(region),
-                        (3, true) if left >= 6 => tile.run::<S, 6, 3, 1>(region),
-                        (3, true) => tile.run::<S, 1, 3, 1>(region),
-                        _ if left >= 4 => tile.run::<S, 4, 4, 0>(region),
-                        _ => tile.run::<S, 1, 4, 0>(region),
+                    input += if S::WIDE {
+                        match (column.vectors, column.half > 0) {
+                            (0, _) if left >= 8 => tile.run::<S, 8, 0, 1>(region),
+                            (0, _) if left >= 4 => tile.run::<S, 4, 0, 1>(region),
+                            (0, _) => tile.run::<S, 1, 0, 1>(region),
+                            (1, false) if left >= 16 => tile.run::<S, 16, 1, 0>(region),
+                            (1, false) if left >= 8 => tile.run::<S, 8, 1, 0>(region),
+                            (1, false) if left >= 4 => tile.run::<S, 4, 1, 0>(region),
+                            (1, false) => tile.run::<S, 1, 1, 0>(region),
+                            (1, true) if left >= 8 => tile.run::<S, 8, 1, 1>(region),
+                            (1, true) => tile.run::<S, 1, 1, 1>(region),
+                            (2, false) if left >= 8 => tile.run::<S, 8, 2, 0>(region),
+                            (2, false) if left >= 4 => tile.run::<S, 4, 2, 0>(region),
+                            (2, false) => tile.run::<S, 1, 2, 0>(region),
+                            (2, true) if left >= 9 => tile.run::<S, 9, 2, 1>(region),
+                            (2, true) if left >= 4 => tile.run::<S, 4, 2, 1>(region),
+                            (2, true) => tile.run::<S, 1, 2, 1>(region),
+                            (3, false) if left >= 8 => tile.run::<S, 8, 3, 0>(region),
+                            (3, false) if left >= 3 => tile.run::<S, 3, 3, 0>(region),
+                            (3, false) => tile.run::<S, 1, 3, 0>(region),
+                            (3, true) if left >= 6 => tile.run::<S, 6, 3, 1>(region),
+                            (3, true) => tile.run::<S, 1, 3, 1>(region),
+                            _ if left >= 4 => tile.run::<S, 4, 4, 0>(region),
+                            _ => tile.run::<S, 1, 4, 0>(region),
+                        }
+                    } else {
+                        match column.half > 0 {
+                            true if left >= 8 => tile.run::<S, 8, 0, 1>(region),
+                            true if left >= 4 => tile.run::<S, 4, 0, 1>(region),
+                            true => tile.run::<S, 1, 0, 1>(region),
+                            false if left >= 4 => tile.run::<S, 4, 1, 0>(region),
+                            false => tile.run::<S, 1, 1, 0>(region),
+                        }
                     };
                 }
             }

@@ -17,7 +17,7 @@ pub(super) unsafe fn product_body<S: Simd>(
     accumulate: bool,
     target: *mut f32,
 ) {
-    for column in columns(region.outputs, if S::WIDE { 4 } else { 1 }) {
+    for column in columns::<S>(region.outputs) {
         for row in 0..region.extent.rows {
             // SAFETY: the check covered all pixels of the row and all channels.
             unsafe {
@@ -30,17 +30,21 @@ pub(super) unsafe fn product_body<S: Simd>(
                     column,
                     accumulate,
                 };
-                match (column.vectors, column.half > 0) {
-                    (0, _) if S::WIDE => panel.run::<S, 12, 4, 0, 1>(),
-                    (0, _) => panel.run::<S, 8, 4, 0, 1>(),
-                    (1, false) if S::WIDE => panel.run::<S, 8, 4, 1, 0>(),
-                    (1, false) => panel.run::<S, 4, 2, 1, 0>(),
-                    (1, true) => panel.run::<S, 8, 4, 1, 1>(),
-                    (2, false) => panel.run::<S, 8, 4, 2, 0>(),
-                    (2, true) => panel.run::<S, 8, 4, 2, 1>(),
-                    (3, false) => panel.run::<S, 8, 4, 3, 0>(),
-                    (3, true) => panel.run::<S, 4, 2, 3, 1>(),
-                    _ => panel.run::<S, 4, 2, 4, 0>(),
+                if S::WIDE {
+                    match (column.vectors, column.half > 0) {
+                        (0, _) => panel.run::<S, 12, 4, 0, 1>(),
+                        (1, false) => panel.run::<S, 8, 4, 1, 0>(),
+                        (1, true) => panel.run::<S, 8, 4, 1, 1>(),
+                        (2, false) => panel.run::<S, 8, 4, 2, 0>(),
+                        (2, true) => panel.run::<S, 8, 4, 2, 1>(),
+                        (3, false) => panel.run::<S, 8, 4, 3, 0>(),
+                        (3, true) => panel.run::<S, 4, 2, 3, 1>(),
+                        _ => panel.run::<S, 4, 2, 4, 0>(),
+                    }
+                } else if column.half > 0 {
+                    panel.run::<S, 8, 4, 0, 1>()
+                } else {
+                    panel.run::<S, 4, 2, 1, 0>()
                 }
             }
         }
