@@ -16,6 +16,8 @@ mod gpu;
 #[cfg(feature = "burn")]
 mod plain;
 #[cfg(feature = "burn")]
+mod sgd;
+#[cfg(feature = "burn")]
 mod tensor_memory;
 
 #[cfg(feature = "burn")]
@@ -26,6 +28,8 @@ pub use da2s_plan::{
 };
 #[cfg(feature = "burn")]
 pub use fused::Memory;
+#[cfg(feature = "burn")]
+pub use sgd::{SgdStep, sgd_step, squared_norm};
 
 /// The instruction set that the CPU kernels use on this machine.
 pub fn cpu_level() -> &'static str {

@@ -19,6 +19,7 @@ pub mod pointwise;
 pub mod pool;
 mod prefetch;
 pub mod reduce;
+pub mod sgd;
 mod simd;
 pub mod table;
 mod taps;

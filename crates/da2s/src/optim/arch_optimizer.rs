@@ -3,13 +3,12 @@
 //! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is without dampening. The state of a
 //! tensor is a [`Moment`], kept by the caller.
 
-use burn::optim::{Adam, AdamConfig, AdamState, Optimizer, decay::WeightDecayConfig};
 use burn::tensor::Tensor;
 
 use crate::config::{ArchOptimizerName, SearchSettings};
 
 /// The optimiser of α and β.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum ArchOptimizer {
     /// Adam.
     Adam(Adam),
@@ -22,27 +21,76 @@ pub enum ArchOptimizer {
     },
 }
 
+/// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, in the order of the end of its section 2.
+#[derive(Clone, Copy, Debug)]
+pub struct Adam {
+    /// Decay of the mean of gradients.
+    pub beta_1: f32,
+    /// Decay of the mean of their squares.
+    pub beta_2: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+}
+
+/// Added to the root of the squares' mean, as in PyTorch.
+const EPSILON: f32 = 1e-8;
+
 /// What an optimiser remembers of one tensor.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Moment<const D: usize> {
     /// Adam's means.
-    Adam(Box<AdamState<D>>),
+    Adam(Box<AdamMeans<D>>),
     /// SGD's velocity.
     Velocity(Box<Tensor<D>>),
+}
+
+/// Adam's running means, without the correction of their start at 0.
+#[derive(Clone, Debug)]
+pub struct AdamMeans<const D: usize> {
+    /// Steps that led here.
+    pub steps: usize,
+    /// Of the gradients.
+    pub mean: Tensor<D>,
+    /// Of their squares.
+    pub square: Tensor<D>,
+}
+
+impl Adam {
+    /// Where `value` moves, and the means that it leaves.
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        value: Tensor<D>,
+        gradient: Tensor<D>,
+        before: Option<AdamMeans<D>>,
+    ) -> (Tensor<D>, AdamMeans<D>) {
+        let gradient = value.clone() * self.weight_decay + gradient;
+        let own = gradient.clone() * (1.0 - self.beta_1);
+        let own_square = gradient.square() * (1.0 - self.beta_2);
+        let (steps, mean, square) = match before {
+            None => (1, own, own_square),
+            Some(before) => (
+                before.steps + 1,
+                before.mean * self.beta_1 + own,
+                before.square * self.beta_2 + own_square,
+            ),
+        };
+        let corrected = |beta: f32| 1.0 - beta.powi(steps as i32);
+        let root = corrected(self.beta_2).sqrt();
+        let moved = mean.clone() * (root / corrected(self.beta_1)) / (square.clone().sqrt() + EPSILON * root);
+        (value - moved * rate, AdamMeans { steps, mean, square })
+    }
 }
 
 impl ArchOptimizer {
     /// The optimiser of `settings`.
     pub fn new(settings: &SearchSettings) -> Self {
         match settings.arch_optimizer {
-            ArchOptimizerName::Adam => Self::Adam(
-                AdamConfig::new()
-                    .with_beta_1(settings.arch_beta_1 as f32)
-                    .with_beta_2(settings.arch_beta_2 as f32)
-                    .with_epsilon(1e-8)
-                    .with_weight_decay(Some(WeightDecayConfig::new(settings.arch_weight_decay as f32)))
-                    .build(),
-            ),
+            ArchOptimizerName::Adam => Self::Adam(Adam {
+                beta_1: settings.arch_beta_1 as f32,
+                beta_2: settings.arch_beta_2 as f32,
+                weight_decay: settings.arch_weight_decay as f32,
+            }),
             ArchOptimizerName::Sgd => Self::Sgd {
                 momentum: settings.arch_momentum,
                 weight_decay: settings.arch_weight_decay,
@@ -61,11 +109,11 @@ impl ArchOptimizer {
         match self {
             Self::Adam(adam) => {
                 let before = match moment.take() {
-                    Some(Moment::Adam(state)) => Some(*state),
+                    Some(Moment::Adam(before)) => Some(*before),
                     Some(Moment::Velocity(_)) | None => None,
                 };
-                let (value, next) = adam.step(rate, value, gradient, before);
-                *moment = next.map(|state| Moment::Adam(Box::new(state)));
+                let (value, means) = adam.step(rate, value, gradient, before);
+                *moment = Some(Moment::Adam(Box::new(means)));
                 value
             }
             Self::Sgd { momentum, weight_decay } => {
@@ -78,25 +126,5 @@ impl ArchOptimizer {
                 value - velocity * rate
             }
         }
-    }
-}
-
-impl std::fmt::Debug for ArchOptimizer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Adam(_) => f.write_str("Adam"),
-            Self::Sgd { momentum, weight_decay } => {
-                write!(f, "Sgd {{ momentum: {momentum}, weight_decay: {weight_decay} }}")
-            }
-        }
-    }
-}
-
-impl<const D: usize> std::fmt::Debug for Moment<D> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Adam(_) => "Adam",
-            Self::Velocity(_) => "Velocity",
-        })
     }
 }

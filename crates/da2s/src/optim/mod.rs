@@ -3,5 +3,5 @@
 mod arch_optimizer;
 mod sgd;
 
-pub use arch_optimizer::{ArchOptimizer, Moment};
+pub use arch_optimizer::{Adam, AdamMeans, ArchOptimizer, Moment};
 pub use sgd::Sgd;

@@ -1,41 +1,29 @@
 //! Stochastic gradient descent with momentum and weight decay, the gradient's global norm clipped before it.
 //!
 //! Contract: as PyTorch's `clip_grad_norm_` followed by `SGD` without dampening: `g ← g · min(1, clip/(‖g‖ + 1e-6))`,
-//! `v ← μ v + g + wd·w`, `w ← w − η v`. The update itself is Burn's; the clipping is ours because Burn's is per tensor.
+//! `v ← μ v + g + wd·w`, `w ← w − η v`. The norm is that of all gradients together.
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::{MomentumConfig, MomentumState};
-use burn::optim::{Optimizer, RecordState, Sgd as BurnSgd, SgdConfig, SgdState, StateSink};
 use burn::tensor::{Device, Tensor};
+use da2s_engine::{SgdStep, sgd_step, squared_norm};
 
 use crate::backbone::{Backbone, LoadError, Named, Weights};
-use crate::device::host;
 use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Sgd {
-    optimiser: BurnSgd,
+    momentum: f64,
+    weight_decay: f64,
     clip: f64,
-    velocities: Vec<Option<SgdState<1>>>,
-}
-
-impl std::fmt::Debug for Sgd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sgd {{ clip: {}, parts: {} }}", self.clip, self.velocities.len())
-    }
+    velocities: Vec<Option<Tensor<1>>>,
 }
 
 impl Sgd {
     /// An optimiser at rest.
     pub fn new(momentum: f64, weight_decay: f64, clip: f64) -> Self {
-        let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0);
-        let optimiser = SgdConfig::new()
-            .with_momentum(Some(momentum))
-            .with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)))
-            .build();
         Self {
-            optimiser,
+            momentum,
+            weight_decay,
             clip,
             velocities: Vec::new(),
         }
@@ -52,9 +40,7 @@ impl Sgd {
         gradients: Vec<Option<Tensor<1>>>,
         backbone: &Backbone,
     ) -> Result<f64, NotFinite> {
-        // Summed on the host in a fixed order, so that the bits do not depend on the number of threads.
-        let square: f64 = gradients.iter().flatten().map(squared_norm).sum();
-        let norm = square.sqrt();
+        let norm = gradients.iter().flatten().map(squared_norm).sum::<f64>().sqrt();
         if !norm.is_finite() {
             let norm = NotFinite {
                 what: "the norm of the gradient".to_owned(),
@@ -62,15 +48,14 @@ impl Sgd {
             };
             return Err(NotFinite::in_gradients(backbone, &gradients).unwrap_or(norm));
         }
-        let scale = (self.clip / (norm + 1e-6)).min(1.0);
+        let step = self.step_of(rate, (self.clip / (norm + 1e-6)).min(1.0));
         self.velocities.resize_with(gradients.len(), || None);
         let parts = weights.parts().iter().zip(gradients).zip(&mut self.velocities);
         let moved = parts.map(|((part, gradient), velocity)| match gradient {
             None => part.clone(),
             Some(gradient) => {
-                let gradient = if scale < 1.0 { gradient * scale } else { gradient };
-                let (moved, next) = self.optimiser.step(rate, part.clone(), gradient, velocity.take());
-                *velocity = next;
+                let (moved, next) = sgd_step(step, part.clone(), gradient, velocity.take());
+                *velocity = Some(next);
                 moved
             }
         });
@@ -80,22 +65,34 @@ impl Sgd {
 
     /// Where a step would take `weights`, without clipping, and without taking it.
     pub fn unrolled(&self, rate: f64, weights: &Weights, gradients: Vec<Option<Tensor<1>>>) -> Weights {
+        let step = self.step_of(rate, 1.0);
         let parts = weights.parts().iter().zip(gradients).enumerate();
         let moved = parts.map(|(index, (part, gradient))| match gradient {
             None => part.clone(),
             Some(gradient) => {
                 let velocity = self.velocities.get(index).cloned().flatten();
-                self.optimiser.step(rate, part.clone(), gradient, velocity).0
+                sgd_step(step, part.clone(), gradient, velocity).0
             }
         });
         Weights::from_parts(moved.collect())
     }
 
+    fn step_of(&self, rate: f64, scale: f64) -> SgdStep {
+        SgdStep {
+            rate: rate as f32,
+            momentum: self.momentum as f32,
+            weight_decay: self.weight_decay as f32,
+            scale: scale as f32,
+        }
+    }
+
     /// The velocities under their weights' names behind `sgd.`; none before the first step.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
         let device = Device::flex();
-        let velocities = self.velocities.iter().zip(backbone.parts()).map(|(state, part)| {
-            velocity(state.as_ref()).unwrap_or_else(|| Tensor::zeros([part.weight_count], &device))
+        let velocities = self.velocities.iter().zip(backbone.parts()).map(|(velocity, part)| {
+            velocity
+                .clone()
+                .unwrap_or_else(|| Tensor::zeros([part.weight_count], &device))
         });
         let velocities = Weights::from_parts(velocities.collect());
         if velocities.parts().is_empty() {
@@ -121,8 +118,7 @@ impl Sgd {
         self.velocities = Vec::new();
         if !own.is_empty() {
             let velocities = Weights::from_named(backbone, &own, device)?;
-            let state = |part: &Tensor<1>| Some(SgdState::new(Some(MomentumState::new(part.clone()))));
-            self.velocities = velocities.parts().iter().map(state).collect();
+            self.velocities = velocities.parts().iter().cloned().map(Some).collect();
         }
         Ok(())
     }
@@ -130,18 +126,3 @@ impl Sgd {
 
 /// Before the names of velocities.
 const PREFIX: &str = "sgd.";
-
-/// The velocity of a part. Burn keeps the field to itself and hands it out only in its record.
-fn velocity(state: Option<&SgdState<1>>) -> Option<Tensor<1>> {
-    let mut sink = StateSink::default();
-    state?.state_flatten("", &mut sink);
-    let (_, data) = sink.tensors.pop()?;
-    Some(Tensor::from_data(data, &Device::flex()))
-}
-
-fn squared_norm(gradient: &Tensor<1>) -> f64 {
-    host(gradient)
-        .iter()
-        .map(|&value| f64::from(value) * f64::from(value))
-        .sum()
-}

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use burn::optim::{AdamState, AdaptiveMomentumState};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +11,7 @@ use crate::backbone::{Backbone, LoadError, Named, host};
 use crate::error::Error;
 use crate::hint::Hint;
 use crate::observer::Stage;
-use crate::search::{ArchMoment as Moment, SearchProgress, SearchState};
+use crate::search::{AdamMeans, ArchMoment as Moment, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::train::{TrainProgress, TrainState};
 
@@ -199,10 +198,10 @@ fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, moment: Op
             tensors.push(named(format!("{name}.velocity"), velocity));
             0
         }
-        Some(Moment::Adam(state)) => {
-            tensors.push(named(format!("{name}.mean"), &state.momentum.moment_1));
-            tensors.push(named(format!("{name}.square"), &state.momentum.moment_2));
-            state.momentum.time
+        Some(Moment::Adam(means)) => {
+            tensors.push(named(format!("{name}.mean"), &means.mean));
+            tensors.push(named(format!("{name}.square"), &means.square));
+            means.steps
         }
     }
 }
@@ -224,8 +223,7 @@ fn find_moments<const D: usize>(
     }
     let mean = find(tensors, &format!("{name}.mean"), shape, device)?;
     let square = find(tensors, &format!("{name}.square"), shape, device)?;
-    let state = AdamState::new(AdaptiveMomentumState::new(steps, mean, square));
-    Ok(Some(Moment::Adam(Box::new(state))))
+    Ok(Some(Moment::Adam(Box::new(AdamMeans { steps, mean, square }))))
 }
 
 fn find<const D: usize>(

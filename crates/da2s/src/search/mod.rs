@@ -15,7 +15,7 @@ mod second_order;
 mod setup;
 mod state;
 
-pub use crate::optim::{ArchOptimizer, Moment as ArchMoment};
+pub use crate::optim::{Adam, AdamMeans, ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading};
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;

@@ -21,7 +21,8 @@ use da2s_plan::CellPlan;
 use self::backward::{CellBackward, Kept};
 pub(crate) use self::kernels::IdleKernels;
 pub use self::kernels::Memory;
-use self::operands::{Operands, channels_last, primitive};
+use self::operands::{Operands, channels_last};
+pub(crate) use self::operands::{primitive, slice};
 use crate::cell::{Call, Output};
 
 /// Most inputs that a cell may have.

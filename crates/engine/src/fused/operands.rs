@@ -114,7 +114,7 @@ impl Operands {
 }
 
 /// The primitive of a tensor outside of autodiff.
-pub(super) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     match tensor.without_autodiff().try_into_primitive::<Flex>() {
         Ok(primitive) => primitive,
         Err(error) => panic!("the fused engine runs on the CPU device only: {error:?}"),
@@ -132,7 +132,7 @@ fn flex(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
 }
 
 /// The floats of a contiguous tensor.
-pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     match tensor.as_slice::<f32>() {
         Some(slice) => slice,
         None => panic!("a contiguous tensor of float32"),
