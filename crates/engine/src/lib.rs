@@ -8,6 +8,8 @@
 
 #[cfg(feature = "burn")]
 mod cell;
+#[cfg(feature = "burn")]
+mod classifier;
 pub mod cpu;
 #[cfg(feature = "burn")]
 mod fused;
@@ -22,6 +24,8 @@ mod tensor_memory;
 
 #[cfg(feature = "burn")]
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
+#[cfg(feature = "burn")]
+pub use classifier::Classifier;
 pub use da2s_plan::{
     Block, CellPlan, CellPlanBuilder, CheckedStage, Choice, Edge, EdgePlan, InputPlan, NORM_EPSILON, NetworkPlan, Norm,
     NormSlot, PlacedBlock, PlanError, PoolKind, StagePlan, Weight, WeightRole, WeightSlot,

@@ -3,12 +3,9 @@
 //! Names are those of the DARTS family of PyTorch code, so that weights can be read from and written for it.
 //! A part holds its weights in one flat vector and its statistics in two.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::TensorData;
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
 use da2s_records::Named;
-
-/// Products of a classifier that are kept one by one on a GPU, in numbers: 64 MiB.
-const MOST_PRODUCTS: usize = 1 << 24;
 
 /// The layout of one part: a stage, a classifier or an auxiliary head.
 #[derive(Clone, Debug)]
@@ -88,24 +85,6 @@ impl Part {
     /// Full names of the mean and the variance of a batch norm of this part.
     pub fn norm_names(&self, norm: &Norm) -> [String; 2] {
         ["running_mean", "running_var"].map(|part| format!("{}{}.{part}", self.prefix, norm.name))
-    }
-
-    /// The classifier: `[batch, features]` → `[batch, classes]`, with the part's flat weights.
-    pub(super) fn classify(&self, features: Tensor<2>, weights: Tensor<1>) -> Tensor<2> {
-        let [classes, inputs] = [self.weights[0].shape[0], self.weights[0].shape[1]];
-        let matrix = weights
-            .clone()
-            .narrow(0, 0, classes * inputs)
-            .reshape([classes, inputs]);
-        let bias = weights.narrow(0, classes * inputs, classes).reshape([1, classes]);
-        // GPUs multiply matrices with fewer digits than float32 has (TF32); products one by one keep them all, as long as they are few.
-        let batch = features.dims()[0];
-        let on_cpu = features.device().without_autodiff() == Device::flex();
-        if on_cpu || batch * classes * inputs > MOST_PRODUCTS {
-            return features.matmul(matrix.transpose()) + bias;
-        }
-        let products = features.reshape([batch, 1, inputs]) * matrix.reshape([1, classes, inputs]);
-        products.sum_dim(2).reshape([batch, classes]) + bias
     }
 
     /// Splits the flat weights `data` into named tensors.

@@ -27,7 +27,7 @@ pub use weights::Weights;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
-use da2s_engine::{Call, Cell};
+use da2s_engine::{Call, Cell, Classifier, Engine};
 
 use crate::arch::Mixture;
 use crate::space::CellKind;
@@ -67,11 +67,10 @@ pub struct Auxiliary {
 #[derive(Clone, Debug)]
 pub struct Backbone {
     stages: Vec<Stage>,
-    /// Whether ReLU comes between the last stage and the global mean.
-    relu: bool,
+    classifier: Classifier,
     /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has; `None` has the mixture's in order.
     mixture_order: Option<Vec<usize>>,
-    auxiliary: Option<Auxiliary>,
+    auxiliary: Option<(Auxiliary, Classifier)>,
     parts: Vec<Part>,
 }
 
@@ -131,25 +130,23 @@ pub struct Forward {
 }
 
 impl Backbone {
-    /// A backbone with `classes` outputs; the last stage feeds the classifier.
-    pub fn new(stages: Vec<Stage>, auxiliary: Option<Auxiliary>, classes: usize) -> Self {
+    /// A backbone with `classes` outputs, whose classifiers run on `engine`; the last stage feeds the classifier.
+    pub fn new(stages: Vec<Stage>, auxiliary: Option<Auxiliary>, classes: usize, engine: &Engine) -> Self {
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
         let mut parts: Vec<Part> = stages
             .iter()
             .map(|stage| Part::of_plan(&stage.prefix, stage.cell.plan()))
             .collect();
         parts.push(Part::classifier("classifier", features, classes));
-        if let Some(head) = &auxiliary {
+        let auxiliary = auxiliary.map(|head| {
+            let features = head.cell.plan().output_channels();
             parts.push(Part::of_plan("auxiliary_head.", head.cell.plan()));
-            parts.push(Part::classifier(
-                "auxiliary_head.classifier",
-                head.cell.plan().output_channels(),
-                classes,
-            ));
-        }
+            parts.push(Part::classifier("auxiliary_head.classifier", features, classes));
+            (head, Classifier::new(features, classes, engine).with_relu())
+        });
         Self {
             stages,
-            relu: false,
+            classifier: Classifier::new(features, classes, engine),
             mixture_order: None,
             auxiliary,
             parts,
@@ -158,7 +155,10 @@ impl Backbone {
 
     /// The same with ReLU between the last stage and the global mean.
     pub fn with_last_relu(self) -> Self {
-        Self { relu: true, ..self }
+        Self {
+            classifier: self.classifier.with_relu(),
+            ..self
+        }
     }
 
     /// The same for cells whose choices are not those of the mixture, one by one.
@@ -176,12 +176,12 @@ impl Backbone {
 
     /// Whether ReLU comes between the last stage and the global mean.
     pub fn has_last_relu(&self) -> bool {
-        self.relu
+        self.classifier.has_relu()
     }
 
     /// The auxiliary head.
     pub fn auxiliary(&self) -> Option<&Auxiliary> {
-        self.auxiliary.as_ref()
+        self.auxiliary.as_ref().map(|(head, _)| head)
     }
 
     /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
@@ -228,11 +228,11 @@ impl Backbone {
 
         let classifier = self.stages.len();
         let last = outputs[classifier - 1].clone();
-        let features = global_mean(if self.relu { relu(last) } else { last });
-        let logits = self.parts[classifier].classify(features, pass.weights.part(classifier));
+        let logits = self.classifier.forward(last, pass.weights.part(classifier));
         seen.push(None);
 
-        let auxiliary = self.auxiliary.as_ref().filter(|_| pass.auxiliary).map(|head| {
+        let auxiliary = self.auxiliary.as_ref().filter(|_| pass.auxiliary);
+        let auxiliary = auxiliary.map(|(head, second)| {
             let output = head.cell.forward(Call {
                 inputs: vec![relu(outputs[head.stage].clone())],
                 weights: pass.weights.part(classifier + 1),
@@ -242,8 +242,7 @@ impl Backbone {
                 statistics: pass.statistics.and_then(|statistics| statistics.part(classifier + 1)),
             });
             seen.push(output.statistics);
-            let features = global_mean(relu(output.output));
-            self.parts[classifier + 2].classify(features, pass.weights.part(classifier + 2))
+            second.forward(output.output, pass.weights.part(classifier + 2))
         });
         seen.resize(self.parts.len(), None);
         let statistics = pass.statistics.is_none().then(|| Statistics::from_batch(seen));
@@ -275,10 +274,4 @@ impl Backbone {
         let all = Tensor::cat(vec![weights, edges, Tensor::ones([1], &device)], 0);
         (all.select(0, order), active)
     }
-}
-
-/// `[batch, channels, height, width]` → `[batch, channels]`.
-fn global_mean(x: Tensor<4>) -> Tensor<2> {
-    let [batch, channels, _, _] = x.dims();
-    x.mean_dim(2).mean_dim(3).reshape([batch, channels])
 }

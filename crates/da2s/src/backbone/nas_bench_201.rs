@@ -53,7 +53,7 @@ pub(crate) fn skeleton(size: BenchSize, cell: impl Fn(usize) -> CellPlan, engine
         sources: vec![index.checked_sub(1).map_or(Source::Image, Source::Stage)],
         kind,
     });
-    Backbone::new(stages.collect(), None, size.classes).with_last_relu()
+    Backbone::new(stages.collect(), None, size.classes, engine).with_last_relu()
 }
 
 fn stem(size: BenchSize) -> CellPlan {

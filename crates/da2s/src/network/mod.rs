@@ -107,7 +107,7 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
     } else {
         None
     };
-    Ok(Backbone::new(stages, auxiliary, size.classes))
+    Ok(Backbone::new(stages, auxiliary, size.classes, engine))
 }
 
 /// A cell of the genotype.

@@ -76,7 +76,7 @@ fn darts(space: &Space, size: &SupernetSize, engine: &Engine) -> Backbone {
             kind: Some(kind),
         });
     }
-    let backbone = Backbone::new(stages, None, size.classes);
+    let backbone = Backbone::new(stages, None, size.classes, engine);
     if size.partial > 1 {
         backbone.with_mixture_order(partial_cell::mixture_order(space))
     } else {

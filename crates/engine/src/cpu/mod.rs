@@ -11,6 +11,7 @@
 mod backward_run;
 mod backward_stage;
 mod backward_steps;
+mod classifier;
 mod compile;
 mod compiled;
 mod forward_run;
@@ -24,6 +25,7 @@ mod parallel;
 mod schedule;
 mod weights;
 
+pub use classifier::Classifier;
 pub(crate) use memory::Buffer;
 pub use memory::Workspace;
 pub use norms::Statistics;

@@ -15,7 +15,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::INPUTS;
-use super::kernels::{IdleKernels, SizedKernel};
+use super::kernels::{IdleKernels, Memory, SizedKernel};
 use super::operands::{channels_last, slice};
 use crate::cpu::Gradients;
 use crate::tensor_memory::TensorMemory;
@@ -88,18 +88,9 @@ impl Backward<Flex, PARENTS> for CellBackward {
             .kernel
             .backward(&images, slice(weights), slice(&d_output), gradients);
 
-        for ((parent, gradient), input) in ops.parents.iter().zip(d_inputs).zip(inputs.iter()) {
-            if let (Some(parent), Some(mut gradient)) = (parent, gradient) {
-                let before = pool
-                    .memory
-                    .given()
-                    .get_mut(&parent.id)
-                    .map(|given| std::mem::replace(given, true));
-                if before == Some(true) {
-                    add(gradient.as_mut_slice(), &channels_last(grads.consume::<Flex>(parent)));
-                }
-                let shape: Vec<usize> = input.layout().shape().iter().copied().collect();
-                grads.register::<Flex>(parent.id, gradient.into_tensor(&shape).permute(&[0, 3, 1, 2]));
+        for (place, (gradient, input)) in d_inputs.into_iter().zip(inputs.iter()).enumerate() {
+            if let Some(gradient) = gradient {
+                give(&pool.memory, grads, &ops, place, gradient, input);
             }
         }
         for (place, gradient) in [(WEIGHTS, d_weights), (MIXTURE, d_mixture)] {
@@ -109,6 +100,27 @@ impl Backward<Flex, PARENTS> for CellBackward {
             }
         }
     }
+}
+
+/// Registers the gradient of the image that is parent `place` and lies as `like`, after adding what another reader of it has given.
+pub(super) fn give<S, const N: usize>(
+    memory: &Memory,
+    grads: &mut GraphGradients,
+    ops: &Ops<S, N>,
+    place: usize,
+    mut gradient: TensorMemory,
+    like: &FlexTensor,
+) {
+    let Some(parent) = &ops.parents[place] else { return };
+    let before = memory
+        .given()
+        .get_mut(&parent.id)
+        .map(|given| std::mem::replace(given, true));
+    if before == Some(true) {
+        add(gradient.as_mut_slice(), &channels_last(grads.consume::<Flex>(parent)));
+    }
+    let shape: Vec<usize> = like.layout().shape().iter().copied().collect();
+    grads.register::<Flex>(parent.id, gradient.into_tensor(&shape).permute(&[0, 3, 1, 2]));
 }
 
 /// `to` += `from`.

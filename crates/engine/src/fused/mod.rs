@@ -7,6 +7,7 @@
 //! time.
 
 mod backward;
+mod classifier;
 mod kernels;
 mod operands;
 
@@ -19,6 +20,7 @@ use burn::tensor::{Device, Tensor};
 use da2s_plan::CellPlan;
 
 use self::backward::{CellBackward, Kept};
+pub(crate) use self::classifier::classify;
 pub(crate) use self::kernels::IdleKernels;
 pub use self::kernels::Memory;
 use self::operands::{Operands, channels_last};
