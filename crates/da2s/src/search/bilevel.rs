@@ -191,8 +191,11 @@ impl<'a> Bilevel<'a> {
             let moments = state.arch_moments.kind_mut(kind);
             let arch = state.arch.kind_mut(kind);
             if let Some(gradient) = of_kind.alpha.clone() {
-                let value = arch.alpha.clone();
-                arch.alpha = self.optimizer.step(rates.alpha, value, gradient, &mut moments.alpha);
+                let (value, rate) = (arch.alpha.clone(), rates.alpha);
+                arch.alpha = match self.method.step(value.clone(), gradient.clone(), rate) {
+                    Some(alpha) => alpha,
+                    None => self.optimizer.step(rate, value, gradient, &mut moments.alpha),
+                };
             }
             // Where β is not used at all it stays as it is.
             if let Some(gradient) = of_kind.beta.clone().filter(|_| rates.beta > 0.0) {

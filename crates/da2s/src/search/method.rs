@@ -82,6 +82,12 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         }
     }
 
+    /// α after a step along `gradient` at `rate`; `None` leaves the step to the optimiser of the
+    /// settings.
+    fn step(&self, _alpha: Tensor<2>, _gradient: Tensor<2>, _rate: f64) -> Option<Tensor<2>> {
+        None
+    }
+
     /// Which halves of the mixture follow the path of [`Hardening`](crate::objective::Hardening),
     /// if any.
     fn follows_path(&self) -> Option<Halves> {

@@ -7,6 +7,7 @@ mod da2s;
 mod darts;
 mod entropy;
 mod fair_darts;
+mod gaea;
 mod gdas;
 mod pc_darts;
 mod random_search;
@@ -69,6 +70,8 @@ methods! {
     Entropy = "entropy", entropy::Entropy::new;
     /// FairDARTS.
     FairDarts = "fairdarts", fair_darts::FairDarts::new;
+    /// GAEA, whose parameters are the mixture itself.
+    Gaea = "gaea", |_| gaea::Gaea;
     /// GDAS.
     Gdas = "gdas", gdas::Gdas::new;
     /// PC-DARTS.

@@ -1,0 +1,81 @@
+//! GAEA: the parameters are the mixture itself, a point of the simplex on every edge, and move by
+//! exponentiated gradients.
+//!
+//! Reference: Li, Khodak, Balcan, Talwalkar, "Geometry-Aware Gradient Algorithms for Neural
+//! Architecture Search", ICLR 2021, algorithm 1: p ← p ⊙ exp(−η ∇p) / Σ, mirror descent whose
+//! geometry is that of the simplex (Beck, Teboulle 2003). No weight falls below 1e-5, as in its
+//! code, so that every operation can come back; its η on CIFAR-10 is 0.1 (`search.alpha_rate`).
+//! Contract: the optimiser of α, its momentum and its weight decay have no part in this.
+
+use burn::tensor::Tensor;
+
+use crate::search::method::{Choices, SearchMethod};
+use crate::search::moment::When;
+use crate::space::KindTarget;
+
+/// The least weight of an operation.
+const LEAST: f32 = 1e-5;
+
+/// The method; it has no settings of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gaea;
+
+impl SearchMethod for Gaea {
+    fn alpha_start(&self, _: &KindTarget, candidates: usize) -> f32 {
+        1.0 / candidates as f32
+    }
+
+    /// α as it is, but that a start with noise does not sum to 1.
+    fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, _: When) -> Tensor<2> {
+        normalized(alpha)
+    }
+
+    fn step(&self, alpha: Tensor<2>, gradient: Tensor<2>, rate: f64) -> Option<Tensor<2>> {
+        let exponent = gradient * -rate;
+        // A factor that a row has in common is normalised away; without it no exponent is too large.
+        let exponent = exponent.clone() - exponent.max_dim(1);
+        Some(normalized(normalized(alpha * exponent.exp()).clamp_min(LEAST)))
+    }
+}
+
+fn normalized(weights: Tensor<2>) -> Tensor<2> {
+    weights.clone() / weights.sum_dim(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::host;
+    use burn::tensor::{Device, TensorData};
+    use proptest::prelude::*;
+
+    fn row(values: &[f32]) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [1, values.len()]), &Device::flex())
+    }
+
+    proptest! {
+        /// A step of the paper's algorithm 1, and a point of the simplex whatever the gradient.
+        #[test]
+        fn a_step_is_an_exponentiated_gradient_on_the_simplex(
+            weights in prop::collection::vec(0.05f32..1.0, 5),
+            gradient in prop::collection::vec(-2f32..2.0, 5),
+            rate in 0.0f64..1.0,
+            huge in prop::collection::vec(-1e30f32..1e30, 5),
+        ) {
+            let start = host(&normalized(row(&weights)));
+            let moved = |gradient: &[f32]| host(&Gaea.step(row(&start), row(gradient), rate).unwrap());
+            let unnormalised = start.iter().zip(&gradient).map(|(p, slope)| p * (-rate as f32 * slope).exp());
+            let unnormalised: Vec<f32> = unnormalised.collect();
+            let sum: f32 = unnormalised.iter().sum();
+            let near = |a: f32, b: f32| (a - b).abs() < 1e-5;
+            for (moved, expected) in moved(&gradient).iter().zip(&unnormalised) {
+                prop_assert!(near(*moved, expected / sum), "{} {}", moved, expected / sum);
+            }
+            // What a row's gradients have in common moves nothing.
+            let shifted: Vec<f32> = gradient.iter().map(|slope| slope + 3.0).collect();
+            prop_assert!(moved(&gradient).iter().zip(moved(&shifted)).all(|(a, b)| near(*a, b)));
+            let far = moved(&huge);
+            prop_assert!(near(far.iter().sum(), 1.0) && far.iter().all(|&p| p > 0.9e-5), "{far:?}");
+        }
+    }
+}
