@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
 use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, When};
-use da2s::space::{CellKind, PerKind, Space};
+use da2s::space::{CellKind, Operation, PerKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 
 const MOMENT: Moment = Moment::of_epoch(20, 50, 8);
@@ -100,6 +100,13 @@ fn softmax(row: &[f32], strengthen: impl Fn(f64) -> f64) -> Vec<f64> {
 #[test]
 fn operation_weights_are_those_of_the_papers() {
     let fixture = Fixture::new();
+    let skip = Operation::SkipConnect;
+    let skip = fixture
+        .space
+        .operations
+        .iter()
+        .position(|&operation| operation == skip)
+        .unwrap();
     let strengthen = |x: f64| {
         let y = 2.0 * x;
         if y < -1.0 { y * y * y } else { y }
@@ -110,6 +117,11 @@ fn operation_weights_are_those_of_the_papers() {
             let expected: Vec<f64> = match method {
                 Method::Da2s | Method::Da2sOperations | Method::Da2sEdges => softmax(row, strengthen),
                 Method::Darts | Method::Entropy | Method::Gdas | Method::PcDarts => softmax(row, |x| x),
+                Method::DartsMinus => {
+                    let mut p = softmax(row, |x| x);
+                    p[skip] += 1.0 - MOMENT.share();
+                    p
+                }
                 Method::Gaea => {
                     let sum: f64 = row.iter().map(|&x| f64::from(x)).sum();
                     row.iter().map(|&x| f64::from(x) / sum).collect()
@@ -171,7 +183,7 @@ fn losses_have_the_gradients_of_finite_differences() {
             assert!(
                 matches!(
                     method,
-                    Method::Darts | Method::Gaea | Method::Gdas | Method::PcDarts | Method::Random
+                    Method::Darts | Method::DartsMinus | Method::Gaea | Method::Gdas | Method::PcDarts | Method::Random
                 ),
                 "{}",
                 method.name()
@@ -282,6 +294,27 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
     for row in gradient.chunks(7) {
         assert!(row.iter().sum::<f32>().abs() < 1e-5);
     }
+}
+
+#[test]
+fn the_auxiliary_connection_of_darts_minus_fades_and_never_competes() {
+    let fixture = Fixture::new();
+    let arch = fixture.kind(&fixture.alpha, &fixture.beta, false);
+    let (minus, darts) = (fixture.method(Method::DartsMinus), fixture.method(Method::Darts));
+    let competes =
+        |method: &dyn SearchMethod, when| values(method.operations(arch.alpha.clone(), fixture.choices(), when));
+    for moment in [Moment::of_epoch(1, 50, 8), MOMENT, Moment::of_epoch(51, 50, 8)] {
+        let when = When::Reading(moment);
+        assert_eq!(competes(&*minus, when), competes(&*darts, when));
+        let sums = values(minus.strengths(&arch, fixture.choices(), when).p.sum_dim(1));
+        let expected = 2.0 - moment.share() as f32;
+        assert!(
+            sums.iter().all(|sum| (sum - expected).abs() < 1e-5),
+            "{sums:?}, not {expected}"
+        );
+    }
+    let end = When::Reading(Moment::of_epoch(51, 50, 8));
+    assert_eq!(fixture.p(Method::DartsMinus, end), fixture.p(Method::Darts, end));
 }
 
 #[test]

@@ -254,6 +254,12 @@ fn method(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
         return Err(value(place, "search.channels", search.channels, expected));
     }
+    let needed = search.method.build(search).needs();
+    let candidates = config.search_space().operations;
+    if let Some(needed) = needed.filter(|needed| !candidates.contains(needed)) {
+        let expected = format!("another method, or {needed} among the candidates: this method needs it");
+        return Err(value(place, "search.method", search.method.name(), expected));
+    }
     if search.one_level && search.second_order {
         let expected = "false with search.one_level, which has no inner level to look through";
         return Err(value(place, "search.second_order", true, expected));

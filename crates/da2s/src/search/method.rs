@@ -35,6 +35,11 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         1
     }
 
+    /// A candidate without which the method makes no sense.
+    fn needs(&self) -> Option<Operation> {
+        None
+    }
+
     /// Whether edges have weights of their own, which β gives; otherwise all edges into a node
     /// weigh the same.
     fn weighs_edges(&self) -> bool {

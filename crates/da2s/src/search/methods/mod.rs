@@ -5,6 +5,7 @@
 
 mod da2s;
 mod darts;
+mod darts_minus;
 mod entropy;
 mod fair_darts;
 mod gaea;
@@ -66,6 +67,8 @@ methods! {
     Da2sEdges = "da2s-edges", |settings| da2s::Da2s::new(settings, Halves { operations: false, edges: true });
     /// First-order DARTS.
     Darts = "darts", |_| darts::Darts;
+    /// DARTS with an auxiliary skip connection that fades out.
+    DartsMinus = "darts-minus", |_| darts_minus::DartsMinus;
     /// DARTS with the entropy of its mixture added to the loss.
     Entropy = "entropy", entropy::Entropy::new;
     /// FairDARTS.
