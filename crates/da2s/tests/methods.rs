@@ -122,6 +122,11 @@ fn operation_weights_are_those_of_the_papers() {
                     p[skip] += 1.0 - MOMENT.share();
                     p
                 }
+                Method::DrNas => {
+                    let concentration = |&x: &f32| f64::from(if x > 0.0 { x + 1.0 } else { x.exp() });
+                    let sum: f64 = row.iter().map(concentration).sum();
+                    row.iter().map(|x| concentration(x) / sum).collect()
+                }
                 Method::Gaea => {
                     let sum: f64 = row.iter().map(|&x| f64::from(x)).sum();
                     row.iter().map(|&x| f64::from(x) / sum).collect()
@@ -183,7 +188,13 @@ fn losses_have_the_gradients_of_finite_differences() {
             assert!(
                 matches!(
                     method,
-                    Method::Darts | Method::DartsMinus | Method::Gaea | Method::Gdas | Method::PcDarts | Method::Random
+                    Method::Darts
+                        | Method::DartsMinus
+                        | Method::DrNas
+                        | Method::Gaea
+                        | Method::Gdas
+                        | Method::PcDarts
+                        | Method::Random
                 ),
                 "{}",
                 method.name()
@@ -315,6 +326,51 @@ fn the_auxiliary_connection_of_darts_minus_fades_and_never_competes() {
     }
     let end = When::Reading(Moment::of_epoch(51, 50, 8));
     assert_eq!(fixture.p(Method::DartsMinus, end), fixture.p(Method::Darts, end));
+}
+
+/// Over many draws p has the mean of its Dirichlet distribution, and its gradient that of the mean.
+#[test]
+fn drnas_draws_from_its_distribution_and_pulls_back_through_it() {
+    const DRAWS: usize = 3000;
+    let fixture = Fixture::new();
+    // Edges whose operations all start alike, one that is nearly decided, and the fixture's.
+    let mut alpha = fixture.alpha.clone();
+    alpha[..7].fill(0.0);
+    alpha[7..14].copy_from_slice(&[4.0, -3.0, -3.0, -2.0, -3.0, -1.0, -3.0]);
+    let arch = fixture.kind(&alpha, &fixture.beta, true);
+    let method = fixture.method(Method::DrNas);
+    let p = |when| method.operations(arch.alpha.clone(), fixture.choices(), when);
+    // The slope of the first operation's weight and the last but one's, on every edge.
+    let slopes = |when| {
+        let pulled = [0, 5].map(|at| {
+            let gradients = p(when).narrow(1, at, 1).sum().backward();
+            values(arch.alpha.grad(&gradients).unwrap())
+        });
+        pulled.concat()
+    };
+    let reading = When::Reading(MOMENT);
+    let (mean, slope) = (values(p(reading).detach()), slopes(reading));
+    let (mut of_draws, mut of_slopes) = (vec![0.0f64; mean.len()], vec![0.0f64; slope.len()]);
+    for step in 0..DRAWS {
+        let drawn = When::Training(Draw::new(1, MOMENT.at_step(step)));
+        let add = |sums: &mut [f64], values: Vec<f32>| {
+            assert!(values.iter().all(|value| value.is_finite()));
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += f64::from(value) / DRAWS as f64);
+        };
+        let row = values(p(drawn).detach());
+        assert!(row.chunks(7).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+        add(&mut of_draws, row);
+        add(&mut of_slopes, slopes(drawn));
+    }
+    for (what, found, expected) in [("mean", &of_draws, &mean), ("slope", &of_slopes, &slope)] {
+        for (found, expected) in found.iter().zip(expected) {
+            // A draw spreads by less than 0.4 around its mean: four standard errors.
+            let error = (found - f64::from(*expected)).abs();
+            assert!(error < 0.03, "{what}: {found} != {expected}");
+        }
+    }
 }
 
 #[test]

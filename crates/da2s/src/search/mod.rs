@@ -5,6 +5,7 @@
 //! settings, the images, the seed and the number of processes; stopping and going on gives the same bits as never stopping.
 
 mod bilevel;
+mod gamma;
 mod limit;
 mod method;
 mod methods;

@@ -32,7 +32,8 @@ impl SearchMethod for Gaea {
 
     fn step(&self, alpha: Tensor<2>, gradient: Tensor<2>, rate: f64) -> Option<Tensor<2>> {
         let exponent = gradient * -rate;
-        // A factor that a row has in common is normalised away; without it no exponent is too large.
+        // A factor that a row has in common is normalised away; without it no exponent is too
+        // large.
         let exponent = exponent.clone() - exponent.max_dim(1);
         Some(normalized(normalized(alpha * exponent.exp()).clamp_min(LEAST)))
     }

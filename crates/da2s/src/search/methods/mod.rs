@@ -6,6 +6,7 @@
 mod da2s;
 mod darts;
 mod darts_minus;
+mod drnas;
 mod entropy;
 mod fair_darts;
 mod gaea;
@@ -69,6 +70,8 @@ methods! {
     Darts = "darts", |_| darts::Darts;
     /// DARTS with an auxiliary skip connection that fades out.
     DartsMinus = "darts-minus", |_| darts_minus::DartsMinus;
+    /// DrNAS, which draws the mixture from a Dirichlet distribution.
+    DrNas = "drnas", |_| drnas::DrNas;
     /// DARTS with the entropy of its mixture added to the loss.
     Entropy = "entropy", entropy::Entropy::new;
     /// FairDARTS.
