@@ -115,3 +115,31 @@ fn a_file_that_is_cut_anywhere_is_damaged() {
         );
     }
 }
+
+#[test]
+fn damaged_files_are_errors_or_images_and_nothing_else() {
+    // Knuth's linear congruential generator: the same damage everywhere.
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for (path, _) in cases() {
+        let whole = fs::read(&path).unwrap();
+        if whole.is_empty() {
+            continue;
+        }
+        for _ in 0..100 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = [0, 1, 0x7f, 0xff, random(256) as u8][random(5)];
+            }
+            if let Ok(image) = Image::decode(&path, &bytes, 1) {
+                assert_eq!(image.pixels().len(), image.shape().values());
+            }
+        }
+    }
+}
