@@ -3,6 +3,7 @@
 //! To add an operation, add a variant; CONTRIBUTING.md lists the places that know them.
 
 use da2s_plan::{Block, PoolKind};
+use da2s_settings::{Allowed, Kind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
 /// A candidate operation of an edge.
@@ -148,6 +149,16 @@ impl Operation {
         let computes = |operation: &Self| (1..=2).any(|stride| operation.block(stride, Place::Network).0 == block);
         Self::ALL.into_iter().find(computes)
     }
+}
+
+impl Setting for Operation {
+    const KIND: Kind = Kind::Value(Allowed::Words(|| {
+        let word = |operation: Self| Word {
+            name: operation.name(),
+            doc: None,
+        };
+        Self::ALL.map(word).to_vec()
+    }));
 }
 
 impl std::fmt::Display for Operation {

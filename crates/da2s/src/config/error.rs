@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use da2s_settings::Problem;
+
 use crate::data::DataError;
 use crate::objective::TopologyError;
 
@@ -69,29 +71,13 @@ pub enum ConfigError {
         /// What is wrong there.
         problem: String,
     },
-    /// A key that does not exist.
-    #[error("{place}: unknown key {key}{}", advice(suggestions, known))]
-    UnknownKey {
+    /// A key that does not exist, or a value that is not allowed, by itself or beside the others.
+    #[error("{place}: {problem}")]
+    Setting {
         /// Where.
         place: Box<Place>,
-        /// The key with the tables it is in.
-        key: String,
-        /// Keys that may have been meant, best first.
-        suggestions: Vec<String>,
-        /// Keys that its table has.
-        known: Vec<String>,
-    },
-    /// A value of the wrong type, out of range, or at odds with another.
-    #[error("{place}: {key} = {value}: expected {expected}")]
-    Value {
-        /// Where.
-        place: Box<Place>,
-        /// The key with the tables it is in.
-        key: String,
-        /// The value, as TOML.
-        value: String,
-        /// What is allowed.
-        expected: String,
+        /// What is wrong.
+        problem: Problem,
     },
     /// A setting without which the others cannot be.
     #[error("{key} is not set: expected {expected}")]
@@ -126,12 +112,4 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
-}
-
-fn advice(suggestions: &[String], known: &[String]) -> String {
-    if suggestions.is_empty() {
-        format!(": expected one of {}", known.join(", "))
-    } else {
-        format!(": did you mean {}?", suggestions.join(" or "))
-    }
 }
