@@ -31,6 +31,9 @@ def formats_in(folder: _Path) -> List[str]:
 def load(asked: _Asked) -> Tuple[List[str], _Shape, List[Tuple[bytes, List[int]]]]:
     """Class names, shape, and training, validation and test images that a run with these settings would see."""
 
+def options() -> List[Tuple[str, str, bool]]:
+    """Settings that are keyword arguments: the name, the key, and whether every stage of a run takes it."""
+
 def check_settings(path: _Path, asked: _Asked) -> None:
     """Asks whether the run at a path, if there is one, has the settings that a new run of these would have."""
 

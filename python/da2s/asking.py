@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from . import _native
 from .errors import ConfigError
 
 #: A path in any form.
@@ -16,29 +17,10 @@ PathLike = Union[str, "os.PathLike[str]"]
 #: A setting as the library takes it: what it is called, its key, its value.
 Setting = Tuple[str, str, Any]
 
-#: Keyword arguments and the settings that they are.
-OPTIONS: Dict[str, str] = {
-    "data_dir": "data.dir",
-    "image_size": "data.image_size",
-    "limit": "data.limit",
-    "seed": "run.seed",
-    "threads": "run.threads",
-    "device": "run.device",
-    "engine": "run.engine",
-    "on_nan": "run.on_nan",
-    "method": "search.method",
-    "search_epochs": "search.epochs",
-    "extra_epochs": "search.extra_epochs",
-    "schedule": "search.schedule",
-    "train_epochs": "network.epochs",
-    "edges": "target.edges",
-    "operations": "target.operations",
-    "max_multiply_adds": "target.max_multiply_adds",
-    "max_parameters": "target.max_parameters",
-    "space": "space.name",
-}
+#: Keyword arguments and the settings that they are, as the library declares them.
+OPTIONS: Dict[str, str] = {name: key for name, key, _ in _native.options()}
 #: Those that every stage of a run takes.
-MACHINE = ("threads", "device", "engine", "on_nan")
+MACHINE = tuple(name for name, _, of_machine in _native.options() if of_machine)
 
 
 class Asked(NamedTuple):

@@ -43,7 +43,7 @@ impl Arrays {
 /// Names of the data sets that are read from files, or built in.
 #[pyfunction]
 pub fn datasets() -> Vec<&'static str> {
-    Format::ALL.map(Format::name).to_vec()
+    Format::readable().map(Format::name).collect()
 }
 
 /// Names of the data sets whose files seem to be in a folder.

@@ -24,6 +24,8 @@ mod _native {
     use crate::data::{Arrays, datasets, formats_in, load};
     #[pymodule_export]
     use crate::job::{Job, check_settings, draw, genotype, read, report};
+    #[pymodule_export]
+    use crate::request::options;
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult, files};
 

@@ -2,12 +2,20 @@
 
 use std::path::PathBuf;
 
-use da2s::config::{ConfigError, Layer, Request};
+use da2s::config::{self, ConfigError, Layer, Request};
 use da2s::space::SpaceName;
 use pyo3::prelude::*;
 
 use crate::errors::raised;
 use crate::value::to_toml;
+
+/// Settings that are keyword arguments: the name, the key, and whether every stage of a run takes it.
+#[pyfunction]
+pub fn options() -> Vec<(&'static str, String, bool)> {
+    let machine: Vec<&str> = config::machine().into_iter().map(|(_, short)| short).collect();
+    let option = |(entry, short): (config::Entry, &'static str)| (short, entry.key, machine.contains(&short));
+    config::named().into_iter().map(option).collect()
+}
 
 /// A setting: what it is called where it was said, its key, its value.
 pub type Setting<'py> = (String, String, Bound<'py, PyAny>);

@@ -5,68 +5,63 @@
 //! Convolutions", 2015, and colour jitter, both with the parameters of torchvision. The order is fixed: crop, flip,
 //! jitter on bytes, then, on the normalised values, cutout.
 
+use std::ops::Bound::{Included, Unbounded};
+
 use da2s_images::{Image, Window};
+use da2s_settings::{Allowed, UP_TO_1, interval, settings, up_to, whole};
 
 use super::dataset::ImageShape;
 use super::error::DataError;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 
+/// A number of pixels of an image's side; 0 for none.
+const SIDE: Allowed = whole(0..=4096);
 /// Windows drawn before a random resized crop gives up and takes the centre.
 const CROP_ATTEMPTS: usize = 10;
 /// Weights of red, green and blue in a grey value (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// What is done to a training picture. The default does nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Augmentation {
-    /// Black pixels that are added on every side before a window of the picture's own size is cut out at random; 0: none.
-    pub crop_padding: usize,
-    /// Mirrors every other picture left to right.
-    pub flip: bool,
-    /// Side in pixels of the square that is set to 0 (the mean); 0: none.
-    pub cutout: usize,
-    /// Cuts out a window of random size and resamples it.
-    pub random_resized_crop: Option<RandomResizedCrop>,
-    /// Changes the colours.
-    pub color_jitter: Option<ColorJitter>,
-}
-
-/// Range of the windows of a random resized crop.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RandomResizedCrop {
-    /// Least and greatest part of the picture's area.
-    pub scale: [f32; 2],
-    /// Least and greatest width ÷ height.
-    pub ratio: [f32; 2],
-}
-
-impl Default for RandomResizedCrop {
-    fn default() -> Self {
-        Self {
-            scale: [0.08, 1.0],
-            ratio: [3.0 / 4.0, 4.0 / 3.0],
-        }
+settings! {
+    /// What is done to training images. By default nothing is.
+    pub struct Augmentation {
+        /// Black pixels added on every side before a window of the image's own size is cut out at random; 0 adds none.
+        crop_padding: usize = 0, in SIDE;
+        /// Whether images are mirrored left to right, each with probability 1/2.
+        flip: bool = false;
+        /// Side in pixels of a square that is set to the mean; 0 leaves it out.
+        cutout: usize = 0, in SIDE;
+        /// Cuts out a window of random size and resamples it.
+        random_resized_crop: Option<RandomResizedCrop> = None;
+        /// Changes the colours.
+        color_jitter: Option<ColorJitter> = None;
     }
 }
 
-/// Strength of the changes of colour, in random order. Brightness, contrast and saturation are scaled by a factor from
-/// 1 − strength (or 0) to 1 + strength; hue is turned by up to ± strength of the circle. Saturation and hue leave a grey
-/// picture alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ColorJitter {
-    /// Blends with black.
-    pub brightness: f32,
-    /// Blends with the picture's mean grey.
-    pub contrast: f32,
-    /// Blends with the grey picture.
-    pub saturation: f32,
-    /// Turns the colour circle, 0 to 0.5.
-    pub hue: f32,
+settings! {
+    /// Cuts out a window of random size and shape and resamples it. It is in use as soon as one of its settings is set.
+    #[derive(Copy)]
+    pub struct RandomResizedCrop {
+        /// Least and greatest share of the image's area in the window; [0.08, 1.0] if only `ratio` is set.
+        scale: [f32; 2] = [0.08, 1.0], in interval(Included(1.0));
+        /// Least and greatest width ÷ height of the window; [3/4, 4/3] if only `scale` is set.
+        ratio: [f32; 2] = [3.0 / 4.0, 4.0 / 3.0], in interval(Unbounded);
+    }
+}
+
+settings! {
+    /// Changes the colours, in random order. Saturation and hue leave grey images alone.
+    #[derive(Copy)]
+    pub struct ColorJitter {
+        /// Strength of a change of brightness: a factor from 1 − strength to 1 + strength.
+        brightness: f32 = 0.0, in UP_TO_1;
+        /// Strength of a change of contrast, in the same way, around the image's mean grey.
+        contrast: f32 = 0.0, in UP_TO_1;
+        /// Strength of a change of saturation, in the same way, around the grey image.
+        saturation: f32 = 0.0, in UP_TO_1;
+        /// Share of the colour circle by which the hue is turned at most, in either direction.
+        hue: f32 = 0.0, in up_to(0.5);
+    }
 }
 
 impl Augmentation {

@@ -5,6 +5,7 @@ use da2s_images::{Image, byte_table};
 use super::error::DataError;
 use super::image_files::ImageFiles;
 pub use da2s_images::ImageShape;
+use da2s_settings::words;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -206,28 +207,16 @@ impl Split {
     }
 }
 
-/// A part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Those that weights and architecture learn from.
-    Train,
-    /// Those that only choose the epoch of the final network, where the data set has some of its own.
-    Validation,
-    /// Those that only the final accuracy is measured on.
-    Test,
-}
-
-impl Part {
-    /// Every part.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-
-    /// What it is called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
+words! {
+    /// A part of a data set.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Part {
+        /// Those that weights and architecture learn from.
+        Train,
+        /// Those that only choose the epoch of the final network, where the data set has some of its own.
+        Validation,
+        /// Those that only the final accuracy is measured on.
+        Test,
     }
 }
 

@@ -39,36 +39,33 @@ pub use shard::Shard;
 pub use split::{SearchSplit, stratified_subset};
 pub use thumbnail::thumbnail_png;
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use da2s_settings::words;
 use std::path::Path;
-use std::str::FromStr;
 
-/// The data sets that can be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// The UCI handwritten digits, in the binary.
-    Digits,
-    /// CIFAR-10.
-    Cifar10,
-    /// CIFAR-100.
-    Cifar100,
-    /// MNIST.
-    Mnist,
-    /// Fashion-MNIST.
-    Fashion,
-    /// A folder of pictures, a folder a class.
-    Images,
-    /// Pictures in memory, see [`Arrays`].
-    Arrays,
+words! {
+    /// The data sets that can be opened.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Format {
+        /// The UCI handwritten digits, which are built in.
+        Digits,
+        /// CIFAR-10.
+        Cifar10,
+        /// CIFAR-100.
+        Cifar100,
+        /// MNIST.
+        Mnist,
+        /// Fashion-MNIST.
+        Fashion,
+        /// A folder of your own images, with a folder for each class.
+        Images,
+        /// Images in memory, which a program hands over.
+        Arrays,
+    }
 }
 
 /// What there is to know of a format before it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The name that the user writes.
-    pub name: &'static str,
     /// What it is.
     pub title: &'static str,
     /// Number of images, training and test.
@@ -93,20 +90,14 @@ const fn shape(channels: usize, side: usize) -> Option<ImageShape> {
 
 impl Format {
     /// Every format that [`open`] reads: all but [`Format::Arrays`].
-    pub const ALL: [Self; 6] = [
-        Self::Digits,
-        Self::Cifar10,
-        Self::Cifar100,
-        Self::Mnist,
-        Self::Fashion,
-        Self::Images,
-    ];
+    pub fn readable() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|&format| format != Self::Arrays)
+    }
 
     /// The table of formats.
     pub const fn facts(self) -> Facts {
         match self {
             Self::Digits => Facts {
-                name: "digits",
                 title: "UCI handwritten digits",
                 images: "1,437 + 360",
                 classes: "10",
@@ -115,7 +106,6 @@ impl Format {
                 source: "CC BY 4.0; E. Alpaydin, C. Kaynak, UCI Machine Learning Repository",
             },
             Self::Cifar10 => Facts {
-                name: "cifar10",
                 title: "CIFAR-10",
                 images: "50,000 + 10,000",
                 classes: "10",
@@ -124,7 +114,6 @@ impl Format {
                 source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
             },
             Self::Cifar100 => Facts {
-                name: "cifar100",
                 title: "CIFAR-100",
                 images: "50,000 + 10,000",
                 classes: "100",
@@ -133,7 +122,6 @@ impl Format {
                 source: "no licence stated; A. Krizhevsky, www.cs.toronto.edu/~kriz/cifar.html",
             },
             Self::Mnist => Facts {
-                name: "mnist",
                 title: "MNIST",
                 images: "60,000 + 10,000",
                 classes: "10",
@@ -142,7 +130,6 @@ impl Format {
                 source: "CC BY-SA 3.0; Y. LeCun, C. Cortes",
             },
             Self::Fashion => Facts {
-                name: "fashion",
                 title: "Fashion-MNIST",
                 images: "60,000 + 10,000",
                 classes: "10",
@@ -151,7 +138,6 @@ impl Format {
                 source: "MIT; Zalando, github.com/zalandoresearch/fashion-mnist",
             },
             Self::Images => Facts {
-                name: "images",
                 title: "your own images",
                 images: "any",
                 classes: "2 or more",
@@ -160,7 +146,6 @@ impl Format {
                 source: "yours",
             },
             Self::Arrays => Facts {
-                name: "arrays",
                 title: "arrays in memory",
                 images: "any",
                 classes: "2 or more",
@@ -169,11 +154,6 @@ impl Format {
                 source: "yours",
             },
         }
-    }
-
-    /// The name that the user writes.
-    pub const fn name(self) -> &'static str {
-        self.facts().name
     }
 
     /// Whether [`open`] needs a folder.
@@ -195,26 +175,6 @@ impl Format {
             Self::Images => images::is_in(dir),
         };
         Self::ALL.into_iter().filter(is_in).collect()
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
-
-impl FromStr for Format {
-    type Err = DataError;
-
-    fn from_str(name: &str) -> Result<Self, DataError> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.name() == name)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join(", ");
-                DataError::setting("dataset", name, format!("one of {names}"))
-            })
     }
 }
 
@@ -243,18 +203,6 @@ pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_distinct_and_parse_back() {
-        for format in Format::ALL {
-            assert_eq!(format.name().parse::<Format>().unwrap(), format);
-        }
-        let error = "svhn".parse::<Format>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "dataset = svhn: expected one of digits, cifar10, cifar100, mnist, fashion, images"
-        );
-    }
 
     #[test]
     fn a_missing_folder_is_asked_for() {

@@ -1,6 +1,7 @@
 //! How a data set is to be opened, and what every format does with that in the same way.
 
 use da2s_images::Image;
+use da2s_settings::words;
 
 use super::Format;
 use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
@@ -11,15 +12,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What happens to files of a folder of images that cannot be decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BadImages {
-    /// The first that is met is an error.
-    #[default]
-    Refuse,
-    /// The next image of the same class stands in for it, and [`Split::damaged`] names it.
-    Skip,
+words! {
+    /// What happens to files of a folder of images that cannot be decoded.
+    #[strum(serialize_all = "lowercase")]
+    pub enum BadImages {
+        /// The first one is an error.
+        Refuse,
+        /// The next image of the same class takes its place, and it is named.
+        Skip,
+    }
 }
 
 /// Options of [`open`](super::open).
@@ -289,7 +290,7 @@ mod tests {
         ] {
             assert_eq!(options.validate(format).unwrap_err().to_string(), message);
         }
-        for format in Format::ALL.into_iter().filter(|format| format.facts().shape.is_some()) {
+        for format in Format::readable().filter(|format| format.facts().shape.is_some()) {
             default().validate(format).unwrap();
         }
     }

@@ -26,53 +26,29 @@ pub use per_kind::PerKind;
 pub use reductions::{Reductions, Thirds};
 pub use target::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 
-use serde::{Deserialize, Serialize};
+use da2s_settings::words;
 
-/// The two kinds of cell. All cells of a kind share α and β.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CellKind {
-    /// Keeps the image's size.
-    Normal,
-    /// Halves the image's sides and doubles the channels.
-    Reduction,
-}
-
-impl CellKind {
-    /// Both kinds, in the order in which they are stored.
-    pub const ALL: [Self; 2] = [Self::Normal, Self::Reduction];
-
-    /// The name in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Reduction => "reduction",
-        }
+words! {
+    /// The two kinds of cell. All cells of a kind share α and β.
+    #[derive(PartialOrd, Ord)]
+    #[strum(serialize_all = "lowercase")]
+    pub enum CellKind {
+        /// Keeps the image's size.
+        Normal,
+        /// Halves the image's sides and doubles the channels.
+        Reduction,
     }
 }
 
-/// The spaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SpaceName {
-    /// That of DARTS, or a part of it.
-    #[default]
-    Darts,
-    /// That of NAS-Bench-201.
-    #[serde(rename = "nas-bench-201")]
-    NasBench201,
-}
-
-impl SpaceName {
-    /// Every space.
-    pub const ALL: [Self; 2] = [Self::Darts, Self::NasBench201];
-
-    /// The name that the user writes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Darts => "darts",
-            Self::NasBench201 => "nas-bench-201",
-        }
+words! {
+    /// The spaces.
+    #[strum(serialize_all = "kebab-case")]
+    pub enum SpaceName {
+        /// The space of DARTS, or a part of it.
+        Darts,
+        /// The space of NAS-Bench-201.
+        #[strum(serialize = "nas-bench-201")]
+        NasBench201,
     }
 }
 

@@ -4,6 +4,7 @@
 //! engine and the exports follow from it.
 
 use da2s_plan::{Block, PoolKind};
+use da2s_settings::{Allowed, Kind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
 /// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image, and the block that
@@ -126,6 +127,16 @@ impl Operation {
         let computes = |operation: &Self| (1..=2).any(|stride| operation.block(stride, Place::Network).0 == block);
         Self::ALL.into_iter().find(computes)
     }
+}
+
+impl Setting for Operation {
+    const KIND: Kind = Kind::Value(Allowed::Words(|| {
+        let word = |operation: Self| Word {
+            name: operation.name(),
+            doc: None,
+        };
+        Self::ALL.map(word).to_vec()
+    }));
 }
 
 impl std::fmt::Display for Operation {

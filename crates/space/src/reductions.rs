@@ -1,5 +1,6 @@
 //! Which cells of a network reduce: halve the image's sides and double the channels.
 
+use da2s_settings::{Allowed, Kind, Setting, words};
 use serde::{Deserialize, Serialize};
 
 use super::CellKind;
@@ -14,15 +15,22 @@ pub enum Reductions {
     At(Vec<usize>),
 }
 
-/// The word `"thirds"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Thirds {
-    /// See [`Reductions::Thirds`].
-    Thirds,
+words! {
+    /// The word `"thirds"`.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Thirds {
+        /// See [`Reductions::Thirds`].
+        Thirds,
+    }
+}
+
+impl Setting for Reductions {
+    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
 impl Reductions {
+    const ALLOWED: &[Allowed] = &[Thirds::KIND.value(), <Vec<usize>>::KIND.value()];
+
     /// As in DARTS.
     pub const THIRDS: Self = Self::Thirds(Thirds::Thirds);
 

@@ -4,6 +4,7 @@
 //! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section 3.2); any
 //! feasible target is allowed here, balanced or not.
 
+use da2s_settings::{Allowed, FROM_1, Kind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, PerKind, Space, SpaceName};
@@ -20,58 +21,60 @@ pub enum EdgeCount {
     All(All),
 }
 
-/// The word `"all"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum All {
-    /// See [`EdgeCount::All`].
-    All,
+words! {
+    /// The word `"all"`.
+    #[strum(serialize_all = "lowercase")]
+    pub enum All {
+        /// See [`EdgeCount::All`].
+        All,
+    }
 }
 
-/// What the user writes for one kind of cell; what is absent comes from the general setting.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KindSpec {
-    /// Edges kept per node.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub edges: Option<EdgeCount>,
-    /// Operations kept per kept edge.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operations: Option<usize>,
+impl EdgeCount {
+    const ALLOWED: &[Allowed] = &[
+        FROM_1,
+        Allowed::List {
+            item: &FROM_1,
+            least: 1,
+            distinct: false,
+        },
+        All::KIND.value(),
+    ];
 }
 
-/// The target as written: `edges = 2`, or `normal = { edges = [2, 1, 3, 2] }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TargetSpec {
-    /// Edges kept per node, in both kinds of cell.
-    pub edges: EdgeCount,
-    /// Operations kept per kept edge, in both kinds of cell.
-    pub operations: usize,
-    /// Most multiply-adds of the final network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_multiply_adds: Option<u64>,
-    /// Most parameters of the final network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_parameters: Option<u64>,
-    /// What differs in normal cells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub normal: Option<KindSpec>,
-    /// What differs in reduction cells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reduction: Option<KindSpec>,
+impl Setting for EdgeCount {
+    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
-impl Default for TargetSpec {
-    fn default() -> Self {
-        Self {
-            edges: EdgeCount::Uniform(2),
-            operations: 1,
-            max_multiply_adds: None,
-            max_parameters: None,
-            normal: None,
-            reduction: None,
-        }
+settings! {
+    /// What differs in one kind of cell. What is unset is as in `[target]`.
+    #[derive(Eq)]
+    pub struct KindSpec {
+        /// Edges that each node keeps.
+        edges: Option<EdgeCount> = None;
+        /// Operations that each kept edge keeps.
+        operations: Option<usize> = None, in whole(1..=8);
+    }
+}
+
+settings! {
+    /// The target topology: what the search is to leave.
+    #[derive(Eq)]
+    pub struct TargetSpec {
+        /// Edges to keep at every node, or one number for each node.
+        ///
+        /// `2`, or `[1, 2, 1, 3]`.
+        edges: EdgeCount = EdgeCount::Uniform(2), named "edges";
+        /// Operations to keep on every kept edge.
+        operations: usize = 1, in whole(1..=8), named "operations";
+        /// Most multiply-adds of the final network, for one image.
+        max_multiply_adds: Option<u64> = None, in FROM_1, named "max_multiply_adds";
+        /// Most parameters of the final network.
+        max_parameters: Option<u64> = None, in FROM_1, named "max_parameters";
+        /// What differs in normal cells.
+        normal: Option<KindSpec> = None;
+        /// What differs in reduction cells.
+        reduction: Option<KindSpec> = None;
     }
 }
 

@@ -1,20 +1,22 @@
 //! The command line: its verbs here, their arguments in a file for each kind of verb.
 
+mod flags;
 mod of_a_run;
 mod of_runs;
 mod settings;
 mod tools;
 mod values;
 
+pub use flags::flag_of;
 pub use of_a_run::{
     DiscretizeArguments, DrawArguments, ExportArguments, ImportArguments, PredictArguments, RunArguments,
     TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
-pub use settings::{CreateArguments, GivenGenotype, LiveArguments, SettingArguments, StageArguments, flag_of};
+pub use settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
 pub use tools::{
-    BenchArguments, BenchCase, CompletionsArguments, DataArguments, DataCheckArguments, DataFetchArguments, DataVerb,
-    GenotypeArguments, LookupArguments, ManArguments,
+    BenchArguments, BenchCase, CompletionsArguments, ConfigArguments, DataArguments, DataCheckArguments,
+    DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments,
 };
 
 use clap::{Parser, Subcommand};
@@ -79,7 +81,7 @@ pub enum Verb {
     /// Look an architecture of NAS-Bench-201 up in a table of accuracies
     Lookup(LookupArguments),
     /// Print the configuration that the other arguments come to, and do nothing
-    Config(SettingArguments),
+    Config(ConfigArguments),
     /// List data sets, check a folder of one, or fetch one
     Data(DataArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine

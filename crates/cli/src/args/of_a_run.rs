@@ -9,7 +9,7 @@ use da2s::export::Format;
 use da2s_report::drawing::Format as PictureFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
-use super::values::named;
+use super::values::one_of;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub struct ExportArguments {
     /// Run directory
     pub run: PathBuf,
     /// What to write
-    #[arg(long, value_parser = named(Format::ALL.map(Format::name), Format::from_name))]
+    #[arg(long, value_parser = one_of(Format::ALL))]
     pub format: Format,
     /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]

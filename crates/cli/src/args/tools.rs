@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use da2s::config::EngineName;
@@ -10,7 +9,8 @@ use da2s::data::Format as DataFormat;
 use da2s::discretize::GenotypeForm;
 use da2s::run::devices;
 
-use super::values::named;
+use super::settings::SettingArguments;
+use super::values::one_of;
 
 /// Arguments of `genotype`.
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub struct GenotypeArguments {
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
     /// Form to print it in [default: darts, and nas-bench-201 for its architectures]
-    #[arg(long, value_parser = named(GenotypeForm::ALL.map(GenotypeForm::name), GenotypeForm::from_name))]
+    #[arg(long, value_parser = one_of(GenotypeForm::ALL))]
     pub form: Option<GenotypeForm>,
 }
 
@@ -35,6 +35,20 @@ pub struct LookupArguments {
     /// Print a JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// Print the reference of all settings instead, as Markdown: docs/settings.md
+    #[arg(long, exclusive = true)]
+    pub reference: bool,
+    /// Print the JSON schema of configuration files instead, with which editors complete and check them
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
 }
 
 /// Arguments of `data`.
@@ -62,18 +76,16 @@ pub struct DataCheckArguments {
     /// Folder of the images
     pub dir: PathBuf,
     /// What it holds [default: what its files tell]
-    #[arg(long, value_parser = PossibleValuesParser::new(
-        DataFormat::ALL.into_iter().filter(|format| format.needs_folder()).map(DataFormat::name)
-    ))]
-    pub dataset: Option<String>,
+    #[arg(long, value_parser = one_of(DataFormat::ALL.into_iter().filter(|format| format.needs_folder())))]
+    pub dataset: Option<DataFormat>,
 }
 
 /// Arguments of `data fetch`.
 #[derive(Debug, Args)]
 pub struct DataFetchArguments {
     /// Data set
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(DataFormat::ALL.map(DataFormat::name)))]
-    pub dataset: String,
+    #[arg(value_name = "NAME", value_parser = one_of(DataFormat::readable()))]
+    pub dataset: DataFormat,
     /// Folder for its files [default: data/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -91,8 +103,8 @@ pub struct BenchArguments {
     #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
     pub device: String,
     /// Implementation of the cells: the fastest for the device, the reference, or the fast one with given instructions
-    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(EngineName::ALL.map(EngineName::name)))]
-    pub engine: String,
+    #[arg(long, default_value = "auto", value_parser = one_of(EngineName::ALL))]
+    pub engine: EngineName,
     /// Threads of the CPU, 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=4096))]
     pub threads: u16,

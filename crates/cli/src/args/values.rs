@@ -1,66 +1,113 @@
 //! Values of arguments as people write them.
 
+use std::fmt::Display;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use da2s_settings::Allowed;
 use toml::Value;
 
-/// One of `names`, as what it names.
-pub(super) fn named<const N: usize, T: Clone + Send + Sync + 'static>(
-    names: [&'static str; N],
-    find: fn(&str) -> Option<T>,
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names).try_map(move |name| find(&name).ok_or(format!("nothing is called {name}")))
+/// One of `all`, by its name.
+pub(super) fn one_of<T>(all: impl IntoIterator<Item = T>) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Display + Send + Sync + 'static,
+{
+    let all: Vec<T> = all.into_iter().collect();
+    PossibleValuesParser::new(all.iter().map(T::to_string)).try_map(move |name| {
+        let found = all.iter().copied().find(|one| one.to_string() == name);
+        found.ok_or_else(|| format!("nothing has the name {name}"))
+    })
+}
+
+/// A value as people write it in an argument: a word without quotes, a list without brackets, a whole number with its unit.
+/// Whether a setting allows the value is checked by the library.
+///
+/// # Errors
+/// What is expected, if the text is no such value.
+pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
+    let value = match allowed {
+        Allowed::Text | Allowed::Path | Allowed::Words(_) => Some(text.into()),
+        Allowed::Flag => text.parse().ok().map(Value::Boolean),
+        Allowed::Whole { .. } => return whole(text).map(Value::Integer),
+        Allowed::Number(_) => text.parse().ok().map(Value::Float),
+        Allowed::Interval(_) => {
+            let ends: Option<Vec<Value>> = text
+                .split(',')
+                .map(|end| end.trim().parse().ok().map(Value::Float))
+                .collect();
+            ends.map(Value::Array)
+        }
+        Allowed::List { item, .. } => {
+            let items: Result<Vec<Value>, String> = text.split(',').map(|part| parse(*item, part.trim())).collect();
+            items.ok().map(Value::Array)
+        }
+        // A word only if it is one of those that are allowed: anything else can be read as one.
+        Allowed::AnyOf(choices) => choices
+            .iter()
+            .filter_map(|&choice| Some((choice, parse(choice, text).ok()?)))
+            .find(|(choice, value)| !matches!(choice, Allowed::Words(_)) || choice.check(value).is_ok())
+            .map(|(_, value)| value),
+    };
+    value.ok_or_else(|| format!("expected {allowed}"))
 }
 
 /// A whole number, or one in thousands, millions or billions: `600M`, `3.5M`.
-pub(super) fn count(text: &str) -> Result<i64, String> {
+fn whole(text: &str) -> Result<i64, String> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1e3),
         Some((at, 'M')) => (&text[..at], 1e6),
         Some((at, 'G')) => (&text[..at], 1e9),
-        Some(_) | None => (text, 1.0),
+        Some(_) | None => {
+            let number = text.parse();
+            return number.map_err(|_| "expected a whole number, as 1200, 20k, 3.5M or 1G".to_owned());
+        }
     };
-    let number = digits.parse::<f64>().map(|number| number * unit);
-    match number {
-        Ok(number) if (1.0..=1e15).contains(&number) => Ok(number.round() as i64),
-        Ok(_) | Err(_) => Err("expected a number from 1, as 600M, 3.5M, 20k or 1200".to_owned()),
-    }
-}
-
-/// `2`, or `1,2,1,3`.
-pub(super) fn edges(text: &str) -> Result<Value, String> {
-    let count = |part: &str| part.trim().parse::<i64>().map(Value::Integer);
-    let counts: Result<Vec<Value>, _> = text.split(',').map(count).collect();
-    match counts.as_deref() {
-        Ok([one]) => Ok(one.clone()),
-        Ok(counts) => Ok(Value::Array(counts.to_vec())),
-        Err(_) => Err("expected a number, or one a node, as 1,2,1,3".to_owned()),
+    match digits.parse::<f64>().map(|number| number * unit) {
+        Ok(number) if number.abs() <= 1e15 => Ok(number.round() as i64),
+        Ok(_) | Err(_) => Err("expected a whole number, as 1200, 20k, 3.5M or 1G".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use da2s::config::Config;
+    use da2s_settings::Kind;
 
     #[test]
-    fn counts_have_units() {
+    fn whole_numbers_have_units() {
         assert_eq!(
-            (count("600M"), count("3.5M"), count("20k"), count("7")),
-            (Ok(600_000_000), Ok(3_500_000), Ok(20_000), Ok(7))
+            (whole("600M"), whole("3.5M"), whole("20k"), whole("7"), whole("-7")),
+            (Ok(600_000_000), Ok(3_500_000), Ok(20_000), Ok(7), Ok(-7))
         );
         assert!(
-            ["", "M", "0", "-5", "nan", "infM", "1e99", "5X"]
-                .iter()
-                .all(|text| count(text).is_err())
+            [
+                "",
+                "M",
+                "nan",
+                "infM",
+                "1e99",
+                "5X",
+                "1.5",
+                "1e3",
+                "1e30M",
+                "18446744073709551616"
+            ]
+            .iter()
+            .all(|text| whole(text).is_err())
         );
     }
 
     #[test]
-    fn edges_are_one_number_or_a_list() {
-        assert_eq!(edges("2").unwrap(), Value::Integer(2));
+    fn edges_are_one_number_a_list_or_all() {
+        let Some(Kind::Value(edges)) = Config::TABLE.named("edges").map(|entry| entry.field.kind) else {
+            panic!("edges have a flag");
+        };
+        assert_eq!(parse(edges, "2").unwrap(), Value::Integer(2));
         assert_eq!(
-            edges("1, 2").unwrap(),
+            parse(edges, "1, 2").unwrap(),
             Value::Array(vec![Value::Integer(1), Value::Integer(2)])
         );
-        assert!(edges("").is_err() && edges("1,").is_err() && edges("[1]").is_err());
+        assert_eq!(parse(edges, "all").unwrap(), Value::String("all".to_owned()));
+        assert!(["", "1,", "[1]", "most"].iter().all(|text| parse(edges, text).is_err()));
     }
 }

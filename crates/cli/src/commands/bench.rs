@@ -12,14 +12,13 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal;
 use da2s::bench::{Case, Measurement, Options, Results, measure};
-use da2s::config::EngineName;
 
 /// Measures what was asked for and prints it.
 ///
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
-    let engine = EngineName::from_name(&arguments.engine).unwrap_or(EngineName::Auto);
+    let engine = arguments.engine;
     start_threads(arguments.threads.into())?;
     let cases = match cases(arguments.case) {
         [case] => vec![measure(
@@ -64,7 +63,14 @@ fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Fail
     let output = std::env::current_exe()
         .and_then(|program| {
             Command::new(program)
-                .args(["bench", "--json", "--case", case.name(), "--engine", &arguments.engine])
+                .args([
+                    "bench",
+                    "--json",
+                    "--case",
+                    case.name(),
+                    "--engine",
+                    arguments.engine.name(),
+                ])
                 .args([
                     "--device",
                     &arguments.device,
@@ -123,6 +129,7 @@ fn milliseconds(time_ms: f64) -> String {
 mod tests {
     use super::*;
     use da2s::bench::Phase;
+    use da2s::config::EngineName;
 
     #[test]
     fn every_case_can_be_asked_for_alone() {

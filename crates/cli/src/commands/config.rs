@@ -1,13 +1,38 @@
-//! `da2s config`: the configuration that the arguments come to.
+//! `da2s config`: the configuration that the arguments come to, or what there is to configure.
 
-use crate::args::SettingArguments;
+use da2s::config::{reference, schema};
+
+use crate::args::ConfigArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Prints every setting, as a run would write it to its `config.toml`.
+/// What the reference begins with.
+const HEAD: &str = "\
+# Settings
+
+*For users: every setting, its default and what it allows. `da2s config --reference` writes this page.*
+
+`da2s config` prints the settings that a command comes to; `--config FILE` and `--set KEY=VALUE` change them, in the order defaults < recipe < file < flags. In a
+file the part before the last dot is the table: `[search.regulariser]`, below it `lambda = 0.5`. A setting with a short name has a flag of its own and is a keyword
+argument in Python: with the short name `search_epochs`, `--search-epochs 10` and `search_epochs=10`. The defaults here are those of the embedded digits;
+[`configs/`](../configs) has what the other recipes change. A setting that is unset is absent. Settings must also fit each other; where they do not, the error says
+what is allowed.
+
+An editor with a language server for TOML completes and checks a file whose first line is `#:schema settings.schema.json`, with
+[`settings.schema.json`](../configs/settings.schema.json) beside it; `da2s config --schema` writes that.
+
+";
+
+/// Prints every setting, as a run would write it to its `config.toml`; or the reference; or the JSON schema.
 ///
 /// # Errors
-/// If the arguments cannot be.
-pub fn execute(arguments: &SettingArguments) -> Result<(), Failure> {
-    terminal::print_document(&arguments.resolve()?.to_toml()?)
+/// If the arguments are invalid.
+pub fn execute(arguments: &ConfigArguments) -> Result<(), Failure> {
+    terminal::print_document(&if arguments.reference {
+        format!("{HEAD}{}", reference()?)
+    } else if arguments.schema {
+        schema()?
+    } else {
+        arguments.settings.resolve()?.to_toml()?
+    })
 }

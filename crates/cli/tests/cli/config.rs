@@ -107,6 +107,29 @@ fn what_is_printed_can_be_read() {
     assert_eq!(resolved(&["--config", &file]), table);
 }
 
+/// `docs/settings.md` and `configs/settings.schema.json` follow from the declarations of the settings.
+#[test]
+fn what_is_generated_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (flag, path) in [
+        ("--reference", "docs/settings.md"),
+        ("--schema", "configs/settings.schema.json"),
+    ] {
+        let output = da2s()
+            .args(["config", flag])
+            .assert()
+            .success()
+            .get_output()
+            .stdout
+            .clone();
+        assert!(
+            fs::read(root.join(path)).unwrap() == output,
+            "{path} is not current: write it with `da2s config {flag} > {path}`"
+        );
+    }
+    da2s().args(["config", "--schema", "--seed", "3"]).assert().code(2);
+}
+
 #[test]
 fn what_cannot_be_is_told_with_its_place() {
     let temporary = tempfile::tempdir().unwrap();
@@ -151,7 +174,7 @@ fn what_cannot_be_is_told_with_its_place() {
             "da2s: --search-epochs: search.epochs = 0: expected a whole number from 1",
         ),
         (&["--set", "epochs=3"], "did you mean"),
-        (&["--edges", "2,x"], "expected a number, or one a node"),
+        (&["--edges", "2,x"], "expected a whole number from 1, a list"),
         (
             &["--edges", "4"],
             "node 2, which has 2 incoming edges: allowed are 1 to 2",

@@ -4,18 +4,19 @@
 //! and shift.
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine};
-use serde::{Deserialize, Serialize};
+use da2s_settings::words;
 
 use super::{Source, Stage};
 
-/// The stem, and with it the image size that a network is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Skeleton {
-    /// One 3×3 convolution: small images.
-    Cifar,
-    /// Two stems of stride 8 in all: images around 224×224.
-    Imagenet,
+words! {
+    /// The stem, and with it the image size that a network is built for.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Skeleton {
+        /// One 3×3 convolution, for small images.
+        Cifar,
+        /// Stems of stride 8 in all, for images around 224×224.
+        Imagenet,
+    }
 }
 
 /// A stem as the first cell sees it.

@@ -1,14 +1,14 @@
 //! What settings must be to each other, where each by itself is fine: found before hours of search, not behind them.
 
+use da2s_settings::Problem;
+
 use super::error::{ConfigError, Place};
-use super::settings::{Config, Rate, ScheduleName};
+use super::settings::{Config, ScheduleName};
 use crate::backbone::STAGES;
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{AuxiliaryError, Skeleton};
-use crate::space::{CellKind, Reductions, SpaceName};
+use crate::space::{CellKind, Operation, Reductions, SpaceName};
 
-/// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
-const LEAST_TEMPERATURE: f64 = 1e-30;
 /// Epochs by which a path must begin before its end, against rounding alone.
 const ROUNDING: f64 = 1e-9;
 
@@ -21,7 +21,7 @@ type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
 /// For the first setting that does not fit the others.
 pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     epochs(config, place)?;
-    numbers(config, place)?;
+    strengths(config, place)?;
     data(config, place)?;
     space(config, place)?;
     target(config, place)?;
@@ -38,11 +38,9 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 }
 
 fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
-    ConfigError::Value {
+    ConfigError::Setting {
         place: place(key).into(),
-        key: key.to_owned(),
-        value: value.to_string(),
-        expected: expected.into(),
+        problem: Problem::refused(key, value, expected),
     }
 }
 
@@ -69,45 +67,9 @@ fn epochs(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Tensors hold numbers of 32 bits, in which 0.99999999 is 1 and 1e300 is infinite: what they take must be in its range there too.
-fn numbers(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    let (search, network) = (&config.search, &config.network);
-    let regulariser = &search.regulariser;
-    for (key, number) in [
-        ("search.momentum", search.momentum),
-        ("search.arch_momentum", search.arch_momentum),
-        ("search.arch_beta_1", search.arch_beta_1),
-        ("search.arch_beta_2", search.arch_beta_2),
-        ("network.momentum", network.momentum),
-    ] {
-        if number as f32 >= 1.0 {
-            let expected = "less than 1 as a number of 32 bits: at most 0.99999994";
-            return Err(value(place, key, format!("{number:?}"), expected));
-        }
-    }
-    let rate = |rate| match rate {
-        Rate::Fixed(rate) => rate,
-        Rate::Auto(_) => 0.0,
-    };
-    for (key, number) in [
-        ("search.learning_rate", search.learning_rate),
-        ("search.weight_decay", search.weight_decay),
-        ("search.alpha_rate", rate(search.alpha_rate)),
-        ("search.beta_rate", rate(search.beta_rate)),
-        ("search.arch_weight_decay", search.arch_weight_decay),
-        ("search.zero_one_weight", search.zero_one_weight),
-        ("search.limit_weight", search.limit_weight),
-        ("search.regulariser.lambda", regulariser.lambda),
-        ("search.regulariser.cardinality_weight", regulariser.cardinality_weight),
-        ("network.auxiliary_weight", network.auxiliary_weight),
-        ("network.learning_rate", network.learning_rate),
-        ("network.weight_decay", network.weight_decay),
-    ] {
-        if (number as f32).is_infinite() {
-            let expected = format!("at most {:e}, the largest number of 32 bits", f32::MAX);
-            return Err(value(place, key, format!("{number:?}"), expected));
-        }
-    }
+/// What the penalty's strengths are multiplied to is used in 32 bits.
+fn strengths(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let regulariser = &config.search.regulariser;
     let (lambda, lambda_beta) = (regulariser.lambda, regulariser.lambda_beta);
     if ((lambda * lambda_beta) as f32).is_infinite() {
         let expected = format!(
@@ -116,15 +78,6 @@ fn numbers(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         );
         let key = "search.regulariser.lambda_beta";
         return Err(value(place, key, format!("{lambda_beta:?}"), expected));
-    }
-    for (key, temperature) in [
-        ("search.temperature_first", search.temperature_first),
-        ("search.temperature_last", search.temperature_last),
-    ] {
-        if temperature < LEAST_TEMPERATURE {
-            let expected = format!("at least {LEAST_TEMPERATURE:e}, by which numbers of 32 bits can be divided");
-            return Err(value(place, key, format!("{temperature:?}"), expected));
-        }
     }
     Ok(())
 }
@@ -202,6 +155,10 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 return Err(value(place, "space.none", true, expected));
             }
             let mut operations = space.operations.iter().flatten();
+            if space.operations.as_deref() == Some(&[Operation::None]) {
+                let expected = "an operation beside none, which is never kept";
+                return Err(value(place, "space.operations", "[\"none\"]", expected));
+            }
             match operations.find(|operation| !operation.halves()) {
                 Some(operation) => {
                     let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";

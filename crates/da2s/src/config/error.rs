@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use da2s_settings::Problem;
+
 use crate::data::DataError;
 use crate::hint::Hint;
 use crate::objective::TopologyError;
@@ -70,29 +72,13 @@ pub enum ConfigError {
         /// What is wrong there.
         problem: String,
     },
-    /// A key that does not exist.
-    #[error("{place}: unknown key {key}{}", advice(suggestions, known))]
-    UnknownKey {
+    /// A key that does not exist, or a value that is not allowed, by itself or beside the others.
+    #[error("{place}: {problem}")]
+    Setting {
         /// Where.
         place: Box<Place>,
-        /// The key with the tables it is in.
-        key: String,
-        /// Keys that may have been meant, best first.
-        suggestions: Vec<String>,
-        /// Keys that its table has.
-        known: Vec<String>,
-    },
-    /// A value of the wrong type, out of range, or at odds with another.
-    #[error("{place}: {key} = {value}: expected {expected}")]
-    Value {
-        /// Where.
-        place: Box<Place>,
-        /// The key with the tables it is in.
-        key: String,
-        /// The value, as TOML.
-        value: String,
-        /// What is allowed.
-        expected: String,
+        /// What is wrong.
+        problem: Problem,
     },
     /// A setting without which the others cannot be.
     #[error("{key} is not set: expected {expected}")]
@@ -136,13 +122,5 @@ impl ConfigError {
             Self::Missing { key, .. } => vec![Hint::Give(key)],
             _ => Vec::new(),
         }
-    }
-}
-
-fn advice(suggestions: &[String], known: &[String]) -> String {
-    if suggestions.is_empty() {
-        format!(": expected one of {}", known.join(", "))
-    } else {
-        format!(": did you mean {}?", suggestions.join(" or "))
     }
 }

@@ -10,9 +10,10 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use da2s_settings::Problem;
+
 use super::check;
 use super::error::{ConfigError, Origin, Place};
-use super::rules;
 use super::settings::Config;
 
 /// Most parts of a key, as `search.regulariser.lambda`: more than any has.
@@ -65,9 +66,7 @@ impl Layer {
     /// # Errors
     /// If a value has no TOML form.
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
-        let table = Table::try_from(config).map_err(|error| ConfigError::Unwritable {
-            problem: error.to_string(),
-        })?;
+        let table = config.to_table()?;
         let (origin, lines) = (Origin::Settings, BTreeMap::new());
         Self { origin, table, lines }.checked()
     }
@@ -99,11 +98,13 @@ impl Layer {
     pub fn flag(flag: &str, key: &str, value: Value) -> Result<Self, ConfigError> {
         // Tables are nested by one call a level, here and where they are dropped: a key of many parts would take the whole stack.
         if key.split('.').count() > MOST_PARTS {
-            return Err(ConfigError::UnknownKey {
+            return Err(ConfigError::Setting {
                 place: Box::new(Origin::Flag(flag.to_owned()).into()),
-                key: key.to_owned(),
-                suggestions: Vec::new(),
-                known: rules::keys_of(""),
+                problem: Problem::UnknownKey {
+                    key: key.to_owned(),
+                    suggestions: Vec::new(),
+                    known: Config::TABLE.names(),
+                },
             });
         }
         let (name, table) = key
@@ -158,7 +159,7 @@ impl Layer {
     }
 
     fn checked(self) -> Result<Self, ConfigError> {
-        rules::check(&self.table, &|key| self.place(key))?;
+        check_document(&self.table, &|key| self.place(key))?;
         Ok(self)
     }
 
@@ -177,6 +178,22 @@ impl Layer {
             origin: self.origin.clone(),
             line: self.lines.get(key).copied(),
         }
+    }
+}
+
+/// Checks every key and value of `document` by itself; `place` tells where a key was written.
+///
+/// # Errors
+/// [`ConfigError::Setting`] for the first in the order of lines.
+pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Place) -> Result<(), ConfigError> {
+    let problems = Config::TABLE.check(document).into_iter();
+    let placed = problems.map(|problem| (place(problem.key()), problem));
+    match placed.min_by_key(|(place, _)| place.line) {
+        Some((place, problem)) => Err(ConfigError::Setting {
+            place: place.into(),
+            problem,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -233,7 +250,7 @@ fn widen_target(merged: &mut Table, layer: &Layer) {
         return;
     };
     for name in ["edges", "operations"] {
-        if layer.get(&rules::join("target", name)).is_some() {
+        if layer.get(&format!("target.{name}")).is_some() {
             for kind in ["normal", "reduction"] {
                 if let Some(kind) = target.get_mut(kind).and_then(Value::as_table_mut) {
                     kind.remove(name);
@@ -245,7 +262,12 @@ fn widen_target(merged: &mut Table, layer: &Layer) {
 
 fn collect_lines(table: &DeTable<'_>, text: &str, prefix: &str, lines: &mut BTreeMap<String, usize>) {
     for (name, value) in table {
-        let key = rules::join(prefix, name.get_ref());
+        let name_of = name.get_ref();
+        let key = if prefix.is_empty() {
+            name_of.to_string()
+        } else {
+            format!("{prefix}.{name_of}")
+        };
         if let DeValue::Table(inner) = value.get_ref() {
             collect_lines(inner, text, &key, lines);
         }

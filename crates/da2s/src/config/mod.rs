@@ -3,14 +3,13 @@
 //! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers over each other and
 //! checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back unchanged.
 
-mod allowed;
 mod check;
 mod error;
 mod layers;
 mod request;
-mod rules;
 mod settings;
 
+pub use da2s_settings::Entry;
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
 pub use request::Request;
@@ -24,7 +23,50 @@ use std::path::Path;
 use crate::data::{DataOptions, Format};
 use crate::space::{Space, SpaceName, darts_operations};
 
+/// The settings that have a short name, with it: what front ends offer.
+pub fn named() -> Vec<(Entry, &'static str)> {
+    let entries = Config::TABLE.entries().into_iter();
+    entries
+        .filter_map(|entry| {
+            let short = entry.field.short?;
+            Some((entry, short))
+        })
+        .collect()
+}
+
+/// Those that say on what a stage of a run is computed, which every stage takes.
+pub fn machine() -> Vec<(Entry, &'static str)> {
+    let of_machine = |(entry, _): &(Entry, &str)| entry.key.starts_with("run.") && entry.field.may_change;
+    named().into_iter().filter(of_machine).collect()
+}
+
+/// The reference of all settings, as Markdown.
+///
+/// # Errors
+/// If a default has no TOML form.
+pub fn reference() -> Result<String, ConfigError> {
+    Ok(da2s_settings::reference(Config::TABLE, &Config::default().to_table()?))
+}
+
+/// The JSON schema of configuration files.
+///
+/// # Errors
+/// If a default has no TOML or JSON form.
+pub fn schema() -> Result<String, ConfigError> {
+    let defaults = Config::default().to_table()?;
+    let schema = da2s_settings::schema("Settings of da2s", Config::TABLE, &defaults);
+    schema.map_err(|error| ConfigError::Unwritable {
+        problem: error.to_string(),
+    })
+}
+
 impl Config {
+    fn to_table(&self) -> Result<toml::Table, ConfigError> {
+        toml::Table::try_from(self).map_err(|error| ConfigError::Unwritable {
+            problem: error.to_string(),
+        })
+    }
+
     /// Reads and checks a file, which may leave out what has a default. No recipe lies below it.
     ///
     /// # Errors
@@ -48,11 +90,9 @@ impl Config {
     /// # Errors
     /// For the first value that cannot be, with what is allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let table = toml::Table::try_from(self).map_err(|error| ConfigError::Unwritable {
-            problem: error.to_string(),
-        })?;
+        let table = self.to_table()?;
         let unplaced = |_: &str| Place::from(Origin::Settings);
-        rules::check(&table, &unplaced)?;
+        layers::check_document(&table, &unplaced)?;
         check::check(self, &unplaced)
     }
 
@@ -91,7 +131,3 @@ impl Config {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "tests/documented.rs"]
-mod documented;

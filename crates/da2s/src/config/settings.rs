@@ -1,84 +1,95 @@
-//! Every setting of a run, with its default. The defaults are those of the main job, the embedded digits.
+//! Every setting of a run. The defaults are those of the main job, the embedded digits.
 //!
 //! Published values are those of Tian et al. 2021 and Liu, Simonyan, Yang 2019; `configs/*.toml` hold them for
 //! other data sets.
 
 use std::path::PathBuf;
 
+use da2s_settings::{
+    Allowed, BELOW_1, COUNT, COUNT_OR_0, FROM_1, Kind, NOT_NEGATIVE, POSITIVE, SHARE, Setting, at_least, settings,
+    up_to, whole, within_1, words,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Augmentation, BadImages, Format};
 use crate::network::Skeleton;
-use crate::objective::{Hardening, Regulariser, TargetSpec};
+use crate::objective::{Hardening, Regulariser};
 use crate::search::Method;
-use crate::space::{Operation, Reductions, SpaceName};
+use crate::space::{Operation, Reductions, SpaceName, TargetSpec};
 
-/// Everything that decides a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Which images.
-    pub data: DataSettings,
-    /// What may be searched.
-    pub space: SpaceSettings,
-    /// What is to be left.
-    pub target: TargetSpec,
-    /// How it is searched.
-    pub search: SearchSettings,
-    /// What is measured when the search is pruned.
-    pub discretize: DiscretizeSettings,
-    /// What is trained in the end, and how.
-    pub network: NetworkSettings,
-    /// Seed and machine.
-    pub run: RunSettings,
+settings! {
+    /// Everything that decides a run.
+    pub struct Config {
+        /// The images.
+        data: DataSettings = DataSettings::default();
+        /// The search space.
+        space: SpaceSettings = SpaceSettings::default();
+        /// The target topology.
+        target: TargetSpec = TargetSpec::default();
+        /// The search.
+        search: SearchSettings = SearchSettings::default();
+        /// The discretization.
+        discretize: DiscretizeSettings = DiscretizeSettings::default();
+        /// The final network and its training.
+        network: NetworkSettings = NetworkSettings::default();
+        /// Seed and machine.
+        run: RunSettings = RunSettings::default();
+    }
 }
 
-/// Which images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataSettings {
-    /// The format.
-    pub dataset: Format,
-    /// The folder, for all but the embedded digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
-    /// Side in pixels to which images are resized; absent keeps a data set's own size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-    /// Channels, 1 or 3; absent keeps a data set's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
-    /// At most so many training images, the same share of each class.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    /// At most so many test images.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test_limit: Option<usize>,
-    /// Part of the shorter side of a folder's image that is seen, as a centred square.
-    pub centre_crop: f32,
-    /// A folder's images are kept in memory if they need no more than this, otherwise read when needed.
-    pub memory_limit_bytes: u64,
-    /// What happens to a folder's images that cannot be decoded.
-    pub bad_images: BadImages,
-    /// Share of the training images that the architecture is searched on; the rest trains the weights.
-    pub arch_fraction: f64,
-    /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last.
-    pub validation_fraction: f64,
+settings! {
+    /// The images, and how they are read.
+    pub struct DataSettings {
+        /// The data set, or the format of your own.
+        dataset: Format = Format::Digits;
+        /// Folder of the images; the digits and arrays need none.
+        dir: Option<PathBuf> = None, named "data_dir", may_change on resume;
+        /// Side in pixels to which images are resized.
+        ///
+        /// Unset keeps a data set's own size; `images` has none, and needs this setting.
+        image_size: Option<usize> = None, in whole(1..=4096), named "image_size";
+        /// Channels, 1 or 3, to which the images of a folder are decoded.
+        ///
+        /// Unset is 3. Every other data set allows its own number only.
+        channels: Option<usize> = None, in whole(1..=3);
+        /// Use at most so many training images, each class in proportion.
+        limit: Option<usize> = None, in FROM_1, named "limit";
+        /// Use at most so many test images, and so many of a folder's validation images.
+        test_limit: Option<usize> = None, in FROM_1;
+        /// Share of the shorter side of a folder's image, or of an array, that is used, as a centred square.
+        centre_crop: f32 = 1.0, in within_1();
+        /// Keep a folder's images in memory if they take no more bytes than this; otherwise read them when needed.
+        memory_limit_bytes: u64 = 4 << 30;
+        /// What happens to a folder's images that cannot be decoded.
+        bad_images: BadImages = BadImages::Refuse;
+        /// Share of the training images on which the architecture is searched; the rest trains the weights.
+        ///
+        /// An epoch is one pass over this share.
+        arch_fraction: f64 = 0.5, in SHARE;
+        /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last epoch.
+        validation_fraction: f64 = 0.0, in BELOW_1;
+    }
 }
 
-/// What may be searched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SpaceSettings {
-    /// The space.
-    pub name: SpaceName,
-    /// Whether `none` is a candidate of the DARTS space.
-    pub none: bool,
-    /// The candidates of the DARTS space in their order; absent takes its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operations: Option<Vec<Operation>>,
-    /// Nodes of a cell of the DARTS space.
-    pub nodes: usize,
+/// Candidates of a space.
+const OPERATIONS: Allowed = Allowed::List {
+    item: &Operation::KIND.value(),
+    least: 1,
+    distinct: true,
+};
+
+settings! {
+    /// The search space: what an architecture may become.
+    pub struct SpaceSettings {
+        /// Search space.
+        name: SpaceName = SpaceName::Darts, named "space";
+        /// Whether `none` is a candidate of the DARTS space.
+        none: bool = false;
+        /// The candidates of the DARTS space in their order; unset takes the space's own.
+        operations: Option<Vec<Operation>> = None, in OPERATIONS;
+        /// Nodes of a cell of the DARTS space.
+        nodes: usize = 4, in whole(1..=32);
+    }
 }
 
 /// A learning rate of α or β: a number, or `"auto"`.
@@ -87,20 +98,27 @@ pub struct SpaceSettings {
 pub enum Rate {
     /// As given.
     Fixed(f64),
-    /// From the number of steps behind the warm-up, so that a parameter can move as far as in the published setting.
+    /// From the number of steps after the warm-up, so that a parameter can move as far as in the published setting.
     Auto(Auto),
 }
 
-/// The word `"auto"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Auto {
-    /// See [`Rate::Auto`].
-    Auto,
+words! {
+    /// The word `"auto"`.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Auto {
+        /// See [`Rate::Auto`].
+        Auto,
+    }
+}
+
+impl Setting for Rate {
+    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
 impl Rate {
-    /// The rate for a search in which α and β make `steps` steps behind the warm-up. The published 3e-4 stands for 16,380 steps.
+    const ALLOWED: &[Allowed] = &[POSITIVE.in_f32(), Auto::KIND.value()];
+
+    /// The rate for a search in which α and β make `steps` steps after the warm-up. The published 3e-4 stands for 16,380 steps.
     pub fn resolve(self, steps: usize) -> f64 {
         match self {
             Self::Fixed(rate) => rate,
@@ -109,355 +127,222 @@ impl Rate {
     }
 }
 
-/// How it is searched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SearchSettings {
-    /// The method.
-    pub method: Method,
-    /// Epochs, T.
-    pub epochs: usize,
-    /// The epoch, from 1, from which on α trains, E; 0 is 1.
-    pub warmup_epochs: usize,
-    /// Images a half-step, of each process.
-    pub batch_size: usize,
-    /// The super-network's stem.
-    pub skeleton: Skeleton,
-    /// Channels of the first cells of the super-network.
-    pub channels: usize,
-    /// Cells of the super-network; in NAS-Bench-201 of each of its three stages.
-    pub cells: usize,
-    /// Which of them reduce, counted from 0.
-    pub reduction_cells: Reductions,
-    /// Of how many channels one passes through the candidates, the others around them; absent is 4 for PC-DARTS and 1, which is all,
-    /// for the other methods.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_channels: Option<usize>,
-    /// Whether α and β train on the images of the weights, and the others are only watched.
-    pub one_level: bool,
-    /// Whether the gradient of α and β is that through one step of the weights.
-    pub second_order: bool,
-    /// Learning rate of the weights at the start.
-    pub learning_rate: f64,
-    /// Learning rate of the weights at the end of the cosine.
-    pub learning_rate_min: f64,
-    /// Momentum of the weights.
-    pub momentum: f64,
-    /// Weight decay of the weights.
-    pub weight_decay: f64,
-    /// Largest norm of the weights' gradient.
-    pub gradient_clip: f64,
-    /// Learning rate of α.
-    pub alpha_rate: Rate,
-    /// Learning rate of β.
-    pub beta_rate: Rate,
-    /// Steps of the weights for one of α and β.
-    pub arch_every: usize,
-    /// What moves α and β.
-    pub arch_optimizer: ArchOptimizerName,
-    /// Momentum of α and β under SGD.
-    pub arch_momentum: f64,
-    /// Adam's decay of the mean of α's and β's gradient.
-    pub arch_beta_1: f64,
-    /// Adam's decay of its square.
-    pub arch_beta_2: f64,
-    /// Weight decay of α and β.
-    pub arch_weight_decay: f64,
-    /// Held-out images on which each epoch's accuracy and gap are watched; 0 takes all.
-    pub monitor_images: usize,
-    /// What drives the mixture of DA²S and its halves toward the target; the other methods have nothing that does.
-    pub schedule: ScheduleName,
-    /// Share of the epochs by which a search that ends undecided goes on, at most.
-    pub extra_epochs: f64,
-    /// The path of the schedule `adaptive`.
-    pub hardening: Hardening,
-    /// Strengths and schedules of the regulariser, which the schedule `published` uses.
-    pub regulariser: Regulariser,
-    /// Weight of FairDARTS's zero-one loss.
-    pub zero_one_weight: f64,
-    /// Temperature of GDAS in the first epoch.
-    pub temperature_first: f64,
-    /// Temperature of GDAS in the last epoch.
-    pub temperature_last: f64,
-    /// Weight in the loss of the share by which the expected cost is above its limit (`target.max_multiply_adds`, `target.max_parameters`).
-    pub limit_weight: f64,
-    /// What is done to training images.
-    pub augmentation: Augmentation,
-}
+/// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
+const TEMPERATURE: Allowed = at_least(1e-30);
 
-/// What drives the mixture of DA²S toward the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleName {
-    /// The regulariser, with strengths that depend on the epoch alone.
-    Published,
-    /// A closed loop: see [`Hardening`].
-    Adaptive,
-}
-
-/// What moves α and β.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ArchOptimizerName {
-    /// Adam, as in DARTS.
-    Adam,
-    /// SGD with momentum.
-    Sgd,
-}
-
-/// What is measured when the search is pruned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DiscretizeSettings {
-    /// Held-out images on which it is measured what each edge costs by itself, two evaluations an edge; 0 measures none, nor what each
-    /// undecided choice costs.
-    pub edge_images: usize,
-}
-
-/// What is trained in the end, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NetworkSettings {
-    /// The stem.
-    pub skeleton: Skeleton,
-    /// Channels of the first cells.
-    pub channels: usize,
-    /// Cells; in NAS-Bench-201 of each of its three stages.
-    pub cells: usize,
-    /// Which of them reduce, counted from 0.
-    pub reduction_cells: Reductions,
-    /// Whether an auxiliary head trains along.
-    pub auxiliary: bool,
-    /// Weight of its loss.
-    pub auxiliary_weight: f64,
-    /// Probability p of drop-path that is risen to: p·(t − 1)/T in epoch t of T.
-    pub drop_path: f64,
-    /// Label smoothing.
-    pub label_smoothing: f64,
-    /// Epochs.
-    pub epochs: usize,
-    /// Images a step, of each process.
-    pub batch_size: usize,
-    /// Learning rate at the start, or behind its warm-up.
-    pub learning_rate: f64,
-    /// How the learning rate falls.
-    pub decay: Decay,
-    /// Epochs over which the learning rate rises to its start.
-    pub warmup_epochs: usize,
-    /// Momentum.
-    pub momentum: f64,
-    /// Weight decay.
-    pub weight_decay: f64,
-    /// Largest norm of the gradient.
-    pub gradient_clip: f64,
-    /// What is done to training images.
-    pub augmentation: Augmentation,
-}
-
-/// How a learning rate falls over the epochs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decay {
-    /// Half a cosine, to 0.
-    Cosine,
-    /// Straight, to 0.
-    Linear,
-    /// By 0.97 an epoch.
-    Exponential,
-}
-
-/// Seed and machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RunSettings {
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Threads of the CPU; 0 takes one a core. Results do not depend on it.
-    pub threads: usize,
-    /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` where compiled in, with `:1` for the second of its kind.
-    pub device: String,
-    /// Implementation of the cells.
-    pub engine: EngineName,
-    /// What happens when a loss or a gradient is not finite.
-    pub on_nan: OnNan,
-}
-
-/// What happens when a loss or a gradient is not finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnNan {
-    /// The stage ends with an error; the last checkpoint stays.
-    Stop,
-    /// It goes back to the last checkpoint and on with half the learning rates, a few times at most.
-    Rollback,
-}
-
-/// Implementation of the cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
-    /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
-    Auto,
-    /// Burn's own operations: the reference path.
-    Plain,
-    /// The fused kernels with 512-bit vectors.
-    Avx512,
-    /// The fused kernels with 256-bit vectors and fused multiply-add.
-    Avx2,
-    /// The fused kernels with the vectors of AArch64.
-    Neon,
-    /// The fused kernels as the compiler makes them of plain loops.
-    Portable,
-}
-
-impl EngineName {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Auto,
-        Self::Plain,
-        Self::Avx512,
-        Self::Avx2,
-        Self::Neon,
-        Self::Portable,
-    ];
-
-    /// The word in settings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Plain => "plain",
-            Self::Avx512 => "avx512",
-            Self::Avx2 => "avx2",
-            Self::Neon => "neon",
-            Self::Portable => "portable",
-        }
-    }
-
-    /// The engine of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|engine| engine.name() == name)
-    }
-}
-
-impl Default for DataSettings {
-    fn default() -> Self {
-        Self {
-            dataset: Format::Digits,
-            dir: None,
-            image_size: None,
-            channels: None,
-            limit: None,
-            test_limit: None,
-            centre_crop: 1.0,
-            memory_limit_bytes: 4 << 30,
-            bad_images: BadImages::Refuse,
-            arch_fraction: 0.5,
-            validation_fraction: 0.0,
-        }
-    }
-}
-
-impl Default for SpaceSettings {
-    fn default() -> Self {
-        Self {
-            name: SpaceName::Darts,
-            none: false,
-            operations: None,
-            nodes: 4,
-        }
+settings! {
+    /// The search: the super-network, and how its weights, α and β train.
+    pub struct SearchSettings {
+        /// Search method.
+        method: Method = Method::Da2s, named "method";
+        /// Epochs of the search.
+        epochs: usize = 30, in COUNT, named "search_epochs";
+        /// The epoch, from 1, in which α begins to train; 0 is 1. Must be less than `search.epochs`.
+        warmup_epochs: usize = 5, in COUNT_OR_0;
+        /// Images in a half-step, for each process.
+        batch_size: usize = 64, in COUNT;
+        /// The super-network's stem.
+        skeleton: Skeleton = Skeleton::Cifar;
+        /// Channels of the super-network's first cells.
+        channels: usize = 8, in whole(1..=4096);
+        /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
+        cells: usize = 3, in whole(1..=1000);
+        /// Which cells halve the image: those at 1/3 and 2/3 of the depth, or these, counted from 0.
+        reduction_cells: Reductions = Reductions::THIRDS;
+        /// K: 1/K of the channels go through the candidates, and the others around them.
+        ///
+        /// Unset is 4 for `pc-darts`, and 1, which is all channels, for the other methods.
+        partial_channels: Option<usize> = None, in whole(1..=64);
+        /// Whether α and β train on the images of the weights, and the others are only for evaluation.
+        one_level: bool = false;
+        /// Whether the gradient of α and β is the one through a step of the weights.
+        second_order: bool = false;
+        /// Learning rate of the weights at the start.
+        learning_rate: f64 = 0.025, in POSITIVE.in_f32();
+        /// Learning rate of the weights at the end of the cosine, at most `search.learning_rate`.
+        learning_rate_min: f64 = 0.001, in NOT_NEGATIVE;
+        /// Momentum of the weights.
+        momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Weight decay of the weights.
+        weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
+        /// Largest norm of the gradient of the weights.
+        gradient_clip: f64 = 5.0, in POSITIVE;
+        /// Learning rate of α.
+        ///
+        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and β after the warm-up).
+        alpha_rate: Rate = Rate::Fixed(0.03);
+        /// Learning rate of β, as `search.alpha_rate`.
+        beta_rate: Rate = Rate::Fixed(0.03);
+        /// Steps of the weights for each step of α and β.
+        arch_every: usize = 1, in COUNT;
+        /// Optimiser of α and β.
+        arch_optimizer: ArchOptimizerName = ArchOptimizerName::Adam;
+        /// Momentum of α and β under SGD.
+        arch_momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Adam's decay of the mean of the gradients of α and β.
+        arch_beta_1: f64 = 0.5, in BELOW_1.in_f32();
+        /// Adam's decay of the mean of their squares.
+        arch_beta_2: f64 = 0.999, in BELOW_1.in_f32();
+        /// Weight decay of α and β.
+        arch_weight_decay: f64 = 1e-3, in NOT_NEGATIVE.in_f32();
+        /// Held-out images on which accuracy and gap are measured in every epoch; 0 takes all.
+        monitor_images: usize = 1000;
+        /// What drives the mixture of DA²S, and of its halves, toward the target.
+        schedule: ScheduleName = ScheduleName::Published, named "schedule";
+        /// Share of its epochs by which a search that ends undecided may continue, as 0.5.
+        extra_epochs: f64 = 0.0, in up_to(10.0), named "extra_epochs";
+        /// The path of the schedule `adaptive`.
+        hardening: Hardening = Hardening::default();
+        /// The regulariser of the schedule `published`.
+        regulariser: Regulariser = Regulariser::default();
+        /// Weight of FairDARTS's zero-one loss.
+        zero_one_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
+        /// Temperature of GDAS in the first epoch.
+        temperature_first: f64 = 10.0, in TEMPERATURE;
+        /// Temperature of GDAS in the last epoch.
+        temperature_last: f64 = 0.1, in TEMPERATURE;
+        /// Weight in the loss of the share by which the expected cost is above `target.max_multiply_adds` or `target.max_parameters`.
+        limit_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
+        /// What is done to training images.
+        augmentation: Augmentation = Augmentation::default();
     }
 }
 
 impl SearchSettings {
-    /// Of how many channels one passes through the candidates.
+    /// K: 1/K of the channels go through the candidates.
     pub fn partial(&self) -> usize {
         self.partial_channels
             .unwrap_or_else(|| self.method.build(self).partial_channels())
     }
 }
 
-impl Default for SearchSettings {
-    fn default() -> Self {
-        Self {
-            method: Method::Da2s,
-            epochs: 30,
-            warmup_epochs: 5,
-            batch_size: 64,
-            skeleton: Skeleton::Cifar,
-            channels: 8,
-            cells: 3,
-            reduction_cells: Reductions::THIRDS,
-            partial_channels: None,
-            one_level: false,
-            second_order: false,
-            learning_rate: 0.025,
-            learning_rate_min: 0.001,
-            momentum: 0.9,
-            weight_decay: 3e-4,
-            gradient_clip: 5.0,
-            alpha_rate: Rate::Fixed(0.03),
-            beta_rate: Rate::Fixed(0.03),
-            arch_every: 1,
-            arch_optimizer: ArchOptimizerName::Adam,
-            arch_momentum: 0.9,
-            arch_beta_1: 0.5,
-            arch_beta_2: 0.999,
-            arch_weight_decay: 1e-3,
-            monitor_images: 1000,
-            schedule: ScheduleName::Published,
-            extra_epochs: 0.0,
-            hardening: Hardening::default(),
-            regulariser: Regulariser {
-                lambda: 1.0,
-                ..Regulariser::default()
-            },
-            zero_one_weight: 10.0,
-            temperature_first: 10.0,
-            temperature_last: 0.1,
-            limit_weight: 10.0,
-            augmentation: Augmentation::default(),
-        }
+words! {
+    /// What drives the mixture of DA²S toward the target.
+    #[strum(serialize_all = "lowercase")]
+    pub enum ScheduleName {
+        /// The regulariser, with strengths that depend on the epoch alone.
+        Published,
+        /// A closed loop, see docs/closed_loop.md.
+        Adaptive,
     }
 }
 
-impl Default for DiscretizeSettings {
-    fn default() -> Self {
-        Self { edge_images: 256 }
+words! {
+    /// What moves α and β.
+    #[strum(serialize_all = "lowercase")]
+    pub enum ArchOptimizerName {
+        /// Adam, as in DARTS.
+        Adam,
+        /// SGD with momentum.
+        Sgd,
     }
 }
 
-impl Default for NetworkSettings {
-    fn default() -> Self {
-        Self {
-            skeleton: Skeleton::Cifar,
-            channels: 16,
-            cells: 5,
-            reduction_cells: Reductions::THIRDS,
-            auxiliary: false,
-            auxiliary_weight: 0.4,
-            drop_path: 0.0,
-            label_smoothing: 0.0,
-            epochs: 25,
-            batch_size: 64,
-            learning_rate: 0.025,
-            decay: Decay::Cosine,
-            warmup_epochs: 0,
-            momentum: 0.9,
-            weight_decay: 3e-4,
-            gradient_clip: 5.0,
-            augmentation: Augmentation::default(),
-        }
+settings! {
+    /// What is measured when the super-network is pruned.
+    pub struct DiscretizeSettings {
+        /// Held-out images on which the cost of each edge by itself is measured, with two evaluations for each edge.
+        ///
+        /// 0 measures neither that nor the cost of each undecided choice.
+        edge_images: usize = 256;
     }
 }
 
-impl Default for RunSettings {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            threads: 0,
-            device: "cpu".to_owned(),
-            engine: EngineName::Auto,
-            on_nan: OnNan::Stop,
-        }
+settings! {
+    /// The final network, and how it trains.
+    pub struct NetworkSettings {
+        /// The stem.
+        skeleton: Skeleton = Skeleton::Cifar;
+        /// Channels of the first cells.
+        channels: usize = 16, in whole(2..=4096);
+        /// Cells; in NAS-Bench-201, cells of each of its three stages.
+        cells: usize = 5, in whole(1..=1000);
+        /// Which cells halve the image, as `search.reduction_cells`.
+        reduction_cells: Reductions = Reductions::THIRDS;
+        /// Whether there is an auxiliary head in training.
+        auxiliary: bool = false;
+        /// Weight of the auxiliary head's loss.
+        auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
+        /// Probability p of drop-path at the end: in epoch t of T it is p·(t − 1)/T.
+        drop_path: f64 = 0.0, in BELOW_1;
+        /// Label smoothing.
+        label_smoothing: f64 = 0.0, in BELOW_1;
+        /// Epochs of the training of the final network.
+        epochs: usize = 25, in COUNT, named "train_epochs";
+        /// Images in a step, for each process.
+        batch_size: usize = 64, in COUNT;
+        /// Learning rate at the start, or after its warm-up.
+        learning_rate: f64 = 0.025, in POSITIVE.in_f32();
+        /// How the learning rate falls.
+        decay: Decay = Decay::Cosine;
+        /// Epochs over which the learning rate rises to its start. Must be less than `network.epochs`.
+        warmup_epochs: usize = 0, in COUNT_OR_0;
+        /// Momentum.
+        momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Weight decay.
+        weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
+        /// Largest norm of the gradient.
+        gradient_clip: f64 = 5.0, in POSITIVE;
+        /// What is done to training images.
+        augmentation: Augmentation = Augmentation::default();
+    }
+}
+
+words! {
+    /// How a learning rate falls over the epochs.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Decay {
+        /// Half a cosine, to 0.
+        Cosine,
+        /// Straight, to 0.
+        Linear,
+        /// By the factor 0.97 per epoch.
+        Exponential,
+    }
+}
+
+settings! {
+    /// Seed and machine.
+    pub struct RunSettings {
+        /// Seed of everything random.
+        seed: u64 = 1, named "seed";
+        /// Threads of the CPU, 0 for one per core; results do not depend on it.
+        threads: usize = 0, in whole(0..=4096), named "threads", may_change on resume;
+        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` where compiled in; `cuda:1` is the second of its kind.
+        device: String = "cpu".to_owned(), named "device", may_change on resume;
+        /// Implementation of the cells.
+        engine: EngineName = EngineName::Auto, named "engine", may_change on resume;
+        /// What happens when a loss or a gradient is not finite.
+        on_nan: OnNan = OnNan::Stop, named "on_nan", may_change on resume;
+    }
+}
+
+words! {
+    /// What happens when a loss or a gradient is not finite.
+    #[strum(serialize_all = "lowercase")]
+    pub enum OnNan {
+        /// The stage ends with an error; the last checkpoint stays.
+        Stop,
+        /// The stage returns to its last checkpoint and continues with half the learning rates, a few times at most.
+        Rollback,
+    }
+}
+
+words! {
+    /// Implementation of the cells.
+    #[strum(serialize_all = "lowercase")]
+    pub enum EngineName {
+        /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
+        Auto,
+        /// Burn's own operations: the reference path.
+        Plain,
+        /// The fused kernels with 512-bit vectors.
+        Avx512,
+        /// The fused kernels with 256-bit vectors and fused multiply-add.
+        Avx2,
+        /// The fused kernels with the vectors of AArch64.
+        Neon,
+        /// The fused kernels as the compiler creates them from plain loops.
+        Portable,
     }
 }

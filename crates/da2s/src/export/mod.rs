@@ -8,24 +8,26 @@ mod onnx;
 mod pytorch;
 mod safetensors;
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use da2s_records::{FileError, Kind, WeightsFileError, write_output};
+use da2s_settings::words;
 
 pub(crate) use self::safetensors::DESCRIPTION;
 use crate::network::Trained;
 
-/// The formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One file, a graph with its weights.
-    Onnx,
-    /// A folder with a model in Python, its weights, and what is done to pictures.
-    Pytorch,
-    /// One file, the weights under the names of DARTS.
-    Safetensors,
+words! {
+    /// The formats.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Format {
+        /// One file, a graph with its weights.
+        Onnx,
+        /// A folder with a model in Python, its weights, and the preprocessing of images.
+        Pytorch,
+        /// One file, the weights under the names of DARTS.
+        Safetensors,
+    }
 }
 
 /// Why a trained network cannot be exported.
@@ -68,18 +70,6 @@ pub struct ExportOptions {
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Onnx, Self::Pytorch, Self::Safetensors];
-
-    /// The name that the user writes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Onnx => "onnx",
-            Self::Pytorch => "pytorch",
-            Self::Safetensors => "safetensors",
-        }
-    }
-
     /// What the file or folder is called, if nobody says otherwise.
     pub const fn default_name(self) -> &'static str {
         match self {
@@ -95,17 +85,6 @@ impl Format {
             Self::Onnx => true,
             Self::Pytorch | Self::Safetensors => false,
         }
-    }
-
-    /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
     }
 }
 

@@ -20,6 +20,7 @@
 //! Contract: after τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] goes into checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
+use da2s_settings::{POSITIVE, settings, within_1};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::ArchParams;
@@ -33,22 +34,13 @@ const LEVEL: f64 = 50.0;
 /// Points below its best at which the accuracy counts as falling.
 const TOLERATED: f64 = 1.0;
 
-/// The path.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Hardening {
-    /// Share of the search at whose end everything is decided.
-    pub decided_at: f64,
-    /// a, the exponent of the path: above 1 it is steep first, below 1 last.
-    pub exponent: f64,
-}
-
-impl Default for Hardening {
-    fn default() -> Self {
-        Self {
-            decided_at: 0.9,
-            exponent: 1.5,
-        }
+settings! {
+    /// The path of the schedule `adaptive`.
+    pub struct Hardening {
+        /// Share of the search at whose end everything is decided.
+        decided_at: f64 = 0.9, in within_1();
+        /// a, the exponent of the path: above 1 it is steep at first, below 1 at the end.
+        exponent: f64 = 1.5, in POSITIVE;
     }
 }
 

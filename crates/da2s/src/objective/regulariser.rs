@@ -15,37 +15,26 @@
 //! minimum has entropy ln k. Entropies use log-softmax throughout, since S_α cubes and softmax underflows.
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use da2s_settings::{NOT_NEGATIVE, settings};
 
 use super::entropy::entropy;
 use crate::objective::Schedule;
 use crate::space::{CellGraph, KindTarget};
 
-/// The strengths of the regulariser.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Regulariser {
-    /// λ, the strength of the whole.
-    pub lambda: f64,
-    /// λ_β, the strength of the edge term.
-    pub lambda_beta: f64,
-    /// w, the weight of the cardinality terms.
-    pub cardinality_weight: f64,
-    /// λ_c(t).
-    pub lambda_c: Schedule,
-    /// λ_α(t).
-    pub lambda_alpha: Schedule,
-}
-
-impl Default for Regulariser {
-    fn default() -> Self {
-        Self {
-            lambda: 0.1,
-            lambda_beta: 4.0,
-            cardinality_weight: 0.2,
-            lambda_c: Schedule::LINEAR,
-            lambda_alpha: Schedule::DELAYED_LOG,
-        }
+settings! {
+    /// Strengths of the regulariser of the schedule `published`: λ λ_c(t) (λ_α(t) L_α + λ_β L_β) is added to the loss, where L_α is the
+    /// term of the operations and L_β that of the edges. The method `entropy` uses λ, λ_c and λ_α.
+    pub struct Regulariser {
+        /// λ, the strength of the whole.
+        lambda: f64 = 1.0, in NOT_NEGATIVE.in_f32();
+        /// λ_β, the strength of the edge term.
+        lambda_beta: f64 = 4.0, in NOT_NEGATIVE;
+        /// w, the weight of the terms that count what is kept.
+        cardinality_weight: f64 = 0.2, in NOT_NEGATIVE.in_f32();
+        /// λ_c(t), which scales the whole over the epochs.
+        lambda_c: Schedule = Schedule::LINEAR;
+        /// λ_α(t), which scales the term of the operations over the epochs.
+        lambda_alpha: Schedule = Schedule::DELAYED_LOG;
     }
 }
 

@@ -5,35 +5,36 @@
 //! Contract: epochs count from 1 to T; the delayed form is 0 during the warm-up. The published values end
 //! slightly above 1 for the delayed logarithm (1.006 at T = 50, E = 8); they are kept as they are.
 
-use serde::{Deserialize, Serialize};
+use da2s_settings::{settings, words};
 
-/// The shape of a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Curve {
-    /// 1.
-    Const,
-    /// Straight from 0 to 1.
-    Linear,
-    /// Logarithm: fast, then slow.
-    Log,
-    /// Exponential: doubles every five epochs, 1 at the end and in further epochs.
-    Exp,
-    /// Sigmoid around the middle.
-    Sigmoid,
-    /// 0, 1/3, 2/3, 1 over the quarters.
-    Step,
+words! {
+    /// The shape of a schedule.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Curve {
+        /// 1.
+        Const,
+        /// Straight from 0 to 1.
+        Linear,
+        /// Logarithm: fast, then slow.
+        Log,
+        /// Exponential: doubles every five epochs, 1 at the end and in further epochs.
+        Exp,
+        /// Sigmoid around the middle.
+        Sigmoid,
+        /// 0, 1/3, 2/3, 1 over the quarters.
+        Step,
+    }
 }
 
-/// A curve, from the first epoch or delayed until the warm-up is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Schedule {
-    /// The shape.
-    pub curve: Curve,
-    /// Whether it is 0 during the warm-up and starts behind it.
-    #[serde(default)]
-    pub delayed: bool,
+settings! {
+    /// A curve, from the first epoch or delayed until the warm-up is over.
+    #[derive(Copy, Eq, Hash)]
+    pub struct Schedule {
+        /// How it rises over the epochs.
+        curve: Curve = Curve::Linear;
+        /// Whether it is 0 during the warm-up and starts after it.
+        delayed: bool = false;
+    }
 }
 
 impl Schedule {

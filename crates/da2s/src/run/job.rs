@@ -25,10 +25,6 @@ use crate::network::Trained;
 use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
 
-/// Settings that a run may change on its way: where it computes, where its images are, and what it does when it diverges.
-/// Another engine or device rounds differently, so the same bits are promised only while those stay.
-const MAY_CHANGE: [&str; 5] = ["run.threads", "run.device", "run.engine", "run.on_nan", "data.dir"];
-
 /// What to do about a run that was made with other settings than those that are asked for.
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 
@@ -363,6 +359,13 @@ pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
     first_difference(&stored, &asked, "")
 }
 
+/// Whether a run may change a setting when it resumes: where it computes, where its images are, and what it does when it
+/// diverges. Another engine or device rounds differently, so the same bits are promised only while those stay.
+fn may_change(key: &str) -> bool {
+    let entries = Config::TABLE.entries();
+    entries.iter().any(|entry| entry.key == key && entry.field.may_change)
+}
+
 fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<String> {
     let names = stored
         .keys()
@@ -376,7 +379,7 @@ fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<Strin
         let (old, new) = (stored.get(name), asked.get(name));
         match (old, new) {
             (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
-            _ if old == new || MAY_CHANGE.contains(&key.as_str()) => None,
+            _ if old == new || may_change(&key) => None,
             // The run holds the number that "auto" came to.
             (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
             _ => {

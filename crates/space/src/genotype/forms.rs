@@ -3,62 +3,39 @@
 //! Contract: [`Genotype::parse`] reads every form and tells them apart by how they begin; [`Genotype::to_form`] refuses what a
 //! form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
 
+use da2s_settings::words;
+
 use super::{Genotype, GenotypeError, darts_text, nas_bench_201_text, naslib_text, nni_text};
 
-/// A form of genotypes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GenotypeForm {
-    /// `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=…, …)`.
-    Darts,
-    /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
-    NasBench201,
-    /// Of NNI 3: `{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, …}`.
-    Nni,
-    /// Of NNI 2: `{"normal_n2_p0": "sepconv3x3", …, "normal_n2_switch": ["normal_n2_p0", …], …}`.
-    Nni2,
-    /// Of NASLib: `(((0, 3), (1, 3), …), (…))` in the DARTS space, `(4, 0, 3, 1, 4, 3)` in that of NAS-Bench-201.
-    Naslib,
-    /// Of NASLib and NAS-Bench-301: `{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "sep_conv_3x3", …}`.
-    NasBench301,
+words! {
+    /// A form of genotypes.
+    #[strum(serialize_all = "lowercase")]
+    pub enum GenotypeForm {
+        /// `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=…, …)`.
+        Darts,
+        /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+        #[strum(serialize = "nas-bench-201")]
+        NasBench201,
+        /// Of NNI 3: `{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, …}`.
+        Nni,
+        /// Of NNI 2: `{"normal_n2_p0": "sepconv3x3", …, "normal_n2_switch": ["normal_n2_p0", …], …}`.
+        Nni2,
+        /// Of NASLib: `(((0, 3), (1, 3), …), (…))` in the DARTS space, `(4, 0, 3, 1, 4, 3)` in that of NAS-Bench-201.
+        Naslib,
+        /// Of NASLib and NAS-Bench-301: `{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "sep_conv_3x3", …}`.
+        #[strum(serialize = "nas-bench-301")]
+        NasBench301,
+    }
 }
 
 /// A genotype that a form cannot say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the form {form} cannot say this genotype: {problem}", form = .form.name())]
+#[error("the form {form} cannot say this genotype: {problem}")]
 pub struct FormError {
     /// The form.
     pub form: GenotypeForm,
     /// Why not.
     pub problem: String,
-}
-
-impl GenotypeForm {
-    /// Every form.
-    pub const ALL: [Self; 6] = [
-        Self::Darts,
-        Self::NasBench201,
-        Self::Nni,
-        Self::Nni2,
-        Self::Naslib,
-        Self::NasBench301,
-    ];
-
-    /// The name that the user writes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Darts => "darts",
-            Self::NasBench201 => "nas-bench-201",
-            Self::Nni => "nni",
-            Self::Nni2 => "nni2",
-            Self::Naslib => "naslib",
-            Self::NasBench301 => "nas-bench-301",
-        }
-    }
-
-    /// The form of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|form| form.name() == name)
-    }
 }
 
 impl Genotype {

@@ -18,8 +18,8 @@ use crate::terminal::{self, escaped};
 /// If no data set, or more than one, is there; if it cannot be read; and, behind the table, if single images cannot be.
 pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     let dir = &arguments.dir;
-    let format = match &arguments.dataset {
-        Some(name) => name.parse().map_err(Error::Data)?,
+    let format = match arguments.dataset {
+        Some(format) => format,
         None => detected(dir)?,
     };
     let checked = check(format, Some(dir)).map_err(Error::Data)?;

@@ -105,7 +105,7 @@ pub const fn source(format: Format) -> Option<Source> {
 /// # Errors
 /// If nobody publishes the data set, a file cannot be had, or it is not the published one.
 pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
-    let format: Format = arguments.dataset.parse().map_err(Error::Data)?;
+    let format = arguments.dataset;
     let source = source(format).ok_or_else(|| {
         let folder = format.facts().folder;
         Failure::usage(format!("{format} cannot be fetched; its folder: {folder}"))

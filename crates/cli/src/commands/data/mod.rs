@@ -27,7 +27,7 @@ pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
 /// The table of data sets.
 fn list() -> String {
     let mut text = format!("{:<10}{:<18}{:<11}size\n", "name", "images", "classes");
-    for format in Format::ALL {
+    for format in Format::readable() {
         let facts = format.facts();
         let size = facts.shape.map_or("any".to_owned(), size);
         let get = match fetch::source(format) {
@@ -38,7 +38,15 @@ fn list() -> String {
         let _ = writeln!(
             text,
             "{:<10}{:<18}{:<11}{size}\n{:10}{}\n{:10}folder: {}{get}\n{:10}source: {}",
-            facts.name, facts.images, facts.classes, "", facts.title, "", facts.folder, "", facts.source
+            format.name(),
+            facts.images,
+            facts.classes,
+            "",
+            facts.title,
+            "",
+            facts.folder,
+            "",
+            facts.source
         );
     }
     text

@@ -12,7 +12,7 @@ mod strongest;
 pub use strongest::strongest;
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
+use da2s_settings::words;
 
 use super::strengths::KindStrengths;
 use crate::backbone::{Backbone, Statistics, Weights};
@@ -23,25 +23,14 @@ use crate::space::{Genotype, PerKind, Space, Target};
 /// Declares [`Rule`]: per row its documentation, variant, name and implementation.
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $rule:expr;)*) => {
-        /// The rules.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum Rule {
-            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        words! {
+            /// The rules.
+            pub enum Rule {
+                $($(#[$doc])* #[strum(serialize = $name)] $variant,)*
+            }
         }
 
         impl Rule {
-            /// The names that the user writes, in the order of [`Rule::ALL`].
-            pub const NAMES: &'static [&'static str] = &[$($name),*];
-            /// Every rule.
-            pub const ALL: [Self; Self::NAMES.len()] = [$(Self::$variant),*];
-
-            /// The name that the user writes.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
             /// The rule itself.
             pub fn build(self) -> Box<dyn DiscretizationRule> {
                 match self {

@@ -14,7 +14,7 @@ mod gdas;
 mod pc_darts;
 mod random_search;
 
-use serde::{Deserialize, Serialize};
+use da2s_settings::words;
 
 use super::method::SearchMethod;
 use crate::config::SearchSettings;
@@ -24,25 +24,14 @@ use crate::objective::Halves;
 /// settings of a search.
 macro_rules! methods {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $build:expr;)*) => {
-        /// The methods.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum Method {
-            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        words! {
+            /// The methods.
+            pub enum Method {
+                $($(#[$doc])* #[strum(serialize = $name)] $variant,)*
+            }
         }
 
         impl Method {
-            /// The names that the user writes, in the order of [`Method::ALL`].
-            pub const NAMES: &'static [&'static str] = &[$($name),*];
-            /// Every method.
-            pub const ALL: [Self; Self::NAMES.len()] = [$(Self::$variant),*];
-
-            /// The name that the user writes.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
             /// The method with its settings.
             pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
                 fn built<M: SearchMethod + 'static>(

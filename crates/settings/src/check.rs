@@ -1,0 +1,128 @@
+//! Checks a document of TOML, as it was written, against a table of settings.
+
+use toml::Value;
+
+use crate::table::{Kind, Table, join};
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A key that does not exist.
+    #[error("unknown key {key}{}", advice(suggestions, known))]
+    UnknownKey {
+        /// The key with the tables it is in.
+        key: String,
+        /// Keys that may have been meant, best first.
+        suggestions: Vec<String>,
+        /// The keys that its table has.
+        known: Vec<String>,
+    },
+    /// A value that is not allowed, by itself or beside the others.
+    #[error("{key} = {value}: expected {expected}")]
+    Refused {
+        /// The key with the tables it is in.
+        key: String,
+        /// The value, as TOML.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+}
+
+impl Problem {
+    /// `key` must not be `value`, but what is `expected`.
+    pub fn refused(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Refused {
+            key: key.into(),
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
+    /// The key that has the problem.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::UnknownKey { key, .. } | Self::Refused { key, .. } => key,
+        }
+    }
+}
+
+fn advice(suggestions: &[String], known: &[String]) -> String {
+    if suggestions.is_empty() {
+        format!(": expected one of {}", known.join(", "))
+    } else {
+        format!(": did you mean {}?", suggestions.join(" or "))
+    }
+}
+
+/// A value as TOML, but a number without hundreds of zeros.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Float(number) if number.is_finite() => format!("{number:?}"),
+        value => value.to_string(),
+    }
+}
+
+impl Table {
+    /// Everything that is wrong with a document of these settings. A key may be absent; what is
+    /// there must exist and be allowed.
+    pub fn check(&self, document: &toml::Table) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_within("", document, self, &mut problems);
+        problems
+    }
+
+    fn check_within(&self, prefix: &str, document: &toml::Table, whole: &Self, problems: &mut Vec<Problem>) {
+        for (name, value) in document {
+            let key = join(prefix, name);
+            let problem = match (self.field(name).map(|field| field.kind), value) {
+                (Some(Kind::Table(inner)), Value::Table(document)) => {
+                    inner.check_within(&key, document, whole, problems);
+                    continue;
+                }
+                (Some(Kind::Table(inner)), value) => {
+                    let expected = format!("a table of {}", inner.names().join(", "));
+                    Problem::refused(key, value, expected)
+                }
+                (Some(Kind::Value(allowed)), value) => match allowed.check(value) {
+                    Ok(()) => continue,
+                    Err(expected) => Problem::refused(key, written(value), expected),
+                },
+                (None, _) => Problem::UnknownKey {
+                    suggestions: whole.similar(&key),
+                    known: self.names(),
+                    key,
+                },
+            };
+            problems.push(problem);
+        }
+    }
+
+    /// Known keys that look like `key`, best first: misspelled, or right but in another table.
+    fn similar(&self, key: &str) -> Vec<String> {
+        // Nobody meant a key of so many letters, and a comparison takes time in proportion.
+        const LONGEST: usize = 200;
+        const MOST: usize = 2;
+        const ALIKE: f64 = 0.8;
+        if key.len() > LONGEST {
+            return Vec::new();
+        }
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let score = |known: &str| {
+            let whole = strsim::normalized_damerau_levenshtein(known, key);
+            if last(known) == last(key) {
+                whole.max(ALIKE)
+            } else {
+                whole
+            }
+        };
+        let mut scored: Vec<(f64, String)> = self
+            .entries()
+            .into_iter()
+            .map(|entry| (score(&entry.key), entry.key))
+            .filter(|(score, _)| *score >= ALIKE)
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.into_iter().take(MOST).map(|(_, known)| known).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! What the type of a setting says of it.
+
+use std::path::PathBuf;
+
+use crate::allowed::{Allowed, Range};
+use crate::table::Kind;
+
+/// A type of settings: of one, or of a table of them.
+pub trait Setting {
+    /// What values of the type are, and which are allowed where the declaration does not narrow it.
+    const KIND: Kind;
+
+    /// Whether the setting is not there at all, rather than at some value.
+    fn is_absent(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Setting> Setting for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+/// What an item of a list is.
+struct Item<T>(std::marker::PhantomData<T>);
+
+impl<T: Setting> Item<T> {
+    const ALLOWED: Allowed = T::KIND.value();
+}
+
+impl<T: Setting> Setting for Vec<T> {
+    const KIND: Kind = Kind::Value(Allowed::List {
+        item: &Item::<T>::ALLOWED,
+        least: 0,
+        distinct: false,
+    });
+}
+
+macro_rules! kinds {
+    ($($type:ty => $allowed:expr;)+) => {$(
+        impl Setting for $type {
+            const KIND: Kind = Kind::Value($allowed);
+        }
+    )+};
+}
+
+/// TOML has no larger numbers, although `usize` and `u64` do.
+const FROM_0: Allowed = Allowed::Whole {
+    least: 0,
+    most: i64::MAX,
+};
+
+kinds! {
+    bool => Allowed::Flag;
+    String => Allowed::Text;
+    PathBuf => Allowed::Path;
+    usize => FROM_0;
+    u64 => FROM_0;
+    f64 => Allowed::Number(Range::ALL);
+    f32 => Allowed::Number(Range::ALL).in_f32();
+    [f64; 2] => Allowed::Interval(Range::ALL);
+    [f32; 2] => Allowed::Interval(Range::ALL).in_f32();
+}
