@@ -1,4 +1,4 @@
-"""What can go wrong, a class a kind; each says what is wrong and what to do.
+"""What can go wrong, one class for each kind; each says what is wrong and what to do.
 
 Contract: every error of da2s is a :class:`Da2sError`, and an error of Python's own kind where there is one.
 """
@@ -9,7 +9,7 @@ class Da2sError(Exception):
 
 
 class ConfigError(Da2sError, ValueError):
-    """An argument, a setting or a target that cannot be."""
+    """An invalid argument, setting or target."""
 
 
 class DataError(Da2sError, ValueError):
@@ -17,11 +17,11 @@ class DataError(Da2sError, ValueError):
 
 
 class GenotypeError(Da2sError, ValueError):
-    """A text that is no genotype, or a genotype whose network is above the limits of the target."""
+    """An invalid genotype, or one whose network is above the limits of the target."""
 
 
 class RunDirectoryError(Da2sError):
-    """A run directory that exists already, is incomplete, damaged, or does not fit."""
+    """A run directory that already exists, is incomplete or damaged, or belongs to another run."""
 
 
 class BusyError(RunDirectoryError):
@@ -29,7 +29,7 @@ class BusyError(RunDirectoryError):
 
 
 class DeviceError(Da2sError, RuntimeError):
-    """A device that is not here."""
+    """A device that is not available."""
 
 
 class FileError(Da2sError, OSError):
@@ -37,15 +37,15 @@ class FileError(Da2sError, OSError):
 
 
 class NotFiniteError(Da2sError, ArithmeticError):
-    """A loss or a gradient that is not finite."""
+    """A loss or gradient that is NaN or infinite."""
 
 
 class Stopped(Da2sError):
-    """The run was stopped, behind a step or while a network was measured; ``resume=True`` goes on."""
+    """The run was stopped, after a step or while a network was being measured; ``resume=True`` continues."""
 
 
 class InternalError(Da2sError, RuntimeError):
-    """A defect of da2s."""
+    """A defect in da2s."""
 
 
 class MissingPackage(Da2sError, ImportError):

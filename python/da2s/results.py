@@ -74,7 +74,7 @@ class Run:
     def __init__(self, path: PathLike) -> None:
         object.__setattr__(self, "path", Path(path))
         if not (self.path / _native.CONFIG).is_file():
-            raise RunDirectoryError(f"{self.path / 'config.toml'} is missing: this is no run directory; make one with da2s.run")
+            raise RunDirectoryError(f"{self.path} is not a run directory: it has no config.toml; create one with da2s.run() or da2s.search()")
 
     @property
     def settings(self) -> Dict[str, Any]:

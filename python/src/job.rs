@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use da2s::Error;
 use da2s::backbone::host;
 use da2s::config::Request;
-use da2s::data::{self, DataError, Image, Preprocessing, most_probable};
+use da2s::data::{DataError, Image, Preprocessing, most_probable};
 use da2s::discretize::Genotype;
 use da2s::export::{ExportOptions, Format, export};
 use da2s::observer::Observer;
-use da2s::run::{self, Environment, RunDirectory};
-use da2s_records::files::{CONFIG, ENVIRONMENT};
+use da2s::run::{self, OTHER_SETTINGS, RunDirectory};
+use da2s_records::files::CONFIG;
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -34,7 +34,6 @@ type Classes = Vec<(String, f32)>;
 pub struct Job {
     /// None once it is closed. A stage that is at work keeps the run, and the lock on its directory, until it has ended.
     run: Mutex<Option<Arc<run::Job>>>,
-    arrays: Option<Arc<data::Arrays>>,
     threads: ThreadPool,
 }
 
@@ -101,7 +100,7 @@ impl Job {
     /// Asks, as each stage does, whether the images are those that the run began with.
     fn check_images(&self, py: Python<'_>) -> PyResult<()> {
         let run = self.run(py)?;
-        py.detach(|| self.threads.install(|| check_images(&run, self.arrays.as_deref())))
+        py.detach(|| self.threads.install(|| run.check_images()))
             .map_err(|error| raised(py, &error))
     }
 
@@ -201,8 +200,7 @@ impl Job {
         let threads = pool(py, run.config().run.threads)?;
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
         Ok(Self {
-            run: Mutex::new(Some(Arc::new(run.on(arrays.clone())))),
-            arrays,
+            run: Mutex::new(Some(Arc::new(run.on(arrays)))),
             threads,
         })
     }
@@ -268,34 +266,16 @@ pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
 fn check_same(path: &Path, request: &Request) -> Result<(), Error> {
     let asked = run::anchored(request.resolve()?);
     let directory = match RunDirectory::read(path) {
-        Err(Error::Incomplete { .. }) => return Ok(()),
+        Err(Error::NotARun { .. }) => return Ok(()),
         read => read?,
     };
     match run::difference(&directory.config()?, &asked) {
         Some(problem) => Err(Error::Mismatch {
             path: directory.file(CONFIG),
             problem,
+            hints: &OTHER_SETTINGS,
         }),
         None => Ok(()),
-    }
-}
-
-/// Compares the images with the checksum that the run keeps.
-fn check_images(run: &run::Job, arrays: Option<&data::Arrays>) -> Result<(), Error> {
-    let config = run.config();
-    let options = config.data_options();
-    let dataset = match arrays {
-        Some(arrays) => arrays.open(&options)?,
-        None => data::open(config.data.dataset, config.data.dir.as_deref(), &options)?,
-    };
-    let directory = run.directory();
-    match directory.read_json::<Environment>(ENVIRONMENT, "the search of this run was not begun") {
-        Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
-            path: directory.file(ENVIRONMENT),
-            problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
-        }),
-        Ok(_) | Err(Error::Incomplete { .. }) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 
@@ -333,7 +313,7 @@ fn predict(
                 .collect()
         }));
         if observer.stop() {
-            return Err(Error::Stopped { epoch: 1 });
+            return Err(Error::Unmeasured);
         }
     }
     Ok(predictions)

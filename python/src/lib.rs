@@ -6,6 +6,7 @@
 mod compare;
 mod data;
 mod errors;
+mod hints;
 mod job;
 mod listen;
 mod request;

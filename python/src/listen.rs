@@ -10,21 +10,23 @@ use std::thread;
 use std::time::Duration;
 
 use da2s::Error;
-use da2s::observer::{Event, Observer, Stage};
+use da2s::observer::{Event, Observer, Warning};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use rayon::ThreadPool;
 use serde_json::{json, to_string};
 
-use crate::errors::{exception, in_python, raised};
+use crate::errors::{exception, raised};
+use crate::hints::with_hints;
 
 /// How often Python's signals are looked at where nothing is told.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Something told: the name of a class of `da2s.progress`, and its fields as JSON; or a warning.
-struct Told {
-    class: &'static str,
-    text: String,
+/// Something told.
+enum Told {
+    /// The name of a class of `da2s.progress`, and its fields as JSON.
+    Progress(&'static str, String),
+    Warning(Warning),
 }
 
 /// The observer in the threads that compute.
@@ -99,13 +101,11 @@ fn hear(receiver: &Receiver<Told>, listener: Option<&Py<PyAny>>, stop: &AtomicBo
 
 impl Told {
     fn tell(self, py: Python<'_>, listener: Option<&Py<PyAny>>) -> PyResult<()> {
-        if self.class == WARNING {
-            return warn(py, &self.text);
+        match (self, listener) {
+            (Self::Warning(warning), _) => warn(py, &warning),
+            (Self::Progress(class, fields), Some(listener)) => listener.call1(py, (class, fields)).map(drop),
+            (Self::Progress(..), None) => Ok(()),
         }
-        if let Some(listener) = listener {
-            listener.call1(py, (self.class, self.text))?;
-        }
-        Ok(())
     }
 }
 
@@ -113,18 +113,25 @@ impl Told {
 ///
 /// # Errors
 /// The exception that Python's filters make of it.
-pub fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
-    let warning = py.get_type::<PyUserWarning>();
-    PyErr::warn(py, &warning, &CString::new(in_python(text))?, 2)
+pub fn warn(py: Python<'_>, warning: &Warning) -> PyResult<()> {
+    let text = with_hints(&warning.text, &warning.hints);
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 2)
 }
 
-/// The class of what is no progress.
-const WARNING: &str = "Warning";
+impl Teller<'_> {
+    fn tell(&self, told: Told) {
+        // The thread that listens does so until this one has ended.
+        let _ = self.sender.send(told);
+    }
+}
 
 impl Observer for Teller<'_> {
     fn on(&mut self, event: Event<'_>) {
-        let (class, text) = match event {
-            Event::Warning(text) => (WARNING, Ok(text)),
+        let (class, fields) = match event {
+            Event::Warning(warning) => {
+                self.tell(Told::Warning(warning));
+                return;
+            }
             _ if !self.has_listener => return,
             Event::Started {
                 stage,
@@ -132,7 +139,7 @@ impl Observer for Teller<'_> {
                 resumed_at,
             } => (
                 "Started",
-                Ok(json!({ "stage": name(stage), "epochs": epochs, "resumed_at": resumed_at }).to_string()),
+                Ok(json!({ "stage": stage.name(), "epochs": epochs, "resumed_at": resumed_at }).to_string()),
             ),
             Event::Step {
                 stage,
@@ -144,7 +151,7 @@ impl Observer for Teller<'_> {
             } => (
                 "Step",
                 Ok(json!({
-                    "stage": name(stage),
+                    "stage": stage.name(),
                     "epoch": epoch,
                     "step": step,
                     "steps": steps,
@@ -160,22 +167,12 @@ impl Observer for Teller<'_> {
             Event::Checkpoint { .. } => return,
         };
         // Numbers and names, which can always be written.
-        if let Ok(text) = text {
-            // The thread that listens does so until this one has ended.
-            let _ = self.sender.send(Told { class, text });
+        if let Ok(fields) = fields {
+            self.tell(Told::Progress(class, fields));
         }
     }
 
     fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-}
-
-const fn name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Search => "search",
-        Stage::Discretize => "discretize",
-        Stage::Train => "train",
-        Stage::Evaluate => "evaluate",
     }
 }

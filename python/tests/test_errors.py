@@ -60,13 +60,13 @@ def test_what_has_no_end_is_no_setting():
 
 def test_run_directories(result, tmp_path):
     made, _ = result
-    with pytest.raises(da2s.RunDirectoryError, match="already holds a run: go on with resume=True, or choose another directory with out$"):
+    with pytest.raises(da2s.RunDirectoryError, match="already holds a run; resume with resume=True, or choose another directory with out=$"):
         da2s.run("digits", out=made.path, settings=TINY)
     with pytest.raises(da2s.RunDirectoryError, match="it has search.epochs = 2, but 3 was asked for"):
         da2s.run("digits", out=made.path, resume=True, settings={**TINY, "search.epochs": 3})
-    with pytest.raises(da2s.RunDirectoryError, match="this is no run directory"):
+    with pytest.raises(da2s.RunDirectoryError, match="is not a run directory"):
         da2s.Run(tmp_path)
-    with pytest.raises(da2s.RunDirectoryError, match="this is no run directory"):
+    with pytest.raises(da2s.RunDirectoryError, match="is not a run directory"):
         da2s.train(tmp_path)
     with pytest.raises(da2s.FileError):
         da2s.run("digits", out="/dev/null/run", settings=TINY)
@@ -128,18 +128,21 @@ def test_a_damaged_file_is_named(result, tmp_path, name, text, read):
         read(da2s.Run(tmp_path))
 
 
-def test_flags_are_said_as_arguments_and_paths_as_they_are(tmp_path):
-    out = tmp_path / "lr--0.1--out/a --seed-2 b"
-    run = da2s.search("digits", out=out, settings=TINY)
+def test_hints_are_arguments_and_functions(tmp_path):
+    run = da2s.search("digits", out=tmp_path / "lr--0.1--out/a --seed-2 b", settings=TINY)
     with pytest.raises(da2s.RunDirectoryError) as error:
-        da2s.search("digits", out=out, settings=TINY)
-    expected = f"{run.path} already holds a run: go on with resume=True, or choose another directory with out"
+        da2s.search("digits", out=run.path, settings=TINY)
+    expected = f"{run.path} already holds a run; resume with resume=True, or choose another directory with out="
     assert str(error.value) == expected
+    with pytest.raises(da2s.RunDirectoryError, match=r"genotype.json is missing; call da2s.discretize\(\) on this directory first$"):
+        da2s.train(run)
+    with pytest.raises(da2s.ConfigError, match=r"data.dir is not set: .*; pass data_dir=\.\.\.$"):
+        da2s.search("cifar10", out=tmp_path / "cifar")
 
 
 def test_a_run_that_fails_says_why_in_its_directory(tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(da2s.NotFiniteError, match="lower the learning rate") as failure:
+    with pytest.raises(da2s.NotFiniteError, match="; lower network.learning_rate, or pass on_nan=.rollback.$") as failure:
         da2s.run("digits", out=out, settings={**TINY, "network.learning_rate": 1e30})
     assert (out / "failure.txt").read_text() == f"{failure.value}\n"
 
@@ -159,7 +162,7 @@ def test_an_undecided_search_warns_whom_it_concerns(result, tmp_path):
         warnings.simplefilter("always")
         da2s.discretize(da2s.search("digits", out=tmp_path / "run", settings=TINY))
     (warning,) = caught
-    assert "(extra_epochs=0.5)" in str(warning.message) and "--" not in str(warning.message)
+    assert "; pass extra_epochs=0.5, raise search.alpha_rate" in str(warning.message) and "--" not in str(warning.message)
     assert warning.filename == __file__
 
 

@@ -5,14 +5,17 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
-use da2s::Error;
 use da2s::config::ConfigError;
 use da2s::data::Format;
 use da2s::discretize::FormError;
 use da2s::error::{Kind, sentence};
+use da2s::run::OTHER_SETTINGS;
 use da2s::space::arch_201::Arch201Error;
 use da2s::space::lookup::BenchmarkError;
+use da2s::{Error, Hint};
 use da2s_report::ReportError;
+
+use crate::hints::with_hints;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,27 +69,24 @@ impl Code {
     const fn row(self) -> (u8, &'static str) {
         match self {
             Self::Done => (0, "done"),
-            Self::Usage => (2, "an argument, a setting or a target that cannot be"),
-            Self::Data => (
-                3,
-                "images, or a table to look up in, that are missing or cannot be read",
-            ),
+            Self::Usage => (2, "invalid argument, setting or target"),
+            Self::Data => (3, "images, or the table of a lookup, are missing or cannot be read"),
             Self::Genotype => (
                 4,
-                "a text that is no genotype or architecture, or a genotype whose network is above the limits of the target",
+                "invalid genotype or architecture, or a network above the limits of the target",
             ),
             Self::RunDirectory => (
                 5,
-                "a run directory that exists already, is incomplete, damaged, or does not fit",
+                "run directory already exists, is incomplete or damaged, or belongs to another run",
             ),
-            Self::Device => (6, "a device that is not here"),
-            Self::Files => (7, "a file that cannot be read or written: permissions, no space"),
-            Self::Numbers => (8, "a loss or gradient that is not finite"),
-            Self::Runs => (9, "runs of a comparison that failed"),
-            Self::Network => (10, "a download that failed, or is not the published file"),
-            Self::Processes => (11, "processes of MPI that do not go together"),
-            Self::Internal => (70, "a defect of da2s"),
-            Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume goes on"),
+            Self::Device => (6, "device is not available"),
+            Self::Files => (7, "file cannot be read or written: permissions, no space"),
+            Self::Numbers => (8, "loss or gradient is NaN or infinite"),
+            Self::Runs => (9, "runs of a comparison failed"),
+            Self::Network => (10, "download failed, or is not the published file"),
+            Self::Processes => (11, "MPI processes do not start, or do not agree"),
+            Self::Internal => (70, "defect in da2s"),
+            Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume continues"),
         }
     }
 
@@ -213,7 +213,7 @@ pub enum Failure {
         out: PathBuf,
     },
     /// The user stopped a comparison.
-    #[error("stopped; the same command with --out {} goes on", out.display())]
+    #[error("stopped; the same command with --out {} continues", out.display())]
     ComparisonStopped {
         /// Its directory.
         out: PathBuf,
@@ -277,7 +277,7 @@ pub enum Failure {
     #[error("only run, search and train work in several processes; start this command without mpirun")]
     OneProcess,
     /// The user stopped the run between two stages.
-    #[error("stopped; go on with --resume")]
+    #[error("stopped")]
     Stopped,
     /// A panic.
     #[error("this is a defect of da2s; please report it with the lines above")]
@@ -340,9 +340,20 @@ impl Failure {
         self.code().into()
     }
 
-    /// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it.
+    /// What the user can do about it, beyond what it says.
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Run(error) => error.hints(),
+            Self::OtherComparison { .. } => OTHER_SETTINGS.to_vec(),
+            Self::Stopped => vec![Hint::Resume],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The whole reason, and what can be done about it, in one line that a terminal shows as it is, whatever names and values
+    /// of others are in it.
     pub fn sentence(&self) -> String {
-        sentence(self)
+        with_hints(&sentence(self), &self.hints())
     }
 }
 

@@ -51,7 +51,7 @@ impl StopFlag {
         if !self.silent && !screen::is_taken() {
             let _ = writeln!(
                 io::stderr(),
-                "da2s: stopping behind this step; once more aborts at once"
+                "da2s: stopping after this step; press Ctrl-C again to abort now"
             );
         }
     }

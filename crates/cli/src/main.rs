@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod dashboard;
 mod exit;
+mod hints;
 mod interrupt;
 mod processes;
 mod progress;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use da2s::discretize::Gap;
 use da2s::error::one_line;
-use da2s::observer::{Event, Observer, Stage};
+use da2s::observer::{Event, Observer, Stage, Warning};
 use da2s::search::EpochMetrics;
 use da2s::train::TrainMetrics;
 use da2s_report::tensorboard::EventWriter;
@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::clock::{self, Clock};
 use crate::dashboard::{Dashboard, Now};
 use crate::exit::Failure;
+use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
 
 /// Tells the user how far the library is.
@@ -170,15 +171,15 @@ impl Progress {
         match &mut self.style {
             Style::Silent | Style::Quiet => {}
             Style::Dashboard(dashboard, _) => dashboard.tell(Now {
-                word: name(stage).to_owned(),
+                word: stage.name().to_owned(),
                 epoch: (epochs > 0).then_some(((resumed_at + 1).min(epochs), epochs)),
                 ..Now::default()
             }),
             Style::Lines => {
                 if resumed_at > 0 && resumed_at < epochs {
                     self.line(&format!(
-                        "{}: going on behind epoch {resumed_at} of {epochs}",
-                        name(stage)
+                        "{}: resuming after epoch {resumed_at} of {epochs}",
+                        stage.name()
                     ));
                 }
             }
@@ -189,11 +190,11 @@ impl Progress {
                 } else {
                     ProgressStyle::default_spinner()
                 });
-                bar.set_prefix(name(stage));
+                bar.set_prefix(stage.name());
                 bar.set_message(if epochs > 0 {
                     String::new()
                 } else {
-                    name(stage).to_owned()
+                    stage.name().to_owned()
                 });
                 bar.enable_steady_tick(Duration::from_millis(200));
             }
@@ -205,7 +206,7 @@ impl Progress {
         let clock = &self.clock;
         if let Style::Dashboard(dashboard, _) = &self.style {
             dashboard.tell(Now {
-                word: name(stage).to_owned(),
+                word: stage.name().to_owned(),
                 epoch: Some((epoch, clock.epochs.max(epoch))),
                 step: Some((step, steps)),
                 loss: Some(loss),
@@ -216,7 +217,7 @@ impl Progress {
         if let Style::Bar(bar) = &self.style {
             bar.set_length(clock.steps as u64);
             bar.set_position(clock.steps_done as u64);
-            bar.set_prefix(format!("{} {epoch}/{}", name(stage), clock.epochs));
+            bar.set_prefix(format!("{} {epoch}/{}", stage.name(), clock.epochs));
             let left = clock.left().map(clock::text).unwrap_or_default();
             bar.set_message(format!(
                 "loss {loss:.3}  accuracy {accuracy:.1} %{}  {left} left",
@@ -237,7 +238,7 @@ impl Progress {
     /// As [`Self::wait`] behind an epoch, where a checkpoint is written in any case.
     fn wait_behind_epoch(&mut self, epoch: usize) {
         if let Style::Dashboard(dashboard, _) = &self.style {
-            let text = format!("checkpoint written behind epoch {epoch}");
+            let text = format!("checkpoint written after epoch {epoch}");
             self.clock.stood(dashboard.wait_behind_checkpoint(&text));
         }
     }
@@ -272,7 +273,7 @@ impl Observer for Progress {
                 self.wait();
             }
             Event::Checkpoint { epoch, step } => {
-                let text = format!("checkpoint written behind step {step} of epoch {epoch}");
+                let text = format!("checkpoint written after step {step} of epoch {epoch}");
                 if let Style::Dashboard(dashboard, _) = &self.style {
                     dashboard.message(&text);
                 }
@@ -290,7 +291,7 @@ impl Observer for Progress {
                 self.wait_behind_epoch(metrics.epoch);
             }
             Event::Gap(gap) => self.line(&gap_line(gap)),
-            Event::Warning(text) => self.warn(&text),
+            Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),
         }
     }
 
@@ -303,15 +304,6 @@ impl Observer for Progress {
             Style::Dashboard(dashboard, _) => dashboard.takes_checkpoint(),
             Style::Silent | Style::Quiet | Style::Lines | Style::Bar(_) => false,
         }
-    }
-}
-
-fn name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Search => "search",
-        Stage::Discretize => "discretize",
-        Stage::Train => "train",
-        Stage::Evaluate => "evaluate",
     }
 }
 

@@ -3,9 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use da2s_records::{FileError, LockError};
-
-pub use da2s_records::{escaped, one_line};
+use da2s_records::{FileError, LockError, one_line};
 
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
@@ -13,8 +11,10 @@ use crate::data::DataError;
 use crate::discretize::GenotypeError;
 use crate::export::ExportError;
 use crate::finite::Divergence;
+use crate::hint::Hint;
 use crate::network::AuxiliaryError;
 use crate::objective::TopologyError;
+use crate::observer::Stage;
 
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +88,8 @@ pub enum Error {
         /// What there is.
         available: Vec<String>,
     },
-    /// A run directory that is already there.
-    #[error("{path} already holds a run: go on with --resume, or choose another directory with --out", path = .path.display())]
+    /// A directory for a new run that holds one already.
+    #[error("{path} already holds a run", path = .path.display())]
     RunExists {
         /// The directory.
         path: PathBuf,
@@ -106,18 +106,38 @@ pub enum Error {
         holder: Option<u32>,
     },
     /// A directory for a new run that holds other files.
-    #[error("{path} is not empty: choose another directory with --out", path = .path.display())]
+    #[error("{path} is not empty", path = .path.display())]
     NotEmpty {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory without a configuration.
+    #[error("{path} is not a run directory: it has no config.toml", path = .path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A run directory without what a stage needs.
-    #[error("{path} is missing: {need}", path = .path.display())]
+    #[error("{path} is missing", path = .path.display())]
     Incomplete {
         /// The file.
         path: PathBuf,
-        /// Which stage writes it.
-        need: &'static str,
+        /// The stage that writes it.
+        stage: Stage,
+    },
+    /// A run whose search has epochs left.
+    #[error("the search in {path} is not finished", path = .path.display())]
+    Unfinished {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// A stage that cannot be resumed, and would begin again: its checkpoint is lost.
+    #[error("{path} is missing, so there is nothing to resume from, although epochs are recorded beside it", path = .path.display())]
+    LostCheckpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The stage.
+        stage: Stage,
     },
     /// A file of a run that cannot be understood.
     #[error("{path} is damaged: {problem}", path = .path.display())]
@@ -130,13 +150,15 @@ pub enum Error {
     /// Settings that a run was made with and that cannot be understood any more.
     #[error("the run is damaged: {0}")]
     DamagedConfig(ConfigError),
-    /// A checkpoint that belongs to other settings.
+    /// A file that belongs to another run: other settings, another genotype, other images.
     #[error("{path} does not fit this run: {problem}", path = .path.display())]
     Mismatch {
         /// The file.
         path: PathBuf,
         /// What does not fit.
         problem: String,
+        /// What to do about it.
+        hints: &'static [Hint],
     },
     /// A file that cannot be read or written.
     #[error("cannot {action} {path}: {source}", path = .path.display())]
@@ -148,8 +170,8 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// A number that is no number.
-    #[error("{at}{}", not_finite_advice(*.rollbacks))]
+    /// A loss, a gradient or a tensor that is NaN or infinite.
+    #[error("{at}{}", after(*.rollbacks))]
     NotFinite {
         /// Which, and where.
         at: Divergence,
@@ -165,12 +187,10 @@ pub enum Error {
         what: &'static str,
     },
     /// The observer asked to stop while a network was measured; what was done before that is in the run.
-    #[error(
-        "stopped while a network was measured; `da2s discretize` and `da2s evaluate` on this directory begin again, `da2s run --resume` goes on"
-    )]
+    #[error("stopped while a network was being measured")]
     Unmeasured,
     /// The observer asked to stop; a checkpoint is written.
-    #[error("stopped in epoch {epoch}; go on with --resume")]
+    #[error("stopped in epoch {epoch}")]
     Stopped {
         /// Epoch, from 1.
         epoch: usize,
@@ -202,12 +222,12 @@ pub enum Kind {
     Internal,
 }
 
-/// What to do about numbers that are none.
-fn not_finite_advice(rollbacks: u32) -> String {
+/// How often a stage had gone back to a checkpoint.
+fn after(rollbacks: u32) -> String {
     match rollbacks {
-        0 => ": lower the learning rate or λ, or have it go back to its last checkpoint with --on-nan rollback"
-            .to_owned(),
-        times => format!(", having gone back {times} times: lower the learning rate or λ"),
+        0 => String::new(),
+        1 => " after going back to a checkpoint once".to_owned(),
+        times => format!(" after going back to a checkpoint {times} times"),
     }
 }
 
@@ -249,7 +269,10 @@ impl Error {
             Self::RunExists { .. }
             | Self::Busy { .. }
             | Self::NotEmpty { .. }
+            | Self::NotARun { .. }
             | Self::Incomplete { .. }
+            | Self::Unfinished { .. }
+            | Self::LostCheckpoint { .. }
             | Self::Damaged { .. }
             | Self::DamagedConfig(_)
             | Self::Mismatch { .. } => Kind::RunDirectory,
@@ -257,6 +280,50 @@ impl Error {
             Self::NotFinite { .. } => Kind::Numbers,
             Self::Apart { .. } => Kind::Processes,
             Self::Stopped { .. } | Self::Unmeasured => Kind::Stopped,
+        }
+    }
+
+    /// What the user can do about it, beyond what it says.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Config(error) => error.hints(),
+            Self::RunExists { .. } => vec![Hint::Resume, Hint::OtherDirectory],
+            Self::NotEmpty { .. } => vec![Hint::OtherDirectory],
+            Self::NotARun { .. } => vec![Hint::Create],
+            Self::Incomplete { stage, .. } => vec![Hint::RunFirst(*stage)],
+            Self::Unfinished { .. } => vec![Hint::FinishFirst(Stage::Search)],
+            Self::LostCheckpoint { stage, .. } => match stage {
+                Stage::Train => vec![Hint::Restart],
+                // A search that begins again is a new run.
+                Stage::Search | Stage::Discretize | Stage::Evaluate => vec![Hint::OtherDirectory],
+            },
+            Self::Mismatch { hints, .. } => hints.to_vec(),
+            Self::NotFinite { at, rollbacks } => {
+                let lower = Hint::Lower(match at.stage {
+                    Stage::Search => &["search.learning_rate", "search.regulariser.lambda"],
+                    Stage::Train | Stage::Discretize | Stage::Evaluate => &["network.learning_rate"],
+                });
+                match rollbacks {
+                    0 => vec![lower, Hint::Set("run.on_nan", "rollback")],
+                    _ => vec![lower],
+                }
+            }
+            Self::Unmeasured => vec![Hint::Repeat, Hint::Resume],
+            Self::Stopped { .. } => vec![Hint::Resume],
+            Self::Topology(_)
+            | Self::Auxiliary(_)
+            | Self::Data(_)
+            | Self::Export(_)
+            | Self::Genotype { .. }
+            | Self::LimitTooLow { .. }
+            | Self::OverLimit { .. }
+            | Self::Device { .. }
+            | Self::Engine { .. }
+            | Self::Busy { .. }
+            | Self::Damaged { .. }
+            | Self::DamagedConfig(_)
+            | Self::Io { .. }
+            | Self::Apart { .. } => Vec::new(),
         }
     }
 
@@ -288,6 +355,7 @@ impl Error {
         Self::Mismatch {
             path: path.into(),
             problem: error.to_string(),
+            hints: &[],
         }
     }
 }

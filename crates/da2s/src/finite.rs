@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::error::Error;
+use crate::observer::Stage;
 
 /// A tensor with a number that is none.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +21,8 @@ pub struct NotFinite {
 pub struct Divergence {
     /// What.
     pub found: NotFinite,
-    /// `the search` or `the training`.
-    pub stage: &'static str,
+    /// The stage.
+    pub stage: Stage,
     /// Epoch, from 1.
     pub epoch: usize,
     /// Step, from 1.
@@ -36,13 +37,17 @@ impl fmt::Display for Divergence {
             epoch,
             step,
         } = self;
-        write!(f, "{what} became {value} in epoch {epoch}, step {step} of {stage}")
+        write!(
+            f,
+            "{what} became {value} in epoch {epoch}, step {step} of {}",
+            stage.activity()
+        )
     }
 }
 
 impl NotFinite {
-    /// The same at its place: `the search` or `the training`, epoch and step from 1; and how often that had gone back before.
-    pub fn at(self, stage: &'static str, epoch: usize, step: usize, rollbacks: u32) -> Error {
+    /// The same at its place: stage, epoch and step from 1; and how often the stage had gone back before.
+    pub fn at(self, stage: Stage, epoch: usize, step: usize, rollbacks: u32) -> Error {
         Error::NotFinite {
             rollbacks,
             at: Divergence {
@@ -80,7 +85,7 @@ mod tests {
         let found = check(&[1.0, f32::NEG_INFINITY, f32::NAN]).unwrap_err();
         let place = Divergence {
             found,
-            stage: "the search",
+            stage: Stage::Search,
             epoch: 2,
             step: 7,
         };

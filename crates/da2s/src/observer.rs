@@ -1,6 +1,7 @@
 //! Progress, told to whoever drives the library: the only way in which it speaks, and the only way to stop it.
 
 use crate::discretize::Gap;
+use crate::hint::Hint;
 use crate::search::EpochMetrics;
 use crate::train::TrainMetrics;
 
@@ -45,7 +46,25 @@ pub enum Event<'a> {
     /// The gap is measured.
     Gap(&'a Gap),
     /// Something that the user should know.
-    Warning(String),
+    Warning(Warning),
+}
+
+/// Something that the user should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warning {
+    /// What, in a sentence.
+    pub text: String,
+    /// What can be done about it.
+    pub hints: Vec<Hint>,
+}
+
+impl From<String> for Warning {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            hints: Vec::new(),
+        }
+    }
 }
 
 /// The stages of a run.
@@ -59,6 +78,28 @@ pub enum Stage {
     Train,
     /// Measuring it on the test images.
     Evaluate,
+}
+
+impl Stage {
+    /// Its name, as commands and functions are called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Discretize => "discretize",
+            Self::Train => "train",
+            Self::Evaluate => "evaluate",
+        }
+    }
+
+    /// What a sentence calls it.
+    pub const fn activity(self) -> &'static str {
+        match self {
+            Self::Search => "the search",
+            Self::Discretize => "the discretization",
+            Self::Train => "the training",
+            Self::Evaluate => "the evaluation",
+        }
+    }
 }
 
 /// Who is told.

@@ -8,7 +8,7 @@ use std::path::Path;
 use da2s::Error;
 use da2s::config::Config;
 use da2s::data::{BadImages, Format};
-use da2s::observer::{Event, Observer};
+use da2s::observer::{Event, Observer, Warning};
 use da2s::parallel::Group;
 use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
 
@@ -18,7 +18,7 @@ struct Warnings(Vec<String>);
 
 impl Observer for Warnings {
     fn on(&mut self, event: Event<'_>) {
-        if let Event::Warning(text) = event {
+        if let Event::Warning(Warning { text, .. }) = event {
             self.0.push(text);
         }
     }
@@ -115,7 +115,7 @@ fn damaged_images_are_refused_or_skipped_and_named() {
     let (eager, eager_metrics, warnings) = run(&config, &temporary.path().join("eager")).unwrap();
     let named = warnings
         .iter()
-        .filter(|text| text.starts_with("2 damaged images were met"));
+        .filter(|text| text.starts_with("2 damaged images were each replaced"));
     let named: Vec<&String> = named.collect();
     assert_eq!(named.len(), 3, "search, train, evaluate: {warnings:?}");
     assert!(

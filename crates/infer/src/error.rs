@@ -20,7 +20,7 @@ pub enum NetworkError {
     #[error("it is no safetensors file: {0}")]
     Format(String),
     /// It was not exported by da2s, or its description cannot be understood.
-    #[error("{0}; write it with `da2s export --format safetensors`")]
+    #[error("{0}; it must be an export in the format safetensors")]
     Description(String),
     /// A plan that cannot be run.
     #[error("its plan cannot be run: {0}")]

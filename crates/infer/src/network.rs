@@ -57,7 +57,7 @@ impl Network {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is none of `da2s export --format safetensors`.
+    /// If it cannot be read, or is not an export in the format safetensors.
     pub fn read(path: &Path) -> Result<Self, NetworkError> {
         let bytes = fs::read(path).map_err(|source| NetworkError::Read {
             path: path.to_owned(),
@@ -69,7 +69,7 @@ impl Network {
     /// Takes the bytes of a file.
     ///
     /// # Errors
-    /// If they are none of `da2s export --format safetensors`.
+    /// If they are not an export in the format safetensors.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetworkError> {
         let format = |error: safetensors::SafeTensorError| NetworkError::Format(error.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;

@@ -48,7 +48,7 @@ pub enum ReportError {
     },
     /// More runs than a page can tell apart.
     #[error(
-        "{runs} runs are too many for one page: at most {most} can be told apart; `da2s compare` has means of more"
+        "{runs} runs are too many for one page: at most {most} can be told apart; a comparison has the means of more"
     )]
     TooManyRuns {
         /// How many were asked for.

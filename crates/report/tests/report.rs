@@ -135,7 +135,10 @@ fn a_finished_run_shows_everything() {
         ["all4.83 M100 %123 k100 %"; 2].join(" ")
     );
     assert!(page.words("#origin").contains("lambda_alpha = \"delayed_log\""));
-    assert!(page.words("pre.pick").contains("da2s run --config config.toml"));
+    assert!(
+        page.words("#origin")
+            .contains("start a new one with the configuration config.toml")
+    );
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_run_of_before_says_that_its_cost_is_not_told() {
     fs::remove_file(folder.path().join("cost.json")).expect("file");
     let page = Page::written(folder);
     assert_eq!(page.count("figure.costs, table.costs"), 0);
-    assert!(page.words("#network .source").contains("it has no cost.json"));
+    assert!(page.words("#network .source").contains("no cost.json"));
     assert!(page.words("#network").contains("123\u{202f}456"), "the size is there");
 }
 

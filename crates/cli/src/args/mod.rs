@@ -7,6 +7,7 @@ mod settings;
 mod tools;
 mod values;
 
+pub use flags::flag_of;
 pub use of_a_run::{
     DiscretizeArguments, DrawArguments, ExportArguments, ImportArguments, PredictArguments, RunArguments,
     TrainArguments, WatchArguments,

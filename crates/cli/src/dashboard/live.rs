@@ -172,18 +172,18 @@ impl Driver for Keys {
             'p' | ' ' => {
                 state.paused = !state.paused;
                 if state.paused {
-                    "pausing behind this step; p goes on"
+                    "pausing after this step; p continues"
                 } else {
                     "going on"
                 }
             }
             'c' => {
                 state.wants_checkpoint = true;
-                "a checkpoint is written behind this step"
+                "a checkpoint is written after this step"
             }
             's' => {
                 self.0.stop.raise();
-                "stopping behind this step; --resume goes on later; Ctrl-C aborts at once"
+                "stopping after this step; --resume continues later; press Ctrl-C to abort now"
             }
             INTERRUPT => {
                 drop(state);

@@ -168,10 +168,7 @@ fn what_cannot_be_is_told_with_its_place() {
             &["svhn"][..],
             "possible values: digits, cifar10, cifar100, mnist, fashion, images",
         ),
-        (
-            &["cifar10"],
-            "data.dir is not set: expected its folder (--data-dir DIR)",
-        ),
+        (&["cifar10"], "data.dir is not set: expected its folder: "),
         (
             &["--search-epochs", "0"],
             "da2s: --search-epochs: search.epochs = 0: expected a whole number from 1",

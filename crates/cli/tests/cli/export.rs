@@ -244,7 +244,9 @@ fn a_network_goes_out_and_comes_back() {
 
     // Beside other images it would be evaluated, and used, on what it was not trained for.
     let others = predicate::str::contains("network.safetensors does not fit this run: it was exported with mean = [0.")
-        .and(predicate::str::contains("the same --data-dir, --limit"));
+        .and(predicate::str::contains(
+            "import it with the images that it was trained on",
+        ));
     import("others", &weights, &["data.limit=48"])
         .assert()
         .code(5)

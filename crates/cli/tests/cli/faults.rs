@@ -104,13 +104,13 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
 }
 
 #[test]
-fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
+fn a_divergence_is_named_and_rolled_back_if_asked() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut settings = TINY.to_vec();
     settings.extend(["search.learning_rate=1e30", "search.learning_rate_min=1e30"]);
     let named =
-        predicate::str::is_match(r"[a-z_.0-9]+ became -?(NaN|inf) in epoch 1, step \d+ of the search: lower").unwrap();
+        predicate::str::is_match(r"[a-z_.0-9]+ became -?(NaN|inf) in epoch 1, step \d+ of the search; lower search.learning_rate .*, or use --on-nan rollback").unwrap();
     with("search", &settings)
         .args(["-q", "--out"])
         .arg(&out)
@@ -118,8 +118,9 @@ fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
         .code(8)
         .stderr(named);
     // Half the rates, half of those …: too large each time, and said each time.
-    let given_up = predicate::str::contains("5 of at most 5 times")
-        .and(predicate::str::contains("having gone back 5 times: lower"));
+    let given_up = predicate::str::contains("5 of at most 5 times").and(predicate::str::contains(
+        "after going back to a checkpoint 5 times; lower search.learning_rate",
+    ));
     with("search", &settings)
         .args(["--on-nan", "rollback", "--out"])
         .arg(folder.path().join("given-up"))
@@ -130,7 +131,7 @@ fn numbers_that_are_none_are_named_and_may_be_gone_back_from() {
     let mut settings = TINY.to_vec();
     settings.extend(["search.learning_rate=1e6", "search.learning_rate_min=1e6"]);
     let out = folder.path().join("saved");
-    let back = predicate::str::contains("back to the checkpoint behind step 0 of epoch 2, with learning rates of 1/2");
+    let back = predicate::str::contains("back to the checkpoint after step 0 of epoch 2, with learning rates of 1/2");
     with("search", &settings)
         .args(["-q", "--out"])
         .arg(&out)

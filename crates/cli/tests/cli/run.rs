@@ -198,7 +198,7 @@ fn a_run_that_is_stopped_goes_on() {
         .arg(&stopped)
         .assert()
         .success()
-        .stderr(predicate::str::contains("search: going on behind epoch"));
+        .stderr(predicate::str::contains("search: resuming after epoch"));
     with("run", &long)
         .arg("--quiet")
         .arg("--out")

@@ -162,7 +162,7 @@ class Cases:
 
     def numbers_that_are_none_are_told_once(self):
         code, _, err = self.run("run", "-q", *SMALL, "--set", "search.learning_rate=1e30", "--out", self.out("numbers"))
-        assert code == 8 and err.count("lower the learning rate") == 1, (code, err)
+        assert code == 8 and err.count("lower search.learning_rate") == 1, (code, err)
 
     def other_commands_are_for_one_process(self):
         code, _, err = self.run("discretize", self.out("whole"))

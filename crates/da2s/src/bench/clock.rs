@@ -150,7 +150,7 @@ mod tests {
         let mut times = StepTimes::new(1);
         for seen in 1..=2 {
             assert!(!times.stop());
-            times.on(Event::Warning("a look at the images".to_owned()));
+            times.on(Event::Warning("a look at the images".to_owned().into()));
             let stage = crate::observer::Stage::Search;
             times.on(Event::Step {
                 stage,

@@ -147,7 +147,7 @@ fn step_apart(training: &Retraining<'_>, state: &mut TrainState, step: u64, laps
     let moved = state
         .sgd
         .step(settings.learning_rate, &mut state.weights, gradients, training.network);
-    moved.map_err(|found| found.at("the training", 1, step as usize + 1, 0))?;
+    moved.map_err(|found| found.at(crate::observer::Stage::Train, 1, step as usize + 1, 0))?;
     laps.lap("optimiser");
     Ok(())
 }

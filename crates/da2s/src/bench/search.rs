@@ -123,7 +123,7 @@ impl<'a> Apart<'a> {
         let moved = state
             .sgd
             .step(self.rate, &mut state.weights, gradients, self.stepper.backbone);
-        moved.map_err(|found| found.at("the search", 1, step as usize + 1, 0))?;
+        moved.map_err(|found| found.at(crate::observer::Stage::Search, 1, step as usize + 1, 0))?;
         laps.lap("weight optimiser");
         Ok([arch_loss, weight_loss])
     }

@@ -85,7 +85,7 @@ fn strengths(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
 fn data(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let data = &config.data;
     if data.dataset.needs_folder() && data.dir.is_none() {
-        let expected = format!("its folder (--data-dir DIR): {}", data.dataset.facts().folder);
+        let expected = format!("its folder: {}", data.dataset.facts().folder);
         return Err(ConfigError::Missing {
             key: "data.dir",
             expected,
@@ -255,7 +255,7 @@ fn image_shape(config: &Config) -> Result<ImageShape, ConfigError> {
     let own = config.data.dataset.facts().shape;
     let (channels, side) = (own.map_or(3, |shape| shape.channels), own.map(|shape| shape.height));
     let Some(side) = config.data.image_size.or(side) else {
-        let expected = "a number of pixels (--image-size N): files in a folder may have any size".to_owned();
+        let expected = "a number of pixels: files in a folder may have any size".to_owned();
         return Err(ConfigError::Missing {
             key: "data.image_size",
             expected,

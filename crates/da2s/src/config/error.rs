@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use da2s_settings::Problem;
 
 use crate::data::DataError;
+use crate::hint::Hint;
 use crate::objective::TopologyError;
 
 /// Who said something.
@@ -112,4 +113,14 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
+}
+
+impl ConfigError {
+    /// What the user can do about it, beyond what it says.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Missing { key, .. } => vec![Hint::Give(key)],
+            _ => Vec::new(),
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub struct Request {
     pub layers: Vec<Layer>,
     /// Whether a recipe is among them.
     pub names_recipe: bool,
-    /// The space, where it was asked for by its own flag: it then takes what its recipes' data sets say of the other along.
+    /// The space, where it was asked for by itself, not as one setting of many: it then takes what its recipes' data sets say of the other along.
     pub space: Option<SpaceName>,
 }
 
@@ -41,7 +41,7 @@ impl Request {
             layers.insert(0, recipe);
             if self.space == Some(SpaceName::NasBench201) {
                 // What the recipes of data sets say of the DARTS space has no meaning there.
-                let flag = |key, value| Layer::flag("--space", key, value);
+                let flag = |key, value| Layer::flag("the space nas-bench-201", key, value);
                 layers.insert(1, flag("target.edges", Value::from("all"))?);
                 layers.insert(2, flag("network.auxiliary", Value::from(false))?);
                 layers.insert(3, flag("network.drop_path", Value::from(0.0))?);

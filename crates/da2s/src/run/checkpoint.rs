@@ -162,6 +162,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             return Err(Error::Mismatch {
                 path: path.to_owned(),
                 problem: format!("it has version {version}, this program reads {VERSION}"),
+                hints: &[],
             });
         }
         Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged {

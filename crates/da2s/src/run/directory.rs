@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::made::Made;
 use crate::config::Config;
 use crate::error::Error;
+use crate::observer::Stage;
 
 /// A directory that holds a run.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl RunDirectory {
     /// Opens the directory of a run to work on it.
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if there is no `config.toml` in it, [`Error::Busy`] if another process works on it.
+    /// [`Error::NotARun`] if there is no `config.toml` in it, [`Error::Busy`] if another process works on it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let directory = Self::read(path)?;
         Ok(Self {
@@ -62,19 +63,15 @@ impl RunDirectory {
     /// Opens the directory of a run to read it, whoever works on it.
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if there is no `config.toml` in it.
+    /// [`Error::NotARun`] if there is no `config.toml` in it.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let directory = Self {
             path: path.to_owned(),
             lock: None,
             made: Made::default(),
         };
-        let config = directory.config_path();
-        if !config.is_file() {
-            return Err(Error::Incomplete {
-                path: config,
-                need: "this is no run directory; make one with `da2s run` or `da2s search`",
-            });
+        if !directory.config_path().is_file() {
+            return Err(Error::NotARun { path: path.to_owned() });
         }
         Ok(directory)
     }
@@ -168,21 +165,34 @@ impl RunDirectory {
         self.write(name, &text)
     }
 
-    /// Reads a JSON file that `need` says who writes.
+    /// Reads a JSON file that `stage` writes.
     ///
     /// # Errors
-    /// If the file is not there, cannot be read, or is not what it should be.
-    pub fn read_json<T: DeserializeOwned>(&self, name: &str, need: &'static str) -> Result<T, Error> {
+    /// [`Error::Incomplete`] if the file is missing, [`Error::Damaged`] if it is not what it should be, or what the system says.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str, stage: Stage) -> Result<T, Error> {
+        self.find_json(name)?.ok_or_else(|| Error::Incomplete {
+            path: self.file(name),
+            stage,
+        })
+    }
+
+    /// Reads a JSON file; none if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the file is not what it should be, or what the system says.
+    pub fn find_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let path = self.file(name);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Incomplete { path, need }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", path, error)),
         };
-        serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
-            path,
-            problem: error.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| Error::Damaged {
+                path,
+                problem: error.to_string(),
+            })
     }
 
     /// Appends `value` as one line of JSON.
@@ -206,18 +216,18 @@ impl RunDirectory {
             .map_err(|error| Error::io("write", &path, error))
     }
 
-    /// Refuses to begin anew, where somebody wants to go on, if the file of lines `name` tells of more epochs than the one whose checkpoint
-    /// may not have been written yet: `checkpoint` was there and is lost, and `need` says what to do.
+    /// Refuses to begin `stage` again where it was to be resumed, if the file of lines `name` records more epochs than the one whose
+    /// checkpoint may not have been written yet: `checkpoint` was there and is lost.
     ///
     /// # Errors
-    /// [`Error::Incomplete`], or what the system says.
-    pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path, need: &'static str) -> Result<(), Error> {
+    /// [`Error::LostCheckpoint`], or what the system says.
+    pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path, stage: Stage) -> Result<(), Error> {
         if self.lines(name)?.lines().count() <= 1 {
             return Ok(());
         }
-        Err(Error::Incomplete {
+        Err(Error::LostCheckpoint {
             path: checkpoint.to_owned(),
-            need,
+            stage,
         })
     }
 
@@ -306,7 +316,7 @@ mod tests {
         let path = temporary.path().join("a/b");
         let directory = RunDirectory::create(&path).unwrap();
         assert!(!directory.is_unguarded());
-        assert!(matches!(RunDirectory::open(&path), Err(Error::Incomplete { .. })));
+        assert!(matches!(RunDirectory::open(&path), Err(Error::NotARun { .. })));
         // Somebody else is making it.
         assert!(matches!(RunDirectory::create(&path), Err(Error::Busy { .. })));
         directory.write_config(&Config::default()).unwrap();

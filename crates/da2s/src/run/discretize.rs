@@ -11,10 +11,11 @@ use crate::discretize::{
 };
 use crate::error::Error;
 use crate::finite::NotFinite;
+use crate::hint::Hint;
 use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
-use crate::observer::{Event, Observer, Stage};
-use crate::search::Search;
+use crate::observer::{Event, Observer, Stage, Warning};
+use crate::search::{Method, Search};
 use crate::space::{CellKind, Space};
 
 /// Undecided choices whose own cost is measured.
@@ -68,10 +69,13 @@ pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Resu
     if !path.is_file() {
         return Ok(asked);
     }
-    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     if asked.is_some_and(|asked| asked != file.cells) {
-        let problem = "the run has another genotype; give this one a directory of its own with --out".to_owned();
-        return Err(Error::Mismatch { path, problem });
+        return Err(Error::Mismatch {
+            path,
+            problem: "the run has another genotype".to_owned(),
+            hints: &[Hint::OtherDirectory],
+        });
     }
     Ok(file.p_least.is_none().then_some(file.cells))
 }
@@ -153,11 +157,18 @@ pub fn discretize(
         } else {
             format!(" and {} more", rest.len())
         };
-        observer.on(Event::Warning(format!(
-            "the search ended undecided ({}{more}): give it more steps (--extra-epochs 0.5), higher search.alpha_rate \
-             and search.beta_rate, or, for da2s, --schedule adaptive, which always ends decided",
-            first.text
-        )));
+        let mut hints = vec![
+            Hint::Set("search.extra_epochs", "0.5"),
+            Hint::Raise(&["search.alpha_rate", "search.beta_rate"]),
+        ];
+        if context.config.search.method == Method::Da2s {
+            // It always ends decided.
+            hints.push(Hint::Set("search.schedule", "adaptive"));
+        }
+        observer.on(Event::Warning(Warning {
+            text: format!("the search ended undecided ({}{more})", first.text),
+            hints,
+        }));
     }
     let file = GenotypeFile {
         space: search.space.name.name().to_owned(),
@@ -252,13 +263,13 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
 /// Removes what comes of another genotype than that of `file`, so that nothing takes it for what comes of this one: the summary, and the
 /// network that was trained.
 fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
-    let (same_network, same_gap) = match directory.read_json::<GenotypeFile>(GENOTYPE, "") {
-        Ok(stored) => {
+    let (same_network, same_gap) = match directory.find_json::<GenotypeFile>(GENOTYPE) {
+        Ok(Some(stored)) => {
             let same = stored.genotype == file.genotype;
             (same, same && stored.p_least.is_some() == file.p_least.is_some())
         }
         // Weights know whose they are.
-        Err(Error::Incomplete { .. }) => (true, false),
+        Ok(None) => (true, false),
         // What cannot be understood does not say whose results there are.
         Err(Error::Damaged { .. }) => (false, false),
         Err(error) => return Err(error),
@@ -277,7 +288,7 @@ fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Re
 /// # Errors
 /// [`Error::OverLimit`]; or if there is no genotype.
 pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec) -> Result<(), Error> {
-    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     let cost = Cost {
         parameters: file.parameters,
         multiply_adds: file.multiply_adds,

@@ -60,15 +60,17 @@ impl Environment {
 
     /// Writes it, unless the run goes on; `observer` is told if it then goes on with other arithmetic.
     pub(super) fn write(&self, context: &Context<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
-        if context.resume && context.directory.file(ENVIRONMENT).is_file() {
-            let began: Self = context.directory.read_json(ENVIRONMENT, "")?;
+        if context.resume
+            && let Some(began) = context.directory.find_json::<Self>(ENVIRONMENT)?
+        {
             let arithmetic = |one: &Self| format!("{}, {}, {}", one.device, one.engine, one.cpu_level);
             let (then, now) = (arithmetic(&began), arithmetic(self));
             if then != now {
-                observer.on(Event::Warning(format!(
-                    "the run began on {then} and goes on on {now}, which round differently: it ends with other bits than \
-                     one that never changed"
-                )));
+                let text = format!(
+                    "this run started on {then} and continues on {now}, which round differently: its results will not \
+                     be bit-identical to those of a run that never changed"
+                );
+                observer.on(Event::Warning(text.into()));
             }
             return Ok(());
         }

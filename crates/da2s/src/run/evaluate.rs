@@ -57,11 +57,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     super::tell_damaged(&dataset, observer);
 
-    let genotype: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
-    let gap: Option<Gap> = match directory.read_json(GAP, "") {
-        Err(Error::Incomplete { .. }) => None,
-        read => Some(read?),
-    };
+    let genotype: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
+    let gap: Option<Gap> = directory.find_json(GAP)?;
     let config = context.config;
     let summary = Summary {
         dataset: dataset.name.clone(),

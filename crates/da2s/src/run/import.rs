@@ -98,9 +98,10 @@ fn of_these_pictures(path: &Path, file: &WeightsFile, here: &Preprocessing) -> R
     Err(Error::Mismatch {
         path: path.to_owned(),
         problem: format!(
-            "it was exported with {field} = {own}, where the images of this run have {here}: import it beside the images that it was \
-             trained on, with the same --data-dir, --limit and settings of data"
+            "it was exported with {field} = {own}, but the images of this run have {here}; import it with the images that it was \
+             trained on and the same settings of data"
         ),
+        hints: &[],
     })
 }
 

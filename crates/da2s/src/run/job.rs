@@ -19,9 +19,13 @@ use crate::config::{Config, Rate, Request};
 use crate::data::Arrays;
 use crate::discretize::Genotype;
 use crate::error::Error;
+use crate::hint::Hint;
 use crate::network::Trained;
-use crate::observer::Observer;
+use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
+
+/// What to do about a run that was made with other settings than those that are asked for.
+pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 
 /// A run that is being worked on.
 #[derive(Clone, Debug)]
@@ -65,7 +69,11 @@ impl Job {
             let directory = RunDirectory::open(&path)?;
             let (was, mut config) = (directory.config()?, request.resolve_over(&stored)?);
             if let Some(problem) = difference(&was, &config) {
-                return Err(Error::Mismatch { path: stored, problem });
+                return Err(Error::Mismatch {
+                    path: stored,
+                    problem,
+                    hints: &OTHER_SETTINGS,
+                });
             }
             // The number that "auto" came to when the search began.
             for (asked, came_to) in [
@@ -162,10 +170,10 @@ impl Job {
     }
 
     /// What a user should know where nothing keeps a second process out.
-    pub fn lock_warning(&self) -> Option<String> {
+    pub fn lock_warning(&self) -> Option<Warning> {
         let path = self.directory.path().display();
         let warning =
-            || format!("the file system of {path} has no locks: nothing keeps a second process out of this run");
+            || format!("the file system of {path} has no locks: nothing keeps a second process out of this run").into();
         (self.group.leads() && self.directory.is_unguarded()).then(warning)
     }
 
@@ -252,6 +260,14 @@ impl Job {
     /// Those of [`import_supernet`].
     pub fn import_supernet(&self, path: &Path) -> Result<(), Error> {
         self.or_unmake(import_supernet(&self.context(), path))
+    }
+
+    /// Refuses images that are not those that the run began with, as every stage does.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`]; or if the images cannot be read.
+    pub fn check_images(&self) -> Result<(), Error> {
+        self.context().dataset().map(drop)
     }
 
     /// The trained network.
@@ -347,9 +363,7 @@ fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<Strin
             _ => {
                 let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
                 let (old, new) = (say(old), say(new));
-                Some(format!(
-                    "it has {key} = {old}, but {new} was asked for; go on without, or choose another --out"
-                ))
+                Some(format!("it has {key} = {old}, but {new} was asked for"))
             }
         }
     })
@@ -363,7 +377,7 @@ mod tests {
     fn config(assignments: &[&str]) -> Config {
         let layers: Vec<Layer> = assignments
             .iter()
-            .map(|text| Layer::assignment("--set", text).unwrap())
+            .map(|text| Layer::assignment("set", text).unwrap())
             .collect();
         resolve(&layers).unwrap()
     }

@@ -25,7 +25,7 @@ pub use discretize::{Discretized, discretize, given_genotype};
 pub use environment::Environment;
 pub use evaluate::evaluate;
 pub use import::{import_network, import_supernet};
-pub use job::{Job, anchored, difference};
+pub use job::{Job, OTHER_SETTINGS, anchored, difference};
 pub use search::{SearchSummary, search};
 pub use summary::Summary;
 pub use train::{TrainSummary, train};
@@ -94,13 +94,13 @@ impl Context<'_> {
     /// The images, which must be those that the run began with.
     fn dataset(&self) -> Result<Dataset, Error> {
         let dataset = self.open_dataset()?;
-        match self.directory.read_json::<Environment>(ENVIRONMENT, "") {
-            Ok(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
+        match self.directory.find_json::<Environment>(ENVIRONMENT)? {
+            Some(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
                 path: self.directory.file(ENVIRONMENT),
                 problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
+                hints: &[],
             }),
-            Ok(_) | Err(Error::Incomplete { .. }) => Ok(dataset),
-            Err(error) => Err(error),
+            _ => Ok(dataset),
         }
     }
 
@@ -131,9 +131,10 @@ fn tell_damaged(dataset: &Dataset, observer: &mut dyn Observer) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    observer.on(Event::Warning(format!(
-        "{} damaged images were met, for each of which the next image of its class stands in: {}{more}",
-        damaged.len(),
-        named.collect::<Vec<_>>().join(", ")
-    )));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{} damaged images were each replaced by the next image of the same class: {named}{more}",
+        damaged.len()
+    );
+    observer.on(Event::Warning(text.into()));
 }

@@ -49,12 +49,13 @@ pub(super) fn with_rollbacks<S>(
             steps_done,
             ..
         } = place(state);
-        observer.on(Event::Warning(format!(
-            "{at}: back to the checkpoint behind step {steps_done} of epoch {}, with learning rates of 1/{} ({rollbacks} of at \
-             most {MOST_ROLLBACKS} times)",
+        let text = format!(
+            "{at}; going back to the checkpoint after step {steps_done} of epoch {}, with learning rates of 1/{} ({rollbacks} of \
+             at most {MOST_ROLLBACKS} times)",
             epochs_done + 1,
             2u32.pow(rollbacks),
-        )));
+        );
+        observer.on(Event::Warning(text.into()));
     }
     Ok(())
 }

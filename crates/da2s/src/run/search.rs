@@ -14,7 +14,7 @@ use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, RunDirectory};
 use crate::config::Rate;
 use crate::error::Error;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Stage};
 use crate::search::{EpochMetrics, EpochRecord, Search, SearchState};
 
 /// What a search came to.
@@ -62,9 +62,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
             Some(checkpoint) => checkpoint.meta.expect(group.size(), &path)?,
             None => {
                 if context.resume {
-                    let need = "there is nothing to go on with, though epochs are recorded beside it; remove the run, or search anew in \
-                                another directory with --out";
-                    directory.expect_no_epochs(METRICS, &path, need)?;
+                    directory.expect_no_epochs(METRICS, &path, Stage::Search)?;
                 }
                 write_rates(context, &search)?;
                 directory.remove(SEARCH)?;
@@ -126,7 +124,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
 /// The newest checkpoint that is whole.
 fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<SearchMeta>>, Error> {
     Checkpoint::read_newest(context.directory, CHECKPOINT, &mut |text| {
-        observer.on(Event::Warning(text));
+        observer.on(Event::Warning(text.into()));
     })
 }
 
@@ -155,17 +153,14 @@ pub(super) fn finished(
     device: &burn::tensor::Device,
     observer: &mut dyn Observer,
 ) -> Result<SearchState, Error> {
-    let path = context.directory.file(CHECKPOINT);
-    let need = "run `da2s search` on this directory first";
-    let checkpoint = newest(context, observer)?.ok_or(Error::Incomplete {
-        path: path.clone(),
-        need,
+    let checkpoint = newest(context, observer)?.ok_or_else(|| Error::Incomplete {
+        path: context.directory.file(CHECKPOINT),
+        stage: Stage::Search,
     })?;
     let state = restore(context.directory, search, &checkpoint, device)?;
     if search.is_unfinished(&state) {
-        return Err(Error::Incomplete {
-            path,
-            need: "the search is not finished; go on with --resume",
+        return Err(Error::Unfinished {
+            path: context.directory.path().to_owned(),
         });
     }
     Ok(state)

@@ -10,6 +10,8 @@ use super::checkpoint::Checkpoint;
 use super::environment::one;
 use crate::backbone::{Backbone, LoadError, Named, host};
 use crate::error::Error;
+use crate::hint::Hint;
+use crate::observer::Stage;
 use crate::search::{ArchMoment as Moment, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::train::{TrainProgress, TrainState};
@@ -45,12 +47,15 @@ fn expect_processes(stored: usize, present: usize, path: &Path) -> Result<(), Er
         }
     };
     let problem = format!(
-        "it was written by {}, and this is {}, whose batches have another size; go on with as many",
+        "it was written by {}, and this is {}, whose batches have another size; use as many as before",
         number(stored),
         number(present)
     );
-    let path = path.to_owned();
-    Err(Error::Mismatch { path, problem })
+    Err(Error::Mismatch {
+        path: path.to_owned(),
+        problem,
+        hints: &[],
+    })
 }
 
 /// The state of a search of `processes` as a checkpoint.
@@ -143,7 +148,8 @@ impl TrainMeta {
         }
         Err(Error::Mismatch {
             path: path.to_owned(),
-            problem: "it holds the network of another genotype; train the present one with `da2s train`".to_owned(),
+            problem: "it holds the network of another genotype".to_owned(),
+            hints: &[Hint::RunFirst(Stage::Train)],
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, Trainin
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Stage};
 use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
 
 /// What a training came to.
@@ -79,8 +79,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     };
     if group.leads() {
         if context.resume && read.is_none() {
-            let need = "there is nothing to go on with, though epochs are recorded beside it; train anew with `da2s train` without --resume";
-            directory.expect_no_epochs(METRICS, &path, need)?;
+            directory.expect_no_epochs(METRICS, &path, Stage::Train)?;
         }
         if read.is_none() {
             // It tells of the network that was. What is gone on from goes last, or a part of it would be.
@@ -145,7 +144,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
 /// The newest checkpoint that is whole.
 fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<TrainMeta>>, Error> {
     Checkpoint::read_newest(context.directory, CHECKPOINT, &mut |text| {
-        observer.on(Event::Warning(text));
+        observer.on(Event::Warning(text.into()));
     })
 }
 
@@ -219,9 +218,7 @@ pub(super) fn genotype_network(
 
 /// The text of the run's genotype.
 fn stored_genotype(context: &Context<'_>) -> Result<String, Error> {
-    let file: GenotypeFile = context
-        .directory
-        .read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let file: GenotypeFile = context.directory.read_json(GENOTYPE, Stage::Discretize)?;
     Ok(file.genotype)
 }
 

@@ -10,6 +10,7 @@ use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, Trained};
+use crate::observer::Stage;
 
 /// What the evaluation of a run does to the pictures of `dataset`.
 pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preprocessing {
@@ -22,10 +23,9 @@ pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preproc
 /// If there are none, they are damaged, or those of another genotype.
 pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<Checkpoint<TrainMeta>, Error> {
     let path = context.directory.file(BEST);
-    let need = "run `da2s train` on this directory first";
-    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or(Error::Incomplete {
+    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or_else(|| Error::Incomplete {
         path: path.clone(),
-        need,
+        stage: Stage::Train,
     })?;
     best.meta.expect(genotype, &path)?;
     Ok(best)
@@ -38,14 +38,14 @@ pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<C
 pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
     let (device, engine) = context.device()?;
     let directory = context.directory;
-    let file: GenotypeFile = directory.read_json(GENOTYPE, "run `da2s discretize` on this directory first")?;
+    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     let genotype = Genotype::parse(&file.genotype).map_err(|error| Error::Genotype {
         path: Some(directory.file(GENOTYPE)),
         error,
     })?;
     let best = trained_weights(context, &file.genotype)?;
-    let need = "the run was trained by an earlier version; run `da2s evaluate` on this directory first";
-    let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, need)?;
+    // Only an earlier version trained without writing it.
+    let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, Stage::Evaluate)?;
     if let Some(problem) = preprocessing.problem() {
         let path = directory.file(PREPROCESSING);
         return Err(Error::Damaged { path, problem });

@@ -208,7 +208,7 @@ impl Search {
             let batches = self.batches(draw, rates)?;
             let (arch, weights) = self
                 .step(stepper, state, &batches, draw, rates)
-                .map_err(|found| found.at("the search", epoch, step + 1, state.progress.rollbacks))?;
+                .map_err(|found| found.at(Stage::Search, epoch, step + 1, state.progress.rollbacks))?;
             self.harden(state, moment);
             state.progress.add(arch, weights);
             self.tell_step(state, epoch, steps, observer);
@@ -229,7 +229,7 @@ impl Search {
             steps_done, rollbacks, ..
         } = state.progress;
         let values = NotFinite::in_values(&state.weights, &state.statistics, &self.backbone);
-        values.map_err(|found| found.at("the search", epoch, steps_done, rollbacks))
+        values.map_err(|found| found.at(Stage::Search, epoch, steps_done, rollbacks))
     }
 
     /// The batches of a step: the weights' own, and the architecture's where it is its turn.

@@ -151,7 +151,7 @@ impl Retraining<'_> {
                 let batch = self.loader.batch(epoch as u64, state.progress.steps_done as u64)?;
                 self.step(state, &batch, epoch, rate, drop_path).map_err(|found| {
                     found.at(
-                        "the training",
+                        Stage::Train,
                         epoch,
                         state.progress.steps_done + 1,
                         state.progress.rollbacks,
@@ -275,7 +275,7 @@ impl Retraining<'_> {
             steps_done, rollbacks, ..
         } = state.progress;
         let values = NotFinite::in_values(&state.weights, &state.statistics, self.network);
-        values.map_err(|found| found.at("the training", epoch, steps_done, rollbacks))
+        values.map_err(|found| found.at(Stage::Train, epoch, steps_done, rollbacks))
     }
 
     fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {

@@ -26,8 +26,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
         return run.genotype.as_ref().map(|_| {
             html! {
                 p.source {
-                    "Where they go, part by part, this run does not say: it has no cost.json, which "
-                    code { "da2s discretize" } " writes into its directory."
+                    "This run has no cost.json, which says where they go, part by part. Discretizing the run again writes it."
                 }
             }
         });

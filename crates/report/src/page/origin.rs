@@ -1,16 +1,15 @@
-//! Where the run came from and how to repeat it: command, configuration, environment.
+//! Where the run came from and how to repeat it: configuration, environment.
 
 use maud::{Markup, html};
 
 use crate::Run;
 use crate::run::Environment;
 
-/// The command to repeat the run, the environment and the configuration.
+/// How to repeat the run, the environment and the configuration.
 pub(super) fn section(run: &Run) -> Markup {
     html! {
         @if run.config.is_some() {
-            p { "In the run’s directory, this does it again with every value as resolved below:" }
-            pre.pick tabindex="0" { code { "da2s run --config config.toml" } }
+            p { "To repeat this run, start a new one with the configuration " code { "config.toml" } " of its directory." }
         } @else {
             p { "config.toml is missing, so this run cannot be repeated from its directory." }
         }

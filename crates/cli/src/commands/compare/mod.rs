@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use da2s::Error;
 use da2s::config::Config;
-use da2s::run::{RunDirectory, anchored, difference};
+use da2s::run::{OTHER_SETTINGS, RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_records::{Lock, files, write_whole};
@@ -215,7 +215,12 @@ impl Planned {
         let path = out.join(&self.name);
         match RunDirectory::read(&path) {
             Ok(directory) => match difference(&directory.config()?, &asked) {
-                Some(problem) => Err(Error::Mismatch { path, problem }.into()),
+                Some(problem) => Err(Error::Mismatch {
+                    path,
+                    problem,
+                    hints: &OTHER_SETTINGS,
+                }
+                .into()),
                 None => Ok(()),
             },
             Err(_) => Ok(()),

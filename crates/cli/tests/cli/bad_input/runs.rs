@@ -102,12 +102,12 @@ pub fn cases() -> Vec<Case> {
             &["not a run directory"],
         ),
         case("runs: no folder", &["runs", "nothing"], 7, &["nothing"]),
-        case("evaluate: no run", &["evaluate", "."], 5, &["config.toml is missing"]),
+        case("evaluate: no run", &["evaluate", "."], 5, &["it has no config.toml"]),
         case(
             "export: no run",
             &["export", ".", "--format", "onnx"],
             5,
-            &["config.toml is missing"],
+            &["it has no config.toml"],
         ),
         case("compare: no comparison", &["compare", "--out", "."], 5, &["not empty"])
             .make(|dir| fs::write(dir.join("mine"), "x").unwrap()),

@@ -44,16 +44,22 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
         command.arg("--quiet").arg("--out").arg(&out);
         command
     };
-    let exists = predicate::str::contains("already holds a run").and(predicate::str::contains("--resume"));
+    let exists = predicate::str::contains(
+        "already holds a run; resume with --resume, or choose another directory with --out DIR",
+    );
     again().assert().code(5).stderr(exists);
-    let other = predicate::str::contains("run.seed = 1, but 3 was asked for");
+    let other = predicate::str::contains(
+        "run.seed = 1, but 3 was asked for; leave that setting out, or choose another directory",
+    );
     again().args(["--resume", "--seed", "3"]).assert().code(5).stderr(other);
     da2s()
         .arg("evaluate")
         .arg(&out)
         .assert()
         .code(5)
-        .stderr(predicate::str::contains("is missing"));
+        .stderr(predicate::str::contains(
+            "genotype.json is missing; run `da2s discretize` on this directory first",
+        ));
 
     let checkpoint = out.join("search/checkpoint.safetensors");
     let mut bytes = fs::read(&checkpoint).unwrap();
@@ -66,9 +72,9 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
     again().arg("--resume").assert().code(5).stderr(damaged.clone());
     fs::write(&checkpoint, &bytes[..middle]).unwrap();
     da2s().arg("discretize").arg(&out).assert().code(5).stderr(damaged);
-    // What was searched is not thrown away because what it could go on with is lost.
+    // What was searched is not thrown away because its checkpoint is lost.
     fs::remove_file(&checkpoint).unwrap();
-    let lost = predicate::str::contains("checkpoint.safetensors is missing: there is nothing to go on with");
+    let lost = predicate::str::contains("checkpoint.safetensors is missing, so there is nothing to resume from");
     again().arg("--resume").assert().code(5).stderr(lost);
     assert!(out.join("search/metrics.jsonl").exists());
 

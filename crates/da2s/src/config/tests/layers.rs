@@ -192,7 +192,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "data.dataset = \"cifar10\"",
-            "data.dir is not set: expected its folder (--data-dir DIR): cifar-10-binary.tar.gz",
+            "data.dir is not set: expected its folder: cifar-10-binary.tar.gz",
         ),
         ("[data]\ndataset = \"images\"\ndir = \"x\"", "data.image_size"),
         (

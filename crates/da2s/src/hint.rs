@@ -1,0 +1,35 @@
+//! What a user can do about an error or a warning.
+//!
+//! Contract: the library says what is wrong, in words that hold for every front end, and adds hints; a front end says each
+//! hint in its own words: the command line as flags and commands, the Python package as keyword arguments and functions.
+
+use crate::observer::Stage;
+
+/// What a user can do about an error or a warning.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Hint {
+    /// Resume the run.
+    Resume,
+    /// Run the stage again, from its beginning instead of its checkpoint.
+    Restart,
+    /// Repeat what was stopped.
+    Repeat,
+    /// Choose another directory for the run.
+    OtherDirectory,
+    /// Create a run in the directory.
+    Create,
+    /// Run this stage of the run first.
+    RunFirst(Stage),
+    /// Resume this stage of the run, which is not finished, first.
+    FinishFirst(Stage),
+    /// Leave out what was asked for beside the run's own settings.
+    OwnSettings,
+    /// Give this setting a value.
+    Give(&'static str),
+    /// Set this setting to this word or number.
+    Set(&'static str, &'static str),
+    /// Raise these settings.
+    Raise(&'static [&'static str]),
+    /// Lower one of these settings.
+    Lower(&'static [&'static str]),
+}

@@ -1,0 +1,48 @@
+//! What a user can do about an error or a warning, in the words of a Python user.
+//!
+//! Contract: a hint of the library becomes a clause with keyword arguments and functions; several are alternatives.
+
+use da2s::Hint;
+use da2s::config::named;
+
+/// `text` with what the user can do about it.
+pub fn with_hints(text: &str, hints: &[Hint]) -> String {
+    let clauses: Vec<String> = hints.iter().copied().map(clause).collect();
+    match clauses.split_last() {
+        None => text.to_owned(),
+        Some((last, [])) => format!("{text}; {last}"),
+        Some((last, others)) => format!("{text}; {}, or {last}", others.join(", ")),
+    }
+}
+
+/// What to do, as an imperative.
+fn clause(hint: Hint) -> String {
+    match hint {
+        Hint::Resume => "resume with resume=True".to_owned(),
+        Hint::Restart => "start again without resume=True".to_owned(),
+        Hint::Repeat => "repeat the call".to_owned(),
+        Hint::OtherDirectory => "choose another directory with out=".to_owned(),
+        Hint::Create => "create one with da2s.run() or da2s.search()".to_owned(),
+        Hint::RunFirst(stage) => format!("call da2s.{}() on this directory first", stage.name()),
+        Hint::FinishFirst(stage) => format!("finish it with da2s.{}(out=..., resume=True)", stage.name()),
+        Hint::OwnSettings => "leave that setting out".to_owned(),
+        Hint::Give(key) => format!("pass {}", argument(key, "...")),
+        Hint::Set(key, value) => {
+            let quoted = match value.parse::<f64>() {
+                Ok(_) => value.to_owned(),
+                Err(_) => format!("\"{value}\""),
+            };
+            format!("pass {}", argument(key, &quoted))
+        }
+        Hint::Raise(keys) => format!("raise {}", keys.join(" and ")),
+        Hint::Lower(keys) => format!("lower {}", keys.join(" or ")),
+    }
+}
+
+/// A setting as the keyword argument that it has, or as one of `settings`.
+fn argument(key: &str, value: &str) -> String {
+    match named().into_iter().find(|(entry, _)| entry.key == key) {
+        Some((_, name)) => format!("{name}={value}"),
+        None => format!("settings={{\"{key}\": {value}}}"),
+    }
+}
