@@ -1,7 +1,7 @@
 //! Why the command failed, in a sentence, and the one table of exit codes.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
@@ -16,6 +16,7 @@ use da2s::{Error, Hint};
 use da2s_report::ReportError;
 
 use crate::hints::with_hints;
+use crate::terminal::tell;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,14 +330,13 @@ impl Failure {
 
     /// Tells the user and returns the exit code.
     pub fn tell(&self) -> ExitCode {
-        // Where the standard error is closed there is nobody to tell, and the exit code still says it.
-        let _ = writeln!(io::stderr(), "da2s: {}", self.sentence());
+        tell(&format!("da2s: {}", self.sentence()));
         self.code().into()
     }
 
     /// As [`Self::tell`], where it is process `rank` of several that failed.
     pub fn tell_as(&self, rank: usize) -> ExitCode {
-        let _ = writeln!(io::stderr(), "da2s: process {rank}: {}", self.sentence());
+        tell(&format!("da2s: process {rank}: {}", self.sentence()));
         self.code().into()
     }
 

@@ -1,10 +1,10 @@
-//! Ctrl-C: the first press asks the library to stop behind the step under way, the second aborts at once.
+//! Ctrl-C: the first press asks the library to stop after the step under way, the second aborts at once.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dashboard::screen;
+use crate::terminal::tell;
 
 /// Whether the user wants to stop.
 #[derive(Clone, Debug, Default)]
@@ -33,10 +33,7 @@ impl StopFlag {
         let raised = flag.clone();
         if let Err(error) = ctrlc::set_handler(move || raised.interrupt()) {
             // Without a handler Ctrl-C still ends the program, only less gently.
-            let _ = writeln!(
-                io::stderr(),
-                "da2s: Ctrl-C will abort without a last checkpoint: {error}"
-            );
+            tell(&format!("da2s: Ctrl-C will abort without a last checkpoint: {error}"));
         }
         flag
     }
@@ -49,10 +46,7 @@ impl StopFlag {
         }
         // The dashboard says it in its own way.
         if !self.silent && !screen::is_taken() {
-            let _ = writeln!(
-                io::stderr(),
-                "da2s: stopping after this step; press Ctrl-C again to abort now"
-            );
+            tell("da2s: stopping after this step; press Ctrl-C again to abort now");
         }
     }
 

@@ -3,12 +3,11 @@
 //!
 //! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the processes of MPI one tells.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
 use da2s::discretize::Gap;
-use da2s::error::one_line;
 use da2s::observer::{Event, Observer, Stage, Warning};
 use da2s::search::EpochMetrics;
 use da2s::train::TrainMetrics;
@@ -20,6 +19,7 @@ use crate::dashboard::{Dashboard, Now};
 use crate::exit::Failure;
 use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
+use crate::terminal::tell;
 
 /// Tells the user how far the library is.
 #[derive(Debug)]
@@ -122,10 +122,9 @@ impl Progress {
 
     /// A warning, which names files of others. Quiet is progress alone: who hears nothing else has to know of it all the same.
     fn warn(&mut self, text: &str) {
-        let text = format!("da2s: {}", one_line(text));
+        let text = format!("da2s: {text}");
         if matches!(self.style, Style::Quiet) {
-            // Where the standard error is closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "{text}");
+            tell(&text);
         } else {
             self.line(&text);
         }
@@ -139,13 +138,8 @@ impl Progress {
                 dashboard.message(text);
                 lines.push(text.to_owned());
             }
-            Style::Lines => {
-                // Progress that nobody reads is no reason to end a run.
-                let _ = writeln!(io::stderr(), "{text}");
-            }
-            Style::Bar(bar) => bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "{text}");
-            }),
+            Style::Lines => tell(text),
+            Style::Bar(bar) => bar.suspend(|| tell(text)),
         }
     }
 

@@ -1,4 +1,6 @@
 //! The tables at the end: what a run, a comparison or a look-up came to, on a screen.
+//!
+//! Contract: whatever is in a cell, it stays in its row: names and reasons of others go through [`escaped`].
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,6 +12,7 @@ use da2s_report::Comparison;
 use da2s_report::comparison::Outcome;
 
 use crate::commands::runs::Row;
+use crate::terminal::escaped;
 
 /// Undecided edges that are named; a search that ends with more has the rest in `genotype.json`.
 const NAMED_EDGES: usize = 4;
@@ -83,8 +86,8 @@ pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
     }
     let rest = comparison.runs.iter().filter_map(|run| match &run.outcome {
         Outcome::Finished { .. } => None,
-        Outcome::Failed(reason) => Some(format!("{} failed: {reason}\n", run.directory)),
-        Outcome::Unfinished(progress) => Some(format!("{} is not finished: {progress}\n", run.directory)),
+        Outcome::Failed(reason) => Some(format!("{} failed: {}\n", run.directory, escaped(reason))),
+        Outcome::Unfinished(progress) => Some(format!("{} is not finished: {}\n", run.directory, escaped(progress))),
     });
     let rest: String = rest.collect();
     if !rest.is_empty() {
@@ -96,7 +99,7 @@ pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
 /// The table of the runs in `folder`.
 pub fn of_runs(runs: &[Row], folder: &Path) -> String {
     if runs.is_empty() {
-        return format!("no runs in {}\n", folder.display());
+        return format!("no runs in {}\n", escaped(&folder.to_string_lossy()));
     }
     let heading = [
         "run",
@@ -160,6 +163,10 @@ fn columns(rows: &[Vec<String>], words: usize) -> String {
 }
 
 fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| escaped(cell)).collect())
+        .collect();
     let length = |text: &String| text.chars().count();
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
@@ -172,7 +179,7 @@ fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String
         })
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cell = |(column, cell): (usize, &String)| {
             let width = widths[column];
             if is_word(column) {
@@ -196,7 +203,7 @@ struct Table {
 impl Table {
     fn row(&mut self, name: &str, value: &str) {
         // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{name:<26}{value}");
+        let _ = writeln!(self.text, "{name:<26}{}", escaped(value));
     }
 
     /// An accuracy in percent, if it was measured.

@@ -193,7 +193,7 @@ mod tests {
         };
         assert_eq!(
             line(&one),
-            "a\\u{1b}]0;b\\u{7}.png  cat\\u{1b}[2J\\n 75.00 %  (1.50 ms)\n"
+            "a\\u001b]0;b\\u0007.png  cat\\u001b[2J\\n 75.00 %  (1.50 ms)\n"
         );
     }
 }

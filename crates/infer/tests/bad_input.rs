@@ -84,7 +84,7 @@ fn networks_that_cannot_be_used_are_told() {
         (twins(), "the tensor a.0.weight is that of two places"),
         (
             network(&pools(8, 4).replace("\"max\"", "\"\\u001b[31m\\n\"")),
-            "variant `\\u{1b}[31m\\n`",
+            "variant `\\u001b[31m\\n`",
         ),
     ] {
         fs::write(&path, &bytes).unwrap();
@@ -120,7 +120,7 @@ fn networks_that_cannot_be_used_are_told() {
             "expected a number up to 1000000",
         ),
         (&["a", "b", "--repeat", "1000001"], 2, "--repeat 1000001"),
-        (&["a\u{1b}[2J\n.safetensors", "b"], 5, "a\\u{1b}[2J\\n.safetensors"),
+        (&["a\u{1b}[2J\n.safetensors", "b"], 5, "a\\u001b[2J\\n.safetensors"),
         (&["a", "b", "--none"], 2, "--none"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))

@@ -8,17 +8,26 @@ const MOST: usize = 1000;
 /// Characters of its end that stay where it is longer.
 const END: usize = 300;
 
-/// `text` with an escape, as `\n` or `\u{1b}`, for each control character.
+/// `text` with an escape, as `\n` or `\u001b`, for each character that controls a terminal, or the direction in which it shows
+/// the others. It is the escape of JSON and TOML, so that their texts stay valid.
 pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if c.is_control() || reorders(c) => line.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            c => line.push(c),
         }
     }
     line
+}
+
+/// Whether the character ends a line or changes the direction of text, by which a name can look like another (Boucher and
+/// Anderson, "Trojan Source: Invisible Vulnerabilities", 2023).
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// As [`escaped`], and without its middle where it is longer than anybody reads.
@@ -39,14 +48,20 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length() {
-        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u{1b}[31m\\n.png: é …");
+        assert_eq!(one_line("a/\u{1b}[31m\n.png: é …"), "a/\\u001b[31m\\n.png: é …");
         let line = one_line(&format!("begin {} end", "ß".repeat(100_000)));
         assert!(line.starts_with("begin ß") && line.ends_with("ß end") && line.chars().count() < 1010);
     }
 
     #[test]
+    fn a_name_cannot_look_like_another() {
+        assert_eq!(escaped("a\u{202e}gnp.exe"), "a\\u202egnp.exe");
+        assert_eq!(escaped("نام\u{200c}ها 猫 é"), "نام\u{200c}ها 猫 é");
+    }
+
+    #[test]
     fn a_result_keeps_its_length() {
         let name = "ß".repeat(5000);
-        assert_eq!(escaped(&format!("{name}\u{9b}2J\r")), format!("{name}\\u{{9b}}2J\\r"));
+        assert_eq!(escaped(&format!("{name}\u{9b}2J\r")), format!("{name}\\u009b2J\\r"));
     }
 }

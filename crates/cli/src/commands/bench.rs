@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use super::job::start_threads;
 use crate::args::{BenchArguments, BenchCase};
 use crate::exit::{Code, Failure};
+use crate::terminal;
 use da2s::bench::{Case, Measurement, Options, Results, measure};
 
 /// Measures what was asked for and prints it.
@@ -35,9 +36,9 @@ pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
     let results = Results::new(&arguments.device, engine, cases);
     if arguments.json {
         // Numbers, names and nothing else: they can always be written.
-        return super::print(&format!("{}\n", serde_json::json!(results)));
+        return terminal::print(&format!("{}\n", serde_json::json!(results)));
     }
-    super::print(&table(&results))
+    terminal::print(&table(&results))
 }
 
 /// The cases that an argument stands for.

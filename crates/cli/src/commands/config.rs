@@ -4,6 +4,7 @@ use da2s::config::{reference, schema};
 
 use crate::args::ConfigArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// What the reference begins with.
 const HEAD: &str = "\
@@ -27,7 +28,7 @@ An editor with a language server for TOML completes and checks a file whose firs
 /// # Errors
 /// If the arguments are invalid.
 pub fn execute(arguments: &ConfigArguments) -> Result<(), Failure> {
-    super::print(&if arguments.reference {
+    terminal::print_document(&if arguments.reference {
         format!("{HEAD}{}", reference()?)
     } else if arguments.schema {
         schema()?

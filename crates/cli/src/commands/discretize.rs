@@ -5,6 +5,7 @@ use super::job::Job;
 use crate::args::DiscretizeArguments;
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// Discretizes, and prints the genotype, its gap and its size.
 ///
@@ -14,5 +15,5 @@ pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
     let given = arguments.genotype.as_deref().map(genotype::parse).transpose()?;
     let mut job = Job::open(&arguments.stage, false)?;
     let discretized = job.discretize(given.as_ref())?;
-    super::print(&table::of_discretization(&discretized))
+    terminal::print(&table::of_discretization(&discretized))
 }

@@ -4,6 +4,7 @@ use da2s_report::drawing::Format;
 
 use crate::args::DrawArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Writes the pictures, and prints their paths.
 ///
@@ -13,6 +14,5 @@ pub fn execute(arguments: &DrawArguments) -> Result<(), Failure> {
     let asked = |format: &Format| arguments.format.iter().any(|name| name == format.name());
     let formats: Vec<Format> = Format::ALL.into_iter().filter(asked).collect();
     let paths = da2s_report::write_drawings(&arguments.run, &formats, arguments.out.as_deref())?;
-    let lines: String = paths.iter().map(|path| format!("{}\n", path.display())).collect();
-    super::print(&lines)
+    paths.iter().try_for_each(|path| terminal::print_path(path))
 }

@@ -4,6 +4,7 @@ use super::job::Job;
 use crate::args::StageArguments;
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// Evaluates, and prints the table.
 ///
@@ -12,5 +13,5 @@ use crate::table;
 pub fn execute(arguments: &StageArguments) -> Result<(), Failure> {
     let mut job = Job::open(arguments, false)?;
     let summary = job.evaluate()?;
-    super::print(&table::of_run(&summary, &[], None))
+    terminal::print(&table::of_run(&summary, &[], None))
 }

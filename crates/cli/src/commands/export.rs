@@ -7,6 +7,7 @@ use da2s::run::Job;
 use super::job::this_command;
 use crate::args::ExportArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Writes the network, and prints where.
 ///
@@ -33,5 +34,5 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let default = || job.directory().path().join("export").join(format.default_name());
     let out = arguments.out.clone().unwrap_or_else(default);
     export(&trained, format, options, &out)?;
-    super::print(&format!("{}\n", out.display()))
+    terminal::print_path(&out)
 }

@@ -9,6 +9,7 @@ use da2s_records::files;
 
 use crate::args::{GenotypeArguments, GivenGenotype};
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Prints the genotype.
 ///
@@ -29,7 +30,7 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
         None if genotype.cells.reduction.is_none() => GenotypeForm::NasBench201,
         None => GenotypeForm::Darts,
     };
-    super::print(&format!("{}\n", genotype.to_form(form)?))
+    terminal::print(&format!("{}\n", genotype.to_form(form)?))
 }
 
 impl GivenGenotype {

@@ -6,6 +6,7 @@ use super::job::Job;
 use crate::args::ImportArguments;
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// Takes the weights of a network and evaluates it, or those of a super-network and discretizes it; prints the table.
 ///
@@ -24,13 +25,13 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
             job.import_network(&genotype, weights)
                 .map_err(|failure| arguments.given.named(failure))?;
             let summary = job.evaluate()?;
-            super::print(&table::of_run(&summary, &[], None))
+            terminal::print(&table::of_run(&summary, &[], None))
         }
         (None, None, Some(supernet)) => {
             let mut job = Job::create(&arguments.create, &Group::alone())?;
             job.import_supernet(supernet)?;
             let discretized = job.discretize(None)?;
-            super::print(&table::of_discretization(&discretized))
+            terminal::print(&table::of_discretization(&discretized))
         }
         (Some(_), None, _) => Err(Failure::Plan(
             "--weights are those of a genotype: say which with --genotype or --genotype-file".to_owned(),

@@ -14,6 +14,7 @@ use crate::dashboard::screen;
 use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
+use crate::terminal;
 
 /// A run that is being worked on.
 #[derive(Debug)]
@@ -185,11 +186,7 @@ impl Job {
     pub fn print_path(self) -> Result<(), Failure> {
         let leads = self.leads();
         let path = self.end();
-        if leads {
-            super::print(&format!("{}\n", path.display()))
-        } else {
-            Ok(())
-        }
+        if leads { terminal::print_path(&path) } else { Ok(()) }
     }
 
     /// Takes the weights of a network from a file.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::args::LookupArguments;
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// Name of the space in `genotype.json`.
 const SPACE: &str = "nas-bench-201";
@@ -24,9 +25,9 @@ pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
     let standings = Benchmark::read(&arguments.benchmark)?.look_up(arch)?;
     if arguments.json {
         let document = json!({ "architecture": arch.to_string(), "columns": standings });
-        return super::print(&format!("{document:#}\n"));
+        return terminal::print(&format!("{document:#}\n"));
     }
-    super::print(&table::of_standings(arch, &standings))
+    terminal::print(&table::of_standings(arch, &standings))
 }
 
 /// What is asked for: the text of an architecture, or a run directory.

@@ -7,6 +7,7 @@ use da2s_report::tensorboard::{EventWriter, FOLDER};
 
 use crate::args::{MetricsArguments, MetricsFormat};
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Writes the files, and prints their paths.
 ///
@@ -19,8 +20,7 @@ pub fn execute(arguments: &MetricsArguments) -> Result<(), Failure> {
         MetricsFormat::Parquet => write_tables(runs, TableFormat::Parquet, &folder(arguments, "")?)?,
         MetricsFormat::Tensorboard => events(arguments)?,
     };
-    let paths: String = files.iter().map(|path| format!("{}\n", path.display())).collect();
-    super::print(&paths)
+    files.iter().try_for_each(|path| terminal::print_path(path))
 }
 
 /// Where the files go: `--out`, or for one run its own directory.

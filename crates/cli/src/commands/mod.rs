@@ -23,8 +23,6 @@ mod search;
 mod train;
 pub mod watch;
 
-use std::io::{self, Write};
-
 use da2s::parallel::Group;
 
 use crate::args::{Arguments, Verb};
@@ -59,14 +57,5 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Bench(arguments) => bench::execute(arguments),
         Verb::Completions(arguments) => completions::execute(arguments),
         Verb::Man(arguments) => man::execute(arguments),
-    }
-}
-
-/// Writes a result to the standard output. A reader that has gone away has read enough.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
-        _ => Ok(()),
     }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use da2s::backbone::host;
 use da2s::data::{Class, DataError, most_probable, pictures_below};
 use da2s::device;
-use da2s::error::escaped;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::job::Job;
 use crate::args::PredictArguments;
 use crate::exit::Failure;
+use crate::terminal::{self, escaped};
 
 /// Images that are in memory at a time.
 const BATCH: usize = 32;
@@ -48,9 +48,9 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     }
     if arguments.json {
         let document = serde_json::json!(predictions);
-        return super::print(&format!("{document:#}\n"));
+        return terminal::print(&format!("{document:#}\n"));
     }
-    super::print(&lines(&predictions))
+    terminal::print(&lines(&predictions))
 }
 
 /// The files that are asked for: those given, and those in and below the folders given.

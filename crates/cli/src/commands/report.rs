@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::args::ReportArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Where several runs go if nothing else was asked for.
 const SIDE_BY_SIDE: &str = "side-by-side.html";
@@ -21,5 +22,5 @@ pub fn execute(arguments: &ReportArguments) -> Result<(), Failure> {
             file.to_owned()
         }
     };
-    super::print(&format!("{}\n", page.display()))
+    terminal::print_path(&page)
 }

@@ -7,6 +7,7 @@ use super::job::Job;
 use crate::args::RunArguments;
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// Runs every stage, or with `--resume` those that are not finished, and prints the table.
 ///
@@ -20,7 +21,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     let finished = stages(&mut job, given.as_ref()).map_err(|failure| arguments.given.named(failure));
     let table = job.noted(finished)?;
     job.end();
-    table.map_or(Ok(()), |table| super::print(&table))
+    table.map_or(Ok(()), |table| terminal::print(&table))
 }
 
 /// The stages, and the table at the end, in the process that leads: the others search and train.

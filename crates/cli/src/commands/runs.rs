@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::args::{RunKey, RunsArguments};
 use crate::exit::Failure;
 use crate::table;
+use crate::terminal;
 
 /// A run and where it is.
 pub struct Row {
@@ -50,9 +51,9 @@ pub fn execute(arguments: &RunsArguments) -> Result<(), Failure> {
     });
     if arguments.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        return super::print(&format!("{:#}\n", Value::Array(rows)));
+        return terminal::print(&format!("{:#}\n", Value::Array(rows)));
     }
-    super::print(&table::of_runs(&rows, &arguments.folder))
+    terminal::print(&table::of_runs(&rows, &arguments.folder))
 }
 
 impl Row {

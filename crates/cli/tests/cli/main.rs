@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod attacks;
 mod bad_input;
 mod bench;
 mod browser;

@@ -9,7 +9,6 @@ mod plan;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use da2s::Error;
@@ -25,6 +24,7 @@ use crate::args::CompareArguments;
 use crate::exit::Failure;
 use crate::interrupt::StopFlag;
 use crate::table;
+use crate::terminal;
 use children::{Children, Ended, threads_each};
 use plan::{Asked, Plan, Planned};
 
@@ -44,7 +44,7 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     let ended = comparing.run_missing(arguments, &stop);
     let comparison = comparing.compare(&ended, benchmark.as_ref());
     let page = da2s_report::write_comparison(&comparing.out, &comparison)?;
-    super::print(&table::of_comparison(&comparison, &page))?;
+    terminal::print(&table::of_comparison(&comparison, &page))?;
     if stop.is_raised() {
         return Err(Failure::ComparisonStopped { out: comparing.out });
     }
@@ -127,8 +127,7 @@ impl Comparing {
         let done = self.runs.len() - missing.len();
         let say = |text: String| {
             if !arguments.quiet {
-                // Where the standard error is closed there is nobody to tell.
-                let _ = writeln!(io::stderr(), "{text}");
+                terminal::tell(&text);
             }
         };
         if done > 0 {
@@ -140,7 +139,7 @@ impl Comparing {
             let warned = matches!(ended, Ended::Finished) && children.log(run).exists();
             if warned && arguments.quiet {
                 // Quiet is progress alone.
-                let _ = writeln!(io::stderr(), "{name}: its warnings are in {name}.log");
+                terminal::tell(&format!("{name}: its warnings are in {name}.log"));
             }
             say(match ended {
                 Ended::Finished if warned => format!("{name}: {}; its warnings are in {name}.log", self.results(run)),

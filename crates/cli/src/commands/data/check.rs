@@ -5,10 +5,11 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::data::{Check, DataError, Format, check};
-use da2s::error::{escaped, one_line};
+use da2s_records::one_line;
 
 use crate::args::DataCheckArguments;
 use crate::exit::Failure;
+use crate::terminal::{self, escaped};
 
 /// Reads everything and prints it.
 ///
@@ -21,7 +22,7 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
         None => detected(dir)?,
     };
     let checked = check(format, Some(dir)).map_err(Error::Data)?;
-    super::super::print(&table(format, &checked))?;
+    terminal::print(&table(format, &checked))?;
     match checked.damaged.len() {
         0 => Ok(()),
         count => Err(Failure::DamagedImages { count }),

@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::download::{Published, agent, download};
 use crate::args::DataFetchArguments;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// How long to wait for a server: to be reached, to answer, and from one piece of a file to the next.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,9 +121,9 @@ pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
             bar.set_position(bytes);
         })?;
         bar.finish_and_clear();
-        super::super::print(&format!("{}\n", path.display()))?;
+        terminal::print_path(&path)?;
     }
-    super::super::print(&format!("da2s run {format} --data-dir {}\n", out.display()))
+    terminal::print(&format!("da2s run {format} --data-dir {}\n", out.display()))
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -10,6 +10,7 @@ use da2s::data::{Format, ImageShape};
 
 use crate::args::DataVerb;
 use crate::exit::Failure;
+use crate::terminal;
 
 /// Does what was asked for.
 ///
@@ -17,7 +18,7 @@ use crate::exit::Failure;
 /// Whatever is in the way.
 pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
     match verb {
-        DataVerb::List => super::print(&list()),
+        DataVerb::List => terminal::print(&list()),
         DataVerb::Check(arguments) => check::execute(arguments),
         DataVerb::Fetch(arguments) => fetch::execute(arguments),
     }

@@ -2,7 +2,6 @@
 
 mod pages;
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
@@ -16,6 +15,7 @@ use crate::dashboard::screen::Screen;
 use crate::dashboard::{Driver, ESCAPE, INTERRUPT, Now, show};
 use crate::exit::{Code, Failure};
 use crate::interrupt::StopFlag;
+use crate::terminal::{self, tell};
 
 /// Watches until the user has seen enough.
 ///
@@ -44,15 +44,10 @@ fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Fail
     if server.is_public() {
         tell("da2s: everybody who reaches this machine can read the run: the page asks for no password");
     }
-    super::print(&format!("http://{}/\n", server.address()))?;
+    terminal::print(&format!("http://{}/\n", server.address()))?;
     let mut source = Source::new(run_dir, follow);
     let failed = server.serve(|path| source.answer(path));
     Err(listen(failed.to_string()))
-}
-
-fn tell(sentence: &str) {
-    // Where the standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{sentence}");
 }
 
 /// Somebody who looks on.

@@ -277,7 +277,7 @@ pub fn cases() -> Vec<Case> {
         images(
             "a name of control characters",
             3,
-            &["\\u{1b}[31m\\n.png"],
+            &["\\u001b[31m\\n.png"],
             damaged("train/cat/\u{1b}[31m\n.png", b"x".to_vec()),
         ),
         images_with(
