@@ -77,11 +77,26 @@ pub(crate) fn plural(number: usize, noun: &str) -> String {
     }
 }
 
+/// Numbers larger than this, or spans smaller than its inverse, would leave the range of `f64` on the way to a tick.
+const EXTREME: f64 = 1e300;
+/// The smallest span of an axis, as a share of its values: below it ticks would round to the same number.
+const NARROWEST: f64 = 1e-12;
+
 /// Round axis values covering `low..=high`, about `wanted` of them, steps of 1, 2 or 5 times a power of ten.
 ///
-/// The first tick is at most `low` and the last at least `high`, so they are the limits of the axis too.
+/// They increase, and are two at least. The first is at most `low` and the last at least `high`, so they are the limits of the axis
+/// too, unless a limit is beyond [`EXTREME`]. NaN counts as 0.
 pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
+    let bounded = |value: f64| {
+        if value.is_nan() {
+            0.0
+        } else {
+            value.clamp(-EXTREME, EXTREME)
+        }
+    };
+    let (low, high) = (bounded(low), bounded(high));
     let span = if high > low { high - low } else { low.abs().max(1e-9) };
+    let span = span.max(NARROWEST * low.abs().max(high.abs())).max(1.0 / EXTREME);
     let raw = span / wanted.max(1) as f64;
     let power = 10f64.powf(raw.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
@@ -108,7 +123,7 @@ pub(crate) fn whole_marks(first: usize, last: usize) -> Vec<f64> {
 /// A tick's label with as many digits as the step needs.
 pub(crate) fn tick_label(value: f64, step: f64) -> String {
     let digits = (-step.abs().log10().floor()).max(0.0) as usize;
-    if digits > 4 {
+    if digits > 4 || value.abs() >= 1e9 {
         significant(value, 2)
     } else {
         format!("{value:.digits$}").replace('-', "−")
@@ -148,6 +163,21 @@ mod tests {
         assert_eq!(whole_marks(3, 3), [3.0]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn ticks_are_there_for_every_number(low: f64, high: f64, bits: u64, wanted in 1..9_usize) {
+            let odd = f64::from_bits(bits);
+            for (low, high) in [(low, high), (0.0, odd), (odd, odd), (low, f64::from_bits(low.to_bits().wrapping_add(1)))] {
+                let marks = ticks(low, high, wanted);
+                proptest::prop_assert!((2..=30).contains(&marks.len()), "{low}..{high}: {marks:?}");
+                let increase = marks.windows(2).all(|pair| pair[0] < pair[1]);
+                proptest::prop_assert!(increase && marks.iter().all(|mark| mark.is_finite()), "{low}..{high}: {marks:?}");
+                let labels = marks.iter().map(|mark| tick_label(*mark, marks[1] - marks[0]));
+                proptest::prop_assert!(labels.map(|label| label.len()).max() < Some(30));
+            }
+        }
+    }
+
     #[test]
     fn ticks_enclose_the_range() {
         for (low, high) in [
@@ -157,6 +187,7 @@ mod tests {
             (2.0, 2.0),
             (0.0, 0.0),
             (1.0, 30.0),
+            (0.0, 5e-324),
         ] {
             let marks = ticks(low, high, 5);
             assert!(marks.len() >= 2 && marks.len() <= 9, "{low}..{high}: {marks:?}");

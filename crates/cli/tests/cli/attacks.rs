@@ -1,9 +1,12 @@
-//! Run directories that somebody else made to do harm: a terminal, a file or a process of who looks at one is not theirs.
+//! What somebody may have put into a run directory, or a command, to do harm. A terminal that shows it, files outside of it
+//! and the program itself are not touched.
 
 use std::fs;
 use std::path::Path;
 
-use super::da2s;
+use predicates::prelude::*;
+
+use super::{da2s, finished};
 
 /// What a terminal would obey, and what would add a line or turn one around.
 const CONTROLS: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\u{202e}";
@@ -45,4 +48,56 @@ fn a_table_shows_no_control_characters_and_no_forged_row() {
         let lines = clean_lines(&[&[command, &forged], image].concat(), folder.path());
         assert_eq!(lines.len(), 1, "{command}: {lines:?}");
     }
+}
+
+/// The files of `run` in a new directory `R` of `folder`.
+fn copy_of(run: &Path, folder: &Path) -> std::path::PathBuf {
+    let copy = folder.join("R");
+    for entry in walkdir(run) {
+        let to = copy.join(entry.strip_prefix(run).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&entry, &to).unwrap();
+    }
+    copy
+}
+
+/// The files in and below `folder`.
+fn walkdir(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { walkdir(&path) } else { vec![path] })
+        .collect()
+}
+
+#[test]
+fn a_loss_beside_zero_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = copy_of(finished(), folder.path());
+    let metrics = run.join("network/metrics.jsonl");
+    for loss in ["5e-324", "1.7e308", "-1.7e308"] {
+        let lines = fs::read_to_string(&metrics).unwrap();
+        let changed = lines.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["train_loss"] = serde_json::from_str(loss).unwrap();
+            format!("{line}\n")
+        });
+        fs::write(&metrics, changed.collect::<String>()).unwrap();
+        da2s().arg("report").arg(&run).assert().success();
+        da2s().args(["draw", "--format", "png"]).arg(&run).assert().success();
+    }
+}
+
+#[test]
+fn seeds_beyond_the_largest_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("comparison");
+    da2s()
+        .args(["compare", "--seed", "9223372036854775806", "--seeds", "5", "--out"])
+        .arg(&out)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains(
+            "5 seeds from 9223372036854775806 go beyond 9223372036854775807",
+        ));
+    assert!(!out.exists());
 }

@@ -52,7 +52,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
 }
 
 fn sum<'a>(parts: impl IntoIterator<Item = &'a PartCost>, of: Measure) -> u64 {
-    parts.into_iter().map(of).sum()
+    parts.into_iter().map(of).fold(0, u64::saturating_add)
 }
 
 fn is_cell(part: &PartCost) -> bool {

@@ -29,7 +29,13 @@ pub(crate) struct Segment {
 
 /// The picture; the longest bar is as long as there is room.
 pub(crate) fn bars(spoken: &str, bars: &[Bar]) -> Markup {
-    let length = |bar: &Bar| bar.segments.iter().map(|segment| segment.length).sum::<u64>();
+    // Lengths of others may be beyond what can be added up.
+    let length = |bar: &Bar| {
+        bar.segments
+            .iter()
+            .map(|segment| segment.length)
+            .fold(0, u64::saturating_add)
+    };
     let longest = bars.iter().map(length).max().unwrap_or(0).max(1) as f64;
     let x = |length: u64| LEFT + (RIGHT - LEFT) * length as f64 / longest;
     let height = TOP + ROW * bars.len() as f64;
@@ -42,7 +48,7 @@ pub(crate) fn bars(spoken: &str, bars: &[Bar]) -> Markup {
                 @for (start, segment) in starts(&bar.segments) {
                     @if segment.length > 0 {
                         rect class=(segment.class) x=(px(x(start))) y=(px(top)) height=(px(BAR))
-                            width=(px((x(start + segment.length) - x(start)).max(0.3))) {
+                            width=(px((x(start.saturating_add(segment.length)) - x(start)).max(0.3))) {
                             title { (segment.title) }
                         }
                     }
@@ -55,9 +61,9 @@ pub(crate) fn bars(spoken: &str, bars: &[Bar]) -> Markup {
 
 /// Each segment with what lies before it.
 fn starts(segments: &[Segment]) -> impl Iterator<Item = (u64, &Segment)> {
-    segments.iter().scan(0, |before, segment| {
+    segments.iter().scan(0u64, |before, segment| {
         let start = *before;
-        *before += segment.length;
+        *before = before.saturating_add(segment.length);
         Some((start, segment))
     })
 }

@@ -61,7 +61,8 @@ impl Frame {
 
     fn y(&self, value: f64) -> f64 {
         let (low, high) = (self.marks[0], self.marks[self.marks.len() - 1]);
-        BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
+        // What no axis reaches lies at its end.
+        BOTTOM - (BOTTOM - TOP) * ((value.clamp(low, high) - low) / (high - low))
     }
 }
 
@@ -228,4 +229,33 @@ fn path_data(frame: &Frame, series: &Series) -> String {
     // A lone point would be an empty path; a line of no length with round ends is a dot.
     let dot = if points.len() == 1 { "h0" } else { "" };
     format!("M{}{dot}", points.join("L"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// A subnormal number, the largest ones, NaN, infinity: whatever a file of metrics says, a chart is drawn.
+        #[test]
+        fn every_number_is_drawn_inside(bits in proptest::collection::vec(proptest::num::u64::ANY, 0..5), epoch: usize) {
+            let records: Vec<f64> = bits.into_iter().map(f64::from_bits).chain([5e-324, f64::NAN]).collect();
+            for scale in [Scale::FromZero, Scale::Fixed(0.0, 100.0)] {
+                let chart = Chart {
+                    id: "a".into(),
+                    title: "loss".into(),
+                    unit: "",
+                    note: "",
+                    scale,
+                    series: vec![Series::of("loss", &records, |_| epoch, |value| Some(*value))],
+                };
+                let drawn = chart.figure(false).map(Markup::into_string).unwrap_or_default();
+                let lone = chart.stand_alone().unwrap_or_default();
+                for text in [drawn, lone] {
+                    let places = ["=\"inf", "=\"NaN", "=\"-inf", " inf", " NaN"];
+                    proptest::prop_assert!(places.iter().all(|place| !text.contains(place)), "{text}");
+                }
+            }
+        }
+    }
 }

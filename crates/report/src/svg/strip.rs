@@ -26,16 +26,20 @@ pub(crate) struct Strip {
     pub(crate) dots: Vec<(String, f64)>,
 }
 
-/// The chart; `None` without a value. `unit` is what stands below the axis.
+/// The chart of the finite values; `None` without one. `unit` is what stands below the axis.
 pub(crate) fn strip_chart(title: &str, unit: &str, strips: &[Strip]) -> Option<Markup> {
-    let values = || strips.iter().flat_map(|strip| strip.dots.iter().map(|dot| dot.1));
+    let values = || {
+        let dots = strips.iter().flat_map(|strip| strip.dots.iter().map(|dot| dot.1));
+        dots.filter(|value| value.is_finite())
+    };
     values().next()?;
     let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
     let marks = ticks(low, high, 4);
     let (first, last) = (marks[0], marks[marks.len() - 1]);
-    let x = |value: f64| LEFT + (RIGHT - LEFT) * (value - first) / (last - first);
+    // What no axis reaches lies at its end.
+    let x = |value: f64| LEFT + (RIGHT - LEFT) * ((value.clamp(first, last) - first) / (last - first));
     let bottom = TOP + ROW * strips.len() as f64;
     let spoken: Vec<String> = strips
         .iter()
@@ -60,7 +64,7 @@ pub(crate) fn strip_chart(title: &str, unit: &str, strips: &[Strip]) -> Option<M
                 @if strip.mean.is_finite() {
                     line.mean x1=(px(x(strip.mean))) x2=(px(x(strip.mean))) y1=(px(middle - 10.0)) y2=(px(middle + 10.0)) {}
                 }
-                @for (at, (what, value)) in strip.dots.iter().enumerate() {
+                @for (at, (what, value)) in strip.dots.iter().filter(|dot| dot.1.is_finite()).enumerate() {
                     circle.dot cx=(px(x(*value))) cy=(px(middle + JITTER * offset(at))) r="4.2" {
                         title { (what) ": " (significant(*value, 5)) }
                     }
@@ -88,6 +92,11 @@ mod tests {
             dots: values.iter().map(|value| ("seed 1".to_owned(), *value)).collect(),
         };
         assert!(strip_chart("gap", "points", &[strip(&[])]).is_none());
+        assert!(strip_chart("gap", "points", &[strip(&[f64::NAN])]).is_none());
+        let odd = strip_chart("gap", "points", &[strip(&[f64::MAX, f64::MIN, 5e-324, f64::INFINITY])]).unwrap();
+        let odd = odd.into_string();
+        assert_eq!(odd.matches("<circle").count(), 3);
+        assert!(!odd.contains("inf\"") && !odd.contains("NaN\""), "{odd}");
         let text = strip_chart("gap", "points", &[strip(&[97.0]), strip(&[97.0])])
             .unwrap()
             .into_string();

@@ -15,6 +15,10 @@ use toml::Value;
 const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
 /// Seeds where their number is not asked for.
 const SEEDS: u64 = 3;
+/// Runs beyond this are a slip, and their list alone would take gigabytes.
+const MOST_RUNS: u64 = 100_000;
+/// The largest seed: what a configuration can hold.
+const LAST_SEED: u64 = i64::MAX as u64;
 
 /// A comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +100,7 @@ impl Plan {
         if let Some(twice) = first_twice(plan.methods.iter()).or_else(|| first_twice(keys)) {
             return Err(format!("{twice} is asked for twice"));
         }
+        plan.fits()?;
         let runs = plan.runs();
         match first_twice(runs.iter().map(|run| &run.name)) {
             Some(name) => Err(format!("two of the varied values come to the same directory, {name}")),
@@ -123,6 +128,23 @@ impl Plan {
             return Err("it varies other settings than --vary asks for".to_owned());
         }
         Ok(())
+    }
+
+    /// Refuses more runs than anybody means, and seeds that no configuration can hold.
+    fn fits(&self) -> Result<(), String> {
+        let (first, seeds) = (self.first_seed, self.seeds);
+        if seeds > 0 && first.checked_add(seeds - 1).is_none_or(|last| last > LAST_SEED) {
+            return Err(format!(
+                "{seeds} seeds from {first} go beyond {LAST_SEED}, the largest seed"
+            ));
+        }
+        let setups = self.vary.iter().map(|varied| varied.values.len());
+        let setups = setups.chain([self.methods.len()]).map(|count| count as u64);
+        let runs = setups.chain([seeds]).try_fold(1, u64::checked_mul);
+        match runs {
+            Some(0..=MOST_RUNS) => Ok(()),
+            _ => Err(format!("it would have more than {MOST_RUNS} runs")),
+        }
     }
 
     /// Every run, setup by setup.
@@ -331,6 +353,22 @@ mod tests {
             let problem = grown(&asked).unwrap_err();
             assert!(problem.contains(said), "{problem}");
         }
+    }
+
+    #[test]
+    fn seeds_and_runs_have_a_limit() {
+        let plan = |first_seed, seeds, vary: &[&str]| {
+            let asked = asked(&["da2s"], Some(seeds), vary);
+            Plan::new(&asked, first_seed, None).map(|plan| plan.runs().len())
+        };
+        assert_eq!(plan(LAST_SEED - 1, 2, &[]), Ok(2));
+        for first in [LAST_SEED - 1, u64::MAX] {
+            let problem = plan(first, 5, &[]).unwrap_err();
+            assert!(problem.contains("the largest seed"), "{problem}");
+        }
+        let problem = plan(1, 60_000, &["a=1,2"]).unwrap_err();
+        assert!(problem.contains("more than 100000 runs"), "{problem}");
+        assert!(plan(1, u64::MAX / 2, &["a=1,2,3"]).is_err());
     }
 
     #[test]
