@@ -1,7 +1,8 @@
 //! Errors of the library as exceptions of `da2s.errors`, one class for each kind.
 
 use da2s::Error;
-use da2s::error::{Kind, sentence};
+use da2s::error::sentence;
+use da2s_records::Kind;
 use da2s_report::ReportError;
 use pyo3::prelude::*;
 
@@ -9,9 +10,22 @@ use crate::hints::with_hints;
 
 /// The exception of an error of the library.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
-    let name = match error.kind() {
+    let name = match error {
         // The one that passes by itself.
-        Kind::RunDirectory if matches!(error, Error::Busy { .. }) => "BusyError",
+        Error::Busy { .. } => "BusyError",
+        other => name_of(other.kind()),
+    };
+    exception(py, name, &with_hints(&sentence(error), &error.hints()))
+}
+
+/// The exception of an error of the report.
+pub fn not_reported(py: Python<'_>, error: &ReportError) -> PyErr {
+    exception(py, name_of(error.kind()), &sentence(error))
+}
+
+/// The exception of a kind of errors.
+const fn name_of(kind: Kind) -> &'static str {
+    match kind {
         Kind::Usage => "ConfigError",
         Kind::Data => "DataError",
         Kind::Genotype => "GenotypeError",
@@ -20,23 +34,9 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         Kind::Files => "FileError",
         Kind::Numbers => "NotFiniteError",
         Kind::Stopped => "Stopped",
-        // There are no others in Python.
+        // Processes do not train together in Python.
         Kind::Processes | Kind::Internal => "InternalError",
-    };
-    exception(py, name, &with_hints(&sentence(error), &error.hints()))
-}
-
-/// The exception of an error of the report.
-pub fn not_reported(py: Python<'_>, error: &ReportError) -> PyErr {
-    let name = match error {
-        ReportError::Read { .. } | ReportError::Write { .. } => "FileError",
-        ReportError::TooManyRuns { .. } => "ConfigError",
-        ReportError::NotARun { .. }
-        | ReportError::Damaged { .. }
-        | ReportError::Picture { .. }
-        | ReportError::NothingToDraw { .. } => "RunDirectoryError",
-    };
-    exception(py, name, &sentence(error))
+    }
 }
 
 /// The exception `name` of `da2s.errors`.

@@ -1,22 +1,9 @@
-//! Why the command failed, in a sentence, and the one table of exit codes.
+//! The one table of exit codes. The code of an error is a function of its kind.
 
 use std::fmt::Write as _;
-use std::io;
-use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
-use da2s::config::ConfigError;
-use da2s::data::Format;
-use da2s::discretize::FormError;
-use da2s::error::{Kind, sentence};
-use da2s::run::OTHER_SETTINGS;
-use da2s::space::arch_201::Arch201Error;
-use da2s::space::lookup::BenchmarkError;
-use da2s::{Error, Hint};
-use da2s_report::ReportError;
-
-use crate::hints::with_hints;
-use crate::terminal::tell;
+use da2s_records::Kind;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,263 +106,26 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// Why the command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The library's reason.
-    #[error(transparent)]
-    Run(#[from] Error),
-    /// The report's reason.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// A genotype file that cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    GenotypeFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Nothing can be written to the standard output.
-    #[error("cannot write the result: {0}")]
-    Output(io::Error),
-    /// Threads that the system does not give.
-    #[error("cannot start the threads: {0}; ask for fewer with --threads")]
-    Threads(String),
-    /// Images that cannot be decoded, each told before.
-    #[error("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\"")]
-    DamagedImages {
-        /// How many.
-        count: usize,
-    },
-    /// A folder that may hold more than one data set.
-    #[error("{} may hold any of {}: say which with --dataset", path.display(), names.join(", "))]
-    WhichDataset {
-        /// The folder.
-        path: PathBuf,
-        /// The names of the data sets.
-        names: Vec<&'static str>,
-    },
-    /// A data set that cannot be fetched.
-    #[error("{format} cannot be fetched; its folder: {}", format.facts().folder)]
-    NotPublished {
-        /// The data set.
-        format: Format,
-    },
-    /// A download that failed.
-    #[error("cannot fetch {url}: {reason}")]
-    Download {
-        /// The address.
-        url: String,
-        /// What is in the way.
-        reason: String,
-    },
-    /// A download that is not what was published.
-    #[error("{} is not the published file (its SHA-256 differs) and was removed", path.display())]
-    Checksum {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file under the name of a published one.
-    #[error("{} is not the published file (its SHA-256 differs): move it away or choose another --out", path.display())]
-    OtherFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A benchmark whose process failed.
-    #[error("cannot measure {case}: {reason}")]
-    Bench {
-        /// The case.
-        case: &'static str,
-        /// How the process ended.
-        reason: String,
-        /// Its exit code.
-        code: Code,
-    },
-    /// A comparison that cannot be.
-    #[error("{0}")]
-    Plan(String),
-    /// A comparison that is there and is another than that asked for.
-    #[error("{} belongs to another comparison: {problem}", path.display())]
-    OtherComparison {
-        /// The file that says so.
-        path: PathBuf,
-        /// What differs.
-        problem: String,
-    },
-    /// A comparison of which runs failed.
-    #[error("{failed} of {of} runs failed: their reasons are in the table, their logs in {}; the same command tries them again", out.display())]
-    RunsFailed {
-        /// How many.
-        failed: usize,
-        /// Runs of the comparison.
-        of: usize,
-        /// Its directory.
-        out: PathBuf,
-    },
-    /// The user stopped a comparison.
-    #[error("stopped; the same command with --out {} continues", out.display())]
-    ComparisonStopped {
-        /// Its directory.
-        out: PathBuf,
-    },
-    /// A table that cannot be read or does not answer.
-    #[error(transparent)]
-    Benchmark(#[from] BenchmarkError),
-    /// A text that is no architecture.
-    #[error("{0}; an architecture reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")]
-    Architecture(#[from] Arch201Error),
-    /// A run without an architecture of NAS-Bench-201.
-    #[error("{} cannot be looked up: {problem}", path.display())]
-    NotLookedUp {
-        /// The run directory.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-    /// A genotype that a form cannot say.
-    #[error(transparent)]
-    Form(#[from] FormError),
-    /// An option of another format.
-    #[error("--fold-batch-norms is for --format onnx: {format} keeps the layers of DARTS")]
-    NotFolded {
-        /// The format.
-        format: da2s::export::Format,
-    },
-    /// A folder without images.
-    #[error("{} holds no files ending in .jpg, .jpeg or .png", path.display())]
-    NoImages {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A wish for runs that nothing fulfils.
-    #[error("{0}")]
-    Listing(String),
-    /// Arguments that do not go together.
-    #[error("{0}")]
-    Arguments(String),
-    /// A dashboard where there is no terminal.
-    #[error(
-        "the dashboard needs a terminal, for its picture and its keys; without one, leave --tui away, or watch with `da2s watch DIR --http PORT`"
-    )]
-    NoTerminal,
-    /// A terminal that does not do what it should.
-    #[error("cannot use the terminal: {0}")]
-    Terminal(io::Error),
-    /// An address that cannot be listened on.
-    #[error("cannot serve at {address}: {reason}; choose another port, or 0 for any that is free")]
-    Listen {
-        /// The address.
-        address: std::net::SocketAddr,
-        /// What the system says.
-        reason: String,
-    },
-    /// MPI that does not start.
-    #[cfg(feature = "mpi")]
-    #[error("cannot join the processes of MPI: {0}")]
-    Mpi(#[from] da2s::parallel::MpiError),
-    /// A command that is for one process.
-    #[error("only run, search and train work in several processes; start this command without mpirun")]
-    OneProcess,
-    /// The user stopped the run between two stages.
-    #[error("stopped")]
-    Stopped,
-    /// A panic.
-    #[error("this is a defect of da2s; please report it with the lines above")]
-    Internal,
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-impl Failure {
-    /// The exit code.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Run(error) => code_of(error.kind()),
-            Self::Report(
-                ReportError::NotARun { .. }
-                | ReportError::Damaged { .. }
-                | ReportError::Picture { .. }
-                | ReportError::NothingToDraw { .. },
-            ) => Code::RunDirectory,
-            Self::Report(ReportError::TooManyRuns { .. }) => Code::Usage,
-            Self::Report(ReportError::Read { .. } | ReportError::Write { .. }) => Code::Files,
-            Self::GenotypeFile { .. } | Self::Output(_) | Self::Terminal(_) | Self::Threads(_) => Code::Files,
-            Self::Bench { code, .. } => *code,
-            Self::Plan(_) | Self::Listing(_) | Self::Arguments(_) | Self::NoTerminal | Self::Listen { .. } => {
-                Code::Usage
-            }
-            Self::RunsFailed { .. } => Code::Runs,
-            Self::Benchmark(BenchmarkError::Read { .. }) => Code::Files,
-            Self::Benchmark(BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. }) => Code::Data,
-            Self::Architecture(_) | Self::Form(_) => Code::Genotype,
-            Self::NotFolded { .. } => Code::Usage,
-            Self::NoImages { .. } => Code::Data,
-            Self::OtherComparison { .. } | Self::NotLookedUp { .. } => Code::RunDirectory,
-            Self::Stopped | Self::ComparisonStopped { .. } => Code::Stopped,
-            Self::DamagedImages { .. } => Code::Data,
-            Self::WhichDataset { .. } | Self::NotPublished { .. } => Code::Usage,
-            Self::Download { .. } | Self::Checksum { .. } => Code::Network,
-            Self::OtherFile { .. } => Code::Files,
-            #[cfg(feature = "mpi")]
-            Self::Mpi(_) => Code::Processes,
-            Self::OneProcess => Code::Usage,
-            Self::Internal => Code::Internal,
+impl From<Kind> for Code {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Usage => Self::Usage,
+            Kind::Data => Self::Data,
+            Kind::Genotype => Self::Genotype,
+            Kind::RunDirectory => Self::RunDirectory,
+            Kind::Device => Self::Device,
+            Kind::Files => Self::Files,
+            Kind::Numbers => Self::Numbers,
+            Kind::Stopped => Self::Stopped,
+            Kind::Internal => Self::Internal,
+            Kind::Processes => Self::Processes,
         }
-    }
-
-    /// Tells the user and returns the exit code.
-    pub fn tell(&self) -> ExitCode {
-        tell(&format!("da2s: {}", self.sentence()));
-        self.code().into()
-    }
-
-    /// As [`Self::tell`], where it is process `rank` of several that failed.
-    pub fn tell_as(&self, rank: usize) -> ExitCode {
-        tell(&format!("da2s: process {rank}: {}", self.sentence()));
-        self.code().into()
-    }
-
-    /// What the user can do about it, beyond what it says.
-    fn hints(&self) -> Vec<Hint> {
-        match self {
-            Self::Run(error) => error.hints(),
-            Self::OtherComparison { .. } => OTHER_SETTINGS.to_vec(),
-            Self::Stopped => vec![Hint::Resume],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The whole reason, and what can be done about it, in one line that a terminal shows as it is, whatever names and values
-    /// of others are in it.
-    pub fn sentence(&self) -> String {
-        with_hints(&sentence(self), &self.hints())
-    }
-}
-
-const fn code_of(kind: Kind) -> Code {
-    match kind {
-        Kind::Usage => Code::Usage,
-        Kind::Data => Code::Data,
-        Kind::Genotype => Code::Genotype,
-        Kind::RunDirectory => Code::RunDirectory,
-        Kind::Device => Code::Device,
-        Kind::Files => Code::Files,
-        Kind::Numbers => Code::Numbers,
-        Kind::Stopped => Code::Stopped,
-        Kind::Internal => Code::Internal,
-        Kind::Processes => Code::Processes,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use da2s::data::DataError;
 
     #[test]
     fn codes_are_distinct_and_in_the_help() {
@@ -384,9 +134,6 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), Code::ALL.len());
         assert!(Code::help().contains("130  stopped by Ctrl-C"));
-        for stopped in [Error::Unmeasured, Error::Stopped { epoch: 1 }] {
-            assert_eq!(Failure::from(stopped).code(), Code::Stopped);
-        }
     }
 
     #[cfg(unix)]
@@ -399,19 +146,5 @@ mod tests {
         // It says nothing, it is none of ours, or a signal ended it.
         let killed = Code::of_process(ExitStatus::from_raw(9));
         assert_eq!((ended(0), ended(1), killed), (Code::Files, Code::Files, Code::Files));
-    }
-
-    #[test]
-    fn a_reason_is_told_once() {
-        let source = || io::Error::new(io::ErrorKind::StorageFull, "no space left");
-        let own: Failure = Error::io("write", "runs/a/config.toml", source()).into();
-        assert_eq!(own.sentence(), "cannot write runs/a/config.toml: no space left");
-        let chained: Failure = Error::from(DataError::Read {
-            path: "train.bin".into(),
-            source: source(),
-        })
-        .into();
-        assert_eq!(chained.sentence(), "cannot read train.bin: no space left");
-        assert_eq!((own.code(), chained.code()), (Code::Files, Code::Data));
     }
 }

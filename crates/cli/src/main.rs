@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod dashboard;
 mod exit;
+mod failure;
 mod hints;
 mod interrupt;
 mod processes;
@@ -27,5 +28,5 @@ fn main() -> ExitCode {
     };
     let ended = catch_unwind(AssertUnwindSafe(|| commands::execute(&arguments, &group)));
     // A panic's own message has been written by then.
-    processes::end(&group, ended.unwrap_or(Err(exit::Failure::Internal)))
+    processes::end(&group, ended.unwrap_or(Err(failure::Failure::internal())))
 }

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use da2s::parallel::Group;
 
 use crate::args::Verb;
-use crate::exit::{Code, Failure};
+use crate::exit::Code;
+use crate::failure::Failure;
 
 /// How long the process that leads has to end all by itself.
 const LEADER_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
@@ -53,11 +54,7 @@ pub fn end(group: &Group, ended: Result<(), Failure>) -> ExitCode {
     let Err(failure) = ended else {
         return Code::Done.into();
     };
-    let shared = match &failure {
-        Failure::Run(error) => error.is_shared(),
-        other => matches!(other, Failure::OneProcess),
-    };
-    if shared {
+    if failure.is_shared() {
         if group.leads() {
             failure.tell();
         }

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::clock::{self, Clock};
 use crate::dashboard::{Dashboard, Now};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
 use crate::terminal::tell;

@@ -10,12 +10,13 @@ use std::path::Path;
 pub use da2s_records::escaped;
 use da2s_records::one_line;
 
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 
 /// Writes a result to the standard output. A reader that has gone away has read enough.
 ///
 /// # Errors
-/// [`Failure::Output`] if it cannot be written.
+/// If it cannot be written.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -30,7 +31,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a text that another program may read: to a terminal as [`print`] does, elsewhere as it is.
 ///
 /// # Errors
-/// [`Failure::Output`] if it cannot be written.
+/// If it cannot be written.
 pub fn print_document(text: &str) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
         print(text)
@@ -42,7 +43,7 @@ pub fn print_document(text: &str) -> Result<(), Failure> {
 /// Writes a path and the end of a line, which another program may read: to a terminal escaped, elsewhere as it is.
 ///
 /// # Errors
-/// [`Failure::Output`] if it cannot be written.
+/// If it cannot be written.
 pub fn print_path(path: &Path) -> Result<(), Failure> {
     let name = path.as_os_str();
     let line = if io::stdout().is_terminal() {
@@ -56,7 +57,9 @@ pub fn print_path(path: &Path) -> Result<(), Failure> {
 fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Code::Files, format!("cannot write the result: {error}")))
+        }
         _ => Ok(()),
     }
 }

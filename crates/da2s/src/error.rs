@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+pub use da2s_records::Kind;
 use da2s_records::{FileError, LockError, one_line};
 
 use crate::backbone::LoadError;
@@ -195,31 +196,6 @@ pub enum Error {
         /// Epoch, from 1.
         epoch: usize,
     },
-}
-
-/// What an error is about: the command line has an exit code, the Python package an exception a kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A setting or a target that cannot be.
-    Usage,
-    /// Images that are missing or cannot be read.
-    Data,
-    /// A text that is no genotype, or a genotype whose network is above the limits of the target.
-    Genotype,
-    /// A run directory that exists already, is incomplete, damaged, or does not fit.
-    RunDirectory,
-    /// A device that is not here.
-    Device,
-    /// A file that cannot be read or written.
-    Files,
-    /// A loss or gradient that is not finite.
-    Numbers,
-    /// The user stopped the run.
-    Stopped,
-    /// Processes that train together and do not agree.
-    Processes,
-    /// A defect of da2s.
-    Internal,
 }
 
 /// How often a stage had gone back to a checkpoint.

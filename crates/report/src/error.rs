@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use da2s_records::FileError;
+use da2s_records::{FileError, Kind};
 
 /// Why a run directory could not be read or its report not be written.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,19 @@ pub enum ReportError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+impl ReportError {
+    /// What it is about.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::NotARun { .. } | Self::Damaged { .. } | Self::Picture { .. } | Self::NothingToDraw { .. } => {
+                Kind::RunDirectory
+            }
+            Self::TooManyRuns { .. } => Kind::Usage,
+            Self::Read { .. } | Self::Write { .. } => Kind::Files,
+        }
+    }
 }
 
 /// What cannot be written.

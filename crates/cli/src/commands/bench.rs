@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::job::start_threads;
 use crate::args::{BenchArguments, BenchCase};
-use crate::exit::{Code, Failure};
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::terminal;
 use da2s::bench::{Case, Measurement, Options, Results, measure};
 
@@ -58,11 +59,7 @@ fn cases(asked: BenchCase) -> &'static [Case] {
 /// Measures `case` in a process of its own, which tells its reasons itself should it fail, and whose exit code is then ours.
 fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Failure> {
     let (threads, repeat) = (arguments.threads.to_string(), arguments.repeat.to_string());
-    let failure = |reason: String, code: Code| Failure::Bench {
-        case: case.name(),
-        reason,
-        code,
-    };
+    let failure = |reason: String, code: Code| Failure::new(code, format!("cannot measure {}: {reason}", case.name()));
     let output = std::env::current_exe()
         .and_then(|program| {
             Command::new(program)

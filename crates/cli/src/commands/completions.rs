@@ -2,12 +2,12 @@
 
 use clap::CommandFactory;
 
-use super::print;
 use crate::args::{Arguments, CompletionsArguments};
-use crate::exit::Failure;
+use crate::failure::Failure;
+use crate::terminal;
 
 pub fn execute(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "da2s", &mut script);
-    print(&String::from_utf8_lossy(&script))
+    terminal::print_document(&String::from_utf8_lossy(&script))
 }

@@ -3,7 +3,7 @@
 use da2s::config::{reference, schema};
 
 use crate::args::ConfigArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// What the reference begins with.

@@ -3,7 +3,7 @@
 use super::genotype;
 use super::job::Job;
 use crate::args::DiscretizeArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 

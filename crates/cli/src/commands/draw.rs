@@ -3,7 +3,7 @@
 use da2s_report::drawing::Format;
 
 use crate::args::DrawArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Writes the pictures, and prints their paths.

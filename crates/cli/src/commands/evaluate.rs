@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use crate::args::StageArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 

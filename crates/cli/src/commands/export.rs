@@ -6,7 +6,7 @@ use da2s::run::Job;
 
 use super::job::this_command;
 use crate::args::ExportArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Writes the network, and prints where.
@@ -16,7 +16,8 @@ use crate::terminal;
 pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let format = arguments.format;
     if arguments.fold_batch_norms && !format.folds() {
-        return Err(Failure::NotFolded { format });
+        let reason = format!("--fold-batch-norms is for --format onnx: {format} keeps the layers of DARTS");
+        return Err(Failure::usage(reason));
     }
     let options = ExportOptions {
         fold_batch_norms: arguments.fold_batch_norms,

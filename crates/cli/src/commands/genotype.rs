@@ -8,7 +8,7 @@ use da2s::discretize::{Genotype, GenotypeForm};
 use da2s_records::files;
 
 use crate::args::{GenotypeArguments, GivenGenotype};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Prints the genotype.
@@ -73,10 +73,7 @@ pub(super) fn parse(text: &str) -> Result<Genotype, Failure> {
 
 /// The genotype in a file: a text in any form, or a run's `genotype.json`.
 pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::GenotypeFile {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     Genotype::parse(&text).map_err(|error| {
         Error::Genotype {
             path: Some(path.to_owned()),

@@ -4,7 +4,7 @@ use da2s::parallel::Group;
 
 use super::job::Job;
 use crate::args::ImportArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
@@ -14,9 +14,7 @@ use crate::terminal;
 /// Whatever is in the way.
 pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     if arguments.create.resume {
-        return Err(Failure::Plan(
-            "an import makes a run of its own: leave --resume out".to_owned(),
-        ));
+        return Err(Failure::usage("an import creates a run of its own: leave --resume out"));
     }
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
@@ -33,11 +31,11 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
             let discretized = job.discretize(None)?;
             terminal::print(&table::of_discretization(&discretized))
         }
-        (Some(_), None, _) => Err(Failure::Plan(
-            "--weights are those of a genotype: say which with --genotype or --genotype-file".to_owned(),
+        (Some(_), None, _) => Err(Failure::usage(
+            "--weights are those of a genotype: say which with --genotype or --genotype-file",
         )),
-        (None, ..) => Err(Failure::Plan(
-            "--supernet takes no genotype: it is read off the weights of its operations and edges".to_owned(),
+        (None, ..) => Err(Failure::usage(
+            "--supernet takes no genotype: it is read off the weights of its operations and edges",
         )),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use da2s::Hint;
 use da2s::discretize::Genotype;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
@@ -11,7 +12,8 @@ use da2s_report::tensorboard::{EventWriter, FOLDER};
 
 use crate::args::{CreateArguments, LiveArguments, StageArguments};
 use crate::dashboard::screen;
-use crate::exit::{Code, Failure};
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 use crate::terminal;
@@ -93,7 +95,7 @@ impl Job {
             return Ok(job);
         }
         // It comes from the same program.
-        let run = run::Job::assigned(&assignment, this_command(), group.clone()).ok_or(Failure::Internal)?;
+        let run = run::Job::assigned(&assignment, this_command(), group.clone()).ok_or_else(Failure::internal)?;
         Self::new(run, true)
     }
 
@@ -228,7 +230,7 @@ impl Job {
     pub fn unless_stopped(&mut self) -> Result<(), Failure> {
         self.progress.finish();
         if self.stop.is_raised() {
-            Err(Failure::Stopped)
+            Err(Failure::hinted(Code::Stopped, "stopped", &[Hint::Resume]))
         } else {
             Ok(())
         }
@@ -262,7 +264,10 @@ pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
         .num_threads(threads)
         .use_current_thread();
     let started = pool.build_global();
-    started.map_err(|error| Failure::Threads(error.to_string()))
+    started.map_err(|error| {
+        let reason = format!("cannot start the threads: {error}; ask for fewer with --threads");
+        Failure::new(Code::Files, reason)
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use da2s_records::files;
 use serde_json::{Value, json};
 
 use crate::args::LookupArguments;
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
@@ -36,9 +37,11 @@ fn architecture(what: &str) -> Result<Arch201, Failure> {
     if what.starts_with('|') {
         return Ok(what.parse()?);
     }
-    let problem = |problem: String| Failure::NotLookedUp {
-        path: path.to_owned(),
-        problem,
+    let problem = |problem: String| {
+        Failure::new(
+            Code::RunDirectory,
+            format!("{} cannot be looked up: {problem}", path.display()),
+        )
     };
     if !path.exists() {
         return Err(problem(

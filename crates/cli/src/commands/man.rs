@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use da2s::Error;
 
 use crate::args::{Arguments, ManArguments};
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 pub fn execute(arguments: &ManArguments) -> Result<(), Failure> {
     let folder = &arguments.out;

@@ -6,7 +6,7 @@ use da2s_report::metrics::{TableFormat, names, write_tables};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
 use crate::args::{MetricsArguments, MetricsFormat};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Writes the files, and prints their paths.
@@ -28,8 +28,8 @@ fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure
     match (&arguments.out, arguments.runs.as_slice()) {
         (Some(out), _) => Ok(out.clone()),
         (None, [run]) => Ok(run.join(inside)),
-        (None, _) => Err(Failure::Arguments(
-            "several runs have no folder in common: say with --out DIR where their numbers go".to_owned(),
+        (None, _) => Err(Failure::usage(
+            "several runs have no folder in common: say with --out DIR where their numbers go",
         )),
     }
 }

@@ -26,7 +26,7 @@ pub mod watch;
 use da2s::parallel::Group;
 
 use crate::args::{Arguments, Verb};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::processes;
 
 /// Does what was asked for, as one of the processes of `group`.

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::job::Job;
 use crate::args::PredictArguments;
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::terminal::{self, escaped};
 
 /// Images that are in memory at a time.
@@ -60,7 +61,8 @@ fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         if path.is_dir() {
             let found = pictures_below(path).map_err(da2s::Error::from)?;
             if found.is_empty() {
-                return Err(Failure::NoImages { path: path.clone() });
+                let reason = format!("{} holds no files ending in .jpg, .jpeg or .png", path.display());
+                return Err(Failure::new(Code::Data, reason));
             }
             images.extend(found);
         } else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::args::ReportArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Where several runs go if nothing else was asked for.

@@ -5,7 +5,7 @@ use da2s::parallel::Group;
 
 use super::job::Job;
 use crate::args::RunArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 

@@ -9,7 +9,7 @@ use da2s_report::run::Digest;
 use serde_json::{Value, json};
 
 use crate::args::{RunKey, RunsArguments};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
@@ -116,7 +116,7 @@ fn filter(text: &str) -> Result<(&str, &str), Failure> {
     let known = |key: &str| ["name", "dataset", "method", "seed", "state"].contains(&key) || key.contains('.');
     match text.split_once('=') {
         Some((key, value)) if known(key) => Ok((key, value)),
-        _ => Err(Failure::Listing(format!(
+        _ => Err(Failure::usage(format!(
             "--filter {text}: expected KEY=VALUE with name, dataset, method, seed, state, or a setting as search.epochs"
         ))),
     }

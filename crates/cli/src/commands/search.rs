@@ -4,7 +4,7 @@ use da2s::parallel::Group;
 
 use super::job::Job;
 use crate::args::CreateArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// Searches, and prints where the run is.
 ///

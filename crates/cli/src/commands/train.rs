@@ -5,7 +5,7 @@ use da2s::parallel::Group;
 use super::genotype;
 use super::job::Job;
 use crate::args::TrainArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// Trains, and prints where the run is.
 ///

@@ -10,7 +10,7 @@ use da2s_report::run::Follow;
 
 use super::screen::{self, Screen};
 use super::{Driver, INTERRUPT, Now, show};
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 
 /// How long a message stays.
@@ -65,7 +65,7 @@ impl Dashboard {
         let thread = std::thread::Builder::new()
             .name("dashboard".to_owned())
             .spawn(move || show(screen, &mut follow, &mut driver))
-            .map_err(Failure::Terminal)?;
+            .map_err(screen::refused)?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -124,7 +124,7 @@ impl Dashboard {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
             // Its message has been written by then.
-            Err(_) => Some(Failure::Internal),
+            Err(_) => Some(Failure::internal()),
         }
     }
 

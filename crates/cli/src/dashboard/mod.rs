@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use da2s_report::run::Follow;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use board::{Board, View};
 use screen::Screen;
 use theme::Theme;
@@ -74,8 +74,8 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
         };
         screen
             .draw(|frame| draw::draw(frame, &board))
-            .map_err(Failure::Terminal)?;
-        for event in screen::events(FRAME).map_err(Failure::Terminal)? {
+            .map_err(screen::refused)?;
+        for event in screen::events(FRAME).map_err(screen::refused)? {
             match event {
                 Event::Key(key) if key.kind != KeyEventKind::Release => pressed(key, &mut view, driver),
                 _ => {}

@@ -16,7 +16,8 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::{Frame, Terminal};
 
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 
 /// Whether the dashboard has the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -31,7 +32,7 @@ impl Screen {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// [`Failure::NoTerminal`] if there is none, [`Failure::Terminal`] if it refuses.
+    /// If there is none, or it refuses.
     pub fn take() -> Result<Self, Failure> {
         check()?;
         let before = std::panic::take_hook();
@@ -47,7 +48,7 @@ impl Screen {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
                 give_back();
-                Err(Failure::Terminal(error))
+                Err(refused(error))
             }
         }
     }
@@ -109,13 +110,21 @@ impl Drop for Screen {
 /// Whether there is a terminal to take.
 ///
 /// # Errors
-/// [`Failure::NoTerminal`] if the standard error or the standard input is none.
+/// If the standard error or the standard input is none.
 pub fn check() -> Result<(), Failure> {
     if io::stderr().is_terminal() && io::stdin().is_terminal() {
         Ok(())
     } else {
-        Err(Failure::NoTerminal)
+        Err(Failure::usage(
+            "the dashboard needs a terminal, for its picture and its keys; without one, leave --tui out, or watch with `da2s \
+             watch DIR --http PORT`",
+        ))
     }
+}
+
+/// A terminal that does not do what it should.
+pub fn refused(error: io::Error) -> Failure {
+    Failure::new(Code::Files, format!("cannot use the terminal: {error}"))
 }
 
 /// Whether the dashboard has the terminal.

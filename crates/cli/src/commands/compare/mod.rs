@@ -11,17 +11,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use da2s::Error;
 use da2s::config::Config;
 use da2s::run::{OTHER_SETTINGS, RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
+use da2s::{Error, Hint};
 use da2s_records::{Lock, files, write_whole};
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
 use da2s_report::run::Digest;
 
 use crate::args::CompareArguments;
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 use crate::table;
 use crate::terminal;
@@ -46,15 +47,20 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     let page = da2s_report::write_comparison(&comparing.out, &comparison)?;
     terminal::print(&table::of_comparison(&comparison, &page))?;
     if stop.is_raised() {
-        return Err(Failure::ComparisonStopped { out: comparing.out });
+        let out = comparing.out.display();
+        let reason = format!("stopped; the same command with --out {out} continues");
+        return Err(Failure::new(Code::Stopped, reason));
     }
     match comparison.failed() {
         0 => Ok(()),
-        failed => Err(Failure::RunsFailed {
-            failed,
-            of: comparison.runs.len(),
-            out: comparing.out,
-        }),
+        failed => Err(Failure::new(
+            Code::Runs,
+            format!(
+                "{failed} of {} runs failed: their reasons are in the table, their logs in {}; the same command tries them again",
+                comparison.runs.len(),
+                comparing.out.display()
+            ),
+        )),
     }
 }
 
@@ -74,7 +80,7 @@ impl Comparing {
     /// be possible.
     fn open(arguments: &CompareArguments) -> Result<Self, Failure> {
         if arguments.settings.names_method() {
-            return Err(Failure::Plan("--method: use --methods".to_owned()));
+            return Err(Failure::usage("--method: use --methods"));
         }
         let out = place(arguments)?;
         let stored = out.join(PLAN).is_file();
@@ -82,7 +88,7 @@ impl Comparing {
             taken_up(arguments, &out)?
         } else {
             let shared = arguments.settings.resolve()?;
-            let plan = arguments.plan(shared.run.seed, None).map_err(Failure::Plan)?;
+            let plan = arguments.plan(shared.run.seed, None).map_err(Failure::usage)?;
             (shared, plan)
         };
         let shared = anchored(shared);
@@ -91,7 +97,7 @@ impl Comparing {
             run.check(&out, &shared)?;
         }
         let baseline = baseline(arguments, &plan)?;
-        let unwritable = |error: toml::ser::Error| Failure::Plan(error.to_string());
+        let unwritable = |error: toml::ser::Error| Failure::usage(error.to_string());
         let plan_text = toml::to_string(&plan).map_err(unwritable)?;
         if !stored {
             // Like a run, a comparison begins in an empty directory.
@@ -245,14 +251,17 @@ fn taken_up(arguments: &CompareArguments, out: &Path) -> Result<(Config, Plan), 
     let stored = Config::read(&path).map_err(Error::stored_config)?;
     let shared = arguments.settings.resolve_over(&path)?;
     if let Some(problem) = difference(&stored, &shared) {
-        return Err(Failure::OtherComparison { path, problem });
+        return Err(other_comparison(&path, &problem, &OTHER_SETTINGS));
     }
     let plan = arguments.plan(shared.run.seed, Some(&read_plan(out)?));
-    let plan = plan.map_err(|problem| Failure::OtherComparison {
-        path: out.join(PLAN),
-        problem: format!("{problem}; choose another --out"),
-    })?;
+    let plan = plan.map_err(|problem| other_comparison(&out.join(PLAN), &problem, &[Hint::OtherDirectory]))?;
     Ok((shared, plan))
+}
+
+/// A comparison that exists and is another than the one asked for, as the file `path` says.
+fn other_comparison(path: &Path, problem: &str, hints: &[Hint]) -> Failure {
+    let reason = format!("{} belongs to another comparison: {problem}", path.display());
+    Failure::hinted(Code::RunDirectory, reason, hints)
 }
 
 /// The method that others are tested against.
@@ -262,7 +271,7 @@ fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure
     let known = asked.filter(|method| methods.contains(method));
     known.cloned().ok_or_else(|| {
         let asked = asked.map_or("", String::as_str);
-        Failure::Plan(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
+        Failure::usage(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
     })
 }
 

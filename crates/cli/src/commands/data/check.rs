@@ -8,7 +8,8 @@ use da2s::data::{Check, DataError, Format, check};
 use da2s_records::one_line;
 
 use crate::args::DataCheckArguments;
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::terminal::{self, escaped};
 
 /// Reads everything and prints it.
@@ -25,7 +26,10 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     terminal::print(&table(format, &checked))?;
     match checked.damaged.len() {
         0 => Ok(()),
-        count => Err(Failure::DamagedImages { count }),
+        count => Err(Failure::new(
+            Code::Data,
+            format!("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\""),
+        )),
     }
 }
 
@@ -45,10 +49,14 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
             };
             Err(Error::Data(error).into())
         }
-        ref several => Err(Failure::WhichDataset {
-            path: dir.into(),
-            names: several.iter().map(|format| format.name()).collect(),
-        }),
+        ref several => {
+            let names: Vec<&str> = several.iter().map(|format| format.name()).collect();
+            Err(Failure::usage(format!(
+                "{} may hold any of {}: say which with --dataset",
+                dir.display(),
+                names.join(", ")
+            )))
+        }
     }
 }
 

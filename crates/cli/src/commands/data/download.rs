@@ -12,7 +12,8 @@ use da2s::Error;
 use da2s_records::Sha256;
 use ureq::http::StatusCode;
 
-use crate::exit::Failure;
+use crate::exit::Code;
+use crate::failure::Failure;
 
 /// A file as it is published.
 #[derive(Clone, Copy, Debug)]
@@ -58,10 +59,11 @@ pub fn download(
 ) -> Result<PathBuf, Failure> {
     let path = out.join(file.name);
     if path.is_file() {
-        return match verified(&path, file) {
-            Err(Failure::Checksum { path }) => Err(Failure::OtherFile { path }),
-            other => other.map(|()| path),
-        };
+        if is_published(&path, file)? {
+            return Ok(path);
+        }
+        let advice = "move it away, or choose another directory with --out";
+        return Err(Failure::new(Code::Files, format!("{}; {advice}", not_published(&path))));
     }
     let part = out.join(format!("{}.part", file.name));
     let mut there = fs::metadata(&part).map_or(0, |metadata| metadata.len());
@@ -71,10 +73,13 @@ pub fn download(
     if there < file.size_bytes {
         receive(agent, url, file, &part, there, progress)?;
     }
-    if let Err(error) = verified(&part, file) {
-        // What is wrong from the beginning is not to be gone on with.
+    if !is_published(&part, file)? {
+        // What is wrong from its beginning must not be continued.
         fs::remove_file(&part).map_err(io_error("remove", &part))?;
-        return Err(error);
+        return Err(Failure::new(
+            Code::Network,
+            format!("{}, and was removed", not_published(&part)),
+        ));
     }
     fs::rename(&part, &path).map_err(io_error("rename", &part))?;
     Ok(path)
@@ -89,10 +94,7 @@ fn receive(
     there: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Failure> {
-    let failed = |reason: String| Failure::Download {
-        url: url.to_owned(),
-        reason,
-    };
+    let failed = |reason: String| Failure::new(Code::Network, format!("cannot fetch {url}: {reason}"));
     let mut request = agent.get(url);
     if there > 0 {
         request = request.header("Range", format!("bytes={there}-"));
@@ -156,15 +158,15 @@ fn interrupted(there: u64, file: &Published, reason: &str) -> String {
 }
 
 /// Whether `path` is the published file.
-fn verified(path: &Path, file: &Published) -> Result<(), Failure> {
+fn is_published(path: &Path, file: &Published) -> Result<bool, Failure> {
     let mut hasher = Sha256::default();
     let mut input = File::open(path).map_err(io_error("read", path))?;
     io::copy(&mut input, &mut hasher).map_err(io_error("read", path))?;
-    if hasher.hex() == file.sha256 {
-        Ok(())
-    } else {
-        Err(Failure::Checksum { path: path.into() })
-    }
+    Ok(hasher.hex() == file.sha256)
+}
+
+fn not_published(path: &Path) -> String {
+    format!("{} is not the published file: its SHA-256 differs", path.display())
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
@@ -175,7 +177,6 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fail
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::Code;
     use std::io::{BufRead, BufReader};
     use std::net::{TcpListener, TcpStream};
     use std::thread;
@@ -322,12 +323,12 @@ mod tests {
         let longer: fn(usize) -> Vec<u8> = |_| response("200 OK", &[CONTENT, CONTENT].concat());
         for answer in [other, longer] {
             let error = get(&serve(vec![answer]), out.path()).unwrap_err();
-            assert!(matches!(error, Failure::Checksum { .. }), "{error}");
+            assert_eq!(error.code(), Code::Network, "{error}");
             assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
         }
         fs::write(out.path().join("set.bin"), "mine").unwrap();
         let error = get("http://127.0.0.1:9/", out.path()).unwrap_err();
-        assert!(matches!(error, Failure::OtherFile { .. }), "{error}");
+        assert_eq!(error.code(), Code::Files, "{error}");
         assert_eq!(fs::read(out.path().join("set.bin")).unwrap(), b"mine");
     }
 

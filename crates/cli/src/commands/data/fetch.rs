@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::download::{Published, agent, download};
 use crate::args::DataFetchArguments;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// How long to wait for a server: to be reached, to answer, and from one piece of a file to the next.
@@ -106,7 +106,10 @@ pub const fn source(format: Format) -> Option<Source> {
 /// If nobody publishes the data set, a file cannot be had, or it is not the published one.
 pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     let format = arguments.dataset;
-    let source = source(format).ok_or(Failure::NotPublished { format })?;
+    let source = source(format).ok_or_else(|| {
+        let folder = format.facts().folder;
+        Failure::usage(format!("{format} cannot be fetched; its folder: {folder}"))
+    })?;
     let out = arguments
         .out
         .clone()

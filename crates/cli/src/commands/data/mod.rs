@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use da2s::data::{Format, ImageShape};
 
 use crate::args::DataVerb;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::terminal;
 
 /// Does what was asked for.

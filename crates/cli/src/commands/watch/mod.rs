@@ -13,7 +13,8 @@ use self::pages::Source;
 use crate::args::WatchArguments;
 use crate::dashboard::screen::Screen;
 use crate::dashboard::{Driver, ESCAPE, INTERRUPT, Now, show};
-use crate::exit::{Code, Failure};
+use crate::exit::Code;
+use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 use crate::terminal::{self, tell};
 
@@ -35,9 +36,12 @@ pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
 /// Serves the run in `run_dir` at `address` until Ctrl-C.
 ///
 /// # Errors
-/// [`Failure::Listen`] if the address cannot be listened on, or no longer.
+/// If the address cannot be listened on, or no longer.
 fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Failure> {
-    let listen = |reason: String| Failure::Listen { address, reason };
+    let listen = |reason: String| {
+        let advice = "choose another port, or 0 for any that is free";
+        Failure::usage(format!("cannot serve at {address}: {reason}; {advice}"))
+    };
     let server = Server::bind(address).map_err(|error| listen(error.to_string()))?;
     // It only reads, so there is nothing to save, and no thread to wait for.
     ctrlc::set_handler(|| std::process::exit(Code::Done.number())).map_err(|error| listen(error.to_string()))?;

@@ -1,0 +1,194 @@
+//! Why the command failed: the library's reason, or one of the command line's own.
+//!
+//! Contract: a reason is told once, in one line that a terminal shows as it is, with what the user can do about it.
+
+use std::process::ExitCode;
+
+use da2s::config::ConfigError;
+use da2s::discretize::FormError;
+use da2s::error::sentence;
+use da2s::space::arch_201::Arch201Error;
+use da2s::space::lookup::BenchmarkError;
+use da2s::{Error, Hint};
+use da2s_records::{FileError, LockError};
+use da2s_report::ReportError;
+
+use crate::exit::Code;
+use crate::hints::with_hints;
+use crate::terminal::tell;
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The library's reason.
+    #[error(transparent)]
+    Run(#[from] Error),
+    /// A command for one process was started in several, and each of them meets this.
+    #[error("only run, search and train work in several processes; start this command without mpirun")]
+    OneProcess,
+    /// A reason of the command line's own.
+    #[error("{reason}")]
+    Own {
+        /// The exit code.
+        code: Code,
+        /// What is wrong, in a sentence.
+        reason: String,
+        /// What the user can do about it, beyond what it says.
+        hints: Vec<Hint>,
+    },
+}
+
+impl Failure {
+    /// A reason of the command line's own.
+    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+        Self::hinted(code, reason, &[])
+    }
+
+    /// As [`Self::new`], with what the user can do about it.
+    pub fn hinted(code: Code, reason: impl Into<String>, hints: &[Hint]) -> Self {
+        Self::Own {
+            code,
+            reason: reason.into(),
+            hints: hints.to_vec(),
+        }
+    }
+
+    /// Arguments that are invalid, or do not go together.
+    pub fn usage(reason: impl Into<String>) -> Self {
+        Self::new(Code::Usage, reason)
+    }
+
+    /// A panic, whose own message is written by then.
+    pub fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "this is a defect in da2s; please report it with the lines above",
+        )
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Run(error) => error.kind().into(),
+            Self::OneProcess => Code::Usage,
+            Self::Own { code, .. } => *code,
+        }
+    }
+
+    /// Whether every process of a group meets this at the same place, so that none waits for another.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Run(error) => error.is_shared(),
+            Self::OneProcess => true,
+            Self::Own { .. } => false,
+        }
+    }
+
+    /// Tells the user and returns the exit code.
+    pub fn tell(&self) -> ExitCode {
+        tell(&format!("da2s: {}", self.sentence()));
+        self.code().into()
+    }
+
+    /// As [`Self::tell`], where it is process `rank` of several that failed.
+    pub fn tell_as(&self, rank: usize) -> ExitCode {
+        tell(&format!("da2s: process {rank}: {}", self.sentence()));
+        self.code().into()
+    }
+
+    /// The whole reason, and what can be done about it, in one line.
+    pub fn sentence(&self) -> String {
+        let hints = match self {
+            Self::Run(error) => &error.hints(),
+            Self::OneProcess => &Vec::new(),
+            Self::Own { hints, .. } => hints,
+        };
+        with_hints(&sentence(self), hints)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::new(error.kind().into(), sentence(&error))
+    }
+}
+
+impl From<BenchmarkError> for Failure {
+    fn from(error: BenchmarkError) -> Self {
+        let code = match error {
+            BenchmarkError::Read { .. } => Code::Files,
+            BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. } => Code::Data,
+        };
+        Self::new(code, sentence(&error))
+    }
+}
+
+impl From<Arch201Error> for Failure {
+    fn from(error: Arch201Error) -> Self {
+        let form = "an architecture reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
+        Self::new(Code::Genotype, format!("{}; {form}", sentence(&error)))
+    }
+}
+
+impl From<FormError> for Failure {
+    fn from(error: FormError) -> Self {
+        Self::new(Code::Genotype, sentence(&error))
+    }
+}
+
+#[cfg(feature = "mpi")]
+impl From<da2s::parallel::MpiError> for Failure {
+    fn from(error: da2s::parallel::MpiError) -> Self {
+        Self::new(
+            Code::Processes,
+            format!("cannot join the processes of MPI: {}", sentence(&error)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use da2s::data::DataError;
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let source = || io::Error::new(io::ErrorKind::StorageFull, "no space left");
+        let own: Failure = Error::io("write", "runs/a/config.toml", source()).into();
+        assert_eq!(own.sentence(), "cannot write runs/a/config.toml: no space left");
+        let chained: Failure = Error::from(DataError::Read {
+            path: "train.bin".into(),
+            source: source(),
+        })
+        .into();
+        assert_eq!(chained.sentence(), "cannot read train.bin: no space left");
+        assert_eq!((own.code(), chained.code()), (Code::Files, Code::Data));
+    }
+
+    #[test]
+    fn what_stops_ends_as_stopped() {
+        for stopped in [Error::Unmeasured, Error::Stopped { epoch: 1 }] {
+            assert_eq!(Failure::from(stopped).code(), Code::Stopped);
+        }
+    }
+}

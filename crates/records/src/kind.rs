@@ -1,0 +1,26 @@
+//! What an error is about. Whatever can go wrong anywhere in da2s is of one of these kinds.
+
+/// What an error is about: each kind is an exit code of the command line, and an exception of the Python package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An invalid argument, setting or target.
+    Usage,
+    /// Images, or the table of a lookup, that are missing or cannot be read.
+    Data,
+    /// An invalid genotype or architecture, or a network above the limits of the target.
+    Genotype,
+    /// A run directory that already exists, is incomplete or damaged, or belongs to another run.
+    RunDirectory,
+    /// A device that is not available.
+    Device,
+    /// A file that cannot be read or written.
+    Files,
+    /// A loss or gradient that is NaN or infinite.
+    Numbers,
+    /// The user stopped the run.
+    Stopped,
+    /// Processes that train together and do not agree.
+    Processes,
+    /// A defect in da2s.
+    Internal,
+}
