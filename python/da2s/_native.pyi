@@ -37,6 +37,9 @@ def options() -> List[Tuple[str, str, bool]]:
 def check_settings(path: _Path, asked: _Asked) -> None:
     """Asks whether the run at a path, if there is one, has the settings that a new run of these would have."""
 
+def read(path: _Path, name: str) -> Optional[bytes]:
+    """The contents of a file of the run at a path; none if it is missing."""
+
 def report(paths: Sequence[_Path], out: _Path) -> None:
     """Writes the report of a run, or of several side by side."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence,
 from . import _native
 from .asking import Asked, PathLike, of_options, MACHINE
 from .data import planes
-from .errors import ConfigError, FileError, MissingPackage, RunDirectoryError
+from .errors import ConfigError, MissingPackage, RunDirectoryError
 from .progress import Gap, SearchEpoch, TrainEpoch, gap_of, of_fields
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Run:
     def gap(self) -> Optional[Gap]:
         """What discretizing costs; none for a genotype that was given."""
         self._json(_native.GENOTYPE, "da2s.discretize", ("genotype",))
-        if not (self.path / _native.GAP).is_file():
+        if self._text(_native.GAP) is None:
             return None
         return gap_of(self._json(_native.GAP, "da2s.discretize", ("images", "as_trained", "recalibrated")))
 
@@ -159,26 +159,25 @@ class Run:
         """What a file says, which ``maker`` writes with these keys."""
         path = self.path / name
         try:
-            return _fields(path.read_text(encoding="utf-8"), keys)
-        except FileNotFoundError:
-            raise RunDirectoryError(f"{path} is missing: call {maker} on this run first") from None
-        except OSError as error:
-            raise FileError(f"cannot read {path}: {error}") from error
+            text = self._text(name)
+            if text is not None:
+                return _fields(text, keys)
         except ValueError as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
+        raise RunDirectoryError(f"{path} is missing; call {maker}() on this directory first")
 
     def _lines(self, name: str, keys: Sequence[str] = ("epoch",)) -> List[Dict[str, Any]]:
-        path = self.path / name
         try:
-            text = path.read_text(encoding="utf-8")
+            text = self._text(name) or ""
             # A run that is going on may be writing the last line.
             return [_fields(line, keys) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise FileError(f"cannot read {path}: {error}") from error
         except ValueError as error:
-            raise RunDirectoryError(f"{path} is damaged: {error}") from error
+            raise RunDirectoryError(f"{self.path / name} is damaged: {error}") from error
+
+    def _text(self, name: str) -> Optional[str]:
+        """A file of the run; none if it is missing."""
+        contents = _native.read(self.path, name)
+        return None if contents is None else contents.decode("utf-8")
 
     def _arch_rows(self) -> Iterable[Dict[str, Any]]:
         for line in self._lines(_native.ARCH, ("epoch", "cells")):

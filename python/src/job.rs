@@ -8,10 +8,11 @@ use da2s::backbone::host;
 use da2s::config::Request;
 use da2s::data::{DataError, Image, Preprocessing, most_probable};
 use da2s::discretize::Genotype;
-use da2s::export::{ExportOptions, Format, export};
+use da2s::export::{ExportOptions, Format};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory};
-use da2s_records::files::CONFIG;
+use da2s_records::Folder;
+use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -185,13 +186,8 @@ impl Job {
                 "fold_batch_norms is for the format onnx: {format} keeps the layers of DARTS"
             )));
         }
-        let out = match out {
-            Some(out) => out,
-            None => self.path(py)?.join("export").join(format.default_name()),
-        };
         let options = ExportOptions { fold_batch_norms };
-        self.stage(py, None, |run, _| export(&run.trained()?, format, options, &out))?;
-        Ok(out)
+        self.stage(py, None, |run, _| run.export(format, options, out.as_deref()))
     }
 }
 
@@ -231,6 +227,14 @@ impl Job {
 pub fn check_settings(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<()> {
     let request = asked.request(py)?;
     check_same(&path, &request).map_err(|error| raised(py, &error))
+}
+
+/// The contents of a file of the run in `path`; none if it is missing.
+#[pyfunction]
+pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let read = py.detach(|| Folder::open(&path)?.read(name, MOST_LINES_BYTES));
+    let contents = read.map_err(|error| raised(py, &error.into()))?;
+    Ok(contents.map(|contents| PyBytes::new(py, &contents)))
 }
 
 /// Writes the report of a run, by default into its directory, or of several side by side.

@@ -240,7 +240,7 @@ impl Error {
             | Self::Data(DataError::Setting { .. }) => Kind::Usage,
             Self::Data(_) => Kind::Data,
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
-            Self::Export(_) => Kind::Internal,
+            Self::Export(error) => error.kind(),
             Self::Device { .. } | Self::Engine { .. } => Kind::Device,
             Self::RunExists { .. }
             | Self::Busy { .. }
@@ -338,7 +338,14 @@ impl Error {
 
 impl From<FileError> for Error {
     fn from(FileError { action, path, source }: FileError) -> Self {
-        Self::Io { action, path, source }
+        match source.kind() {
+            // There, but not what a run has there.
+            io::ErrorKind::InvalidData => Self::Damaged {
+                path,
+                problem: source.to_string(),
+            },
+            _ => Self::Io { action, path, source },
+        }
     }
 }
 

@@ -40,4 +40,14 @@ impl FileError {
             source,
         }
     }
+
+    /// Whether there is no such file. A path through something that is not a folder is as absent as one through nothing.
+    pub fn is_absent(&self) -> bool {
+        is_absent(&self.source)
+    }
+}
+
+/// See [`FileError::is_absent`].
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

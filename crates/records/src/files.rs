@@ -50,8 +50,17 @@ pub const MISTAKES: &str = "network/mistakes";
 pub const SUMMARY: &str = "summary.json";
 /// The report.
 pub const REPORT: &str = "report.html";
+/// Folder of the network in the files of other tools.
+pub const EXPORT: &str = "export";
 /// Folder of the report's pictures as files.
 pub const DRAWINGS: &str = "drawings";
+
+/// Most bytes of a file that is written as a whole, and of one that grows by a line per epoch: far more than a run writes.
+pub const MOST_WHOLE_BYTES: u64 = 64 << 20;
+/// See [`MOST_WHOLE_BYTES`].
+pub const MOST_LINES_BYTES: u64 = 1 << 30;
+/// Most bytes of a file of weights.
+pub const MOST_WEIGHTS_BYTES: u64 = 16 << 30;
 
 /// Files that are written as a whole, in the order of the stages that write them.
 pub const WHOLE: [&str; 9] = [

@@ -4,12 +4,15 @@
 //! until it is dropped or its process ends: the system takes it back, so that nobody has to unlock a run that was killed. The
 //! file stays where it is.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::files::LOCK;
-use crate::{FileError, LockError};
+use crate::{FileError, Folder, LockError};
+
+/// Most that is read of the file.
+const MOST_BYTES: u64 = 32;
 
 /// A directory that nobody else works on.
 #[derive(Debug)]
@@ -21,43 +24,37 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the directory `path`, which must be there.
+    /// Takes the lock of `folder`.
     ///
     /// # Errors
     /// [`LockError::Busy`] if another process holds it; or what the system says.
-    pub fn take(path: &Path) -> Result<Self, LockError> {
+    pub fn take(folder: &Folder) -> Result<Self, LockError> {
         loop {
-            let lock = Self::take_file(path)?;
-            // Whoever held it may have removed it, and somebody may have made it anew, between opening and locking.
-            if lock.guards(path) {
+            let lock = Self::take_file(folder)?;
+            // Whoever held it may have removed it, and somebody may have created it again, between opening and locking.
+            if lock.guards(folder.path()) {
                 return Ok(lock);
             }
         }
     }
 
-    fn take_file(path: &Path) -> Result<Self, LockError> {
-        let file = path.join(LOCK);
-        let failed = |error| FileError::new("lock", &file, error);
+    fn take_file(folder: &Folder) -> Result<Self, LockError> {
         // Not cut before it is ours: it says who holds it.
-        let mut open = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&file)
-            .map_err(failed)?;
+        let mut open = folder.keep(LOCK)?;
         let held = match open.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&file).unwrap_or_default();
+                let mut holder = String::new();
+                // A number, and the end of a line.
+                let _ = open.take(MOST_BYTES).read_to_string(&mut holder);
                 return Err(LockError::Busy {
-                    path: path.to_owned(),
+                    path: folder.path().to_owned(),
                     holder: holder.trim().parse().ok(),
                 });
             }
             // Some network file systems have none; whoever asked is told by `is_held`.
             Err(TryLockError::Error(error)) if is_absent(&error) => false,
-            Err(TryLockError::Error(error)) => return Err(failed(error).into()),
+            Err(TryLockError::Error(error)) => return Err(FileError::new("lock", folder.file(LOCK), error).into()),
         };
         // For people alone; a disk that is full is told of when it matters.
         let process = std::process::id();
@@ -101,7 +98,7 @@ fn is_absent(error: &io::Error) -> bool {
 fn same_file(open: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (open.metadata(), fs::metadata(path)) {
+    match (open.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(there)) => identity(open) == identity(there),
         _ => false,
     }
@@ -119,23 +116,25 @@ mod tests {
 
     #[test]
     fn one_holds_it_until_it_is_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = Lock::take(folder.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        let lock = Lock::take(&folder).unwrap();
         assert!(lock.is_held());
-        match Lock::take(folder.path()) {
+        match Lock::take(&folder) {
             Err(LockError::Busy { path, holder }) => {
                 assert_eq!((path.as_path(), holder), (folder.path(), Some(std::process::id())));
             }
             other => panic!("{other:?}"),
         }
         drop(lock);
-        Lock::take(folder.path()).unwrap();
+        Lock::take(&folder).unwrap();
     }
 
     #[test]
     fn a_forked_process_neither_keeps_it_nor_gives_it_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = Lock::take(folder.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        let lock = Lock::take(&folder).unwrap();
         // What a fork makes: the same open file, in another process.
         let fork = || Lock {
             file: lock.file.try_clone().unwrap(),
@@ -144,23 +143,24 @@ mod tests {
         };
         let child = fork();
         drop(fork());
-        assert!(matches!(Lock::take(folder.path()), Err(LockError::Busy { .. })));
+        assert!(matches!(Lock::take(&folder), Err(LockError::Busy { .. })));
         drop(lock);
-        let again = Lock::take(folder.path()).unwrap();
+        let again = Lock::take(&folder).unwrap();
         drop(child);
-        assert!(matches!(Lock::take(folder.path()), Err(LockError::Busy { .. })));
+        assert!(matches!(Lock::take(&folder), Err(LockError::Busy { .. })));
         drop(again);
-        Lock::take(folder.path()).unwrap();
+        Lock::take(&folder).unwrap();
     }
 
     #[test]
     fn a_lock_whose_file_was_replaced_guards_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Lock::take(folder.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        let first = Lock::take(&folder).unwrap();
         assert!(first.guards(folder.path()));
         fs::remove_file(folder.path().join(LOCK)).unwrap();
         assert!(!first.guards(folder.path()));
-        let second = Lock::take(folder.path()).unwrap();
+        let second = Lock::take(&folder).unwrap();
         assert!(second.guards(folder.path()) && !first.guards(folder.path()));
     }
 }

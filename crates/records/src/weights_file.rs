@@ -10,6 +10,9 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize};
 
+use crate::files::MOST_WEIGHTS_BYTES;
+use crate::{FileError, read_input};
+
 /// A tensor with its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Named {
@@ -34,8 +37,8 @@ pub struct WeightsFile {
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsFileError {
     /// It cannot be read.
-    #[error("cannot be read")]
-    Read(#[from] std::io::Error),
+    #[error(transparent)]
+    Read(#[from] FileError),
     /// It is no safetensors file.
     #[error("is no safetensors file: {0}")]
     Format(String),
@@ -57,7 +60,7 @@ impl WeightsFile {
     /// # Errors
     /// If it cannot be read, is no safetensors file, or holds tensors of another type.
     pub fn read(path: &Path) -> Result<Self, WeightsFileError> {
-        Self::from_bytes(&std::fs::read(path)?)
+        Self::from_bytes(&read_input(path, MOST_WEIGHTS_BYTES)?)
     }
 
     /// Takes the bytes of a file.

@@ -79,9 +79,11 @@ impl ReportError {
     }
 }
 
-/// What cannot be written.
 impl From<FileError> for ReportError {
-    fn from(FileError { path, source, .. }: FileError) -> Self {
-        Self::Write { path, source }
+    fn from(FileError { action, path, source }: FileError) -> Self {
+        match action {
+            "read" | "open" => Self::Read { path, source },
+            _ => Self::Write { path, source },
+        }
     }
 }

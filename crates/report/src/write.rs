@@ -1,12 +1,11 @@
-//! Puts pages, tables and pictures into their directory, whole or not at all: written to a file beside them, then renamed.
+//! Puts pages, tables and pictures where they belong, whole or not at all: into the directory of a run, which may come from
+//! others, or where their user wants them.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use da2s_records::files::{DRAWINGS, REPORT};
-use da2s_records::write_whole_unlocked;
+use da2s_records::{Folder, write_output};
 
 use crate::comparison::{Comparison, comparison_page};
 use crate::drawing::{Format, drawings};
@@ -21,7 +20,8 @@ pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare
 /// # Errors
 /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot be written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
-    publish(run_dir, REPORT, render(&Run::read(run_dir)?))
+    let page = render(&Run::read(run_dir)?);
+    publish(&Folder::open(run_dir)?, REPORT, page)
 }
 
 /// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several all side by side.
@@ -48,17 +48,7 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
         [run] => render(run),
         runs => side_by_side(runs),
     };
-    let Some(name) = file.file_name() else {
-        return Err(ReportError::Write {
-            path: file.to_owned(),
-            source: io::Error::new(io::ErrorKind::InvalidInput, "it does not end in the name of a file"),
-        });
-    };
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    publish(folder, name, page).map(drop)
+    Ok(write_output(file, page.as_bytes())?)
 }
 
 /// Draws the run in `run_dir` in each of `formats`, writes the pictures into `folder`, by default [`DRAWINGS`] in the run's
@@ -78,11 +68,10 @@ pub fn write_drawings(run_dir: &Path, formats: &[Format], folder: Option<&Path>)
             path: run_dir.to_owned(),
         });
     }
-    let folder = folder.map_or_else(|| run_dir.join(DRAWINGS), Path::to_owned);
-    fs::create_dir_all(&folder).map_err(|source| ReportError::Write {
-        path: folder.clone(),
-        source,
-    })?;
+    let folder = match folder {
+        Some(folder) => created(folder)?,
+        None => Folder::open(run_dir)?.within(DRAWINGS)?,
+    };
     pictures
         .iter()
         .map(|picture| publish(&folder, &picture.name, &picture.bytes))
@@ -95,15 +84,24 @@ pub fn write_drawings(run_dir: &Path, formats: &[Format], folder: Option<&Path>)
 /// [`ReportError::Write`] when one cannot be written.
 pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, ReportError> {
     let [csv, json, markdown, page] = COMPARISON_FILES;
-    publish(dir, csv, comparison.csv())?;
-    publish(dir, json, comparison.json())?;
-    publish(dir, markdown, comparison.markdown())?;
-    publish(dir, page, comparison_page(comparison))
+    let folder = Folder::open(dir)?;
+    publish(&folder, csv, comparison.csv())?;
+    publish(&folder, json, comparison.json())?;
+    publish(&folder, markdown, comparison.markdown())?;
+    publish(&folder, page, comparison_page(comparison))
 }
 
-/// Writes the file `name` in `dir` and returns its path.
-pub(crate) fn publish(dir: &Path, name: impl AsRef<OsStr>, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
-    let path = dir.join(name.as_ref());
-    write_whole_unlocked(&path, bytes.as_ref())?;
-    Ok(path)
+/// The folder `path`, which a user named; created where it is missing.
+pub(crate) fn created(path: &Path) -> Result<Folder, ReportError> {
+    fs::create_dir_all(path).map_err(|source| ReportError::Write {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Folder::open(path)?)
+}
+
+/// Writes the file `name` in `folder` and returns its path.
+pub(crate) fn publish(folder: &Folder, name: &str, bytes: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
+    folder.publish(name, bytes.as_ref())?;
+    Ok(folder.file(name))
 }

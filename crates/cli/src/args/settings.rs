@@ -1,7 +1,7 @@
 //! The arguments that create or resume a run, and how those that are settings become layers of the configuration: one for
 //! each flag that was given, over the recipe and the file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -97,11 +97,11 @@ impl SettingArguments {
         self.request()?.resolve()
     }
 
-    /// The configuration of a run that goes on: that in the file `stored`, then what was asked for.
+    /// The configuration of a run that is resumed: its own, `stored`, then what was asked for.
     ///
     /// # Errors
-    /// If a file, a recipe or a flag says something that cannot be.
-    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
+    /// If a file, a recipe or a flag has an invalid setting.
+    pub fn resolve_over(&self, stored: Layer) -> Result<Config, ConfigError> {
         self.request()?.resolve_over(stored)
     }
 

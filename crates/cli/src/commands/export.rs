@@ -1,7 +1,7 @@
 //! `da2s export`: the trained network of a run in the files of other tools.
 
 use da2s::config::{Layer, Request};
-use da2s::export::{ExportOptions, export};
+use da2s::export::ExportOptions;
 use da2s::run::Job;
 
 use super::job::this_command;
@@ -31,9 +31,6 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
         ..Request::default()
     };
     let job = Job::read(&arguments.run, &request, this_command())?;
-    let trained = job.trained()?;
-    let default = || job.directory().path().join("export").join(format.default_name());
-    let out = arguments.out.clone().unwrap_or_else(default);
-    export(&trained, format, options, &out)?;
+    let out = job.export(format, options, arguments.out.as_deref())?;
     terminal::print_path(&out)
 }

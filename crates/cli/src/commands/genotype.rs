@@ -1,11 +1,12 @@
 //! `da2s genotype`: a genotype in the form of another tool; and reading one that is given, for the other verbs.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use da2s::Error;
 use da2s::discretize::{Genotype, GenotypeForm};
-use da2s_records::files;
+use da2s_records::files::{GENOTYPE, MOST_WHOLE_BYTES};
+use da2s_records::{Folder, read_input};
 
 use crate::args::{GenotypeArguments, GivenGenotype};
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     let what = arguments.what.as_str();
     let path = Path::new(what);
     let genotype = if path.is_dir() {
-        read(&path.join(files::GENOTYPE))?
+        of_run(path)?
     } else if path.is_file() {
         read(path)?
     } else {
@@ -73,7 +74,24 @@ pub(super) fn parse(text: &str) -> Result<Genotype, Failure> {
 
 /// The genotype in a file: a text in any form, or a run's `genotype.json`.
 pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    of_bytes(read_input(path, MOST_WHOLE_BYTES)?, path)
+}
+
+/// The genotype of the run in `path`.
+fn of_run(path: &Path) -> Result<Genotype, Failure> {
+    let folder = Folder::open(path)?;
+    let file = folder.file(GENOTYPE);
+    let missing = || Error::io("read", &file, io::ErrorKind::NotFound.into());
+    let bytes = folder.read(GENOTYPE, MOST_WHOLE_BYTES)?.ok_or_else(missing)?;
+    of_bytes(bytes, &file)
+}
+
+fn of_bytes(bytes: Vec<u8>, path: &Path) -> Result<Genotype, Failure> {
+    let no_text = || {
+        let source = io::Error::new(io::ErrorKind::InvalidData, "it is not a text in UTF-8");
+        Error::io("read", path, source)
+    };
+    let text = String::from_utf8(bytes).map_err(|_| no_text())?;
     Genotype::parse(&text).map_err(|error| {
         Error::Genotype {
             path: Some(path.to_owned()),

@@ -1,11 +1,10 @@
 //! `da2s lookup`: how an architecture of NAS-Bench-201 stands in a table of accuracies.
 
-use std::fs;
 use std::path::Path;
 
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
-use da2s_records::files;
+use da2s_records::{Folder, files};
 use serde_json::{Value, json};
 
 use crate::args::LookupArguments;
@@ -48,10 +47,11 @@ fn architecture(what: &str) -> Result<Arch201, Failure> {
             "it is no run directory, and no architecture, which would begin with `|`".to_owned(),
         ));
     }
-    let text = fs::read_to_string(path.join(files::GENOTYPE))
-        .map_err(|error| problem(format!("genotype.json cannot be read: {error}")))?;
+    let bytes = Folder::open(path).and_then(|folder| folder.read(files::GENOTYPE, files::MOST_WHOLE_BYTES));
+    let bytes = bytes.map_err(|error| problem(format!("genotype.json cannot be read: {}", error.source)))?;
+    let bytes = bytes.ok_or_else(|| problem("genotype.json is missing".to_owned()))?;
     let genotype: Value =
-        serde_json::from_str(&text).map_err(|error| problem(format!("genotype.json is damaged: {error}")))?;
+        serde_json::from_slice(&bytes).map_err(|error| problem(format!("genotype.json is damaged: {error}")))?;
     match (genotype["space"].as_str(), genotype["genotype"].as_str()) {
         (Some(SPACE), Some(text)) => Ok(text.parse()?),
         (Some(SPACE), None) => Err(problem("genotype.json is damaged: it has no genotype".to_owned())),

@@ -2,7 +2,8 @@
 //! and the program itself are not touched.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use predicates::prelude::*;
 
@@ -51,7 +52,7 @@ fn a_table_shows_no_control_characters_and_no_forged_row() {
 }
 
 /// The files of `run` in a new directory `R` of `folder`.
-fn copy_of(run: &Path, folder: &Path) -> std::path::PathBuf {
+fn copy_of(run: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("R");
     for entry in walkdir(run) {
         let to = copy.join(entry.strip_prefix(run).unwrap());
@@ -62,7 +63,7 @@ fn copy_of(run: &Path, folder: &Path) -> std::path::PathBuf {
 }
 
 /// The files in and below `folder`.
-fn walkdir(folder: &Path) -> Vec<std::path::PathBuf> {
+fn walkdir(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| if path.is_dir() { walkdir(&path) } else { vec![path] })
@@ -100,4 +101,243 @@ fn seeds_beyond_the_largest_are_refused_at_once() {
             "5 seeds from 9223372036854775806 go beyond 9223372036854775807",
         ));
     assert!(!out.exists());
+}
+
+/// A file of the user's, outside of every run, with what it says.
+#[cfg(unix)]
+fn victim(folder: &Path) -> PathBuf {
+    let victim = folder.join("victim");
+    fs::write(&victim, "mine").unwrap();
+    victim
+}
+
+/// `arguments` in `folder`, which have to end by themselves.
+fn ends(arguments: &[&str], folder: &Path) -> assert_cmd::assert::Assert {
+    let mut command = da2s();
+    command.current_dir(folder).args(arguments);
+    command.timeout(Duration::from_secs(60)).assert()
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let victim = victim(folder.path());
+    let run = copy_of(finished(), folder.path());
+    fs::remove_file(run.join(".lock")).unwrap();
+    symlink(&victim, run.join(".lock")).unwrap();
+    for arguments in [
+        &["evaluate", "R"][..],
+        &["train", "R"],
+        &["discretize", "R"],
+        &["run", "--resume", "--out", "R"],
+    ] {
+        let refused = predicate::str::contains(".lock is damaged: it is a link");
+        ends(&[arguments, &["-q"]].concat(), folder.path())
+            .code(5)
+            .stderr(refused);
+    }
+    fs::remove_file(run.join(".lock")).unwrap();
+    // Names that a writer might use on its way.
+    fs::create_dir(run.join("export")).unwrap();
+    for name in [
+        "summary.json",
+        "network/evaluation.json",
+        "export/network.onnx",
+        "report.html",
+    ] {
+        for name in [format!("{name}.partial"), format!("{name}.tmp")] {
+            symlink(&victim, run.join(name)).unwrap();
+        }
+        let _ = fs::remove_file(run.join(name));
+        symlink(&victim, run.join(name)).unwrap();
+    }
+    ends(&["evaluate", "R", "-q"], folder.path()).success();
+    ends(&["export", "R", "--format", "onnx"], folder.path()).success();
+    ends(&["report", "R"], folder.path()).success();
+    for name in ["summary.json", "export/network.onnx", "report.html"] {
+        assert!(!run.join(name).is_symlink() && run.join(name).is_file(), "{name}");
+    }
+    // Lines are added to the file that is there, and to no other.
+    fs::remove_file(run.join("failure.txt")).unwrap_or_default();
+    fs::remove_file(run.join("search/metrics.jsonl")).unwrap();
+    symlink(&victim, run.join("search/metrics.jsonl")).unwrap();
+    ends(&["report", "R"], folder.path())
+        .code(7)
+        .stderr(predicate::str::contains("it is a link"));
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_a_link_is_left_alone() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = copy_of(finished(), folder.path());
+    let outside = folder.path().join("outside");
+    fs::rename(run.join("network"), &outside).unwrap();
+    fs::create_dir_all(outside.join("mistakes")).unwrap();
+    fs::write(outside.join("mistakes/mine"), "mine").unwrap();
+    let before = walkdir(&outside);
+    for name in ["network", "search", "export", "drawings", "tensorboard"] {
+        let _ = fs::remove_dir_all(run.join(name));
+        symlink(&outside, run.join(name)).unwrap();
+    }
+    for arguments in [
+        &["evaluate", "R", "-q"][..],
+        &["train", "R", "-q"],
+        &["predict", "R", "x.png"],
+        &["export", "R", "--format", "pytorch"],
+        &["draw", "R"],
+        &["metrics", "R", "--format", "tensorboard"],
+        &["report", "R"],
+    ] {
+        let output = ends(arguments, folder.path()).failure();
+        let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(said.contains("it is a link"), "{arguments:?}: {said}");
+    }
+    assert_eq!(walkdir(&outside), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_comparison_is_not_led_astray() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let victim = victim(folder.path());
+    let out = folder.path().join("comparison");
+    let compare = |seeds: &str| {
+        let mut command = super::with("compare", &super::TINY);
+        command.args(["-q", "--methods", "da2s", "--search-only", "--seeds", seeds, "--out"]);
+        command.arg(&out).assert()
+    };
+    compare("1").success();
+    for name in [
+        "da2s-s2.log",
+        "compare.toml.partial",
+        "settings.toml.partial",
+        "compare.csv.partial",
+    ] {
+        symlink(&victim, out.join(name)).unwrap();
+    }
+    compare("2").success();
+    assert!(!out.join("da2s-s2.log").is_symlink());
+    fs::remove_file(out.join("compare.toml")).unwrap();
+    symlink(&victim, out.join("compare.toml")).unwrap();
+    compare("3").code(5);
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_read_through_a_link() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "hidden words").unwrap();
+    let run = copy_of(finished(), folder.path());
+    for name in ["failure.txt", "config.toml", "genotype.json"] {
+        let (file, kept) = (run.join(name), run.join("kept"));
+        let there = fs::rename(&file, &kept).is_ok();
+        fs::rename(run.join("summary.json"), run.join("away")).unwrap();
+        symlink(&secret, &file).unwrap();
+        ends(&["report", "R"], folder.path())
+            .code(7)
+            .stderr(predicate::str::contains("it is a link"));
+        for arguments in [&["report", "R"][..], &["runs", "."], &["evaluate", "R", "-q"]] {
+            let output = ends(arguments, folder.path());
+            let output = output.get_output();
+            let said = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
+            assert!(!said.contains("hidden"), "{name}, {arguments:?}: {said}");
+        }
+        // A run that is finished by then has no failure any more.
+        let _ = fs::remove_file(&file);
+        if there {
+            fs::rename(&kept, &file).unwrap();
+        }
+        let _ = fs::remove_file(run.join("summary.json"));
+        fs::rename(run.join("away"), run.join("summary.json")).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_files_of_a_run() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = copy_of(finished(), folder.path());
+    let pipe = |name: &str| {
+        fs::rename(run.join(name), folder.path().join("kept")).unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(run.join(name))
+            .status()
+            .unwrap();
+        assert!(made.success());
+    };
+    let back = |name: &str| {
+        fs::remove_file(run.join(name)).unwrap();
+        fs::rename(folder.path().join("kept"), run.join(name)).unwrap();
+    };
+    pipe("genotype.json");
+    for arguments in [
+        &["predict", "R", "x.png"][..],
+        &["genotype", "R"],
+        &["export", "R", "--format", "onnx"],
+        &["evaluate", "R", "-q"],
+        &["train", "R", "-q"],
+        &["run", "--resume", "-q", "--out", "R"],
+        &["report", "R"],
+        &["lookup", "R", "--benchmark", "x.csv"],
+    ] {
+        let output = ends(arguments, folder.path()).failure();
+        let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(said.contains("it is not a regular file"), "{arguments:?}: {said}");
+    }
+    back("genotype.json");
+    for name in ["config.toml", "search/metrics.jsonl", "network/best.safetensors"] {
+        pipe(name);
+        for arguments in [&["evaluate", "R", "-q"][..], &["report", "R"], &["runs", "."]] {
+            ends(arguments, folder.path());
+        }
+        back(name);
+    }
+    fs::remove_file(run.join("network/best.safetensors")).unwrap();
+    symlink("/dev/zero", run.join("network/best.safetensors")).unwrap();
+    ends(&["evaluate", "R", "-q"], folder.path())
+        .code(5)
+        .stderr(predicate::str::contains("best.safetensors is damaged: it is a link"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_result_goes_through_a_pipe_or_a_device_and_leaves_it_there() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = finished().to_str().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for arguments in [&["report"][..], &["export", "--format", "onnx"]] {
+        let through = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| fs::read(&pipe).unwrap());
+            let out = ["--out", "pipe"];
+            ends(&[arguments, &[run], &out].concat(), folder.path()).success();
+            reader.join().unwrap()
+        });
+        assert!(through.len() > 1000, "{arguments:?}");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        ends(&[arguments, &[run, "--out", "/dev/null"]].concat(), folder.path()).success();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        let output = ends(&[arguments, &[run, "--out", "/dev/stdout"]].concat(), folder.path()).success();
+        assert!(output.get_output().stdout.len() > 1000, "{arguments:?}");
+        // A folder in the way is not written through, nor replaced.
+        ends(&[arguments, &[run, "--out", "."]].concat(), folder.path()).code(7);
+    }
 }

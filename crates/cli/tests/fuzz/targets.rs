@@ -372,7 +372,7 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
             JSON,
             Box::new(move |bytes| {
                 fs::write(&read, bytes).unwrap();
-                Checkpoint::<serde_json::Value>::read(&read).is_ok()
+                Checkpoint::<serde_json::Value>::read(&directory, "read.safetensors").is_ok()
             }),
         ),
         Target::new(

@@ -83,6 +83,14 @@ impl Layer {
         Self::text(Origin::File(path.to_owned()), &text)
     }
 
+    /// The text of the file `path`, which was read before.
+    ///
+    /// # Errors
+    /// If it is not TOML, or has an invalid setting.
+    pub fn stored(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::text(Origin::File(path.to_owned()), text)
+    }
+
     /// One setting from the flag `flag`; `key` has the tables it is in, as `search.epochs`.
     ///
     /// # Errors

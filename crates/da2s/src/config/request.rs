@@ -3,8 +3,6 @@
 //! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was asked for; a run that
 //! goes on has its own configuration there. Command line and Python package ask in the same way.
 
-use std::path::Path;
-
 use toml::Value;
 
 use super::error::ConfigError;
@@ -50,12 +48,12 @@ impl Request {
         resolve(&layers)
     }
 
-    /// The configuration of a run that goes on, whose own is in the file `stored`.
+    /// The configuration of a run that is resumed, whose own is `stored`.
     ///
     /// # Errors
-    /// If the file cannot be read, or settings are at odds with each other.
-    pub fn resolve_over(&self, stored: &Path) -> Result<Config, ConfigError> {
-        let mut layers = vec![Layer::file(stored)?];
+    /// If settings are at odds with each other.
+    pub fn resolve_over(&self, stored: Layer) -> Result<Config, ConfigError> {
+        let mut layers = vec![stored];
         layers.extend(self.layers.iter().cloned());
         resolve_stored(&layers)
     }

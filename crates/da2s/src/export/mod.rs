@@ -8,12 +8,13 @@ mod onnx;
 mod pytorch;
 mod safetensors;
 
+use std::fs;
 use std::path::Path;
 
+use da2s_records::{FileError, Kind, WeightsFileError, write_output};
 use da2s_settings::words;
 
 pub(crate) use self::safetensors::DESCRIPTION;
-use crate::error::Error;
 use crate::network::Trained;
 
 words! {
@@ -29,14 +30,36 @@ words! {
     }
 }
 
-/// What a trained network cannot be written as.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} cannot be exported: {problem}")]
-pub struct ExportError {
-    /// The layer.
-    pub place: String,
-    /// Why not.
-    pub problem: String,
+/// Why a trained network cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A layer that the format cannot express.
+    #[error("{place} cannot be exported: {problem}")]
+    Layer {
+        /// The layer.
+        place: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A description that has no JSON form.
+    #[error("the description of the network cannot be written: {0}")]
+    Description(#[from] serde_json::Error),
+    /// Weights that have no safetensors form.
+    #[error("the weights cannot be written: the file {0}")]
+    Weights(#[from] WeightsFileError),
+    /// A file that cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl ExportError {
+    /// What it is about.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Layer { .. } | Self::Description(_) | Self::Weights(_) => Kind::Internal,
+            Self::File(_) => Kind::Files,
+        }
+    }
 }
 
 /// What of an export can be chosen.
@@ -65,14 +88,37 @@ impl Format {
     }
 }
 
-/// Writes `trained` to `path`: a file, or for [`Format::Pytorch`] a folder. What was there under the same names is replaced.
+/// A file of an export: its name in the export's folder, or nothing where the export is this one file, and its contents.
+pub type ExportedFile = (&'static str, Vec<u8>);
+
+/// The files of `trained` in `format`.
+///
+/// # Errors
+/// If the network has something that the format cannot express.
+pub fn files(trained: &Trained, format: Format, options: ExportOptions) -> Result<Vec<ExportedFile>, ExportError> {
+    Ok(match format {
+        Format::Onnx => vec![("", onnx::bytes(trained, options)?)],
+        Format::Pytorch => pytorch::files(trained)?,
+        Format::Safetensors => vec![("", safetensors::bytes(trained)?)],
+    })
+}
+
+/// Writes `trained` to `path`: a file, or for [`Format::Pytorch`] a folder; the folders that it is in are created. What was there
+/// under the same names is replaced.
 ///
 /// # Errors
 /// If the network has something that the format cannot express, or the files cannot be written.
-pub fn export(trained: &Trained, format: Format, options: ExportOptions, path: &Path) -> Result<(), Error> {
-    match format {
-        Format::Onnx => onnx::write(trained, options, path),
-        Format::Pytorch => pytorch::write(trained, path),
-        Format::Safetensors => safetensors::write(trained, path),
+pub fn export(trained: &Trained, format: Format, options: ExportOptions, path: &Path) -> Result<(), ExportError> {
+    for (name, bytes) in files(trained, format, options)? {
+        let file = if name.is_empty() {
+            path.to_owned()
+        } else {
+            path.join(name)
+        };
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
+        }
+        write_output(&file, &bytes)?;
     }
+    Ok(())
 }

@@ -4,12 +4,11 @@
 //! panic and never wrong values. Of the states of a search or a training the one before the newest is kept beside it until
 //! the next is on the disk, and takes its place should it be damaged.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use da2s_records::files::previous;
-use da2s_records::{Named, Sha256, WeightsFile, WeightsFileError, sync_folder};
+use da2s_records::files::{MOST_WEIGHTS_BYTES, previous};
+use da2s_records::{Named, Sha256, WeightsFile, WeightsFileError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -56,23 +55,20 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     /// What the system says; the checkpoints that were there are then there still.
     pub fn write_newest(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
         // On the disk under a name of its own before any other is touched.
-        let next = format!("{name}.next");
+        let (next, before, kept) = (format!("{name}.next"), previous(name), format!("{name}.kept"));
         self.write(directory, &next)?;
-        let [next, newest, before] = [next, name.to_owned(), previous(name)].map(|name| directory.file(&name));
-        let replace = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| Error::io("write", to, error));
-        if newest.exists() {
-            let kept = directory.file(&format!("{name}.kept"));
+        if directory.has_file(name) {
             // Of an earlier time that ended between two steps.
-            let _ = fs::remove_file(&kept);
+            directory.remove(&kept)?;
             // A second name, so that the newest is never without one; on a file system without links it is, between two
             // renames, and a reader takes the one before.
-            match fs::hard_link(&newest, &kept) {
-                Ok(()) => replace(&kept, &before)?,
-                Err(_) => replace(&newest, &before)?,
+            match directory.link(name, &kept) {
+                Ok(()) => directory.replace(&kept, &before)?,
+                Err(_) => directory.replace(name, &before)?,
             }
         }
-        replace(&next, &newest)?;
-        Ok(sync_folder(&newest)?)
+        directory.replace(&next, name)?;
+        directory.sync(name)
     }
 
     /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one before, which then takes its
@@ -85,27 +81,26 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         name: &str,
         warn: &mut dyn FnMut(String),
     ) -> Result<Option<Self>, Error> {
-        let (newest, before) = (directory.file(name), directory.file(&previous(name)));
-        let problem = match Self::read(&newest) {
+        let newest = match Self::read(directory, name) {
             Ok(Some(whole)) => return Ok(Some(whole)),
-            Ok(None) => format!("{} is missing", newest.display()),
-            Err(error @ Error::Damaged { .. }) => error.to_string(),
-            // A disk that cannot give it back has damaged it too; who may not read it may not read the other either.
-            Err(Error::Io { path, source, .. }) if source.kind() != io::ErrorKind::PermissionDenied => {
-                format!("{} cannot be read ({source})", path.display())
-            }
+            Ok(None) => None,
+            Err(error) if is_lost(&error) => Some(error),
             Err(error) => return Err(error),
         };
-        match Self::read(&before) {
-            Ok(Some(whole)) => {
-                fs::rename(&before, &newest).map_err(|error| Error::io("write", &newest, error))?;
-                sync_folder(&newest)?;
+        match (Self::read(directory, &previous(name)), newest) {
+            (Ok(Some(whole)), newest) => {
+                directory.replace(&previous(name), name)?;
+                directory.sync(name)?;
+                let problem = newest.map_or_else(
+                    || format!("{} is missing", directory.file(name).display()),
+                    |error| error.to_string(),
+                );
                 warn(format!("{problem}; the checkpoint before it takes its place"));
                 Ok(Some(whole))
             }
             // Nothing to fall back to: what is wrong with the newest is what matters.
-            Ok(None) | Err(_) if newest.exists() => Self::read(&newest),
-            other => other,
+            (_, Some(error)) => Err(error),
+            (other, None) => other,
         }
     }
 
@@ -146,29 +141,27 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         })
     }
 
-    /// Reads a checkpoint; `Ok(None)` if there is no file.
+    /// Reads the checkpoint `name` of a run; `Ok(None)` if there is no file.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the file is not a whole checkpoint of this version; or what the system says.
-    pub fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path, error)),
+    pub fn read(directory: &RunDirectory, name: &str) -> Result<Option<Self>, Error> {
+        let Some(bytes) = directory.bytes(name, MOST_WEIGHTS_BYTES)? else {
+            return Ok(None);
         };
+        let path = directory.file(name);
         let version = Self::version(&bytes);
         if let Some(version) = version.filter(|&version| version != VERSION) {
             // Whole, for another program: nothing may take its place.
             return Err(Error::Mismatch {
-                path: path.to_owned(),
+                path,
                 problem: format!("it has version {version}, this program reads {VERSION}"),
                 hints: &[],
             });
         }
-        Self::from_bytes(&bytes).map(Some).map_err(|problem| Error::Damaged {
-            path: path.to_owned(),
-            problem,
-        })
+        Self::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|problem| Error::Damaged { path, problem })
     }
 
     /// The version that a file says it has.
@@ -207,6 +200,16 @@ fn problem(error: WeightsFileError) -> String {
     }
 }
 
+/// Whether a checkpoint is lost with this error. A disk that cannot give it back has damaged it too; who may not read it may not
+/// read another either.
+fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::Damaged { .. } => true,
+        Error::Io { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
 /// Checksum over names, shapes, elements and metadata, whatever the order of the tensors in the file.
 fn digest(meta: &str, tensors: &[Named]) -> String {
     let mut order: Vec<&Named> = tensors.iter().collect();
@@ -223,6 +226,8 @@ fn digest(meta: &str, tensors: &[Named]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -252,9 +257,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let (_folder, directory) = place();
-        assert!(Checkpoint::<u32>::read(&directory.file(NAME)).unwrap().is_none());
+        assert!(Checkpoint::<u32>::read(&directory, NAME).unwrap().is_none());
         example().write(&directory, NAME).unwrap();
-        let mut read = Checkpoint::<u32>::read(&directory.file(NAME)).unwrap().unwrap();
+        let mut read = Checkpoint::<u32>::read(&directory, NAME).unwrap().unwrap();
         read.tensors.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(read, example());
     }

@@ -1,20 +1,20 @@
 //! The run directory: where each file lies, and who may write to it.
 //!
-//! Contract: who made it or opened it for work keeps others out; nothing is written to a directory that was removed
-//! meanwhile, and so nothing brings half of it back.
+//! Contract: who created it or opened it for work keeps others out. Nothing is written to a directory that was removed
+//! meanwhile, and so nothing brings half of it back. What is in it may come from others, see [`Folder`].
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use da2s_records::files::{CONFIG, LOCK};
-use da2s_records::{Lock, PARTIAL, make_parent, write_whole};
+use da2s_records::files::{CONFIG, LOCK, MISTAKES, MOST_LINES_BYTES, MOST_WHOLE_BYTES, NETWORK, SEARCH};
+use da2s_records::{Folder, Lock, is_partial};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::made::Made;
-use crate::config::Config;
+use crate::config::{Config, Layer, resolve_stored};
 use crate::error::Error;
 use crate::observer::Stage;
 
@@ -22,6 +22,8 @@ use crate::observer::Stage;
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// None where another process reads and writes it.
+    folder: Option<Folder>,
     /// None where it is only read.
     lock: Option<Arc<Lock>>,
     /// What was made for the run: the directory itself, unless it was there, and what was missing above it.
@@ -38,11 +40,18 @@ impl RunDirectory {
     pub fn create(path: &Path) -> Result<Self, Error> {
         vacant(path)?;
         let made = Made::make(path).map_err(|error| Error::io("create", path, error))?;
-        let lock = Lock::take(path).inspect_err(|_| made.unmake())?;
-        // Somebody may have made a run while we were waiting for nothing but the system.
+        let locked = || -> Result<_, Error> {
+            let folder = Folder::open(path)?;
+            let lock = Lock::take(&folder)?;
+            Ok((folder, lock))
+        };
+        let (folder, lock) = locked().inspect_err(|_| made.unmake())?;
+        // Somebody may have created a run between the two.
         vacant(path)?;
+        folder.sweep("");
         Ok(Self {
             path: path.to_owned(),
+            folder: Some(folder),
             lock: Some(Arc::new(lock)),
             made,
         })
@@ -54,8 +63,13 @@ impl RunDirectory {
     /// [`Error::NotARun`] if there is no `config.toml` in it, [`Error::Busy`] if another process works on it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let directory = Self::read(path)?;
+        let folder = directory.folder()?;
+        let lock = Lock::take(folder)?;
+        for name in ["", SEARCH, NETWORK, MISTAKES] {
+            folder.sweep(name);
+        }
         Ok(Self {
-            lock: Some(Arc::new(Lock::take(path)?)),
+            lock: Some(Arc::new(lock)),
             ..directory
         })
     }
@@ -65,15 +79,20 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::NotARun`] if there is no `config.toml` in it.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let directory = Self {
+        let not_a_run = || Error::NotARun { path: path.to_owned() };
+        let folder = match Folder::open(path) {
+            Err(error) if error.is_absent() => return Err(not_a_run()),
+            folder => folder?,
+        };
+        if folder.entry(CONFIG)?.is_none() {
+            return Err(not_a_run());
+        }
+        Ok(Self {
             path: path.to_owned(),
+            folder: Some(folder),
             lock: None,
             made: Made::default(),
-        };
-        if !directory.config_path().is_file() {
-            return Err(Error::NotARun { path: path.to_owned() });
-        }
-        Ok(directory)
+        })
     }
 
     /// Whether it was opened for work and a second process is not kept out, for want of locks in its file system.
@@ -95,9 +114,22 @@ impl RunDirectory {
     pub fn elsewhere(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            folder: None,
             lock: None,
             made: Made::default(),
         }
+    }
+
+    /// Its files.
+    fn folder(&self) -> Result<&Folder, Error> {
+        let elsewhere = || {
+            Error::io(
+                "open",
+                &self.path,
+                io::Error::other("another process reads and writes it"),
+            )
+        };
+        self.folder.as_ref().ok_or_else(elsewhere)
     }
 
     /// Where it is.
@@ -110,8 +142,31 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    fn config_path(&self) -> PathBuf {
-        self.file(CONFIG)
+    /// Whether it has the file `name`.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.folder.as_ref().is_some_and(|folder| folder.has_file(name))
+    }
+
+    /// The contents of the file `name` of at most `most_bytes`; none if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it is no regular file, or larger; or what the system says.
+    pub fn bytes(&self, name: &str, most_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.folder()?.read(name, most_bytes)?)
+    }
+
+    /// As [`Self::bytes`], of a text.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`], and [`Error::Damaged`] if it is not UTF-8.
+    pub(super) fn text(&self, name: &str, most_bytes: u64) -> Result<Option<String>, Error> {
+        let Some(bytes) = self.bytes(name, most_bytes)? else {
+            return Ok(None);
+        };
+        String::from_utf8(bytes).map(Some).map_err(|_| Error::Damaged {
+            path: self.file(name),
+            problem: "it is not a text in UTF-8".to_owned(),
+        })
     }
 
     /// The configuration that the run was made with.
@@ -119,7 +174,19 @@ impl RunDirectory {
     /// # Errors
     /// If `config.toml` cannot be read; [`Error::DamagedConfig`] if it is not a configuration.
     pub fn config(&self) -> Result<Config, Error> {
-        Config::read(&self.config_path()).map_err(Error::stored_config)
+        resolve_stored(&[self.config_layer()?]).map_err(Error::DamagedConfig)
+    }
+
+    /// The same, to lay other settings over.
+    ///
+    /// # Errors
+    /// As those of [`Self::config`].
+    pub fn config_layer(&self) -> Result<Layer, Error> {
+        let text = self.text(CONFIG, MOST_WHOLE_BYTES)?;
+        let text = text.ok_or_else(|| Error::NotARun {
+            path: self.path.clone(),
+        })?;
+        Layer::stored(&self.file(CONFIG), &text).map_err(Error::DamagedConfig)
     }
 
     /// Writes the resolved configuration.
@@ -135,9 +202,16 @@ impl RunDirectory {
     /// # Errors
     /// What the system says; or that the directory is gone.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.file(name);
-        self.expect_there(&path)?;
-        Ok(write_whole(&path, bytes)?)
+        self.expect_there(&self.file(name))?;
+        Ok(self.folder()?.write(name, bytes)?)
+    }
+
+    /// As [`Self::write`], by whoever reads the run: others may be writing the same file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn publish(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        Ok(self.folder()?.publish(name, bytes)?)
     }
 
     /// Refuses to write `path` where the directory was removed.
@@ -181,16 +255,13 @@ impl RunDirectory {
     /// # Errors
     /// [`Error::Damaged`] if the file is not what it should be, or what the system says.
     pub fn find_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let path = self.file(name);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path, error)),
+        let Some(bytes) = self.bytes(name, MOST_WHOLE_BYTES)? else {
+            return Ok(None);
         };
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| Error::Damaged {
-                path,
+                path: self.file(name),
                 problem: error.to_string(),
             })
     }
@@ -204,16 +275,8 @@ impl RunDirectory {
         let mut line = to_json(&path, value, false)?;
         line.push(b'\n');
         self.expect_there(&path)?;
-        make_parent(&path)?;
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
         // On the disk before the checkpoint that counts it.
-        file.write_all(&line)
-            .and_then(|()| file.sync_data())
-            .map_err(|error| Error::io("write", &path, error))
+        Ok(self.folder()?.append(name, &line)?)
     }
 
     /// Refuses to begin `stage` again where it was to be resumed, if the file of lines `name` records more epochs than the one whose
@@ -233,11 +296,7 @@ impl RunDirectory {
 
     /// The text of a file of lines; of an absent file none.
     fn lines(&self, name: &str) -> Result<String, Error> {
-        let path = self.file(name);
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            read => read.map_err(|error| Error::io("read", path, error)),
-        }
+        Ok(self.text(name, MOST_LINES_BYTES)?.unwrap_or_default())
     }
 
     /// Keeps the first `count` lines of a file of lines; an absent file has none.
@@ -263,22 +322,34 @@ impl RunDirectory {
     /// # Errors
     /// What the system says.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        let path = self.file(name);
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
-            _ => Ok(()),
-        }
+        Ok(self.folder()?.remove(name)?)
+    }
+
+    /// Puts the file `from` in the place of `to`, in the same folder; [`Self::sync`] makes that last.
+    ///
+    /// # Errors
+    /// What the system says; both are then as they were before.
+    pub(super) fn replace(&self, from: &str, to: &str) -> Result<(), Error> {
+        Ok(self.folder()?.rename(from, to)?)
+    }
+
+    /// Makes the names in the folder that the file `name` is in last.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn sync(&self, name: &str) -> Result<(), Error> {
+        Ok(self.folder()?.sync(name)?)
+    }
+
+    /// Gives the file `from` the second name `to`, in the same folder; not on a file system without second names.
+    pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Error> {
+        Ok(self.folder()?.link(from, to)?)
     }
 }
 
 /// Refuses a place where a run is, or anything else but a lock and what a process that was killed had begun to write.
 fn vacant(path: &Path) -> Result<(), Error> {
-    if path.join(CONFIG).exists() {
+    if path.join(CONFIG).symlink_metadata().is_ok() {
         return Err(Error::RunExists { path: path.to_owned() });
     }
     let entries = match fs::read_dir(path) {
@@ -290,7 +361,7 @@ fn vacant(path: &Path) -> Result<(), Error> {
     for entry in entries {
         let entry = entry.map_err(|error| Error::io("read", path, error))?;
         let name = entry.file_name();
-        if name != LOCK && name.to_str() != Some(&format!("{CONFIG}{PARTIAL}")) {
+        if name != LOCK && !is_partial(&name) {
             return Err(Error::NotEmpty { path: path.to_owned() });
         }
     }
@@ -346,7 +417,7 @@ mod tests {
         directory.unmake(&["search"]);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         // What a killed process had begun is no run.
-        fs::write(path.join("config.toml.partial"), "[data]").unwrap();
+        fs::write(path.join(".config.toml.1.partial"), "[data]").unwrap();
         RunDirectory::create(&path).unwrap();
     }
 

@@ -65,14 +65,12 @@ struct CostFile {
 /// # Errors
 /// If the run has another genotype than `asked`, or its file cannot be read.
 pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
-    let path = directory.file(GENOTYPE);
-    if !path.is_file() {
+    let Some(file) = directory.find_json::<GenotypeFile>(GENOTYPE)? else {
         return Ok(asked);
-    }
-    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
+    };
     if asked.is_some_and(|asked| asked != file.cells) {
         return Err(Error::Mismatch {
-            path,
+            path: directory.file(GENOTYPE),
             problem: "the run has another genotype".to_owned(),
             hints: &[Hint::OtherDirectory],
         });
@@ -146,7 +144,7 @@ pub fn discretize(
         Some(_) => {}
         None => {
             // Without a search nobody else says on what the run was made.
-            if !directory.file(ENVIRONMENT).is_file() {
+            if !directory.has_file(ENVIRONMENT) {
                 Environment::now(context, &dataset, &engine).write(context, observer)?;
             }
         }

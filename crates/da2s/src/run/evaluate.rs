@@ -1,10 +1,7 @@
 //! The stage `evaluate`: the final network on the test images, and the summary of the run.
 
-use std::fs;
-use std::io;
-
 use da2s_records::files::{
-    BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
+    BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
     mistake as mistake_file,
 };
 
@@ -88,10 +85,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
 /// Sum of the times of a stage's epochs; none where it did not run.
 fn total_time_s(context: &Context<'_>, name: &str) -> Result<Option<f64>, Error> {
     let path = context.directory.file(name);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", path, error)),
+    let Some(text) = context.directory.text(name, MOST_LINES_BYTES)? else {
+        return Ok(None);
     };
     let mut total = 0.0;
     for (index, line) in text.lines().enumerate() {

@@ -191,7 +191,7 @@ fn arch_names(space: SpaceName, kind: CellKind) -> [&'static str; 2] {
 
 fn read(path: &Path) -> Result<WeightsFile, Error> {
     WeightsFile::read(path).map_err(|error| match error {
-        WeightsFileError::Read(source) => Error::io("read", path, source),
+        WeightsFileError::Read(error) => error.into(),
         other => Error::Damaged {
             path: path.to_owned(),
             problem: other.to_string(),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use da2s_records::files::{CONFIG, ENVIRONMENT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
+use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -19,6 +19,7 @@ use crate::config::{Config, Rate, Request};
 use crate::data::Arrays;
 use crate::discretize::Genotype;
 use crate::error::Error;
+use crate::export::{self, ExportOptions, Format, export};
 use crate::hint::Hint;
 use crate::network::Trained;
 use crate::observer::{Observer, Warning};
@@ -55,7 +56,7 @@ impl Job {
     /// # Errors
     /// If what is asked for cannot be, there is a run already, or it was made with other settings.
     pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
-        let holds_run = |path: &Path| resume && path.join(CONFIG).is_file();
+        let holds_run = |path: &Path| resume && path.join(CONFIG).symlink_metadata().is_ok();
         // A run that goes on needs only what its own configuration does not say.
         let (path, asked) = match out.filter(|path| holds_run(path)) {
             Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?),
@@ -64,13 +65,12 @@ impl Job {
                 (out.map_or_else(|| default_path(&asked), Path::to_owned), asked)
             }
         };
-        let stored = path.join(CONFIG);
         if holds_run(&path) {
             let directory = RunDirectory::open(&path)?;
-            let (was, mut config) = (directory.config()?, request.resolve_over(&stored)?);
+            let (was, mut config) = (directory.config()?, request.resolve_over(directory.config_layer()?)?);
             if let Some(problem) = difference(&was, &config) {
                 return Err(Error::Mismatch {
-                    path: stored,
+                    path: directory.file(CONFIG),
                     problem,
                     hints: &OTHER_SETTINGS,
                 });
@@ -278,9 +278,31 @@ impl Job {
         trained(&self.context())
     }
 
+    /// Writes the trained network for another tool to `out`, by default into the run, and returns where it is.
+    ///
+    /// # Errors
+    /// Those of [`trained`] and of [`export`].
+    pub fn export(&self, format: Format, options: ExportOptions, out: Option<&Path>) -> Result<PathBuf, Error> {
+        let trained = self.trained()?;
+        if let Some(out) = out {
+            export(&trained, format, options, out)?;
+            return Ok(out.to_owned());
+        }
+        let place = format!("{EXPORT}/{}", format.default_name());
+        for (name, bytes) in export::files(&trained, format, options)? {
+            let file = if name.is_empty() {
+                place.clone()
+            } else {
+                format!("{place}/{name}")
+            };
+            self.directory.publish(&file, &bytes)?;
+        }
+        Ok(self.directory.file(&place))
+    }
+
     /// Leaves the reason in a run that failed, for those who come later.
     pub fn note_failure(&self, reason: &str) {
-        if self.group.leads() && self.directory.file(CONFIG).is_file() {
+        if self.group.leads() && self.directory.has_file(CONFIG) {
             // The first error is the one that matters.
             let _ = self.directory.write(FAILURE, format!("{reason}\n").as_bytes());
         }
@@ -298,7 +320,7 @@ impl Job {
     pub fn abandon(&self) {
         let begun = [SEARCH_CHECKPOINT, &previous(SEARCH_CHECKPOINT), GENOTYPE]
             .iter()
-            .any(|name| self.directory.file(name).exists());
+            .any(|name| self.directory.has_file(name));
         if self.fresh && !begun {
             self.directory.clone().unmake(&[SEARCH, ENVIRONMENT]);
         }
@@ -321,7 +343,7 @@ pub fn anchored(mut config: Config) -> Config {
 /// What is asked for over the settings of the run in `directory`, which must be whole by themselves: else it is the run that is damaged.
 fn over(directory: &RunDirectory, request: &Request) -> Result<Config, Error> {
     directory.config()?;
-    Ok(request.resolve_over(&directory.file(CONFIG))?)
+    Ok(request.resolve_over(directory.config_layer()?)?)
 }
 
 /// `runs/DATASET-METHOD-sSEED`.

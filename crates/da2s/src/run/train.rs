@@ -152,7 +152,7 @@ fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<C
 fn is_imported(context: &Context<'_>, genotype: &str) -> Result<bool, Error> {
     let told = context.group.from_leader(|| {
         let path = context.directory.file(BEST);
-        let imported = match Checkpoint::<TrainMeta>::read(&path)? {
+        let imported = match Checkpoint::<TrainMeta>::read(context.directory, BEST)? {
             Some(best) if best.meta.is_imported() => best.meta.expect(genotype, &path).map(|()| true)?,
             _ => false,
         };

@@ -23,7 +23,7 @@ pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preproc
 /// If there are none, they are damaged, or those of another genotype.
 pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<Checkpoint<TrainMeta>, Error> {
     let path = context.directory.file(BEST);
-    let best: Checkpoint<TrainMeta> = Checkpoint::read(&path)?.ok_or_else(|| Error::Incomplete {
+    let best: Checkpoint<TrainMeta> = Checkpoint::read(context.directory, BEST)?.ok_or_else(|| Error::Incomplete {
         path: path.clone(),
         stage: Stage::Train,
     })?;

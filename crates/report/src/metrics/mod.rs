@@ -8,7 +8,6 @@ mod csv;
 mod parquet;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use da2s_records::files;
@@ -17,7 +16,7 @@ use serde_json::Value;
 
 use crate::ReportError;
 use crate::run::{ArchCell, EpochTime, Files, Run, Tail, Term};
-use crate::write::publish;
+use crate::write::{created, publish};
 
 /// A line of a `metrics.jsonl`, whatever its keys. The terms of the loss are two keys each:
 /// `terms.NAME.weight` and `terms.NAME.value`.
@@ -124,10 +123,7 @@ impl Cells {
 /// [`ReportError`] when a directory is not a run's, a file in it is damaged, or a table cannot be written.
 pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let tables = [metrics(run_dirs)?, architecture(run_dirs)?];
-    fs::create_dir_all(out).map_err(|source| ReportError::Write {
-        path: out.to_owned(),
-        source,
-    })?;
+    let folder = created(out)?;
     tables
         .iter()
         .map(|table| {
@@ -140,7 +136,7 @@ pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Re
                 path: out.join(&name),
                 source,
             })?;
-            publish(out, &name, &bytes)
+            publish(&folder, &name, &bytes)
         })
         .collect()
 }
@@ -289,6 +285,8 @@ fn all<R: serde::de::DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,9 +1,10 @@
 //! Where the files of a run lie: in its directory, or in memory.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+
+use da2s_records::Folder;
+use da2s_records::files::MOST_LINES_BYTES;
 
 use crate::ReportError;
 
@@ -40,18 +41,10 @@ impl Files for Path {
     }
 
     fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, ReportError> {
-        let path = self.join(file);
-        let read = fs::metadata(&path).and_then(|metadata| match metadata.is_file() || metadata.is_dir() {
-            // A folder is refused by the system.
-            true => fs::read(&path),
-            // To read a pipe or a device may take for ever.
-            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
-        });
-        match read {
-            Ok(bytes) => Ok(Some(bytes)),
-            // A path through something that is not a directory is as absent as one through nothing.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-            Err(source) => Err(ReportError::Read { path, source }),
+        match Folder::open(self) {
+            Ok(folder) => Ok(folder.read(file, MOST_LINES_BYTES)?),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -76,6 +69,8 @@ impl Files for BTreeMap<&str, Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::run::{Digest, Run};
 

@@ -145,7 +145,7 @@ impl Follow {
 }
 
 fn stamp(path: &Path) -> Stamp {
-    let data = fs::metadata(path).ok()?;
+    let data = fs::symlink_metadata(path).ok()?;
     Some((data.len(), data.modified().ok()))
 }
 

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use da2s_records::Folder;
+use da2s_records::files::MOST_LINES_BYTES;
 use serde::de::DeserializeOwned;
 
 use super::lines::reason;
@@ -65,10 +67,7 @@ impl<R: DeserializeOwned> Tail<R> {
     ) -> Result<bool, ReportError> {
         let path = dir.join(self.file);
         let generation = self.generation;
-        let added = self.added(&path).map_err(|source| ReportError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let added = self.added(dir)?;
         for line in added.split_inclusive(|byte| *byte == b'\n') {
             let damaged = |reason| ReportError::Damaged {
                 path: path.clone(),
@@ -100,27 +99,36 @@ impl<R: DeserializeOwned> Tail<R> {
         self.records.push(record);
     }
 
-    /// The whole lines behind those that were taken.
-    fn added(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                self.forget();
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err(error),
+    /// The whole lines after those that were taken.
+    fn added(&mut self, dir: &Path) -> Result<Vec<u8>, ReportError> {
+        let opened = match Folder::open(dir) {
+            Ok(folder) => folder.open_file(self.file)?,
+            Err(error) if error.is_absent() => None,
+            Err(error) => return Err(error.into()),
         };
+        let Some(file) = opened else {
+            self.forget();
+            return Ok(Vec::new());
+        };
+        let added = self.added_to(file);
+        added.map_err(|source| ReportError::Read {
+            path: dir.join(self.file),
+            source,
+        })
+    }
+
+    fn added_to(&mut self, mut file: File) -> io::Result<Vec<u8>> {
         let before = self.last_line.len() as u64;
         file.seek(SeekFrom::Start(self.taken_bytes - before))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        (&mut file).take(MOST_LINES_BYTES).read_to_end(&mut bytes)?;
         if bytes.starts_with(&self.last_line) {
             bytes.drain(..self.last_line.len());
         } else {
             self.forget();
             bytes.clear();
             file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut bytes)?;
+            file.take(MOST_LINES_BYTES).read_to_end(&mut bytes)?;
         }
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         bytes.truncate(whole);

@@ -11,17 +11,19 @@ mod message;
 mod record;
 mod summaries;
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use da2s_records::files;
+use da2s_records::{Folder, files};
 use prost::Message;
 use toml::Table;
 
 use crate::metrics::{EpochNumbers, STAGES};
 use crate::run::{ArchEpoch, Environment, EpochTime, Summary as Results, Tail, read_json, read_text};
+use crate::write::created;
 use crate::{ReportError, Run, drawing};
 use message::{Event, SessionLog, Summary, What};
 use summaries::{RESULTS, event, mixture, picture, scalar, scalars};
@@ -133,25 +135,21 @@ impl EventWriter {
 
     /// A new file in place of those that da2s wrote of this run before, with what stands at its top.
     fn begin(&self, run: &Small, start_s: f64, generations: [usize; 3]) -> Result<Output, ReportError> {
-        let write = |path: &Path, source| ReportError::Write {
-            path: path.to_owned(),
-            source,
+        let folder = match self.out.strip_prefix(&self.run_dir).map(Path::to_str) {
+            Ok(Some(inside)) if !inside.is_empty() => Folder::open(&self.run_dir)?.within(inside)?,
+            _ => created(&self.out)?,
         };
-        fs::create_dir_all(&self.out).map_err(|error| write(&self.out, error))?;
         let suffix = format!(".{:016x}{SUFFIX}", mark(&self.run_dir, run.config.as_deref())?);
-        let old = old_files(&self.out, &suffix).map_err(|error| write(&self.out, error))?;
+        let old = old_files(&folder, &suffix)?;
         let number = old.iter().map(|(number, _)| number + 1).max();
         // TensorBoard reads files in the order of their names.
-        let path = self
-            .out
-            .join(format!("{PREFIX}{:010}{suffix}", now_s().max(number.unwrap_or(0))));
-        for (_, path) in old {
-            fs::remove_file(&path).map_err(|error| write(&path, error))?;
+        let name = format!("{PREFIX}{:010}{suffix}", now_s().max(number.unwrap_or(0)));
+        for (_, name) in old {
+            folder.remove(&name)?;
         }
-        let file = OpenOptions::new().append(true).create_new(true).open(&path);
         let mut output = Output {
-            file: file.map_err(|error| write(&path, error))?,
-            path,
+            file: folder.create(&name)?,
+            path: folder.file(&name),
             epochs: [0; 2],
             records: 0,
             ended: None,
@@ -171,7 +169,10 @@ impl EventWriter {
             let summary = hparams::start(hparams::of_config(&config), &metrics, start_s);
             events.push(event(start_s, 0, What::Summary(summary)));
         }
-        output.append(&events).map_err(|error| write(&output.path, error))?;
+        output.append(&events).map_err(|source| ReportError::Write {
+            path: output.path.clone(),
+            source,
+        })?;
         Ok(output)
     }
 
@@ -221,7 +222,7 @@ impl Small {
             config: read_text(run_dir, files::CONFIG)?,
             environment: read_json(run_dir, files::ENVIRONMENT, |_| Ok(()))?,
             results: read_json(run_dir, files::SUMMARY, |_| Ok(()))?,
-            failed: run_dir.join(files::FAILURE).is_file(),
+            failed: Folder::open(run_dir).is_ok_and(|folder| folder.has_file(files::FAILURE)),
         };
         match small.config {
             Some(_) => Ok(small),
@@ -282,21 +283,19 @@ fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
 }
 
 /// The event files in `folder` whose names end in `suffix`, with their number.
-fn old_files(folder: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(suffix)?.parse().ok());
-        files.extend(number.map(|number| (number, entry.path())));
-    }
-    Ok(files)
+fn old_files(folder: &Folder, suffix: &str) -> Result<Vec<(u64, String)>, ReportError> {
+    let numbered = |name: &OsString| {
+        let name = name.to_str()?;
+        let number = name.strip_prefix(PREFIX)?.strip_suffix(suffix)?.parse().ok()?;
+        Some((number, name.to_owned()))
+    };
+    Ok(folder.entries("")?.iter().filter_map(numbered).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A run that began at `started`, with an epoch.

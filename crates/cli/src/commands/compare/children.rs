@@ -1,12 +1,15 @@
 //! The runs of a comparison as processes: so many at a time, each a `da2s` of its own with a log, stopped when we are.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
+
+use da2s_records::Folder;
+use da2s_records::files::MOST_LINES_BYTES;
 
 use super::plan::Planned;
 use crate::interrupt::StopFlag;
@@ -20,7 +23,7 @@ const STOPPED: i32 = 130;
 #[derive(Debug)]
 pub struct Children<'a> {
     /// Directory of the comparison.
-    pub out: &'a Path,
+    pub folder: &'a Folder,
     /// Settings that all runs share.
     pub settings: &'a Path,
     /// Whether to search and discretize only.
@@ -73,12 +76,12 @@ impl Children<'_> {
 
     /// Does one run, verb by verb. Its log stays if it fails, or holds a warning.
     fn one(&self, run: &Planned) -> Ended {
-        let log = self.log(run);
-        let unstarted = |error: io::Error| Ended::Failed(format!("it cannot be started: {error}"));
-        // One for all verbs: each writes behind what those before it said.
-        let output = match File::create(&log) {
+        let log = log(run);
+        let unstarted = |error: &dyn std::error::Error| Ended::Failed(format!("it cannot be started: {error}"));
+        // One for all verbs: each writes after what those before it said.
+        let output = match self.folder.create(&log) {
             Ok(output) => output,
-            Err(error) => return unstarted(error),
+            Err(error) => return unstarted(&error),
         };
         let verbs: &[Verb] = if self.search_only {
             &[Verb::Search, Verb::Discretize]
@@ -88,32 +91,27 @@ impl Children<'_> {
         for verb in verbs {
             let status = match self.process(*verb, run, &output) {
                 Ok(status) => status,
-                Err(error) => return unstarted(error),
+                Err(error) => return unstarted(&error),
             };
             match status.code() {
                 Some(0) => {}
                 Some(STOPPED) => return Ended::Stopped,
-                Some(_) | None => return Ended::Failed(reason(&log, status)),
+                Some(_) | None => return Ended::Failed(reason(self.folder, &log, status)),
             }
             if self.stop.is_raised() {
                 return Ended::Stopped;
             }
         }
-        if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+        if output.metadata().is_ok_and(|log| log.len() == 0) {
             // One that cannot be removed says nothing wrong.
-            let _ = fs::remove_file(&log);
+            let _ = self.folder.remove(&log);
         }
         Ended::Finished
     }
 
-    /// Where the processes of `run` write what they have to say.
-    pub fn log(&self, run: &Planned) -> PathBuf {
-        self.out.join(format!("{}.log", run.name))
-    }
-
     fn process(&self, verb: Verb, run: &Planned, log: &File) -> io::Result<ExitStatus> {
         let mut command = Command::new(std::env::current_exe()?);
-        let directory = self.out.join(&run.name);
+        let directory = self.folder.file(&run.name);
         match verb {
             Verb::Run => self.create(command.arg("run"), run, &directory),
             Verb::Search => self.create(command.arg("search"), run, &directory),
@@ -163,7 +161,7 @@ enum Verb {
     Discretize,
 }
 
-/// Asks a process to stop behind the step under way. It was not waited for yet, so its number is still its own.
+/// Asks a process to stop after the step under way. It was not waited for yet, so its number is still its own.
 #[cfg(unix)]
 fn interrupt(child: &mut Child) -> io::Result<()> {
     use nix::errno::Errno;
@@ -185,11 +183,15 @@ fn interrupt(_: &mut Child) -> io::Result<()> {
     Ok(())
 }
 
+/// Name of the file to which the processes of `run` write what they have to say.
+pub fn log(run: &Planned) -> String {
+    format!("{}.log", run.name)
+}
+
 /// The last thing that a process said, or how it ended.
-fn reason(log: &Path, status: ExitStatus) -> String {
-    let text = fs::read(log)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+fn reason(folder: &Folder, log: &str, status: ExitStatus) -> String {
+    let said = folder.read(log, MOST_LINES_BYTES).ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&said);
     match text.lines().rev().find(|line| !line.trim().is_empty()) {
         Some(line) => line.strip_prefix("da2s: ").unwrap_or(line).to_owned(),
         None => format!("its process ended with {status}"),

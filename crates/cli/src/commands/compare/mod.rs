@@ -8,15 +8,16 @@ mod children;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
-use da2s::config::Config;
+use da2s::config::{Config, Layer, resolve_stored};
 use da2s::run::{OTHER_SETTINGS, RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s::{Error, Hint};
-use da2s_records::{Lock, files, write_whole};
+use da2s_records::files::MOST_WHOLE_BYTES;
+use da2s_records::{Folder, Lock, files};
 use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
 use da2s_report::run::Digest;
 
@@ -67,6 +68,7 @@ pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
 /// A comparison and its directory.
 struct Comparing {
     out: PathBuf,
+    folder: Folder,
     plan: Plan,
     runs: Vec<Planned>,
     shared: Config,
@@ -83,9 +85,9 @@ impl Comparing {
             return Err(Failure::usage("--method: use --methods"));
         }
         let out = place(arguments)?;
-        let stored = out.join(PLAN).is_file();
+        let stored = out.join(PLAN).symlink_metadata().is_ok();
         let (shared, plan) = if stored {
-            taken_up(arguments, &out)?
+            taken_up(arguments, &Folder::open(&out)?)?
         } else {
             let shared = arguments.settings.resolve()?;
             let plan = arguments.plan(shared.run.seed, None).map_err(Failure::usage)?;
@@ -103,11 +105,14 @@ impl Comparing {
             // Like a run, a comparison begins in an empty directory.
             drop(RunDirectory::create(&out)?);
         }
-        let lock = Lock::take(&out).map_err(Error::from)?;
-        write_whole(&out.join(SETTINGS), shared.to_toml()?.as_bytes()).map_err(Error::from)?;
-        write_whole(&out.join(PLAN), plan_text.as_bytes()).map_err(Error::from)?;
+        let folder = Folder::open(&out)?;
+        let lock = Lock::take(&folder)?;
+        folder.sweep("");
+        folder.write(SETTINGS, shared.to_toml()?.as_bytes())?;
+        folder.write(PLAN, plan_text.as_bytes())?;
         Ok(Self {
             out,
+            folder,
             plan,
             runs,
             shared,
@@ -123,7 +128,7 @@ impl Comparing {
         let jobs = usize::from(arguments.jobs);
         let settings = self.out.join(SETTINGS);
         let children = Children {
-            out: &self.out,
+            folder: &self.folder,
             settings: &settings,
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(missing.len()).max(1)),
@@ -142,7 +147,7 @@ impl Comparing {
         let ended = children.run(&missing, |at, ended| {
             let run = missing[at];
             let name = &run.name;
-            let warned = matches!(ended, Ended::Finished) && children.log(run).exists();
+            let warned = matches!(ended, Ended::Finished) && self.folder.has_file(&children::log(run));
             if warned && arguments.quiet {
                 // Quiet is progress alone.
                 terminal::tell(&format!("{name}: its warnings are in {name}.log"));
@@ -245,16 +250,18 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
 }
 
 /// Settings and plan of the comparison in `out`, with what the arguments add.
-fn taken_up(arguments: &CompareArguments, out: &Path) -> Result<(Config, Plan), Failure> {
-    let path = out.join(SETTINGS);
+fn taken_up(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Plan), Failure> {
+    let path = folder.file(SETTINGS);
+    let text = text(folder, SETTINGS)?;
     // Whole by itself: else it is the comparison that is damaged, not what is asked for.
-    let stored = Config::read(&path).map_err(Error::stored_config)?;
-    let shared = arguments.settings.resolve_over(&path)?;
+    let layer = Layer::stored(&path, &text).map_err(Error::DamagedConfig)?;
+    let stored = resolve_stored(slice::from_ref(&layer)).map_err(Error::DamagedConfig)?;
+    let shared = arguments.settings.resolve_over(layer)?;
     if let Some(problem) = difference(&stored, &shared) {
         return Err(other_comparison(&path, &problem, &OTHER_SETTINGS));
     }
-    let plan = arguments.plan(shared.run.seed, Some(&read_plan(out)?));
-    let plan = plan.map_err(|problem| other_comparison(&out.join(PLAN), &problem, &[Hint::OtherDirectory]))?;
+    let plan = arguments.plan(shared.run.seed, Some(&read_plan(folder)?));
+    let plan = plan.map_err(|problem| other_comparison(&folder.file(PLAN), &problem, &[Hint::OtherDirectory]))?;
     Ok((shared, plan))
 }
 
@@ -291,12 +298,22 @@ fn looked_up(benchmark: &Benchmark, genotype: Option<&str>) -> Result<Vec<(Strin
     Ok(values.collect())
 }
 
-fn read_plan(out: &Path) -> Result<Plan, Failure> {
-    let path = out.join(PLAN);
-    let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-    toml::from_str(&text).map_err(|error| {
+/// A text of the comparison.
+fn text(folder: &Folder, name: &str) -> Result<String, Failure> {
+    let damaged = |problem: &str| Error::Damaged {
+        path: folder.file(name),
+        problem: problem.to_owned(),
+    };
+    let bytes = folder
+        .read(name, MOST_WHOLE_BYTES)?
+        .ok_or_else(|| damaged("it is missing"))?;
+    Ok(String::from_utf8(bytes).map_err(|_| damaged("it is not a text in UTF-8"))?)
+}
+
+fn read_plan(folder: &Folder) -> Result<Plan, Failure> {
+    toml::from_str(&text(folder, PLAN)?).map_err(|error| {
         Error::Damaged {
-            path,
+            path: folder.file(PLAN),
             problem: error.to_string().trim().replace('\n', " "),
         }
         .into()
@@ -317,6 +334,8 @@ impl CompareArguments {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,14 +1,13 @@
 //! What the server has: a frame that looks for news, the report as the run is now, and the files of the run by their names.
 //!
 //! Contract: a path is one of a fixed list or it is nothing. No part of a path ever becomes part of a file's name, so
-//! there is nothing to traverse; a file of the list that is a link out of the run directory is not served.
+//! there is nothing to traverse; a file of the list that is a link is not served.
 
-use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
 use da2s_pages::Page;
-use da2s_records::files;
+use da2s_records::{Folder, files};
 use da2s_report::render;
 use da2s_report::run::Follow;
 
@@ -90,7 +89,7 @@ fn news(follow: &Follow, token: &str) -> serde_json::Value {
     })
 }
 
-/// A file of the run, if it is one of the list, there, and inside the run directory.
+/// A file of the run, if it is one of the list, and is a file of the run directory.
 fn file(run_dir: &Path, path: &str) -> Option<Page> {
     let asked = path.strip_prefix("/files/")?;
     let name = files::WHOLE
@@ -102,9 +101,6 @@ fn file(run_dir: &Path, path: &str) -> Option<Page> {
         "jsonl" => LINES,
         _ => TEXT,
     };
-    let full = run_dir.join(name).canonicalize().ok()?;
-    if !full.starts_with(run_dir.canonicalize().ok()?) || !full.is_file() {
-        return None;
-    }
-    Some(Page::new(content_type, FILE_POLICY, fs::read(full).ok()?))
+    let bytes = Folder::open(run_dir).ok()?.read(name, files::MOST_LINES_BYTES).ok()??;
+    Some(Page::new(content_type, FILE_POLICY, bytes))
 }

@@ -229,7 +229,7 @@ impl<'a> Layers<'a> {
                 }
                 Ok(x)
             }
-            Block::Zero { .. } | Block::Take { .. } | Block::Shuffle { .. } => Err(ExportError {
+            Block::Zero { .. } | Block::Take { .. } | Block::Shuffle { .. } => Err(ExportError::Layer {
                 place,
                 problem: "only cells of super-networks have it".to_owned(),
             }),
@@ -349,7 +349,7 @@ impl<'a> Layers<'a> {
     }
 
     fn tensor(&self, name: &str) -> Result<&'a Named, ExportError> {
-        self.tensors.get(name).copied().ok_or_else(|| ExportError {
+        self.tensors.get(name).copied().ok_or_else(|| ExportError::Layer {
             place: name.to_owned(),
             problem: "the network has no such tensor".to_owned(),
         })

@@ -9,9 +9,6 @@ mod layers;
 mod messages;
 mod norm;
 
-use std::path::Path;
-
-use da2s_records::write_whole;
 use prost::Message;
 
 use self::graph::Attribute;
@@ -22,7 +19,6 @@ use self::messages::{
 };
 use super::{ExportError, ExportOptions};
 use crate::backbone::Source;
-use crate::error::Error;
 use crate::network::Trained;
 
 /// Name of the input.
@@ -32,10 +28,9 @@ const LOGITS: &str = "logits";
 /// Name of the dimension that is not fixed.
 const BATCH: &str = "batch";
 
-/// Writes the file.
-pub(super) fn write(trained: &Trained, options: ExportOptions, path: &Path) -> Result<(), Error> {
-    let model = model(trained, options)?;
-    Ok(write_whole(path, &model.encode_to_vec())?)
+/// The file.
+pub(super) fn bytes(trained: &Trained, options: ExportOptions) -> Result<Vec<u8>, ExportError> {
+    Ok(model(trained, options)?.encode_to_vec())
 }
 
 fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, ExportError> {

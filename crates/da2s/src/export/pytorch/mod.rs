@@ -5,14 +5,10 @@
 //! it is. `weights.safetensors` fits it strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use da2s_records::write_whole;
-
-use super::safetensors;
+use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::STAGES;
 use crate::discretize::CellGenotype;
-use crate::error::Error;
 use crate::network::{NetworkSize, Skeleton, Trained};
 use crate::space::{CellGraph, CellKind};
 
@@ -21,15 +17,15 @@ const DARTS: &str = include_str!("darts.py");
 const NAS_BENCH_201: &str = include_str!("nas_bench_201.py");
 const TAIL: &str = include_str!("tail.py");
 
-/// Writes the folder.
-pub(super) fn write(trained: &Trained, folder: &Path) -> Result<(), Error> {
-    let path = folder.join("preprocessing.json");
-    let mut text = serde_json::to_vec_pretty(&trained.description.preprocessing)
-        .map_err(|error| Error::io("write", &path, error.into()))?;
-    text.push(b'\n');
-    write_whole(&path, &text)?;
-    safetensors::write(trained, &folder.join("weights.safetensors"))?;
-    Ok(write_whole(&folder.join("model.py"), module(trained).as_bytes())?)
+/// The files of the folder.
+pub(super) fn files(trained: &Trained) -> Result<Vec<ExportedFile>, ExportError> {
+    let mut preprocessing = serde_json::to_vec_pretty(&trained.description.preprocessing)?;
+    preprocessing.push(b'\n');
+    Ok(vec![
+        ("preprocessing.json", preprocessing),
+        ("weights.safetensors", safetensors::bytes(trained)?),
+        ("model.py", module(trained).into_bytes()),
+    ])
 }
 
 /// The text of `model.py`.

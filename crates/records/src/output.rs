@@ -1,0 +1,130 @@
+//! Files outside of any run, where a user wants a result, or has something to be read.
+//!
+//! Contract: a result appears whole or not at all, where that can be: what is a pipe or a device of characters, as the standard
+//! output, is written through. What is neither that nor a file is left alone. Only regular files are read, since others may
+//! never end.
+
+use std::fs::{self, FileType, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::folder::read_bounded;
+use crate::{FileError, Folder};
+
+/// Writes `bytes` to `path`, which a user named; the folder that it is in must exist.
+///
+/// # Errors
+/// If there is something that cannot be replaced, or what the system says.
+pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::new("write", path, error);
+    match fs::metadata(path) {
+        Ok(there) if is_stream(there.file_type()) => {
+            let written = OpenOptions::new().write(true).open(path);
+            written.and_then(|mut file| file.write_all(bytes)).map_err(failed)
+        }
+        Ok(there) if !there.is_file() => {
+            let kind = if there.is_dir() {
+                "a folder"
+            } else {
+                "a device or a socket"
+            };
+            let problem = format!("{kind} is in its place");
+            Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, problem)))
+        }
+        // Of a link to a file the file is replaced.
+        Ok(_) if path.is_symlink() => replace(&path.canonicalize().map_err(failed)?, bytes),
+        _ => replace(path, bytes),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::new("write", path, error);
+    let no_name = || {
+        failed(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it does not end in the name of a file",
+        ))
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(no_name)?;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // What went wrong is said of the path as it was given.
+    let written = Folder::open(folder).and_then(|folder| folder.publish(name, bytes));
+    written.map_err(|error| failed(error.source))
+}
+
+/// Reads the regular file `path` of at most `most_bytes`, which a user named.
+///
+/// # Errors
+/// If it is something else or larger, or what the system says.
+pub fn read_input(path: &Path, most_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let read = || {
+        let there = fs::metadata(path)?;
+        // The system says of a folder that it is one.
+        if !there.is_file() && !there.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        read_bounded(fs::File::open(path)?, most_bytes)
+    };
+    read().map_err(|error| FileError::new("read", path, error))
+}
+
+#[cfg(unix)]
+fn is_stream(kind: FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    kind.is_fifo() || kind.is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_stream(_: FileType) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_stays_beside_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a/file");
+        assert!(write_output(&path, b"x").is_err());
+        fs::create_dir(temporary.path().join("a")).unwrap();
+        for bytes in [&b"first"[..], b"second"] {
+            write_output(&path, bytes).unwrap();
+            assert_eq!(read_input(&path, 6).unwrap(), bytes);
+        }
+        assert_eq!(fs::read_dir(temporary.path().join("a")).unwrap().count(), 1);
+        assert!(write_output(&temporary.path().join("a"), b"x").is_err());
+        assert!(write_output(Path::new("/"), b"x").is_err());
+        assert!(read_input(&temporary.path().join("a"), 6).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_through_and_stays_one() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        use std::os::unix::fs::FileTypeExt;
+
+        let temporary = tempfile::tempdir().unwrap();
+        let pipe = temporary.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(read_input(&pipe, 9).is_err());
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| fs::read(&pipe).unwrap());
+            write_output(&pipe, b"through").unwrap();
+            assert_eq!(reader.join().unwrap(), b"through");
+        });
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        write_output(Path::new("/dev/null"), b"x").unwrap();
+        // The file that a link leads to is the one that is meant.
+        let (file, link) = (temporary.path().join("file"), temporary.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_output(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(link.is_symlink());
+    }
+}
