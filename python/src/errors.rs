@@ -15,10 +15,7 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         Error::Busy { .. } => "BusyError",
         other => name_of(other.kind()),
     };
-    match with_hints(py, &sentence(error), &error.hints()) {
-        Ok(text) => exception(py, name, &text),
-        Err(exception) => exception,
-    }
+    exception(py, name, &with_hints(&sentence(error), &error.hints()))
 }
 
 /// The exception of an error of the report.

@@ -114,7 +114,7 @@ impl Told {
 /// # Errors
 /// The exception that Python's filters make of it.
 pub fn warn(py: Python<'_>, warning: &Warning) -> PyResult<()> {
-    let text = with_hints(py, &warning.text, &warning.hints)?;
+    let text = with_hints(&warning.text, &warning.hints);
     PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 2)
 }
 

@@ -241,21 +241,22 @@ fn nothing_is_read_through_a_link() {
     let secret = folder.path().join("secret");
     fs::write(&secret, "hidden words").unwrap();
     let run = copy_of(finished(), folder.path());
-    for (name, code) in [("failure.txt", 7), ("config.toml", 7), ("genotype.json", 7)] {
+    for name in ["failure.txt", "config.toml", "genotype.json"] {
         let (file, kept) = (run.join(name), run.join("kept"));
         let there = fs::rename(&file, &kept).is_ok();
         fs::rename(run.join("summary.json"), run.join("away")).unwrap();
         symlink(&secret, &file).unwrap();
+        ends(&["report", "R"], folder.path())
+            .code(7)
+            .stderr(predicate::str::contains("it is a link"));
         for arguments in [&["report", "R"][..], &["runs", "."], &["evaluate", "R", "-q"]] {
             let output = ends(arguments, folder.path());
             let output = output.get_output();
             let said = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
             assert!(!said.contains("hidden"), "{name}, {arguments:?}: {said}");
         }
-        ends(&["report", "R"], folder.path())
-            .code(code)
-            .stderr(predicate::str::contains("it is a link"));
-        fs::remove_file(&file).unwrap();
+        // A run that is finished by then has no failure any more.
+        let _ = fs::remove_file(&file);
         if there {
             fs::rename(&kept, &file).unwrap();
         }

@@ -372,7 +372,7 @@ fn a_super_network_from_elsewhere_is_discretized() {
         assert_eq!(json(&own.join(name)), json(&other.join(name)), "{name}");
     }
     // Another import does not go on with it; a run does, behind the search.
-    let told = predicate::str::contains("an import makes a run of its own");
+    let told = predicate::str::contains("an import creates a run of its own");
     import().arg("--resume").assert().code(2).stderr(told);
     da2s()
         .args(["run", "--quiet", "--resume", "--out"])

@@ -222,7 +222,7 @@ impl Small {
             config: read_text(run_dir, files::CONFIG)?,
             environment: read_json(run_dir, files::ENVIRONMENT, |_| Ok(()))?,
             results: read_json(run_dir, files::SUMMARY, |_| Ok(()))?,
-            failed: Folder::open(run_dir)?.has_file(files::FAILURE),
+            failed: Folder::open(run_dir).is_ok_and(|folder| folder.has_file(files::FAILURE)),
         };
         match small.config {
             Some(_) => Ok(small),
