@@ -7,7 +7,7 @@ mod reference;
 
 use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
-use plans::{Numbers, darts, final_network, head, nas_bench_201, reduction, stem};
+use plans::{Numbers, darts, every_side, final_network, head, nas_bench_201, reduction, stem};
 
 /// A cell, how to call it, and what must come out.
 struct Case {
@@ -190,6 +190,8 @@ fn all() -> Vec<Case> {
         case("NAS-Bench-201 cell", nas_bench_201(7), &[(5, 6)], 3, 5),
         case("stem", stem(), &[(9, 7)], 3, 6),
         case("auxiliary head", head(), &[(8, 8)], 2, 7),
+        case("every side", every_side(5, 1), &[(9, 6)], 3, 13),
+        case("every side at stride 2", every_side(6, 2), &[(8, 7)], 3, 14),
     ]
 }
 

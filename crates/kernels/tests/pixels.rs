@@ -7,31 +7,20 @@ use plain::{CHANNELS, Numbers, SIZES, assert_close, sizes, walk};
 
 #[test]
 fn pooling_matches_plain_loops() {
+    let window = |kernel, stride, padding| Window {
+        kernel,
+        stride,
+        dilation: 1,
+        padding,
+    };
     let windows = [
-        Window {
-            kernel: 3,
-            stride: 1,
-            dilation: 1,
-            padding: 1,
-        },
-        Window {
-            kernel: 3,
-            stride: 2,
-            dilation: 1,
-            padding: 1,
-        },
-        Window {
-            kernel: 2,
-            stride: 2,
-            dilation: 1,
-            padding: 0,
-        },
-        Window {
-            kernel: 5,
-            stride: 3,
-            dilation: 1,
-            padding: 0,
-        },
+        window(3, 1, 1),
+        window(3, 2, 1),
+        window(2, 2, 0),
+        window(5, 3, 0),
+        window(1, 2, 0),
+        window(7, 1, 3),
+        window(7, 2, 3),
     ];
     for window in windows {
         for &channels in sizes(CHANNELS, &[3, 20]) {

@@ -43,6 +43,14 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
         dilation,
         stages,
     };
+    let conv = |kernel: usize| Block::Conv {
+        relu: true,
+        kernel,
+        stride,
+        padding: kernel / 2,
+        bias: true,
+        norm: true,
+    };
     let groups = if channels.is_multiple_of(2) { 2 } else { 1 };
     let keeps_size = [
         Block::Norm,
@@ -62,14 +70,12 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
         separable(5, 1, 2),
         separable(3, 2, 1),
         separable(5, 2, 1),
-        Block::Conv {
-            relu: true,
-            kernel: 3,
-            stride,
-            padding: 1,
-            bias: true,
-            norm: true,
-        },
+        conv(3),
+        separable(1, 1, 2),
+        separable(7, 1, 2),
+        separable(7, 2, 1),
+        conv(1),
+        conv(7),
     ];
     if stride == 1 && moves {
         blocks.extend(keeps_size);

@@ -142,6 +142,39 @@ pub fn nas_bench_201(channels: usize) -> CellPlan {
     builder.output([3])
 }
 
+/// A node of convolutions and pools of every side that fits into an image of its own size, at `stride`.
+pub fn every_side(channels: usize, stride: usize) -> CellPlan {
+    let conv = |kernel: usize| Block::Conv {
+        relu: true,
+        kernel,
+        stride,
+        padding: kernel / 2,
+        bias: true,
+        norm: true,
+    };
+    let pool = |kind, kernel: usize| Block::Pool {
+        kind,
+        kernel,
+        stride,
+        padding: kernel / 2,
+        norm: true,
+    };
+    let of_side = |kernel: usize| {
+        [
+            conv(kernel),
+            separable(kernel, stride, 1),
+            separable(kernel, stride, 2),
+            pool(PoolKind::Max, kernel),
+            pool(PoolKind::Average, kernel),
+        ]
+    };
+    CellPlanBuilder::new(false)
+        .input(channels)
+        .node(channels)
+        .edge(0, 1, named([1, 3, 5, 7, 9].into_iter().flat_map(of_side).collect()))
+        .output([1])
+}
+
 /// A stem: convolutions of stride 2 without and with ReLU in front.
 pub fn stem() -> CellPlan {
     let conv = |relu: bool| Block::Conv {
