@@ -202,7 +202,7 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 return Err(value(place, "space.none", true, expected));
             }
             let mut operations = space.operations.iter().flatten();
-            match operations.find(|operation| !operation.in_darts_spaces()) {
+            match operations.find(|operation| !operation.halves()) {
                 Some(operation) => {
                     let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";
                     Err(value(place, "space.operations", operation.name(), expected))

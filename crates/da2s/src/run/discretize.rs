@@ -241,7 +241,7 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
     let mut operations = edges.flat_map(|edge| &edge.operations);
-    match operations.find(|operation| !operation.in_darts_spaces()) {
+    match operations.find(|operation| !operation.halves()) {
         Some(operation) if reduces => Err(refused(format!(
             "the operation {operation} is one of NAS-Bench-201 and none of the DARTS space"
         ))),

@@ -7,10 +7,10 @@
 
 use serde_json::{Map, Value};
 
-use super::nni_text::{Pairs, cell_name, cells, mistake, number, object, operation, pairs};
+use super::nni_text::{Pairs, cell_name, cells, mistake, number, numbered, object, operation, pairs};
 use super::{CellGenotype, Genotype, GenotypeError};
 use crate::arch_201::{Arch201, Operation201};
-use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, darts_operations};
+use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind};
 
 /// What tells the object of NAS-Bench-301 from others.
 pub(super) const EDGE: &str = ":darts:edge_";
@@ -50,8 +50,8 @@ pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
         if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
             return Err(fail(format!("{} pairs, not two a node", pairs.len())));
         }
-        let entry = |&(from, index): &(usize, usize)| match darts_operations(false).get(index) {
-            Some(&operation) => Ok((operation, from)),
+        let entry = |&(from, index): &(usize, usize)| match numbered(index) {
+            Some(operation) => Ok((operation, from)),
             None => Err(fail(format!("the operation {index} is none of 0 to 6"))),
         };
         let entries: Vec<(Operation, usize)> = pairs.iter().map(entry).collect::<Result<_, _>>()?;

@@ -9,19 +9,19 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
-use crate::{CellGraph, CellKind, Operation, PerKind, darts_operations};
+use crate::{CellGraph, CellKind, Operation, PerKind};
 
 /// Entries a node.
 const ENTRIES: usize = 2;
-/// Names of version 2, in the order of [`darts_operations`].
-const NAMES_2: [&str; 7] = [
-    "maxpool",
-    "avgpool",
-    "skipconnect",
-    "sepconv3x3",
-    "sepconv5x5",
-    "dilconv3x3",
-    "dilconv5x5",
+/// The operations of the published DARTS space in the order in which NNI and NASLib number them, with their names in version 2.
+const NUMBERED: [(Operation, &str); 7] = [
+    (Operation::MaxPool3x3, "maxpool"),
+    (Operation::AvgPool3x3, "avgpool"),
+    (Operation::SkipConnect, "skipconnect"),
+    (Operation::SepConv3x3, "sepconv3x3"),
+    (Operation::SepConv5x5, "sepconv5x5"),
+    (Operation::DilConv3x3, "dilconv3x3"),
+    (Operation::DilConv5x5, "dilconv5x5"),
 ];
 
 /// What the cells of a kind are called, here and by NASLib.
@@ -140,13 +140,12 @@ pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotyp
                 from.ok_or_else(|| mistake(text, &switch, format!("{edge} is no edge into node {node}")))?;
             let key = format!("{prefix}p{from}");
             let found = match object.get(&key) {
-                Some(Value::String(name)) => NAMES_2.iter().position(|known| known == name),
+                Some(Value::String(name)) => NUMBERED.iter().position(|(_, known)| known == name),
                 Some(other) => other.as_u64().and_then(|index| usize::try_from(index).ok()),
                 None => return Err(mistake(text, &switch, format!("{key} is missing"))),
             };
-            let operation = found.and_then(|index| darts_operations(false).get(index).copied());
-            let operation = operation.ok_or_else(|| {
-                let known = NAMES_2.join(", ");
+            let operation = found.and_then(numbered).ok_or_else(|| {
+                let known = NUMBERED.map(|(_, name)| name).join(", ");
                 mistake(
                     text,
                     &key,
@@ -197,9 +196,14 @@ pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     Ok(all)
 }
 
+/// The operation of that number among the seven of DARTS.
+pub(super) fn numbered(number: usize) -> Option<Operation> {
+    NUMBERED.get(number).map(|&(operation, _)| operation)
+}
+
 /// The number of an operation among the seven of DARTS.
 pub(super) fn number(operation: Operation) -> Result<usize, String> {
-    let position = darts_operations(false).iter().position(|&known| known == operation);
+    let position = NUMBERED.iter().position(|&(known, _)| known == operation);
     position.ok_or_else(|| format!("{operation} is not of the DARTS space"))
 }
 
@@ -237,7 +241,7 @@ pub(super) fn write_2(genotype: &Genotype) -> Result<String, String> {
         for from in 0..node {
             let kept = entries.iter().find(|(_, own)| *own == from);
             let value = match kept {
-                Some(&(operation, _)) => Value::from(NAMES_2[number(operation)?]),
+                Some(&(operation, _)) => Value::from(NUMBERED[number(operation)?].1),
                 None => Value::Array(Vec::new()),
             };
             rows.push((format!("{prefix}p{from}"), value));

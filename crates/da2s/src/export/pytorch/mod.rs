@@ -1,8 +1,10 @@
 //! PyTorch: a folder with a module that can be read, its weights, and what is done to pictures.
 //!
 //! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written modules, for the skeleton of
-//! DARTS (`darts.py`, every space of its own operations) or that of NAS-Bench-201, behind the constants that say which network
+//! DARTS (`darts.py`, every space of its own operations) or that of NAS-Bench-201, after the constants that say which network
 //! it is. `weights.safetensors` fits it strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
+
+mod operations;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +41,9 @@ fn module(trained: &Trained) -> String {
         Some(reduction) => (darts_constants(&cells.normal, reduction, size), DARTS),
         None => (bench_constants(&cells.normal, size), NAS_BENCH_201),
     };
-    [HEAD, &constants, body, TAIL].concat()
+    let table = operations::table(cells.values());
+    let classes = operations::classes(&[&table, body].concat());
+    [HEAD, &constants, &table, &classes, body, TAIL].concat()
 }
 
 fn darts_constants(normal: &CellGenotype, reduction: &CellGenotype, size: &NetworkSize) -> String {

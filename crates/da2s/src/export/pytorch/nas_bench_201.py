@@ -1,41 +1,11 @@
 
 
-class ReLUConvBN(nn.Module):
-    """ReLU, convolution, batch norm."""
-
-    def __init__(self, inputs, outputs, kernel, stride=1):
-        super().__init__()
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.op = nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        return self.op(x)
-
-
-class Zero(nn.Module):
-    """No edge."""
-
-    def forward(self, x):
-        return torch.zeros_like(x)
-
-
-def operation(name, channels):
-    """A candidate operation of the NAS-Bench-201 space."""
-    if name == "none":
-        return Zero()
-    if name == "skip_connect":
-        return nn.Identity()
-    if name == "avg_pool_3x3":
-        return nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
-    return ReLUConvBN(channels, channels, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name])
-
-
 class Cell(nn.Module):
     """Each node is the sum of its operations on earlier nodes; the output is the last node."""
 
     def __init__(self, channels):
         super().__init__()
-        self.layers = nn.ModuleList(operation(name, channels) for node in CELL for name, _ in node)
+        self.layers = nn.ModuleList(OPERATIONS[name](channels, 1) for node in CELL for name, _ in node)
 
     def forward(self, x):
         states, layers = [x], iter(self.layers)
