@@ -41,6 +41,18 @@ pub struct KindSpec {
 }
 
 /// The target as written: `edges = 2`, or `normal = { edges = [2, 1, 3, 2] }`.
+///
+/// ```
+/// use da2s_space::{EdgeCount, Space, TargetSpec};
+///
+/// let spec = TargetSpec { edges: EdgeCount::PerNode(vec![2, 1, 3, 2]), ..TargetSpec::default() };
+/// let target = spec.resolve(&Space::darts(false)).unwrap();
+/// assert_eq!(target.normal.edges, [2, 1, 3, 2]);
+///
+/// // Node 2 has two edges.
+/// let spec = TargetSpec { edges: EdgeCount::Uniform(3), ..TargetSpec::default() };
+/// assert!(spec.resolve(&Space::darts(false)).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetSpec {

@@ -22,6 +22,15 @@ use crate::objective::Schedule;
 use crate::space::{CellGraph, KindTarget};
 
 /// The strengths of the regulariser.
+///
+/// ```
+/// use da2s::objective::Regulariser;
+///
+/// let regulariser = Regulariser { lambda: 0.1, ..Regulariser::default() };
+/// // Operations are left alone during the warm-up, edges are not.
+/// let (on_operations, on_edges) = regulariser.strengths(5, 50, 8);
+/// assert!(on_operations == 0.0 && on_edges > 0.0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Regulariser {
