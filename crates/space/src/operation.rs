@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image, and the block that
 /// computes it at a stride in a place.
 macro_rules! operations {
-    ($($(#[$documentation:meta])* $variant:ident, $name:literal, $halves:literal, $block:expr;)*) => {
+    ($($(#[$documentation:meta])* $variant:ident = $name:literal, $halves:literal, $block:expr;)*) => {
         /// A candidate operation of an edge.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Operation {
@@ -46,25 +46,25 @@ macro_rules! operations {
 
 operations! {
     /// Zero.
-    None, "none", true, |stride, _| Block::Zero { stride };
+    None = "none", true, |stride, _| Block::Zero { stride };
     /// 3×3 maximum.
-    MaxPool3x3, "max_pool_3x3", true, |stride, place| pool(PoolKind::Max, 3, stride, place);
+    MaxPool3x3 = "max_pool_3x3", true, |stride, place| pool(PoolKind::Max, 3, stride, place);
     /// 3×3 mean.
-    AvgPool3x3, "avg_pool_3x3", true, |stride, place| pool(PoolKind::Average, 3, stride, place);
+    AvgPool3x3 = "avg_pool_3x3", true, |stride, place| pool(PoolKind::Average, 3, stride, place);
     /// Identity; a factorised reduce where the image shrinks.
-    SkipConnect, "skip_connect", true, |stride, _| if stride == 1 { Block::Identity } else { Block::FactorizedReduce };
+    SkipConnect = "skip_connect", true, |stride, _| if stride == 1 { Block::Identity } else { Block::FactorizedReduce };
     /// 3×3 separable convolution, twice.
-    SepConv3x3, "sep_conv_3x3", true, |stride, _| separable(3, 1, 2, stride);
+    SepConv3x3 = "sep_conv_3x3", true, |stride, _| separable(3, 1, 2, stride);
     /// 5×5 separable convolution, twice.
-    SepConv5x5, "sep_conv_5x5", true, |stride, _| separable(5, 1, 2, stride);
+    SepConv5x5 = "sep_conv_5x5", true, |stride, _| separable(5, 1, 2, stride);
     /// 3×3 separable convolution of dilation 2.
-    DilConv3x3, "dil_conv_3x3", true, |stride, _| separable(3, 2, 1, stride);
+    DilConv3x3 = "dil_conv_3x3", true, |stride, _| separable(3, 2, 1, stride);
     /// 5×5 separable convolution of dilation 2.
-    DilConv5x5, "dil_conv_5x5", true, |stride, _| separable(5, 2, 1, stride);
+    DilConv5x5 = "dil_conv_5x5", true, |stride, _| separable(5, 2, 1, stride);
     /// ReLU, 1×1 convolution, batch norm (NAS-Bench-201).
-    NorConv1x1, "nor_conv_1x1", false, |stride, place| convolution(1, stride, place);
+    NorConv1x1 = "nor_conv_1x1", false, |stride, place| convolution(1, stride, place);
     /// ReLU, 3×3 convolution, batch norm (NAS-Bench-201).
-    NorConv3x3, "nor_conv_3x3", false, |stride, place| convolution(3, stride, place);
+    NorConv3x3 = "nor_conv_3x3", false, |stride, place| convolution(3, stride, place);
 }
 
 /// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a convolution.

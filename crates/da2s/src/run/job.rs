@@ -29,6 +29,22 @@ use crate::parallel::Group;
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 
 /// A run that is being worked on.
+///
+/// ```no_run
+/// use da2s::config::Request;
+/// use da2s::observer::Silent;
+/// use da2s::run::Job;
+///
+/// # fn main() -> Result<(), da2s::Error> {
+/// let job = Job::create(&Request::default(), None, false, "my program".to_owned())?;
+/// job.search(&mut Silent)?;
+/// let found = job.discretize(None, &mut Silent)?;
+/// job.train(&mut Silent)?;
+/// let summary = job.evaluate(&mut Silent)?;
+/// println!("{} in {}", found.genotype, job.directory().path().display());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Job {
     directory: RunDirectory,

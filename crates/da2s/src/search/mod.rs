@@ -39,6 +39,23 @@ use crate::space::{Space, Target};
 use crate::train::between_steps;
 
 /// Everything that a search needs and does not change.
+///
+/// `examples/search_and_prune.rs` runs one to its end, `examples/own_method.rs` gives it another method.
+///
+/// ```
+/// use da2s::config::{EngineName, Layer, resolve};
+/// use da2s::search::Search;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = resolve(&[Layer::recipe("digits")?])?;
+/// let dataset = da2s::data::open(config.data.dataset, None, &config.data_options())?;
+/// let (cpu, engine) = (da2s::device::open("cpu")?, da2s::device::engine(EngineName::Auto, "cpu")?);
+/// let search = Search::new(&config, &dataset, &cpu, &engine)?;
+/// let state = search.start();
+/// assert!(search.is_unfinished(&state) && search.epochs() == 30);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Search {
     /// The space.

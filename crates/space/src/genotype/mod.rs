@@ -42,6 +42,16 @@ pub struct CellGenotype {
 }
 
 /// What stays of a super-network. One without reduction cells is an architecture of NAS-Bench-201.
+///
+/// ```
+/// use da2s_space::{Genotype, Operation};
+///
+/// let text = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
+/// let genotype = Genotype::parse(text).unwrap();
+/// assert_eq!(genotype.cells.normal.edges[0].operations, [Operation::NorConv3x3]);
+/// assert_eq!(genotype.to_string(), text);
+/// assert!(Genotype::parse("|sep_conv_9x9~0|").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Genotype {

@@ -1,0 +1,47 @@
+//! Searches on the embedded digits, prunes the super-network and measures what the pruning costs.
+//!
+//!     cargo run --release -p da2s --example search_and_prune
+
+#![allow(clippy::print_stdout, reason = "a program that prints")]
+
+use std::error::Error;
+
+use da2s::config::{EngineName, Layer, resolve};
+use da2s::discretize::{Rule, measure_gap};
+use da2s::observer::Silent;
+use da2s::search::Search;
+use da2s::{data, device};
+
+pub fn main() -> Result<(), Box<dyn Error>> {
+    // The recipe of `da2s run`, made small enough for a few seconds.
+    let mut config = resolve(&[Layer::recipe("digits")?])?;
+    (
+        config.search.channels,
+        config.search.epochs,
+        config.search.warmup_epochs,
+    ) = (4, 10, 2);
+
+    let dataset = data::open(config.data.dataset, None, &config.data_options())?;
+    let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
+    let search = Search::new(&config, &dataset, &cpu, &engine)?;
+    let mut state = search.start();
+    search.run(&mut state, &mut Silent, &mut |_, epoch| {
+        if let Some(metrics) = epoch.map(|epoch| epoch.metrics) {
+            let (whole, pruned) = (metrics.supernet_accuracy, metrics.discretized_accuracy);
+            println!("epoch {}: {whole:.1} %, if pruned now {pruned:.1} %", metrics.epoch);
+        }
+        Ok(())
+    })?;
+
+    let go_on = || false;
+    let outcome = search.discretized(&state, &*Rule::Strongest.build(), &go_on)?;
+    let (held_out, calibration) = search.gap_loaders();
+    let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &cpu, &go_on)?;
+    println!("{}", outcome.genotype);
+    println!(
+        "pruning costs {:.1} points on {} held-out images",
+        gap.points(),
+        gap.images
+    );
+    Ok(())
+}
