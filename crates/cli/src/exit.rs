@@ -242,7 +242,7 @@ pub enum Failure {
         format: da2s::export::Format,
     },
     /// A folder without images.
-    #[error("{} holds no files ending in .jpg, .jpeg or .png", path.display())]
+    #[error("{} holds no files ending in .{}", path.display(), da2s::data::IMAGE_ENDINGS.join(", ."))]
     NoImages {
         /// The folder.
         path: PathBuf,

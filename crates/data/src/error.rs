@@ -68,14 +68,9 @@ pub enum DataError {
         /// What is there.
         found: String,
     },
-    /// A file that is not a readable picture.
-    #[error("{}: not a picture that can be decoded", path.display())]
-    Decode {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder said.
-        source: image::ImageError,
-    },
+    /// A file that cannot be read as an image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A class that only one of the training and test folders has.
     #[error("class `{class}` is in {} but not in {}", present.display(), missing.display())]
     ClassMismatch {
@@ -106,21 +101,6 @@ pub enum DataError {
         /// What is allowed.
         expected: String,
     },
-}
-
-impl From<ImageError> for DataError {
-    fn from(error: ImageError) -> Self {
-        match error {
-            ImageError::Read { path, source } => Self::Read { path, source },
-            ImageError::Decode { path, source } => Self::Decode { path, source },
-            ImageError::Empty { path, shape } => Self::Malformed {
-                path,
-                place: Place::Whole,
-                expected: "at least one pixel".to_owned(),
-                found: shape.to_string(),
-            },
-        }
-    }
 }
 
 impl DataError {

@@ -4,13 +4,13 @@
 //! before. With [`BadImages::Skip`] the next picture of the same class that can be decoded stands in for a damaged one,
 //! so that numbers, labels and batches stay as they are; the damaged ones that were met are remembered by name.
 
-use da2s_images::{Image, read_file};
+use da2s_images::{Image, ImageError};
 
 use super::dataset::ImageShape;
 use super::error::DataError;
 use super::options::BadImages;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// Names of files in the folders of their classes, in the order of the classes: about 50 bytes a file.
@@ -124,8 +124,7 @@ impl ImageFiles {
     /// The picture at `index` with the file's own pixels, or what stands in for it.
     pub fn picture(&self, index: usize) -> Result<Image, DataError> {
         let path = self.list.path(index);
-        let bytes = read_file(&path).map_err(DataError::read(&path))?;
-        self.decode(index, &path, &bytes)
+        self.decode(index, Image::read(&path, self.fit.channels))
     }
 
     /// The picture at `index`, of the data set's shape.
@@ -138,9 +137,8 @@ impl ImageFiles {
         image.fit(self.fit.size, self.fit.centre_crop)
     }
 
-    /// The picture at `index`, whose file `path` holds `bytes`, or what stands in for it.
-    pub fn decode(&self, index: usize, path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
-        let own = Image::decode(path, bytes, self.fit.channels).map_err(DataError::from);
+    /// The picture at `index`, of which `own` was read, or what stands in for it.
+    pub fn decode(&self, index: usize, own: Result<Image, ImageError>) -> Result<Image, DataError> {
         match (own, self.bad_images) {
             (Err(error), BadImages::Skip) => {
                 self.damaged
@@ -148,16 +146,11 @@ impl ImageFiles {
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(index);
                 let others = self.list.same_class(index);
-                others.filter_map(|other| self.decode_file(other)).next().ok_or(error)
+                let read = |other| Image::read(&self.list.path(other), self.fit.channels).ok();
+                Ok(others.filter_map(read).next().ok_or(error)?)
             }
-            (own, BadImages::Refuse | BadImages::Skip) => own,
+            (own, BadImages::Refuse | BadImages::Skip) => Ok(own?),
         }
-    }
-
-    fn decode_file(&self, index: usize) -> Option<Image> {
-        let path = self.list.path(index);
-        let bytes = read_file(&path).ok()?;
-        Image::decode(&path, &bytes, self.fit.channels).ok()
     }
 
     /// The damaged files that were met so far, in order.

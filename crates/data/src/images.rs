@@ -1,11 +1,11 @@
-//! A folder of pictures: `train/CLASS/*.{jpg,jpeg,png}`, and `test/` in the same way, or `val/` where there is no
-//! `test/`. Where there are both, the pictures in `val/` are validation pictures.
+//! A folder of pictures: `train/CLASS/*` with image files (see [`IMAGE_ENDINGS`]), and `test/` in the same way, or
+//! `val/` where there is no `test/`. Where there are both, the pictures in `val/` are validation pictures.
 //!
 //! Classes are the sub-folders, in alphabetical order, and each class's files follow in alphabetical order; names that
 //! begin with a dot are ignored, and so are other files. Each picture becomes the centred square of it, resampled to
 //! `image_size`. They are decoded in parallel, into memory if they fit there, otherwise file by file as batches ask.
 
-use da2s_images::read_file;
+use da2s_images::{IMAGE_ENDINGS, Image, ImageError, has_image_ending, read_file};
 use da2s_records::Sha256;
 
 use super::Format;
@@ -18,7 +18,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 /// Classes whose folders are listed in parallel.
 const CLASSES_AT_A_TIME: usize = 64;
 
@@ -70,7 +69,7 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
     })
 }
 
-/// The JPEG and PNG files in `dir` and the folders below it, in alphabetical order; links to folders are passed over, since they may
+/// The image files in `dir` and the folders below it, in alphabetical order; links to folders are passed over, since they may
 /// lead back.
 ///
 /// # Errors
@@ -80,7 +79,7 @@ pub fn pictures_below(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
     for name in names(dir, |name| {
         let path = dir.join(name);
-        is_folder(&path) || (is_picture(name) && !path.is_dir())
+        is_folder(&path) || (has_image_ending(name) && !path.is_dir())
     })? {
         let path = dir.join(name);
         if is_folder(&path) {
@@ -204,11 +203,11 @@ fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> 
 fn list(dir: &Path, class_names: &[String]) -> Result<FileList, DataError> {
     let folders: Vec<PathBuf> = class_names.iter().map(|name| dir.join(name)).collect();
     let of_class = |folder: &PathBuf| {
-        let names = names(folder, is_picture)?;
+        let names = names(folder, has_image_ending)?;
         if names.is_empty() {
             return Err(DataError::Layout {
                 path: folder.clone(),
-                expected: format!("files ending in .{}", EXTENSIONS.join(", .")),
+                expected: format!("files ending in .{}", IMAGE_ENDINGS.join(", .")),
             });
         }
         Ok(names)
@@ -226,12 +225,6 @@ fn list(dir: &Path, class_names: &[String]) -> Result<FileList, DataError> {
     Ok(list)
 }
 
-fn is_picture(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
-}
-
 /// Decodes every file; the checksum gets their names and contents.
 fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Split, DataError> {
     let values = files.fit.shape().values();
@@ -241,8 +234,15 @@ fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Sp
         .enumerate()
         .map(|(index, out)| {
             let path = files.list.path(index);
-            let bytes = read_file(&path).map_err(DataError::read(&path))?;
-            let image = files.decode(index, &path, &bytes)?;
+            let bytes = read_file(&path).map_err(|error| ImageError::new(&path, error.into()));
+            let (bytes, own) = match bytes {
+                Ok(bytes) => {
+                    let own = Image::decode(&path, &bytes, files.fit.channels);
+                    (bytes, own)
+                }
+                Err(error) => (Vec::new(), Err(error)),
+            };
+            let image = files.decode(index, own)?;
             out.copy_from_slice(files.fit(&image).pixels());
             Ok(Sha256::over(&bytes).digest())
         })

@@ -28,7 +28,7 @@ mod thumbnail;
 pub use arrays::{Arrays, LabelledImages};
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
-pub use da2s_images::{Class, Image, Preprocessing, Window, most_probable};
+pub use da2s_images::{Class, IMAGE_ENDINGS, Image, ImageError, ImageProblem, Preprocessing, Window, most_probable};
 pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;
@@ -142,7 +142,7 @@ impl Format {
                 images: "any",
                 classes: "2 or more",
                 shape: None,
-                folder: "train/CLASS/ and test/CLASS/ (or val/CLASS/; or all three) with JPEG and PNG files of any size",
+                folder: "train/CLASS/ and test/CLASS/ (or val/CLASS/; or all three) with image files of any size",
                 source: "yours",
             },
             Self::Arrays => Facts {

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-use crate::pixels::{Image, ImageError, read_file};
+use crate::error::ImageError;
+use crate::image::Image;
 
 /// The constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,16 +65,12 @@ impl Preprocessing {
         self.len() == 0
     }
 
-    /// The values of the picture in a JPEG or PNG file: channels × rows × columns.
+    /// The values of the image in a file: channels × rows × columns.
     ///
     /// # Errors
     /// If the file cannot be read or decoded.
     pub fn read(&self, path: &Path) -> Result<Vec<f32>, ImageError> {
-        let bytes = read_file(path).map_err(|source| ImageError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(self.values(&Image::decode(path, &bytes, self.channels)?))
+        Ok(self.values(&Image::read(path, self.channels)?))
     }
 
     /// The values of a picture that has as many channels as the network sees.

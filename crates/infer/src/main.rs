@@ -19,7 +19,7 @@ Names what a network of da2s sees on images.
 Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
 
   NETWORK        a file of `da2s export --format safetensors`
-  IMAGE          JPEG or PNG files
+  IMAGE          files in JPEG, PNG, WebP, BMP, TIFF or GIF
 
 Options:
   --top K        classes to name for each image, the most probable first [default: 3]

@@ -58,7 +58,7 @@ pub struct PredictArguments {
     /// The run.
     #[command(flatten)]
     pub stage: StageArguments,
-    /// JPEG or PNG files, or folders of them
+    /// Image files (JPEG, PNG, WebP, BMP, TIFF or GIF), or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// Classes to name for each image, the most probable first

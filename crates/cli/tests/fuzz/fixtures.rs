@@ -1,13 +1,12 @@
 //! Small valid inputs of every format, and what makes checksums right again, so that damage gets behind them.
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use image::{DynamicImage, ImageFormat};
 
 /// Bytes of a CIFAR-10 record.
 pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
@@ -137,24 +136,20 @@ pub fn packed(bytes: Vec<u8>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A picture in every way that a file of this format holds one.
-pub fn pictures(format: ImageFormat) -> Vec<Vec<u8>> {
-    let colour = image::RgbImage::from_fn(17, 11, |x, y| image::Rgb([x as u8 * 9, y as u8 * 21, 77]));
-    let colour = DynamicImage::from(colour);
-    let mut kinds = vec![colour.clone(), colour.to_luma8().into()];
-    if format == ImageFormat::Png {
-        kinds.extend([
-            colour.to_rgba8().into(),
-            colour.to_rgb16().into(),
-            colour.to_luma_alpha8().into(),
-        ]);
-    }
-    let written = |kind: &DynamicImage| {
-        let mut bytes = Cursor::new(Vec::new());
-        kind.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
-    };
-    kinds.iter().map(written).collect()
+/// The files of the corpus of images with these endings: every kind of them.
+pub fn corpus(endings: &[&str]) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/corpus/files");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            endings
+                .iter()
+                .any(|&ending| path.extension().is_some_and(|found| found == ending))
+        })
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
 /// Makes the checksum of every chunk of a PNG file right.

@@ -14,7 +14,6 @@ use da2s::space::lookup::Benchmark;
 use da2s_images::MOST_DECODED_BYTES;
 use da2s_infer::Network;
 use da2s_pages::{Request, address};
-use image::ImageFormat;
 
 use crate::fixtures::{self, BATCHES, CLASSES};
 use crate::runs;
@@ -56,6 +55,10 @@ impl Target {
     }
 }
 
+/// Chunks of PNG.
+const PNG: &[&str] = &[
+    "IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL", "fcTL", "eXIf",
+];
 /// Texts of JSON.
 pub const JSON: &[&str] = &[
     "{", "[", "]", "}", "\"", ",", ":", "null", "-", "1e400", "\\u0000", "\"a\":", "[[", "NaN", "\n",
@@ -181,7 +184,7 @@ fn data(scratch: &Path) -> Vec<Target> {
         })
     };
     let decoder = |target: Target| Target {
-        // The decoder's own limit, and the copy that has the channels in planes.
+        // The decoder's own limit, and the copy that has the channels one after the other.
         most_bytes: 2 * MOST_DECODED_BYTES as usize + MOST_BYTES,
         ..target
     };
@@ -243,25 +246,39 @@ fn data(scratch: &Path) -> Vec<Target> {
             NONE,
             opens(Format::Fashion, packed, "train-images-idx3-ubyte.gz"),
         ),
-        decoder(Target::new(
-            "png",
-            fixtures::pictures(ImageFormat::Png),
-            &["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL"],
-            picture(),
-        )),
+        decoder(Target::new("png", fixtures::corpus(&["png"]), PNG, picture())),
         decoder(Target {
             finish: fixtures::checked_png,
-            ..Target::new(
-                "png-checksums",
-                fixtures::pictures(ImageFormat::Png),
-                &["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL"],
-                picture(),
-            )
+            ..Target::new("png-checksums", fixtures::corpus(&["png"]), PNG, picture())
         }),
         decoder(Target::new(
             "jpeg",
-            fixtures::pictures(ImageFormat::Jpeg),
-            &["JFIF", "Exif\0\0", "ICC_PROFILE\0"],
+            fixtures::corpus(&["jpg", "jpe", "jpeg", "JFIF"]),
+            &["JFIF\0", "Exif\0\0", "Adobe"],
+            picture(),
+        )),
+        decoder(Target::new(
+            "webp",
+            fixtures::corpus(&["webp"]),
+            &["RIFF", "WEBP", "VP8 ", "VP8L", "VP8X", "ALPH", "ANMF", "EXIF"],
+            picture(),
+        )),
+        decoder(Target::new(
+            "bmp",
+            fixtures::corpus(&["bmp", "DIB"]),
+            &["BM"],
+            picture(),
+        )),
+        decoder(Target::new(
+            "tiff",
+            fixtures::corpus(&["tif", "tiff"]),
+            &["II*\0", "MM\0*"],
+            picture(),
+        )),
+        decoder(Target::new(
+            "gif",
+            fixtures::corpus(&["gif"]),
+            &["GIF89a", "GIF87a", "NETSCAPE2.0"],
             picture(),
         )),
     ]

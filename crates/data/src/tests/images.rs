@@ -181,16 +181,17 @@ fn a_class_of_one_part_only_is_named() {
 fn an_empty_class_and_a_broken_file_are_named() {
     let dir = folder(&["ape", "zebra"]);
     fs::write(dir.path().join("test/ape/b.png"), "no picture").unwrap();
-    assert_eq!(message(&dir), "DIR/test/ape/b.png: not a picture that can be decoded");
+    let not_an_image = "DIR/test/ape/b.png: not an image: it begins like no JPEG, PNG, WebP, BMP, TIFF or GIF file";
+    assert_eq!(message(&dir), not_an_image);
     let whole = fs::read(dir.path().join("train/ape/b.png")).unwrap();
     fs::write(dir.path().join("test/ape/b.png"), &whole[..whole.len() / 2]).unwrap();
-    assert_eq!(message(&dir), "DIR/test/ape/b.png: not a picture that can be decoded");
+    assert_eq!(message(&dir), "DIR/test/ape/b.png: damaged PNG image: it ends early");
     for file in ["a.JPG", "b.png", "c.jpeg"] {
         fs::remove_file(dir.path().join("train/zebra").join(file)).unwrap();
     }
     assert_eq!(
         message(&dir),
-        "DIR/train/zebra: expected files ending in .jpg, .jpeg, .png"
+        "DIR/train/zebra: expected files ending in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .dib, .tif, .tiff, .gif"
     );
 }
 

@@ -1,0 +1,118 @@
+//! Whether a PNG, WebP or GIF file has all of its chunks.
+//!
+//! Their decoders stop when they have the pixels of the first frame, or take a file's end for the end of its data; here
+//! the file is gone through to its end mark. Bytes after that are ignored.
+
+use crate::error::{ENDS_EARLY, ImageProblem};
+use crate::format::Format;
+use crate::image::{Image, ImageShape};
+
+/// Takes the first `count` bytes.
+fn take<'a>(format: Format, bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], ImageProblem> {
+    let (taken, rest) = bytes
+        .split_at_checked(count)
+        .ok_or_else(|| ImageProblem::damaged(format, ENDS_EARLY))?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+/// Goes through a PNG file to its IEND chunk; returns what its eXIf chunk holds, which may follow the pixels.
+pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
+    let mut rest = bytes;
+    take(Format::Png, &mut rest, 8)?;
+    let mut exif = None;
+    loop {
+        let header = take(Format::Png, &mut rest, 8)?;
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let data = take(Format::Png, &mut rest, length)?;
+        take(Format::Png, &mut rest, 4)?;
+        match &header[4..] {
+            b"IEND" => return Ok(exif),
+            b"eXIf" => exif = Some(data),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a WebP file is as long as it says.
+pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
+    let mut rest = bytes;
+    let header = take(Format::WebP, &mut rest, 8)?;
+    let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+    take(Format::WebP, &mut rest, length).map(drop)
+}
+
+/// What a GIF file says of its first frame, which may cover a part of the image only.
+pub(crate) struct FirstFrame<'a> {
+    left: u16,
+    top: u16,
+    width: u16,
+    height: u16,
+    /// Red, green and blue of each colour.
+    palette: &'a [u8],
+    transparent: Option<u8>,
+}
+
+impl FirstFrame<'_> {
+    /// Gives what lies around the frame the transparent colour, or the first where there is none, as Pillow does.
+    pub fn surround(&self, image: &mut Image) {
+        let ImageShape { height, width, .. } = image.shape();
+        let rows = usize::from(self.top)..usize::from(self.top) + usize::from(self.height);
+        let columns = usize::from(self.left)..usize::from(self.left) + usize::from(self.width);
+        let colour = 3 * usize::from(self.transparent.unwrap_or(0));
+        for (channel, plane) in image.pixels_mut().chunks_exact_mut(height * width).enumerate() {
+            let colour = self.palette.get(colour + channel).copied().unwrap_or(0);
+            for (row, pixels) in plane.chunks_exact_mut(width).enumerate() {
+                for (column, pixel) in pixels.iter_mut().enumerate() {
+                    if !rows.contains(&row) || !columns.contains(&column) {
+                        *pixel = colour;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Goes through a GIF file to its trailer.
+pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
+    let colours = |flags: u8| if flags & 0x80 == 0 { 0 } else { 6 << (flags & 7) };
+    let mut rest = bytes;
+    let header = take(Format::Gif, &mut rest, 13)?;
+    let palette = take(Format::Gif, &mut rest, colours(header[10]))?;
+    let mut first = None;
+    let mut transparent = None;
+    loop {
+        match take(Format::Gif, &mut rest, 1)?[0] {
+            // The trailer.
+            0x3b => return first.ok_or_else(|| ImageProblem::damaged(Format::Gif, "it has no frame")),
+            // Some encoders leave zeros between blocks.
+            0 => continue,
+            // An extension; one of the kinds tells what is transparent in the frame to come.
+            0x21 => {
+                let kind = take(Format::Gif, &mut rest, 1)?[0];
+                if let (0xf9, [4, flags, _, _, colour, ..]) = (kind, rest) {
+                    transparent = (flags & 1 == 1).then_some(*colour);
+                }
+            }
+            // A frame, its colours and the size of its codes.
+            0x2c => {
+                let frame = take(Format::Gif, &mut rest, 9)?;
+                let own = take(Format::Gif, &mut rest, colours(frame[8]))?;
+                take(Format::Gif, &mut rest, 1)?;
+                let number = |at: usize| u16::from_le_bytes([frame[at], frame[at + 1]]);
+                first.get_or_insert(FirstFrame {
+                    left: number(0),
+                    top: number(2),
+                    width: number(4),
+                    height: number(6),
+                    palette: if own.is_empty() { palette } else { own },
+                    transparent,
+                });
+            }
+            _ => return Err(ImageProblem::damaged(Format::Gif, "it holds a block of no known kind")),
+        }
+        while let length @ 1.. = take(Format::Gif, &mut rest, 1)?[0] {
+            take(Format::Gif, &mut rest, length.into())?;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The bytes of a file, as far as it is safe to ask for them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Largest file that is read: the largest of a published data set has 155 MB.
+pub const MOST_FILE_BYTES: u64 = 256 << 20;
+
+/// The bytes of a regular file; a link to one is followed.
+///
+/// # Errors
+/// What the system says; or if the file is not a regular one, as a pipe or a device, or larger than
+/// [`MOST_FILE_BYTES`].
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Before it is opened, since opening a pipe waits and opening a device may have effects; and after, since it may
+    // have been exchanged in between.
+    regular(&fs::metadata(path)?)?;
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    regular(&metadata)?;
+    bounded(metadata.len())?;
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    // It may grow while it is read.
+    file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    bounded(bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+fn bounded(length: u64) -> io::Result<()> {
+    if length <= MOST_FILE_BYTES {
+        return Ok(());
+    }
+    let problem = format!("it is larger than {MOST_FILE_BYTES} bytes");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, problem))
+}
+
+fn regular(metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// Opens without waiting for a writer, should this have become a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_to_files_are_followed_and_devices_and_folders_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "bytes").unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("/dev/zero", path("device")).unwrap();
+        symlink("nowhere", path("broken")).unwrap();
+        assert_eq!(read_file(&path("link")).unwrap(), b"bytes");
+        for name in ["device", ""] {
+            let error = read_file(&path(name)).unwrap_err();
+            assert_eq!(error.to_string(), "it is not a regular file", "{name}");
+        }
+        assert_eq!(read_file(&path("broken")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once_and_a_huge_file_before_it_is_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(read_file(&pipe).unwrap_err().to_string(), "it is not a regular file");
+        let huge = dir.path().join("huge");
+        File::create(&huge).unwrap().set_len(MOST_FILE_BYTES + 1).unwrap();
+        assert_eq!(read_file(&huge).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}

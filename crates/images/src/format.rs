@@ -1,0 +1,121 @@
+//! The formats that are read, told by a file's first bytes, and the endings of names by which a folder's images are found.
+
+use std::fmt;
+use std::path::Path;
+
+/// A format that is read. A file is in the format of its content, whatever its name ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Baseline and progressive, of 8 bits.
+    Jpeg,
+    /// Every kind; of an animation the default image.
+    Png,
+    /// Lossy and lossless; of an animation the first frame.
+    WebP,
+    /// Windows bitmaps.
+    Bmp,
+    /// The first page.
+    Tiff,
+    /// The first frame.
+    Gif,
+}
+
+/// Endings of the names of image files, compared without regard to case.
+pub const IMAGE_ENDINGS: [&str; 11] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif",
+];
+
+/// Whether the name of a file ends as that of an image: see [`IMAGE_ENDINGS`].
+pub fn has_image_ending(path: &Path) -> bool {
+    path.extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// Formats that are recognised only to be named: where their mark is, what it is, and what they are called.
+const OTHERS: [(usize, &[u8], &str); 15] = [
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftypavis", "AVIF"),
+    (4, b"ftypheic", "HEIC"),
+    (4, b"ftypheix", "HEIC"),
+    (4, b"ftyphevc", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftypmsf1", "HEIF"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL \x0d\x0a", "JPEG XL"),
+    (4, b"jP  \x0d\x0a", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"\x00\x00\x01\x00", "icon"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+];
+
+impl Format {
+    const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Bmp, Self::Tiff, Self::Gif];
+
+    /// The format that a file with these bytes begins like.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [b'B', b'M', ..] => Some(Self::Bmp),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
+            _ => None,
+        }
+    }
+
+    /// The name of another format that a file with these bytes begins like.
+    pub(crate) fn other(bytes: &[u8]) -> Option<&'static str> {
+        OTHERS
+            .iter()
+            .find(|(at, mark, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
+            .map(|&(_, _, name)| name)
+    }
+
+    /// The names of all formats in a sentence, with this word before the last.
+    pub(crate) fn names(word: &str) -> String {
+        let names: Vec<String> = Self::ALL.iter().map(ToString::to_string).collect();
+        let (last, others) = names
+            .split_last()
+            .map_or(("", &[][..]), |(last, others)| (last, others));
+        format!("{} {word} {last}", others.join(", "))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+            Self::Gif => "GIF",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_count_in_any_case_and_names_without_one_do_not() {
+        for name in ["a.JPG", "a.b.Tiff", "a.jfif", "a.DIB"] {
+            assert!(has_image_ending(Path::new(name)), "{name}");
+        }
+        for name in ["jpg", ".png", "a.txt", "a.jpg.part", "a.heic"] {
+            assert!(!has_image_ending(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        assert_eq!(Format::other(b"\x00\x00\x00\x18ftypheic\x00"), Some("HEIC"));
+        assert_eq!(Format::other(b"nothing"), None);
+        assert_eq!(Format::names("or"), "JPEG, PNG, WebP, BMP, TIFF or GIF");
+    }
+}

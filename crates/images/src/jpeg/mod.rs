@@ -1,0 +1,226 @@
+//! JPEG files, baseline and progressive (ITU-T T.81).
+//!
+//! The crates that decode JPEG fill up what a file does not have, with grey or with zeros and without a word, since
+//! browsers show files that way while they come in; that must not be trained on. (zune-jpeg, which the image crate
+//! uses, does so in its strict mode too, mixes up components that have scans of their own, and rounds otherwise than
+//! libjpeg, by up to 3 levels.) Contract:
+//!
+//! - A file that is cut at any byte, lacks a scan, or ends before its last block has come, is an error. Bytes after the
+//!   end marker are ignored.
+//! - Samples, chroma and colours are computed as in libjpeg, which Pillow, PyTorch and OpenCV use, to the bit.
+
+mod colour;
+mod frame;
+mod huffman;
+mod scan;
+mod transform;
+mod upsample;
+
+use image::metadata::Orientation;
+
+use crate::MOST_DECODED_BYTES;
+use crate::error::{self, ImageProblem};
+use crate::format::Format;
+use crate::image::{Image, ImageShape};
+use colour::Meaning;
+use frame::{Frame, Tables};
+use huffman::Table;
+use scan::ZIGZAG;
+
+/// What is wrong with a JPEG file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Flaw {
+    Damaged(&'static str),
+    Unsupported(&'static str),
+}
+
+impl Flaw {
+    const ENDS_EARLY: Self = Self::Damaged(error::ENDS_EARLY);
+}
+
+impl From<Flaw> for ImageProblem {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Damaged(reason) => Self::damaged(Format::Jpeg, reason),
+            Flaw::Unsupported(what) => Self::unsupported(what),
+        }
+    }
+}
+
+/// The pixels of a JPEG file, grey or red, green and blue, and how they are to be turned.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
+    let jpeg = Jpeg::read(bytes)?;
+    let meaning = Meaning::of(&jpeg.frame.ids(), jpeg.is_jfif, jpeg.adobe_transform);
+    let shape = ImageShape {
+        channels: meaning.channels(),
+        height: jpeg.frame.height,
+        width: jpeg.frame.width,
+    };
+    let mut pixels = vec![0; shape.values()];
+    jpeg.rows(|at, components| {
+        meaning.convert(components);
+        for (plane, row) in pixels.chunks_exact_mut(shape.height * shape.width).zip(components) {
+            plane[at * shape.width..][..shape.width].copy_from_slice(&row[..shape.width]);
+        }
+    });
+    Ok((
+        Image::new(shape, pixels),
+        jpeg.exif.and_then(Orientation::from_exif_chunk),
+    ))
+}
+
+/// A whole JPEG file.
+pub(crate) struct Jpeg<'a> {
+    frame: Frame,
+    is_jfif: bool,
+    adobe_transform: Option<u8>,
+    /// The first block of EXIF data.
+    exif: Option<&'a [u8]>,
+}
+
+impl<'a> Jpeg<'a> {
+    /// Reads the file to its end marker.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ImageProblem> {
+        let mut tables = Tables::default();
+        let mut frame: Option<Frame> = None;
+        let mut restart_interval = 0;
+        let (mut is_jfif, mut adobe_transform, mut exif) = (false, None, None);
+        // After the mark of the format.
+        let mut at = 2;
+        loop {
+            let marker = next_marker(bytes, &mut at)?;
+            match marker {
+                // The end.
+                0xd9 => break,
+                // Markers without a segment: of restarts, one after the last of which some encoders write, and others.
+                0x01 | 0xd0..=0xd8 => continue,
+                _ => {}
+            }
+            let segment = segment(bytes, &mut at)?;
+            match marker {
+                0xc4 => define_codes(segment, &mut tables)?,
+                0xdb => define_quantisers(segment, &mut tables)?,
+                0xc0..=0xcf if marker != 0xc8 && marker != 0xcc => {
+                    if frame.is_some() {
+                        return Err(Flaw::Unsupported("hierarchical JPEG").into());
+                    }
+                    let new = Frame::new(marker, segment)?;
+                    fits_in_memory(&new)?;
+                    frame = Some(new);
+                }
+                0xda => {
+                    let frame = frame.as_mut().ok_or(NO_HEADER)?;
+                    at = frame.scan(segment, &tables, restart_interval, bytes, at)?;
+                }
+                0xdd => {
+                    let &[high, low] = segment else {
+                        return Err(Flaw::Damaged("its restart interval is no number").into());
+                    };
+                    restart_interval = usize::from(u16::from_be_bytes([high, low]));
+                }
+                0xe0 => is_jfif |= segment.starts_with(b"JFIF\0"),
+                0xe1 if exif.is_none() => exif = segment.strip_prefix(b"Exif\0\0"),
+                0xee if segment.starts_with(b"Adobe") => adobe_transform = segment.get(11).copied(),
+                _ => {}
+            }
+        }
+        let mut frame = frame.ok_or(NO_HEADER)?;
+        if !frame.is_complete() {
+            return Err(Flaw::Damaged("its last scans are missing").into());
+        }
+        frame.finish();
+        Ok(Self {
+            frame,
+            is_jfif,
+            adobe_transform,
+            exif,
+        })
+    }
+
+    /// Columns, rows and components.
+    pub fn size(&self) -> [usize; 3] {
+        [self.frame.width, self.frame.height, self.frame.ids().len()]
+    }
+
+    /// Gives each row of the image, with its number: a sample of each component for each pixel, and some beyond the last.
+    pub fn rows(&self, mut row: impl FnMut(usize, &mut [Vec<u8>])) {
+        let planes = self.frame.planes();
+        let mut components = vec![vec![0; self.frame.width + 4]; planes.len()];
+        for at in 0..self.frame.height {
+            for (plane, component) in planes.iter().zip(&mut components) {
+                plane.upsample(at, component);
+            }
+            row(at, &mut components);
+        }
+    }
+}
+
+const NO_HEADER: Flaw = Flaw::Damaged("its header is missing");
+const TABLE: Flaw = Flaw::Damaged("a table contradicts itself");
+
+/// The next marker, wherever it begins: libjpeg too passes over bytes that belong to nothing.
+fn next_marker(bytes: &[u8], at: &mut usize) -> Result<u8, Flaw> {
+    loop {
+        match bytes.get(*at..) {
+            Some(&[0xff, marker, ..]) if !matches!(marker, 0 | 0xff) => {
+                *at += 2;
+                return Ok(marker);
+            }
+            Some([_, ..]) => *at += 1,
+            Some([]) | None => return Err(Flaw::ENDS_EARLY),
+        }
+    }
+}
+
+/// What a marker's segment holds.
+fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], Flaw> {
+    let &[high, low, ..] = bytes.get(*at..).unwrap_or_default() else {
+        return Err(Flaw::ENDS_EARLY);
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length < 2 {
+        return Err(Flaw::Damaged("a segment has no length"));
+    }
+    let segment = bytes.get(*at + 2..*at + length).ok_or(Flaw::ENDS_EARLY)?;
+    *at += length;
+    Ok(segment)
+}
+
+/// Reads the Huffman tables of a DHT segment.
+fn define_codes(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw> {
+    while let [kind, rest @ ..] = segment {
+        let (counts, rest) = rest.split_at_checked(16).ok_or(TABLE)?;
+        let count = counts.iter().map(|&count| usize::from(count)).sum();
+        let (values, rest) = rest.split_at_checked(count).ok_or(TABLE)?;
+        let tables = if kind >> 4 == 0 { &mut tables.dc } else { &mut tables.ac };
+        let place = tables.get_mut(usize::from(kind & 15)).ok_or(TABLE)?;
+        *place = Some(Table::new(counts, values)?);
+        segment = rest;
+    }
+    Ok(())
+}
+
+/// Reads the quantisers of a DQT segment.
+fn define_quantisers(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw> {
+    while let [kind, rest @ ..] = segment {
+        let size = if kind >> 4 == 0 { 1 } else { 2 };
+        let (values, rest) = rest.split_at_checked(64 * size).ok_or(TABLE)?;
+        let mut quantiser = [0; 64];
+        for (place, value) in ZIGZAG.iter().zip(values.chunks_exact(size)) {
+            quantiser[usize::from(*place)] = value.iter().fold(0, |value, &byte| value << 8 | u16::from(byte));
+        }
+        *tables.quantisers.get_mut(usize::from(kind & 15)).ok_or(TABLE)? = Some(quantiser);
+        segment = rest;
+    }
+    Ok(())
+}
+
+/// Contract: decoding takes at most [`MOST_DECODED_BYTES`]: pixels, samples, and the coefficients of a progressive file.
+fn fits_in_memory(frame: &Frame) -> Result<(), ImageProblem> {
+    let pixels = frame.width as u64 * frame.height as u64;
+    let bytes_per_sample = if frame.progressive { 3 } else { 1 };
+    if pixels * (3 + bytes_per_sample * frame.ids().len() as u64) > MOST_DECODED_BYTES {
+        return Err(ImageProblem::too_many_pixels(frame.width as u64, frame.height as u64));
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! The entropy-coded data of a scan (ITU-T T.81, F.2 and G.2): what it says of one block after the other.
+//!
+//! Contract: a scan that ends before its last block, or says what cannot be, is an error.
+
+use super::Flaw;
+use super::huffman::{Bits, Table};
+
+/// The place in a block of each coefficient, in the order in which they are coded.
+#[rustfmt::skip]
+pub const ZIGZAG: [u8; 64] = [
+     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// The coefficients of a block, in its own order.
+pub type Block = [i16; 64];
+
+/// The Huffman tables of a component's scan.
+#[derive(Clone, Copy)]
+pub struct Codes<'a> {
+    pub dc: Option<&'a Table>,
+    pub ac: Option<&'a Table>,
+}
+
+/// What a scan holds of each block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Holds {
+    /// All of it: a file that is not progressive.
+    Everything,
+    /// The first bits of the DC coefficient, down to the bit `low`.
+    FirstDc { low: u8 },
+    /// Its bit `low`.
+    MoreOfDc { low: u8 },
+    /// The first bits of the coefficients from `first` to `last`.
+    FirstAc { first: u8, last: u8, low: u8 },
+    /// Their bit `low`.
+    MoreOfAc { first: u8, last: u8, low: u8 },
+}
+
+const OUT_OF_RANGE: Flaw = Flaw::Damaged("a block has more coefficients than there are");
+const NO_TABLE: Flaw = Flaw::Damaged("a Huffman table is missing");
+
+/// A scan under way.
+pub struct Scan<'a> {
+    bits: Bits<'a>,
+    holds: Holds,
+    /// Blocks to come of which the scan says nothing new.
+    empty_blocks: u32,
+    restarts: u8,
+}
+
+impl<'a> Scan<'a> {
+    /// The scan whose data begins at `at`.
+    pub fn new(bytes: &'a [u8], at: usize, holds: Holds) -> Self {
+        Self {
+            bits: Bits::new(bytes, at),
+            holds,
+            empty_blocks: 0,
+            restarts: 0,
+        }
+    }
+
+    /// Passes over the next restart marker.
+    pub fn restart(&mut self) -> Result<(), Flaw> {
+        self.bits.restart(self.restarts)?;
+        self.restarts = (self.restarts + 1) % 8;
+        self.empty_blocks = 0;
+        Ok(())
+    }
+
+    /// The byte after the data.
+    pub fn end(&self) -> usize {
+        self.bits.position()
+    }
+
+    /// Adds to a block what the scan holds of it; `dc` is the last DC coefficient of the component.
+    #[inline]
+    pub fn block(&mut self, codes: Codes, dc: &mut i32, block: &mut Block) -> Result<(), Flaw> {
+        let ac = || codes.ac.ok_or(NO_TABLE);
+        match self.holds {
+            Holds::Everything => {
+                self.dc(codes.dc.ok_or(NO_TABLE)?, dc)?;
+                block[0] = *dc as i16;
+                self.all_ac(ac()?, block)
+            }
+            Holds::FirstDc { low } => {
+                self.dc(codes.dc.ok_or(NO_TABLE)?, dc)?;
+                block[0] = (*dc << low) as i16;
+                Ok(())
+            }
+            Holds::MoreOfDc { low } => {
+                block[0] |= (self.bits.number(1)? << low) as i16;
+                Ok(())
+            }
+            Holds::FirstAc { first, last, low } => self.first_ac(ac()?, first.into()..last.into(), low, block),
+            Holds::MoreOfAc { first, last, low } => self.more_of_ac(ac()?, first.into()..last.into(), low, block),
+        }
+    }
+
+    #[inline]
+    fn dc(&mut self, table: &Table, dc: &mut i32) -> Result<(), Flaw> {
+        let size = self.bits.value(table)?;
+        if size > 15 {
+            return Err(OUT_OF_RANGE);
+        }
+        *dc = dc.wrapping_add(self.signed(size)?);
+        Ok(())
+    }
+
+    /// The next number of `size` bits: the lower half of them are negative (F.2.2.1).
+    #[inline]
+    fn signed(&mut self, size: u8) -> Result<i32, Flaw> {
+        let number = self.bits.number(size.into())? as i32;
+        let is_negative = size > 0 && number >> (size - 1) == 0;
+        Ok(if is_negative { number - (1 << size) + 1 } else { number })
+    }
+
+    #[inline]
+    fn all_ac(&mut self, table: &Table, block: &mut Block) -> Result<(), Flaw> {
+        let mut at = 1;
+        while at < 64 {
+            let value = self.bits.value(table)?;
+            let (zeros, size) = (usize::from(value >> 4), value & 15);
+            match (zeros, size) {
+                (15, 0) => at += 16,
+                (_, 0) => return Ok(()),
+                _ => {
+                    at += zeros;
+                    let place = *ZIGZAG.get(at).ok_or(OUT_OF_RANGE)?;
+                    block[usize::from(place)] = self.signed(size)? as i16;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn first_ac(&mut self, table: &Table, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
+        if self.empty_blocks > 0 {
+            self.empty_blocks -= 1;
+            return Ok(());
+        }
+        let mut at = range.start;
+        while at <= range.end {
+            let value = self.bits.value(table)?;
+            let (zeros, size) = (value >> 4, value & 15);
+            match (zeros, size) {
+                (15, 0) => at += 16,
+                (power, 0) => {
+                    self.empty_blocks = (1 << power) + self.bits.number(power.into())? - 1;
+                    return Ok(());
+                }
+                _ => {
+                    at += usize::from(zeros);
+                    if at > range.end {
+                        return Err(OUT_OF_RANGE);
+                    }
+                    block[usize::from(ZIGZAG[at])] = (self.signed(size)? << low) as i16;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn more_of_ac(&mut self, table: &Table, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
+        let mut at = range.start;
+        while self.empty_blocks == 0 && at <= range.end {
+            let value = self.bits.value(table)?;
+            let (zeros, size) = (value >> 4, value & 15);
+            if size == 0 && zeros < 15 {
+                self.empty_blocks = (1 << zeros) + self.bits.number(zeros.into())?;
+                break;
+            }
+            let new = match size {
+                0 => 0,
+                _ if self.bits.number(1)? == 1 => 1 << low,
+                _ => -1 << low,
+            };
+            at = self.correct(at..range.end, zeros.into(), low, block)?;
+            if size > 0 {
+                if at > range.end {
+                    return Err(OUT_OF_RANGE);
+                }
+                block[usize::from(ZIGZAG[at])] = new;
+            }
+            at += 1;
+        }
+        if self.empty_blocks > 0 {
+            self.empty_blocks -= 1;
+            self.correct(at..range.end, u32::MAX, low, block)?;
+        }
+        Ok(())
+    }
+
+    /// Adds their bit `low` to the coefficients that are not 0, up to the one that is 0 after `zeros` others that are;
+    /// returns where that is.
+    fn correct(&mut self, range: Coded, mut zeros: u32, low: u8, block: &mut Block) -> Result<usize, Flaw> {
+        let mut at = range.start;
+        while at <= range.end {
+            let coefficient = &mut block[usize::from(ZIGZAG[at])];
+            if *coefficient != 0 {
+                if self.bits.number(1)? == 1 && *coefficient >> low & 1 == 0 {
+                    *coefficient = coefficient.wrapping_add(coefficient.signum() << low);
+                }
+            } else if zeros == 0 {
+                break;
+            } else {
+                zeros -= 1;
+            }
+            at += 1;
+        }
+        Ok(at)
+    }
+}
+
+/// Numbers of coefficients in the order in which they are coded, the last one included.
+type Coded = std::ops::Range<usize>;

@@ -1,0 +1,129 @@
+//! The directories of a TIFF file: what its pages are made of, and whether all of it is there (TIFF 6.0, section 2).
+//!
+//! Contract: [`Directory::first`] is an error where a value or the data of any page lies beyond the end of the file, so
+//! that a file that was cut is told from a whole one wherever the cut is.
+
+use std::ops::Range;
+
+use super::damaged;
+use crate::error::{ENDS_EARLY, ImageProblem};
+
+/// Most pages that are gone through: the chain of a damaged file may lead back.
+const MOST_PAGES: usize = 10_000;
+
+const PHOTOMETRIC: u64 = 262;
+/// The value of [`PHOTOMETRIC`] for a palette.
+const PALETTE: u64 = 3;
+const STRIP_OFFSETS: u64 = 273;
+const STRIP_LENGTHS: u64 = 279;
+const TILE_OFFSETS: u64 = 324;
+const TILE_LENGTHS: u64 = 325;
+const JPEG_TABLES: u64 = 347;
+
+/// What of a page is asked for here; the tiff crate knows the rest.
+pub struct Directory {
+    /// Where the photometric interpretation is stated, if that is a palette.
+    pub palette: Option<Range<usize>>,
+    /// Where its strips or tiles are.
+    pub data: Vec<Range<usize>>,
+    /// Where the tables of its JPEG data are.
+    pub jpeg_tables: Option<Range<usize>>,
+}
+
+/// Whole numbers of a file.
+#[derive(Clone, Copy)]
+struct Numbers<'a> {
+    bytes: &'a [u8],
+    little_endian: bool,
+}
+
+impl Numbers<'_> {
+    /// The number of `size` bytes at `at`.
+    fn get(self, at: u64, size: u64) -> Result<u64, ImageProblem> {
+        let bytes = &self.bytes[self.range(at, size)?];
+        let digit = |number, &byte: &u8| number << 8 | u64::from(byte);
+        Ok(if self.little_endian {
+            bytes.iter().rev().fold(0, digit)
+        } else {
+            bytes.iter().fold(0, digit)
+        })
+    }
+
+    fn range(self, at: u64, length: u64) -> Result<Range<usize>, ImageProblem> {
+        let end = at.checked_add(length).filter(|&end| end <= self.bytes.len() as u64);
+        let end = end.ok_or_else(|| damaged(ENDS_EARLY))?;
+        Ok(at as usize..end as usize)
+    }
+}
+
+impl Directory {
+    /// Goes through all pages; returns the first.
+    pub fn first(bytes: &[u8]) -> Result<Self, ImageProblem> {
+        let numbers = Numbers {
+            bytes,
+            little_endian: bytes.first() == Some(&b'I'),
+        };
+        // In BigTIFF (43) offsets have 8 bytes instead of 4.
+        let big = numbers.get(2, 2)? == 43;
+        let mut next = if big { numbers.get(8, 8)? } else { numbers.get(4, 4)? };
+        let mut first = None;
+        for _ in 0..MOST_PAGES {
+            if next == 0 {
+                break;
+            }
+            let (page, after) = Self::read(numbers, big, next)?;
+            first.get_or_insert(page);
+            next = after;
+        }
+        first.ok_or_else(|| damaged("it has no page"))
+    }
+
+    /// The page whose directory is at `at`, and where the next one is.
+    fn read(numbers: Numbers, big: bool, at: u64) -> Result<(Self, u64), ImageProblem> {
+        let (count_size, entry_size, offset_size) = if big { (8, 20, 8) } else { (2, 12, 4) };
+        let count = numbers.get(at, count_size)?;
+        let entries = numbers.range(at + count_size, count.saturating_mul(entry_size))?;
+        let mut page = Self {
+            palette: None,
+            data: Vec::new(),
+            jpeg_tables: None,
+        };
+        let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+        for entry in entries.clone().step_by(entry_size as usize) {
+            let entry = entry as u64;
+            let tag = numbers.get(entry, 2)?;
+            let size = match numbers.get(entry + 2, 2)? {
+                1 | 2 | 6 | 7 => 1,
+                3 | 8 => 2,
+                4 | 9 | 11 | 13 => 4,
+                5 | 10 | 12 | 16 | 17 | 18 => 8,
+                // Readers pass over what they do not know.
+                _ => continue,
+            };
+            let length = numbers.get(entry + 4, offset_size)?.saturating_mul(size);
+            let inside = entry + 4 + offset_size;
+            let values = if length <= offset_size {
+                numbers.range(inside, length)?
+            } else {
+                numbers.range(numbers.get(inside, offset_size)?, length)?
+            };
+            let each = || {
+                let starts = values.clone().step_by(size as usize);
+                starts
+                    .map(|start| numbers.get(start as u64, size))
+                    .collect::<Result<Vec<u64>, _>>()
+            };
+            match tag {
+                STRIP_OFFSETS | TILE_OFFSETS => offsets = each()?,
+                STRIP_LENGTHS | TILE_LENGTHS => lengths = each()?,
+                PHOTOMETRIC if each()? == [PALETTE] => page.palette = Some(values),
+                JPEG_TABLES => page.jpeg_tables = Some(values),
+                _ => {}
+            }
+        }
+        for (&offset, &length) in offsets.iter().zip(&lengths) {
+            page.data.push(numbers.range(offset, length)?);
+        }
+        Ok((page, numbers.get(entries.end as u64, offset_size)?))
+    }
+}
