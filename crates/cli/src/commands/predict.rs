@@ -61,7 +61,8 @@ fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         if path.is_dir() {
             let found = pictures_below(path).map_err(da2s::Error::from)?;
             if found.is_empty() {
-                let reason = format!("{} holds no files ending in .jpg, .jpeg or .png", path.display());
+                let endings = da2s::data::IMAGE_ENDINGS.join(", .");
+                let reason = format!("{} holds no files ending in .{endings}", path.display());
                 return Err(Failure::new(Code::Data, reason));
             }
             images.extend(found);
