@@ -12,6 +12,7 @@ use da2s::observer::Silent;
 use da2s::search::Search;
 use da2s::{data, device};
 
+/// Searches, prunes and prints the gap.
 pub fn main() -> Result<(), Box<dyn Error>> {
     // The recipe of `da2s run`, made small enough for a few seconds.
     let mut config = resolve(&[Layer::recipe("digits")?])?;
@@ -33,10 +34,10 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
 
-    let go_on = || false;
-    let outcome = search.discretized(&state, &*Rule::Strongest.build(), &go_on)?;
+    let never_stop = || false;
+    let outcome = search.discretized(&state, &*Rule::Strongest.build(), &never_stop)?;
     let (held_out, calibration) = search.gap_loaders();
-    let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &cpu, &go_on)?;
+    let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &cpu, &never_stop)?;
     println!("{}", outcome.genotype);
     println!(
         "pruning costs {:.1} points on {} held-out images",
