@@ -41,6 +41,7 @@ fn skip(space: &Space) -> usize {
         .unwrap_or(0)
 }
 
+/// Searches with the method and prints the genotype.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let mut config = resolve(&[Layer::recipe("digits")?])?;
     (
