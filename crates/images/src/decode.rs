@@ -10,7 +10,7 @@
 //! | several frames or pages | the first |
 //! | a colour profile | ignored |
 //!
-//! One channel is luma, `0.299 R + 0.587 G + 0.114 B` (ITU-R BT.601, what Pillow calls `L`).
+//! One channel is luma, `0.2126 R + 0.7152 G + 0.0722 B` (sRGB; Pillow's mode `L` has the weights of an older standard).
 //! Contract: a file that is not whole is an error, as is one that would need more than [`MOST_DECODED_BYTES`].
 
 use image::codecs::bmp::BmpDecoder;
@@ -18,7 +18,7 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
+use image::{ImageDecoder, ImageResult, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -113,47 +113,52 @@ fn limits() -> Limits {
     limits
 }
 
-/// What a decoder of the image crate gives within the limits.
+/// What a decoder of the image crate gives within the limits, without transparency.
 fn pixels<D: ImageDecoder>(mut decoder: D) -> ImageResult<Image> {
     let mut limits = limits();
     limits.reserve(decoder.total_bytes())?;
     decoder.set_limits(limits)?;
-    let decoded = DynamicImage::from_decoder(decoder)?;
-    let (height, width) = (decoded.height() as usize, decoded.width() as usize);
-    let (channels, interleaved) = if decoded.color().has_color() {
-        (3, decoded.into_rgb8().into_raw())
-    } else {
-        (1, decoded.into_luma8().into_raw())
-    };
+    let (width, height) = decoder.dimensions();
+    let colours = decoder.color_type();
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples)?;
+    let count = usize::from(colours.channel_count());
+    if usize::from(colours.bytes_per_pixel()) == 2 * count {
+        let (wide, _) = samples.as_chunks::<2>();
+        samples = wide
+            .iter()
+            .map(|&bytes| from_16_bits(u16::from_ne_bytes(bytes)))
+            .collect();
+    }
     let shape = ImageShape {
-        channels,
-        height,
-        width,
+        channels: if colours.has_color() { 3 } else { 1 },
+        height: height as usize,
+        width: width as usize,
     };
-    Ok(Image::new(shape, planes(interleaved, channels)))
+    Ok(Image::new(shape, planes(&samples, count, shape.channels)))
 }
 
-/// Luma of planes of red, green and blue, rounded as by Pillow.
+/// The nearest of 8 bits.
+pub(crate) fn from_16_bits(value: u16) -> u8 {
+    ((u32::from(value) * 255 + 32_767) / 65_535) as u8
+}
+
+/// Luma of planes of red, green and blue, rounded.
 fn luma(planes: &[u8], plane: usize) -> Vec<u8> {
     let (red, others) = planes.split_at(plane);
     let (green, blue) = others.split_at(plane);
     let weighted = |((&red, &green), &blue): ((&u8, &u8), &u8)| {
-        let sum = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue);
-        ((sum + (1 << 15)) >> 16) as u8
+        let sum = 2126 * u32::from(red) + 7152 * u32::from(green) + 722 * u32::from(blue);
+        ((sum + 5_000) / 10_000) as u8
     };
     red.iter().zip(green).zip(blue).map(weighted).collect()
 }
 
-/// Channels that lie beside each other, one after the other.
-pub(crate) fn planes(interleaved: Vec<u8>, channels: usize) -> Vec<u8> {
-    if channels == 1 {
-        return interleaved;
-    }
-    let mut pixels = vec![0; interleaved.len()];
-    for (channel, plane) in pixels.chunks_exact_mut(interleaved.len() / channels).enumerate() {
-        for (out, pixel) in plane.iter_mut().zip(interleaved.chunks_exact(channels)) {
-            *out = pixel[channel];
-        }
+/// The first `channels` of `count` samples that each pixel has, one after the other.
+pub(crate) fn planes(samples: &[u8], count: usize, channels: usize) -> Vec<u8> {
+    let mut pixels = Vec::with_capacity(samples.len() / count * channels);
+    for channel in 0..channels {
+        pixels.extend(samples.chunks_exact(count).map(|pixel| pixel[channel]));
     }
     pixels
 }
@@ -165,7 +170,8 @@ mod tests {
 
     #[test]
     fn planes_come_apart() {
-        assert_eq!(planes(vec![1, 2, 3, 4, 5, 6], 3), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(planes(&[1, 2, 3, 4, 5, 6], 3, 3), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(planes(&[1, 2, 3, 4], 2, 1), [1, 3]);
     }
 
     #[test]
@@ -207,6 +213,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn luma_is_that_of_the_image_crate(red: u8, green: u8, blue: u8) {
+            let pixel = image::RgbImage::from_pixel(1, 1, image::Rgb([red, green, blue]));
+            let luma = image::DynamicImage::from(pixel).into_luma8().into_raw();
+            // Floating-point numbers round a half either way.
+            prop_assert!(super::luma(&[red, green, blue], 1)[0].abs_diff(luma[0]) <= 1);
+        }
+
         #[test]
         fn arbitrary_bytes_are_an_error(bytes: Vec<u8>) {
             prop_assert!(Image::decode(Path::new("a.png"), &bytes, 3).is_err());

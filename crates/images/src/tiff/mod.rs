@@ -14,7 +14,7 @@ use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
 use crate::MOST_DECODED_BYTES;
-use crate::decode::planes;
+use crate::decode::{from_16_bits, planes};
 use crate::error::{ENDS_EARLY, ImageProblem, cleaned};
 use crate::format::Format;
 use crate::image::{Image, ImageShape};
@@ -107,7 +107,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
         height: height as usize,
         width: width as usize,
     };
-    Ok((Image::new(shape, planes(pixels, channels)), orientation))
+    Ok((Image::new(shape, planes(&pixels, channels, channels)), orientation))
 }
 
 /// The file with grey in the place of a palette, which the tiff crate does not read; and whether there was one.
@@ -200,10 +200,7 @@ fn samples(
             unpacked(&bytes, per_row, colours.bit_depth(), has_palette)
         }
         DecodingResult::U8(bytes) => bytes,
-        DecodingResult::U16(words) => {
-            let scaled = |&word: &u16| ((u32::from(word) * 255 + 32_767) / 65_535) as u8;
-            words.iter().map(scaled).collect()
-        }
+        DecodingResult::U16(words) => words.into_iter().map(from_16_bits).collect(),
         _ => {
             return Err(ImageProblem::unsupported(
                 "TIFF of 32-bit, floating-point or signed samples",

@@ -11,8 +11,10 @@ def load(weights=HERE / "weights.safetensors", device="cpu"):
 
 def preprocess(image):
     """A Pillow image as the network was evaluated: the centred square, resampled, normalised; channels × rows × columns."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
+    # Upright, as cameras mean it.
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         # 16 bits, which Pillow would cut off at 255; the sum rounds, since whole numbers are cut off behind the point.
         image = image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
