@@ -4,13 +4,35 @@ use burn::tensor::{Device, Tensor};
 use da2s_engine::Engine;
 
 use crate::config::EngineName;
-use crate::error::Error;
+
+/// A device, or kernels, that a run cannot have here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// A device that is not available.
+    #[error("the device {asked} is not available; available here: {}", .available.join(", "))]
+    Missing {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// Kernels that the device cannot run.
+    #[error("the engine {asked} cannot run on {device} here; available: {}", .available.join(", "))]
+    Engine {
+        /// What was asked for.
+        asked: &'static str,
+        /// The device.
+        device: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+}
 
 /// The device called `name`: `cpu`, or a GPU runtime that is compiled in, `cuda` or `cuda:1`.
 ///
 /// # Errors
 /// If there is no such device here; the error names those that there are.
-pub fn open(name: &str) -> Result<Device, Error> {
+pub fn open(name: &str) -> Result<Device, DeviceError> {
     open_for(name, 0)
 }
 
@@ -18,8 +40,8 @@ pub fn open(name: &str) -> Result<Device, Error> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_for(name: &str, rank: usize) -> Result<Device, Error> {
-    let missing = || Error::Device {
+pub fn open_for(name: &str, rank: usize) -> Result<Device, DeviceError> {
+    let missing = || DeviceError::Missing {
         asked: name.to_owned(),
         available: available(),
     };
@@ -51,7 +73,7 @@ pub fn available() -> Vec<String> {
 ///
 /// # Errors
 /// If kernels were asked for that this CPU, or the device, cannot run; the error names those that it can.
-pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
+pub fn engine(name: EngineName, device: &str) -> Result<Engine, DeviceError> {
     let on_cpu = device.split(':').next() == Some("cpu");
     let level = match name {
         EngineName::Auto if on_cpu => return Ok(Engine::fused()),
@@ -66,7 +88,7 @@ pub fn engine(name: EngineName, device: &str) -> Result<Engine, Error> {
             .map(EngineName::name)
             .into_iter()
             .chain(levels);
-        Error::Engine {
+        DeviceError::Engine {
             asked: level,
             device: device.to_owned(),
             available: available.map(str::to_owned).collect(),

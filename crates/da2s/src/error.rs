@@ -9,13 +9,16 @@ use da2s_records::{FileError, LockError, one_line};
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::device::DeviceError;
 use crate::discretize::GenotypeError;
+use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
 use crate::finite::Divergence;
 use crate::hint::Hint;
 use crate::network::AuxiliaryError;
 use crate::objective::TopologyError;
 use crate::observer::Stage;
+use crate::parallel::Apart;
 
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
@@ -71,24 +74,9 @@ pub enum Error {
         /// The setting.
         setting: &'static str,
     },
-    /// A device that is not there.
-    #[error("the device {asked} is not available; available here: {}", .available.join(", "))]
-    Device {
-        /// What was asked for.
-        asked: String,
-        /// What there is.
-        available: Vec<String>,
-    },
-    /// Kernels that the device cannot run.
-    #[error("the engine {asked} cannot run on {device} here; available: {}", .available.join(", "))]
-    Engine {
-        /// What was asked for.
-        asked: &'static str,
-        /// The device.
-        device: String,
-        /// What there is.
-        available: Vec<String>,
-    },
+    /// A device, or kernels, that are not available.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A directory for a new run that holds one already.
     #[error("{path} already holds a run", path = .path.display())]
     RunExists {
@@ -180,13 +168,8 @@ pub enum Error {
         rollbacks: u32,
     },
     /// Processes of a group that do not hold the same.
-    #[error(
-        "the processes of this run do not have the same {what}: they need the same build, machines that are alike and the same images"
-    )]
-    Apart {
-        /// What differs.
-        what: &'static str,
-    },
+    #[error(transparent)]
+    Apart(#[from] Apart),
     /// The observer asked to stop while a network was measured; what was done before that is in the run.
     #[error("stopped while a network was being measured")]
     Unmeasured,
@@ -241,7 +224,7 @@ impl Error {
             Self::Data(_) => Kind::Data,
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
             Self::Export(error) => error.kind(),
-            Self::Device { .. } | Self::Engine { .. } => Kind::Device,
+            Self::Device(_) => Kind::Device,
             Self::RunExists { .. }
             | Self::Busy { .. }
             | Self::NotEmpty { .. }
@@ -254,7 +237,7 @@ impl Error {
             | Self::Mismatch { .. } => Kind::RunDirectory,
             Self::Io { .. } => Kind::Files,
             Self::NotFinite { .. } => Kind::Numbers,
-            Self::Apart { .. } => Kind::Processes,
+            Self::Apart(_) => Kind::Processes,
             Self::Stopped { .. } | Self::Unmeasured => Kind::Stopped,
         }
     }
@@ -293,13 +276,12 @@ impl Error {
             | Self::Genotype { .. }
             | Self::LimitTooLow { .. }
             | Self::OverLimit { .. }
-            | Self::Device { .. }
-            | Self::Engine { .. }
+            | Self::Device(_)
             | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::DamagedConfig(_)
             | Self::Io { .. }
-            | Self::Apart { .. } => Vec::new(),
+            | Self::Apart(_) => Vec::new(),
         }
     }
 
@@ -323,7 +305,7 @@ impl Error {
 
     /// Whether every process of a group meets this error at the same place, so that none waits for another.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart { .. })
+        matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart(_))
     }
 
     /// Weights that do not fit.
@@ -345,6 +327,15 @@ impl From<FileError> for Error {
                 problem: source.to_string(),
             },
             _ => Self::Io { action, path, source },
+        }
+    }
+}
+
+impl From<EvaluateError> for Error {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Data(error) => Self::Data(error),
+            EvaluateError::Stopped => Self::Unmeasured,
         }
     }
 }

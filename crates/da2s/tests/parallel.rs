@@ -11,7 +11,7 @@ use da2s::backbone::host;
 use da2s::config::{ArchOptimizerName, Config};
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
 use da2s::observer::{Event, Observer, Silent};
-use da2s::parallel::{Group, Shard, Transport};
+use da2s::parallel::{Apart, Group, Shard, Transport};
 use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState};
 use da2s::space::CellKind;
 use da2s_engine::Engine;
@@ -161,7 +161,7 @@ fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
         let led = group.from_leader(|| Ok::<_, Error>(b"genotype".to_vec())).unwrap();
         let apart = group.check_alike("images", || vec![u8::from(rank == 1)]);
         let alike = group.check_alike("images", || vec![7]);
-        assert!(alike.is_ok() && matches!(apart, Err(Error::Apart { what: "images" })));
+        assert!(alike.is_ok() && matches!(apart, Err(Apart { what: "images" })));
         (sums, wishes, led, group.leads())
     });
     let expected = ([3.0, 0.1 + 0.1 + 0.1], [true, false], b"genotype".to_vec());
@@ -387,7 +387,7 @@ fn processes_that_drift_apart_end() {
     assert!(
         ended
             .iter()
-            .all(|end| matches!(end, Err(Error::Apart { what: "weights" }))),
+            .all(|end| matches!(end, Err(Error::Apart(Apart { what: "weights" })))),
         "{ended:?}"
     );
 }

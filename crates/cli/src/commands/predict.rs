@@ -31,7 +31,7 @@ struct Prediction {
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     let mut job = Job::read(&arguments.stage)?;
     let trained = job.trained()?;
-    let device = device::open(job.device())?;
+    let device = device::open(job.device()).map_err(da2s::Error::from)?;
     let preprocessing = &trained.description.preprocessing;
     let mut predictions = Vec::new();
     for paths in images(&arguments.images)?.chunks(BATCH) {

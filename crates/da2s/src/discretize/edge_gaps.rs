@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::gap::{Choice, Pruned, Stage};
 use crate::backbone::{Mixtures, Pass};
 use crate::data::Loader;
-use crate::error::Error;
+use crate::evaluate::{EvaluateError, evaluate};
 use crate::space::CellKind;
-use crate::train::evaluate;
 
 /// `edge_gaps.json`: the super-network, and what each edge costs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,14 +53,14 @@ pub struct Measured {
 /// Measures every edge on `held_out`; `stop` is asked before each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
 pub fn measure_edge_gaps(
     pruned: &Pruned<'_>,
     held_out: &Loader,
     device: &Device,
     stop: &dyn Fn() -> bool,
-) -> Result<EdgeGaps, Error> {
-    let measure = |mixtures: &Mixtures| -> Result<Measured, Error> {
+) -> Result<EdgeGaps, EvaluateError> {
+    let measure = |mixtures: &Mixtures| -> Result<Measured, EvaluateError> {
         let pass = Pass::new(pruned.searched.weights)
             .with_mixtures(mixtures)
             .with_statistics(pruned.searched.statistics);

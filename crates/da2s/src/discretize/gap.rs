@@ -12,10 +12,9 @@ use super::mixture::{discrete_mixture, partly_discrete};
 use super::rules::Searched;
 use crate::backbone::{Mixtures, Pass, Statistics};
 use crate::data::Loader;
-use crate::error::Error;
+use crate::evaluate::{EvaluateError, accuracy, images_on, unless};
 use crate::parallel::Group;
 use crate::space::{CellKind, Genotype};
-use crate::train::{accuracy, images_on, unless};
 
 /// What is discretized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +99,13 @@ impl Pruned<'_> {
     ///
     /// # Errors
     /// If an image cannot be read.
-    pub fn accuracy(&self, stage: Stage, held_out: &Loader, group: &Group, device: &Device) -> Result<f64, Error> {
+    pub fn accuracy(
+        &self,
+        stage: Stage,
+        held_out: &Loader,
+        group: &Group,
+        device: &Device,
+    ) -> Result<f64, EvaluateError> {
         let mixtures = self.mixtures(stage, device);
         self.accuracy_with(&mixtures, self.searched.statistics, held_out, group, device, &|| false)
     }
@@ -119,14 +124,14 @@ impl Pruned<'_> {
     /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is discretized, statistics as trained.
     ///
     /// # Errors
-    /// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+    /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
     pub fn accuracy_without(
         &self,
         one: &Undecided,
         held_out: &Loader,
         device: &Device,
         stop: &dyn Fn() -> bool,
-    ) -> Result<f64, Error> {
+    ) -> Result<f64, EvaluateError> {
         let mixtures = self.mixtures_of(one.kind, one.choice(), device);
         self.accuracy_with(
             &mixtures,
@@ -146,7 +151,7 @@ impl Pruned<'_> {
         group: &Group,
         device: &Device,
         stop: &dyn Fn() -> bool,
-    ) -> Result<f64, Error> {
+    ) -> Result<f64, EvaluateError> {
         let pass = Pass::new(self.searched.weights)
             .with_mixtures(mixtures)
             .with_statistics(statistics);
@@ -160,7 +165,7 @@ impl Pruned<'_> {
         loader: &Loader,
         device: &Device,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Statistics, Error> {
+    ) -> Result<Statistics, EvaluateError> {
         let mut statistics = Statistics::new(self.searched.backbone, device);
         let pass = Pass::new(self.searched.weights).with_mixtures(mixtures);
         let mut seen = 0;
@@ -184,15 +189,15 @@ impl Pruned<'_> {
 /// Measures the gap on `held_out`; statistics are recalibrated on epoch 0 of `calibration`. `stop` is asked before each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
 pub fn measure_gap(
     pruned: &Pruned<'_>,
     held_out: &Loader,
     calibration: &Loader,
     device: &Device,
     stop: &dyn Fn() -> bool,
-) -> Result<Gap, Error> {
-    let measure = |stage| -> Result<(f64, f64), Error> {
+) -> Result<Gap, EvaluateError> {
+    let measure = |stage| -> Result<(f64, f64), EvaluateError> {
         let mixtures = pruned.mixtures(stage, device);
         let accuracy = |statistics: &Statistics| {
             pruned.accuracy_with(&mixtures, statistics, held_out, &Group::alone(), device, stop)

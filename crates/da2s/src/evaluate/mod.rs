@@ -9,10 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use self::mistakes::Worst;
 use crate::backbone::{Backbone, Pass};
-use crate::data::{Batch, Loader};
-use crate::error::Error;
+use crate::data::{Batch, DataError, Loader};
 use crate::objective::cross_entropy;
 use crate::parallel::Group;
+
+/// Why a network is not measured.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// An image that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Whoever is asked before each batch wanted to stop; nothing of the measurement is kept.
+    #[error("stopped while a network was being measured")]
+    Stopped,
+}
 
 /// How a network does on a set of images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +68,7 @@ pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
 /// images in one process. `stop` is asked before each batch, and must say the same in each process.
 ///
 /// # Errors
-/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
 pub fn accuracy(
     backbone: &Backbone,
     pass: Pass<'_>,
@@ -66,7 +76,7 @@ pub fn accuracy(
     group: &Group,
     device: &Device,
     stop: &dyn Fn() -> bool,
-) -> Result<f64, Error> {
+) -> Result<f64, EvaluateError> {
     let (mut images, mut correct) = (0, 0);
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
@@ -81,15 +91,15 @@ pub fn accuracy(
 }
 
 /// An error where `stop` says so.
-pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), Error> {
-    if stop() { Err(Error::Unmeasured) } else { Ok(()) }
+pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
+    if stop() { Err(EvaluateError::Stopped) } else { Ok(()) }
 }
 
 /// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept. `stop` is asked before
 /// each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`Error::Unmeasured`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
 pub fn evaluate(
     backbone: &Backbone,
     pass: Pass<'_>,
@@ -97,7 +107,7 @@ pub fn evaluate(
     classes: &[String],
     device: &Device,
     stop: &dyn Fn() -> bool,
-) -> Result<Evaluation, Error> {
+) -> Result<Evaluation, EvaluateError> {
     let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
     let mut worst = Worst::default();
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);

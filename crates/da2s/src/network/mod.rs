@@ -15,7 +15,7 @@ pub use auxiliary::AuxiliaryError;
 pub use cost::{Cost, cost, cost_tables};
 pub use cost_parts::{PartCost, PartKind, cost_parts};
 pub use drop_path::DropPath;
-pub use trained::{Description, Trained};
+pub use trained::{Description, Trained, TrainedError};
 
 use da2s_engine::{Cell, CellPlan, CellPlanBuilder, Engine};
 use serde::{Deserialize, Serialize};

@@ -3,17 +3,14 @@
 //! Contract: without the auxiliary head, which only helps training; [`Description`] and the named tensors say all of it, so
 //! that it can be used where neither its run nor its images are.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Engine, NetworkPlan, StagePlan};
 use serde::{Deserialize, Serialize};
 
-use super::{NetworkSize, network};
-use crate::backbone::{Backbone, Named, Pass, Source, Statistics, Weights};
+use super::{AuxiliaryError, NetworkSize, network};
+use crate::backbone::{Backbone, LoadError, Named, Pass, Source, Statistics, Weights};
 use crate::data::Preprocessing;
 use crate::discretize::Genotype;
-use crate::error::Error;
 
 /// What of a trained network is no tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +23,17 @@ pub struct Description {
     pub preprocessing: Preprocessing,
     /// The network as stages of blocks, which says the same as genotype and sizes to those who do not know spaces.
     pub plan: NetworkPlan,
+}
+
+/// Why tensors are not the trained network of a genotype.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainedError {
+    /// A network that the images are too small for.
+    #[error(transparent)]
+    Network(#[from] AuxiliaryError),
+    /// Tensors that do not fit it.
+    #[error(transparent)]
+    Load(#[from] LoadError),
 }
 
 /// A trained network.
@@ -47,21 +55,20 @@ impl Trained {
     /// The network of `genotype` with the weights and statistics among `tensors`; others, as an auxiliary head's, are passed over.
     ///
     /// # Errors
-    /// If a tensor is missing or has another shape; `path` is the file that the tensors come from.
+    /// If a tensor is missing or has another shape, or the images are too small for the network.
     pub fn new(
         genotype: Genotype,
         size: NetworkSize,
         preprocessing: Preprocessing,
-        (tensors, path): (&[Named], &Path),
+        tensors: &[Named],
         (engine, device): (&Engine, &Device),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TrainedError> {
         let size = NetworkSize {
             auxiliary: false,
             ..size
         };
         let network = network(&genotype, size.clone(), engine)?;
-        let loaded = network.load(tensors, device);
-        let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
+        let (weights, statistics) = network.load(tensors, device)?;
         Ok(Self {
             description: Description {
                 genotype: genotype.to_string(),

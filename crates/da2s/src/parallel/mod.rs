@@ -19,7 +19,6 @@ pub use da2s_data::Shard;
 pub use mpi::{Mpi, MpiError};
 
 use crate::device::host;
-use crate::error::Error;
 
 /// What carries messages between the processes of a group. Every call is made by all of them.
 pub trait Transport: Debug + Send + Sync {
@@ -43,6 +42,16 @@ pub trait Transport: Debug + Send + Sync {
 
     /// Ends all processes at once, with `code`.
     fn abort(&self, code: i32) -> !;
+}
+
+/// Processes of a group that do not hold the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the processes of this run do not have the same {what}: they need the same build, machines that are alike and the same images"
+)]
+pub struct Apart {
+    /// What differs.
+    pub what: &'static str,
 }
 
 /// The processes that train together; by default there is one.
@@ -128,8 +137,8 @@ impl Group {
     /// where there is one process.
     ///
     /// # Errors
-    /// [`Error::Apart`], in every process.
-    pub fn check_alike(&self, what: &'static str, bytes: impl FnOnce() -> Vec<u8>) -> Result<(), Error> {
+    /// [`Apart`], in every process.
+    pub fn check_alike(&self, what: &'static str, bytes: impl FnOnce() -> Vec<u8>) -> Result<(), Apart> {
         let Some(transport) = &self.transport else {
             return Ok(());
         };
@@ -140,7 +149,7 @@ impl Group {
         if all.chunks_exact(words.len()).all(|other| other == &all[..words.len()]) {
             Ok(())
         } else {
-            Err(Error::Apart { what })
+            Err(Apart { what })
         }
     }
 

@@ -9,7 +9,7 @@ use super::state_file::TrainMeta;
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::discretize::Genotype;
 use crate::error::Error;
-use crate::network::{NetworkSize, Trained};
+use crate::network::{NetworkSize, Trained, TrainedError};
 use crate::observer::Stage;
 
 /// What the evaluation of a run does to the pictures of `dataset`.
@@ -56,11 +56,8 @@ pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
         width: preprocessing.image_size,
     };
     let size = NetworkSize::new(&context.config.network, shape, preprocessing.classes.len());
-    Trained::new(
-        genotype,
-        size,
-        preprocessing,
-        (&best.tensors, &directory.file(BEST)),
-        (&engine, &device),
-    )
+    Trained::new(genotype, size, preprocessing, &best.tensors, (&engine, &device)).map_err(|error| match error {
+        TrainedError::Network(error) => error.into(),
+        TrainedError::Load(error) => Error::load(directory.file(BEST), &error),
+    })
 }

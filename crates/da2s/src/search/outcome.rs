@@ -11,7 +11,7 @@ use crate::device::host;
 use crate::discretize::{
     Decision, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, Stage, decide, strongest,
 };
-use crate::error::Error;
+use crate::evaluate::EvaluateError;
 use crate::space::{CellKind, PerKind};
 
 /// What the mixture of a state comes to.
@@ -64,7 +64,7 @@ impl Search {
         state: &SearchState,
         rule: &dyn DiscretizationRule,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, EvaluateError> {
         let strengths = self.host_strengths(state);
         let images = Images {
             held_out: &self.held_out,
@@ -139,7 +139,12 @@ impl Search {
     }
 
     /// Looks at the held-out images at the end of an epoch.
-    pub(super) fn look(&self, state: &SearchState, outcome: &Outcome, rates: Rates) -> Result<EpochMetrics, Error> {
+    pub(super) fn look(
+        &self,
+        state: &SearchState,
+        outcome: &Outcome,
+        rates: Rates,
+    ) -> Result<EpochMetrics, EvaluateError> {
         let pruned = self.pruned(state, outcome);
         let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
         let (supernet, discretized) = (accuracy(Stage::Supernet)?, accuracy(Stage::Both)?);

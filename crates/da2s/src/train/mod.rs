@@ -3,7 +3,6 @@
 mod between_steps;
 mod retrain;
 
-pub(crate) use crate::evaluate::unless;
 pub use crate::evaluate::{Evaluation, Mistake, accuracy, evaluate, images_on, labels_on};
 pub use crate::optim::Sgd;
 pub(crate) use between_steps::between_steps;

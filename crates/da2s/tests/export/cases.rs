@@ -169,7 +169,7 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
         genotype,
         sizes,
         preprocessing(&dataset, 1.0),
-        (&tensors, std::path::Path::new("memory")),
+        &tensors,
         (&Engine::Plain, &device),
     )
     .unwrap();

@@ -120,7 +120,7 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
             genotype,
             description.size,
             description.preprocessing,
-            (&file.tensors, &path),
+            &file.tensors,
             (&da2s_engine::Engine::fused(), &burn::tensor::Device::flex()),
         )
         .unwrap();

@@ -17,7 +17,7 @@ use da2s_settings::words;
 use super::strengths::KindStrengths;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::data::Loader;
-use crate::error::Error;
+use crate::evaluate::EvaluateError;
 use crate::space::{Genotype, PerKind, Space, Target};
 
 /// Declares [`Rule`]: per row its documentation, variant, name and implementation.
@@ -80,7 +80,12 @@ pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
     /// edge has `target.operations` candidates of the space, strongest first.
     ///
     /// # Errors
-    /// Only of a rule that measures: images that cannot be read, and [`Error::Unmeasured`] if
+    /// Only of a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`] if
     /// `images.stop` asks to stop.
-    fn genotype(&self, searched: &Searched<'_>, target: &Target, images: &Images<'_>) -> Result<Genotype, Error>;
+    fn genotype(
+        &self,
+        searched: &Searched<'_>,
+        target: &Target,
+        images: &Images<'_>,
+    ) -> Result<Genotype, EvaluateError>;
 }

@@ -7,7 +7,7 @@
 
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::strengths::{KindStrengths, largest};
-use crate::error::Error;
+use crate::evaluate::EvaluateError;
 use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, SpaceName, Target};
 
 /// The rule; it has no settings.
@@ -15,7 +15,7 @@ use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space,
 pub(super) struct Strongest;
 
 impl DiscretizationRule for Strongest {
-    fn genotype(&self, searched: &Searched<'_>, target: &Target, _: &Images<'_>) -> Result<Genotype, Error> {
+    fn genotype(&self, searched: &Searched<'_>, target: &Target, _: &Images<'_>) -> Result<Genotype, EvaluateError> {
         Ok(strongest(searched.strengths, searched.space, target))
     }
 }
