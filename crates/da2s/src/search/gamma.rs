@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn the_slope_keeps_the_share_of_draws_below() {
-        for a in [0.02, 0.3, 1.0, 2.5, 8.0, 30.0] {
+        for a in [0.02f64, 0.3, 1.0, 2.5, 8.0, 30.0] {
             // Standard deviations from the mean: farther out F is 1 to all digits of an f64.
-            for deviations in [-2.0, -1.0, 0.0, 1.0, 3.0] {
+            for deviations in [-2.0f64, -1.0, 0.0, 1.0, 3.0] {
                 let x = (a + deviations * a.sqrt()).max(0.05 * a);
                 let step = 1e-5 * a;
                 let slope = slope(a, x);
