@@ -115,7 +115,7 @@ impl<'a> Apart<'a> {
         let batch = loader.batch(1, 2 * step + 1)?;
         laps.lap("weight data");
         let weights = state.weights.on_graph(true);
-        let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
+        let arch = state.arch.untracked();
         let (loss, weight_loss) = self.loss(state, &weights, &arch, &batch);
         laps.lap("weight forward");
         let gradients = weights.gradients(loss.backward());
@@ -158,7 +158,7 @@ impl<'a> Apart<'a> {
 mod tests {
     use super::*;
     use crate::config::EngineName;
-    use crate::search::{Draw, Rates};
+    use crate::search::{Draw, Rates, Trains};
     use da2s_engine::Engine;
 
     #[test]
@@ -192,8 +192,8 @@ mod tests {
         };
         let batch = |step| loader.batch(1, step).unwrap();
         let draw = Draw::new(1, apart.moment);
-        let arch = apart.stepper.arch_step(&mut theirs, &batch(0), draw, rates).unwrap();
-        let weights = apart.stepper.weight_step(&mut theirs, &batch(1), draw, rates).unwrap();
+        let mut half = |trains, step| apart.stepper.half_step(&mut theirs, trains, &batch(step), draw, rates);
+        let (arch, weights) = (half(Trains::Arch, 0).unwrap(), half(Trains::Weights, 1).unwrap());
         assert_eq!(losses.map(f64::from), [arch.loss, weights.loss]);
         let backbone = &search.backbone;
         assert_eq!(ours.weights.named(backbone), theirs.weights.named(backbone));

@@ -17,7 +17,7 @@ mod setup;
 mod state;
 
 pub use crate::optim::{Adam, AdamMeans, ArchOptimizer, Moment as ArchMoment};
-pub use bilevel::{Bilevel, Rates, Reading};
+pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
@@ -258,16 +258,19 @@ impl Search {
         let (arch, training) = match batches {
             Batches::Weights(training) => (None, training),
             Batches::Joint(training) => {
-                let both = stepper.joint_step(state, training, draw, rates)?;
+                let both = stepper.half_step(state, Trains::Both, training, draw, rates)?;
                 return Ok((Some(both), both));
             }
-            Batches::Bilevel(batch, training) if self.settings.second_order => {
-                let arch = stepper.second_order_step(state, batch, training, draw, rates)?;
+            Batches::Bilevel(batch, training) => {
+                let arch = if self.settings.second_order {
+                    stepper.second_order_step(state, batch, training, draw, rates)?
+                } else {
+                    stepper.half_step(state, Trains::Arch, batch, draw, rates)?
+                };
                 (Some(arch), training)
             }
-            Batches::Bilevel(batch, training) => (Some(stepper.arch_step(state, batch, draw, rates)?), training),
         };
-        Ok((arch, stepper.weight_step(state, training, draw, rates)?))
+        Ok((arch, stepper.half_step(state, Trains::Weights, training, draw, rates)?))
     }
 
     /// Takes α and β along the path, if there is one, after the step at `moment`.

@@ -6,7 +6,7 @@ use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
-use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, When};
+use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, Trains, When};
 use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{ArchParams, KindParams, SupernetSize, supernet};
 use da2s_engine::Engine;
@@ -236,8 +236,8 @@ fn supernet_trajectory() {
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
-            let arch = stepper.arch_step(&mut state, &arch_batch, draw, rates).unwrap();
-            let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates).unwrap();
+            let mut half = |trains, batch| stepper.half_step(&mut state, trains, batch, draw, rates).unwrap();
+            let (arch, weights) = (half(Trains::Arch, &arch_batch), half(Trains::Weights, &weight_batch));
             let ours = [arch.loss as f32, weights.loss as f32, weights.gradient_norm as f32];
             for (ours, golden) in ours.iter().zip(golden) {
                 assert!(
