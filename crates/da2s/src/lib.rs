@@ -27,6 +27,7 @@ pub mod objective;
 pub mod observer;
 pub mod optim;
 pub mod parallel;
+pub mod resumable;
 pub mod run;
 pub mod search;
 pub mod supernet;

@@ -12,6 +12,7 @@ use da2s::config::{ArchOptimizerName, Config};
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::{Group, Shard, Transport};
+use da2s::resumable::Resumable;
 use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
 use da2s::space::CellKind;
 use da2s_engine::Engine;

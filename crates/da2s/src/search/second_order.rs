@@ -131,6 +131,7 @@ mod tests {
     use super::*;
     use crate::config::{ArchOptimizerName, Config};
     use crate::data::{DataOptions, Format, open};
+    use crate::resumable::Resumable;
     use crate::search::{Draw, Method, Moment, Search};
     use crate::space::CellKind;
     use burn::tensor::{Device, TensorData};

@@ -122,6 +122,7 @@ mod tests {
     use super::{Search, watched};
     use crate::config::Config;
     use crate::data::{Arrays, DataOptions, Format, ImageShape, LabelledImages, open};
+    use crate::resumable::Resumable;
     use crate::search::Moment;
     use crate::space::SpaceName;
     use burn::tensor::Device;

@@ -10,6 +10,7 @@ use da2s::network::{NetworkSize, Skeleton, Trained, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::random::{Purpose, generator};
+use da2s::resumable::Resumable;
 use da2s::space::Reductions;
 use da2s::train::Retraining;
 use da2s_engine::Engine;
