@@ -8,7 +8,6 @@ use da2s_records::schema::EpochTime;
 
 use super::Context;
 use super::discretize::GenotypeFile;
-
 use super::summary::Summary;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};

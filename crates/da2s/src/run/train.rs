@@ -19,6 +19,7 @@ use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Observer, Stage};
+use crate::probe::Probe;
 use crate::resumable::Resumable;
 use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
 
@@ -61,6 +62,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             loader,
             validation,
             device: &device,
+            probe: Probe::default(),
         },
         dataset: &dataset,
         genotype: &genotype,

@@ -23,6 +23,7 @@ use crate::finite::NotFinite;
 use crate::objective::{CostLimit, cross_entropy};
 use crate::optim::ArchOptimizer;
 use crate::parallel::Group;
+use crate::probe::Probe;
 use crate::space::{PerKind, Space, Target};
 
 /// Everything that a step needs and does not change.
@@ -39,6 +40,7 @@ pub struct Bilevel<'a> {
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
     group: Group,
+    probe: Probe,
     optimizer: ArchOptimizer,
 }
 
@@ -67,6 +69,15 @@ impl Trains {
         match self {
             Self::Arch => Half::Arch,
             Self::Weights | Self::Both => Half::Weights,
+        }
+    }
+
+    /// What a probe calls the phases of the half-step.
+    fn phases(self) -> [&'static str; 3] {
+        match self {
+            Self::Arch => ["arch forward", "arch backward", "arch optimiser"],
+            Self::Weights => ["weight forward", "weight backward", "weight optimiser"],
+            Self::Both => ["forward", "backward", "optimiser"],
         }
     }
 }
@@ -113,6 +124,7 @@ impl<'a> Bilevel<'a> {
             device,
             limit: None,
             group: Group::alone(),
+            probe: Probe::default(),
             optimizer: ArchOptimizer::new(settings),
         }
     }
@@ -125,6 +137,11 @@ impl<'a> Bilevel<'a> {
     /// The same as one of `group`.
     pub fn in_group(self, group: Group) -> Self {
         Self { group, ..self }
+    }
+
+    /// The same with `probe`, which is told of each phase of a half-step.
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe, ..self }
     }
 
     /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is filled in here.
@@ -159,9 +176,12 @@ impl<'a> Bilevel<'a> {
         };
         let weights = state.weights.on_graph(trains.weights());
         let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(trains.half()))?;
+        let [forward, backward, optimiser] = trains.phases();
+        self.probe.ended(forward);
         let mut gradients = loss.backward();
         let of_arch = trains.arch().then(|| ArchGradients::of(&arch, &mut gradients));
         let of_weights = trains.weights().then(|| self.averaged(weights.gradients(gradients)));
+        self.probe.ended(backward);
         if let Some(gradients) = of_arch {
             self.move_arch(state, gradients, rates)?;
         }
@@ -169,6 +189,7 @@ impl<'a> Bilevel<'a> {
             let SearchState { sgd, weights, .. } = state;
             reading.gradient_norm = sgd.step(rates.weights, weights, gradients, self.backbone)?;
         }
+        self.probe.ended(optimiser);
         Ok(reading)
     }
 

@@ -37,6 +37,7 @@ use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening};
 use crate::observer::{Event, Stage};
 use crate::parallel::Group;
+use crate::probe::Probe;
 use crate::resumable::{Position, Resumable};
 use crate::space::{Space, Target};
 
@@ -57,6 +58,7 @@ pub struct Search {
     seed: u64,
     device: Device,
     group: Group,
+    probe: Probe,
     weight_loader: Loader,
     arch_loader: Loader,
     monitor: Loader,
@@ -97,10 +99,15 @@ impl Resumable for Search {
         let moment = self.moment(state);
         let (epoch, step) = (moment.epoch as u64, moment.step as u64);
         let own = self.weight_loader.batch(epoch, step)?;
+        self.probe.ended("weight data");
         Ok(match (self.moves_arch(state), self.settings.one_level) {
             (false, _) => StepImages::Weights(own),
             (true, true) => StepImages::Joint(own),
-            (true, false) => StepImages::Bilevel(self.arch_loader.batch(epoch, step)?, own),
+            (true, false) => {
+                let others = self.arch_loader.batch(epoch, step)?;
+                self.probe.ended("arch data");
+                StepImages::Bilevel(others, own)
+            }
         })
     }
 
@@ -208,6 +215,12 @@ impl Resumable for Search {
 }
 
 impl Search {
+    /// The same with `probe`, which is told of each phase of a step.
+    #[must_use]
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe, ..self }
+    }
+
     /// Learning rates of α and β after the warm-up, `"auto"` resolved.
     pub fn arch_rates(&self) -> (f64, f64) {
         let settings = &self.settings;
@@ -305,5 +318,6 @@ impl Search {
         )
         .with_limit(self.limit.as_ref())
         .in_group(self.group.clone())
+        .with_probe(self.probe.clone())
     }
 }

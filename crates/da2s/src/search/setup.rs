@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::error::Error;
 use crate::parallel::Group;
+use crate::probe::Probe;
 use crate::supernet::{SupernetSize, supernet};
 
 impl Search {
@@ -101,6 +102,7 @@ impl Search {
             seed,
             device: device.clone(),
             group,
+            probe: Probe::default(),
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::objective::cross_entropy;
 use crate::observer::{Event, Stage};
 use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
+use crate::probe::Probe;
 use crate::random::Purpose;
 use crate::resumable::{Position, Resumable};
 
@@ -96,6 +97,8 @@ pub struct Retraining<'a> {
     pub validation: Option<Loader>,
     /// The device, without autodiff.
     pub device: &'a Device,
+    /// What is told of each phase of a step.
+    pub probe: Probe,
 }
 
 /// What an epoch leaves for the files of a run.
@@ -116,7 +119,9 @@ impl Resumable for Retraining<'_> {
 
     fn images(&self, state: &TrainState) -> Result<Batch, Error> {
         let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
-        Ok(self.loader.batch(epoch as u64, step as u64)?)
+        let batch = self.loader.batch(epoch as u64, step as u64)?;
+        self.probe.ended("data");
+        Ok(batch)
     }
 
     fn step(&self, state: &mut TrainState, batch: Batch) -> Result<(), NotFinite> {
@@ -153,9 +158,12 @@ impl Resumable for Retraining<'_> {
             let (weights, statistics) = (&state.weights, &state.statistics);
             return Err(NotFinite::in_forward(loss, None, weights, statistics, self.network));
         }
+        self.probe.ended("forward");
         let gradients = self.group.average(weights.gradients(loss.backward()));
+        self.probe.ended("backward");
         let rate = self.rate(state);
         let norm = state.sgd.step(rate, &mut state.weights, gradients, self.network)?;
+        self.probe.ended("optimiser");
         let progress = &mut state.progress;
         progress.steps_done += 1;
         progress.loss += value;

@@ -9,6 +9,7 @@ use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Skeleton, Trained, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
+use da2s::probe::Probe;
 use da2s::random::{Purpose, generator};
 use da2s::resumable::Resumable;
 use da2s::space::Reductions;
@@ -102,6 +103,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
         loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),
         validation: None,
         device,
+        probe: Probe::default(),
     };
     let mut state = training.start();
     training.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
