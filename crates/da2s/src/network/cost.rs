@@ -56,8 +56,7 @@ pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image
             for (candidate, operation) in space.operations.iter().enumerate() {
                 let (block, _) = operation.block(stride(kind, from, graph), Place::Network);
                 let at = edge * width + candidate;
-                let slots = block.weight_slots(channels, outputs, true, 0);
-                let count: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
+                let count = block.layout(channels, outputs, true, 0).weight_count;
                 parameters.kind_mut(kind)[at] += count as f64;
                 multiply_adds.kind_mut(kind)[at] +=
                     block.multiply_adds(channels, outputs, height, width_of_image) as f64;

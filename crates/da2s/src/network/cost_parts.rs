@@ -103,11 +103,7 @@ fn of_stage(stage: &Stage, kind: PartKind, inputs: &[(usize, usize)]) -> Vec<Par
             });
             costs.len() - 1
         });
-        let slots = choice
-            .block
-            .weight_slots(choice.inputs, choice.outputs, choice.affine, choice.first);
-        let parameters: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
-        costs[at].parameters += parameters as u64;
+        costs[at].parameters += choice.layout().weight_count as u64;
         costs[at].multiply_adds += choice.block.multiply_adds(choice.inputs, choice.outputs, height, width);
     }
     costs
