@@ -7,9 +7,9 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
-use da2s::network::Skeleton;
+use da2s::network::{NetworkSize, Stem};
 use da2s::space::{Reductions, Space};
-use da2s::supernet::{SupernetSize, supernet};
+use da2s::supernet::supernet;
 use da2s_engine::{Call, Cell, Engine};
 
 use super::clock::{Laps, elapsed_ms};
@@ -84,16 +84,17 @@ fn run(stages: &[Stage], laps: &Laps) -> f64 {
 
 /// The cells of a super-network with one cell in each stage.
 fn cells(engine: &Engine) -> Vec<Cell> {
-    let size = SupernetSize {
-        skeleton: Skeleton::Cifar,
+    let size = NetworkSize {
+        stem: Stem::Cifar,
         channels: CHANNELS,
         cells: 1,
         reductions: Reductions::THIRDS,
-        partial: 1,
         image_channels: 3,
+        image_size: SIDES[0],
         classes: 10,
+        auxiliary: false,
     };
-    let network = supernet(&Space::nas_bench_201(), size, engine);
+    let network = supernet(&Space::nas_bench_201(), size, 1, engine);
     let searched = network.stages().iter().filter(|stage| stage.kind.is_some());
     searched.map(|stage| stage.cell.clone()).collect()
 }

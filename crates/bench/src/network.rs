@@ -7,7 +7,7 @@ use da2s::backbone::{Backbone, Pass, Statistics, Weights};
 use da2s::config::NetworkSettings;
 use da2s::data::{Dataset, Stream};
 use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Skeleton, cost, network};
+use da2s::network::{NetworkSize, Stem, cost, network};
 use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
@@ -102,7 +102,7 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
 fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
     let genotype = Genotype::parse(DARTS_V2).map_err(|error| Error::Genotype { path: None, error })?;
     let size = NetworkSize {
-        skeleton: Skeleton::Cifar,
+        stem: Stem::Cifar,
         channels: size.channels,
         cells: size.cells,
         reductions: Reductions::THIRDS,

@@ -40,6 +40,17 @@ words! {
     }
 }
 
+impl CellKind {
+    /// How much smaller the sides of an image are after a cell, and how many times as many channels it
+    /// has.
+    pub const fn stride(self) -> usize {
+        match self {
+            Self::Normal => 1,
+            Self::Reduction => 2,
+        }
+    }
+}
+
 words! {
     /// The spaces.
     #[strum(serialize_all = "kebab-case")]

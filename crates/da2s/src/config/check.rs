@@ -4,9 +4,9 @@ use da2s_settings::Problem;
 
 use super::error::{ConfigError, Place};
 use super::settings::{Config, ScheduleName};
-use crate::backbone::STAGES;
+use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
-use crate::network::{AuxiliaryError, Skeleton};
+use crate::network::auxiliary_slot;
 use crate::space::{CellKind, Operation, Reductions, SpaceName};
 
 /// Epochs by which a path must begin before its end, against rounding alone.
@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     ] {
         augmented(table, augmentation, shape, place)?;
     }
-    sides(config, shape.height, place)?;
+    sides(config, shape, place)?;
     kinds(config, place)
 }
 
@@ -173,8 +173,8 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 ("network.auxiliary", network.auxiliary),
                 ("network.drop_path", network.drop_path > 0.0),
                 ("search.partial_channels", search.partial() > 1),
-                ("search.skeleton", search.skeleton == Skeleton::Imagenet),
-                ("network.skeleton", network.skeleton == Skeleton::Imagenet),
+                ("search.skeleton", search.skeleton == Stem::Imagenet),
+                ("network.skeleton", network.skeleton == Stem::Imagenet),
             ];
             match refused.into_iter().find(|(_, set)| *set) {
                 Some((key, _)) => Err(value(place, key, "set", "no such thing in the space nas-bench-201")),
@@ -285,57 +285,40 @@ fn augmented(
         .map_err(|error| placed(table, error, place))
 }
 
-/// Whether images can be halved as often as the networks do, and reach the auxiliary head.
-fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+/// Whether images can be halved as often as the networks do, and are large enough for the auxiliary head.
+fn sides(config: &Config, shape: ImageShape, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let (search, network) = (&config.search, &config.network);
-    for (table, skeleton, cells, reductions) in [
-        ("search", search.skeleton, search.cells, &search.reduction_cells),
-        ("network", network.skeleton, network.cells, &network.reduction_cells),
-    ] {
-        let halvings = match config.space.name {
-            SpaceName::Darts => skeleton.halvings() + reductions.among(cells, cells),
-            SpaceName::NasBench201 => STAGES - 1,
-        };
+    let side = shape.height;
+    // How many classes there are does not matter here.
+    let sizes = [
+        ("search", NetworkSize::of_search(search, shape, 1)),
+        ("network", NetworkSize::new(network, shape, 1)),
+    ];
+    for (table, size) in sizes {
+        let skeleton = Skeleton::new(config.space.name, &size);
+        let halvings = skeleton.halvings(skeleton.slots.len());
         // Reduction cells may be more than an integer has bits.
         let multiple = u32::try_from(halvings)
             .ok()
             .and_then(|halvings| 1usize.checked_shl(halvings));
         if multiple.is_none_or(|multiple| !side.is_multiple_of(multiple)) {
             let multiple = multiple.map_or_else(|| format!("2^{halvings}"), |multiple| multiple.to_string());
-            let stems = match skeleton {
-                Skeleton::Cifar => String::new(),
-                Skeleton::Imagenet => format!(" and {table}.skeleton in its stems"),
+            let stems = match size.stem {
+                Stem::Cifar => String::new(),
+                Stem::Imagenet => format!(" and {table}.skeleton in its stems"),
             };
+            let cells = size.cells;
             let expected =
                 format!("a multiple of {multiple}, which {table}.cells = {cells} halves in its reduction cells{stems}");
             return Err(value(place, "data.image_size", side, expected));
         }
-    }
-    if search.skeleton == Skeleton::Imagenet && search.channels < 2 {
-        let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
-        return Err(value(place, "search.channels", search.channels, expected));
-    }
-    if network.auxiliary {
-        let cell = 2 * network.cells / 3;
-        let halvings = network.skeleton.halvings() + network.reduction_cells.among(cell + 1, network.cells);
-        let found = u32::try_from(halvings)
-            .ok()
-            .and_then(|halvings| side.checked_shr(halvings))
-            .unwrap_or(0);
-        // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
-        let needed = match network.skeleton {
-            Skeleton::Cifar => 8,
-            Skeleton::Imagenet => 7,
-        };
-        if found < needed {
-            let error = AuxiliaryError {
-                cell,
-                image: side,
-                found,
-                needed,
-            };
+        if let Err(error) = auxiliary_slot(&skeleton, &size) {
             return Err(value(place, "network.auxiliary", true, format!("false: {error}")));
         }
+    }
+    if search.skeleton == Stem::Imagenet && search.channels < 2 {
+        let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
+        return Err(value(place, "search.channels", search.channels, expected));
     }
     Ok(())
 }
