@@ -12,6 +12,7 @@ use da2s::arch::ArchParams;
 use da2s::config::{EngineName, Layer, resolve};
 use da2s::objective::Penalty;
 use da2s::observer::Silent;
+use da2s::resumable::Resumable;
 use da2s::search::{Moment, Search, SearchMethod};
 use da2s::space::{Operation, Space, Target};
 use da2s::{data, device};

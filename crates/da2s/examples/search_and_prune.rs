@@ -9,6 +9,7 @@ use std::error::Error;
 use da2s::config::{EngineName, Layer, resolve};
 use da2s::discretize::{Rule, measure_gap};
 use da2s::observer::Silent;
+use da2s::resumable::Resumable;
 use da2s::search::Search;
 use da2s::{data, device};
 
@@ -27,7 +28,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let search = Search::new(&config, &dataset, &cpu, &engine)?;
     let mut state = search.start();
     search.run(&mut state, &mut Silent, &mut |_, epoch| {
-        if let Some(metrics) = epoch.map(|epoch| epoch.metrics) {
+        if let Some(metrics) = epoch.map(|epoch| &epoch.metrics) {
             let (whole, pruned) = (metrics.supernet_accuracy, metrics.discretized_accuracy);
             println!("epoch {}: {whole:.1} %, if pruned now {pruned:.1} %", metrics.epoch);
         }

@@ -113,6 +113,11 @@ impl ArchParams {
         )
     }
 
+    /// The same values on an autodiff graph, without a gradient.
+    pub fn untracked(&self) -> Self {
+        self.map(Tensor::autodiff, Tensor::autodiff)
+    }
+
     /// The same values, each tensor mapped.
     pub fn map(&self, on_alpha: impl Fn(Tensor<2>) -> Tensor<2>, on_beta: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
         let kinds = self.kinds.map(|_, kind| KindParams {

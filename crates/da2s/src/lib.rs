@@ -13,7 +13,6 @@
 
 pub mod arch;
 pub mod backbone;
-pub mod bench;
 pub mod config;
 pub mod device;
 pub mod discretize;
@@ -27,6 +26,8 @@ pub mod objective;
 pub mod observer;
 pub mod optim;
 pub mod parallel;
+pub mod probe;
+pub mod resumable;
 pub mod run;
 pub mod search;
 pub mod supernet;

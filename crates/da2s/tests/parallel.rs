@@ -12,7 +12,8 @@ use da2s::config::{ArchOptimizerName, Config};
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::{Apart, Group, Shard, Transport};
-use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState};
+use da2s::resumable::Resumable;
+use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
 use da2s::space::CellKind;
 use da2s_engine::Engine;
 use proptest::prelude::*;
@@ -256,11 +257,10 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
         .in_group(group);
         // Architecture and weights each from the start, so that one says nothing of the other.
         let (mut arch, mut weights, mut second) = (search.start(), search.start(), search.start());
-        let readings = [
-            stepper.arch_step(&mut arch, &part(rank), draw, rates).unwrap(),
-            stepper.weight_step(&mut weights, &part(rank), draw, rates).unwrap(),
-        ];
-        stepper.joint_step(&mut second, &part(rank), draw, rates).unwrap();
+        let half =
+            |state: &mut SearchState, trains| stepper.half_step(state, trains, &part(rank), draw, rates).unwrap();
+        let readings = [half(&mut arch, Trains::Arch), half(&mut weights, Trains::Weights)];
+        half(&mut second, Trains::Both);
         let losses = readings.map(|reading| reading.loss);
         let statistics: Vec<f32> = weights.statistics.tensors().flat_map(host).collect();
         (

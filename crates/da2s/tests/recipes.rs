@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use da2s::backbone::Skeleton;
+use da2s::backbone::Stem;
 use da2s::config::{Config, Layer, RECIPES, resolve};
 use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
 use da2s::discretize::Genotype;
@@ -15,7 +15,7 @@ use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::run::{self, Context, RunDirectory};
 use da2s::space::SpaceName;
-use da2s::supernet::{SupernetSize, supernet};
+use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
 /// The genotype that DARTS published: what every recipe's final network is built of here.
@@ -112,21 +112,13 @@ fn every_recipe_can_be_built_at_its_full_size() {
         let image_size = config.data.image_size.or(own.map(|shape| shape.height)).unwrap();
         let image_channels = config.data.channels.or(own.map(|shape| shape.channels)).unwrap_or(3);
         let engine = Engine::Plain;
-        let searched = SupernetSize {
-            skeleton: config.search.skeleton,
-            channels: config.search.channels,
-            cells: config.search.cells,
-            reductions: config.search.reduction_cells.clone(),
-            partial: config.search.partial(),
-            image_channels,
-            classes: 10,
-        };
-        supernet(&config.search_space(), searched, &engine);
         let shape = ImageShape {
             channels: image_channels,
             height: image_size,
             width: image_size,
         };
+        let searched = NetworkSize::of_search(&config.search, shape, 10);
+        supernet(&config.search_space(), searched, config.search.partial(), &engine);
         let size = NetworkSize::new(&config.network, shape, 10);
         let genotype = match config.space.name {
             SpaceName::Darts => DARTS_V2,
@@ -166,8 +158,8 @@ fn every_recipe_runs() {
         let mut sets = SMALL.to_vec();
         match full.search.skeleton {
             // The smallest image that both stems and both reduction cells can halve.
-            Skeleton::Imagenet => sets.push("data.image_size=32"),
-            Skeleton::Cifar => sets.extend([
+            Stem::Imagenet => sets.push("data.image_size=32"),
+            Stem::Cifar => sets.extend([
                 "data.image_size=16",
                 "search.augmentation.cutout=0",
                 "network.augmentation.cutout=8",

@@ -27,8 +27,8 @@ pub use cell::{Call, Cell, Engine, NormStatistics, Output};
 #[cfg(feature = "burn")]
 pub use classifier::Classifier;
 pub use da2s_plan::{
-    Block, CellPlan, CellPlanBuilder, CheckedStage, Choice, Edge, EdgePlan, InputPlan, NORM_EPSILON, NetworkPlan, Norm,
-    NormSlot, PlacedBlock, PlanError, PoolKind, StagePlan, Weight, WeightRole, WeightSlot,
+    Block, CellPlan, CellPlanBuilder, CheckedStage, Choice, ConvolutionWeights, Edge, EdgePlan, InputPlan, Layout,
+    NORM_EPSILON, NetworkPlan, Norm, NormWeights, PlacedBlock, PlanError, PoolKind, StagePlan, Weight, WeightRole,
 };
 #[cfg(feature = "burn")]
 pub use fused::Memory;

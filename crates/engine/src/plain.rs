@@ -6,7 +6,7 @@ use burn::tensor::module::{avg_pool2d, batch_norm, batch_norm_train, conv2d, max
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 
-use da2s_plan::{Block, CellPlan, Choice, NORM_EPSILON, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NORM_EPSILON, NormWeights, PoolKind, Weight};
 
 use crate::cell::{Call, NormStatistics, Output};
 
@@ -84,14 +84,12 @@ struct Interpreter {
 impl Interpreter {
     fn apply(&mut self, choice: &Choice, x: Tensor<4>) -> Tensor<4> {
         let (inputs, outputs) = (choice.inputs, choice.outputs);
-        let mut weights = Cursor {
-            all: self.weights.clone(),
-            at: choice.weight_offset,
-        };
-        let mut norm_at = choice.norm_offset;
+        let Layout {
+            convolutions, norms, ..
+        } = choice.layout();
         match choice.block {
             Block::Identity => x,
-            Block::Norm => self.norm(x, &mut weights, choice.affine, &mut norm_at),
+            Block::Norm => self.normalised(x, norms.first()),
             Block::Take { .. } | Block::Shuffle { .. } => moved_channels(x, choice),
             Block::Zero { stride } => {
                 let [batch, _, height, width] = x.dims();
@@ -105,7 +103,7 @@ impl Interpreter {
                 kernel,
                 stride,
                 padding,
-                norm,
+                ..
             } => {
                 let pooled = match kind {
                     PoolKind::Max => max_pool2d(
@@ -122,15 +120,10 @@ impl Interpreter {
                             .with_count_include_pad(false),
                     ),
                 };
-                if norm {
-                    self.norm(pooled, &mut weights, choice.affine, &mut norm_at)
-                } else {
-                    pooled
-                }
+                self.normalised(pooled, norms.first())
             }
             Block::FactorizedReduce => {
                 let [_, _, height, width] = x.dims();
-                let half = outputs / 2;
                 let x = relu(x);
                 let options = || ConvOptions::new([2, 2], [0, 0], [1, 1], 1);
                 // The second convolution sees the image from its second row and column on; on an odd side the
@@ -140,62 +133,60 @@ impl Interpreter {
                     .pad((0, width % 2, 0, height % 2), 0.0f32)
                     .narrow(2, 1, height - 1 + height % 2)
                     .narrow(3, 1, width - 1 + width % 2);
-                let first = conv2d(x, weights.take([half, inputs, 1, 1]), None, options());
-                let second = conv2d(shifted, weights.take([outputs - half, inputs, 1, 1]), None, options());
-                let joined = Tensor::cat(vec![first, second], 1);
-                self.norm(joined, &mut weights, choice.affine, &mut norm_at)
+                let halves = [x, shifted].into_iter().zip(&convolutions);
+                let halves = halves.map(|(x, weights)| self.convolution(x, weights, options()));
+                let joined = Tensor::cat(halves.collect(), 1);
+                self.normalised(joined, norms.first())
             }
             Block::Conv {
                 relu: with_relu,
-                kernel,
                 stride,
                 padding,
-                bias,
-                norm,
+                ..
             } => {
                 let x = if with_relu { relu(x) } else { x };
-                let kernels = weights.take([outputs, inputs, kernel, kernel]);
-                let bias = bias.then(|| weights.take([outputs]));
-                let y = conv2d(x, kernels, bias, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1));
-                if norm {
-                    self.norm(y, &mut weights, choice.affine, &mut norm_at)
-                } else {
-                    y
-                }
+                let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+                let y = self.convolution(x, &convolutions[0], options);
+                self.normalised(y, norms.first())
             }
             Block::Separable {
                 kernel,
                 stride,
                 dilation,
-                stages,
+                ..
             } => {
                 let padding = dilation * (kernel - 1) / 2;
                 let mut x = x;
-                for stage in 0..stages {
+                for (stage, (pair, norm)) in convolutions.chunks(2).zip(&norms).enumerate() {
                     let stride = if stage == 0 { stride } else { 1 };
-                    let to = if stage + 1 == stages { outputs } else { inputs };
-                    let depthwise = weights.take([inputs, 1, kernel, kernel]);
-                    let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], inputs);
-                    x = conv2d(relu(x), depthwise, None, options);
-                    let pointwise = weights.take([to, inputs, 1, 1]);
-                    x = conv2d(x, pointwise, None, ConvOptions::new([1; 2], [0; 2], [1; 2], 1));
-                    x = self.norm(x, &mut weights, choice.affine, &mut norm_at);
+                    let depthwise = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], inputs);
+                    let pointwise = ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
+                    x = self.convolution(relu(x), &pair[0], depthwise);
+                    x = self.convolution(x, &pair[1], pointwise);
+                    x = self.normalised(x, Some(norm));
                 }
                 x
             }
         }
     }
 
-    fn norm(&mut self, x: Tensor<4>, weights: &mut Cursor, affine: bool, at: &mut usize) -> Tensor<4> {
+    fn convolution(&self, x: Tensor<4>, weights: &ConvolutionWeights, options: ConvOptions<2>) -> Tensor<4> {
+        let bias = weights.bias.as_ref().map(|bias| self.weight(bias));
+        conv2d(x, self.weight(&weights.kernel), bias, options)
+    }
+
+    /// `x` after batch norm, or `x` itself where there is none.
+    fn normalised(&mut self, x: Tensor<4>, norm: Option<&NormWeights>) -> Tensor<4> {
+        let Some(NormWeights { statistics, affine }) = norm else {
+            return x;
+        };
         let [batch, channels, height, width] = x.dims();
         let device = x.device();
-        let (gamma, beta) = if affine {
-            (weights.take([channels]), weights.take([channels]))
-        } else {
-            (Tensor::ones([channels], &device), Tensor::zeros([channels], &device))
+        let (gamma, beta) = match affine {
+            Some([gamma, beta]) => (self.weight(gamma), self.weight(beta)),
+            None => (Tensor::ones([channels], &device), Tensor::zeros([channels], &device)),
         };
-        let offset = *at;
-        *at += channels;
+        let offset = statistics.offset;
         match &self.given {
             Some(NormStatistics { mean, variance, .. }) => {
                 let part = |all: &Tensor<1>| all.clone().narrow(0, offset, channels);
@@ -210,6 +201,13 @@ impl Interpreter {
                 result.output
             }
         }
+    }
+
+    /// A weight of the plan as a tensor.
+    fn weight<const D: usize>(&self, weight: &Weight) -> Tensor<D> {
+        let shape: [usize; D] = std::array::from_fn(|dimension| weight.shape[dimension]);
+        let length = shape.iter().product();
+        self.weights.clone().narrow(0, weight.offset, length).reshape(shape)
     }
 
     /// The batch statistics in the plan's order, zero where a norm did not run.
@@ -255,19 +253,4 @@ fn moved_channels(x: Tensor<4>, choice: &Choice) -> Tensor<4> {
     let from = Tensor::<1, Int>::from_data(TensorData::new(from, [choice.outputs]), &device);
     let there = Tensor::<1>::from_data(TensorData::new(there, [choice.outputs]), &device);
     x.select(1, from) * there.reshape([1, choice.outputs, 1, 1])
-}
-
-/// Takes tensors off a flat vector one after another.
-struct Cursor {
-    all: Tensor<1>,
-    at: usize,
-}
-
-impl Cursor {
-    fn take<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
-        let length = shape.iter().product();
-        let part = self.all.clone().narrow(0, self.at, length).reshape(shape);
-        self.at += length;
-        part
-    }
 }

@@ -1,8 +1,7 @@
 //! Blocks: the few differentiable pieces that every candidate operation, stem and head is made of.
 //!
-//! A block maps one image tensor to one image tensor. Its weights and batch-norm statistics live in
-//! the flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::weight_slots`] and
-//! [`Block::norm_slots`] fix their order, names (those of the DARTS family of PyTorch code) and shapes.
+//! A block maps one image tensor to one image tensor. Its weights and batch-norm statistics are in the
+//! flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::layout`] says where.
 
 use serde::{Deserialize, Serialize};
 
@@ -89,45 +88,6 @@ pub enum PoolKind {
     Average,
 }
 
-/// What a weight tensor is for; decides how it starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WeightRole {
-    /// Convolution kernel: uniform in ±1/√fan_in (PyTorch's default).
-    Kernel {
-        /// Inputs that one output sums over.
-        fan_in: usize,
-    },
-    /// Bias of a convolution: uniform in ±1/√fan_in.
-    Bias {
-        /// Inputs that one output sums over.
-        fan_in: usize,
-    },
-    /// Scale of a batch norm: 1.
-    Gamma,
-    /// Shift of a batch norm: 0.
-    Beta,
-}
-
-/// One weight tensor of a block, relative to the block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightSlot {
-    /// Name behind the block's prefix, for example `.1.weight`.
-    pub name: String,
-    /// Shape, PyTorch order `[out, in / groups, height, width]` for kernels.
-    pub shape: Vec<usize>,
-    /// What it is for.
-    pub role: WeightRole,
-}
-
-/// One batch norm of a block, relative to the block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NormSlot {
-    /// Name behind the block's prefix, for example `.3` (then `.running_mean`, `.running_var`).
-    pub name: String,
-    /// Number of channels.
-    pub channels: usize,
-}
-
 impl Block {
     /// Stride of the whole block.
     pub fn stride(self) -> usize {
@@ -195,102 +155,6 @@ impl Block {
         match self {
             Self::Identity | Self::Zero { .. } | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => false,
             Self::Pool { .. } | Self::FactorizedReduce | Self::Conv { .. } | Self::Separable { .. } => true,
-        }
-    }
-
-    /// The block's weights in the order in which they lie in the flat weight vector.
-    ///
-    /// `first` is the index of the block's first layer in its PyTorch `Sequential`.
-    pub fn weight_slots(self, inputs: usize, outputs: usize, affine: bool, first: usize) -> Vec<WeightSlot> {
-        let mut slots = Vec::new();
-        let kernel = |name: String, shape: [usize; 4]| WeightSlot {
-            name,
-            shape: shape.to_vec(),
-            role: WeightRole::Kernel {
-                fan_in: shape[1] * shape[2] * shape[3],
-            },
-        };
-        let affine_slots = |name: String, channels: usize| {
-            affine
-                .then(|| {
-                    [(WeightRole::Gamma, "weight"), (WeightRole::Beta, "bias")].map(|(role, part)| WeightSlot {
-                        name: format!("{name}.{part}"),
-                        shape: vec![channels],
-                        role,
-                    })
-                })
-                .into_iter()
-                .flatten()
-        };
-        match self {
-            Self::Zero { .. } | Self::Identity | Self::Take { .. } | Self::Shuffle { .. } => {}
-            Self::Norm => slots.extend(affine_slots(format!(".{first}"), outputs)),
-            Self::Pool { norm, .. } => {
-                if norm {
-                    slots.extend(affine_slots(format!(".{}", first + 1), outputs));
-                }
-            }
-            Self::FactorizedReduce => {
-                let half = outputs / 2;
-                slots.push(kernel(".conv_1.weight".into(), [half, inputs, 1, 1]));
-                slots.push(kernel(".conv_2.weight".into(), [outputs - half, inputs, 1, 1]));
-                slots.extend(affine_slots(".bn".into(), outputs));
-            }
-            Self::Conv {
-                relu,
-                kernel: side,
-                bias,
-                norm,
-                ..
-            } => {
-                let at = first + usize::from(relu);
-                slots.push(kernel(format!(".{at}.weight"), [outputs, inputs, side, side]));
-                if bias {
-                    slots.push(WeightSlot {
-                        name: format!(".{at}.bias"),
-                        shape: vec![outputs],
-                        role: WeightRole::Bias {
-                            fan_in: inputs * side * side,
-                        },
-                    });
-                }
-                if norm {
-                    slots.extend(affine_slots(format!(".{}", at + 1), outputs));
-                }
-            }
-            Self::Separable {
-                kernel: side, stages, ..
-            } => {
-                for stage in 0..stages {
-                    let at = first + 4 * stage;
-                    let to = if stage + 1 == stages { outputs } else { inputs };
-                    slots.push(kernel(format!(".{}.weight", at + 1), [inputs, 1, side, side]));
-                    slots.push(kernel(format!(".{}.weight", at + 2), [to, inputs, 1, 1]));
-                    slots.extend(affine_slots(format!(".{}", at + 3), to));
-                }
-            }
-        }
-        slots
-    }
-
-    /// The block's batch norms in order.
-    pub fn norm_slots(self, inputs: usize, outputs: usize, first: usize) -> Vec<NormSlot> {
-        let slot = |name: String, channels: usize| NormSlot { name, channels };
-        match self {
-            Self::Zero { .. } | Self::Identity | Self::Take { .. } | Self::Shuffle { .. } => Vec::new(),
-            Self::Norm => vec![slot(format!(".{first}"), outputs)],
-            Self::Pool { norm, .. } if norm => vec![slot(format!(".{}", first + 1), outputs)],
-            Self::Conv { relu, norm, .. } if norm => {
-                vec![slot(format!(".{}", first + usize::from(relu) + 1), outputs)]
-            }
-            Self::Pool { .. } | Self::Conv { .. } => Vec::new(),
-            Self::FactorizedReduce => vec![slot(".bn".into(), outputs)],
-            Self::Separable { stages, .. } => (0..stages)
-                .map(|stage| {
-                    let to = if stage + 1 == stages { outputs } else { inputs };
-                    slot(format!(".{}", first + 4 * stage + 3), to)
-                })
-                .collect(),
         }
     }
 

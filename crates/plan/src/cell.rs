@@ -6,7 +6,8 @@
 //! edge goes from a smaller to a larger node; every other node is the sum over its edges and over the
 //! choices of each edge, weighted by the mixture; the output is the concatenation of `output` along channels.
 
-use crate::block::{Block, WeightRole};
+use crate::block::Block;
+use crate::layout::WeightRole;
 
 /// A block at its place in a plan.
 #[derive(Clone, Debug)]
@@ -40,10 +41,10 @@ pub struct Edge {
     pub choices: Vec<Choice>,
 }
 
-/// One named tensor in the flat weight vector.
+/// One named tensor in a flat weight vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weight {
-    /// Full name within the cell.
+    /// Full name within the cell, for example `_ops.3._ops.4.op.1.weight`.
     pub name: String,
     /// Shape in PyTorch order.
     pub shape: Vec<usize>,
@@ -53,7 +54,7 @@ pub struct Weight {
     pub role: WeightRole,
 }
 
-/// One named batch norm in the flat statistics.
+/// One named batch norm in flat statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Norm {
     /// Full name within the cell (`.running_mean` and `.running_var` follow).
@@ -99,8 +100,7 @@ impl CellPlan {
         let mut norms = vec![true; self.norm_channels];
         let choices = self.edges.iter().flat_map(|edge| &edge.choices);
         for choice in choices.zip(live).filter(|(_, live)| !**live).map(|(choice, _)| choice) {
-            let slots = choice.block.norm_slots(choice.inputs, choice.outputs, choice.first);
-            let channels: usize = slots.iter().map(|slot| slot.channels).sum();
+            let channels = choice.layout().norm_channels;
             norms[choice.norm_offset..choice.norm_offset + channels].fill(false);
         }
         norms
@@ -244,24 +244,11 @@ impl CellPlanBuilder {
             weight_offset: plan.weight_count,
             norm_offset: plan.norm_channels,
         };
-        for slot in block.weight_slots(inputs, outputs, self.affine, first) {
-            let size: usize = slot.shape.iter().product();
-            plan.weights.push(Weight {
-                name: format!("{name}{}", slot.name),
-                shape: slot.shape,
-                offset: plan.weight_count,
-                role: slot.role,
-            });
-            plan.weight_count += size;
-        }
-        for slot in block.norm_slots(inputs, outputs, first) {
-            plan.norms.push(Norm {
-                name: format!("{name}{}", slot.name),
-                channels: slot.channels,
-                offset: plan.norm_channels,
-            });
-            plan.norm_channels += slot.channels;
-        }
+        let layout = choice.layout();
+        plan.weights.extend(layout.weights().into_iter().cloned());
+        plan.norms.extend(layout.norms.into_iter().map(|norm| norm.statistics));
+        plan.weight_count += layout.weight_count;
+        plan.norm_channels += layout.norm_channels;
         choice
     }
 }

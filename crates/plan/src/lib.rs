@@ -8,10 +8,12 @@
 
 mod block;
 mod cell;
+mod layout;
 mod network;
 
-pub use block::{Block, NormSlot, PoolKind, WeightRole, WeightSlot};
+pub use block::{Block, PoolKind};
 pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
+pub use layout::{ConvolutionWeights, Layout, NormWeights, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 
 /// Added to the variance by every batch norm, as in PyTorch.

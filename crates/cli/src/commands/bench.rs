@@ -11,7 +11,7 @@ use crate::args::{BenchArguments, BenchCase};
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal;
-use da2s::bench::{Case, Measurement, Options, Results, measure};
+use da2s_bench::{Case, Measurement, Options, Results, measure};
 
 /// Measures what was asked for and prints it.
 ///
@@ -128,8 +128,8 @@ fn milliseconds(time_ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use da2s::bench::Phase;
     use da2s::config::EngineName;
+    use da2s_bench::Phase;
 
     #[test]
     fn every_case_can_be_asked_for_alone() {

@@ -6,10 +6,9 @@
 //! that the caller owns.
 
 mod layout;
-mod nas_bench_201;
 mod not_finite;
+mod skeleton;
 mod statistics;
-mod stem;
 mod weights;
 
 pub use crate::arch::Mixtures;
@@ -18,10 +17,9 @@ pub use crate::evaluate::correct_count;
 pub use crate::objective::cross_entropy;
 pub use da2s_records::{Named, WeightsFile, WeightsFileError};
 pub use layout::{LoadError, Part};
-pub(crate) use nas_bench_201::{BenchSize, STAGES, skeleton};
+pub(crate) use skeleton::STAGES;
+pub use skeleton::{CellSlot, Content, NetworkSize, Skeleton, Slot, Stem};
 pub use statistics::Statistics;
-pub use stem::Skeleton;
-pub(crate) use stem::cell_sources;
 pub use weights::Weights;
 
 use std::sync::Arc;
@@ -130,8 +128,10 @@ pub struct Forward {
 }
 
 impl Backbone {
-    /// A backbone with `classes` outputs, whose classifiers run on `engine`; the last stage feeds the classifier.
-    pub fn new(stages: Vec<Stage>, auxiliary: Option<Auxiliary>, classes: usize, engine: &Engine) -> Self {
+    /// A backbone of `stages`, which are those of `skeleton`, whose classifiers run on `engine`; the
+    /// last stage feeds the classifier.
+    pub fn new(skeleton: &Skeleton, stages: Vec<Stage>, auxiliary: Option<Auxiliary>, engine: &Engine) -> Self {
+        let classes = skeleton.classes;
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
         let mut parts: Vec<Part> = stages
             .iter()
@@ -144,20 +144,17 @@ impl Backbone {
             parts.push(Part::classifier("auxiliary_head.classifier", features, classes));
             (head, Classifier::new(features, classes, engine).with_relu())
         });
+        let classifier = Classifier::new(features, classes, engine);
         Self {
             stages,
-            classifier: Classifier::new(features, classes, engine),
+            classifier: if skeleton.last_relu {
+                classifier.with_relu()
+            } else {
+                classifier
+            },
             mixture_order: None,
             auxiliary,
             parts,
-        }
-    }
-
-    /// The same with ReLU between the last stage and the global mean.
-    pub fn with_last_relu(self) -> Self {
-        Self {
-            classifier: self.classifier.with_relu(),
-            ..self
         }
     }
 

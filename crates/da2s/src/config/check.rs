@@ -4,9 +4,9 @@ use da2s_settings::Problem;
 
 use super::error::{ConfigError, Place};
 use super::settings::{Config, ScheduleName};
-use crate::backbone::STAGES;
+use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
-use crate::network::{AuxiliaryError, Skeleton};
+use crate::network::auxiliary_slot;
 use crate::space::{CellKind, Operation, Reductions, SpaceName};
 
 /// Epochs by which a path must begin before its end, against rounding alone.
@@ -33,8 +33,8 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     ] {
         augmented(table, augmentation, shape, place)?;
     }
-    sides(config, shape.height, place)?;
-    kinds(config, place)
+    sides(config, shape, place)?;
+    kinds(config, shape, place)
 }
 
 fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
@@ -159,7 +159,7 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 let expected = "an operation beside none, which is never kept";
                 return Err(value(place, "space.operations", "[\"none\"]", expected));
             }
-            match operations.find(|operation| !operation.halves()) {
+            match operations.find(|&&operation| !space.name.has(operation)) {
                 Some(operation) => {
                     let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";
                     Err(value(place, "space.operations", operation.name(), expected))
@@ -173,8 +173,8 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 ("network.auxiliary", network.auxiliary),
                 ("network.drop_path", network.drop_path > 0.0),
                 ("search.partial_channels", search.partial() > 1),
-                ("search.skeleton", search.skeleton == Skeleton::Imagenet),
-                ("network.skeleton", network.skeleton == Skeleton::Imagenet),
+                ("search.skeleton", search.skeleton == Stem::Imagenet),
+                ("network.skeleton", network.skeleton == Stem::Imagenet),
             ];
             match refused.into_iter().find(|(_, set)| *set) {
                 Some((key, _)) => Err(value(place, key, "set", "no such thing in the space nas-bench-201")),
@@ -184,23 +184,33 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     }
 }
 
-/// What the final network has cells of, the super-network must have: else nothing but chance decides what is in them.
-fn kinds(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    let (search, network) = (&config.search, &config.network);
-    let has =
-        |cells: usize, reductions: &Reductions, kind| (0..cells).any(|index| reductions.kind(index, cells) == kind);
-    for kind in CellKind::ALL {
-        let needed = config.space.name == SpaceName::Darts && has(network.cells, &network.reduction_cells, kind);
-        if needed && !has(search.cells, &search.reduction_cells, kind) {
-            let given = format!("those of {} cells", network.cells);
+/// Refuses a final network with a kind of cell that the super-network does not have: nothing but chance
+/// would decide what is in it.
+fn kinds(config: &Config, shape: ImageShape, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let [search, network] = sizes(config, shape).map(|(_, size)| Skeleton::new(config.space.name, &size));
+    match CellKind::ALL
+        .into_iter()
+        .find(|&kind| network.has(kind) && !search.has(kind))
+    {
+        None => Ok(()),
+        Some(kind) => {
+            let given = format!("those of {} cells", config.network.cells);
             let expected = format!(
                 "no {} cell: search.reduction_cells leaves the super-network none, so that nothing would decide what is in it",
                 kind.name()
             );
-            return Err(value(place, "network.reduction_cells", given, expected));
+            Err(value(place, "network.reduction_cells", given, expected))
         }
     }
-    Ok(())
+}
+
+/// The sizes of the super-network and of the final network, by the table of their settings. How many
+/// classes there are does not matter here.
+fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2] {
+    [
+        ("search", NetworkSize::of_search(&config.search, shape, 1)),
+        ("network", NetworkSize::new(&config.network, shape, 1)),
+    ]
 }
 
 /// What the method asks of the other settings.
@@ -285,57 +295,35 @@ fn augmented(
         .map_err(|error| placed(table, error, place))
 }
 
-/// Whether images can be halved as often as the networks do, and reach the auxiliary head.
-fn sides(config: &Config, side: usize, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    let (search, network) = (&config.search, &config.network);
-    for (table, skeleton, cells, reductions) in [
-        ("search", search.skeleton, search.cells, &search.reduction_cells),
-        ("network", network.skeleton, network.cells, &network.reduction_cells),
-    ] {
-        let halvings = match config.space.name {
-            SpaceName::Darts => skeleton.halvings() + reductions.among(cells, cells),
-            SpaceName::NasBench201 => STAGES - 1,
-        };
+/// Whether images can be halved as often as the networks do, and are large enough for the auxiliary head.
+fn sides(config: &Config, shape: ImageShape, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let search = &config.search;
+    let side = shape.height;
+    for (table, size) in sizes(config, shape) {
+        let skeleton = Skeleton::new(config.space.name, &size);
+        let halvings = skeleton.halvings(skeleton.slots.len());
         // Reduction cells may be more than an integer has bits.
         let multiple = u32::try_from(halvings)
             .ok()
             .and_then(|halvings| 1usize.checked_shl(halvings));
         if multiple.is_none_or(|multiple| !side.is_multiple_of(multiple)) {
             let multiple = multiple.map_or_else(|| format!("2^{halvings}"), |multiple| multiple.to_string());
-            let stems = match skeleton {
-                Skeleton::Cifar => String::new(),
-                Skeleton::Imagenet => format!(" and {table}.skeleton in its stems"),
+            let stems = match size.stem {
+                Stem::Cifar => String::new(),
+                Stem::Imagenet => format!(" and {table}.skeleton in its stems"),
             };
+            let cells = size.cells;
             let expected =
                 format!("a multiple of {multiple}, which {table}.cells = {cells} halves in its reduction cells{stems}");
             return Err(value(place, "data.image_size", side, expected));
         }
-    }
-    if search.skeleton == Skeleton::Imagenet && search.channels < 2 {
-        let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
-        return Err(value(place, "search.channels", search.channels, expected));
-    }
-    if network.auxiliary {
-        let cell = 2 * network.cells / 3;
-        let halvings = network.skeleton.halvings() + network.reduction_cells.among(cell + 1, network.cells);
-        let found = u32::try_from(halvings)
-            .ok()
-            .and_then(|halvings| side.checked_shr(halvings))
-            .unwrap_or(0);
-        // A 5×5 pooling window of stride 3 or 2, then a 2×2 convolution: see crate::network::auxiliary.
-        let needed = match network.skeleton {
-            Skeleton::Cifar => 8,
-            Skeleton::Imagenet => 7,
-        };
-        if found < needed {
-            let error = AuxiliaryError {
-                cell,
-                image: side,
-                found,
-                needed,
-            };
+        if let Err(error) = auxiliary_slot(&skeleton, &size) {
             return Err(value(place, "network.auxiliary", true, format!("false: {error}")));
         }
+    }
+    if search.skeleton == Stem::Imagenet && search.channels < 2 {
+        let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
+        return Err(value(place, "search.channels", search.channels, expected));
     }
     Ok(())
 }

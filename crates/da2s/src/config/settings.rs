@@ -12,7 +12,7 @@ use da2s_settings::{
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Augmentation, BadImages, Format};
-use crate::network::Skeleton;
+use crate::network::Stem;
 use crate::objective::{Hardening, Regulariser};
 use crate::search::Method;
 use crate::space::{Operation, Reductions, SpaceName, TargetSpec};
@@ -142,7 +142,7 @@ settings! {
         /// Images in a half-step, for each process.
         batch_size: usize = 64, in COUNT;
         /// The super-network's stem.
-        skeleton: Skeleton = Skeleton::Cifar;
+        skeleton: Stem = Stem::Cifar;
         /// Channels of the super-network's first cells.
         channels: usize = 8, in whole(1..=4096);
         /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
@@ -252,7 +252,7 @@ settings! {
     /// The final network, and how it trains.
     pub struct NetworkSettings {
         /// The stem.
-        skeleton: Skeleton = Skeleton::Cifar;
+        skeleton: Stem = Stem::Cifar;
         /// Channels of the first cells.
         channels: usize = 16, in whole(2..=4096);
         /// Cells; in NAS-Bench-201, cells of each of its three stages.

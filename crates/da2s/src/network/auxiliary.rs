@@ -6,13 +6,12 @@
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine, PoolKind};
 
-use super::{NetworkSize, Skeleton};
-use crate::backbone::{Auxiliary, Stage};
+use crate::backbone::{Auxiliary, NetworkSize, Skeleton, Stage, Stem};
 
 /// An image that is too small for an auxiliary head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an auxiliary head needs at least {needed}×{needed} pixels behind cell {cell}, but an image of {image}×{image} \
+    "an auxiliary head needs at least {needed}×{needed} pixels after cell {cell}, but an image of {image}×{image} \
      leaves {found}×{found} there: set network.auxiliary = false or use larger images"
 )]
 pub struct AuxiliaryError {
@@ -20,7 +19,7 @@ pub struct AuxiliaryError {
     pub cell: usize,
     /// Side of an image in pixels.
     pub image: usize,
-    /// Side behind the cell in pixels.
+    /// Side after the cell in pixels.
     pub found: usize,
     /// Side that is needed in pixels.
     pub needed: usize,
@@ -31,36 +30,45 @@ const POOL: usize = 5;
 /// Side of the last convolution.
 const LAST: usize = 2;
 
-/// The head that reads cell 2/3 of the `size.cells` cells, which stand behind `stems` stems.
-pub(super) fn head(
-    stages: &[Stage],
-    stems: usize,
-    size: &NetworkSize,
-    engine: &Engine,
-) -> Result<Auxiliary, AuxiliaryError> {
-    let cell = 2 * size.cells / 3;
-    let stage = stems + cell;
-    let stride = match size.skeleton {
-        Skeleton::Cifar => 3,
-        Skeleton::Imagenet => 2,
+/// The slot of `skeleton` that the auxiliary head of a network of `size` reads; `None` for a network
+/// without a head.
+///
+/// # Errors
+/// If the image is too small for a head.
+pub(crate) fn slot(skeleton: &Skeleton, size: &NetworkSize) -> Result<Option<usize>, AuxiliaryError> {
+    let Some(slot) = skeleton.auxiliary.filter(|_| size.auxiliary) else {
+        return Ok(None);
     };
-    let pool = Block::Pool {
+    let found = (0..skeleton.halvings(slot)).fold(size.image_size, |side, _| side.div_ceil(2));
+    let pool = pool(size.stem);
+    if pool.output_side(found) >= LAST {
+        return Ok(Some(slot));
+    }
+    Err(AuxiliaryError {
+        cell: 2 * size.cells / 3,
+        image: size.image_size,
+        found,
+        needed: POOL + pool.stride() * (LAST - 1),
+    })
+}
+
+/// What makes images of every size small enough for the convolutions of the head.
+fn pool(stem: Stem) -> Block {
+    let stride = match stem {
+        Stem::Cifar => 3,
+        Stem::Imagenet => 2,
+    };
+    Block::Pool {
         kind: PoolKind::Average,
         kernel: POOL,
         stride,
         padding: 0,
         norm: false,
-    };
-    let (found, _) = super::cost::stage_sizes(stages, size.image_size)[stage];
-    if pool.output_side(found) < LAST {
-        let needed = POOL + stride * (LAST - 1);
-        return Err(AuxiliaryError {
-            cell,
-            image: size.image_size,
-            found,
-            needed,
-        });
     }
+}
+
+/// The head on stage `at` of `stages`.
+pub(super) fn head(stages: &[Stage], at: usize, stem: Stem, engine: &Engine) -> Auxiliary {
     let conv = |relu, kernel, norm| Block::Conv {
         relu,
         kernel,
@@ -69,20 +77,20 @@ pub(super) fn head(
         bias: false,
         norm,
     };
-    let inputs = stages[stage].cell.plan().output_channels();
+    let inputs = stages[at].cell.plan().output_channels();
     // The code for ImageNet leaves the second batch norm out, and so do the published weights.
-    let last_norm = size.skeleton == Skeleton::Cifar;
+    let last_norm = stem == Stem::Cifar;
     let plan = CellPlanBuilder::new(true)
         .input(inputs)
         .node(inputs)
         .node(128)
         .node(768)
-        .edge(0, 1, [(pool, "features".to_owned(), 1)])
+        .edge(0, 1, [(pool(stem), "features".to_owned(), 1)])
         .edge(1, 2, [(conv(false, 1, true), "features".to_owned(), 2)])
         .edge(2, 3, [(conv(true, LAST, last_norm), "features".to_owned(), 4)])
         .output([3]);
-    Ok(Auxiliary {
-        stage,
+    Auxiliary {
+        stage: at,
         cell: Cell::new(plan, engine),
-    })
+    }
 }

@@ -9,7 +9,7 @@ use crate::backbone::{Backbone, Source, Stage};
 use crate::discretize::Genotype;
 use crate::objective::CostTable;
 use crate::space::{PerKind, Place, Space};
-use crate::supernet::cell::stride;
+use crate::supernet::stride;
 
 /// Size of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +54,9 @@ pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image
             let (channels, outputs) = (plan.node_channels[from], plan.node_channels[to]);
             let (height, width_of_image) = if from < graph.inputs { nodes[from] } else { inner };
             for (candidate, operation) in space.operations.iter().enumerate() {
-                let (block, _) = operation.block(stride(kind, from, graph), Place::Network);
+                let (block, _) = operation.block(stride(kind.stride(), from, graph), Place::Network);
                 let at = edge * width + candidate;
-                let slots = block.weight_slots(channels, outputs, true, 0);
-                let count: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
+                let count = block.layout(channels, outputs, true, 0).weight_count;
                 parameters.kind_mut(kind)[at] += count as f64;
                 multiply_adds.kind_mut(kind)[at] +=
                     block.multiply_adds(channels, outputs, height, width_of_image) as f64;

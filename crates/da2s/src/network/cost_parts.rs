@@ -103,11 +103,7 @@ fn of_stage(stage: &Stage, kind: PartKind, inputs: &[(usize, usize)]) -> Vec<Par
             });
             costs.len() - 1
         });
-        let slots = choice
-            .block
-            .weight_slots(choice.inputs, choice.outputs, choice.affine, choice.first);
-        let parameters: usize = slots.iter().map(|slot| slot.shape.iter().product::<usize>()).sum();
-        costs[at].parameters += parameters as u64;
+        costs[at].parameters += choice.layout().weight_count as u64;
         costs[at].multiply_adds += choice.block.multiply_adds(choice.inputs, choice.outputs, height, width);
     }
     costs
@@ -119,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::discretize::Genotype;
-    use crate::network::{NetworkSize, Skeleton, cost, network};
+    use crate::network::{NetworkSize, Stem, cost, network};
     use crate::space::Reductions;
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
@@ -130,9 +126,9 @@ mod tests {
     const BENCH: &str = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|";
 
     /// Checks the sums and returns the entries.
-    fn parts(text: &str, skeleton: Skeleton, cells: usize, side: usize) -> Vec<PartCost> {
+    fn parts(text: &str, stem: Stem, cells: usize, side: usize) -> Vec<PartCost> {
         let size = NetworkSize {
-            skeleton,
+            stem,
             channels: 36,
             cells,
             reductions: Reductions::THIRDS,
@@ -155,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_network_of_darts_is_taken_apart() {
-        let parts = parts(DARTS_V2, Skeleton::Cifar, 20, 32);
+        let parts = parts(DARTS_V2, Stem::Cifar, 20, 32);
         let stem = named(&parts, "stem");
         assert_eq!((stem.len(), stem[0].kind, stem[0].operation), (1, PartKind::Stem, None));
         assert_eq!(stem[0].multiply_adds, 32 * 32 * 3 * 3 * 3 * 108);
@@ -200,10 +196,10 @@ mod tests {
 
     #[test]
     fn other_skeletons_too() {
-        let large = parts(DARTS_V2, Skeleton::Imagenet, 5, 224);
+        let large = parts(DARTS_V2, Stem::Imagenet, 5, 224);
         assert_eq!(named_kinds(&large, PartKind::Stem), 2);
         assert_eq!((named(&large, "stem0").len(), named(&large, "stem1").len()), (1, 1));
-        let bench = parts(BENCH, Skeleton::Cifar, 5, 32);
+        let bench = parts(BENCH, Stem::Cifar, 5, 32);
         assert_eq!(named_kinds(&bench, PartKind::Residual), 2);
         assert_eq!(named_kinds(&bench, PartKind::Normal), 15);
         assert_eq!(

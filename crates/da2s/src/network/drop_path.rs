@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::backbone::host;
     use crate::discretize::Genotype;
-    use crate::network::{NetworkSize, Skeleton, network};
+    use crate::network::{NetworkSize, Stem, network};
     use crate::space::Reductions;
     use da2s_engine::Engine;
 
@@ -82,7 +82,7 @@ mod tests {
         let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
             reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
         let size = NetworkSize {
-            skeleton: Skeleton::Cifar,
+            stem: Stem::Cifar,
             channels: 2,
             cells: 1,
             reductions: Reductions::THIRDS,

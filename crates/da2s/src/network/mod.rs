@@ -1,8 +1,8 @@
 //! The final network: a backbone whose cells hold what the genotype keeps.
 //!
-//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet. Contract: batch
-//! norms with scale and shift, no batch norm behind pools; a genotype without reduction
-//! cells is built on the skeleton of NAS-Bench-201.
+//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet.
+//! Contract: it has the skeleton of the genotype's space; batch norms with scale and shift, no batch
+//! norm after pools.
 
 mod auxiliary;
 mod cost;
@@ -10,49 +10,28 @@ mod cost_parts;
 mod drop_path;
 mod trained;
 
-pub use crate::backbone::Skeleton;
+pub use crate::backbone::{NetworkSize, Stem};
 pub use auxiliary::AuxiliaryError;
+pub(crate) use auxiliary::slot as auxiliary_slot;
 pub use cost::{Cost, cost, cost_tables};
 pub use cost_parts::{PartCost, PartKind, cost_parts};
 pub use drop_path::DropPath;
 pub use trained::{Description, Trained, TrainedError};
 
-use da2s_engine::{Cell, CellPlan, CellPlanBuilder, Engine};
-use serde::{Deserialize, Serialize};
+use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
 
-use crate::backbone::{Backbone, BenchSize, Stage, cell_sources, skeleton};
+use crate::backbone::{Backbone, CellSlot, Skeleton};
 use crate::config::NetworkSettings;
 use crate::data::ImageShape;
 use crate::discretize::{CellGenotype, Genotype};
-use crate::space::{CellKind, Place, Reductions};
-use crate::supernet::cell::preprocessed;
-
-/// Sizes of a final network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkSize {
-    /// Stem.
-    pub skeleton: Skeleton,
-    /// Channels of the first cells.
-    pub channels: usize,
-    /// Number of cells; in NAS-Bench-201 of each of the three stages.
-    pub cells: usize,
-    /// Which of them reduce.
-    pub reductions: Reductions,
-    /// Channels of an image.
-    pub image_channels: usize,
-    /// Side of an image in pixels.
-    pub image_size: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// Whether an auxiliary head trains along.
-    pub auxiliary: bool,
-}
+use crate::space::{CellGraph, Place, SpaceName};
+use crate::supernet::{preprocessed, stride};
 
 impl NetworkSize {
     /// The sizes of `settings` for images of `shape` in `classes` classes.
     pub fn new(settings: &NetworkSettings, shape: ImageShape, classes: usize) -> Self {
         Self {
-            skeleton: settings.skeleton,
+            stem: settings.skeleton,
             channels: settings.channels,
             cells: settings.cells,
             reductions: settings.reduction_cells.clone(),
@@ -69,61 +48,30 @@ impl NetworkSize {
 /// # Errors
 /// If an auxiliary head is asked for where the image is too small for one.
 pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Result<Backbone, AuxiliaryError> {
-    if genotype.cells.reduction.is_none() {
-        let sizes = BenchSize {
-            channels: size.channels,
-            cells: size.cells,
-            image_channels: size.image_channels,
-            classes: size.classes,
-        };
-        return Ok(skeleton(
-            sizes,
-            |channels| bench_cell(&genotype.cells.normal, channels),
-            engine,
-        ));
-    }
-    let stem = size.skeleton.stem(size.image_channels, size.channels, engine);
-    let (mut stages, mut shrunk) = (stem.stages, stem.shrunk);
-    let (mut before, mut last) = (stem.channels, stem.channels);
-    let stems = stages.len();
-    let mut channels = size.channels;
-    for index in 0..size.cells {
-        let kind = size.reductions.kind(index, size.cells);
-        if kind == CellKind::Reduction {
-            channels *= 2;
+    let space = genotype.space();
+    let skeleton = Skeleton::new(space, &size);
+    let head = auxiliary::slot(&skeleton, &size)?;
+    let stages = skeleton.stages(engine, |slot, inputs| {
+        let genotype = genotype.kind(slot.kind);
+        match space {
+            SpaceName::Darts => darts_cell(genotype, slot, inputs),
+            SpaceName::NasBench201 => nas_bench_201_cell(genotype, slot),
         }
-        let plan = cell(genotype, kind, [before, last], channels, shrunk);
-        (before, last) = (last, plan.output_channels());
-        shrunk = kind == CellKind::Reduction;
-        stages.push(Stage {
-            prefix: format!("cells.{index}."),
-            cell: Cell::new(plan, engine),
-            sources: cell_sources(index, stems),
-            kind: Some(kind),
-        });
-    }
-    let auxiliary = if size.auxiliary {
-        Some(auxiliary::head(&stages, stems, &size, engine)?)
-    } else {
-        None
-    };
-    Ok(Backbone::new(stages, auxiliary, size.classes, engine))
+    });
+    let auxiliary = head.map(|slot| auxiliary::head(&stages, slot, size.stem, engine));
+    Ok(Backbone::new(&skeleton, stages, auxiliary, engine))
 }
 
-/// A cell of the genotype.
-fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize, shrunk: bool) -> CellPlan {
-    let genotype = genotype.kind(kind);
-    let mut builder = preprocessed(CellPlanBuilder::new(true), inputs, channels, shrunk);
-    for _ in 0..genotype.nodes() {
-        builder = builder.node(channels);
+/// A cell of DARTS.
+fn darts_cell(genotype: &CellGenotype, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
+    let graph = CellGraph::new(inputs.len(), genotype.nodes());
+    let mut builder = preprocessed(CellPlanBuilder::new(true), slot, inputs);
+    for _ in graph.all_nodes() {
+        builder = builder.node(slot.channels);
     }
     let mut entry = 0;
     for edge in &genotype.edges {
-        let stride = if kind == CellKind::Reduction && edge.from < inputs.len() {
-            2
-        } else {
-            1
-        };
+        let stride = stride(slot.stride, edge.from, graph);
         let choices: Vec<_> = edge
             .operations
             .iter()
@@ -138,16 +86,16 @@ fn cell(genotype: &Genotype, kind: CellKind, inputs: [usize; 2], channels: usize
     builder.output(genotype.concat.iter().copied())
 }
 
-/// A cell of an architecture of NAS-Bench-201, whose edges stand in the order of the graph.
-fn bench_cell(genotype: &CellGenotype, channels: usize) -> CellPlan {
+/// A cell of NAS-Bench-201; its edges are in the order of the graph.
+fn nas_bench_201_cell(genotype: &CellGenotype, slot: &CellSlot) -> CellPlan {
     let nodes = genotype.concat.last().copied().unwrap_or(0);
-    let mut builder = CellPlanBuilder::new(true).input(channels);
+    let mut builder = CellPlanBuilder::new(true).input(slot.channels);
     for _ in 0..nodes {
-        builder = builder.node(channels);
+        builder = builder.node(slot.channels);
     }
     for (index, edge) in genotype.edges.iter().enumerate() {
         let choices = edge.operations.iter().map(|operation| {
-            let (block, inner) = operation.block(1, Place::Network);
+            let (block, inner) = operation.block(slot.stride, Place::Network);
             (block, format!("layers.{index}{inner}"), 0)
         });
         builder = builder.edge(edge.from, edge.to, choices);

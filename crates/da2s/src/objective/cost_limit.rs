@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::backbone::host;
     use crate::discretize::{Genotype, KindStrengths, discrete_mixture, strongest};
-    use crate::network::{NetworkSize, Skeleton, cost, cost_tables, network};
+    use crate::network::{NetworkSize, Stem, cost, cost_tables, network};
     use crate::objective::TargetSpec;
     use crate::space::{Operation, Reductions};
     use burn::tensor::Device;
@@ -164,7 +164,7 @@ mod tests {
             let space = Space::darts(none);
             let target = TargetSpec { operations, ..TargetSpec::default() }.resolve(&space).unwrap();
             let size = NetworkSize {
-                skeleton: if imagenet { Skeleton::Imagenet } else { Skeleton::Cifar },
+                stem: if imagenet { Stem::Imagenet } else { Stem::Cifar },
                 channels: 4,
                 cells: 5,
                 reductions: Reductions::THIRDS,

@@ -16,7 +16,7 @@ use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage, Warning};
 use crate::search::{Method, Search};
-use crate::space::{CellKind, Space};
+use crate::space::Space;
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -241,8 +241,7 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
         path: None,
         error: GenotypeError { at: 0, problem },
     };
-    let reduces = space.kinds().contains(&CellKind::Reduction);
-    if genotype.cells.reduction.is_some() != reduces {
+    if genotype.space() != space.name {
         return Err(refused(format!(
             "it is not one of the space {}, which this run searches",
             space.name.name()
@@ -250,11 +249,12 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
     let mut operations = edges.flat_map(|edge| &edge.operations);
-    match operations.find(|operation| !operation.halves()) {
-        Some(operation) if reduces => Err(refused(format!(
-            "the operation {operation} is one of NAS-Bench-201 and none of the DARTS space"
+    match operations.find(|&&operation| !space.name.has(operation)) {
+        Some(operation) => Err(refused(format!(
+            "the operation {operation} is not one of the space {}",
+            space.name.name()
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

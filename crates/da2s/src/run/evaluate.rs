@@ -4,10 +4,10 @@ use da2s_records::files::{
     BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
     mistake as mistake_file,
 };
+use da2s_records::schema::EpochTime;
 
 use super::Context;
 use super::discretize::GenotypeFile;
-use super::search::EpochTime;
 use super::summary::Summary;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};

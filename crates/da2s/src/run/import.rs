@@ -25,6 +25,7 @@ use crate::export::DESCRIPTION;
 use crate::finite::NotFinite;
 use crate::network::{NetworkSize, network};
 use crate::observer::{Observer, Silent};
+use crate::resumable::Resumable;
 use crate::search::Search;
 use crate::space::{CellKind, SpaceName};
 use crate::train::TrainProgress;

@@ -12,7 +12,7 @@ mod evaluate;
 mod import;
 mod job;
 mod made;
-mod rollback;
+mod resume;
 mod search;
 mod state_file;
 mod summary;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::environment::one;
+use super::resume::CheckpointMeta;
 use crate::backbone::{Backbone, LoadError, Named, host};
 use crate::error::Error;
 use crate::hint::Hint;
@@ -26,35 +27,16 @@ pub(super) struct SearchMeta {
     adam_steps: [usize; 4],
 }
 
-impl SearchMeta {
-    /// Refuses the checkpoint in `path` in a group of another size.
-    pub(super) fn expect(&self, processes: usize, path: &Path) -> Result<(), Error> {
-        expect_processes(self.processes, processes, path)
+impl CheckpointMeta for SearchMeta {
+    fn processes(&self) -> usize {
+        self.processes
     }
 }
 
-/// Refuses to go on with another number of processes: a batch of another size is another run.
-fn expect_processes(stored: usize, present: usize, path: &Path) -> Result<(), Error> {
-    if stored == present {
-        return Ok(());
+impl CheckpointMeta for TrainMeta {
+    fn processes(&self) -> usize {
+        self.processes
     }
-    let number = |count| {
-        if count == 1 {
-            "1 process".to_owned()
-        } else {
-            format!("{count} processes")
-        }
-    };
-    let problem = format!(
-        "it was written by {}, and this is {}, whose batches have another size; use as many as before",
-        number(stored),
-        number(present)
-    );
-    Err(Error::Mismatch {
-        path: path.to_owned(),
-        problem,
-        hints: &[],
-    })
 }
 
 /// The state of a search of `processes` as a checkpoint.
@@ -130,14 +112,6 @@ impl TrainMeta {
     /// Whether no epoch led there: what a training leaves has one at least.
     pub(super) fn is_imported(&self) -> bool {
         self.progress.epochs_done == 0
-    }
-
-    /// Refuses to go on from the checkpoint in `path` to `epochs` in a group of another size.
-    pub(super) fn expect_processes(&self, processes: usize, epochs: usize, path: &Path) -> Result<(), Error> {
-        if self.progress.epochs_done >= epochs {
-            return Ok(());
-        }
-        expect_processes(self.processes, processes, path)
     }
 
     /// Refuses the weights in `path` for another genotype than that they were trained for.

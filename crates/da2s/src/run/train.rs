@@ -1,35 +1,44 @@
-//! The stage `train`: trains the network of the genotype and leaves its checkpoint and its weights behind.
+//! The stage `train`: trains the network of the genotype and leaves its checkpoint and its weights.
 
-use std::time::Instant;
+use std::path::Path;
 
+use burn::tensor::Device;
 use da2s_records::files::{
-    BEST, GENOTYPE, NETWORK, NETWORK_CHECKPOINT as CHECKPOINT, NETWORK_METRICS as METRICS, NETWORK_TIMES as TIMES,
-    PREPROCESSING, SUMMARY, previous,
+    BEST, GENOTYPE, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, previous,
 };
 
+use super::Context;
 use super::checkpoint::Checkpoint;
 use super::discretize::{GenotypeFile, network_size};
-use super::rollback::{Place, with_rollbacks};
-use super::search::EpochTime;
+use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
-use super::{Context, RunDirectory};
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, LoadError};
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
-use crate::observer::{Event, Observer, Stage};
+use crate::observer::{Observer, Stage};
+use crate::probe::Probe;
+use crate::resumable::Resumable;
 use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
 
-/// What a training came to.
+/// The result of a training.
 #[derive(Clone, Debug)]
 pub struct TrainSummary {
     /// The last epoch's numbers; none if there was nothing left to do.
     pub last: Option<TrainMetrics>,
 }
 
-/// Trains the network of the run's genotype, anew or from the checkpoint.
+/// A training and the files that it keeps.
+struct Files<'a> {
+    context: &'a Context<'a>,
+    retraining: Retraining<'a>,
+    dataset: &'a Dataset,
+    genotype: &'a str,
+}
+
+/// Trains the network of the run's genotype, from the start or from the checkpoint.
 ///
 /// # Errors
 /// If there is no genotype; [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device
@@ -43,128 +52,104 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
             .into_owned();
     let network = network_of(context, &genotype, &dataset, context.config.network.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
-    let retraining = Retraining {
-        network: &network,
-        settings: &context.config.network,
-        seed: context.config.run.seed,
-        group: group.clone(),
-        loader,
-        validation,
-        device: &device,
+    let files = Files {
+        context,
+        retraining: Retraining {
+            network: &network,
+            settings: &context.config.network,
+            seed: context.config.run.seed,
+            group: group.clone(),
+            loader,
+            validation,
+            device: &device,
+            probe: Probe::default(),
+        },
+        dataset: &dataset,
+        genotype: &genotype,
     };
-
-    let directory = context.directory;
-    let path = directory.file(CHECKPOINT);
-    let restore = |read: &Checkpoint<TrainMeta>| {
-        train_state(retraining.start(), read, &network, &device).map_err(|error| Error::load(&path, &error))
-    };
-    let stored = |observer: &mut dyn Observer| {
-        Checkpoint::shared(group, &path, || {
-            let read = newest(context, observer)?;
-            if let Some(read) = &read {
-                read.meta.expect(&genotype, &path)?;
-                read.meta
-                    .expect_processes(group.size(), context.config.network.epochs, &path)?;
-            }
-            Ok(read)
-        })
-    };
-    let read = if context.resume { stored(observer)? } else { None };
-    if context.resume && read.is_none() && is_imported(context, &genotype)? {
-        return Ok(TrainSummary { last: None });
+    let last = drive(context, &files, observer)?;
+    if last.is_some() {
+        super::tell_damaged(&dataset, observer);
     }
-    let mut state = match &read {
-        Some(read) => restore(read)?,
-        None => retraining.start(),
-    };
-    if group.leads() {
-        if context.resume && read.is_none() {
-            directory.expect_no_epochs(METRICS, &path, Stage::Train)?;
-        }
-        if read.is_none() {
-            // It tells of the network that was. What is gone on from goes last, or a part of it would be.
-            for name in [SUMMARY, &previous(CHECKPOINT), NETWORK] {
-                directory.remove(name)?;
-            }
-        }
-        keep_lines(directory, state.progress.epochs_done)?;
-        directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
-    }
-
-    let write = |state: &TrainState| {
-        train_checkpoint(state, &network, &genotype, group.size()).write_newest(directory, CHECKPOINT)
-    };
-    let (mut last, mut began) = (None, Instant::now());
-    let mut save = |state: &TrainState, record: Option<TrainRecord<'_>>| {
-        if !group.leads() {
-            return Ok(());
-        }
-        if let Some(record) = record {
-            directory.append_line(METRICS, record.metrics)?;
-            let time_s = began.elapsed().as_secs_f64();
-            directory.append_line(
-                TIMES,
-                &EpochTime {
-                    epoch: record.metrics.epoch,
-                    time_s,
-                },
-            )?;
-            began = Instant::now();
-            last = Some(record.metrics.clone());
-            if record.best {
-                best(state, &network, &genotype, group.size()).write(directory, BEST)?;
-            }
-        }
-        write(state)
-    };
-    let back = |rollbacks: u32, observer: &mut dyn Observer| {
-        let mut state = match stored(observer)? {
-            Some(read) => restore(&read)?,
-            None => retraining.start(),
-        };
-        state.progress.rollbacks = rollbacks;
-        if group.leads() {
-            keep_lines(directory, state.progress.epochs_done)?;
-            // Whoever goes on from here goes on with these rates.
-            write(&state)?;
-        }
-        Ok(state)
-    };
-    let place = |state: &TrainState| Place {
-        rollbacks: state.progress.rollbacks,
-        epochs_done: state.progress.epochs_done,
-        steps_done: state.progress.steps_done,
-    };
-    let run = |state: &mut TrainState, observer: &mut dyn Observer| retraining.run(state, observer, &mut save);
-    with_rollbacks(context, &mut state, observer, place, run, back)?;
-    super::tell_damaged(&dataset, observer);
-    Ok(TrainSummary { last })
-}
-
-/// The newest checkpoint that is whole.
-fn newest(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Option<Checkpoint<TrainMeta>>, Error> {
-    Checkpoint::read_newest(context.directory, CHECKPOINT, &mut |text| {
-        observer.on(Event::Warning(text.into()));
+    Ok(TrainSummary {
+        last: last.map(|record| record.metrics),
     })
 }
 
-/// Whether the network that is there was taken from elsewhere: there is nothing to go on with then, and nothing left to do.
-fn is_imported(context: &Context<'_>, genotype: &str) -> Result<bool, Error> {
-    let told = context.group.from_leader(|| {
-        let path = context.directory.file(BEST);
-        let imported = match Checkpoint::<TrainMeta>::read(context.directory, BEST)? {
-            Some(best) if best.meta.is_imported() => best.meta.expect(genotype, &path).map(|()| true)?,
-            _ => false,
-        };
-        Ok::<_, Error>(vec![u8::from(imported)])
-    })?;
-    Ok(told == [1])
+impl Files<'_> {
+    fn network(&self) -> &Backbone {
+        self.retraining.network
+    }
+
+    /// The network to keep: weights and statistics, no optimiser.
+    fn best(&self, state: &TrainState) -> Checkpoint<TrainMeta> {
+        let mut tensors = state.weights.named(self.network());
+        tensors.extend(state.statistics.named(self.network()));
+        Checkpoint {
+            tensors,
+            meta: TrainMeta::new(&state.progress, self.genotype, self.context.group.size()),
+        }
+    }
 }
 
-/// Cuts the files of lines to `epochs` epochs.
-fn keep_lines(directory: &RunDirectory, epochs: usize) -> Result<(), Error> {
-    directory.keep_lines(METRICS, epochs)?;
-    directory.keep_lines(TIMES, epochs)
+impl<'a> StageFiles for Files<'a> {
+    type Stage = Retraining<'a>;
+    type Meta = TrainMeta;
+
+    const CHECKPOINT: &'static str = NETWORK_CHECKPOINT;
+    const METRICS: &'static str = NETWORK_METRICS;
+    const TIMES: &'static str = NETWORK_TIMES;
+
+    fn stage(&self) -> &Retraining<'a> {
+        &self.retraining
+    }
+
+    fn checkpoint(&self, state: &TrainState) -> Checkpoint<TrainMeta> {
+        train_checkpoint(state, self.network(), self.genotype, self.context.group.size())
+    }
+
+    fn restore(&self, checkpoint: &Checkpoint<TrainMeta>) -> Result<TrainState, LoadError> {
+        let device: &Device = self.retraining.device;
+        train_state(self.retraining.start(), checkpoint, self.network(), device)
+    }
+
+    fn expect(&self, meta: &TrainMeta, path: &Path) -> Result<(), Error> {
+        meta.expect(self.genotype, path)
+    }
+
+    fn is_imported(&self) -> Result<bool, Error> {
+        let imported = self.context.group.from_leader(|| {
+            let path = self.context.directory.file(BEST);
+            let imported = match Checkpoint::<TrainMeta>::read(self.context.directory, BEST)? {
+                Some(best) if best.meta.is_imported() => best.meta.expect(self.genotype, &path).map(|()| true)?,
+                _ => false,
+            };
+            Ok::<_, Error>(vec![u8::from(imported)])
+        })?;
+        Ok(imported == [1])
+    }
+
+    fn start_anew(&self, _: &TrainState) -> Result<(), Error> {
+        // The summary is that of the network before. The newest checkpoint goes last: while it is
+        // there, nothing else of the stage is missing.
+        for name in [SUMMARY, &previous(NETWORK_CHECKPOINT), NETWORK] {
+            self.context.directory.remove(name)?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, _: usize) -> Result<(), Error> {
+        let preprocessing = preprocessing(self.context, self.dataset);
+        self.context.directory.write_json(PREPROCESSING, &preprocessing)
+    }
+
+    fn record(&self, state: &TrainState, record: &TrainRecord) -> Result<(), Error> {
+        self.context.directory.append_line(NETWORK_METRICS, &record.metrics)?;
+        if record.best {
+            self.best(state).write(self.context.directory, BEST)?;
+        }
+        Ok(())
+    }
 }
 
 /// Batches for training the final network, and of the validation part, if there is one.
@@ -234,14 +219,4 @@ fn network_of(context: &Context<'_>, text: &str, dataset: &Dataset, auxiliary: b
         ..network_size(context, dataset)
     };
     Ok(network(&genotype, size, &engine)?)
-}
-
-/// The network to keep: weights and statistics, no optimiser.
-fn best(state: &TrainState, network: &Backbone, genotype: &str, processes: usize) -> Checkpoint<TrainMeta> {
-    let mut tensors = state.weights.named(network);
-    tensors.extend(state.statistics.named(network));
-    Checkpoint {
-        tensors,
-        meta: TrainMeta::new(&state.progress, genotype, processes),
-    }
 }

@@ -1,10 +1,12 @@
-//! One step of a search: the architecture on its batch, then the weights on theirs, or both at once on one batch.
+//! Half a step of a search: α and β move by the gradient on their batch, or the weights by that on
+//! theirs, or both by that on one batch.
 //!
-//! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3. Contract: both losses
-//! hold the regulariser, whose gradient reaches α and β alone; both forward passes move the running statistics; each
-//! half-step computes the gradients that it uses and no others. In a group of processes each sees its part of the batch and normalises
-//! with that part's statistics; gradients, statistics and readings are the means over the group. The regulariser, which is the same in each, is the
-//! same in the mean: it counts once.
+//! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3.
+//! Contract: every loss includes the regulariser, whose gradient reaches only α and β; every forward
+//! pass updates the running statistics; each half-step computes only the gradients that it uses. In a
+//! group of processes each sees its part of the batch and normalises with the statistics of that part;
+//! gradients, statistics and readings are means over the group. The regulariser is the same in every
+//! process, and so in the mean: it counts once.
 
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -21,6 +23,7 @@ use crate::finite::NotFinite;
 use crate::objective::{CostLimit, cross_entropy};
 use crate::optim::ArchOptimizer;
 use crate::parallel::Group;
+use crate::probe::Probe;
 use crate::space::{PerKind, Space, Target};
 
 /// Everything that a step needs and does not change.
@@ -37,7 +40,46 @@ pub struct Bilevel<'a> {
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
     group: Group,
+    probe: Probe,
     optimizer: ArchOptimizer,
+}
+
+/// What a half-step moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trains {
+    /// α and β.
+    Arch,
+    /// The weights.
+    Weights,
+    /// α, β and the weights by the gradient on one batch, as in a one-level search.
+    Both,
+}
+
+impl Trains {
+    fn arch(self) -> bool {
+        self != Self::Weights
+    }
+
+    fn weights(self) -> bool {
+        self != Self::Arch
+    }
+
+    /// The half of a step whose draw counts: where both train, that of the weights.
+    fn half(self) -> Half {
+        match self {
+            Self::Arch => Half::Arch,
+            Self::Weights | Self::Both => Half::Weights,
+        }
+    }
+
+    /// What a probe calls the phases of the half-step.
+    fn phases(self) -> [&'static str; 3] {
+        match self {
+            Self::Arch => ["arch forward", "arch backward", "arch optimiser"],
+            Self::Weights => ["weight forward", "weight backward", "weight optimiser"],
+            Self::Both => ["forward", "backward", "optimiser"],
+        }
+    }
 }
 
 /// Learning rates of one step.
@@ -82,6 +124,7 @@ impl<'a> Bilevel<'a> {
             device,
             limit: None,
             group: Group::alone(),
+            probe: Probe::default(),
             optimizer: ArchOptimizer::new(settings),
         }
     }
@@ -94,6 +137,11 @@ impl<'a> Bilevel<'a> {
     /// The same as one of `group`.
     pub fn in_group(self, group: Group) -> Self {
         Self { group, ..self }
+    }
+
+    /// The same with `probe`, which is told of each phase of a half-step.
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe, ..self }
     }
 
     /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is filled in here.
@@ -109,67 +157,39 @@ impl<'a> Bilevel<'a> {
         })
     }
 
-    /// Moves α and β by the gradient on `batch`.
+    /// Moves what `trains` says by the gradient of the loss on `batch`.
     ///
     /// # Errors
-    /// If the loss, a gradient or what it leads to is not finite; the state is then none to go on from. The same for the other steps.
-    pub fn arch_step(
+    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid then.
+    pub fn half_step(
         &self,
         state: &mut SearchState,
+        trains: Trains,
         batch: &Batch,
         draw: Draw,
         rates: Rates,
     ) -> Result<Reading, NotFinite> {
-        let arch = state.arch.tracked();
-        let weights = state.weights.on_graph(false);
-        let (loss, reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Arch))?;
+        let arch = if trains.arch() {
+            state.arch.tracked()
+        } else {
+            state.arch.untracked()
+        };
+        let weights = state.weights.on_graph(trains.weights());
+        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(trains.half()))?;
+        let [forward, backward, optimiser] = trains.phases();
+        self.probe.ended(forward);
         let mut gradients = loss.backward();
-        self.move_arch(state, ArchGradients::of(&arch, &mut gradients), rates)?;
-        Ok(reading)
-    }
-
-    /// Moves α, β and the weights by the gradient on one `batch`: one-level search.
-    ///
-    /// # Errors
-    /// See [`Bilevel::arch_step`].
-    pub fn joint_step(
-        &self,
-        state: &mut SearchState,
-        batch: &Batch,
-        draw: Draw,
-        rates: Rates,
-    ) -> Result<Reading, NotFinite> {
-        let arch = state.arch.tracked();
-        let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Weights))?;
-        let mut gradients = loss.backward();
-        let of_arch = ArchGradients::of(&arch, &mut gradients);
-        let of_weights = self.averaged(weights.gradients(gradients));
-        self.move_arch(state, of_arch, rates)?;
-        reading.gradient_norm = state
-            .sgd
-            .step(rates.weights, &mut state.weights, of_weights, self.backbone)?;
-        Ok(reading)
-    }
-
-    /// Moves the weights by the gradient on `batch`.
-    ///
-    /// # Errors
-    /// See [`Bilevel::arch_step`].
-    pub fn weight_step(
-        &self,
-        state: &mut SearchState,
-        batch: &Batch,
-        draw: Draw,
-        rates: Rates,
-    ) -> Result<Reading, NotFinite> {
-        let arch = state.arch.map(Tensor::autodiff, Tensor::autodiff);
-        let weights = state.weights.on_graph(true);
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(Half::Weights))?;
-        let gradients = self.averaged(weights.gradients(loss.backward()));
-        reading.gradient_norm = state
-            .sgd
-            .step(rates.weights, &mut state.weights, gradients, self.backbone)?;
+        let of_arch = trains.arch().then(|| ArchGradients::of(&arch, &mut gradients));
+        let of_weights = trains.weights().then(|| self.averaged(weights.gradients(gradients)));
+        self.probe.ended(backward);
+        if let Some(gradients) = of_arch {
+            self.move_arch(state, gradients, rates)?;
+        }
+        if let Some(gradients) = of_weights {
+            let SearchState { sgd, weights, .. } = state;
+            reading.gradient_norm = sgd.step(rates.weights, weights, gradients, self.backbone)?;
+        }
+        self.probe.ended(optimiser);
         Ok(reading)
     }
 

@@ -1,8 +1,10 @@
-//! The search: THE LOOP.
+//! The search: THE LOOP, a step and the end of an epoch.
 //!
-//! Reference: Tian et al. 2021, algorithm 1. Every epoch: for each step, the architecture on its half of the training
-//! images, then the weights on theirs; then a look at the held-out images. Contract: a pure function of the
-//! settings, the images, the seed and the number of processes; stopping and going on gives the same bits as never stopping.
+//! Reference: Tian et al. 2021, algorithm 1. In every epoch: for each step, first the architecture
+//! trains on its half of the training images, then the weights train on theirs; after the steps the
+//! super-network is evaluated on held-out images. [`Resumable::run`] repeats that until the search is
+//! finished. Contract: a pure function of the settings, the images, the seed and the number of
+//! processes.
 
 mod bilevel;
 mod gamma;
@@ -17,7 +19,7 @@ mod setup;
 mod state;
 
 pub use crate::optim::{Adam, AdamMeans, ArchOptimizer, Moment as ArchMoment};
-pub use bilevel::{Bilevel, Rates, Reading};
+pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
@@ -33,10 +35,11 @@ use crate::data::{Batch, Loader};
 use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening};
-use crate::observer::{Event, Observer, Stage};
+use crate::observer::{Event, Stage};
 use crate::parallel::Group;
+use crate::probe::Probe;
+use crate::resumable::{Position, Resumable};
 use crate::space::{Space, Target};
-use crate::train::between_steps;
 
 /// Everything that a search needs and does not change.
 ///
@@ -72,6 +75,7 @@ pub struct Search {
     seed: u64,
     device: Device,
     group: Group,
+    probe: Probe,
     weight_loader: Loader,
     arch_loader: Loader,
     monitor: Loader,
@@ -81,17 +85,18 @@ pub struct Search {
     by_edge: Option<Loader>,
 }
 
-/// What an epoch left behind, for the files of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct EpochRecord<'a> {
+/// What an epoch leaves for the files of a run.
+#[derive(Clone, Debug)]
+pub struct EpochRecord {
     /// The epoch's numbers.
-    pub metrics: &'a EpochMetrics,
+    pub metrics: EpochMetrics,
     /// α, β, p and q at its end.
-    pub arch: &'a ArchRecord,
+    pub arch: ArchRecord,
 }
 
 /// The images of a step.
-enum Batches {
+#[derive(Debug)]
+pub enum StepImages {
     /// The weights alone.
     Weights(Batch),
     /// One batch for the architecture and the weights.
@@ -100,12 +105,75 @@ enum Batches {
     Bilevel(Batch, Batch),
 }
 
-/// Writes down a state: after every epoch with its record, and without one within an epoch.
-pub type SaveSearch<'a> = dyn FnMut(&SearchState, Option<EpochRecord<'_>>) -> Result<(), Error> + 'a;
+impl Resumable for Search {
+    type State = SearchState;
+    type Images = StepImages;
+    type Record = EpochRecord;
 
-impl Search {
-    /// The state before the first step.
-    pub fn start(&self) -> SearchState {
+    const STAGE: Stage = Stage::Search;
+
+    fn images(&self, state: &SearchState) -> Result<StepImages, Error> {
+        let moment = self.moment(state);
+        let (epoch, step) = (moment.epoch as u64, moment.step as u64);
+        let own = self.weight_loader.batch(epoch, step)?;
+        self.probe.ended("weight data");
+        Ok(match (self.moves_arch(state), self.settings.one_level) {
+            (false, _) => StepImages::Weights(own),
+            (true, true) => StepImages::Joint(own),
+            (true, false) => {
+                let others = self.arch_loader.batch(epoch, step)?;
+                self.probe.ended("arch data");
+                StepImages::Bilevel(others, own)
+            }
+        })
+    }
+
+    /// The architecture, where it is its turn, then the weights; then α and β go along the path.
+    fn step(&self, state: &mut SearchState, images: StepImages) -> Result<(), NotFinite> {
+        let moment = self.moment(state);
+        let (stepper, rates) = (self.stepper(), self.rates(moment, state));
+        let draw = Draw::new(self.seed, moment);
+        let (arch, weights) = match &images {
+            StepImages::Weights(own) => (None, stepper.half_step(state, Trains::Weights, own, draw, rates)?),
+            StepImages::Joint(both) => {
+                let both = stepper.half_step(state, Trains::Both, both, draw, rates)?;
+                (Some(both), both)
+            }
+            StepImages::Bilevel(others, own) => {
+                let arch = if self.settings.second_order {
+                    stepper.second_order_step(state, others, own, draw, rates)?
+                } else {
+                    stepper.half_step(state, Trains::Arch, others, draw, rates)?
+                };
+                (Some(arch), stepper.half_step(state, Trains::Weights, own, draw, rates)?)
+            }
+        };
+        self.harden(state, moment);
+        state.progress.add(arch, weights);
+        Ok(())
+    }
+
+    fn end_epoch(&self, state: &mut SearchState) -> Result<EpochRecord, Error> {
+        let moment = self.moment(state);
+        let outcome = self.outcome(state);
+        let metrics = self.look(state, &outcome, self.rates(moment, state))?;
+        let arch = self.arch_record(state, &outcome, moment.epoch);
+        let mut hardening = state.progress.hardening.clone();
+        hardening.see(metrics.supernet_accuracy);
+        state.progress = SearchProgress {
+            epochs_done: moment.epoch,
+            rollbacks: state.progress.rollbacks,
+            hardening,
+            ..SearchProgress::default()
+        };
+        Ok(EpochRecord { metrics, arch })
+    }
+
+    fn is_unfinished(&self, state: &SearchState) -> bool {
+        state.progress.epochs_done < self.settings.epochs || self.goes_on(state)
+    }
+
+    fn start(&self) -> SearchState {
         SearchState::new(
             &self.backbone,
             &self.space,
@@ -117,12 +185,60 @@ impl Search {
         )
     }
 
-    /// Epochs of this search.
-    pub fn epochs(&self) -> usize {
+    fn position(&self, state: &SearchState) -> Position {
+        let progress = &state.progress;
+        Position {
+            epochs_done: progress.epochs_done,
+            steps_done: progress.steps_done,
+            rollbacks: progress.rollbacks,
+            loss: progress.cross_entropy,
+            correct: progress.correct,
+        }
+    }
+
+    fn set_rollbacks(&self, state: &mut SearchState, rollbacks: u32) {
+        state.progress.rollbacks = rollbacks;
+    }
+
+    fn check(&self, state: &SearchState) -> Result<(), NotFinite> {
+        NotFinite::in_values(&state.weights, &state.statistics, &self.backbone)
+    }
+
+    fn bytes(&self, state: &SearchState) -> Vec<u8> {
+        state.bytes()
+    }
+
+    fn event(record: &EpochRecord) -> Event<'_> {
+        Event::SearchEpoch(&record.metrics)
+    }
+
+    fn group(&self) -> &Group {
+        &self.group
+    }
+
+    fn epochs(&self) -> usize {
         self.settings.epochs
     }
 
-    /// Learning rates of α and β behind the warm-up, `"auto"` resolved.
+    /// One pass over the images of the weights. If the architecture has fewer, they are used again,
+    /// as in DARTS.
+    fn steps(&self) -> usize {
+        self.weight_loader.steps_per_epoch() as usize
+    }
+
+    fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+}
+
+impl Search {
+    /// The same with `probe`, which is told of each phase of a step.
+    #[must_use]
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe, ..self }
+    }
+
+    /// Learning rates of α and β after the warm-up, `"auto"` resolved.
     pub fn arch_rates(&self) -> (f64, f64) {
         let settings = &self.settings;
         let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
@@ -146,147 +262,6 @@ impl Search {
         self.by_edge.as_ref()
     }
 
-    /// Searches from `state` to the end. `save` is called after every epoch with its record, and without one when
-    /// the observer asks to stop or for a checkpoint within an epoch.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] if the observer of some process asked to stop; images that cannot be read; a loss that is not finite;
-    /// [`Error::Apart`] if the processes do not hold the same weights; and whatever `save` returns.
-    pub fn run(
-        &self,
-        state: &mut SearchState,
-        observer: &mut dyn Observer,
-        save: &mut SaveSearch<'_>,
-    ) -> Result<(), Error> {
-        let stepper = Bilevel::new(
-            &self.backbone,
-            &self.space,
-            &self.target,
-            &*self.method,
-            &self.settings,
-            &self.device,
-        )
-        .with_limit(self.limit.as_ref())
-        .in_group(self.group.clone());
-        let epochs = self.settings.epochs;
-        observer.on(Event::Started {
-            stage: Stage::Search,
-            epochs,
-            resumed_at: state.progress.epochs_done,
-        });
-        while self.is_unfinished(state) {
-            let epoch = state.progress.epochs_done + 1;
-            let moment = self.moment(state);
-            let rates = self.rates(moment, state);
-            self.take_steps(&stepper, state, moment, rates, observer, save)?;
-            self.sound(state, epoch)?;
-            let outcome = self.outcome(state);
-            let metrics = self.look(state, &outcome, rates)?;
-            let arch = self.arch_record(state, &outcome, epoch);
-            let mut hardening = state.progress.hardening.clone();
-            hardening.see(metrics.supernet_accuracy);
-            state.progress = SearchProgress {
-                epochs_done: epoch,
-                rollbacks: state.progress.rollbacks,
-                hardening,
-                ..SearchProgress::default()
-            };
-            self.group.check_alike("weights", || state.bytes())?;
-            save(
-                state,
-                Some(EpochRecord {
-                    metrics: &metrics,
-                    arch: &arch,
-                }),
-            )?;
-            observer.on(Event::SearchEpoch(&metrics));
-            let [stop] = self.group.any([observer.stop()]);
-            if stop && (epoch < epochs || self.goes_on(state)) {
-                return Err(Error::Stopped { epoch });
-            }
-        }
-        Ok(())
-    }
-
-    /// The steps of an epoch that are left. Behind the last no wish for a checkpoint is heard: the end of the epoch writes one.
-    fn take_steps(
-        &self,
-        stepper: &Bilevel<'_>,
-        state: &mut SearchState,
-        moment: Moment,
-        rates: Rates,
-        observer: &mut dyn Observer,
-        save: &mut SaveSearch<'_>,
-    ) -> Result<(), Error> {
-        let (epoch, steps) = (moment.epoch, self.steps());
-        while state.progress.steps_done < steps {
-            let step = state.progress.steps_done;
-            let moment = moment.at_step(step);
-            let draw = Draw::new(self.seed, moment);
-            let batches = self.batches(draw, rates)?;
-            let (arch, weights) = self
-                .step(stepper, state, &batches, draw, rates)
-                .map_err(|found| found.at(Stage::Search, epoch, step + 1, state.progress.rollbacks))?;
-            self.harden(state, moment);
-            state.progress.add(arch, weights);
-            self.tell_step(state, epoch, steps, observer);
-            let done = state.progress.steps_done;
-            if done < steps {
-                between_steps(&self.group, observer, epoch, done, || {
-                    self.sound(state, epoch)?;
-                    save(state, None)
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a state with a number that is none, which no loss has shown: a variance may overflow and the loss stay finite.
-    fn sound(&self, state: &SearchState, epoch: usize) -> Result<(), Error> {
-        let SearchProgress {
-            steps_done, rollbacks, ..
-        } = state.progress;
-        let values = NotFinite::in_values(&state.weights, &state.statistics, &self.backbone);
-        values.map_err(|found| found.at(Stage::Search, epoch, steps_done, rollbacks))
-    }
-
-    /// The batches of a step: the weights' own, and the architecture's where it is its turn.
-    fn batches(&self, draw: Draw, rates: Rates) -> Result<Batches, Error> {
-        let (epoch, step) = (draw.moment.epoch as u64, draw.moment.step as u64);
-        let trains = rates.alpha > 0.0 || rates.beta > 0.0;
-        let turn = ((draw.moment.epoch - 1) * self.steps() + draw.moment.step).is_multiple_of(self.settings.arch_every);
-        let training = self.weight_loader.batch(epoch, step)?;
-        Ok(match (trains && turn, self.settings.one_level) {
-            (false, _) => Batches::Weights(training),
-            (true, true) => Batches::Joint(training),
-            (true, false) => Batches::Bilevel(self.arch_loader.batch(epoch, step)?, training),
-        })
-    }
-
-    /// One step: the architecture, where it is its turn, then the weights.
-    fn step(
-        &self,
-        stepper: &Bilevel<'_>,
-        state: &mut SearchState,
-        batches: &Batches,
-        draw: Draw,
-        rates: Rates,
-    ) -> Result<(Option<Reading>, Reading), NotFinite> {
-        let (arch, training) = match batches {
-            Batches::Weights(training) => (None, training),
-            Batches::Joint(training) => {
-                let both = stepper.joint_step(state, training, draw, rates)?;
-                return Ok((Some(both), both));
-            }
-            Batches::Bilevel(batch, training) if self.settings.second_order => {
-                let arch = stepper.second_order_step(state, batch, training, draw, rates)?;
-                (Some(arch), training)
-            }
-            Batches::Bilevel(batch, training) => (Some(stepper.arch_step(state, batch, draw, rates)?), training),
-        };
-        Ok((arch, stepper.weight_step(state, training, draw, rates)?))
-    }
-
     /// Takes α and β along the path, if there is one, after the step at `moment`.
     fn harden(&self, state: &mut SearchState, moment: Moment) {
         let Some(halves) = self.method.follows_path() else {
@@ -303,7 +278,7 @@ impl Search {
         hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
     }
 
-    /// Where in the search `state` stands.
+    /// Where in the search the next step of `state` is.
     pub fn moment(&self, state: &SearchState) -> Moment {
         Moment {
             epoch: state.progress.epochs_done + 1,
@@ -314,22 +289,17 @@ impl Search {
         }
     }
 
-    /// Steps an epoch: a pass over the images of the weights. Where those of the architecture are fewer they come round again, as in DARTS.
-    fn steps(&self) -> usize {
-        self.weight_loader.steps_per_epoch() as usize
-    }
-
     /// Samples of a step, those of all processes together.
     fn global_batch(&self) -> usize {
         self.settings.batch_size * self.group.size()
     }
 
-    /// Learning rates at `moment`: halved as often as the search had to go back.
+    /// Learning rates at `moment`, halved for each time that the search has returned to a checkpoint.
     fn rates(&self, moment: Moment, state: &SearchState) -> Rates {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
-        // Where every edge stays there is no β, and nothing that a step of it would be for.
+        // Where every edge stays there is no β, and no step of the architecture is taken for it.
         let has_beta = self.space.kinds().iter().any(|&kind| {
             let (graph, target) = (self.space.graph, self.target.kind(kind));
             graph.all_nodes().any(|node| target.has_beta(graph, node))
@@ -346,15 +316,25 @@ impl Search {
         }
     }
 
-    fn tell_step(&self, state: &SearchState, epoch: usize, steps: usize, observer: &mut dyn Observer) {
-        let done = state.progress.steps_done;
-        observer.on(Event::Step {
-            stage: Stage::Search,
-            epoch,
-            step: done,
-            steps,
-            loss: state.progress.cross_entropy / done as f64,
-            accuracy: 100.0 * state.progress.correct as f64 / (done * self.global_batch()) as f64,
-        });
+    /// Whether α or β moves in the next step of `state`.
+    fn moves_arch(&self, state: &SearchState) -> bool {
+        let moment = self.moment(state);
+        let rates = self.rates(moment, state);
+        let step = (moment.epoch - 1) * moment.steps + moment.step;
+        (rates.alpha > 0.0 || rates.beta > 0.0) && step.is_multiple_of(self.settings.arch_every)
+    }
+
+    fn stepper(&self) -> Bilevel<'_> {
+        Bilevel::new(
+            &self.backbone,
+            &self.space,
+            &self.target,
+            &*self.method,
+            &self.settings,
+            &self.device,
+        )
+        .with_limit(self.limit.as_ref())
+        .in_group(self.group.clone())
+        .with_probe(self.probe.clone())
     }
 }

@@ -12,6 +12,7 @@ use crate::discretize::{
     Decision, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, Stage, decide, strongest,
 };
 use crate::evaluate::EvaluateError;
+use crate::resumable::Resumable;
 use crate::space::{CellKind, PerKind};
 
 /// What the mixture of a state comes to.
@@ -30,11 +31,6 @@ impl Search {
     pub fn most_epochs(&self) -> usize {
         let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
         self.settings.epochs + extra
-    }
-
-    /// Whether there are epochs left.
-    pub fn is_unfinished(&self, state: &SearchState) -> bool {
-        state.progress.epochs_done < self.settings.epochs || self.goes_on(state)
     }
 
     /// Whether a search whose epochs are done is undecided and has further ones to spend.

@@ -25,7 +25,7 @@ impl Bilevel<'_> {
     /// Moves α and β by the second-order gradient on `batch`, the weights unrolled on `training`.
     ///
     /// # Errors
-    /// See [`Bilevel::arch_step`].
+    /// See [`Bilevel::half_step`].
     pub fn second_order_step(
         &self,
         state: &mut SearchState,
@@ -37,10 +37,7 @@ impl Bilevel<'_> {
         let (draw, draw_of_arch) = (draw.for_half(Half::Weights), draw.for_half(Half::Arch));
         // Passes whose statistics nobody asks for run on a copy of the state.
         let mut aside = state.clone();
-        let (weights, fixed) = (
-            state.weights.on_graph(true),
-            state.arch.map(Tensor::autodiff, Tensor::autodiff),
-        );
+        let (weights, fixed) = (state.weights.on_graph(true), state.arch.untracked());
         let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw)?;
         let unrolled = state.sgd.unrolled(
             rates.weights,
@@ -130,9 +127,11 @@ fn squares(part: &Tensor<1>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bilevel::Trains;
     use super::*;
     use crate::config::{ArchOptimizerName, Config};
     use crate::data::{DataOptions, Format, open};
+    use crate::resumable::Resumable;
     use crate::search::{Draw, Method, Moment, Search};
     use crate::space::CellKind;
     use burn::tensor::{Device, TensorData};
@@ -177,17 +176,13 @@ mod tests {
             beta: 0.0,
         };
         let start = search.start();
-        let arch = stepper.arch_step(&mut start.clone(), &batch, draw, rates).unwrap().loss;
+        let loss = |trains| {
+            let reading = stepper.half_step(&mut start.clone(), trains, &batch, draw, rates);
+            reading.unwrap().loss
+        };
+        let (arch, weights) = (loss(Trains::Arch), loss(Trains::Weights));
         let second = stepper.second_order_step(&mut start.clone(), &batch, &batch, draw, rates);
-        let weights = stepper
-            .weight_step(&mut start.clone(), &batch, draw, rates)
-            .unwrap()
-            .loss;
-        let joint = stepper
-            .joint_step(&mut start.clone(), &batch, draw, rates)
-            .unwrap()
-            .loss;
-        assert_eq!((arch, weights), (second.unwrap().loss, joint));
+        assert_eq!((arch, weights), (second.unwrap().loss, loss(Trains::Both)));
         assert_ne!(arch, weights);
     }
 
@@ -221,7 +216,9 @@ mod tests {
                     .second_order_step(&mut state, &validation, &training, draw, rates)
                     .unwrap();
             } else {
-                stepper.arch_step(&mut state, &validation, draw, rates).unwrap();
+                stepper
+                    .half_step(&mut state, Trains::Arch, &validation, draw, rates)
+                    .unwrap();
             }
             let kind = |state: &SearchState| host(&state.arch.kind(CellKind::Normal).alpha);
             let pairs = kind(&start).into_iter().zip(kind(&state));
@@ -237,7 +234,7 @@ mod tests {
             let mut alpha = host(&arch.alpha);
             alpha[index] += by;
             arch.alpha = Tensor::from_data(TensorData::new(alpha, arch.alpha.dims()), &device);
-            let fixed = state.arch.map(Tensor::autodiff, Tensor::autodiff);
+            let fixed = state.arch.untracked();
             let weights = state.weights.on_graph(true);
             let (loss, _) = stepper
                 .loss(&mut state.clone(), &weights, &fixed, &training, draw)

@@ -9,11 +9,13 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use super::{Search, limit};
+use crate::backbone::NetworkSize;
 use crate::config::Config;
 use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::error::Error;
 use crate::parallel::Group;
-use crate::supernet::{SupernetSize, supernet};
+use crate::probe::Probe;
+use crate::supernet::supernet;
 
 impl Search {
     /// The search that `config` describes, on `dataset`.
@@ -40,16 +42,8 @@ impl Search {
         let seed = config.run.seed;
         let space = config.search_space();
         let target = config.target.resolve(&space)?;
-        let size = SupernetSize {
-            skeleton: settings.skeleton,
-            channels: settings.channels,
-            cells: settings.cells,
-            reductions: settings.reduction_cells.clone(),
-            partial: settings.partial(),
-            image_channels: dataset.shape.channels,
-            classes: dataset.classes(),
-        };
-        let backbone = supernet(&space, size, engine);
+        let size = NetworkSize::of_search(&settings, dataset.shape, dataset.classes());
+        let backbone = supernet(&space, size, settings.partial(), engine);
         let split = SearchSplit::new(
             dataset.train.labels(),
             config.data.arch_fraction,
@@ -101,6 +95,7 @@ impl Search {
             seed,
             device: device.clone(),
             group,
+            probe: Probe::default(),
         })
     }
 }
@@ -122,6 +117,7 @@ mod tests {
     use super::{Search, watched};
     use crate::config::Config;
     use crate::data::{Arrays, DataOptions, Format, ImageShape, LabelledImages, open};
+    use crate::resumable::Resumable;
     use crate::search::Moment;
     use crate::space::SpaceName;
     use burn::tensor::Device;

@@ -2,62 +2,62 @@
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
-use crate::space::{CellGraph, CellKind, Place, Space};
+use crate::backbone::CellSlot;
+use crate::space::{CellGraph, Place, Space, SpaceName};
 
-/// A cell of `space` with `channels` channels at every node, for inputs of `inputs` channels. `shrunk`: the
-/// previous cell was a reduction cell, so the older input is twice as large and goes through a factorised reduce.
-pub(super) fn plan(space: &Space, kind: CellKind, inputs: [usize; 2], channels: usize, shrunk: bool) -> CellPlan {
+/// The cell of `space` for `slot`, with inputs of so many channels.
+pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
+    match space.name {
+        SpaceName::Darts => darts(space, slot, inputs),
+        SpaceName::NasBench201 => nas_bench_201(space, slot),
+    }
+}
+
+/// A cell of DARTS: preprocessed inputs, and all nodes side by side in its output.
+fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
     let graph = space.graph;
-    let mut builder = preprocessed(CellPlanBuilder::new(false), inputs, channels, shrunk);
-    for _ in 0..graph.nodes {
-        builder = builder.node(channels);
+    let mut builder = preprocessed(CellPlanBuilder::new(false), slot, inputs);
+    for _ in graph.all_nodes() {
+        builder = builder.node(slot.channels);
     }
     for (index, (from, to)) in graph.edges().enumerate() {
-        let stride = stride(kind, from, graph);
+        let stride = stride(slot.stride, from, graph);
         let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
             let (block, inner) = operation.block(stride, Place::Supernet);
             (block, format!("_ops.{index}._ops.{candidate}{inner}"), 0)
         });
         builder = builder.edge(from, to, choices);
     }
-    builder.output(graph.all_nodes())
+    builder.output(space.output())
 }
 
-/// Stride of the edges that leave node `from`: reduction cells shrink what comes from their inputs.
-pub(crate) fn stride(kind: CellKind, from: usize, graph: CellGraph) -> usize {
-    if kind == CellKind::Reduction && from < graph.inputs {
-        2
-    } else {
-        1
-    }
-}
-
-/// A cell of NAS-Bench-201 with `channels` channels at every node; its output is its last node.
-pub(crate) fn bench_plan(space: &Space, channels: usize) -> CellPlan {
+/// A cell of NAS-Bench-201: its input as it is, and its last node as its output.
+fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     let graph = space.graph;
-    let mut builder = CellPlanBuilder::new(false).input(channels);
+    let mut builder = CellPlanBuilder::new(false).input(slot.channels);
     for _ in graph.all_nodes() {
-        builder = builder.node(channels);
+        builder = builder.node(slot.channels);
     }
     for (from, to) in graph.edges() {
         let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
-            let (block, inner) = operation.block(1, Place::BenchSupernet);
+            let (block, inner) = operation.block(slot.stride, Place::BenchSupernet);
             (block, format!("edges.{to}<-{from}.{candidate}{inner}"), 0)
         });
         builder = builder.edge(from, to, choices);
     }
-    builder.output(graph.all_nodes().last())
+    builder.output(space.output())
 }
 
-/// Adds the two inputs of a cell, each through ReLU → 1×1 convolution → batch norm, the older one through a
-/// factorised reduce where the previous cell halved the image.
-pub(crate) fn preprocessed(
-    builder: CellPlanBuilder,
-    [older, newer]: [usize; 2],
-    channels: usize,
-    shrunk: bool,
-) -> CellPlanBuilder {
-    let block = Block::Conv {
+/// Stride of the edges that leave node `from` in a cell of stride `stride`: only what comes from the
+/// inputs of the cell is larger than its nodes.
+pub(crate) fn stride(stride: usize, from: usize, graph: CellGraph) -> usize {
+    if from < graph.inputs { stride } else { 1 }
+}
+
+/// Adds the inputs of a cell, each through ReLU → 1×1 convolution → batch norm; the first one through a
+/// factorised reduce where it is larger than the others.
+pub(crate) fn preprocessed(mut builder: CellPlanBuilder, slot: &CellSlot, inputs: &[usize]) -> CellPlanBuilder {
+    let convolution = Block::Conv {
         relu: true,
         kernel: 1,
         stride: 1,
@@ -65,10 +65,14 @@ pub(crate) fn preprocessed(
         bias: false,
         norm: true,
     };
-    let builder = if shrunk {
-        builder.preprocessed_input(older, channels, Block::FactorizedReduce, "preprocess0", 0)
-    } else {
-        builder.preprocessed_input(older, channels, block, "preprocess0.op", 0)
-    };
-    builder.preprocessed_input(newer, channels, block, "preprocess1.op", 0)
+    for (index, &channels) in inputs.iter().enumerate() {
+        let (block, inner) = if index == 0 && slot.older_is_larger {
+            (Block::FactorizedReduce, "")
+        } else {
+            (convolution, ".op")
+        };
+        let name = format!("preprocess{index}{inner}");
+        builder = builder.preprocessed_input(channels, slot.channels, block, &name, 0);
+    }
+    builder
 }

@@ -8,7 +8,8 @@
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
 use super::cell::{preprocessed, stride};
-use crate::space::{CellKind, Place, Space};
+use crate::backbone::CellSlot;
+use crate::space::{Place, Space};
 
 /// An edge of the plan. Every node of the space is three to five nodes here: the sums through and around the candidates, the two
 /// shuffled together, and that split again.
@@ -43,18 +44,11 @@ fn parts(space: &Space) -> Vec<Part> {
 }
 
 /// The cell; the arguments are those of [`super::cell::plan`], and one in `groups` channels passes.
-pub(super) fn plan(
-    space: &Space,
-    kind: CellKind,
-    inputs: [usize; 2],
-    channels: usize,
-    shrunk: bool,
-    groups: usize,
-) -> CellPlan {
-    let graph = space.graph;
+pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usize) -> CellPlan {
+    let (graph, channels) = (space.graph, slot.channels);
     let ends: Vec<(usize, usize)> = graph.edges().collect();
     let passing = channels / groups;
-    let mut builder = preprocessed(CellPlanBuilder::new(false), inputs, channels, shrunk);
+    let mut builder = preprocessed(CellPlanBuilder::new(false), slot, inputs);
     // Of each node of the space: its place here, and those of its two parts.
     let mut whole: Vec<usize> = (0..graph.inputs).collect();
     let mut halves: Vec<[usize; 2]> = Vec::new();
@@ -83,7 +77,7 @@ pub(super) fn plan(
             }
             Part::Mixed { edge } => {
                 let (from, to) = ends[edge];
-                let stride = stride(kind, from, graph);
+                let stride = stride(slot.stride, from, graph);
                 let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
                     let (block, inner) = operation.block(stride, Place::Supernet);
                     (block, format!("_ops.{edge}._ops.{candidate}{inner}"), 0)
@@ -92,7 +86,7 @@ pub(super) fn plan(
             }
             Part::Around { edge } => {
                 let (from, to) = ends[edge];
-                let block = match stride(kind, from, graph) {
+                let block = match stride(slot.stride, from, graph) {
                     1 => Block::Identity,
                     stride => Block::Pool {
                         kind: PoolKind::Max,
@@ -131,7 +125,7 @@ pub(super) fn mixture_order(space: &Space) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::Operation;
+    use crate::space::{CellKind, Operation};
     use burn::tensor::{Device, Tensor, TensorData};
     use da2s_engine::{Call, Cell, Engine};
 
@@ -141,6 +135,12 @@ mod tests {
     fn what_passes_and_what_goes_around_is_shuffled_as_in_the_paper() {
         let (channels, groups, side) = (8, 4, 3);
         let space = Space::own(1, vec![Operation::SkipConnect]);
+        let slot = CellSlot {
+            kind: CellKind::Normal,
+            channels,
+            stride: 1,
+            older_is_larger: false,
+        };
         let device = Device::flex();
         let wave = |seed: usize, shape: &[usize]| {
             let count: usize = shape.iter().product();
@@ -164,17 +164,14 @@ mod tests {
             let output = Cell::new(plan, &Engine::Plain).forward(call).output;
             output.into_data().iter::<f32>().collect()
         };
-        let whole = |mixture| {
-            let plan = super::super::cell::plan(&space, CellKind::Normal, [5, 5], channels, false);
-            output(plan, mixture)
-        };
+        let whole = |mixture| output(super::super::cell::plan(&space, &slot, &[5, 5]), mixture);
         let (older, newer) = (whole(vec![1.0, 0.0]), whole(vec![0.0, 1.0]));
 
         let edges = [0.3f32, 0.7];
         // p = 1 on both edges: the mixture is the edges' weights, then those weights, then 1.
         let all = [edges[0], edges[1], edges[0], edges[1], 1.0];
         let mixture = mixture_order(&space).into_iter().map(|at| all[at]).collect();
-        let ours = output(plan(&space, CellKind::Normal, [5, 5], channels, false, groups), mixture);
+        let ours = output(plan(&space, &slot, &[5, 5], groups), mixture);
 
         let (pixels, size) = (side * side, channels / groups);
         for image in 0..2 {

@@ -1,14 +1,13 @@
 //! Training the final network from scratch.
 //!
 //! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling learning rate, drop-path
-//! that rises linearly over the epochs, an auxiliary head, label smoothing. Contract: a pure function of the
-//! settings, the images, the seed and the number of processes; the test images are never looked at; with a validation part the best epoch on
-//! it is kept, without one the last.
+//! that rises linearly over the epochs, an auxiliary head, label smoothing. Contract: a pure function
+//! of the settings, the images, the seed and the number of processes; the test images are never used;
+//! with a validation part the best epoch on it is kept, without one the last epoch.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::between_steps::between_steps;
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
 use crate::config::{Decay, NetworkSettings};
 use crate::data::{Batch, Loader};
@@ -17,10 +16,12 @@ use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
 use crate::network::DropPath;
 use crate::objective::cross_entropy;
-use crate::observer::{Event, Observer, Stage};
+use crate::observer::{Event, Stage};
 use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
+use crate::probe::Probe;
 use crate::random::Purpose;
+use crate::resumable::{Position, Resumable};
 
 /// One epoch of the training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub struct TrainProgress {
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
-    /// How often the training went back to a checkpoint because a number was none.
+    /// How often the training has returned to a checkpoint because of NaN or infinity.
     #[serde(default)]
     pub rollbacks: u32,
     /// The best accuracy on the validation part so far, in percent.
@@ -96,140 +97,38 @@ pub struct Retraining<'a> {
     pub validation: Option<Loader>,
     /// The device, without autodiff.
     pub device: &'a Device,
+    /// What is told of each phase of a step.
+    pub probe: Probe,
 }
 
-/// What an epoch left behind.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainRecord<'a> {
+/// What an epoch leaves for the files of a run.
+#[derive(Clone, Debug)]
+pub struct TrainRecord {
     /// The epoch's numbers.
-    pub metrics: &'a TrainMetrics,
-    /// Whether this is the network to keep so far.
+    pub metrics: TrainMetrics,
+    /// Whether this is the best network so far.
     pub best: bool,
 }
 
-/// Writes down a state: after every epoch with its record, and without one within an epoch.
-pub type SaveTraining<'a> = dyn FnMut(&TrainState, Option<TrainRecord<'_>>) -> Result<(), Error> + 'a;
+impl Resumable for Retraining<'_> {
+    type State = TrainState;
+    type Images = Batch;
+    type Record = TrainRecord;
 
-impl Retraining<'_> {
-    /// The state before the first step.
-    pub fn start(&self) -> TrainState {
-        let settings = self.settings;
-        TrainState {
-            weights: Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device),
-            statistics: Statistics::new(self.network, self.device),
-            sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
-            progress: TrainProgress::default(),
-        }
+    const STAGE: Stage = Stage::Train;
+
+    fn images(&self, state: &TrainState) -> Result<Batch, Error> {
+        let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
+        let batch = self.loader.batch(epoch as u64, step as u64)?;
+        self.probe.ended("data");
+        Ok(batch)
     }
 
-    /// Trains from `state` to the end. `save` is called after every epoch with its record, and without one when the
-    /// observer asks to stop or for a checkpoint within an epoch.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] if the observer of some process asked to stop; images that cannot be read; a loss that is not finite;
-    /// [`Error::Apart`] if the processes do not hold the same weights; and whatever `save` returns.
-    pub fn run(
-        &self,
-        state: &mut TrainState,
-        observer: &mut dyn Observer,
-        save: &mut SaveTraining<'_>,
-    ) -> Result<(), Error> {
-        let epochs = self.settings.epochs;
-        observer.on(Event::Started {
-            stage: Stage::Train,
-            epochs,
-            resumed_at: state.progress.epochs_done,
-        });
-        while state.progress.epochs_done < epochs {
-            let epoch = state.progress.epochs_done + 1;
-            let rate = 0.5f64.powi(state.progress.rollbacks as i32) * learning_rate(self.settings, epoch);
-            let drop_path = self.settings.drop_path * (epoch - 1) as f64 / epochs as f64;
-            let steps = self.loader.steps_per_epoch() as usize;
-            let global_batch = self.settings.batch_size * self.group.size();
-            let seen = |progress: &TrainProgress| (progress.steps_done * global_batch) as f64;
-            while state.progress.steps_done < steps {
-                let batch = self.loader.batch(epoch as u64, state.progress.steps_done as u64)?;
-                self.step(state, &batch, epoch, rate, drop_path).map_err(|found| {
-                    found.at(
-                        Stage::Train,
-                        epoch,
-                        state.progress.steps_done + 1,
-                        state.progress.rollbacks,
-                    )
-                })?;
-                let progress = &state.progress;
-                observer.on(Event::Step {
-                    stage: Stage::Train,
-                    epoch,
-                    step: progress.steps_done,
-                    steps,
-                    loss: progress.loss / progress.steps_done as f64,
-                    accuracy: 100.0 * progress.correct as f64 / seen(progress),
-                });
-                let done = state.progress.steps_done;
-                if done < steps {
-                    between_steps(&self.group, observer, epoch, done, || {
-                        self.sound(state, epoch)?;
-                        save(state, None)
-                    })?;
-                }
-            }
-            self.sound(state, epoch)?;
-            let validation_accuracy = self.validate(state)?;
-            let progress = &mut state.progress;
-            let metrics = TrainMetrics {
-                epoch,
-                epochs,
-                steps,
-                learning_rate: rate,
-                train_loss: progress.loss / steps as f64,
-                train_accuracy: 100.0 * progress.correct as f64 / seen(progress),
-                validation_accuracy,
-                drop_path,
-                gradient_norm: progress.gradient_norm / steps as f64,
-            };
-            let best = validation_accuracy.is_none_or(|now| progress.best_accuracy.is_none_or(|before| now > before));
-            let best_accuracy = if best {
-                validation_accuracy
-            } else {
-                progress.best_accuracy
-            };
-            *progress = TrainProgress {
-                epochs_done: epoch,
-                rollbacks: progress.rollbacks,
-                best_accuracy,
-                ..TrainProgress::default()
-            };
-            let held = || bytes_of(state.weights.parts().iter().chain(state.statistics.tensors()));
-            self.group.check_alike("weights", held)?;
-            save(
-                state,
-                Some(TrainRecord {
-                    metrics: &metrics,
-                    best,
-                }),
-            )?;
-            observer.on(Event::TrainEpoch(&metrics));
-            let [stop] = self.group.any([observer.stop()]);
-            if stop && epoch < epochs {
-                return Err(Error::Stopped { epoch });
-            }
-        }
-        Ok(())
-    }
-
-    fn step(
-        &self,
-        state: &mut TrainState,
-        batch: &Batch,
-        epoch: usize,
-        rate: f64,
-        drop_path: f64,
-    ) -> Result<(), NotFinite> {
-        let step = state.progress.steps_done;
+    fn step(&self, state: &mut TrainState, batch: Batch) -> Result<(), NotFinite> {
+        let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
         let device = self.device.clone().autodiff();
         let drop_path = DropPath {
-            probability: drop_path,
+            probability: self.drop_path(epoch),
             seed: self.seed,
         };
         let (images, shard) = (batch.labels.len(), self.group.shard());
@@ -240,12 +139,12 @@ impl Retraining<'_> {
             auxiliary: self.network.auxiliary().is_some(),
             ..Pass::new(&weights)
         };
-        let forward = self.network.forward(images_on(batch, &device), pass);
+        let forward = self.network.forward(images_on(&batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(&statistics.averaged(&self.group));
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
-        let labels = labels_on(batch, &device);
+        let labels = labels_on(&batch, &device);
         let smoothing = self.settings.label_smoothing;
         let mut loss = cross_entropy(forward.logits, labels.clone(), smoothing);
         if let Some(logits) = forward.auxiliary {
@@ -259,8 +158,12 @@ impl Retraining<'_> {
             let (weights, statistics) = (&state.weights, &state.statistics);
             return Err(NotFinite::in_forward(loss, None, weights, statistics, self.network));
         }
+        self.probe.ended("forward");
         let gradients = self.group.average(weights.gradients(loss.backward()));
+        self.probe.ended("backward");
+        let rate = self.rate(state);
         let norm = state.sgd.step(rate, &mut state.weights, gradients, self.network)?;
+        self.probe.ended("optimiser");
         let progress = &mut state.progress;
         progress.steps_done += 1;
         progress.loss += value;
@@ -269,13 +172,105 @@ impl Retraining<'_> {
         Ok(())
     }
 
-    /// Refuses a state with a number that is none, which no loss has shown: a variance may overflow and the loss stay finite.
-    fn sound(&self, state: &TrainState, epoch: usize) -> Result<(), Error> {
-        let TrainProgress {
-            steps_done, rollbacks, ..
-        } = state.progress;
-        let values = NotFinite::in_values(&state.weights, &state.statistics, self.network);
-        values.map_err(|found| found.at(Stage::Train, epoch, steps_done, rollbacks))
+    fn end_epoch(&self, state: &mut TrainState) -> Result<TrainRecord, Error> {
+        let validation_accuracy = self.validate(state)?;
+        let (learning_rate, progress, steps) = (self.rate(state), &mut state.progress, self.steps());
+        let epoch = progress.epochs_done + 1;
+        let seen = steps * self.batch_size() * self.group.size();
+        let metrics = TrainMetrics {
+            epoch,
+            epochs: self.epochs(),
+            steps,
+            learning_rate,
+            train_loss: progress.loss / steps as f64,
+            train_accuracy: 100.0 * progress.correct as f64 / seen as f64,
+            validation_accuracy,
+            drop_path: self.drop_path(epoch),
+            gradient_norm: progress.gradient_norm / steps as f64,
+        };
+        let best = validation_accuracy.is_none_or(|now| progress.best_accuracy.is_none_or(|before| now > before));
+        *progress = TrainProgress {
+            epochs_done: epoch,
+            rollbacks: progress.rollbacks,
+            best_accuracy: if best {
+                validation_accuracy
+            } else {
+                progress.best_accuracy
+            },
+            ..TrainProgress::default()
+        };
+        Ok(TrainRecord { metrics, best })
+    }
+
+    fn is_unfinished(&self, state: &TrainState) -> bool {
+        state.progress.epochs_done < self.settings.epochs
+    }
+
+    fn start(&self) -> TrainState {
+        let settings = self.settings;
+        TrainState {
+            weights: Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device),
+            statistics: Statistics::new(self.network, self.device),
+            sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
+            progress: TrainProgress::default(),
+        }
+    }
+
+    fn position(&self, state: &TrainState) -> Position {
+        let progress = &state.progress;
+        Position {
+            epochs_done: progress.epochs_done,
+            steps_done: progress.steps_done,
+            rollbacks: progress.rollbacks,
+            loss: progress.loss,
+            correct: progress.correct,
+        }
+    }
+
+    fn set_rollbacks(&self, state: &mut TrainState, rollbacks: u32) {
+        state.progress.rollbacks = rollbacks;
+    }
+
+    fn check(&self, state: &TrainState) -> Result<(), NotFinite> {
+        NotFinite::in_values(&state.weights, &state.statistics, self.network)
+    }
+
+    fn bytes(&self, state: &TrainState) -> Vec<u8> {
+        bytes_of(state.weights.parts().iter().chain(state.statistics.tensors()))
+    }
+
+    fn event(record: &TrainRecord) -> Event<'_> {
+        Event::TrainEpoch(&record.metrics)
+    }
+
+    fn group(&self) -> &Group {
+        &self.group
+    }
+
+    fn epochs(&self) -> usize {
+        self.settings.epochs
+    }
+
+    fn steps(&self) -> usize {
+        self.loader.steps_per_epoch() as usize
+    }
+
+    fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+}
+
+impl Retraining<'_> {
+    /// The learning rate of the current epoch, halved for each time that the training has returned to
+    /// a checkpoint.
+    fn rate(&self, state: &TrainState) -> f64 {
+        let progress = &state.progress;
+        0.5f64.powi(progress.rollbacks as i32) * learning_rate(self.settings, progress.epochs_done + 1)
+    }
+
+    /// The probability of dropping a path in `epoch`, from 1: it rises linearly from 0.
+    fn drop_path(&self, epoch: usize) -> f64 {
+        self.settings.drop_path * (epoch - 1) as f64 / self.settings.epochs as f64
     }
 
     fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {

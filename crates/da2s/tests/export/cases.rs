@@ -6,10 +6,12 @@ use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, host};
 use da2s::config::NetworkSettings;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrder, open, preprocessing};
 use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Skeleton, Trained, network};
+use da2s::network::{NetworkSize, Stem, Trained, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
+use da2s::probe::Probe;
 use da2s::random::{Purpose, generator};
+use da2s::resumable::Resumable;
 use da2s::space::Reductions;
 use da2s::train::Retraining;
 use da2s_engine::Engine;
@@ -29,7 +31,7 @@ pub struct Case {
 }
 
 struct Size {
-    skeleton: Skeleton,
+    stem: Stem,
     channels: usize,
     cells: usize,
     image_size: usize,
@@ -48,13 +50,13 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    let size = |skeleton, channels, cells, image_size| Size {
-        skeleton,
+    let size = |stem, channels, cells, image_size| Size {
+        stem,
         channels,
         cells,
         image_size,
     };
-    let (cifar, imagenet) = (Skeleton::Cifar, Skeleton::Imagenet);
+    let (cifar, imagenet) = (Stem::Cifar, Stem::Imagenet);
     vec![
         case("darts", DARTS_V2, size(cifar, 8, 5, 16)),
         case("imbalanced, odd sides", IMBALANCED, size(cifar, 6, 4, 15)),
@@ -101,6 +103,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
         loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),
         validation: None,
         device,
+        probe: Probe::default(),
     };
     let mut state = training.start();
     training.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
@@ -151,7 +154,7 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
 
     let genotype = Genotype::parse(genotype).unwrap();
     let sizes = NetworkSize {
-        skeleton: size.skeleton,
+        stem: size.stem,
         channels: size.channels,
         cells: size.cells,
         reductions: Reductions::THIRDS,

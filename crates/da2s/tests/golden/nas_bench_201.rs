@@ -3,10 +3,10 @@
 
 use da2s::backbone::{Mixtures, Pass, Weights, cross_entropy};
 use da2s::discretize::{Genotype, KindStrengths, strongest};
-use da2s::network::{NetworkSize, Skeleton, network};
+use da2s::network::{NetworkSize, Stem, network};
 use da2s::objective::TargetSpec;
 use da2s::space::{PerKind, Reductions, Space};
-use da2s::supernet::{Strengths, SupernetSize, supernet};
+use da2s::supernet::{Strengths, supernet};
 use da2s_engine::Engine;
 
 use super::file::{Golden, close, device, values};
@@ -15,16 +15,18 @@ use super::supernet::engines;
 fn check_supernet(golden: &Golden, engine: &Engine) {
     let space = Space::nas_bench_201();
     let device = device();
-    let size = SupernetSize {
-        skeleton: Skeleton::Cifar,
+    let images = &golden.get("input").shape;
+    let size = NetworkSize {
+        stem: Stem::Cifar,
         channels: golden.number("channels"),
         cells: golden.number("cells_per_stage"),
         reductions: Reductions::THIRDS,
-        partial: 1,
-        image_channels: golden.get("input").shape[1],
+        image_channels: images[1],
+        image_size: images[2],
         classes: golden.get("forward.logits").shape[1],
+        auxiliary: false,
     };
-    let backbone = supernet(&space, size, engine);
+    let backbone = supernet(&space, size, 1, engine);
     let mut init = golden.under("init.");
     init.retain(|tensor| tensor.name != "arch_parameters");
     let weights = Weights::from_named(&backbone, &init, &device).unwrap();
@@ -93,7 +95,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
 fn check_network(golden: &Golden, engine: &Engine) {
     let input = &golden.get("input").shape;
     let size = NetworkSize {
-        skeleton: Skeleton::Cifar,
+        stem: Stem::Cifar,
         channels: golden.number("channels"),
         cells: golden.number("cells_per_stage"),
         reductions: Reductions::THIRDS,

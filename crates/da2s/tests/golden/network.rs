@@ -3,7 +3,7 @@
 use burn::tensor::{Gradients, Tensor};
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Skeleton, network};
+use da2s::network::{NetworkSize, Stem, network};
 use da2s::space::Reductions;
 
 use super::file::{Golden, close, close_or_nothing, device, values};
@@ -15,10 +15,10 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
     reduce_concat=range(2, 6))";
 
-fn build(golden: &Golden, skeleton: Skeleton, engine: &da2s_engine::Engine) -> Backbone {
+fn build(golden: &Golden, stem: Stem, engine: &da2s_engine::Engine) -> Backbone {
     let input = &golden.get("input").shape;
     let size = NetworkSize {
-        skeleton,
+        stem,
         channels: golden.number("channels"),
         cells: golden.number("layers"),
         reductions: Reductions::THIRDS,
@@ -128,7 +128,7 @@ pub fn check_gradients(golden: &Golden, backbone: &Backbone, leaves: &Weights, g
 fn network_cifar() {
     let golden = Golden::read("network-cifar.safetensors");
     for engine in engines() {
-        check(&golden, &build(&golden, Skeleton::Cifar, &engine));
+        check(&golden, &build(&golden, Stem::Cifar, &engine));
     }
 }
 
@@ -136,6 +136,6 @@ fn network_cifar() {
 fn network_imagenet() {
     let golden = Golden::read("network-imagenet.safetensors");
     for engine in engines() {
-        check(&golden, &build(&golden, Skeleton::Imagenet, &engine));
+        check(&golden, &build(&golden, Stem::Imagenet, &engine));
     }
 }

@@ -1,14 +1,14 @@
 //! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps and its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::backbone::Skeleton;
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
+use da2s::backbone::{NetworkSize, Stem};
 use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
-use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, When};
+use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, Trains, When};
 use da2s::space::{CellKind, PerKind, Reductions, Space};
-use da2s::supernet::{ArchParams, KindParams, SupernetSize, supernet};
+use da2s::supernet::{ArchParams, KindParams, supernet};
 use da2s_engine::Engine;
 
 use super::file::{Golden, close, device, fast_engine, values};
@@ -39,14 +39,16 @@ impl Case {
         let golden = Golden::read("supernet.safetensors");
         let space = Space::darts(false);
         let target = TargetSpec::default().resolve(&space).unwrap();
-        let size = SupernetSize {
-            skeleton: Skeleton::Cifar,
+        let images = &golden.get("input.arch_batch").shape;
+        let size = NetworkSize {
+            stem: Stem::Cifar,
             channels: golden.number("channels"),
             cells: golden.number("layers"),
             reductions: Reductions::THIRDS,
-            partial: 1,
-            image_channels: golden.get("input.arch_batch").shape[1],
+            image_channels: images[1],
+            image_size: images[2],
             classes: golden.get("forward.logits").shape[1],
+            auxiliary: false,
         };
         let rate = Rate::Fixed(golden.number("arch_lr"));
         let betas: (f64, f64) = (0.5, 0.999);
@@ -67,7 +69,7 @@ impl Case {
             ..SearchSettings::default()
         };
         let moment = Moment::of_epoch(golden.number("epoch"), 50, 8);
-        let backbone = supernet(&space, size, engine);
+        let backbone = supernet(&space, size, 1, engine);
         Self {
             golden,
             space,
@@ -236,8 +238,8 @@ fn supernet_trajectory() {
         let (arch_batch, weight_batch) = (case.batch("arch_batch"), case.batch("weight_batch"));
         let golden = case.golden.get("trajectory.arch_loss__weight_loss__grad_norm");
         for (step, golden) in golden.data.chunks(golden.shape[1]).enumerate() {
-            let arch = stepper.arch_step(&mut state, &arch_batch, draw, rates).unwrap();
-            let weights = stepper.weight_step(&mut state, &weight_batch, draw, rates).unwrap();
+            let mut half = |trains, batch| stepper.half_step(&mut state, trains, batch, draw, rates).unwrap();
+            let (arch, weights) = (half(Trains::Arch, &arch_batch), half(Trains::Weights, &weight_batch));
             let ours = [arch.loss as f32, weights.loss as f32, weights.gradient_norm as f32];
             for (ours, golden) in ours.iter().zip(golden) {
                 assert!(
@@ -300,16 +302,17 @@ fn supernet_trajectory() {
 
 #[test]
 fn statistics_start_like_pytorch() {
-    let size = SupernetSize {
-        skeleton: Skeleton::Cifar,
+    let size = NetworkSize {
+        stem: Stem::Cifar,
         channels: 2,
         cells: 1,
         reductions: Reductions::THIRDS,
-        partial: 1,
         image_channels: 1,
+        image_size: 8,
         classes: 2,
+        auxiliary: false,
     };
-    let backbone = supernet(&Space::darts(true), size, &Engine::Plain);
+    let backbone = supernet(&Space::darts(true), size, 1, &Engine::Plain);
     for named in Statistics::new(&backbone, &device()).named(&backbone) {
         let expected = if named.name.ends_with("running_var") { 1.0 } else { 0.0 };
         assert!(named.data.iter().all(|&value| value == expected), "{}", named.name);

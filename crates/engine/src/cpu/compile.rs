@@ -3,7 +3,7 @@
 //! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an edge like any other.
 
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
-use da2s_plan::{Block, CellPlan, Choice, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
 
 use super::compiled::{Compiled, Node, Operation, Place, Shape, SharedPool, Stage, StageNorm, Unit, Walk, Weights};
 use super::memory::Arena;
@@ -138,8 +138,8 @@ impl Compiler<'_> {
     fn stages(&mut self, from: usize, to: usize, choice: &Choice) -> Vec<Stage> {
         let (input, output) = (self.out.nodes[from].shape, self.out.nodes[to].shape);
         let source = input.padded(self.out.nodes[from].pad);
-        let mut weights = choice.weight_offset;
-        let mut statistics = choice.norm_offset;
+        let layout = choice.layout();
+        let norm = layout.norms.first().map(stage_norm);
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None, true),
             Block::Take { .. } | Block::Shuffle { .. } => {
@@ -158,15 +158,14 @@ impl Compiler<'_> {
                     padding: 0,
                 };
                 let pool = self.pool(from, PoolKind::Average, window);
-                let norm = stage_norm(choice, output.channels, &mut weights, &mut statistics);
-                self.stage(Operation::Pool(pool), input, output, Some(norm), true)
+                self.stage(Operation::Pool(pool), input, output, norm, true)
             }
             Block::Pool {
                 kind,
                 kernel,
                 stride,
                 padding,
-                norm,
+                ..
             } => {
                 let window = Window {
                     kernel,
@@ -175,7 +174,6 @@ impl Compiler<'_> {
                     padding,
                 };
                 let pool = self.pool(from, kind, window);
-                let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
                 self.stage(Operation::Pool(pool), input, output, norm, true)
             }
             Block::FactorizedReduce => {
@@ -183,24 +181,18 @@ impl Compiler<'_> {
                     image: source,
                     outputs: output.channels,
                 };
+                // The kernels of the two halves lie one after the other: a single matrix.
+                let at = layout.convolutions[0].kernel.offset;
                 let len = input.channels * output.channels;
-                let both = self.place_weights(&mut weights, len, reduce.packed_len(), reduce.transposed_len());
-                let norm = stage_norm(choice, output.channels, &mut weights, &mut statistics);
-                self.stage(
-                    Operation::Reduce { reduce, weights: both },
-                    input,
-                    output,
-                    Some(norm),
-                    true,
-                )
+                let weights = self.place_weights(at, len, reduce.packed_len(), reduce.transposed_len());
+                self.stage(Operation::Reduce { reduce, weights }, input, output, norm, true)
             }
             Block::Conv {
                 relu,
                 kernel,
                 stride,
                 padding,
-                bias,
-                norm,
+                ..
             } => {
                 let window = Window {
                     kernel,
@@ -209,20 +201,19 @@ impl Compiler<'_> {
                     padding,
                 };
                 let walk = self.walk(window, input, output, source, output.channels);
-                let matrix = self.place_weights(
-                    &mut weights,
+                let ConvolutionWeights { kernel, bias } = &layout.convolutions[0];
+                let weights = self.place_weights(
+                    kernel.offset,
                     window.taps() * input.channels * output.channels,
                     window.taps() * input.channels * table::rounded(output.channels),
                     window.taps() * output.channels * table::rounded(input.channels),
                 );
-                let bias = bias.then(|| take(&mut weights, output.channels));
-                let norm = norm.then(|| stage_norm(choice, output.channels, &mut weights, &mut statistics));
                 self.stage(
                     Operation::Dense {
                         relu,
                         walk,
-                        weights: matrix,
-                        bias,
+                        weights,
+                        bias: bias.as_ref().map(|bias| bias.offset),
                     },
                     input,
                     output,
@@ -250,14 +241,16 @@ impl Compiler<'_> {
                     let padded = if first { source } else { inner.padded(window.padding) };
                     let walk = self.walk(window, from, to, padded, input.channels);
                     let tables = window.taps() * table::length(input.channels);
-                    let depthwise = self.place_weights(&mut weights, window.taps() * input.channels, tables, 0);
+                    let [depthwise, pointwise] =
+                        [2 * index, 2 * index + 1].map(|at| layout.convolutions[at].kernel.offset);
+                    let depthwise = self.place_weights(depthwise, window.taps() * input.channels, tables, 0);
                     let pointwise = self.place_weights(
-                        &mut weights,
+                        pointwise,
                         input.channels * to.channels,
                         input.channels * table::rounded(to.channels),
                         to.channels * table::rounded(input.channels),
                     );
-                    let norm = stage_norm(choice, to.channels, &mut weights, &mut statistics);
+                    let norm = stage_norm(&layout.norms[index]);
                     let operation = Operation::Separable {
                         walk,
                         depthwise,
@@ -364,12 +357,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn place_weights(&mut self, at: &mut usize, len: usize, packed_len: usize, transposed_len: usize) -> Weights {
+    fn place_weights(&mut self, at: usize, len: usize, packed_len: usize, transposed_len: usize) -> Weights {
         let packed = self.out.packed_len;
         let transposed = packed + packed_len.next_multiple_of(16);
         self.out.packed_len = transposed + transposed_len.next_multiple_of(16);
         Weights {
-            at: take(at, len),
+            at,
             len,
             packed,
             packed_len,
@@ -385,12 +378,10 @@ fn take(at: &mut usize, len: usize) -> usize {
     *at - len
 }
 
-fn stage_norm(choice: &Choice, channels: usize, weights: &mut usize, statistics: &mut usize) -> StageNorm {
-    let affine = choice
-        .affine
-        .then(|| (take(weights, channels), take(weights, channels)));
+fn stage_norm(norm: &NormWeights) -> StageNorm {
+    let affine = norm.affine.as_ref();
     StageNorm {
-        statistics: take(statistics, channels),
-        affine,
+        statistics: norm.statistics.offset,
+        affine: affine.map(|[gamma, beta]| (gamma.offset, beta.offset)),
     }
 }

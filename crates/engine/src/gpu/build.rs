@@ -1,6 +1,6 @@
 //! Building a program: the records of every block, node by node.
 
-use da2s_plan::{Block, CellPlan, Choice, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
 
 use super::launch::{Window, at, by_source, joined, launch, reading, targets};
 use super::program::{Image, Launch, NodeProgram, Program, Stage};
@@ -154,9 +154,13 @@ impl<'a> Builder<'a> {
     /// The records of one block.
     fn place(&mut self, records: &mut Records, placed: &Placed<'_>) {
         let Placed { source, choice, .. } = *placed;
+        let Layout {
+            convolutions, norms, ..
+        } = choice.layout();
+        let norm = norms.first();
         match choice.block {
             Block::Identity => {
-                let slots = self.slots(placed, choice.outputs, false, 0);
+                let slots = self.slots(choice.outputs, None);
                 let term = self.term(placed, source, slots, None, NONE);
                 let record = reading(term, source, NONE, false);
                 records
@@ -169,12 +173,11 @@ impl<'a> Builder<'a> {
                 kernel,
                 stride,
                 padding,
-                norm,
+                ..
             } => {
                 let result = self.result(placed, source, choice.outputs);
-                let slots = self.slots(placed, choice.outputs, norm, 0);
-                let gamma = (norm && choice.affine).then_some(choice.weight_offset);
-                let term = self.term(placed, result, slots, gamma, NONE);
+                let slots = self.slots(choice.outputs, norm);
+                let term = self.term(placed, result, slots, gamma(norm), NONE);
                 let what = match what {
                     PoolKind::Max => kind::MAX,
                     PoolKind::Average => kind::AVERAGE,
@@ -191,12 +194,11 @@ impl<'a> Builder<'a> {
             }
             Block::FactorizedReduce => {
                 let result = self.result(placed, source, choice.outputs);
-                let slots = self.slots(placed, choice.outputs, true, 0);
-                let half = choice.outputs / 2;
-                let weights = choice.weight_offset;
-                let gamma = weights + choice.inputs * choice.outputs;
-                let term = self.term(placed, result, slots, choice.affine.then_some(gamma), NONE);
-                for (first, count, padding) in [(0, half, 0), (half, choice.outputs - half, -1)] {
+                let slots = self.slots(choice.outputs, norm);
+                let term = self.term(placed, result, slots, gamma(norm), NONE);
+                let mut first = 0;
+                for (ConvolutionWeights { kernel, .. }, padding) in convolutions.iter().zip([0, -1]) {
+                    let count = kernel.shape[0];
                     let window = Window {
                         kernel: 1,
                         stride: 2,
@@ -205,9 +207,10 @@ impl<'a> Builder<'a> {
                     };
                     let record = window
                         .of(reading(term, source, NONE, true), first, count)
-                        .with(field::WEIGHT, weights + first * choice.inputs)
+                        .with(field::WEIGHT, kernel.offset)
                         .with(field::BIAS, NONE as usize);
                     records.dense_of_sources.push(record);
+                    first += count;
                 }
                 Records::level(&mut records.terms, 0).push(term);
             }
@@ -216,16 +219,13 @@ impl<'a> Builder<'a> {
                 kernel,
                 stride,
                 padding,
-                bias,
-                norm,
+                ..
             } => {
                 let result = self.result(placed, source, choice.outputs);
-                let slots = self.slots(placed, choice.outputs, norm, 0);
-                let weights = choice.weight_offset;
-                let after = weights + choice.inputs * choice.outputs * kernel * kernel;
-                let gamma = after + if bias { choice.outputs } else { 0 };
-                let bias = if bias { after as u32 } else { NONE };
-                let term = self.term(placed, result, slots, (norm && choice.affine).then_some(gamma), bias);
+                let slots = self.slots(choice.outputs, norm);
+                let weights = &convolutions[0];
+                let bias = weights.bias.as_ref().map_or(NONE, |bias| bias.offset as u32);
+                let term = self.term(placed, result, slots, gamma(norm), bias);
                 let window = Window {
                     kernel,
                     stride,
@@ -234,7 +234,7 @@ impl<'a> Builder<'a> {
                 };
                 let record = window
                     .of(reading(term, source, NONE, relu), 0, choice.outputs)
-                    .with(field::WEIGHT, weights);
+                    .with(field::WEIGHT, weights.kernel.offset);
                 records.dense_of_sources.push(record);
                 Records::level(&mut records.terms, 0).push(term);
             }
@@ -258,11 +258,14 @@ impl<'a> Builder<'a> {
     ) {
         let Placed { source, choice, .. } = *placed;
         let (mut source, mut source_slot, mut gradient_of_source) = (source, NONE, None);
-        let (mut weights, mut norms) = (choice.weight_offset, 0);
-        for stage in 0..stages {
+        let Layout {
+            convolutions, norms, ..
+        } = choice.layout();
+        for (stage, (pair, norm)) in convolutions.chunks(2).zip(&norms).enumerate() {
+            let [of_depthwise, of_pointwise] = [0, 1].map(|at| pair[at].kernel.offset);
+            let outputs = norm.statistics.channels;
             let last = stage + 1 == stages;
             let stride = if stage == 0 { stride } else { 1 };
-            let outputs = if last { choice.outputs } else { choice.inputs };
             let window = Window {
                 kernel,
                 stride,
@@ -278,16 +281,14 @@ impl<'a> Builder<'a> {
                     0,
                     choice.inputs,
                 )
-                .with(field::WEIGHT, weights)
+                .with(field::WEIGHT, of_depthwise)
                 .with(field::GRADIENT, of_between)
                 .with(field::TARGET, gradient_of_source.unwrap_or(NONE as usize));
             Records::level(&mut records.depthwise, stage).push(depthwise);
-            weights += choice.inputs * kernel * kernel;
 
             let result = self.activation(outputs, height, width);
-            let slots = self.slots(placed, outputs, true, norms);
-            norms += outputs;
-            let gamma = choice.affine.then_some(weights + choice.inputs * outputs);
+            let slots = self.slots(outputs, Some(norm));
+            let gamma = gamma(Some(norm));
             let (term, of_result) = if last {
                 (self.term(placed, result, slots, gamma, NONE), None)
             } else {
@@ -304,12 +305,11 @@ impl<'a> Builder<'a> {
                 dilation: 1,
             }
             .of(reading(term, between, NONE, false), 0, outputs)
-            .with(field::WEIGHT, weights)
+            .with(field::WEIGHT, of_pointwise)
             .with(field::TARGET, of_between);
             Records::level(&mut records.dense, stage).push(pointwise);
             let level = if last { &mut records.terms } else { &mut records.inner };
             Records::level(level, stage).push(term);
-            weights += choice.inputs * outputs + if choice.affine { 2 * outputs } else { 0 };
             (source, source_slot, gradient_of_source) = (result, slots, of_result);
         }
     }
@@ -324,15 +324,18 @@ impl<'a> Builder<'a> {
         )
     }
 
-    /// The slots of a block's norm, `offset` channels behind its first; of its own where there is no norm.
-    fn slots(&mut self, placed: &Placed<'_>, channels: usize, norm: bool, offset: usize) -> u32 {
-        let first = if norm {
-            let first = placed.choice.norm_offset + offset;
-            self.program.live_norms[first..first + channels].fill(true);
-            first
-        } else {
-            self.program.slots += channels;
-            self.program.slots - channels
+    /// The slots of `norm`; of its own for a block without one.
+    fn slots(&mut self, channels: usize, norm: Option<&NormWeights>) -> u32 {
+        let first = match norm {
+            Some(norm) => {
+                let first = norm.statistics.offset;
+                self.program.live_norms[first..first + channels].fill(true);
+                first
+            }
+            None => {
+                self.program.slots += channels;
+                self.program.slots - channels
+            }
         };
         first as u32
     }
@@ -481,6 +484,12 @@ fn placed<'a>(plan: &'a CellPlan, program: &Program, node: usize, active: Option
         }
     }
     placed
+}
+
+/// Where the scale of a norm lies; its shift comes right after.
+fn gamma(norm: Option<&NormWeights>) -> Option<usize> {
+    let [gamma, _] = norm?.affine.as_ref()?;
+    Some(gamma.offset)
 }
 
 fn mode_of(running: bool) -> u32 {

@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CellGraph, CellKind, Operation, PerKind};
+use crate::{CellGraph, CellKind, Operation, PerKind, SpaceName};
 
 /// An edge that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,14 @@ const INPUTS: usize = 2;
 const MOST_NODES: usize = 64;
 
 impl Genotype {
+    /// The space that it belongs to.
+    pub fn space(&self) -> SpaceName {
+        match self.cells.reduction {
+            Some(_) => SpaceName::Darts,
+            None => SpaceName::NasBench201,
+        }
+    }
+
     /// The part for one kind of cell.
     pub fn kind(&self, kind: CellKind) -> &CellGenotype {
         self.cells.kind(kind)

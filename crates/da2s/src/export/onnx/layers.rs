@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use da2s_engine::{Block, Choice, NORM_EPSILON, PoolKind};
+use da2s_engine::{Block, Choice, Layout, NORM_EPSILON, PoolKind};
 
 use super::graph::{Attribute, Graph};
 use super::norm::Norm;
@@ -134,22 +134,19 @@ impl<'a> Layers<'a> {
     /// Adds a block at its place and returns the name of its output.
     fn choice(&mut self, prefix: &str, choice: &Choice, x: &Value) -> Result<String, ExportError> {
         let Choice {
-            block,
-            inputs,
-            outputs,
-            first,
-            affine,
-            ..
+            block, inputs, affine, ..
         } = *choice;
         let place = format!("{prefix}{}", choice.name);
-        let mut weights = block
-            .weight_slots(inputs, outputs, affine, first)
-            .into_iter()
-            .filter(|slot| slot.shape.len() == 4)
-            .map(|slot| format!("{place}{}", slot.name));
-        let mut weight = || weights.next().unwrap_or_default();
-        let mut norms = block.norm_slots(inputs, outputs, first).into_iter();
-        let mut norm = || norms.next().map(|slot| format!("{place}{}", slot.name));
+        let Layout {
+            convolutions, norms, ..
+        } = choice.layout();
+        let mut weights = convolutions.iter();
+        let mut weight = || {
+            let next = weights.next();
+            next.map_or_else(String::new, |weights| format!("{prefix}{}", weights.kernel.name))
+        };
+        let mut norms = norms.iter();
+        let mut norm = || norms.next().map(|norm| format!("{prefix}{}", norm.statistics.name));
         match block {
             Block::Identity => Ok(x.name.clone()),
             Block::Norm => {

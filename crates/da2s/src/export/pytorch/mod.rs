@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::STAGES;
 use crate::discretize::CellGenotype;
-use crate::network::{NetworkSize, Skeleton, Trained};
-use crate::space::{CellGraph, CellKind};
+use crate::network::{NetworkSize, Stem, Trained};
+use crate::space::{CellGraph, CellKind, PerKind, SpaceName};
 
 const HEAD: &str = include_str!("head.py");
 const DARTS: &str = include_str!("darts.py");
@@ -33,26 +33,27 @@ pub(super) fn files(trained: &Trained) -> Result<Vec<ExportedFile>, ExportError>
 /// The text of `model.py`.
 fn module(trained: &Trained) -> String {
     let (cells, size) = (&trained.genotype.cells, &trained.description.size);
-    let (constants, body) = match &cells.reduction {
-        Some(reduction) => (darts_constants(&cells.normal, reduction, size), DARTS),
-        None => (bench_constants(&cells.normal, size), NAS_BENCH_201),
+    let (constants, body) = match trained.genotype.space() {
+        SpaceName::Darts => (darts_constants(cells, size), DARTS),
+        SpaceName::NasBench201 => (bench_constants(&cells.normal, size), NAS_BENCH_201),
     };
     let table = operations::table(cells.values());
     let classes = operations::classes(&[&table, body].concat());
     [HEAD, &constants, &table, &classes, body, TAIL].concat()
 }
 
-fn darts_constants(normal: &CellGenotype, reduction: &CellGenotype, size: &NetworkSize) -> String {
+fn darts_constants(cells: &PerKind<CellGenotype>, size: &NetworkSize) -> String {
     let mut text = "\n# For each node of a cell the operations that it sums, each with the node that it reads; nodes 0 and 1 are the inputs.\n"
         .to_owned();
-    for (name, cell) in [("NORMAL", normal), ("REDUCTION", reduction)] {
-        text += &nodes(name, cell, CellGraph::new(2, cell.nodes()));
+    for (kind, cell) in cells.iter() {
+        let name = kind.name().to_uppercase();
+        text += &nodes(&name, cell, CellGraph::new(2, cell.nodes()));
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}_CONCAT = {:?}", cell.concat);
     }
-    let stem = match size.skeleton {
-        Skeleton::Cifar => "cifar",
-        Skeleton::Imagenet => "imagenet",
+    let stem = match size.stem {
+        Stem::Cifar => "cifar",
+        Stem::Imagenet => "imagenet",
     };
     let reduces = |&index: &usize| size.reductions.kind(index, size.cells) == CellKind::Reduction;
     let places: Vec<usize> = (0..size.cells).filter(reduces).collect();

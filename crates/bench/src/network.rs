@@ -1,20 +1,21 @@
 //! The final network: its retraining step, and inference.
 
-use burn::tensor::Tensor;
-
-use super::clock::{Laps, StepTimes, elapsed_ms};
-use super::{Bench, SEED, Work, images, loader};
-use crate::Error;
-use crate::backbone::{Backbone, Pass, Statistics, Weights, correct_count, cross_entropy};
-use crate::config::NetworkSettings;
-use crate::data::{Dataset, Stream};
-use crate::discretize::Genotype;
-use crate::network::{NetworkSize, Skeleton, cost, network};
-use crate::parallel::Group;
-use crate::random::Purpose;
-use crate::space::Reductions;
-use crate::train::{Retraining, TrainState, images_on, labels_on};
 use std::time::Instant;
+
+use da2s::Error;
+use da2s::backbone::{Backbone, Pass, Statistics, Weights};
+use da2s::config::NetworkSettings;
+use da2s::data::{Dataset, Stream};
+use da2s::discretize::Genotype;
+use da2s::network::{NetworkSize, Stem, cost, network};
+use da2s::parallel::Group;
+use da2s::probe::Probe;
+use da2s::random::Purpose;
+use da2s::space::Reductions;
+use da2s::train::{Retraining, images_on};
+
+use super::clock::{elapsed_ms, time_steps};
+use super::{Bench, SEED, Work, images, loader};
 
 /// The published cell of second-order DARTS, which networks of this family are compared on.
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
@@ -59,19 +60,14 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         loader: loader(&dataset, batch, Stream::Network)?,
         validation: None,
         device: &bench.device,
+        probe: Probe::default(),
     };
-    let mut state = training.start();
-    let mut times = StepTimes::new(bench.repeat);
-    match training.run(&mut state, &mut times, &mut |_, _| Ok(())) {
-        Ok(()) | Err(Error::Stopped { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let mut laps = Laps::new(&bench.device);
-    for step in 0..bench.repeat as u64 {
-        step_apart(&training, &mut state, step, &mut laps)?;
-    }
+    let (repetitions_ms, laps) = time_steps(training, &bench.device, bench.repeat, |training, probe| Retraining {
+        probe,
+        ..training
+    })?;
     Ok(Work {
-        repetitions_ms: times.counted(),
+        repetitions_ms,
         phases: laps.phases(),
         multiply_adds: cost(&network, size.side).multiply_adds,
         passes: TRAINING_PASSES,
@@ -106,7 +102,7 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
 fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
     let genotype = Genotype::parse(DARTS_V2).map_err(|error| Error::Genotype { path: None, error })?;
     let size = NetworkSize {
-        skeleton: Skeleton::Cifar,
+        stem: Stem::Cifar,
         channels: size.channels,
         cells: size.cells,
         reductions: Reductions::THIRDS,
@@ -118,45 +114,11 @@ fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Resul
     Ok(network(&genotype, size, &bench.engine)?)
 }
 
-/// The first epoch's step of [`Retraining`] taken apart: no drop-path yet.
-fn step_apart(training: &Retraining<'_>, state: &mut TrainState, step: u64, laps: &mut Laps) -> Result<(), Error> {
-    let settings = training.settings;
-    laps.start();
-    let batch = training.loader.batch(1, step)?;
-    laps.lap("data");
-    let device = training.device.clone().autodiff();
-    let weights = state.weights.on_graph(true);
-    let pass = Pass {
-        auxiliary: training.network.auxiliary().is_some(),
-        ..Pass::new(&weights)
-    };
-    let forward = training.network.forward(images_on(&batch, &device), pass);
-    if let Some(statistics) = &forward.statistics {
-        state.statistics.update(statistics);
-    }
-    correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
-    let labels = labels_on(&batch, &device);
-    let mut loss: Tensor<1> = cross_entropy(forward.logits, labels.clone(), settings.label_smoothing);
-    if let Some(logits) = forward.auxiliary {
-        loss = loss + cross_entropy(logits, labels, settings.label_smoothing) * settings.auxiliary_weight;
-    }
-    loss.clone().into_scalar::<f32>();
-    laps.lap("forward");
-    let gradients = weights.gradients(loss.backward());
-    laps.lap("backward");
-    let moved = state
-        .sgd
-        .step(settings.learning_rate, &mut state.weights, gradients, training.network);
-    moved.map_err(|found| found.at(crate::observer::Stage::Train, 1, step as usize + 1, 0))?;
-    laps.lap("optimiser");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::EngineName;
     use burn::tensor::Device;
+    use da2s::config::EngineName;
     use da2s_engine::Engine;
 
     const SMALL: Size = Size {
@@ -175,30 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn the_step_taken_apart_is_the_step_of_the_training() {
-        let bench = bench();
-        let dataset = images(SMALL.side).unwrap();
-        let network = build(&bench, SMALL, &dataset, true).unwrap();
-        let settings = NetworkSettings {
-            auxiliary: true,
-            batch_size: 4,
-            ..NetworkSettings::default()
-        };
-        let training = Retraining {
-            network: &network,
-            settings: &settings,
-            seed: SEED,
-            group: Group::alone(),
-            loader: loader(&dataset, 4, Stream::Network).unwrap(),
-            validation: None,
-            device: &bench.device,
-        };
-        let (mut ours, mut theirs) = (training.start(), training.start());
-        step_apart(&training, &mut ours, 0, &mut Laps::new(&bench.device)).unwrap();
-        let stopped = training.run(&mut theirs, &mut StepTimes::new(0), &mut |_, _| Ok(()));
-        assert!(matches!(stopped, Err(Error::Stopped { epoch: 1 })), "{stopped:?}");
-        assert_eq!(ours.weights.named(&network), theirs.weights.named(&network));
-        assert_eq!(ours.statistics.named(&network), theirs.statistics.named(&network));
+    fn a_training_step_is_measured() {
+        let work = retraining(&bench(), SMALL, 4).unwrap();
+        let phases: Vec<&str> = work.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(phases, ["data", "forward", "backward", "optimiser"]);
+        assert_eq!((work.repetitions_ms.len(), work.passes), (2, 3));
     }
 
     #[test]

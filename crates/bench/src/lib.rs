@@ -1,8 +1,12 @@
 //! Benchmarks: how long the units of work take on this machine, in which phase, and in how much memory.
 //!
-//! Contract: a search step and a retraining step are those of the loops that a run goes through, on the embedded digits
-//! resampled to the size of the case; the phases are timed apart from them, in the same steps taken apart (a test holds the
-//! two together). A [`Case`] should be measured in a process of its own, since the peak of memory is the process's.
+//! Contract: the steps of a search and of a training are those that a run takes, on the embedded digits
+//! resampled to the size of the case. Whole steps are timed first; their phases, which a
+//! [`Probe`](da2s::probe::Probe) reports, in as many steps after them, because waiting for a GPU at the
+//! end of each phase costs time. A [`Case`] should be measured in a process of its own, since the peak
+//! of memory is that of the process.
+
+#![forbid(unsafe_code)]
 
 mod blocks;
 mod clock;
@@ -14,13 +18,11 @@ pub use clock::{Phase, median};
 pub use machine::{peak_gflops, peak_resident_bytes};
 
 use burn::tensor::Device;
+use da2s::config::EngineName;
+use da2s::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
+use da2s::{Error, device};
 use da2s_engine::Engine;
 use serde::{Deserialize, Serialize};
-
-use crate::config::EngineName;
-use crate::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
-use crate::device;
-use crate::error::Error;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,7 +239,7 @@ fn images(side: usize) -> Result<Dataset, Error> {
         image_size: Some(side),
         ..DataOptions::default()
     };
-    Ok(crate::data::open(Format::Digits, None, &options)?)
+    Ok(da2s::data::open(Format::Digits, None, &options)?)
 }
 
 /// Shuffled batches of all training images.

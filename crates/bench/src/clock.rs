@@ -1,0 +1,218 @@
+//! Time: the steps of a stage as its observer sees them, and the phases of a step as its probe
+//! reports them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use da2s::Error;
+use da2s::observer::{Event, Observer};
+use da2s::probe::Probe;
+use da2s::resumable::Resumable;
+use serde::{Deserialize, Serialize};
+
+/// A part of a repetition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// What is done.
+    pub name: String,
+    /// The median of its times.
+    pub median_ms: f64,
+}
+
+/// Takes one step of `stage` that does not count, because buffers are allocated in it, and then times
+/// `repeat` steps; takes as many again of the stage that `probed` makes of it, whose probe reports to
+/// the `laps` that are returned.
+pub(super) fn time_steps<S: Resumable>(
+    stage: S,
+    device: &Device,
+    repeat: usize,
+    probed: impl FnOnce(S, Probe) -> S,
+) -> Result<(Vec<f64>, Laps), Error> {
+    let take = |stage: &S, times: &mut StepTimes| match stage.run(&mut stage.start(), times, &mut |_, _| Ok(())) {
+        Ok(()) | Err(Error::Stopped { .. }) => Ok(()),
+        Err(error) => Err(error),
+    };
+    let mut times = StepTimes::new(repeat, None);
+    take(&stage, &mut times)?;
+    let laps = Laps::new(device);
+    let stage = probed(stage, laps.probe());
+    take(&stage, &mut StepTimes::new(repeat, Some(laps.clone())))?;
+    Ok((times.counted(), laps))
+}
+
+/// Times every step of a stage and stops it when there are enough.
+struct StepTimes {
+    repeat: usize,
+    since: Instant,
+    seen_ms: Vec<f64>,
+    laps: Option<Laps>,
+}
+
+impl StepTimes {
+    fn new(repeat: usize, laps: Option<Laps>) -> Self {
+        Self {
+            repeat,
+            since: Instant::now(),
+            seen_ms: Vec::with_capacity(repeat + 1),
+            laps,
+        }
+    }
+
+    /// All steps but the first.
+    fn counted(mut self) -> Vec<f64> {
+        self.seen_ms.drain(..1.min(self.seen_ms.len()));
+        self.seen_ms
+    }
+}
+
+impl Observer for StepTimes {
+    fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Step { .. } => self.seen_ms.push(elapsed_ms(self.since)),
+            // What happens between two epochs is not part of a step.
+            Event::Started { .. }
+            | Event::Checkpoint { .. }
+            | Event::SearchEpoch(_)
+            | Event::TrainEpoch(_)
+            | Event::Gap(_)
+            | Event::Warning(_) => {}
+        }
+        if let Some(laps) = &self.laps {
+            laps.start();
+        }
+        self.since = Instant::now();
+    }
+
+    fn stop(&self) -> bool {
+        self.seen_ms.len() > self.repeat
+    }
+}
+
+/// Collects the phases of repetitions. A phase ends when the device has done all that it was given.
+/// Clones collect into the same place.
+#[derive(Clone)]
+pub(super) struct Laps {
+    device: Device,
+    seen: Arc<Mutex<Seen>>,
+}
+
+struct Seen {
+    since: Instant,
+    times_ms: Vec<(&'static str, Vec<f64>)>,
+}
+
+impl Laps {
+    pub(super) fn new(device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            seen: Arc::new(Mutex::new(Seen {
+                since: Instant::now(),
+                times_ms: Vec::new(),
+            })),
+        }
+    }
+
+    fn seen<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
+        finish(&self.device);
+        // Every change is complete: a panic elsewhere leaves nothing half done.
+        with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts a repetition.
+    pub(super) fn start(&self) {
+        self.seen(|seen| seen.since = Instant::now());
+    }
+
+    /// Ends the phase `name`; the next one begins.
+    pub(super) fn lap(&self, name: &'static str) {
+        self.seen(|seen| {
+            let took_ms = elapsed_ms(seen.since);
+            match seen.times_ms.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, times)) => times.push(took_ms),
+                None => seen.times_ms.push((name, vec![took_ms])),
+            }
+            seen.since = Instant::now();
+        });
+    }
+
+    /// A probe that ends a phase here for each that it reports.
+    fn probe(&self) -> Probe {
+        let laps = self.clone();
+        Probe::new(move |phase| laps.lap(phase))
+    }
+
+    /// The median of every phase, in the order in which they first ended.
+    pub(super) fn phases(&self) -> Vec<Phase> {
+        let phase = |(name, times): &(&str, Vec<f64>)| Phase {
+            name: (*name).to_owned(),
+            median_ms: median(times),
+        };
+        self.seen(|seen| seen.times_ms.iter().map(phase).collect())
+    }
+}
+
+/// Waits until `device` has done what it was given; the CPU never has anything left to do.
+fn finish(device: &Device) {
+    // An error of the device shows where its results are read.
+    let _ = device.sync();
+}
+
+/// Milliseconds since `since`.
+pub(super) fn elapsed_ms(since: Instant) -> f64 {
+    1e3 * since.elapsed().as_secs_f64()
+}
+
+/// The median; the mean of the middle two of an even number, and 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        count if count % 2 == 0 => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
+        count => sorted[count / 2],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn phases_keep_their_order() {
+        let laps = Laps::new(&Device::flex());
+        for _ in 0..2 {
+            laps.start();
+            laps.lap("forward");
+            laps.lap("backward");
+        }
+        let names: Vec<String> = laps.phases().into_iter().map(|phase| phase.name).collect();
+        assert_eq!(names, ["forward", "backward"]);
+    }
+
+    #[test]
+    fn the_first_step_does_not_count() {
+        let mut times = StepTimes::new(1, None);
+        for seen in 1..=2 {
+            assert!(!times.stop());
+            times.on(Event::Warning("not a step".to_owned().into()));
+            times.on(Event::Step {
+                stage: da2s::observer::Stage::Search,
+                epoch: 1,
+                step: seen,
+                steps: 9,
+                loss: 0.0,
+                accuracy: 0.0,
+            });
+        }
+        assert!(times.stop());
+        assert_eq!(times.counted().len(), 1);
+    }
+}

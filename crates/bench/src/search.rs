@@ -1,0 +1,102 @@
+//! The search step: one half-step of the architecture, one of the weights.
+
+use da2s::Error;
+use da2s::config::{Config, DataSettings, RunSettings, SearchSettings};
+use da2s::network::cost;
+use da2s::search::Search;
+
+use super::clock::time_steps;
+use super::{Bench, SEED, Work, images};
+
+/// Sizes of a search.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub channels: usize,
+    pub cells: usize,
+    /// Side of an image in pixels.
+    pub side: usize,
+    /// Images per half-step.
+    pub batch: usize,
+}
+
+/// Multiply-adds of a step in those of a forward pass: the half-step of the architecture computes the
+/// gradients of the images of every cell, that of the weights also the gradients of the weights.
+const PASSES: u64 = 2 + 3;
+
+/// Measures the step of a search of `size`.
+pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
+    let dataset = images(size.side)?;
+    let search = Search::new(&config(bench, size), &dataset, &bench.device, &bench.engine)?;
+    let multiply_adds = cost(&search.backbone, size.side).multiply_adds;
+    let (repetitions_ms, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
+    Ok(Work {
+        repetitions_ms,
+        phases: laps.phases(),
+        multiply_adds,
+        passes: PASSES,
+    })
+}
+
+fn config(bench: &Bench, size: Size) -> Config {
+    Config {
+        data: DataSettings {
+            image_size: Some(size.side),
+            ..DataSettings::default()
+        },
+        search: SearchSettings {
+            batch_size: size.batch,
+            channels: size.channels,
+            cells: size.cells,
+            // The evaluation at the end of an epoch is not measured, so it is kept short.
+            monitor_images: size.batch,
+            ..SearchSettings::default()
+        },
+        run: RunSettings {
+            seed: SEED,
+            engine: bench.engine_name,
+            ..RunSettings::default()
+        },
+        ..Config::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use da2s::config::EngineName;
+    use da2s_engine::Engine;
+
+    #[test]
+    fn a_small_search_is_measured() {
+        let bench = Bench {
+            device: Device::flex(),
+            engine: Engine::Plain,
+            engine_name: EngineName::Plain,
+            repeat: 2,
+        };
+        let size = Size {
+            channels: 2,
+            cells: 3,
+            side: 8,
+            batch: 4,
+        };
+        let work = step(&bench, size).unwrap();
+        let phases: Vec<&str> = work.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(work.repetitions_ms.len(), 2);
+        assert_eq!(
+            phases,
+            [
+                "weight data",
+                "arch data",
+                "arch forward",
+                "arch backward",
+                "arch optimiser",
+                "weight forward",
+                "weight backward",
+                "weight optimiser"
+            ]
+        );
+        assert!(work.multiply_adds > 0);
+    }
+}

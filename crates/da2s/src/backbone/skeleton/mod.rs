@@ -1,0 +1,147 @@
+//! The skeleton of a network: everything but its cells.
+//!
+//! A skeleton is a value: a chain of slots, each with what it reads. Some slots are fixed, such as
+//! stems and residual blocks; the others are for cells, and whoever builds a network says what those
+//! are. Contract: the super-network and the final network of a space have the same skeleton, and
+//! [`Skeleton::new`] is the only place that decides which one.
+
+mod darts;
+mod nas_bench_201;
+mod stem;
+
+pub use stem::Stem;
+
+pub(crate) use nas_bench_201::STAGES;
+
+use da2s_engine::{Cell, CellPlan, Engine};
+use serde::{Deserialize, Serialize};
+
+use super::{Source, Stage};
+use crate::space::{CellKind, Reductions, SpaceName};
+
+/// Sizes of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkSize {
+    /// The stem. Files have called it the skeleton since their first version.
+    #[serde(rename = "skeleton")]
+    pub stem: Stem,
+    /// Channels of the first cells.
+    pub channels: usize,
+    /// Number of cells; in NAS-Bench-201 of each of the three stages.
+    pub cells: usize,
+    /// Which of them reduce.
+    pub reductions: Reductions,
+    /// Channels of an image.
+    pub image_channels: usize,
+    /// Side of an image in pixels.
+    pub image_size: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Whether an auxiliary head trains too.
+    pub auxiliary: bool,
+}
+
+/// Everything but the cells of a network.
+#[derive(Clone, Debug)]
+pub struct Skeleton {
+    /// The slots in order; the last one feeds the classifier.
+    pub slots: Vec<Slot>,
+    /// Whether ReLU comes between the last slot and the global mean.
+    pub last_relu: bool,
+    /// The slot that an auxiliary head reads; `None` in skeletons that have no such head.
+    pub auxiliary: Option<usize>,
+    /// Channels of an image.
+    pub image_channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// A stage of the network to be.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// What comes before the names of its weights, for example `cells.3.`.
+    pub prefix: String,
+    /// What it reads, one source for each input.
+    pub sources: Vec<Source>,
+    /// How much smaller the sides of its output are than those of its last input.
+    pub stride: usize,
+    /// What stands there.
+    pub content: Content,
+}
+
+/// What stands in a slot.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// The same in every network of the space: a stem, a residual block.
+    Fixed(CellPlan),
+    /// A cell of the space.
+    Cell(CellSlot),
+}
+
+/// What a slot asks of its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellSlot {
+    /// Kind of the cell, which decides its mixture in a super-network.
+    pub kind: CellKind,
+    /// Channels of each of its nodes.
+    pub channels: usize,
+    /// Stride of the edges that leave its inputs.
+    pub stride: usize,
+    /// Whether its first input is twice as large as the others, because it comes from before the
+    /// image was halved.
+    pub older_is_larger: bool,
+}
+
+impl Skeleton {
+    /// The skeleton of the networks of `space`.
+    pub fn new(space: SpaceName, size: &NetworkSize) -> Self {
+        match space {
+            SpaceName::Darts => darts::skeleton(size),
+            SpaceName::NasBench201 => nas_bench_201::skeleton(size),
+        }
+    }
+
+    /// The stages of a network whose cells are those of `cell`, which is told the slot and the channels
+    /// of each input.
+    pub fn stages(&self, engine: &Engine, cell: impl Fn(&CellSlot, &[usize]) -> CellPlan) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = Vec::with_capacity(self.slots.len());
+        for Slot {
+            prefix,
+            sources,
+            content,
+            ..
+        } in &self.slots
+        {
+            let channels = |source: &Source| match source {
+                Source::Image => self.image_channels,
+                Source::Stage(earlier) => stages[*earlier].cell.plan().output_channels(),
+            };
+            let (plan, kind) = match content {
+                Content::Fixed(plan) => (plan.clone(), None),
+                Content::Cell(slot) => {
+                    let inputs: Vec<usize> = sources.iter().map(channels).collect();
+                    (cell(slot, &inputs), Some(slot.kind))
+                }
+            };
+            stages.push(Stage {
+                prefix: prefix.clone(),
+                cell: Cell::new(plan, engine),
+                sources: sources.clone(),
+                kind,
+            });
+        }
+        stages
+    }
+
+    /// Whether there are cells of `kind`.
+    pub fn has(&self, kind: CellKind) -> bool {
+        let is = |slot: &Slot| matches!(&slot.content, Content::Cell(cell) if cell.kind == kind);
+        self.slots.iter().any(is)
+    }
+
+    /// How often an image is halved on its way through slot `last` and those before it.
+    pub fn halvings(&self, last: usize) -> usize {
+        let strides = self.slots.iter().take(last + 1).map(|slot| slot.stride);
+        strides.map(|stride| stride.ilog2() as usize).sum()
+    }
+}

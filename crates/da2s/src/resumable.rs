@@ -1,0 +1,200 @@
+//! Stages that can be stopped after any step and resumed, and the loop over their epochs.
+//!
+//! Search and training both are such stages. Contract: a stage that is stopped and resumed ends with
+//! the same bits as one that never stops, so everything that changes is in its state. All processes
+//! of a group take the same steps; a wish of one process counts for all of them. A state is saved
+//! before the stage stops, and a state with NaN or infinity is never saved.
+
+use crate::error::Error;
+use crate::finite::NotFinite;
+use crate::observer::{Event, Observer, Stage};
+use crate::parallel::Group;
+
+/// A stage of training that can be stopped and resumed.
+pub trait Resumable: Sized {
+    /// Everything that the stage changes: what a checkpoint holds.
+    type State;
+    /// The images of one step.
+    type Images;
+    /// What an epoch leaves for the files of a run.
+    type Record;
+
+    /// The stage.
+    const STAGE: Stage;
+
+    /// The processes that work together.
+    fn group(&self) -> &Group;
+
+    /// Number of epochs, without any that are added because the stage is not finished after them.
+    fn epochs(&self) -> usize;
+
+    /// Steps per epoch.
+    fn steps(&self) -> usize;
+
+    /// Images per step in this process.
+    fn batch_size(&self) -> usize;
+
+    /// The state before the first step.
+    fn start(&self) -> Self::State;
+
+    /// How far `state` is.
+    fn position(&self, state: &Self::State) -> Position;
+
+    /// Notes how often `state` has returned to a checkpoint, which halves its learning rates each time.
+    fn set_rollbacks(&self, state: &mut Self::State, rollbacks: u32);
+
+    /// Whether there are epochs left.
+    fn is_unfinished(&self, state: &Self::State) -> bool;
+
+    /// The images of the next step.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    fn images(&self, state: &Self::State) -> Result<Self::Images, Error>;
+
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid then.
+    fn step(&self, state: &mut Self::State, images: Self::Images) -> Result<(), NotFinite>;
+
+    /// Checks that no weight and no running statistic is NaN or infinite. The loss does not always
+    /// show it: a variance can overflow while the loss stays finite.
+    ///
+    /// # Errors
+    /// The first value that is not finite.
+    fn check(&self, state: &Self::State) -> Result<(), NotFinite>;
+
+    /// Ends an epoch after its last step: evaluates, and counts the epoch as done.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    fn end_epoch(&self, state: &mut Self::State) -> Result<Self::Record, Error>;
+
+    /// The bytes that must be the same in every process.
+    fn bytes(&self, state: &Self::State) -> Vec<u8>;
+
+    /// The event that tells the observer of `record`.
+    fn event(record: &Self::Record) -> Event<'_>;
+
+    /// Takes `state` to the end of the stage. `save` is called with the record after each epoch, and
+    /// without one when the observer asks for a checkpoint, or to stop, within an epoch.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the observer of any process asked to stop; [`Error::NotFinite`];
+    /// [`Error::Apart`] if the processes do not hold the same bytes; an image that cannot be read; and
+    /// the errors of `save`.
+    fn run(
+        &self,
+        state: &mut Self::State,
+        observer: &mut dyn Observer,
+        save: &mut Save<'_, Self>,
+    ) -> Result<(), Error> {
+        observer.on(Event::Started {
+            stage: Self::STAGE,
+            epochs: self.epochs(),
+            resumed_at: self.position(state).epochs_done,
+        });
+        while self.is_unfinished(state) {
+            while self.position(state).steps_done < self.steps() {
+                let images = self.images(state)?;
+                let next = self.position(state).steps_done + 1;
+                self.step(state, images)
+                    .map_err(|found| not_finite(self, state, next, found))?;
+                observer.on(step_event(self, state));
+                between_steps(self, state, observer, save)?;
+            }
+            checked(self, state)?;
+            let record = self.end_epoch(state)?;
+            self.group().check_alike("weights", || self.bytes(state))?;
+            save(state, Some(&record))?;
+            observer.on(Self::event(&record));
+            let [stop] = self.group().any([observer.stop()]);
+            if stop && self.is_unfinished(state) {
+                let epoch = self.position(state).epochs_done;
+                return Err(Error::Stopped { epoch });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Saves a state: with a record at the end of an epoch, without one within an epoch.
+pub type Save<'a, S> = dyn FnMut(&<S as Resumable>::State, Option<&<S as Resumable>::Record>) -> Result<(), Error> + 'a;
+
+/// How far a stage is, and the sums over the steps of the current epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Position {
+    /// Completed epochs.
+    pub epochs_done: usize,
+    /// Completed steps of the current epoch.
+    pub steps_done: usize,
+    /// How often the stage has returned to a checkpoint because of NaN or infinity.
+    pub rollbacks: u32,
+    /// Sum of the losses that the observer is told of.
+    pub loss: f64,
+    /// Number of images that were classified correctly.
+    pub correct: usize,
+}
+
+impl Position {
+    /// The current epoch, from 1.
+    pub fn epoch(&self) -> usize {
+        self.epochs_done + 1
+    }
+}
+
+/// Between two steps of an epoch: writes a checkpoint if the observer of any process asks for one, or
+/// asks to stop. After the last step of an epoch nobody is asked, because the end of the epoch saves.
+fn between_steps<S: Resumable>(
+    stage: &S,
+    state: &S::State,
+    observer: &mut dyn Observer,
+    save: &mut Save<'_, S>,
+) -> Result<(), Error> {
+    let position = stage.position(state);
+    let (epoch, step) = (position.epoch(), position.steps_done);
+    if step == stage.steps() {
+        return Ok(());
+    }
+    let [stop, checkpoint] = stage.group().any([observer.stop(), observer.checkpoint()]);
+    if stop || checkpoint {
+        checked(stage, state)?;
+        save(state, None)?;
+    }
+    if stop {
+        return Err(Error::Stopped { epoch });
+    }
+    if checkpoint {
+        observer.on(Event::Checkpoint { epoch, step });
+    }
+    Ok(())
+}
+
+/// [`Resumable::check`] with the position of `state`.
+fn checked<S: Resumable>(stage: &S, state: &S::State) -> Result<(), Error> {
+    let step = stage.position(state).steps_done;
+    stage
+        .check(state)
+        .map_err(|found| not_finite(stage, state, step, found))
+}
+
+/// The error of a value that is not finite in step `step`, from 1, of the current epoch.
+fn not_finite<S: Resumable>(stage: &S, state: &S::State, step: usize, found: NotFinite) -> Error {
+    let position = stage.position(state);
+    found.at(S::STAGE, position.epoch(), step, position.rollbacks)
+}
+
+/// What the observer is told after a step.
+fn step_event<S: Resumable>(stage: &S, state: &S::State) -> Event<'static> {
+    let position = stage.position(state);
+    let images = position.steps_done * stage.batch_size() * stage.group().size();
+    Event::Step {
+        stage: S::STAGE,
+        epoch: position.epoch(),
+        step: position.steps_done,
+        steps: stage.steps(),
+        loss: position.loss / position.steps_done as f64,
+        accuracy: 100.0 * position.correct as f64 / images as f64,
+    }
+}

@@ -1,0 +1,225 @@
+//! Where the weights and the batch norms of a block lie in the flat vectors of its plan, and what they
+//! are called.
+//!
+//! Contract: nothing else knows this; plans, engines and exports ask here. Names are those of the
+//! DARTS family of PyTorch code, kernels have the shape `[out, in / groups, height, width]`.
+
+use crate::block::Block;
+use crate::cell::{Choice, Norm, Weight};
+
+/// What a weight tensor is for; decides how it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightRole {
+    /// Convolution kernel: uniform in ±1/√fan_in (PyTorch's default).
+    Kernel {
+        /// Inputs that one output sums over.
+        fan_in: usize,
+    },
+    /// Bias of a convolution: uniform in ±1/√fan_in.
+    Bias {
+        /// Inputs that one output sums over.
+        fan_in: usize,
+    },
+    /// Scale of a batch norm: 1.
+    Gamma,
+    /// Shift of a batch norm: 0.
+    Beta,
+}
+
+/// The convolutions and the batch norms of a block, each in the order in which they are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The convolutions.
+    pub convolutions: Vec<ConvolutionWeights>,
+    /// The batch norms.
+    pub norms: Vec<NormWeights>,
+    /// Number of weights.
+    pub weight_count: usize,
+    /// Number of channels over all batch norms.
+    pub norm_channels: usize,
+}
+
+/// The weights of a convolution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvolutionWeights {
+    /// The kernel.
+    pub kernel: Weight,
+    /// The bias, if there is one.
+    pub bias: Option<Weight>,
+}
+
+/// The statistics and the weights of a batch norm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormWeights {
+    /// The statistics.
+    pub statistics: Norm,
+    /// Scale and shift, if there are any.
+    pub affine: Option<[Weight; 2]>,
+}
+
+impl Layout {
+    /// Every weight, in the order of the flat vector.
+    pub fn weights(&self) -> Vec<&Weight> {
+        let of_convolutions = self.convolutions.iter().flat_map(|weights| {
+            let ConvolutionWeights { kernel, bias } = weights;
+            [Some(kernel), bias.as_ref()].into_iter().flatten()
+        });
+        let of_norms = self.norms.iter().flat_map(|norm| norm.affine.iter().flatten());
+        let mut all: Vec<&Weight> = of_convolutions.chain(of_norms).collect();
+        all.sort_by_key(|weight| weight.offset);
+        all
+    }
+}
+
+impl Block {
+    /// The layout of the block, with offsets from its own first weight and its own first channel, and
+    /// with names after its prefix. `affine`: its batch norms have a scale and a shift; `first`: index
+    /// of its first layer in the PyTorch `Sequential` that it mirrors.
+    pub fn layout(self, inputs: usize, outputs: usize, affine: bool, first: usize) -> Layout {
+        Layouter::new(affine, "", 0, 0).place(self, inputs, outputs, first)
+    }
+}
+
+impl Choice {
+    /// The layout of the block, with its full names and offsets within the plan.
+    pub fn layout(&self) -> Layout {
+        let layouter = Layouter::new(self.affine, &self.name, self.weight_offset, self.norm_offset);
+        layouter.place(self.block, self.inputs, self.outputs, self.first)
+    }
+}
+
+/// Lays out one layer after another.
+struct Layouter<'a> {
+    affine: bool,
+    prefix: &'a str,
+    /// Offsets of the next weight and of the next batch norm.
+    next: [usize; 2],
+    layout: Layout,
+}
+
+impl<'a> Layouter<'a> {
+    fn new(affine: bool, prefix: &'a str, weight: usize, norm: usize) -> Self {
+        Self {
+            affine,
+            prefix,
+            next: [weight, norm],
+            layout: Layout::default(),
+        }
+    }
+
+    fn place(mut self, block: Block, inputs: usize, outputs: usize, first: usize) -> Layout {
+        match block {
+            Block::Zero { .. } | Block::Identity | Block::Take { .. } | Block::Shuffle { .. } => {}
+            Block::Norm => self.norm(&format!(".{first}"), outputs),
+            Block::Pool { norm, .. } => {
+                if norm {
+                    self.norm(&format!(".{}", first + 1), outputs);
+                }
+            }
+            Block::FactorizedReduce => {
+                let half = outputs / 2;
+                self.convolution(".conv_1", [half, inputs, 1, 1], false);
+                self.convolution(".conv_2", [outputs - half, inputs, 1, 1], false);
+                self.norm(".bn", outputs);
+            }
+            Block::Conv {
+                relu,
+                kernel,
+                bias,
+                norm,
+                ..
+            } => {
+                let at = first + usize::from(relu);
+                self.convolution(&format!(".{at}"), [outputs, inputs, kernel, kernel], bias);
+                if norm {
+                    self.norm(&format!(".{}", at + 1), outputs);
+                }
+            }
+            Block::Separable { kernel, stages, .. } => {
+                for stage in 0..stages {
+                    let at = first + 4 * stage;
+                    let to = if stage + 1 == stages { outputs } else { inputs };
+                    self.convolution(&format!(".{}", at + 1), [inputs, 1, kernel, kernel], false);
+                    self.convolution(&format!(".{}", at + 2), [to, inputs, 1, 1], false);
+                    self.norm(&format!(".{}", at + 3), to);
+                }
+            }
+        }
+        self.layout
+    }
+
+    fn convolution(&mut self, name: &str, shape: [usize; 4], bias: bool) {
+        let [outputs, inputs, height, width] = shape;
+        let fan_in = inputs * height * width;
+        let kernel = self.weight(name, "weight", &shape, WeightRole::Kernel { fan_in });
+        let bias = bias.then(|| self.weight(name, "bias", &[outputs], WeightRole::Bias { fan_in }));
+        self.layout.convolutions.push(ConvolutionWeights { kernel, bias });
+    }
+
+    fn norm(&mut self, name: &str, channels: usize) {
+        let affine = self.affine.then(|| {
+            [("weight", WeightRole::Gamma), ("bias", WeightRole::Beta)]
+                .map(|(part, role)| self.weight(name, part, &[channels], role))
+        });
+        let statistics = Norm {
+            name: format!("{}{name}", self.prefix),
+            channels,
+            offset: self.next[1],
+        };
+        self.next[1] += channels;
+        self.layout.norm_channels += channels;
+        self.layout.norms.push(NormWeights { statistics, affine });
+    }
+
+    fn weight(&mut self, layer: &str, part: &str, shape: &[usize], role: WeightRole) -> Weight {
+        let weight = Weight {
+            name: format!("{}{layer}.{part}", self.prefix),
+            shape: shape.to_vec(),
+            offset: self.next[0],
+            role,
+        };
+        let size: usize = shape.iter().product();
+        self.next[0] += size;
+        self.layout.weight_count += size;
+        weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_and_norms_lie_one_after_another() {
+        let block = Block::Separable {
+            kernel: 3,
+            stride: 1,
+            dilation: 1,
+            stages: 2,
+        };
+        let layout = block.layout(4, 6, true, 0);
+        let weights: Vec<(&str, usize)> = layout
+            .weights()
+            .into_iter()
+            .map(|weight| (weight.name.as_str(), weight.offset))
+            .collect();
+        assert_eq!(
+            weights,
+            [
+                (".1.weight", 0),
+                (".2.weight", 36),
+                (".3.weight", 52),
+                (".3.bias", 56),
+                (".5.weight", 60),
+                (".6.weight", 96),
+                (".7.weight", 120),
+                (".7.bias", 126),
+            ]
+        );
+        let norms: Vec<usize> = layout.norms.iter().map(|norm| norm.statistics.offset).collect();
+        assert_eq!(
+            (norms, layout.weight_count, layout.norm_channels),
+            (vec![0, 4], 132, 10)
+        );
+    }
+}
