@@ -63,6 +63,33 @@ words! {
     }
 }
 
+impl SpaceName {
+    /// The kinds of cell that are searched.
+    pub const fn kinds(self) -> &'static [CellKind] {
+        match self {
+            Self::Darts => &CellKind::ALL,
+            Self::NasBench201 => &[CellKind::Normal],
+        }
+    }
+
+    /// Whether `operation` may be a candidate.
+    pub fn has(self, operation: Operation) -> bool {
+        match self {
+            Self::Darts => operation.halves(),
+            Self::NasBench201 => NAS_BENCH_201_OPERATIONS.contains(&operation),
+        }
+    }
+
+    /// Whether a genotype has every edge, each with one operation. An edge can then only be dropped by
+    /// an operation: `none` is one that may stay.
+    pub const fn keeps_every_edge(self) -> bool {
+        match self {
+            Self::Darts => false,
+            Self::NasBench201 => true,
+        }
+    }
+}
+
 /// A search space: the graph of a cell, the candidates on each of its edges, and the kinds of cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -100,15 +127,20 @@ impl Space {
 
     /// The kinds of cell that are searched.
     pub fn kinds(&self) -> &'static [CellKind] {
-        match self.name {
-            SpaceName::Darts => &CellKind::ALL,
-            SpaceName::NasBench201 => &[CellKind::Normal],
-        }
+        self.name.kinds()
     }
 
-    /// Whether discretization may keep `operation`: any but `none`, which only NAS-Bench-201 counts among its architectures.
+    /// Whether discretization may keep `operation`: any but `none`, which stays only where every edge does.
     pub fn may_keep(&self, operation: Operation) -> bool {
-        operation != Operation::None || self.name == SpaceName::NasBench201
+        operation != Operation::None || self.name.keeps_every_edge()
+    }
+
+    /// The nodes whose concatenation is the output of a cell.
+    pub fn output(&self) -> Vec<usize> {
+        match self.name {
+            SpaceName::Darts => self.graph.all_nodes().collect(),
+            SpaceName::NasBench201 => self.graph.all_nodes().rev().take(1).collect(),
+        }
     }
 
     /// Candidates that discretization may keep.

@@ -7,7 +7,7 @@
 use da2s_settings::{Allowed, FROM_1, Kind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
-use crate::{CellGraph, CellKind, PerKind, Space, SpaceName};
+use crate::{CellGraph, CellKind, PerKind, Space};
 
 /// Edges kept: the same at every node, or one number a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +171,7 @@ impl TargetSpec {
         }
         let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
         let degrees = graph.all_nodes().map(|node| graph.in_degree(node));
-        if space.name == SpaceName::NasBench201 && !(degrees.eq(edges.iter().copied()) && operations == 1) {
+        if space.name.keeps_every_edge() && !(degrees.eq(edges.iter().copied()) && operations == 1) {
             return Err(TopologyError::Fixed);
         }
         for (node, &given) in graph.all_nodes().zip(&edges) {

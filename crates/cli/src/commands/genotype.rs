@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::discretize::{Genotype, GenotypeForm};
+use da2s::discretize::Genotype;
 use da2s_records::files::{GENOTYPE, MOST_WHOLE_BYTES};
 use da2s_records::{Folder, read_input};
 
@@ -26,11 +26,7 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     } else {
         parse(what)?
     };
-    let form = match arguments.form {
-        Some(form) => form,
-        None if genotype.cells.reduction.is_none() => GenotypeForm::NasBench201,
-        None => GenotypeForm::Darts,
-    };
+    let form = arguments.form.unwrap_or_else(|| genotype.own_form());
     terminal::print(&format!("{}\n", genotype.to_form(form)?))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
         augmented(table, augmentation, shape, place)?;
     }
     sides(config, shape, place)?;
-    kinds(config, place)
+    kinds(config, shape, place)
 }
 
 fn value(place: PlaceOf<'_>, key: &str, value: impl ToString, expected: impl Into<String>) -> ConfigError {
@@ -159,7 +159,7 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 let expected = "an operation beside none, which is never kept";
                 return Err(value(place, "space.operations", "[\"none\"]", expected));
             }
-            match operations.find(|operation| !operation.halves()) {
+            match operations.find(|&&operation| !space.name.has(operation)) {
                 Some(operation) => {
                     let expected = "operations of the DARTS space: those of NAS-Bench-201 cannot reduce";
                     Err(value(place, "space.operations", operation.name(), expected))
@@ -184,23 +184,33 @@ fn space(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     }
 }
 
-/// What the final network has cells of, the super-network must have: else nothing but chance decides what is in them.
-fn kinds(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    let (search, network) = (&config.search, &config.network);
-    let has =
-        |cells: usize, reductions: &Reductions, kind| (0..cells).any(|index| reductions.kind(index, cells) == kind);
-    for kind in CellKind::ALL {
-        let needed = config.space.name == SpaceName::Darts && has(network.cells, &network.reduction_cells, kind);
-        if needed && !has(search.cells, &search.reduction_cells, kind) {
-            let given = format!("those of {} cells", network.cells);
+/// Refuses a final network with a kind of cell that the super-network does not have: nothing but chance
+/// would decide what is in it.
+fn kinds(config: &Config, shape: ImageShape, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    let [search, network] = sizes(config, shape).map(|(_, size)| Skeleton::new(config.space.name, &size));
+    match CellKind::ALL
+        .into_iter()
+        .find(|&kind| network.has(kind) && !search.has(kind))
+    {
+        None => Ok(()),
+        Some(kind) => {
+            let given = format!("those of {} cells", config.network.cells);
             let expected = format!(
                 "no {} cell: search.reduction_cells leaves the super-network none, so that nothing would decide what is in it",
                 kind.name()
             );
-            return Err(value(place, "network.reduction_cells", given, expected));
+            Err(value(place, "network.reduction_cells", given, expected))
         }
     }
-    Ok(())
+}
+
+/// The sizes of the super-network and of the final network, by the table of their settings. How many
+/// classes there are does not matter here.
+fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2] {
+    [
+        ("search", NetworkSize::of_search(&config.search, shape, 1)),
+        ("network", NetworkSize::new(&config.network, shape, 1)),
+    ]
 }
 
 /// What the method asks of the other settings.
@@ -287,14 +297,9 @@ fn augmented(
 
 /// Whether images can be halved as often as the networks do, and are large enough for the auxiliary head.
 fn sides(config: &Config, shape: ImageShape, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    let (search, network) = (&config.search, &config.network);
+    let search = &config.search;
     let side = shape.height;
-    // How many classes there are does not matter here.
-    let sizes = [
-        ("search", NetworkSize::of_search(search, shape, 1)),
-        ("network", NetworkSize::new(network, shape, 1)),
-    ];
-    for (table, size) in sizes {
+    for (table, size) in sizes(config, shape) {
         let skeleton = Skeleton::new(config.space.name, &size);
         let halvings = skeleton.halvings(skeleton.slots.len());
         // Reduction cells may be more than an integer has bits.

@@ -16,7 +16,7 @@ use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
 use crate::objective::{Target, TargetSpec};
 use crate::observer::{Event, Observer, Stage, Warning};
 use crate::search::{Method, Search};
-use crate::space::{Space, SpaceName};
+use crate::space::Space;
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -249,11 +249,12 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
     let mut operations = edges.flat_map(|edge| &edge.operations);
-    match operations.find(|operation| !operation.halves()) {
-        Some(operation) if space.name == SpaceName::Darts => Err(refused(format!(
-            "the operation {operation} is one of NAS-Bench-201 and none of the DARTS space"
+    match operations.find(|&&operation| !space.name.has(operation)) {
+        Some(operation) => Err(refused(format!(
+            "the operation {operation} is not one of the space {}",
+            space.name.name()
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -28,7 +28,7 @@ fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
         });
         builder = builder.edge(from, to, choices);
     }
-    builder.output(graph.all_nodes())
+    builder.output(space.output())
 }
 
 /// A cell of NAS-Bench-201: its input as it is, and its last node as its output.
@@ -45,7 +45,7 @@ fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
         });
         builder = builder.edge(from, to, choices);
     }
-    builder.output(graph.all_nodes().last())
+    builder.output(space.output())
 }
 
 /// Stride of the edges that leave node `from` in a cell of stride `stride`: only what comes from the

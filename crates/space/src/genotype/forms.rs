@@ -6,6 +6,7 @@
 use da2s_settings::words;
 
 use super::{Genotype, GenotypeError, darts_text, nas_bench_201_text, naslib_text, nni_text};
+use crate::SpaceName;
 
 words! {
     /// A form of genotypes.
@@ -52,20 +53,29 @@ impl Genotype {
         }
     }
 
+    /// The form that da2s itself writes it in.
+    pub fn own_form(&self) -> GenotypeForm {
+        match self.space() {
+            SpaceName::Darts => GenotypeForm::Darts,
+            SpaceName::NasBench201 => GenotypeForm::NasBench201,
+        }
+    }
+
     /// Writes the genotype in a form.
     ///
     /// # Errors
     /// If the form cannot say it.
     pub fn to_form(&self, form: GenotypeForm) -> Result<String, FormError> {
-        let bench = self.cells.reduction.is_none();
-        let written = match form {
-            GenotypeForm::Darts if bench => Err("it is an architecture of NAS-Bench-201".to_owned()),
-            GenotypeForm::NasBench201 if !bench => Err("it has reduction cells".to_owned()),
-            GenotypeForm::Darts | GenotypeForm::NasBench201 => Ok(self.to_string()),
-            GenotypeForm::Nni => nni_text::write(self),
-            GenotypeForm::Nni2 => nni_text::write_2(self),
-            GenotypeForm::Naslib => naslib_text::write(self),
-            GenotypeForm::NasBench301 => naslib_text::write_301(self),
+        let written = match (form, self.space()) {
+            (GenotypeForm::Darts, SpaceName::NasBench201) => Err("it is an architecture of NAS-Bench-201".to_owned()),
+            (GenotypeForm::NasBench201, SpaceName::Darts) => Err("it has reduction cells".to_owned()),
+            (GenotypeForm::Darts, SpaceName::Darts) | (GenotypeForm::NasBench201, SpaceName::NasBench201) => {
+                Ok(self.to_string())
+            }
+            (GenotypeForm::Nni, _) => nni_text::write(self),
+            (GenotypeForm::Nni2, _) => nni_text::write_2(self),
+            (GenotypeForm::Naslib, _) => naslib_text::write(self),
+            (GenotypeForm::NasBench301, _) => naslib_text::write_301(self),
         };
         written.map_err(|problem| FormError { form, problem })
     }

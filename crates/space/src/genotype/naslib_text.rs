@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::nni_text::{Pairs, cell_name, cells, mistake, number, numbered, object, operation, pairs};
 use super::{CellGenotype, Genotype, GenotypeError};
 use crate::arch_201::{Arch201, Operation201};
-use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind};
+use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
 /// What tells the object of NAS-Bench-301 from others.
 pub(super) const EDGE: &str = ":darts:edge_";
@@ -79,9 +79,13 @@ fn parse_201(text: &str, numbers: [usize; 6]) -> Result<Genotype, GenotypeError>
 
 /// Writes tuples of numbers.
 pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
-    if genotype.cells.reduction.is_none() {
-        return write_201(&genotype.cells.normal);
+    match genotype.space() {
+        SpaceName::Darts => write_darts(genotype),
+        SpaceName::NasBench201 => write_201(&genotype.cells.normal),
     }
+}
+
+fn write_darts(genotype: &Genotype) -> Result<String, String> {
     let mut cells = [Vec::new(), Vec::new()];
     for Pairs { kind, entries, .. } in pairs(genotype)? {
         for (operation, from) in entries {

@@ -176,13 +176,13 @@ pub fn cases() -> Vec<Case> {
             &["run"],
             "with an operation of NAS-Bench-201",
             &bench,
-            "the operation nor_conv_3x3 is one of NAS-Bench-201",
+            "the operation nor_conv_3x3 is not one of the space darts",
         ),
         stranger(
             &import,
             "with an operation of NAS-Bench-201",
             &bench,
-            "none of the DARTS space",
+            "is not one of the space darts",
         ),
         case(
             "train: a genotype of NAS-Bench-201",

@@ -133,6 +133,12 @@ impl Skeleton {
         stages
     }
 
+    /// Whether there are cells of `kind`.
+    pub fn has(&self, kind: CellKind) -> bool {
+        let is = |slot: &Slot| matches!(&slot.content, Content::Cell(cell) if cell.kind == kind);
+        self.slots.iter().any(is)
+    }
+
     /// How often an image is halved on its way through slot `last` and those before it.
     pub fn halvings(&self, last: usize) -> usize {
         let strides = self.slots.iter().take(last + 1).map(|slot| slot.stride);

@@ -8,7 +8,7 @@
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::strengths::{KindStrengths, largest};
 use crate::error::Error;
-use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, SpaceName, Target};
+use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, Target};
 
 /// The rule; it has no settings.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGe
         let into = graph.edges_into(node);
         let first = into.start;
         let mut chosen = largest(&strengths.edge_rank[into], target.kept(graph, node), |_| true);
-        if space.name == SpaceName::NasBench201 {
-            // Its text names edges by their place.
+        if space.name.keeps_every_edge() {
+            // Their rank decides nothing: they keep the order of the graph.
             chosen.sort_unstable();
         }
         edges.extend(chosen.into_iter().map(|index| {
@@ -55,9 +55,6 @@ fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGe
     }
     CellGenotype {
         edges,
-        concat: match space.name {
-            SpaceName::Darts => graph.all_nodes().collect(),
-            SpaceName::NasBench201 => graph.all_nodes().rev().take(1).collect(),
-        },
+        concat: space.output(),
     }
 }
