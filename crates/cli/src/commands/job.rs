@@ -239,20 +239,7 @@ impl Job {
 
 /// The command line of this process, as it can be pasted.
 pub(super) fn this_command() -> String {
-    command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
-}
-
-/// The words of a command line, in quotes where they need some.
-fn command_line(words: impl Iterator<Item = String>) -> String {
-    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_=./:,+@%".contains(c));
-    let quoted = |word: String| {
-        if plain(&word) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    words.map(quoted).collect::<Vec<_>>().join(" ")
+    shell_words::join(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }
 
 /// Starts the threads of this process, 0 for one a core.
@@ -268,18 +255,4 @@ pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
         let reason = format!("cannot start the threads: {error}; ask for fewer with --threads");
         Failure::new(Code::Files, reason)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_can_be_pasted() {
-        let words = ["da2s", "run", "--edges", "1,2", "--out", "my run", "it's"].map(str::to_owned);
-        assert_eq!(
-            command_line(words.into_iter()),
-            r"da2s run --edges 1,2 --out 'my run' 'it'\''s'"
-        );
-    }
 }
