@@ -38,7 +38,13 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let never_stop = || false;
     let outcome = search.discretized(&state, &*Rule::Strongest.build(), &never_stop)?;
     let (held_out, calibration) = search.gap_loaders();
-    let gap = measure_gap(&search.pruned(&state, &outcome), held_out, calibration, &cpu, &never_stop)?;
+    let gap = measure_gap(
+        &search.pruned(&state, &outcome),
+        held_out,
+        calibration,
+        &cpu,
+        &never_stop,
+    )?;
     println!("{}", outcome.genotype);
     println!(
         "pruning costs {:.1} points on {} held-out images",
