@@ -297,7 +297,7 @@ impl Job {
     /// Writes the trained network for another tool to `out`, by default into the run, and returns where it is.
     ///
     /// # Errors
-    /// Those of [`trained`] and of [`export`].
+    /// Those of [`trained`] and of [`export()`].
     pub fn export(&self, format: Format, options: ExportOptions, out: Option<&Path>) -> Result<PathBuf, Error> {
         let trained = self.trained()?;
         if let Some(out) = out {
