@@ -93,12 +93,21 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
         Format::WebP => {
             chunks::webp(bytes)?;
             let mut decoder = WebPDecoder::new(data).map_err(said)?;
+            // Its decoder holds the image more than once while it works.
+            if decoder.total_bytes() > MOST_DECODED_BYTES / 2 {
+                let (width, height) = decoder.dimensions();
+                return Err(ImageProblem::too_many_pixels(width.into(), height.into()));
+            }
             let orientation = decoder.orientation().map_err(said)?;
             (pixels(decoder).map_err(said)?, Some(orientation))
         }
         Format::Gif => {
             let first = chunks::gif(bytes)?;
-            let mut image = GifDecoder::new(data).and_then(pixels).map_err(said)?;
+            let decoder = GifDecoder::new(data).map_err(said)?;
+            if decoder.total_bytes() == 0 {
+                return Err(ImageProblem::damaged(format, "it has no pixels"));
+            }
+            let mut image = pixels(decoder).map_err(said)?;
             first.surround(&mut image);
             (image, None)
         }

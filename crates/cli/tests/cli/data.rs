@@ -108,7 +108,7 @@ fn a_check_shows_no_control_characters() {
     }
     fs::write(dir.join("train/zebra/\u{1b}[31m.png"), "no picture").unwrap();
     let told = predicate::str::contains("ape\\u001b[2J ")
-        .and(predicate::str::contains("zebra/\\u001b[31m.png: not a picture"))
+        .and(predicate::str::contains("zebra/\\u001b[31m.png: not an image"))
         .and(predicate::str::contains("\u{1b}").not());
     da2s().args(["data", "check"]).arg(dir).assert().code(3).stdout(told);
 }

@@ -47,6 +47,7 @@ use crate::space::{Space, Target};
 ///
 /// ```
 /// use da2s::config::{EngineName, Layer, resolve};
+/// use da2s::resumable::Resumable;
 /// use da2s::search::Search;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -314,8 +314,8 @@ mod tests {
         fs::create_dir(dir.join("search")).unwrap();
         fs::write(dir.join("config.toml"), "").unwrap();
         let lines = [
-            r#"{"epoch":1,"epochs":2,"loss":null,"gap":null,"steps":null}"#,
-            r#"{"epoch":2,"epochs":2,"loss":null,"gap":1.0,"steps":7}"#,
+            r#"{"epoch":1,"epochs":2,"loss":null,"gap":null,"attempts":null}"#,
+            r#"{"epoch":2,"epochs":2,"loss":null,"gap":1.0,"attempts":7}"#,
         ];
         fs::write(dir.join("search/metrics.jsonl"), format!("{}\n", lines.join("\n"))).unwrap();
         let table = metrics(&[dir.to_owned()]).unwrap();
@@ -330,6 +330,6 @@ mod tests {
         };
         assert_eq!(cells("loss"), Cells::Number(vec![None, None]));
         assert_eq!(cells("gap"), Cells::Number(vec![None, Some(1.0)]));
-        assert_eq!(cells("steps"), Cells::Whole(vec![None, Some(7)]));
+        assert_eq!(cells("attempts"), Cells::Whole(vec![None, Some(7)]));
     }
 }

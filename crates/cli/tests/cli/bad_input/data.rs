@@ -197,49 +197,49 @@ pub fn cases() -> Vec<Case> {
         images(
             "empty file",
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "not an image"],
             damaged("train/cat/1.png", Vec::new()),
         ),
         images(
             "another format",
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "damaged GIF"],
             damaged("train/cat/1.png", b"GIF89a\0\0".to_vec()),
         ),
         images(
             "cut PNG",
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "damaged PNG"],
             damaged("train/cat/1.png", picture(ImageFormat::Png, 8)[..40].to_vec()),
         ),
         images(
             "cut JPEG",
             3,
-            &["cat/9.jpg", "not a picture"],
+            &["cat/9.jpg", "damaged JPEG"],
             damaged("train/cat/9.jpg", picture(ImageFormat::Jpeg, 8)[..80].to_vec()),
         ),
         images(
             "PNG bomb",
             3,
-            &["cat/1.png", "limit"],
+            &["cat/1.png", "damaged PNG"],
             damaged("train/cat/1.png", png_header(65535, 65535)),
         ),
         images(
             "PNG of the largest size",
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "damaged PNG"],
             damaged("train/cat/1.png", png_header(u32::MAX, u32::MAX)),
         ),
         images(
             "PNG without pixels",
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "damaged PNG"],
             damaged("train/cat/1.png", png_header(0, 0)),
         ),
         images(
             "JPEG bomb",
             3,
-            &["cat/9.jpg", "not a picture"],
+            &["cat/9.jpg", "too large"],
             damaged("train/cat/9.jpg", jpeg_bomb()),
         ),
         images(
@@ -262,7 +262,7 @@ pub fn cases() -> Vec<Case> {
         images("a link to itself", 3, &["cat/loop.png"], |dir| {
             symlink("loop.png", dir.join("train/cat/loop.png")).unwrap()
         }),
-        images("a huge file that is empty", 3, &["cat/1.png", "larger than"], |dir| {
+        images("a huge file that is empty", 3, &["cat/1.png", "too large"], |dir| {
             // A hole: it takes no place on the disk.
             let file = fs::OpenOptions::new()
                 .write(true)
@@ -284,14 +284,14 @@ pub fn cases() -> Vec<Case> {
             "damaged, read lazily",
             &["--set", LAZY],
             3,
-            &["cat/1.png", "not a picture"],
+            &["cat/1.png", "not an image"],
             damaged("train/cat/1.png", b"x".to_vec()),
         ),
         images_with(
             "nothing stands in",
             &["--set", SKIP],
             3,
-            &["dog/", "not a picture"],
+            &["dog/", "not an image"],
             |dir| {
                 (0..3).for_each(|number| write(dir, &format!("train/dog/{number}.png"), "x"));
             },
@@ -300,7 +300,7 @@ pub fn cases() -> Vec<Case> {
             "nothing stands in, read lazily",
             &["--set", SKIP, "--set", LAZY],
             3,
-            &["dog/", "not a picture"],
+            &["dog/", "not an image"],
             |dir| {
                 (0..3).for_each(|number| write(dir, &format!("train/dog/{number}.png"), "x"));
             },

@@ -143,7 +143,7 @@ pub fn cases() -> Vec<Case> {
             "predict: no picture",
             &["predict", "run", "run/config.toml"],
             3,
-            &["run/config.toml", "not a picture"],
+            &["run/config.toml", "not an image"],
         )
         .make(finished_copy),
         case(
