@@ -34,12 +34,22 @@ pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     }
 }
 
-/// Whether a WebP file is as long as it says.
+/// Whether a WebP file is as long as it says, and each of its chunks lies within it: its decoder takes
+/// memory for a chunk of metadata as its header claims.
 pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
     let mut rest = bytes;
     let header = take(Format::WebP, &mut rest, 8)?;
     let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-    take(Format::WebP, &mut rest, length).map(drop)
+    let mut chunks = take(Format::WebP, &mut rest, length)?;
+    take(Format::WebP, &mut chunks, 4)?;
+    while chunks.len() >= 8 {
+        let header = take(Format::WebP, &mut chunks, 8)?;
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        take(Format::WebP, &mut chunks, length)?;
+        // A chunk of odd length is padded; the last may lack that.
+        chunks = chunks.get(length % 2..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// What a GIF file says of its first frame, which may cover a part of the image only.
@@ -114,5 +124,24 @@ pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
         while let length @ 1.. = take(Format::Gif, &mut rest, 1)?[0] {
             take(Format::Gif, &mut rest, length.into())?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::webp;
+
+    #[test]
+    fn a_chunk_of_webp_that_claims_more_than_the_file_has_is_damage() {
+        let file = |claimed: u32| {
+            let mut bytes = b"RIFF\x10\0\0\0WEBPEXIF".to_vec();
+            bytes.extend(claimed.to_le_bytes());
+            bytes.extend(*b"abcd");
+            bytes
+        };
+        assert!(webp(&file(4)).is_ok());
+        assert!(webp(&file(3)).is_ok());
+        assert!(webp(&file(5)).is_err());
+        assert!(webp(&file(u32::MAX)).is_err());
     }
 }
