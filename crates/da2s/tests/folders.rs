@@ -1,6 +1,6 @@
 //! Runs on a folder of images: validation images of its own, and damaged images in and out of memory.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::path::Path;

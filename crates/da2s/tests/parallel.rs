@@ -1,6 +1,6 @@
 //! Groups of processes, here threads of one process that exchange what MPI would carry: the same loops, without an MPI.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;

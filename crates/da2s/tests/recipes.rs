@@ -1,7 +1,7 @@
 //! A dry run of every recipe: it resolves, its networks can be built at their full size, and at a small size it goes
 //! through every stage of a run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::path::Path;

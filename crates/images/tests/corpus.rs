@@ -3,7 +3,7 @@
 //! Contract: pixels are Pillow's to the bit, or the file is refused for the stated reason; and a file that is cut is
 //! damaged, wherever it is cut.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! `da2s-infer` with what it cannot use: the exit code, one sentence that names the file, and no panic.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Tests of the command as a user meets it: its arguments, its files, what it says and with which exit code.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod attacks;
 mod bad_input;

@@ -5,7 +5,7 @@
 //! DA2S_FUZZ_RUNS=1`. `DA2S_FUZZ_RUNS` sets how many there are, `DA2S_FUZZ_TRACE=FILE` keeps the input under way for
 //! what ends the process at once. `.ci/fuzz` runs a million each.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 #![allow(clippy::print_stdout, reason = "its result is a table")]
 
 mod fixtures;

@@ -1,6 +1,6 @@
 //! The entropy-coded data of a scan (ITU-T T.81, F.2 and G.2): what it says of one block after the other.
 //!
-//! Contract: a scan that ends before its last block, or says what cannot be, is an error.
+//! Contract: a scan that ends before its last block, or has an invalid code or value, is an error.
 
 use super::Flaw;
 use super::huffman::{Bits, Table};
