@@ -18,8 +18,8 @@ pub use clock::{Phase, median};
 pub use machine::{peak_gflops, peak_resident_bytes};
 
 use burn::tensor::Device;
-use da2s::config::EngineName;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
+use da2s::device::EngineName;
 use da2s::{Error, device};
 use da2s_engine::Engine;
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,6 @@ struct Work {
 struct Bench {
     device: Device,
     engine: Engine,
-    engine_name: EngineName,
     repeat: usize,
 }
 
@@ -186,7 +185,6 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
     let bench = Bench {
         device: device::open(options.device)?,
         engine: device::engine(options.engine, options.device)?,
-        engine_name: options.engine,
         repeat: options.repeat,
     };
     let batch = case.batch();

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use da2s::Error;
 use da2s::backbone::{Backbone, Pass, Statistics, Weights};
-use da2s::config::NetworkSettings;
 use da2s::data::{Dataset, Stream};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Stem, cost, network};
@@ -12,7 +11,7 @@ use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
 use da2s::space::Reductions;
-use da2s::train::{Retraining, images_on};
+use da2s::train::{Retraining, TrainSettings, images_on};
 
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};
@@ -47,10 +46,9 @@ const TRAINING_PASSES: u64 = 3;
 pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work, Error> {
     let dataset = images(size.side)?;
     let network = build(bench, size, &dataset, true)?;
-    let settings = NetworkSettings {
-        auxiliary: true,
+    let settings = TrainSettings {
         batch_size: batch,
-        ..NetworkSettings::default()
+        ..TrainSettings::default()
     };
     let training = Retraining {
         network: &network,
@@ -118,7 +116,6 @@ fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Resul
 mod tests {
     use super::*;
     use burn::tensor::Device;
-    use da2s::config::EngineName;
     use da2s_engine::Engine;
 
     const SMALL: Size = Size {
@@ -131,7 +128,6 @@ mod tests {
         Bench {
             device: Device::flex(),
             engine: Engine::fused(),
-            engine_name: EngineName::Auto,
             repeat: 2,
         }
     }

@@ -1,9 +1,9 @@
 //! The search step: one half-step of the architecture, one of the weights.
 
 use da2s::Error;
-use da2s::config::{Config, DataSettings, RunSettings, SearchSettings};
+use da2s::data::DataSettings;
 use da2s::network::cost;
-use da2s::search::Search;
+use da2s::search::{Search, SearchSettings, SearchSetup};
 
 use super::clock::time_steps;
 use super::{Bench, SEED, Work, images};
@@ -26,7 +26,7 @@ const PASSES: u64 = 2 + 3;
 /// Measures the step of a search of `size`.
 pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     let dataset = images(size.side)?;
-    let search = Search::new(&config(bench, size), &dataset, &bench.device, &bench.engine)?;
+    let search = Search::new(&setup(size), &dataset, &bench.device, &bench.engine)?;
     let multiply_adds = cost(&search.backbone, size.side).multiply_adds;
     let (repetitions_ms, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
     Ok(Work {
@@ -37,8 +37,8 @@ pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     })
 }
 
-fn config(bench: &Bench, size: Size) -> Config {
-    Config {
+fn setup(size: Size) -> SearchSetup {
+    SearchSetup {
         data: DataSettings {
             image_size: Some(size.side),
             ..DataSettings::default()
@@ -51,12 +51,8 @@ fn config(bench: &Bench, size: Size) -> Config {
             monitor_images: size.batch,
             ..SearchSettings::default()
         },
-        run: RunSettings {
-            seed: SEED,
-            engine: bench.engine_name,
-            ..RunSettings::default()
-        },
-        ..Config::default()
+        seed: SEED,
+        ..SearchSetup::default()
     }
 }
 
@@ -64,7 +60,6 @@ fn config(bench: &Bench, size: Size) -> Config {
 mod tests {
     use super::*;
     use burn::tensor::Device;
-    use da2s::config::EngineName;
     use da2s_engine::Engine;
 
     #[test]
@@ -72,7 +67,6 @@ mod tests {
         let bench = Bench {
             device: Device::flex(),
             engine: Engine::Plain,
-            engine_name: EngineName::Plain,
             repeat: 2,
         };
         let size = Size {

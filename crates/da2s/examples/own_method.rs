@@ -9,7 +9,8 @@ use std::error::Error;
 
 use burn::tensor::activation::softmax;
 use da2s::arch::ArchParams;
-use da2s::config::{EngineName, Layer, resolve};
+use da2s::config::{Layer, resolve};
+use da2s::device::EngineName;
 use da2s::objective::Penalty;
 use da2s::observer::Silent;
 use da2s::resumable::Resumable;
@@ -53,7 +54,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let dataset = data::open(config.data.dataset, None, &config.data_options())?;
     let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
 
-    let mut search = Search::new(&config, &dataset, &cpu, &engine)?;
+    let mut search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     search.method = Box::new(FewerSkips { weight: 1.0 });
     let mut state = search.start();
     search.run(&mut state, &mut Silent, &mut |_, _| Ok(()))?;

@@ -6,7 +6,8 @@
 
 use std::error::Error;
 
-use da2s::config::{EngineName, Layer, resolve};
+use da2s::config::{Layer, resolve};
+use da2s::device::EngineName;
 use da2s::discretize::{Rule, measure_gap};
 use da2s::observer::Silent;
 use da2s::resumable::Resumable;
@@ -25,7 +26,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     let dataset = data::open(config.data.dataset, None, &config.data_options())?;
     let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
-    let search = Search::new(&config, &dataset, &cpu, &engine)?;
+    let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     let mut state = search.start();
     search.run(&mut state, &mut Silent, &mut |_, epoch| {
         if let Some(metrics) = epoch.map(|epoch| &epoch.metrics) {

@@ -2,8 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use da2s_engine::Engine;
-
-use crate::config::EngineName;
+use da2s_settings::words;
 
 /// A device, or kernels, that a run cannot have here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +25,25 @@ pub enum DeviceError {
         /// What there is.
         available: Vec<String>,
     },
+}
+
+words! {
+    /// Implementation of the cells.
+    #[strum(serialize_all = "lowercase")]
+    pub enum EngineName {
+        /// The fused kernels on the CPU and on GPUs, the plain path where there are none.
+        Auto,
+        /// Burn's own operations: the reference path.
+        Plain,
+        /// The fused kernels with 512-bit vectors.
+        Avx512,
+        /// The fused kernels with 256-bit vectors and fused multiply-add.
+        Avx2,
+        /// The fused kernels with the vectors of AArch64.
+        Neon,
+        /// The fused kernels as the compiler creates them from plain loops.
+        Portable,
+    }
 }
 
 /// The device called `name`: `cpu`, or a GPU runtime that is compiled in, `cuda` or `cuda:1`.

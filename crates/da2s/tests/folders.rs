@@ -47,10 +47,10 @@ fn config(dir: &Path) -> Config {
     config.search.warmup_epochs = 1;
     config.search.batch_size = 5;
     config.search.channels = 2;
-    config.network.epochs = 2;
-    config.network.channels = 2;
-    config.network.cells = 3;
-    config.network.batch_size = 5;
+    config.network.training.epochs = 2;
+    config.network.shape.channels = 2;
+    config.network.shape.cells = 3;
+    config.network.training.batch_size = 5;
     config
 }
 

@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::config::SearchSettings;
 use da2s::objective::{Target, TargetSpec};
-use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, When};
+use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, SearchSettings, When};
 use da2s::space::{CellKind, Operation, PerKind, Space};
 use da2s::supernet::{ArchParams, KindParams};
 

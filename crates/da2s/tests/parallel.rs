@@ -8,12 +8,12 @@ use std::thread;
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::Error;
 use da2s::backbone::host;
-use da2s::config::{ArchOptimizerName, Config};
+use da2s::config::Config;
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::{Apart, Group, Shard, Transport};
 use da2s::resumable::Resumable;
-use da2s::search::{Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
+use da2s::search::{ArchOptimizerName, Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
 use da2s::space::CellKind;
 use da2s_engine::Engine;
 use proptest::prelude::*;
@@ -244,7 +244,7 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
         let loader = Loader::training(&dataset, (0..200).collect(), 16, order).unwrap();
         loader.sharded(Shard { rank, size: 2 }).unwrap().batch(1, 0).unwrap()
     };
-    let search = Search::new(&config, &dataset, &device, &Engine::fused()).unwrap();
+    let search = Search::new(&config.search_setup().unwrap(), &dataset, &device, &Engine::fused()).unwrap();
     let moved = |rank: usize, group: Group| {
         let stepper = Bilevel::new(
             &search.backbone,
@@ -295,7 +295,14 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
 fn every_process_has_whole_what_the_gap_is_measured_on() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let taken = |group| {
-        let search = Search::in_group(&config, &dataset, &device, &Engine::fused(), group).unwrap();
+        let search = Search::in_group(
+            &config.search_setup().unwrap(),
+            &dataset,
+            &device,
+            &Engine::fused(),
+            group,
+        )
+        .unwrap();
         let loaders: [&Loader; 2] = search.gap_loaders().into();
         loaders.map(|loader| {
             let batch = loader.batch(0, 1).unwrap();
@@ -327,7 +334,16 @@ impl Observer for StopsAt {
 #[test]
 fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
-    let search = |group| Search::in_group(&config, &dataset, &device, &Engine::fused(), group).unwrap();
+    let search = |group| {
+        Search::in_group(
+            &config.search_setup().unwrap(),
+            &dataset,
+            &device,
+            &Engine::fused(),
+            group,
+        )
+        .unwrap()
+    };
     let whole = together(2, |group| {
         let search = search(group);
         let (mut state, mut accuracies) = (search.start(), Vec::new());
@@ -376,7 +392,14 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
 fn processes_that_drift_apart_end() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
     let ended = together(2, |group| {
-        let search = Search::in_group(&config, &dataset, &device, &Engine::fused(), group.clone()).unwrap();
+        let search = Search::in_group(
+            &config.search_setup().unwrap(),
+            &dataset,
+            &device,
+            &Engine::fused(),
+            group.clone(),
+        )
+        .unwrap();
         let mut state = search.start();
         if !group.leads() {
             let arch = state.arch.kind_mut(CellKind::Normal);

@@ -10,7 +10,7 @@ use da2s::backbone::Stem;
 use da2s::config::{Config, Layer, RECIPES, resolve};
 use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
 use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, network};
+use da2s::network::network;
 use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::run::{self, Context, RunDirectory};
@@ -108,18 +108,11 @@ fn picture(labels: &[u8], pixels: usize) -> Vec<u8> {
 fn every_recipe_can_be_built_at_its_full_size() {
     for (name, _) in RECIPES {
         let config = config(name, Path::new("somewhere"), &[]);
-        let own = config.data.dataset.facts().shape;
-        let image_size = config.data.image_size.or(own.map(|shape| shape.height)).unwrap();
-        let image_channels = config.data.channels.or(own.map(|shape| shape.channels)).unwrap_or(3);
+        let shape = config.data.shape().unwrap();
         let engine = Engine::Plain;
-        let shape = ImageShape {
-            channels: image_channels,
-            height: image_size,
-            width: image_size,
-        };
-        let searched = NetworkSize::of_search(&config.search, shape, 10);
-        supernet(&config.search_space(), searched, config.search.partial(), &engine);
-        let size = NetworkSize::new(&config.network, shape, 10);
+        let searched = config.search.size(shape, 10);
+        supernet(&config.space.build(), searched, config.search.partial(), &engine);
+        let size = config.network.shape.size(shape, 10);
         let genotype = match config.space.name {
             SpaceName::Darts => DARTS_V2,
             SpaceName::NasBench201 => BENCH,

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::config::{ArchOptimizerName, Config, EngineName, Rate, Request, ScheduleName};
+use da2s::config::{Config, Request};
+use da2s::device::EngineName;
 use da2s::discretize::Genotype;
 use da2s::objective::{All, EdgeCount};
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
 use da2s::run::{Context, Job, RunDirectory, Summary, discretize, evaluate, search, train};
-use da2s::search::Method;
+use da2s::search::{ArchOptimizerName, Method, Rate, ScheduleName};
 use da2s::space::{Operation, Reductions, SpaceName};
 use da2s_engine::Engine;
 
@@ -58,11 +59,11 @@ fn tiny() -> Config {
     config.search.warmup_epochs = 1;
     config.search.batch_size = 20;
     config.search.channels = 2;
-    config.network.epochs = 2;
-    config.network.channels = 4;
-    config.network.cells = 3;
-    config.network.batch_size = 40;
-    config.network.drop_path = 0.2;
+    config.network.training.epochs = 2;
+    config.network.shape.channels = 4;
+    config.network.shape.cells = 3;
+    config.network.training.batch_size = 40;
+    config.network.training.drop_path = 0.2;
     config
 }
 
@@ -230,7 +231,11 @@ fn nas_bench_201_runs_with_its_protocol() {
     let mut config = tiny();
     config.space.name = SpaceName::NasBench201;
     config.target.edges = EdgeCount::All(All::All);
-    (config.search.cells, config.network.cells, config.network.drop_path) = (1, 1, 0.0);
+    (
+        config.search.cells,
+        config.network.shape.cells,
+        config.network.training.drop_path,
+    ) = (1, 1, 0.0);
     config.search.one_level = true;
     config.search.arch_optimizer = ArchOptimizerName::Sgd;
     config.search.arch_every = 2;
@@ -275,7 +280,7 @@ fn a_space_of_the_users_own_runs() {
     config.space.operations = Some(vec![Operation::SepConv3x3, Operation::SkipConnect]);
     config.space.nodes = 2;
     config.search.reduction_cells = Reductions::At(vec![0]);
-    config.network.reduction_cells = Reductions::At(vec![2]);
+    config.network.shape.reduction_cells = Reductions::At(vec![2]);
     config.target.edges = EdgeCount::PerNode(vec![1, 2]);
     let genotype = Genotype::parse(&twice(&config).genotype).unwrap();
     for cell in genotype.cells.values() {
@@ -376,7 +381,7 @@ fn any_number_of_threads_gives_the_same_bytes_at_every_level_of_the_cpu() {
 fn the_weights_of_one_genotype_are_never_those_of_another() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny();
-    config.network.epochs = 1;
+    config.network.training.epochs = 1;
     let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
     directory.write_config(&config).unwrap();
     let first = context(&directory, &config, false);
@@ -415,7 +420,7 @@ fn every_method_runs_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     for method in Method::ALL {
         let mut config = tiny();
-        config.network.epochs = 1;
+        config.network.training.epochs = 1;
         config.search.method = method;
         // One in four channels passes in PC-DARTS.
         config.search.channels = 4;
@@ -452,7 +457,7 @@ fn an_imbalanced_target_is_exactly_what_comes_out() {
     let mut config = tiny();
     config.search.epochs = 1;
     config.search.warmup_epochs = 0;
-    config.network.epochs = 1;
+    config.network.training.epochs = 1;
     config.target = toml::from_str("edges = [1, 2, 1, 3]\noperations = 2").unwrap();
     let summary = whole(&folder.path().join("run"), &config);
     let genotype = Genotype::parse(&summary.genotype).unwrap();
@@ -469,7 +474,7 @@ fn an_imbalanced_target_is_exactly_what_comes_out() {
 fn a_genotype_can_be_given_and_trained_without_a_search() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny();
-    config.network.epochs = 1;
+    config.network.training.epochs = 1;
     let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
     directory.write_config(&config).unwrap();
     let context = context(&directory, &config, false);

@@ -39,6 +39,15 @@ impl Problem {
         }
     }
 
+    /// The same of a key in the table `table`.
+    #[must_use]
+    pub fn within(mut self, table: &str) -> Self {
+        match &mut self {
+            Self::UnknownKey { key, .. } | Self::Refused { key, .. } => *key = join(table, key),
+        }
+        self
+    }
+
     /// The key that has the problem.
     pub fn key(&self) -> &str {
         match self {
@@ -75,7 +84,8 @@ impl Table {
     fn check_within(&self, prefix: &str, document: &toml::Table, whole: &Self, problems: &mut Vec<Problem>) {
         for (name, value) in document {
             let key = join(prefix, name);
-            let problem = match (self.field(name).map(|field| field.kind), value) {
+            let field = self.fields().into_iter().find(|field| field.name == name);
+            let problem = match (field.map(|field| field.kind), value) {
                 (Some(Kind::Table(inner)), Value::Table(document)) => {
                     inner.check_within(&key, document, whole, problems);
                     continue;

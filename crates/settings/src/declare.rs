@@ -28,6 +28,9 @@
 /// ends, with underscores. `may_change on resume` marks what a run may change when it resumes.
 /// A field whose type is itself declared by this macro is a table within the table; `Option` makes a
 /// setting, or a table, one that may be absent.
+///
+/// A table may also consist of others, `..bread: Baking;`, whose settings are then its own: what
+/// stands in one table of a file can belong to several structs.
 #[macro_export]
 macro_rules! settings {
     (
@@ -60,6 +63,7 @@ macro_rules! settings {
             pub const TABLE: &'static $crate::Table = &$crate::Table {
                 name: ::core::stringify!($name),
                 text: ::core::concat!($($about, "\n"),*),
+                parts: &[],
                 fields: &[$(
                     $crate::Field {
                         name: ::core::stringify!($field),
@@ -76,6 +80,37 @@ macro_rules! settings {
             fn default() -> Self {
                 Self { $($field: $default,)+ }
             }
+        }
+
+        impl $crate::Setting for $name {
+            const KIND: $crate::Kind = $crate::Kind::Table(Self::TABLE);
+        }
+    };
+    (
+        $(#[doc = $about:literal])*
+        $visibility:vis struct $name:ident {
+            $( ..$part:ident: $type:ident; )+
+        }
+    ) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default)]
+        $visibility struct $name {
+            $(
+                #[doc = ::core::concat!("The settings of [`", ::core::stringify!($type), "`].")]
+                #[serde(flatten)]
+                pub $part: $type,
+            )+
+        }
+
+        impl $name {
+            /// What was declared of these settings.
+            pub const TABLE: &'static $crate::Table = &$crate::Table {
+                name: ::core::stringify!($name),
+                text: ::core::concat!($($about, "\n"),*),
+                fields: &[],
+                parts: &[$($type::TABLE),+],
+            };
         }
 
         impl $crate::Setting for $name {

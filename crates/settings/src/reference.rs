@@ -25,7 +25,7 @@ pub fn reference(table: &Table, defaults: &toml::Table) -> String {
 }
 
 fn collect<'a>(table: &Table, prefix: &str, defaults: Option<&'a toml::Table>, sections: &mut Vec<Section<'a>>) {
-    for field in table.fields {
+    for field in table.fields() {
         let Kind::Table(inner) = field.kind else { continue };
         let path = join(prefix, field.name);
         let defaults = defaults.and_then(|defaults| defaults.get(field.name));
@@ -48,8 +48,8 @@ impl std::fmt::Display for Section<'_> {
         write!(f, "## {}\n\n{}\n", titles.join(", "), self.table.doc())?;
         let mut values = self
             .table
-            .fields
-            .iter()
+            .fields()
+            .into_iter()
             .filter(|field| matches!(field.kind, Kind::Value(_)))
             .peekable();
         if values.peek().is_none() {

@@ -62,7 +62,7 @@ fn object(table: &Table, defaults: Option<&toml::Table>) -> Node {
         ("additionalProperties", value(false)),
         (
             "properties",
-            Part::Properties(table.fields.iter().map(property).collect()),
+            Part::Properties(table.fields().into_iter().map(property).collect()),
         ),
     ])
 }

@@ -9,8 +9,10 @@ pub struct Table {
     pub name: &'static str,
     /// Its documentation, as written.
     pub text: &'static str,
-    /// Its settings and the tables in it, in their order.
+    /// Settings and tables that are declared in it, in their order.
     pub fields: &'static [Field],
+    /// What else it consists of: tables whose settings are its own, after `fields`.
+    pub parts: &'static [&'static Self],
 }
 
 /// A setting, or a table in a table.
@@ -100,7 +102,7 @@ impl Table {
     }
 
     fn collect(&self, prefix: &str, found: &mut Vec<Entry>) {
-        for field in self.fields {
+        for field in self.fields() {
             let key = join(prefix, field.name);
             match field.kind {
                 Kind::Table(inner) => inner.collect(&key, found),
@@ -116,14 +118,15 @@ impl Table {
             .find(|entry| entry.field.short == Some(short))
     }
 
-    /// The field `name` of this table itself.
-    pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name == name)
+    /// Its settings and the tables in it, in their order.
+    pub fn fields(&self) -> Vec<&'static Field> {
+        let of_parts = self.parts.iter().flat_map(|part| part.fields());
+        self.fields.iter().chain(of_parts).collect()
     }
 
     /// The names of its settings and of the tables in it.
     pub fn names(&self) -> Vec<String> {
-        self.fields.iter().map(|field| field.name.to_owned()).collect()
+        self.fields().iter().map(|field| field.name.to_owned()).collect()
     }
 
     /// Its documentation: paragraphs, each in a line of its own.

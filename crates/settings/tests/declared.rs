@@ -238,6 +238,44 @@ fn the_schema_says_what_is_allowed() {
     assert_eq!(of("first")["properties"]["steam"]["default"], 0.5);
 }
 
+settings! {
+    /// A loaf: its shape, and how it is baked.
+    pub struct Loaf {
+        ..oven: Oven;
+        ..leavening: Leavening;
+    }
+}
+
+settings! {
+    /// How it rises.
+    pub struct Leavening {
+        /// Hours.
+        hours: f64 = 2.0, in POSITIVE;
+        /// The oven in which it rises.
+        proofing: Option<Oven> = None;
+    }
+}
+
+#[test]
+fn a_table_can_consist_of_others() {
+    assert_eq!(Loaf::TABLE.names(), ["degrees", "steam", "hours", "proofing"]);
+    let text = "steam = 0.25\nhours = 3\n[proofing]\nsteam = 0\n";
+    assert_eq!(Loaf::TABLE.check(&text.parse().unwrap()), []);
+    let loaf: Loaf = toml::from_str(text).unwrap();
+    assert_eq!(
+        (loaf.oven.steam, loaf.oven.degrees, loaf.leavening.hours),
+        (0.25, [180.0, 250.0], 3.0)
+    );
+    let written = Table::try_from(&loaf).unwrap();
+    assert_eq!(
+        (written["steam"].as_float(), written["hours"].as_float()),
+        (Some(0.25), Some(3.0))
+    );
+    assert_eq!(toml::from_str::<Loaf>(&toml::to_string(&loaf).unwrap()).unwrap(), loaf);
+    let problems = Loaf::TABLE.check(&"hour = 3".parse().unwrap());
+    assert_eq!(problems[0].to_string(), "unknown key hour: did you mean hours?");
+}
+
 proptest! {
     /// The contract of the crate.
     #[test]

@@ -15,6 +15,7 @@ mod nas_bench_201;
 mod operation;
 mod per_kind;
 mod reductions;
+mod settings;
 mod target;
 
 pub use darts::darts_operations;
@@ -24,6 +25,7 @@ pub use nas_bench_201::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS};
 pub use operation::{Operation, Place};
 pub use per_kind::PerKind;
 pub use reductions::{Reductions, Thirds};
+pub use settings::SpaceSettings;
 pub use target::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 
 use da2s_settings::words;

@@ -1,6 +1,6 @@
 //! Which cells of a network reduce: halve the image's sides and double the channels.
 
-use da2s_settings::{Allowed, Kind, Setting, words};
+use da2s_settings::{Allowed, Kind, Problem, Setting, words};
 use serde::{Deserialize, Serialize};
 
 use super::CellKind;
@@ -33,6 +33,25 @@ impl Reductions {
 
     /// As in DARTS.
     pub const THIRDS: Self = Self::Thirds(Thirds::Thirds);
+
+    /// Checks that these cells are among the `cells` of a network. `table` is the table of its
+    /// settings, for the error.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check(&self, table: &str, cells: usize) -> Result<(), Problem> {
+        match self {
+            Self::Thirds(_) if cells < 3 => {
+                let expected = "at least 3, where reduction cells stand at 1/3 and 2/3 of the depth";
+                Err(Problem::refused("cells", cells, expected).within(table))
+            }
+            Self::At(places) if places.iter().any(|&place| place >= cells) => {
+                let expected = format!("cells counted from 0, of which {table}.cells = {cells} has {cells}");
+                Err(Problem::refused("reduction_cells", format!("{places:?}"), expected).within(table))
+            }
+            Self::Thirds(_) | Self::At(_) => Ok(()),
+        }
+    }
 
     /// Kind of cell `index` of `cells`.
     pub fn kind(&self, index: usize, cells: usize) -> CellKind {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use da2s::config::EngineName;
 use da2s::data::Format as DataFormat;
+use da2s::device::EngineName;
 use da2s::discretize::GenotypeForm;
 use da2s::run::devices;
 

@@ -128,7 +128,7 @@ fn milliseconds(time_ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use da2s::config::EngineName;
+    use da2s::device::EngineName;
     use da2s_bench::Phase;
 
     #[test]

@@ -203,7 +203,7 @@ pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Place) ->
 /// If values are at odds with each other; the error names where the offending one was set.
 pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
     let config = resolve_stored(layers)?;
-    check::path(&config, &|key| place_of(layers, key))?;
+    check::check_new(&config, &|key| place_of(layers, key))?;
     Ok(config)
 }
 

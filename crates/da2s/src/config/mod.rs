@@ -13,15 +13,12 @@ pub use da2s_settings::Entry;
 pub use error::{ConfigError, Origin, Place};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
 pub use request::Request;
-pub use settings::{
-    ArchOptimizerName, Auto, Config, DataSettings, Decay, DiscretizeSettings, EngineName, NetworkSettings, OnNan, Rate,
-    RunSettings, ScheduleName, SearchSettings, SpaceSettings,
-};
+pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
 
 use std::path::Path;
 
-use crate::data::{DataOptions, Format};
-use crate::space::{Space, SpaceName, darts_operations};
+use crate::data::DataOptions;
+use crate::search::SearchSetup;
 
 /// The settings that have a short name, with it: what front ends offer.
 pub fn named() -> Vec<(Entry, &'static str)> {
@@ -96,38 +93,29 @@ impl Config {
         check::check(self, &unplaced)
     }
 
-    /// How the settings have the images opened.
-    pub fn data_options(&self) -> DataOptions {
-        let data = &self.data;
-        let augmentations = [&self.search.augmentation, &self.network.augmentation];
-        let cropped = augmentations
-            .iter()
-            .any(|augmentation| augmentation.random_resized_crop.is_some());
-        DataOptions {
-            image_size: data.image_size,
-            channels: data.channels,
-            limit: data.limit,
-            test_limit: data.test_limit,
+    /// What is asked of the search.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn search_setup(&self) -> Result<SearchSetup, ConfigError> {
+        self.check()?;
+        Ok(SearchSetup {
+            data: self.data.clone(),
+            space: self.space.clone(),
+            target: self.target.clone(),
+            search: self.search.clone(),
+            discretize: self.discretize.clone(),
+            network: self.network.shape.clone(),
             seed: self.run.seed,
-            memory_limit_bytes: data.memory_limit_bytes,
-            // Images that all have one size are cropped as they are.
-            crop_from_original: cropped && data.dataset == Format::Images,
-            centre_crop: data.centre_crop,
-            bad_images: data.bad_images,
-        }
+        })
     }
 
-    /// The search space that the settings describe.
-    pub fn search_space(&self) -> Space {
-        match self.space.name {
-            SpaceName::Darts => {
-                let own = self.space.operations.clone();
-                Space::own(
-                    self.space.nodes,
-                    own.unwrap_or_else(|| darts_operations(self.space.none)),
-                )
-            }
-            SpaceName::NasBench201 => Space::nas_bench_201(),
-        }
+    /// How the settings have the images opened.
+    pub fn data_options(&self) -> DataOptions {
+        let augmentations = [&self.search.augmentation, &self.network.training.augmentation];
+        let mut crops = augmentations
+            .iter()
+            .map(|augmentation| augmentation.random_resized_crop);
+        self.data.options(self.run.seed, crops.any(|crop| crop.is_some()))
     }
 }

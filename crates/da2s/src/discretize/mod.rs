@@ -5,6 +5,7 @@ mod edge_gaps;
 mod gap;
 mod mixture;
 mod rules;
+mod settings;
 mod strengths;
 
 pub use da2s_space::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
@@ -13,4 +14,5 @@ pub use edge_gaps::{EdgeGap, EdgeGaps, Measured, measure_edge_gaps};
 pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
 pub use mixture::discrete_mixture;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
+pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;

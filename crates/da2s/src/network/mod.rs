@@ -8,6 +8,7 @@ mod auxiliary;
 mod cost;
 mod cost_parts;
 mod drop_path;
+mod settings;
 mod trained;
 
 pub use crate::backbone::{NetworkSize, Stem};
@@ -16,32 +17,15 @@ pub(crate) use auxiliary::slot as auxiliary_slot;
 pub use cost::{Cost, cost, cost_tables};
 pub use cost_parts::{PartCost, PartKind, cost_parts};
 pub use drop_path::DropPath;
+pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};
 
 use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
 
 use crate::backbone::{Backbone, CellSlot, Skeleton};
-use crate::config::NetworkSettings;
-use crate::data::ImageShape;
 use crate::discretize::{CellGenotype, Genotype};
 use crate::space::{CellGraph, Place, SpaceName};
 use crate::supernet::{preprocessed, stride};
-
-impl NetworkSize {
-    /// The sizes of `settings` for images of `shape` in `classes` classes.
-    pub fn new(settings: &NetworkSettings, shape: ImageShape, classes: usize) -> Self {
-        Self {
-            stem: settings.skeleton,
-            channels: settings.channels,
-            cells: settings.cells,
-            reductions: settings.reduction_cells.clone(),
-            image_channels: shape.channels,
-            image_size: shape.height,
-            classes,
-            auxiliary: settings.auxiliary,
-        }
-    }
-}
 
 /// The network of `genotype`.
 ///

@@ -15,7 +15,7 @@
 //! minimum has entropy ln k. Entropies use log-softmax throughout, since S_α cubes and softmax underflows.
 
 use burn::tensor::Tensor;
-use da2s_settings::{NOT_NEGATIVE, settings};
+use da2s_settings::{NOT_NEGATIVE, Problem, settings};
 
 use super::entropy::entropy;
 use crate::objective::Schedule;
@@ -62,6 +62,23 @@ pub fn strengthen_beta<const D: usize>(beta: Tensor<D>) -> Tensor<D> {
 }
 
 impl Regulariser {
+    /// Checks that λ λ_β, which the edge term is multiplied by, is finite in 32 bits. `table` is the
+    /// table of these settings, for the error.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(&self, table: &str) -> Result<(), Problem> {
+        let (lambda, lambda_beta) = (self.lambda, self.lambda_beta);
+        if ((lambda * lambda_beta) as f32).is_infinite() {
+            let expected = format!(
+                "a product with {table}.lambda = {lambda:?} of at most {:e}, the largest number of 32 bits",
+                f32::MAX
+            );
+            return Err(Problem::refused("lambda_beta", format!("{lambda_beta:?}"), expected).within(table));
+        }
+        Ok(())
+    }
+
     /// L_α and L_β of one kind of cell, without their strengths.
     ///
     /// `alpha` is `[edges, operations]`, `beta` `[edges]`; only the β of nodes that have one is read.

@@ -5,8 +5,6 @@
 
 use burn::tensor::Tensor;
 
-use crate::config::{ArchOptimizerName, SearchSettings};
-
 /// The optimiser of α and β.
 #[derive(Clone, Debug)]
 pub enum ArchOptimizer {
@@ -83,19 +81,14 @@ impl Adam {
 }
 
 impl ArchOptimizer {
-    /// The optimiser of `settings`.
-    pub fn new(settings: &SearchSettings) -> Self {
-        match settings.arch_optimizer {
-            ArchOptimizerName::Adam => Self::Adam(Adam {
-                beta_1: settings.arch_beta_1 as f32,
-                beta_2: settings.arch_beta_2 as f32,
-                weight_decay: settings.arch_weight_decay as f32,
-            }),
-            ArchOptimizerName::Sgd => Self::Sgd {
-                momentum: settings.arch_momentum,
-                weight_decay: settings.arch_weight_decay,
-            },
-        }
+    /// Adam with the decays `betas` of its means.
+    pub fn adam(betas: [f64; 2], weight_decay: f64) -> Self {
+        let [beta_1, beta_2] = betas.map(|beta| beta as f32);
+        Self::Adam(Adam {
+            beta_1,
+            beta_2,
+            weight_decay: weight_decay as f32,
+        })
     }
 
     /// Moves `value` by `gradient` at `rate`; `moment` goes along.

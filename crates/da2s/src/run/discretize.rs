@@ -91,7 +91,7 @@ pub fn discretize(
 ) -> Result<Discretized, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let search = Search::new(context.config, &dataset, &device, &engine)?;
+    let search = Search::new(&context.config.search_setup()?, &dataset, &device, &engine)?;
     observer.on(Event::Started {
         stage: Stage::Discretize,
         epochs: 0,
@@ -325,5 +325,5 @@ fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
 
 /// Sizes of the final network of a run.
 pub(super) fn network_size(context: &Context<'_>, dataset: &crate::data::Dataset) -> NetworkSize {
-    NetworkSize::new(&context.config.network, dataset.shape, dataset.classes())
+    context.config.network.shape.size(dataset.shape, dataset.classes())
 }

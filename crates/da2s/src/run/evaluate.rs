@@ -41,7 +41,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let (weights, statistics) = loaded.map_err(|error| Error::load(directory.file(BEST), &error))?;
     let pass = Pass::new(&weights).with_statistics(&statistics);
     let all = (0..dataset.test.len()).collect();
-    let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.batch_size)?;
+    let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.training.batch_size)?;
     let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {
         observer.stop()
     })?;

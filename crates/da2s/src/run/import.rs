@@ -51,7 +51,7 @@ pub fn import_network(
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     // Before the weights are blamed for what the genotype is.
-    discretize::of_space(genotype, &context.config.search_space())?;
+    discretize::of_space(genotype, &context.config.space.build())?;
     let file = read(path)?;
     let dataset = context.dataset()?;
     let preprocessing = preprocessing(context, &dataset);
@@ -143,7 +143,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     let file = read(path)?;
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let search = Search::new(context.config, &dataset, &device, &engine)?;
+    let search = Search::new(&context.config.search_setup()?, &dataset, &device, &engine)?;
     let misfit = |error| Error::load(path, &error);
     let mut state = search.start();
     (state.weights, state.statistics) = search.backbone.load(&file.tensors, &device).map_err(misfit)?;

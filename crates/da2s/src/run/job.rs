@@ -15,7 +15,7 @@ use super::{
     Context, Discretized, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate, given_genotype,
     import_network, import_supernet, search, train, trained,
 };
-use crate::config::{Config, Rate, Request};
+use crate::config::{Config, Request};
 use crate::data::Arrays;
 use crate::discretize::Genotype;
 use crate::error::Error;
@@ -24,6 +24,7 @@ use crate::hint::Hint;
 use crate::network::Trained;
 use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
+use crate::search::Rate;
 
 /// What to do about a run that was made with other settings than those that are asked for.
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];

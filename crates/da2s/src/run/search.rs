@@ -8,11 +8,10 @@ use super::environment::Environment;
 use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use crate::backbone::LoadError;
-use crate::config::Rate;
 use crate::error::Error;
 use crate::observer::{Observer, Stage};
 use crate::resumable::Resumable;
-use crate::search::{EpochMetrics, EpochRecord, Search, SearchState};
+use crate::search::{EpochMetrics, EpochRecord, Rate, Search, SearchState};
 
 /// The result of a search.
 #[derive(Clone, Debug)]
@@ -35,7 +34,8 @@ struct Files<'a> {
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
-    let search = Search::in_group(context.config, &dataset, &device, &engine, context.group.clone())?;
+    let setup = context.config.search_setup()?;
+    let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
     // What would make training fail makes the search fail before it begins.
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {

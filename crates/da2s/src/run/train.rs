@@ -50,13 +50,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let genotype =
         String::from_utf8_lossy(&group.from_leader(|| Ok::<_, Error>(stored_genotype(context)?.into_bytes()))?)
             .into_owned();
-    let network = network_of(context, &genotype, &dataset, context.config.network.auxiliary)?;
+    let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let files = Files {
         context,
         retraining: Retraining {
             network: &network,
-            settings: &context.config.network,
+            settings: &context.config.network.training,
             seed: context.config.run.seed,
             group: group.clone(),
             loader,
@@ -166,9 +166,9 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     let order = TrainingOrder {
         seed: config.run.seed,
         stream: Stream::Network,
-        augmentation: config.network.augmentation.clone(),
+        augmentation: config.network.training.augmentation.clone(),
     };
-    let batch_size = config.network.batch_size;
+    let batch_size = config.network.training.batch_size;
     let shard = context.group.shard();
     let loader = Loader::training(dataset, indices, batch_size, order).and_then(|loader| loader.sharded(shard));
     let loader = loader.map_err(|error| error.of_batch_size("network.batch_size"))?;

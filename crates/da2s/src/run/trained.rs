@@ -9,7 +9,7 @@ use super::state_file::TrainMeta;
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::discretize::Genotype;
 use crate::error::Error;
-use crate::network::{NetworkSize, Trained, TrainedError};
+use crate::network::{Trained, TrainedError};
 use crate::observer::Stage;
 
 /// What the evaluation of a run does to the pictures of `dataset`.
@@ -55,7 +55,7 @@ pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
         height: preprocessing.image_size,
         width: preprocessing.image_size,
     };
-    let size = NetworkSize::new(&context.config.network, shape, preprocessing.classes.len());
+    let size = context.config.network.shape.size(shape, preprocessing.classes.len());
     Trained::new(genotype, size, preprocessing, &best.tensors, (&engine, &device)).map_err(|error| match error {
         TrainedError::Network(error) => error.into(),
         TrainedError::Load(error) => Error::load(directory.file(BEST), &error),

@@ -12,10 +12,10 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use super::method::{Choices, SearchMethod};
 use super::moment::{Draw, Half, When};
+use super::settings::SearchSettings;
 use super::state::SearchState;
 use crate::arch::{ArchParams, Mixtures};
 use crate::backbone::{Backbone, Pass};
-use crate::config::SearchSettings;
 use crate::data::Batch;
 use crate::device::host;
 use crate::evaluate::{correct_count, images_on, labels_on};
@@ -125,7 +125,7 @@ impl<'a> Bilevel<'a> {
             limit: None,
             group: Group::alone(),
             probe: Probe::default(),
-            optimizer: ArchOptimizer::new(settings),
+            optimizer: settings.optimizer(),
         }
     }
 

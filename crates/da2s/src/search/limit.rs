@@ -5,30 +5,30 @@
 
 use da2s_engine::Engine;
 
-use crate::config::Config;
+use super::SearchSetup;
 use crate::data::Dataset;
 use crate::discretize::{KindStrengths, strongest};
 use crate::error::Error;
-use crate::network::{NetworkSize, cost_tables, network};
+use crate::network::{cost_tables, network};
 use crate::objective::CostLimit;
 use crate::space::{PerKind, Space, Target};
 
-/// The limits of `config`; `None` if it sets none.
+/// The limits of `setup`; `None` if it sets none.
 pub(super) fn of(
-    config: &Config,
+    setup: &SearchSetup,
     dataset: &Dataset,
     space: &Space,
     target: &Target,
     engine: &Engine,
 ) -> Result<Option<CostLimit>, Error> {
-    let spec = &config.target;
+    let spec = &setup.target;
     if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
         return Ok(None);
     }
     // Any genotype of the target will do: its own choices are taken out again.
     let even = PerKind::new(space.kinds(), |_| KindStrengths::even(space));
     let any = strongest(&even, space, target);
-    let size = NetworkSize::new(&config.network, dataset.shape, dataset.classes());
+    let size = setup.network.size(dataset.shape, dataset.classes());
     let side = size.image_size;
     let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);
     let asked = [
@@ -49,5 +49,5 @@ pub(super) fn of(
         }
         limits.push((table, limit));
     }
-    Ok(CostLimit::new(space, target, config.search.limit_weight, &limits))
+    Ok(CostLimit::new(space, target, setup.search.limit_weight, &limits))
 }

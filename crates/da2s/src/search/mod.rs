@@ -15,6 +15,7 @@ mod metrics;
 mod moment;
 mod outcome;
 mod second_order;
+mod settings;
 mod setup;
 mod state;
 
@@ -25,12 +26,13 @@ pub use methods::Method;
 pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
 pub use moment::{Draw, Half, Moment, When};
 pub use outcome::Outcome;
+pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
+pub use setup::SearchSetup;
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
 
 use burn::tensor::Device;
 
 use crate::backbone::Backbone;
-use crate::config::SearchSettings;
 use crate::data::{Batch, Loader};
 use crate::error::Error;
 use crate::finite::NotFinite;
@@ -46,7 +48,8 @@ use crate::space::{Space, Target};
 /// `examples/search_and_prune.rs` runs one to its end, `examples/own_method.rs` gives it another method.
 ///
 /// ```
-/// use da2s::config::{EngineName, Layer, resolve};
+/// use da2s::config::{Layer, resolve};
+/// use da2s::device::EngineName;
 /// use da2s::resumable::Resumable;
 /// use da2s::search::Search;
 ///
@@ -54,7 +57,7 @@ use crate::space::{Space, Target};
 /// let config = resolve(&[Layer::recipe("digits")?])?;
 /// let dataset = da2s::data::open(config.data.dataset, None, &config.data_options())?;
 /// let (cpu, engine) = (da2s::device::open("cpu")?, da2s::device::engine(EngineName::Auto, "cpu")?);
-/// let search = Search::new(&config, &dataset, &cpu, &engine)?;
+/// let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
 /// let state = search.start();
 /// assert!(search.is_unfinished(&state) && search.epochs() == 30);
 /// # Ok(())

@@ -129,23 +129,19 @@ fn squares(part: &Tensor<1>) -> f64 {
 mod tests {
     use super::super::bilevel::Trains;
     use super::*;
-    use crate::config::{ArchOptimizerName, Config};
     use crate::data::{DataOptions, Format, open};
     use crate::resumable::Resumable;
-    use crate::search::{Draw, Method, Moment, Search};
+    use crate::search::{ArchOptimizerName, Draw, Method, Moment, Search, SearchSetup};
     use crate::space::CellKind;
     use burn::tensor::{Device, TensorData};
     use da2s_engine::Engine;
 
     const MOMENT: Moment = Moment::of_epoch(1, 2, 0);
 
-    fn on_digits(config: &Config) -> (Search, Device) {
+    fn on_digits(setup: &SearchSetup) -> (Search, Device) {
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
         let device = Device::flex();
-        (
-            Search::new(config, &dataset, &device, &Engine::fused()).unwrap(),
-            device,
-        )
+        (Search::new(setup, &dataset, &device, &Engine::fused()).unwrap(), device)
     }
 
     fn stepper<'a>(search: &'a Search, device: &'a Device) -> Bilevel<'a> {
@@ -162,10 +158,13 @@ mod tests {
     /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and α each step has the loss of its own draw.
     #[test]
     fn each_half_of_a_step_draws_for_itself() {
-        let mut config = Config::default();
-        (config.search.channels, config.search.batch_size) = (2, 32);
-        config.search.method = Method::Gdas;
-        let (search, device) = on_digits(&config);
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.search.batch_size) = (2, 32);
+        setup.search.method = Method::Gdas;
+        let (search, device) = on_digits(&setup);
         let stepper = stepper(&search, &device);
         let batch = search.weight_loader.batch(1, 0).unwrap();
         let draw = Draw::new(1, MOMENT);
@@ -189,13 +188,16 @@ mod tests {
     /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of α.
     #[test]
     fn it_is_the_gradient_through_a_step_of_the_weights() {
-        let mut config = Config::default();
-        (config.search.channels, config.search.batch_size) = (2, 32);
-        config.search.method = Method::Darts;
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.search.batch_size) = (2, 32);
+        setup.search.method = Method::Darts;
         // With plain SGD at rate 1 the gradient is what α moves by.
-        config.search.arch_optimizer = ArchOptimizerName::Sgd;
-        (config.search.arch_momentum, config.search.arch_weight_decay) = (0.0, 0.0);
-        let (search, device) = on_digits(&config);
+        setup.search.arch_optimizer = ArchOptimizerName::Sgd;
+        (setup.search.arch_momentum, setup.search.arch_weight_decay) = (0.0, 0.0);
+        let (search, device) = on_digits(&setup);
         let stepper = stepper(&search, &device);
         let (validation, training) = (
             search.arch_loader.batch(1, 0).unwrap(),

@@ -8,22 +8,42 @@
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
-use super::{Search, limit};
-use crate::backbone::NetworkSize;
-use crate::config::Config;
-use crate::data::{Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
+use super::{Search, SearchSettings, limit};
+use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
+use crate::discretize::DiscretizeSettings;
 use crate::error::Error;
+use crate::network::NetworkShape;
 use crate::parallel::Group;
 use crate::probe::Probe;
+use crate::space::{SpaceSettings, TargetSpec};
 use crate::supernet::supernet;
 
+/// Everything that is asked of a search: settings that are checked, each by itself and beside the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchSetup {
+    /// Which images train weights and architecture.
+    pub data: DataSettings,
+    /// The space.
+    pub space: SpaceSettings,
+    /// The target, and the limits on the final network's cost.
+    pub target: TargetSpec,
+    /// The search itself.
+    pub search: SearchSettings,
+    /// What is measured when it is pruned.
+    pub discretize: DiscretizeSettings,
+    /// The final network, whose cost the limits are on.
+    pub network: NetworkShape,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
 impl Search {
-    /// The search that `config` describes, on `dataset`.
+    /// The search that `setup` describes, on `dataset`.
     ///
     /// # Errors
-    /// If a setting cannot be, the target does not fit the space, or the batches not the images.
-    pub fn new(config: &Config, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
-        Self::in_group(config, dataset, device, engine, Group::alone())
+    /// If the target does not fit the space, its limits leave no network, or the batches do not fit the images.
+    pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
+        Self::in_group(setup, dataset, device, engine, Group::alone())
     }
 
     /// The same as one of the processes of `group`, each with batches of its own.
@@ -31,23 +51,22 @@ impl Search {
     /// # Errors
     /// As [`Self::new`].
     pub fn in_group(
-        config: &Config,
+        setup: &SearchSetup,
         dataset: &Dataset,
         device: &Device,
         engine: &Engine,
         group: Group,
     ) -> Result<Self, Error> {
-        config.check()?;
-        let settings = config.search.clone();
-        let seed = config.run.seed;
-        let space = config.search_space();
-        let target = config.target.resolve(&space)?;
-        let size = NetworkSize::of_search(&settings, dataset.shape, dataset.classes());
+        let settings = setup.search.clone();
+        let seed = setup.seed;
+        let space = setup.space.build();
+        let target = setup.target.resolve(&space)?;
+        let size = settings.size(dataset.shape, dataset.classes());
         let backbone = supernet(&space, size, settings.partial(), engine);
         let split = SearchSplit::new(
             dataset.train.labels(),
-            config.data.arch_fraction,
-            config.data.validation_fraction,
+            setup.data.arch_fraction,
+            setup.data.validation_fraction,
             seed,
         )?;
         let training = |half: &[usize], stream| {
@@ -66,7 +85,7 @@ impl Search {
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
         let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
-        let by_edge = match config.discretize.edge_images {
+        let by_edge = match setup.discretize.edge_images {
             0 => None,
             images => Some(evaluation(&some(images))?),
         };
@@ -87,7 +106,7 @@ impl Search {
             held_out: evaluation(&split.arch_half)?,
             // As the weights train: crops, flips and batches of all classes leave other moments than images as they are, and lie.
             calibration: training(&split.weight_half, Stream::Weights)?,
-            limit: limit::of(config, dataset, &space, &target, engine)?,
+            limit: limit::of(setup, dataset, &space, &target, engine)?,
             space,
             target,
             backbone,
@@ -114,8 +133,7 @@ fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize
 
 #[cfg(test)]
 mod tests {
-    use super::{Search, watched};
-    use crate::config::Config;
+    use super::{Search, SearchSetup, watched};
     use crate::data::{Arrays, DataOptions, Format, ImageShape, LabelledImages, open};
     use crate::resumable::Resumable;
     use crate::search::Moment;
@@ -123,9 +141,9 @@ mod tests {
     use burn::tensor::Device;
     use da2s_engine::Engine;
 
-    fn search(config: &Config) -> Search {
+    fn search(setup: &SearchSetup) -> Search {
         let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
-        Search::new(config, &dataset, &Device::flex(), &Engine::fused()).unwrap()
+        Search::new(setup, &dataset, &Device::flex(), &Engine::fused()).unwrap()
     }
 
     #[test]
@@ -141,10 +159,13 @@ mod tests {
         let train = LabelledImages { shape, pixels, labels };
         let arrays = Arrays::new(vec!["a".to_owned(), "b".to_owned()], train.clone(), Some(train)).unwrap();
         let dataset = arrays.open(&DataOptions::default()).unwrap();
-        let mut config = Config::default();
-        (config.search.channels, config.search.batch_size) = (2, 20);
-        config.search.augmentation.crop_padding = 2;
-        let search = Search::new(&config, &dataset, &Device::flex(), &Engine::fused()).unwrap();
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.search.batch_size) = (2, 20);
+        setup.search.augmentation.crop_padding = 2;
+        let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
         let (_, calibration) = search.gap_loaders();
         assert_eq!(calibration.steps_per_epoch(), 3);
         for step in 0..3 {
@@ -160,29 +181,35 @@ mod tests {
 
     #[test]
     fn an_epoch_is_a_pass_over_the_images_of_the_weights_however_few_the_architecture_has() {
-        let mut config = Config::default();
-        (config.search.channels, config.data.arch_fraction) = (2, 0.1);
-        let search = search(&config);
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.data.arch_fraction) = (2, 0.1);
+        let search = search(&setup);
         let (weights, arch) = (search.weight_loader.samples(), search.arch_loader.samples());
         assert!(arch < weights / 8, "{arch} of {weights}");
-        assert_eq!(search.steps(), weights / config.search.batch_size);
+        assert_eq!(search.steps(), weights / setup.search.batch_size);
         search.arch_loader.batch(1, search.steps() as u64 - 1).unwrap();
     }
 
     #[test]
     fn without_an_edge_to_choose_no_step_of_the_architecture_comes_before_alpha() {
-        let mut config = Config::default();
-        config.search.channels = 2;
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        setup.search.channels = 2;
         let moment = |epoch| Moment::of_epoch(epoch, 4, 2);
-        let rates = |config: &Config, epoch| {
-            let search = search(config);
+        let rates = |setup: &SearchSetup, epoch| {
+            let search = search(setup);
             let rates = search.rates(moment(epoch), &search.start());
             (rates.alpha > 0.0, rates.beta > 0.0)
         };
-        assert_eq!(rates(&config, 1), (false, true));
-        config.space.name = SpaceName::NasBench201;
-        config.target = toml::from_str("edges = \"all\"").unwrap();
-        assert_eq!((rates(&config, 1), rates(&config, 2)), ((false, false), (true, false)));
+        assert_eq!(rates(&setup, 1), (false, true));
+        setup.space.name = SpaceName::NasBench201;
+        setup.target = toml::from_str("edges = \"all\"").unwrap();
+        assert_eq!((rates(&setup, 1), rates(&setup, 2)), ((false, false), (true, false)));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::method::SearchMethod;
+use super::settings::SearchSettings;
 use crate::arch::ArchParams;
 use crate::backbone::{Backbone, Statistics, Weights};
-use crate::config::SearchSettings;
 use crate::objective::HardeningState;
 use crate::optim::{Moment, Sgd};
 use crate::parallel::bytes_of;

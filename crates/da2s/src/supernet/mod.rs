@@ -13,25 +13,7 @@ pub(crate) use cell::{preprocessed, stride};
 use da2s_engine::Engine;
 
 use crate::backbone::{Backbone, NetworkSize, Skeleton};
-use crate::config::SearchSettings;
-use crate::data::ImageShape;
 use crate::space::Space;
-
-impl NetworkSize {
-    /// The sizes of the super-network of `settings` for images of `shape` in `classes` classes.
-    pub fn of_search(settings: &SearchSettings, shape: ImageShape, classes: usize) -> Self {
-        Self {
-            stem: settings.skeleton,
-            channels: settings.channels,
-            cells: settings.cells,
-            reductions: settings.reduction_cells.clone(),
-            image_channels: shape.channels,
-            image_size: shape.height,
-            classes,
-            auxiliary: false,
-        }
-    }
-}
 
 /// The super-network of `space`. One in `partial` channels goes through the candidates; 1 is all.
 pub fn supernet(space: &Space, size: NetworkSize, partial: usize, engine: &Engine) -> Backbone {

@@ -8,8 +8,8 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::settings::{Decay, TrainSettings};
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
-use crate::config::{Decay, NetworkSettings};
 use crate::data::{Batch, Loader};
 use crate::error::Error;
 use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
@@ -86,7 +86,7 @@ pub struct Retraining<'a> {
     /// The network.
     pub network: &'a Backbone,
     /// How it is trained.
-    pub settings: &'a NetworkSettings,
+    pub settings: &'a TrainSettings,
     /// Seed of the run.
     pub seed: u64,
     /// The processes that train together.
@@ -284,7 +284,7 @@ impl Retraining<'_> {
 }
 
 /// The learning rate of `epoch`, from 1.
-pub fn learning_rate(settings: &NetworkSettings, epoch: usize) -> f64 {
+pub fn learning_rate(settings: &TrainSettings, epoch: usize) -> f64 {
     let (done, warmup) = ((epoch - 1) as f64, settings.warmup_epochs as f64);
     if done < warmup {
         return settings.learning_rate * (done + 1.0) / warmup;
@@ -304,12 +304,12 @@ mod tests {
 
     #[test]
     fn learning_rates_rise_and_fall_as_published() {
-        let settings = |decay, warmup_epochs| NetworkSettings {
+        let settings = |decay, warmup_epochs| TrainSettings {
             learning_rate: 0.5,
             epochs: 10,
             warmup_epochs,
             decay,
-            ..NetworkSettings::default()
+            ..TrainSettings::default()
         };
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} != {b}");
         let cosine = settings(Decay::Cosine, 0);

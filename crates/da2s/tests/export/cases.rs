@@ -3,7 +3,6 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, host};
-use da2s::config::NetworkSettings;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrder, open, preprocessing};
 use da2s::discretize::Genotype;
 use da2s::network::{NetworkSize, Stem, Trained, network};
@@ -13,7 +12,7 @@ use da2s::probe::Probe;
 use da2s::random::{Purpose, generator};
 use da2s::resumable::Resumable;
 use da2s::space::Reductions;
-use da2s::train::Retraining;
+use da2s::train::{Retraining, TrainSettings};
 use da2s_engine::Engine;
 use rand::Rng;
 
@@ -84,10 +83,10 @@ pub fn all() -> Vec<Case> {
 
 /// Weights and statistics that a short training leaves.
 fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named> {
-    let settings = NetworkSettings {
+    let settings = TrainSettings {
         epochs: 3,
         batch_size: 16,
-        ..NetworkSettings::default()
+        ..TrainSettings::default()
     };
     let order = TrainingOrder {
         seed: 1,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use da2s::backbone::{Named, WeightsFile};
-use da2s::config::EngineName;
+use da2s::device::EngineName;
 use da2s_engine::Engine;
 
 /// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the one of the repository.

@@ -3,10 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
 use da2s::backbone::{NetworkSize, Stem};
-use da2s::config::{Rate, SearchSettings};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, Target, TargetSpec};
-use da2s::search::{Bilevel, Draw, Method, Moment, Rates, SearchState, Trains, When};
+use da2s::search::{Bilevel, Draw, Method, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
 use da2s::space::{CellKind, PerKind, Reductions, Space};
 use da2s::supernet::{ArchParams, KindParams, supernet};
 use da2s_engine::Engine;

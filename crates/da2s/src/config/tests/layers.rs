@@ -1,9 +1,10 @@
 //! Precedence, places of errors, and the recipes.
 
 use super::*;
-use crate::config::{Auto, Rate, RunSettings};
+use crate::config::RunSettings;
 use crate::data::Format;
 use crate::objective::EdgeCount;
+use crate::search::{Auto, Rate};
 use proptest::prelude::*;
 
 fn layer(text: &str) -> Result<Layer, ConfigError> {
@@ -24,7 +25,7 @@ fn the_digits_recipe_is_the_defaults() {
 fn cifar_10_has_the_published_values() {
     let dir = Layer::flag("--data-dir", "data.dir", "cifar".into()).unwrap();
     let config = resolve(&[Layer::recipe("cifar10").unwrap(), dir]).unwrap();
-    let (search, network) = (&config.search, &config.network);
+    let (search, network) = (&config.search, &config.network.training);
     assert_eq!((search.epochs, search.warmup_epochs, search.batch_size), (50, 8, 64));
     assert_eq!((search.channels, search.cells, search.regulariser.lambda), (16, 8, 0.1));
     assert_eq!(
@@ -34,7 +35,12 @@ fn cifar_10_has_the_published_values() {
     // 25,000 images of each half are 390 whole batches of 64; 42 epochs lie behind the warm-up.
     assert!((search.alpha_rate.resolve(390 * 42) - 3e-4).abs() < 1e-12);
     assert_eq!(
-        (network.channels, network.cells, network.epochs, network.batch_size),
+        (
+            config.network.shape.channels,
+            config.network.shape.cells,
+            network.epochs,
+            network.batch_size
+        ),
         (36, 20, 600, 96)
     );
     assert_eq!((network.augmentation.cutout, network.drop_path), (16, 0.2));
@@ -99,10 +105,10 @@ fn a_target_for_both_kinds_overrides_one_for_a_kind_below_it() {
     let below = layer("target.normal = { edges = [1, 2, 3, 2], operations = 2 }").unwrap();
     let above = Layer::assignment("--set", "target.edges=[1,2,1,3]").unwrap();
     let config = resolve(&[below.clone(), above.clone()]).unwrap();
-    let target = config.target.resolve(&config.search_space()).unwrap();
+    let target = config.target.resolve(&config.space.build()).unwrap();
     assert_eq!((target.normal.edges, target.normal.operations), (vec![1, 2, 1, 3], 2));
     let config = resolve(&[above, below]).unwrap();
-    let target = config.target.resolve(&config.search_space()).unwrap();
+    let target = config.target.resolve(&config.space.build()).unwrap();
     assert_eq!(
         (target.normal.edges, target.reduction.unwrap().edges),
         (vec![1, 2, 3, 2], vec![1, 2, 1, 3])

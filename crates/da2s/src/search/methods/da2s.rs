@@ -11,10 +11,10 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
-use crate::config::{ScheduleName, SearchSettings};
 use crate::objective::{Halves, Penalty, Regulariser, strengthen_alpha, strengthen_beta};
 use crate::search::method::{ArchShares, Choices, SearchMethod, strongest_operation};
 use crate::search::moment::{Moment, When};
+use crate::search::settings::{ScheduleName, SearchSettings};
 use crate::space::{KindTarget, Space, Target};
 
 /// The method, the strengths of its regulariser, and which halves of it are on.

@@ -6,10 +6,10 @@
 //! λ_c(t) λ_α(t) Σ_edges H(p_ij).
 
 use crate::arch::ArchParams;
-use crate::config::SearchSettings;
 use crate::objective::{Penalty, Regulariser, total_entropy};
 use crate::search::method::SearchMethod;
 use crate::search::moment::Moment;
+use crate::search::settings::SearchSettings;
 use crate::space::{Space, Target};
 
 /// The method; of its regulariser only λ, λ_c and λ_α are read.

@@ -10,10 +10,10 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
 use crate::arch::ArchParams;
-use crate::config::SearchSettings;
 use crate::objective::{Penalty, zero_one};
 use crate::search::method::{Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
+use crate::search::settings::SearchSettings;
 use crate::space::{Space, Target};
 
 /// The method and the weight of its zero-one loss.

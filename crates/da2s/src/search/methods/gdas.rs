@@ -14,11 +14,11 @@ use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 
 use crate::arch::{KindParams, Strengths};
-use crate::config::SearchSettings;
 use crate::device::host;
 use crate::random::Purpose;
 use crate::search::method::{Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
+use crate::search::settings::SearchSettings;
 
 /// The method and its temperatures in the first and the last epoch.
 #[derive(Clone, Debug)]

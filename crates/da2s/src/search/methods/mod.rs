@@ -17,8 +17,8 @@ mod random_search;
 use da2s_settings::words;
 
 use super::method::SearchMethod;
-use crate::config::SearchSettings;
 use crate::objective::Halves;
+use crate::search::settings::SearchSettings;
 
 /// Declares [`Method`]: per row its documentation, variant, name, and how it is built from the
 /// settings of a search.

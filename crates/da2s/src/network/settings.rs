@@ -1,0 +1,39 @@
+//! The settings of the final network itself. How it trains is [`TrainSettings`](crate::train::TrainSettings).
+
+use da2s_settings::{settings, whole};
+
+use crate::backbone::{NetworkSize, Stem};
+use crate::data::ImageShape;
+use crate::space::Reductions;
+
+settings! {
+    /// The final network: its stem and cells.
+    pub struct NetworkShape {
+        /// The stem.
+        skeleton: Stem = Stem::Cifar;
+        /// Channels of the first cells.
+        channels: usize = 16, in whole(2..=4096);
+        /// Cells; in NAS-Bench-201, cells of each of its three stages.
+        cells: usize = 5, in whole(1..=1000);
+        /// Which cells halve the image, as `search.reduction_cells`.
+        reduction_cells: Reductions = Reductions::THIRDS;
+        /// Whether there is an auxiliary head in training.
+        auxiliary: bool = false;
+    }
+}
+
+impl NetworkShape {
+    /// The sizes of a network for images of `shape` in `classes` classes.
+    pub fn size(&self, shape: ImageShape, classes: usize) -> NetworkSize {
+        NetworkSize {
+            stem: self.skeleton,
+            channels: self.channels,
+            cells: self.cells,
+            reductions: self.reduction_cells.clone(),
+            image_channels: shape.channels,
+            image_size: shape.height,
+            classes,
+            auxiliary: self.auxiliary,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The settings of a search, and what they must be to each other.
+//!
+//! The defaults are those of the main job, the embedded digits. Published values are those of Tian et al. 2021 and Liu,
+//! Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
+
+use da2s_settings::{
+    Allowed, BELOW_1, COUNT, COUNT_OR_0, Kind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, settings, up_to,
+    whole, words,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Method;
+use crate::backbone::{NetworkSize, Stem};
+use crate::data::{Augmentation, ImageShape};
+use crate::objective::{Hardening, Regulariser};
+use crate::optim::ArchOptimizer;
+use crate::space::Reductions;
+
+/// A learning rate of α or β: a number, or `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rate {
+    /// As given.
+    Fixed(f64),
+    /// From the number of steps after the warm-up, so that a parameter can move as far as in the published setting.
+    Auto(Auto),
+}
+
+words! {
+    /// The word `"auto"`.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Auto {
+        /// See [`Rate::Auto`].
+        Auto,
+    }
+}
+
+impl Setting for Rate {
+    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
+}
+
+impl Rate {
+    const ALLOWED: &[Allowed] = &[POSITIVE.in_f32(), Auto::KIND.value()];
+
+    /// The rate for a search in which α and β make `steps` steps after the warm-up. The published 3e-4 stands for 16,380 steps.
+    pub fn resolve(self, steps: usize) -> f64 {
+        match self {
+            Self::Fixed(rate) => rate,
+            Self::Auto(Auto::Auto) => 3e-4 * 16_380.0 / steps.max(1) as f64,
+        }
+    }
+}
+
+/// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
+const TEMPERATURE: Allowed = at_least(1e-30);
+
+settings! {
+    /// The search: the super-network, and how its weights, α and β train.
+    pub struct SearchSettings {
+        /// Search method.
+        method: Method = Method::Da2s, named "method";
+        /// Epochs of the search.
+        epochs: usize = 30, in COUNT, named "search_epochs";
+        /// The epoch, from 1, in which α begins to train; 0 is 1. Must be less than `search.epochs`.
+        warmup_epochs: usize = 5, in COUNT_OR_0;
+        /// Images in a half-step, for each process.
+        batch_size: usize = 64, in COUNT;
+        /// The super-network's stem.
+        skeleton: Stem = Stem::Cifar;
+        /// Channels of the super-network's first cells.
+        channels: usize = 8, in whole(1..=4096);
+        /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
+        cells: usize = 3, in whole(1..=1000);
+        /// Which cells halve the image: those at 1/3 and 2/3 of the depth, or these, counted from 0.
+        reduction_cells: Reductions = Reductions::THIRDS;
+        /// K: 1/K of the channels go through the candidates, and the others around them.
+        ///
+        /// Unset is 4 for `pc-darts`, and 1, which is all channels, for the other methods.
+        partial_channels: Option<usize> = None, in whole(1..=64);
+        /// Whether α and β train on the images of the weights, and the others are only for evaluation.
+        one_level: bool = false;
+        /// Whether the gradient of α and β is the one through a step of the weights.
+        second_order: bool = false;
+        /// Learning rate of the weights at the start.
+        learning_rate: f64 = 0.025, in POSITIVE.in_f32();
+        /// Learning rate of the weights at the end of the cosine, at most `search.learning_rate`.
+        learning_rate_min: f64 = 0.001, in NOT_NEGATIVE;
+        /// Momentum of the weights.
+        momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Weight decay of the weights.
+        weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
+        /// Largest norm of the gradient of the weights.
+        gradient_clip: f64 = 5.0, in POSITIVE;
+        /// Learning rate of α.
+        ///
+        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and β after the warm-up).
+        alpha_rate: Rate = Rate::Fixed(0.03);
+        /// Learning rate of β, as `search.alpha_rate`.
+        beta_rate: Rate = Rate::Fixed(0.03);
+        /// Steps of the weights for each step of α and β.
+        arch_every: usize = 1, in COUNT;
+        /// Optimiser of α and β.
+        arch_optimizer: ArchOptimizerName = ArchOptimizerName::Adam;
+        /// Momentum of α and β under SGD.
+        arch_momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Adam's decay of the mean of the gradients of α and β.
+        arch_beta_1: f64 = 0.5, in BELOW_1.in_f32();
+        /// Adam's decay of the mean of their squares.
+        arch_beta_2: f64 = 0.999, in BELOW_1.in_f32();
+        /// Weight decay of α and β.
+        arch_weight_decay: f64 = 1e-3, in NOT_NEGATIVE.in_f32();
+        /// Held-out images on which accuracy and gap are measured in every epoch; 0 takes all.
+        monitor_images: usize = 1000;
+        /// What drives the mixture of DA²S, and of its halves, toward the target.
+        schedule: ScheduleName = ScheduleName::Published, named "schedule";
+        /// Share of its epochs by which a search that ends undecided may continue, as 0.5.
+        extra_epochs: f64 = 0.0, in up_to(10.0), named "extra_epochs";
+        /// The path of the schedule `adaptive`.
+        hardening: Hardening = Hardening::default();
+        /// The regulariser of the schedule `published`.
+        regulariser: Regulariser = Regulariser::default();
+        /// Weight of FairDARTS's zero-one loss.
+        zero_one_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
+        /// Temperature of GDAS in the first epoch.
+        temperature_first: f64 = 10.0, in TEMPERATURE;
+        /// Temperature of GDAS in the last epoch.
+        temperature_last: f64 = 0.1, in TEMPERATURE;
+        /// Weight in the loss of the share by which the expected cost is above `target.max_multiply_adds` or `target.max_parameters`.
+        limit_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
+        /// What is done to training images.
+        augmentation: Augmentation = Augmentation::default();
+    }
+}
+
+/// Epochs by which a path must begin before its end, against rounding alone.
+const ROUNDING: f64 = 1e-9;
+
+impl SearchSettings {
+    /// K: 1/K of the channels go through the candidates.
+    pub fn partial(&self) -> usize {
+        self.partial_channels
+            .unwrap_or_else(|| self.method.build(self).partial_channels())
+    }
+
+    /// The sizes of the super-network for images of `shape` in `classes` classes.
+    pub fn size(&self, shape: ImageShape, classes: usize) -> NetworkSize {
+        NetworkSize {
+            stem: self.skeleton,
+            channels: self.channels,
+            cells: self.cells,
+            reductions: self.reduction_cells.clone(),
+            image_channels: shape.channels,
+            image_size: shape.height,
+            classes,
+            auxiliary: false,
+        }
+    }
+
+    /// The optimiser of α and β.
+    pub fn optimizer(&self) -> ArchOptimizer {
+        match self.arch_optimizer {
+            ArchOptimizerName::Adam => {
+                ArchOptimizer::adam([self.arch_beta_1, self.arch_beta_2], self.arch_weight_decay)
+            }
+            ArchOptimizerName::Sgd => ArchOptimizer::Sgd {
+                momentum: self.arch_momentum,
+                weight_decay: self.arch_weight_decay,
+            },
+        }
+    }
+
+    /// Checks that the settings fit each other.
+    ///
+    /// # Errors
+    /// For the first that does not.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.warmup_epochs >= self.epochs {
+            let expected = format!("less than search.epochs = {}", self.epochs);
+            return Err(Problem::refused("search.warmup_epochs", self.warmup_epochs, expected));
+        }
+        if self.learning_rate_min > self.learning_rate {
+            let expected = format!("at most search.learning_rate = {}", self.learning_rate);
+            return Err(Problem::refused(
+                "search.learning_rate_min",
+                self.learning_rate_min,
+                expected,
+            ));
+        }
+        self.regulariser.check("search.regulariser")?;
+        let groups = self.partial();
+        if groups > 1 && !self.channels.is_multiple_of(groups) {
+            let expected = format!("a multiple of {groups}, of which search.partial_channels lets one pass");
+            return Err(Problem::refused("search.channels", self.channels, expected));
+        }
+        if self.skeleton == Stem::Imagenet && self.channels < 2 {
+            let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
+            return Err(Problem::refused("search.channels", self.channels, expected));
+        }
+        if self.one_level && self.second_order {
+            let expected = "false with search.one_level, which has no inner level to look through";
+            return Err(Problem::refused("search.second_order", true, expected));
+        }
+        Ok(())
+    }
+
+    /// Checks that the path of the adaptive schedule has a step. A run of an earlier version may have a path without one. The path
+    /// begins in the last epoch of the warm-up, or in the first epoch, and ends at a share of the epochs; see [`Hardening`].
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn check_path(&self) -> Result<(), Problem> {
+        let follows = self.schedule == ScheduleName::Adaptive && self.method.build(self).follows_path().is_some();
+        let before = self.warmup_epochs.saturating_sub(1);
+        let (decided_at, epochs) = (self.hardening.decided_at, self.epochs);
+        let until = decided_at * epochs as f64 - ROUNDING;
+        if !follows || before == 0 || until > before as f64 {
+            return Ok(());
+        }
+        let warmup = self.warmup_epochs;
+        let expected = format!(
+            "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of search.epochs = {epochs} lets the path \
+             of search.schedule = \"adaptive\" begin: set it higher, or search.warmup_epochs to at most {}",
+            until.ceil().max(1.0)
+        );
+        let key = "search.hardening.decided_at";
+        Err(Problem::refused(key, format!("{decided_at:?}"), expected))
+    }
+}
+
+words! {
+    /// What drives the mixture of DA²S toward the target.
+    #[strum(serialize_all = "lowercase")]
+    pub enum ScheduleName {
+        /// The regulariser, with strengths that depend on the epoch alone.
+        Published,
+        /// A closed loop, see docs/closed_loop.md.
+        Adaptive,
+    }
+}
+
+words! {
+    /// What moves α and β.
+    #[strum(serialize_all = "lowercase")]
+    pub enum ArchOptimizerName {
+        /// Adam, as in DARTS.
+        Adam,
+        /// SGD with momentum.
+        Sgd,
+    }
+}

@@ -1,0 +1,62 @@
+//! The settings by which the final network trains.
+
+use da2s_settings::{BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, words};
+
+use crate::data::Augmentation;
+
+settings! {
+    /// How the final network trains.
+    pub struct TrainSettings {
+        /// Weight of the auxiliary head's loss.
+        auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
+        /// Probability p of drop-path at the end: in epoch t of T it is p·(t − 1)/T.
+        drop_path: f64 = 0.0, in BELOW_1;
+        /// Label smoothing.
+        label_smoothing: f64 = 0.0, in BELOW_1;
+        /// Epochs of the training of the final network.
+        epochs: usize = 25, in COUNT, named "train_epochs";
+        /// Images in a step, for each process.
+        batch_size: usize = 64, in COUNT;
+        /// Learning rate at the start, or after its warm-up.
+        learning_rate: f64 = 0.025, in POSITIVE.in_f32();
+        /// How the learning rate falls.
+        decay: Decay = Decay::Cosine;
+        /// Epochs over which the learning rate rises to its start. Must be less than `network.epochs`.
+        warmup_epochs: usize = 0, in COUNT_OR_0;
+        /// Momentum.
+        momentum: f64 = 0.9, in BELOW_1.in_f32();
+        /// Weight decay.
+        weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
+        /// Largest norm of the gradient.
+        gradient_clip: f64 = 5.0, in POSITIVE;
+        /// What is done to training images.
+        augmentation: Augmentation = Augmentation::default();
+    }
+}
+
+impl TrainSettings {
+    /// Checks that the settings fit each other.
+    ///
+    /// # Errors
+    /// For the first that does not.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.warmup_epochs >= self.epochs {
+            let expected = format!("less than network.epochs = {}", self.epochs);
+            return Err(Problem::refused("network.warmup_epochs", self.warmup_epochs, expected));
+        }
+        Ok(())
+    }
+}
+
+words! {
+    /// How a learning rate falls over the epochs.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Decay {
+        /// Half a cosine, to 0.
+        Cosine,
+        /// Straight, to 0.
+        Linear,
+        /// By the factor 0.97 per epoch.
+        Exponential,
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings of the images.
+
+use std::path::PathBuf;
+
+use da2s_settings::{BELOW_1, FROM_1, Problem, SHARE, settings, whole, within_1};
+
+use crate::{BadImages, DataOptions, Format, ImageShape};
+
+settings! {
+    /// The images, and how they are read.
+    pub struct DataSettings {
+        /// The data set, or the format of your own.
+        dataset: Format = Format::Digits;
+        /// Folder of the images; the digits and arrays need none.
+        dir: Option<PathBuf> = None, named "data_dir", may_change on resume;
+        /// Side in pixels to which images are resized.
+        ///
+        /// Unset keeps a data set's own size; `images` has none, and needs this setting.
+        image_size: Option<usize> = None, in whole(1..=4096), named "image_size";
+        /// Channels, 1 or 3, to which the images of a folder are decoded.
+        ///
+        /// Unset is 3. Every other data set allows its own number only.
+        channels: Option<usize> = None, in whole(1..=3);
+        /// Use at most so many training images, each class in proportion.
+        limit: Option<usize> = None, in FROM_1, named "limit";
+        /// Use at most so many test images, and so many of a folder's validation images.
+        test_limit: Option<usize> = None, in FROM_1;
+        /// Share of the shorter side of a folder's image, or of an array, that is used, as a centred square.
+        centre_crop: f32 = 1.0, in within_1();
+        /// Keep a folder's images in memory if they take no more bytes than this; otherwise read them when needed.
+        memory_limit_bytes: u64 = 4 << 30;
+        /// What happens to a folder's images that cannot be decoded.
+        bad_images: BadImages = BadImages::Refuse;
+        /// Share of the training images on which the architecture is searched; the rest trains the weights.
+        ///
+        /// An epoch is one pass over this share.
+        arch_fraction: f64 = 0.5, in SHARE;
+        /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last epoch.
+        validation_fraction: f64 = 0.0, in BELOW_1;
+    }
+}
+
+impl DataSettings {
+    /// Checks that the settings fit each other.
+    ///
+    /// # Errors
+    /// For the first that does not.
+    pub fn check(&self) -> Result<(), Problem> {
+        let (arch, validation) = (self.arch_fraction, self.validation_fraction);
+        if arch + validation >= 1.0 {
+            let expected = format!("with data.arch_fraction = {arch} less than 1");
+            return Err(Problem::refused("data.validation_fraction", validation, expected));
+        }
+        Ok(())
+    }
+
+    /// The shape of every image; none where files may have any size and no size is set.
+    pub fn shape(&self) -> Option<ImageShape> {
+        let own = self.dataset.facts().shape;
+        let side = self.image_size.or(own.map(|shape| shape.height))?;
+        Some(ImageShape {
+            channels: self.channels.unwrap_or(own.map_or(3, |shape| shape.channels)),
+            height: side,
+            width: side,
+        })
+    }
+
+    /// How the images are to be opened; `seed` chooses those that limits keep, and `cropped` says whether
+    /// training cuts out random windows and resizes them.
+    pub fn options(&self, seed: u64, cropped: bool) -> DataOptions {
+        DataOptions {
+            image_size: self.image_size,
+            channels: self.channels,
+            limit: self.limit,
+            test_limit: self.test_limit,
+            seed,
+            memory_limit_bytes: self.memory_limit_bytes,
+            // Images that all have one size are cropped as they are.
+            crop_from_original: cropped && self.dataset == Format::Images,
+            centre_crop: self.centre_crop,
+            bad_images: self.bad_images,
+        }
+    }
+}
