@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Se
 from . import _native
 from .asking import MACHINE, Asked, PathLike, of_options, of_settings
 from .data import images_of
-from .errors import ConfigError, Da2sError, FileError, Stopped
+from .errors import ConfigError, Da2sError, Stopped
 from .progress import Progress, listener
 from .results import Run, RunResult
 
@@ -46,7 +46,7 @@ def run(
 
     ``data`` is the name of a data set (by default the embedded digits), a folder, or ``(images, labels)``; see :mod:`da2s.data`.
     ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` the run that is there goes on. With a
-    ``genotype`` nothing is searched: a ``str`` is its text, in any form, a ``pathlib.Path`` the file that it is in. ``options`` are
+    ``genotype`` nothing is searched: a ``str`` is its text, in any form, a ``pathlib.Path`` the file that it is in, or ``FILE:NAME`` where there are several. ``options`` are
     the flags of the command line (``seed``, ``method``, ``search_epochs``, ``train_epochs``, ``edges``, … :
     :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's ``config.toml``, as ``{"search.regulariser.lambda": 0.5}``.
     ``on_progress`` is told what happens: :mod:`da2s.progress`.
@@ -186,11 +186,7 @@ def _genotype(genotype: Union[str, "os.PathLike[str]", None]) -> Optional[str]:
     if genotype is None:
         return None
     if not isinstance(genotype, str):
-        try:
-            genotype = Path(genotype).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            # Or it is no text.
-            raise FileError(f"cannot read {genotype}: {error}") from error
+        return _native.genotype_file(Path(genotype))
     return _native.genotype(genotype)
 
 

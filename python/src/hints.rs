@@ -23,6 +23,7 @@ fn clause(hint: Hint) -> String {
         Hint::Repeat => "repeat the call".to_owned(),
         Hint::OtherDirectory => "choose another directory with out=".to_owned(),
         Hint::Create => "create one with da2s.run() or da2s.search()".to_owned(),
+        Hint::PickGenotype => "pick one as Path(\"FILE:NAME\")".to_owned(),
         Hint::RunFirst(stage) => format!("call da2s.{}() on this directory first", stage.name()),
         Hint::FinishFirst(stage) => format!("finish it with da2s.{}(out=..., resume=True)", stage.name()),
         Hint::OwnSettings => "leave that setting out".to_owned(),

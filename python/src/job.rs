@@ -7,7 +7,7 @@ use da2s::Error;
 use da2s::backbone::host;
 use da2s::config::Request;
 use da2s::data::{DataError, Image, Preprocessing, most_probable};
-use da2s::discretize::Genotype;
+use da2s::discretize::{Genotype, read_genotype};
 use da2s::export::{ExportOptions, Format};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory};
@@ -264,6 +264,13 @@ pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<
 pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
     let parsed = Genotype::parse(text).map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
     Ok(parsed.to_string())
+}
+
+/// The genotype in a file, or `FILE:NAME`, in its usual text.
+#[pyfunction]
+pub fn genotype_file(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    let read = read_genotype(&path).map_err(|error| raised(py, &error))?;
+    Ok(read.to_string())
 }
 
 /// What is not said is a setting too, other than for a run that goes on.

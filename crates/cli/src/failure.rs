@@ -135,7 +135,9 @@ impl From<BenchmarkError> for Failure {
     fn from(error: BenchmarkError) -> Self {
         let code = match error {
             BenchmarkError::Read { .. } => Code::Files,
-            BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. } => Code::Data,
+            BenchmarkError::Damaged { .. } | BenchmarkError::Absent { .. } | BenchmarkError::NoIndex { .. } => {
+                Code::Data
+            }
         };
         Self::new(code, sentence(&error))
     }

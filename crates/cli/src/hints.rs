@@ -24,6 +24,7 @@ fn clause(hint: Hint) -> String {
         Hint::Repeat => "repeat the command".to_owned(),
         Hint::OtherDirectory => "choose another directory with --out DIR".to_owned(),
         Hint::Create => "create one with `da2s run` or `da2s search`".to_owned(),
+        Hint::PickGenotype => "pick one as FILE:NAME".to_owned(),
         Hint::RunFirst(stage) => format!("run `da2s {}` on this directory first", stage.name()),
         Hint::FinishFirst(stage) => format!("finish it with `da2s {} --resume --out DIR`", stage.name()),
         Hint::OwnSettings => "leave that setting out".to_owned(),

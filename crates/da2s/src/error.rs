@@ -267,6 +267,7 @@ impl Error {
                     _ => vec![lower],
                 }
             }
+            Self::Genotype { path: Some(_), error } if error.several => vec![Hint::PickGenotype],
             Self::Unmeasured => vec![Hint::Repeat, Hint::Resume],
             Self::Stopped { .. } => vec![Hint::Resume],
             Self::Topology(_)

@@ -18,6 +18,8 @@ pub enum Hint {
     OtherDirectory,
     /// Create a run in the directory.
     Create,
+    /// Name one of the genotypes of a file.
+    PickGenotype,
     /// Run this stage of the run first.
     RunFirst(Stage),
     /// Resume this stage of the run, which is not finished, first.

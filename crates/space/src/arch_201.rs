@@ -72,6 +72,23 @@ impl Arch201 {
     /// Number of architectures: each of the six edges has five candidates.
     pub const COUNT: usize = 15_625;
 
+    /// The architecture at the beginning of `text`, and how many bytes it takes.
+    ///
+    /// # Errors
+    /// If the text does not begin with one.
+    pub fn prefix(text: &str) -> Result<(Self, usize), Arch201Error> {
+        let mut reader = Reader { text, at: 0 };
+        let mut operations = [Operation201::None; 6];
+        for ((from, to), operation) in NAS_BENCH_201_GRAPH.edges().zip(&mut operations) {
+            if from == 0 {
+                reader.literal(if to > 1 { "+|" } else { "|" })?;
+            }
+            *operation = reader.operation()?;
+            reader.literal(&format!("~{from}|"))?;
+        }
+        Ok((Self { operations }, reader.at))
+    }
+
     /// Its place among all, from 0: a number in base five, the first edge counting most.
     pub fn index(self) -> usize {
         self.operations.iter().fold(0, |index, operation| {
@@ -96,17 +113,9 @@ impl FromStr for Arch201 {
     type Err = Arch201Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut reader = Reader { text, at: 0 };
-        let mut operations = [Operation201::None; 6];
-        for ((from, to), operation) in NAS_BENCH_201_GRAPH.edges().zip(&mut operations) {
-            if from == 0 {
-                reader.literal(if to > 1 { "+|" } else { "|" })?;
-            }
-            *operation = reader.operation()?;
-            reader.literal(&format!("~{from}|"))?;
-        }
-        reader.end()?;
-        Ok(Self { operations })
+        let (arch, at) = Self::prefix(text)?;
+        Reader { text, at }.end()?;
+        Ok(arch)
     }
 }
 
@@ -136,8 +145,11 @@ impl Reader<'_> {
     }
 
     fn operation(&mut self) -> Result<Operation201, Arch201Error> {
-        let name = self.rest().split('~').next().unwrap_or_default();
-        let Some(operation) = Operation201::ALL.into_iter().find(|operation| operation.name() == name) else {
+        let is = |operation: &Operation201| {
+            let rest = self.rest().strip_prefix(operation.name());
+            rest.is_some_and(|rest| rest.starts_with('~') || rest.is_empty())
+        };
+        let Some(operation) = Operation201::ALL.into_iter().find(is) else {
             let names = Operation201::ALL.map(Operation201::name).join(", ");
             return Err(self.expected(format!("one of {names}")));
         };

@@ -1,11 +1,14 @@
 //! Looking an architecture of NAS-Bench-201 up in a table of accuracies that the user brings.
 //!
 //! The table is CSV, as it is or compressed with gzip. Its first line is `architecture,COLUMN,…`, every other an
-//! architecture in its text and an accuracy in percent a column. Contract: lines are read one by one and only numbers are
+//! architecture in its text and an accuracy in percent a column; a column that is called `index`, or has no name, as pandas
+//! writes it, holds the indices of the benchmark. Cells may be quoted, lines empty. Accuracies are in percent: a column in which
+//! none is above 1 holds shares, and is refused rather than guessed at. Contract: lines are read one by one and only numbers are
 //! kept; each architecture stands there at most once, so that a table has at most 15,625 lines of 4 KiB, whatever a file
 //! unpacks to. Architectures that compute the same function are lines of their own, as they were trained on their own; a
 //! table may lack some, and ranks are among those that it has.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -18,6 +21,10 @@ use super::arch_201::{Arch201, Arch201Error};
 /// Longest line that is read, with its end.
 const LONGEST_LINE_BYTES: u64 = 4096;
 
+/// What the columns of architectures and of indices may be called, beside nothing and pandas' `Unnamed: 0`.
+const ARCHITECTURE: [&str; 4] = ["architecture", "arch", "arch_str", "arch-str"];
+const INDEX: [&str; 5] = ["", "unnamed: 0", "index", "arch_index", "arch-index"];
+
 /// What every file compressed with gzip begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -26,6 +33,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub struct Benchmark {
     columns: Vec<String>,
     archs: Vec<Arch201>,
+    /// Line of an architecture by the index that its line has, if lines have one.
+    indices: Option<HashMap<usize, usize>>,
     /// `accuracies[column][line]`, percent.
     accuracies: Vec<Vec<f64>>,
     /// Line of an architecture by its index.
@@ -85,6 +94,24 @@ pub enum BenchmarkError {
         /// How many it has.
         of: usize,
     },
+    /// An index that the table does not have.
+    #[error("{}", no_index(*index, *of))]
+    NoIndex {
+        /// The index.
+        index: usize,
+        /// How many architectures it has, if their indices are known.
+        of: Option<usize>,
+    },
+}
+
+fn no_index(index: usize, of: Option<usize>) -> String {
+    match of {
+        Some(of) => format!("none of the {of} architectures of the table has the index {index}"),
+        None => format!(
+            "the index {index} says nothing here: the table has no column `index`, and not all {} architectures",
+            Arch201::COUNT
+        ),
+    }
 }
 
 impl Benchmark {
@@ -119,50 +146,97 @@ impl Benchmark {
         if !next_line(&mut reader, &mut line)? {
             return Err(Reason::content("the file is empty"));
         }
-        let columns = columns(&line)?;
+        let heading = Heading::read(line.trim_start_matches('\u{feff}'))?;
+        let columns = heading.accuracies();
         let mut table = Self {
             accuracies: vec![Vec::new(); columns.len()],
             columns,
             archs: Vec::new(),
+            indices: heading.0.contains(&Column::Index).then(HashMap::new),
             lines: vec![None; Arch201::COUNT],
         };
         *number += 1;
         while next_line(&mut reader, &mut line)? {
-            table.add(&line)?;
+            if !line.trim().is_empty() {
+                table.add(&heading, &line)?;
+            }
             *number += 1;
         }
         if table.archs.is_empty() {
             return Err(Reason::content("the table has no architecture"));
         }
+        for (column, accuracies) in table.columns.iter().zip(&table.accuracies) {
+            if accuracies.iter().all(|&accuracy| accuracy <= 1.0) {
+                *number = 1;
+                return Err(Reason::Content(format!(
+                    "no accuracy in {column} is above 1: shares of 1 are not read, give percent, from 0 to 100"
+                )));
+            }
+        }
         Ok(table)
     }
 
-    fn add(&mut self, line: &str) -> Result<(), Reason> {
-        let mut cells = line.split(',');
-        let text = cells.next().unwrap_or_default();
-        let arch: Arch201 = text
-            .parse()
-            .map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
+    fn add(&mut self, heading: &Heading, line: &str) -> Result<(), Reason> {
+        let mut cells = line.split(',').map(unquoted);
         let row = self.archs.len();
-        if self.lines[arch.index()].replace(row).is_some() {
-            return Err(Reason::content("this architecture is there twice"));
+        let mut accuracies = self.accuracies.iter_mut();
+        for column in &heading.0 {
+            let cell = cells.next();
+            let cell = || cell.ok_or_else(|| Reason::Content(format!("{} is missing", column.name())));
+            match column {
+                Column::Architecture => {
+                    let cell = cell()?;
+                    let arch: Arch201 = cell
+                        .parse()
+                        .map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
+                    if self.lines[arch.index()].replace(row).is_some() {
+                        return Err(Reason::content("this architecture is there twice"));
+                    }
+                    self.archs.push(arch);
+                }
+                Column::Index => {
+                    let cell = cell()?;
+                    let index = cell.parse().map_err(|_| {
+                        Reason::Content(format!("the index is `{cell}`: expected a whole number from 0"))
+                    })?;
+                    if self.indices.get_or_insert_default().insert(index, row).is_some() {
+                        return Err(Reason::Content(format!("the index {index} is there twice")));
+                    }
+                }
+                Column::Accuracy(name) => {
+                    let cell = cell()?;
+                    let accuracy = cell.parse().ok().filter(|value| (0.0..=100.0).contains(value));
+                    let accuracy = accuracy.ok_or_else(|| {
+                        Reason::Content(format!("{name} is `{cell}`: expected an accuracy from 0 to 100"))
+                    })?;
+                    if let Some(accuracies) = accuracies.next() {
+                        accuracies.push(accuracy);
+                    }
+                }
+            }
         }
-        for (column, accuracies) in self.columns.iter().zip(&mut self.accuracies) {
-            let cell = cells
-                .next()
-                .ok_or_else(|| Reason::Content(format!("{column} is missing")))?;
-            let accuracy = cell.trim().parse().ok().filter(|value| (0.0..=100.0).contains(value));
-            accuracies.push(
-                accuracy.ok_or_else(|| {
-                    Reason::Content(format!("{column} is `{cell}`: expected an accuracy from 0 to 100"))
-                })?,
-            );
+        match cells.next() {
+            Some(cell) => Err(Reason::Content(format!("`{cell}` belongs to no column"))),
+            None => Ok(()),
         }
-        if let Some(cell) = cells.next() {
-            return Err(Reason::Content(format!("`{cell}` belongs to no column")));
-        }
-        self.archs.push(arch);
-        Ok(())
+    }
+
+    /// The architecture of an index: that of the table's column of indices. Without one it is the line of a table that has all
+    /// architectures, from 0, as published tables list them.
+    ///
+    /// # Errors
+    /// [`BenchmarkError::NoIndex`] if there is no such index, or the table says nothing of indices.
+    pub fn at_index(&self, index: usize) -> Result<Arch201, BenchmarkError> {
+        let row = match &self.indices {
+            Some(indices) => indices.get(&index).copied(),
+            None if self.len() == Arch201::COUNT => Some(index),
+            None => return Err(BenchmarkError::NoIndex { index, of: None }),
+        };
+        let arch = row.and_then(|row| self.archs.get(row));
+        arch.copied().ok_or(BenchmarkError::NoIndex {
+            index,
+            of: Some(self.len()),
+        })
     }
 
     /// Names of the columns.
@@ -223,28 +297,86 @@ impl Reason {
     }
 }
 
-/// The names of the columns, from the first line.
-fn columns(heading: &str) -> Result<Vec<String>, Reason> {
-    let mut names = heading.split(',').map(str::trim);
-    let columns: Vec<String> = match names.next() {
-        Some("architecture") => names.map(str::to_owned).collect(),
-        _ => return Err(Reason::content("expected `architecture,` and the names of the columns")),
-    };
-    if columns.is_empty() {
-        return Err(Reason::content("there is no column of accuracies"));
-    }
-    for (at, name) in columns.iter().enumerate() {
-        if name.is_empty() {
-            return Err(Reason::content("a column has no name"));
-        }
-        if columns[..at].contains(name) {
-            return Err(Reason::Content(format!("two columns are named {name}")));
-        }
-    }
-    Ok(columns)
+/// What a column holds.
+#[derive(PartialEq)]
+enum Column {
+    Architecture,
+    Index,
+    /// Of that name.
+    Accuracy(String),
 }
 
-/// Reads a line without its end into `line`; `false` behind the last.
+impl Column {
+    fn name(&self) -> &str {
+        match self {
+            Self::Architecture => ARCHITECTURE[0],
+            Self::Index => "the index",
+            Self::Accuracy(name) => name,
+        }
+    }
+}
+
+/// The columns, from the first line.
+struct Heading(Vec<Column>);
+
+impl Heading {
+    fn read(line: &str) -> Result<Self, Reason> {
+        let names: Vec<&str> = line.split(',').map(unquoted).collect();
+        let is = |known: &[&str], name: &str| known.contains(&name.to_lowercase().as_str());
+        // A column of accuracies needs a name; where there are indices already, or it comes last, it is no index.
+        let first_index = names.iter().position(|name| is(&INDEX, name));
+        let of = |(at, &name): (usize, &&str)| {
+            if is(&ARCHITECTURE, name) {
+                Column::Architecture
+            } else if Some(at) == first_index && (at == 0 || !name.is_empty()) {
+                Column::Index
+            } else {
+                Column::Accuracy(name.to_owned())
+            }
+        };
+        let heading = Self(names.iter().enumerate().map(of).collect());
+        if heading
+            .0
+            .iter()
+            .filter(|&column| *column == Column::Architecture)
+            .count()
+            != 1
+        {
+            return Err(Reason::content("expected `architecture,` and the names of the columns"));
+        }
+        let accuracies = heading.accuracies();
+        if accuracies.is_empty() {
+            return Err(Reason::content("there is no column of accuracies"));
+        }
+        for (at, name) in accuracies.iter().enumerate() {
+            if name.is_empty() {
+                return Err(Reason::content("a column has no name"));
+            }
+            if accuracies[..at].contains(name) {
+                return Err(Reason::Content(format!("two columns are named {name}")));
+            }
+        }
+        Ok(heading)
+    }
+
+    /// The names of the columns of accuracies.
+    fn accuracies(&self) -> Vec<String> {
+        let name = |column: &Column| match column {
+            Column::Accuracy(name) => Some(name.clone()),
+            Column::Architecture | Column::Index => None,
+        };
+        self.0.iter().filter_map(name).collect()
+    }
+}
+
+/// A cell without blanks and quotes around it.
+fn unquoted(cell: &str) -> &str {
+    let cell = cell.trim();
+    let inner = cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));
+    inner.unwrap_or(cell).trim()
+}
+
+/// Reads a line without its end into `line`; `false` after the last.
 fn next_line(reader: &mut impl BufRead, line: &mut String) -> Result<bool, Reason> {
     let mut bytes = std::mem::take(line).into_bytes();
     bytes.clear();

@@ -40,7 +40,7 @@ pub struct TrainArguments {
     /// The run.
     #[command(flatten)]
     pub stage: StageArguments,
-    /// Take the genotype in this file, a text or a genotype.json, instead of the run's
+    /// Take the genotype in this file, any text with one (FILE:NAME where there are several), instead of the run's
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
     /// Go on from the checkpoint

@@ -50,7 +50,7 @@ pub struct GivenGenotype {
     /// Do not search: take this genotype
     #[arg(long, value_name = "TEXT")]
     pub genotype: Option<String>,
-    /// Do not search: take the genotype in this file
+    /// Do not search: take the genotype in this file (FILE:NAME where there are several)
     #[arg(long, value_name = "FILE", conflicts_with = "genotype")]
     pub genotype_file: Option<PathBuf>,
 }

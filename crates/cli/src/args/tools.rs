@@ -15,10 +15,11 @@ use super::values::one_of;
 /// Arguments of `genotype`.
 #[derive(Debug, Args)]
 pub struct GenotypeArguments {
-    /// A genotype in any form, a file with one, or a run directory
+    /// A text with a genotype in any form, a file with one (FILE:NAME where there are several), or a run directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]
+    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]; nas-bench-301 sorts the entries of a node, so
+    /// that weights trained under the genotype no longer belong to it
     #[arg(long, value_parser = one_of(GenotypeForm::ALL))]
     pub form: Option<GenotypeForm>,
 }
@@ -26,10 +27,11 @@ pub struct GenotypeArguments {
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
 pub struct LookupArguments {
-    /// An architecture, as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, or the directory of a run on NAS-Bench-201
-    #[arg(value_name = "ARCH|RUN")]
+    /// An architecture of NAS-Bench-201 in any form that `genotype` reads, its index, a file with one, or a run directory
+    #[arg(value_name = "ARCH|INDEX|FILE|RUN")]
     pub what: String,
-    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`
+    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`, accuracies in percent;
+    /// a column `index` has the benchmark's own numbers
     #[arg(long, value_name = "FILE")]
     pub benchmark: PathBuf,
     /// Print a JSON object instead of a table

@@ -4,30 +4,45 @@ use std::io;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::discretize::Genotype;
+use da2s::discretize::{Genotype, file_and_name, read_genotype};
+use da2s_records::Folder;
 use da2s_records::files::{GENOTYPE, MOST_WHOLE_BYTES};
-use da2s_records::{Folder, read_input};
 
 use crate::args::{GenotypeArguments, GivenGenotype};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Prints the genotype.
+/// Prints the genotype, and says so where the form loses something of it.
 ///
 /// # Errors
 /// If it cannot be read, or the form cannot say it.
 pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
-    let what = arguments.what.as_str();
-    let path = Path::new(what);
-    let genotype = if path.is_dir() {
-        of_run(path)?
-    } else if path.is_file() {
-        read(path)?
-    } else {
-        parse(what)?
-    };
+    let genotype = given(&arguments.what)?;
     let form = arguments.form.unwrap_or_else(|| genotype.own_form());
-    terminal::print(&format!("{}\n", genotype.to_form(form)?))
+    let text = genotype.to_form(form)?;
+    if Genotype::parse(&text).ok().as_ref() != Some(&genotype) {
+        terminal::tell(&format!(
+            "da2s: warning: the form {} does not keep the order of a node's entries: weights that were trained under this genotype \
+             do not belong to the one that is read back",
+            form.name()
+        ));
+    }
+    terminal::print(&format!("{text}\n"))
+}
+
+/// The genotype of a run directory, in a file, `FILE:NAME`, or in the text itself.
+///
+/// # Errors
+/// If there is none, or there are several.
+pub(super) fn given(what: &str) -> Result<Genotype, Failure> {
+    let path = Path::new(what);
+    if path.is_dir() {
+        of_run(path)
+    } else if path.is_file() || file_and_name(path).is_some() {
+        read(path)
+    } else {
+        parse(what)
+    }
 }
 
 impl GivenGenotype {
@@ -68,9 +83,9 @@ pub(super) fn parse(text: &str) -> Result<Genotype, Failure> {
     Genotype::parse(text).map_err(|error| Error::Genotype { path: None, error }.into())
 }
 
-/// The genotype in a file: a text in any form, or a run's `genotype.json`.
+/// The genotype in a file, or `FILE:NAME`.
 pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
-    of_bytes(read_input(path, MOST_WHOLE_BYTES)?, path)
+    read_genotype(path).map_err(Failure::from)
 }
 
 /// The genotype of the run in `path`.
@@ -79,18 +94,17 @@ fn of_run(path: &Path) -> Result<Genotype, Failure> {
     let file = folder.file(GENOTYPE);
     let missing = || Error::io("read", &file, io::ErrorKind::NotFound.into());
     let bytes = folder.read(GENOTYPE, MOST_WHOLE_BYTES)?.ok_or_else(missing)?;
-    of_bytes(bytes, &file)
-}
-
-fn of_bytes(bytes: Vec<u8>, path: &Path) -> Result<Genotype, Failure> {
-    let no_text = || {
-        let source = io::Error::new(io::ErrorKind::InvalidData, "it is not a text in UTF-8");
-        Error::io("read", path, source)
+    let no_text = |_| {
+        Error::io(
+            "read",
+            &file,
+            io::Error::new(io::ErrorKind::InvalidData, "it is not a text in UTF-8"),
+        )
     };
-    let text = String::from_utf8(bytes).map_err(|_| no_text())?;
+    let text = String::from_utf8(bytes).map_err(no_text)?;
     Genotype::parse(&text).map_err(|error| {
         Error::Genotype {
-            path: Some(path.to_owned()),
+            path: Some(file),
             error,
         }
         .into()

@@ -1,12 +1,15 @@
 //! `da2s lookup`: how an architecture of NAS-Bench-201 stands in a table of accuracies.
 
+use std::fmt::Display;
 use std::path::Path;
 
+use da2s::discretize::file_and_name;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_records::{Folder, files};
 use serde_json::{Value, json};
 
+use super::genotype;
 use crate::args::LookupArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -21,8 +24,16 @@ const SPACE: &str = "nas-bench-201";
 /// # Errors
 /// If the table cannot be read, or what is asked for is no architecture or not in it.
 pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
-    let arch = architecture(&arguments.what)?;
-    let standings = Benchmark::read(&arguments.benchmark)?.look_up(arch)?;
+    let what = arguments.what.as_str();
+    let index = what.trim().parse().ok().filter(|_| !Path::new(what).exists());
+    let (arch, table) = match index {
+        Some(index) => {
+            let table = Benchmark::read(&arguments.benchmark)?;
+            (table.at_index(index)?, table)
+        }
+        None => (architecture(what)?, Benchmark::read(&arguments.benchmark)?),
+    };
+    let standings = table.look_up(arch)?;
     if arguments.json {
         let document = json!({ "architecture": arch.to_string(), "columns": standings });
         return terminal::print(&format!("{document:#}\n"));
@@ -30,26 +41,40 @@ pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
     terminal::print(&table::of_standings(arch, &standings))
 }
 
-/// What is asked for: the text of an architecture, or a run directory.
+/// What is asked for: an architecture in any form, a file with one, or a run directory.
 fn architecture(what: &str) -> Result<Arch201, Failure> {
     let path = Path::new(what);
-    if what.starts_with('|') {
-        return Ok(what.parse()?);
+    if path.is_dir() {
+        return of_run(path);
     }
-    let problem = |problem: String| {
-        Failure::new(
-            Code::RunDirectory,
-            format!("{} cannot be looked up: {problem}", path.display()),
+    if !path.exists() && file_and_name(path).is_none() && !what.contains(['|', '(', '[', '{']) {
+        let problem = "it is no run directory, no file and no architecture";
+        return Err(refused(path, Code::RunDirectory, problem));
+    }
+    let genotype = genotype::given(what)?;
+    let other = || {
+        refused(
+            path,
+            Code::Genotype,
+            "it is a genotype of DARTS, and only NAS-Bench-201 has such tables",
         )
     };
-    if !path.exists() {
-        return Err(problem(
-            "it is no run directory, and no architecture, which would begin with `|`".to_owned(),
-        ));
-    }
+    Arch201::of(&genotype).ok_or_else(other)
+}
+
+fn refused(path: &Path, code: Code, problem: impl Display) -> Failure {
+    Failure::new(
+        code,
+        format!("{:.200} cannot be looked up: {problem}", path.display().to_string()),
+    )
+}
+
+/// The architecture of the run in `path`.
+fn of_run(path: &Path) -> Result<Arch201, Failure> {
+    let problem = |problem: String| refused(path, Code::RunDirectory, problem);
     let bytes = Folder::open(path).and_then(|folder| folder.read(files::GENOTYPE, files::MOST_WHOLE_BYTES));
     let bytes = bytes.map_err(|error| problem(format!("genotype.json cannot be read: {}", error.source)))?;
-    let bytes = bytes.ok_or_else(|| problem("genotype.json is missing".to_owned()))?;
+    let bytes = bytes.ok_or_else(|| problem("it is no run directory: genotype.json is missing".to_owned()))?;
     let genotype: Value =
         serde_json::from_slice(&bytes).map_err(|error| problem(format!("genotype.json is damaged: {error}")))?;
     match (genotype["space"].as_str(), genotype["genotype"].as_str()) {

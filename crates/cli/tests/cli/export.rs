@@ -442,3 +442,82 @@ fn genotypes_are_printed_in_every_form() {
     let told = predicate::str::contains("genotype, character 0");
     da2s().args(["genotype", "no such file"]).assert().code(4).stderr(told);
 }
+
+#[test]
+fn one_of_several_genotypes_is_trained_with_an_operation_twice_on_an_edge() {
+    let temporary = tempfile::tempdir().unwrap();
+    // The shape of NASNet's normal cell: its third and fourth nodes read one node twice.
+    let normal = "[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), \
+        ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 1)]";
+    let wide = format!("Genotype(normal={normal}, normal_concat=[2, 3, 4, 5], reduce={CELL}, reduce_concat=[2])");
+    let file = temporary.path().join("genotypes.py");
+    fs::write(
+        &file,
+        format!("# -*- coding: utf-8 -*-\r\nSmall = {}\r\nWide = {wide}\r\n", genotype()),
+    )
+    .unwrap();
+    let run = |name: &str| {
+        let mut command = with("run", &TINY);
+        command.args([
+            "--quiet",
+            "--genotype-file",
+            &format!("{}{name}", file.display()),
+            "--out",
+        ]);
+        command.arg(temporary.path().join("run"));
+        command
+    };
+    let told = predicate::str::contains("Small (line 2), Wide (line 3); pick one as FILE:NAME");
+    run("").assert().code(4).stderr(told);
+    run(":Wide").assert().success();
+    let summary = json(&temporary.path().join("run/summary.json"));
+    assert_eq!(summary["genotype"], wide);
+    assert!(summary["network_accuracy"].as_f64().unwrap() > 0.0);
+    assert!(temporary.path().join("run/report.html").is_file());
+}
+
+#[test]
+fn weights_of_another_genotype_are_not_imported() {
+    let temporary = tempfile::tempdir().unwrap();
+    // Entries in another order than that of the nodes they read, which the form of NAS-Bench-301 does not keep.
+    let own = genotype().replace(
+        "[('sep_conv_3x3', 0), ('max_pool_3x3', 1)]",
+        "[('sep_conv_3x3', 1), ('max_pool_3x3', 0)]",
+    );
+    let run = temporary.path().join("run");
+    with("run", &TINY)
+        .args(["--quiet", "--genotype", &own, "--out"])
+        .arg(&run)
+        .assert()
+        .success();
+    let weights = temporary.path().join("weights.safetensors");
+    da2s()
+        .args(["export", "--format", "safetensors", "--out"])
+        .args([&weights, &run])
+        .assert()
+        .success();
+    let loses = predicate::str::contains("warning: the form nas-bench-301 does not keep the order");
+    let form = da2s()
+        .args(["genotype", "--form", "nas-bench-301"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stderr(loses);
+    let sorted = String::from_utf8(form.get_output().stdout.clone()).unwrap();
+    let import = |genotype: &str| {
+        let mut command = with("import", &TINY);
+        command
+            .args(["--quiet", "--genotype", genotype, "--out"])
+            .arg(temporary.path().join("taken"));
+        command.arg("--weights").arg(&weights);
+        command
+    };
+    let told = predicate::str::contains(
+        "its weights were trained under another genotype, Genotype(normal=[('sep_conv_3x3', 1)",
+    );
+    import(&sorted).assert().code(5).stderr(told);
+    assert!(!temporary.path().join("taken").exists());
+    import(&own).assert().success();
+    let accuracy = |run: &str| json(&temporary.path().join(run).join("network/evaluation.json"))["accuracy"].clone();
+    assert_eq!(accuracy("taken"), accuracy("run"));
+}

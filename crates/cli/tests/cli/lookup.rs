@@ -54,7 +54,7 @@ fn an_architecture_and_a_run_are_found() {
             .stderr(predicate::str::contains(said));
     };
     told(&uniform("avg_pool_3x3"), 3, "3 of the 15625 architectures");
-    told("|conv~0|", 4, "character 1");
+    told("|conv~0|", 4, "character 1, near `|conv~0|`");
     told("no/such/run", 5, "no run directory");
     fs::write(
         run.join("genotype.json"),
@@ -66,4 +66,45 @@ fn an_architecture_and_a_run_are_found() {
     told(&skip, 3, "table.csv, line 2: a-test is `fast`");
     fs::remove_file(&table).unwrap();
     told(&skip, 7, "cannot read");
+}
+
+#[test]
+fn everything_that_is_read_as_an_architecture_is_looked_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let arch = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|";
+    let table = folder.join("table.csv");
+    let none = uniform("none");
+    fs::write(
+        &table,
+        format!("\u{feff},architecture,a-test\r\n0,{none},10\r\n1,\"{arch}\",93.66\r\n\r\n"),
+    )
+    .unwrap();
+    fs::write(
+        folder.join("query.txt"),
+        format!("{arch}\ndatasets : ['cifar10'], extra-info : arch-index=1\n"),
+    )
+    .unwrap();
+    fs::write(folder.join("two.txt"), format!("A = '{none}'\nB = '{arch}'\n")).unwrap();
+    let edges = "{'0_1': 'conv_3x3', '0_2': 'conv_3x3', '1_2': 'avg_pool_3x3', '0_3': 'skip_connect', '1_3': 'conv_3x3', \
+        '2_3': 'skip_connect'}";
+    let structure = format!("Structure(4 nodes with {arch})");
+    for what in [
+        arch,
+        &structure,
+        "(2, 2, 0, 4, 2, 0)",
+        edges,
+        "1",
+        "query.txt",
+        "two.txt:B",
+        "two.txt:2",
+    ] {
+        let mut command = da2s();
+        command
+            .args(["lookup", what, "--benchmark"])
+            .arg(&table)
+            .current_dir(folder);
+        let told = predicate::str::contains("93.66 %     1   2    100.00 %");
+        command.assert().success().stdout(told);
+    }
 }

@@ -177,3 +177,24 @@ pub fn idx(sizes: &[u32], numbers: usize) -> Vec<u8> {
     bytes.resize(bytes.len() + numbers, 3);
     bytes
 }
+
+/// Texts in which the genotype `darts` and others stand as people have them.
+pub fn genotypes(darts: &str) -> Vec<String> {
+    let mask = |place: usize, count: usize| format!("{:?}", (0..count).map(|at| at == place).collect::<Vec<_>>());
+    let nni = |cell: &str| {
+        let (p0, p1) = (mask(3, 7), mask(0, 8));
+        format!("\"{cell}_n2_p0\": {p0}, \"{cell}_n2_p1\": {p1}, \"{cell}_n2_switch\": [true, true]")
+    };
+    let nodes = "[('skip_connect', 2, 0), ('sep_conv_3x3', 2, 1)]";
+    let groups = "((('skip_connect', 0), ('sep_conv_3x3', np.int64(1))),)";
+    vec![
+        format!("from x import y\nA = {darts}\n# B = {darts}\nC = A\n"),
+        format!("2020-01-01 13:25:46,379 genotype = {darts} # 1.87\r\n"),
+        format!("{{\"arch\": \"{}\"}}", darts.replace('\'', "\\\"")),
+        format!("{{{}, {}}}", nni("normal"), nni("reduce")),
+        format!("Genotype(normal={nodes}, normal_concat=range(2, 3), reduce={nodes}, reduce_concat=[2])"),
+        format!("{{'normal': {groups}, 'normal_concat': [2], 'reduce': {groups}, 'reduce_concat': [2]}}"),
+        "{'0_1': 'none', '0_2': 'conv_1x1', '1_2': 3, '0_3': 'none', '1_3': 'none', '2_3': 'skip_connect'}".to_owned(),
+        "[(('none', 0),), (('none', 0), ('none', 1)), (('none', 0), ('none', 1), ('none', 2))]".to_owned(),
+    ]
+}

@@ -94,6 +94,15 @@ const GENOTYPE: &[&str] = &[
     "'",
     "\"",
     "range(2, 6)",
+    "A = ",
+    "{'",
+    "': ",
+    "#",
+    "\n",
+    "\\",
+    "True",
+    "np.int64(",
+    "OrderedDict(",
     "skip_connect",
     "none",
     "|",
@@ -294,6 +303,7 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
     let cell = "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|";
     let genotypes = forms
         .chain([own, cell.to_owned(), "(4, 0, 3, 1, 4, 2)".to_owned()])
+        .chain(fixtures::genotypes(&genotype.to_string()))
         .map(String::into_bytes);
     let (settings, table) = (scratch.join("settings.toml"), scratch.join("table.csv"));
     let row = format!(
@@ -314,7 +324,10 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
             genotypes.collect(),
             GENOTYPE,
             Box::new(move |bytes| {
-                Genotype::parse(&text(bytes)).is_ok_and(|genotype| {
+                let text = text(bytes);
+                // Both look for the same, and the second for what may not be there.
+                let _ = Genotype::parse_named(&text, "A");
+                Genotype::parse(&text).is_ok_and(|genotype| {
                     for form in GenotypeForm::ALL {
                         // A form may not know how to say it.
                         let _ = genotype.to_form(form);

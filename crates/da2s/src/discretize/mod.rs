@@ -3,6 +3,7 @@
 mod decision;
 mod edge_gaps;
 mod gap;
+mod given;
 mod mixture;
 mod rules;
 mod settings;
@@ -12,6 +13,7 @@ pub use da2s_space::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeF
 pub use decision::{Decision, Undecided, decide};
 pub use edge_gaps::{EdgeGap, EdgeGaps, Measured, measure_edge_gaps};
 pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
+pub use given::{file_and_name, read_genotype};
 pub use mixture::discrete_mixture;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;

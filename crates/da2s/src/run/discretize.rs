@@ -239,7 +239,7 @@ fn measure(
 pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
     let refused = |problem: String| Error::Genotype {
         path: None,
-        error: GenotypeError { at: 0, problem },
+        error: GenotypeError::whole(problem),
     };
     if genotype.space() != space.name {
         return Err(refused(format!(

@@ -3,7 +3,7 @@
 //! Contract: every tensor that the run's network or super-network has must be in the file, under the name that it has in
 //! the PyTorch code of DARTS (or of NAS-Bench-201), in its shape; what else the file holds, as an auxiliary head, is passed over. What
 //! is taken stands where a training or a search would have left it, so that every later stage goes on from it. An export of da2s's own
-//! says which pictures its network was trained on, and is taken beside no others.
+//! says of which genotype its weights are and which images its network was trained on, and is taken beside no others.
 
 use std::path::Path;
 
@@ -34,9 +34,11 @@ use crate::train::TrainProgress;
 const SAME: f32 = 1e-4;
 
 /// What an export of da2s's own says of pictures. The header of a checkpoint stands under the same key and says nothing of them.
+/// Both say whose weights they are.
 #[derive(Deserialize)]
 struct Exported {
     preprocessing: Option<Preprocessing>,
+    genotype: Option<String>,
 }
 
 /// Takes the weights of the network of `genotype` from the file `path`.
@@ -55,7 +57,7 @@ pub fn import_network(
     let file = read(path)?;
     let dataset = context.dataset()?;
     let preprocessing = preprocessing(context, &dataset);
-    of_these_pictures(path, &file, &preprocessing)?;
+    of_this_run(path, &file, genotype, &preprocessing)?;
     let (device, engine) = context.device()?;
     let size = NetworkSize {
         auxiliary: false,
@@ -75,9 +77,9 @@ pub fn import_network(
     context.directory.write_json(PREPROCESSING, &preprocessing)
 }
 
-/// Refuses an export of da2s's own whose network saw other pictures than those of `here`: it would be evaluated, and used, on what it
-/// was not trained for.
-fn of_these_pictures(path: &Path, file: &WeightsFile, here: &Preprocessing) -> Result<(), Error> {
+/// Refuses weights of da2s's own that belong to another genotype, whose operations would get those of others, or to a network that
+/// saw other images than those of `here`: it would be evaluated, and used, on what it was not trained for.
+fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Preprocessing) -> Result<(), Error> {
     let Some(description) = file.metadata.get(DESCRIPTION) else {
         return Ok(());
     };
@@ -85,8 +87,24 @@ fn of_these_pictures(path: &Path, file: &WeightsFile, here: &Preprocessing) -> R
         path: path.to_owned(),
         problem,
     };
-    let Exported { preprocessing } = serde_json::from_str(description)
+    let Exported {
+        preprocessing,
+        genotype: own,
+    } = serde_json::from_str(description)
         .map_err(|error| damaged(format!("its description cannot be read: {error}")))?;
+    if let Some(text) = own {
+        let own = Genotype::parse(&text).map_err(|error| damaged(format!("its description is wrong: {error}")))?;
+        if own != *genotype {
+            return Err(Error::Mismatch {
+                path: path.to_owned(),
+                problem: format!(
+                    "its weights were trained under another genotype, {text:.1000}; operations or the order of the entries differ, \
+                     by which weights are numbered: import it with that genotype"
+                ),
+                hints: &[],
+            });
+        }
+    }
     let Some(own) = preprocessing else {
         return Ok(());
     };

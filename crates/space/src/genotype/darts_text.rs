@@ -1,206 +1,248 @@
-//! Reads the text of a genotype: a small recursive-descent parser for the Python literals that DARTS prints.
+//! Reads the genotypes of DARTS and of the code that descends from it, from the literals that it prints.
+//!
+//! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, two of them a node; FairDARTS names its own node too,
+//! `('sep_conv_3x3', 2, 0)`, and pt.darts and AutoDL put the entries of a node in a list of their own. `normal_nodes=[1, 2]`,
+//! ours, says how many entries each node has where it is not two. Fields come by name, or in the order of DARTS' named tuple.
 
-use super::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
+use super::literal::{Field, Kind, Value};
+use super::mistake::Mistake;
+use super::{CellGenotype, Genotype, INPUTS, MOST_NODES};
 use crate::{Operation, PerKind};
 
 /// The largest number of a node.
 const LAST_NODE: usize = MOST_NODES - 1;
 /// Entries of a node: every operation from every node before it.
 const MOST_AT_NODE: usize = LAST_NODE * Operation::ALL.len();
-/// Entries of a cell. More are refused before anything is allocated for them.
+/// Entries of a cell.
 const MOST_ENTRIES: usize = MOST_NODES * LAST_NODE / 2 * Operation::ALL.len();
+/// The fields of DARTS' named tuple, in their order.
+const FIELDS: [&str; 4] = ["normal", "normal_concat", "reduce", "reduce_concat"];
+
+/// The entries of a cell, node after node.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) entries: Vec<(Operation, usize)>,
+    /// Where each of them stands in the text.
+    pub(super) at: Vec<usize>,
+    /// How many each node has, where the text says it.
+    counts: Option<Vec<usize>>,
+}
 
 #[derive(Default)]
 struct CellText {
-    entries: Option<Vec<(Operation, usize)>>,
+    entries: Option<Entries>,
     concat: Option<Vec<usize>>,
     nodes: Option<Vec<usize>>,
 }
 
-/// Reads the form of DARTS; see [`Genotype::parse`].
-pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
-    let mut reader = Reader { text, at: 0 };
+/// The genotype of the fields of a call or a dictionary that ends at `end`; see [`Genotype::parse`].
+pub(super) fn read(fields: &[Field<'_>], end: usize) -> Result<Genotype, Mistake> {
     let (mut normal, mut reduce) = (CellText::default(), CellText::default());
-    reader.expect("Genotype")?;
-    reader.expect("(")?;
-    while !reader.take(")") {
-        let start = reader.at;
-        let key = reader.word()?.to_owned();
-        reader.expect("=")?;
-        let repeated = match key.as_str() {
-            "normal" => normal.entries.replace(reader.entries()?).is_some(),
-            "normal_concat" => normal.concat.replace(reader.numbers(LAST_NODE)?).is_some(),
-            "normal_nodes" => normal.nodes.replace(reader.numbers(MOST_AT_NODE)?).is_some(),
-            "reduce" => reduce.entries.replace(reader.entries()?).is_some(),
-            "reduce_concat" => reduce.concat.replace(reader.numbers(LAST_NODE)?).is_some(),
-            "reduce_nodes" => reduce.nodes.replace(reader.numbers(MOST_AT_NODE)?).is_some(),
+    for (place, field) in fields.iter().enumerate() {
+        let (at, value) = (field.at, &field.value);
+        let key = match field.key {
+            "" => FIELDS.get(place).copied().unwrap_or_default(),
+            key => key,
+        };
+        let repeated = match key {
+            "normal" => normal.entries.replace(entries(value)?).is_some(),
+            "normal_concat" => normal.concat.replace(numbers(value, LAST_NODE)?).is_some(),
+            "normal_nodes" => normal.nodes.replace(numbers(value, MOST_AT_NODE)?).is_some(),
+            "reduce" => reduce.entries.replace(entries(value)?).is_some(),
+            "reduce_concat" => reduce.concat.replace(numbers(value, LAST_NODE)?).is_some(),
+            "reduce_nodes" => reduce.nodes.replace(numbers(value, MOST_AT_NODE)?).is_some(),
+            // Fields of larger tuples that this genotype does not use.
+            _ if value.kind == Kind::Null => false,
             other => {
                 let known = "normal, normal_concat, normal_nodes, reduce, reduce_concat, reduce_nodes";
-                return Err(reader.fail_at(start, format!("unknown field {other}; known are {known}")));
+                return Err(Mistake::new(at, format!("unknown field {other}; known are {known}")));
             }
         };
         if repeated {
-            return Err(reader.fail_at(start, format!("the field {key} appears twice")));
-        }
-        if !reader.take(",") {
-            reader.expect(")")?;
-            break;
+            return Err(Mistake::new(at, format!("the field {key} appears twice")));
         }
     }
-    reader.space();
-    if reader.at < text.len() {
-        return Err(reader.fail("text behind the genotype".to_owned()));
-    }
-    let end = reader.at;
-    let cell = |name: &str, cell: CellText| {
-        let fail = |problem: String| GenotypeError { at: end, problem };
-        let entries = cell
-            .entries
-            .ok_or_else(|| fail(format!("the field {name} is missing")))?;
-        let concat = cell
-            .concat
-            .ok_or_else(|| fail(format!("the field {name}_concat is missing")))?;
-        let counts = match cell.nodes {
-            Some(counts) => counts,
-            None if entries.len() % 2 == 0 => vec![2; entries.len() / 2],
-            None => {
-                let count = entries.len();
-                return Err(fail(format!(
-                    "{name} has {count} entries, not two a node: say how many with {name}_nodes=[…]"
-                )));
-            }
-        };
-        CellGenotype::from_entries(&entries, &counts, concat).map_err(|problem| fail(format!("{name}: {problem}")))
-    };
     Ok(Genotype {
         cells: PerKind {
-            normal: cell("normal", normal)?,
-            reduction: Some(cell("reduce", reduce)?),
+            normal: cell("normal", normal, end)?,
+            reduction: Some(cell("reduce", reduce, end)?),
         },
     })
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+fn cell(name: &str, cell: CellText, end: usize) -> Result<CellGenotype, Mistake> {
+    let missing = |field: &str| Mistake::new(end, format!("the field {field} is missing"));
+    let Entries { entries, at, counts } = cell.entries.ok_or_else(|| missing(name))?;
+    let concat = cell.concat.ok_or_else(|| missing(&format!("{name}_concat")))?;
+    let start = at.first().copied().unwrap_or(end);
+    let counts = match (cell.nodes, counts) {
+        (Some(counts), None) => counts,
+        (Some(counts), Some(own)) if counts != own => {
+            let problem = format!("{name}_nodes says {counts:?}, and the entries themselves {own:?}");
+            return Err(Mistake::new(start, problem));
+        }
+        (_, Some(own)) => own,
+        (None, None) if entries.len() % 2 == 0 => vec![2; entries.len() / 2],
+        (None, None) => {
+            let count = entries.len();
+            let problem = format!("{name} has {count} entries, not two a node: say how many with {name}_nodes=[…]");
+            return Err(Mistake::new(start, problem));
+        }
+    };
+    CellGenotype::from_entries(&entries, &counts, concat).map_err(|wrong| {
+        let at = wrong.entry.and_then(|entry| at.get(entry).copied());
+        Mistake::new(at.unwrap_or(start), format!("{name}: {}", wrong.problem))
+    })
 }
 
-impl<'a> Reader<'a> {
-    fn fail_at(&self, at: usize, problem: String) -> GenotypeError {
-        GenotypeError { at, problem }
+/// `[2, 3, 4, 5]`, `range(2, 6)` or `range(4)`: numbers up to `most`, one a node at most.
+fn numbers(value: &Value<'_>, most: usize) -> Result<Vec<usize>, Mistake> {
+    if let Kind::Call(name, ends) = &value.kind
+        && *name == "range"
+    {
+        let ends: Vec<usize> = ends
+            .iter()
+            .map(|end| number(&end.value, most + 1))
+            .collect::<Result<_, _>>()?;
+        return match ends[..] {
+            [to] => Ok((0..to).collect()),
+            [from, to] => Ok((from..to).collect()),
+            _ => Err(Mistake::new(value.at, "expected range(FROM, TO)")),
+        };
     }
-
-    fn fail(&self, problem: String) -> GenotypeError {
-        self.fail_at(self.at, problem)
+    let items = value
+        .list()
+        .ok_or_else(|| Mistake::new(value.at, "expected a list of numbers, or range(…)"))?;
+    if let Some(item) = items.get(MOST_NODES) {
+        return Err(Mistake::new(item.at, format!("more than {MOST_NODES} items")));
     }
+    items.iter().map(|item| number(item, most)).collect()
+}
 
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+/// A whole number from 0 to `most`.
+fn number(value: &Value<'_>, most: usize) -> Result<usize, Mistake> {
+    match value.whole() {
+        Some(number) if number <= most => Ok(number),
+        Some(number) => Err(Mistake::new(value.at, format!("{number} is too large: at most {most}"))),
+        None => Err(Mistake::new(value.at, "expected a whole number from 0")),
     }
+}
 
-    fn space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
+/// `[('sep_conv_3x3', 0), …]`, in any of the ways to write entries.
+fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
+    let items = value
+        .list()
+        .ok_or_else(|| Mistake::new(value.at, "expected a list of entries, as [('skip_connect', 0), …]"))?;
+    let grouped = items
+        .first()
+        .and_then(Value::list)
+        .and_then(<[_]>::first)
+        .is_some_and(|first| first.list().is_some());
+    if grouped {
+        return grouped_entries(items);
     }
-
-    fn take(&mut self, token: &str) -> bool {
-        self.space();
-        let found = self.rest().starts_with(token);
-        if found {
-            self.at += token.len();
-        }
-        found
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), GenotypeError> {
-        if self.take(token) {
-            Ok(())
-        } else {
-            Err(self.fail(format!("expected {token}")))
-        }
-    }
-
-    fn word(&mut self) -> Result<&'a str, GenotypeError> {
-        self.space();
-        let rest = self.rest();
-        let length = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
-        if length == 0 {
-            return Err(self.fail("expected a name".to_owned()));
-        }
-        self.at += length;
-        Ok(&rest[..length])
-    }
-
-    /// A whole number from 0 to `most`.
-    fn number(&mut self, most: usize) -> Result<usize, GenotypeError> {
-        self.space();
-        let start = self.at;
-        let digits = self
-            .word()
-            .map_err(|_| self.fail_at(start, "expected a number".to_owned()))?;
-        match digits.parse::<usize>() {
-            Ok(number) if number <= most => Ok(number),
-            Ok(number) => Err(self.fail_at(start, format!("{number} is too large: at most {most}"))),
-            Err(_) => Err(self.fail_at(start, format!("expected a number, found {digits}"))),
+    let mut all = Vec::new();
+    for item in items {
+        all.push((item.at, entry(item)?));
+        if all.len() > MOST_ENTRIES {
+            return Err(Mistake::new(item.at, format!("more than {MOST_ENTRIES} entries")));
         }
     }
+    let named = all.iter().filter(|(_, entry)| entry.node.is_some()).count();
+    if named > 0 && named < all.len() {
+        let problem = "some entries name the node that they belong to, and others do not";
+        return Err(Mistake::new(value.at, problem));
+    }
+    // The order within a node stays.
+    all.sort_by_key(|(_, entry)| entry.node);
+    let last = all.last().and_then(|(_, entry)| entry.node);
+    let counts = last.map(|last| {
+        let at = |node| all.iter().filter(|(_, entry)| entry.node == Some(node)).count();
+        (INPUTS..=last).map(at).collect()
+    });
+    Ok(Entries {
+        at: all.iter().map(|&(at, _)| at).collect(),
+        entries: all
+            .into_iter()
+            .map(|(_, entry)| (entry.operation, entry.from))
+            .collect(),
+        counts,
+    })
+}
 
-    /// `[item, item, …]`, at most `most` of them.
-    fn list<T>(
-        &mut self,
-        most: usize,
-        item: impl Fn(&mut Self) -> Result<T, GenotypeError>,
-    ) -> Result<Vec<T>, GenotypeError> {
-        self.expect("[")?;
-        let mut items = Vec::new();
-        while !self.take("]") {
-            if items.len() == most {
-                return Err(self.fail(format!("more than {most} items")));
+/// A list of entries for each node.
+fn grouped_entries(nodes: &[Value<'_>]) -> Result<Entries, Mistake> {
+    let mut all = Entries::default();
+    let mut counts = Vec::new();
+    for node in nodes {
+        let own = node
+            .list()
+            .ok_or_else(|| Mistake::new(node.at, "expected the entries of a node, as of the others"))?;
+        if counts.len() == MOST_NODES || all.entries.len() + own.len() > MOST_ENTRIES {
+            return Err(Mistake::new(
+                node.at,
+                format!("more than {MOST_NODES} nodes or {MOST_ENTRIES} entries"),
+            ));
+        }
+        counts.push(own.len());
+        for item in own {
+            let entry = entry(item)?;
+            if entry.node.is_some_and(|node| node + 1 != counts.len() + INPUTS) {
+                return Err(Mistake::new(
+                    item.at,
+                    "the entry names another node than the one that it stands with",
+                ));
             }
-            items.push(item(self)?);
-            if !self.take(",") {
-                self.expect("]")?;
-                break;
-            }
+            all.at.push(item.at);
+            all.entries.push((entry.operation, entry.from));
         }
-        Ok(items)
     }
+    all.counts = Some(counts);
+    Ok(all)
+}
 
-    /// `[2, 3, 4, 5]` or `range(2, 6)`: numbers up to `most`, one a node at most.
-    fn numbers(&mut self, most: usize) -> Result<Vec<usize>, GenotypeError> {
-        if self.take("range") {
-            self.expect("(")?;
-            let from = self.number(most + 1)?;
-            self.expect(",")?;
-            let to = self.number(most + 1)?;
-            self.expect(")")?;
-            return Ok((from..to).collect());
-        }
-        self.list(MOST_NODES, |reader| reader.number(most))
-    }
+struct Entry {
+    operation: Operation,
+    /// The node that it belongs to, where it says so.
+    node: Option<usize>,
+    from: usize,
+}
 
-    /// `[('sep_conv_3x3', 0), …]`.
-    fn entries(&mut self) -> Result<Vec<(Operation, usize)>, GenotypeError> {
-        self.list(MOST_ENTRIES, |reader| {
-            reader.expect("(")?;
-            let quote = if reader.take("'") { "'" } else { "\"" };
-            if quote == "\"" {
-                reader.expect(quote)?;
+/// `('sep_conv_3x3', 0)`, or `('sep_conv_3x3', 2, 0)` with the node before the one that it reads.
+fn entry(value: &Value<'_>) -> Result<Entry, Mistake> {
+    let form = || {
+        Mistake::new(
+            value.at,
+            "expected an entry, as ('skip_connect', 0), or with its node, ('skip_connect', 2, 0)",
+        )
+    };
+    let (name, node, from) = match value.list() {
+        Some([name, from]) => (name, None, from),
+        Some([name, node, from]) => (name, Some(node), from),
+        _ => return Err(form()),
+    };
+    let (Kind::Text(text) | Kind::Name(text)) = name.kind else {
+        return Err(form());
+    };
+    let operation = Operation::from_name(text).ok_or_else(|| {
+        let known = Operation::ALL.map(Operation::name).join(", ");
+        Mistake::new(name.at, format!("unknown operation {text:.40}; known are {known}"))
+    })?;
+    let from = number(from, LAST_NODE)?;
+    let node = match node {
+        Some(node) => {
+            let to = number(node, LAST_NODE)?;
+            if to < INPUTS {
+                return Err(Mistake::new(
+                    node.at,
+                    format!("node {to} is an input of the cell, and has no entries"),
+                ));
             }
-            let start = reader.at;
-            let name = reader.word()?;
-            let operation = Operation::from_name(name).ok_or_else(|| {
-                let known = Operation::ALL.map(Operation::name).join(", ");
-                reader.fail_at(start, format!("unknown operation {name}; known are {known}"))
-            })?;
-            reader.expect(quote)?;
-            reader.expect(",")?;
-            let from = reader.number(LAST_NODE)?;
-            reader.expect(")")?;
-            Ok((operation, from))
-        })
-    }
+            Some(to)
+        }
+        None => None,
+    };
+    Ok(Entry { operation, node, from })
 }
 
 #[cfg(test)]
@@ -217,11 +259,11 @@ mod tests {
 
     #[test]
     fn the_text_of_darts_is_read_and_written_back() {
-        let genotype = parse(DARTS_V2).unwrap();
+        let genotype = Genotype::parse(DARTS_V2).unwrap();
         assert_eq!(genotype.to_string(), DARTS_V2);
         assert_eq!(genotype.cells.normal.edges[4].from, 1);
         let ranged = DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 6)").replace('\'', "\"");
-        assert_eq!(parse(&ranged).unwrap(), genotype);
+        assert_eq!(Genotype::parse(&ranged).unwrap(), genotype);
     }
 
     #[test]
@@ -229,7 +271,7 @@ mod tests {
         let text = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('dil_conv_3x3', 1)], \
             normal_concat=[2, 3], normal_nodes=[1, 2], reduce=[('skip_connect', 0), ('max_pool_3x3', 1)], \
             reduce_concat=[2, 3], reduce_nodes=[1, 1])";
-        let genotype = parse(text).unwrap();
+        let genotype = Genotype::parse(text).unwrap();
         assert_eq!(
             genotype.cells.normal.edges[1].operations,
             [Operation::SepConv3x3, Operation::DilConv3x3]
@@ -239,24 +281,25 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        let error = parse(&DARTS_V2.replace("dil_conv_3x3", "dil_conv_9x9")).unwrap_err();
+        let error = Genotype::parse(&DARTS_V2.replace("dil_conv_3x3", "dil_conv_9x9")).unwrap_err();
         assert!(
             error.problem.contains("dil_conv_9x9") && error.problem.contains("sep_conv_5x5"),
             "{error}"
         );
-        assert!(DARTS_V2[error.at..].starts_with("dil_conv_3x3"));
+        assert!(DARTS_V2[error.at..].starts_with("'dil_conv_3x3"));
+        assert!(error.to_string().contains("('dil_conv_9x9', 2)], nor…`"), "{error}");
         for (from, to, say) in [
             ("normal_concat=[2, 3, 4, 5], ", "", "normal_concat is missing"),
             ("('dil_conv_3x3', 2)]", "('dil_conv_3x3', 5)]", "cannot read node 5"),
             (", ('dil_conv_3x3', 2)]", "]", "normal_nodes"),
             ("reduce_concat", "reduce_cat", "unknown field reduce_cat"),
-            ("2)]", "99999999999999999999)]", "expected a number"),
+            ("2)]", "99999999999999999999)]", "expected a whole number"),
             ("[2, 3, 4, 5]", "range(0, 60)", "must name nodes from 2 to 5"),
             ("[2, 3, 4, 5]", "range(0, 65)", "65 is too large: at most 64"),
             ("[2, 3, 4, 5]", "[64]", "64 is too large: at most 63"),
             ("2)]", "64)]", "64 is too large: at most 63"),
         ] {
-            let error = parse(&DARTS_V2.replacen(from, to, 1)).unwrap_err();
+            let error = Genotype::parse(&DARTS_V2.replacen(from, to, 1)).unwrap_err();
             assert!(error.to_string().contains(say), "{error}");
         }
     }
@@ -285,7 +328,7 @@ mod tests {
                 "entries of one edge must stand together: those from node 0 to node 2",
             ),
         ] {
-            let error = parse(&text).unwrap_err();
+            let error = Genotype::parse(&text).unwrap_err();
             assert!(error.to_string().contains(say), "{text}: {error}");
         }
     }
@@ -317,10 +360,10 @@ mod tests {
         let skip = [Operation::SkipConnect];
         let largest = dense(62, &skip);
         assert_eq!(largest.cells.normal.nodes(), 62);
-        assert_eq!(parse(&largest.to_string()).unwrap(), largest);
+        assert_eq!(Genotype::parse(&largest.to_string()).unwrap(), largest);
         // The largest space with as many operations as may stay.
         let full = dense(32, &Operation::ALL[1..9]);
-        assert_eq!(parse(&full.to_string()).unwrap(), full);
+        assert_eq!(Genotype::parse(&full.to_string()).unwrap(), full);
 
         let concat = "concat=[2], ";
         let entries = "('skip_connect', 0), ".repeat(63);
@@ -328,7 +371,7 @@ mod tests {
             "Genotype(normal=[{entries}], normal_{concat}normal_nodes={ones:?}, reduce=[], reduce_{concat})",
             ones = vec![1; 63]
         );
-        let error = parse(&text).unwrap_err();
+        let error = Genotype::parse(&text).unwrap_err();
         assert!(
             error.problem.contains("normal: 63 nodes, where a cell has at most 62"),
             "{error}"
@@ -344,7 +387,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,80}") {
-            let _ = parse(&text);
+            let _ = Genotype::parse(&text);
         }
 
         #[test]
@@ -352,8 +395,8 @@ mod tests {
             let mut text: Vec<char> = DARTS_V2.chars().collect();
             let at = cut.min(text.len() - 1);
             text[at] = byte;
-            let _ = parse(&text.iter().collect::<String>());
-            let _ = parse(&text[..at].iter().collect::<String>());
+            let _ = Genotype::parse(&text.iter().collect::<String>());
+            let _ = Genotype::parse(&text[..at].iter().collect::<String>());
         }
     }
 }

@@ -1,11 +1,10 @@
-//! The forms in which other tools write genotypes: which there are, which a text is in, and writing one.
+//! The forms in which other tools write genotypes: which there are, and writing one.
 //!
-//! Contract: [`Genotype::parse`] reads every form and tells them apart by how they begin; [`Genotype::to_form`] refuses what a
-//! form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
+//! Contract: [`Genotype::parse`] reads every form; [`Genotype::to_form`] refuses what a form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
 
 use da2s_settings::words;
 
-use super::{Genotype, GenotypeError, darts_text, nas_bench_201_text, naslib_text, nni_text};
+use super::{Genotype, naslib_text, nni_text};
 use crate::SpaceName;
 
 words! {
@@ -40,19 +39,6 @@ pub struct FormError {
 }
 
 impl Genotype {
-    /// Reads a genotype in any of the [forms](GenotypeForm), or a run's `genotype.json`.
-    ///
-    /// # Errors
-    /// If the text is not a genotype: syntax, unknown operation, an edge that does not go forward.
-    pub fn parse(text: &str) -> Result<Self, GenotypeError> {
-        match text.trim_start().chars().next() {
-            Some('|') => nas_bench_201_text::parse(text),
-            Some('{') => parse_json(text),
-            Some('(' | '[') => naslib_text::parse(text),
-            _ => darts_text::parse(text),
-        }
-    }
-
     /// The form that da2s itself writes it in.
     pub fn own_form(&self) -> GenotypeForm {
         match self.space() {
@@ -79,49 +65,6 @@ impl Genotype {
         };
         written.map_err(|problem| FormError { form, problem })
     }
-}
-
-/// A JSON object: of a run, of NNI, or of NAS-Bench-301.
-fn parse_json(text: &str) -> Result<Genotype, GenotypeError> {
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|error| GenotypeError {
-            at: place(text, error.line(), error.column()),
-            problem: format!("it begins like JSON, but {error}"),
-        })?;
-    let some = |is: fn(&str) -> bool| object.keys().any(|key| is(key));
-    if let Some(genotype) = object.get("genotype").and_then(|genotype| genotype.as_str()) {
-        // The text of a run is never JSON.
-        return match genotype.trim_start().starts_with('{') {
-            true => Err(GenotypeError {
-                at: 0,
-                problem: "its genotype is an object, not a text".to_owned(),
-            }),
-            false => Genotype::parse(genotype),
-        };
-    }
-    if some(|key| key.contains("/op_")) {
-        nni_text::parse(text, &object)
-    } else if some(|key| key.ends_with("_switch")) {
-        nni_text::parse_2(text, &object)
-    } else if some(|key| key.contains(naslib_text::EDGE)) {
-        naslib_text::parse_301(text, &object)
-    } else {
-        let known = "\"genotype\" (da2s), \"normal/op_2_0\" (NNI 3), \"normal_n2_switch\" (NNI 2), \"…:darts:edge_normal_0\" (NAS-Bench-301)";
-        Err(GenotypeError {
-            at: 0,
-            problem: format!("the object has none of the keys {known}"),
-        })
-    }
-}
-
-/// The byte at a line and column, both from 1.
-fn place(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    (before + column.saturating_sub(1)).min(text.len())
 }
 
 #[cfg(test)]
@@ -204,10 +147,10 @@ mod tests {
     #[test]
     fn an_object_that_is_none_is_named() {
         for (text, say) in [
-            ("{", "it begins like JSON"),
+            ("{", "it begins like an object"),
             ("{\"a\": 1}", "none of the keys"),
-            ("{\"genotype\": \"{}\"}", "not a text"),
-            ("{\"genotype\": \"Genotype(\"}", "expected a name"),
+            ("{\"genotype\": \"{}\"}", "nor the text of a genotype in it"),
+            ("{\"genotype\": \"Genotype(\"}", "a quote is not closed"),
         ] {
             let error = Genotype::parse(text).unwrap_err().to_string();
             assert!(error.contains(say), "{text}: {error}");

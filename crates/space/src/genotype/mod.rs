@@ -3,16 +3,21 @@
 //! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…],
 //! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
 //! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
-//! on one edge are several entries with the same start, one behind the other. Reading accepts `range(a, b)` and lists
-//! alike. Architectures of NAS-Bench-201 are read and written in their own form; `forms.rs` has those of other tools.
+//! on one edge are several entries with the same start, one after the other. Architectures of NAS-Bench-201 are written in
+//! their own form; `forms.rs` has those of other tools. `find.rs` finds genotypes in the texts in which people have them, and
+//! `literal.rs` reads what they are written in.
 
 mod darts_text;
+mod find;
 mod forms;
+mod literal;
+mod mistake;
 mod nas_bench_201_text;
 mod naslib_text;
 mod nni_text;
 
 pub use forms::{FormError, GenotypeForm};
+pub use mistake::GenotypeError;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -59,14 +64,17 @@ pub struct Genotype {
     pub cells: PerKind<CellGenotype>,
 }
 
-/// Why a text is no genotype, with the byte where reading stopped.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("genotype, character {at}: {problem}")]
-pub struct GenotypeError {
-    /// Byte offset in the text.
-    pub at: usize,
-    /// What is wrong there.
-    pub problem: String,
+/// Why entries make no cell, and the entry, from 0, if it is one that is wrong.
+#[derive(Debug)]
+struct WrongEntry {
+    entry: Option<usize>,
+    problem: String,
+}
+
+impl From<String> for WrongEntry {
+    fn from(problem: String) -> Self {
+        Self { entry: None, problem }
+    }
 }
 
 /// Entries a node in the text of DARTS.
@@ -104,42 +112,38 @@ impl CellGenotype {
     }
 
     /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node. No cell has more than
-    /// [`MOST_NODES`].
-    fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, String> {
+    /// [`MOST_NODES`]. An operation may stand twice on an edge, as in NASNet: then it is there twice.
+    fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, WrongEntry> {
         if counts.len() > MOST_NODES - INPUTS {
             let (found, most) = (counts.len(), MOST_NODES - INPUTS);
-            return Err(format!("{found} nodes, where a cell has at most {most}"));
+            return Err(format!("{found} nodes, where a cell has at most {most}").into());
         }
         if counts.iter().sum::<usize>() != entries.len() {
-            return Err(format!(
-                "{} entries cannot be spread over nodes as {counts:?}",
-                entries.len()
-            ));
+            return Err(format!("{} entries cannot be spread over nodes as {counts:?}", entries.len()).into());
         }
         let mut edges: Vec<KeptEdge> = Vec::new();
-        let mut rest = entries;
+        let mut entries = entries.iter().copied().enumerate();
         for (node, &count) in counts.iter().enumerate() {
             let to = node + INPUTS;
-            let (own, later) = rest.split_at(count);
-            rest = later;
             let first = edges.len();
-            for &(operation, from) in own {
+            for (place, (operation, from)) in entries.by_ref().take(count) {
+                let wrong = |problem: String| WrongEntry {
+                    entry: Some(place),
+                    problem,
+                };
                 if from >= to {
-                    return Err(format!("node {to} cannot read node {from}: only earlier nodes"));
+                    return Err(wrong(format!("node {to} cannot read node {from}: only earlier nodes")));
                 }
                 if operation == Operation::None {
-                    return Err("the operation none is never kept".to_owned());
+                    return Err(wrong("the operation none is never kept".to_owned()));
                 }
                 let known = edges[first..].iter().position(|edge| edge.from == from);
                 match known.map(|at| first + at) {
-                    Some(at) if edges[at].operations.contains(&operation) => {
-                        return Err(format!("{operation} from node {from} to node {to} appears twice"));
-                    }
                     // Weights are numbered in the order of the entries: brought together, operations would get those of others.
                     Some(at) if at + 1 < edges.len() => {
-                        return Err(format!(
+                        return Err(wrong(format!(
                             "entries of one edge must stand together: those from node {from} to node {to} do not"
-                        ));
+                        )));
                     }
                     Some(at) => edges[at].operations.push(operation),
                     None => edges.push(KeptEdge {
@@ -155,15 +159,16 @@ impl CellGenotype {
             return Err(format!(
                 "the concatenation {concat:?} must name nodes from {INPUTS} to {}",
                 last - 1
-            ));
+            )
+            .into());
         }
         if concat.iter().collect::<BTreeSet<_>>().len() != concat.len() {
-            return Err(format!("the concatenation {concat:?} names a node twice"));
+            return Err(format!("the concatenation {concat:?} names a node twice").into());
         }
         let fed = |node: usize| node < INPUTS || edges.iter().any(|edge| edge.to == node);
         let read = edges.iter().map(|edge| edge.from).chain(concat.iter().copied());
         if let Some(node) = read.into_iter().find(|&node| !fed(node)) {
-            return Err(format!("node {node} is used, but nothing leads to it"));
+            return Err(format!("node {node} is used, but nothing leads to it").into());
         }
         Ok(Self { edges, concat })
     }

@@ -5,10 +5,10 @@
 //! from 1 and does not undo it). "Config", also that of NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
 //! each edge that stays. In the space of NAS-Bench-201: the numbers of the operations on the edges, ordered by their start.
 
-use serde_json::{Map, Value};
-
-use super::nni_text::{Pairs, cell_name, cells, mistake, number, numbered, object, operation, pairs};
-use super::{CellGenotype, Genotype, GenotypeError};
+use super::literal::Value;
+use super::mistake::Mistake;
+use super::nni_text::{Object, Pairs, cell_name, cells, named, number, numbered, pairs, written};
+use super::{CellGenotype, Genotype};
 use crate::arch_201::{Arch201, Operation201};
 use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
@@ -27,54 +27,72 @@ const OPERATIONS_201: [Operation201; 5] = [
 /// NASLib's edges of NAS-Bench-201, each the place of the same edge in the order of the graph.
 const EDGES_201: [usize; 6] = [0, 1, 3, 2, 4, 5];
 
-/// Reads tuples of numbers: an architecture of either space.
-pub(super) fn parse(text: &str) -> Result<Genotype, GenotypeError> {
-    let whole = |problem: &str| GenotypeError {
-        at: 0,
-        problem: problem.to_owned(),
-    };
-    let stranger = text.find(|c: char| !(c.is_ascii_digit() || c.is_ascii_whitespace() || "()[],".contains(c)));
-    if let Some(at) = stranger {
-        let problem = "expected numbers in brackets, as (((0, 3), (1, 3), …), (…)) or (4, 0, 3, 1, 4, 3)".to_owned();
-        return Err(GenotypeError { at, problem });
+/// The form, in words.
+pub(super) const NUMBERS: &str =
+    "six numbers, as (4, 0, 3, 1, 4, 3), or two lists of pairs (node, operation), for normal and reduction cells";
+
+/// The architecture of either space that a list says in numbers; `None` if it is no such list.
+pub(super) fn read(value: &Value<'_>) -> Option<Result<Genotype, Mistake>> {
+    let items = value.list()?;
+    let numbers: Option<Vec<usize>> = items.iter().map(Value::whole).collect();
+    if let Some(numbers) = numbers.and_then(|numbers| <[usize; 6]>::try_from(numbers).ok()) {
+        return Some(read_201(items, numbers));
     }
-    let list = text.replace('(', "[").replace(')', "]");
-    if let Ok(numbers) = serde_json::from_str::<[usize; 6]>(&list) {
-        return parse_201(text, numbers);
-    }
-    let [normal, reduction]: [Vec<(usize, usize)>; 2] = serde_json::from_str(&list).map_err(|_| {
-        whole("expected six numbers, or two lists of pairs (node, operation), for normal and reduction cells")
-    })?;
-    let cell = |kind: CellKind, pairs: Vec<(usize, usize)>| {
-        let fail = |problem: String| whole(&format!("{}: {problem}", cell_name(kind)));
-        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
-            return Err(fail(format!("{} pairs, not two a node", pairs.len())));
-        }
-        let entry = |&(from, index): &(usize, usize)| match numbered(index) {
-            Some(operation) => Ok((operation, from)),
-            None => Err(fail(format!("the operation {index} is none of 0 to 6"))),
-        };
-        let entries: Vec<(Operation, usize)> = pairs.iter().map(entry).collect::<Result<_, _>>()?;
-        let nodes = entries.len() / 2;
-        CellGenotype::from_entries(&entries, &vec![2; nodes], (2..2 + nodes).collect()).map_err(fail)
+    let pair = |item: &Value<'_>| match item.list()? {
+        [from, operation] => Some((item.at, from.whole()?, operation.whole()?)),
+        _ => None,
     };
-    Ok(Genotype {
-        cells: PerKind {
-            normal: cell(CellKind::Normal, normal)?,
-            reduction: Some(cell(CellKind::Reduction, reduction)?),
-        },
+    let pairs = |cell: &Value<'_>| {
+        let pairs: Option<Vec<_>> = cell.list()?.iter().map(pair).collect();
+        pairs.filter(|pairs| !pairs.is_empty())
+    };
+    let [normal, reduction] = items else { return None };
+    let (normal_pairs, reduction_pairs) = (pairs(normal)?, pairs(reduction)?);
+    let cells = || {
+        Ok(Genotype {
+            cells: PerKind {
+                normal: cell(CellKind::Normal, normal.at, &normal_pairs)?,
+                reduction: Some(cell(CellKind::Reduction, reduction.at, &reduction_pairs)?),
+            },
+        })
+    };
+    Some(cells())
+}
+
+fn cell(kind: CellKind, start: usize, pairs: &[(usize, usize, usize)]) -> Result<CellGenotype, Mistake> {
+    let name = cell_name(kind);
+    if !pairs.len().is_multiple_of(2) {
+        return Err(Mistake::new(
+            start,
+            format!("{name}: {} pairs, not two a node", pairs.len()),
+        ));
+    }
+    let entry = |&(at, from, index): &(usize, usize, usize)| match numbered(index) {
+        Some(operation) => Ok((operation, from)),
+        None => Err(Mistake::new(
+            at,
+            format!("{name}: the operation {index} is none of 0 to 6"),
+        )),
+    };
+    let entries: Vec<(Operation, usize)> = pairs.iter().map(entry).collect::<Result<_, _>>()?;
+    let nodes = entries.len() / 2;
+    CellGenotype::from_entries(&entries, &vec![2; nodes], (2..2 + nodes).collect()).map_err(|wrong| {
+        let at = wrong
+            .entry
+            .and_then(|entry| pairs.get(entry))
+            .map_or(start, |&(at, ..)| at);
+        Mistake::new(at, format!("{name}: {}", wrong.problem))
     })
 }
 
-fn parse_201(text: &str, numbers: [usize; 6]) -> Result<Genotype, GenotypeError> {
+fn read_201(items: &[Value<'_>], numbers: [usize; 6]) -> Result<Genotype, Mistake> {
     let mut operations = [Operation201::None; 6];
-    for (edge, index) in EDGES_201.into_iter().zip(numbers) {
-        operations[edge] = *OPERATIONS_201.get(index).ok_or_else(|| GenotypeError {
-            at: text.find(&index.to_string()).unwrap_or(0),
-            problem: format!("the operation {index} is none of 0 to 4"),
-        })?;
+    for ((edge, index), item) in EDGES_201.into_iter().zip(numbers).zip(items) {
+        operations[edge] = *OPERATIONS_201
+            .get(index)
+            .ok_or_else(|| Mistake::new(item.at, format!("the operation {index} is none of 0 to 4")))?;
     }
-    super::nas_bench_201_text::parse(&Arch201 { operations }.to_string())
+    Ok(Arch201 { operations }.into())
 }
 
 /// Writes tuples of numbers.
@@ -117,25 +135,38 @@ fn first_edge(node: usize) -> usize {
     (2..node).sum()
 }
 
-/// Reads the object of NAS-Bench-301.
-pub(super) fn parse_301(text: &str, object: &Map<String, Value>) -> Result<Genotype, GenotypeError> {
-    if let Some(key) = object.keys().find(|key| key.contains(EDGE) && !key.starts_with(PREFIX)) {
-        return Err(mistake(text, key, format!("expected a key that begins with {PREFIX}")));
-    }
+/// Reads the object of NAS-Bench-301. Where it says which nodes a node reads, its edges must agree.
+pub(super) fn read_301<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake> {
     let counts = |key: &str| key.contains(EDGE);
-    cells(text, object, counts, |kind, node, read| {
-        let edge = |from: usize| {
-            let key = format!("{PREFIX}edge_{}_{}", cell_name(kind), first_edge(node) + from);
-            let name = object.get(&key)?;
-            let entry = operation(text, &key, name).map(|operation| (operation, from));
-            read.insert(key);
-            Some(entry)
-        };
-        (0..node).filter_map(edge).collect()
+    if let Some(key) = object.first(|key| key.contains(EDGE) && !key.starts_with(PREFIX)) {
+        return Err(object.mistake(key, format!("expected a key that begins with {PREFIX}")));
+    }
+    cells(object, counts, |kind, node, object| {
+        let name = cell_name(kind);
+        let mut entries = Vec::new();
+        for from in 0..node {
+            let key = format!("{PREFIX}edge_{name}_{}", first_edge(node) + from);
+            let Some(value) = object.take(&key) else { continue };
+            let operation = named(value).ok_or_else(|| {
+                let known = Operation::ALL.map(Operation::name).join(", ");
+                Mistake::new(value.at, format!("{key}: expected an operation; known are {known}"))
+            })?;
+            entries.push((operation, from));
+        }
+        let inputs = format!("{PREFIX}inputs_node_{name}_{node}");
+        let own: Vec<String> = entries.iter().map(|(_, from)| from.to_string()).collect();
+        match object.take(&inputs).and_then(Value::text) {
+            Some(said) if said != own.join("_") => {
+                let problem = format!("node {node} reads {said}, and its edges begin at {}", own.join("_"));
+                Err(object.mistake(&inputs, problem))
+            }
+            _ => Ok(entries),
+        }
     })
 }
 
-/// Writes the object of NAS-Bench-301.
+/// Writes the object of NAS-Bench-301, whose edges are in the order of their starts: the order of a node's entries is lost, and
+/// with it the numbers under which their weights are kept.
 pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
     for Pairs {
@@ -152,15 +183,18 @@ pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
         for &(operation, from) in &entries {
             number(operation)?;
             let key = format!("{PREFIX}edge_{cell}_{}", first_edge(node) + from);
-            rows.push((key, Value::from(operation.name())));
+            rows.push((key, serde_json::Value::from(operation.name())));
         }
         // The first node has only two edges, of which there is nothing to choose.
         if node > 2 {
             let key = format!("{PREFIX}inputs_node_{cell}_{node}");
-            rows.push((key, Value::from(format!("{}_{}", entries[0].1, entries[1].1))));
+            rows.push((
+                key,
+                serde_json::Value::from(format!("{}_{}", entries[0].1, entries[1].1)),
+            ));
         }
     }
-    Ok(object(&rows))
+    Ok(written(&rows))
 }
 
 #[cfg(test)]
@@ -188,7 +222,7 @@ mod tests {
                 "(((0, 3), (2, 3)), ((0, 3), (1, 3)))",
                 "normal: node 2 cannot read node 2",
             ),
-            ("(a)", "character 1"),
+            ("(a)", "expected six numbers"),
         ] {
             let error = Genotype::parse(text).unwrap_err().to_string();
             assert!(error.contains(say), "{text}: {error}");

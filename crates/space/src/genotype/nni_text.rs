@@ -4,11 +4,12 @@
 //! Version 2: `CELL_nN_pI` is the operation on the edge from node I to node N, by name or by number, and `CELL_nN_switch` names
 //! the edges that stay. In both, cells are `normal` and `reduce`, nodes count from 2, and a cell's output is all of its nodes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
-use serde_json::{Map, Value};
-
-use super::{CellGenotype, Genotype, GenotypeError, MOST_NODES};
+use super::literal::{Field, Value};
+use super::mistake::Mistake;
+use super::{CellGenotype, Genotype, MOST_NODES};
 use crate::{CellGraph, CellKind, Operation, PerKind, SpaceName};
 
 /// Entries a node.
@@ -32,27 +33,60 @@ pub(super) fn cell_name(kind: CellKind) -> &'static str {
     }
 }
 
-/// A mistake at the value of `key`.
-pub(super) fn mistake(text: &str, key: &str, problem: impl Into<String>) -> GenotypeError {
-    GenotypeError {
-        at: text.find(&format!("\"{key}\"")).unwrap_or(0),
-        problem: format!("{key}: {}", problem.into()),
+/// The fields of an object by their keys.
+pub(super) struct Object<'v, 'a> {
+    at: usize,
+    fields: HashMap<&'a str, &'v Field<'a>>,
+    read: HashSet<&'a str>,
+}
+
+impl<'v, 'a> Object<'v, 'a> {
+    /// The object that begins at `at`.
+    pub(super) fn new(at: usize, fields: &'v [Field<'a>]) -> Result<Self, Mistake> {
+        let mut own = HashMap::new();
+        for field in fields {
+            if own.insert(field.key, field).is_some() {
+                return Err(Mistake::new(field.at, format!("{} appears twice", field.key)));
+            }
+        }
+        Ok(Self {
+            at,
+            fields: own,
+            read: HashSet::new(),
+        })
+    }
+
+    /// The value of `key`, which counts as read.
+    pub(super) fn take(&mut self, key: &str) -> Option<&'v Value<'a>> {
+        let (&key, field) = self.fields.get_key_value(key)?;
+        self.read.insert(key);
+        Some(&field.value)
+    }
+
+    /// A mistake at `key`.
+    pub(super) fn mistake(&self, key: &str, problem: impl fmt::Display) -> Mistake {
+        let at = self.fields.get(key).map_or(self.at, |field| field.at);
+        Mistake::new(at, format!("{key:.80}: {problem}"))
+    }
+
+    /// The first key in the text that `is` so.
+    pub(super) fn first(&self, is: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let keys = self.fields.values().filter(|field| is(field.key));
+        keys.min_by_key(|field| field.at).map(|field| field.key)
     }
 }
 
-/// The cells whose nodes have the entries that `node` finds, none behind the last node; it tells the keys that it read. A key that
-/// `counts` and that was not read is a mistake: a node or an entry before it is missing.
-pub(super) fn cells(
-    text: &str,
-    object: &Map<String, Value>,
+/// The cells whose nodes have the entries that `node` finds, none after the last node. A key that `counts` and that was not read
+/// is a mistake: a node or an entry before it is missing.
+pub(super) fn cells<'v, 'a>(
+    mut object: Object<'v, 'a>,
     counts: impl Fn(&str) -> bool,
-    mut node: impl FnMut(CellKind, usize, &mut HashSet<String>) -> Result<Vec<(Operation, usize)>, GenotypeError>,
-) -> Result<Genotype, GenotypeError> {
-    let mut read = HashSet::new();
+    node: impl Fn(CellKind, usize, &mut Object<'v, 'a>) -> Result<Vec<(Operation, usize)>, Mistake>,
+) -> Result<Genotype, Mistake> {
     let cells = PerKind::try_new(&CellKind::ALL, |kind| {
         let (mut entries, mut counts) = (Vec::new(), Vec::new());
         for number in 2..MOST_NODES {
-            let own = node(kind, number, &mut read)?;
+            let own = node(kind, number, &mut object)?;
             if own.is_empty() {
                 break;
             }
@@ -60,101 +94,110 @@ pub(super) fn cells(
             entries.extend(own);
         }
         let concat = (2..2 + counts.len()).collect();
-        CellGenotype::from_entries(&entries, &counts, concat).map_err(|problem| {
-            let name = cell_name(kind);
-            let at = text.find(name).unwrap_or(0);
-            GenotypeError {
-                at,
-                problem: format!("{name}: {problem}"),
-            }
-        })
+        let name = cell_name(kind);
+        CellGenotype::from_entries(&entries, &counts, concat)
+            .map_err(|wrong| Mistake::new(object.at, format!("{name}: {}", wrong.problem)))
     })?;
-    if let Some(key) = object.keys().find(|key| counts(key) && !read.contains(*key)) {
-        return Err(mistake(text, key, "the node or the entry before it is missing"));
+    match object.first(|key| counts(key) && !object.read.contains(key)) {
+        Some(key) => Err(object.mistake(key, "the node or the entry before it is missing")),
+        None => Ok(Genotype { cells }),
     }
-    Ok(Genotype { cells })
 }
 
-/// The operation called `name`.
-pub(super) fn operation(text: &str, key: &str, name: &Value) -> Result<Operation, GenotypeError> {
-    name.as_str().and_then(Operation::from_name).ok_or_else(|| {
-        let known = Operation::ALL.map(Operation::name).join(", ");
-        mistake(text, key, format!("{name} is no operation; known are {known}"))
-    })
+/// The operation that `value` names, as DARTS or as NNI 2 does.
+pub(super) fn named(value: &Value<'_>) -> Option<Operation> {
+    let name = value.text()?;
+    let short = NUMBERED
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map(|&(operation, _)| operation);
+    Operation::from_name(name).or(short)
+}
+
+/// The operation that `value` chooses: by name, alone or in a list, or by a mask of true and false over the seven of DARTS, which
+/// NNI 1 follows with one for no operation.
+fn chosen(value: &Value<'_>) -> Option<Operation> {
+    if let Some([one]) = value.list() {
+        return named(one);
+    }
+    match value.one_of_mask() {
+        Some((place, length)) if length == NUMBERED.len() || length == NUMBERED.len() + 1 => numbered(place),
+        _ => named(value),
+    }
 }
 
 /// Reads the form of version 3.
-pub(super) fn parse(text: &str, object: &Map<String, Value>) -> Result<Genotype, GenotypeError> {
+pub(super) fn parse<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake> {
     let counts = |key: &str| key.contains("/op_");
-    cells(text, object, counts, |kind, node, read| {
+    cells(object, counts, |kind, node, object| {
         let name = cell_name(kind);
         let mut entries = Vec::new();
         for entry in 0.. {
             let key = format!("{name}/op_{node}_{entry}");
-            let Some(value) = object.get(&key) else { break };
-            let operation = operation(text, &key, value)?;
-            read.insert(key);
-            let key = format!("{name}/input_{node}_{entry}");
-            let input = match object.get(&key) {
-                Some(Value::Array(one)) if one.len() == 1 => one[0].as_u64(),
-                Some(input) => input.as_u64(),
-                None => {
-                    return Err(mistake(
-                        text,
-                        &format!("{name}/op_{node}_{entry}"),
-                        format!("{key} is missing"),
-                    ));
-                }
+            let Some(value) = object.take(&key) else { break };
+            let operation = chosen(value).ok_or_else(|| {
+                let known = Operation::ALL.map(Operation::name).join(", ");
+                Mistake::new(value.at, format!("{key}: expected an operation; known are {known}"))
+            })?;
+            let input = format!("{name}/input_{node}_{entry}");
+            let Some(value) = object.take(&input) else {
+                return Err(object.mistake(&key, format!("{input} is missing")));
             };
-            let input = input.and_then(|input| usize::try_from(input).ok());
-            let input = input.ok_or_else(|| mistake(text, &key, "expected the number of one node"))?;
-            entries.push((operation, input));
+            let from = match value.list() {
+                Some([one]) if one.whole().is_some() => one.whole(),
+                Some(_) => value
+                    .one_of_mask()
+                    .filter(|&(_, length)| length == node)
+                    .map(|(from, _)| from),
+                None => value.whole(),
+            };
+            let from = from.ok_or_else(|| object.mistake(&input, "expected the number of one node"))?;
+            entries.push((operation, from));
         }
         Ok(entries)
     })
 }
 
-/// Reads the form of version 2.
-pub(super) fn parse_2(text: &str, object: &Map<String, Value>) -> Result<Genotype, GenotypeError> {
+/// Reads the form of version 2, and that of version 1, which says what is chosen by masks.
+pub(super) fn parse_2<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake> {
     let counts = |key: &str| key.ends_with("_switch");
-    cells(text, object, counts, |kind, node, read| {
+    cells(object, counts, |kind, node, object| {
         let prefix = format!("{}_n{node}_", cell_name(kind));
         let switch = format!("{prefix}switch");
-        let Some(chosen) = object.get(&switch) else {
+        let Some(value) = object.take(&switch) else {
             return Ok(Vec::new());
         };
-        let chosen = chosen
-            .as_array()
-            .filter(|chosen| !chosen.is_empty())
-            .ok_or_else(|| mistake(text, &switch, "expected a list of edges"))?;
-        read.insert(switch.clone());
-        let entry = |edge: &Value| {
+        let expected = || object.mistake(&switch, "expected a list of edges");
+        let edges = value.list().filter(|edges| !edges.is_empty()).ok_or_else(expected)?;
+        let from = |edge: &Value<'_>| {
             // An edge by name, or by the number of the node that it leaves.
-            let from = match edge {
-                Value::String(name) => name
-                    .strip_prefix(&format!("{prefix}p"))
-                    .and_then(|from| from.parse().ok()),
-                other => other.as_u64().and_then(|from| usize::try_from(from).ok()),
-            };
-            let from: usize =
-                from.ok_or_else(|| mistake(text, &switch, format!("{edge} is no edge into node {node}")))?;
-            let key = format!("{prefix}p{from}");
-            let found = match object.get(&key) {
-                Some(Value::String(name)) => NUMBERED.iter().position(|(_, known)| known == name),
-                Some(other) => other.as_u64().and_then(|index| usize::try_from(index).ok()),
-                None => return Err(mistake(text, &switch, format!("{key} is missing"))),
-            };
-            let operation = found.and_then(numbered).ok_or_else(|| {
-                let known = NUMBERED.map(|(_, name)| name).join(", ");
-                mistake(
-                    text,
-                    &key,
-                    format!("expected an operation: {known}, or its number from 0"),
-                )
-            })?;
-            Ok((operation, from))
+            let own = edge
+                .text()
+                .and_then(|name| name.strip_prefix(&prefix)?.strip_prefix('p')?.parse().ok());
+            let from: Option<usize> = own.or(edge.whole());
+            from.ok_or_else(|| Mistake::new(edge.at, format!("{switch}: this is no edge into node {node}")))
         };
-        chosen.iter().map(entry).collect()
+        let chosen_edges: Vec<usize> = match value.mask() {
+            Some(mask) if edges.len() == node && !mask.is_empty() => mask,
+            Some(_) => {
+                let problem = format!("expected {node} values, true for the edges that stay, at least one");
+                return Err(object.mistake(&switch, problem));
+            }
+            None => edges.iter().map(from).collect::<Result<_, _>>()?,
+        };
+        let mut entries = Vec::new();
+        for from in chosen_edges {
+            let key = format!("{prefix}p{from}");
+            let Some(value) = object.take(&key) else {
+                return Err(object.mistake(&switch, format!("{key} is missing")));
+            };
+            let operation = value.whole().map_or_else(|| chosen(value), numbered).ok_or_else(|| {
+                let known = NUMBERED.map(|(_, name)| name).join(", ");
+                object.mistake(&key, format!("expected an operation: {known}, or its number from 0"))
+            })?;
+            entries.push((operation, from));
+        }
+        Ok(entries)
     })
 }
 
@@ -209,7 +252,7 @@ pub(super) fn number(operation: Operation) -> Result<usize, String> {
 }
 
 /// A JSON object, its keys in the order given.
-pub(super) fn object(rows: &[(String, Value)]) -> String {
+pub(super) fn written(rows: &[(String, serde_json::Value)]) -> String {
     let rows: Vec<String> = rows
         .iter()
         .map(|(key, value)| format!("  \"{key}\": {value}"))
@@ -224,11 +267,14 @@ pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
         let name = cell_name(kind);
         for (entry, (operation, from)) in entries.into_iter().enumerate() {
             number(operation)?;
-            rows.push((format!("{name}/op_{node}_{entry}"), Value::from(operation.name())));
-            rows.push((format!("{name}/input_{node}_{entry}"), Value::from(from)));
+            rows.push((
+                format!("{name}/op_{node}_{entry}"),
+                serde_json::Value::from(operation.name()),
+            ));
+            rows.push((format!("{name}/input_{node}_{entry}"), serde_json::Value::from(from)));
         }
     }
-    Ok(object(&rows))
+    Ok(written(&rows))
 }
 
 /// Writes the form of version 2, in which edges that fall have an empty list.
@@ -242,15 +288,15 @@ pub(super) fn write_2(genotype: &Genotype) -> Result<String, String> {
         for from in 0..node {
             let kept = entries.iter().find(|(_, own)| *own == from);
             let value = match kept {
-                Some(&(operation, _)) => Value::from(NUMBERED[number(operation)?].1),
-                None => Value::Array(Vec::new()),
+                Some(&(operation, _)) => serde_json::Value::from(NUMBERED[number(operation)?].1),
+                None => serde_json::Value::Array(Vec::new()),
             };
             rows.push((format!("{prefix}p{from}"), value));
         }
         let chosen: Vec<String> = entries.iter().map(|(_, from)| format!("{prefix}p{from}")).collect();
-        rows.push((format!("{prefix}switch"), Value::from(chosen)));
+        rows.push((format!("{prefix}switch"), serde_json::Value::from(chosen)));
     }
-    Ok(object(&rows))
+    Ok(written(&rows))
 }
 
 #[cfg(test)]
@@ -283,11 +329,16 @@ mod tests {
                 .contains("normal/input_2_0: expected the number of one node"),
             "{error}"
         );
-        assert!(twice[error.at..].starts_with("\"normal/input_2_0\""));
+        assert!(twice[error.at..].starts_with("\"normal/input_2_0\""), "{error}");
         let later = Genotype::parse(&text("0", "2")).unwrap_err();
         assert!(later.problem.contains("node 2 cannot read node 2"), "{later}");
         let renamed = text("0", "1").replacen("sep_conv_5x5", "sep_conv_9x9", 1);
-        assert!(Genotype::parse(&renamed).unwrap_err().problem.contains("sep_conv_9x9"));
+        assert!(
+            Genotype::parse(&renamed)
+                .unwrap_err()
+                .to_string()
+                .contains("sep_conv_9x9")
+        );
         let missing = text("0", "1").replacen("normal/input_2_1", "x", 1);
         assert!(
             Genotype::parse(&missing)
@@ -330,7 +381,7 @@ mod tests {
         for (one, switch, say) in [
             ("\"sepconv\"", "[0, 1]", "normal_n2_p0: expected an operation"),
             ("99", "[0, 1]", "normal_n2_p0: expected an operation"),
-            ("1", "[\"reduce_n2_p0\"]", "is no edge into node 2"),
+            ("1", "[\"reduce_n2_p0\"]", "this is no edge into node 2"),
             ("1", "[7]", "normal_n2_p7 is missing"),
             ("1", "0", "expected a list"),
             ("1", "[]", "expected a list"),
@@ -338,5 +389,64 @@ mod tests {
             let error = Genotype::parse(&text(one, switch)).unwrap_err().to_string();
             assert!(error.contains(say), "{error}");
         }
+    }
+
+    #[test]
+    fn masks_say_what_is_chosen() {
+        let one_of = |place: usize, count: usize| format!("{:?}", (0..count).map(|at| at == place).collect::<Vec<_>>());
+        let cell = |name: &str| {
+            format!(
+                "\"{name}_n2_p0\": {}, \"{name}_n2_p1\": {}, \"{name}_n2_switch\": [true, true], \"{name}_n3_p0\": [], \
+                 \"{name}_n3_p1\": {}, \"{name}_n3_p2\": [\"maxpool\"], \"{name}_n3_switch\": [false, true, true]",
+                one_of(3, 7),
+                one_of(2, 8),
+                one_of(0, 7)
+            )
+        };
+        let text = format!("{{{}, {}}}", cell("normal"), cell("reduce"));
+        let genotype = Genotype::parse(&text).unwrap();
+        let edges: Vec<_> = genotype
+            .cells
+            .normal
+            .edges
+            .iter()
+            .map(|edge| (edge.operations[0].name(), edge.from, edge.to))
+            .collect();
+        let right = [
+            ("sep_conv_3x3", 0, 2),
+            ("skip_connect", 1, 2),
+            ("max_pool_3x3", 1, 3),
+            ("max_pool_3x3", 2, 3),
+        ];
+        assert_eq!(edges, right);
+        for (from, to, says) in [
+            (
+                "[false, true, true]",
+                "[true, true]",
+                "normal_n3_switch: expected 3 values",
+            ),
+            ("[false, true, true]", "[false, false, false]", "at least one"),
+            (&one_of(3, 7), &one_of(3, 9), "normal_n2_p0: expected an operation"),
+            (
+                &one_of(3, 7),
+                "[true, true, false, false, false, false, false]",
+                "normal_n2_p0: expected an operation",
+            ),
+            (&one_of(2, 8), &one_of(7, 8), "normal_n2_p1: expected an operation"),
+        ] {
+            let error = Genotype::parse(&text.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let inputs = |cell: &str| {
+            let op = |entry| format!("\"{cell}/op_2_{entry}\": \"skip_connect\"");
+            format!(
+                "{}, {}, \"{cell}/input_2_0\": [True, False], \"{cell}/input_2_1\": [False, True]",
+                op(0),
+                op(1)
+            )
+        };
+        let third = Genotype::parse(&format!("{{{}, {}}}", inputs("normal"), inputs("reduce"))).unwrap();
+        let ends: Vec<usize> = third.cells.normal.edges.iter().map(|edge| edge.from).collect();
+        assert_eq!(ends, [0, 1]);
     }
 }

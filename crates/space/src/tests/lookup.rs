@@ -83,7 +83,8 @@ fn damage_is_told_with_its_line() {
     let arch = uniform(Operation201::AvgPool3x3);
     for (text, line, said) in [
         (String::new(), 1, "empty"),
-        ("arch,a\n".to_owned(), 1, "expected `architecture,`"),
+        ("model,a\n".to_owned(), 1, "expected `architecture,`"),
+        ("architecture,arch,a\n".to_owned(), 1, "expected `architecture,`"),
         ("architecture\n".to_owned(), 1, "no column"),
         ("architecture,a,a\n".to_owned(), 1, "two columns are named a"),
         ("architecture,a,\n".to_owned(), 1, "no name"),
@@ -93,7 +94,7 @@ fn damage_is_told_with_its_line() {
         (format!("{whole}{arch},1,2,3"), 6, "`3` belongs to no column"),
         (format!("{whole}{arch},1,NaN"), 6, "b is `NaN`"),
         (format!("{whole}{arch},101,1"), 6, "a is `101`"),
-        (format!("{whole}\n{arch},1,1"), 6, "character 0"),
+        (format!("{whole}\n,1,1"), 7, "character 0"),
         (format!("{whole}{},1,1", uniform(Operation201::None)), 6, "twice"),
         (format!("{whole}{}", "x".repeat(5000)), 6, "longer than 4096"),
     ] {
@@ -107,11 +108,65 @@ fn damage_is_told_with_its_line() {
             other => panic!("{text}: {other:?}"),
         }
     }
+    let shares = whole
+        .replace(",10,", ",0.1,")
+        .replace("90.5", "0.905")
+        .replace(",95,", ",1,");
+    match read(shares.as_bytes()) {
+        Err(BenchmarkError::Damaged { line: 1, problem, .. }) => {
+            assert!(problem.contains("no accuracy in a is above 1"), "{problem}")
+        }
+        other => panic!("{other:?}"),
+    }
     let compressed = gzip(&whole);
     let cut = read(&compressed[..compressed.len() / 2]).unwrap_err();
     assert!(matches!(cut, BenchmarkError::Damaged { .. }), "{cut}");
     let absent = Benchmark::read(Path::new("no/such/table.csv")).unwrap_err();
     assert!(matches!(absent, BenchmarkError::Read { .. }), "{absent}");
+}
+
+#[test]
+fn tables_as_other_programs_write_them() {
+    let plain = table(&FOUR);
+    let right = read(plain.as_bytes()).unwrap();
+    let quoted = plain
+        .replace("|,", "|\",")
+        .replace("\n|", "\n\"|")
+        .replace("architecture", "\"architecture\"");
+    for text in [
+        format!("\u{feff}{plain}"),
+        format!("{plain}\n\r\n  \n"),
+        plain.replace(',', " , "),
+        quoted,
+        plain.replace("architecture", "Arch_str"),
+    ] {
+        assert_eq!(read(text.as_bytes()).unwrap(), right, "{text}");
+    }
+    // pandas writes the index of a row before it.
+    let rows = plain
+        .lines()
+        .skip(1)
+        .enumerate()
+        .map(|(at, line)| format!("{},{line}\n", 7 * at));
+    let rows: String = rows.collect();
+    for name in ["", "Unnamed: 0", "index", "\"\""] {
+        let indexed = read(format!("{name},architecture,a,b\n{rows}").as_bytes()).unwrap();
+        let arch = uniform(Operation201::Conv1x1);
+        assert_eq!(indexed.columns(), right.columns());
+        assert_eq!(indexed.look_up(arch).unwrap(), right.look_up(arch).unwrap());
+        assert_eq!(indexed.at_index(14).unwrap(), arch);
+        let none = indexed.at_index(1).unwrap_err().to_string();
+        assert_eq!(none, "none of the 4 architectures of the table has the index 1");
+    }
+    let last = plain
+        .lines()
+        .map(|line| format!("{line},1\n"))
+        .collect::<String>()
+        .replacen(",1\n", ",index\n", 1);
+    let error = read(last.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("line 3: the index 1 is there twice"), "{error}");
+    let unknown = right.at_index(1).unwrap_err().to_string();
+    assert!(unknown.contains("no column `index`, and not all 15625"), "{unknown}");
 }
 
 proptest! {
@@ -152,6 +207,9 @@ fn the_published_table_of_200_epochs() {
         table.columns(),
         ["cifar10-test", "cifar100-test", "imagenet16-120-test"]
     );
+    // Published tables list architectures in the benchmark's own order.
+    let second = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|";
+    assert_eq!(table.at_index(1).unwrap().to_string(), second);
     let standings = table.look_up(uniform(Operation201::SkipConnect)).unwrap();
     let rounded = |value: f64| format!("{value:.2}");
     let accuracies: Vec<String> = standings.iter().map(|standing| rounded(standing.accuracy)).collect();

@@ -78,7 +78,10 @@ pub fn cases() -> Vec<Case> {
         text(
             "unknown operation",
             &darts("('sep_conv_9x9', 0)"),
-            &["sep_conv_9x9", "character"],
+            &[
+                "unknown operation sep_conv_9x9",
+                "character 18, near `Genotype(normal=[('sep_conv_9x9', 0)]",
+            ],
         ),
         text("none", &darts("('none', 0)"), &["never kept"]),
         text("backward", &darts("('skip_connect', 2)"), &["cannot read node 2"]),
@@ -90,7 +93,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand brackets",
             &format!("Genotype({}", "[".repeat(100_000)),
-            &["character 9"],
+            &["character 18", "brackets in each other"],
         ),
         text(
             "a hundred thousand parentheses",
@@ -100,11 +103,11 @@ pub fn cases() -> Vec<Case> {
         text(
             "a hundred thousand braces",
             &"{".repeat(100_000),
-            &["it begins like JSON"],
+            &["it begins like an object", "brackets in each other"],
         ),
         text(
             "a long name",
-            &format!("Genotype(normal=[('{}', 0)", "s".repeat(100_000)),
+            &format!("Genotype(normal=[('{}', 0)])", "s".repeat(10_000)),
             &["unknown operation", "known are"],
         ),
         text(
@@ -139,6 +142,68 @@ pub fn cases() -> Vec<Case> {
         text("naslib: five numbers", "(4, 0, 3, 1, 4)", &["expected six numbers"]),
         text("naslib: unknown operation", "(9, 0, 3, 1, 4, 3)", &["operation 9"]),
         text(
+            "nothing like one",
+            "see our paper",
+            &["character 0", "found none of them"],
+        ),
+        text("an index", "7", &["a number alone is no genotype"]),
+        text(
+            "two of them",
+            &format!("{}\n{}", darts("('skip_connect', 0)"), darts("('skip_connect', 1)")),
+            &["there are several", "line 1, line 2"],
+        ),
+        text(
+            "fairdarts: a node that is an input",
+            &darts("('skip_connect', 1, 0)").replace(", normal_nodes=[1]", ""),
+            &["node 1 is an input of the cell"],
+        ),
+        text(
+            "fairdarts: some entries without a node",
+            &darts("('skip_connect', 2, 0), ('skip_connect', 1)"),
+            &["some entries name the node"],
+        ),
+        text(
+            "pt.darts: other counts than normal_nodes",
+            &darts("[('skip_connect', 0), ('skip_connect', 1)]"),
+            &["normal_nodes says [1], and the entries themselves [2]"],
+        ),
+        text(
+            "code",
+            "Genotype(normal=gene_normal, normal_concat=concat)",
+            &["expected a list of entries"],
+        ),
+        text(
+            "a key twice",
+            "{'normal_n2_switch': [0], 'normal_n2_switch': [1]}",
+            &["normal_n2_switch appears twice"],
+        ),
+        text(
+            "nni1: a mask of another length",
+            "{\"normal_n2_p0\": [true], \"normal_n2_switch\": [true, false, false]}",
+            &["normal_n2_switch: expected 2 values"],
+        ),
+        text(
+            "nni1: a mask of two",
+            "{\"normal_n2_p0\": [true, true, false, false, false, false, false], \"normal_n2_switch\": [true, false]}",
+            &["normal_n2_p0: expected an operation"],
+        ),
+        text(
+            "nni, nas-bench-201: an edge is missing",
+            "{\"0_1\": \"none\", \"2_3\": \"none\"}",
+            &["the edge 0_2 is missing"],
+        ),
+        text(
+            "nas-bench-201: five nodes",
+            "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|+|none~0|",
+            &["more than four nodes"],
+        ),
+        text(
+            "nas-bench-301: inputs that are not those of the edges",
+            "{\"NetworkSelectorDatasetInfo:darts:edge_normal_0\": \"skip_connect\", \
+             \"NetworkSelectorDatasetInfo:darts:inputs_node_normal_2\": \"0_1\"}",
+            &["node 2 reads 0_1, and its edges begin at 0"],
+        ),
+        text(
             "naslib: beyond 64 bits",
             "(4, 0, 3, 1, 4, 18446744073709551616)",
             &["expected six numbers"],
@@ -159,14 +224,32 @@ pub fn cases() -> Vec<Case> {
             &["NetworkSelectorDatasetInfo"],
         ),
         text("an object of nothing known", "{\"a\": 1}", &["none of the keys"]),
-        text("an object in an object", "{\"genotype\": \"{}\"}", &["not a text"]),
-        file("no UTF-8", b"\xff\xfe", 7, &["UTF-8"]),
+        text(
+            "an object in an object",
+            "{\"genotype\": \"{}\"}",
+            &["nor the text of a genotype in it"],
+        ),
+        file("no UTF-8", b"\xff\xfd", 7, &["UTF-8"]),
+        file("no UTF-16", b"\xff\xfea", 7, &["UTF-16"]),
+        file(
+            "several",
+            format!("A = '{ARCH}'\nB = '{}'\n", ARCH.replace("none~2", "skip_connect~2")),
+            4,
+            &["there are several", "A (line 1), B (line 2)", "pick one as FILE:NAME"],
+        ),
+        case(
+            "genotype file: no such name",
+            &["genotype", "own.txt:C"],
+            4,
+            &["own.txt", "none is called C; there are: A (line 1)"],
+        )
+        .make(|dir| fs::write(dir.join("own.txt"), format!("A = '{ARCH}'\n")).unwrap()),
         file("empty", "", 4, &["expected Genotype"]),
         file(
             "a million brackets",
             format!("{{\"genotype\": {}", "[".repeat(1_000_000)),
             4,
-            &["recursion limit"],
+            &["brackets in each other"],
         ),
         file("of another space", ARCH, 4, &["expected `+|`"])
             .make(|dir| fs::write(dir.join("own.txt"), "|none~0|+|none~0|none~1|").unwrap()),
@@ -213,6 +296,33 @@ pub fn cases() -> Vec<Case> {
         ),
         table("empty", 3, &["own.csv, line 1", "empty"], ""),
         table("no heading", 3, &["own.csv, line 1", "architecture,"], "a,b\n"),
+        table(
+            "shares",
+            3,
+            &["own.csv, line 1", "no accuracy in a is above 1", "give percent"],
+            rows("0.92"),
+        ),
+        table(
+            "two architectures",
+            3,
+            &["own.csv, line 1", "architecture,"],
+            "architecture,arch,a\n",
+        ),
+        table(
+            "no index",
+            3,
+            &["own.csv, line 2", "the index is `x`"],
+            format!(",architecture,a\nx,{ARCH},10\n"),
+        ),
+        table(
+            "an index twice",
+            3,
+            &["own.csv, line 3", "the index 1 is there twice"],
+            format!(
+                ",architecture,a\n1,{ARCH},10\n1,{},10\n",
+                ARCH.replace("none~2", "skip_connect~2")
+            ),
+        ),
         table("no row", 3, &["own.csv, line 2"], "architecture,a\n"),
         table("no number", 3, &["own.csv, line 2", "`fast`"], rows("fast")),
         table("not a number", 3, &["own.csv, line 2", "`nan`"], rows("nan")),
@@ -281,6 +391,26 @@ pub fn cases() -> Vec<Case> {
             &["its space is darts"],
         )
         .make(no_run),
+        case(
+            "lookup: an index without indices",
+            &["lookup", "--benchmark", "own.csv", "1"],
+            3,
+            &["the index 1 says nothing here"],
+        )
+        .make(|dir| fs::write(dir.join("own.csv"), format!("architecture,a\n{ARCH},10\n")).unwrap()),
+        case(
+            "lookup: an index beyond the table",
+            &["lookup", "--benchmark", "own.csv", "2"],
+            3,
+            &["none of the 1 architectures of the table has the index 2"],
+        )
+        .make(|dir| fs::write(dir.join("own.csv"), format!("index,architecture,a\n1,{ARCH},10\n")).unwrap()),
+        case(
+            "lookup: a genotype of DARTS",
+            &["lookup", "--benchmark", "own.csv", &darts("('skip_connect', 0)")],
+            4,
+            &["only NAS-Bench-201 has such tables"],
+        ),
         case(
             "lookup: no architecture",
             &["lookup", "--benchmark", "own.csv", "|conv~0|"],

@@ -253,7 +253,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             &["genotype", "run"],
             4,
-            &["recursion limit"],
+            &["brackets in each other"],
         ),
         with(
             "a node without an end",

@@ -1,0 +1,315 @@
+//! Genotypes in the texts in which people have them, each with the right value, and texts that must not be misunderstood.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Operation;
+
+/// The second order network of DARTS (Liu, Simonyan, Yang 2019), as `genotype` of its code prints it.
+const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+    ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], \
+    reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
+    ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])";
+/// The first order one.
+const DARTS_V1: &str = "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
+    ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], \
+    reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), \
+    ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])";
+/// A text of NAS-Bench-201.
+const BENCH: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|";
+
+fn read(text: &str) -> String {
+    match Genotype::parse(text) {
+        Ok(genotype) => genotype.to_string(),
+        Err(error) => panic!("{error}\n{text}"),
+    }
+}
+
+fn says(text: &str) -> String {
+    Genotype::parse(text).unwrap_err().to_string()
+}
+
+/// What stands in code above its genotypes.
+const HEAD: &str = "from collections import namedtuple\n\n\
+    Genotype = namedtuple('Genotype', 'normal normal_concat reduce reduce_concat')\n\n\
+    PRIMITIVES = [\n    'none',\n    'max_pool_3x3',\n]\n\n";
+
+#[test]
+fn one_genotype_is_found_wherever_it_stands() {
+    let wide = DARTS_V2
+        .replace("reduce=", "\r\n                reduce=")
+        .replace("normal_concat", "  # seen\r\n normal_concat");
+    let lines = DARTS_V2.replace("), (", "),\n    (");
+    let commented = lines.replace('\n', "\n# ");
+    for text in [
+        format!("DARTS_V2 = {DARTS_V2}\n"),
+        format!("2018-06-27 13:25:46,379 genotype = {DARTS_V2}\n"),
+        format!("{DARTS_V2} # 1.87\n"),
+        format!("# {DARTS_V2}"),
+        format!("#X = {commented}\n"),
+        format!("DARTS{DARTS_V2}"),
+        format!("gt.{DARTS_V2};"),
+        format!("\u{feff}{DARTS_V2}\r\n"),
+        format!("\"{DARTS_V2}\""),
+        format!("'{}'", DARTS_V2.replace('\'', "\\'")),
+        format!("“{}”", DARTS_V2.replace('\'', "’")),
+        format!("```\n{DARTS_V2}\n```"),
+        format!("{{\"epoch\": 3, \"genotype\": \"{DARTS_V2}\"}}"),
+        format!("{{\"arch\": \"{}\"}}", DARTS_V2.replace('\'', "\\\"")),
+        format!(
+            "{{\"arch\": \"{}\"}}",
+            DARTS_V2.replace('\'', "\\u0027").replace(", red", ",\\n red")
+        ),
+        DARTS_V2.replace('\'', "\""),
+        DARTS_V2.replace('\'', ""),
+        DARTS_V2.replace("('", "['").replace("), ", "], ").replace(")]", "]]"),
+        DARTS_V2.replace("('", "(u'"),
+        DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 6)"),
+        DARTS_V2.replace("[2, 3, 4, 5]", "list(range(2, 6))"),
+        DARTS_V2.replace(", 0)", ", np.int64(0))"),
+        DARTS_V2.replace("', ", "',\u{a0}"),
+        DARTS_V2
+            .replace("normal=", "")
+            .replace("normal_concat=", "")
+            .replace("reduce=", "")
+            .replace("reduce_concat=", ""),
+        DARTS_V2.replace("[2, 3, 4, 5])", "[2, 3, 4, 5], connects=None)"),
+        wide,
+        format!("{HEAD}DARTS_V2 = {lines}\nDARTS = DARTS_V2\n"),
+        format!("{HEAD}OLD = Genotype(\n  normal=parse(weights[0]), normal_concat=concat)\nA: Genotype = {DARTS_V2}\n"),
+        format!("class Genotype(NamedTuple):\n  pass\n# {DARTS_V1}\nbest = {DARTS_V2}\n"),
+        format!("epoch 1 {DARTS_V2}\nepoch 2 {DARTS_V2}\n"),
+        DARTS_V2
+            .replace("Genotype(", "{'")
+            .replace(", normal_", ", 'normal_")
+            .replace(", reduce", ", 'reduce")
+            .replace("=", "': ")
+            .replace("5])", "5]}"),
+        DARTS_V2
+            .replace("5])", "5])])")
+            .replace("5], ", "5]), (")
+            .replace(")], n", ")]), (n")
+            .replace(")], r", ")]), (r")
+            .replace("Genotype(", "OrderedDict([(")
+            .replace("(normal", "('normal")
+            .replace("(reduce", "('reduce")
+            .replace('=', "', "),
+    ] {
+        assert_eq!(read(&text), DARTS_V2, "{text}");
+    }
+}
+
+#[test]
+fn entries_may_name_their_node_or_stand_with_those_of_their_node() {
+    let small = "Genotype(normal=[[('skip_connect', 0), ('sep_conv_3x3', 1)], [('max_pool_3x3', 2)]], normal_concat=[3], \
+        reduce=((('skip_connect', 0), ('skip_connect', 1)), (('skip_connect', 0), ('avg_pool_3x3', 1))), reduce_concat=range(2, 4))";
+    let right = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('max_pool_3x3', 2)], normal_concat=[3], \
+        normal_nodes=[2, 1], reduce=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), ('avg_pool_3x3', 1)], \
+        reduce_concat=[2, 3])";
+    assert_eq!(read(small), right);
+    // FairDARTS says the node before the one that it reads, in any order.
+    let named = "Genotype(normal=[('max_pool_3x3', 3, 2), ('skip_connect', 2, 0), ('sep_conv_3x3', 2, 1)], normal_concat=[3], \
+        reduce=[('skip_connect', 2, 0), ('skip_connect', 2, 1), ('skip_connect', 3, 0), ('avg_pool_3x3', 3, 1)], \
+        reduce_concat=range(2, 4))";
+    assert_eq!(read(named), right);
+    for (from, to, said) in [
+        (
+            "('skip_connect', 2, 0), ('sep",
+            "('skip_connect', 0), ('sep",
+            "some entries name the node",
+        ),
+        ("3, 2)", "1, 0)", "node 1 is an input of the cell"),
+        ("3, 2)", "2, 3)", "node 2 cannot read node 3"),
+        ("3, 2)", "3, 2, 1)", "expected an entry"),
+        (
+            "normal_concat=[3]",
+            "normal_concat=[3], normal_nodes=[1, 2]",
+            "normal_nodes says [1, 2], and the entries themselves [2, 1]",
+        ),
+    ] {
+        let error = says(&named.replacen(from, to, 1));
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn an_operation_may_stand_twice_on_an_edge() {
+    let nasnet = "Genotype(normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0)], \
+        normal_concat=[2, 3], reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0)], reduce_concat=[2])";
+    let genotype = Genotype::parse(nasnet).unwrap();
+    assert_eq!(genotype.to_string(), nasnet);
+    let last = genotype.cells.normal.edges.last().unwrap();
+    assert_eq!(
+        (last.from, last.to, &last.operations[..]),
+        (0, 3, &[Operation::AvgPool3x3; 2][..])
+    );
+}
+
+#[test]
+fn of_several_one_is_picked_by_its_name_or_line() {
+    let text = format!(
+        "{HEAD}DARTS_V1 = {DARTS_V1}\nDARTS_V2 = {DARTS_V2}\nDARTS = DARTS_V2  # the best\n\
+         Wide = {}\n# Old = {DARTS_V1}\n",
+        DARTS_V1.replace("sep_conv_3x3', 1), ('sep", "sep_conv_7x7', 1), ('sep")
+    );
+    let error = Genotype::parse(&text).unwrap_err();
+    assert!(error.several);
+    assert_eq!(
+        error.to_string(),
+        "genotype: there are several, say which by its name or line: DARTS_V1 (line 10), DARTS_V2 (line 11), Wide (line 13)"
+    );
+    let named = |name: &str| Genotype::parse_named(&text, name);
+    for (name, right) in [
+        ("DARTS_V1", DARTS_V1),
+        ("DARTS_V2", DARTS_V2),
+        ("DARTS", DARTS_V2),
+        ("10", DARTS_V1),
+    ] {
+        assert_eq!(named(name).unwrap().to_string(), right, "{name}");
+    }
+    let wide = named("Wide").unwrap_err().to_string();
+    assert!(
+        wide.starts_with("genotype, line 13, character ") && wide.contains("unknown operation sep_conv_7x7"),
+        "{wide}"
+    );
+    let other = named("DARTS_V3").unwrap_err().to_string();
+    assert!(
+        other.contains("none is called DARTS_V3; there are: DARTS_V1 (line 10), "),
+        "{other}"
+    );
+
+    // A log has many of a name.
+    let epochs: String = [DARTS_V1, DARTS_V2]
+        .into_iter()
+        .cycle()
+        .take(40)
+        .map(|own| format!("genotype = {own}\n"))
+        .collect();
+    let error = says(&epochs);
+    assert!(error.contains("genotype (line 16) and 24 more"), "{error}");
+    assert!(Genotype::parse_named(&epochs, "genotype").unwrap_err().several);
+    assert_eq!(Genotype::parse_named(&epochs, "40").unwrap().to_string(), DARTS_V2);
+}
+
+#[test]
+fn a_genotype_that_is_wrong_is_not_passed_over_beside_a_right_one() {
+    let broken = DARTS_V1.replace("('skip_connect', 2)]", "('skip_connect', 2]");
+    assert!(
+        Genotype::parse(&format!("A = {broken}\nB = {DARTS_V2}\n"))
+            .unwrap_err()
+            .several
+    );
+    let cut = "{\"normal/op_2_0\": \"skip_connect\", \"normal/input_2_0\"";
+    assert!(Genotype::parse(&format!("{cut}\n{DARTS_V2}\n")).unwrap_err().several);
+    assert!(says(cut).contains("expected :"));
+}
+
+#[test]
+fn architectures_of_nas_bench_201_are_found_too() {
+    for text in [
+        format!("Structure(4 nodes with {BENCH})"),
+        format!("{BENCH}\ndatasets : ['cifar10-valid', 'cifar10'], extra-info : arch-index=1\n"),
+        format!("'{BENCH}'"),
+        format!("{{\"arch\": \"{BENCH}\", \"acc\": [1, 2]}}"),
+        format!("[2020-01-01] the best is {BENCH} with 94.37%"),
+        "arch (2, 2, 0, 4, 2, 0) of NASLib".to_owned(),
+    ] {
+        assert_eq!(read(&text), BENCH, "{text}");
+    }
+    let other = BENCH.replace("avg_pool", "max_pool");
+    let error = says(&format!("x {other}"));
+    assert!(
+        error.contains("expected one of none, ") && error.contains("max_pool_3x3~1"),
+        "{error}"
+    );
+    assert!(says("7").contains("a number alone is no genotype"));
+    assert!(
+        Genotype::parse(&format!("{BENCH}\n{}", BENCH.replace("avg_pool", "nor_conv")))
+            .unwrap_err()
+            .several
+    );
+}
+
+#[test]
+fn objects_are_found_in_others() {
+    let key = |cell: &str, rest: &str| format!("\"NetworkSelectorDatasetInfo:darts:{rest}\": \"{cell}\"");
+    let cell = |cell: &str| {
+        [
+            (0, "max_pool_3x3"),
+            (1, "sep_conv_5x5"),
+            (2, "avg_pool_3x3"),
+            (4, "dil_conv_5x5"),
+        ]
+        .map(|(edge, name)| key(name, &format!("edge_{cell}_{edge}")))
+        .join(", ")
+    };
+    let inputs = key("0_2", "inputs_node_normal_3");
+    let object = format!(
+        "{{{}, {}, {inputs}, \"budget\": 100.0}}",
+        cell("normal"),
+        cell("reduce")
+    );
+    let right = Genotype::parse(&object).unwrap();
+    let ends: Vec<_> = right
+        .cells
+        .normal
+        .edges
+        .iter()
+        .map(|edge| (edge.from, edge.to))
+        .collect();
+    assert_eq!(ends, [(0, 2), (1, 2), (0, 3), (2, 3)]);
+    for text in [
+        format!("{{\n \"found\": {object},\n \"test_accuracy\": 93.0\n}}\n"),
+        format!("Configuration(values={{{}}})", object.trim_matches(['{', '}'])),
+        object.replace('"', "'").replace("100.0", "True"),
+    ] {
+        assert_eq!(Genotype::parse(&text).unwrap(), right, "{text}");
+    }
+    let error = says(&object.replace("0_2", "0_1"));
+    assert!(
+        error.contains("inputs_node_normal_3: node 3 reads 0_1, and its edges begin at 0_2"),
+        "{error}"
+    );
+    assert!(says("{'normal_n2_switch': [0], 'normal_n2_switch': [1]}").contains("appears twice"));
+}
+
+#[test]
+fn a_long_text_takes_linear_time() {
+    // What could be gone through again from every place: each would take minutes if it were.
+    for unit in [
+        "(",
+        "[0,",
+        "{'a':",
+        "Genotype(",
+        "|a~0|",
+        "[[0],",
+        "'",
+        "\\",
+        "[\"\\",
+        "{'a': '",
+        "dict(",
+        "Genotype(#",
+        "x = ",
+    ] {
+        let text = unit.repeat((1 << 17) / unit.len());
+        assert!(Genotype::parse(&text).is_err());
+        assert!(Genotype::parse_named(&text, "x").is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,80}") {
+        let _ = Genotype::parse(&text);
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(at in any::<prop::sample::Index>(), byte in any::<char>(), commented: bool) {
+        let text = format!("{}A = {DARTS_V1}\nB = '{BENCH}'\n", if commented { "#" } else { "" });
+        let mut text: Vec<char> = text.chars().collect();
+        let at = at.index(text.len());
+        text[at] = byte;
+        let _ = Genotype::parse(&text.iter().collect::<String>());
+        let _ = Genotype::parse_named(&text[..at].iter().collect::<String>(), "B");
+    }
+}
