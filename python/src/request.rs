@@ -46,8 +46,8 @@ impl Asked<'_> {
         let mut space = None;
         for (name, key, value) in &self.settings {
             let value = to_toml(value)?;
-            if name == "space" && value.as_str() == Some(SpaceName::NasBench201.name()) {
-                space = Some(SpaceName::NasBench201);
+            if name == "space" {
+                space = value.as_str().and_then(SpaceName::from_name);
             }
             layers.push(Layer::flag(name, key, value).map_err(wrong)?);
         }

@@ -111,11 +111,10 @@ impl SettingArguments {
     /// If a file, a recipe or a flag says something that cannot be.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let space = self.flags.get("space.name").and_then(Value::as_str);
-        let names_bench = space == Some(SpaceName::NasBench201.name());
         Ok(Request {
             layers: self.asked()?,
             names_recipe: self.recipe.is_some(),
-            space: names_bench.then_some(SpaceName::NasBench201),
+            space: space.and_then(SpaceName::from_name),
         })
     }
 

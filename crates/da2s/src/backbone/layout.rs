@@ -3,7 +3,7 @@
 //! Names are those of the DARTS family of PyTorch code, so that weights can be read from and written for it.
 //! A part holds its weights in one flat vector and its statistics in two.
 
-use burn::tensor::TensorData;
+use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
 use da2s_records::Named;
 
@@ -136,6 +136,21 @@ impl Part {
         }
         Ok([means, variances].map(|data| TensorData::new(data, [self.norm_channels])))
     }
+}
+
+/// The tensor called `name` among `tensors`.
+///
+/// # Errors
+/// If there is none, or it has another shape.
+pub(crate) fn find_tensor<const D: usize>(
+    tensors: &[Named],
+    name: &str,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<Tensor<D>, LoadError> {
+    let find = |name: &str| tensors.iter().find(|tensor| tensor.name == name);
+    let data = take(find, name.to_owned(), &shape)?.to_vec();
+    Ok(Tensor::from_data(TensorData::new(data, shape), device))
 }
 
 fn take<'a>(find: impl Fn(&str) -> Option<&'a Named>, name: String, shape: &[usize]) -> Result<&'a [f32], LoadError> {

@@ -16,6 +16,7 @@ pub use crate::device::host;
 pub use crate::evaluate::correct_count;
 pub use crate::objective::cross_entropy;
 pub use da2s_records::{Named, WeightsFile, WeightsFileError};
+pub(crate) use layout::find_tensor;
 pub use layout::{LoadError, Part};
 pub(crate) use skeleton::STAGES;
 pub use skeleton::{CellSlot, Content, NetworkSize, Skeleton, Slot, Stem};
@@ -184,6 +185,11 @@ impl Backbone {
     /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Weights and running statistics of this backbone as named tensors.
+    pub fn named(&self, weights: &Weights, statistics: &Statistics) -> Vec<Named> {
+        [weights.named(self), statistics.named(self)].concat()
     }
 
     /// Weights and running statistics of this backbone from named tensors; names that it does not have are passed over.

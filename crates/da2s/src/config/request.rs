@@ -36,14 +36,8 @@ impl Request {
                 .rev()
                 .find_map(|layer| layer.get("data.dataset")?.as_str());
             let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
-            layers.insert(0, recipe);
-            if self.space == Some(SpaceName::NasBench201) {
-                // What the recipes of data sets say of the DARTS space has no meaning there.
-                let flag = |key, value| Layer::flag("the space nas-bench-201", key, value);
-                layers.insert(1, flag("target.edges", Value::from("all"))?);
-                layers.insert(2, flag("network.auxiliary", Value::from(false))?);
-                layers.insert(3, flag("network.drop_path", Value::from(0.0))?);
-            }
+            let of_space = self.space.map_or(Ok(Vec::new()), of_space)?;
+            layers.splice(0..0, [recipe].into_iter().chain(of_space));
         }
         resolve(&layers)
     }
@@ -57,4 +51,19 @@ impl Request {
         layers.extend(self.layers.iter().cloned());
         resolve_stored(&layers)
     }
+}
+
+/// What a space sets instead of the recipes of data sets, which are for the DARTS space.
+fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
+    let settings = match space {
+        SpaceName::Darts => vec![],
+        SpaceName::NasBench201 => vec![
+            ("target.edges", Value::from("all")),
+            ("network.auxiliary", Value::from(false)),
+            ("network.drop_path", Value::from(0.0)),
+        ],
+    };
+    let place = format!("the space {}", space.name());
+    let layers = settings.into_iter().map(|(key, value)| Layer::flag(&place, key, value));
+    layers.collect()
 }

@@ -39,11 +39,9 @@ impl DropPath {
         let keep = 1.0 - self.probability;
         let mut random = generator(self.seed, Purpose::DropPath, epoch as u64, step as u64);
         let stages = network.stages().iter().map(|stage| {
-            // Only cells drop paths, not stems, which have one input.
+            // Only cells drop paths.
+            stage.kind?;
             let plan = stage.cell.plan();
-            if plan.input_channels.len() < 2 {
-                return None;
-            }
             let mut factors = Vec::with_capacity(plan.choice_count() * batch);
             for choice in plan.edges.iter().flat_map(|edge| &edge.choices) {
                 let mut factor = || {

@@ -85,9 +85,7 @@ impl Trained {
 
     /// Weights and statistics under the names of DARTS.
     pub fn tensors(&self) -> Vec<Named> {
-        let mut tensors = self.weights.named(&self.network);
-        tensors.extend(self.statistics.named(&self.network));
-        tensors
+        self.network.named(&self.weights, &self.statistics)
     }
 
     /// Applies the network to `count` pictures, whose preprocessed values lie one after the other: `[count, classes]`.

@@ -7,9 +7,9 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT};
-use da2s_records::{Named, WeightsFile, WeightsFileError};
+use da2s_records::{WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
@@ -17,7 +17,7 @@ use super::environment::Environment;
 use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::preprocessing;
 use super::{Context, discretize};
-use crate::backbone::LoadError;
+use crate::backbone::find_tensor;
 use crate::data::Preprocessing;
 use crate::discretize::Genotype;
 use crate::error::Error;
@@ -67,8 +67,7 @@ pub fn import_network(
     let loaded = network.load(&file.tensors, &device);
     let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
     finite(path, NotFinite::in_values(&weights, &statistics, &network))?;
-    let mut tensors = weights.named(&network);
-    tensors.extend(statistics.named(&network));
+    let tensors = network.named(&weights, &statistics);
     // Nothing is written before everything fits.
     discretize::discretize(context, Some(genotype), observer)?;
     context.directory.remove(NETWORK)?;
@@ -168,10 +167,10 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     for &kind in search.space.kinds() {
         let [alpha, beta] = arch_names(search.space.name, kind);
         let arch = state.arch.kind_mut(kind);
-        arch.alpha = tensor(&file, alpha, arch.alpha.dims(), &device).map_err(misfit)?;
+        arch.alpha = find_tensor(&file.tensors, alpha, arch.alpha.dims(), &device).map_err(misfit)?;
         // Only PC-DARTS and its like have weights of edges; without, all edges into a node weigh the same.
         if file.tensors.iter().any(|tensor| tensor.name == beta) {
-            arch.beta = tensor(&file, beta, arch.beta.dims(), &device).map_err(misfit)?;
+            arch.beta = find_tensor(&file.tensors, beta, arch.beta.dims(), &device).map_err(misfit)?;
         } else {
             arch.beta = Tensor::zeros(arch.beta.dims(), &device);
         }
@@ -216,24 +215,6 @@ fn read(path: &Path) -> Result<WeightsFile, Error> {
             problem: other.to_string(),
         },
     })
-}
-
-fn tensor<const D: usize>(
-    file: &WeightsFile,
-    name: &str,
-    shape: [usize; D],
-    device: &Device,
-) -> Result<Tensor<D>, LoadError> {
-    let found = file.tensors.iter().find(|tensor| tensor.name == name);
-    let Named { shape: own, data, .. } = found.ok_or_else(|| LoadError::Missing { name: name.to_owned() })?;
-    if *own != shape {
-        return Err(LoadError::Shape {
-            name: name.to_owned(),
-            found: own.clone(),
-            expected: shape.to_vec(),
-        });
-    }
-    Ok(Tensor::from_data(TensorData::new(data.clone(), shape), device))
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::environment::one;
 use super::resume::CheckpointMeta;
-use crate::backbone::{Backbone, LoadError, Named, host};
+use crate::backbone::{Backbone, LoadError, Named, find_tensor, host};
 use crate::error::Error;
 use crate::hint::Hint;
 use crate::observer::Stage;
@@ -41,8 +41,7 @@ impl CheckpointMeta for TrainMeta {
 
 /// The state of a search of `processes` as a checkpoint.
 pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone, processes: usize) -> Checkpoint<SearchMeta> {
-    let mut tensors = state.weights.named(backbone);
-    tensors.extend(state.statistics.named(backbone));
+    let mut tensors = backbone.named(&state.weights, &state.statistics);
     tensors.extend(state.sgd.named(backbone));
     let mut adam_steps = [0; 4];
     for (index, (kind, arch)) in state.arch.kinds().iter().enumerate() {
@@ -77,8 +76,8 @@ pub(super) fn search_state(
     for (index, kind) in kinds.into_iter().enumerate() {
         let name = kind.name();
         let arch = state.arch.kind_mut(kind);
-        arch.alpha = find(tensors, &format!("arch.{name}.alpha"), arch.alpha.dims(), device)?;
-        arch.beta = find(tensors, &format!("arch.{name}.beta"), arch.beta.dims(), device)?;
+        arch.alpha = find_tensor(tensors, &format!("arch.{name}.alpha"), arch.alpha.dims(), device)?;
+        arch.beta = find_tensor(tensors, &format!("arch.{name}.beta"), arch.beta.dims(), device)?;
         let (alpha, beta) = (arch.alpha.dims(), arch.beta.dims());
         let steps = &checkpoint.meta.adam_steps[2 * index..];
         let moments = state.arch_moments.kind_mut(kind);
@@ -134,8 +133,7 @@ pub(super) fn train_checkpoint(
     genotype: &str,
     processes: usize,
 ) -> Checkpoint<TrainMeta> {
-    let mut tensors = state.weights.named(network);
-    tensors.extend(state.statistics.named(network));
+    let mut tensors = network.named(&state.weights, &state.statistics);
     tensors.extend(state.sgd.named(network));
     Checkpoint {
         tensors,
@@ -189,33 +187,13 @@ fn find_moments<const D: usize>(
 ) -> Result<Option<Moment<D>>, LoadError> {
     if steps == 0 {
         let velocity = format!("{name}.velocity");
-        return match find(tensors, &velocity, shape, device) {
+        return match find_tensor(tensors, &velocity, shape, device) {
             Ok(velocity) => Ok(Some(Moment::Velocity(Box::new(velocity)))),
             Err(LoadError::Missing { .. }) => Ok(None),
             Err(other) => Err(other),
         };
     }
-    let mean = find(tensors, &format!("{name}.mean"), shape, device)?;
-    let square = find(tensors, &format!("{name}.square"), shape, device)?;
+    let mean = find_tensor(tensors, &format!("{name}.mean"), shape, device)?;
+    let square = find_tensor(tensors, &format!("{name}.square"), shape, device)?;
     Ok(Some(Moment::Adam(Box::new(AdamMeans { steps, mean, square }))))
-}
-
-fn find<const D: usize>(
-    tensors: &[Named],
-    name: &str,
-    shape: [usize; D],
-    device: &Device,
-) -> Result<Tensor<D>, LoadError> {
-    let tensor = tensors
-        .iter()
-        .find(|tensor| tensor.name == name)
-        .ok_or(LoadError::Missing { name: name.to_owned() })?;
-    if tensor.shape != shape {
-        return Err(LoadError::Shape {
-            name: name.to_owned(),
-            found: tensor.shape.clone(),
-            expected: shape.to_vec(),
-        });
-    }
-    Ok(Tensor::from_data(TensorData::new(tensor.data.clone(), shape), device))
 }

@@ -83,10 +83,8 @@ impl Files<'_> {
 
     /// The network to keep: weights and statistics, no optimiser.
     fn best(&self, state: &TrainState) -> Checkpoint<TrainMeta> {
-        let mut tensors = state.weights.named(self.network());
-        tensors.extend(state.statistics.named(self.network()));
         Checkpoint {
-            tensors,
+            tensors: self.network().named(&state.weights, &state.statistics),
             meta: TrainMeta::new(&state.progress, self.genotype, self.context.group.size()),
         }
     }

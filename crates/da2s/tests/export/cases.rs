@@ -106,9 +106,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
     };
     let mut state = training.start();
     training.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
-    let mut tensors = state.weights.named(backbone);
-    tensors.extend(state.statistics.named(backbone));
-    tensors
+    backbone.named(&state.weights, &state.statistics)
 }
 
 /// Random weights, with scales and shifts as training leaves them, and statistics near those of `images`.
