@@ -7,10 +7,8 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use da2s::discretize::Gap;
 use da2s::observer::{Event, Observer, Stage, Warning};
-use da2s::search::EpochMetrics;
-use da2s::train::TrainMetrics;
+use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 use da2s_report::tensorboard::EventWriter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -19,6 +17,7 @@ use crate::dashboard::{Dashboard, Now};
 use crate::failure::Failure;
 use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
+use crate::table::decimals;
 use crate::terminal::tell;
 
 /// Tells the user how far the library is.
@@ -274,7 +273,7 @@ impl Observer for Progress {
                 self.wait();
             }
             Event::SearchEpoch(metrics) => {
-                self.gap = format!("  gap {:.1}", metrics.gap);
+                self.gap = format!("  gap {}", decimals(metrics.gap, 1));
                 self.epoch(&search_line(metrics));
                 self.update_events();
                 self.wait_behind_epoch(metrics.epoch);
@@ -301,44 +300,47 @@ impl Observer for Progress {
     }
 }
 
-fn search_line(metrics: &EpochMetrics) -> String {
+fn search_line(metrics: &SearchEpoch) -> String {
     format!(
-        "search {}/{}: loss {:.3} (cross-entropy {:.3}), accuracy {:.1} %, super-network {:.1} %, discretized {:.1} %, gap {:.1}, \
-         least p {:.2}, least q {:.2}",
+        "search {}/{}: loss {} (cross-entropy {}), accuracy {} %, super-network {} %, discretized {} %, gap {}, \
+         least p {}, least q {}",
         metrics.epoch,
         metrics.epochs,
-        metrics.weight_loss,
-        metrics.cross_entropy,
-        metrics.train_accuracy,
-        metrics.supernet_accuracy,
-        metrics.discretized_accuracy,
-        metrics.gap,
-        metrics.p_least,
-        metrics.q_least,
+        decimals(metrics.weight_loss, 3),
+        decimals(metrics.cross_entropy, 3),
+        decimals(metrics.train_accuracy, 1),
+        decimals(metrics.supernet_accuracy, 1),
+        decimals(metrics.discretized_accuracy, 1),
+        decimals(metrics.gap, 1),
+        decimals(metrics.p_least, 2),
+        decimals(metrics.q_least, 2),
     )
 }
 
-fn train_line(metrics: &TrainMetrics) -> String {
+fn train_line(metrics: &TrainEpoch) -> String {
     let validation = metrics
         .validation_accuracy
         .map(|value| format!(", validation {value:.1} %"))
         .unwrap_or_default();
     format!(
-        "train {}/{}: loss {:.3}, accuracy {:.1} %{validation}",
-        metrics.epoch, metrics.epochs, metrics.train_loss, metrics.train_accuracy
+        "train {}/{}: loss {}, accuracy {} %{validation}",
+        metrics.epoch,
+        metrics.epochs,
+        decimals(metrics.train_loss, 3),
+        decimals(metrics.train_accuracy, 1)
     )
 }
 
 fn gap_line(gap: &Gap) -> String {
-    let row = gap.as_trained;
+    let row = &gap.as_trained;
     format!(
-        "gap on {} held-out images: super-network {:.1} %, operations {:.1} %, edges {:.1} %, both {:.1} %: {:.1} points",
-        gap.images,
-        row.supernet,
-        row.operations,
-        row.edges,
-        row.both,
-        gap.points()
+        "gap on {} held-out images: super-network {} %, operations {} %, edges {} %, both {} %: {} points",
+        gap.images.unwrap_or(0),
+        decimals(row.supernet, 1),
+        decimals(row.operations, 1),
+        decimals(row.edges, 1),
+        decimals(row.both, 1),
+        decimals(gap.points(), 1)
     )
 }
 
@@ -355,18 +357,18 @@ mod tests {
 
     #[test]
     fn lines_say_what_an_epoch_came_to() {
-        let metrics = EpochMetrics {
+        let metrics = SearchEpoch {
             epoch: 12,
             epochs: 30,
-            weight_loss: 1.2345,
-            cross_entropy: 0.5,
-            train_accuracy: 91.26,
-            supernet_accuracy: 90.0,
-            discretized_accuracy: 89.5,
-            gap: 0.5,
-            p_least: 0.98,
-            q_least: 1.0,
-            ..EpochMetrics::default()
+            weight_loss: Some(1.2345),
+            cross_entropy: Some(0.5),
+            train_accuracy: Some(91.26),
+            supernet_accuracy: Some(90.0),
+            discretized_accuracy: Some(89.5),
+            gap: Some(0.5),
+            p_least: Some(0.98),
+            q_least: Some(1.0),
+            ..SearchEpoch::default()
         };
         assert_eq!(
             search_line(&metrics),

@@ -5,9 +5,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use da2s::run::{Discretized, Summary};
+use da2s::run::Discretized;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
+use da2s_records::schema::Summary;
 use da2s_report::Comparison;
 use da2s_report::comparison::Outcome;
 
@@ -20,11 +21,15 @@ const NAMED_EDGES: usize = 4;
 /// The table of a run; `undecided` are its undecided edges in words, the least decided first, where they are at hand.
 pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
     let mut table = Table::default();
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(absent);
     table.row(
         "run",
         &format!(
             "{}, {}, seed {}, {}",
-            summary.dataset, summary.method, summary.seed, summary.device
+            word(&summary.dataset),
+            word(&summary.method),
+            summary.seed.map_or_else(absent, |seed| seed.to_string()),
+            word(&summary.device)
         ),
     );
     table.percent("super-network", summary.supernet_accuracy, "held-out training images");
@@ -37,8 +42,8 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         "",
     );
     table.percent("retrained", summary.network_accuracy, "test images");
-    table.row("parameters", &grouped(summary.parameters));
-    table.row("multiply-adds", &grouped(summary.multiply_adds));
+    table.count("parameters", summary.parameters);
+    table.count("multiply-adds", summary.multiply_adds);
     if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
         table.decision(summary.decided, p_least, q_least, undecided);
     }
@@ -60,19 +65,24 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
 pub fn of_discretization(discretized: &Discretized) -> String {
     let mut table = Table::default();
     if let Some(gap_rows) = &discretized.gap {
-        let row = gap_rows.as_trained;
-        table.percent("super-network", Some(row.supernet), "held-out training images");
-        table.percent("  operations discretized", Some(row.operations), "");
-        table.percent("  edges discretized", Some(row.edges), "");
-        table.percent("discretized", Some(row.both), &gap(Some(gap_rows.points())));
-        table.percent("  statistics recalibrated", Some(gap_rows.recalibrated.both), "");
+        let row = &gap_rows.as_trained;
+        table.percent("super-network", row.supernet, "held-out training images");
+        table.percent("  operations discretized", row.operations, "");
+        table.percent("  edges discretized", row.edges, "");
+        table.percent("discretized", row.both, &gap(gap_rows.points()));
+        table.percent("  statistics recalibrated", gap_rows.recalibrated.both, "");
     }
-    table.row("parameters", &grouped(discretized.cost.parameters));
-    table.row("multiply-adds", &grouped(discretized.cost.multiply_adds));
+    table.count("parameters", Some(discretized.cost.parameters));
+    table.count("multiply-adds", Some(discretized.cost.multiply_adds));
     if discretized.gap.is_some() {
         let decision = &discretized.decision;
         let undecided = &decision.texts();
-        table.decision(undecided.is_empty(), decision.p_least, decision.q_least, undecided);
+        table.decision(
+            undecided.is_empty(),
+            decision.p_least.into(),
+            decision.q_least.into(),
+            undecided,
+        );
     }
     table.text + &format!("\n{}\n", discretized.genotype)
 }
@@ -113,7 +123,7 @@ pub fn of_runs(runs: &[Row], folder: &Path) -> String {
     ];
     let rows = runs.iter().map(|run| {
         let word = |key| run.text(key).unwrap_or_else(absent);
-        let percent = |key| run.value(key).map_or_else(absent, |value| format!("{value:.2}"));
+        let percent = |key| decimals(run.value(key), 2);
         vec![
             run.name.clone(),
             word("dataset"),
@@ -155,6 +165,11 @@ pub fn of_standings(arch: Arch201, standings: &[Standing]) -> String {
 
 fn absent() -> String {
     "–".to_owned()
+}
+
+/// A number with so many decimals, if it is there.
+pub fn decimals(number: Option<f64>, decimals: usize) -> String {
+    number.map_or_else(absent, |number| format!("{number:.decimals$}"))
 }
 
 /// Rows in columns; the first `words` are words, which begin together, the others numbers, which end together.
@@ -214,7 +229,11 @@ impl Table {
         }
     }
 
-    fn decision(&mut self, decided: bool, p_least: f32, q_least: f32, undecided: &[String]) {
+    fn count(&mut self, name: &str, count: Option<u64>) {
+        self.row(name, &count.map_or_else(absent, grouped));
+    }
+
+    fn decision(&mut self, decided: bool, p_least: f64, q_least: f64, undecided: &[String]) {
         let least = format!("least p {p_least:.3}, least q {q_least:.3}");
         if decided {
             self.row("decided", &format!("every edge; {least}"));
@@ -258,10 +277,10 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
-            dataset: "digits".to_owned(),
-            method: "da2s".to_owned(),
-            seed: 1,
-            device: "cpu".to_owned(),
+            dataset: Some("digits".to_owned()),
+            method: Some("da2s".to_owned()),
+            seed: Some(1),
+            device: Some("cpu".to_owned()),
             supernet_accuracy: Some(96.8),
             discretized_operations_accuracy: Some(96.8),
             discretized_edges_accuracy: Some(96.5),
@@ -272,8 +291,8 @@ mod tests {
             p_least: Some(0.9994),
             q_least: Some(0.998),
             network_accuracy: Some(98.06),
-            parameters: 83_210,
-            multiply_adds: 2_345_678,
+            parameters: Some(83_210),
+            multiply_adds: Some(2_345_678),
             search_time_s: Some(61.4),
             train_time_s: Some(40.0),
             ..Summary::default()
@@ -344,12 +363,12 @@ mod tests {
     fn a_genotype_that_was_given_has_no_gap() {
         let summary = Summary {
             network_accuracy: Some(97.0),
-            parameters: 999,
-            multiply_adds: 1000,
+            parameters: Some(999),
+            multiply_adds: Some(1000),
             ..Summary::default()
         };
         insta::assert_snapshot!(of_run(&summary, &[], None), @r"
-        run                       , , seed 0, 
+        run                       –, –, seed –, –
         retrained                  97.00 %   test images
         parameters                999
         multiply-adds             1,000

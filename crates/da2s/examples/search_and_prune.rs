@@ -29,8 +29,9 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     let mut state = search.start();
     search.run(&mut state, &mut Silent, &mut |_, epoch| {
-        if let Some(metrics) = epoch.map(|epoch| &epoch.metrics) {
-            let (whole, pruned) = (metrics.supernet_accuracy, metrics.discretized_accuracy);
+        if let Some(metrics) = epoch.map(|epoch| &epoch.metrics)
+            && let (Some(whole), Some(pruned)) = (metrics.supernet_accuracy, metrics.discretized_accuracy)
+        {
             println!("epoch {}: {whole:.1} %, if pruned now {pruned:.1} %", metrics.epoch);
         }
         Ok(())
@@ -47,10 +48,10 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         &never_stop,
     )?;
     println!("{}", outcome.genotype);
+    let points = gap.points().ok_or("no gap was measured")?;
     println!(
-        "pruning costs {:.1} points on {} held-out images",
-        gap.points(),
-        gap.images
+        "pruning costs {points:.1} points on {} held-out images",
+        held_out.samples()
     );
     Ok(())
 }

@@ -35,6 +35,7 @@ pub mod train;
 
 pub use da2s_data as data;
 pub use da2s_data::random;
+pub use da2s_records as records;
 pub use da2s_space as space;
 pub use error::Error;
 pub use hint::Hint;

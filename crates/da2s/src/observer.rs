@@ -1,9 +1,8 @@
 //! Progress, told to whoever drives the library: the only way in which it speaks, and the only way to stop it.
 
-use crate::discretize::Gap;
+use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
+
 use crate::hint::Hint;
-use crate::search::EpochMetrics;
-use crate::train::TrainMetrics;
 
 /// What happened.
 #[derive(Debug)]
@@ -33,9 +32,9 @@ pub enum Event<'a> {
         accuracy: f64,
     },
     /// An epoch of the search is done.
-    SearchEpoch(&'a EpochMetrics),
+    SearchEpoch(&'a SearchEpoch),
     /// An epoch of the retraining is done.
-    TrainEpoch(&'a TrainMetrics),
+    TrainEpoch(&'a TrainEpoch),
     /// A checkpoint that the observer asked for is written.
     Checkpoint {
         /// Epoch, from 1.

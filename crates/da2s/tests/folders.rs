@@ -10,7 +10,8 @@ use da2s::config::Config;
 use da2s::data::{BadImages, Format};
 use da2s::observer::{Event, Observer, Warning};
 use da2s::parallel::Group;
-use da2s::run::{Context, RunDirectory, Summary, discretize, evaluate, search, train};
+use da2s::records::schema::Summary;
+use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
 
 /// Keeps the warnings.
 #[derive(Default)]

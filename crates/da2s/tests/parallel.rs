@@ -349,8 +349,9 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         let (mut state, mut accuracies) = (search.start(), Vec::new());
         search
             .run(&mut state, &mut Silent, &mut |_, record| {
-                accuracies
-                    .extend(record.map(|record| (record.metrics.supernet_accuracy, record.metrics.train_accuracy)));
+                accuracies.extend(
+                    record.and_then(|record| record.metrics.supernet_accuracy.zip(record.metrics.train_accuracy)),
+                );
                 Ok(())
             })
             .unwrap();

@@ -174,6 +174,6 @@ fn every_recipe_runs() {
         run::train(&context, &mut Silent).unwrap();
         let summary = run::evaluate(&context, &mut Silent).unwrap();
         assert!(summary.network_accuracy.is_some(), "{name}");
-        assert_eq!(summary.dataset, full.data.dataset.name(), "{name}");
+        assert_eq!(summary.dataset.as_deref(), Some(full.data.dataset.name()), "{name}");
     }
 }

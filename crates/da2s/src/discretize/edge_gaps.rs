@@ -5,50 +5,12 @@
 //! A choice that leaves every weight as it is costs nothing, and is not computed.
 
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
 
 use super::gap::{Choice, Pruned, Stage};
 use crate::backbone::{Mixtures, Pass};
 use crate::data::Loader;
 use crate::evaluate::{EvaluateError, evaluate};
-use crate::space::CellKind;
-
-/// `edge_gaps.json`: the super-network, and what each edge costs it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EdgeGaps {
-    /// Number of held-out images.
-    pub images: usize,
-    /// The super-network as trained, on these images.
-    pub supernet: Measured,
-    /// Every edge of every kind of cell.
-    pub edges: Vec<EdgeGap>,
-}
-
-/// One edge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EdgeGap {
-    /// Kind of cell.
-    pub kind: CellKind,
-    /// Node where it begins.
-    pub from: usize,
-    /// Node where it ends.
-    pub to: usize,
-    /// Whether it stays.
-    pub kept: bool,
-    /// Nothing but its operations discretized.
-    pub operations: Measured,
-    /// Nothing but itself kept at d/n, or pruned.
-    pub edge: Measured,
-}
-
-/// How a network does on the images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Accuracy in percent.
-    pub accuracy: f64,
-    /// Mean cross-entropy in nats, which sees what no image's class shows.
-    pub loss: f64,
-}
 
 /// Measures every edge on `held_out`; `stop` is asked before each batch.
 ///
@@ -84,7 +46,7 @@ pub fn measure_edge_gaps(
             };
             let kept = &pruned.genotype.kind(kind).edges;
             edges.push(EdgeGap {
-                kind,
+                kind: kind.name().to_owned(),
                 from,
                 to,
                 kept: kept.iter().any(|edge| (edge.from, edge.to) == (from, to)),
@@ -94,7 +56,7 @@ pub fn measure_edge_gaps(
         }
     }
     Ok(EdgeGaps {
-        images: held_out.samples(),
+        images: Some(held_out.samples() as u64),
         supernet,
         edges,
     })

@@ -5,7 +5,7 @@
 //! trained, and recalibrated, that is, estimated anew as a plain mean over batches as the weights trained on, augmented as those were.
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::{Gap, GapRow};
 
 use super::decision::Undecided;
 use super::mixture::{discrete_mixture, partly_discrete};
@@ -38,37 +38,6 @@ pub(super) enum Choice {
     Edge { from: usize, to: usize },
     /// The same of all edges into the node.
     Node { to: usize },
-}
-
-/// Accuracies in percent, one a stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct GapRow {
-    /// The super-network as trained.
-    pub supernet: f64,
-    /// Operations discretized.
-    pub operations: f64,
-    /// Edges discretized.
-    pub edges: f64,
-    /// Both discretized.
-    pub both: f64,
-}
-
-/// The gap with both kinds of batch-norm statistics.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Gap {
-    /// Number of held-out images.
-    pub images: usize,
-    /// With the running statistics of the search.
-    pub as_trained: GapRow,
-    /// With statistics estimated anew for each stage.
-    pub recalibrated: GapRow,
-}
-
-impl Gap {
-    /// Points lost by discretizing operations and edges, statistics as trained.
-    pub fn points(&self) -> f64 {
-        self.as_trained.supernet - self.as_trained.both
-    }
 }
 
 /// A searched super-network and what of it stays.
@@ -209,13 +178,13 @@ pub fn measure_gap(
     let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);
     let (edges, both) = (measure(Stage::Edges)?, measure(Stage::Both)?);
     let row = |part: fn((f64, f64)) -> f64| GapRow {
-        supernet: part(supernet),
-        operations: part(operations),
-        edges: part(edges),
-        both: part(both),
+        supernet: Some(part(supernet)),
+        operations: Some(part(operations)),
+        edges: Some(part(edges)),
+        both: Some(part(both)),
     };
     Ok(Gap {
-        images: held_out.samples(),
+        images: Some(held_out.samples() as u64),
         as_trained: row(|pair| pair.0),
         recalibrated: row(|pair| pair.1),
     })

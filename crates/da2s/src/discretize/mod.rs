@@ -11,8 +11,8 @@ mod strengths;
 
 pub use da2s_space::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
 pub use decision::{Decision, Undecided, decide};
-pub use edge_gaps::{EdgeGap, EdgeGaps, Measured, measure_edge_gaps};
-pub use gap::{Gap, GapRow, Pruned, Stage, measure_gap};
+pub use edge_gaps::measure_edge_gaps;
+pub use gap::{Pruned, Stage, measure_gap};
 pub use given::{file_and_name, read_genotype};
 pub use mixture::discrete_mixture;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};

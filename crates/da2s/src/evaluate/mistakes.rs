@@ -2,27 +2,10 @@
 //!
 //! Contract: ties go to the earlier image; nothing is kept of images that are classified rightly.
 
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::Mistake;
 
 /// Mistakes that are kept.
 const MOST: usize = 24;
-
-/// An image that was taken for another class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mistake {
-    /// Its place among the images, from 0.
-    pub index: usize,
-    /// Its class.
-    pub class: usize,
-    /// What it was taken for.
-    pub predicted: usize,
-    /// Probability that the network gives its class.
-    pub class_probability: f64,
-    /// Probability that the network gives what it was taken for.
-    pub predicted_probability: f64,
-    /// Cross-entropy of the image in nats.
-    pub loss: f64,
-}
 
 /// The worst of the mistakes that were met so far.
 #[derive(Debug, Default)]
@@ -42,12 +25,13 @@ impl Worst {
             .get(class)
             .map_or(f64::NEG_INFINITY, |&logit| f64::from(logit - top));
         let mistake = Mistake {
-            index,
+            index: index as u64,
             class,
             predicted,
-            class_probability: probability(class),
-            predicted_probability: probability(predicted),
-            loss: sum.ln() - own,
+            class_probability: Some(probability(class)),
+            predicted_probability: Some(probability(predicted)),
+            loss: Some(sum.ln() - own),
+            picture: None,
         };
         let place = self.0.partition_point(|other| other.loss >= mistake.loss);
         self.0.insert(place, mistake);
@@ -72,12 +56,13 @@ mod tests {
             worst.look(index, 0, 1, &[0.0, (index % 30) as f32]);
         }
         let list = worst.into_list();
-        let indices: Vec<usize> = list.iter().map(|mistake| mistake.index).collect();
+        let indices: Vec<u64> = list.iter().map(|mistake| mistake.index).collect();
         assert_eq!(list.len(), MOST);
         assert_eq!(indices[..3], [29, 28, 27]);
         assert_eq!(indices[20..], [9, 39, 8, 38], "of two that are alike the earlier one");
-        let sure = list[0];
-        assert!((sure.loss + sure.class_probability.ln()).abs() < 1e-9);
-        assert!((sure.class_probability + sure.predicted_probability - 1.0).abs() < 1e-12);
+        let [loss, own, other] =
+            [list[0].loss, list[0].class_probability, list[0].predicted_probability].map(Option::unwrap);
+        assert!((loss + own.ln()).abs() < 1e-9);
+        assert!((own + other - 1.0).abs() < 1e-12);
     }
 }

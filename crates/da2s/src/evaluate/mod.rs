@@ -2,10 +2,8 @@
 
 mod mistakes;
 
-pub use mistakes::Mistake;
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::Evaluation;
 
 use self::mistakes::Worst;
 use crate::backbone::{Backbone, Pass};
@@ -22,24 +20,6 @@ pub enum EvaluateError {
     /// Whoever is asked before each batch wanted to stop; nothing of the measurement is kept.
     #[error("stopped while a network was being measured")]
     Stopped,
-}
-
-/// How a network does on a set of images.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Number of images.
-    pub images: usize,
-    /// Mean cross-entropy.
-    pub loss: f64,
-    /// Accuracy in percent.
-    pub accuracy: f64,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// `confusion[true][predicted]`, in images.
-    pub confusion: Vec<Vec<u64>>,
-    /// The images that were taken for another class, those with the highest loss first, some of them.
-    #[serde(default)]
-    pub mistakes: Vec<Mistake>,
 }
 
 /// The images of a batch as a tensor, `[batch, channels, height, width]`.
@@ -140,9 +120,9 @@ pub fn evaluate(
     }
     let share = |sum: f64| if images == 0 { 0.0 } else { sum / images as f64 };
     Ok(Evaluation {
-        images,
-        loss: share(loss),
-        accuracy: 100.0 * share(correct as f64),
+        images: Some(images as u64),
+        loss: Some(share(loss)),
+        accuracy: Some(100.0 * share(correct as f64)),
         classes: classes.to_vec(),
         confusion,
         mistakes: worst.into_list(),

@@ -4,42 +4,16 @@
 //! names that their weights have.
 
 use da2s_engine::Choice;
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::PartCost;
 
 use super::cost::{input_sizes, stage_sizes};
 use crate::backbone::{Backbone, Stage};
-use crate::space::{CellKind, Operation};
+use crate::space::Operation;
 
-/// What one operation costs, or what is not searched, in one part of a network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartCost {
-    /// The part, as `cells.3`.
-    pub part: String,
-    /// What kind of part it is.
-    pub kind: PartKind,
-    /// The operation, on all edges that have it; none of what is not searched, which in a cell is what its inputs go through.
-    pub operation: Option<Operation>,
-    /// Number of weights.
-    pub parameters: u64,
-    /// Multiply-adds for one image.
-    pub multiply_adds: u64,
-}
-
-/// A kind of part of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartKind {
-    /// In front of the cells.
-    Stem,
-    /// A normal cell.
-    Normal,
-    /// A reduction cell.
-    Reduction,
-    /// A residual block between cells (NAS-Bench-201).
-    Residual,
-    /// Behind the cells.
-    Head,
-}
+/// Kinds of parts that are no cells: in front of them, between them (NAS-Bench-201), behind them.
+const STEM: &str = "stem";
+const RESIDUAL: &str = "residual";
+const HEAD: &str = "head";
 
 /// Where the cost of `network` lies, for square images of `image_size` pixels a side.
 pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
@@ -51,11 +25,10 @@ pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
     let mut costs = Vec::new();
     for (index, stage) in stages.iter().enumerate() {
         let kind = match stage.kind {
-            Some(CellKind::Normal) => PartKind::Normal,
-            Some(CellKind::Reduction) => PartKind::Reduction,
-            None if index < first_cell => PartKind::Stem,
-            None if index < last_cell => PartKind::Residual,
-            None => PartKind::Head,
+            Some(kind) => kind.name(),
+            None if index < first_cell => STEM,
+            None if index < last_cell => RESIDUAL,
+            None => HEAD,
         };
         costs.extend(of_stage(stage, kind, &input_sizes(stage, &sizes, image_size)));
     }
@@ -63,7 +36,7 @@ pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
     let biases = classifier.weights.last().map_or(0, |bias| bias.shape[0]);
     costs.push(PartCost {
         part: "classifier".to_owned(),
-        kind: PartKind::Head,
+        kind: HEAD.to_owned(),
         operation: None,
         parameters: classifier.weight_count as u64,
         multiply_adds: (classifier.weight_count - biases) as u64,
@@ -72,7 +45,7 @@ pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
 }
 
 /// An entry an operation, and one for what is not searched.
-fn of_stage(stage: &Stage, kind: PartKind, inputs: &[(usize, usize)]) -> Vec<PartCost> {
+fn of_stage(stage: &Stage, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
     let plan = stage.cell.plan();
     let nodes = plan.node_sizes(inputs);
     let before = plan.preprocess.iter().zip(inputs);
@@ -81,10 +54,11 @@ fn of_stage(stage: &Stage, kind: PartKind, inputs: &[(usize, usize)]) -> Vec<Par
         let size = nodes[edge.from];
         edge.choices.iter().map(move |choice| {
             let operation = stage.kind.and_then(|_| Operation::in_network(choice.block));
+            let operation = operation.map(|operation| operation.name().to_owned());
             (operation, choice, size)
         })
     });
-    let all: Vec<(Option<Operation>, &Choice, (usize, usize))> = before.chain(edges).collect();
+    let all: Vec<(Option<String>, &Choice, (usize, usize))> = before.chain(edges).collect();
     // Stems have no prefix of their own; their weights are named after their convolution.
     let part = match (stage.prefix.trim_end_matches('.'), all.first()) {
         ("", Some((_, choice, _))) => choice.name.clone(),
@@ -96,7 +70,7 @@ fn of_stage(stage: &Stage, kind: PartKind, inputs: &[(usize, usize)]) -> Vec<Par
         let at = at.unwrap_or_else(|| {
             costs.push(PartCost {
                 part: part.clone(),
-                kind,
+                kind: kind.to_owned(),
                 operation,
                 parameters: 0,
                 multiply_adds: 0,
@@ -116,7 +90,7 @@ mod tests {
     use super::*;
     use crate::discretize::Genotype;
     use crate::network::{NetworkSize, Stem, cost, network};
-    use crate::space::Reductions;
+    use crate::space::{CellKind, Reductions};
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
         ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
@@ -153,38 +127,49 @@ mod tests {
     fn a_network_of_darts_is_taken_apart() {
         let parts = parts(DARTS_V2, Stem::Cifar, 20, 32);
         let stem = named(&parts, "stem");
-        assert_eq!((stem.len(), stem[0].kind, stem[0].operation), (1, PartKind::Stem, None));
+        assert_eq!(
+            (stem.len(), stem[0].kind.as_str(), &stem[0].operation),
+            (1, STEM, &None)
+        );
         assert_eq!(stem[0].multiply_adds, 32 * 32 * 3 * 3 * 3 * 108);
         assert_eq!(stem[0].parameters, 3 * 3 * 3 * 108 + 2 * 108);
+        let named_operation = |operation: Operation| Some(operation.name().to_owned());
         let operations = |part: &str| {
             named(&parts, part)
                 .iter()
-                .map(|cost| cost.operation)
+                .map(|cost| cost.operation.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(
             operations("cells.0"),
             [
                 None,
-                Some(Operation::SepConv3x3),
-                Some(Operation::SkipConnect),
-                Some(Operation::DilConv3x3)
+                named_operation(Operation::SepConv3x3),
+                named_operation(Operation::SkipConnect),
+                named_operation(Operation::DilConv3x3)
             ]
         );
         assert_eq!(
             operations("cells.6"),
-            [None, Some(Operation::MaxPool3x3), Some(Operation::SkipConnect)]
+            [
+                None,
+                named_operation(Operation::MaxPool3x3),
+                named_operation(Operation::SkipConnect)
+            ]
         );
         // Five separable convolutions of two stages each, on images as large as the network's.
         let separable = named(&parts, "cells.0")[1];
         assert_eq!(separable.multiply_adds, 5 * 2 * 32 * 32 * (9 * 36 + 36 * 36));
         let kinds = |kind| named_kinds(&parts, kind);
-        assert_eq!((kinds(PartKind::Normal), kinds(PartKind::Reduction)), (18, 2));
+        assert_eq!(
+            (kinds(CellKind::Normal.name()), kinds(CellKind::Reduction.name())),
+            (18, 2)
+        );
         assert_eq!(parts.last().unwrap().multiply_adds, 10 * 4 * 144);
     }
 
     /// Number of parts of a kind.
-    fn named_kinds(parts: &[PartCost], kind: PartKind) -> usize {
+    fn named_kinds(parts: &[PartCost], kind: &str) -> usize {
         let mut names: Vec<&str> = parts
             .iter()
             .filter(|cost| cost.kind == kind)
@@ -197,15 +182,15 @@ mod tests {
     #[test]
     fn other_skeletons_too() {
         let large = parts(DARTS_V2, Stem::Imagenet, 5, 224);
-        assert_eq!(named_kinds(&large, PartKind::Stem), 2);
+        assert_eq!(named_kinds(&large, STEM), 2);
         assert_eq!((named(&large, "stem0").len(), named(&large, "stem1").len()), (1, 1));
         let bench = parts(BENCH, Stem::Cifar, 5, 32);
-        assert_eq!(named_kinds(&bench, PartKind::Residual), 2);
-        assert_eq!(named_kinds(&bench, PartKind::Normal), 15);
+        assert_eq!(named_kinds(&bench, RESIDUAL), 2);
+        assert_eq!(named_kinds(&bench, CellKind::Normal.name()), 15);
         assert_eq!(
             bench
                 .iter()
-                .filter(|cost| cost.kind == PartKind::Head)
+                .filter(|cost| cost.kind == HEAD)
                 .map(|cost| cost.part.as_str())
                 .collect::<Vec<_>>(),
             ["lastact", "classifier"]

@@ -15,7 +15,7 @@ pub use crate::backbone::{NetworkSize, Stem};
 pub use auxiliary::AuxiliaryError;
 pub(crate) use auxiliary::slot as auxiliary_slot;
 pub use cost::{Cost, cost, cost_tables};
-pub use cost_parts::{PartCost, PartKind, cost_parts};
+pub use cost_parts::cost_parts;
 pub use drop_path::DropPath;
 pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};

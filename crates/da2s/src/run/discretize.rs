@@ -2,18 +2,15 @@
 
 use burn::tensor::Device;
 use da2s_records::files::{COST, EDGE_GAPS, ENVIRONMENT, GAP, GENOTYPE, NETWORK, SEARCH_CHECKPOINT, SUMMARY};
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
-use super::environment::Environment;
-use super::{Context, RunDirectory, search};
-use crate::discretize::{
-    Decision, EdgeGaps, Gap, Genotype, GenotypeError, Pruned, Rule, measure_edge_gaps, measure_gap,
-};
+use super::{Context, RunDirectory, genotype_file, search};
+use crate::discretize::{Decision, Genotype, GenotypeError, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::hint::Hint;
-use crate::network::{Cost, NetworkSize, PartCost, cost, cost_parts, network};
-use crate::objective::{Target, TargetSpec};
+use crate::network::{Cost, NetworkSize, cost, cost_parts, network};
+use crate::objective::TargetSpec;
 use crate::observer::{Event, Observer, Stage, Warning};
 use crate::search::{Method, Search};
 use crate::space::Space;
@@ -34,48 +31,22 @@ pub struct Discretized {
     pub cost: Cost,
 }
 
-/// `genotype.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct GenotypeFile {
-    pub(super) space: String,
-    /// The text of DARTS, or an architecture of NAS-Bench-201.
-    pub(super) genotype: String,
-    pub(super) cells: Genotype,
-    pub(super) target: Target,
-    pub(super) decided: bool,
-    /// None for a genotype that was given.
-    pub(super) p_least: Option<f32>,
-    pub(super) q_least: Option<f32>,
-    pub(super) undecided: Vec<String>,
-    pub(super) parameters: u64,
-    pub(super) multiply_adds: u64,
-}
-
-/// `cost.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct CostFile {
-    /// Side of an image in pixels.
-    image_size: usize,
-    /// They sum to the parameters and the multiply-adds of `genotype.json`.
-    parts: Vec<PartCost>,
-}
-
 /// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given when it was made.
 ///
 /// # Errors
 /// If the run has another genotype than `asked`, or its file cannot be read.
 pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
-    let Some(file) = directory.find_json::<GenotypeFile>(GENOTYPE)? else {
+    let Some(stored) = genotype_file::stored(directory)? else {
         return Ok(asked);
     };
-    if asked.is_some_and(|asked| asked != file.cells) {
+    if asked.is_some_and(|asked| asked != stored.genotype) {
         return Err(Error::Mismatch {
             path: directory.file(GENOTYPE),
             problem: "the run has another genotype".to_owned(),
             hints: &[Hint::OtherDirectory],
         });
     }
-    Ok(file.p_least.is_none().then_some(file.cells))
+    Ok(stored.given.then_some(stored.genotype))
 }
 
 /// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former. Stopped, it leaves the run as it was.
@@ -145,7 +116,7 @@ pub fn discretize(
         None => {
             // Without a search nobody else says on what the run was made.
             if !directory.has_file(ENVIRONMENT) {
-                Environment::now(context, &dataset, &engine).write(context, observer)?;
+                context.write_environment(&dataset, &engine, observer)?;
             }
         }
     }
@@ -168,18 +139,7 @@ pub fn discretize(
             hints,
         }));
     }
-    let file = GenotypeFile {
-        space: search.space.name.name().to_owned(),
-        genotype: genotype.to_string(),
-        cells: genotype.clone(),
-        target: search.target.clone(),
-        decided: decision.undecided.is_empty(),
-        p_least: found.is_some().then_some(decision.p_least),
-        q_least: found.is_some().then_some(decision.q_least),
-        undecided: decision.undecided.iter().map(|one| one.text.clone()).collect(),
-        parameters: cost.parameters,
-        multiply_adds: cost.multiply_adds,
-    };
+    let file = genotype_file::record(&search, &genotype, &decision, found.is_some(), cost);
     // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a run that has it is discretized.
     for name in [GAP, EDGE_GAPS, COST] {
         directory.remove(name)?;
@@ -187,7 +147,11 @@ pub fn discretize(
     remove_results_of_others(directory, &file)?;
     directory.write_json(GENOTYPE, &file)?;
     let parts = cost_parts(&network, image_size);
-    directory.write_json(COST, &CostFile { image_size, parts })?;
+    let costs = Costs {
+        image_size: Some(image_size),
+        parts,
+    };
+    directory.write_json(COST, &costs)?;
     // Larger than allowed it is known, and nothing is measured of it.
     allowed?;
     let (gap, edge_gaps) = measured.unzip();
@@ -222,7 +186,7 @@ fn measure(
     };
     for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
         let accuracy = pruned.accuracy_without(one, held_out, device, stop)?;
-        let cost = gap.as_trained.supernet - accuracy;
+        let cost = gap.as_trained.supernet.unwrap_or(f64::NAN) - accuracy;
         let what = if one.operations {
             "pruning that alone"
         } else {
@@ -286,12 +250,7 @@ fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Re
 /// # Errors
 /// [`Error::OverLimit`]; or if there is no genotype.
 pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec) -> Result<(), Error> {
-    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
-    let cost = Cost {
-        parameters: file.parameters,
-        multiply_adds: file.multiply_adds,
-    };
-    within_limits(target, cost)
+    within_limits(target, genotype_file::stored_cost(directory)?)
 }
 
 /// Refuses a network that is larger than the target allows.

@@ -1,71 +1,27 @@
 //! `environment.json`: on what a run was made.
 
 use da2s_records::files::ENVIRONMENT;
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::Environment;
 
 use super::Context;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::observer::{Event, Observer};
 
-/// Version, machine, data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Version of da2s.
-    pub version: String,
-    /// Commit of da2s, where the build knew it.
-    pub git_hash: Option<String>,
-    /// Device.
-    pub device: String,
-    /// Implementation of the cells.
-    pub engine: String,
-    /// Instruction set of the CPU kernels.
-    pub cpu_level: String,
-    /// Threads.
-    pub threads: usize,
-    /// Processes that searched and trained together.
-    #[serde(default = "one")]
-    pub processes: usize,
-    /// Seed.
-    pub seed: u64,
-    /// Data set.
-    pub dataset: String,
-    /// SHA-256 of its contents.
-    pub dataset_checksum: String,
-    /// The command line.
-    pub command: String,
-    /// When the run began, UTC.
-    pub started: String,
-}
-
-impl Environment {
-    /// The environment of a run that begins now.
-    pub(super) fn now(context: &Context<'_>, dataset: &Dataset, engine: &da2s_engine::Engine) -> Self {
-        let run = &context.config.run;
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_hash: option_env!("DA2S_GIT_HASH").map(str::to_owned),
-            device: run.device.clone(),
-            engine: engine.name().to_owned(),
-            cpu_level: engine.level().to_owned(),
-            threads: rayon::current_num_threads(),
-            processes: context.group.size(),
-            seed: run.seed,
-            dataset: dataset.name.clone(),
-            dataset_checksum: dataset.checksum.clone(),
-            command: context.command.clone(),
-            started: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now())
-                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        }
-    }
-
-    /// Writes it, unless the run goes on; `observer` is told if it then goes on with other arithmetic.
-    pub(super) fn write(&self, context: &Context<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
-        if context.resume
-            && let Some(began) = context.directory.find_json::<Self>(ENVIRONMENT)?
+impl Context<'_> {
+    /// Writes on what the run is made; of a run that is resumed it is there already, and `observer` is told if the run continues with
+    /// other arithmetic.
+    pub(super) fn write_environment(
+        &self,
+        dataset: &Dataset,
+        engine: &da2s_engine::Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let now = self.environment(dataset, engine);
+        if self.resume
+            && let Some(began) = self.directory.find_json::<Environment>(ENVIRONMENT)?
         {
-            let arithmetic = |one: &Self| format!("{}, {}, {}", one.device, one.engine, one.cpu_level);
-            let (then, now) = (arithmetic(&began), arithmetic(self));
+            let (then, now) = (arithmetic(&began), arithmetic(&now));
             if then != now {
                 let text = format!(
                     "this run started on {then} and continues on {now}, which round differently: its results will not \
@@ -75,11 +31,32 @@ impl Environment {
             }
             return Ok(());
         }
-        context.directory.write_json(ENVIRONMENT, self)
+        self.directory.write_json(ENVIRONMENT, &now)
+    }
+
+    fn environment(&self, dataset: &Dataset, engine: &da2s_engine::Engine) -> Environment {
+        let run = &self.config.run;
+        let started = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+        Environment {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            git_hash: option_env!("DA2S_GIT_HASH").map(str::to_owned),
+            device: Some(run.device.clone()),
+            engine: Some(engine.name().to_owned()),
+            cpu_level: Some(engine.level().to_owned()),
+            threads: Some(rayon::current_num_threads() as u64),
+            processes: Some(self.group.size() as u64),
+            seed: Some(run.seed),
+            dataset: Some(dataset.name.clone()),
+            dataset_checksum: Some(dataset.checksum.clone()),
+            command: Some(self.command.clone()),
+            started: Some(started.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        }
     }
 }
 
-/// What was written before there were groups.
-pub(super) const fn one() -> usize {
-    1
+/// What decides how numbers are rounded.
+fn arithmetic(environment: &Environment) -> String {
+    [&environment.device, &environment.engine, &environment.cpu_level]
+        .map(|word| word.as_deref().unwrap_or("unknown"))
+        .join(", ")
 }

@@ -4,16 +4,13 @@ use da2s_records::files::{
     BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
     mistake as mistake_file,
 };
-use da2s_records::schema::EpochTime;
+use da2s_records::schema::{EpochTime, Gap, GenotypeFile, Summary};
 
 use super::Context;
-use super::discretize::GenotypeFile;
-use super::summary::Summary;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};
 use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
-use crate::discretize::Gap;
 use crate::error::Error;
 use crate::observer::{Event, Observer, Stage};
 
@@ -47,7 +44,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     })?;
     directory.remove(MISTAKES)?;
     for mistake in &evaluation.mistakes {
-        let picture = thumbnail_png(&dataset.test.image(mistake.index)?, MOST_PIXELS);
+        let picture = thumbnail_png(&dataset.test.image(mistake.index as usize)?, MOST_PIXELS);
         directory.write(&mistake_file(mistake.index), &picture)?;
     }
     directory.write_json(EVALUATION, &evaluation)?;
@@ -55,24 +52,25 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     super::tell_damaged(&dataset, observer);
 
     let genotype: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
-    let gap: Option<Gap> = directory.find_json(GAP)?;
+    // A genotype that was given has none.
+    let gap: Gap = directory.find_json(GAP)?.unwrap_or_default();
     let config = context.config;
     let summary = Summary {
-        dataset: dataset.name.clone(),
-        method: config.search.method.name().to_owned(),
-        seed: config.run.seed,
-        device: config.run.device.clone(),
-        supernet_accuracy: gap.map(|gap| gap.as_trained.supernet),
-        discretized_operations_accuracy: gap.map(|gap| gap.as_trained.operations),
-        discretized_edges_accuracy: gap.map(|gap| gap.as_trained.edges),
-        discretized_accuracy: gap.map(|gap| gap.as_trained.both),
-        discretized_recalibrated_accuracy: gap.map(|gap| gap.recalibrated.both),
-        gap: gap.map(|gap| gap.points()),
+        dataset: Some(dataset.name.clone()),
+        method: Some(config.search.method.name().to_owned()),
+        seed: Some(config.run.seed),
+        device: Some(config.run.device.clone()),
+        supernet_accuracy: gap.as_trained.supernet,
+        discretized_operations_accuracy: gap.as_trained.operations,
+        discretized_edges_accuracy: gap.as_trained.edges,
+        discretized_accuracy: gap.as_trained.both,
+        discretized_recalibrated_accuracy: gap.recalibrated.both,
+        gap: gap.points(),
         genotype: genotype.genotype,
-        decided: genotype.decided,
+        decided: genotype.decided == Some(true),
         p_least: genotype.p_least,
         q_least: genotype.q_least,
-        network_accuracy: Some(evaluation.accuracy),
+        network_accuracy: evaluation.accuracy,
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
         search_time_s: total_time_s(context, SEARCH_TIMES)?,

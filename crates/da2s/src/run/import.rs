@@ -13,7 +13,6 @@ use da2s_records::{WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
-use super::environment::Environment;
 use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::preprocessing;
 use super::{Context, discretize};
@@ -183,7 +182,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     // Nothing is left to search, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
-    Environment::now(context, &dataset, &engine).write(context, &mut Silent)?;
+    context.write_environment(&dataset, &engine, &mut Silent)?;
     directory.remove(SEARCH)?;
     let record = search.arch_record(&state, &search.outcome(&state), search.epochs());
     directory.append_line(ARCH, &record)?;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
+use da2s_records::schema::Summary;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::discretize::stored_within_limits;
 use super::{
-    Context, Discretized, RunDirectory, SearchSummary, Summary, TrainSummary, discretize, evaluate, given_genotype,
+    Context, Discretized, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
     import_network, import_supernet, search, train, trained,
 };
 use crate::config::{Config, Request};

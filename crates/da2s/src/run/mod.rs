@@ -9,31 +9,30 @@ mod directory;
 mod discretize;
 mod environment;
 mod evaluate;
+mod genotype_file;
 mod import;
 mod job;
 mod made;
 mod resume;
 mod search;
 mod state_file;
-mod summary;
 mod train;
 mod trained;
 
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
 pub use discretize::{Discretized, discretize, given_genotype};
-pub use environment::Environment;
 pub use evaluate::evaluate;
 pub use import::{import_network, import_supernet};
 pub use job::{Job, OTHER_SETTINGS, anchored, difference};
 pub use search::{SearchSummary, search};
-pub use summary::Summary;
 pub use train::{TrainSummary, train};
 pub use trained::trained;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
 use da2s_records::files::ENVIRONMENT;
+use da2s_records::schema::Environment;
 
 use crate::config::Config;
 use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
@@ -95,11 +94,13 @@ impl Context<'_> {
     fn dataset(&self) -> Result<Dataset, Error> {
         let dataset = self.open_dataset()?;
         match self.directory.find_json::<Environment>(ENVIRONMENT)? {
-            Some(environment) if environment.dataset_checksum != dataset.checksum => Err(Error::Mismatch {
-                path: self.directory.file(ENVIRONMENT),
-                problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
-                hints: &[],
-            }),
+            Some(environment) if environment.dataset_checksum.as_ref() != Some(&dataset.checksum) => {
+                Err(Error::Mismatch {
+                    path: self.directory.file(ENVIRONMENT),
+                    problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
+                    hints: &[],
+                })
+            }
             _ => Ok(dataset),
         }
     }

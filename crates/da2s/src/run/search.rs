@@ -4,20 +4,20 @@ use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARC
 
 use super::Context;
 use super::checkpoint::Checkpoint;
-use super::environment::Environment;
 use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use crate::backbone::LoadError;
 use crate::error::Error;
 use crate::observer::{Observer, Stage};
 use crate::resumable::Resumable;
-use crate::search::{EpochMetrics, EpochRecord, Rate, Search, SearchState};
+use crate::search::{EpochRecord, Rate, Search, SearchState};
+use da2s_records::schema::SearchEpoch;
 
 /// The result of a search.
 #[derive(Clone, Debug)]
 pub struct SearchSummary {
     /// The last epoch's numbers; none if there was nothing left to do.
-    pub last: Option<EpochMetrics>,
+    pub last: Option<SearchEpoch>,
 }
 
 /// A search and the files that it keeps.
@@ -39,7 +39,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     // What would make training fail makes the search fail before it begins.
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {
-        Environment::now(context, &dataset, &engine).write(context, observer)?;
+        context.write_environment(&dataset, &engine, observer)?;
     }
     let files = Files {
         context,

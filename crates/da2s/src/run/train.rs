@@ -4,30 +4,30 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use da2s_records::files::{
-    BEST, GENOTYPE, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, previous,
+    BEST, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, previous,
 };
 
-use super::Context;
 use super::checkpoint::Checkpoint;
-use super::discretize::{GenotypeFile, network_size};
+use super::discretize::network_size;
 use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
+use super::{Context, genotype_file};
 use crate::backbone::{Backbone, LoadError};
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
-use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{NetworkSize, network};
-use crate::observer::{Observer, Stage};
+use crate::observer::Observer;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
-use crate::train::{Retraining, TrainMetrics, TrainRecord, TrainState};
+use crate::train::{Retraining, TrainRecord, TrainState};
+use da2s_records::schema::TrainEpoch;
 
 /// The result of a training.
 #[derive(Clone, Debug)]
 pub struct TrainSummary {
     /// The last epoch's numbers; none if there was nothing left to do.
-    pub last: Option<TrainMetrics>,
+    pub last: Option<TrainEpoch>,
 }
 
 /// A training and the files that it keeps.
@@ -47,9 +47,8 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let (device, _) = context.device()?;
     let dataset = context.shared_dataset()?;
     let group = &context.group;
-    let genotype =
-        String::from_utf8_lossy(&group.from_leader(|| Ok::<_, Error>(stored_genotype(context)?.into_bytes()))?)
-            .into_owned();
+    let stored = || Ok::<_, Error>(genotype_file::stored_text(context.directory)?.into_bytes());
+    let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
     let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let files = Files {
@@ -195,23 +194,14 @@ pub(super) fn genotype_network(
     dataset: &Dataset,
     auxiliary: bool,
 ) -> Result<(Backbone, String), Error> {
-    let text = stored_genotype(context)?;
+    let text = genotype_file::stored_text(context.directory)?;
     Ok((network_of(context, &text, dataset, auxiliary)?, text))
-}
-
-/// The text of the run's genotype.
-fn stored_genotype(context: &Context<'_>) -> Result<String, Error> {
-    let file: GenotypeFile = context.directory.read_json(GENOTYPE, Stage::Discretize)?;
-    Ok(file.genotype)
 }
 
 /// The network of the genotype `text`.
 fn network_of(context: &Context<'_>, text: &str, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
     let (_, engine) = context.device()?;
-    let genotype = Genotype::parse(text).map_err(|error| Error::Genotype {
-        path: Some(context.directory.file(GENOTYPE)),
-        error,
-    })?;
+    let genotype = genotype_file::parsed(context.directory, text)?;
     let size = NetworkSize {
         auxiliary,
         ..network_size(context, dataset)

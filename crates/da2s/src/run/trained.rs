@@ -1,13 +1,11 @@
 //! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its images.
 
-use da2s_records::files::{BEST, GENOTYPE, PREPROCESSING};
+use da2s_records::files::{BEST, PREPROCESSING};
 
-use super::Context;
 use super::checkpoint::Checkpoint;
-use super::discretize::GenotypeFile;
 use super::state_file::TrainMeta;
+use super::{Context, genotype_file};
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
-use crate::discretize::Genotype;
 use crate::error::Error;
 use crate::network::{Trained, TrainedError};
 use crate::observer::Stage;
@@ -38,12 +36,9 @@ pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<C
 pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
     let (device, engine) = context.device()?;
     let directory = context.directory;
-    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
-    let genotype = Genotype::parse(&file.genotype).map_err(|error| Error::Genotype {
-        path: Some(directory.file(GENOTYPE)),
-        error,
-    })?;
-    let best = trained_weights(context, &file.genotype)?;
+    let text = genotype_file::stored_text(directory)?;
+    let genotype = genotype_file::parsed(directory, &text)?;
+    let best = trained_weights(context, &text)?;
     // Only an earlier version trained without writing it.
     let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, Stage::Evaluate)?;
     if let Some(problem) = preprocessing.problem() {

@@ -1,122 +1,17 @@
-//! The numbers of a search: one line an epoch of `metrics.jsonl` and of `arch.jsonl`.
+//! The numbers of a search: its lines of `search/metrics.jsonl` and `search/arch.jsonl`.
 //!
-//! Contract: accuracies in percent, entropies in nats, means over edges and nodes of both kinds of cell. No times:
-//! these files are the same bits for the same seed.
-
-use std::collections::BTreeMap;
+//! Contract: means over the edges and nodes of both kinds of cell. No times: these lines are the same bits for the same seed.
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+use da2s_records::schema::{self, ArchCell, ArchEpoch, SearchEpoch};
 
-use super::moment::Moment;
 use super::{Outcome, Rates, Reading, Search, SearchProgress, SearchState};
 use crate::arch::KindParams;
 use crate::device::host;
 use crate::discretize::{Decision, KindStrengths};
-use crate::objective::{Penalty, Term};
-use crate::space::{KindTarget, PerKind, Space};
-
-/// One epoch of a search.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct EpochMetrics {
-    /// Epoch, from 1.
-    pub epoch: usize,
-    /// Epochs in all.
-    pub epochs: usize,
-    /// Steps an epoch.
-    pub steps: usize,
-    /// Learning rate of the weights.
-    pub learning_rate: f64,
-    /// Learning rate of α.
-    pub alpha_rate: f64,
-    /// Learning rate of β.
-    pub beta_rate: f64,
-    /// Mean loss of the weight steps, regulariser included.
-    pub weight_loss: f64,
-    /// Mean loss of the architecture steps, regulariser included; none in an epoch without any.
-    pub arch_loss: Option<f64>,
-    /// Mean cross-entropy of the weight steps.
-    pub cross_entropy: f64,
-    /// Accuracy in the weight steps.
-    pub train_accuracy: f64,
-    /// Accuracy of the super-network on held-out images.
-    pub supernet_accuracy: f64,
-    /// The same with operations and edges discretized.
-    pub discretized_accuracy: f64,
-    /// Points lost by it.
-    pub gap: f64,
-    /// λ; 0, as the next two, for a method without the regulariser of DA²S.
-    pub lambda: f64,
-    /// λ_c(t).
-    pub lambda_c: f64,
-    /// λ_α(t).
-    pub lambda_alpha: f64,
-    /// What is added to the loss at the epoch's end, all terms together.
-    pub regulariser: f64,
-    /// Its terms; empty where λ, λ_c and λ_α give their weights.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub terms: Vec<TermRecord>,
-    /// How far along the path of the adaptive schedule the search is, 0 to 1.
-    pub path_position: Option<f64>,
-    /// The least p that the path asks of every edge.
-    pub path_p: Option<f64>,
-    /// Expected cost of the final network in parts of its limit, the largest of them.
-    pub expected_cost: Option<f64>,
-    /// Mean entropy of p over the edges.
-    pub entropy_operations: f64,
-    /// Mean entropy of q over the nodes that have a β.
-    pub entropy_edges: f64,
-    /// Mean square of Σ S_β(β) − n over those nodes.
-    pub cardinality: f64,
-    /// Mean weight of the operations that would stay.
-    pub p_mean: f32,
-    /// The least of them on an edge that would stay.
-    pub p_least: f32,
-    /// Mean of n·q of each node's weakest kept edge.
-    pub q_mean: f32,
-    /// The least of them.
-    pub q_least: f32,
-    /// Mean norm of the weights' gradient before clipping.
-    pub gradient_norm: f64,
-}
-
-/// A term of the loss at the end of an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TermRecord {
-    /// Its name.
-    pub name: String,
-    /// What its value is multiplied by.
-    pub weight: f64,
-    /// Its value, the sum over the kinds of cell.
-    pub value: f64,
-}
-
-/// α, β, p and q at the end of an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ArchRecord {
-    /// Epoch; 0 is before the first step.
-    pub epoch: usize,
-    /// By the name of the kind of cell.
-    pub cells: BTreeMap<String, KindRecord>,
-}
-
-/// α, β, p and q of one kind of cell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KindRecord {
-    /// Edges as (from, to).
-    pub edges: Vec<(usize, usize)>,
-    /// Names of the candidates.
-    pub operations: Vec<String>,
-    /// One row an edge.
-    pub alpha: Vec<Vec<f32>>,
-    /// One value an edge; none where the edges of a node do not compete.
-    pub beta: Vec<Option<f32>>,
-    /// One row an edge.
-    pub p: Vec<Vec<f32>>,
-    /// One value an edge.
-    pub q: Vec<f32>,
-}
+use crate::objective::{Schedule, Term};
+use crate::resumable::Resumable;
+use crate::space::{KindTarget, Space};
 
 impl SearchProgress {
     /// Adds a step.
@@ -131,82 +26,88 @@ impl SearchProgress {
     }
 }
 
-impl ArchRecord {
-    /// The record of every kind.
-    pub fn new(epoch: usize, kinds: &PerKind<KindRecord>) -> Self {
-        let named = kinds
+/// α, β, p and q of one kind of cell, as the files of a run have them.
+fn arch_cell(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> ArchCell {
+    let graph = space.graph;
+    let competes = graph
+        .all_nodes()
+        .flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
+    let double = |row: &[f32]| row.iter().copied().map(f64::from).collect();
+    ArchCell {
+        edges: graph.edges().collect(),
+        operations: space
+            .operations
             .iter()
-            .map(|(kind, record)| (kind.name().to_owned(), record.clone()));
-        Self {
+            .map(|operation| operation.name().to_owned())
+            .collect(),
+        alpha: host(&arch.alpha)
+            .chunks(space.operations.len())
+            .map(|row| row.iter().map(|&alpha| Some(f64::from(alpha))).collect())
+            .collect(),
+        beta: host(&arch.beta)
+            .into_iter()
+            .zip(competes)
+            .map(|(beta, competes)| competes.then_some(f64::from(beta)))
+            .collect(),
+        p: strengths.p.iter().map(|row| double(row)).collect(),
+        q: double(&strengths.q),
+    }
+}
+
+impl Search {
+    /// α, β, p and q of `state` as the files of a run have them.
+    pub fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchEpoch {
+        let cells = outcome.strengths.iter().map(|(kind, strengths)| {
+            let cell = arch_cell(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths);
+            (kind.name().to_owned(), cell)
+        });
+        ArchEpoch {
             epoch,
-            cells: named.collect(),
+            cells: cells.collect(),
         }
     }
-}
 
-impl KindRecord {
-    /// The record of one kind.
-    pub fn new(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> Self {
-        let graph = space.graph;
-        let competes = graph
-            .all_nodes()
-            .flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
-        Self {
-            edges: graph.edges().collect(),
-            operations: space
-                .operations
-                .iter()
-                .map(|operation| operation.name().to_owned())
-                .collect(),
-            alpha: host(&arch.alpha)
-                .chunks(space.operations.len())
-                .map(<[f32]>::to_vec)
-                .collect(),
-            beta: host(&arch.beta)
-                .into_iter()
-                .zip(competes)
-                .map(|(beta, competes)| competes.then_some(beta))
-                .collect(),
-            p: strengths.p.clone(),
-            q: strengths.q.clone(),
-        }
-    }
-}
-
-impl EpochMetrics {
-    pub(super) fn new(
-        progress: &SearchProgress,
-        samples: usize,
-        moment: Moment,
+    /// What the epoch measured that ends with `state`, on whose held-out images the super-network has the accuracy `supernet`, and
+    /// `discretized` after discretization.
+    pub(super) fn metrics(
+        &self,
+        state: &SearchState,
+        outcome: &Outcome,
         rates: Rates,
-        supernet: f64,
-        discretized: f64,
-    ) -> Self {
+        [supernet, discretized]: [f64; 2],
+    ) -> SearchEpoch {
+        let (moment, progress) = (self.moment(state), &state.progress);
         let steps = progress.steps_done as f64;
-        Self {
+        let samples = self.steps() * self.global_batch();
+        let mut metrics = SearchEpoch {
             epoch: moment.epoch,
             epochs: moment.epochs,
             steps: progress.steps_done,
-            learning_rate: rates.weights,
-            alpha_rate: rates.alpha,
-            beta_rate: rates.beta,
-            weight_loss: progress.weight_loss / steps,
+            learning_rate: Some(rates.weights),
+            alpha_rate: Some(rates.alpha),
+            beta_rate: Some(rates.beta),
+            weight_loss: Some(progress.weight_loss / steps),
             arch_loss: (progress.arch_steps > 0).then(|| progress.arch_loss / progress.arch_steps as f64),
-            cross_entropy: progress.cross_entropy / steps,
-            train_accuracy: 100.0 * progress.correct as f64 / samples as f64,
-            supernet_accuracy: supernet,
-            discretized_accuracy: discretized,
-            gap: supernet - discretized,
-            gradient_norm: progress.gradient_norm / steps,
-            ..Self::default()
-        }
+            cross_entropy: Some(progress.cross_entropy / steps),
+            train_accuracy: Some(100.0 * progress.correct as f64 / samples as f64),
+            supernet_accuracy: Some(supernet),
+            discretized_accuracy: Some(discretized),
+            gap: Some(supernet - discretized),
+            gradient_norm: Some(progress.gradient_norm / steps),
+            expected_cost: self.expected_cost(state).into_iter().reduce(f64::max),
+            ..SearchEpoch::default()
+        };
+        self.measure_mixture(state, outcome, &mut metrics);
+        self.measure_penalty(state, &mut metrics);
+        self.measure_path(state, &mut metrics);
+        metrics
     }
 
-    pub(super) fn with_mixture(mut self, search: &Search, state: &SearchState, outcome: &Outcome) -> Self {
-        let graph = search.space.graph;
+    fn measure_mixture(&self, state: &SearchState, outcome: &Outcome, metrics: &mut SearchEpoch) {
+        let graph = self.space.graph;
         let (mut operations, mut edges, mut cardinalities) = (Mean::default(), Mean::default(), Mean::default());
         for (kind, strengths) in outcome.strengths.iter() {
-            let target = search.target.kind(kind);
+            let target = self.target.kind(kind);
             let beta = host(&state.arch.kind(kind).beta);
             strengths.p.iter().for_each(|row| operations.add(entropy(row)));
             for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
@@ -221,59 +122,48 @@ impl EpochMetrics {
             }
         }
         let decision = Decision::join(outcome.decisions.values().cloned());
-        self.entropy_operations = operations.value();
-        self.entropy_edges = edges.value();
-        self.cardinality = cardinalities.value();
-        self.p_mean = decision.p_mean;
-        self.p_least = decision.p_least;
-        self.q_mean = decision.q_mean;
-        self.q_least = decision.q_least;
-        self
+        metrics.entropy_operations = Some(operations.value());
+        metrics.entropy_edges = Some(edges.value());
+        metrics.cardinality = Some(cardinalities.value());
+        metrics.p_mean = Some(f64::from(decision.p_mean));
+        metrics.p_least = Some(f64::from(decision.p_least));
+        metrics.q_mean = Some(f64::from(decision.q_mean));
+        metrics.q_least = Some(f64::from(decision.q_least));
+    }
+
+    /// What is added to the loss.
+    fn measure_penalty(&self, state: &SearchState, metrics: &mut SearchEpoch) {
+        let scalar = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
+        let moment = self.moment(state);
+        let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
+        metrics.regulariser = Some(penalty.loss().map_or(0.0, scalar));
+        let regulariser = self.method.regulariser();
+        let at = |schedule: &Schedule| schedule.at(moment.epoch, moment.epochs, moment.warmup);
+        metrics.lambda = Some(regulariser.map_or(0.0, |regulariser| regulariser.lambda));
+        metrics.lambda_c = Some(regulariser.map_or(0.0, |regulariser| at(&regulariser.lambda_c)));
+        metrics.lambda_alpha = Some(regulariser.map_or(0.0, |regulariser| at(&regulariser.lambda_alpha)));
+        if regulariser.is_none() {
+            let record = |term: &Term| schema::Term {
+                name: term.name.to_owned(),
+                weight: Some(term.weight),
+                value: Some(term.values.values().cloned().map(scalar).sum()),
+            };
+            metrics.terms = penalty.terms.iter().map(record).collect();
+        }
     }
 
     /// What the path asks, where the method follows one.
-    pub(super) fn with_path(mut self, search: &Search, state: &SearchState) -> Self {
-        if search.method.follows_path().is_some_and(|halves| halves.operations) {
+    fn measure_path(&self, state: &SearchState, metrics: &mut SearchEpoch) {
+        if self.method.follows_path().is_some_and(|halves| halves.operations) {
             let position = state.progress.hardening.position;
-            let asked = search.target.values().map(|target| {
-                1.0 - search
+            let asked = self.target.values().map(|target| {
+                1.0 - self
                     .hardening()
-                    .bound(position, target.operations, search.space.operations.len())
+                    .bound(position, target.operations, self.space.operations.len())
             });
-            self.path_position = Some(position);
-            self.path_p = asked.reduce(f64::min);
+            metrics.path_position = Some(position);
+            metrics.path_p = asked.reduce(f64::min);
         }
-        self
-    }
-
-    /// The expected cost, where there is a limit.
-    pub(super) fn with_cost(mut self, shares: Vec<f64>) -> Self {
-        self.expected_cost = shares.into_iter().reduce(f64::max);
-        self
-    }
-
-    pub(super) fn with_penalty(mut self, search: &Search, moment: Moment, penalty: &Penalty) -> Self {
-        let scalar = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
-        self.regulariser = penalty.loss().map_or(0.0, scalar);
-        let Moment {
-            epoch, epochs, warmup, ..
-        } = moment;
-        match search.method.regulariser() {
-            Some(regulariser) => {
-                self.lambda = regulariser.lambda;
-                self.lambda_c = regulariser.lambda_c.at(epoch, epochs, warmup);
-                self.lambda_alpha = regulariser.lambda_alpha.at(epoch, epochs, warmup);
-            }
-            None => {
-                let record = |term: &Term| TermRecord {
-                    name: term.name.to_owned(),
-                    weight: term.weight,
-                    value: term.values.values().cloned().map(scalar).sum(),
-                };
-                self.terms = penalty.terms.iter().map(record).collect();
-            }
-        }
-        self
     }
 }
 

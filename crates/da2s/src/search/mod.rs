@@ -23,7 +23,6 @@ pub use crate::optim::{Adam, AdamMeans, ArchOptimizer, Moment as ArchMoment};
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
-pub use metrics::{ArchRecord, EpochMetrics, KindRecord, TermRecord};
 pub use moment::{Draw, Half, Moment, When};
 pub use outcome::Outcome;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
@@ -42,6 +41,7 @@ use crate::parallel::Group;
 use crate::probe::Probe;
 use crate::resumable::{Position, Resumable};
 use crate::space::{Space, Target};
+use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
 /// Everything that a search needs and does not change.
 ///
@@ -93,9 +93,9 @@ pub struct Search {
 #[derive(Clone, Debug)]
 pub struct EpochRecord {
     /// The epoch's numbers.
-    pub metrics: EpochMetrics,
+    pub metrics: SearchEpoch,
     /// α, β, p and q at its end.
-    pub arch: ArchRecord,
+    pub arch: ArchEpoch,
 }
 
 /// The images of a step.
@@ -163,7 +163,9 @@ impl Resumable for Search {
         let metrics = self.look(state, &outcome, self.rates(moment, state))?;
         let arch = self.arch_record(state, &outcome, moment.epoch);
         let mut hardening = state.progress.hardening.clone();
-        hardening.see(metrics.supernet_accuracy);
+        if let Some(accuracy) = metrics.supernet_accuracy {
+            hardening.see(accuracy);
+        }
         state.progress = SearchProgress {
             epochs_done: moment.epoch,
             rollbacks: state.progress.rollbacks,

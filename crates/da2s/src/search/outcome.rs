@@ -6,14 +6,14 @@
 
 use burn::tensor::Tensor;
 
-use super::{ArchRecord, Choices, EpochMetrics, KindRecord, Rates, Search, SearchState, When};
+use super::{Choices, Rates, Search, SearchState, When};
 use crate::device::host;
 use crate::discretize::{
     Decision, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, Stage, decide, strongest,
 };
 use crate::evaluate::EvaluateError;
-use crate::resumable::Resumable;
 use crate::space::{CellKind, PerKind};
+use da2s_records::schema::SearchEpoch;
 
 /// What the mixture of a state comes to.
 #[derive(Clone, Debug)]
@@ -98,14 +98,6 @@ impl Search {
         }
     }
 
-    /// α, β, p and q of `state` as the files of a run have them.
-    pub fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchRecord {
-        let records = outcome.strengths.map(|kind, strengths| {
-            KindRecord::new(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths)
-        });
-        ArchRecord::new(epoch, &records)
-    }
-
     /// What one kind of cell leaves to be chosen.
     fn choices(&self, kind: CellKind) -> Choices<'_> {
         Choices {
@@ -134,30 +126,21 @@ impl Search {
         })
     }
 
-    /// Looks at the held-out images at the end of an epoch.
+    /// What the epoch that ends with `state` measured, on the held-out images too.
     pub(super) fn look(
         &self,
         state: &SearchState,
         outcome: &Outcome,
         rates: Rates,
-    ) -> Result<EpochMetrics, EvaluateError> {
+    ) -> Result<SearchEpoch, EvaluateError> {
         let pruned = self.pruned(state, outcome);
         let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
-        let (supernet, discretized) = (accuracy(Stage::Supernet)?, accuracy(Stage::Both)?);
-        let moment = self.moment(state);
-        let penalty = self.method.penalty(&state.arch, &self.space, &self.target, moment);
-        let samples = self.steps() * self.global_batch();
-        Ok(
-            EpochMetrics::new(&state.progress, samples, moment, rates, supernet, discretized)
-                .with_mixture(self, state, outcome)
-                .with_penalty(self, moment, &penalty)
-                .with_path(self, state)
-                .with_cost(self.expected_cost(state)),
-        )
+        let accuracies = [accuracy(Stage::Supernet)?, accuracy(Stage::Both)?];
+        Ok(self.metrics(state, outcome, rates, accuracies))
     }
 
     /// The expected cost of the final network in parts of each limit on it.
-    fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
+    pub(super) fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
         let Some(limit) = &self.limit else { return Vec::new() };
         let when = When::Reading(self.moment(state));
         let mixtures = state.arch.kinds().map(|kind, arch| {

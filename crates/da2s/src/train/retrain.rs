@@ -6,6 +6,7 @@
 //! with a validation part the best epoch on it is kept, without one the last epoch.
 
 use burn::tensor::Device;
+use da2s_records::schema::TrainEpoch;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Decay, TrainSettings};
@@ -22,30 +23,6 @@ use crate::parallel::{Group, bytes_of};
 use crate::probe::Probe;
 use crate::random::Purpose;
 use crate::resumable::{Position, Resumable};
-
-/// One epoch of the training.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrainMetrics {
-    /// Epoch, from 1.
-    pub epoch: usize,
-    /// Epochs in all.
-    pub epochs: usize,
-    /// Steps an epoch.
-    pub steps: usize,
-    /// Learning rate.
-    pub learning_rate: f64,
-    /// Mean loss, auxiliary head included.
-    pub train_loss: f64,
-    /// Training accuracy in percent.
-    pub train_accuracy: f64,
-    /// Accuracy on the validation part in percent.
-    pub validation_accuracy: Option<f64>,
-    /// Probability of dropping a path.
-    pub drop_path: f64,
-    /// Mean norm of the gradient before clipping.
-    pub gradient_norm: f64,
-}
 
 /// Where a training stands, and the sums of the epoch under way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -105,7 +82,7 @@ pub struct Retraining<'a> {
 #[derive(Clone, Debug)]
 pub struct TrainRecord {
     /// The epoch's numbers.
-    pub metrics: TrainMetrics,
+    pub metrics: TrainEpoch,
     /// Whether this is the best network so far.
     pub best: bool,
 }
@@ -177,16 +154,17 @@ impl Resumable for Retraining<'_> {
         let (learning_rate, progress, steps) = (self.rate(state), &mut state.progress, self.steps());
         let epoch = progress.epochs_done + 1;
         let seen = steps * self.batch_size() * self.group.size();
-        let metrics = TrainMetrics {
+        let metrics = TrainEpoch {
             epoch,
             epochs: self.epochs(),
             steps,
-            learning_rate,
-            train_loss: progress.loss / steps as f64,
-            train_accuracy: 100.0 * progress.correct as f64 / seen as f64,
+            learning_rate: Some(learning_rate),
+            train_loss: Some(progress.loss / steps as f64),
+            train_accuracy: Some(100.0 * progress.correct as f64 / seen as f64),
             validation_accuracy,
-            drop_path: self.drop_path(epoch),
-            gradient_norm: progress.gradient_norm / steps as f64,
+            drop_path: Some(self.drop_path(epoch)),
+            gradient_norm: Some(progress.gradient_norm / steps as f64),
+            time_s: None,
         };
         let best = validation_accuracy.is_none_or(|now| progress.best_accuracy.is_none_or(|before| now > before));
         *progress = TrainProgress {

@@ -5,16 +5,20 @@
 //! never change their meaning.
 
 mod arch_epoch;
+mod cost;
 mod evaluation;
 mod gap;
+mod genotype;
 mod search_epoch;
 mod single;
 mod summary;
 mod train_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
+pub use cost::{Costs, PartCost};
 pub use evaluation::{Evaluation, Mistake};
 pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured};
+pub use genotype::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
 pub use search_epoch::{SearchEpoch, Term, term_names};
 pub use summary::{Environment, Summary};
 pub use train_epoch::{EpochTime, TrainEpoch};

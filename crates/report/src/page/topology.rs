@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::film::{CellFilm, Film, best};
 use crate::Run;
 use crate::number::plural;
-use crate::run::{GenotypeCell, Target};
+use crate::run::{GenotypeCell, GenotypeTarget};
 use crate::svg::colour::slot;
 use crate::svg::heat::share;
 
@@ -27,7 +27,7 @@ pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {
     })
 }
 
-fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&Target>) -> Markup {
+fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>) -> Markup {
     let graph = &cell.graph;
     html! {
         div.scroll tabindex="0" role="region" aria-label={ "Target and result of the " (cell.kind) " cell" } {
@@ -82,7 +82,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&Target>) -> Mark
 }
 
 /// `2, 1, 3, 2`
-fn asked_edges(target: &Target) -> String {
+fn asked_edges(target: &GenotypeTarget) -> String {
     target.edges.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -10,14 +10,13 @@ use std::path::Path;
 use da2s_records::files::{
     CONFIG, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, SUMMARY,
 };
-use da2s_records::schema::{Gap, Summary};
+use da2s_records::schema::{Gap, GenotypeFile, Summary};
 use da2s_records::{Epochs, State, Traces};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Run;
 use super::files::Files;
-use super::genotype::Genotype;
 use super::lines::{read_json, read_lines, read_text};
 use crate::ReportError;
 
@@ -217,7 +216,7 @@ impl Run {
         match (&self.summary, &self.genotype) {
             (Some(summary), _) => of_summary(summary),
             (None, genotype) => {
-                let number = |of: fn(&Genotype) -> Option<u64>| genotype.as_ref().and_then(of);
+                let number = |of: fn(&GenotypeFile) -> Option<u64>| genotype.as_ref().and_then(of);
                 let kept = Kept {
                     genotype: None,
                     parameters: number(|genotype| genotype.parameters),

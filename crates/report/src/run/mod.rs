@@ -4,11 +4,9 @@
 //! out and [`Run::cut_off`] names the file); any other damage is an error with file and line. All shapes are
 //! checked here, so whoever draws may index freely.
 
-mod cost;
 mod digest;
 mod files;
 mod follow;
-mod genotype;
 mod lines;
 mod stage;
 mod tail;
@@ -22,16 +20,15 @@ use da2s_records::files::{
 };
 use toml::{Table, Value};
 
-pub use cost::{Costs, PartCost};
 pub use da2s_records::State;
 pub use da2s_records::schema::{
-    ArchCell, ArchEpoch, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, GapRow, Measured, Mistake,
-    SearchEpoch, Summary, Term, TrainEpoch, term_names,
+    ArchCell, ArchEpoch, Costs, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, GapRow, GenotypeCell,
+    GenotypeEdge, GenotypeFile, GenotypeTarget, Measured, Mistake, PartCost, SearchEpoch, Summary, Term, TrainEpoch,
+    term_names,
 };
 pub use digest::Digest;
 pub use files::Files;
 pub use follow::Follow;
-pub use genotype::{Genotype, GenotypeCell, GenotypeEdge, Target};
 pub use stage::{Stage, StageState};
 
 use crate::ReportError;
@@ -58,7 +55,7 @@ pub struct Run {
     /// `search/arch.jsonl`, by increasing epoch; epoch 0 is the state before training.
     pub architecture: Vec<ArchEpoch>,
     /// `genotype.json`.
-    pub genotype: Option<Genotype>,
+    pub genotype: Option<GenotypeFile>,
     /// `cost.json`.
     pub costs: Option<Costs>,
     /// `gap.json`.
@@ -125,7 +122,7 @@ impl Run {
         };
         run.config = read_text(files, CONFIG)?;
         run.environment = read_json(files, ENVIRONMENT, |_| Ok(()))?;
-        run.genotype = read_json(files, GENOTYPE, Genotype::check)?;
+        run.genotype = read_json(files, GENOTYPE, GenotypeFile::check)?;
         run.costs = read_json(files, COST, Costs::check)?;
         run.gap = read_json(files, GAP, |_| Ok(()))?;
         run.evaluation = read_json(files, EVALUATION, Evaluation::check)?;

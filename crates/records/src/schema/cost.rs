@@ -1,25 +1,27 @@
 //! `cost.json`: where the parameters and the multiply-adds of the final network lie.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// More entries than any network has.
 const MOST_PARTS: usize = 1 << 14;
 
 /// What the final network costs, part by part.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
-    /// An entry a part and operation, in the order of the network.
+    /// Side of an image in pixels.
+    pub image_size: Option<usize>,
+    /// An entry a part and operation, in the order of the network; they sum to the parameters and multiply-adds of `genotype.json`.
     pub parts: Vec<PartCost>,
 }
 
 /// What one operation costs, or what is not searched, in one part of the network.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartCost {
     /// Name of the part, as `cells.3`.
     pub part: String,
     /// Kind of the part: `stem`, `normal`, `reduction`, `residual` or `head`.
     pub kind: String,
-    /// The operation; `None` of what is not searched.
+    /// The operation, on all edges that have it; `None` of what is not searched, which in a cell is what its inputs go through.
     pub operation: Option<String>,
     /// Number of weights.
     pub parameters: u64,
@@ -29,7 +31,10 @@ pub struct PartCost {
 
 impl Costs {
     /// Checks that the entries can be added.
-    pub(super) fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
         if self.parts.len() > MOST_PARTS {
             return Err(format!("{} parts, where {MOST_PARTS} are the most", self.parts.len()));
         }

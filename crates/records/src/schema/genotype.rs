@@ -1,30 +1,36 @@
 //! `genotype.json`: what discretization kept, beside what was asked for.
+//!
+//! The key `genotype` has the genotype as text; `cells` has the same for readers that do not know the text.
 
 use std::collections::BTreeMap;
 
-use da2s_records::schema::MOST_NODES;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::arch_epoch::MOST_NODES;
+use super::single;
 
 /// More operations an edge than any space has.
 const MOST_OPERATIONS: usize = 64;
 
-/// The discretized architecture.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Genotype {
+/// `genotype.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GenotypeFile {
     /// Name of the search space.
     pub space: Option<String>,
-    /// The genotype in the DARTS `Genotype(normal=[…], …)` form.
+    /// The genotype in the text of DARTS, `Genotype(normal=[…], …)`, or an architecture of NAS-Bench-201.
     pub genotype: Option<String>,
     /// Cell kind → what is left of it.
     pub cells: BTreeMap<String, GenotypeCell>,
     /// Cell kind → what was to be left of it.
     #[serde(default)]
-    pub target: BTreeMap<String, Target>,
+    pub target: BTreeMap<String, GenotypeTarget>,
     /// Whether every kept edge and operation had taken all the mass before pruning.
     pub decided: Option<bool>,
-    /// Least weight of a kept edge's best operation(s) at the end of the search.
+    /// Least weight of a kept edge's best operation(s) at the end of the search; none for a genotype that was given.
+    #[serde(default, serialize_with = "single::option")]
     pub p_least: Option<f64>,
-    /// Least n_j·q of a kept edge at the end of the search.
+    /// Least n_j·q of a kept edge at the end of the search; none for a genotype that was given.
+    #[serde(default, serialize_with = "single::option")]
     pub q_least: Option<f64>,
     /// Edges that were not decided, in words.
     #[serde(default)]
@@ -36,7 +42,7 @@ pub struct Genotype {
 }
 
 /// One cell of a genotype.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeCell {
     /// The edges that stay.
     pub edges: Vec<GenotypeEdge>,
@@ -46,7 +52,7 @@ pub struct GenotypeCell {
 }
 
 /// One edge that stays.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeEdge {
     /// Source node.
     pub from: usize,
@@ -57,17 +63,20 @@ pub struct GenotypeEdge {
 }
 
 /// The target topology of one cell kind.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Target {
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GenotypeTarget {
     /// n_j: edges to keep into each intermediate node.
     pub edges: Vec<usize>,
     /// k: operations to keep on each kept edge.
     pub operations: usize,
 }
 
-impl Genotype {
-    /// Checks that the edges run forward between nodes that can be.
-    pub(super) fn check(&self) -> Result<(), String> {
+impl GenotypeFile {
+    /// Checks that the edges run forward, between nodes that a cell can have.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
         if let Some(target) = self.target.values().find(|target| target.operations > MOST_OPERATIONS) {
             return Err(format!("{} operations an edge", target.operations));
         }

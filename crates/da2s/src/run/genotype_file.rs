@@ -1,0 +1,113 @@
+//! `genotype.json`: what the stage `discretize` writes of a genotype, and what the stages after it read.
+//!
+//! Contract: read is the text, since weights know by it whose they are; the cells beside it are for other tools.
+
+use da2s_records::files::GENOTYPE;
+use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
+
+use super::RunDirectory;
+use crate::discretize::{Decision, Genotype};
+use crate::error::Error;
+use crate::network::Cost;
+use crate::observer::Stage;
+use crate::search::Search;
+
+/// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not given.
+pub(super) fn record(
+    search: &Search,
+    genotype: &Genotype,
+    decision: &Decision,
+    searched: bool,
+    cost: Cost,
+) -> GenotypeFile {
+    let least = |value: f32| searched.then_some(f64::from(value));
+    let target = search.target.iter().map(|(kind, target)| {
+        let target = GenotypeTarget {
+            edges: target.edges.clone(),
+            operations: target.operations,
+        };
+        (kind.name().to_owned(), target)
+    });
+    let cells = genotype.cells.iter().map(|(kind, cell)| {
+        let edges = cell.edges.iter().map(|edge| GenotypeEdge {
+            from: edge.from,
+            to: edge.to,
+            operations: edge.operations.iter().map(ToString::to_string).collect(),
+        });
+        let cell = GenotypeCell {
+            edges: edges.collect(),
+            concat: cell.concat.clone(),
+        };
+        (kind.name().to_owned(), cell)
+    });
+    GenotypeFile {
+        space: Some(search.space.name.name().to_owned()),
+        genotype: Some(genotype.to_string()),
+        cells: cells.collect(),
+        target: target.collect(),
+        decided: Some(decision.undecided.is_empty()),
+        p_least: least(decision.p_least),
+        q_least: least(decision.q_least),
+        undecided: decision.texts(),
+        parameters: Some(cost.parameters),
+        multiply_adds: Some(cost.multiply_adds),
+    }
+}
+
+/// The run's genotype as text.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn stored_text(directory: &RunDirectory) -> Result<String, Error> {
+    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
+    required(directory, file.genotype, "genotype")
+}
+
+/// The size of the network of the run's genotype.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn stored_cost(directory: &RunDirectory) -> Result<Cost, Error> {
+    let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
+    Ok(Cost {
+        parameters: required(directory, file.parameters, "parameters")?,
+        multiply_adds: required(directory, file.multiply_adds, "multiply_adds")?,
+    })
+}
+
+/// The genotype with which the run continues instead of a search, if it has been given one.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(super) fn stored(directory: &RunDirectory) -> Result<Option<Stored>, Error> {
+    let Some(file) = directory.find_json::<GenotypeFile>(GENOTYPE)? else {
+        return Ok(None);
+    };
+    let text = required(directory, file.genotype, "genotype")?;
+    Ok(Some(Stored {
+        genotype: parsed(directory, &text)?,
+        given: file.p_least.is_none(),
+    }))
+}
+
+/// The run's genotype.
+pub(super) struct Stored {
+    pub(super) genotype: Genotype,
+    /// Whether it was given, not searched.
+    pub(super) given: bool,
+}
+
+/// The genotype `text` of the run.
+pub(super) fn parsed(directory: &RunDirectory, text: &str) -> Result<Genotype, Error> {
+    Genotype::parse(text).map_err(|error| Error::Genotype {
+        path: Some(directory.file(GENOTYPE)),
+        error,
+    })
+}
+
+fn required<T>(directory: &RunDirectory, value: Option<T>, key: &str) -> Result<T, Error> {
+    value.ok_or_else(|| Error::Damaged {
+        path: directory.file(GENOTYPE),
+        problem: format!("missing field `{key}`"),
+    })
+}
