@@ -7,12 +7,7 @@ use da2s::config::named;
 
 /// `text` with what the user can do about it.
 pub fn with_hints(text: &str, hints: &[Hint]) -> String {
-    let clauses: Vec<String> = hints.iter().copied().map(clause).collect();
-    match clauses.split_last() {
-        None => text.to_owned(),
-        Some((last, [])) => format!("{text}; {last}"),
-        Some((last, others)) => format!("{text}; {}, or {last}", others.join(", ")),
-    }
+    Hint::append(text, hints, clause)
 }
 
 /// What to do, as an imperative.

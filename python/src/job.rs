@@ -249,8 +249,10 @@ pub fn report(py: Python<'_>, paths: Vec<PathBuf>, out: PathBuf) -> PyResult<()>
 pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<PathBuf>) -> PyResult<Vec<PathBuf>> {
     let known = drawing::Format::ALL;
     let format = |name: &String| {
-        known.into_iter().find(|format| format.name() == name).ok_or_else(|| {
-            let names = known.map(drawing::Format::name).join(", ");
+        let found = known.iter().copied().find(|format| format.name() == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|format| format.name()).collect();
+            let names = names.join(", ");
             exception(py, "ConfigError", &format!("format = {name}: expected one of {names}"))
         })
     };

@@ -23,9 +23,10 @@ use da2s::device::EngineName;
 use da2s::{Error, device};
 use da2s_engine::Engine;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
     /// A search step of the published super-network.
@@ -127,14 +128,7 @@ struct Bench {
 
 impl Case {
     /// Every case.
-    pub const ALL: [Self; 6] = [
-        Self::Search,
-        Self::SearchSmall,
-        Self::Retrain,
-        Self::InferenceOne,
-        Self::InferenceMany,
-        Self::Nas201Blocks,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The table of cases: name, images a repetition, description.
     const fn row(self) -> (&'static str, usize, &'static str) {
@@ -173,7 +167,7 @@ impl Case {
 
     /// The case of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|case| case.name() == name)
+        Self::ALL.iter().copied().find(|case| case.name() == name)
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::process::{ExitCode, ExitStatus};
 
 use da2s_records::Kind;
+use da2s_settings::strum::VariantArray;
 
 /// The exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
+#[strum(crate = "da2s_settings::strum")]
 pub enum Code {
     /// Everything asked for was done.
     Done,
@@ -37,22 +39,6 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 13] = [
-        Self::Done,
-        Self::Usage,
-        Self::Data,
-        Self::Genotype,
-        Self::RunDirectory,
-        Self::Device,
-        Self::Files,
-        Self::Numbers,
-        Self::Runs,
-        Self::Network,
-        Self::Processes,
-        Self::Internal,
-        Self::Stopped,
-    ];
-
     /// The table: code, meaning.
     const fn row(self) -> (u8, &'static str) {
         match self {
@@ -85,14 +71,17 @@ impl Code {
 
     /// What another process of this program ended with; that of files where nothing of the table says how it failed.
     pub fn of_process(status: ExitStatus) -> Self {
-        let known = Self::ALL.into_iter().find(|code| status.code() == Some(code.number()));
+        let known = Self::VARIANTS
+            .iter()
+            .copied()
+            .find(|code| status.code() == Some(code.number()));
         known.filter(|code| *code != Self::Done).unwrap_or(Self::Files)
     }
 
     /// The table as `--help` shows it.
     pub fn help() -> String {
         let mut text = "Exit codes:\n".to_owned();
-        for (number, meaning) in Self::ALL.map(Self::row) {
+        for (number, meaning) in Self::VARIANTS.iter().map(|code| code.row()) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {number:>3}  {meaning}");
         }
@@ -129,10 +118,10 @@ mod tests {
 
     #[test]
     fn codes_are_distinct_and_in_the_help() {
-        let mut numbers = Code::ALL.map(|code| code.row().0).to_vec();
+        let mut numbers: Vec<u8> = Code::VARIANTS.iter().map(|code| code.row().0).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers.len(), Code::ALL.len());
+        assert_eq!(numbers.len(), Code::VARIANTS.len());
         assert!(Code::help().contains("130  stopped by Ctrl-C"));
     }
 

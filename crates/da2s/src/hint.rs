@@ -35,3 +35,26 @@ pub enum Hint {
     /// Lower one of these settings.
     Lower(&'static [&'static str]),
 }
+
+impl Hint {
+    /// `text` with what the user can do about it: a clause for each of `hints`, as a front end words it; several are
+    /// alternatives.
+    ///
+    /// ```
+    /// use da2s::Hint;
+    ///
+    /// let clause = |hint| match hint {
+    ///     Hint::Resume => "resume it".to_owned(),
+    ///     other => format!("{other:?}"),
+    /// };
+    /// assert_eq!(Hint::append("stopped", &[Hint::Resume], clause), "stopped; resume it");
+    /// ```
+    pub fn append(text: &str, hints: &[Self], clause: impl Fn(Self) -> String) -> String {
+        let clauses: Vec<String> = hints.iter().copied().map(clause).collect();
+        match clauses.split_last() {
+            None => text.to_owned(),
+            Some((last, [])) => format!("{text}; {last}"),
+            Some((last, others)) => format!("{text}; {}, or {last}", others.join(", ")),
+        }
+    }
+}

@@ -4,12 +4,14 @@
 //! quadruples never share a stream and no draw depends on what was drawn before it elsewhere. A run that is resumed at
 //! step n therefore sees what the run that never stopped would have seen, bit for bit.
 
+use da2s_settings::strum::VariantArray;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// What a random draw is for. The codes are part of the meaning of a seed: they never change, and a new purpose takes
 /// the next free code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
+#[strum(crate = "da2s_settings::strum")]
 #[repr(u64)]
 pub enum Purpose {
     /// Initial weights of the super-network.
@@ -40,20 +42,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose, in the order of the codes.
-    pub const ALL: [Self; 12] = [
-        Self::Weights,
-        Self::ArchParams,
-        Self::Split,
-        Self::Shuffle,
-        Self::Augment,
-        Self::DropPath,
-        Self::Gumbel,
-        Self::Method,
-        Self::Subset,
-        Self::NetworkWeights,
-        Self::Genotype,
-        Self::Validation,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The code that enters the generator's key.
     pub const fn code(self) -> u64 {
@@ -99,7 +88,7 @@ mod tests {
 
     #[test]
     fn codes_count_from_one_in_the_listed_order() {
-        for (purpose, code) in Purpose::ALL.into_iter().zip(1..) {
+        for (purpose, code) in Purpose::ALL.iter().zip(1..) {
             assert_eq!(purpose.code(), code);
         }
     }
@@ -108,7 +97,7 @@ mod tests {
     fn neighbouring_keys_give_different_streams() {
         let mut seen = HashSet::new();
         for seed in 0..4 {
-            for purpose in Purpose::ALL {
+            for &purpose in Purpose::ALL {
                 for epoch in 0..4 {
                     for step in 0..4 {
                         assert!(seen.insert(generator(seed, purpose, epoch, step).next_u64()));

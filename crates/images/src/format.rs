@@ -1,16 +1,19 @@
 //! The formats that are read, told by a file's first bytes, and the endings of names by which a folder's images are found.
 
-use std::fmt;
 use std::path::Path;
 
+use strum::VariantArray;
+
 /// A format that is read. A file is in the format of its content, whatever its name ends in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, VariantArray)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Format {
     /// Baseline and progressive, of 8 bits.
     Jpeg,
     /// Every kind; of an animation the default image.
     Png,
     /// Lossy and lossless; of an animation the first frame.
+    #[strum(serialize = "WebP")]
     WebP,
     /// Windows bitmaps.
     Bmp,
@@ -52,8 +55,6 @@ const OTHERS: [(usize, &[u8], &str); 15] = [
 ];
 
 impl Format {
-    const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::WebP, Self::Bmp, Self::Tiff, Self::Gif];
-
     /// The format that a file with these bytes begins like.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
@@ -77,24 +78,11 @@ impl Format {
 
     /// The names of all formats in a sentence, with this word before the last.
     pub(crate) fn names(word: &str) -> String {
-        let names: Vec<String> = Self::ALL.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = Self::VARIANTS.iter().map(ToString::to_string).collect();
         let (last, others) = names
             .split_last()
             .map_or(("", &[][..]), |(last, others)| (last, others));
         format!("{} {word} {last}", others.join(", "))
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::WebP => "WebP",
-            Self::Bmp => "BMP",
-            Self::Tiff => "TIFF",
-            Self::Gif => "GIF",
-        })
     }
 }
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 fn cells_and_curves_are_files() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
-    let paths = write_drawings(folder.path(), &Format::ALL, None).expect("pictures");
+    let paths = write_drawings(folder.path(), Format::ALL, None).expect("pictures");
     let ending = |ending: &str| {
         paths
             .iter()

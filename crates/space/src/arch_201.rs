@@ -7,10 +7,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use da2s_settings::strum::VariantArray;
+
 use super::{NAS_BENCH_201_GRAPH, Operation};
 
 /// An operation of NAS-Bench-201.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
+#[strum(crate = "da2s_settings::strum")]
 pub enum Operation201 {
     /// No edge.
     None,
@@ -26,13 +29,7 @@ pub enum Operation201 {
 
 impl Operation201 {
     /// Every operation, in the order of the paper.
-    pub const ALL: [Self; 5] = [
-        Self::None,
-        Self::SkipConnect,
-        Self::Conv1x1,
-        Self::Conv3x3,
-        Self::AvgPool3x3,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The candidate that it is.
     pub fn operation(self) -> Operation {
@@ -43,6 +40,12 @@ impl Operation201 {
             Self::Conv3x3 => Operation::NorConv3x3,
             Self::AvgPool3x3 => Operation::AvgPool3x3,
         }
+    }
+
+    /// The names of all, with commas between them.
+    pub(crate) fn names() -> String {
+        let names: Vec<&str> = Self::ALL.iter().map(|operation| operation.name()).collect();
+        names.join(", ")
     }
 
     /// Its name in texts.
@@ -145,13 +148,12 @@ impl Reader<'_> {
     }
 
     fn operation(&mut self) -> Result<Operation201, Arch201Error> {
-        let is = |operation: &Operation201| {
+        let is = |operation: &&Operation201| {
             let rest = self.rest().strip_prefix(operation.name());
             rest.is_some_and(|rest| rest.starts_with('~') || rest.is_empty())
         };
-        let Some(operation) = Operation201::ALL.into_iter().find(is) else {
-            let names = Operation201::ALL.map(Operation201::name).join(", ");
-            return Err(self.expected(format!("one of {names}")));
+        let Some(&operation) = Operation201::ALL.iter().find(is) else {
+            return Err(self.expected(format!("one of {}", Operation201::names())));
         };
         self.at += operation.name().len();
         Ok(operation)
@@ -174,7 +176,7 @@ mod tests {
     const TEXT: &str = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|";
 
     fn any_arch() -> impl Strategy<Value = Arch201> {
-        proptest::array::uniform6(proptest::sample::select(&Operation201::ALL[..]))
+        proptest::array::uniform6(proptest::sample::select(Operation201::ALL))
             .prop_map(|operations| Arch201 { operations })
     }
 

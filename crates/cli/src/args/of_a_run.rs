@@ -117,7 +117,7 @@ pub struct DrawArguments {
     pub run: PathBuf,
     /// Formats of the pictures; dot, for Graphviz, has cells only
     #[arg(long, value_name = "FORMAT,…", value_delimiter = ',', default_value = "svg",
-        value_parser = PossibleValuesParser::new(PictureFormat::ALL.map(PictureFormat::name)))]
+        value_parser = PossibleValuesParser::new(PictureFormat::ALL.iter().map(|format| format.name())))]
     pub format: Vec<String>,
     /// Folder of the pictures [default: drawings in the run directory]
     #[arg(long, value_name = "DIR")]

@@ -52,7 +52,7 @@ fn cases(asked: BenchCase) -> &'static [Case] {
         BenchCase::InferenceOne => &[Case::InferenceOne],
         BenchCase::InferenceMany => &[Case::InferenceMany],
         BenchCase::Nas201Blocks => &[Case::Nas201Blocks],
-        BenchCase::All => &Case::ALL,
+        BenchCase::All => Case::ALL,
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn every_case_can_be_asked_for_alone() {
         use clap::ValueEnum;
-        for case in Case::ALL {
+        for &case in Case::ALL {
             let asked = BenchCase::from_str(case.name(), false).unwrap();
             assert_eq!(cases(asked), [case]);
         }

@@ -12,7 +12,7 @@ use crate::terminal;
 /// If the directory holds no run or nothing to draw, a file in it is damaged, or a picture cannot be written.
 pub fn execute(arguments: &DrawArguments) -> Result<(), Failure> {
     let asked = |format: &Format| arguments.format.iter().any(|name| name == format.name());
-    let formats: Vec<Format> = Format::ALL.into_iter().filter(asked).collect();
+    let formats: Vec<Format> = Format::ALL.iter().copied().filter(asked).collect();
     let paths = da2s_report::write_drawings(&arguments.run, &formats, arguments.out.as_deref())?;
     paths.iter().try_for_each(|path| terminal::print_path(path))
 }

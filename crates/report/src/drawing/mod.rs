@@ -5,13 +5,16 @@
 mod dot;
 mod png;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::page::curves::{retraining_charts, search_charts};
 use crate::page::film::{CellFilm, Film};
 use crate::svg::cell::draw;
 use crate::{ReportError, Run};
 
 /// A format of pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Format {
     /// Vectors, for pages and papers.
     Svg,
@@ -23,15 +26,11 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Svg, Self::Png, Self::Dot];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Its name, which is the ending of its files too.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
-            Self::Dot => "dot",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

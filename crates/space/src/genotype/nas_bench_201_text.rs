@@ -121,7 +121,7 @@ fn read_operations<'v, 'a: 'v>(values: impl Iterator<Item = &'v Value<'a>>) -> R
     let mut operations = [Operation201::None; 6];
     for (own, value) in operations.iter_mut().zip(values) {
         *own = operation(value).ok_or_else(|| {
-            let known = Operation201::ALL.map(Operation201::name).join(", ");
+            let known = Operation201::names();
             Mistake::new(value.at, format!("expected an operation of NAS-Bench-201: {known}"))
         })?;
     }
@@ -132,7 +132,7 @@ fn read_operations<'v, 'a: 'v>(values: impl Iterator<Item = &'v Value<'a>>) -> R
 fn operation(value: &Value<'_>) -> Option<Operation201> {
     if let Some(name) = value.text() {
         let is = |known: &Operation201| known.name() == name || known.name().strip_prefix("nor_") == Some(name);
-        return Operation201::ALL.into_iter().find(is);
+        return Operation201::ALL.iter().copied().find(is);
     }
     let mask = value
         .one_of_mask()
