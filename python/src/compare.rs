@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use da2s_report::comparison::{Comparison, Entry, Outcome, Setup};
+use da2s_report::comparison::{ComparedRun, Comparison, RunOutcome, Setup};
 use pyo3::prelude::*;
 
 use crate::errors::not_reported;
@@ -21,10 +21,10 @@ pub fn compare(
     last_file: String,
     runs: Vec<Planned>,
 ) -> PyResult<(PathBuf, String)> {
-    let entry = |Planned(method, settings, seed, directory, failure): Planned| Entry {
+    let entry = |Planned(method, settings, seed, directory, failure): Planned| ComparedRun {
         outcome: match failure {
-            Some(reason) => Outcome::Failed(reason),
-            None => Outcome::read(&out.join(&directory), &last_file),
+            Some(reason) => RunOutcome::Failed(reason),
+            None => RunOutcome::read(&out.join(&directory), &last_file),
         },
         setup: Setup { method, settings },
         seed,

@@ -53,10 +53,10 @@ pub fn formats_in(folder: PathBuf) -> Vec<&'static str> {
 }
 
 /// A part of a data set: bytes in planes, and labels.
-type Part<'py> = (Bound<'py, PyBytes>, Vec<u32>);
+type LoadedPart<'py> = (Bound<'py, PyBytes>, Vec<u32>);
 
 /// Class names, the shape of every image, training, validation and test images.
-type Loaded<'py> = (Vec<String>, Shape, Vec<Part<'py>>);
+type Loaded<'py> = (Vec<String>, Shape, Vec<LoadedPart<'py>>);
 
 /// The images that a run with these settings would see.
 #[pyfunction]

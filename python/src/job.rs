@@ -8,7 +8,7 @@ use da2s::backbone::host;
 use da2s::config::Request;
 use da2s::data::{DataError, Image, Preprocessing, most_probable};
 use da2s::discretize::{Genotype, read_genotype};
-use da2s::export::{ExportOptions, Format};
+use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory};
 use da2s_records::Folder;
@@ -177,9 +177,9 @@ impl Job {
 
     /// Writes the trained network in the files of another tool.
     fn export(&self, py: Python<'_>, format: &str, out: Option<PathBuf>, fold_batch_norms: bool) -> PyResult<PathBuf> {
-        let names = || Format::ALL.map(Format::name).join(", ");
+        let names = || ExportFormat::ALL.map(ExportFormat::name).join(", ");
         let unusable = |text: String| exception(py, "ConfigError", &text);
-        let format = Format::from_name(format)
+        let format = ExportFormat::from_name(format)
             .ok_or_else(|| unusable(format!("format = {format}: expected one of {}", names())))?;
         if fold_batch_norms && !format.folds() {
             return Err(unusable(format!(
@@ -247,7 +247,7 @@ pub fn report(py: Python<'_>, paths: Vec<PathBuf>, out: PathBuf) -> PyResult<()>
 /// Draws a run, and returns the paths of the pictures.
 #[pyfunction]
 pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<PathBuf>) -> PyResult<Vec<PathBuf>> {
-    let known = drawing::Format::ALL;
+    let known = drawing::DrawingFormat::ALL;
     let format = |name: &String| {
         let found = known.iter().copied().find(|format| format.name() == name);
         found.ok_or_else(|| {

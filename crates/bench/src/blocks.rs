@@ -23,7 +23,7 @@ const SIDES: [usize; 3] = [32, 16, 8];
 const PASSES: u64 = 3;
 
 /// A cell and what it is applied to.
-struct Stage {
+struct SizedCell {
     cell: Cell,
     images: Tensor<4>,
     weights: Tensor<1>,
@@ -39,14 +39,14 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     let multiply_adds = multiply_adds.sum();
     let stages = cells.into_iter().zip(SIDES).map(|(cell, side)| {
         let (device, plan) = (&bench.device, cell.plan());
-        Stage {
+        SizedCell {
             images: Tensor::random([batch, plan.input_channels[0], side, side], random(1.0), device),
             weights: Tensor::random([plan.weight_count], random(0.1), device),
             mixture: Tensor::full([plan.choice_count()], 0.2, device),
             cell,
         }
     });
-    let stages: Vec<Stage> = stages.collect();
+    let stages: Vec<SizedCell> = stages.collect();
     let laps = Laps::new(&bench.device);
     run(&stages, &Laps::new(&bench.device));
     Work {
@@ -58,7 +58,7 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
 }
 
 /// Forward and backward passes of all stages; the milliseconds that they took.
-fn run(stages: &[Stage], laps: &Laps) -> f64 {
+fn run(stages: &[SizedCell], laps: &Laps) -> f64 {
     let begin = Instant::now();
     laps.start();
     let mut losses = Vec::with_capacity(stages.len());

@@ -10,7 +10,7 @@ use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
 use da2s_records::schema::Summary;
 use da2s_report::Comparison;
-use da2s_report::comparison::Outcome;
+use da2s_report::comparison::RunOutcome;
 
 use crate::commands::runs::Row;
 use crate::terminal::escaped;
@@ -20,7 +20,7 @@ const NAMED_EDGES: usize = 4;
 
 /// The table of a run; `undecided` are its undecided edges in words, the least decided first, where they are at hand.
 pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
-    let mut table = Table::default();
+    let mut table = Lines::default();
     let word = |word: &Option<String>| word.clone().unwrap_or_else(absent);
     table.row(
         "run",
@@ -63,7 +63,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
 
 /// The table of a discretization, with the genotype.
 pub fn of_discretization(discretized: &Discretized) -> String {
-    let mut table = Table::default();
+    let mut table = Lines::default();
     if let Some(gap_rows) = &discretized.gap {
         let row = &gap_rows.as_trained;
         table.percent("super-network", row.supernet, "held-out training images");
@@ -95,9 +95,9 @@ pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
         text += &format!("\n{}", columns(&tests, 3));
     }
     let rest = comparison.runs.iter().filter_map(|run| match &run.outcome {
-        Outcome::Finished { .. } => None,
-        Outcome::Failed(reason) => Some(format!("{} failed: {}\n", run.directory, escaped(reason))),
-        Outcome::Unfinished(progress) => Some(format!("{} is not finished: {}\n", run.directory, escaped(progress))),
+        RunOutcome::Finished { .. } => None,
+        RunOutcome::Failed(reason) => Some(format!("{} failed: {}\n", run.directory, escaped(reason))),
+        RunOutcome::Unfinished(progress) => Some(format!("{} is not finished: {}\n", run.directory, escaped(progress))),
     });
     let rest: String = rest.collect();
     if !rest.is_empty() {
@@ -211,11 +211,11 @@ fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String
 }
 
 #[derive(Default)]
-struct Table {
+struct Lines {
     text: String,
 }
 
-impl Table {
+impl Lines {
     fn row(&mut self, name: &str, value: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.text, "{name:<26}{}", escaped(value));

@@ -7,7 +7,7 @@
 
 use std::ops::Bound::{Included, Unbounded};
 
-use da2s_images::{Image, Window};
+use da2s_images::{Image, Rectangle};
 use da2s_settings::{Allowed, UP_TO_1, interval, settings, up_to, whole};
 
 use super::dataset::ImageShape;
@@ -129,7 +129,7 @@ impl Augmentation {
 
 impl RandomResizedCrop {
     /// Draws a window within a picture of `shape`.
-    pub fn window(&self, shape: ImageShape, rng: &mut impl Rng) -> Window {
+    pub fn window(&self, shape: ImageShape, rng: &mut impl Rng) -> Rectangle {
         let (height, width) = (shape.height as f32, shape.width as f32);
         let [least, greatest] = self.ratio;
         for _ in 0..CROP_ATTEMPTS {
@@ -138,7 +138,7 @@ impl RandomResizedCrop {
             let (rows, columns) = ((area / ratio).sqrt().round(), (area * ratio).sqrt().round());
             if (1.0..=height).contains(&rows) && (1.0..=width).contains(&columns) {
                 let (rows, columns) = (rows as usize, columns as usize);
-                return Window {
+                return Rectangle {
                     top: rng.random_range(0..=shape.height - rows),
                     left: rng.random_range(0..=shape.width - columns),
                     height: rows,
@@ -148,7 +148,7 @@ impl RandomResizedCrop {
         }
         let rows = height.min((width / least).round()).max(1.0) as usize;
         let columns = width.min((height * greatest).round()).max(1.0) as usize;
-        Window {
+        Rectangle {
             top: (shape.height - rows) / 2,
             left: (shape.width - columns) / 2,
             height: rows,

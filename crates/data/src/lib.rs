@@ -29,7 +29,7 @@ mod thumbnail;
 pub use arrays::{Arrays, LabelledImages};
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
-pub use da2s_images::{Class, IMAGE_ENDINGS, Image, ImageError, ImageProblem, Preprocessing, Window, most_probable};
+pub use da2s_images::{Class, IMAGE_ENDINGS, Image, ImageError, ImageProblem, Preprocessing, Rectangle, most_probable};
 pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;

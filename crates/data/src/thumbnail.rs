@@ -1,6 +1,6 @@
 //! A picture as a small PNG file, for those who want to see what a network saw.
 
-use da2s_images::{Image, Window};
+use da2s_images::{Image, Rectangle};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -18,7 +18,7 @@ pub fn thumbnail_png(image: &Image, most: usize) -> Vec<u8> {
     } = image.shape();
     let longer = height.max(width);
     if longer > most {
-        let whole = Window {
+        let whole = Rectangle {
             top: 0,
             left: 0,
             height,

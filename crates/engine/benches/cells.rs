@@ -57,13 +57,13 @@ fn candidates(stride: usize) -> impl Iterator<Item = (Block, String, usize)> {
 }
 
 /// A cell and the sizes of its inputs.
-struct Place {
+struct SizedCell {
     plan: CellPlan,
     sizes: [(usize, usize); 2],
 }
 
 /// Cells one after the other, with reductions at one and two thirds of the depth.
-fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) -> Vec<Place> {
+fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) -> Vec<SizedCell> {
     let mut places = Vec::new();
     let (mut channels, mut before, mut last) = (channels, (stem * channels, side), (stem * channels, side));
     let mut reduced = false;
@@ -96,7 +96,7 @@ fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) 
                 );
             }
         }
-        places.push(Place {
+        places.push(SizedCell {
             plan: builder.output(2..6),
             sizes: [(before.1, before.1), (last.1, last.1)],
         });
@@ -122,7 +122,7 @@ impl Numbers {
 }
 
 struct Network {
-    places: Vec<Place>,
+    places: Vec<SizedCell>,
     kernels: Vec<CellKernel>,
     weights: Vec<Vec<f32>>,
     mixtures: Vec<Vec<f32>>,
@@ -136,7 +136,7 @@ struct Network {
 }
 
 impl Network {
-    fn new(places: Vec<Place>, batch: usize) -> Self {
+    fn new(places: Vec<SizedCell>, batch: usize) -> Self {
         let workspace = Workspace::new();
         let mut numbers = Numbers(7);
         let kernels: Vec<CellKernel> = places

@@ -4,11 +4,11 @@
 //! the file is gone through to its end mark. Bytes after that are ignored.
 
 use crate::error::{ENDS_EARLY, ImageProblem};
-use crate::format::Format;
+use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 
 /// Takes the first `count` bytes.
-fn take<'a>(format: Format, bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], ImageProblem> {
+fn take<'a>(format: ImageFormat, bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], ImageProblem> {
     let (taken, rest) = bytes
         .split_at_checked(count)
         .ok_or_else(|| ImageProblem::damaged(format, ENDS_EARLY))?;
@@ -19,13 +19,13 @@ fn take<'a>(format: Format, bytes: &mut &'a [u8], count: usize) -> Result<&'a [u
 /// Goes through a PNG file to its IEND chunk; returns what its eXIf chunk holds, which may follow the pixels.
 pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     let mut rest = bytes;
-    take(Format::Png, &mut rest, 8)?;
+    take(ImageFormat::Png, &mut rest, 8)?;
     let mut exif = None;
     loop {
-        let header = take(Format::Png, &mut rest, 8)?;
+        let header = take(ImageFormat::Png, &mut rest, 8)?;
         let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
-        let data = take(Format::Png, &mut rest, length)?;
-        take(Format::Png, &mut rest, 4)?;
+        let data = take(ImageFormat::Png, &mut rest, length)?;
+        take(ImageFormat::Png, &mut rest, 4)?;
         match &header[4..] {
             b"IEND" => return Ok(exif),
             b"eXIf" => exif = Some(data),
@@ -38,14 +38,14 @@ pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
 /// memory for a chunk of metadata as its header claims.
 pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
     let mut rest = bytes;
-    let header = take(Format::WebP, &mut rest, 8)?;
+    let header = take(ImageFormat::WebP, &mut rest, 8)?;
     let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-    let mut chunks = take(Format::WebP, &mut rest, length)?;
-    take(Format::WebP, &mut chunks, 4)?;
+    let mut chunks = take(ImageFormat::WebP, &mut rest, length)?;
+    take(ImageFormat::WebP, &mut chunks, 4)?;
     while chunks.len() >= 8 {
-        let header = take(Format::WebP, &mut chunks, 8)?;
+        let header = take(ImageFormat::WebP, &mut chunks, 8)?;
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-        take(Format::WebP, &mut chunks, length)?;
+        take(ImageFormat::WebP, &mut chunks, length)?;
         // A chunk of odd length is padded; the last may lack that.
         chunks = chunks.get(length % 2..).unwrap_or_default();
     }
@@ -87,28 +87,28 @@ impl FirstFrame<'_> {
 pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
     let colours = |flags: u8| if flags & 0x80 == 0 { 0 } else { 6 << (flags & 7) };
     let mut rest = bytes;
-    let header = take(Format::Gif, &mut rest, 13)?;
-    let palette = take(Format::Gif, &mut rest, colours(header[10]))?;
+    let header = take(ImageFormat::Gif, &mut rest, 13)?;
+    let palette = take(ImageFormat::Gif, &mut rest, colours(header[10]))?;
     let mut first = None;
     let mut transparent = None;
     loop {
-        match take(Format::Gif, &mut rest, 1)?[0] {
+        match take(ImageFormat::Gif, &mut rest, 1)?[0] {
             // The trailer.
-            0x3b => return first.ok_or_else(|| ImageProblem::damaged(Format::Gif, "it has no frame")),
+            0x3b => return first.ok_or_else(|| ImageProblem::damaged(ImageFormat::Gif, "it has no frame")),
             // Some encoders leave zeros between blocks.
             0 => continue,
             // An extension; one of the kinds tells what is transparent in the frame to come.
             0x21 => {
-                let kind = take(Format::Gif, &mut rest, 1)?[0];
+                let kind = take(ImageFormat::Gif, &mut rest, 1)?[0];
                 if let (0xf9, [4, flags, _, _, colour, ..]) = (kind, rest) {
                     transparent = (flags & 1 == 1).then_some(*colour);
                 }
             }
             // A frame, its colours and the size of its codes.
             0x2c => {
-                let frame = take(Format::Gif, &mut rest, 9)?;
-                let own = take(Format::Gif, &mut rest, colours(frame[8]))?;
-                take(Format::Gif, &mut rest, 1)?;
+                let frame = take(ImageFormat::Gif, &mut rest, 9)?;
+                let own = take(ImageFormat::Gif, &mut rest, colours(frame[8]))?;
+                take(ImageFormat::Gif, &mut rest, 1)?;
                 let number = |at: usize| u16::from_le_bytes([frame[at], frame[at + 1]]);
                 first.get_or_insert(FirstFrame {
                     left: number(0),
@@ -119,10 +119,15 @@ pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
                     transparent,
                 });
             }
-            _ => return Err(ImageProblem::damaged(Format::Gif, "it holds a block of no known kind")),
+            _ => {
+                return Err(ImageProblem::damaged(
+                    ImageFormat::Gif,
+                    "it holds a block of no known kind",
+                ));
+            }
         }
-        while let length @ 1.. = take(Format::Gif, &mut rest, 1)?[0] {
-            take(Format::Gif, &mut rest, length.into())?;
+        while let length @ 1.. = take(ImageFormat::Gif, &mut rest, 1)?[0] {
+            take(ImageFormat::Gif, &mut rest, length.into())?;
         }
     }
 }

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use crate::error::{ImageError, ImageProblem};
 use crate::file::read_file;
-use crate::format::Format;
+use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use crate::orientation::upright;
 use crate::{chunks, jpeg, tiff};
@@ -75,22 +75,22 @@ impl Image {
 
 /// The image upright, grey or red, green and blue.
 fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
-    let Some(format) = Format::of(bytes) else {
-        return Err(Format::other(bytes).map_or(ImageProblem::NotAnImage, |name| {
+    let Some(format) = ImageFormat::of(bytes) else {
+        return Err(ImageFormat::other(bytes).map_or(ImageProblem::NotAnImage, |name| {
             ImageProblem::unsupported(format!("{name} files"))
         }));
     };
     let said = |error| ImageProblem::from_decoder(format, &error);
     let data = Cursor::new(bytes);
     let (image, orientation) = match format {
-        Format::Jpeg => jpeg::decode(bytes)?,
-        Format::Tiff => tiff::decode(bytes)?,
-        Format::Png => {
+        ImageFormat::Jpeg => jpeg::decode(bytes)?,
+        ImageFormat::Tiff => tiff::decode(bytes)?,
+        ImageFormat::Png => {
             let exif = chunks::png(bytes)?;
             let image = PngDecoder::with_limits(data, limits()).and_then(pixels).map_err(said)?;
             (image, exif.and_then(Orientation::from_exif_chunk))
         }
-        Format::WebP => {
+        ImageFormat::WebP => {
             chunks::webp(bytes)?;
             let mut decoder = WebPDecoder::new(data).map_err(said)?;
             // Its decoder holds the image more than once while it works.
@@ -101,7 +101,7 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
             let orientation = decoder.orientation().map_err(said)?;
             (pixels(decoder).map_err(said)?, Some(orientation))
         }
-        Format::Gif => {
+        ImageFormat::Gif => {
             let first = chunks::gif(bytes)?;
             let decoder = GifDecoder::new(data).map_err(said)?;
             if decoder.total_bytes() == 0 {
@@ -111,7 +111,7 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
             first.surround(&mut image);
             (image, None)
         }
-        Format::Bmp => (BmpDecoder::new(data).and_then(pixels).map_err(said)?, None),
+        ImageFormat::Bmp => (BmpDecoder::new(data).and_then(pixels).map_err(said)?, None),
     };
     Ok(upright(image, orientation.unwrap_or(Orientation::NoTransforms)))
 }

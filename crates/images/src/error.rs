@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::file::MOST_FILE_BYTES;
-use crate::format::Format;
+use crate::format::ImageFormat;
 
 /// A file that cannot be used, and why.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum ImageProblem {
     /// It is in a known format but cut short, altered, or in contradiction to itself.
     Damaged {
         /// The format that it begins like.
-        format: Format,
+        format: ImageFormat,
         /// Where the damage shows.
         reason: Cow<'static, str>,
     },
@@ -58,7 +58,7 @@ pub enum ImageProblem {
 }
 
 impl ImageProblem {
-    pub(crate) fn damaged(format: Format, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn damaged(format: ImageFormat, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Damaged {
             format,
             reason: reason.into(),
@@ -76,7 +76,7 @@ impl ImageProblem {
     }
 
     /// What the decoder of `format` said.
-    pub(crate) fn from_decoder(format: Format, error: &image::ImageError) -> Self {
+    pub(crate) fn from_decoder(format: ImageFormat, error: &image::ImageError) -> Self {
         use image::ImageError as Said;
         match error {
             Said::Unsupported(error) => Self::unsupported(cleaned(&error.to_string())),
@@ -111,7 +111,7 @@ impl fmt::Display for ImageProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
-            Self::NotAnImage => write!(out, "not an image: it begins like no {} file", Format::names("or")),
+            Self::NotAnImage => write!(out, "not an image: it begins like no {} file", ImageFormat::names("or")),
             Self::Damaged { format, reason } => write!(out, "damaged {format} image: {reason}"),
             Self::Unsupported { what } => write!(out, "not supported: {what}; convert it to PNG or JPEG"),
             Self::TooLarge { size } => write!(out, "too large: {size}"),
@@ -150,7 +150,7 @@ mod tests {
             cleaned("\"Found a marker\n with invalid length:1\n\"."),
             "Found a marker with invalid length:1"
         );
-        let problem = ImageProblem::damaged(Format::Jpeg, ENDS_EARLY);
+        let problem = ImageProblem::damaged(ImageFormat::Jpeg, ENDS_EARLY);
         assert_eq!(
             ImageError::new(Path::new("a/b.jpg"), problem).to_string(),
             "a/b.jpg: damaged JPEG image: it ends early"

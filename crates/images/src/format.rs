@@ -7,7 +7,7 @@ use strum::VariantArray;
 /// A format that is read. A file is in the format of its content, whatever its name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, VariantArray)]
 #[strum(serialize_all = "UPPERCASE")]
-pub enum Format {
+pub enum ImageFormat {
     /// Baseline and progressive, of 8 bits.
     Jpeg,
     /// Every kind; of an animation the default image.
@@ -54,7 +54,7 @@ const OTHERS: [(usize, &[u8], &str); 15] = [
     (0, b"<svg", "SVG"),
 ];
 
-impl Format {
+impl ImageFormat {
     /// The format that a file with these bytes begins like.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn other_formats_are_named() {
-        assert_eq!(Format::other(b"\x00\x00\x00\x18ftypheic\x00"), Some("HEIC"));
-        assert_eq!(Format::other(b"nothing"), None);
-        assert_eq!(Format::names("or"), "JPEG, PNG, WebP, BMP, TIFF or GIF");
+        assert_eq!(ImageFormat::other(b"\x00\x00\x00\x18ftypheic\x00"), Some("HEIC"));
+        assert_eq!(ImageFormat::other(b"nothing"), None);
+        assert_eq!(ImageFormat::names("or"), "JPEG, PNG, WebP, BMP, TIFF or GIF");
     }
 }

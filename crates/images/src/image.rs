@@ -41,7 +41,7 @@ pub struct Image {
 
 /// A rectangle within a picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct Rectangle {
     /// First row.
     pub top: usize,
     /// First column.
@@ -81,7 +81,7 @@ impl Image {
     ///
     /// # Panics
     /// If the window does not lie within the picture, or one of the sizes is 0.
-    pub fn resample(&self, window: Window, height: usize, width: usize) -> Self {
+    pub fn resample(&self, window: Rectangle, height: usize, width: usize) -> Self {
         let ImageShape {
             channels,
             height: rows,
@@ -123,7 +123,7 @@ impl Image {
         let ImageShape { height, width, .. } = self.shape;
         let shorter = height.min(width);
         let side = ((shorter as f32 * fraction).round() as usize).clamp(1, shorter);
-        let window = Window {
+        let window = Rectangle {
             top: (height - side) / 2,
             left: (width - side) / 2,
             height: side,

@@ -30,7 +30,7 @@ pub struct Deployed {
 
 /// A stage with its numbers.
 #[derive(Debug)]
-struct Stage {
+struct LoadedStage {
     sources: Vec<Option<usize>>,
     cell: CellPlan,
     /// Height and width of each input.
@@ -43,7 +43,7 @@ struct Stage {
 /// A network that is ready to run.
 #[derive(Debug)]
 pub struct Network {
-    stages: Vec<Stage>,
+    stages: Vec<LoadedStage>,
     last_relu: bool,
     /// `[classes, features]`, then `[classes]`.
     classifier: (Vec<f32>, Vec<f32>),
@@ -104,7 +104,7 @@ impl Network {
                 variance.extend(part("running_var")?);
             }
             let sources = stage.sources.clone();
-            stages.push(Stage {
+            stages.push(LoadedStage {
                 sources,
                 cell,
                 sizes,
@@ -149,7 +149,7 @@ impl Network {
         let mut kernels = match kept.take() {
             Some((size, kernels)) if size == batch => kernels,
             _ => {
-                let kernel = |stage: &Stage| CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
+                let kernel = |stage: &LoadedStage| CellKernel::new(&stage.cell, &stage.sizes, batch, &self.workspace);
                 self.stages.iter().map(kernel).collect()
             }
         };

@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 
 /// A set of instructions that this CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Level(Kind);
+pub struct Level(Instructions);
 
 /// The sets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum Instructions {
     /// 512-bit vectors (x86-64).
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 
 impl Level {
     /// The level that every CPU has.
-    pub const PORTABLE: Self = Self(Kind::Portable);
+    pub const PORTABLE: Self = Self(Instructions::Portable);
 
     /// Every level of this CPU, the best one first.
     pub fn available() -> Vec<Self> {
@@ -36,15 +36,15 @@ impl Level {
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             if avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
-                levels.push(Self(Kind::Avx512));
+                levels.push(Self(Instructions::Avx512));
             }
             if avx2 {
-                levels.push(Self(Kind::Avx2));
+                levels.push(Self(Instructions::Avx2));
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            levels.push(Self(Kind::Neon));
+            levels.push(Self(Instructions::Neon));
         }
         levels.push(Self::PORTABLE);
         levels
@@ -59,16 +59,16 @@ impl Level {
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => "avx512",
+            Instructions::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2+fma",
+            Instructions::Avx2 => "avx2+fma",
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon => "neon",
-            Kind::Portable => "portable",
+            Instructions::Neon => "neon",
+            Instructions::Portable => "portable",
         }
     }
 
-    pub(crate) fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Instructions {
         self.0
     }
 }

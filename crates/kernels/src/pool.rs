@@ -6,7 +6,7 @@ use crate::simd::{Simd, per_level};
 
 /// Which value a window yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Pooling {
     /// The largest.
     Max,
     /// The mean of those inside the image.
@@ -17,7 +17,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
     /// Which value a window yields.
-    pub kind: Kind,
+    pub kind: Pooling,
     /// The window; its padding is smaller than its kernel.
     pub window: Window,
     /// Rows of the image.
@@ -176,7 +176,7 @@ unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f
                 let count = (channels - first).min(S::WIDTH);
                 // SAFETY: rows, columns and channels lie inside of the image and the output.
                 unsafe {
-                    let mut value = if pool.kind == Kind::Max {
+                    let mut value = if pool.kind == Pooling::Max {
                         S::splat(f32::NEG_INFINITY)
                     } else {
                         S::zero()
@@ -184,14 +184,14 @@ unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f
                     for row in (top..bottom).step_by(step) {
                         for column in (left..right).step_by(step) {
                             let x = lanes::<S>(image.add((row * width + column) * channels + first), count);
-                            value = if pool.kind == Kind::Max {
+                            value = if pool.kind == Pooling::Max {
                                 S::max(x, value)
                             } else {
                                 S::add(x, value)
                             };
                         }
                     }
-                    if pool.kind == Kind::Average {
+                    if pool.kind == Pooling::Average {
                         value = S::mul(value, S::splat(1.0 / inside as f32));
                     }
                     put::<S>(output.add((y * columns + x) * channels + first), value, count);
@@ -225,14 +225,14 @@ unsafe fn backward_pixels<S: Simd>(
                 unsafe {
                     let mut rest = lanes::<S>(gradient.add(at), count);
                     let largest = lanes::<S>(output.add(at), count);
-                    if pool.kind == Kind::Average {
+                    if pool.kind == Pooling::Average {
                         rest = S::mul(rest, S::splat(1.0 / inside as f32));
                     }
                     for row in (top..bottom).step_by(step) {
                         for column in (left..right).step_by(step) {
                             let pixel = (row * width + column) * channels + first;
                             let mut share = rest;
-                            if pool.kind == Kind::Max {
+                            if pool.kind == Pooling::Max {
                                 (share, rest) = S::split_equal(lanes::<S>(image.add(pixel), count), largest, rest);
                             }
                             let target = to.add(pixel);

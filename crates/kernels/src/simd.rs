@@ -180,15 +180,15 @@ macro_rules! per_level {
             match level.kind() {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: a level exists only where its instructions do; the rest is the caller's.
-                $crate::level::Kind::Avx512 => unsafe { avx512::<$($generic),*>($($argument),*) },
+                $crate::level::Instructions::Avx512 => unsafe { avx512::<$($generic),*>($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
-                $crate::level::Kind::Avx2 => unsafe { avx2::<$($generic),*>($($argument),*) },
+                $crate::level::Instructions::Avx2 => unsafe { avx2::<$($generic),*>($($argument),*) },
                 #[cfg(target_arch = "aarch64")]
                 // SAFETY: as above.
-                $crate::level::Kind::Neon => unsafe { neon::<$($generic),*>($($argument),*) },
+                $crate::level::Instructions::Neon => unsafe { neon::<$($generic),*>($($argument),*) },
                 // SAFETY: plain code; the rest is the caller's.
-                $crate::level::Kind::Portable => unsafe { $body::<$crate::simd::Portable<16>, $($generic),*>($($argument),*) },
+                $crate::level::Instructions::Portable => unsafe { $body::<$crate::simd::Portable<16>, $($generic),*>($($argument),*) },
             }
         }
     )*};

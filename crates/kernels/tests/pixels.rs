@@ -28,7 +28,7 @@ fn pooling_matches_plain_loops() {
                 if window.output(height) == 0 || window.output(width) == 0 {
                     continue;
                 }
-                for kind in [pool::Kind::Max, pool::Kind::Average] {
+                for kind in [pool::Pooling::Max, pool::Pooling::Average] {
                     pool_case(pool::Pool {
                         kind,
                         window,
@@ -58,7 +58,7 @@ fn pool_case(pool: pool::Pool) {
             let value = |input: usize| f64::from(image[input * channels + c]);
             let d = f64::from(gradient[out * channels + c]);
             match pool.kind {
-                pool::Kind::Max => {
+                pool::Pooling::Max => {
                     let largest = inputs
                         .iter()
                         .map(|&input| value(input))
@@ -70,7 +70,7 @@ fn pool_case(pool: pool::Pool) {
                     output[out * channels + c] = largest;
                     d_image[first * channels + c] += d;
                 }
-                pool::Kind::Average => {
+                pool::Pooling::Average => {
                     let share = 1.0 / inputs.len() as f64;
                     for &input in &inputs {
                         output[out * channels + c] += value(input) * share;

@@ -5,11 +5,11 @@
 use maud::{Markup, html};
 
 /// A table of text cells that becomes CSV.
-pub(crate) struct Table {
+pub(crate) struct CsvTable {
     csv: String,
 }
 
-impl Table {
+impl CsvTable {
     /// A table with these column names.
     pub(crate) fn new<S: AsRef<str>>(columns: impl IntoIterator<Item = S>) -> Self {
         let mut table = Self { csv: String::new() };
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_and_encoded() {
-        let mut table = Table::new(["class", "n"]);
+        let mut table = CsvTable::new(["class", "n"]);
         table.row(["a,\"b\"", "1"]);
         assert_eq!(table.csv, "class,n\n\"a,\"\"b\"\"\",1\n");
         assert_eq!(percent_encoded("<é,1>\n"), "%3C%C3%A9,1%3E%0A");

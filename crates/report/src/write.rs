@@ -8,7 +8,7 @@ use da2s_records::files::{DRAWINGS, REPORT};
 use da2s_records::{Folder, write_output};
 
 use crate::comparison::{Comparison, comparison_page};
-use crate::drawing::{Format, drawings};
+use crate::drawing::{DrawingFormat, drawings};
 use crate::page::{MOST_RUNS, side_by_side};
 use crate::{ReportError, Run, render};
 
@@ -57,7 +57,11 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
 /// # Errors
 /// [`ReportError`] when the directory is not a run's, a file in it is damaged, there is nothing to draw, or a picture cannot
 /// be written.
-pub fn write_drawings(run_dir: &Path, formats: &[Format], folder: Option<&Path>) -> Result<Vec<PathBuf>, ReportError> {
+pub fn write_drawings(
+    run_dir: &Path,
+    formats: &[DrawingFormat],
+    folder: Option<&Path>,
+) -> Result<Vec<PathBuf>, ReportError> {
     let run = Run::read(run_dir)?;
     let mut pictures = Vec::new();
     for format in formats {

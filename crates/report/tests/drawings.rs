@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use da2s_report::drawing::Format;
+use da2s_report::drawing::DrawingFormat;
 use da2s_report::run::{GenotypeCell, GenotypeEdge};
 use da2s_report::{ReportError, cell_svg, write_drawings};
 use support::{Synthetic, replace_in};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 fn cells_and_curves_are_files() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
-    let paths = write_drawings(folder.path(), Format::ALL, None).expect("pictures");
+    let paths = write_drawings(folder.path(), DrawingFormat::ALL, None).expect("pictures");
     let ending = |ending: &str| {
         paths
             .iter()
@@ -42,7 +42,8 @@ fn cells_and_curves_are_files() {
             _ => assert!(bytes.starts_with(b"digraph \"") && bytes.ends_with(b"}\n")),
         }
     }
-    let again = write_drawings(folder.path(), &[Format::Png], Some(&folder.path().join("again"))).expect("pictures");
+    let again =
+        write_drawings(folder.path(), &[DrawingFormat::Png], Some(&folder.path().join("again"))).expect("pictures");
     for path in again {
         let first = folder.path().join("drawings").join(path.file_name().expect("name"));
         assert!(
@@ -57,7 +58,7 @@ fn cells_and_curves_are_files() {
 fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
     let folder = TempDir::new().expect("temporary folder");
     fs::write(folder.path().join("config.toml"), "").expect("file");
-    let error = write_drawings(folder.path(), &[Format::Svg], None).expect_err("nothing to draw");
+    let error = write_drawings(folder.path(), &[DrawingFormat::Svg], None).expect_err("nothing to draw");
     assert!(matches!(error, ReportError::NothingToDraw { .. }), "{error}");
     assert!(!folder.path().join("drawings").exists());
     let run = folder.path().join("run");
@@ -66,7 +67,7 @@ fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
         replace_in(&run.join(file), "\"normal\":", "\"../../n\\\"ormal\":");
     }
     let out = folder.path().join("out");
-    let paths = write_drawings(&run, &[Format::Dot], Some(&out)).expect("pictures");
+    let paths = write_drawings(&run, &[DrawingFormat::Dot], Some(&out)).expect("pictures");
     assert!(paths.iter().all(|path| path.parent() == Some(&out)), "{paths:?}");
 }
 

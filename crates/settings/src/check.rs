@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use crate::table::{Kind, Table, join};
+use crate::table::{FieldKind, Table, join};
 
 /// What is wrong with a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,15 +86,15 @@ impl Table {
             let key = join(prefix, name);
             let field = self.fields().into_iter().find(|field| field.name == name);
             let problem = match (field.map(|field| field.kind), value) {
-                (Some(Kind::Table(inner)), Value::Table(document)) => {
+                (Some(FieldKind::Table(inner)), Value::Table(document)) => {
                     inner.check_within(&key, document, whole, problems);
                     continue;
                 }
-                (Some(Kind::Table(inner)), value) => {
+                (Some(FieldKind::Table(inner)), value) => {
                     let expected = format!("a table of {}", inner.names().join(", "));
                     Problem::refused(key, value, expected)
                 }
-                (Some(Kind::Value(allowed)), value) => match allowed.check(value) {
+                (Some(FieldKind::Value(allowed)), value) => match allowed.check(value) {
                     Ok(()) => continue,
                     Err(expected) => Problem::refused(key, written(value), expected),
                 },

@@ -83,7 +83,7 @@ macro_rules! settings {
         }
 
         impl $crate::Setting for $name {
-            const KIND: $crate::Kind = $crate::Kind::Table(Self::TABLE);
+            const KIND: $crate::FieldKind = $crate::FieldKind::Table(Self::TABLE);
         }
     };
     (
@@ -114,7 +114,7 @@ macro_rules! settings {
         }
 
         impl $crate::Setting for $name {
-            const KIND: $crate::Kind = $crate::Kind::Table(Self::TABLE);
+            const KIND: $crate::FieldKind = $crate::FieldKind::Table(Self::TABLE);
         }
     };
     (@short) => { ::core::option::Option::None };
@@ -186,7 +186,7 @@ macro_rules! words {
         }
 
         impl $crate::Setting for $name {
-            const KIND: $crate::Kind = $crate::Kind::Value($crate::Allowed::Words(Self::words));
+            const KIND: $crate::FieldKind = $crate::FieldKind::Value($crate::Allowed::Words(Self::words));
         }
 
         impl ::core::fmt::Display for $name {

@@ -28,7 +28,7 @@ pub use check::Problem;
 pub use reference::reference;
 pub use schema::schema;
 pub use setting::Setting;
-pub use table::{Entry, Field, Kind, Table};
+pub use table::{Entry, Field, FieldKind, Table};
 
 #[doc(hidden)]
 pub use strum;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use crate::allowed::Allowed;
-use crate::table::{Field, Kind, Table, join};
+use crate::table::{Field, FieldKind, Table, join};
 
 /// Tables of one declaration and the same defaults, which the reference describes once.
 struct Section<'a> {
@@ -26,7 +26,7 @@ pub fn reference(table: &Table, defaults: &toml::Table) -> String {
 
 fn collect<'a>(table: &Table, prefix: &str, defaults: Option<&'a toml::Table>, sections: &mut Vec<Section<'a>>) {
     for field in table.fields() {
-        let Kind::Table(inner) = field.kind else { continue };
+        let FieldKind::Table(inner) = field.kind else { continue };
         let path = join(prefix, field.name);
         let defaults = defaults.and_then(|defaults| defaults.get(field.name));
         let same = |section: &&mut Section<'_>| section.table.name == inner.name && section.defaults == defaults;
@@ -50,7 +50,7 @@ impl std::fmt::Display for Section<'_> {
             .table
             .fields()
             .into_iter()
-            .filter(|field| matches!(field.kind, Kind::Value(_)))
+            .filter(|field| matches!(field.kind, FieldKind::Value(_)))
             .peekable();
         if values.peek().is_none() {
             return Ok(());
@@ -79,14 +79,14 @@ impl std::fmt::Display for Section<'_> {
 /// What a setting allows: its words with what they mean, or the sentence of an error.
 fn allowed(field: &Field) -> String {
     match field.kind {
-        Kind::Value(Allowed::Words(words)) => {
+        FieldKind::Value(Allowed::Words(words)) => {
             let describe = |word: crate::Word| match word.doc {
                 Some(doc) => format!("`{}`: {}", word.name, doc.trim().replace('\n', " ")),
                 None => format!("`{}`", word.name),
             };
             words().into_iter().map(describe).collect::<Vec<_>>().join("\n")
         }
-        Kind::Value(allowed) => allowed.to_string(),
-        Kind::Table(_) => String::new(),
+        FieldKind::Value(allowed) => allowed.to_string(),
+        FieldKind::Table(_) => String::new(),
     }
 }

@@ -9,13 +9,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use toml::Value;
 
 use crate::allowed::{Allowed, Range};
-use crate::table::{Kind, Table};
+use crate::table::{FieldKind, Table};
 
 /// A schema, or a part of one: keywords with their values, in the order in which they are written.
-struct Node(Vec<(&'static str, Part)>);
+struct Node(Vec<(&'static str, KeywordValue)>);
 
 /// The value of a keyword.
-enum Part {
+enum KeywordValue {
     Value(Value),
     Node(Node),
     Nodes(Vec<Node>),
@@ -38,16 +38,16 @@ pub fn schema(title: &str, table: &Table, defaults: &toml::Table) -> Result<Stri
     Ok(text)
 }
 
-fn value(value: impl Into<Value>) -> Part {
-    Part::Value(value.into())
+fn value(value: impl Into<Value>) -> KeywordValue {
+    KeywordValue::Value(value.into())
 }
 
 fn object(table: &Table, defaults: Option<&toml::Table>) -> Node {
     let property = |field: &crate::Field| {
         let default = defaults.and_then(|defaults| defaults.get(field.name));
         let node = match field.kind {
-            Kind::Table(inner) => object(inner, default.and_then(Value::as_table)),
-            Kind::Value(allowed) => {
+            FieldKind::Table(inner) => object(inner, default.and_then(Value::as_table)),
+            FieldKind::Value(allowed) => {
                 let mut node = vec![("description", value(field.doc()))];
                 node.extend(of(allowed).0);
                 node.extend(default.map(|default| ("default", value(default.clone()))));
@@ -62,7 +62,7 @@ fn object(table: &Table, defaults: Option<&toml::Table>) -> Node {
         ("additionalProperties", value(false)),
         (
             "properties",
-            Part::Properties(table.fields().into_iter().map(property).collect()),
+            KeywordValue::Properties(table.fields().into_iter().map(property).collect()),
         ),
     ])
 }
@@ -85,18 +85,21 @@ fn of(allowed: Allowed) -> Node {
         Allowed::Number(range) => number(range).0,
         Allowed::Interval(range) => vec![
             ("type", value("array")),
-            ("items", Part::Node(number(range))),
+            ("items", KeywordValue::Node(number(range))),
             ("minItems", value(2)),
             ("maxItems", value(2)),
         ],
         Allowed::List { item, least, distinct } => vec![
             ("type", value("array")),
-            ("items", Part::Node(of(*item))),
+            ("items", KeywordValue::Node(of(*item))),
             ("minItems", value(least as i64)),
             ("uniqueItems", value(distinct)),
         ],
         Allowed::AnyOf(choices) => {
-            vec![("anyOf", Part::Nodes(choices.iter().map(|choice| of(*choice)).collect()))]
+            vec![(
+                "anyOf",
+                KeywordValue::Nodes(choices.iter().map(|choice| of(*choice)).collect()),
+            )]
         }
     })
 }
@@ -123,7 +126,7 @@ impl Serialize for Node {
     }
 }
 
-impl Serialize for Part {
+impl Serialize for KeywordValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Value(value) => value.serialize(serializer),

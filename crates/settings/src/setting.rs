@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::allowed::{Allowed, Range};
-use crate::table::Kind;
+use crate::table::FieldKind;
 
 /// A type of settings: of one, or of a table of them.
 pub trait Setting {
     /// What values of the type are, and which are allowed where the declaration does not narrow it.
-    const KIND: Kind;
+    const KIND: FieldKind;
 
     /// Whether the setting is not there at all, rather than at some value.
     fn is_absent(&self) -> bool {
@@ -17,7 +17,7 @@ pub trait Setting {
 }
 
 impl<T: Setting> Setting for Option<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: FieldKind = T::KIND;
 
     fn is_absent(&self) -> bool {
         self.is_none()
@@ -32,7 +32,7 @@ impl<T: Setting> Item<T> {
 }
 
 impl<T: Setting> Setting for Vec<T> {
-    const KIND: Kind = Kind::Value(Allowed::List {
+    const KIND: FieldKind = FieldKind::Value(Allowed::List {
         item: &Item::<T>::ALLOWED,
         least: 0,
         distinct: false,
@@ -42,7 +42,7 @@ impl<T: Setting> Setting for Vec<T> {
 macro_rules! kinds {
     ($($type:ty => $allowed:expr;)+) => {$(
         impl Setting for $type {
-            const KIND: Kind = Kind::Value($allowed);
+            const KIND: FieldKind = FieldKind::Value($allowed);
         }
     )+};
 }

@@ -23,7 +23,7 @@ pub struct Field {
     /// Its documentation, as written.
     pub text: &'static str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// Its short name in front ends, if it has one.
     pub short: Option<&'static str>,
     /// Whether a run may change it when it resumes.
@@ -32,7 +32,7 @@ pub struct Field {
 
 /// What a field is.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum FieldKind {
     /// A setting with a value.
     Value(Allowed),
     /// A table.
@@ -48,7 +48,7 @@ pub struct Entry {
     pub field: &'static Field,
 }
 
-impl Kind {
+impl FieldKind {
     /// What a value of this kind must be.
     ///
     /// # Panics
@@ -105,8 +105,8 @@ impl Table {
         for field in self.fields() {
             let key = join(prefix, field.name);
             match field.kind {
-                Kind::Table(inner) => inner.collect(&key, found),
-                Kind::Value(_) => found.push(Entry { key, field }),
+                FieldKind::Table(inner) => inner.collect(&key, found),
+                FieldKind::Value(_) => found.push(Entry { key, field }),
             }
         }
     }

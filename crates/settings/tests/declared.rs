@@ -6,8 +6,8 @@ use std::ops::Bound::Unbounded;
 use std::path::PathBuf;
 
 use da2s_settings::{
-    Allowed, BELOW_1, FROM_1, Kind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, interval, reference, schema,
-    settings, whole, words,
+    Allowed, BELOW_1, FROM_1, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, interval, reference,
+    schema, settings, whole, words,
 };
 use proptest::prelude::*;
 use toml::{Table, Value};
@@ -121,7 +121,7 @@ fn the_table_has_every_setting() {
     assert_eq!(minutes.doc(), "Minutes in the oven.\nMore with a | crust.");
     assert!(minutes.may_change && !entries[1].field.may_change);
     assert!(Baking::TABLE.named("flour").is_none());
-    assert!(matches!(entries[8].field.kind, Kind::Value(Allowed::Interval(range)) if range.in_f32));
+    assert!(matches!(entries[8].field.kind, FieldKind::Value(Allowed::Interval(range)) if range.in_f32));
 }
 
 #[test]

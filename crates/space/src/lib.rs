@@ -22,7 +22,7 @@ pub use darts::darts_operations;
 pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
 pub use graph::CellGraph;
 pub use nas_bench_201::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS};
-pub use operation::{Operation, Place};
+pub use operation::{HostNetwork, Operation};
 pub use per_kind::PerKind;
 pub use reductions::{Reductions, Thirds};
 pub use settings::SpaceSettings;

@@ -4,7 +4,7 @@
 //! engine and the exports follow from it.
 
 use da2s_plan::{Block, PoolKind};
-use da2s_settings::{Allowed, Kind, Setting, Word};
+use da2s_settings::{Allowed, FieldKind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
 /// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image, and the block that
@@ -35,7 +35,7 @@ macro_rules! operations {
                 }
             }
 
-            fn computed_by(self) -> fn(usize, Place) -> Block {
+            fn computed_by(self) -> fn(usize, HostNetwork) -> Block {
                 match self {
                     $(Self::$variant => $block,)*
                 }
@@ -69,22 +69,22 @@ operations! {
 
 /// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum HostNetwork {
     /// In the super-network of DARTS: a pool is followed by batch norm.
     Supernet,
     /// In the super-network of NAS-Bench-201: a pool is not, and a convolution has a bias.
-    BenchSupernet,
+    NasBench201Supernet,
     /// In a final network: neither.
     Network,
 }
 
-fn pool(kind: PoolKind, kernel: usize, stride: usize, place: Place) -> Block {
+fn pool(kind: PoolKind, kernel: usize, stride: usize, place: HostNetwork) -> Block {
     Block::Pool {
         kind,
         kernel,
         stride,
         padding: kernel / 2,
-        norm: place == Place::Supernet,
+        norm: place == HostNetwork::Supernet,
     }
 }
 
@@ -97,13 +97,13 @@ fn separable(kernel: usize, dilation: usize, stages: usize, stride: usize) -> Bl
     }
 }
 
-fn convolution(kernel: usize, stride: usize, place: Place) -> Block {
+fn convolution(kernel: usize, stride: usize, place: HostNetwork) -> Block {
     Block::Conv {
         relu: true,
         kernel,
         stride,
         padding: kernel / 2,
-        bias: place == Place::BenchSupernet,
+        bias: place == HostNetwork::NasBench201Supernet,
         norm: true,
     }
 }
@@ -116,7 +116,7 @@ impl Operation {
 
     /// The block that computes the operation at `stride`, and what its weights' names have between the
     /// operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
-    pub fn block(self, stride: usize, place: Place) -> (Block, &'static str) {
+    pub fn block(self, stride: usize, place: HostNetwork) -> (Block, &'static str) {
         let block = self.computed_by()(stride, place);
         let wrapped = matches!(block, Block::Separable { .. } | Block::Conv { .. });
         (block, if wrapped { ".op" } else { "" })
@@ -124,13 +124,14 @@ impl Operation {
 
     /// The operation that `block` computes in a final network, if it computes one.
     pub fn in_network(block: Block) -> Option<Self> {
-        let computes = |operation: &Self| (1..=2).any(|stride| operation.block(stride, Place::Network).0 == block);
+        let computes =
+            |operation: &Self| (1..=2).any(|stride| operation.block(stride, HostNetwork::Network).0 == block);
         Self::ALL.into_iter().find(computes)
     }
 }
 
 impl Setting for Operation {
-    const KIND: Kind = Kind::Value(Allowed::Words(|| {
+    const KIND: FieldKind = FieldKind::Value(Allowed::Words(|| {
         let word = |operation: Self| Word {
             name: operation.name(),
             doc: None,
@@ -162,7 +163,7 @@ mod tests {
     fn a_block_tells_its_operation() {
         for operation in Operation::ALL {
             for stride in [1, 2] {
-                let (block, _) = operation.block(stride, Place::Network);
+                let (block, _) = operation.block(stride, HostNetwork::Network);
                 assert_eq!(Operation::in_network(block), Some(operation));
             }
         }

@@ -1,6 +1,6 @@
 //! Which cells of a network reduce: halve the image's sides and double the channels.
 
-use da2s_settings::{Allowed, Kind, Problem, Setting, words};
+use da2s_settings::{Allowed, FieldKind, Problem, Setting, words};
 use serde::{Deserialize, Serialize};
 
 use super::CellKind;
@@ -25,7 +25,7 @@ words! {
 }
 
 impl Setting for Reductions {
-    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
+    const KIND: FieldKind = FieldKind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
 impl Reductions {

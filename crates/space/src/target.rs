@@ -4,7 +4,7 @@
 //! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section 3.2); any
 //! feasible target is allowed here, balanced or not.
 
-use da2s_settings::{Allowed, FROM_1, Kind, Setting, settings, whole, words};
+use da2s_settings::{Allowed, FROM_1, FieldKind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, PerKind, Space};
@@ -43,7 +43,7 @@ impl EdgeCount {
 }
 
 impl Setting for EdgeCount {
-    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
+    const KIND: FieldKind = FieldKind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
 settings! {

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use da2s::config::{ConfigError, Entry, Layer, machine, named};
 use da2s::run::devices;
-use da2s_settings::{Allowed, Kind};
+use da2s_settings::{Allowed, FieldKind};
 use toml::Value;
 
 use super::values::parse;
@@ -64,7 +64,7 @@ fn argument(entry: &Entry, short: &'static str) -> Arg {
         .long(long(short))
         .value_name(short.to_uppercase())
         .help(help(entry));
-    let Kind::Value(allowed) = entry.field.kind else {
+    let FieldKind::Value(allowed) = entry.field.kind else {
         return argument;
     };
     match allowed {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use da2s::export::Format;
-use da2s_report::drawing::Format as PictureFormat;
+use da2s::export::ExportFormat;
+use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
 use super::values::one_of;
@@ -75,8 +75,8 @@ pub struct ExportArguments {
     /// Run directory
     pub run: PathBuf,
     /// What to write
-    #[arg(long, value_parser = one_of(Format::ALL))]
-    pub format: Format,
+    #[arg(long, value_parser = one_of(ExportFormat::ALL))]
+    pub format: ExportFormat,
     /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
@@ -117,7 +117,7 @@ pub struct DrawArguments {
     pub run: PathBuf,
     /// Formats of the pictures; dot, for Graphviz, has cells only
     #[arg(long, value_name = "FORMAT,…", value_delimiter = ',', default_value = "svg",
-        value_parser = PossibleValuesParser::new(PictureFormat::ALL.iter().map(|format| format.name())))]
+        value_parser = PossibleValuesParser::new(DrawingFormat::ALL.iter().map(|format| format.name())))]
     pub format: Vec<String>,
     /// Folder of the pictures [default: drawings in the run directory]
     #[arg(long, value_name = "DIR")]

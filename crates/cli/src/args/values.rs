@@ -71,7 +71,7 @@ fn whole(text: &str) -> Result<i64, String> {
 mod tests {
     use super::*;
     use da2s::config::Config;
-    use da2s_settings::Kind;
+    use da2s_settings::FieldKind;
 
     #[test]
     fn whole_numbers_have_units() {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn edges_are_one_number_a_list_or_all() {
-        let Some(Kind::Value(edges)) = Config::TABLE.named("edges").map(|entry| entry.field.kind) else {
+        let Some(FieldKind::Value(edges)) = Config::TABLE.named("edges").map(|entry| entry.field.kind) else {
             panic!("edges have a flag");
         };
         assert_eq!(parse(edges, "2").unwrap(), Value::Integer(2));

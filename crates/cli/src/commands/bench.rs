@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
-use super::job::start_threads;
+use super::session::start_threads;
 use crate::args::{BenchArguments, BenchCase};
 use crate::exit::Code;
 use crate::failure::Failure;

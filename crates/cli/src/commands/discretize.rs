@@ -1,7 +1,7 @@
 //! `da2s discretize`: the genotype of a run's search and its gap; or a genotype that is given.
 
 use super::genotype;
-use super::job::Job;
+use super::session::Session;
 use crate::args::DiscretizeArguments;
 use crate::failure::Failure;
 use crate::table;
@@ -13,7 +13,7 @@ use crate::terminal;
 /// Whatever is in the way.
 pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
     let given = arguments.genotype.as_deref().map(genotype::parse).transpose()?;
-    let mut job = Job::open(&arguments.stage, false)?;
-    let discretized = job.discretize(given.as_ref())?;
+    let mut session = Session::open(&arguments.stage, false)?;
+    let discretized = session.discretize(given.as_ref())?;
     terminal::print(&table::of_discretization(&discretized))
 }

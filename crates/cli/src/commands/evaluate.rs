@@ -1,6 +1,6 @@
 //! `da2s evaluate`: the trained network of a run on the test images, and the run's summary.
 
-use super::job::Job;
+use super::session::Session;
 use crate::args::StageArguments;
 use crate::failure::Failure;
 use crate::table;
@@ -11,7 +11,7 @@ use crate::terminal;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &StageArguments) -> Result<(), Failure> {
-    let mut job = Job::open(arguments, false)?;
-    let summary = job.evaluate()?;
+    let mut session = Session::open(arguments, false)?;
+    let summary = session.evaluate()?;
     terminal::print(&table::of_run(&summary, &[], None))
 }

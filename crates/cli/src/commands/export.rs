@@ -4,7 +4,7 @@ use da2s::config::{Layer, Request};
 use da2s::export::ExportOptions;
 use da2s::run::Job;
 
-use super::job::this_command;
+use super::session::this_command;
 use crate::args::ExportArguments;
 use crate::failure::Failure;
 use crate::terminal;

@@ -2,7 +2,7 @@
 
 use da2s::parallel::Group;
 
-use super::job::Job;
+use super::session::Session;
 use crate::args::ImportArguments;
 use crate::failure::Failure;
 use crate::table;
@@ -19,16 +19,17 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
         (Some(weights), Some(genotype), _) => {
-            let mut job = Job::create(&arguments.create, &Group::alone())?;
-            job.import_network(&genotype, weights)
+            let mut session = Session::create(&arguments.create, &Group::alone())?;
+            session
+                .import_network(&genotype, weights)
                 .map_err(|failure| arguments.given.named(failure))?;
-            let summary = job.evaluate()?;
+            let summary = session.evaluate()?;
             terminal::print(&table::of_run(&summary, &[], None))
         }
         (None, None, Some(supernet)) => {
-            let mut job = Job::create(&arguments.create, &Group::alone())?;
-            job.import_supernet(supernet)?;
-            let discretized = job.discretize(None)?;
+            let mut session = Session::create(&arguments.create, &Group::alone())?;
+            session.import_supernet(supernet)?;
+            let discretized = session.discretize(None)?;
             terminal::print(&table::of_discretization(&discretized))
         }
         (Some(_), None, _) => Err(Failure::usage(

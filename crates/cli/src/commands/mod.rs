@@ -11,7 +11,6 @@ mod evaluate;
 mod export;
 mod genotype;
 mod import;
-mod job;
 mod lookup;
 mod man;
 mod metrics;
@@ -20,6 +19,7 @@ mod report;
 mod run;
 pub mod runs;
 mod search;
+mod session;
 mod train;
 pub mod watch;
 

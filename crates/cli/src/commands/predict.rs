@@ -8,7 +8,7 @@ use da2s::device;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::job::Job;
+use super::session::Session;
 use crate::args::PredictArguments;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -29,9 +29,9 @@ struct Prediction {
 /// # Errors
 /// If there is no trained network, or an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
-    let mut job = Job::read(&arguments.stage)?;
-    let trained = job.trained()?;
-    let device = device::open(job.device()).map_err(da2s::Error::from)?;
+    let mut session = Session::read(&arguments.stage)?;
+    let trained = session.trained()?;
+    let device = device::open(session.device()).map_err(da2s::Error::from)?;
     let preprocessing = &trained.description.preprocessing;
     let mut predictions = Vec::new();
     for paths in images(&arguments.images)?.chunks(BATCH) {
@@ -45,7 +45,7 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
                 classes: most_probable(&preprocessing.classes, logits, arguments.top.into()),
             });
         }
-        job.unless_stopped()?;
+        session.unless_stopped()?;
     }
     if arguments.json {
         let document = serde_json::json!(predictions);

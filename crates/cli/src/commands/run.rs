@@ -3,7 +3,7 @@
 use da2s::discretize::Genotype;
 use da2s::parallel::Group;
 
-use super::job::Job;
+use super::session::Session;
 use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::table;
@@ -16,30 +16,30 @@ use crate::terminal;
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     // The others get it from the process that leads.
     let asked = if group.leads() { arguments.given.read()? } else { None };
-    let mut job = Job::create(&arguments.create, group)?;
-    let given = job.given(asked)?;
-    let finished = stages(&mut job, given.as_ref()).map_err(|failure| arguments.given.named(failure));
-    let table = job.noted(finished)?;
-    job.end();
+    let mut session = Session::create(&arguments.create, group)?;
+    let given = session.given(asked)?;
+    let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
+    let table = session.noted(finished)?;
+    session.end();
     table.map_or(Ok(()), |table| terminal::print(&table))
 }
 
 /// The stages, and the table at the end, in the process that leads: the others search and train.
-fn stages(job: &mut Job, given: Option<&Genotype>) -> Result<Option<String>, Failure> {
-    if job.as_led(given.is_none())? {
-        job.search()?;
+fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<String>, Failure> {
+    if session.as_led(given.is_none())? {
+        session.search()?;
     }
-    let discretized = if job.leads() {
-        Some(job.discretize(given)?)
+    let discretized = if session.leads() {
+        Some(session.discretize(given)?)
     } else {
         None
     };
-    job.train()?;
+    session.train()?;
     let Some(discretized) = discretized else {
         return Ok(None);
     };
-    let summary = job.evaluate()?;
-    let report = da2s_report::write_report(job.path())?;
+    let summary = session.evaluate()?;
+    let report = da2s_report::write_report(session.path())?;
     Ok(Some(table::of_run(
         &summary,
         &discretized.decision.texts(),

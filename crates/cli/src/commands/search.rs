@@ -2,7 +2,7 @@
 
 use da2s::parallel::Group;
 
-use super::job::Job;
+use super::session::Session;
 use crate::args::CreateArguments;
 use crate::failure::Failure;
 
@@ -11,8 +11,8 @@ use crate::failure::Failure;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &CreateArguments, group: &Group) -> Result<(), Failure> {
-    let mut job = Job::create(arguments, group)?;
-    let searched = job.search();
-    job.noted(searched)?;
-    job.print_path()
+    let mut session = Session::create(arguments, group)?;
+    let searched = session.search();
+    session.noted(searched)?;
+    session.print_path()
 }

@@ -3,7 +3,7 @@
 use da2s::parallel::Group;
 
 use super::genotype;
-use super::job::Job;
+use super::session::Session;
 use crate::args::TrainArguments;
 use crate::failure::Failure;
 
@@ -15,11 +15,12 @@ pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure>
     // The others get it from the process that leads.
     let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
     let given = file.map(genotype::read).transpose()?;
-    let mut job = Job::open_in(&arguments.stage, arguments.resume, arguments.live, group)?;
+    let mut session = Session::open_in(&arguments.stage, arguments.resume, arguments.live, group)?;
     if let (Some(genotype), Some(path)) = (&given, file) {
-        job.discretize(Some(genotype))
+        session
+            .discretize(Some(genotype))
             .map_err(|failure| genotype::of_file(path, failure))?;
     }
-    job.train()?;
-    job.print_path()
+    session.train()?;
+    session.print_path()
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use da2s_report::drawing::Format as Picture;
+use da2s_report::drawing::DrawingFormat as Picture;
 use da2s_report::metrics::{architecture, metrics};
 use da2s_report::run::{Digest, Follow, Run};
 use da2s_report::tensorboard::EventWriter;

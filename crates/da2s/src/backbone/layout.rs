@@ -9,7 +9,7 @@ use da2s_records::Named;
 
 /// The layout of one part: a stage, a classifier or an auxiliary head.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct PartLayout {
     prefix: String,
     /// Its weights in order; names behind the prefix.
     pub weights: Vec<Weight>,
@@ -42,7 +42,7 @@ pub enum LoadError {
     },
 }
 
-impl Part {
+impl PartLayout {
     /// The layout of a stage.
     pub fn of_plan(prefix: &str, plan: &CellPlan) -> Self {
         Self {

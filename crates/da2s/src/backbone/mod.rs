@@ -17,7 +17,7 @@ pub use crate::evaluate::correct_count;
 pub use crate::objective::cross_entropy;
 pub use da2s_records::{Named, WeightsFile, WeightsFileError};
 pub(crate) use layout::find_tensor;
-pub use layout::{LoadError, Part};
+pub use layout::{LoadError, PartLayout};
 pub(crate) use skeleton::STAGES;
 pub use skeleton::{CellSlot, Content, NetworkSize, Skeleton, Slot, Stem};
 pub use statistics::Statistics;
@@ -42,7 +42,7 @@ pub enum Source {
 
 /// A cell at its place in the backbone.
 #[derive(Clone, Debug)]
-pub struct Stage {
+pub struct NetworkStage {
     /// What comes before the names of its weights, for example `cells.3.`.
     pub prefix: String,
     /// The cell.
@@ -65,12 +65,12 @@ pub struct Auxiliary {
 /// Stages, classifier, auxiliary head.
 #[derive(Clone, Debug)]
 pub struct Backbone {
-    stages: Vec<Stage>,
+    stages: Vec<NetworkStage>,
     classifier: Classifier,
     /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has; `None` has the mixture's in order.
     mixture_order: Option<Vec<usize>>,
     auxiliary: Option<(Auxiliary, Classifier)>,
-    parts: Vec<Part>,
+    parts: Vec<PartLayout>,
 }
 
 /// What a forward pass depends on beside the images.
@@ -131,18 +131,18 @@ pub struct Forward {
 impl Backbone {
     /// A backbone of `stages`, which are those of `skeleton`, whose classifiers run on `engine`; the
     /// last stage feeds the classifier.
-    pub fn new(skeleton: &Skeleton, stages: Vec<Stage>, auxiliary: Option<Auxiliary>, engine: &Engine) -> Self {
+    pub fn new(skeleton: &Skeleton, stages: Vec<NetworkStage>, auxiliary: Option<Auxiliary>, engine: &Engine) -> Self {
         let classes = skeleton.classes;
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
-        let mut parts: Vec<Part> = stages
+        let mut parts: Vec<PartLayout> = stages
             .iter()
-            .map(|stage| Part::of_plan(&stage.prefix, stage.cell.plan()))
+            .map(|stage| PartLayout::of_plan(&stage.prefix, stage.cell.plan()))
             .collect();
-        parts.push(Part::classifier("classifier", features, classes));
+        parts.push(PartLayout::classifier("classifier", features, classes));
         let auxiliary = auxiliary.map(|head| {
             let features = head.cell.plan().output_channels();
-            parts.push(Part::of_plan("auxiliary_head.", head.cell.plan()));
-            parts.push(Part::classifier("auxiliary_head.classifier", features, classes));
+            parts.push(PartLayout::of_plan("auxiliary_head.", head.cell.plan()));
+            parts.push(PartLayout::classifier("auxiliary_head.classifier", features, classes));
             (head, Classifier::new(features, classes, engine).with_relu())
         });
         let classifier = Classifier::new(features, classes, engine);
@@ -168,7 +168,7 @@ impl Backbone {
     }
 
     /// The stages in order.
-    pub fn stages(&self) -> &[Stage] {
+    pub fn stages(&self) -> &[NetworkStage] {
         &self.stages
     }
 
@@ -183,7 +183,7 @@ impl Backbone {
     }
 
     /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[PartLayout] {
         &self.parts
     }
 

@@ -94,7 +94,7 @@ impl Statistics {
 
     /// Every statistic under its name.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
-        let of_part = |(part, statistics): (&super::Part, &Option<NormStatistics>)| {
+        let of_part = |(part, statistics): (&super::PartLayout, &Option<NormStatistics>)| {
             let statistics = statistics.as_ref()?;
             Some(part.name_norms(&host(&statistics.mean), &host(&statistics.variance)))
         };
@@ -113,7 +113,7 @@ impl Statistics {
     /// If a tensor is missing or has another shape.
     pub fn from_named(backbone: &Backbone, named: &[Named], device: &Device) -> Result<Self, LoadError> {
         let index = index(named);
-        let load = |part: &super::Part| {
+        let load = |part: &super::PartLayout| {
             if part.norm_channels == 0 {
                 return Ok(None);
             }

@@ -85,7 +85,7 @@ impl Weights {
     /// If a tensor is missing or has another shape.
     pub fn from_named(backbone: &Backbone, named: &[Named], device: &Device) -> Result<Self, LoadError> {
         let index = index(named);
-        let load = |part: &super::Part| {
+        let load = |part: &super::PartLayout| {
             let data = part.join_weights(|name| index.get(name).copied())?;
             Ok(Tensor::from_data(data, device))
         };

@@ -3,7 +3,7 @@
 
 use da2s_settings::Problem;
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, Location};
 use super::settings::Config;
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
@@ -11,7 +11,7 @@ use crate::network::auxiliary_slot;
 use crate::space::{CellKind, SpaceName};
 
 /// Where a key was set.
-type PlaceOf<'a> = &'a dyn Fn(&str) -> Place;
+type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
 
 /// Checks `config`, each of whose values is in its own range.
 ///

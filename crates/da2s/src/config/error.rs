@@ -25,20 +25,20 @@ pub enum Origin {
 
 /// Where something was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// By whom.
     pub origin: Origin,
     /// Line, from 1, where the origin has lines and the line is known.
     pub line: Option<usize>,
 }
 
-impl From<Origin> for Place {
+impl From<Origin> for Location {
     fn from(origin: Origin) -> Self {
         Self { origin, line: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Settings => f.write_str("settings")?,
@@ -68,7 +68,7 @@ pub enum ConfigError {
     #[error("{place}: {problem}")]
     Syntax {
         /// Where.
-        place: Box<Place>,
+        place: Box<Location>,
         /// What is wrong there.
         problem: String,
     },
@@ -76,7 +76,7 @@ pub enum ConfigError {
     #[error("{place}: {problem}")]
     Setting {
         /// Where.
-        place: Box<Place>,
+        place: Box<Location>,
         /// What is wrong.
         problem: Problem,
     },
@@ -92,7 +92,7 @@ pub enum ConfigError {
     #[error("{place}: {error}")]
     Target {
         /// Where.
-        place: Box<Place>,
+        place: Box<Location>,
         /// What is impossible.
         error: TopologyError,
     },

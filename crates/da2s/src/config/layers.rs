@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use da2s_settings::Problem;
 
 use super::check;
-use super::error::{ConfigError, Origin, Place};
+use super::error::{ConfigError, Location, Origin};
 use super::settings::Config;
 
 /// Most parts of a key, as `search.regulariser.lambda`: more than any has.
@@ -143,7 +143,7 @@ impl Layer {
     fn text(origin: Origin, text: &str) -> Result<Self, ConfigError> {
         let syntax = |error: toml::de::Error| {
             let line = error.span().map(|span| line_at(text, span.start));
-            let place = Place {
+            let place = Location {
                 origin: origin.clone(),
                 line,
             };
@@ -173,8 +173,8 @@ impl Layer {
         table.get(name)
     }
 
-    fn place(&self, key: &str) -> Place {
-        Place {
+    fn place(&self, key: &str) -> Location {
+        Location {
             origin: self.origin.clone(),
             line: self.lines.get(key).copied(),
         }
@@ -185,7 +185,7 @@ impl Layer {
 ///
 /// # Errors
 /// [`ConfigError::Setting`] for the first in the order of lines.
-pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Place) -> Result<(), ConfigError> {
+pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Location) -> Result<(), ConfigError> {
     let problems = Config::TABLE.check(document).into_iter();
     let placed = problems.map(|problem| (place(problem.key()), problem));
     match placed.min_by_key(|(place, _)| place.line) {
@@ -227,7 +227,7 @@ pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
 }
 
 /// Where `key` was set: by the last that says something of it.
-fn place_of(layers: &[Layer], key: &str) -> Place {
+fn place_of(layers: &[Layer], key: &str) -> Location {
     let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
     last.map_or(Origin::Settings.into(), |layer| layer.place(key))
 }

@@ -10,7 +10,7 @@ mod request;
 mod settings;
 
 pub use da2s_settings::Entry;
-pub use error::{ConfigError, Origin, Place};
+pub use error::{ConfigError, Location, Origin};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
 pub use request::Request;
 pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
@@ -88,7 +88,7 @@ impl Config {
     /// For the first value that cannot be, with what is allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
         let table = self.to_table()?;
-        let unplaced = |_: &str| Place::from(Origin::Settings);
+        let unplaced = |_: &str| Location::from(Origin::Settings);
         layers::check_document(&table, &unplaced)?;
         check::check(self, &unplaced)
     }

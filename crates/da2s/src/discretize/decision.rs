@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::gap::Choice;
+use super::gap::PruningChoice;
 use super::mixture::staying;
 use super::strengths::KindStrengths;
 use crate::space::{CellGenotype, CellKind, Genotype, PerKind, Space};
@@ -51,12 +51,12 @@ const ROUNDING: f32 = 1e-4;
 
 impl Undecided {
     /// The choice by itself.
-    pub(super) fn choice(&self) -> Choice {
+    pub(super) fn choice(&self) -> PruningChoice {
         let (from, to) = (self.from, self.to);
         if self.operations {
-            Choice::Operations { from, to }
+            PruningChoice::Operations { from, to }
         } else {
-            Choice::Node { to }
+            PruningChoice::Node { to }
         }
     }
 }

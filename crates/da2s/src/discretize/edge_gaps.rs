@@ -7,7 +7,7 @@
 use burn::tensor::{Device, Tensor};
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
 
-use super::gap::{Choice, Pruned, Stage};
+use super::gap::{Discretization, Pruned, PruningChoice};
 use crate::backbone::{Mixtures, Pass};
 use crate::data::Loader;
 use crate::evaluate::{EvaluateError, evaluate};
@@ -32,7 +32,7 @@ pub fn measure_edge_gaps(
             loss: evaluation.loss,
         })
     };
-    let mixed = pruned.mixtures(Stage::Supernet, device);
+    let mixed = pruned.mixtures(Discretization::Supernet, device);
     let (mixed_weights, supernet) = (weights(&mixed), measure(&mixed)?);
     let mut edges = Vec::new();
     for (kind, _) in pruned.searched.strengths.iter() {
@@ -50,8 +50,8 @@ pub fn measure_edge_gaps(
                 from,
                 to,
                 kept: kept.iter().any(|edge| (edge.from, edge.to) == (from, to)),
-                operations: alone(Choice::Operations { from, to })?,
-                edge: alone(Choice::Edge { from, to })?,
+                operations: alone(PruningChoice::Operations { from, to })?,
+                edge: alone(PruningChoice::Edge { from, to })?,
             });
         }
     }

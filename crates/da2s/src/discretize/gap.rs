@@ -18,7 +18,7 @@ use crate::space::{CellKind, Genotype};
 
 /// What is discretized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Discretization {
     /// Nothing.
     Supernet,
     /// Operations.
@@ -31,7 +31,7 @@ pub enum Stage {
 
 /// A part of discretization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(super) enum PruningChoice {
     /// Which operations stay on the edge.
     Operations { from: usize, to: usize },
     /// Whether the edge stays, at d/n, or weighs nothing.
@@ -51,12 +51,12 @@ pub struct Pruned<'a> {
 
 impl Pruned<'_> {
     /// The mixtures at `stage`.
-    pub fn mixtures(&self, stage: Stage, device: &Device) -> Mixtures {
+    pub fn mixtures(&self, stage: Discretization, device: &Device) -> Mixtures {
         let (operations, edges) = match stage {
-            Stage::Supernet => (false, false),
-            Stage::Operations => (true, false),
-            Stage::Edges => (false, true),
-            Stage::Both => (true, true),
+            Discretization::Supernet => (false, false),
+            Discretization::Operations => (true, false),
+            Discretization::Edges => (false, true),
+            Discretization::Both => (true, true),
         };
         self.searched.strengths.map(|kind, strengths| {
             let genotype = self.genotype.kind(kind);
@@ -70,7 +70,7 @@ impl Pruned<'_> {
     /// If an image cannot be read.
     pub fn accuracy(
         &self,
-        stage: Stage,
+        stage: Discretization,
         held_out: &Loader,
         group: &Group,
         device: &Device,
@@ -80,11 +80,12 @@ impl Pruned<'_> {
     }
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
-    pub(super) fn mixtures_of(&self, kind: CellKind, choice: Choice, device: &Device) -> Mixtures {
+    pub(super) fn mixtures_of(&self, kind: CellKind, choice: PruningChoice, device: &Device) -> Mixtures {
         self.searched.strengths.map(|other, strengths| {
             let here = other == kind;
-            let operations = |from, to| here && choice == Choice::Operations { from, to };
-            let edges = |from, to| here && (choice == Choice::Edge { from, to } || choice == Choice::Node { to });
+            let operations = |from, to| here && choice == PruningChoice::Operations { from, to };
+            let edges =
+                |from, to| here && (choice == PruningChoice::Edge { from, to } || choice == PruningChoice::Node { to });
             let genotype = self.genotype.kind(other);
             partly_discrete(strengths, self.searched.space, genotype, operations, edges, device)
         })
@@ -94,7 +95,7 @@ impl Pruned<'_> {
     ///
     /// # Errors
     /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
-    pub fn accuracy_without(
+    pub fn accuracy_deciding(
         &self,
         one: &Undecided,
         held_out: &Loader,
@@ -175,8 +176,8 @@ pub fn measure_gap(
         let recalibrated = pruned.recalibrate(&mixtures, calibration, device, stop)?;
         Ok((as_trained, accuracy(&recalibrated)?))
     };
-    let (supernet, operations) = (measure(Stage::Supernet)?, measure(Stage::Operations)?);
-    let (edges, both) = (measure(Stage::Edges)?, measure(Stage::Both)?);
+    let (supernet, operations) = (measure(Discretization::Supernet)?, measure(Discretization::Operations)?);
+    let (edges, both) = (measure(Discretization::Edges)?, measure(Discretization::Both)?);
     let row = |part: fn((f64, f64)) -> f64| GapRow {
         supernet: Some(part(supernet)),
         operations: Some(part(operations)),

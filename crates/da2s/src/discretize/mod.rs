@@ -12,7 +12,7 @@ mod strengths;
 pub use da2s_space::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
 pub use decision::{Decision, Undecided, decide};
 pub use edge_gaps::measure_edge_gaps;
-pub use gap::{Pruned, Stage, measure_gap};
+pub use gap::{Discretization, Pruned, measure_gap};
 pub use given::{file_and_name, read_genotype};
 pub use mixture::discrete_mixture;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};

@@ -20,7 +20,7 @@ use crate::network::Trained;
 words! {
     /// The formats.
     #[strum(serialize_all = "lowercase")]
-    pub enum Format {
+    pub enum ExportFormat {
         /// One file, a graph with its weights.
         Onnx,
         /// A folder with a model in Python, its weights, and the preprocessing of images.
@@ -69,7 +69,7 @@ pub struct ExportOptions {
     pub fold_batch_norms: bool,
 }
 
-impl Format {
+impl ExportFormat {
     /// What the file or folder is called, if nobody says otherwise.
     pub const fn default_name(self) -> &'static str {
         match self {
@@ -95,20 +95,24 @@ pub type ExportedFile = (&'static str, Vec<u8>);
 ///
 /// # Errors
 /// If the network has something that the format cannot express.
-pub fn files(trained: &Trained, format: Format, options: ExportOptions) -> Result<Vec<ExportedFile>, ExportError> {
+pub fn files(
+    trained: &Trained,
+    format: ExportFormat,
+    options: ExportOptions,
+) -> Result<Vec<ExportedFile>, ExportError> {
     Ok(match format {
-        Format::Onnx => vec![("", onnx::bytes(trained, options)?)],
-        Format::Pytorch => pytorch::files(trained)?,
-        Format::Safetensors => vec![("", safetensors::bytes(trained)?)],
+        ExportFormat::Onnx => vec![("", onnx::bytes(trained, options)?)],
+        ExportFormat::Pytorch => pytorch::files(trained)?,
+        ExportFormat::Safetensors => vec![("", safetensors::bytes(trained)?)],
     })
 }
 
-/// Writes `trained` to `path`: a file, or for [`Format::Pytorch`] a folder; the folders that it is in are created. What was there
+/// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; the folders that it is in are created. What was there
 /// under the same names is replaced.
 ///
 /// # Errors
 /// If the network has something that the format cannot express, or the files cannot be written.
-pub fn export(trained: &Trained, format: Format, options: ExportOptions, path: &Path) -> Result<(), ExportError> {
+pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, path: &Path) -> Result<(), ExportError> {
     for (name, bytes) in files(trained, format, options)? {
         let file = if name.is_empty() {
             path.to_owned()

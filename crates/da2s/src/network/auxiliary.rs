@@ -6,7 +6,7 @@
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine, PoolKind};
 
-use crate::backbone::{Auxiliary, NetworkSize, Skeleton, Stage, Stem};
+use crate::backbone::{Auxiliary, NetworkSize, NetworkStage, Skeleton, Stem};
 
 /// An image that is too small for an auxiliary head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +68,7 @@ fn pool(stem: Stem) -> Block {
 }
 
 /// The head on stage `at` of `stages`.
-pub(super) fn head(stages: &[Stage], at: usize, stem: Stem, engine: &Engine) -> Auxiliary {
+pub(super) fn head(stages: &[NetworkStage], at: usize, stem: Stem, engine: &Engine) -> Auxiliary {
     let conv = |relu, kernel, norm| Block::Conv {
         relu,
         kernel,

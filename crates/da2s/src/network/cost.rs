@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::{Backbone, Source, Stage};
+use crate::backbone::{Backbone, NetworkStage, Source};
 use crate::discretize::Genotype;
 use crate::objective::CostTable;
-use crate::space::{PerKind, Place, Space};
+use crate::space::{HostNetwork, PerKind, Space};
 use crate::supernet::stride;
 
 /// Size of a network.
@@ -24,7 +24,7 @@ pub struct Cost {
 pub fn cost(network: &Backbone, image_size: usize) -> Cost {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
-    let of_stage = |stage: &Stage| stage.cell.plan().multiply_adds(&input_sizes(stage, &sizes, image_size));
+    let of_stage = |stage: &NetworkStage| stage.cell.plan().multiply_adds(&input_sizes(stage, &sizes, image_size));
     let classifier = &network.parts()[stages.len()];
     let parameters: usize = network.parts()[..=stages.len()]
         .iter()
@@ -54,7 +54,7 @@ pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image
             let (channels, outputs) = (plan.node_channels[from], plan.node_channels[to]);
             let (height, width_of_image) = if from < graph.inputs { nodes[from] } else { inner };
             for (candidate, operation) in space.operations.iter().enumerate() {
-                let (block, _) = operation.block(stride(kind.stride(), from, graph), Place::Network);
+                let (block, _) = operation.block(stride(kind.stride(), from, graph), HostNetwork::Network);
                 let at = edge * width + candidate;
                 let count = block.layout(channels, outputs, true, 0).weight_count;
                 parameters.kind_mut(kind)[at] += count as f64;
@@ -90,7 +90,7 @@ pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image
 }
 
 /// Height and width behind every stage.
-pub(super) fn stage_sizes(stages: &[Stage], image_size: usize) -> Vec<(usize, usize)> {
+pub(super) fn stage_sizes(stages: &[NetworkStage], image_size: usize) -> Vec<(usize, usize)> {
     let mut sizes = Vec::with_capacity(stages.len());
     for stage in stages {
         let plan = stage.cell.plan();
@@ -101,7 +101,7 @@ pub(super) fn stage_sizes(stages: &[Stage], image_size: usize) -> Vec<(usize, us
 }
 
 /// Height and width of what a stage reads, given those behind every stage before it.
-pub(super) fn input_sizes(stage: &Stage, sizes: &[(usize, usize)], image_size: usize) -> Vec<(usize, usize)> {
+pub(super) fn input_sizes(stage: &NetworkStage, sizes: &[(usize, usize)], image_size: usize) -> Vec<(usize, usize)> {
     let size = |source: &Source| match source {
         Source::Image => (image_size, image_size),
         Source::Stage(earlier) => sizes[*earlier],

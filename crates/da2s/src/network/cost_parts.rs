@@ -7,7 +7,7 @@ use da2s_engine::Choice;
 use da2s_records::schema::PartCost;
 
 use super::cost::{input_sizes, stage_sizes};
-use crate::backbone::{Backbone, Stage};
+use crate::backbone::{Backbone, NetworkStage};
 use crate::space::Operation;
 
 /// Kinds of parts that are no cells: in front of them, between them (NAS-Bench-201), behind them.
@@ -19,7 +19,7 @@ const HEAD: &str = "head";
 pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
-    let searched = |stage: &Stage| stage.kind.is_some();
+    let searched = |stage: &NetworkStage| stage.kind.is_some();
     let first_cell = stages.iter().position(searched).unwrap_or(stages.len());
     let last_cell = stages.iter().rposition(searched).unwrap_or(0);
     let mut costs = Vec::new();
@@ -45,7 +45,7 @@ pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
 }
 
 /// An entry an operation, and one for what is not searched.
-fn of_stage(stage: &Stage, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
+fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
     let plan = stage.cell.plan();
     let nodes = plan.node_sizes(inputs);
     let before = plan.preprocess.iter().zip(inputs);

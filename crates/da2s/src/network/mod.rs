@@ -24,7 +24,7 @@ use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
 
 use crate::backbone::{Backbone, CellSlot, Skeleton};
 use crate::discretize::{CellGenotype, Genotype};
-use crate::space::{CellGraph, Place, SpaceName};
+use crate::space::{CellGraph, HostNetwork, SpaceName};
 use crate::supernet::{preprocessed, stride};
 
 /// The network of `genotype`.
@@ -60,7 +60,7 @@ fn darts_cell(genotype: &CellGenotype, slot: &CellSlot, inputs: &[usize]) -> Cel
             .operations
             .iter()
             .map(|operation| {
-                let (block, inner) = operation.block(stride, Place::Network);
+                let (block, inner) = operation.block(stride, HostNetwork::Network);
                 entry += 1;
                 (block, format!("_ops.{}{inner}", entry - 1), 0)
             })
@@ -79,7 +79,7 @@ fn nas_bench_201_cell(genotype: &CellGenotype, slot: &CellSlot) -> CellPlan {
     }
     for (index, edge) in genotype.edges.iter().enumerate() {
         let choices = edge.operations.iter().map(|operation| {
-            let (block, inner) = operation.block(slot.stride, Place::Network);
+            let (block, inner) = operation.block(slot.stride, HostNetwork::Network);
             (block, format!("layers.{index}{inner}"), 0)
         });
         builder = builder.edge(edge.from, edge.to, choices);

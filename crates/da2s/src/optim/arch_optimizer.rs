@@ -1,7 +1,7 @@
 //! What moves α and β: Adam as in DARTS, or SGD with momentum as in the public NAS-Bench-201 protocol of DA²S.
 //!
 //! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is without dampening. The state of a
-//! tensor is a [`Moment`], kept by the caller.
+//! tensor is a [`ArchMoment`], kept by the caller.
 
 use burn::tensor::Tensor;
 
@@ -35,7 +35,7 @@ const EPSILON: f32 = 1e-8;
 
 /// What an optimiser remembers of one tensor.
 #[derive(Clone, Debug)]
-pub enum Moment<const D: usize> {
+pub enum ArchMoment<const D: usize> {
     /// Adam's means.
     Adam(Box<AdamMeans<D>>),
     /// SGD's velocity.
@@ -97,25 +97,25 @@ impl ArchOptimizer {
         rate: f64,
         value: Tensor<D>,
         gradient: Tensor<D>,
-        moment: &mut Option<Moment<D>>,
+        moment: &mut Option<ArchMoment<D>>,
     ) -> Tensor<D> {
         match self {
             Self::Adam(adam) => {
                 let before = match moment.take() {
-                    Some(Moment::Adam(before)) => Some(*before),
-                    Some(Moment::Velocity(_)) | None => None,
+                    Some(ArchMoment::Adam(before)) => Some(*before),
+                    Some(ArchMoment::Velocity(_)) | None => None,
                 };
                 let (value, means) = adam.step(rate, value, gradient, before);
-                *moment = Some(Moment::Adam(Box::new(means)));
+                *moment = Some(ArchMoment::Adam(Box::new(means)));
                 value
             }
             Self::Sgd { momentum, weight_decay } => {
                 let gradient = gradient + value.clone() * *weight_decay;
                 let velocity = match moment.take() {
-                    Some(Moment::Velocity(velocity)) => *velocity * *momentum + gradient,
-                    Some(Moment::Adam(_)) | None => gradient,
+                    Some(ArchMoment::Velocity(velocity)) => *velocity * *momentum + gradient,
+                    Some(ArchMoment::Adam(_)) | None => gradient,
                 };
-                *moment = Some(Moment::Velocity(Box::new(velocity.clone())));
+                *moment = Some(ArchMoment::Velocity(Box::new(velocity.clone())));
                 value - velocity * rate
             }
         }

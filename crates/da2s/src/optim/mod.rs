@@ -3,5 +3,5 @@
 mod arch_optimizer;
 mod sgd;
 
-pub use arch_optimizer::{Adam, AdamMeans, ArchOptimizer, Moment};
+pub use arch_optimizer::{Adam, AdamMeans, ArchMoment, ArchOptimizer};
 pub use sgd::Sgd;

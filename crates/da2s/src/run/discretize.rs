@@ -185,7 +185,7 @@ fn measure(
         return Ok((gap, None));
     };
     for one in decision.undecided.iter_mut().take(MOST_EXAMINED) {
-        let accuracy = pruned.accuracy_without(one, held_out, device, stop)?;
+        let accuracy = pruned.accuracy_deciding(one, held_out, device, stop)?;
         let cost = gap.as_trained.supernet.unwrap_or(f64::NAN) - accuracy;
         let what = if one.operations {
             "pruning that alone"

@@ -20,7 +20,7 @@ use crate::config::{Config, Request};
 use crate::data::Arrays;
 use crate::discretize::Genotype;
 use crate::error::Error;
-use crate::export::{self, ExportOptions, Format, export};
+use crate::export::{self, ExportFormat, ExportOptions, export};
 use crate::hint::Hint;
 use crate::network::Trained;
 use crate::observer::{Observer, Warning};
@@ -300,7 +300,7 @@ impl Job {
     ///
     /// # Errors
     /// Those of [`trained`] and of [`export()`].
-    pub fn export(&self, format: Format, options: ExportOptions, out: Option<&Path>) -> Result<PathBuf, Error> {
+    pub fn export(&self, format: ExportFormat, options: ExportOptions, out: Option<&Path>) -> Result<PathBuf, Error> {
         let trained = self.trained()?;
         if let Some(out) = out {
             export(&trained, format, options, out)?;

@@ -21,7 +21,7 @@ pub struct SearchSummary {
 }
 
 /// A search and the files that it keeps.
-struct Files<'a> {
+struct SearchFiles<'a> {
     context: &'a Context<'a>,
     search: &'a Search,
     device: &'a burn::tensor::Device,
@@ -41,7 +41,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     if context.group.leads() {
         context.write_environment(&dataset, &engine, observer)?;
     }
-    let files = Files {
+    let files = SearchFiles {
         context,
         search: &search,
         device: &device,
@@ -55,7 +55,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     })
 }
 
-impl StageFiles for Files<'_> {
+impl StageFiles for SearchFiles<'_> {
     type Stage = Search;
     type Meta = SearchMeta;
 
@@ -111,12 +111,12 @@ pub(super) fn finished(
     device: &burn::tensor::Device,
     observer: &mut dyn Observer,
 ) -> Result<SearchState, Error> {
-    let files = Files {
+    let files = SearchFiles {
         context,
         search,
         device,
     };
-    let checkpoint = newest::<Files<'_>>(context, observer)?.ok_or_else(|| Error::Incomplete {
+    let checkpoint = newest::<SearchFiles<'_>>(context, observer)?.ok_or_else(|| Error::Incomplete {
         path: context.directory.file(SEARCH_CHECKPOINT),
         stage: Stage::Search,
     })?;

@@ -11,7 +11,7 @@ use crate::backbone::{Backbone, LoadError, Named, find_tensor, host};
 use crate::error::Error;
 use crate::hint::Hint;
 use crate::observer::Stage;
-use crate::search::{AdamMeans, ArchMoment as Moment, SearchProgress, SearchState};
+use crate::search::{AdamMeans, ArchMoment, SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::train::{TrainProgress, TrainState};
 
@@ -167,14 +167,14 @@ fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
 }
 
 /// Adds what an optimiser remembers and returns Adam's steps; 0 before the first, and for SGD.
-fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, moment: Option<&Moment<D>>) -> usize {
+fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, moment: Option<&ArchMoment<D>>) -> usize {
     match moment {
         None => 0,
-        Some(Moment::Velocity(velocity)) => {
+        Some(ArchMoment::Velocity(velocity)) => {
             tensors.push(named(format!("{name}.velocity"), velocity));
             0
         }
-        Some(Moment::Adam(means)) => {
+        Some(ArchMoment::Adam(means)) => {
             tensors.push(named(format!("{name}.mean"), &means.mean));
             tensors.push(named(format!("{name}.square"), &means.square));
             means.steps
@@ -188,16 +188,16 @@ fn find_moments<const D: usize>(
     shape: [usize; D],
     steps: usize,
     device: &Device,
-) -> Result<Option<Moment<D>>, LoadError> {
+) -> Result<Option<ArchMoment<D>>, LoadError> {
     if steps == 0 {
         let velocity = format!("{name}.velocity");
         return match find_tensor(tensors, &velocity, shape, device) {
-            Ok(velocity) => Ok(Some(Moment::Velocity(Box::new(velocity)))),
+            Ok(velocity) => Ok(Some(ArchMoment::Velocity(Box::new(velocity)))),
             Err(LoadError::Missing { .. }) => Ok(None),
             Err(other) => Err(other),
         };
     }
     let mean = find_tensor(tensors, &format!("{name}.mean"), shape, device)?;
     let square = find_tensor(tensors, &format!("{name}.square"), shape, device)?;
-    Ok(Some(Moment::Adam(Box::new(AdamMeans { steps, mean, square }))))
+    Ok(Some(ArchMoment::Adam(Box::new(AdamMeans { steps, mean, square }))))
 }

@@ -31,7 +31,7 @@ pub struct TrainSummary {
 }
 
 /// A training and the files that it keeps.
-struct Files<'a> {
+struct TrainFiles<'a> {
     context: &'a Context<'a>,
     retraining: Retraining<'a>,
     dataset: &'a Dataset,
@@ -51,7 +51,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
     let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
-    let files = Files {
+    let files = TrainFiles {
         context,
         retraining: Retraining {
             network: &network,
@@ -75,7 +75,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     })
 }
 
-impl Files<'_> {
+impl TrainFiles<'_> {
     fn network(&self) -> &Backbone {
         self.retraining.network
     }
@@ -89,7 +89,7 @@ impl Files<'_> {
     }
 }
 
-impl<'a> StageFiles for Files<'a> {
+impl<'a> StageFiles for TrainFiles<'a> {
     type Stage = Retraining<'a>;
     type Meta = TrainMeta;
 

@@ -19,7 +19,7 @@ mod settings;
 mod setup;
 mod state;
 
-pub use crate::optim::{Adam, AdamMeans, ArchOptimizer, Moment as ArchMoment};
+pub use crate::optim::{Adam, AdamMeans, ArchMoment, ArchOptimizer};
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;

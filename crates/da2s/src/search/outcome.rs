@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::{Choices, Rates, Search, SearchState, When};
 use crate::device::host;
 use crate::discretize::{
-    Decision, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, Stage, decide, strongest,
+    Decision, Discretization, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, decide, strongest,
 };
 use crate::evaluate::EvaluateError;
 use crate::space::{CellKind, PerKind};
@@ -135,7 +135,7 @@ impl Search {
     ) -> Result<SearchEpoch, EvaluateError> {
         let pruned = self.pruned(state, outcome);
         let accuracy = |stage| pruned.accuracy(stage, &self.monitor, &self.group, &self.device);
-        let accuracies = [accuracy(Stage::Supernet)?, accuracy(Stage::Both)?];
+        let accuracies = [accuracy(Discretization::Supernet)?, accuracy(Discretization::Both)?];
         Ok(self.metrics(state, outcome, rates, accuracies))
     }
 

@@ -4,14 +4,15 @@
 //! Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
 
 use da2s_settings::{
-    Allowed, BELOW_1, COUNT, COUNT_OR_0, Kind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, settings, up_to,
-    whole, words,
+    Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, settings,
+    up_to, whole, words,
 };
 use serde::{Deserialize, Serialize};
 
 use super::Method;
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::{Augmentation, ImageShape};
+use crate::network::NetworkShape;
 use crate::objective::{Hardening, Regulariser};
 use crate::optim::ArchOptimizer;
 use crate::space::Reductions;
@@ -36,7 +37,7 @@ words! {
 }
 
 impl Setting for Rate {
-    const KIND: Kind = Kind::Value(Allowed::AnyOf(Self::ALLOWED));
+    const KIND: FieldKind = FieldKind::Value(Allowed::AnyOf(Self::ALLOWED));
 }
 
 impl Rate {
@@ -144,16 +145,14 @@ impl SearchSettings {
 
     /// The sizes of the super-network for images of `shape` in `classes` classes.
     pub fn size(&self, shape: ImageShape, classes: usize) -> NetworkSize {
-        NetworkSize {
-            stem: self.skeleton,
+        let supernet = NetworkShape {
+            skeleton: self.skeleton,
             channels: self.channels,
             cells: self.cells,
-            reductions: self.reduction_cells.clone(),
-            image_channels: shape.channels,
-            image_size: shape.height,
-            classes,
+            reduction_cells: self.reduction_cells.clone(),
             auxiliary: false,
-        }
+        };
+        supernet.size(shape, classes)
     }
 
     /// The optimiser of α and β.

@@ -8,7 +8,7 @@ use super::settings::SearchSettings;
 use crate::arch::ArchParams;
 use crate::backbone::{Backbone, Statistics, Weights};
 use crate::objective::HardeningState;
-use crate::optim::{Moment, Sgd};
+use crate::optim::{ArchMoment, Sgd};
 use crate::parallel::bytes_of;
 use crate::random::Purpose;
 use crate::space::{PerKind, Space, Target};
@@ -61,9 +61,9 @@ pub struct SearchProgress {
 #[derive(Clone, Debug, Default)]
 pub struct KindMoments {
     /// Of α.
-    pub alpha: Option<Moment<2>>,
+    pub alpha: Option<ArchMoment<2>>,
     /// Of β.
-    pub beta: Option<Moment<1>>,
+    pub beta: Option<ArchMoment<1>>,
 }
 
 /// What the optimiser remembers of α and β.

@@ -3,7 +3,7 @@
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
 use crate::backbone::CellSlot;
-use crate::space::{CellGraph, Place, Space, SpaceName};
+use crate::space::{CellGraph, HostNetwork, Space, SpaceName};
 
 /// The cell of `space` for `slot`, with inputs of so many channels.
 pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
@@ -23,7 +23,7 @@ fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
     for (index, (from, to)) in graph.edges().enumerate() {
         let stride = stride(slot.stride, from, graph);
         let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
-            let (block, inner) = operation.block(stride, Place::Supernet);
+            let (block, inner) = operation.block(stride, HostNetwork::Supernet);
             (block, format!("_ops.{index}._ops.{candidate}{inner}"), 0)
         });
         builder = builder.edge(from, to, choices);
@@ -40,7 +40,7 @@ fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     }
     for (from, to) in graph.edges() {
         let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
-            let (block, inner) = operation.block(slot.stride, Place::BenchSupernet);
+            let (block, inner) = operation.block(slot.stride, HostNetwork::NasBench201Supernet);
             (block, format!("edges.{to}<-{from}.{candidate}{inner}"), 0)
         });
         builder = builder.edge(from, to, choices);

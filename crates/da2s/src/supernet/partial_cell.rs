@@ -9,12 +9,12 @@ use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
 use super::cell::{preprocessed, stride};
 use crate::backbone::CellSlot;
-use crate::space::{Place, Space};
+use crate::space::{HostNetwork, Space};
 
 /// An edge of the plan. Every node of the space is three to five nodes here: the sums through and around the candidates, the two
 /// shuffled together, and that split again.
 #[derive(Clone, Copy, Debug)]
-enum Part {
+enum PartialEdge {
     /// The channels of a node that pass, or those that do not.
     Split { node: usize, passes: bool },
     /// The candidates of an edge of the space.
@@ -26,16 +26,16 @@ enum Part {
 }
 
 /// Every edge, sources before what reads them.
-fn parts(space: &Space) -> Vec<Part> {
+fn parts(space: &Space) -> Vec<PartialEdge> {
     let graph = space.graph;
     let both = [true, false];
-    let split = |node: usize| both.map(|passes| Part::Split { node, passes });
-    let mut parts: Vec<Part> = (0..graph.inputs).flat_map(split).collect();
+    let split = |node: usize| both.map(|passes| PartialEdge::Split { node, passes });
+    let mut parts: Vec<PartialEdge> = (0..graph.inputs).flat_map(split).collect();
     for node in graph.all_nodes() {
         for edge in graph.edges_into(node) {
-            parts.extend([Part::Mixed { edge }, Part::Around { edge }]);
+            parts.extend([PartialEdge::Mixed { edge }, PartialEdge::Around { edge }]);
         }
-        parts.extend(both.map(|passes| Part::Join { node, passes }));
+        parts.extend(both.map(|passes| PartialEdge::Join { node, passes }));
         if node + 1 < graph.all_nodes().end {
             parts.extend(split(node));
         }
@@ -70,21 +70,21 @@ pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usi
     let half = |passes: bool| usize::from(!passes);
     for part in parts(space) {
         builder = match part {
-            Part::Split { node, passes } => {
+            PartialEdge::Split { node, passes } => {
                 let first = if passes { 0 } else { passing };
                 let block = (Block::Take { first }, String::new(), 0);
                 builder.edge(whole[node], halves[node][half(passes)], [block])
             }
-            Part::Mixed { edge } => {
+            PartialEdge::Mixed { edge } => {
                 let (from, to) = ends[edge];
                 let stride = stride(slot.stride, from, graph);
                 let choices = space.operations.iter().enumerate().map(|(candidate, operation)| {
-                    let (block, inner) = operation.block(stride, Place::Supernet);
+                    let (block, inner) = operation.block(stride, HostNetwork::Supernet);
                     (block, format!("_ops.{edge}._ops.{candidate}{inner}"), 0)
                 });
                 builder.edge(halves[from][0], sums[to - graph.inputs][0], choices)
             }
-            Part::Around { edge } => {
+            PartialEdge::Around { edge } => {
                 let (from, to) = ends[edge];
                 let block = match stride(slot.stride, from, graph) {
                     1 => Block::Identity,
@@ -98,7 +98,7 @@ pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usi
                 };
                 builder.edge(halves[from][1], sums[to - graph.inputs][1], [(block, String::new(), 0)])
             }
-            Part::Join { node, passes } => {
+            PartialEdge::Join { node, passes } => {
                 let first = if passes { 0 } else { passing };
                 let block = (Block::Shuffle { groups, first }, String::new(), 0);
                 builder.edge(sums[node - graph.inputs][half(passes)], whole[node], [block])
@@ -115,9 +115,9 @@ pub(super) fn mixture_order(space: &Space) -> Vec<usize> {
     parts(space)
         .into_iter()
         .flat_map(|part| match part {
-            Part::Mixed { edge } => edge * candidates..(edge + 1) * candidates,
-            Part::Around { edge } => edges * candidates + edge..edges * candidates + edge + 1,
-            Part::Split { .. } | Part::Join { .. } => one..one + 1,
+            PartialEdge::Mixed { edge } => edge * candidates..(edge + 1) * candidates,
+            PartialEdge::Around { edge } => edges * candidates + edge..edges * candidates + edge + 1,
+            PartialEdge::Split { .. } | PartialEdge::Join { .. } => one..one + 1,
         })
         .collect()
 }

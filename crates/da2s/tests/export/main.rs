@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use da2s::backbone::WeightsFile;
-use da2s::export::{ExportOptions, Format, export};
+use da2s::export::{ExportFormat, ExportOptions, export};
 use da2s::network::{Description, Trained};
 use da2s_engine::{Block, EdgePlan, InputPlan, PlacedBlock, StagePlan};
 use da2s_infer::Network;
@@ -29,10 +29,10 @@ const TOLERANCE: f64 = 1e-4;
 fn write(case: &Case, folder: &Path) {
     for (name, fold_batch_norms) in [("plain.onnx", false), ("folded.onnx", true)] {
         let options = ExportOptions { fold_batch_norms };
-        export(&case.trained, Format::Onnx, options, &folder.join(name)).unwrap();
+        export(&case.trained, ExportFormat::Onnx, options, &folder.join(name)).unwrap();
     }
     let options = ExportOptions::default();
-    export(&case.trained, Format::Pytorch, options, &folder.join("pytorch")).unwrap();
+    export(&case.trained, ExportFormat::Pytorch, options, &folder.join("pytorch")).unwrap();
     let expected = WeightsFile::to_bytes(&case.expected, "case", case.name.to_owned()).unwrap();
     fs::write(folder.join("expected.safetensors"), expected).unwrap();
 }
@@ -103,9 +103,21 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
     for case in cases::all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("network.safetensors");
-        export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+        export(
+            &case.trained,
+            ExportFormat::Safetensors,
+            ExportOptions::default(),
+            &path,
+        )
+        .unwrap();
         let bytes = fs::read(&path).unwrap();
-        export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+        export(
+            &case.trained,
+            ExportFormat::Safetensors,
+            ExportOptions::default(),
+            &path,
+        )
+        .unwrap();
         assert_eq!(
             bytes,
             fs::read(&path).unwrap(),
@@ -260,7 +272,13 @@ fn plans_that_claim_too_much_are_errors() {
 fn exported(case: &Case) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("network.safetensors");
-    export(&case.trained, Format::Safetensors, ExportOptions::default(), &path).unwrap();
+    export(
+        &case.trained,
+        ExportFormat::Safetensors,
+        ExportOptions::default(),
+        &path,
+    )
+    .unwrap();
     fs::read(&path).unwrap()
 }
 
@@ -281,7 +299,13 @@ fn files() -> &'static [WeightsFile] {
 fn a_module_has_the_cells_for_everyone_to_read() {
     let case = cases::all().remove(0);
     let folder = tempfile::tempdir().unwrap();
-    export(&case.trained, Format::Pytorch, ExportOptions::default(), folder.path()).unwrap();
+    export(
+        &case.trained,
+        ExportFormat::Pytorch,
+        ExportOptions::default(),
+        folder.path(),
+    )
+    .unwrap();
     let module = fs::read_to_string(folder.path().join("model.py")).unwrap();
     for line in [
         "    [(\"sep_conv_3x3\", 1), (\"skip_connect\", 0)],\n",

@@ -33,7 +33,7 @@ pub(super) enum Variant {
 }
 
 /// What distinguishes the two.
-struct Table {
+struct VariantFacts {
     format: Format,
     /// The binary version, the Python version.
     versions: &'static [Version; 2],
@@ -97,9 +97,9 @@ const CIFAR_100_VERSIONS: [Version; 2] = [
 ];
 
 impl Variant {
-    const fn table(self) -> Table {
+    const fn table(self) -> VariantFacts {
         match self {
-            Self::Cifar10 => Table {
+            Self::Cifar10 => VariantFacts {
                 format: Format::Cifar10,
                 versions: &CIFAR_10_VERSIONS,
                 classes: 10,
@@ -109,7 +109,7 @@ impl Variant {
                 mean: [0.491_399_68, 0.482_158_27, 0.446_531_24],
                 std: [0.247_032_33, 0.243_485_05, 0.261_587_68],
             },
-            Self::Cifar100 => Table {
+            Self::Cifar100 => VariantFacts {
                 format: Format::Cifar100,
                 versions: &CIFAR_100_VERSIONS,
                 classes: 100,
@@ -152,7 +152,7 @@ pub(super) fn is_in(variant: Variant, dir: &Path) -> bool {
     Files::are_in(variant.table().versions, dir)
 }
 
-fn read_names(table: &Table, files: &mut Files, hasher: &mut Sha256) -> Result<Vec<String>, DataError> {
+fn read_names(table: &VariantFacts, files: &mut Files, hasher: &mut Sha256) -> Result<Vec<String>, DataError> {
     let (path, bytes) = files.take(files.version.names)?;
     let text = match files.version.encoding {
         Encoding::Binary => bytes,
@@ -186,7 +186,12 @@ fn read_names(table: &Table, files: &mut Files, hasher: &mut Sha256) -> Result<V
     Ok(names)
 }
 
-fn read_part(table: &Table, names: &[&str], files: &mut Files, hasher: &mut Sha256) -> Result<Pictures, DataError> {
+fn read_part(
+    table: &VariantFacts,
+    names: &[&str],
+    files: &mut Files,
+    hasher: &mut Sha256,
+) -> Result<Pictures, DataError> {
     let mut pictures = Pictures {
         labels: Vec::new(),
         pixels: Vec::new(),
@@ -222,7 +227,7 @@ fn lacking(path: &Path, key: &str) -> DataError {
 }
 
 /// The records of the binary version with what the pickle `bytes` holds.
-fn records_of(table: &Table, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
+fn records_of(table: &VariantFacts, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     let pickle = unpickled(path, bytes)?;
     let data = pickle.array("data").ok_or_else(|| lacking(path, "data"))?;
     let malformed = |place: Place, expected: String, found: String| DataError::Malformed {
@@ -268,7 +273,7 @@ fn records_of(table: &Table, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataE
 }
 
 /// Appends every record of one file; `path` names it in errors.
-fn append_records(table: &Table, path: &Path, bytes: &[u8], pictures: &mut Pictures) -> Result<(), DataError> {
+fn append_records(table: &VariantFacts, path: &Path, bytes: &[u8], pictures: &mut Pictures) -> Result<(), DataError> {
     let label_bytes = table.labels.len();
     let record_bytes = label_bytes + SHAPE.values();
     let malformed = |record: usize, expected: String, found: String| DataError::Malformed {

@@ -111,7 +111,7 @@ fn array(columns: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The pickle that holds the same as `records`.
-fn pickled(table: &Table, records: &[u8]) -> Vec<u8> {
+fn pickled(table: &VariantFacts, records: &[u8]) -> Vec<u8> {
     let record_bytes = table.labels.len() + SHAPE.values();
     let records: Vec<&[u8]> = records.chunks_exact(record_bytes).collect();
     let pixels: Vec<u8> = records

@@ -3,7 +3,7 @@
 //! Contract: what nobody asks for, and what nothing flows through, is not computed ([`Want`]). The same bits on any number of threads:
 //! blocks of images have sums of their own, which are added in the order of the blocks.
 
-use super::compiled::{Compiled, Stage, Unit};
+use super::compiled::{Chain, Compiled, Unit};
 use super::image::{Frame, Scratch};
 use super::memory::Shared;
 use super::norms::{GradientSums, carried};
@@ -206,7 +206,7 @@ impl Want {
     }
 }
 
-fn stage_has_weights(stage: &Stage) -> bool {
+fn stage_has_weights(stage: &Chain) -> bool {
     let affine = stage.norm.is_some_and(|norm| norm.affine.is_some());
     affine || weights::of(stage).next().is_some()
 }

@@ -7,7 +7,7 @@
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm};
 
 use super::backward_steps::{Flow, gradient, own_sums};
-use super::compiled::{Operation, Stage, Unit, Walk, rows_at_once};
+use super::compiled::{Chain, ChainOperation, Unit, Walk, rows_at_once};
 use super::forward_steps::{dense_region, depthwise_region, packed, pixel_region, transposed};
 use super::image::{At, Frame, Scratch};
 
@@ -16,7 +16,7 @@ pub(super) struct StageOnImage<'a, 'b> {
     pub frame: &'a Frame<'b>,
     pub flow: &'a Flow<'b>,
     pub unit: &'a Unit,
-    pub stage: &'a Stage,
+    pub stage: &'a Chain,
     pub index: usize,
     /// As in [`Step::Backward`](super::schedule::Step::Backward).
     pub first: bool,
@@ -47,12 +47,12 @@ impl StageOnImage<'_, '_> {
                 tables[0] = &scaled[..table.len()];
             }
             match &stage.operation {
-                Operation::Identity => {
+                ChainOperation::Identity => {
                     if flow.wanted[unit.from] {
                         elementwise::add_scaled(frame.level, g, tables[0], gradient(frame, flow, unit.from, false, at));
                     }
                 }
-                Operation::Move(map) => {
+                ChainOperation::Move(map) => {
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, false, at);
                         for (to, g) in to
@@ -67,7 +67,7 @@ impl StageOnImage<'_, '_> {
                         }
                     }
                 }
-                Operation::Pool(index) => {
+                ChainOperation::Pool(index) => {
                     let to = flow.passing.image_mut(frame.compiled.pools[*index].gradient, at.slot);
                     if self.first {
                         elementwise::gradient(frame.level, g, z, tables, to);
@@ -75,7 +75,7 @@ impl StageOnImage<'_, '_> {
                         elementwise::add_gradient(frame.level, g, z, tables, to);
                     }
                 }
-                Operation::Reduce { reduce, weights } => {
+                ChainOperation::Reduce { reduce, weights } => {
                     let dz = &mut scratch.rows[0][..stage.output.len()];
                     elementwise::gradient(frame.level, g, z, tables, dz);
                     if flow.wanted[unit.from] {
@@ -102,8 +102,8 @@ impl StageOnImage<'_, '_> {
                         );
                     }
                 }
-                Operation::Dense { .. } => self.dense(g, z, tables, block, scratch),
-                Operation::Separable { .. } => self.separable(g, z, tables, block, scratch),
+                ChainOperation::Dense { .. } => self.dense(g, z, tables, block, scratch),
+                ChainOperation::Separable { .. } => self.separable(g, z, tables, block, scratch),
             }
             scratch.scaled = scaled;
         }
@@ -120,7 +120,7 @@ impl StageOnImage<'_, '_> {
             at,
             ..
         } = *self;
-        let Operation::Dense {
+        let ChainOperation::Dense {
             relu, walk, weights, ..
         } = &stage.operation
         else {
@@ -181,7 +181,7 @@ impl StageOnImage<'_, '_> {
             first: overwrites,
             at,
         } = *self;
-        let Operation::Separable {
+        let ChainOperation::Separable {
             walk,
             depthwise,
             pointwise,
@@ -277,7 +277,7 @@ impl StageOnImage<'_, '_> {
 }
 
 /// From rows of output gradients (packed) through the pointwise convolution into the image of gradients of the depthwise output.
-fn back_region<'a>(stage: &Stage, walk: &Walk, first: usize, rows: usize) -> dense::Region<'a> {
+fn back_region<'a>(stage: &Chain, walk: &Walk, first: usize, rows: usize) -> dense::Region<'a> {
     dense::Region {
         inputs: stage.output.channels,
         outputs: stage.input.channels,

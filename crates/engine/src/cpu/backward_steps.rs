@@ -3,7 +3,7 @@
 use da2s_kernels::{elementwise, norm, pool};
 
 use super::backward_stage::StageOnImage;
-use super::compiled::{Operation, Stage, Unit};
+use super::compiled::{Chain, ChainOperation, Unit};
 use super::forward_steps::compute;
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
@@ -29,7 +29,7 @@ pub(super) struct Flow<'a> {
     pub mixture: bool,
     /// S₁ and S₂ of [`norm`], where `Compiled::sums` says.
     pub sums: [Shared<'a>; 2],
-    /// Tables a, b, d of [`norm`] at [`Stage::table`].
+    /// Tables a, b, d of [`norm`] at [`Chain::table`].
     pub tables: [&'a [f32]; 3],
     /// Where the pass puts gradients of weights.
     pub weight_sums: &'a Sums,
@@ -182,7 +182,7 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
 /// As [`run`].
 unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, at: At) {
     let Some(stage) = unit.stages.last() else { return };
-    let has_bias = matches!(stage.operation, Operation::Dense { bias: Some(_), .. });
+    let has_bias = matches!(stage.operation, ChainOperation::Dense { bias: Some(_), .. });
     if stage.norm.is_none() && !has_bias && !(flow.mixture && unit.choice.is_some()) {
         return;
     }
@@ -214,7 +214,7 @@ unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, a
 pub(super) unsafe fn own_sums<'a>(
     frame: &Frame,
     flow: &Flow<'a>,
-    stage: &Stage,
+    stage: &Chain,
     at: At,
 ) -> (&'a mut [f32], &'a mut [f32]) {
     let own = frame.compiled.own_sums(stage.slot, stage.output.channels, at.image);

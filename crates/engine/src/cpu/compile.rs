@@ -5,7 +5,9 @@
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
 use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
 
-use super::compiled::{Compiled, Node, Operation, Place, Shape, SharedPool, Stage, StageNorm, Unit, Walk, Weights};
+use super::compiled::{
+    Chain, ChainOperation, Compiled, Node, PackedWeights, Shape, SharedPool, StageNorm, Storage, Unit, Walk,
+};
 use super::memory::Arena;
 
 /// Multiply-adds a value up to which the only stage of a unit is computed again for the backward run: about what it costs to write a value
@@ -119,7 +121,7 @@ impl Compiler<'_> {
                 Some(choice) => self.stages(from, to, choice),
                 None => vec![{
                     let (input, output) = (self.out.nodes[from].shape, self.out.nodes[to].shape);
-                    self.stage(Operation::Identity, input, output, None, true)
+                    self.stage(ChainOperation::Identity, input, output, None, true)
                 }],
             };
             self.out.units.push(Unit {
@@ -135,19 +137,19 @@ impl Compiler<'_> {
         }
     }
 
-    fn stages(&mut self, from: usize, to: usize, choice: &Choice) -> Vec<Stage> {
+    fn stages(&mut self, from: usize, to: usize, choice: &Choice) -> Vec<Chain> {
         let (input, output) = (self.out.nodes[from].shape, self.out.nodes[to].shape);
         let source = input.padded(self.out.nodes[from].pad);
         let layout = choice.layout();
         let norm = layout.norms.first().map(stage_norm);
         let stage = match choice.block {
-            Block::Zero { .. } | Block::Identity => self.stage(Operation::Identity, input, output, None, true),
+            Block::Zero { .. } | Block::Identity => self.stage(ChainOperation::Identity, input, output, None, true),
             Block::Take { .. } | Block::Shuffle { .. } => {
                 let map = choice
                     .block
                     .channel_map(choice.inputs, choice.outputs)
                     .unwrap_or_default();
-                self.stage(Operation::Move(map), input, output, None, true)
+                self.stage(ChainOperation::Move(map), input, output, None, true)
             }
             Block::Norm => {
                 // A window of one pixel gives the norm a tensor to read: this block stands once in a network, where the image is small.
@@ -158,7 +160,7 @@ impl Compiler<'_> {
                     padding: 0,
                 };
                 let pool = self.pool(from, PoolKind::Average, window);
-                self.stage(Operation::Pool(pool), input, output, norm, true)
+                self.stage(ChainOperation::Pool(pool), input, output, norm, true)
             }
             Block::Pool {
                 kind,
@@ -174,7 +176,7 @@ impl Compiler<'_> {
                     padding,
                 };
                 let pool = self.pool(from, kind, window);
-                self.stage(Operation::Pool(pool), input, output, norm, true)
+                self.stage(ChainOperation::Pool(pool), input, output, norm, true)
             }
             Block::FactorizedReduce => {
                 let reduce = Reduce {
@@ -185,7 +187,7 @@ impl Compiler<'_> {
                 let at = layout.convolutions[0].kernel.offset;
                 let len = input.channels * output.channels;
                 let weights = self.place_weights(at, len, reduce.packed_len(), reduce.transposed_len());
-                self.stage(Operation::Reduce { reduce, weights }, input, output, norm, true)
+                self.stage(ChainOperation::Reduce { reduce, weights }, input, output, norm, true)
             }
             Block::Conv {
                 relu,
@@ -209,7 +211,7 @@ impl Compiler<'_> {
                     window.taps() * output.channels * table::rounded(input.channels),
                 );
                 self.stage(
-                    Operation::Dense {
+                    ChainOperation::Dense {
                         relu,
                         walk,
                         weights,
@@ -251,7 +253,7 @@ impl Compiler<'_> {
                         to.channels * table::rounded(input.channels),
                     );
                     let norm = stage_norm(&layout.norms[index]);
-                    let operation = Operation::Separable {
+                    let operation = ChainOperation::Separable {
                         walk,
                         depthwise,
                         pointwise,
@@ -268,21 +270,22 @@ impl Compiler<'_> {
 
     fn stage(
         &mut self,
-        operation: Operation,
+        operation: ChainOperation,
         input: Shape,
         output: Shape,
         norm: Option<StageNorm>,
         only: bool,
-    ) -> Stage {
+    ) -> Chain {
         let z = match &operation {
-            Operation::Identity => Place::State,
-            Operation::Pool(pool) => Place::Kept(self.out.pools[*pool].z),
-            Operation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => {
-                Place::Moving
+            ChainOperation::Identity => Storage::State,
+            ChainOperation::Pool(pool) => Storage::Kept(self.out.pools[*pool].z),
+            ChainOperation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => {
+                Storage::Moving
             }
-            Operation::Move(_) | Operation::Reduce { .. } | Operation::Dense { .. } | Operation::Separable { .. } => {
-                Place::Kept(self.kept.place(output.len()))
-            }
+            ChainOperation::Move(_)
+            | ChainOperation::Reduce { .. }
+            | ChainOperation::Dense { .. }
+            | ChainOperation::Separable { .. } => Storage::Kept(self.kept.place(output.len())),
         };
         let index = self.out.stages;
         self.out.stages += 1;
@@ -291,12 +294,12 @@ impl Compiler<'_> {
         self.out.slots += output.channels;
         self.out.tables += table_len;
         self.out.table_len = self.out.table_len.max(table_len);
-        let moments = if let Operation::Pool(pool) = operation {
+        let moments = if let ChainOperation::Pool(pool) = operation {
             self.out.pools[pool].moments
         } else {
             slot
         };
-        Stage {
+        Chain {
             operation,
             input,
             output,
@@ -312,8 +315,8 @@ impl Compiler<'_> {
 
     fn pool(&mut self, node: usize, kind: PoolKind, window: Window) -> usize {
         let kind = match kind {
-            PoolKind::Max => pool::Kind::Max,
-            PoolKind::Average => pool::Kind::Average,
+            PoolKind::Max => pool::Pooling::Max,
+            PoolKind::Average => pool::Pooling::Average,
         };
         let same =
             |shared: &SharedPool| shared.node == node && shared.pool.kind == kind && shared.pool.window == window;
@@ -357,11 +360,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn place_weights(&mut self, at: usize, len: usize, packed_len: usize, transposed_len: usize) -> Weights {
+    fn place_weights(&mut self, at: usize, len: usize, packed_len: usize, transposed_len: usize) -> PackedWeights {
         let packed = self.out.packed_len;
         let transposed = packed + packed_len.next_multiple_of(16);
         self.out.packed_len = transposed + transposed_len.next_multiple_of(16);
-        Weights {
+        PackedWeights {
             at,
             len,
             packed,

@@ -75,7 +75,7 @@ pub(super) struct Unit {
     pub to: usize,
     /// Its place in the mixture; preprocessing has none and weighs 1.
     pub choice: Option<usize>,
-    pub stages: Vec<Stage>,
+    pub stages: Vec<Chain>,
 }
 
 /// A batch norm.
@@ -89,12 +89,12 @@ pub(super) struct StageNorm {
 
 /// A chain of kernels up to a batch norm (or to the end of the unit).
 #[derive(Debug)]
-pub(super) struct Stage {
-    pub operation: Operation,
+pub(super) struct Chain {
+    pub operation: ChainOperation,
     pub input: Shape,
     pub output: Shape,
     /// What the norm reads.
-    pub z: Place,
+    pub z: Storage,
     /// Its number among all stages of the cell.
     pub index: usize,
     /// First channel in the executor's per-image sums of the gradient, and of moments (shared pools: one for all).
@@ -109,7 +109,7 @@ pub(super) struct Stage {
 
 /// Where what a norm reads lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Storage {
     /// It is the state of the node that the unit reads.
     State,
     /// Kept until the backward run.
@@ -120,7 +120,7 @@ pub(super) enum Place {
 
 /// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of the input.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weights {
+pub(super) struct PackedWeights {
     pub at: usize,
     pub len: usize,
     pub packed: usize,
@@ -143,7 +143,7 @@ pub(super) struct Walk {
 
 /// What a stage computes.
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(super) enum ChainOperation {
     Identity,
     /// Index of the [`SharedPool`].
     Pool(usize),
@@ -152,23 +152,23 @@ pub(super) enum Operation {
     /// ReLU first.
     Reduce {
         reduce: Reduce,
-        weights: Weights,
+        weights: PackedWeights,
     },
     Dense {
         relu: bool,
         walk: Walk,
-        weights: Weights,
+        weights: PackedWeights,
         bias: Option<usize>,
     },
     /// ReLU first. The gradient image has the input's channels.
     Separable {
         walk: Walk,
-        depthwise: Weights,
-        pointwise: Weights,
+        depthwise: PackedWeights,
+        pointwise: PackedWeights,
     },
 }
 
-impl Operation {
+impl ChainOperation {
     pub fn reads_relu(&self) -> bool {
         match self {
             Self::Identity | Self::Pool(_) | Self::Move(_) => false,

@@ -2,7 +2,7 @@
 
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm, pool};
 
-use super::compiled::{Operation, Stage, Unit, Walk, Weights, rows_at_once};
+use super::compiled::{Chain, ChainOperation, PackedWeights, Unit, Walk, rows_at_once};
 use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
@@ -106,10 +106,10 @@ unsafe fn moments(
 pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratch, at: At) -> bool {
     let stage = &unit.stages[index];
     let level = frame.level;
-    if matches!(stage.operation, Operation::Pool(_) | Operation::Identity) {
+    if matches!(stage.operation, ChainOperation::Pool(_) | ChainOperation::Identity) {
         return false;
     }
-    if let Operation::Move(map) = &stage.operation {
+    if let ChainOperation::Move(map) = &stage.operation {
         // SAFETY: the caller's; the tensor is this stage's.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
         for (to, from) in z
@@ -134,12 +134,12 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     let Some(z) = z else { return false };
     let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
     match &stage.operation {
-        Operation::Identity | Operation::Pool(_) | Operation::Move(_) => {}
-        Operation::Reduce { reduce, weights } => {
+        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Move(_) => {}
+        ChainOperation::Reduce { reduce, weights } => {
             let source = &source[..reduce.image.len()];
             reduce.convolve(level, packed(frame, weights), source, z);
         }
-        Operation::Dense {
+        ChainOperation::Dense {
             walk, weights, bias, ..
         } => {
             if let Some(bias) = bias {
@@ -150,7 +150,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
             let region = dense_region(walk, stage, 0, stage.output.height);
             dense::convolve(level, &region, packed(frame, weights), source, bias.is_some(), z);
         }
-        Operation::Separable {
+        ChainOperation::Separable {
             walk,
             depthwise,
             pointwise,
@@ -170,16 +170,16 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     true
 }
 
-pub(super) fn packed<'a>(frame: &Frame<'a>, weights: &Weights) -> &'a [f32] {
+pub(super) fn packed<'a>(frame: &Frame<'a>, weights: &PackedWeights) -> &'a [f32] {
     &frame.packed[weights.packed..weights.packed + weights.packed_len]
 }
 
-pub(super) fn transposed<'a>(frame: &Frame<'a>, weights: &Weights) -> &'a [f32] {
+pub(super) fn transposed<'a>(frame: &Frame<'a>, weights: &PackedWeights) -> &'a [f32] {
     &frame.packed[weights.transposed..weights.transposed + weights.transposed_len]
 }
 
 /// Rows of a dense convolution's output (packed, from its first row on).
-pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: usize) -> dense::Region<'a> {
+pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: usize) -> dense::Region<'a> {
     dense::Region {
         inputs: stage.input.channels,
         outputs: stage.output.channels,
@@ -194,7 +194,7 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: 
 }
 
 /// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a buffer of their own.
-pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, rows: usize) -> depthwise::Region<'a> {
+pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: usize) -> depthwise::Region<'a> {
     depthwise::Region {
         channels: stage.input.channels,
         extent: Extent {
@@ -208,7 +208,7 @@ pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Stage, row: usize, ro
 }
 
 /// Rows of the pointwise convolution of a separable stage, packed on both sides.
-pub(super) fn pixel_region(stage: &Stage, rows: usize) -> dense::Region<'static> {
+pub(super) fn pixel_region(stage: &Chain, rows: usize) -> dense::Region<'static> {
     dense::Region {
         inputs: stage.input.channels,
         outputs: stage.output.channels,

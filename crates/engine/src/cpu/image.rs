@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use da2s_kernels::{Level, Padded, prefetch};
 
-use super::compiled::{Compiled, Operation, Place, Stage, Unit};
+use super::compiled::{Chain, ChainOperation, Compiled, Storage, Unit};
 use super::memory::Shared;
 use super::schedule::Moving;
 
-/// Coefficients of the norms, as tables at [`Stage::table`]: what forward made and backward reads again.
+/// Coefficients of the norms, as tables at [`Chain::table`]: what forward made and backward reads again.
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
     /// `scale · z + shift` is the normalised value, times the mixture weight in a unit's last stage.
@@ -16,7 +16,7 @@ pub(super) struct Coefficients {
     pub shift: Vec<f32>,
     /// Means (0 where there is no norm).
     pub center: Vec<f32>,
-    /// 1/√(variance + ε) at [`Stage::slot`].
+    /// 1/√(variance + ε) at [`Chain::slot`].
     pub inverse: Vec<f32>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Table range of a stage.
-    pub fn table(&self, stage: &Stage) -> Range<usize> {
+    pub fn table(&self, stage: &Chain) -> Range<usize> {
         stage.table..stage.table + da2s_kernels::table::length(stage.output.channels)
     }
 
@@ -71,13 +71,13 @@ impl<'a> Frame<'a> {
     ///
     /// # Safety
     /// As [`Frame::state`], for the stage's tensor too.
-    pub unsafe fn z(&self, unit: &Unit, stage: &Stage, at: At) -> &'a [f32] {
+    pub unsafe fn z(&self, unit: &Unit, stage: &Chain, at: At) -> &'a [f32] {
         // SAFETY: the caller's.
         unsafe {
             match stage.z {
-                Place::Kept(z) => self.kept.image(z, at.slot),
-                Place::State => self.state(unit.from, at),
-                Place::Moving => self.moving.z[stage.index].map_or(&[], |z| self.moving_data.image(z, at.slot)),
+                Storage::Kept(z) => self.kept.image(z, at.slot),
+                Storage::State => self.state(unit.from, at),
+                Storage::Moving => self.moving.z[stage.index].map_or(&[], |z| self.moving_data.image(z, at.slot)),
             }
         }
     }
@@ -86,13 +86,13 @@ impl<'a> Frame<'a> {
     ///
     /// # Safety
     /// Nobody else reads or writes the stage's tensor of that image.
-    pub unsafe fn z_mut(&self, stage: &Stage, at: At) -> Option<&'a mut [f32]> {
+    pub unsafe fn z_mut(&self, stage: &Chain, at: At) -> Option<&'a mut [f32]> {
         // SAFETY: the caller's.
         unsafe {
             match stage.z {
-                Place::Kept(z) => Some(self.kept.image_mut(z, at.slot)),
-                Place::State => None,
-                Place::Moving => self.moving.z[stage.index].map(|z| self.moving_data.image_mut(z, at.slot)),
+                Storage::Kept(z) => Some(self.kept.image_mut(z, at.slot)),
+                Storage::State => None,
+                Storage::Moving => self.moving.z[stage.index].map(|z| self.moving_data.image_mut(z, at.slot)),
             }
         }
     }
@@ -101,7 +101,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Safety
     /// Nobody else reads or writes it for that image.
-    pub unsafe fn inner_gradient(&self, stage: &Stage, at: At) -> Option<&'a mut [f32]> {
+    pub unsafe fn inner_gradient(&self, stage: &Chain, at: At) -> Option<&'a mut [f32]> {
         // SAFETY: the caller's.
         self.moving.inner[stage.index].map(|tensor| unsafe { self.moving_data.image_mut(tensor, at.slot) })
     }
@@ -198,7 +198,7 @@ impl<'a> Scratch<'a> {
     pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
         let before = &unit.stages[stage - 1];
         let pad = match &unit.stages[stage].operation {
-            Operation::Separable { walk, .. } => walk.source.pad,
+            ChainOperation::Separable { walk, .. } => walk.source.pad,
             _ => 0,
         };
         // SAFETY: the caller's.

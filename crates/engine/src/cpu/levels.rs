@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use super::compiled::{Compiled, Operation, Place};
+use super::compiled::{ChainOperation, Compiled, Storage};
 use super::schedule::{Moving, Step};
 
 /// A part of one of the buffers: kept tensors, moving tensors, the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
+struct BufferRange {
     buffer: Buffer,
     range: Range<usize>,
 }
@@ -22,7 +22,7 @@ enum Buffer {
     Output,
 }
 
-impl Part {
+impl BufferRange {
     fn overlaps(&self, other: &Self) -> bool {
         self.buffer == other.buffer && self.range.start < other.range.end && other.range.start < self.range.end
     }
@@ -31,13 +31,13 @@ impl Part {
 /// What a step reads and what it writes.
 #[derive(Debug, Default)]
 struct Touches {
-    reads: Vec<Part>,
-    writes: Vec<Part>,
+    reads: Vec<BufferRange>,
+    writes: Vec<BufferRange>,
 }
 
 impl Touches {
     fn conflict(&self, later: &Self) -> bool {
-        let meet = |a: &[Part], b: &[Part]| a.iter().any(|a| b.iter().any(|b| a.overlaps(b)));
+        let meet = |a: &[BufferRange], b: &[BufferRange]| a.iter().any(|a| b.iter().any(|b| a.overlaps(b)));
         meet(&self.writes, &later.reads) || meet(&self.writes, &later.writes) || meet(&self.reads, &later.writes)
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn levels(compiled: &Compiled, moving: &Moving, steps: &[Step]) -> Ve
 }
 
 fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
-    let kept = |tensor: super::memory::Tensor| Part {
+    let kept = |tensor: super::memory::Tensor| BufferRange {
         buffer: Buffer::Kept,
         range: tensor.range(0),
     };
@@ -69,9 +69,9 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
     let z = |unit: usize, stage: usize| {
         let (unit, stage) = (&compiled.units[unit], &compiled.units[unit].stages[stage]);
         match stage.z {
-            Place::State => state(unit.from).next(),
-            Place::Kept(tensor) => Some(kept(tensor)),
-            Place::Moving => moving.z[stage.index].map(|tensor| Part {
+            Storage::State => state(unit.from).next(),
+            Storage::Kept(tensor) => Some(kept(tensor)),
+            Storage::Moving => moving.z[stage.index].map(|tensor| BufferRange {
                 buffer: Buffer::Moving,
                 range: tensor.range(0),
             }),
@@ -91,7 +91,7 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
             }
             // The others have nothing of their own to compute.
             let operation = &compiled.units[unit].stages[stage].operation;
-            if !matches!(operation, Operation::Identity | Operation::Pool(_)) {
+            if !matches!(operation, ChainOperation::Identity | ChainOperation::Pool(_)) {
                 touches.writes.extend(z(unit, stage));
             }
         }
@@ -102,7 +102,7 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
         }
         Step::Output(node) => {
             touches.reads.extend(state(node));
-            touches.writes.push(Part {
+            touches.writes.push(BufferRange {
                 buffer: Buffer::Output,
                 range: 0..usize::MAX,
             });

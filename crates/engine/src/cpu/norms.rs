@@ -5,7 +5,7 @@
 use da2s_kernels::{norm, table};
 use da2s_plan::NORM_EPSILON;
 
-use super::compiled::{Compiled, Operation, Stage, Unit};
+use super::compiled::{Chain, ChainOperation, Compiled, Unit};
 use super::image::Coefficients;
 
 /// Statistics of the batch norms of a call.
@@ -36,7 +36,7 @@ pub(super) struct Moments<'a> {
 }
 
 /// Scale and shift of a norm; 1 and 0 without.
-fn affine(stage: &Stage, weights: &[f32], channel: usize) -> (f64, f64) {
+fn affine(stage: &Chain, weights: &[f32], channel: usize) -> (f64, f64) {
     match stage.norm.and_then(|norm| norm.affine) {
         Some((gamma, beta)) => (f64::from(weights[gamma + channel]), f64::from(weights[beta + channel])),
         None => (1.0, 0.0),
@@ -45,7 +45,7 @@ fn affine(stage: &Stage, weights: &[f32], channel: usize) -> (f64, f64) {
 
 /// Sets the coefficients of a stage. `weight`: the unit's mixture weight in its last stage, else 1.
 pub(super) fn prepare(
-    stage: &Stage,
+    stage: &Chain,
     weight: f32,
     weights: &[f32],
     statistics: &mut Statistics,
@@ -119,7 +119,7 @@ pub(super) struct GradientSums<'a> {
 
 /// What the gradient of a stage's norm is made from.
 pub(super) struct Backward<'a> {
-    pub stage: &'a Stage,
+    pub stage: &'a Chain,
     /// The weight that the stage's coefficients carry.
     pub weight: f32,
     pub weights: &'a [f32],
@@ -177,7 +177,7 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
                 gradients[gamma + channel] = (weight * inverse * second) as f32;
                 gradients[beta + channel] = (weight * first) as f32;
             }
-            if let Operation::Dense { bias: Some(bias), .. } = stage.operation {
+            if let ChainOperation::Dense { bias: Some(bias), .. } = stage.operation {
                 // Batch statistics take a bias out again.
                 gradients[bias + channel] = if from_batch && stage.norm.is_some() {
                     0.0

@@ -4,7 +4,7 @@
 //! gradients of weights). Units are taken in groups of bounded size: a group's steps share what they read of a node, and the memory that
 //! groups use by turns stays small enough for the last cache.
 
-use super::compiled::{Compiled, Operation, Place, Unit};
+use super::compiled::{ChainOperation, Compiled, Storage, Unit};
 use super::memory::{Arena, Tensor};
 
 /// One thing to do with an image.
@@ -46,7 +46,7 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     let bytes = |unit: &Unit| -> usize {
         unit.stages
             .iter()
-            .filter(|stage| stage.z != Place::State)
+            .filter(|stage| stage.z != Storage::State)
             .map(|stage| stage.output.len() * compiled.batch * 4)
             .sum()
     };
@@ -73,7 +73,7 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
 /// writes. So there are two halves, for even and for odd groups.
 #[derive(Debug, Default)]
 pub(super) struct Moving {
-    /// By [`Stage::index`](super::compiled::Stage::index): what a norm reads, and the gradient of an inner stage.
+    /// By [`Chain::index`](super::compiled::Stage::index): what a norm reads, and the gradient of an inner stage.
     pub z: Vec<Option<Tensor>>,
     pub inner: Vec<Option<Tensor>>,
     /// Floats of it all.
@@ -105,7 +105,7 @@ impl Moving {
     fn group(&mut self, compiled: &Compiled, group: &[usize], back: bool, start: usize) -> usize {
         let mut arena = Arena::starting_at(compiled.batch, start);
         for stage in group.iter().flat_map(|&unit| &compiled.units[unit].stages) {
-            if stage.z == Place::Moving {
+            if stage.z == Storage::Moving {
                 self.z[stage.index] = Some(arena.place(stage.output.len()));
             }
             if stage.inner && back {
@@ -178,7 +178,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
             for &index in &group {
                 let unit = &compiled.units[index];
                 match unit.stages.get(stage).map(|stage| &stage.operation) {
-                    Some(&Operation::Pool(pool)) => {
+                    Some(&ChainOperation::Pool(pool)) => {
                         if !pooled[pool] {
                             push(&mut passes, at, Step::Pool(pool));
                             pooled[pool] = true;
@@ -187,11 +187,11 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                         push(&mut passes, at, Step::Stage { unit: index, stage });
                     }
                     Some(
-                        Operation::Identity
-                        | Operation::Move(_)
-                        | Operation::Reduce { .. }
-                        | Operation::Dense { .. }
-                        | Operation::Separable { .. },
+                        ChainOperation::Identity
+                        | ChainOperation::Move(_)
+                        | ChainOperation::Reduce { .. }
+                        | ChainOperation::Dense { .. }
+                        | ChainOperation::Separable { .. },
                     ) => {
                         push(&mut passes, at, Step::Stage { unit: index, stage });
                     }
@@ -232,7 +232,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
 
 /// Whether what a unit's only norm reads is computed again for the backward run.
 fn is_moving(compiled: &Compiled, unit: usize) -> bool {
-    compiled.units[unit].stages[0].z == Place::Moving
+    compiled.units[unit].stages[0].z == Storage::Moving
 }
 
 /// The node whose state a forward step reads.
@@ -262,13 +262,13 @@ impl Written {
     /// Notes what `unit` writes and returns whether it is the first to do so.
     pub fn mark(&mut self, unit: &Unit) -> bool {
         let written = match &unit.stages[0].operation {
-            Operation::Pool(pool) => &mut self.pools[*pool],
+            ChainOperation::Pool(pool) => &mut self.pools[*pool],
             operation if operation.reads_relu() => &mut self.relus[unit.from],
-            Operation::Identity
-            | Operation::Move(_)
-            | Operation::Reduce { .. }
-            | Operation::Dense { .. }
-            | Operation::Separable { .. } => {
+            ChainOperation::Identity
+            | ChainOperation::Move(_)
+            | ChainOperation::Reduce { .. }
+            | ChainOperation::Dense { .. }
+            | ChainOperation::Separable { .. } => {
                 return false;
             }
         };

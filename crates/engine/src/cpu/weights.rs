@@ -4,29 +4,29 @@ use da2s_kernels::reduce::Reduce;
 use da2s_kernels::{Level, dense, depthwise, elementwise, pointwise, table};
 use rayon::prelude::*;
 
-use super::compiled::{Compiled, Operation, Stage, Weights};
+use super::compiled::{Chain, ChainOperation, Compiled, PackedWeights};
 use super::memory::Shared;
 
 /// What a packed matrix is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum MatrixKind {
     Depthwise { channels: usize },
     Dense { inputs: usize, outputs: usize },
     Reduce(Reduce),
 }
 
 /// The convolutions of a stage.
-pub(super) fn of(stage: &Stage) -> impl Iterator<Item = (Weights, Kind)> {
+pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKind)> {
     let (inputs, outputs) = (stage.input.channels, stage.output.channels);
-    let dense = Kind::Dense { inputs, outputs };
+    let dense = MatrixKind::Dense { inputs, outputs };
     let pair = match &stage.operation {
-        Operation::Identity | Operation::Pool(_) | Operation::Move(_) => [None, None],
-        Operation::Reduce { reduce, weights } => [Some((*weights, Kind::Reduce(*reduce))), None],
-        Operation::Dense { weights, .. } => [Some((*weights, dense)), None],
-        Operation::Separable {
+        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Move(_) => [None, None],
+        ChainOperation::Reduce { reduce, weights } => [Some((*weights, MatrixKind::Reduce(*reduce))), None],
+        ChainOperation::Dense { weights, .. } => [Some((*weights, dense)), None],
+        ChainOperation::Separable {
             depthwise, pointwise, ..
         } => [
-            Some((*depthwise, Kind::Depthwise { channels: inputs })),
+            Some((*depthwise, MatrixKind::Depthwise { channels: inputs })),
             Some((*pointwise, dense)),
         ],
     };
@@ -52,14 +52,14 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
                     )
                 };
                 match kind {
-                    Kind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
-                    Kind::Dense { inputs, outputs } => {
+                    MatrixKind::Depthwise { channels } => depthwise::pack(weights, channels, packed),
+                    MatrixKind::Dense { inputs, outputs } => {
                         dense::pack(weights, inputs, outputs, packed);
                         if back {
                             dense::pack_transposed(weights, inputs, outputs, transposed);
                         }
                     }
-                    Kind::Reduce(reduce) => {
+                    MatrixKind::Reduce(reduce) => {
                         let inputs = reduce.image.channels;
                         let (first, second) = weights.split_at(inputs * reduce.halves()[0]);
                         let (to_first, to_second) = packed.split_at_mut(reduce.packed_split());
@@ -77,14 +77,14 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
 /// Where the blocks of a pass put their sums of the gradients of weights.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    items: Vec<(Weights, Kind, usize)>,
+    items: Vec<(PackedWeights, MatrixKind, usize)>,
     /// Floats a block.
     pub len: usize,
 }
 
 impl Sums {
     /// Plans room for a stage's convolutions.
-    pub fn add(&mut self, stage: &Stage) {
+    pub fn add(&mut self, stage: &Chain) {
         for (weights, kind) in of(stage) {
             self.items.push((weights, kind, self.len));
             self.len += weights.packed_len.next_multiple_of(16);
@@ -92,7 +92,7 @@ impl Sums {
     }
 
     /// The part of a block's sums that belongs to a convolution.
-    pub fn part<'a>(&self, weights: &Weights, block: &'a mut [f32]) -> &'a mut [f32] {
+    pub fn part<'a>(&self, weights: &PackedWeights, block: &'a mut [f32]) -> &'a mut [f32] {
         let at = self
             .items
             .iter()
@@ -116,9 +116,9 @@ impl Sums {
                 (&*sum, gradients.write(weights.at..weights.at + weights.len))
             };
             match kind {
-                Kind::Depthwise { channels } => depthwise::unpack_add(sum, channels, gradients),
-                Kind::Dense { inputs, outputs } => dense::unpack_add(sum, inputs, outputs, gradients),
-                Kind::Reduce(reduce) => {
+                MatrixKind::Depthwise { channels } => depthwise::unpack_add(sum, channels, gradients),
+                MatrixKind::Dense { inputs, outputs } => dense::unpack_add(sum, inputs, outputs, gradients),
+                MatrixKind::Reduce(reduce) => {
                     let inputs = reduce.image.channels;
                     let (first, second) = gradients.split_at_mut(inputs * reduce.halves()[0]);
                     let (sum_first, sum_second) = sum.split_at(inputs * table::rounded(reduce.halves()[0]));

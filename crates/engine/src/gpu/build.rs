@@ -2,9 +2,9 @@
 
 use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
 
-use super::launch::{Window, at, by_source, joined, launch, reading, targets};
-use super::program::{Image, Launch, NodeProgram, Program, Stage};
-use super::table::{NONE, Record, Span, Table, field, kind, mode};
+use super::launch::{SourceWindow, at, by_source, joined, launch, reading, targets};
+use super::program::{Image, Launch, NodeProgram, NodeStage, Program};
+use super::table::{NONE, Record, Records, Span, field, kind, mode};
 
 /// Where a block is: what it reads, the node that it ends in, its place in the mixture.
 struct Placed<'a> {
@@ -54,7 +54,7 @@ impl<'a> Builder<'a> {
             inputs: Vec::new(),
             nodes: Vec::new(),
             node_programs: Vec::new(),
-            table: Table::default(),
+            table: Records::default(),
             activations: 0,
             gradients: 0,
             slots: plan.norm_channels,
@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
                     PoolKind::Max => kind::MAX,
                     PoolKind::Average => kind::AVERAGE,
                 };
-                let window = Window {
+                let window = SourceWindow {
                     kernel,
                     stride,
                     padding: padding as i32,
@@ -199,7 +199,7 @@ impl<'a> Builder<'a> {
                 let mut first = 0;
                 for (ConvolutionWeights { kernel, .. }, padding) in convolutions.iter().zip([0, -1]) {
                     let count = kernel.shape[0];
-                    let window = Window {
+                    let window = SourceWindow {
                         kernel: 1,
                         stride: 2,
                         padding,
@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
                 let weights = &convolutions[0];
                 let bias = weights.bias.as_ref().map_or(NONE, |bias| bias.offset as u32);
                 let term = self.term(placed, result, slots, gamma(norm), bias);
-                let window = Window {
+                let window = SourceWindow {
                     kernel,
                     stride,
                     padding: padding as i32,
@@ -266,7 +266,7 @@ impl<'a> Builder<'a> {
             let outputs = norm.statistics.channels;
             let last = stage + 1 == stages;
             let stride = if stage == 0 { stride } else { 1 };
-            let window = Window {
+            let window = SourceWindow {
                 kernel,
                 stride,
                 padding: (dilation * (kernel - 1) / 2) as i32,
@@ -298,7 +298,7 @@ impl<'a> Builder<'a> {
                     .with(field::GRADIENT, own);
                 (term, Some(own))
             };
-            let pointwise = Window {
+            let pointwise = SourceWindow {
                 kernel: 1,
                 stride: 1,
                 padding: 0,
@@ -398,10 +398,10 @@ impl<'a> Builder<'a> {
         for level in 0..levels {
             let of = |records: &[Vec<Record>]| records.get(level).cloned().unwrap_or_default();
             let (depthwise, dense) = (of(&depthwise), of(&dense));
-            let mut stage = Stage {
+            let mut stage = NodeStage {
                 dense: launch(table, &dense),
                 inner_norms: of_inner.get(level).copied().unwrap_or_default(),
-                ..Stage::default()
+                ..NodeStage::default()
             };
             let pointwise = &dense[..pointwise_count.get(level).copied().unwrap_or(0)];
             stage.dense_targets = targets(table, pointwise, stage.dense.span.first);

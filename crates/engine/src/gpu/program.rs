@@ -9,7 +9,7 @@ use da2s_plan::{Block, CellPlan};
 use super::backward::SLICES;
 use super::build::Builder;
 use super::kernels::{GROUP, THREADS, weight_gradient};
-use super::table::{Span, Table};
+use super::table::{Records, Span};
 
 /// Numbers of an image tensor over the batch, and where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) struct Launch {
 
 /// One level of the convolutions that end in a node.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stage {
+pub(super) struct NodeStage {
     pub depthwise: Launch,
     pub dense: Launch,
     /// Norms behind this level's results.
@@ -64,7 +64,7 @@ pub(super) struct Stage {
 /// What ends in a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeProgram {
-    pub stages: Vec<Stage>,
+    pub stages: Vec<NodeStage>,
     pub pools: Launch,
     /// What the node is the sum of.
     pub terms: Launch,
@@ -82,7 +82,7 @@ pub(super) struct Program {
     pub inputs: Vec<Image>,
     pub nodes: Vec<Image>,
     pub node_programs: Vec<NodeProgram>,
-    pub table: Table,
+    pub table: Records,
     /// Numbers of the activations, of the gradients, and channels of all norms, those that are none included.
     pub activations: usize,
     pub gradients: usize,
@@ -131,7 +131,7 @@ impl Program {
                 .iter()
                 .all(|&side| side <= MOST_CUBES as usize)
         };
-        let squares = |stage: &Stage| {
+        let squares = |stage: &NodeStage| {
             let [kernel, outputs, inputs] = stage.dense_sizes;
             let side = weight_gradient::SIDE as usize;
             kernel * kernel * outputs.div_ceil(side) * inputs.div_ceil(side)

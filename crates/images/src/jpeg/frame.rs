@@ -3,7 +3,7 @@
 //! Contract: [`Frame::is_complete`] says whether the scans have sent all that they began.
 
 use super::Flaw;
-use super::huffman::Table;
+use super::huffman::HuffmanTable;
 use super::scan::{Block, Codes, Holds, Scan};
 use super::transform;
 use super::upsample::Plane;
@@ -16,8 +16,8 @@ const UNSENT: u8 = u8::MAX;
 /// The tables that were defined last.
 #[derive(Default)]
 pub struct Tables {
-    pub dc: [Option<Table>; 4],
-    pub ac: [Option<Table>; 4],
+    pub dc: [Option<HuffmanTable>; 4],
+    pub ac: [Option<HuffmanTable>; 4],
     /// In the order of a block.
     pub quantisers: [Option<[u16; 64]>; 4],
 }
@@ -62,7 +62,7 @@ pub struct Frame {
 }
 
 /// A component's part in a scan.
-struct Part<'a> {
+struct ScanComponent<'a> {
     component: &'a mut Component,
     codes: Codes<'a>,
     quantiser: [u16; 64],
@@ -200,7 +200,7 @@ impl Frame {
     }
 
     /// What the header of a scan says.
-    fn parts<'a>(&'a mut self, header: &[u8], tables: &'a Tables) -> Result<(Holds, Vec<Part<'a>>), Flaw> {
+    fn parts<'a>(&'a mut self, header: &[u8], tables: &'a Tables) -> Result<(Holds, Vec<ScanComponent<'a>>), Flaw> {
         const CONTRADICTION: Flaw = Flaw::Damaged("the header of a scan contradicts itself");
         let count = usize::from(*header.first().ok_or(CONTRADICTION)?);
         if header.len() != 4 + 2 * count || !(1..=self.components.len()).contains(&count) {
@@ -248,7 +248,7 @@ impl Frame {
                 }
             };
             component.begin(self.progressive, quantiser);
-            parts.push(Part {
+            parts.push(ScanComponent {
                 component,
                 codes,
                 quantiser,
@@ -320,7 +320,7 @@ impl Component {
     }
 }
 
-impl Part<'_> {
+impl ScanComponent<'_> {
     #[inline]
     fn block(&mut self, scan: &mut Scan, row: usize, column: usize) -> Result<(), Flaw> {
         let component = &mut *self.component;

@@ -6,7 +6,7 @@ use super::Flaw;
 const DIRECT_BITS: u32 = 9;
 
 /// The codes of a DHT segment.
-pub struct Table {
+pub struct HuffmanTable {
     /// For the next [`DIRECT_BITS`] bits: length of the code and its value, or 0 where the code is longer.
     direct: [u16; 1 << DIRECT_BITS],
     /// For each length, the first code that is longer, in the upper bits of 16.
@@ -16,7 +16,7 @@ pub struct Table {
     values: Vec<u8>,
 }
 
-impl Table {
+impl HuffmanTable {
     /// The codes with `counts[n - 1]` codes of `n` bits, which stand for `values` in order.
     pub fn new(counts: &[u8], values: &[u8]) -> Result<Self, Flaw> {
         let mut table = Self {
@@ -90,7 +90,7 @@ impl<'a> Bits<'a> {
 
     /// The value of the next code.
     #[inline]
-    pub fn value(&mut self, table: &Table) -> Result<u8, Flaw> {
+    pub fn value(&mut self, table: &HuffmanTable) -> Result<u8, Flaw> {
         if self.count < 16 {
             self.refill();
         }
@@ -104,7 +104,7 @@ impl<'a> Bits<'a> {
     }
 
     #[cold]
-    fn long_value(&self, table: &Table) -> Result<(u32, u8), Flaw> {
+    fn long_value(&self, table: &HuffmanTable) -> Result<(u32, u8), Flaw> {
         let next = (self.held >> 48) as u32;
         let Some(length) = (1..=16u32).find(|&length| next < table.ends[length as usize]) else {
             // Zeros stand for bits that are not there.
@@ -168,11 +168,11 @@ mod tests {
     use super::*;
 
     /// Codes 0, 10, 110 and one of 11 bits, which stand for 5, 6, 7 and 8.
-    fn table() -> Table {
+    fn table() -> HuffmanTable {
         let mut counts = [0; 16];
         counts[..3].fill(1);
         counts[10] = 1;
-        Table::new(&counts, &[5, 6, 7, 8]).unwrap()
+        HuffmanTable::new(&counts, &[5, 6, 7, 8]).unwrap()
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(bits.value(&table), Ok(value));
         }
         assert_eq!(bits.value(&table), Err(Flaw::ENDS_EARLY));
-        assert!(Table::new(&[3], &[1, 2, 3]).is_err());
+        assert!(HuffmanTable::new(&[3], &[1, 2, 3]).is_err());
     }
 
     #[test]

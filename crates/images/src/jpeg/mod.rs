@@ -20,11 +20,11 @@ use image::metadata::Orientation;
 
 use crate::MOST_DECODED_BYTES;
 use crate::error::{self, ImageProblem};
-use crate::format::Format;
+use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use colour::Meaning;
 use frame::{Frame, Tables};
-use huffman::Table;
+use huffman::HuffmanTable;
 use scan::ZIGZAG;
 
 /// What is wrong with a JPEG file.
@@ -41,7 +41,7 @@ impl Flaw {
 impl From<Flaw> for ImageProblem {
     fn from(flaw: Flaw) -> Self {
         match flaw {
-            Flaw::Damaged(reason) => Self::damaged(Format::Jpeg, reason),
+            Flaw::Damaged(reason) => Self::damaged(ImageFormat::Jpeg, reason),
             Flaw::Unsupported(what) => Self::unsupported(what),
         }
     }
@@ -194,7 +194,7 @@ fn define_codes(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw> {
         let (values, rest) = rest.split_at_checked(count).ok_or(TABLE)?;
         let tables = if kind >> 4 == 0 { &mut tables.dc } else { &mut tables.ac };
         let place = tables.get_mut(usize::from(kind & 15)).ok_or(TABLE)?;
-        *place = Some(Table::new(counts, values)?);
+        *place = Some(HuffmanTable::new(counts, values)?);
         segment = rest;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! Contract: a scan that ends before its last block, or has an invalid code or value, is an error.
 
 use super::Flaw;
-use super::huffman::{Bits, Table};
+use super::huffman::{Bits, HuffmanTable};
 
 /// The place in a block of each coefficient, in the order in which they are coded.
 #[rustfmt::skip]
@@ -20,8 +20,8 @@ pub type Block = [i16; 64];
 /// The Huffman tables of a component's scan.
 #[derive(Clone, Copy)]
 pub struct Codes<'a> {
-    pub dc: Option<&'a Table>,
-    pub ac: Option<&'a Table>,
+    pub dc: Option<&'a HuffmanTable>,
+    pub ac: Option<&'a HuffmanTable>,
 }
 
 /// What a scan holds of each block.
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn dc(&mut self, table: &Table, dc: &mut i32) -> Result<(), Flaw> {
+    fn dc(&mut self, table: &HuffmanTable, dc: &mut i32) -> Result<(), Flaw> {
         let size = self.bits.value(table)?;
         if size > 15 {
             return Err(OUT_OF_RANGE);
@@ -118,7 +118,7 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn all_ac(&mut self, table: &Table, block: &mut Block) -> Result<(), Flaw> {
+    fn all_ac(&mut self, table: &HuffmanTable, block: &mut Block) -> Result<(), Flaw> {
         let mut at = 1;
         while at < 64 {
             let value = self.bits.value(table)?;
@@ -137,7 +137,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn first_ac(&mut self, table: &Table, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
+    fn first_ac(&mut self, table: &HuffmanTable, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
         if self.empty_blocks > 0 {
             self.empty_blocks -= 1;
             return Ok(());
@@ -165,7 +165,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn more_of_ac(&mut self, table: &Table, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
+    fn more_of_ac(&mut self, table: &HuffmanTable, range: Coded, low: u8, block: &mut Block) -> Result<(), Flaw> {
         let mut at = range.start;
         while self.empty_blocks == 0 && at <= range.end {
             let value = self.bits.value(table)?;

@@ -16,7 +16,7 @@ use tiff::{ColorType, TiffError};
 use crate::MOST_DECODED_BYTES;
 use crate::decode::{from_16_bits, planes};
 use crate::error::{ENDS_EARLY, ImageProblem, cleaned};
-use crate::format::Format;
+use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use crate::jpeg::Jpeg;
 use directory::Directory;
@@ -29,7 +29,7 @@ const JPEG: u16 = 7;
 const ASSOCIATED_ALPHA: u16 = 1;
 
 fn damaged(reason: impl Into<Cow<'static, str>>) -> ImageProblem {
-    ImageProblem::damaged(Format::Tiff, reason)
+    ImageProblem::damaged(ImageFormat::Tiff, reason)
 }
 
 fn problem(error: TiffError) -> ImageProblem {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Comparison, Outcome};
-use crate::data_link::Table;
+use super::{Comparison, RunOutcome};
+use crate::data_link::CsvTable;
 
 /// What the means are, in sentences: every table of a comparison says them.
 const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. Super-network and discretized: accuracy in percent \
@@ -28,7 +28,7 @@ impl Comparison {
         heading.extend(["state", "reason", "directory"]);
         heading.extend(self.measures.iter().map(|measure| measure.key.as_str()));
         heading.push("genotype");
-        let mut table = Table::new(heading);
+        let mut table = CsvTable::new(heading);
         for run in &self.runs {
             let (state, reason) = run.state();
             let mut row = vec![run.setup.method.clone(), run.seed.to_string()];
@@ -39,8 +39,8 @@ impl Comparison {
                 value.map_or(String::new(), |value| value.to_string())
             }));
             row.push(match &run.outcome {
-                Outcome::Finished { genotype, .. } => genotype.clone().unwrap_or_default(),
-                Outcome::Failed(_) | Outcome::Unfinished(_) => String::new(),
+                RunOutcome::Finished { genotype, .. } => genotype.clone().unwrap_or_default(),
+                RunOutcome::Failed(_) | RunOutcome::Unfinished(_) => String::new(),
             });
             table.row(row);
         }
@@ -102,7 +102,7 @@ impl Comparison {
     }
 }
 
-fn run(entry: &super::Entry) -> Value {
+fn run(entry: &super::ComparedRun) -> Value {
     let (state, reason) = entry.state();
     let mut object = json!({
         "setup": entry.setup,
@@ -111,11 +111,11 @@ fn run(entry: &super::Entry) -> Value {
         "state": state,
     });
     match &entry.outcome {
-        Outcome::Finished { genotype, values } => {
+        RunOutcome::Finished { genotype, values } => {
             object["genotype"] = json!(genotype);
             object["values"] = json!(values);
         }
-        Outcome::Failed(_) | Outcome::Unfinished(_) => object["reason"] = json!(reason),
+        RunOutcome::Failed(_) | RunOutcome::Unfinished(_) => object["reason"] = json!(reason),
     }
     object
 }

@@ -22,7 +22,7 @@ use crate::run::Digest;
 
 /// One run of a comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct ComparedRun {
     /// Which group of runs it belongs to.
     pub setup: Setup,
     /// Its seed.
@@ -30,7 +30,7 @@ pub struct Entry {
     /// Its directory, relative to that of the comparison.
     pub directory: String,
     /// What it came to.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
 }
 
 /// What the runs of a group share, and groups differ in.
@@ -45,7 +45,7 @@ pub struct Setup {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// It is finished.
     Finished {
         /// The genotype as text.
@@ -69,18 +69,18 @@ pub struct Comparison {
     /// The method that others are tested against.
     pub baseline: String,
     /// Every run.
-    pub runs: Vec<Entry>,
+    pub runs: Vec<ComparedRun>,
     /// What was measured in some run.
     pub measures: Vec<Measure>,
     /// Means and spreads, a row a setup, in the order of the runs.
-    pub groups: Vec<Group>,
+    pub groups: Vec<SetupRuns>,
     /// Paired tests, a row a setup that is not its own baseline.
     pub tests: Vec<Test>,
 }
 
 /// The finished runs of a setup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
+pub struct SetupRuns {
     /// What they share.
     pub setup: Setup,
     /// Runs planned.
@@ -110,7 +110,7 @@ impl Setup {
     }
 }
 
-impl Outcome {
+impl RunOutcome {
     /// What the run in `path` came to; it is finished when its file `last` is there.
     pub fn read(path: &Path, last: &str) -> Self {
         match Digest::read(path) {
@@ -134,7 +134,7 @@ impl Comparison {
     ///
     /// A method is tested against `baseline` at the same settings, and the baseline itself, where settings are varied,
     /// against its first ones.
-    pub fn new(name: String, dataset: String, baseline: String, runs: Vec<Entry>, benchmark: &[String]) -> Self {
+    pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
         let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();
         let mut setups: Vec<&Setup> = Vec::new();
@@ -181,7 +181,7 @@ impl Comparison {
     pub fn failed(&self) -> usize {
         self.runs
             .iter()
-            .filter(|run| matches!(run.outcome, Outcome::Failed(_)))
+            .filter(|run| matches!(run.outcome, RunOutcome::Failed(_)))
             .count()
     }
 
@@ -239,26 +239,26 @@ impl Comparison {
     }
 }
 
-impl Entry {
+impl ComparedRun {
     /// A result, if the run is finished and it was measured.
     pub fn value(&self, key: &str) -> Option<f64> {
         match &self.outcome {
-            Outcome::Finished { values, .. } => values.get(key).copied(),
-            Outcome::Failed(_) | Outcome::Unfinished(_) => None,
+            RunOutcome::Finished { values, .. } => values.get(key).copied(),
+            RunOutcome::Failed(_) | RunOutcome::Unfinished(_) => None,
         }
     }
 
     /// Whether it is finished.
     pub fn is_finished(&self) -> bool {
-        matches!(self.outcome, Outcome::Finished { .. })
+        matches!(self.outcome, RunOutcome::Finished { .. })
     }
 
     /// `finished`, `failed` or `unfinished`, and the words that belong to it.
     pub fn state(&self) -> (&'static str, &str) {
         match &self.outcome {
-            Outcome::Finished { .. } => ("finished", ""),
-            Outcome::Failed(reason) => ("failed", reason),
-            Outcome::Unfinished(progress) => ("unfinished", progress),
+            RunOutcome::Finished { .. } => ("finished", ""),
+            RunOutcome::Failed(reason) => ("failed", reason),
+            RunOutcome::Unfinished(progress) => ("unfinished", progress),
         }
     }
 }
@@ -268,13 +268,13 @@ fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result
     serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
 }
 
-fn group(setup: &Setup, runs: &[Entry], measures: &[Measure]) -> Group {
-    let own: Vec<&Entry> = runs.iter().filter(|run| run.setup == *setup).collect();
+fn group(setup: &Setup, runs: &[ComparedRun], measures: &[Measure]) -> SetupRuns {
+    let own: Vec<&ComparedRun> = runs.iter().filter(|run| run.setup == *setup).collect();
     let spread = |measure: &Measure| {
         let values: Vec<f64> = own.iter().filter_map(|run| run.value(&measure.key)).collect();
         Some((measure.key.clone(), Spread::of(&values)?))
     };
-    Group {
+    SetupRuns {
         setup: setup.clone(),
         runs: own.len(),
         finished: own.iter().filter(|run| run.is_finished()).count(),
@@ -282,7 +282,7 @@ fn group(setup: &Setup, runs: &[Entry], measures: &[Measure]) -> Group {
     }
 }
 
-fn test(setup: &Setup, against: &Setup, runs: &[Entry], measures: &[Measure]) -> Test {
+fn test(setup: &Setup, against: &Setup, runs: &[ComparedRun], measures: &[Measure]) -> Test {
     let of = |setup: &Setup, seed: u64, key: &str| {
         let mut own = runs.iter().filter(|run| run.setup == *setup);
         own.find(|run| run.seed == seed)?.value(key)

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::export::NOTE_ON_TESTS;
 use super::measure::{Unit, cell};
-use super::{Comparison, Measure, Outcome};
-use crate::data_link::Table;
+use super::{Comparison, Measure, RunOutcome};
+use crate::data_link::CsvTable;
 use crate::number::{plural, significant};
 use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};
@@ -112,7 +112,7 @@ fn unit(unit: Unit) -> &'static str {
 }
 
 fn strips(comparison: &Comparison, measure: &Measure) -> Vec<Strip> {
-    let strip = |group: &super::Group| {
+    let strip = |group: &super::SetupRuns| {
         let runs = comparison.runs.iter().filter(|run| run.setup == group.setup);
         let spread = group.spreads.get(&measure.key);
         Strip {
@@ -127,8 +127,8 @@ fn strips(comparison: &Comparison, measure: &Measure) -> Vec<Strip> {
     comparison.groups.iter().map(strip).collect()
 }
 
-fn data(comparison: &Comparison, measure: &Measure) -> Table {
-    let mut table = Table::new(["setup", "seed", measure.title.as_str()]);
+fn data(comparison: &Comparison, measure: &Measure) -> CsvTable {
+    let mut table = CsvTable::new(["setup", "seed", measure.title.as_str()]);
     for run in &comparison.runs {
         if let Some(value) = run.value(&measure.key) {
             table.row([run.setup.label(), run.seed.to_string(), significant(value, 6)]);
@@ -200,9 +200,9 @@ fn runs(comparison: &Comparison) -> Markup {
                                 }
                             }
                             @match &run.outcome {
-                                Outcome::Finished { .. } => td { "finished" },
-                                Outcome::Failed(reason) => td.reason { span.failed { "failed" } ": " (reason) },
-                                Outcome::Unfinished(progress) => td.reason { "not finished: " (progress) },
+                                RunOutcome::Finished { .. } => td { "finished" },
+                                RunOutcome::Failed(reason) => td.reason { span.failed { "failed" } ": " (reason) },
+                                RunOutcome::Unfinished(progress) => td.reason { "not finished: " (progress) },
                             }
                         }
                     }

@@ -12,27 +12,27 @@ fn setup(method: &str, settings: &[(&str, &str)]) -> Setup {
     }
 }
 
-fn run(setup: &Setup, seed: u64, gap: f64) -> Entry {
+fn run(setup: &Setup, seed: u64, gap: f64) -> ComparedRun {
     let values = [("supernet_accuracy", 97.0), ("gap", gap), ("parameters", 138_000.0)];
-    Entry {
+    ComparedRun {
         setup: setup.clone(),
         seed,
         directory: format!("{}-s{seed}", setup.method),
-        outcome: Outcome::Finished {
+        outcome: RunOutcome::Finished {
             genotype: Some("Genotype(normal=[('a', 0)])".to_owned()),
             values: values.map(|(key, value)| (key.to_owned(), value)).into(),
         },
     }
 }
 
-fn compared(runs: Vec<Entry>) -> Comparison {
+fn compared(runs: Vec<ComparedRun>) -> Comparison {
     Comparison::new("mine".to_owned(), "digits".to_owned(), "da2s".to_owned(), runs, &[])
 }
 
 #[test]
 fn runs_are_grouped_and_tested_in_pairs() {
     let (da2s, darts) = (setup("da2s", &[]), setup("darts", &[]));
-    let mut runs: Vec<Entry> = [0.0, 1.0, 2.0]
+    let mut runs: Vec<ComparedRun> = [0.0, 1.0, 2.0]
         .iter()
         .zip(1..)
         .map(|(gap, seed)| run(&da2s, seed, *gap))
@@ -85,14 +85,14 @@ fn varied_settings_are_groups_of_their_own() {
 #[test]
 fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
     let (da2s, darts) = (setup("da2s", &[]), setup("<b>|,\"", &[]));
-    let with = |setup: &Setup, outcome| Entry {
+    let with = |setup: &Setup, outcome| ComparedRun {
         outcome,
         ..run(setup, 2, 0.0)
     };
     let comparison = compared(vec![
         run(&da2s, 1, 3.0),
-        with(&da2s, Outcome::Failed("no space, \"really\"".to_owned())),
-        with(&darts, Outcome::Unfinished("search 3/30".to_owned())),
+        with(&da2s, RunOutcome::Failed("no space, \"really\"".to_owned())),
+        with(&darts, RunOutcome::Unfinished("search 3/30".to_owned())),
     ]);
     assert_eq!((comparison.finished(), comparison.failed()), (1, 1));
     assert_eq!(comparison.means()[1][1], "1 of 2");
@@ -131,7 +131,7 @@ fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
 fn what_was_looked_up_has_columns_of_its_own() {
     let da2s = setup("da2s", &[]);
     let mut entry = run(&da2s, 1, 0.0);
-    if let Outcome::Finished { values, .. } = &mut entry.outcome {
+    if let RunOutcome::Finished { values, .. } = &mut entry.outcome {
         values.insert(Measure::benchmark_key("cifar10-test"), 94.0);
         values.insert(Measure::rank_key("cifar10-test"), 12.0);
     }

@@ -6,13 +6,13 @@ use std::fmt::Write;
 
 use crate::svg::cell::EdgeLook;
 use crate::svg::colour::{OPERATION_COLOURS, slot};
-use crate::svg::graph::CellGraph;
+use crate::svg::graph::DrawnGraph;
 
 /// An edge that weighs less than this is not drawn.
 const LEAST: f64 = 0.01;
 
 /// The text of the graph.
-pub(super) fn graph(kind: &str, graph: &CellGraph, looks: &[EdgeLook]) -> String {
+pub(super) fn graph(kind: &str, graph: &DrawnGraph, looks: &[EdgeLook]) -> String {
     let mut text = format!("digraph {} {{\n", quoted(&format!("{kind} cell")));
     text.push_str("  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
     text.push_str("  edge [fontname=\"sans-serif\", fontsize=11];\n");
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_is_pruned_is_left_out() {
-        let cell = CellGraph {
+        let cell = DrawnGraph {
             inputs: 2,
             nodes: 3,
             edges: vec![(0, 2), (1, 2)],

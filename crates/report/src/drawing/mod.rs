@@ -15,7 +15,7 @@ use crate::{ReportError, Run};
 /// A format of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
-pub enum Format {
+pub enum DrawingFormat {
     /// Vectors, for pages and papers.
     Svg,
     /// Pixels, twice as many as the SVG has units.
@@ -24,7 +24,7 @@ pub enum Format {
     Dot,
 }
 
-impl Format {
+impl DrawingFormat {
     /// Every format.
     pub const ALL: &[Self] = Self::VARIANTS;
 
@@ -47,17 +47,17 @@ pub struct Drawing {
 ///
 /// # Errors
 /// [`ReportError::Picture`] where a name in the run holds a character that no picture can, as a control character.
-pub fn drawings(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> {
+pub fn drawings(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportError> {
     let mut drawings = cells(run, format)?;
-    if format == Format::Dot {
+    if format == DrawingFormat::Dot {
         return Ok(drawings);
     }
     for chart in search_charts(run).iter().chain(&retraining_charts(run)) {
         let Some(svg) = chart.stand_alone() else { continue };
         let name = format!("{}.{}", chart.id, format.name());
         let bytes = match format {
-            Format::Png => png::render(&name, &svg)?,
-            Format::Svg | Format::Dot => svg.into_bytes(),
+            DrawingFormat::Png => png::render(&name, &svg)?,
+            DrawingFormat::Svg | DrawingFormat::Dot => svg.into_bytes(),
         };
         drawings.push(Drawing { name, bytes });
     }
@@ -68,15 +68,15 @@ pub fn drawings(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> 
 ///
 /// # Errors
 /// As [`drawings`].
-pub fn cells(run: &Run, format: Format) -> Result<Vec<Drawing>, ReportError> {
+pub fn cells(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportError> {
     let drawing = |cell: &CellFilm| {
         let looks = cell.last_looks();
         let name = format!("{}-cell.{}", plain(&cell.kind), format.name());
         let svg = || draw(&cell.graph, &looks, cell.kept_operations, &cell.spoken()).into_string();
         let bytes = match format {
-            Format::Svg => svg().into_bytes(),
-            Format::Png => png::render(&name, &svg())?,
-            Format::Dot => dot::graph(&cell.kind, &cell.graph, &looks).into_bytes(),
+            DrawingFormat::Svg => svg().into_bytes(),
+            DrawingFormat::Png => png::render(&name, &svg())?,
+            DrawingFormat::Dot => dot::graph(&cell.kind, &cell.graph, &looks).into_bytes(),
         };
         Ok(Drawing { name, bytes })
     };

@@ -1,9 +1,9 @@
 //! A table as comma-separated values (RFC 4180): a line of names, then a line a row; an absent number is an empty cell.
 
-use super::{Cells, Table};
+use super::{Cells, MetricsTable};
 
 /// The file. Numbers have the digits that it takes to read the same number again.
-pub(super) fn bytes(table: &Table) -> Result<Vec<u8>, csv::Error> {
+pub(super) fn bytes(table: &MetricsTable) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(table.columns.iter().map(|column| &column.name))?;
     let rows = table.columns.first().map_or(0, |column| column.cells.len());

@@ -74,7 +74,7 @@ impl TableFormat {
 
 /// A table; all columns are of one length.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub struct MetricsTable {
     /// Name of its file, without the end.
     pub name: &'static str,
     /// Its columns.
@@ -146,7 +146,7 @@ pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Re
 ///
 /// # Errors
 /// [`ReportError`] when a directory is not a run's or a file in it is damaged.
-pub fn metrics(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
+pub fn metrics(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     let (mut runs, mut stages, mut epochs, mut times) = (vec![], vec![], vec![], vec![]);
     let mut rows = Vec::new();
     for (dir, name) in run_dirs.iter().zip(names(run_dirs)) {
@@ -190,7 +190,7 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
             },
         ));
     }
-    Ok(Table {
+    Ok(MetricsTable {
         name: "metrics",
         columns,
     })
@@ -200,7 +200,7 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
 ///
 /// # Errors
 /// [`ReportError`] when a directory is not a run's or a file in it is damaged.
-pub fn architecture(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
+pub fn architecture(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     let (mut runs, mut cells, mut operations) = (vec![], vec![], vec![]);
     let (mut epochs, mut from, mut to) = (vec![], vec![], vec![]);
     let (mut alpha, mut beta, mut p, mut q) = (vec![], vec![], vec![], vec![]);
@@ -223,7 +223,7 @@ pub fn architecture(run_dirs: &[PathBuf]) -> Result<Table, ReportError> {
             }
         }
     }
-    Ok(Table {
+    Ok(MetricsTable {
         name: "architecture",
         columns: vec![
             column("run", Cells::Text(runs)),

@@ -9,10 +9,10 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use super::{Cells, Column, Table};
+use super::{Cells, Column, MetricsTable};
 
 /// The file.
-pub(super) fn bytes(table: &Table) -> Result<Vec<u8>, ParquetError> {
+pub(super) fn bytes(table: &MetricsTable) -> Result<Vec<u8>, ParquetError> {
     let fields: Result<Vec<TypePtr>, ParquetError> = table.columns.iter().map(field).collect();
     let schema = Type::group_type_builder(table.name).with_fields(fields?).build()?;
     let properties = Arc::new(WriterProperties::builder().build());

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::film::{CellFilm, Film};
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::significant;
 use crate::svg::cell::draw;
 use crate::svg::colour::slot;
@@ -54,9 +54,9 @@ fn operation_key(film: &Film) -> Markup {
     }
 }
 
-fn table(film: &Film, cell: &CellFilm) -> Table {
+fn table(film: &Film, cell: &CellFilm) -> CsvTable {
     let fixed = ["epoch", "from", "to", "q"].map(str::to_owned);
-    let mut table = Table::new(
+    let mut table = CsvTable::new(
         fixed
             .into_iter()
             .chain(cell.operations.iter().map(|name| format!("p {name}"))),

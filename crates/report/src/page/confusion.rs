@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::run::Evaluation;
 use crate::svg::colour::level;
 use crate::svg::heat::{Field, Matrix, Timeline};
@@ -20,7 +20,7 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
         return None;
     }
     let classes = &evaluation.classes;
-    let mut data = Table::new(std::iter::once("true \\ predicted").chain(classes.iter().map(String::as_str)));
+    let mut data = CsvTable::new(std::iter::once("true \\ predicted").chain(classes.iter().map(String::as_str)));
     for (class, row) in classes.iter().zip(&evaluation.confusion) {
         data.row(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)));
     }

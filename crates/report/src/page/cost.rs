@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use crate::Run;
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{count, magnitude, plural};
 use crate::run::{Costs, PartCost};
 use crate::svg::bars::{Bar, Segment, bars};
@@ -230,8 +230,8 @@ fn table(title: &str, what: &str, rows: &[Row<'_>], costs: &Costs) -> Markup {
     }
 }
 
-fn data(costs: &Costs) -> Table {
-    let mut table = Table::new(["part", "kind", "operation", "multiply-adds", "parameters"]);
+fn data(costs: &Costs) -> CsvTable {
+    let mut table = CsvTable::new(["part", "kind", "operation", "multiply-adds", "parameters"]);
     for part in &costs.parts {
         table.row([
             part.part.clone(),

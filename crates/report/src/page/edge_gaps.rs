@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use crate::Run;
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{count, points, significant};
 use crate::run::{EdgeGap, EdgeGaps, Measured};
 use crate::svg::colour::level;
-use crate::svg::graph::CellGraph;
+use crate::svg::graph::DrawnGraph;
 use crate::svg::heat::{Field, Matrix};
 
 const COLUMNS: [&str; 4] = ["its operations", "in nats", "the edge", "in nats"];
@@ -109,9 +109,9 @@ fn fixed(value: f64, digits: usize) -> String {
 }
 
 /// The graph of the edges, for the names of its nodes.
-fn graph(edges: &[&EdgeGap]) -> CellGraph {
+fn graph(edges: &[&EdgeGap]) -> DrawnGraph {
     let inputs = edges.iter().map(|edge| edge.to).min().unwrap_or(0);
-    CellGraph {
+    DrawnGraph {
         inputs,
         nodes: edges.iter().map(|edge| edge.to + 1).max().unwrap_or(0),
         edges: edges.iter().map(|edge| (edge.from, edge.to)).collect(),
@@ -119,9 +119,9 @@ fn graph(edges: &[&EdgeGap]) -> CellGraph {
     }
 }
 
-fn table(edges: &[&EdgeGap], supernet: Measured) -> Table {
+fn table(edges: &[&EdgeGap], supernet: Measured) -> CsvTable {
     let graph = graph(edges);
-    let mut table = Table::new([
+    let mut table = CsvTable::new([
         "from",
         "to",
         "kept",

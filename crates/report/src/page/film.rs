@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::run::{ArchCell, GenotypeCell, Run};
 use crate::svg::cell::{EdgeLook, kept_looks};
 use crate::svg::colour::slot;
-use crate::svg::graph::CellGraph;
+use crate::svg::graph::DrawnGraph;
 use crate::svg::heat::share;
 
 /// The films of all cell kinds, over the same epochs.
@@ -24,7 +24,7 @@ pub(crate) struct Film {
 /// The film of one cell kind. All vectors over edges follow `graph.edges`.
 pub(crate) struct CellFilm {
     pub(crate) kind: String,
-    pub(crate) graph: CellGraph,
+    pub(crate) graph: DrawnGraph,
     pub(crate) operations: Vec<String>,
     /// n_j of each edge's node.
     pub(super) needs: Vec<f64>,
@@ -108,7 +108,7 @@ impl CellFilm {
         let genotype = run.genotype.as_ref();
         let kept = genotype.and_then(|genotype| genotype.cells.get(kind));
         let target = genotype.and_then(|genotype| genotype.target.get(kind));
-        let graph = CellGraph::of(mixture, kept)?;
+        let graph = DrawnGraph::of(mixture, kept)?;
         let frames: Vec<Frame> = run
             .architecture
             .iter()
@@ -218,7 +218,7 @@ impl CellFilm {
 }
 
 impl Frame {
-    fn of(graph: &CellGraph, cell: &ArchCell) -> Self {
+    fn of(graph: &DrawnGraph, cell: &ArchCell) -> Self {
         let shares = cell.shares();
         let place = |edge: &(usize, usize)| cell.edges.iter().position(|other| other == edge);
         // An edge that only the genotype has carries no weight in the mixture.
@@ -254,7 +254,7 @@ pub(super) fn best(weights: &[f64], k: usize) -> Vec<usize> {
 }
 
 /// Where no target is known: the factor that makes the strongest edge of the node a whole one.
-fn strongest_as_whole(graph: &CellGraph, frame: Option<&Frame>, place: usize) -> f64 {
+fn strongest_as_whole(graph: &DrawnGraph, frame: Option<&Frame>, place: usize) -> f64 {
     let to = graph.edges[place].1;
     let shares = frame.into_iter().flat_map(|frame| graph.edges.iter().zip(&frame.q));
     let strongest = shares

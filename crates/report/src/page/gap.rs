@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::edge_gaps;
 use crate::Run;
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{count, percent, points, significant};
 use crate::run::{Gap, GapRow, SearchEpoch};
 
@@ -104,8 +104,8 @@ fn cells(accuracy: Option<f64>, supernet: Option<f64>, reference: bool) -> Marku
     }
 }
 
-fn table(gap: &Gap, stages: &[(&str, Accuracy)]) -> Table {
-    let mut table = Table::new(["pruned", "as trained %", "recalibrated %"]);
+fn table(gap: &Gap, stages: &[(&str, Accuracy)]) -> CsvTable {
+    let mut table = CsvTable::new(["pruned", "as trained %", "recalibrated %"]);
     let text = |value: Option<f64>| value.map_or(String::new(), |value| significant(value, 6));
     for (name, accuracy) in stages {
         table.row([

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{count, significant};
 use crate::run::{Evaluation, Mistake};
 
@@ -43,8 +43,8 @@ fn percent(share: Option<f64>) -> Option<String> {
     share.map(|share| format!("{:.0} % sure", 100.0 * share))
 }
 
-fn table(mistakes: &[Mistake], classes: &[String]) -> Table {
-    let mut table = Table::new([
+fn table(mistakes: &[Mistake], classes: &[String]) -> CsvTable {
+    let mut table = CsvTable::new([
         "image",
         "class",
         "taken for",

@@ -11,7 +11,7 @@ use super::film::Film;
 use super::settings::differing;
 use crate::Run;
 use crate::comparison::{Measure, cell};
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{plural, points, significant};
 use crate::run::StageState;
 use crate::svg::cell::draw;
@@ -81,7 +81,7 @@ fn results(runs: &[Run]) -> Markup {
     let mut measures = Measure::all(&[]);
     measures.retain(|measure| values.iter().any(|values| values.contains_key(measure.key.as_str())));
     let heading = ["run", "method", "seed"].map(str::to_owned).into_iter();
-    let mut data = Table::new(heading.chain(measures.iter().map(Measure::heading)));
+    let mut data = CsvTable::new(heading.chain(measures.iter().map(Measure::heading)));
     for (run, values) in runs.iter().zip(&values) {
         let number = |measure: &Measure| {
             let value = values.get(measure.key.as_str());
@@ -207,7 +207,7 @@ fn gap(runs: &[Run]) -> Option<Markup> {
     ];
     runs.iter().find(|run| run.gap.is_some())?;
     let rows: Vec<[Option<f64>; 6]> = runs.iter().map(gap_row).collect();
-    let mut data = Table::new(std::iter::once("run").chain(COLUMNS));
+    let mut data = CsvTable::new(std::iter::once("run").chain(COLUMNS));
     for (run, row) in runs.iter().zip(&rows) {
         let numbers = row.map(|value| value.map_or(String::new(), |value| significant(value, 6)));
         data.row(std::iter::once(run.name.clone()).chain(numbers));

@@ -29,7 +29,7 @@ pub use da2s_records::schema::{
 pub use digest::Digest;
 pub use files::Files;
 pub use follow::Follow;
-pub use stage::{Stage, StageState};
+pub use stage::{StageProgress, StageState};
 
 use crate::ReportError;
 use lines::{JsonLines, read_lines, read_png};
@@ -158,7 +158,7 @@ impl Run {
     }
 
     /// The stages of the run in order, with what is there and what is missing.
-    pub fn stages(&self) -> [Stage; 4] {
+    pub fn stages(&self) -> [StageProgress; 4] {
         stage::of(self)
     }
 }

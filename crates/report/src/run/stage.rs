@@ -15,7 +15,7 @@ pub enum StageState {
 
 /// One stage of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
+pub struct StageProgress {
     /// What the stage is called.
     pub name: &'static str,
     /// How much of it is there.
@@ -26,7 +26,7 @@ pub struct Stage {
     pub missing: Option<String>,
 }
 
-impl Stage {
+impl StageProgress {
     fn complete(name: &'static str, progress: String) -> Self {
         Self {
             name,
@@ -56,68 +56,68 @@ impl Stage {
 }
 
 /// The stages of `run`.
-pub(super) fn of(run: &Run) -> [Stage; 4] {
+pub(super) fn of(run: &Run) -> [StageProgress; 4] {
     [search(run), discretization(run), retraining(run), evaluation(run)]
 }
 
-fn search(run: &Run) -> Stage {
+fn search(run: &Run) -> StageProgress {
     let epochs = run.search.last().map(|last| (last.epoch, last.epochs));
     let nothing = "The search has no finished epoch: search/metrics.jsonl is missing or empty.";
     epochs_stage("Search", "search", epochs, nothing)
 }
 
-fn discretization(run: &Run) -> Stage {
+fn discretization(run: &Run) -> StageProgress {
     const NAME: &str = "Discretization";
     match (&run.genotype, &run.gap) {
-        (Some(_), Some(_)) => Stage::complete(NAME, "genotype and gap".to_owned()),
-        (Some(_), None) => Stage::partial(
+        (Some(_), Some(_)) => StageProgress::complete(NAME, "genotype and gap".to_owned()),
+        (Some(_), None) => StageProgress::partial(
             NAME,
             "genotype only".to_owned(),
             "The gap was not measured: gap.json is missing.".to_owned(),
         ),
-        (None, Some(_)) => Stage::partial(
+        (None, Some(_)) => StageProgress::partial(
             NAME,
             "gap only".to_owned(),
             "The genotype is not there: genotype.json is missing.".to_owned(),
         ),
-        (None, None) => Stage::missing(
+        (None, None) => StageProgress::missing(
             NAME,
             "The super-network was not discretized: there is no genotype.json.",
         ),
     }
 }
 
-fn retraining(run: &Run) -> Stage {
+fn retraining(run: &Run) -> StageProgress {
     let epochs = run.training.last().map(|last| (last.epoch, last.epochs));
     let nothing = "The final network was not trained: network/metrics.jsonl is missing or empty.";
     epochs_stage("Retraining", "retraining", epochs, nothing)
 }
 
-fn evaluation(run: &Run) -> Stage {
+fn evaluation(run: &Run) -> StageProgress {
     const NAME: &str = "Evaluation";
     let accuracy = run.evaluation.as_ref().and_then(|evaluation| evaluation.accuracy);
     match (
         accuracy,
         run.summary.as_ref().and_then(|summary| summary.network_accuracy),
     ) {
-        (Some(_), _) => Stage::complete(NAME, "test set".to_owned()),
-        (None, Some(_)) => Stage::partial(
+        (Some(_), _) => StageProgress::complete(NAME, "test set".to_owned()),
+        (None, Some(_)) => StageProgress::partial(
             NAME,
             "accuracy only".to_owned(),
             "The confusion matrix is not there: network/evaluation.json is missing.".to_owned(),
         ),
-        (None, None) => Stage::missing(
+        (None, None) => StageProgress::missing(
             NAME,
             "The final network was not evaluated: network/evaluation.json is missing.",
         ),
     }
 }
 
-fn epochs_stage(name: &'static str, noun: &str, epochs: Option<(usize, usize)>, nothing: &str) -> Stage {
+fn epochs_stage(name: &'static str, noun: &str, epochs: Option<(usize, usize)>, nothing: &str) -> StageProgress {
     match epochs {
-        None => Stage::missing(name, nothing),
-        Some((done, planned)) if done >= planned => Stage::complete(name, crate::number::plural(done, "epoch")),
-        Some((done, planned)) => Stage::partial(
+        None => StageProgress::missing(name, nothing),
+        Some((done, planned)) if done >= planned => StageProgress::complete(name, crate::number::plural(done, "epoch")),
+        Some((done, planned)) => StageProgress::partial(
             name,
             format!("{done} of {planned} epochs"),
             format!("The {noun} stopped after epoch {done} of {planned}."),

@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 
 use super::colour::{OPERATION_COLOURS, slot};
-use super::graph::CellGraph;
+use super::graph::DrawnGraph;
 use super::layout::{Curve, LABEL_LINE, LABEL_WIDTH, Layout, NODE_HEIGHT, WIDTH};
 use super::px;
 use crate::run::GenotypeCell;
@@ -28,7 +28,7 @@ pub(crate) struct EdgeLook {
 }
 
 /// The drawing of `graph`, one look an edge. `title` describes it to those who do not see it.
-pub(crate) fn draw(graph: &CellGraph, looks: &[EdgeLook], label_lines: usize, title: &str) -> Markup {
+pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, title: &str) -> Markup {
     let stays: Vec<bool> = looks.iter().map(|look| look.presence >= STAYS).collect();
     let layout = Layout::new(graph, &stays, label_lines);
     html! {
@@ -77,7 +77,7 @@ pub(crate) fn draw(graph: &CellGraph, looks: &[EdgeLook], label_lines: usize, ti
 /// intermediate nodes count from 0. `title` becomes the accessible name. A cell without edges gives a
 /// picture that says so.
 pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
-    let picture = match CellGraph::of(None, Some(cell)) {
+    let picture = match DrawnGraph::of(None, Some(cell)) {
         Some(graph) => {
             let looks = kept_looks(&graph, cell);
             let lines = looks.iter().map(|look| look.operations.len()).max().unwrap_or(1).max(1);
@@ -94,7 +94,7 @@ pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
 }
 
 /// The looks of a genotype's cell: kept edges in full, others not at all.
-pub(crate) fn kept_looks(graph: &CellGraph, cell: &GenotypeCell) -> Vec<EdgeLook> {
+pub(crate) fn kept_looks(graph: &DrawnGraph, cell: &GenotypeCell) -> Vec<EdgeLook> {
     let look = |(from, to): &(usize, usize)| {
         let kept = cell.edges.iter().find(|edge| (edge.from, edge.to) == (*from, *to));
         let operations = kept.map(|edge| edge.operations.clone()).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 
 use super::px;
-use crate::data_link::Table;
+use crate::data_link::CsvTable;
 use crate::number::{significant, tick_label, ticks, whole_marks};
 
 pub(super) const WIDTH: f64 = 380.0;
@@ -173,9 +173,9 @@ impl Chart {
     }
 
     /// A row an epoch; a column a series, in the order of the legend.
-    fn table(&self, series: &[Line<'_>]) -> Table {
+    fn table(&self, series: &[Line<'_>]) -> CsvTable {
         let mut table =
-            Table::new(std::iter::once("epoch").chain(series.iter().map(|(_, series)| series.name.as_str())));
+            CsvTable::new(std::iter::once("epoch").chain(series.iter().map(|(_, series)| series.name.as_str())));
         let mut epochs: Vec<usize> = series
             .iter()
             .flat_map(|(_, series)| &series.points)

@@ -4,7 +4,7 @@ use crate::run::{ArchCell, GenotypeCell};
 
 /// The nodes and edges of a cell. Nodes `0..inputs` are the outputs of earlier cells.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CellGraph {
+pub(crate) struct DrawnGraph {
     /// Number of input nodes.
     pub(crate) inputs: usize,
     /// Number of nodes, inputs included; the output is not one of them.
@@ -15,7 +15,7 @@ pub(crate) struct CellGraph {
     pub(crate) concat: Vec<usize>,
 }
 
-impl CellGraph {
+impl DrawnGraph {
     /// The graph of all edges that the mixture or the genotype has; `None` where neither has an edge.
     pub(crate) fn of(mixture: Option<&ArchCell>, genotype: Option<&GenotypeCell>) -> Option<Self> {
         let mixed = mixture.into_iter().flat_map(|cell| cell.edges.iter().copied());

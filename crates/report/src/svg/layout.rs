@@ -6,7 +6,7 @@
 //! general layout crate would solve the layering, which is no problem here, and leave the labels, which are.
 //! Deterministic: the same graph always looks the same.
 
-use super::graph::CellGraph;
+use super::graph::DrawnGraph;
 
 /// Width of the drawing.
 pub(super) const WIDTH: f64 = 440.0;
@@ -112,7 +112,7 @@ impl Sampled {
 
 impl Layout {
     /// Lays out `graph` with room for labels of `label_lines` lines; `stays` says which edges to favour.
-    pub(super) fn new(graph: &CellGraph, stays: &[bool], label_lines: usize) -> Self {
+    pub(super) fn new(graph: &DrawnGraph, stays: &[bool], label_lines: usize) -> Self {
         let mut places: Vec<f64> = (0..graph.nodes).map(|node| first_place(graph, node)).collect();
         let (mut best, mut best_cost) = Self::with_places(graph, stays, &places, label_lines);
         for _ in 0..SWEEPS {
@@ -132,7 +132,7 @@ impl Layout {
     }
 
     /// The drawing with the nodes at these horizontal places, and how bad it is.
-    fn with_places(graph: &CellGraph, stays: &[bool], places: &[f64], label_lines: usize) -> (Self, f64) {
+    fn with_places(graph: &DrawnGraph, stays: &[bool], places: &[f64], label_lines: usize) -> (Self, f64) {
         let layers = graph.nodes - graph.inputs + 1;
         let layer_of = |node: usize| (node + 1).saturating_sub(graph.inputs);
         let nodes: Vec<Point> = (0..graph.nodes)
@@ -188,7 +188,7 @@ impl Layout {
 }
 
 /// Where the descent starts: inputs spread over the width, the others in a zigzag.
-fn first_place(graph: &CellGraph, node: usize) -> f64 {
+fn first_place(graph: &DrawnGraph, node: usize) -> f64 {
     if node < graph.inputs {
         return WIDTH * (node as f64 + 0.5) / graph.inputs as f64;
     }
@@ -211,7 +211,7 @@ fn curve(from: Point, to: Point, port: f64) -> Curve {
 
 /// The curve of an edge. Edges into one node arrive side by side, in the order of their sources; those that
 /// stay keep a distance, the others share the little room between.
-fn edge_curve(graph: &CellGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
+fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
     let (from, to) = graph.edges[edge];
     let beside = graph
         .edges

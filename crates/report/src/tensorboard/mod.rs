@@ -204,7 +204,7 @@ impl EventWriter {
             let summary = Summary {
                 value: results.collect(),
             };
-            let cells = drawing::cells(&Run::read(&self.run_dir)?, drawing::Format::Png)?;
+            let cells = drawing::cells(&Run::read(&self.run_dir)?, drawing::DrawingFormat::Png)?;
             let pictures = Summary {
                 value: cells.iter().filter_map(picture).collect(),
             };

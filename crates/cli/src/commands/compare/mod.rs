@@ -18,7 +18,7 @@ use da2s::space::lookup::Benchmark;
 use da2s::{Error, Hint};
 use da2s_records::files::MOST_WHOLE_BYTES;
 use da2s_records::{Folder, Lock, files};
-use da2s_report::comparison::{Comparison, Entry, Measure, Outcome};
+use da2s_report::comparison::{ComparedRun, Comparison, Measure, RunOutcome};
 use da2s_report::run::Digest;
 
 use crate::args::CompareArguments;
@@ -178,7 +178,7 @@ impl Comparing {
     }
 
     fn compare(&self, ended: &BTreeMap<&str, Ended>, benchmark: Option<&Benchmark>) -> Comparison {
-        let entry = |run: &Planned| Entry {
+        let entry = |run: &Planned| ComparedRun {
             setup: run.setup.clone(),
             seed: run.seed,
             directory: run.name.clone(),
@@ -200,18 +200,18 @@ impl Comparing {
     }
 
     /// What a run came to, from its directory.
-    fn outcome(&self, run: &Planned, ended: Option<&Ended>, benchmark: Option<&Benchmark>) -> Outcome {
+    fn outcome(&self, run: &Planned, ended: Option<&Ended>, benchmark: Option<&Benchmark>) -> RunOutcome {
         if let Some(Ended::Failed(reason)) = ended {
-            return Outcome::Failed(reason.clone());
+            return RunOutcome::Failed(reason.clone());
         }
-        let outcome = Outcome::read(&self.out.join(&run.name), files::last(self.plan.search_only));
+        let outcome = RunOutcome::read(&self.out.join(&run.name), files::last(self.plan.search_only));
         match (outcome, benchmark) {
-            (Outcome::Finished { genotype, mut values }, Some(benchmark)) => {
+            (RunOutcome::Finished { genotype, mut values }, Some(benchmark)) => {
                 match looked_up(benchmark, genotype.as_deref()) {
                     Ok(found) => values.extend(found),
-                    Err(reason) => return Outcome::Failed(reason),
+                    Err(reason) => return RunOutcome::Failed(reason),
                 }
-                Outcome::Finished { genotype, values }
+                RunOutcome::Finished { genotype, values }
             }
             (outcome, _) => outcome,
         }

@@ -16,7 +16,7 @@ pub(crate) use nas_bench_201::STAGES;
 use da2s_engine::{Cell, CellPlan, Engine};
 use serde::{Deserialize, Serialize};
 
-use super::{Source, Stage};
+use super::{NetworkStage, Source};
 use crate::space::{CellKind, Reductions, SpaceName};
 
 /// Sizes of a network.
@@ -103,8 +103,8 @@ impl Skeleton {
 
     /// The stages of a network whose cells are those of `cell`, which is told the slot and the channels
     /// of each input.
-    pub fn stages(&self, engine: &Engine, cell: impl Fn(&CellSlot, &[usize]) -> CellPlan) -> Vec<Stage> {
-        let mut stages: Vec<Stage> = Vec::with_capacity(self.slots.len());
+    pub fn stages(&self, engine: &Engine, cell: impl Fn(&CellSlot, &[usize]) -> CellPlan) -> Vec<NetworkStage> {
+        let mut stages: Vec<NetworkStage> = Vec::with_capacity(self.slots.len());
         for Slot {
             prefix,
             sources,
@@ -123,7 +123,7 @@ impl Skeleton {
                     (cell(slot, &inputs), Some(slot.kind))
                 }
             };
-            stages.push(Stage {
+            stages.push(NetworkStage {
                 prefix: prefix.clone(),
                 cell: Cell::new(plan, engine),
                 sources: sources.clone(),

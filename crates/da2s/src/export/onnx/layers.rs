@@ -10,7 +10,7 @@ use da2s_engine::{Block, Choice, Layout, NORM_EPSILON, PoolKind};
 
 use super::graph::{Attribute, Graph};
 use super::norm::Norm;
-use crate::backbone::{Named, Stage};
+use crate::backbone::{Named, NetworkStage};
 use crate::export::ExportError;
 
 /// A value of the graph: its name, height and width.
@@ -29,7 +29,7 @@ pub struct Layers<'a> {
 
 /// The shape of a convolution.
 #[derive(Clone, Copy)]
-struct Window {
+struct ConvolutionShape {
     stride: usize,
     /// Before and behind rows and columns: top, left, bottom, right.
     pads: [usize; 4],
@@ -37,7 +37,7 @@ struct Window {
     groups: usize,
 }
 
-impl Window {
+impl ConvolutionShape {
     /// A 1×1 convolution.
     const POINT: Self = Self {
         stride: 1,
@@ -63,7 +63,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Adds a stage that reads `inputs`.
-    pub fn stage(&mut self, stage: &Stage, inputs: &[Value]) -> Result<Value, ExportError> {
+    pub fn stage(&mut self, stage: &NetworkStage, inputs: &[Value]) -> Result<Value, ExportError> {
         let plan = stage.cell.plan();
         let sizes = plan.node_sizes(&inputs.iter().map(|input| input.size).collect::<Vec<_>>());
         let mut nodes: Vec<Option<String>> = vec![None; plan.node_channels.len()];
@@ -192,10 +192,10 @@ impl<'a> Layers<'a> {
                 ..
             } => {
                 let x = if relu { self.graph.relu(&x.name) } else { x.name.clone() };
-                let window = Window {
+                let window = ConvolutionShape {
                     stride,
                     pads: [padding; 4],
-                    ..Window::POINT
+                    ..ConvolutionShape::POINT
                 };
                 let weight = weight();
                 let bias = bias.then(|| format!("{}bias", weight.trim_end_matches("weight")));
@@ -213,7 +213,7 @@ impl<'a> Layers<'a> {
             } => {
                 let mut x = x.name.clone();
                 for stage in 0..stages {
-                    let depthwise = Window {
+                    let depthwise = ConvolutionShape {
                         stride: if stage == 0 { stride } else { 1 },
                         pads: [dilation * (kernel - 1) / 2; 4],
                         dilation,
@@ -222,7 +222,7 @@ impl<'a> Layers<'a> {
                     let rectified = self.graph.relu(&x);
                     let between = self.convolution(&place, &rectified, depthwise, &weight(), None, None)?;
                     let norm = self.norm(norm().unwrap_or_default(), affine)?;
-                    x = self.convolution(&place, &between, Window::POINT, &weight(), None, Some(norm))?;
+                    x = self.convolution(&place, &between, ConvolutionShape::POINT, &weight(), None, Some(norm))?;
                 }
                 Ok(x)
             }
@@ -250,10 +250,10 @@ impl<'a> Layers<'a> {
         let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
         let end = self.graph.integers(&[i64::from(i32::MAX); 2]);
         let shifted = self.graph.node(place, "Slice", &[&rectified, &start, &end, &axes], []);
-        let window = |pads| Window {
+        let window = |pads| ConvolutionShape {
             stride: 2,
             pads,
-            ..Window::POINT
+            ..ConvolutionShape::POINT
         };
         let around = |side: usize| if side == 1 { (1, 0) } else { (0, side % 2) };
         let ((top, bottom), (left, right)) = (around(height), around(width));
@@ -284,7 +284,7 @@ impl<'a> Layers<'a> {
         &mut self,
         place: &str,
         x: &str,
-        window: Window,
+        window: ConvolutionShape,
         weight: &str,
         bias: Option<&str>,
         norm: Option<Norm<'_>>,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use da2s_engine::{Block, PoolKind};
 
 use crate::discretize::CellGenotype;
-use crate::space::{Operation, Place};
+use crate::space::{HostNetwork, Operation};
 
 /// Classes one after another, each of which uses those before it.
 const LAYERS: &str = include_str!("layers.py");
@@ -44,7 +44,7 @@ pub(super) fn classes(text: &str) -> String {
 
 /// An expression of `channels` and `stride`.
 fn function(operation: Operation) -> String {
-    let [whole, halved] = [1, 2].map(|stride| module(operation.block(stride, Place::Network).0));
+    let [whole, halved] = [1, 2].map(|stride| module(operation.block(stride, HostNetwork::Network).0));
     if whole == halved {
         whole
     } else {

@@ -7,7 +7,7 @@ use super::{GROUP, of_slot, read, rectified, tap};
 
 /// What a depthwise convolution reads for one element.
 #[derive(CubeType, Clone)]
-struct Window {
+struct DepthwiseInput {
     image: u32,
     taps: u32,
     row: u32,
@@ -23,7 +23,7 @@ struct Window {
 
 /// One tap's product; zero beyond the border. A depthwise convolution always reads through a ReLU.
 #[cube]
-fn product(activations: &mut [f32], weights: &[f32], window: &Window, ky: u32, kx: u32, kernel: u32) -> f32 {
+fn product(activations: &mut [f32], weights: &[f32], window: &DepthwiseInput, ky: u32, kx: u32, kernel: u32) -> f32 {
     let y = tap(window.row, ky, window.stride, window.dilation, window.padding);
     let x = tap(window.column, kx, window.stride, window.dilation, window.padding);
     let mut result = 0.0f32;
@@ -36,7 +36,7 @@ fn product(activations: &mut [f32], weights: &[f32], window: &Window, ky: u32, k
 }
 
 #[cube]
-fn unrolled(activations: &mut [f32], weights: &[f32], window: &Window, #[comptime] side: u32) -> f32 {
+fn unrolled(activations: &mut [f32], weights: &[f32], window: &DepthwiseInput, #[comptime] side: u32) -> f32 {
     let mut sum = 0.0f32;
     #[unroll]
     for ky in 0..side {
@@ -78,7 +78,7 @@ pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table:
     }
     let image = read(table, record, field::SOURCE) + (sample * channels + channel) * in_height * in_width;
     let taps = read(table, record, field::WEIGHT) + channel * kernel * kernel;
-    let window = Window {
+    let window = DepthwiseInput {
         image,
         taps,
         row,

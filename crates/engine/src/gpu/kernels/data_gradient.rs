@@ -10,7 +10,7 @@ use super::{GROUP, before_norm, kept, of_slot, read, tap};
 
 /// What a depthwise convolution's gradient is read through for one element.
 #[derive(CubeType, Clone)]
-struct Window {
+struct DepthwiseGradient {
     gradient: u32,
     taps: u32,
     row: u32,
@@ -40,7 +40,7 @@ fn reached(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) ->
 
 /// One tap's product, zero where it reaches nothing.
 #[cube]
-fn product(gradients: &mut [f32], weights: &[f32], window: &Window, ky: u32, kx: u32, kernel: u32) -> f32 {
+fn product(gradients: &mut [f32], weights: &[f32], window: &DepthwiseGradient, ky: u32, kx: u32, kernel: u32) -> f32 {
     let y = reached(window.row, ky, window.stride, window.dilation, window.padding);
     let x = reached(window.column, kx, window.stride, window.dilation, window.padding);
     let mut result = 0.0f32;
@@ -52,7 +52,7 @@ fn product(gradients: &mut [f32], weights: &[f32], window: &Window, ky: u32, kx:
 }
 
 #[cube]
-fn unrolled(gradients: &mut [f32], weights: &[f32], window: &Window, #[comptime] side: u32) -> f32 {
+fn unrolled(gradients: &mut [f32], weights: &[f32], window: &DepthwiseGradient, #[comptime] side: u32) -> f32 {
     let mut sum = 0.0f32;
     #[unroll]
     for ky in 0..side {
@@ -111,7 +111,7 @@ pub fn depthwise(
             let taps = read(table, record, field::WEIGHT) + channel * kernel * kernel;
             let image = (sample * channels + channel) * height * width;
             let gradient = read(table, record, field::GRADIENT) + image;
-            let window = Window {
+            let window = DepthwiseGradient {
                 gradient,
                 taps,
                 row,

@@ -1,4 +1,4 @@
-//! What the verbs work on: a run, who is told of it, and who may stop it.
+//! What a command works on: a run, who is told of it, and who may stop it.
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,13 @@ use crate::terminal;
 
 /// A run that is being worked on.
 #[derive(Debug)]
-pub struct Job {
+pub struct Session {
     run: run::Job,
     stop: StopFlag,
     progress: Progress,
 }
 
-impl Job {
+impl Session {
     /// Makes a run, or takes up the one that is there if `--resume` was given; the process of `group` that leads does so for all.
     ///
     /// # Errors
