@@ -1,8 +1,7 @@
 //! Errors of the library as exceptions of `da2s.errors`, one class for each kind.
 
 use da2s::Error;
-use da2s::error::sentence;
-use da2s_records::Kind;
+use da2s_records::{Kind, sentence};
 use da2s_report::ReportError;
 use pyo3::prelude::*;
 

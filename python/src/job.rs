@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use da2s::Error;
-use da2s::backbone::host;
 use da2s::config::Request;
 use da2s::data::{DataError, Image, Preprocessing, most_probable};
-use da2s::discretize::{Genotype, read_genotype};
+use da2s::device::host;
+use da2s::evaluate::EvaluateError;
 use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
-use da2s::run::{self, OTHER_SETTINGS, RunDirectory};
+use da2s::run::{self, OTHER_SETTINGS, RunDirectory, read_genotype};
+use da2s::space::Genotype;
 use da2s_records::Folder;
 use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
 use da2s_report::drawing;
@@ -326,7 +327,7 @@ fn predict(
                 .collect()
         }));
         if observer.stop() {
-            return Err(Error::Unmeasured);
+            return Err(EvaluateError::Stopped.into());
         }
     }
     Ok(predictions)

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
-use da2s::network::{NetworkSize, Stem};
+use da2s::backbone::{NetworkSize, Stem};
 use da2s::space::{Reductions, Space};
 use da2s::supernet::supernet;
 use da2s_engine::{Call, Cell, Engine};

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use da2s::Error;
 use da2s::observer::{Event, Observer};
 use da2s::probe::Probe;
-use da2s::resumable::Resumable;
+use da2s::resumable::{Resumable, StageError};
 use serde::{Deserialize, Serialize};
 
 /// A part of a repetition.
@@ -30,7 +30,7 @@ pub(super) fn time_steps<S: Resumable>(
     probed: impl FnOnce(S, Probe) -> S,
 ) -> Result<(Vec<f64>, Laps), Error> {
     let take = |stage: &S, times: &mut StepTimes| match stage.run(&mut stage.start(), times, &mut |_, _| Ok(())) {
-        Ok(()) | Err(Error::Stopped { .. }) => Ok(()),
+        Ok(()) | Err(StageError::Stopped { .. }) => Ok(()),
         Err(error) => Err(error),
     };
     let mut times = StepTimes::new(repeat, None);
@@ -204,7 +204,7 @@ mod tests {
             assert!(!times.stop());
             times.on(Event::Warning("not a step".to_owned().into()));
             times.on(Event::Step {
-                stage: da2s::observer::Stage::Search,
+                stage: da2s::stage::Stage::Search,
                 epoch: 1,
                 step: seen,
                 steps: 9,

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use da2s::Error;
-use da2s::backbone::{Backbone, Pass, Statistics, Weights};
+use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::{Dataset, Stream};
-use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Stem, cost, network};
+use da2s::evaluate::images_on;
+use da2s::network::{cost, network};
 use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
-use da2s::space::Reductions;
-use da2s::train::{Retraining, TrainSettings, images_on};
+use da2s::space::{Genotype, Reductions};
+use da2s::train::{Retraining, TrainSettings};
 
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};

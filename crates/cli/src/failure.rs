@@ -5,12 +5,11 @@
 use std::process::ExitCode;
 
 use da2s::config::ConfigError;
-use da2s::discretize::FormError;
-use da2s::error::sentence;
+use da2s::space::FormError;
 use da2s::space::arch_201::Arch201Error;
 use da2s::space::lookup::BenchmarkError;
 use da2s::{Error, Hint};
-use da2s_records::{FileError, LockError};
+use da2s_records::{FileError, LockError, sentence};
 use da2s_report::ReportError;
 
 use crate::exit::Code;
@@ -172,6 +171,8 @@ mod tests {
 
     use super::*;
     use da2s::data::DataError;
+    use da2s::evaluate::EvaluateError;
+    use da2s::resumable::StageError;
 
     #[test]
     fn a_reason_is_told_once() {
@@ -189,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_stops_ends_as_stopped() {
-        for stopped in [Error::Unmeasured, Error::Stopped { epoch: 1 }] {
+        let measuring = Error::from(EvaluateError::Stopped);
+        for stopped in [measuring, StageError::Stopped { epoch: 1 }.into()] {
             assert_eq!(Failure::from(stopped).code(), Code::Stopped);
         }
     }

@@ -39,7 +39,7 @@ fn clause(hint: Hint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use da2s::observer::Stage;
+    use da2s::stage::Stage;
 
     #[test]
     fn hints_are_flags_and_commands() {

@@ -7,7 +7,8 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use da2s::observer::{Event, Observer, Stage, Warning};
+use da2s::observer::{Event, Observer, Warning};
+use da2s::stage::Stage;
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 use da2s_report::tensorboard::EventWriter;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

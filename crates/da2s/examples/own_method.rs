@@ -13,7 +13,7 @@ use da2s::config::{Layer, resolve};
 use da2s::device::EngineName;
 use da2s::objective::Penalty;
 use da2s::observer::Silent;
-use da2s::resumable::Resumable;
+use da2s::resumable::{Resumable, StageError};
 use da2s::search::{Moment, Search, SearchMethod};
 use da2s::space::{Operation, Space, Target};
 use da2s::{data, device};
@@ -57,7 +57,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let mut search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     search.method = Box::new(FewerSkips { weight: 1.0 });
     let mut state = search.start();
-    search.run(&mut state, &mut Silent, &mut |_, _| Ok(()))?;
+    search.run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))?;
 
     let p = &search.outcome(&state).strengths.normal.p;
     let mean = p.iter().map(|edge| edge[skip(&search.space)]).sum::<f32>() / p.len() as f32;

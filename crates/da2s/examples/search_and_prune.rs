@@ -10,7 +10,7 @@ use da2s::config::{Layer, resolve};
 use da2s::device::EngineName;
 use da2s::discretize::{Rule, measure_gap};
 use da2s::observer::Silent;
-use da2s::resumable::Resumable;
+use da2s::resumable::{Resumable, StageError};
 use da2s::search::Search;
 use da2s::{data, device};
 
@@ -28,7 +28,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
     let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
     let mut state = search.start();
-    search.run(&mut state, &mut Silent, &mut |_, epoch| {
+    search.run::<StageError>(&mut state, &mut Silent, &mut |_, epoch| {
         if let Some(metrics) = epoch.map(|epoch| &epoch.metrics)
             && let (Some(whole), Some(pruned)) = (metrics.supernet_accuracy, metrics.discretized_accuracy)
         {

@@ -3,7 +3,7 @@
 //! Contract: the library says what is wrong, in words that hold for every front end, and adds hints; a front end says each
 //! hint in its own words: the command line as flags and commands, the Python package as keyword arguments and functions.
 
-use crate::observer::Stage;
+use crate::stage::Stage;
 
 /// What a user can do about an error or a warning.
 #[derive(Clone, Copy, Debug, PartialEq)]

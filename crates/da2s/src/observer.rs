@@ -3,6 +3,7 @@
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 
 use crate::hint::Hint;
+use crate::stage::Stage;
 
 /// What happened.
 #[derive(Debug)]
@@ -62,41 +63,6 @@ impl From<String> for Warning {
         Self {
             text,
             hints: Vec::new(),
-        }
-    }
-}
-
-/// The stages of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Training the super-network.
-    Search,
-    /// Pruning it and measuring the gap.
-    Discretize,
-    /// Training the final network.
-    Train,
-    /// Measuring it on the test images.
-    Evaluate,
-}
-
-impl Stage {
-    /// Its name, as commands and functions are called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Discretize => "discretize",
-            Self::Train => "train",
-            Self::Evaluate => "evaluate",
-        }
-    }
-
-    /// What a sentence calls it.
-    pub const fn activity(self) -> &'static str {
-        match self {
-            Self::Search => "the search",
-            Self::Discretize => "the discretization",
-            Self::Train => "the training",
-            Self::Evaluate => "the evaluation",
         }
     }
 }

@@ -4,10 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::objective::{Target, TargetSpec};
+use da2s::arch::{ArchParams, KindParams};
 use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, SearchSettings, When};
-use da2s::space::{CellKind, Operation, PerKind, Space};
-use da2s::supernet::{ArchParams, KindParams};
+use da2s::space::{CellKind, Operation, PerKind, Space, Target, TargetSpec};
 
 const MOMENT: Moment = Moment::of_epoch(20, 50, 8);
 

@@ -6,13 +6,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::Error;
-use da2s::backbone::host;
 use da2s::config::Config;
-use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Stream, TrainingOrder, open};
+use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Shard, Stream, TrainingOrder, open};
+use da2s::device::host;
 use da2s::observer::{Event, Observer, Silent};
-use da2s::parallel::{Apart, Group, Shard, Transport};
-use da2s::resumable::Resumable;
+use da2s::parallel::{Apart, Group, Transport};
+use da2s::resumable::{Resumable, StageError};
 use da2s::search::{ArchOptimizerName, Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
 use da2s::space::CellKind;
 use da2s_engine::Engine;
@@ -159,7 +158,7 @@ fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
         let rank = group.rank();
         let sums = group.sum([rank as f64, 0.1]);
         let wishes = group.any([rank == 2, false]);
-        let led = group.from_leader(|| Ok::<_, Error>(b"genotype".to_vec())).unwrap();
+        let led = group.from_leader(|| Ok::<_, StageError>(b"genotype".to_vec())).unwrap();
         let apart = group.check_alike("images", || vec![u8::from(rank == 1)]);
         let alike = group.check_alike("images", || vec![7]);
         assert!(alike.is_ok() && matches!(apart, Err(Apart { what: "images" })));
@@ -348,7 +347,7 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         let search = search(group);
         let (mut state, mut accuracies) = (search.start(), Vec::new());
         search
-            .run(&mut state, &mut Silent, &mut |_, record| {
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, record| {
                 accuracies.extend(
                     record.and_then(|record| record.metrics.supernet_accuracy.zip(record.metrics.train_accuracy)),
                 );
@@ -375,14 +374,16 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         };
         let search = search(group.clone());
         let (mut state, mut saved) = (search.start(), 0);
-        let ended = search.run(&mut state, &mut observer, &mut |_, _| {
+        let ended = search.run::<StageError>(&mut state, &mut observer, &mut |_, _| {
             saved += 1;
             Ok(())
         });
-        assert!(matches!(ended, Err(Error::Stopped { epoch: 1 })), "{ended:?}");
+        assert!(matches!(ended, Err(StageError::Stopped { epoch: 1 })), "{ended:?}");
         assert_eq!((observer.steps, saved), (5, 1));
         // What the process that leads has written is what the other goes on from, to the bits of the search that never stopped.
-        search.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
+        search
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
+            .unwrap();
         state.bytes()
     });
     assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
@@ -406,12 +407,12 @@ fn processes_that_drift_apart_end() {
             let arch = state.arch.kind_mut(CellKind::Normal);
             arch.alpha = arch.alpha.clone() + 1e-6;
         }
-        search.run(&mut state, &mut Silent, &mut |_, _| Ok(()))
+        search.run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
     });
     assert!(
         ended
             .iter()
-            .all(|end| matches!(end, Err(Error::Apart(Apart { what: "weights" })))),
+            .all(|end| matches!(end, Err(StageError::Apart(Apart { what: "weights" })))),
         "{ended:?}"
     );
 }

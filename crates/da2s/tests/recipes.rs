@@ -9,12 +9,11 @@ use std::path::Path;
 use da2s::backbone::Stem;
 use da2s::config::{Config, Layer, RECIPES, resolve};
 use da2s::data::{Arrays, Format, ImageShape, LabelledImages};
-use da2s::discretize::Genotype;
 use da2s::network::network;
 use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::run::{self, Context, RunDirectory};
-use da2s::space::SpaceName;
+use da2s::space::{Genotype, SpaceName};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 

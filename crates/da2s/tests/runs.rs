@@ -10,14 +10,14 @@ use std::path::Path;
 use da2s::Error;
 use da2s::config::{Config, Request};
 use da2s::device::EngineName;
-use da2s::discretize::Genotype;
-use da2s::objective::{All, EdgeCount};
+use da2s::evaluate::EvaluateError;
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
 use da2s::records::schema::Summary;
+use da2s::resumable::StageError;
 use da2s::run::{Context, Job, RunDirectory, discretize, evaluate, search, train};
-use da2s::search::{ArchOptimizerName, Method, Rate, ScheduleName};
-use da2s::space::{Operation, Reductions, SpaceName};
+use da2s::search::{ArchOptimizerName, Method, Rate, ScheduleName, SearchError};
+use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 use da2s_engine::Engine;
 
 /// Asks to stop after so many steps.
@@ -132,7 +132,7 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     let mut until_done = |stage: &dyn Fn(&mut dyn Observer) -> Result<(), Error>| loop {
         match stage(&mut StopAfter { steps: Cell::new(3) }) {
             Ok(()) => break,
-            Err(Error::Stopped { .. }) => stops += 1,
+            Err(Error::Stage(StageError::Stopped { .. })) => stops += 1,
             Err(error) => panic!("{error}"),
         }
     };
@@ -141,7 +141,10 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     for asks in [0, 3, 50, 110] {
         let left = Cell::new(asks);
         let stopped = discretize(&context, None, &mut StopAsked { left }).map(|_| ());
-        assert!(matches!(stopped, Err(Error::Unmeasured)), "{asks}: {stopped:?}");
+        assert!(
+            matches!(stopped, Err(Error::Evaluate(EvaluateError::Stopped))),
+            "{asks}: {stopped:?}"
+        );
         for file in ["genotype.json", "gap.json", "edge_gaps.json"] {
             assert!(!third.join(file).exists(), "{file} after {asks}");
         }
@@ -150,7 +153,10 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     until_done(&|observer| train(&context, observer).map(|_| ()));
     let left = Cell::new(0);
     let stopped = evaluate(&context, &mut StopAsked { left });
-    assert!(matches!(stopped, Err(Error::Unmeasured)), "{stopped:?}");
+    assert!(
+        matches!(stopped, Err(Error::Evaluate(EvaluateError::Stopped))),
+        "{stopped:?}"
+    );
     assert!(!third.join("network/evaluation.json").exists());
     evaluate(&context, &mut Silent).unwrap();
     assert!(stops >= 4, "stopped {stops} times");
@@ -224,7 +230,7 @@ fn twice(config: &Config) -> Summary {
     directory.write_config(config).unwrap();
     let context = context(&directory, config, true);
     while let Err(error) = search(&context, &mut StopAfter { steps: Cell::new(3) }) {
-        assert!(matches!(error, Error::Stopped { .. }), "{error}");
+        assert!(matches!(error, Error::Stage(StageError::Stopped { .. })), "{error}");
     }
     let read = |path: &Path| fs::read(path.join("search/checkpoint.safetensors")).unwrap();
     assert!(read(&once) == read(&resumed), "the resumed search ends elsewhere");
@@ -323,7 +329,7 @@ fn a_limit_is_kept_or_refused() {
     };
     config.target.max_parameters = Some(10);
     let too_low = run("a", &config).unwrap_err();
-    let Error::LimitTooLow { least, .. } = too_low else {
+    let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
         panic!("{too_low}")
     };
     // A search of two epochs that pays nothing for what is above the limit does not find the smallest network.

@@ -1,9 +1,11 @@
 //! What can be wrong with a data set: which file, where in it, what was expected.
 
-use da2s_images::ImageError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use da2s_images::ImageError;
+use da2s_records::Kind;
 
 /// Where in a file something is wrong. Everything counts from 0, lines from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,14 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Setting { .. } => Kind::Usage,
+            _ => Kind::Data,
+        }
+    }
+
     pub(super) fn setting(option: &'static str, value: impl fmt::Display, expected: impl Into<String>) -> Self {
         Self::Setting {
             option,

@@ -4,7 +4,7 @@
 //! A [`Folder`] reads and writes them without following what somebody may have put there instead,
 //! [`write_output`] writes a result where its user wants it, and a [`Lock`] keeps a second process out
 //! of a directory. A [`WeightsFile`] is named tensors in the safetensors format, [`Sha256`] the checksum
-//! that all files use, a [`Kind`] what an error is about, and [`one_line`] makes a reason fit for a
+//! that all files use, a [`Kind`] what an error is about, and [`sentence`] makes an error fit for a
 //! terminal or a file. The library writes runs, the report reads them, the command line and the Python
 //! package do both: what they must agree on is here.
 
@@ -25,7 +25,7 @@ mod weights_file;
 pub use error::{FileError, LockError};
 pub use folder::{Entry, Folder, is_partial};
 pub use kind::Kind;
-pub use line::{escaped, one_line};
+pub use line::{escaped, one_line, sentence};
 pub use lock::Lock;
 pub use output::{read_input, write_output};
 pub use sha256::Sha256;

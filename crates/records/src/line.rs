@@ -42,6 +42,22 @@ pub fn one_line(text: &str) -> String {
     format!("{first} … {last}")
 }
 
+/// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it: what an error says,
+/// and what its sources add.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        source = error.source();
+    }
+    one_line(&text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use da2s::data::Format as DataFormat;
 use da2s::device::EngineName;
-use da2s::discretize::GenotypeForm;
 use da2s::run::devices;
+use da2s::space::GenotypeForm;
 
 use super::settings::SettingArguments;
 use super::values::one_of;

@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::discretize::{Genotype, file_and_name, read_genotype};
+use da2s::run::{file_and_name, read_genotype};
+use da2s::space::Genotype;
 use da2s_records::Folder;
 use da2s_records::files::{GENOTYPE, MOST_WHOLE_BYTES};
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use da2s::discretize::file_and_name;
+use da2s::run::file_and_name;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s_records::{Folder, files};

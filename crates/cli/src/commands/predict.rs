@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use da2s::backbone::host;
 use da2s::data::{Class, DataError, most_probable, pictures_below};
 use da2s::device;
+use da2s::device::host;
 use rayon::prelude::*;
 use serde::Serialize;
 

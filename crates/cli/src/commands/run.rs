@@ -1,13 +1,12 @@
 //! `da2s run`: every stage, one after the other; with a genotype that is given, those behind the search.
 
-use da2s::discretize::Genotype;
 use da2s::parallel::Group;
+use da2s::space::Genotype;
 
 use super::session::Session;
 use crate::args::RunArguments;
 use crate::failure::Failure;
-use crate::table;
-use crate::terminal;
+use crate::{table, terminal};
 
 /// Runs every stage, or with `--resume` those that are not finished, and prints the table.
 ///

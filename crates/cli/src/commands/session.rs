@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use da2s::Hint;
-use da2s::discretize::Genotype;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
 use da2s::run::{self, Discretized};
+use da2s::space::Genotype;
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 

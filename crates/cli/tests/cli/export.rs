@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use da2s::backbone::{Named, WeightsFile};
 use da2s::data::{DataOptions, Format, Image, open};
+use da2s_records::{Named, WeightsFile};
 use predicates::prelude::*;
 use serde_json::Value;
 

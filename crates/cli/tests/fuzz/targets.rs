@@ -4,16 +4,16 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use da2s::backbone::{Named, WeightsFile};
 use da2s::config::{Layer, resolve};
 use da2s::data::{DataOptions, Format, Image, open};
-use da2s::discretize::{Genotype, GenotypeForm};
 use da2s::run::{Checkpoint, RunDirectory};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
+use da2s::space::{Genotype, GenotypeForm};
 use da2s_images::MOST_DECODED_BYTES;
 use da2s_infer::Network;
 use da2s_pages::{Request, address};
+use da2s_records::{Named, WeightsFile};
 
 use crate::fixtures::{self, BATCHES, CLASSES};
 use crate::runs;

@@ -11,11 +11,6 @@ mod skeleton;
 mod statistics;
 mod weights;
 
-pub use crate::arch::Mixtures;
-pub use crate::device::host;
-pub use crate::evaluate::correct_count;
-pub use crate::objective::cross_entropy;
-pub use da2s_records::{Named, WeightsFile, WeightsFileError};
 pub(crate) use layout::find_tensor;
 pub use layout::{LoadError, PartLayout};
 pub(crate) use skeleton::STAGES;
@@ -27,8 +22,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::relu};
 use da2s_engine::{Call, Cell, Classifier, Engine};
+use da2s_records::Named;
 
-use crate::arch::Mixture;
+use crate::arch::{Mixture, Mixtures};
 use crate::space::CellKind;
 
 /// What a stage reads.

@@ -1,8 +1,9 @@
 //! Which tensor of a backbone is not finite: the culprit is named, not the loss in which it shows.
 
 use burn::tensor::Tensor;
+use da2s_records::Named;
 
-use super::{Backbone, Named, Statistics, Weights};
+use super::{Backbone, Statistics, Weights};
 use crate::arch::ArchParams;
 use crate::device::host;
 use crate::finite::NotFinite;

@@ -5,9 +5,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::NormStatistics;
+use da2s_records::Named;
 
 use super::weights::index;
-use super::{Backbone, LoadError, Named};
+use super::{Backbone, LoadError};
 use crate::device::host;
 use crate::parallel::Group;
 

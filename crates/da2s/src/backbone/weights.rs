@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use da2s_engine::WeightRole;
+use da2s_records::Named;
 use rand::Rng;
 
-use super::{Backbone, LoadError, Named};
+use super::{Backbone, LoadError};
 use crate::device::host;
 use crate::random::{Purpose, generator};
 

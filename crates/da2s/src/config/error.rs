@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use da2s_records::Kind;
 use da2s_settings::Problem;
 
 use crate::data::DataError;
 use crate::hint::Hint;
-use crate::objective::TopologyError;
+use crate::space::TopologyError;
 
 /// Who said something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,15 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// What it is about: the settings, or a file that the system does not give. A file whose bytes are
+    /// not text is given, and wrong in what it says.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Read { source, .. } if source.kind() != io::ErrorKind::InvalidData => Kind::Files,
+            _ => Kind::Usage,
+        }
+    }
+
     /// What the user can do about it, beyond what it says.
     pub fn hints(&self) -> Vec<Hint> {
         match self {

@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
 
 use super::gap::{Discretization, Pruned, PruningChoice};
-use crate::backbone::{Mixtures, Pass};
+use crate::arch::Mixtures;
+use crate::backbone::Pass;
 use crate::data::Loader;
 use crate::evaluate::{EvaluateError, evaluate};
 

@@ -94,8 +94,8 @@ pub(super) fn staying(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discretize::{Genotype, strongest};
-    use crate::space::{Operation, PerKind, Target, TargetSpec};
+    use crate::discretize::strongest;
+    use crate::space::{Genotype, Operation, PerKind, Target, TargetSpec};
     use proptest::prelude::*;
 
     fn strengths(space: &Space, seed: u64) -> KindStrengths {

@@ -3,11 +3,13 @@
 mod mistakes;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use da2s_records::Kind;
 use da2s_records::schema::Evaluation;
 
 use self::mistakes::Worst;
 use crate::backbone::{Backbone, Pass};
 use crate::data::{Batch, DataError, Loader};
+use crate::hint::Hint;
 use crate::objective::cross_entropy;
 use crate::parallel::Group;
 
@@ -20,6 +22,24 @@ pub enum EvaluateError {
     /// Whoever is asked before each batch wanted to stop; nothing of the measurement is kept.
     #[error("stopped while a network was being measured")]
     Stopped,
+}
+
+impl EvaluateError {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Data(error) => error.kind(),
+            Self::Stopped => Kind::Stopped,
+        }
+    }
+
+    /// What the user can do about it, beyond what it says.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Data(_) => Vec::new(),
+            Self::Stopped => vec![Hint::Repeat, Hint::Resume],
+        }
+    }
 }
 
 /// The images of a batch as a tensor, `[batch, channels, height, width]`.

@@ -6,9 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, NetworkStage, Source};
-use crate::discretize::Genotype;
 use crate::objective::CostTable;
-use crate::space::{HostNetwork, PerKind, Space};
+use crate::space::{Genotype, HostNetwork, PerKind, Space};
 use crate::supernet::stride;
 
 /// Size of a network.

@@ -88,9 +88,9 @@ mod tests {
     use da2s_engine::Engine;
 
     use super::*;
-    use crate::discretize::Genotype;
-    use crate::network::{NetworkSize, Stem, cost, network};
-    use crate::space::{CellKind, Reductions};
+    use crate::backbone::{NetworkSize, Stem};
+    use crate::network::{cost, network};
+    use crate::space::{CellKind, Genotype, Reductions};
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
         ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \

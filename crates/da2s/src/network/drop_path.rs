@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
 use crate::backbone::Backbone;
-use crate::parallel::Shard;
+use crate::data::Shard;
 use crate::random::{Purpose, generator};
 
 /// When and how often paths are dropped.
@@ -69,10 +69,10 @@ impl DropPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::host;
-    use crate::discretize::Genotype;
-    use crate::network::{NetworkSize, Stem, network};
-    use crate::space::Reductions;
+    use crate::backbone::{NetworkSize, Stem};
+    use crate::device::host;
+    use crate::network::network;
+    use crate::space::{Genotype, Reductions};
     use da2s_engine::Engine;
 
     #[test]

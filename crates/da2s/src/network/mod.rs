@@ -11,7 +11,6 @@ mod drop_path;
 mod settings;
 mod trained;
 
-pub use crate::backbone::{NetworkSize, Stem};
 pub use auxiliary::AuxiliaryError;
 pub(crate) use auxiliary::slot as auxiliary_slot;
 pub use cost::{Cost, cost, cost_tables};
@@ -22,9 +21,8 @@ pub use trained::{Description, Trained, TrainedError};
 
 use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
 
-use crate::backbone::{Backbone, CellSlot, Skeleton};
-use crate::discretize::{CellGenotype, Genotype};
-use crate::space::{CellGraph, HostNetwork, SpaceName};
+use crate::backbone::{Backbone, CellSlot, NetworkSize, Skeleton};
+use crate::space::{CellGenotype, CellGraph, Genotype, HostNetwork, SpaceName};
 use crate::supernet::{preprocessed, stride};
 
 /// The network of `genotype`.

@@ -5,12 +5,13 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Engine, NetworkPlan, StagePlan};
+use da2s_records::Named;
 use serde::{Deserialize, Serialize};
 
-use super::{AuxiliaryError, NetworkSize, network};
-use crate::backbone::{Backbone, LoadError, Named, Pass, Source, Statistics, Weights};
+use super::{AuxiliaryError, network};
+use crate::backbone::{Backbone, LoadError, NetworkSize, Pass, Source, Statistics, Weights};
 use crate::data::Preprocessing;
-use crate::discretize::Genotype;
+use crate::space::Genotype;
 
 /// What of a trained network is no tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

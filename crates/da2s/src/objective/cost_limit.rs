@@ -122,11 +122,11 @@ impl CostLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::host;
-    use crate::discretize::{Genotype, KindStrengths, discrete_mixture, strongest};
-    use crate::network::{NetworkSize, Stem, cost, cost_tables, network};
-    use crate::objective::TargetSpec;
-    use crate::space::{Operation, Reductions};
+    use crate::backbone::{NetworkSize, Stem};
+    use crate::device::host;
+    use crate::discretize::{KindStrengths, discrete_mixture, strongest};
+    use crate::network::{cost, cost_tables, network};
+    use crate::space::{Genotype, Operation, Reductions, TargetSpec};
     use burn::tensor::Device;
     use da2s_engine::Engine;
     use proptest::prelude::*;

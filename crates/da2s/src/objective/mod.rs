@@ -12,7 +12,6 @@ mod zero_one;
 
 pub use cost_limit::{CostLimit, CostTable};
 pub use cross_entropy::cross_entropy;
-pub use da2s_space::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
 pub use entropy::total_entropy;
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use penalty::{Penalty, Term};

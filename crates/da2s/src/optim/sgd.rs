@@ -5,8 +5,9 @@
 
 use burn::tensor::{Device, Tensor};
 use da2s_engine::{SgdStep, sgd_step, squared_norm};
+use da2s_records::Named;
 
-use crate::backbone::{Backbone, LoadError, Named, Weights};
+use crate::backbone::{Backbone, LoadError, Weights};
 use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.

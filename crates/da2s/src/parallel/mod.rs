@@ -14,10 +14,10 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use da2s_records::Sha256;
 
-pub use da2s_data::Shard;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, MpiError};
 
+use crate::data::Shard;
 use crate::device::host;
 
 /// What carries messages between the processes of a group. Every call is made by all of them.

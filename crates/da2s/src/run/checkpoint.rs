@@ -12,8 +12,8 @@ use da2s_records::{Named, Sha256, WeightsFile, WeightsFileError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::directory::RunDirectory;
-use crate::error::Error;
 use crate::parallel::Group;
 
 /// Version of the layout.

@@ -13,10 +13,10 @@ use da2s_records::{Folder, Lock, is_partial};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Error;
 use super::made::Made;
 use crate::config::{Config, Layer, resolve_stored};
-use crate::error::Error;
-use crate::observer::Stage;
+use crate::stage::Stage;
 
 /// A directory that holds a run.
 #[derive(Clone, Debug)]

@@ -4,16 +4,16 @@ use burn::tensor::Device;
 use da2s_records::files::{COST, EDGE_GAPS, ENVIRONMENT, GAP, GENOTYPE, NETWORK, SEARCH_CHECKPOINT, SUMMARY};
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
-use super::{Context, RunDirectory, genotype_file, search};
-use crate::discretize::{Decision, Genotype, GenotypeError, Pruned, Rule, measure_edge_gaps, measure_gap};
-use crate::error::Error;
+use super::{Context, Error, RunDirectory, genotype_file, search};
+use crate::backbone::NetworkSize;
+use crate::discretize::{Decision, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
-use crate::network::{Cost, NetworkSize, cost, cost_parts, network};
-use crate::objective::TargetSpec;
-use crate::observer::{Event, Observer, Stage, Warning};
+use crate::network::{Cost, cost, cost_parts, network};
+use crate::observer::{Event, Observer, Warning};
 use crate::search::{Method, Search};
-use crate::space::Space;
+use crate::space::{Genotype, GenotypeError, Space, TargetSpec};
+use crate::stage::Stage;
 
 /// Undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
@@ -52,7 +52,7 @@ pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Resu
 /// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former. Stopped, it leaves the run as it was.
 ///
 /// # Errors
-/// [`Error::Unmeasured`] if the observer asked to stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
 /// target allows: one that is given changes nothing then, what was found stays, but for its gap, which says that this stage was done;
 /// whatever is wrong with settings, images, device or files.
 pub fn discretize(

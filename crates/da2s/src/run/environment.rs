@@ -3,9 +3,8 @@
 use da2s_records::files::ENVIRONMENT;
 use da2s_records::schema::Environment;
 
-use super::Context;
+use super::{Context, Error};
 use crate::data::Dataset;
-use crate::error::Error;
 use crate::observer::{Event, Observer};
 
 impl Context<'_> {

@@ -6,13 +6,13 @@ use da2s_records::files::{
 };
 use da2s_records::schema::{EpochTime, Gap, GenotypeFile, Summary};
 
-use super::Context;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};
+use super::{Context, Error};
 use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
-use crate::error::Error;
-use crate::observer::{Event, Observer, Stage};
+use crate::observer::{Event, Observer};
+use crate::stage::Stage;
 
 /// Longest side of the pictures of mistakes.
 const MOST_PIXELS: usize = 48;
@@ -21,7 +21,7 @@ const MOST_PIXELS: usize = 48;
 /// `summary.json`.
 ///
 /// # Errors
-/// [`Error::Unmeasured`] if the observer asked to stop; if there is no trained network; whatever is wrong with settings, images, device or files.
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to stop; if there is no trained network; whatever is wrong with settings, images, device or files.
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
@@ -39,7 +39,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let pass = Pass::new(&weights).with_statistics(&statistics);
     let all = (0..dataset.test.len()).collect();
     let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.training.batch_size)?;
-    let evaluation = crate::train::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {
+    let evaluation = crate::evaluate::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {
         observer.stop()
     })?;
     directory.remove(MISTAKES)?;

@@ -5,12 +5,12 @@
 use da2s_records::files::GENOTYPE;
 use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
 
-use super::RunDirectory;
-use crate::discretize::{Decision, Genotype};
-use crate::error::Error;
+use super::{Error, RunDirectory};
+use crate::discretize::Decision;
 use crate::network::Cost;
-use crate::observer::Stage;
 use crate::search::Search;
+use crate::space::Genotype;
+use crate::stage::Stage;
 
 /// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not given.
 pub(super) fn record(

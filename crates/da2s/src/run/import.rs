@@ -15,18 +15,16 @@ use serde::Deserialize;
 use super::checkpoint::Checkpoint;
 use super::state_file::{TrainMeta, search_checkpoint};
 use super::trained::preprocessing;
-use super::{Context, discretize};
-use crate::backbone::find_tensor;
+use super::{Context, Error, discretize};
+use crate::backbone::{NetworkSize, find_tensor};
 use crate::data::Preprocessing;
-use crate::discretize::Genotype;
-use crate::error::Error;
 use crate::export::DESCRIPTION;
 use crate::finite::NotFinite;
-use crate::network::{NetworkSize, network};
+use crate::network::network;
 use crate::observer::{Observer, Silent};
 use crate::resumable::Resumable;
 use crate::search::Search;
-use crate::space::{CellKind, SpaceName};
+use crate::space::{CellKind, Genotype, SpaceName};
 use crate::train::TrainProgress;
 
 /// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round alike on every machine.

@@ -13,19 +13,18 @@ use toml::{Table, Value};
 
 use super::discretize::stored_within_limits;
 use super::{
-    Context, Discretized, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
+    Context, Discretized, Error, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
     import_network, import_supernet, search, train, trained,
 };
 use crate::config::{Config, Request};
 use crate::data::Arrays;
-use crate::discretize::Genotype;
-use crate::error::Error;
 use crate::export::{self, ExportFormat, ExportOptions, export};
 use crate::hint::Hint;
 use crate::network::Trained;
 use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
 use crate::search::Rate;
+use crate::space::Genotype;
 
 /// What to do about a run that was made with other settings than those that are asked for.
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];

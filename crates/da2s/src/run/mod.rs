@@ -8,8 +8,10 @@ mod checkpoint;
 mod directory;
 mod discretize;
 mod environment;
+mod error;
 mod evaluate;
 mod genotype_file;
+mod given;
 mod import;
 mod job;
 mod made;
@@ -22,7 +24,9 @@ mod trained;
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
 pub use discretize::{Discretized, discretize, given_genotype};
+pub use error::Error;
 pub use evaluate::evaluate;
+pub use given::{file_and_name, read_genotype};
 pub use import::{import_network, import_supernet};
 pub use job::{Job, OTHER_SETTINGS, anchored, difference};
 pub use search::{SearchSummary, search};
@@ -37,9 +41,9 @@ use da2s_records::schema::Environment;
 use crate::config::Config;
 use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
 use crate::device;
-use crate::error::Error;
 use crate::observer::{Event, Observer};
 use crate::parallel::Group;
+use crate::resumable::StageError;
 
 /// Damaged images that are named; `da2s data check` names all of them.
 const NAMED_IMAGES: usize = 5;
@@ -113,7 +117,8 @@ impl Context<'_> {
             self.open_dataset()?
         };
         self.group
-            .check_alike("images", || dataset.checksum.clone().into_bytes())?;
+            .check_alike("images", || dataset.checksum.clone().into_bytes())
+            .map_err(StageError::from)?;
         Ok(dataset)
     }
 }

@@ -13,12 +13,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::checkpoint::Checkpoint;
-use super::{Context, RunDirectory};
+use super::{Context, Error, RunDirectory};
 use crate::backbone::LoadError;
 use crate::config::OnNan;
-use crate::error::Error;
 use crate::observer::{Event, Observer};
-use crate::resumable::{Position, Resumable};
+use crate::resumable::{Position, Resumable, StageError};
 
 /// How often a stage returns to its last checkpoint before it gives up.
 const MOST_ROLLBACKS: u32 = 5;
@@ -157,7 +156,7 @@ fn rolled_back<F: StageFiles>(
 ) -> Result<State<F>, Error> {
     let rollbacks = files.stage().position(state).rollbacks + 1;
     let at = match &error {
-        Error::NotFinite { at, .. } if context.config.run.on_nan == OnNan::Rollback => at,
+        Error::Stage(StageError::NotFinite { at, .. }) if context.config.run.on_nan == OnNan::Rollback => at,
         _ => return Err(error),
     };
     if rollbacks > MOST_ROLLBACKS {

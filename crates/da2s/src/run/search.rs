@@ -2,15 +2,15 @@
 
 use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES};
 
-use super::Context;
 use super::checkpoint::Checkpoint;
 use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
+use super::{Context, Error};
 use crate::backbone::LoadError;
-use crate::error::Error;
-use crate::observer::{Observer, Stage};
+use crate::observer::Observer;
 use crate::resumable::Resumable;
 use crate::search::{EpochRecord, Rate, Search, SearchState};
+use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
 
 /// The result of a search.
@@ -30,7 +30,7 @@ struct SearchFiles<'a> {
 /// Searches, from the start or from the checkpoint.
 ///
 /// # Errors
-/// [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device or files.
+/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to; whatever is wrong with settings, images, device or files.
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;

@@ -3,16 +3,19 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
+use da2s_records::Named;
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::checkpoint::Checkpoint;
 use super::resume::CheckpointMeta;
-use crate::backbone::{Backbone, LoadError, Named, find_tensor, host};
-use crate::error::Error;
+use crate::backbone::{Backbone, LoadError, find_tensor};
+use crate::device::host;
 use crate::hint::Hint;
-use crate::observer::Stage;
-use crate::search::{AdamMeans, ArchMoment, SearchProgress, SearchState};
+use crate::optim::{AdamMeans, ArchMoment};
+use crate::search::{SearchProgress, SearchState};
 use crate::space::CellKind;
+use crate::stage::Stage;
 use crate::train::{TrainProgress, TrainState};
 
 /// Processes of a run whose checkpoint is older than groups of them.

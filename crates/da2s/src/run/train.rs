@@ -12,11 +12,10 @@ use super::discretize::network_size;
 use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
-use super::{Context, genotype_file};
-use crate::backbone::{Backbone, LoadError};
+use super::{Context, Error, genotype_file};
+use crate::backbone::{Backbone, LoadError, NetworkSize};
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
-use crate::error::Error;
-use crate::network::{NetworkSize, network};
+use crate::network::network;
 use crate::observer::Observer;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
@@ -41,7 +40,7 @@ struct TrainFiles<'a> {
 /// Trains the network of the run's genotype, from the start or from the checkpoint.
 ///
 /// # Errors
-/// If there is no genotype; [`Error::Stopped`] if the observer asked to; whatever is wrong with settings, images, device
+/// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to; whatever is wrong with settings, images, device
 /// or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, _) = context.device()?;

@@ -4,11 +4,10 @@ use da2s_records::files::{BEST, PREPROCESSING};
 
 use super::checkpoint::Checkpoint;
 use super::state_file::TrainMeta;
-use super::{Context, genotype_file};
+use super::{Context, Error, genotype_file};
 use crate::data::{self, Dataset, ImageShape, Preprocessing};
-use crate::error::Error;
 use crate::network::{Trained, TrainedError};
-use crate::observer::Stage;
+use crate::stage::Stage;
 
 /// What the evaluation of a run does to the pictures of `dataset`.
 pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preprocessing {

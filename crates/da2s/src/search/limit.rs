@@ -5,10 +5,9 @@
 
 use da2s_engine::Engine;
 
-use super::SearchSetup;
+use super::{SearchError, SearchSetup};
 use crate::data::Dataset;
 use crate::discretize::{KindStrengths, strongest};
-use crate::error::Error;
 use crate::network::{cost_tables, network};
 use crate::objective::CostLimit;
 use crate::space::{PerKind, Space, Target};
@@ -20,7 +19,7 @@ pub(super) fn of(
     space: &Space,
     target: &Target,
     engine: &Engine,
-) -> Result<Option<CostLimit>, Error> {
+) -> Result<Option<CostLimit>, SearchError> {
     let spec = &setup.target;
     if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
         return Ok(None);
@@ -40,7 +39,7 @@ pub(super) fn of(
         let Some(limit) = limit else { continue };
         let least = table.least(space, target).ceil() as u64;
         if least > limit {
-            return Err(Error::LimitTooLow {
+            return Err(SearchError::LimitTooLow {
                 what,
                 least,
                 limit,

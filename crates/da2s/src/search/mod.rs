@@ -7,6 +7,7 @@
 //! processes.
 
 mod bilevel;
+mod error;
 mod gamma;
 mod limit;
 mod method;
@@ -19,8 +20,8 @@ mod settings;
 mod setup;
 mod state;
 
-pub use crate::optim::{Adam, AdamMeans, ArchMoment, ArchOptimizer};
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
+pub use error::SearchError;
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use moment::{Draw, Half, Moment, When};
@@ -33,14 +34,14 @@ use burn::tensor::Device;
 
 use crate::backbone::Backbone;
 use crate::data::{Batch, Loader};
-use crate::error::Error;
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Hardening};
-use crate::observer::{Event, Stage};
+use crate::observer::Event;
 use crate::parallel::Group;
 use crate::probe::Probe;
-use crate::resumable::{Position, Resumable};
+use crate::resumable::{Position, Resumable, StageError};
 use crate::space::{Space, Target};
+use crate::stage::Stage;
 use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
 /// Everything that a search needs and does not change.
@@ -116,7 +117,7 @@ impl Resumable for Search {
 
     const STAGE: Stage = Stage::Search;
 
-    fn images(&self, state: &SearchState) -> Result<StepImages, Error> {
+    fn images(&self, state: &SearchState) -> Result<StepImages, StageError> {
         let moment = self.moment(state);
         let (epoch, step) = (moment.epoch as u64, moment.step as u64);
         let own = self.weight_loader.batch(epoch, step)?;
@@ -157,7 +158,7 @@ impl Resumable for Search {
         Ok(())
     }
 
-    fn end_epoch(&self, state: &mut SearchState) -> Result<EpochRecord, Error> {
+    fn end_epoch(&self, state: &mut SearchState) -> Result<EpochRecord, StageError> {
         let moment = self.moment(state);
         let outcome = self.outcome(state);
         let metrics = self.look(state, &outcome, self.rates(moment, state))?;

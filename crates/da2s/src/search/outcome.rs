@@ -9,10 +9,10 @@ use burn::tensor::Tensor;
 use super::{Choices, Rates, Search, SearchState, When};
 use crate::device::host;
 use crate::discretize::{
-    Decision, Discretization, DiscretizationRule, Genotype, Images, KindStrengths, Pruned, Searched, decide, strongest,
+    Decision, Discretization, DiscretizationRule, Images, KindStrengths, Pruned, Searched, decide, strongest,
 };
 use crate::evaluate::EvaluateError;
-use crate::space::{CellKind, PerKind};
+use crate::space::{CellKind, Genotype, PerKind};
 use da2s_records::schema::SearchEpoch;
 
 /// What the mixture of a state comes to.

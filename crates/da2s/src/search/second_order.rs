@@ -17,8 +17,9 @@ use super::bilevel::{ArchGradients, Bilevel, KindGradients, Rates, Reading};
 use super::moment::{Draw, Half};
 use super::state::SearchState;
 use crate::arch::ArchParams;
-use crate::backbone::{Weights, host};
+use crate::backbone::Weights;
 use crate::data::Batch;
+use crate::device::host;
 use crate::finite::NotFinite;
 
 impl Bilevel<'_> {

@@ -8,10 +8,9 @@
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
-use super::{Search, SearchSettings, limit};
+use super::{Search, SearchError, SearchSettings, limit};
 use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::DiscretizeSettings;
-use crate::error::Error;
 use crate::network::NetworkShape;
 use crate::parallel::Group;
 use crate::probe::Probe;
@@ -42,7 +41,7 @@ impl Search {
     ///
     /// # Errors
     /// If the target does not fit the space, its limits leave no network, or the batches do not fit the images.
-    pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, Error> {
+    pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, SearchError> {
         Self::in_group(setup, dataset, device, engine, Group::alone())
     }
 
@@ -56,7 +55,7 @@ impl Search {
         device: &Device,
         engine: &Engine,
         group: Group,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, SearchError> {
         let settings = setup.search.clone();
         let seed = setup.seed;
         let space = setup.space.build();

@@ -7,7 +7,6 @@
 mod cell;
 mod partial_cell;
 
-pub use crate::arch::{ArchParams, KindParams, Mixture, Strengths, edge_softmax};
 pub(crate) use cell::{preprocessed, stride};
 
 use da2s_engine::Engine;

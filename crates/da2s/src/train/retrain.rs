@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::settings::{Decay, TrainSettings};
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
 use crate::data::{Batch, Loader};
-use crate::error::Error;
 use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
 use crate::network::DropPath;
 use crate::objective::cross_entropy;
-use crate::observer::{Event, Stage};
+use crate::observer::Event;
 use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
 use crate::probe::Probe;
 use crate::random::Purpose;
-use crate::resumable::{Position, Resumable};
+use crate::resumable::{Position, Resumable, StageError};
+use crate::stage::Stage;
 
 /// Where a training stands, and the sums of the epoch under way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl Resumable for Retraining<'_> {
 
     const STAGE: Stage = Stage::Train;
 
-    fn images(&self, state: &TrainState) -> Result<Batch, Error> {
+    fn images(&self, state: &TrainState) -> Result<Batch, StageError> {
         let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
         let batch = self.loader.batch(epoch as u64, step as u64)?;
         self.probe.ended("data");
@@ -149,7 +149,7 @@ impl Resumable for Retraining<'_> {
         Ok(())
     }
 
-    fn end_epoch(&self, state: &mut TrainState) -> Result<TrainRecord, Error> {
+    fn end_epoch(&self, state: &mut TrainState) -> Result<TrainRecord, StageError> {
         let validation_accuracy = self.validate(state)?;
         let (learning_rate, progress, steps) = (self.rate(state), &mut state.progress, self.steps());
         let epoch = progress.epochs_done + 1;
@@ -251,7 +251,7 @@ impl Retraining<'_> {
         self.settings.drop_path * (epoch - 1) as f64 / self.settings.epochs as f64
     }
 
-    fn validate(&self, state: &TrainState) -> Result<Option<f64>, Error> {
+    fn validate(&self, state: &TrainState) -> Result<Option<f64>, StageError> {
         let Some(loader) = &self.validation else {
             return Ok(None);
         };

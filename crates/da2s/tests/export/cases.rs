@@ -2,18 +2,19 @@
 //! 256 images.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, host};
+use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrder, open, preprocessing};
-use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Stem, Trained, network};
+use da2s::device::host;
+use da2s::network::{Trained, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::{Purpose, generator};
-use da2s::resumable::Resumable;
-use da2s::space::Reductions;
+use da2s::resumable::{Resumable, StageError};
+use da2s::space::{Genotype, Reductions};
 use da2s::train::{Retraining, TrainSettings};
 use da2s_engine::Engine;
+use da2s_records::Named;
 use rand::Rng;
 
 /// Images of the embedded digits.
@@ -105,7 +106,9 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
         probe: Probe::default(),
     };
     let mut state = training.start();
-    training.run(&mut state, &mut Silent, &mut |_, _| Ok(())).unwrap();
+    training
+        .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
+        .unwrap();
     backbone.named(&state.weights, &state.statistics)
 }
 

@@ -12,11 +12,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use da2s::backbone::WeightsFile;
 use da2s::export::{ExportFormat, ExportOptions, export};
 use da2s::network::{Description, Trained};
 use da2s_engine::{Block, EdgePlan, InputPlan, PlacedBlock, StagePlan};
 use da2s_infer::Network;
+use da2s_records::WeightsFile;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -127,7 +127,7 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
         let file = WeightsFile::from_bytes(&bytes).unwrap();
         let description: Description = serde_json::from_str(&file.metadata["da2s"]).unwrap();
         assert_eq!(description, case.trained.description);
-        let genotype = da2s::discretize::Genotype::parse(&description.genotype).unwrap();
+        let genotype = da2s::space::Genotype::parse(&description.genotype).unwrap();
         let read = Trained::new(
             genotype,
             description.size,
@@ -139,7 +139,7 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
         let images = &case.expected[0];
         let logits = read.logits(images.data.clone(), images.shape[0], &burn::tensor::Device::flex());
         let expected = &case.expected[1].data;
-        let worst = da2s::backbone::host(&logits)
+        let worst = da2s::device::host(&logits)
             .iter()
             .zip(expected)
             .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use da2s::backbone::{Named, WeightsFile};
 use da2s::device::EngineName;
 use da2s_engine::Engine;
+use da2s_records::{Named, WeightsFile};
 
 /// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the one of the repository.
 pub fn path(name: &str) -> PathBuf {

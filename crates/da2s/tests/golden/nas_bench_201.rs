@@ -1,12 +1,13 @@
 //! NAS-Bench-201: logits, loss and every gradient of the super-network; logits in both modes, loss, gradients and running statistics of
 //! a final network.
 
-use da2s::backbone::{Mixtures, Pass, Weights, cross_entropy};
-use da2s::discretize::{Genotype, KindStrengths, strongest};
-use da2s::network::{NetworkSize, Stem, network};
-use da2s::objective::TargetSpec;
-use da2s::space::{PerKind, Reductions, Space};
-use da2s::supernet::{Strengths, supernet};
+use da2s::arch::{Mixtures, Strengths};
+use da2s::backbone::{NetworkSize, Pass, Stem, Weights};
+use da2s::discretize::{KindStrengths, strongest};
+use da2s::network::network;
+use da2s::objective::cross_entropy;
+use da2s::space::{Genotype, PerKind, Reductions, Space, TargetSpec};
+use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
 use super::file::{Golden, close, device, values};

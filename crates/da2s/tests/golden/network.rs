@@ -1,10 +1,11 @@
 //! Final networks of DARTS_V2: logits in training and evaluation mode, loss, gradients, running statistics.
 
 use burn::tensor::{Gradients, Tensor};
-use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
-use da2s::discretize::Genotype;
-use da2s::network::{NetworkSize, Stem, network};
-use da2s::space::Reductions;
+use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
+use da2s::network::network;
+use da2s::objective::cross_entropy;
+use da2s::space::{Genotype, Reductions};
+use da2s_records::Named;
 
 use super::file::{Golden, close, close_or_nothing, device, values};
 use super::supernet::engines;

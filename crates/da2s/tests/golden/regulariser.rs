@@ -1,8 +1,8 @@
 //! The regulariser's terms and gradients for α, β from the start to far beyond decided.
 
 use burn::tensor::{Tensor, TensorData};
-use da2s::objective::{KindTarget, Regulariser};
-use da2s::space::Space;
+use da2s::objective::Regulariser;
+use da2s::space::{KindTarget, Space};
 use serde::Deserialize;
 
 use super::file::{close, device, path, values};

@@ -1,14 +1,15 @@
 //! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps and its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use da2s::backbone::{Backbone, Named, Pass, Statistics, Weights, cross_entropy};
-use da2s::backbone::{NetworkSize, Stem};
+use da2s::arch::{ArchParams, KindParams};
+use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::Batch;
-use da2s::objective::{Regulariser, Target, TargetSpec};
+use da2s::objective::{Regulariser, cross_entropy};
 use da2s::search::{Bilevel, Draw, Method, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
-use da2s::space::{CellKind, PerKind, Reductions, Space};
-use da2s::supernet::{ArchParams, KindParams, supernet};
+use da2s::space::{CellKind, PerKind, Reductions, Space, Target, TargetSpec};
+use da2s::supernet::supernet;
 use da2s_engine::Engine;
+use da2s_records::Named;
 
 use super::file::{Golden, close, device, fast_engine, values};
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::RunSettings;
 use crate::data::Format;
-use crate::objective::EdgeCount;
 use crate::search::{Auto, Rate};
+use crate::space::EdgeCount;
 use proptest::prelude::*;
 
 fn layer(text: &str) -> Result<Layer, ConfigError> {

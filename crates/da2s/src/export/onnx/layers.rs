@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 
 use da2s_engine::{Block, Choice, Layout, NORM_EPSILON, PoolKind};
+use da2s_records::Named;
 
 use super::graph::{Attribute, Graph};
 use super::norm::Norm;
-use crate::backbone::{Named, NetworkStage};
+use crate::backbone::NetworkStage;
 use crate::export::ExportError;
 
 /// A value of the graph: its name, height and width.

@@ -5,8 +5,8 @@
 //! weights are multiplied by the one and whose bias becomes the other.
 
 use da2s_engine::NORM_EPSILON;
+use da2s_records::Named;
 
-use crate::backbone::Named;
 use crate::export::ExportError;
 
 /// A batch norm as it was: a value a channel each.

@@ -9,10 +9,9 @@ mod operations;
 use std::fmt::Write as _;
 
 use super::{ExportError, ExportedFile, safetensors};
-use crate::backbone::STAGES;
-use crate::discretize::CellGenotype;
-use crate::network::{NetworkSize, Stem, Trained};
-use crate::space::{CellGraph, CellKind, PerKind, SpaceName};
+use crate::backbone::{NetworkSize, STAGES, Stem};
+use crate::network::Trained;
+use crate::space::{CellGenotype, CellGraph, CellKind, PerKind, SpaceName};
 
 const HEAD: &str = include_str!("head.py");
 const DARTS: &str = include_str!("darts.py");

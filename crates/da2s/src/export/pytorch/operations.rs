@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 
 use da2s_engine::{Block, PoolKind};
 
-use crate::discretize::CellGenotype;
-use crate::space::{HostNetwork, Operation};
+use crate::space::{CellGenotype, HostNetwork, Operation};
 
 /// Classes one after another, each of which uses those before it.
 const LAYERS: &str = include_str!("layers.py");

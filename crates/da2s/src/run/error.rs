@@ -1,24 +1,24 @@
-//! What can go wrong, in one type: each kind knows the place, and the command line gives each kind its exit code.
+//! What can go wrong with a run: the errors of the rooms below, and those of a run directory.
+//!
+//! Contract: each error names its place. Its kind is the exit code of the command line.
 
 use std::io;
 use std::path::PathBuf;
 
-pub use da2s_records::Kind;
-use da2s_records::{FileError, LockError, one_line};
+use da2s_records::{FileError, Kind, LockError};
 
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::device::DeviceError;
-use crate::discretize::GenotypeError;
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
-use crate::finite::Divergence;
 use crate::hint::Hint;
 use crate::network::AuxiliaryError;
-use crate::objective::TopologyError;
-use crate::observer::Stage;
-use crate::parallel::Apart;
+use crate::resumable::StageError;
+use crate::search::SearchError;
+use crate::space::GenotypeError;
+use crate::stage::Stage;
 
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,15 @@ pub enum Error {
     /// A setting that cannot be.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A target that the space does not allow.
+    /// A search that these settings and images do not allow.
     #[error(transparent)]
-    Topology(#[from] TopologyError),
+    Search(#[from] SearchError),
+    /// A stage that ends before its last epoch.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// A network that is not measured.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
     /// An auxiliary head on too small an image.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryError),
@@ -45,20 +51,6 @@ pub enum Error {
         path: Option<PathBuf>,
         /// What is wrong.
         error: GenotypeError,
-    },
-    /// A limit that no network of the target can keep.
-    #[error(
-        "{setting} = {limit} cannot be kept: the smallest network of this target needs {least} {what}; allow more, or fewer channels or cells"
-    )]
-    LimitTooLow {
-        /// `multiply-adds` or `parameters`.
-        what: &'static str,
-        /// What the smallest network needs.
-        least: u64,
-        /// What is allowed.
-        limit: u64,
-        /// The setting.
-        setting: &'static str,
     },
     /// A network beyond what the target allows.
     #[error(
@@ -159,69 +151,18 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// A loss, a gradient or a tensor that is NaN or infinite.
-    #[error("{at}{}", after(*.rollbacks))]
-    NotFinite {
-        /// Which, and where.
-        at: Divergence,
-        /// How often the stage had gone back to a checkpoint before.
-        rollbacks: u32,
-    },
-    /// Processes of a group that do not hold the same.
-    #[error(transparent)]
-    Apart(#[from] Apart),
-    /// The observer asked to stop while a network was measured; what was done before that is in the run.
-    #[error("stopped while a network was being measured")]
-    Unmeasured,
-    /// The observer asked to stop; a checkpoint is written.
-    #[error("stopped in epoch {epoch}")]
-    Stopped {
-        /// Epoch, from 1.
-        epoch: usize,
-    },
-}
-
-/// How often a stage had gone back to a checkpoint.
-fn after(rollbacks: u32) -> String {
-    match rollbacks {
-        0 => String::new(),
-        1 => " after going back to a checkpoint once".to_owned(),
-        times => format!(" after going back to a checkpoint {times} times"),
-    }
-}
-
-/// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it: what an error says,
-/// and what its sources add.
-pub fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let reason = error.to_string();
-        if !text.contains(&reason) {
-            text.push_str(": ");
-            text.push_str(&reason);
-        }
-        source = error.source();
-    }
-    one_line(&text)
-}
-
-/// Whether the system does not give the file. One whose bytes are no text is given, and wrong in what it says.
-fn is_unread(error: &ConfigError) -> bool {
-    matches!(error, ConfigError::Read { source, .. } if source.kind() != io::ErrorKind::InvalidData)
 }
 
 impl Error {
     /// What it is about.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Config(error) if is_unread(error) => Kind::Files,
-            Self::Config(_)
-            | Self::Topology(_)
-            | Self::LimitTooLow { .. }
-            | Self::Auxiliary(_)
-            | Self::Data(DataError::Setting { .. }) => Kind::Usage,
-            Self::Data(_) => Kind::Data,
+            Self::Config(error) => error.kind(),
+            Self::Search(error) => error.kind(),
+            Self::Stage(error) => error.kind(),
+            Self::Evaluate(error) => error.kind(),
+            Self::Auxiliary(_) => Kind::Usage,
+            Self::Data(error) => error.kind(),
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
             Self::Export(error) => error.kind(),
             Self::Device(_) => Kind::Device,
@@ -236,9 +177,6 @@ impl Error {
             | Self::DamagedConfig(_)
             | Self::Mismatch { .. } => Kind::RunDirectory,
             Self::Io { .. } => Kind::Files,
-            Self::NotFinite { .. } => Kind::Numbers,
-            Self::Apart(_) => Kind::Processes,
-            Self::Stopped { .. } | Self::Unmeasured => Kind::Stopped,
         }
     }
 
@@ -246,6 +184,8 @@ impl Error {
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Config(error) => error.hints(),
+            Self::Stage(error) => error.hints(),
+            Self::Evaluate(error) => error.hints(),
             Self::RunExists { .. } => vec![Hint::Resume, Hint::OtherDirectory],
             Self::NotEmpty { .. } => vec![Hint::OtherDirectory],
             Self::NotARun { .. } => vec![Hint::Create],
@@ -257,32 +197,18 @@ impl Error {
                 Stage::Search | Stage::Discretize | Stage::Evaluate => vec![Hint::OtherDirectory],
             },
             Self::Mismatch { hints, .. } => hints.to_vec(),
-            Self::NotFinite { at, rollbacks } => {
-                let lower = Hint::Lower(match at.stage {
-                    Stage::Search => &["search.learning_rate", "search.regulariser.lambda"],
-                    Stage::Train | Stage::Discretize | Stage::Evaluate => &["network.learning_rate"],
-                });
-                match rollbacks {
-                    0 => vec![lower, Hint::Set("run.on_nan", "rollback")],
-                    _ => vec![lower],
-                }
-            }
             Self::Genotype { path: Some(_), error } if error.several => vec![Hint::PickGenotype],
-            Self::Unmeasured => vec![Hint::Repeat, Hint::Resume],
-            Self::Stopped { .. } => vec![Hint::Resume],
-            Self::Topology(_)
+            Self::Search(_)
             | Self::Auxiliary(_)
             | Self::Data(_)
             | Self::Export(_)
             | Self::Genotype { .. }
-            | Self::LimitTooLow { .. }
             | Self::OverLimit { .. }
             | Self::Device(_)
             | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::DamagedConfig(_)
-            | Self::Io { .. }
-            | Self::Apart(_) => Vec::new(),
+            | Self::Io { .. } => Vec::new(),
         }
     }
 
@@ -297,7 +223,7 @@ impl Error {
 
     /// What is wrong with the settings that a run was made with.
     pub fn stored_config(error: ConfigError) -> Self {
-        if is_unread(&error) {
+        if error.kind() == Kind::Files {
             Self::Config(error)
         } else {
             Self::DamagedConfig(error)
@@ -306,7 +232,7 @@ impl Error {
 
     /// Whether every process of a group meets this error at the same place, so that none waits for another.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart(_))
+        matches!(self, Self::Stage(error) if error.is_shared())
     }
 
     /// Weights that do not fit.
@@ -332,15 +258,6 @@ impl From<FileError> for Error {
     }
 }
 
-impl From<EvaluateError> for Error {
-    fn from(error: EvaluateError) -> Self {
-        match error {
-            EvaluateError::Data(error) => Self::Data(error),
-            EvaluateError::Stopped => Self::Unmeasured,
-        }
-    }
-}
-
 impl From<LockError> for Error {
     fn from(error: LockError) -> Self {
         match error {
@@ -353,6 +270,7 @@ impl From<LockError> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use da2s_records::sentence;
 
     /// The error that a configuration file of that name would be.
     fn unread(kind: io::ErrorKind) -> ConfigError {

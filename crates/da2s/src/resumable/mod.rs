@@ -5,10 +5,14 @@
 //! of a group take the same steps; a wish of one process counts for all of them. A state is saved
 //! before the stage stops, and a state with NaN or infinity is never saved.
 
-use crate::error::Error;
+mod error;
+
+pub use error::{Divergence, StageError};
+
 use crate::finite::NotFinite;
-use crate::observer::{Event, Observer, Stage};
+use crate::observer::{Event, Observer};
 use crate::parallel::Group;
+use crate::stage::Stage;
 
 /// A stage of training that can be stopped and resumed.
 pub trait Resumable: Sized {
@@ -50,7 +54,7 @@ pub trait Resumable: Sized {
     ///
     /// # Errors
     /// If an image cannot be read.
-    fn images(&self, state: &Self::State) -> Result<Self::Images, Error>;
+    fn images(&self, state: &Self::State) -> Result<Self::Images, StageError>;
 
     /// Takes the next step.
     ///
@@ -69,7 +73,7 @@ pub trait Resumable: Sized {
     ///
     /// # Errors
     /// If an image cannot be read.
-    fn end_epoch(&self, state: &mut Self::State) -> Result<Self::Record, Error>;
+    fn end_epoch(&self, state: &mut Self::State) -> Result<Self::Record, StageError>;
 
     /// The bytes that must be the same in every process.
     fn bytes(&self, state: &Self::State) -> Vec<u8>;
@@ -81,15 +85,15 @@ pub trait Resumable: Sized {
     /// without one when the observer asks for a checkpoint, or to stop, within an epoch.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the observer of any process asked to stop; [`Error::NotFinite`];
-    /// [`Error::Apart`] if the processes do not hold the same bytes; an image that cannot be read; and
-    /// the errors of `save`.
-    fn run(
+    /// [`StageError::Stopped`] if the observer of any process asked to stop;
+    /// [`StageError::NotFinite`]; [`StageError::Apart`] if the processes do not hold the same bytes; an
+    /// image that cannot be read; and the errors of `save`.
+    fn run<E: From<StageError>>(
         &self,
         state: &mut Self::State,
         observer: &mut dyn Observer,
-        save: &mut Save<'_, Self>,
-    ) -> Result<(), Error> {
+        save: &mut Save<'_, Self, E>,
+    ) -> Result<(), E> {
         observer.on(Event::Started {
             stage: Self::STAGE,
             epochs: self.epochs(),
@@ -106,13 +110,15 @@ pub trait Resumable: Sized {
             }
             checked(self, state)?;
             let record = self.end_epoch(state)?;
-            self.group().check_alike("weights", || self.bytes(state))?;
+            self.group()
+                .check_alike("weights", || self.bytes(state))
+                .map_err(StageError::from)?;
             save(state, Some(&record))?;
             observer.on(Self::event(&record));
             let [stop] = self.group().any([observer.stop()]);
             if stop && self.is_unfinished(state) {
                 let epoch = self.position(state).epochs_done;
-                return Err(Error::Stopped { epoch });
+                return Err(StageError::Stopped { epoch }.into());
             }
         }
         Ok(())
@@ -120,7 +126,7 @@ pub trait Resumable: Sized {
 }
 
 /// Saves a state: with a record at the end of an epoch, without one within an epoch.
-pub type Save<'a, S> = dyn FnMut(&<S as Resumable>::State, Option<&<S as Resumable>::Record>) -> Result<(), Error> + 'a;
+pub type Save<'a, S, E> = dyn FnMut(&<S as Resumable>::State, Option<&<S as Resumable>::Record>) -> Result<(), E> + 'a;
 
 /// How far a stage is, and the sums over the steps of the current epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,12 +152,12 @@ impl Position {
 
 /// Between two steps of an epoch: writes a checkpoint if the observer of any process asks for one, or
 /// asks to stop. After the last step of an epoch nobody is asked, because the end of the epoch saves.
-fn between_steps<S: Resumable>(
+fn between_steps<S: Resumable, E: From<StageError>>(
     stage: &S,
     state: &S::State,
     observer: &mut dyn Observer,
-    save: &mut Save<'_, S>,
-) -> Result<(), Error> {
+    save: &mut Save<'_, S, E>,
+) -> Result<(), E> {
     let position = stage.position(state);
     let (epoch, step) = (position.epoch(), position.steps_done);
     if step == stage.steps() {
@@ -163,7 +169,7 @@ fn between_steps<S: Resumable>(
         save(state, None)?;
     }
     if stop {
-        return Err(Error::Stopped { epoch });
+        return Err(StageError::Stopped { epoch }.into());
     }
     if checkpoint {
         observer.on(Event::Checkpoint { epoch, step });
@@ -172,7 +178,7 @@ fn between_steps<S: Resumable>(
 }
 
 /// [`Resumable::check`] with the position of `state`.
-fn checked<S: Resumable>(stage: &S, state: &S::State) -> Result<(), Error> {
+fn checked<S: Resumable>(stage: &S, state: &S::State) -> Result<(), StageError> {
     let step = stage.position(state).steps_done;
     stage
         .check(state)
@@ -180,9 +186,17 @@ fn checked<S: Resumable>(stage: &S, state: &S::State) -> Result<(), Error> {
 }
 
 /// The error of a value that is not finite in step `step`, from 1, of the current epoch.
-fn not_finite<S: Resumable>(stage: &S, state: &S::State, step: usize, found: NotFinite) -> Error {
+fn not_finite<S: Resumable>(stage: &S, state: &S::State, step: usize, found: NotFinite) -> StageError {
     let position = stage.position(state);
-    found.at(S::STAGE, position.epoch(), step, position.rollbacks)
+    StageError::NotFinite {
+        at: Divergence {
+            found,
+            stage: S::STAGE,
+            epoch: position.epoch(),
+            step,
+        },
+        rollbacks: position.rollbacks,
+    }
 }
 
 /// What the observer is told after a step.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use da2s_records::files::MOST_WHOLE_BYTES;
 use da2s_records::read_input;
-use da2s_space::Genotype;
 
-use crate::error::Error;
+use super::Error;
+use crate::space::Genotype;
 
 /// The genotype in the file `path`. Where there is no such file, `FILE:NAME` is the one of that name in FILE, or that begins in
 /// the line of that number.

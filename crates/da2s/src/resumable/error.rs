@@ -1,0 +1,134 @@
+//! Why a stage ends before its last epoch.
+
+use std::fmt;
+
+use da2s_records::Kind;
+
+use crate::data::DataError;
+use crate::evaluate::EvaluateError;
+use crate::finite::NotFinite;
+use crate::hint::Hint;
+use crate::parallel::Apart;
+use crate::stage::Stage;
+
+/// Why a stage ends before its last epoch.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// An image that cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A network that is not measured.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// A loss, a gradient or a tensor that is NaN or infinite.
+    #[error("{at}{}", after(*.rollbacks))]
+    NotFinite {
+        /// Which, and where.
+        at: Divergence,
+        /// How often the stage had returned to a checkpoint before.
+        rollbacks: u32,
+    },
+    /// Processes of a group that do not hold the same.
+    #[error(transparent)]
+    Apart(#[from] Apart),
+    /// The observer asked to stop; a checkpoint is written.
+    #[error("stopped in epoch {epoch}")]
+    Stopped {
+        /// Epoch, from 1.
+        epoch: usize,
+    },
+}
+
+/// A value that is not finite, and where it arose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// What.
+    pub found: NotFinite,
+    /// The stage.
+    pub stage: Stage,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Step, from 1.
+    pub step: usize,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            found: NotFinite { what, value },
+            stage,
+            epoch,
+            step,
+        } = self;
+        write!(
+            f,
+            "{what} became {value} in epoch {epoch}, step {step} of {}",
+            stage.activity()
+        )
+    }
+}
+
+/// How often a stage had returned to a checkpoint.
+fn after(rollbacks: u32) -> String {
+    match rollbacks {
+        0 => String::new(),
+        1 => " after going back to a checkpoint once".to_owned(),
+        times => format!(" after going back to a checkpoint {times} times"),
+    }
+}
+
+impl StageError {
+    /// What it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Data(error) => error.kind(),
+            Self::Evaluate(error) => error.kind(),
+            Self::NotFinite { .. } => Kind::Numbers,
+            Self::Apart(_) => Kind::Processes,
+            Self::Stopped { .. } => Kind::Stopped,
+        }
+    }
+
+    /// What the user can do about it, beyond what it says.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Data(_) | Self::Apart(_) => Vec::new(),
+            Self::Evaluate(error) => error.hints(),
+            Self::NotFinite { at, rollbacks } => {
+                let lower = Hint::Lower(match at.stage {
+                    Stage::Search => &["search.learning_rate", "search.regulariser.lambda"],
+                    Stage::Train | Stage::Discretize | Stage::Evaluate => &["network.learning_rate"],
+                });
+                match rollbacks {
+                    0 => vec![lower, Hint::Set("run.on_nan", "rollback")],
+                    _ => vec![lower],
+                }
+            }
+            Self::Stopped { .. } => vec![Hint::Resume],
+        }
+    }
+
+    /// Whether every process of a group meets this error at the same place, so that none waits for another.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_divergence_names_its_place() {
+        let place = Divergence {
+            found: NotFinite {
+                what: "x".to_owned(),
+                value: f64::NEG_INFINITY,
+            },
+            stage: Stage::Search,
+            epoch: 2,
+            step: 7,
+        };
+        assert_eq!(place.to_string(), "x became -inf in epoch 2, step 7 of the search");
+    }
+}
