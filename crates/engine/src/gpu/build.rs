@@ -4,7 +4,7 @@ use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights
 
 use super::launch::{SourceWindow, at, by_source, joined, launch, reading, targets};
 use super::program::{Image, Launch, NodeProgram, NodeStage, Program};
-use super::table::{NONE, Record, Records, Span, field, kind, mode};
+use super::table::{NONE, Record, RecordTable, Span, field, kind, mode};
 
 /// Where a block is: what it reads, the node that it ends in, its place in the mixture.
 struct Placed<'a> {
@@ -54,7 +54,7 @@ impl<'a> Builder<'a> {
             inputs: Vec::new(),
             nodes: Vec::new(),
             node_programs: Vec::new(),
-            table: Records::default(),
+            table: RecordTable::default(),
             activations: 0,
             gradients: 0,
             slots: plan.norm_channels,

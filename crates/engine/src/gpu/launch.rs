@@ -1,7 +1,7 @@
 //! Records into a table, and the grids over them.
 
 use super::program::{Image, Launch};
-use super::table::{PAD_BIAS, Record, Records, Span, field};
+use super::table::{PAD_BIAS, Record, RecordTable, Span, field};
 
 /// A window over a source.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub(super) fn reading(record: Record, source: Image, slot: u32, relu: bool) -> R
 }
 
 /// `records` in the table, and the grid over their results.
-pub(super) fn launch(table: &mut Records, records: &[Record]) -> Launch {
+pub(super) fn launch(table: &mut RecordTable, records: &[Record]) -> Launch {
     let most = |of: &dyn Fn(&Record) -> u32| records.iter().map(of).max().unwrap_or(0) as usize;
     Launch {
         span: table.push(records.iter().copied()),
@@ -69,7 +69,7 @@ pub(super) fn joined(launches: &[Launch]) -> Launch {
 }
 
 /// A target of its own for each of `records`, which begin at `first` in the table: the gradient at its field of that name.
-pub(super) fn targets(table: &mut Records, records: &[Record], first: u32) -> Launch {
+pub(super) fn targets(table: &mut RecordTable, records: &[Record], first: u32) -> Launch {
     let own = (first..)
         .zip(records)
         .map(|(at, record)| target(record, record.get(field::TARGET), at, 1, false));
@@ -78,7 +78,7 @@ pub(super) fn targets(table: &mut Records, records: &[Record], first: u32) -> La
 }
 
 /// A target for each source that `records` read: its gradient is added to, by all of them.
-pub(super) fn by_source(table: &mut Records, records: &[Record]) -> Launch {
+pub(super) fn by_source(table: &mut RecordTable, records: &[Record]) -> Launch {
     let mut sources: Vec<u32> = records.iter().map(|record| record.get(field::SOURCE)).collect();
     sources.sort_unstable();
     sources.dedup();
@@ -112,7 +112,7 @@ fn target(record: &Record, place: u32, first: u32, count: u32, adds: bool) -> Re
 }
 
 /// `targets` in the table, and the grid over what they are gradients of.
-fn over_sources(table: &mut Records, targets: &[Record]) -> Launch {
+fn over_sources(table: &mut RecordTable, targets: &[Record]) -> Launch {
     let most = |of: &dyn Fn(&Record) -> u32| targets.iter().map(of).max().unwrap_or(0) as usize;
     Launch {
         span: table.push(targets.iter().copied()),

@@ -9,7 +9,7 @@ use da2s_plan::{Block, CellPlan};
 use super::backward::SLICES;
 use super::build::Builder;
 use super::kernels::{GROUP, THREADS, weight_gradient};
-use super::table::{Records, Span};
+use super::table::{RecordTable, Span};
 
 /// Numbers of an image tensor over the batch, and where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub(super) struct Program {
     pub inputs: Vec<Image>,
     pub nodes: Vec<Image>,
     pub node_programs: Vec<NodeProgram>,
-    pub table: Records,
+    pub table: RecordTable,
     /// Numbers of the activations, of the gradients, and channels of all norms, those that are none included.
     pub activations: usize,
     pub gradients: usize,

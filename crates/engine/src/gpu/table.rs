@@ -118,7 +118,7 @@ impl Record {
 
 /// Records one after another, as kernels read them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Records(Vec<u32>);
+pub(super) struct RecordTable(Vec<u32>);
 
 /// Records that one launch goes through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +127,7 @@ pub(super) struct Span {
     pub count: u32,
 }
 
-impl Records {
+impl RecordTable {
     /// Adds `records`.
     pub(super) fn push(&mut self, records: impl IntoIterator<Item = Record>) -> Span {
         let first = self.0.len() as u32 / FIELDS;
