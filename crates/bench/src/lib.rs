@@ -15,7 +15,8 @@ mod network;
 mod search;
 
 pub use clock::{Phase, median};
-pub use machine::{peak_gflops, peak_resident_bytes};
+pub(crate) use machine::peak_gflops;
+pub use machine::peak_resident_bytes;
 
 use burn::tensor::Device;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};

@@ -19,7 +19,7 @@ const LOOKS: usize = 30;
 
 /// Arithmetic in a second, in 10⁹ operations, that all current threads together reach in a product of small matrices, which
 /// is as fast as their multiply-add units are.
-pub fn peak_gflops() -> f64 {
+pub(crate) fn peak_gflops() -> f64 {
     let level = cpu_level();
     let operations = 2.0 * (SHAPE.pixels * SHAPE.inputs * SHAPE.outputs * CALLS) as f64;
     let best = rayon::broadcast(|_| {

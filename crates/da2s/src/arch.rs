@@ -114,7 +114,7 @@ impl ArchParams {
     }
 
     /// The same values on an autodiff graph, without a gradient.
-    pub fn untracked(&self) -> Self {
+    pub(crate) fn untracked(&self) -> Self {
         self.map(Tensor::autodiff, Tensor::autodiff)
     }
 
@@ -173,7 +173,7 @@ impl Strengths {
 }
 
 /// Softmax of the edges' logits at every node that has a β, 1/d_j elsewhere. `logits` is `[edges]`.
-pub fn edge_softmax(logits: Tensor<1>, space: &Space, target: &KindTarget) -> Tensor<1> {
+pub(crate) fn edge_softmax(logits: Tensor<1>, space: &Space, target: &KindTarget) -> Tensor<1> {
     let graph = space.graph;
     let device = logits.device();
     let parts = graph.all_nodes().map(|node| {

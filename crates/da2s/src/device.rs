@@ -58,7 +58,7 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_for(name: &str, rank: usize) -> Result<Device, DeviceError> {
+pub(crate) fn open_for(name: &str, rank: usize) -> Result<Device, DeviceError> {
     let missing = || DeviceError::Missing {
         asked: name.to_owned(),
         available: available(),

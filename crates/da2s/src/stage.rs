@@ -25,7 +25,7 @@ impl Stage {
     }
 
     /// What a sentence calls it.
-    pub const fn activity(self) -> &'static str {
+    pub(crate) const fn activity(self) -> &'static str {
         match self {
             Self::Search => "the search",
             Self::Discretize => "the discretization",

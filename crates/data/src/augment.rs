@@ -120,7 +120,7 @@ impl Augmentation {
     }
 
     /// The part that works on normalised values, `channels × height × width` of them: cutout.
-    pub fn apply_normalised(&self, values: &mut [f32], shape: ImageShape, rng: &mut impl Rng) {
+    pub(crate) fn apply_normalised(&self, values: &mut [f32], shape: ImageShape, rng: &mut impl Rng) {
         if self.cutout > 0 {
             cutout(values, shape, self.cutout, rng);
         }

@@ -158,7 +158,8 @@ impl Split {
     }
 
     /// Whether pictures are read from files when asked for, not kept in memory.
-    pub fn is_lazy(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_lazy(&self) -> bool {
         match self.store {
             Store::Memory { .. } => false,
             Store::Files(_) => true,
@@ -199,7 +200,7 @@ impl Split {
     ///
     /// # Panics
     /// If `index` is not below [`Split::len`].
-    pub fn image_to_crop(&self, index: usize) -> Result<Image, DataError> {
+    pub(crate) fn image_to_crop(&self, index: usize) -> Result<Image, DataError> {
         match &self.store {
             Store::Files(files) if files.crop_from_original => files.picture(index),
             Store::Files(_) | Store::Memory { .. } => self.image(index),

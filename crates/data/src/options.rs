@@ -172,7 +172,7 @@ pub(super) struct Content {
 
 impl Content {
     /// Applies limits and size.
-    pub fn into_dataset(self, options: &DataOptions) -> Result<Dataset, DataError> {
+    pub(crate) fn into_dataset(self, options: &DataOptions) -> Result<Dataset, DataError> {
         let size = options.image_size.unwrap_or(self.shape.height);
         let shape = ImageShape {
             height: size,

@@ -65,7 +65,7 @@ pub(crate) struct FirstFrame<'a> {
 
 impl FirstFrame<'_> {
     /// Gives what lies around the frame the transparent colour, or the first where there is none, as Pillow does.
-    pub fn surround(&self, image: &mut Image) {
+    pub(crate) fn surround(&self, image: &mut Image) {
         let ImageShape { height, width, .. } = image.shape();
         let rows = usize::from(self.top)..usize::from(self.top) + usize::from(self.height);
         let columns = usize::from(self.left)..usize::from(self.left) + usize::from(self.width);

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Largest file that is read: the largest of a published data set has 155 MB.
-pub const MOST_FILE_BYTES: u64 = 256 << 20;
+pub(crate) const MOST_FILE_BYTES: u64 = 256 << 20;
 
 /// The bytes of a regular file; a link to one is followed.
 ///

@@ -37,4 +37,4 @@ pub use error::ReportError;
 pub use page::{MOST_RUNS, render, side_by_side};
 pub use run::Run;
 pub use svg::cell::cell_svg;
-pub use write::{COMPARISON_FILES, write_comparison, write_drawings, write_page, write_report};
+pub use write::{write_comparison, write_drawings, write_page, write_report};

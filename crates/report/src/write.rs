@@ -13,7 +13,7 @@ use crate::page::{MOST_RUNS, side_by_side};
 use crate::{ReportError, Run, render};
 
 /// Names of the files of a comparison inside its directory.
-pub const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare.md", "compare.html"];
+pub(crate) const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare.md", "compare.html"];
 
 /// Reads the run in `run_dir`, writes its report there and returns the report's path.
 ///

@@ -4,7 +4,7 @@
 use crate::Operation;
 
 /// The candidates in the order of α's columns.
-pub fn darts_operations(none: bool) -> Vec<Operation> {
+pub(crate) fn darts_operations(none: bool) -> Vec<Operation> {
     [
         Operation::None,
         Operation::MaxPool3x3,

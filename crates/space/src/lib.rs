@@ -18,10 +18,11 @@ mod reductions;
 mod settings;
 mod target;
 
-pub use darts::darts_operations;
+pub(crate) use darts::darts_operations;
 pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
 pub use graph::CellGraph;
-pub use nas_bench_201::{NAS_BENCH_201_GRAPH, NAS_BENCH_201_OPERATIONS};
+pub(crate) use nas_bench_201::NAS_BENCH_201_GRAPH;
+pub(crate) use nas_bench_201::NAS_BENCH_201_OPERATIONS;
 pub use operation::{HostNetwork, Operation};
 pub use per_kind::PerKind;
 pub use reductions::{Reductions, Thirds};
@@ -146,7 +147,7 @@ impl Space {
     }
 
     /// Candidates that discretization may keep.
-    pub fn kept_candidates(&self) -> usize {
+    pub(crate) fn kept_candidates(&self) -> usize {
         let kept = self.operations.iter().filter(|&&operation| self.may_keep(operation));
         kept.count()
     }

@@ -7,7 +7,7 @@
 use super::{CellGraph, Operation};
 
 /// The candidates in the order of α's columns.
-pub const NAS_BENCH_201_OPERATIONS: [Operation; 5] = [
+pub(crate) const NAS_BENCH_201_OPERATIONS: [Operation; 5] = [
     Operation::None,
     Operation::SkipConnect,
     Operation::NorConv1x1,
@@ -16,4 +16,4 @@ pub const NAS_BENCH_201_OPERATIONS: [Operation; 5] = [
 ];
 
 /// One input, three nodes behind it.
-pub const NAS_BENCH_201_GRAPH: CellGraph = CellGraph { inputs: 1, nodes: 3 };
+pub(crate) const NAS_BENCH_201_GRAPH: CellGraph = CellGraph { inputs: 1, nodes: 3 };

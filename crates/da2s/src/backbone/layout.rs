@@ -44,7 +44,7 @@ pub enum LoadError {
 
 impl PartLayout {
     /// The layout of a stage.
-    pub fn of_plan(prefix: &str, plan: &CellPlan) -> Self {
+    pub(crate) fn of_plan(prefix: &str, plan: &CellPlan) -> Self {
         Self {
             prefix: prefix.to_owned(),
             weights: plan.weights.clone(),
@@ -78,12 +78,12 @@ impl PartLayout {
     }
 
     /// Full name of a weight of this part.
-    pub fn weight_name(&self, weight: &Weight) -> String {
+    pub(crate) fn weight_name(&self, weight: &Weight) -> String {
         format!("{}{}", self.prefix, weight.name)
     }
 
     /// Full names of the mean and the variance of a batch norm of this part.
-    pub fn norm_names(&self, norm: &Norm) -> [String; 2] {
+    pub(crate) fn norm_names(&self, norm: &Norm) -> [String; 2] {
         ["running_mean", "running_var"].map(|part| format!("{}{}.{part}", self.prefix, norm.name))
     }
 

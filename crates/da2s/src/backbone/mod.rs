@@ -97,7 +97,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The same for a super-network, whose choices weigh what `mixtures` says.
-    pub fn with_mixtures(self, mixtures: &'a Mixtures) -> Self {
+    pub(crate) fn with_mixtures(self, mixtures: &'a Mixtures) -> Self {
         Self {
             mixtures: Some(mixtures),
             ..self
@@ -169,7 +169,7 @@ impl Backbone {
     }
 
     /// Whether ReLU comes between the last stage and the global mean.
-    pub fn has_last_relu(&self) -> bool {
+    pub(crate) fn has_last_relu(&self) -> bool {
         self.classifier.has_relu()
     }
 

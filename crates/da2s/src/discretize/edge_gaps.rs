@@ -17,7 +17,7 @@ use crate::evaluate::{EvaluateError, evaluate};
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
-pub fn measure_edge_gaps(
+pub(crate) fn measure_edge_gaps(
     pruned: &Pruned<'_>,
     held_out: &Loader,
     device: &Device,

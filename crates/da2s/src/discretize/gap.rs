@@ -96,7 +96,7 @@ impl Pruned<'_> {
     ///
     /// # Errors
     /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
-    pub fn accuracy_deciding(
+    pub(crate) fn accuracy_deciding(
         &self,
         one: &Undecided,
         held_out: &Loader,

@@ -14,7 +14,7 @@ use crate::arch::Mixture;
 use crate::space::{CellGenotype, KeptEdge, Space};
 
 /// The mixture with operations and edges discretized as asked.
-pub fn discrete_mixture(
+pub(crate) fn discrete_mixture(
     strengths: &KindStrengths,
     space: &Space,
     genotype: &CellGenotype,

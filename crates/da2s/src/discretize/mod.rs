@@ -3,15 +3,14 @@
 mod decision;
 mod edge_gaps;
 mod gap;
-mod mixture;
+pub(crate) mod mixture;
 mod rules;
 mod settings;
 mod strengths;
 
 pub use decision::{Decision, Undecided, decide};
-pub use edge_gaps::measure_edge_gaps;
+pub(crate) use edge_gaps::measure_edge_gaps;
 pub use gap::{Discretization, Pruned, measure_gap};
-pub use mixture::discrete_mixture;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;

@@ -48,14 +48,14 @@ pub fn images_on(batch: &Batch, device: &Device) -> Tensor<4> {
 }
 
 /// The labels of a batch as a tensor, `[batch]`.
-pub fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
+pub(crate) fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
     let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
     let count = labels.len();
     Tensor::from_data(TensorData::new(labels, [count]), device)
 }
 
 /// How many of a batch have their label as the largest logit.
-pub fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
+pub(crate) fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
     let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
     predicted
         .iter()

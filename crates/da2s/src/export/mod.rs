@@ -71,7 +71,7 @@ pub struct ExportOptions {
 
 impl ExportFormat {
     /// What the file or folder is called, if nobody says otherwise.
-    pub const fn default_name(self) -> &'static str {
+    pub(crate) const fn default_name(self) -> &'static str {
         match self {
             Self::Onnx => "network.onnx",
             Self::Pytorch => "pytorch",

@@ -38,7 +38,7 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
 }
 
 /// What the choices of `space` cost in `network`, which is that of `genotype`: parameters, multiply-adds.
-pub fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
+pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
     let graph = space.graph;
     let sizes = stage_sizes(network.stages(), image_size);
     let width = space.operations.len();

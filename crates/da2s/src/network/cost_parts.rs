@@ -16,7 +16,7 @@ const RESIDUAL: &str = "residual";
 const HEAD: &str = "head";
 
 /// Where the cost of `network` lies, for square images of `image_size` pixels a side.
-pub fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
+pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
     let searched = |stage: &NetworkStage| stage.kind.is_some();

@@ -13,8 +13,9 @@ mod trained;
 
 pub use auxiliary::AuxiliaryError;
 pub(crate) use auxiliary::slot as auxiliary_slot;
-pub use cost::{Cost, cost, cost_tables};
-pub use cost_parts::cost_parts;
+pub(crate) use cost::cost_tables;
+pub use cost::{Cost, cost};
+pub(crate) use cost_parts::cost_parts;
 pub use drop_path::DropPath;
 pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};

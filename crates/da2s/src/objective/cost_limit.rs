@@ -124,7 +124,8 @@ mod tests {
     use super::*;
     use crate::backbone::{NetworkSize, Stem};
     use crate::device::host;
-    use crate::discretize::{KindStrengths, discrete_mixture, strongest};
+    use crate::discretize::mixture::discrete_mixture;
+    use crate::discretize::{KindStrengths, strongest};
     use crate::network::{cost, cost_tables, network};
     use crate::space::{Genotype, Operation, Reductions, TargetSpec};
     use burn::tensor::Device;

@@ -76,7 +76,7 @@ pub struct Halves {
 
 impl HardeningState {
     /// One step further, `left` steps before the end of the path, this one counted; at the end and behind it, to the end.
-    pub fn advance(&mut self, left: usize) {
+    pub(crate) fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
             1.0

@@ -12,9 +12,10 @@ mod zero_one;
 
 pub use cost_limit::{CostLimit, CostTable};
 pub use cross_entropy::cross_entropy;
-pub use entropy::total_entropy;
+pub(crate) use entropy::total_entropy;
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use penalty::{Penalty, Term};
-pub use regulariser::{Regulariser, Terms, strengthen_alpha, strengthen_beta};
+pub use regulariser::{Regulariser, Terms};
+pub(crate) use regulariser::{strengthen_alpha, strengthen_beta};
 pub use schedule::{Curve, Schedule};
-pub use zero_one::zero_one;
+pub(crate) use zero_one::zero_one;

@@ -48,7 +48,7 @@ pub struct Terms {
 }
 
 /// S_α, element-wise: doubles, and cubes what lies below −1; capped at 1 where `kept` > 1.
-pub fn strengthen_alpha<const D: usize>(alpha: Tensor<D>, kept: usize) -> Tensor<D> {
+pub(crate) fn strengthen_alpha<const D: usize>(alpha: Tensor<D>, kept: usize) -> Tensor<D> {
     let y = alpha * 2.0;
     let cubed = y.clone() * y.clone() * y.clone();
     let steep = y.clone().lower_elem(-1.0);
@@ -57,7 +57,7 @@ pub fn strengthen_alpha<const D: usize>(alpha: Tensor<D>, kept: usize) -> Tensor
 }
 
 /// S_β, element-wise: capped at 1.
-pub fn strengthen_beta<const D: usize>(beta: Tensor<D>) -> Tensor<D> {
+pub(crate) fn strengthen_beta<const D: usize>(beta: Tensor<D>) -> Tensor<D> {
     beta.clamp_max(1.0)
 }
 

@@ -39,12 +39,12 @@ settings! {
 
 impl Schedule {
     /// The published λ_c: linear.
-    pub const LINEAR: Self = Self {
+    pub(crate) const LINEAR: Self = Self {
         curve: Curve::Linear,
         delayed: false,
     };
     /// The published λ_α: logarithmic, delayed.
-    pub const DELAYED_LOG: Self = Self {
+    pub(crate) const DELAYED_LOG: Self = Self {
         curve: Curve::Log,
         delayed: true,
     };

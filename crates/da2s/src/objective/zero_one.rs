@@ -8,6 +8,6 @@ use burn::tensor::activation::sigmoid;
 
 /// Σ (σ(α) − 1/2)² over the gates of one kind of cell, one element; the loss is −1/N times their sum. `alpha` is
 /// `[edges, operations]`.
-pub fn zero_one(alpha: Tensor<2>) -> Tensor<1> {
+pub(crate) fn zero_one(alpha: Tensor<2>) -> Tensor<1> {
     (sigmoid(alpha) - 0.5).square().sum()
 }

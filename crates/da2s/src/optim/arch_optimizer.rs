@@ -82,7 +82,7 @@ impl Adam {
 
 impl ArchOptimizer {
     /// Adam with the decays `betas` of its means.
-    pub fn adam(betas: [f64; 2], weight_decay: f64) -> Self {
+    pub(crate) fn adam(betas: [f64; 2], weight_decay: f64) -> Self {
         let [beta_1, beta_2] = betas.map(|beta| beta as f32);
         Self::Adam(Adam {
             beta_1,

@@ -110,7 +110,7 @@ impl Sgd {
     ///
     /// # Errors
     /// If some are missing or have another shape.
-    pub fn restore(&mut self, backbone: &Backbone, named: &[Named], device: &Device) -> Result<(), LoadError> {
+    pub(crate) fn restore(&mut self, backbone: &Backbone, named: &[Named], device: &Device) -> Result<(), LoadError> {
         let own = named.iter().filter_map(|tensor| {
             let name = tensor.name.strip_prefix(PREFIX)?.to_owned();
             Some(Named { name, ..tensor.clone() })

@@ -196,6 +196,6 @@ fn mean(transport: &dyn Transport, mut own: Vec<f32>) -> Vec<f32> {
 }
 
 /// The elements of tensors as bytes, for [`Group::check_alike`].
-pub fn bytes_of<'a>(tensors: impl Iterator<Item = &'a Tensor<1>>) -> Vec<u8> {
+pub(crate) fn bytes_of<'a>(tensors: impl Iterator<Item = &'a Tensor<1>>) -> Vec<u8> {
     tensors.flat_map(host).flat_map(|value| value.to_le_bytes()).collect()
 }

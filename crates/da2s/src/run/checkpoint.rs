@@ -53,7 +53,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     ///
     /// # Errors
     /// What the system says; the checkpoints that were there are then there still.
-    pub fn write_newest(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
+    pub(crate) fn write_newest(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
         // On the disk under a name of its own before any other is touched.
         let (next, before, kept) = (format!("{name}.next"), previous(name), format!("{name}.kept"));
         self.write(directory, &next)?;
@@ -76,7 +76,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     ///
     /// # Errors
     /// [`Error::Damaged`] if there is no whole one; or what the system says.
-    pub fn read_newest(
+    pub(crate) fn read_newest(
         directory: &RunDirectory,
         name: &str,
         warn: &mut dyn FnMut(String),

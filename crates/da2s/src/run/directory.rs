@@ -96,13 +96,13 @@ impl RunDirectory {
     }
 
     /// Whether it was opened for work and a second process is not kept out, for want of locks in its file system.
-    pub fn is_unguarded(&self) -> bool {
+    pub(crate) fn is_unguarded(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
     /// Removes what a run that came to nothing left: `names`, and of the directory and those above it what was made for the run and
     /// has nothing else in it.
-    pub fn unmake(self, names: &[&str]) {
+    pub(crate) fn unmake(self, names: &[&str]) {
         for name in names.iter().chain(&[CONFIG, LOCK]) {
             // What went wrong before is what matters.
             let _ = self.remove(name);
@@ -181,7 +181,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// As those of [`Self::config`].
-    pub fn config_layer(&self) -> Result<Layer, Error> {
+    pub(crate) fn config_layer(&self) -> Result<Layer, Error> {
         let text = self.text(CONFIG, MOST_WHOLE_BYTES)?;
         let text = text.ok_or_else(|| Error::NotARun {
             path: self.path.clone(),
@@ -232,7 +232,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// What the system says.
-    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let path = self.file(name);
         let mut text = to_json(&path, value, true)?;
         text.push(b'\n');
@@ -254,7 +254,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// [`Error::Damaged`] if the file is not what it should be, or what the system says.
-    pub fn find_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+    pub(crate) fn find_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let Some(bytes) = self.bytes(name, MOST_WHOLE_BYTES)? else {
             return Ok(None);
         };
@@ -270,7 +270,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// What the system says.
-    pub fn append_line<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+    pub(crate) fn append_line<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let path = self.file(name);
         let mut line = to_json(&path, value, false)?;
         line.push(b'\n');
@@ -303,7 +303,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// What the system says, or [`Error::Damaged`] if there are fewer lines.
-    pub fn keep_lines(&self, name: &str, count: usize) -> Result<(), Error> {
+    pub(crate) fn keep_lines(&self, name: &str, count: usize) -> Result<(), Error> {
         let path = self.file(name);
         let text = self.lines(name)?;
         let kept: String = text.split_inclusive('\n').take(count).collect();

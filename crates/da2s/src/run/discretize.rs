@@ -35,7 +35,7 @@ pub struct Discretized {
 ///
 /// # Errors
 /// If the run has another genotype than `asked`, or its file cannot be read.
-pub fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
+pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
     let Some(stored) = genotype_file::stored(directory)? else {
         return Ok(asked);
     };

@@ -221,15 +221,6 @@ impl Error {
         }
     }
 
-    /// What is wrong with the settings that a run was made with.
-    pub fn stored_config(error: ConfigError) -> Self {
-        if error.kind() == Kind::Files {
-            Self::Config(error)
-        } else {
-            Self::DamagedConfig(error)
-        }
-    }
-
     /// Whether every process of a group meets this error at the same place, so that none waits for another.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Stage(error) if error.is_shared())
@@ -288,11 +279,10 @@ mod tests {
             io::ErrorKind::IsADirectory,
         ] {
             assert_eq!(Error::from(unread(kind)).kind(), Kind::Files);
-            assert_eq!(Error::stored_config(unread(kind)).kind(), Kind::Files);
         }
         let no_text = io::ErrorKind::InvalidData;
         assert_eq!(Error::from(unread(no_text)).kind(), Kind::Usage);
-        let stored = Error::stored_config(unread(no_text));
+        let stored = Error::DamagedConfig(unread(no_text));
         assert_eq!(stored.kind(), Kind::RunDirectory);
         let told = sentence(&stored);
         assert_eq!(told.matches("own.toml").count(), 1, "{told}");

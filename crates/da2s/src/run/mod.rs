@@ -23,7 +23,8 @@ mod trained;
 
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
-pub use discretize::{Discretized, discretize, given_genotype};
+pub(crate) use discretize::given_genotype;
+pub use discretize::{Discretized, discretize};
 pub use error::Error;
 pub use evaluate::evaluate;
 pub use given::{file_and_name, read_genotype};

@@ -130,7 +130,7 @@ impl<'a> Bilevel<'a> {
     }
 
     /// The same with a limit on the final network's cost.
-    pub fn with_limit(self, limit: Option<&'a CostLimit>) -> Self {
+    pub(crate) fn with_limit(self, limit: Option<&'a CostLimit>) -> Self {
         Self { limit, ..self }
     }
 
@@ -293,7 +293,7 @@ pub(super) struct KindGradients {
 
 impl ArchGradients {
     /// Takes those of the leaves `arch` out of `gradients`.
-    pub fn of(arch: &ArchParams, gradients: &mut Gradients) -> Self {
+    pub(super) fn of(arch: &ArchParams, gradients: &mut Gradients) -> Self {
         Self {
             kinds: arch.kinds().map(|_, leaf| KindGradients {
                 alpha: leaf.alpha.grad_remove(gradients),

@@ -56,7 +56,7 @@ fn arch_cell(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &
 
 impl Search {
     /// α, β, p and q of `state` as the files of a run have them.
-    pub fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchEpoch {
+    pub(crate) fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchEpoch {
         let cells = outcome.strengths.iter().map(|(kind, strengths)| {
             let cell = arch_cell(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths);
             (kind.name().to_owned(), cell)

@@ -246,7 +246,7 @@ impl Search {
     }
 
     /// Learning rates of α and β after the warm-up, `"auto"` resolved.
-    pub fn arch_rates(&self) -> (f64, f64) {
+    pub(crate) fn arch_rates(&self) -> (f64, f64) {
         let settings = &self.settings;
         let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
         // Those in which α and β move.
@@ -265,7 +265,7 @@ impl Search {
     }
 
     /// Held-out images for the gap edge by edge, if it is asked for.
-    pub fn edge_loader(&self) -> Option<&Loader> {
+    pub(crate) fn edge_loader(&self) -> Option<&Loader> {
         self.by_edge.as_ref()
     }
 

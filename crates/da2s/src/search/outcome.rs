@@ -28,7 +28,7 @@ pub struct Outcome {
 
 impl Search {
     /// Epochs with all that an undecided search may add.
-    pub fn most_epochs(&self) -> usize {
+    pub(crate) fn most_epochs(&self) -> usize {
         let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
         self.settings.epochs + extra
     }

@@ -27,7 +27,7 @@ impl Bilevel<'_> {
     ///
     /// # Errors
     /// See [`Bilevel::half_step`].
-    pub fn second_order_step(
+    pub(crate) fn second_order_step(
         &self,
         state: &mut SearchState,
         batch: &Batch,

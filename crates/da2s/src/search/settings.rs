@@ -156,7 +156,7 @@ impl SearchSettings {
     }
 
     /// The optimiser of α and β.
-    pub fn optimizer(&self) -> ArchOptimizer {
+    pub(crate) fn optimizer(&self) -> ArchOptimizer {
         match self.arch_optimizer {
             ArchOptimizerName::Adam => {
                 ArchOptimizer::adam([self.arch_beta_1, self.arch_beta_2], self.arch_weight_decay)
@@ -207,7 +207,7 @@ impl SearchSettings {
     ///
     /// # Errors
     /// If it has none.
-    pub fn check_path(&self) -> Result<(), Problem> {
+    pub(crate) fn check_path(&self) -> Result<(), Problem> {
         let follows = self.schedule == ScheduleName::Adaptive && self.method.build(self).follows_path().is_some();
         let before = self.warmup_epochs.saturating_sub(1);
         let (decided_at, epochs) = (self.hardening.decided_at, self.epochs);

@@ -70,7 +70,7 @@ impl Files {
     }
 
     /// Whether [`Files::find`] would find one.
-    pub fn are_in(versions: &'static [Version], dir: &Path) -> bool {
+    pub(crate) fn are_in(versions: &'static [Version], dir: &Path) -> bool {
         locate(versions, dir).is_some()
     }
 

@@ -105,7 +105,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The list of whole numbers at `key`.
-    pub fn whole_numbers(&self, key: &str) -> Option<Vec<i64>> {
+    pub(crate) fn whole_numbers(&self, key: &str) -> Option<Vec<i64>> {
         let Node::List(values) = self.node(key)? else {
             return None;
         };

@@ -263,7 +263,7 @@ impl Frame {
     }
 
     /// Whether the scans have sent all that there is: every DC coefficient, and the last bit of whatever they began.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.components.iter().all(|component| {
             component.lacks[0] == 0 && component.lacks.iter().all(|&lacks| lacks == 0 || lacks == UNSENT)
         })

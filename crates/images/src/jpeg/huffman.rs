@@ -140,7 +140,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Passes over what is left before the next marker, which must be the restart marker with this number, 0 to 7.
-    pub fn restart(&mut self, number: u8) -> Result<(), Flaw> {
+    pub(crate) fn restart(&mut self, number: u8) -> Result<(), Flaw> {
         loop {
             match self.data.get(self.at..) {
                 Some([0xff, 0xff, ..]) => self.at += 1,

@@ -7,7 +7,7 @@ use super::huffman::{Bits, HuffmanTable};
 
 /// The place in a block of each coefficient, in the order in which they are coded.
 #[rustfmt::skip]
-pub const ZIGZAG: [u8; 64] = [
+pub(crate) const ZIGZAG: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
     12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
@@ -63,7 +63,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes over the next restart marker.
-    pub fn restart(&mut self) -> Result<(), Flaw> {
+    pub(crate) fn restart(&mut self) -> Result<(), Flaw> {
         self.bits.restart(self.restarts)?;
         self.restarts = (self.restarts + 1) % 8;
         self.empty_blocks = 0;

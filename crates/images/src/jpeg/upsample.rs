@@ -23,7 +23,7 @@ impl Plane<'_> {
     }
 
     /// Writes the image's row `row` to `out`, which has place for what the last sample stands for beyond the image.
-    pub fn upsample(&self, row: usize, out: &mut [u8]) {
+    pub(crate) fn upsample(&self, row: usize, out: &mut [u8]) {
         let near = self.row(row / self.down);
         // Half of the rows lie nearer to the sample before, half to the one after.
         let after = row % 2 == 1;

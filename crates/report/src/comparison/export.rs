@@ -69,7 +69,7 @@ impl Comparison {
     }
 
     /// Means and tests as tables, and the runs that are not finished.
-    pub fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n{}\n", self.name, table(&self.means(), 1));
         for note in self.notes_on_means() {
             text.push_str(&format!("\n{note}\n"));

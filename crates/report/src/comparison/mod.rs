@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 pub use measure::{Measure, Unit, cell};
-pub use page::comparison_page;
+pub(crate) use page::comparison_page;
 use statistics::{Paired, Spread};
 
 use crate::run::Digest;

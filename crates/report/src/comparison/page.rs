@@ -11,7 +11,7 @@ use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};
 
 /// The page of a comparison. The same comparison gives the same text.
-pub fn comparison_page(comparison: &Comparison) -> String {
+pub(crate) fn comparison_page(comparison: &Comparison) -> String {
     let sections = [
         ("means", "Means", Some(means(comparison))),
         ("runs-chart", "A dot a run", charts(comparison)),

@@ -140,7 +140,7 @@ impl Skeleton {
     }
 
     /// How often an image is halved on its way through slot `last` and those before it.
-    pub fn halvings(&self, last: usize) -> usize {
+    pub(crate) fn halvings(&self, last: usize) -> usize {
         let strides = self.slots.iter().take(last + 1).map(|slot| slot.stride);
         strides.map(|stride| stride.ilog2() as usize).sum()
     }

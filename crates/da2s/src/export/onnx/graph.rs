@@ -9,9 +9,9 @@ use super::messages::{AttributeProto, AttributeType, FLOAT, INT64, NodeProto, Te
 
 /// Nodes and constants.
 #[derive(Default)]
-pub struct Graph {
+pub(super) struct Graph {
     pub nodes: Vec<NodeProto>,
-    pub constants: Vec<TensorProto>,
+    pub(super) constants: Vec<TensorProto>,
     /// How many nodes have a name.
     named: HashMap<String, usize>,
     /// ReLU of a value.
@@ -19,7 +19,7 @@ pub struct Graph {
 }
 
 /// A constant of an operator.
-pub enum Attribute {
+pub(super) enum Attribute {
     Float(f32),
     Int(i64),
     Ints(Vec<i64>),
@@ -58,7 +58,7 @@ impl Attribute {
 
 impl Graph {
     /// Adds a node of the layer `place` and returns the name of its output.
-    pub fn node<const N: usize>(
+    pub(super) fn node<const N: usize>(
         &mut self,
         place: &str,
         operator: &str,
@@ -74,7 +74,7 @@ impl Graph {
     }
 
     /// Adds a node whose output is called `output`.
-    pub fn node_to<const N: usize>(
+    pub(crate) fn node_to<const N: usize>(
         &mut self,
         output: &str,
         operator: &str,
@@ -91,7 +91,7 @@ impl Graph {
     }
 
     /// ReLU of `x`, which several layers may share.
-    pub fn relu(&mut self, x: &str) -> String {
+    pub(super) fn relu(&mut self, x: &str) -> String {
         if let Some(known) = self.rectified.get(x) {
             return known.clone();
         }
@@ -101,13 +101,13 @@ impl Graph {
     }
 
     /// Adds a tensor under a name that no other has.
-    pub fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
+    pub(super) fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
         self.constants.push(floats(name, shape, data));
         name.to_owned()
     }
 
     /// The vector `values`, added if it is not there.
-    pub fn integers(&mut self, values: &[i64]) -> String {
+    pub(super) fn integers(&mut self, values: &[i64]) -> String {
         let words: Vec<String> = values.iter().map(i64::to_string).collect();
         let name = format!("integers.{}", words.join("."));
         if !self.constants.iter().any(|constant| constant.name == name) {

@@ -16,13 +16,13 @@ use crate::export::ExportError;
 
 /// A value of the graph: its name, height and width.
 #[derive(Clone)]
-pub struct Value {
+pub(super) struct Value {
     pub name: String,
     pub size: (usize, usize),
 }
 
 /// Writes stages into a graph.
-pub struct Layers<'a> {
+pub(super) struct Layers<'a> {
     pub graph: Graph,
     tensors: HashMap<&'a str, &'a Named>,
     fold: bool,
@@ -49,7 +49,7 @@ impl ConvolutionShape {
 }
 
 impl<'a> Layers<'a> {
-    pub fn new(tensors: &'a [Named], fold: bool) -> Self {
+    pub(super) fn new(tensors: &'a [Named], fold: bool) -> Self {
         Self {
             graph: Graph::default(),
             tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
@@ -58,13 +58,13 @@ impl<'a> Layers<'a> {
     }
 
     /// A tensor of the network as a constant of the graph.
-    pub fn weight(&mut self, name: &str) -> Result<String, ExportError> {
+    pub(super) fn weight(&mut self, name: &str) -> Result<String, ExportError> {
         let tensor = self.tensor(name)?;
         Ok(self.graph.constant(name, &tensor.shape, &tensor.data))
     }
 
     /// Adds a stage that reads `inputs`.
-    pub fn stage(&mut self, stage: &NetworkStage, inputs: &[Value]) -> Result<Value, ExportError> {
+    pub(super) fn stage(&mut self, stage: &NetworkStage, inputs: &[Value]) -> Result<Value, ExportError> {
         let plan = stage.cell.plan();
         let sizes = plan.node_sizes(&inputs.iter().map(|input| input.size).collect::<Vec<_>>());
         let mut nodes: Vec<Option<String>> = vec![None; plan.node_channels.len()];

@@ -6,17 +6,17 @@
 use prost::Message;
 
 /// Version of these messages: that of ONNX 1.12, which brought operator set 17.
-pub const IR_VERSION: i64 = 8;
+pub(super) const IR_VERSION: i64 = 8;
 /// Version of the operators.
-pub const OPERATOR_SET: i64 = 17;
+pub(super) const OPERATOR_SET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
-pub const FLOAT: i32 = 1;
+pub(super) const FLOAT: i32 = 1;
 /// `TensorProto.DataType.INT64`.
-pub const INT64: i32 = 7;
+pub(super) const INT64: i32 = 7;
 
 /// A model: a graph and what it needs.
 #[derive(Clone, PartialEq, Message)]
-pub struct ModelProto {
+pub(super) struct ModelProto {
     #[prost(int64, optional, tag = "1")]
     pub ir_version: Option<i64>,
     #[prost(string, tag = "2")]
@@ -33,7 +33,7 @@ pub struct ModelProto {
 
 /// Which operators a model uses; the empty domain is ONNX's own.
 #[derive(Clone, PartialEq, Message)]
-pub struct OperatorSetIdProto {
+pub(super) struct OperatorSetIdProto {
     #[prost(string, optional, tag = "1")]
     pub domain: Option<String>,
     #[prost(int64, optional, tag = "2")]
@@ -42,7 +42,7 @@ pub struct OperatorSetIdProto {
 
 /// A text under a name.
 #[derive(Clone, PartialEq, Message)]
-pub struct StringStringEntryProto {
+pub(super) struct StringStringEntryProto {
     #[prost(string, tag = "1")]
     pub key: String,
     #[prost(string, tag = "2")]
@@ -51,7 +51,7 @@ pub struct StringStringEntryProto {
 
 /// Nodes in the order in which they are computed.
 #[derive(Clone, PartialEq, Message)]
-pub struct GraphProto {
+pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
@@ -66,7 +66,7 @@ pub struct GraphProto {
 
 /// An operator applied to values.
 #[derive(Clone, PartialEq, Message)]
-pub struct NodeProto {
+pub(super) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -81,7 +81,7 @@ pub struct NodeProto {
 
 /// A constant of an operator.
 #[derive(Clone, PartialEq, Message)]
-pub struct AttributeProto {
+pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(float, optional, tag = "2")]
@@ -99,7 +99,7 @@ pub struct AttributeProto {
 /// Which field of an [`AttributeProto`] holds its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
-pub enum AttributeType {
+pub(super) enum AttributeType {
     Undefined = 0,
     Float = 1,
     Int = 2,
@@ -109,7 +109,7 @@ pub enum AttributeType {
 
 /// A tensor.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorProto {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
     #[prost(int32, optional, tag = "2")]
@@ -123,7 +123,7 @@ pub struct TensorProto {
 
 /// Name and type of an input or output.
 #[derive(Clone, PartialEq, Message)]
-pub struct ValueInfoProto {
+pub(super) struct ValueInfoProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(message, optional, tag = "2")]
@@ -132,14 +132,14 @@ pub struct ValueInfoProto {
 
 /// A type; of the kinds there are, a tensor's.
 #[derive(Clone, PartialEq, Message)]
-pub struct TypeProto {
+pub(super) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorType>,
 }
 
 /// `TypeProto.Tensor`.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorType {
+pub(super) struct TensorType {
     #[prost(int32, optional, tag = "1")]
     pub elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]
@@ -148,14 +148,14 @@ pub struct TensorType {
 
 /// A shape.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorShapeProto {
+pub(super) struct TensorShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dimension>,
 }
 
 /// `TensorShapeProto.Dimension`: a number, or the name of one that is not fixed.
 #[derive(Clone, PartialEq, Message)]
-pub struct Dimension {
+pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
     #[prost(string, optional, tag = "2")]
