@@ -10,8 +10,8 @@ use da2s::network::{cost, network};
 use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
+use da2s::retrain::{Retraining, TrainSettings};
 use da2s::space::{Genotype, Reductions};
-use da2s::train::{Retraining, TrainSettings};
 
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};

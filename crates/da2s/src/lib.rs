@@ -4,10 +4,19 @@
 //! accuracy, and the result is trained anew. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware
 //! Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 //!
-//! The modules are the concepts of the field: a [`space`] and a target ([`objective`]) make a [`supernet`],
-//! which [`search`] trains and [`discretize`] prunes to a genotype; [`network`] builds that genotype and [`train`]
-//! trains it, and [`export`] hands it on. [`run`] does all of it in a run directory. The library never prints, never exits and never reads the
-//! environment; progress goes out through an [`observer`].
+//! The modules are floors, and imports go downward:
+//!
+//! - [`run`]: all of it, in a run directory; [`config`]: the settings of the modules, put together.
+//! - [`search`] trains a super-network, [`retrain`] the final network, [`export`] hands it on. The loop
+//!   that both trainings share is in [`resumable`]; [`discretize`] prunes a super-network to a genotype.
+//! - [`supernet`] and [`network`] build the two networks of a [`space`] on one [`backbone`], and
+//!   [`evaluate`] measures them.
+//! - [`objective`] has every loss, [`optim`] the optimisers, [`arch`] α, β and the mixture they become.
+//! - [`parallel`] joins processes, an [`observer`] is told of progress, and [`device`], [`finite`],
+//!   [`hint`], [`probe`] and [`stage`] are what all of them use.
+//!
+//! Images come from [`data`], what is in the files of a run from [`records`]. The library never prints,
+//! never exits and never reads the environment.
 
 #![forbid(unsafe_code)]
 
@@ -27,11 +36,11 @@ pub mod optim;
 pub mod parallel;
 pub mod probe;
 pub mod resumable;
+pub mod retrain;
 pub mod run;
 pub mod search;
 pub mod stage;
 pub mod supernet;
-pub mod train;
 
 pub use da2s_data as data;
 pub use da2s_data::random;

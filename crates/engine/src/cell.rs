@@ -51,7 +51,8 @@ pub struct Call {
     pub weights: Tensor<1>,
     /// `[choice_count]`; `None` weighs every choice 1.
     pub mixture: Option<Tensor<1>>,
-    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all.
+    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all. It is
+    /// for choices whose weight is exactly 0: there is no threshold below which a choice is left out.
     pub active: Option<Arc<[bool]>>,
     /// Drop-path: `[choice_count, batch]`, multiplied onto each choice's output.
     pub drop_path: Option<Tensor<2>>,

@@ -6,9 +6,9 @@ use crate::data::DataSettings;
 use crate::device::EngineName;
 use crate::discretize::DiscretizeSettings;
 use crate::network::NetworkShape;
+use crate::retrain::TrainSettings;
 use crate::search::SearchSettings;
 use crate::space::{SpaceSettings, TargetSpec};
-use crate::train::TrainSettings;
 
 settings! {
     /// Everything that decides a run.

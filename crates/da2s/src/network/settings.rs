@@ -1,4 +1,4 @@
-//! The settings of the final network itself. How it trains is [`TrainSettings`](crate::train::TrainSettings).
+//! The settings of the final network itself. How it trains is [`TrainSettings`](crate::retrain::TrainSettings).
 
 use da2s_settings::{settings, whole};
 

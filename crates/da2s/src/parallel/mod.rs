@@ -4,6 +4,10 @@
 //! Contract: every process holds the same weights, statistics, α and β at every step, bit for bit. Sums are formed in the order of the
 //! ranks, in `f64`, so that they depend on the number of processes and on nothing else, whatever carries the messages. All processes
 //! of a group call the same functions in the same order. A group of one costs nothing and changes nothing.
+//!
+//! MPI carries the messages, not Burn's own collectives: in Burn 0.22 these join the devices of one
+//! process through NCCL and are unimplemented on the CPU. MPI works on one CPU or many machines, with
+//! any of Burn's devices; it costs one copy to the host and back per step, which NCCL would spare.
 
 #[cfg(feature = "mpi")]
 mod mpi;

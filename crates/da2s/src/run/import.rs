@@ -23,9 +23,9 @@ use crate::finite::NotFinite;
 use crate::network::network;
 use crate::observer::{Observer, Silent};
 use crate::resumable::Resumable;
+use crate::retrain::TrainProgress;
 use crate::search::Search;
 use crate::space::{CellKind, Genotype, SpaceName};
-use crate::train::TrainProgress;
 
 /// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round alike on every machine.
 const SAME: f32 = 1e-4;

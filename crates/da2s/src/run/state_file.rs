@@ -13,10 +13,10 @@ use crate::backbone::{Backbone, LoadError, find_tensor};
 use crate::device::host;
 use crate::hint::Hint;
 use crate::optim::{AdamMeans, ArchMoment};
+use crate::retrain::{TrainProgress, TrainState};
 use crate::search::{SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::stage::Stage;
-use crate::train::{TrainProgress, TrainState};
 
 /// Processes of a run whose checkpoint is older than groups of them.
 const fn one() -> usize {

@@ -19,7 +19,7 @@ use crate::network::network;
 use crate::observer::Observer;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
-use crate::train::{Retraining, TrainRecord, TrainState};
+use crate::retrain::{Retraining, TrainRecord, TrainState};
 use da2s_records::schema::TrainEpoch;
 
 /// The result of a training.

@@ -25,7 +25,8 @@ pub struct Choices<'a> {
 /// A search method. Shapes: α and p are `[edges, operations]`, β and q `[edges]`.
 pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     /// The value around which α starts where `target.operations` of `candidates` operations stay on
-    /// an edge.
+    /// an edge. 0 weighs all alike; a method whose regulariser asks that the α of an edge sum to
+    /// `target.operations` starts near that.
     fn alpha_start(&self, _target: &KindTarget, _candidates: usize) -> f32 {
         0.0
     }

@@ -5,11 +5,14 @@
 //! of the settings, the images, the seed and the number of processes; the test images are never used;
 //! with a validation part the best epoch on it is kept, without one the last epoch.
 
+mod settings;
+
+pub use settings::{Decay, TrainSettings};
+
 use burn::tensor::Device;
 use da2s_records::schema::TrainEpoch;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Decay, TrainSettings};
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
 use crate::data::{Batch, Loader};
 use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
