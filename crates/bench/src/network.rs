@@ -53,6 +53,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
     let training = Retraining {
         network: &network,
         settings: &settings,
+        class_weights: None,
         seed: SEED,
         group: Group::alone(),
         loader: loader(&dataset, batch, Stream::Network)?,

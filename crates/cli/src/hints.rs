@@ -23,6 +23,7 @@ fn clause(hint: Hint) -> String {
         Hint::RunFirst(stage) => format!("run `da2s {}` on this directory first", stage.name()),
         Hint::FinishFirst(stage) => format!("finish it with `da2s {} --resume --out DIR`", stage.name()),
         Hint::OwnSettings => "leave that setting out".to_owned(),
+        Hint::ImagesAt => "say where they are with --data-dir".to_owned(),
         Hint::Give(key) => match flag_of(key) {
             Some(flag) => format!("set it with {flag}"),
             None => format!("set it with --set {key}=VALUE"),
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn hints_are_flags_and_commands() {
-        let cases: [(&[Hint], &str); 9] = [
+        let cases: [(&[Hint], &str); 10] = [
             (&[], "stopped"),
             (
                 &[Hint::Resume, Hint::OtherDirectory],
@@ -59,6 +60,7 @@ mod tests {
                 &[Hint::FinishFirst(Stage::Search)],
                 "stopped; finish it with `da2s search --resume --out DIR`",
             ),
+            (&[Hint::ImagesAt], "stopped; say where they are with --data-dir"),
             (&[Hint::Give("data.dir")], "stopped; set it with --data-dir"),
             (
                 &[

@@ -8,7 +8,7 @@ use std::path::Path;
 use da2s::run::Discretized;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
-use da2s_records::schema::Summary;
+use da2s_records::schema::{ClassScores, Summary};
 use da2s_report::Comparison;
 use da2s_report::comparison::RunOutcome;
 
@@ -17,6 +17,8 @@ use crate::terminal::escaped;
 
 /// Undecided edges that are named; a search that ends with more has the rest in `genotype.json`.
 const NAMED_EDGES: usize = 4;
+/// Classes that are shown; the report and `summary.json` have all.
+const SHOWN_CLASSES: usize = 10;
 
 /// The table of a run; `undecided` are its undecided edges in words, the least decided first, where they are at hand.
 pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
@@ -42,6 +44,12 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         "",
     );
     table.percent("retrained", summary.network_accuracy, "test images");
+    table.percent(
+        "  balanced over classes",
+        summary.network_balanced_accuracy,
+        "mean recall",
+    );
+    table.classes(&summary.class_scores);
     table.count("parameters", summary.parameters);
     table.count("multiply-adds", summary.multiply_adds);
     if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
@@ -233,6 +241,36 @@ impl Lines {
         self.row(name, &count.map_or_else(absent, grouped));
     }
 
+    /// A row a class, the worst first where there are many.
+    fn classes(&mut self, scores: &[ClassScores]) {
+        let f1 = |score: &ClassScores| score.f1.unwrap_or(f64::INFINITY);
+        let mut shown: Vec<&ClassScores> = scores.iter().collect();
+        if shown.len() > SHOWN_CLASSES {
+            shown.sort_by(|a, b| f1(a).total_cmp(&f1(b)));
+            shown.truncate(SHOWN_CLASSES);
+        }
+        if shown.is_empty() {
+            return;
+        }
+        let heading = match scores.len() - shown.len() {
+            0 => "  class".to_owned(),
+            _ => format!("  the worst of {} classes", scores.len()),
+        };
+        self.row(&heading, "precision    recall        F1  images");
+        let cell = |share: Option<f64>| share.map_or_else(absent, |share| format!("{share:.2} %"));
+        for score in shown {
+            let ClassScores {
+                precision, recall, f1, ..
+            } = score;
+            let [precision, recall, f1] = [precision, recall, f1].map(|share| cell(*share));
+            let name = format!("    {}", shortened(&escaped(&score.class)));
+            self.row(
+                &name,
+                &format!("{precision:>9}{recall:>10}{f1:>10}{:>8}", grouped(score.images)),
+            );
+        }
+    }
+
     fn decision(&mut self, decided: bool, p_least: f64, q_least: f64, undecided: &[String]) {
         let least = format!("least p {p_least:.3}, least q {q_least:.3}");
         if decided {
@@ -256,6 +294,15 @@ fn gap(points: Option<f64>) -> String {
     points
         .map(|points| format!("gap {points:.2} points"))
         .unwrap_or_default()
+}
+
+/// As much of a class's name as its column holds.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 20;
+    if name.chars().count() <= MOST {
+        return name.to_owned();
+    }
+    name.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 /// Digits in groups of three.
@@ -315,6 +362,44 @@ mod tests {
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
         ");
+    }
+
+    #[test]
+    fn a_class_that_is_rare_shows() {
+        let scores = |classes: &[&str], confusion: &[Vec<u64>]| {
+            let classes: Vec<String> = classes.iter().map(|&name| name.to_owned()).collect();
+            da2s_records::schema::class_scores(&classes, confusion)
+        };
+        let class_scores = scores(&["common", "rare"], &[vec![38, 0], vec![2, 0]]);
+        let summary = Summary {
+            network_accuracy: Some(95.0),
+            network_balanced_accuracy: da2s_records::schema::balanced_accuracy(&class_scores),
+            class_scores,
+            ..Summary::default()
+        };
+        insta::assert_snapshot!(of_run(&summary, &[], None), @r"
+        run                       –, –, seed –, –
+        retrained                  95.00 %   test images
+          balanced over classes    50.00 %   mean recall
+          class                   precision    recall        F1  images
+            common                  95.00 %  100.00 %   97.44 %      38
+            rare                          –    0.00 %    0.00 %       2
+        parameters                –
+        multiply-adds             –
+        ");
+        let names: Vec<String> = (0..12).map(|class| format!("class {class}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let row = |class: usize| (0..12).map(|other| u64::from(other == class || class == 7)).collect();
+        let confusion: Vec<Vec<u64>> = (0..12).map(row).collect();
+        let summary = Summary {
+            class_scores: scores(&names, &confusion),
+            ..Summary::default()
+        };
+        let text = of_run(&summary, &[], None);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("  the worst of 12 classes"), "{text}");
+        assert!(lines[2].starts_with("    class 7 "), "{text}");
+        assert_eq!(lines.len(), 1 + 1 + SHOWN_CLASSES + 2);
     }
 
     #[test]

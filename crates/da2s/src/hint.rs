@@ -26,6 +26,8 @@ pub enum Hint {
     FinishFirst(Stage),
     /// Leave out what was asked for beside the run's own settings.
     OwnSettings,
+    /// Say where the images are, which have moved.
+    ImagesAt,
     /// Give this setting a value.
     Give(&'static str),
     /// Set this setting to this word or number.

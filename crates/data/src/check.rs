@@ -4,7 +4,9 @@ use super::dataset::Part;
 use super::error::DataError;
 use super::image_files::ImageFiles;
 use super::options::DataOptions;
+use super::walk::PassedOver;
 use super::{Format, images, open};
+use da2s_images::ImageError;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +14,16 @@ use std::path::Path;
 /// What there is.
 #[derive(Debug)]
 pub struct Check {
-    /// Names of the classes.
+    /// ChecksumNames of the classes.
     pub class_names: Vec<String>,
     /// The parts that there are.
     pub parts: Vec<CheckedPart>,
-    /// What is wrong with single pictures, each with its path.
-    pub damaged: Vec<DataError>,
+    /// What is wrong with single images.
+    pub damaged: Vec<ImageError>,
+    /// What is not read.
+    pub passed_over: PassedOver,
+    /// What a user should know of how the images lie, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// What there is in one part.
@@ -31,7 +37,7 @@ pub struct CheckedPart {
     pub sizes: BTreeMap<(usize, usize), usize>,
 }
 
-/// Reads every image in `dir`.
+/// Reads every image in `dir`, a folder or, for [`Format::Images`], a table of labels too.
 ///
 /// # Errors
 /// If the folder is not laid out as the format prescribes, or a file that holds many images is damaged; single damaged
@@ -64,6 +70,8 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
                 parts: Part::ALL.into_iter().filter_map(checked).collect(),
                 class_names: dataset.class_names.clone(),
                 damaged: Vec::new(),
+                passed_over: PassedOver::default(),
+                notes: dataset.notes.clone(),
             })
         }
     }
@@ -81,6 +89,8 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
         class_names: pictures.class_names,
         parts: Vec::new(),
         damaged: Vec::new(),
+        passed_over: pictures.passed_over,
+        notes: pictures.notes,
     };
     for (part, files) in [
         (Part::Train, Some(&pictures.train)),
@@ -104,10 +114,10 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
 type Sizes = BTreeMap<(usize, usize), usize>;
 
 /// The sizes of the pictures in `files`, and what is wrong with those that cannot be decoded.
-fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<DataError>), DataError> {
+fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<ImageError>), DataError> {
     let read = |index| match files.picture(index) {
         Ok(image) => Ok(Ok((image.shape().height, image.shape().width))),
-        Err(damaged @ DataError::Image(_)) => Ok(Err(damaged)),
+        Err(DataError::Image(damaged)) => Ok(Err(damaged)),
         Err(error) => Err(error),
     };
     let read: Vec<_> = (0..files.list.len())

@@ -238,9 +238,24 @@ pub struct Dataset {
     pub validation: Arc<Split>,
     /// Test pictures.
     pub test: Arc<Split>,
-    /// SHA-256 in hexadecimal of the contents that were read; of the names and sizes of the files where these are read
-    /// only when needed.
+    /// SHA-256 in hexadecimal of what [`Self::checksum_of`] says.
     pub checksum: String,
+    /// What the checksum is of.
+    pub checksum_of: ChecksumOf,
+    /// What a user should know of how the images lie, in sentences: what is set aside, and what is passed over.
+    pub notes: Vec<String>,
+}
+
+words! {
+    /// What the checksum of a data set is of.
+    #[strum(serialize_all = "lowercase")]
+    pub enum ChecksumOf {
+        /// Everything that was read.
+        Contents,
+        /// Of files that are read only when needed: their paths, their sizes, and three blocks of 4 KiB of each, at its beginning,
+        /// in its middle and at its end.
+        Blocks,
+    }
 }
 
 impl Dataset {

@@ -1,4 +1,4 @@
-//! Picture files, a folder a class, read when asked for: their names in little memory, and what happens to damaged ones.
+//! Image files, in the folders of their classes, read when asked for: their names in little memory, and what happens to damaged ones.
 //!
 //! Contract: what [`ImageFiles::picture`] gives for an index never changes while the files do not, whatever was asked for
 //! before. With [`BadImages::Skip`] the next picture of the same class that can be decoded stands in for a damaged one,
@@ -34,7 +34,7 @@ impl FileList {
         }
     }
 
-    /// Adds a file of the class `label`, which is not below the last one's.
+    /// Adds the file `name`, a path within the folder of the class `label`, which is not below the last one's.
     pub fn push(&mut self, label: u32, name: &str) {
         self.labels.push(label);
         self.names.push_str(name);
@@ -43,6 +43,11 @@ impl FileList {
 
     pub fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// Whether there is a file of the class `label`.
+    pub fn has(&self, label: u32) -> bool {
+        self.labels.binary_search(&label).is_ok()
     }
 
     /// The class of each file, in ascending order.

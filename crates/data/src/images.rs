@@ -1,62 +1,75 @@
-//! A folder of pictures: `train/CLASS/*` with image files (see [`IMAGE_ENDINGS`]), and `test/` in the same way, or
-//! `val/` where there is no `test/`. Where there are both, the pictures in `val/` are validation pictures.
+//! A folder of images, or a table of labels: opening what [`Listing`] found there.
 //!
-//! Classes are the sub-folders, in alphabetical order, and each class's files follow in alphabetical order; names that
-//! begin with a dot are ignored, and so are other files. Each picture becomes the centred square of it, resampled to
-//! `image_size`. They are decoded in parallel, into memory if they fit there, otherwise file by file as batches ask.
+//! Each image becomes the centred square of it, resampled to `image_size`. They are decoded in parallel, into memory if they fit
+//! there, otherwise file by file as batches ask. The checksum is of paths and whole files where they are in memory; where they are
+//! not it is of paths, sizes and three blocks of each file, so that a folder of a million files opens in seconds, and no exchange of
+//! files goes unseen.
 
-use da2s_images::{IMAGE_ENDINGS, Image, ImageError, has_image_ending, read_file};
+use da2s_images::{Image, ImageError, open_file, read_file};
 use da2s_records::Sha256;
 
 use super::Format;
-use super::dataset::{Dataset, Normalisation, Split};
+use super::dataset::{ChecksumOf, Dataset, Normalisation, Part, Split};
 use super::error::DataError;
 use super::image_files::{FileList, ImageFiles};
-use super::options::DataOptions;
+use super::layout::FolderLayout;
+use super::listing::Listing;
+use super::options::{BadImages, DataOptions};
+use super::walk::PassedOver;
 use rayon::prelude::*;
-use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Classes whose folders are listed in parallel.
-const CLASSES_AT_A_TIME: usize = 64;
+/// Bytes of a file at its beginning, in its middle and at its end that stand for all of it.
+const BLOCK_BYTES: u64 = 4096;
 
-/// The folders of the parts.
-struct Folders {
-    train: PathBuf,
-    validation: Option<PathBuf>,
-    test: PathBuf,
-}
-
-/// The files of every part.
+/// The files of every part, as the options have them.
 pub(super) struct Parts {
     pub class_names: Vec<String>,
     pub train: ImageFiles,
     pub validation: Option<ImageFiles>,
     pub test: ImageFiles,
+    pub passed_over: PassedOver,
+    /// What a user should know, in sentences.
+    pub notes: Vec<String>,
+    names: ChecksumNames,
+}
+
+/// How the checksum calls a file.
+struct ChecksumNames {
+    root: PathBuf,
+    class_names: Vec<String>,
+    by_table: bool,
 }
 
 /// Opens the data set in `dir`.
 pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataError> {
-    let parts = Parts::list(dir, options)?;
+    let mut parts = Parts::list(dir, options)?;
     let shape = parts.train.fit.shape();
     let needed_bytes = parts.pictures().saturating_mul(shape.values()) as u64;
     let in_memory = !options.crop_from_original && needed_bytes <= options.memory_limit_bytes;
     let mut hasher = Sha256::default();
-    let mut load = |files: ImageFiles| {
+    let names = &parts.names;
+    let mut load = |part, files: ImageFiles| {
         if in_memory {
-            into_memory(&files, dir, &mut hasher)
+            let (split, hashes) = into_memory(&files)?;
+            names.hash(part, &files.list, &hashes, &mut hasher);
+            Ok(split)
         } else {
-            hash(&files.list, dir, &sizes(&files.list)?, &mut hasher);
-            Ok(Split::lazy(files))
+            names.hash(part, &files.list, &fingerprints(&files)?, &mut hasher);
+            Ok::<_, DataError>(Split::lazy(files))
         }
     };
-    let train = load(parts.train)?;
+    let train = load(Part::Train, parts.train)?;
     let validation = match parts.validation {
-        Some(files) => load(files)?,
+        Some(files) => load(Part::Validation, files)?,
         None => Split::empty(shape),
     };
-    let test = load(parts.test)?;
+    let test = load(Part::Test, parts.test)?;
+    if !parts.passed_over.is_empty() {
+        parts.notes.push(format!("passed over: {}", parts.passed_over));
+    }
     Ok(Dataset {
         name: Format::Images.name().into(),
         class_names: parts.class_names,
@@ -66,83 +79,44 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
         validation: Arc::new(validation),
         test: Arc::new(test),
         checksum: hasher.hex(),
+        checksum_of: if in_memory {
+            ChecksumOf::Contents
+        } else {
+            ChecksumOf::Blocks
+        },
+        notes: parts.notes,
     })
 }
 
-/// The image files in `dir` and the folders below it, in alphabetical order; links to folders are passed over, since they may
-/// lead back.
-///
-/// # Errors
-/// If a folder cannot be read, or a name is not in UTF-8.
-pub fn pictures_below(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut pictures = Vec::new();
-    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    for name in names(dir, |name| {
-        let path = dir.join(name);
-        is_folder(&path) || (has_image_ending(name) && !path.is_dir())
-    })? {
-        let path = dir.join(name);
-        if is_folder(&path) {
-            pictures.extend(pictures_below(&path)?);
-        } else {
-            pictures.push(path);
-        }
-    }
-    Ok(pictures)
-}
-
-/// Whether there seems to be such a folder in `dir`.
-pub(super) fn is_in(dir: &Path) -> bool {
-    Folders::find(dir).is_ok()
-}
-
-impl Folders {
-    fn find(dir: &Path) -> Result<Self, DataError> {
-        let folder = |name: &str| Some(dir.join(name)).filter(|folder| folder.is_dir());
-        let missing = |names: &str| DataError::Layout {
-            path: dir.into(),
-            expected: format!("a folder {names} with a folder a class"),
-        };
-        let train = folder("train").ok_or_else(|| missing("train/"))?;
-        let (validation, test) = match (folder("val"), folder("test")) {
-            (validation, Some(test)) => (validation, test),
-            (Some(test), None) => (None, test),
-            (None, None) => return Err(missing("test/ or val/")),
-        };
-        Ok(Self {
-            train,
-            validation,
-            test,
-        })
-    }
+/// Whether there seem to be such images in `path`.
+pub(super) fn is_in(path: &Path) -> bool {
+    FolderLayout::is_in(path)
 }
 
 impl Parts {
     /// Lists the files in `dir` that the limits keep; reads none of them.
     pub fn list(dir: &Path, options: &DataOptions) -> Result<Self, DataError> {
         let fit = options.fit()?;
-        let folders = Folders::find(dir)?;
-        let class_names = class_folders(&folders.train)?;
-        let files = |folder: &PathBuf, limit: Option<usize>| {
-            require_same_classes(&class_names, &folders.train, folder)?;
-            let list = list(folder, &class_names)?;
+        let listing = Listing::of(dir, options.seed)?;
+        let files = |list: FileList, limit: Option<usize>| {
             let list = match limit {
                 Some(_) => list.select(&options.kept(list.labels(), limit)),
                 None => list,
             };
-            Ok::<_, DataError>(ImageFiles::new(
-                list,
-                fit,
-                options.crop_from_original,
-                options.bad_images,
-            ))
+            ImageFiles::new(list, fit, options.crop_from_original, options.bad_images)
         };
-        let validation = folders.validation.as_ref();
         Ok(Self {
-            train: files(&folders.train, options.limit)?,
-            validation: validation.map(|folder| files(folder, options.test_limit)).transpose()?,
-            test: files(&folders.test, options.test_limit)?,
-            class_names,
+            train: files(listing.train, options.limit),
+            validation: listing.validation.map(|list| files(list, options.test_limit)),
+            test: files(listing.test, options.test_limit),
+            passed_over: listing.passed_over,
+            notes: listing.notes,
+            names: ChecksumNames {
+                root: listing.root,
+                class_names: listing.class_names.clone(),
+                by_table: listing.by_table,
+            },
+            class_names: listing.class_names,
         })
     }
 
@@ -152,81 +126,28 @@ impl Parts {
     }
 }
 
-/// The names of what is in a folder and `wanted`, hidden ones apart, in alphabetical order.
-fn names(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, DataError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(DataError::read(dir))? {
-        let name = entry.map_err(DataError::read(dir))?.file_name();
-        if name.as_encoded_bytes().starts_with(b".") || !wanted(Path::new(&name)) {
-            continue;
-        }
-        names.push(name.into_string().map_err(|name| DataError::Layout {
-            path: dir.join(name),
-            expected: "a name in UTF-8".into(),
-        })?);
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// The names of the classes in `dir`.
-fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
-    let names = names(dir, |name| dir.join(name).is_dir())?;
-    if names.len() < 2 {
-        return Err(DataError::Layout {
-            path: dir.into(),
-            expected: "a folder a class, two or more".into(),
-        });
-    }
-    Ok(names)
-}
-
-/// Contract: the classes of `other` are those of the training pictures.
-fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> Result<(), DataError> {
-    let in_other = class_folders(other)?;
-    let lacking = |wanted: &[String], found: &[String], present: &Path, missing: &Path| match wanted
-        .iter()
-        .find(|&class| !found.contains(class))
-    {
-        Some(class) => Err(DataError::ClassMismatch {
-            class: class.clone(),
-            present: present.into(),
-            missing: missing.into(),
-        }),
-        None => Ok(()),
-    };
-    lacking(in_train, &in_other, train_dir, other)?;
-    lacking(&in_other, in_train, other, train_dir)
-}
-
-/// The picture files of every class.
-fn list(dir: &Path, class_names: &[String]) -> Result<FileList, DataError> {
-    let folders: Vec<PathBuf> = class_names.iter().map(|name| dir.join(name)).collect();
-    let of_class = |folder: &PathBuf| {
-        let names = names(folder, has_image_ending)?;
-        if names.is_empty() {
-            return Err(DataError::Layout {
-                path: folder.clone(),
-                expected: format!("files ending in .{}", IMAGE_ENDINGS.join(", .")),
-            });
-        }
-        Ok(names)
-    };
-    let mut list = FileList::new(folders.clone());
-    // Some classes at a time: waiting for a disk is shared, and the names of few are in memory twice.
-    for (folders, first) in folders.chunks(CLASSES_AT_A_TIME).zip((0..).step_by(CLASSES_AT_A_TIME)) {
-        let names: Vec<Vec<String>> = folders.par_iter().map(of_class).collect::<Result<_, _>>()?;
-        for (names, label) in names.iter().zip(first..) {
-            for name in names {
-                list.push(label, name);
+impl ChecksumNames {
+    /// Adds every file of a part to the checksum: its path within the data set, its class and part where the path does not say
+    /// them, and what `contents` says of it.
+    fn hash(&self, part: Part, list: &FileList, contents: &[[u8; 32]], hasher: &mut Sha256) {
+        for (index, content) in contents.iter().enumerate() {
+            let path = list.path(index);
+            let name = path.strip_prefix(&self.root).unwrap_or(&path);
+            hasher.update(name.as_os_str().as_encoded_bytes());
+            hasher.update([0]);
+            if self.by_table {
+                for word in [&self.class_names[list.labels()[index] as usize], part.name()] {
+                    hasher.update(word);
+                    hasher.update([0]);
+                }
             }
+            hasher.update(content);
         }
     }
-    Ok(list)
 }
 
-/// Decodes every file; the checksum gets their names and contents.
-fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Split, DataError> {
+/// Decodes every file, and returns the SHA-256 of each.
+fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> {
     let values = files.fit.shape().values();
     let mut pixels = vec![0; files.list.len() * values];
     let hashes = pixels
@@ -247,31 +168,39 @@ fn into_memory(files: &ImageFiles, dir: &Path, hasher: &mut Sha256) -> Result<Sp
             Ok(Sha256::over(&bytes).digest())
         })
         .collect::<Result<Vec<_>, DataError>>()?;
-    hash(&files.list, dir, &hashes, hasher);
-    Ok(Split::read(files, pixels))
+    Ok((Split::read(files, pixels), hashes))
 }
 
-/// The size of every file.
-fn sizes(list: &FileList) -> Result<Vec<[u8; 8]>, DataError> {
-    (0..list.len())
+/// What stands for the contents of each file. One that cannot be read is an error, or, where another stands in for it, empty.
+fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
+    (0..files.list.len())
         .into_par_iter()
         .map(|index| {
-            let path = list.path(index);
-            let metadata = fs::metadata(&path).map_err(DataError::read(&path))?;
-            Ok(metadata.len().to_le_bytes())
+            let path = files.list.path(index);
+            match (fingerprint(&path), files.bad_images) {
+                (Err(_), BadImages::Skip) => Ok(Sha256::default().digest()),
+                (fingerprint, _) => Ok(fingerprint.map_err(|error| ImageError::new(&path, error.into()))?),
+            }
         })
         .collect()
 }
 
-/// Adds every file's name within `dir` and what `contents` says of it to the checksum.
-fn hash(list: &FileList, dir: &Path, contents: &[impl AsRef<[u8]>], hasher: &mut Sha256) {
-    for (index, content) in contents.iter().enumerate() {
-        let path = list.path(index);
-        let name = path.strip_prefix(dir).unwrap_or(&path);
-        hasher.update(name.as_os_str().as_encoded_bytes());
-        hasher.update([0]);
-        hasher.update(content);
+/// The SHA-256 of a file's size and of three blocks of it, or of all of it where it is no longer.
+fn fingerprint(path: &Path) -> io::Result<[u8; 32]> {
+    let (mut file, length) = open_file(path)?;
+    let mut hasher = Sha256::default();
+    hasher.update(length.to_le_bytes());
+    let places = if length <= 3 * BLOCK_BYTES {
+        vec![(0, length)]
+    } else {
+        let last = length - BLOCK_BYTES;
+        [0, last / 2, last].map(|start| (start, BLOCK_BYTES)).to_vec()
+    };
+    for (start, bytes) in places {
+        file.seek(SeekFrom::Start(start))?;
+        io::copy(&mut (&mut file).take(bytes), &mut hasher)?;
     }
+    Ok(hasher.digest())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod arrays;
 mod augment;
 mod check;
 mod cifar;
+mod class_weights;
 mod dataset;
 mod digits;
 mod error;
@@ -18,6 +19,9 @@ mod evaluated;
 mod idx;
 mod image_files;
 mod images;
+mod label_table;
+mod layout;
+mod listing;
 mod loader;
 mod options;
 pub mod random;
@@ -25,21 +29,25 @@ mod settings;
 mod shard;
 mod split;
 mod thumbnail;
+mod walk;
 
 pub use arrays::{Arrays, LabelledImages};
 pub use augment::{Augmentation, ColorJitter, RandomResizedCrop, cutout};
 pub use check::{Check, CheckedPart, check};
+pub use class_weights::{ClassWeights, Scheme};
 pub use da2s_images::{Class, IMAGE_ENDINGS, Image, ImageError, ImageProblem, Preprocessing, Rectangle, most_probable};
-pub use dataset::{Dataset, ImageShape, Normalisation, Part, Split};
+pub use dataset::{ChecksumOf, Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;
-pub use images::pictures_below;
+pub use label_table::{LabelTable, LabelledPath};
+pub use listing::absent_note;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};
 pub use options::{BadImages, DataOptions};
 pub use settings::DataSettings;
 pub use shard::Shard;
 pub use split::{SearchSplit, stratified_subset};
 pub use thumbnail::thumbnail_png;
+pub use walk::{PassedOver, pictures_below};
 
 use da2s_settings::words;
 use std::path::Path;
@@ -58,7 +66,7 @@ words! {
         Mnist,
         /// Fashion-MNIST.
         Fashion,
-        /// A folder of your own images, with a folder for each class.
+        /// Your own images: a folder with a folder for each class, or a table of labels.
         Images,
         /// Images in memory, which a program hands over.
         Arrays,
@@ -144,7 +152,7 @@ impl Format {
                 images: "any",
                 classes: "2 or more",
                 shape: None,
-                folder: "train/CLASS/ and test/CLASS/ (or val/CLASS/; or all three) with image files of any size",
+                folder: "image files of any size in train/CLASS/ and test/CLASS/, or in CLASS/; or labels.csv, see docs/images.md",
                 source: "yours",
             },
             Self::Arrays => Facts {

@@ -4,7 +4,7 @@ use da2s_images::Image;
 use da2s_settings::words;
 
 use super::Format;
-use super::dataset::{Dataset, ImageShape, Normalisation, Split, Store};
+use super::dataset::{ChecksumOf, Dataset, ImageShape, Normalisation, Split, Store};
 use super::error::DataError;
 use super::image_files::Fit;
 use super::split::stratified_subset;
@@ -196,6 +196,8 @@ impl Content {
             validation: Arc::new(Split::empty(shape)),
             test: Arc::new(test),
             checksum: self.checksum,
+            checksum_of: ChecksumOf::Contents,
+            notes: Vec::new(),
         })
     }
 }

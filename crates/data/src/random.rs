@@ -38,6 +38,8 @@ pub enum Purpose {
     Genotype = 11,
     /// Choosing the training images that are set aside for validation.
     Validation = 12,
+    /// Choosing the images that are set aside for the test, where there are no test images.
+    Test = 13,
 }
 
 impl Purpose {

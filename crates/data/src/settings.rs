@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use da2s_settings::{BELOW_1, FROM_1, Problem, SHARE, settings, whole, within_1};
 
-use crate::{BadImages, DataOptions, Format, ImageShape};
+use crate::{BadImages, ClassWeights, DataOptions, Format, ImageShape, Scheme};
 
 settings! {
     /// The images, and how they are read.
@@ -37,6 +37,11 @@ settings! {
         arch_fraction: f64 = 0.5, in SHARE;
         /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last epoch.
         validation_fraction: f64 = 0.0, in BELOW_1;
+        /// How much the classes count in the cross-entropy of search and retraining, where some are rare.
+        ///
+        /// `"balanced"` gives each class a weight of n / (classes · n of the class), so that all count alike; a table gives
+        /// weights by name, as `{ rare = 10.0 }`, and the others 1. The loss is divided by the sum of the weights of its images.
+        class_weights: ClassWeights = ClassWeights::Scheme(Scheme::None);
     }
 }
 

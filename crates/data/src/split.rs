@@ -65,6 +65,29 @@ pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> 
     divide(labels, everything, count, seed, Purpose::Subset).0
 }
 
+/// One image of so many is for the test where there are no test images.
+const TRAIN_TO_TEST: usize = 5;
+
+/// The images with these labels without those for the test, and these: a fifth of each class, rounded, but at least one of each
+/// that has two. Both in ascending order; `seed` decides which.
+pub(super) fn set_aside(labels: &[u32], seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(index);
+    }
+    let (mut kept, mut aside) = (Vec::new(), Vec::new());
+    for (class, mut members) in classes {
+        members.shuffle(&mut generator(seed, Purpose::Test, 0, class.into()));
+        let share = (members.len() + TRAIN_TO_TEST / 2) / TRAIN_TO_TEST;
+        let count = share.max(1).min(members.len() - 1);
+        aside.extend(members.drain(..count));
+        kept.extend(members);
+    }
+    kept.sort_unstable();
+    aside.sort_unstable();
+    (kept, aside)
+}
+
 /// Takes `count` of the `candidates`, indices into `labels`, and returns them and the others.
 fn divide(
     labels: &[u32],
@@ -138,6 +161,23 @@ mod tests {
             );
         }
         assert!(SearchSplit::new(&[], 0.5, 0.0, 0).is_err());
+    }
+
+    #[test]
+    fn a_fifth_of_each_class_is_set_aside_and_one_at_least() {
+        let counts = [12, 1, 2, 3, 8, 100];
+        let labels: Vec<u32> = (0..)
+            .zip(counts)
+            .flat_map(|(class, count)| vec![class; count])
+            .collect();
+        let (kept, aside) = set_aside(&labels, 7);
+        let of_class = |class| in_class(&aside, &labels, class);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(of_class), [2, 0, 1, 1, 2, 20]);
+        let mut all = [&kept[..], &aside].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+        assert_eq!((kept, aside.clone()), set_aside(&labels, 7));
+        assert_ne!(aside, set_aside(&labels, 8).1);
     }
 
     #[test]

@@ -13,18 +13,27 @@ pub(crate) const MOST_FILE_BYTES: u64 = 256 << 20;
 /// What the system says; or if the file is not a regular one, as a pipe or a device, or larger than
 /// [`MOST_FILE_BYTES`].
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let (file, length) = open_file(path)?;
+    bounded(length)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    // It may grow while it is read.
+    file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    bounded(bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+/// A regular file, opened to be read, and its length in bytes; a link to one is followed.
+///
+/// # Errors
+/// What the system says; or if the file is not a regular one.
+pub fn open_file(path: &Path) -> io::Result<(File, u64)> {
     // Before it is opened, since opening a pipe waits and opening a device may have effects; and after, since it may
     // have been exchanged in between.
     regular(&fs::metadata(path)?)?;
     let file = open(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
-    bounded(metadata.len())?;
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // It may grow while it is read.
-    file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    bounded(bytes.len() as u64)?;
-    Ok(bytes)
+    Ok((file, metadata.len()))
 }
 
 fn bounded(length: u64) -> io::Result<()> {

@@ -21,7 +21,7 @@ mod tiff;
 pub use classify::{Class, most_probable};
 pub use decode::MOST_DECODED_BYTES;
 pub use error::{ImageError, ImageProblem};
-pub use file::read_file;
+pub use file::{open_file, read_file};
 pub use format::{IMAGE_ENDINGS, ImageFormat, has_image_ending};
 pub use image::{Image, ImageShape, Rectangle};
 pub use preprocessing::{Preprocessing, byte_table};

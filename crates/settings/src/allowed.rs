@@ -40,6 +40,8 @@ pub enum Allowed {
         /// Whether no item may be there twice.
         distinct: bool,
     },
+    /// A table with keys of any name, each of which has such a value.
+    Named(&'static Self),
     /// Whatever one of these allows.
     AnyOf(&'static [Self]),
 }
@@ -185,6 +187,9 @@ impl Allowed {
                 let different = || items.iter().map(Value::to_string).collect::<BTreeSet<_>>().len() == items.len();
                 items.len() >= least && items.iter().all(|value| item.holds(value)) && (!distinct || different())
             }),
+            Self::Named(each) => value
+                .as_table()
+                .is_some_and(|table| table.values().all(|value| each.holds(value))),
             Self::AnyOf(choices) => choices.iter().any(|choice| choice.holds(value)),
         }
     }
@@ -293,6 +298,7 @@ impl fmt::Display for Allowed {
                     item => write!(f, "values, each {item}"),
                 }
             }
+            Self::Named(each) => write!(f, "a table of names, each with {each}"),
             Self::AnyOf(choices) => {
                 for (index, choice) in choices.iter().enumerate() {
                     let joint = match index {

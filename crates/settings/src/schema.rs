@@ -95,6 +95,10 @@ fn of(allowed: Allowed) -> Node {
             ("minItems", value(least as i64)),
             ("uniqueItems", value(distinct)),
         ],
+        Allowed::Named(each) => vec![
+            ("type", value("object")),
+            ("additionalProperties", KeywordValue::Node(of(*each))),
+        ],
         Allowed::AnyOf(choices) => {
             vec![(
                 "anyOf",

@@ -1,6 +1,7 @@
 //! The command line: its verbs here, their arguments in a file for each kind of verb.
 
 mod flags;
+mod images;
 mod of_a_run;
 mod of_runs;
 mod settings;
@@ -13,7 +14,7 @@ pub use of_a_run::{
     TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
-pub use settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
+pub use settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
 pub use tools::{
     BenchArguments, BenchCase, CompletionsArguments, ConfigArguments, DataArguments, DataCheckArguments,
     DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments,
@@ -57,7 +58,7 @@ pub enum Verb {
     Train(TrainArguments),
     /// Measure the trained network of a run on the test images
     #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
-    Evaluate(StageArguments),
+    Evaluate(ImageStageArguments),
     /// Name what the trained network of a run sees on images
     Predict(PredictArguments),
     /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors
@@ -119,6 +120,11 @@ mod tests {
             let help = help(verb);
             assert!(help.contains("--device") && !help.contains("--on-nan"), "{help}");
         }
+        for verb in ["run", "search", "discretize", "train", "evaluate"] {
+            assert!(help(verb).contains("--data-dir"), "{verb}");
+        }
+        // It reads no images but those that it is given.
+        assert!(!help("predict").contains("--data-dir"));
         let help = help("import");
         assert!(help.contains("Genotype of the network in --weights"), "{help}");
         assert!(!help.contains("--resume") && !help.contains("Do not search"), "{help}");

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use da2s::export::ExportFormat;
 use da2s_report::drawing::DrawingFormat;
 
-use super::settings::{CreateArguments, GivenGenotype, LiveArguments, StageArguments};
+use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
 use super::values::one_of;
 
 /// Arguments of `run`.
@@ -28,7 +28,7 @@ pub struct RunArguments {
 pub struct DiscretizeArguments {
     /// The run.
     #[command(flatten)]
-    pub stage: StageArguments,
+    pub stage: ImageStageArguments,
     /// Take this genotype instead of the search's: "Genotype(normal=[…], …)"
     #[arg(long, value_name = "TEXT")]
     pub genotype: Option<String>,
@@ -39,7 +39,7 @@ pub struct DiscretizeArguments {
 pub struct TrainArguments {
     /// The run.
     #[command(flatten)]
-    pub stage: StageArguments,
+    pub stage: ImageStageArguments,
     /// Take the genotype in this file, any text with one (FILE:NAME where there are several), instead of the run's
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct PredictArguments {
     /// Classes to name for each image, the most probable first
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
-    /// Print a JSON array instead of lines
+    /// Print a JSON array instead of lines; an image that cannot be read has an `error` in it
     #[arg(long)]
     pub json: bool,
 }

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use da2s::config::{Config, ConfigError, Layer, RECIPES, Request};
-use da2s::data::Format as DataFormat;
+use da2s::config::{Config, ConfigError, Layer, RECIPES, Request, format_in};
 use da2s::space::SpaceName;
 use toml::Value;
 
 use super::flags::Flags;
-use super::values::one_of;
+use super::images::{ImageSource, ImageSourceParser};
 
 /// Arguments that make a run.
 #[derive(Debug, Args)]
@@ -58,9 +57,10 @@ pub struct GivenGenotype {
 /// Arguments that are settings.
 #[derive(Debug, Args)]
 pub struct SettingArguments {
-    /// Images to work on [default: digits, which are built in]
-    #[arg(value_parser = one_of(DataFormat::readable()))]
-    dataset: Option<DataFormat>,
+    /// Images to work on: a data set, a folder of images of your own, or a table of their labels [default: digits, which are
+    /// built in]
+    #[arg(value_parser = ImageSourceParser)]
+    dataset: Option<ImageSource>,
     /// File with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -86,6 +86,17 @@ pub struct StageArguments {
     /// The machine.
     #[command(flatten)]
     machine: Flags<true>,
+}
+
+/// Arguments of a stage that reads the run's images.
+#[derive(Debug, Args)]
+pub struct ImageStageArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: StageArguments,
+    /// Folder of the run's images, if it is no longer where it was; they must be the same
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl SettingArguments {
@@ -132,14 +143,39 @@ impl SettingArguments {
         if let Some(path) = &self.config {
             layers.push(Layer::file(path)?);
         }
-        if let Some(dataset) = self.dataset {
-            layers.push(Layer::flag("DATASET", "data.dataset", dataset.name().into())?);
+        match &self.dataset {
+            Some(ImageSource::DataSet(format)) => {
+                layers.push(Layer::flag("DATASET", "data.dataset", format.name().into())?)
+            }
+            Some(ImageSource::At(path)) => {
+                // Instead of what a file or a recipe says of the images.
+                let format = format_in(path)?;
+                let text = path.to_string_lossy().into_owned();
+                layers.push(Layer::flag("DATASET", "data.dataset", format.name().into())?);
+                layers.push(Layer::flag("DATASET", "data.dir", text.into())?);
+            }
+            None => {}
         }
         layers.extend(self.flags.layers()?);
         for assignment in &self.set {
             layers.push(Layer::assignment("--set", assignment)?);
         }
         Ok(layers)
+    }
+}
+
+impl ImageStageArguments {
+    /// What was asked for: the machine, and where the images are.
+    ///
+    /// # Errors
+    /// If a flag says something that cannot be.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut request = self.stage.request()?;
+        if let Some(dir) = &self.data_dir {
+            let dir = dir.to_string_lossy().into_owned();
+            request.layers.push(Layer::flag("--data-dir", "data.dir", dir.into())?);
+        }
+        Ok(request)
     }
 }
 

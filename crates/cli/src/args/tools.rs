@@ -75,11 +75,14 @@ pub enum DataVerb {
 /// Arguments of `data check`.
 #[derive(Debug, Args)]
 pub struct DataCheckArguments {
-    /// Folder of the images
+    /// Folder of the images, or a table of their labels
     pub dir: PathBuf,
     /// What it holds [default: what its files tell]
     #[arg(long, value_parser = one_of(DataFormat::ALL.into_iter().filter(|format| format.needs_folder())))]
     pub dataset: Option<DataFormat>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `data fetch`.

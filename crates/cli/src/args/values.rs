@@ -40,6 +40,15 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
             let items: Result<Vec<Value>, String> = text.split(',').map(|part| parse(*item, part.trim())).collect();
             items.ok().map(Value::Array)
         }
+        // `a=1,b=2`.
+        Allowed::Named(each) => {
+            let entry = |part: &str| {
+                let (name, value) = part.split_once('=')?;
+                Some((name.trim().to_owned(), parse(*each, value.trim()).ok()?))
+            };
+            let table: Option<toml::Table> = text.split(',').map(entry).collect();
+            table.map(Value::Table)
+        }
         // A word only if it is one of those that are allowed: anything else can be read as one.
         Allowed::AnyOf(choices) => choices
             .iter()

@@ -1,7 +1,7 @@
 //! `da2s evaluate`: the trained network of a run on the test images, and the run's summary.
 
 use super::session::Session;
-use crate::args::StageArguments;
+use crate::args::ImageStageArguments;
 use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
@@ -10,7 +10,7 @@ use crate::terminal;
 ///
 /// # Errors
 /// Whatever is in the way.
-pub fn execute(arguments: &StageArguments) -> Result<(), Failure> {
+pub fn execute(arguments: &ImageStageArguments) -> Result<(), Failure> {
     let mut session = Session::open(arguments, false)?;
     let summary = session.evaluate()?;
     terminal::print(&table::of_run(&summary, &[], None))

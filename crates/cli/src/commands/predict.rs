@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use da2s::data::{Class, DataError, most_probable, pictures_below};
+use da2s::data::{Class, most_probable, pictures_below};
 use da2s::device;
 use da2s::device::host;
+use da2s_records::sentence;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -17,17 +18,26 @@ use crate::terminal::{self, escaped};
 /// Images that are in memory at a time.
 const BATCH: usize = 32;
 
-/// An image and its most probable classes.
+/// An image and its most probable classes, or why there are none.
 #[derive(Serialize)]
 struct Prediction {
     image: String,
-    classes: Vec<Class>,
+    #[serde(flatten)]
+    answer: Answer,
 }
 
-/// Predicts, and prints a line an image: its path, then classes and their probabilities.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Classes(Vec<Class>),
+    Error(String),
+}
+
+/// Predicts, and prints a line an image: its path, then classes and their probabilities. Images that cannot be read are named
+/// behind the others.
 ///
 /// # Errors
-/// If there is no trained network, or an image cannot be read.
+/// If there is no trained network; and, when all others are answered, if an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     let mut session = Session::read(&arguments.stage)?;
     let trained = session.trained()?;
@@ -35,35 +45,65 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     let preprocessing = &trained.description.preprocessing;
     let mut predictions = Vec::new();
     for paths in images(&arguments.images)?.chunks(BATCH) {
-        let values: Result<Vec<Vec<f32>>, DataError> =
-            paths.par_iter().map(|path| Ok(preprocessing.read(path)?)).collect();
-        let values = values.map_err(da2s::Error::from)?.concat();
-        let logits = host(&trained.logits(values, paths.len(), &device));
-        for (path, logits) in paths.iter().zip(logits.chunks(preprocessing.classes.len())) {
+        let read: Vec<Result<Vec<f32>, String>> = paths
+            .par_iter()
+            .map(|path| preprocessing.read(path).map_err(|error| sentence(&error)))
+            .collect();
+        let values: Vec<f32> = read.iter().flatten().flatten().copied().collect();
+        let count = read.iter().flatten().count();
+        let logits = match count {
+            0 => Vec::new(),
+            count => host(&trained.logits(values, count, &device)),
+        };
+        let mut logits = logits.chunks(preprocessing.classes.len());
+        for (path, read) in paths.iter().zip(read) {
+            let classes = |logits| most_probable(&preprocessing.classes, logits, arguments.top.into());
             predictions.push(Prediction {
                 image: path.display().to_string(),
-                classes: most_probable(&preprocessing.classes, logits, arguments.top.into()),
+                answer: match read {
+                    Ok(_) => Answer::Classes(logits.next().map(classes).unwrap_or_default()),
+                    Err(reason) => Answer::Error(reason),
+                },
             });
         }
         session.unless_stopped()?;
     }
     if arguments.json {
         let document = serde_json::json!(predictions);
-        return terminal::print(&format!("{document:#}\n"));
+        terminal::print(&format!("{document:#}\n"))?;
+    } else {
+        terminal::print(&lines(&predictions))?;
     }
-    terminal::print(&lines(&predictions))
+    let errors = predictions.iter().filter_map(|one| match &one.answer {
+        Answer::Classes(_) => None,
+        Answer::Error(reason) => Some(reason),
+    });
+    match errors.collect::<Vec<_>>()[..] {
+        [] => Ok(()),
+        [reason] => Err(Failure::new(Code::Data, reason)),
+        ref reasons => {
+            for reason in reasons {
+                terminal::tell(&format!("da2s: {reason}"));
+            }
+            let reason = format!("{} of {} images cannot be read", reasons.len(), predictions.len());
+            Err(Failure::new(Code::Data, reason))
+        }
+    }
 }
 
-/// The files that are asked for: those given, and those in and below the folders given.
+/// The files that are asked for: those given, and those in and below the folders given. Says what is passed over there.
 fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut images = Vec::new();
     for path in given {
         if path.is_dir() {
-            let found = pictures_below(path).map_err(da2s::Error::from)?;
+            let (found, passed_over) = pictures_below(path).map_err(da2s::Error::from)?;
             if found.is_empty() {
                 let endings = da2s::data::IMAGE_ENDINGS.join(", .");
                 let reason = format!("{} holds no files ending in .{endings}", path.display());
                 return Err(Failure::new(Code::Data, reason));
+            }
+            if !passed_over.is_empty() {
+                terminal::tell(&format!("da2s: passed over in {}: {passed_over}", path.display()));
             }
             images.extend(found);
         } else {
@@ -78,10 +118,13 @@ fn lines(predictions: &[Prediction]) -> String {
     let width = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
     let shown: Vec<(String, Vec<(String, f32)>)> = predictions
         .iter()
-        .map(|one| {
-            let classes = one.classes.iter();
+        .filter_map(|one| {
+            let Answer::Classes(classes) = &one.answer else {
+                return None;
+            };
+            let classes = classes.iter();
             let classes = classes.map(|class| (escaped(&class.name), 100.0 * class.probability));
-            (escaped(&one.image), classes.collect())
+            Some((escaped(&one.image), classes.collect()))
         })
         .collect();
     let paths = width(&mut shown.iter().map(|(path, _)| path));

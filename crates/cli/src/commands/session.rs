@@ -11,7 +11,7 @@ use da2s::space::Genotype;
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
-use crate::args::{CreateArguments, LiveArguments, StageArguments};
+use crate::args::{CreateArguments, ImageStageArguments, LiveArguments, StageArguments};
 use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -56,9 +56,9 @@ impl Session {
     ///
     /// # Errors
     /// If there is none, or its configuration cannot be.
-    pub fn open(arguments: &StageArguments, resume: bool) -> Result<Self, Failure> {
-        let run = run::Job::open(&arguments.run, &arguments.request()?, resume, this_command())?;
-        Self::new(run, arguments.quiet)
+    pub fn open(arguments: &ImageStageArguments, resume: bool) -> Result<Self, Failure> {
+        let run = run::Job::open(&arguments.stage.run, &arguments.request()?, resume, this_command())?;
+        Self::new(run, arguments.stage.quiet)
     }
 
     /// Takes up a run to read what it came to, whoever works on it.
@@ -75,14 +75,14 @@ impl Session {
     /// # Errors
     /// As [`Self::open`], or if there is no terminal for the dashboard.
     pub fn open_in(
-        arguments: &StageArguments,
+        arguments: &ImageStageArguments,
         resume: bool,
         live: LiveArguments,
         group: &Group,
     ) -> Result<Self, Failure> {
         Self::shared(group, || {
-            let run = run::Job::open(&arguments.run, &arguments.request()?, resume, this_command())?;
-            let mut job = Self::new(run.among(group.clone()), arguments.quiet)?;
+            let run = run::Job::open(&arguments.stage.run, &arguments.request()?, resume, this_command())?;
+            let mut job = Self::new(run.among(group.clone()), arguments.stage.quiet)?;
             job.show(live)?;
             Ok(job)
         })

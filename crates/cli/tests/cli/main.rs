@@ -11,6 +11,7 @@ mod config;
 mod data;
 mod export;
 mod faults;
+mod folders;
 mod kill;
 mod lookup;
 mod metrics;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use da2s::config::{Layer, resolve};
-use da2s::data::{DataOptions, Format, Image, open};
+use da2s::data::{DataOptions, Format, Image, LabelTable, open};
 use da2s::run::{Checkpoint, RunDirectory};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
@@ -254,6 +254,18 @@ fn data(scratch: &Path) -> Vec<Target> {
             vec![fixtures::packed(images)],
             NONE,
             opens(Format::Fashion, packed, "train-images-idx3-ubyte.gz"),
+        ),
+        Target::new(
+            "label-table",
+            vec![
+                b"path,label,part\na/1.png,cat,train\na/2.png,dog,test\n".to_vec(),
+                "\u{feff}Split;\"File\";Class\r\nval;\"a \"\"1\"\".png\";cat\r\ndev;b\\2.png;dog\r\n".into(),
+            ],
+            &[
+                ",", ";", "\t", "\"", "\r\n", "../", "/", "\\", "path", "label", "part", "train", "\u{feff}", "C:",
+                "\0",
+            ],
+            Box::new(|bytes| LabelTable::parse(Path::new("labels.csv"), bytes).is_ok()),
         ),
         decoder(Target::new("png", fixtures::corpus(&["png"]), PNG, picture())),
         decoder(Target {

@@ -173,7 +173,12 @@ impl Layer {
         table.get(name)
     }
 
-    fn place(&self, key: &str) -> Location {
+    /// Whether it is a recipe.
+    pub(super) fn is_recipe(&self) -> bool {
+        matches!(self.origin, Origin::Recipe(_))
+    }
+
+    pub(super) fn place(&self, key: &str) -> Location {
         Location {
             origin: self.origin.clone(),
             line: self.lines.get(key).copied(),

@@ -12,7 +12,7 @@ mod settings;
 pub use da2s_settings::Entry;
 pub use error::{ConfigError, Location, Origin};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
-pub use request::Request;
+pub use request::{Request, format_in};
 pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
 
 use std::path::Path;

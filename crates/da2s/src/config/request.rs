@@ -1,8 +1,12 @@
 //! What is asked of a run: layers, and what lies below them where a run begins or goes on.
 //!
 //! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was asked for; a run that
-//! goes on has its own configuration there. Command line and Python package ask in the same way.
+//! goes on has its own configuration there. A folder of images says by its content which data set it is, unless one was asked for; one
+//! that the data set does not need is refused. Command line and Python package ask in the same way.
 
+use std::path::Path;
+
+use da2s_settings::Problem;
 use toml::Value;
 
 use super::error::ConfigError;
@@ -29,17 +33,15 @@ impl Request {
     /// If there is no recipe of the data set, or settings are at odds with each other.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
         let mut layers = self.layers.clone();
+        layers.extend(self.detected()?);
         if !self.names_recipe {
             // The last that names a data set is the one that counts.
-            let dataset = layers
-                .iter()
-                .rev()
-                .find_map(|layer| layer.get("data.dataset")?.as_str());
-            let recipe = Layer::recipe(dataset.unwrap_or(Format::Digits.name()))?;
+            let dataset = last_text(&layers, "data.dataset").unwrap_or(Format::Digits.name());
+            let recipe = Layer::recipe(dataset)?;
             let of_space = self.space.map_or(Ok(Vec::new()), of_space)?;
             layers.splice(0..0, [recipe].into_iter().chain(of_space));
         }
-        resolve(&layers)
+        self.used(resolve(&layers)?)
     }
 
     /// The configuration of a run that is resumed, whose own is `stored`.
@@ -49,7 +51,45 @@ impl Request {
     pub fn resolve_over(&self, stored: Layer) -> Result<Config, ConfigError> {
         let mut layers = vec![stored];
         layers.extend(self.layers.iter().cloned());
-        resolve_stored(&layers)
+        self.used(resolve_stored(&layers)?)
+    }
+
+    /// The data set that the folder of the images holds, where one was asked for and no data set was, but for that of a recipe.
+    fn detected(&self) -> Result<Option<Layer>, ConfigError> {
+        let own: Vec<&Layer> = self.layers.iter().filter(|layer| !layer.is_recipe()).collect();
+        let named = own.iter().any(|layer| layer.get("data.dataset").is_some());
+        let Some(dir) = last_text(&self.layers, "data.dir").filter(|_| !named) else {
+            return Ok(None);
+        };
+        let of_recipe = last_text(&self.layers, "data.dataset").and_then(Format::from_name);
+        let (dir, found) = (Path::new(dir), Format::in_folder(Path::new(dir)));
+        match of_recipe {
+            Some(format) if found.contains(&format) => return Ok(None),
+            // Opening it says what is missing.
+            Some(format) if found.is_empty() && format.needs_folder() => return Ok(None),
+            _ => {}
+        }
+        let format = format_in(dir)?;
+        Layer::flag("what data.dir holds", "data.dataset", format.name().into()).map(Some)
+    }
+
+    /// Refuses a folder that nothing would be read from.
+    fn used(&self, config: Config) -> Result<Config, ConfigError> {
+        let asked = self.layers.iter().rev().find(|layer| layer.get("data.dir").is_some());
+        match asked {
+            Some(layer) if !config.data.dataset.needs_folder() => {
+                let expected = match config.data.dataset {
+                    Format::Arrays => "absent: the images of this run are arrays",
+                    _ => "absent with the digits, which are built in; for images of your own leave the data set out",
+                };
+                let dir = layer.get("data.dir").map(ToString::to_string).unwrap_or_default();
+                Err(ConfigError::Setting {
+                    place: layer.place("data.dir").into(),
+                    problem: Problem::refused("data.dir", dir, expected),
+                })
+            }
+            _ => Ok(config),
+        }
     }
 }
 
@@ -66,4 +106,27 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
     let place = format!("the space {}", space.name());
     let layers = settings.into_iter().map(|(key, value)| Layer::flag(&place, key, value));
     layers.collect()
+}
+
+/// The data set whose files are in `path`; images of one's own where it is none of those that are known.
+///
+/// # Errors
+/// If it may be several.
+pub fn format_in(path: &Path) -> Result<Format, ConfigError> {
+    match Format::in_folder(path)[..] {
+        [] => Ok(Format::Images),
+        [format] => Ok(format),
+        ref several => {
+            let names: Vec<&str> = several.iter().map(|format| format.name()).collect();
+            Err(ConfigError::Missing {
+                key: "data.dataset",
+                expected: format!("one of {}: {} may hold any of them", names.join(", "), path.display()),
+            })
+        }
+    }
+}
+
+/// What the last of `layers` that says something of `key` says.
+fn last_text<'a>(layers: &'a [Layer], key: &str) -> Option<&'a str> {
+    layers.iter().rev().find_map(|layer| layer.get(key)?.as_str())
 }

@@ -11,7 +11,7 @@ mod schedule;
 mod zero_one;
 
 pub use cost_limit::{CostLimit, CostTable};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{Weighting, cross_entropy, weighted_cross_entropy};
 pub(crate) use entropy::total_entropy;
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use penalty::{Penalty, Term};

@@ -18,7 +18,7 @@ use crate::data::{Batch, Loader};
 use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
 use crate::network::DropPath;
-use crate::objective::cross_entropy;
+use crate::objective::{Weighting, weighted_cross_entropy};
 use crate::observer::Event;
 use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
@@ -67,6 +67,8 @@ pub struct Retraining<'a> {
     pub network: &'a Backbone,
     /// How it is trained.
     pub settings: &'a TrainSettings,
+    /// A weight for each class, where not every image counts alike.
+    pub class_weights: Option<Vec<f32>>,
     /// Seed of the run.
     pub seed: u64,
     /// The processes that train together.
@@ -126,9 +128,11 @@ impl Resumable for Retraining<'_> {
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let labels = labels_on(&batch, &device);
         let smoothing = self.settings.label_smoothing;
-        let mut loss = cross_entropy(forward.logits, labels.clone(), smoothing);
+        let weighting = Weighting::in_group(self.class_weights.as_deref(), &batch.labels, &self.group);
+        let mut loss = weighted_cross_entropy(forward.logits, labels.clone(), smoothing, weighting);
         if let Some(logits) = forward.auxiliary {
-            loss = loss + cross_entropy(logits, labels, smoothing) * self.settings.auxiliary_weight;
+            let auxiliary = weighted_cross_entropy(logits, labels, smoothing, weighting);
+            loss = loss + auxiliary * self.settings.auxiliary_weight;
         }
         let own = f64::from(loss.clone().into_scalar::<f32>());
         let [value, correct] = self.group.sum([own, correct as f64]);

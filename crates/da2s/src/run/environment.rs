@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::observer::{Event, Observer};
 
 impl Context<'_> {
-    /// Writes on what the run is made; of a run that is resumed it is there already, and `observer` is told if the run continues with
+    /// Writes on what the run is made, and tells `observer` how the images lie; of a run that is resumed it is there already, and `observer` is told if the run continues with
     /// other arithmetic.
     pub(super) fn write_environment(
         &self,
@@ -30,6 +30,9 @@ impl Context<'_> {
             }
             return Ok(());
         }
+        for note in &now.dataset_notes {
+            observer.on(Event::Warning(note.clone().into()));
+        }
         self.directory.write_json(ENVIRONMENT, &now)
     }
 
@@ -47,6 +50,8 @@ impl Context<'_> {
             seed: Some(run.seed),
             dataset: Some(dataset.name.clone()),
             dataset_checksum: Some(dataset.checksum.clone()),
+            dataset_checksum_of: Some(dataset.checksum_of.name().to_owned()),
+            dataset_notes: dataset.notes.clone(),
             command: Some(self.command.clone()),
             started: Some(started.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         }

@@ -41,6 +41,12 @@ pub enum Error {
     /// Images that cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Images of a run that are no longer where they were.
+    #[error("the images of this run are no longer in {path}", path = .path.display())]
+    ImagesMoved {
+        /// Where they were.
+        path: PathBuf,
+    },
     /// A network that a format cannot express.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -163,6 +169,7 @@ impl Error {
             Self::Evaluate(error) => error.kind(),
             Self::Auxiliary(_) => Kind::Usage,
             Self::Data(error) => error.kind(),
+            Self::ImagesMoved { .. } => Kind::Data,
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
             Self::Export(error) => error.kind(),
             Self::Device(_) => Kind::Device,
@@ -197,6 +204,7 @@ impl Error {
                 Stage::Search | Stage::Discretize | Stage::Evaluate => vec![Hint::OtherDirectory],
             },
             Self::Mismatch { hints, .. } => hints.to_vec(),
+            Self::ImagesMoved { .. } => vec![Hint::ImagesAt],
             Self::Genotype { path: Some(_), error } if error.several => vec![Hint::PickGenotype],
             Self::Search(_)
             | Self::Auxiliary(_)

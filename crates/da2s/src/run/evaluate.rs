@@ -4,14 +4,15 @@ use da2s_records::files::{
     BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
     mistake as mistake_file,
 };
-use da2s_records::schema::{EpochTime, Gap, GenotypeFile, Summary};
+use da2s_records::schema::{ClassScores, EpochTime, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores};
 
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};
 use super::{Context, Error};
 use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
-use crate::observer::{Event, Observer};
+use crate::hint::Hint;
+use crate::observer::{Event, Observer, Warning};
 use crate::stage::Stage;
 
 /// Longest side of the pictures of mistakes.
@@ -50,6 +51,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     directory.write_json(EVALUATION, &evaluation)?;
     directory.write_json(PREPROCESSING, &preprocessing(context, &dataset))?;
     super::tell_damaged(&dataset, observer);
+    let scores = class_scores(&evaluation.classes, &evaluation.confusion);
+    tell_never_predicted(&scores, observer);
 
     let genotype: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     // A genotype that was given has none.
@@ -71,6 +74,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         p_least: genotype.p_least,
         q_least: genotype.q_least,
         network_accuracy: evaluation.accuracy,
+        network_balanced_accuracy: balanced_accuracy(&scores),
+        class_scores: scores,
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
         search_time_s: total_time_s(context, SEARCH_TIMES)?,
@@ -78,6 +83,30 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     };
     directory.write_json(SUMMARY, &summary)?;
     Ok(summary)
+}
+
+/// Names the classes that the network has not learned to see, which an accuracy over all images hides.
+fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
+    const MOST: usize = 5;
+    let never: Vec<String> = scores
+        .iter()
+        .filter(|score| score.is_never_predicted())
+        .map(|score| format!("{} ({} test images)", score.class, score.images))
+        .collect();
+    if never.is_empty() {
+        return;
+    }
+    let more = match never.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    observer.on(Event::Warning(Warning {
+        text: format!(
+            "the network never predicts {}{more}; where a class is rare, let it count more in a new run",
+            never[..never.len().min(MOST)].join(", ")
+        ),
+        hints: vec![Hint::Set("data.class_weights", "balanced")],
+    }));
 }
 
 /// Sum of the times of a stage's epochs; none where it did not run.

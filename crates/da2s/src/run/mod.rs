@@ -40,8 +40,9 @@ use da2s_records::files::ENVIRONMENT;
 use da2s_records::schema::Environment;
 
 use crate::config::Config;
-use crate::data::{Arrays, DataError, Dataset, Format, Part, open};
+use crate::data::{Arrays, DataError, Dataset, Format, Part, SearchSplit, absent_note, open};
 use crate::device;
+use crate::hint::Hint;
 use crate::observer::{Event, Observer};
 use crate::parallel::Group;
 use crate::resumable::StageError;
@@ -95,15 +96,30 @@ impl Context<'_> {
         })
     }
 
+    /// What to do if the images are no longer where they were.
+    fn moved(&self) -> &'static [Hint] {
+        if self.config.data.dataset.needs_folder() {
+            &[Hint::ImagesAt]
+        } else {
+            &[]
+        }
+    }
+
     /// The images, which must be those that the run began with.
     fn dataset(&self) -> Result<Dataset, Error> {
+        let environment = self.directory.find_json::<Environment>(ENVIRONMENT)?;
+        if let (Some(_), Some(path)) = (&environment, &self.config.data.dir)
+            && !path.exists()
+        {
+            return Err(Error::ImagesMoved { path: path.clone() });
+        }
         let dataset = self.open_dataset()?;
-        match self.directory.find_json::<Environment>(ENVIRONMENT)? {
+        match environment {
             Some(environment) if environment.dataset_checksum.as_ref() != Some(&dataset.checksum) => {
                 Err(Error::Mismatch {
                     path: self.directory.file(ENVIRONMENT),
                     problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
-                    hints: &[],
+                    hints: self.moved(),
                 })
             }
             _ => Ok(dataset),
@@ -122,6 +138,34 @@ impl Context<'_> {
             .map_err(StageError::from)?;
         Ok(dataset)
     }
+}
+
+/// Names the classes that a half of the search has no image of.
+fn tell_absent(context: &Context<'_>, dataset: &Dataset, observer: &mut dyn Observer) -> Result<(), Error> {
+    let data = &context.config.data;
+    let labels = dataset.train.labels();
+    let split = SearchSplit::new(
+        labels,
+        data.arch_fraction,
+        data.validation_fraction,
+        context.config.run.seed,
+    )?;
+    for (half, indices) in [
+        ("for the weights of the super-network", &split.weight_half),
+        ("for its architecture", &split.arch_half),
+    ] {
+        let mut has = vec![false; dataset.classes()];
+        for &index in indices {
+            has[labels[index] as usize] = true;
+        }
+        let absent: Vec<&str> = (dataset.class_names.iter().zip(has))
+            .filter_map(|(name, has)| (!has).then_some(name.as_str()))
+            .collect();
+        if let Some(note) = absent_note("training", &absent) {
+            observer.on(Event::Warning(format!("{note} {half}").into()));
+        }
+    }
+    Ok(())
 }
 
 /// Says which damaged images others stood in for, as far as the stage that ends has met them.

@@ -40,6 +40,9 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {
         context.write_environment(&dataset, &engine, observer)?;
+        if !context.resume {
+            super::tell_absent(context, &dataset, observer)?;
+        }
     }
     let files = SearchFiles {
         context,

@@ -50,11 +50,13 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
     let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
     let (loader, validation) = loaders(context, &dataset)?;
+    let weights = &context.config.data.class_weights;
     let files = TrainFiles {
         context,
         retraining: Retraining {
             network: &network,
             settings: &context.config.network.training,
+            class_weights: weights.of(&dataset.class_names, dataset.train.labels())?,
             seed: context.config.run.seed,
             group: group.clone(),
             loader,

@@ -20,7 +20,7 @@ use crate::data::Batch;
 use crate::device::host;
 use crate::evaluate::{correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
-use crate::objective::{CostLimit, cross_entropy};
+use crate::objective::{CostLimit, Weighting, weighted_cross_entropy};
 use crate::optim::ArchOptimizer;
 use crate::parallel::Group;
 use crate::probe::Probe;
@@ -39,6 +39,7 @@ pub struct Bilevel<'a> {
     /// The device, without autodiff.
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
+    class_weights: Option<&'a [f32]>,
     group: Group,
     probe: Probe,
     optimizer: ArchOptimizer,
@@ -123,6 +124,7 @@ impl<'a> Bilevel<'a> {
             method,
             device,
             limit: None,
+            class_weights: None,
             group: Group::alone(),
             probe: Probe::default(),
             optimizer: settings.optimizer(),
@@ -132,6 +134,11 @@ impl<'a> Bilevel<'a> {
     /// The same with a limit on the final network's cost.
     pub(crate) fn with_limit(self, limit: Option<&'a CostLimit>) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same with weights of the classes in the cross-entropy.
+    pub fn with_class_weights(self, class_weights: Option<&'a [f32]>) -> Self {
+        Self { class_weights, ..self }
     }
 
     /// The same as one of `group`.
@@ -243,7 +250,8 @@ impl<'a> Bilevel<'a> {
             state.statistics.update(&statistics.averaged(&self.group));
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
-        let cross_entropy = cross_entropy(forward.logits, labels_on(batch, &device), 0.0);
+        let weighting = Weighting::in_group(self.class_weights, &batch.labels, &self.group);
+        let cross_entropy = weighted_cross_entropy(forward.logits, labels_on(batch, &device), 0.0, weighting);
         let own = scalar(&cross_entropy);
         let mut loss = cross_entropy;
         let penalty = self.method.penalty(arch, self.space, self.target, draw.moment);

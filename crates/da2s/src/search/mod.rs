@@ -77,6 +77,8 @@ pub struct Search {
     /// The limit on the final network's cost, if there is one.
     pub limit: Option<CostLimit>,
     settings: SearchSettings,
+    /// A weight for each class, where not every image counts alike.
+    class_weights: Option<Vec<f32>>,
     seed: u64,
     device: Device,
     group: Group,
@@ -341,6 +343,7 @@ impl Search {
             &self.device,
         )
         .with_limit(self.limit.as_ref())
+        .with_class_weights(self.class_weights.as_deref())
         .in_group(self.group.clone())
         .with_probe(self.probe.clone())
     }

@@ -68,6 +68,8 @@ impl Search {
             setup.data.validation_fraction,
             seed,
         )?;
+        let weights = &setup.data.class_weights;
+        let class_weights = weights.of(&dataset.class_names, dataset.train.labels())?;
         let training = |half: &[usize], stream| {
             let order = TrainingOrder {
                 seed,
@@ -110,6 +112,7 @@ impl Search {
             target,
             backbone,
             settings,
+            class_weights,
             seed,
             device: device.clone(),
             group,

@@ -98,6 +98,7 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
     let training = Retraining {
         network: backbone,
         settings: &settings,
+        class_weights: None,
         seed: 1,
         group: Group::alone(),
         loader: Loader::training(dataset, images, settings.batch_size, order).unwrap(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{BadImages, Image};
 use image::{Rgb, RgbImage};
+use std::fs;
 use tempfile::TempDir;
 
 /// `train/` and `test/` with the classes given, three pictures of different sizes each.
@@ -105,13 +106,16 @@ fn val_is_the_test_part_where_there_is_no_test() {
     let dir = folder(&["ape", "zebra"]);
     fs::rename(dir.path().join("test"), dir.path().join("val")).unwrap();
     assert_eq!(open(dir.path(), &options()).unwrap().test.len(), 6);
+    fs::remove_dir_all(dir.path().join("train")).unwrap();
+    assert_eq!(
+        message(&dir),
+        "DIR: expected a folder train/ with a folder a class, beside val/"
+    );
     fs::remove_dir_all(dir.path().join("val")).unwrap();
     assert_eq!(
         message(&dir),
-        "DIR: expected a folder test/ or val/ with a folder a class"
+        "DIR: expected folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv"
     );
-    fs::remove_dir_all(dir.path().join("train")).unwrap();
-    assert_eq!(message(&dir), "DIR: expected a folder train/ with a folder a class");
 }
 
 #[test]

@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::single;
+use super::{ClassScores, single};
 
-/// The summary of a run, one flat object. Accuracies and the gap are in percent, on held-out images: the super-network's on the
+/// The summary of a run, one flat object but for the classes. Accuracies and the gap are in percent, on held-out images: the super-network's on the
 /// part of the training images that no gradient of the weights has seen, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -43,6 +43,11 @@ pub struct Summary {
     pub q_least: Option<f64>,
     /// The final network on the test images.
     pub network_accuracy: Option<f64>,
+    /// Its mean recall over the classes.
+    pub network_balanced_accuracy: Option<f64>,
+    /// How it fares with each class.
+    #[serde(default)]
+    pub class_scores: Vec<ClassScores>,
     /// Weights of the final network.
     pub parameters: Option<u64>,
     /// Multiply-adds of the final network for one image.
@@ -74,8 +79,14 @@ pub struct Environment {
     pub seed: Option<u64>,
     /// Data set.
     pub dataset: Option<String>,
-    /// SHA-256 of its contents, in hexadecimal.
+    /// SHA-256 in hexadecimal, of what the next field says.
     pub dataset_checksum: Option<String>,
+    /// What the checksum is of: `contents`, or `blocks` of files that are read only when needed. Absent in runs of earlier
+    /// versions, where it was of contents, or of names and sizes.
+    pub dataset_checksum_of: Option<String>,
+    /// What a user should know of how the images lie: what was set aside, what was passed over.
+    #[serde(default)]
+    pub dataset_notes: Vec<String>,
     /// The command line.
     pub command: Option<String>,
     /// When the run began, ISO 8601 in UTC.

@@ -16,6 +16,7 @@ mod heat_maps;
 mod mistakes;
 mod network;
 mod origin;
+mod scores;
 mod settings;
 mod side_by_side;
 mod style;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{confusion, cost, curves, mistakes};
+use super::{confusion, cost, curves, mistakes, scores};
 use crate::Run;
 use crate::number::{count, duration, magnitude, percent, significant};
 
@@ -12,6 +12,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     let charts = curves::retraining(run);
     let mistakes = run.evaluation.as_ref().and_then(mistakes::figure);
     let confusion = run.evaluation.as_ref().and_then(confusion::figure);
+    let scores = run.evaluation.as_ref().and_then(scores::table);
     if facts.is_empty() && charts.is_none() && confusion.is_none() {
         return None;
     }
@@ -22,6 +23,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         @if let Some(cost) = cost::part(run) { (cost) }
         @if let Some(charts) = charts { h3.part { "Retraining" } (charts) }
         @if let Some(confusion) = confusion { h3.part { "Test images, class by class" } (confusion) }
+        @if let Some(scores) = scores { (scores) }
         @if let Some(mistakes) = mistakes { h3.part { "Worst mistakes" } (mistakes) }
     })
 }
@@ -46,6 +48,10 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
                 format!("{} of {} images wrong", count(wrong), count(images))
             });
             ("test accuracy", percent(accuracy), wrong.unwrap_or_default())
+        }),
+        evaluation.and_then(scores::balanced).map(|balanced| {
+            let detail = "the mean recall of the classes".to_owned();
+            ("balanced accuracy", percent(balanced), detail)
         }),
         evaluation
             .and_then(|e| e.loss)

@@ -36,6 +36,7 @@ pub(super) fn section(run: &Run) -> Markup {
 
 fn rows(environment: &Environment) -> Vec<(&'static str, String)> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
+    let notes = Some(environment.dataset_notes.join("; ")).filter(|notes| !notes.is_empty());
     [
         ("started by", environment.command.clone()),
         ("started at", environment.started.clone()),
@@ -48,6 +49,8 @@ fn rows(environment: &Environment) -> Vec<(&'static str, String)> {
         ("seed", number(environment.seed)),
         ("data set", environment.dataset.clone()),
         ("checksum of the data", environment.dataset_checksum.clone()),
+        ("checksum is of", environment.dataset_checksum_of.clone()),
+        ("how the images lie", notes),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::data::{Check, DataError, Format, check};
+use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, check};
 use da2s_records::one_line;
+use serde_json::json;
 
 use crate::args::DataCheckArguments;
 use crate::exit::Code;
@@ -23,7 +24,11 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
         None => detected(dir)?,
     };
     let checked = check(format, Some(dir)).map_err(Error::Data)?;
-    terminal::print(&table(format, &checked))?;
+    if arguments.json {
+        terminal::print(&format!("{:#}\n", document(format, &checked)))?;
+    } else {
+        terminal::print(&table(format, &checked))?;
+    }
     match checked.damaged.len() {
         0 => Ok(()),
         count => Err(Failure::new(
@@ -31,6 +36,31 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
             format!("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\""),
         )),
     }
+}
+
+/// What there is, for another program.
+fn document(format: Format, check: &Check) -> serde_json::Value {
+    let part = |part: &CheckedPart| {
+        let counts = check.class_names.iter().zip(&part.images);
+        let sizes = part.sizes.iter();
+        let size = |(&(height, width), &images): (&(usize, usize), &usize)| json!({ "height": height, "width": width, "images": images });
+        json!({
+            "part": part.part.name(),
+            "images": part.images.iter().sum::<usize>(),
+            "classes": counts.map(|(name, &images)| (name.clone(), json!(images))).collect::<serde_json::Map<_, _>>(),
+            "sizes": sizes.map(size).collect::<Vec<_>>(),
+        })
+    };
+    let damaged =
+        |error: &ImageError| json!({ "image": error.path.display().to_string(), "reason": error.problem.to_string() });
+    json!({
+        "dataset": format.name(),
+        "classes": check.class_names,
+        "parts": check.parts.iter().map(part).collect::<Vec<_>>(),
+        "passed_over": check.passed_over,
+        "notes": check.notes,
+        "damaged": check.damaged.iter().map(damaged).collect::<Vec<_>>(),
+    })
 }
 
 /// The one data set in `dir`.
@@ -89,6 +119,12 @@ fn table(format: Format, check: &Check) -> String {
     for part in &check.parts {
         let name = part.part.name();
         let _ = writeln!(text, "{:<width$}{name}: {}", "sizes", sizes(&part.sizes));
+    }
+    for note in &check.notes {
+        let _ = writeln!(text, "{:<width$}{}", "note", one_line(note));
+    }
+    if !check.passed_over.is_empty() {
+        let _ = writeln!(text, "{:<width$}{}", "not read", check.passed_over);
     }
     for error in &check.damaged {
         let _ = writeln!(text, "{:<width$}{}", "damaged", one_line(&error.to_string()));

@@ -1,0 +1,55 @@
+//! The images of a run as its first argument: the name of a data set, or a path.
+//!
+//! Contract: what is the name of a data set means that, even where a file is called so (`./digits` is the file); anything else is a
+//! path if it exists or looks like one. A folder says itself which data set it holds.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command};
+use da2s::data::Format;
+
+/// What is worked on.
+#[derive(Clone, Debug)]
+pub enum ImageSource {
+    /// A data set by its name.
+    DataSet(Format),
+    /// A folder, or a table of labels.
+    At(PathBuf),
+}
+
+/// Reads [`ImageSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ImageSourceParser;
+
+impl ImageSourceParser {
+    fn names() -> PossibleValuesParser {
+        PossibleValuesParser::new(Format::readable().map(Format::name))
+    }
+}
+
+impl TypedValueParser for ImageSourceParser {
+    type Value = ImageSource;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<ImageSource, clap::Error> {
+        let named = value.to_str().and_then(Format::from_name);
+        if let Some(format) = named.filter(|format| *format != Format::Arrays) {
+            return Ok(ImageSource::DataSet(format));
+        }
+        let path = Path::new(value);
+        if path.exists() || path.components().count() > 1 || path.extension().is_some() {
+            return Ok(ImageSource::At(path.to_owned()));
+        }
+        // Neither: the error lists the names.
+        Self::names()
+            .parse_ref(command, argument, value)
+            .map(|_| ImageSource::At(path.to_owned()))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(
+            Format::readable().map(|format| PossibleValue::new(format.name())),
+        ))
+    }
+}

@@ -1,0 +1,210 @@
+//! How the images of a folder lie: what its folders are called decides.
+//!
+//! Contract: see docs/images.md. [`FolderLayout::find`] looks at names alone and reads no image. Where a folder could mean two things
+//! it is refused, never guessed.
+
+use super::dataset::Part;
+use super::error::DataError;
+use super::walk::{FolderLevel, PassedOver, images_below, level};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Folders around the images that hold nothing else, as archives have them.
+const MOST_WRAPPERS: usize = 8;
+/// ChecksumNames of the table of labels in a folder, in any case.
+const TABLE_NAMES: [&str; 2] = ["labels.csv", "labels.tsv"];
+/// Endings of the names of tables, in any case.
+const TABLE_ENDINGS: [&str; 2] = ["csv", "tsv"];
+/// Sub-folders that classes must have in common to look like parts rather than classes.
+const ALIKE: usize = 2;
+
+/// How images lie.
+#[derive(Debug)]
+pub(super) enum FolderLayout {
+    /// A folder for each part, in each a folder for each class.
+    Parts(Folders),
+    /// A folder for each class.
+    Classes(PathBuf),
+    /// A table of paths and labels.
+    Table(PathBuf),
+}
+
+/// The folders of the parts.
+#[derive(Debug)]
+pub(super) struct Folders {
+    /// What they lie in.
+    pub root: PathBuf,
+    /// Their names.
+    pub train: String,
+    pub validation: Option<String>,
+    pub test: Option<String>,
+    /// ChecksumNames of the other folders there.
+    pub others: Vec<String>,
+    /// The files there.
+    pub passed_over: PassedOver,
+}
+
+impl FolderLayout {
+    /// The layout of the images in `path`, a folder or a table of labels.
+    ///
+    /// # Errors
+    /// [`DataError::Layout`] if there is none, or several could be meant.
+    pub fn find(path: &Path) -> Result<Self, DataError> {
+        if path.is_file() {
+            return match has_table_ending(path) {
+                true => Ok(Self::Table(path.into())),
+                false => Err(expected(
+                    path,
+                    "a folder of images, or a table of labels (.csv or .tsv)",
+                )),
+            };
+        }
+        let mut dir = path.to_owned();
+        for _ in 0..=MOST_WRAPPERS {
+            let found = level(&dir)?;
+            let parts = parts_of(&dir, &found.folders)?;
+            let table = table_in(&dir)?;
+            if !parts.is_empty() {
+                return Self::of_parts(dir, found, &parts, table);
+            }
+            if let Some(table) = table {
+                return Ok(Self::Table(table));
+            }
+            match &found.folders[..] {
+                [] => break,
+                [only] => dir.push(only),
+                folders => {
+                    require_classes(&dir, folders)?;
+                    return Ok(Self::Classes(dir));
+                }
+            }
+        }
+        Err(expected(
+            path,
+            "folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv",
+        ))
+    }
+
+    /// Whether there seem to be images in `path`, of which none is read.
+    pub fn is_in(path: &Path) -> bool {
+        match Self::find(path) {
+            Ok(Self::Parts(_) | Self::Table(_)) => true,
+            // Folders of anything look like this.
+            Ok(Self::Classes(dir)) => images_below(&dir).is_ok_and(|found| !found.names.is_empty()),
+            Err(_) => false,
+        }
+    }
+
+    fn of_parts(
+        root: PathBuf,
+        found: FolderLevel,
+        parts: &HashMap<Part, String>,
+        table: Option<PathBuf>,
+    ) -> Result<Self, DataError> {
+        let name = |part| parts.get(&part).cloned();
+        let (validation, test) = (name(Part::Validation), name(Part::Test));
+        let train = match (name(Part::Train), table) {
+            // Without classes in it the folder only holds what the table names.
+            (Some(train), Some(table)) if level(&root.join(&train))?.folders.is_empty() => {
+                return Ok(Self::Table(table));
+            }
+            (Some(train), _) => train,
+            (None, Some(table)) => return Ok(Self::Table(table)),
+            (None, None) => {
+                let beside = test.or(validation).unwrap_or_default();
+                return Err(expected(
+                    &root,
+                    format!("a folder train/ with a folder a class, beside {beside}/"),
+                ));
+            }
+        };
+        let others = found.folders.into_iter().filter(|name| part_of(name).is_none());
+        Ok(Self::Parts(Folders {
+            others: others.collect(),
+            root,
+            train,
+            validation,
+            test,
+            passed_over: found.passed_over,
+        }))
+    }
+}
+
+/// The part that a folder of this name, or this word in a table, stands for.
+pub(super) fn part_of(name: &str) -> Option<Part> {
+    match name.to_ascii_lowercase().as_str() {
+        "train" | "training" => Some(Part::Train),
+        "val" | "valid" | "validation" | "dev" => Some(Part::Validation),
+        "test" | "testing" => Some(Part::Test),
+        _ => None,
+    }
+}
+
+/// The folders that are parts.
+fn parts_of(dir: &Path, folders: &[String]) -> Result<HashMap<Part, String>, DataError> {
+    let mut parts = HashMap::new();
+    for name in folders {
+        if let Some(part) = part_of(name)
+            && let Some(other) = parts.insert(part, name.clone())
+        {
+            let one = format!("one folder of {part} images, not both {other}/ and {name}/");
+            return Err(expected(dir, one));
+        }
+    }
+    Ok(parts)
+}
+
+fn has_table_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| TABLE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// The table of labels in `dir`.
+fn table_in(dir: &Path) -> Result<Option<PathBuf>, DataError> {
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(DataError::read(dir))? {
+        let entry = entry.map_err(DataError::read(dir))?;
+        let name = entry.file_name();
+        let is_table = TABLE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
+        if is_table && entry.path().is_file() {
+            tables.push(entry.path());
+        }
+    }
+    match tables.len() {
+        0 | 1 => Ok(tables.pop()),
+        _ => Err(expected(dir, "one table of labels; name the one that is meant")),
+    }
+}
+
+/// Refuses folders that are rather parts of other names than classes: without images of their own, and with several sub-folders
+/// of the same names in each.
+fn require_classes(dir: &Path, folders: &[String]) -> Result<(), DataError> {
+    let mut common: Option<Vec<String>> = None;
+    for name in folders {
+        let inside = level(&dir.join(name))?;
+        if inside.passed_over.outside > 0 || inside.folders.len() < ALIKE {
+            return Ok(());
+        }
+        match &common {
+            None => common = Some(inside.folders),
+            Some(first) if *first == inside.folders => {}
+            Some(_) => return Ok(()),
+        }
+    }
+    let (classes, parts) = (common.unwrap_or_default(), folders);
+    Err(expected(
+        dir,
+        format!(
+            "a folder a class, or folders train/ and test/; it is not clear whether {} and {} are classes, or {} and {}: \
+             name the folder of the classes, or call its parts train, val and test",
+            parts[0], parts[1], classes[0], classes[1]
+        ),
+    ))
+}
+
+fn expected(path: &Path, expected: impl Into<String>) -> DataError {
+    DataError::Layout {
+        path: path.into(),
+        expected: expected.into(),
+    }
+}

@@ -1,0 +1,257 @@
+//! The image files below a folder, and what is passed over there.
+//!
+//! Contract: paths in alphabetical order. Hidden names (a leading dot, and those of [`HIDDEN`]) are left out and not counted. A
+//! link to a file is that file. A link to a folder is not followed, since it may lead back: it is counted, and so is every file
+//! whose name does not end as that of an image. What has the name of an image is one, whatever it is: reading it says why not.
+
+use da2s_images::has_image_ending;
+use serde::Serialize;
+
+use super::error::DataError;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, DirEntry};
+use std::path::{Path, PathBuf};
+
+/// ChecksumNames that archivers and file servers leave beside the files that people put there.
+const HIDDEN: [&str; 2] = ["__MACOSX", "@eaDir"];
+/// Longest ending that counts as one: longer ones are the rest of a sentence with a dot in it.
+const LONGEST_ENDING: usize = 10;
+/// Endings that a sentence names.
+const NAMED_ENDINGS: usize = 8;
+
+/// What lies in a folder of images and is not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// Files whose names do not end as those of images, by their ending in lower case; those without one under "".
+    pub endings: BTreeMap<String, usize>,
+    /// Images that are in no folder of a class.
+    pub outside: usize,
+    /// Links to folders.
+    pub folder_links: usize,
+}
+
+impl PassedOver {
+    /// Whether nothing was passed over.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what was passed over elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (ending, count) in &other.endings {
+            *self.endings.entry(ending.clone()).or_default() += count;
+        }
+        self.outside += other.outside;
+        self.folder_links += other.folder_links;
+    }
+
+    /// Counts a file that is no image by its name.
+    fn count(&mut self, name: &OsStr) {
+        let ending = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
+        let is_one = ending.len() <= LONGEST_ENDING && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let ending = if is_one {
+            ending.to_ascii_lowercase()
+        } else {
+            String::new()
+        };
+        *self.endings.entry(ending).or_default() += 1;
+    }
+}
+
+impl fmt::Display for PassedOver {
+    /// "3 .txt files, 1 file without an ending, 2 links to folders"; the most frequent first.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let mut endings: Vec<(&String, usize)> = self.endings.iter().map(|(ending, &count)| (ending, count)).collect();
+        endings.sort_by_key(|&(ending, count)| (std::cmp::Reverse(count), ending));
+        let (named, others) = endings.split_at(endings.len().min(NAMED_ENDINGS));
+        let mut parts: Vec<String> = named
+            .iter()
+            .map(|&(ending, count)| match ending.as_str() {
+                "" => format!("{count} file{} without an ending", plural(count)),
+                ending => format!("{count} .{ending} file{}", plural(count)),
+            })
+            .collect();
+        let counted = [
+            (others.iter().map(|(_, count)| count).sum(), "other file", ""),
+            (self.outside, "image", " outside the folders of the classes"),
+            (self.folder_links, "link", " to a folder"),
+        ];
+        let counted = counted.into_iter().filter(|&(count, ..)| count > 0);
+        parts.extend(counted.map(|(count, what, where_)| format!("{count} {what}{}{where_}", plural(count))));
+        out.write_str(&parts.join(", "))
+    }
+}
+
+/// Whether a name is left out of everything.
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") || HIDDEN.iter().any(|hidden| name == *hidden)
+}
+
+/// What is in a folder, hidden names apart.
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
+    let read = fs::read_dir(folder).map_err(DataError::read(folder))?;
+    let entries: Result<Vec<DirEntry>, _> = read.collect();
+    let mut entries = entries.map_err(DataError::read(folder))?;
+    entries.retain(|entry| !is_hidden(&entry.file_name()));
+    Ok(entries)
+}
+
+fn utf8(entry: &DirEntry) -> Result<String, DataError> {
+    entry.file_name().into_string().map_err(|_| DataError::Layout {
+        path: entry.path(),
+        expected: "a name in UTF-8".into(),
+    })
+}
+
+/// The images below a folder.
+#[derive(Debug, Default)]
+pub(super) struct FoundImages {
+    /// Their paths within it, with `/` between the names.
+    pub names: Vec<String>,
+    pub passed_over: PassedOver,
+}
+
+/// The image files in `dir` and in the folders below it.
+pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
+    let mut found = FoundImages::default();
+    let mut folders = vec![String::new()];
+    while let Some(inside) = folders.pop() {
+        let folder = if inside.is_empty() {
+            dir.to_owned()
+        } else {
+            dir.join(&inside)
+        };
+        for entry in entries(&folder)? {
+            let name = entry.file_name();
+            let path = |name: String| {
+                if inside.is_empty() {
+                    name
+                } else {
+                    format!("{inside}/{name}")
+                }
+            };
+            let kind = entry.file_type().map_err(DataError::read(entry.path()))?;
+            if has_image_ending(Path::new(&name)) {
+                found.names.push(path(utf8(&entry)?));
+            } else if kind.is_dir() {
+                folders.push(path(utf8(&entry)?));
+            } else if kind.is_symlink() && entry.path().is_dir() {
+                found.passed_over.folder_links += 1;
+            } else {
+                found.passed_over.count(&name);
+            }
+        }
+    }
+    found.names.sort_unstable();
+    Ok(found)
+}
+
+/// The image files in `dir` and in the folders below it, in alphabetical order, and what is passed over there.
+///
+/// # Errors
+/// If a folder cannot be read, or a name is not in UTF-8.
+pub fn pictures_below(dir: &Path) -> Result<(Vec<PathBuf>, PassedOver), DataError> {
+    let found = images_below(dir)?;
+    let paths = found.names.iter().map(|name| dir.join(name)).collect();
+    Ok((paths, found.passed_over))
+}
+
+/// What is directly in a folder.
+#[derive(Debug, Default)]
+pub(super) struct FolderLevel {
+    /// ChecksumNames of the folders, links to folders among them, in alphabetical order.
+    pub folders: Vec<String>,
+    /// The files.
+    pub passed_over: PassedOver,
+}
+
+/// What is directly in `dir`.
+pub(super) fn level(dir: &Path) -> Result<FolderLevel, DataError> {
+    let mut level = FolderLevel::default();
+    for entry in entries(dir)? {
+        let name = entry.file_name();
+        if entry.path().is_dir() {
+            level.folders.push(utf8(&entry)?);
+        } else if has_image_ending(Path::new(&name)) {
+            level.passed_over.outside += 1;
+        } else {
+            level.passed_over.count(&name);
+        }
+    }
+    level.folders.sort_unstable();
+    Ok(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_over_is_counted_by_ending() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        for name in [
+            "b.png",
+            "a/2.JPG",
+            "a/deeper/1.webp",
+            "a/notes.TXT",
+            "list.txt",
+            "x.heic",
+            "README",
+            "Fig. 3 of the paper",
+            ".hidden.png",
+            "__MACOSX/b.png",
+            "a/@eaDir/2.JPG",
+            ".git/b.png",
+        ] {
+            write(name);
+        }
+        let (paths, passed_over) = pictures_below(dir.path()).unwrap();
+        let expected = ["a/2.JPG", "a/deeper/1.webp", "b.png"].map(|name| dir.path().join(name));
+        assert_eq!(paths, expected);
+        assert_eq!(
+            passed_over.to_string(),
+            "2 files without an ending, 2 .txt files, 1 .heic file"
+        );
+        let level = level(dir.path()).unwrap();
+        assert_eq!(
+            (level.folders.as_slice(), level.passed_over.outside),
+            (&["a".to_owned()][..], 1)
+        );
+        let mut sum = passed_over.clone();
+        sum.add(&PassedOver {
+            outside: 2,
+            folder_links: 1,
+            ..passed_over
+        });
+        assert_eq!(
+            sum.to_string(),
+            "4 files without an ending, 4 .txt files, 2 .heic files, 2 images outside the folders of the classes, 1 link to a folder"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_files_are_read_and_links_to_folders_counted() {
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("inside");
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("a.png"), "").unwrap();
+        symlink("a.png", inside.join("link.png")).unwrap();
+        symlink("nowhere.png", inside.join("broken.png")).unwrap();
+        symlink("nowhere.txt", inside.join("broken.txt")).unwrap();
+        symlink("..", inside.join("back")).unwrap();
+        let found = images_below(dir.path()).unwrap();
+        assert_eq!(found.names, ["inside/a.png", "inside/broken.png", "inside/link.png"]);
+        assert_eq!(found.passed_over.to_string(), "1 .txt file, 1 link to a folder");
+    }
+}

@@ -1,0 +1,82 @@
+//! Precision, recall and F1 of each class: where a class is rare, the accuracy says little of it.
+
+use da2s_records::schema::{ClassScores, balanced_accuracy, class_scores};
+use maud::{Markup, html};
+
+use crate::data_link::CsvTable;
+use crate::number::{count, percent};
+use crate::run::Evaluation;
+
+/// Classes that are shown at once; the rest is folded away. Those with the least F1 come first.
+const MOST_SHOWN: usize = 12;
+
+/// The mean recall of the classes.
+pub(super) fn balanced(evaluation: &Evaluation) -> Option<f64> {
+    balanced_accuracy(&of(evaluation))
+}
+
+/// A row a class, the worst first; `None` without a matrix.
+pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
+    let mut scores = of(evaluation);
+    if scores.is_empty() {
+        return None;
+    }
+    let mut data = CsvTable::new(["class", "images", "predicted", "precision", "recall", "f1"]);
+    let digits = |share: Option<f64>| share.map_or_else(String::new, |share| share.to_string());
+    for score in &scores {
+        let counts = [score.images, score.predicted].map(|count| count.to_string());
+        let shares = [score.precision, score.recall, score.f1].map(digits);
+        data.row(std::iter::once(score.class.clone()).chain(counts).chain(shares));
+    }
+    let f1 = |score: &ClassScores| score.f1.unwrap_or(f64::INFINITY);
+    scores.sort_by(|a, b| f1(a).total_cmp(&f1(b)));
+    let never: Vec<&str> = scores
+        .iter()
+        .filter(|score| score.is_never_predicted())
+        .map(|score| score.class.as_str())
+        .collect();
+    let (shown, folded) = scores.split_at(scores.len().min(MOST_SHOWN));
+    Some(html! {
+        @if !never.is_empty() {
+            div.notice role="note" {
+                p { "The network never predicts " b { (never.join(", ")) } "." }
+            }
+        }
+        (rows("Precision, recall and F1 of each class, the worst first", shown))
+        @if !folded.is_empty() {
+            details { summary { (count(folded.len() as u64)) " more classes" } (rows("Further classes", folded)) }
+        }
+        p { (data.link("classes", "Precision, recall and F1 of each class")) }
+    })
+}
+
+fn rows(caption: &str, scores: &[ClassScores]) -> Markup {
+    let cell = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption { (caption) }
+                thead { tr {
+                    th scope="col" { "class" } th.n scope="col" { "precision" } th.n scope="col" { "recall" }
+                    th.n scope="col" { "F1" } th.n scope="col" { "images" } th.n scope="col" { "predicted" }
+                } }
+                tbody {
+                    @for score in scores {
+                        tr {
+                            td { (score.class) }
+                            td.n { (cell(score.precision)) } td.n { (cell(score.recall)) } td.n { (cell(score.f1)) }
+                            td.n { (count(score.images)) } td.n { (count(score.predicted)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn of(evaluation: &Evaluation) -> Vec<ClassScores> {
+    if evaluation.confusion.is_empty() {
+        return Vec::new();
+    }
+    class_scores(&evaluation.classes, &evaluation.confusion)
+}
