@@ -27,13 +27,14 @@ from .errors import (
     Stopped,
 )
 from .progress import Gap, SearchEpoch, Started, Step, Term, TrainEpoch
-from .results import Genotype, Prediction, Run, RunResult
+from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
 from .sweep import SweepResult, sweep
 
 __all__ = [
     "BusyError",
+    "ClassScores",
     "ConfigError",
     "Da2sError",
     "DataError",

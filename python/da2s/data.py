@@ -1,6 +1,7 @@
 """Images: by the name of a data set, in a folder, or as arrays.
 
-Contract: images are bytes, 0 to 255, ``N×H×W×C`` with 1 or 3 channels, or ``N×H×W``; labels are whole numbers from 0, one an image.
+Contract: images are bytes, 0 to 255, ``N×H×W×C`` with 1 or 3 channels, or ``N×H×W``; ``N×C×H×W`` is taken as such where it cannot be
+``N×H×W×C``. Labels are whole numbers from 0, one an image, ``N`` or ``N×1``.
 Without test images a fifth of the others is set aside for the test, the same for every seed. A run keeps a checksum of its images
 and is not resumed on others.
 """
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     Labelled = Tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
     #: A name, a folder, or images and labels.
     Data = Union[str, "os.PathLike[str]", Labelled]
+
+
+#: Channels that images may have.
+_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,16 @@ def images_of(
 
 
 def _folder(folder: PathLike) -> List[Setting]:
-    """The data set whose files are in a folder."""
+    """The data set whose files are in a folder, or that a table of labels is of."""
     names = ", ".join(_native.datasets())
-    if not os.path.isdir(folder):
-        raise DataError(f"data = {os.fspath(folder)}: expected one of {names}, a folder, or (images, labels)")
+    if not os.path.exists(folder):
+        raise DataError(f"data = {os.fspath(folder)}: expected one of {names}, a folder, a table of labels, or (images, labels)")
     found = _native.formats_in(folder)
     if not found:
-        raise DataError(f"{os.fspath(folder)}: expected the files of one of {names}; images lie in train/CLASS/ and test/CLASS/")
+        raise DataError(
+            f"{os.fspath(folder)}: expected the files of one of {names}; images lie in train/CLASS/ and test/CLASS/, in CLASS/, "
+            "or where a table labels.csv says"
+        )
     if len(found) > 1:
         raise ConfigError(
             f"{os.fspath(folder)} may hold any of {', '.join(found)}: name it and say data_dir={os.fspath(folder)!r}"
@@ -124,8 +132,14 @@ def _part(name: str, part: Sequence[Any]) -> Tuple[Tuple[int, int, int], bytes, 
     numpy = numpy_for("arrays")
     if len(part) != 2:
         raise DataError(f"{name} images: expected (images, labels), found {len(part)} things")
+    if all(_is_pair_of_arrays(each) for each in part):
+        raise DataError(
+            f"{name} images: expected (images, labels), found ((images, labels), (images, labels)); pass the second pair as test="
+        )
     shape, pixels = planes(name, part[0])
-    labels = numpy.asarray(part[1])
+    labels = _array(f"{name} labels: expected whole numbers, one an image", part[1])
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
     if labels.ndim != 1 or not numpy.issubdtype(labels.dtype, numpy.integer):
         raise DataError(f"{name} labels: expected whole numbers, one an image, found {labels.dtype} of shape {labels.shape}")
     if labels.size and (labels.min() < 0 or labels.max() > 0xFFFF):
@@ -136,15 +150,48 @@ def _part(name: str, part: Sequence[Any]) -> Tuple[Tuple[int, int, int], bytes, 
 def planes(name: str, images: Any) -> Tuple[Tuple[int, int, int], bytes]:
     """Channels, rows and columns of every image, and their bytes in planes."""
     numpy = numpy_for("arrays")
-    array = numpy.asarray(images)
+    array = _array(f"{name} images: expected one array N×H×W×C or N×H×W, with images of one size", images)
     if array.dtype != numpy.uint8:
         raise DataError(f"{name} images: expected bytes (uint8, 0 to 255), found {array.dtype}")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4:
         raise DataError(f"{name} images: expected the shape N×H×W×C or N×H×W, found {array.shape}")
+    if array.shape[3] not in _CHANNELS and array.shape[1] in _CHANNELS:
+        # As PyTorch has them.
+        array = array.transpose(0, 2, 3, 1)
     _, height, width, channels = array.shape
     return (channels, height, width), array.transpose(0, 3, 1, 2).tobytes()
+
+
+def _array(expected: str, values: Any) -> "np.ndarray[Any, Any]":
+    """Values as one array; an error that says what is ``expected`` if they are none."""
+    numpy = numpy_for("arrays")
+    try:
+        array: "np.ndarray[Any, Any]" = numpy.asarray(values)
+    except (TypeError, ValueError) as error:
+        # numpy refuses lists whose items differ in shape.
+        raise DataError(f"{expected}, found {_shapes(values)}") from error
+    if array.dtype == object:
+        raise DataError(f"{expected}, found {_shapes(values)}")
+    return array
+
+
+def _shapes(values: Any) -> str:
+    """The shapes of the first items that differ."""
+    try:
+        shapes = list(dict.fromkeys(str(getattr(each, "shape", type(each).__name__)) for each in values))
+    except TypeError:
+        return type(values).__name__
+    return f"items of {' and '.join(shapes[:2])}" if len(shapes) > 1 else f"items of {shapes[0] if shapes else 'nothing'}"
+
+
+def _is_pair_of_arrays(value: Any) -> bool:
+    """Whether a value is ``(images, labels)`` itself."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    images, labels = value
+    return getattr(images, "ndim", 0) in (3, 4) and getattr(labels, "ndim", 0) in (1, 2)
 
 
 def numpy_for(what: str) -> Any:

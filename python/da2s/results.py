@@ -49,6 +49,20 @@ class Genotype:
 
 
 @dataclass(frozen=True)
+class ClassScores:
+    """How the final network fares with one class, in percent; a share of nothing is ``None``."""
+
+    #: Its name: ``class`` in ``summary.json``.
+    class_: str
+    #: Test images of it, and those that are taken for it.
+    images: int
+    predicted: int
+    precision: Optional[float]
+    recall: Optional[float]
+    f1: Optional[float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The classes of an image, the most probable first, with their probabilities."""
 
@@ -86,7 +100,9 @@ class Run:
     def result(self) -> "RunResult":
         """What the run came to, once it is evaluated."""
         fields = self._json(_native.SUMMARY, "da2s.evaluate", ("dataset", "method", "seed", "genotype"))
-        return of_fields(RunResult, {"path": self.path, **fields})
+        # Runs of earlier versions have none.
+        scores = [of_fields(ClassScores, {**each, "class_": each.get("class")}) for each in fields.get("class_scores", [])]
+        return of_fields(RunResult, {"path": self.path, **fields, "class_scores": scores})
 
     @property
     def genotype(self) -> Genotype:
@@ -221,6 +237,10 @@ class RunResult:
     q_least: Optional[float]
     #: The final network, on the test images.
     network_accuracy: Optional[float]
+    #: Its mean recall over the classes.
+    network_balanced_accuracy: Optional[float]
+    #: How it fares with each class.
+    class_scores: List[ClassScores]
     parameters: int
     multiply_adds: int
     search_time_s: Optional[float]
@@ -243,6 +263,8 @@ class RunResult:
         """The keys of ``summary.json`` and their values."""
         fields = dataclasses.asdict(self)
         del fields["path"]
+        for each in fields["class_scores"]:
+            each["class"] = each.pop("class_")
         return fields
 
 

@@ -95,16 +95,18 @@ def discretize(
     data: Optional["Labelled"] = None,
     test: Optional["Labelled"] = None,
     class_names: Optional[Sequence[str]] = None,
+    data_dir: Optional[PathLike] = None,
     on_progress: Optional[OnProgress] = None,
     **machine: Any,
 ) -> Run:
     """Prunes the super-network of a run to its genotype, or takes ``genotype``, and measures the gap: ``run.genotype``, ``run.gap``.
 
-    A run of arrays needs them again, as ``data`` and ``test``; any other knows its images itself. ``machine`` is ``threads``,
+    A run of arrays needs them again, as ``data`` and ``test``; any other knows its images itself, but ``data_dir`` says where they are
+    if they have moved, and they must be the same. ``machine`` is ``threads``,
     ``device``, ``engine`` and ``on_nan``.
     """
     given = _genotype(genotype)
-    with closing(_opened("discretize", run, False, data, test, class_names, machine)) as job:
+    with closing(_opened("discretize", run, False, data, test, class_names, data_dir, machine)) as job:
         job.discretize(given, listener(on_progress))
         return Run(job.path)
 
@@ -117,13 +119,14 @@ def train(
     data: Optional["Labelled"] = None,
     test: Optional["Labelled"] = None,
     class_names: Optional[Sequence[str]] = None,
+    data_dir: Optional[PathLike] = None,
     on_progress: Optional[OnProgress] = None,
     **machine: Any,
 ) -> Run:
     """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`."""
     listen = listener(on_progress)
     given = _genotype(genotype)
-    with closing(_opened("train", run, resume, data, test, class_names, machine)) as job:
+    with closing(_opened("train", run, resume, data, test, class_names, data_dir, machine)) as job:
         if given is not None:
             job.discretize(given, listen)
         job.train(listen)
@@ -136,11 +139,12 @@ def evaluate(
     data: Optional["Labelled"] = None,
     test: Optional["Labelled"] = None,
     class_names: Optional[Sequence[str]] = None,
+    data_dir: Optional[PathLike] = None,
     on_progress: Optional[OnProgress] = None,
     **machine: Any,
 ) -> RunResult:
     """Evaluates the trained network of a run on the test images; arguments as for :func:`discretize`."""
-    with closing(_opened("evaluate", run, False, data, test, class_names, machine)) as job:
+    with closing(_opened("evaluate", run, False, data, test, class_names, data_dir, machine)) as job:
         job.evaluate(listener(on_progress))
         return Run(job.path).result
 
@@ -170,6 +174,7 @@ def _opened(
     data: Optional["Labelled"],
     test: Optional["Labelled"],
     class_names: Optional[Sequence[str]],
+    data_dir: Optional[PathLike],
     machine: Mapping[str, Any],
 ) -> _native.Job:
     """A run, taken up for one of its stages."""
@@ -177,7 +182,8 @@ def _opened(
         raise ConfigError("data: expected arrays, (images, labels): a run knows its data set or folder itself")
     _, arrays = images_of(data, test, class_names)
     path = run.path if isinstance(run, (Run, RunResult)) else Path(run)
-    asked = Asked(settings=of_options(machine, MACHINE))
+    moved = {} if data_dir is None else {"data_dir": os.fspath(data_dir)}
+    asked = Asked(settings=[*of_options(machine, MACHINE), *of_options(moved)])
     return _native.Job.open(path, asked.native(), resume, arrays, f"da2s.{name}")
 
 

@@ -22,6 +22,7 @@ fn clause(hint: Hint) -> String {
         Hint::RunFirst(stage) => format!("call da2s.{}() on this directory first", stage.name()),
         Hint::FinishFirst(stage) => format!("finish it with da2s.{}(out=..., resume=True)", stage.name()),
         Hint::OwnSettings => "leave that setting out".to_owned(),
+        Hint::ImagesAt => "say where they are with data_dir=".to_owned(),
         Hint::Give(key) => format!("pass {}", argument(key, "...")),
         Hint::Set(key, value) => {
             let quoted = match value.parse::<f64>() {

@@ -88,6 +88,38 @@ def test_arrays_may_lie_in_memory_as_they_like():
             assert planes("training", view) == planes("training", images)
 
 
+def test_channels_may_come_first_where_nothing_else_can_be_meant():
+    images = coloured(height=6)
+    assert planes("training", images.transpose(0, 3, 1, 2)) == planes("training", images)
+    grey = images[..., 0]
+    assert planes("training", grey[:, None]) == planes("training", grey)
+    # Three rows of eight pixels in three channels are that.
+    assert planes("training", images[:, :3])[0] == (3, 3, 8)
+
+
+def test_labels_may_be_a_column(digits, tmp_path):
+    images, labels = digits.train.images[:100], digits.train.labels[:100]
+    made = [
+        da2s.search((images, column), recipe="digits", out=tmp_path / name, settings=TINY)
+        for name, column in (("flat", labels), ("column", labels[:, None]))
+    ]
+    assert same_bits(made[0].path, made[1].path) == []
+
+
+def test_a_folder_that_moved_is_found_by_every_stage(tmp_path):
+    generator = np.random.default_rng(1)
+    for name in ("ape", "bee"):
+        for file in range(25):
+            write_png(tmp_path / "data" / name / f"{file}.png", generator.integers(0, 256, (9, 11, 3), dtype=np.uint8))
+    made = da2s.run(tmp_path / "data", out=tmp_path / "run", settings=TINY, image_size=16, recipe="digits")
+    assert [score.images for score in made.class_scores] == [5, 5], "a fifth of each class"
+    assert made.network_balanced_accuracy == pytest.approx(sum(score.recall for score in made.class_scores) / 2)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(da2s.DataError, match="no longer in .*say where they are with data_dir="):
+        da2s.evaluate(made)
+    assert da2s.evaluate(made, data_dir=tmp_path / "moved").network_accuracy == made.network_accuracy
+
+
 @pytest.mark.parametrize(
     "arrays, message",
     [
@@ -100,6 +132,9 @@ def test_arrays_may_lie_in_memory_as_they_like():
         (lambda x, y: (np.stack([x, x], axis=-1), y), "expected 1 or 3 channels, found 2"),
         (lambda x, y: (x[:0], y[:0]), "class names: expected two or more, found 0"),
         (lambda x, y: (x, y, y), "found 3 things"),
+        (lambda x, y: ([x[0], x[1, 1:]], y[:2]), "expected one array N×H×W×C or N×H×W, with images of one size, found items of .8, 8. and .7, 8."),
+        (lambda x, y: ((x, y), (x, y)), "expected .images, labels., found ..images, labels., .images, labels..; pass the second pair as test="),
+        (lambda x, y: (x, [[1], [1, 2]]), "training labels: expected whole numbers, one an image, found items of list"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(digits, tmp_path, arrays, message):
