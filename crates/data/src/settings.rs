@@ -25,17 +25,21 @@ settings! {
         limit: Option<usize> = None, in FROM_1, named "limit";
         /// Use at most so many test images, and so many of a folder's validation images.
         test_limit: Option<usize> = None, in FROM_1;
-        /// Share of the shorter side of a folder's image, or of an array, that is used, as a centred square.
+        /// Share of the shorter side of a folder's image, or of an array, that is used, as a
+        /// centred square.
         centre_crop: f32 = 1.0, in within_1();
-        /// Keep a folder's images in memory if they take no more bytes than this; otherwise read them when needed.
+        /// Keep a folder's images in memory if they take no more bytes than this; otherwise read
+        /// them when needed.
         memory_limit_bytes: u64 = 4 << 30;
         /// What happens to a folder's images that cannot be decoded.
         bad_images: BadImages = BadImages::Refuse;
-        /// Share of the training images on which the architecture is searched; the rest trains the weights.
+        /// Share of the training images on which the architecture is searched; the rest trains the
+        /// weights.
         ///
         /// An epoch is one pass over this share.
         arch_fraction: f64 = 0.5, in SHARE;
-        /// Share of the training images that is set aside to choose the epoch of the final network; 0 takes the last epoch.
+        /// Share of the training images that is set aside to choose the epoch of the final network;
+        /// 0 takes the last epoch.
         validation_fraction: f64 = 0.0, in BELOW_1;
         /// How much the classes count in the cross-entropy of search and retraining, where some are rare.
         ///
@@ -70,8 +74,8 @@ impl DataSettings {
         })
     }
 
-    /// How the images are to be opened; `seed` chooses those that limits keep, and `cropped` says whether
-    /// training cuts out random windows and resizes them.
+    /// How the images are to be opened; `seed` chooses those that limits keep, and `cropped` says
+    /// whether training cuts out random windows and resizes them.
     pub fn options(&self, seed: u64, cropped: bool) -> DataOptions {
         DataOptions {
             image_size: self.image_size,

@@ -50,7 +50,7 @@ pub enum ImageProblem {
         /// The format or the variant.
         what: Cow<'static, str>,
     },
-    /// It is larger than what is read: see [`MOST_FILE_BYTES`] and [`crate::MOST_DECODED_BYTES`].
+    /// It is larger than what is read: see `MOST_FILE_BYTES` and [`crate::MOST_DECODED_BYTES`].
     TooLarge {
         /// Its size, in words.
         size: String,

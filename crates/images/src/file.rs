@@ -11,7 +11,7 @@ pub(crate) const MOST_FILE_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 /// What the system says; or if the file is not a regular one, as a pipe or a device, or larger than
-/// [`MOST_FILE_BYTES`].
+/// `MOST_FILE_BYTES`.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let (file, length) = open_file(path)?;
     bounded(length)?;

@@ -1,15 +1,17 @@
-//! Texts that hold names and values of others, as a terminal may show them: no control character gets through.
+//! Texts that hold names and values of others, as a terminal may show them: no control character
+//! gets through.
 //!
-//! Contract: what is said of a failure is one line of bounded length ([`one_line`]); what is part of a result keeps its length
-//! ([`escaped`]). A character that controls nothing stays as it is.
+//! Contract: what is said of a failure is one line of bounded length ([`one_line`]); what is part
+//! of a result keeps its length ([`escaped`]). A character that controls nothing stays as it is.
 
 /// Most characters of a sentence.
 const MOST: usize = 1000;
 /// Characters of its end that stay where it is longer.
 const END: usize = 300;
 
-/// `text` with an escape, as `\n` or `\u001b`, for each character that controls a terminal, or the direction in which it shows
-/// the others. It is the escape of JSON and TOML, so that their texts stay valid.
+/// `text` with an escape, as `\n` or `\u001b`, for each character that controls a terminal, or the
+/// direction in which it shows the others. It is the escape of JSON and TOML, so that their texts
+/// stay valid.
 pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -24,8 +26,8 @@ pub fn escaped(text: &str) -> String {
     line
 }
 
-/// Whether the character ends a line or changes the direction of text, by which a name can look like another (Boucher and
-/// Anderson, "Trojan Source: Invisible Vulnerabilities", 2023).
+/// Whether the character ends a line or changes the direction of text, by which a name can look
+/// like another (Boucher and Anderson, "Trojan Source: Invisible Vulnerabilities", 2023).
 const fn reorders(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -42,8 +44,8 @@ pub fn one_line(text: &str) -> String {
     format!("{first} … {last}")
 }
 
-/// The whole reason in one line that a terminal shows as it is, whatever names and values of others are in it: what an error says,
-/// and what its sources add.
+/// `error` and its sources in one line: each source is added unless the text before it already has
+/// it. Names and values in it cannot control a terminal.
 pub fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -82,7 +82,7 @@ pub fn write_drawings(
         .collect()
 }
 
-/// Writes `comparison` into `dir`, as each of [`COMPARISON_FILES`], and returns the path of the page.
+/// Writes `comparison` into `dir`, as each of `COMPARISON_FILES`, and returns the path of the page.
 ///
 /// # Errors
 /// [`ReportError::Write`] when one cannot be written.

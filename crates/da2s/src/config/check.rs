@@ -148,8 +148,8 @@ fn augmented(
         .map_err(|error| of_data(table, error, place))
 }
 
-/// The sizes of the super-network and of the final network, by the table of their settings. How many
-/// classes there are does not matter here.
+/// The sizes of the super-network and of the final network, by the table of their settings. How
+/// many classes there are does not matter here.
 fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2] {
     [
         ("search", config.search.size(shape, 1)),
@@ -157,7 +157,8 @@ fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2]
     ]
 }
 
-/// Whether images can be halved as often as the networks do, and are large enough for the auxiliary head.
+/// Whether images can be halved as often as the networks do, and are large enough for the auxiliary
+/// head.
 fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     let side = shape.height;
     for (table, size) in sizes(config, shape) {
@@ -185,8 +186,8 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a final network with a kind of cell that the super-network does not have: nothing but chance
-/// would decide what is in it.
+/// Refuses a final network with a kind of cell that the super-network does not have: nothing but
+/// chance would decide what is in it.
 fn kinds(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     let [search, network] = sizes(config, shape).map(|(_, size)| Skeleton::new(config.space.name, &size));
     match CellKind::ALL

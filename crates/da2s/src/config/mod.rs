@@ -1,7 +1,9 @@
-//! The configuration of a run: its settings, the layers it is put together from, and what each setting allows.
+//! The configuration of a run: its settings, the layers it is put together from, and what each
+//! setting allows.
 //!
-//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers over each other and
-//! checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back unchanged.
+//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers
+//! over each other and checks every value; [`Config::to_toml`] writes the result, which
+//! [`Config::read`] reads back unchanged.
 
 mod check;
 mod error;
@@ -82,7 +84,8 @@ impl Config {
         })
     }
 
-    /// Checks every value, and what the values must be to each other. What [`resolve`] returns is checked already.
+    /// Checks every value, and what the values must be to each other. What [`resolve`] returns is
+    /// checked already.
     ///
     /// # Errors
     /// For the first value that cannot be, with what is allowed.
@@ -93,7 +96,7 @@ impl Config {
         check::check(self, &unplaced)
     }
 
-    /// What is asked of the search.
+    /// What a search is created from.
     ///
     /// # Errors
     /// As [`Self::check`].

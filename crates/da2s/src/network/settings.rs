@@ -1,4 +1,5 @@
-//! The settings of the final network itself. How it trains is [`TrainSettings`](crate::retrain::TrainSettings).
+//! The settings of the final network itself. How it trains is
+//! [`TrainSettings`](crate::retrain::TrainSettings).
 
 use da2s_settings::{settings, whole};
 

@@ -108,7 +108,8 @@ impl StageError {
         }
     }
 
-    /// Whether every process of a group meets this error at the same place, so that none waits for another.
+    /// Whether every process of a group meets this error at the same place, so that none waits for
+    /// another.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart(_))
     }

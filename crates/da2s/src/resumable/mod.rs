@@ -1,9 +1,9 @@
 //! Stages that can be stopped after any step and resumed, and the loop over their epochs.
 //!
-//! Search and training both are such stages. Contract: a stage that is stopped and resumed ends with
-//! the same bits as one that never stops, so everything that changes is in its state. All processes
-//! of a group take the same steps; a wish of one process counts for all of them. A state is saved
-//! before the stage stops, and a state with NaN or infinity is never saved.
+//! Search and training both are such stages. Contract: a stage that is stopped and resumed ends
+//! with the same bits as one that never stops, so everything that changes is in its state. All
+//! processes of a group take the same steps; a wish of one process counts for all of them. A state
+//! is saved before the stage stops, and a state with NaN or infinity is never saved.
 
 mod error;
 
@@ -44,7 +44,8 @@ pub trait Resumable: Sized {
     /// How far `state` is.
     fn position(&self, state: &Self::State) -> Position;
 
-    /// Notes how often `state` has returned to a checkpoint, which halves its learning rates each time.
+    /// Notes how often `state` has returned to a checkpoint, which halves its learning rates each
+    /// time.
     fn set_rollbacks(&self, state: &mut Self::State, rollbacks: u32);
 
     /// Whether there are epochs left.
@@ -59,7 +60,8 @@ pub trait Resumable: Sized {
     /// Takes the next step.
     ///
     /// # Errors
-    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid then.
+    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid
+    /// then.
     fn step(&self, state: &mut Self::State, images: Self::Images) -> Result<(), NotFinite>;
 
     /// Checks that no weight and no running statistic is NaN or infinite. The loss does not always
@@ -81,13 +83,13 @@ pub trait Resumable: Sized {
     /// The event that tells the observer of `record`.
     fn event(record: &Self::Record) -> Event<'_>;
 
-    /// Takes `state` to the end of the stage. `save` is called with the record after each epoch, and
-    /// without one when the observer asks for a checkpoint, or to stop, within an epoch.
+    /// Takes `state` to the end of the stage. `save` is called with the record after each epoch,
+    /// and without one when the observer asks for a checkpoint, or to stop, within an epoch.
     ///
     /// # Errors
     /// [`StageError::Stopped`] if the observer of any process asked to stop;
-    /// [`StageError::NotFinite`]; [`StageError::Apart`] if the processes do not hold the same bytes; an
-    /// image that cannot be read; and the errors of `save`.
+    /// [`StageError::NotFinite`]; [`StageError::Apart`] if the processes do not hold the same
+    /// bytes; an image that cannot be read; and the errors of `save`.
     fn run<E: From<StageError>>(
         &self,
         state: &mut Self::State,
@@ -150,8 +152,9 @@ impl Position {
     }
 }
 
-/// Between two steps of an epoch: writes a checkpoint if the observer of any process asks for one, or
-/// asks to stop. After the last step of an epoch nobody is asked, because the end of the epoch saves.
+/// Between two steps of an epoch: writes a checkpoint if the observer of any process asks for one,
+/// or asks to stop. After the last step of an epoch nobody is asked, because the end of the epoch
+/// saves.
 fn between_steps<S: Resumable, E: From<StageError>>(
     stage: &S,
     state: &S::State,

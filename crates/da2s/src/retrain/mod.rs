@@ -1,9 +1,10 @@
 //! Training the final network from scratch.
 //!
-//! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling learning rate, drop-path
-//! that rises linearly over the epochs, an auxiliary head, label smoothing. Contract: a pure function
-//! of the settings, the images, the seed and the number of processes; the test images are never used;
-//! with a validation part the best epoch on it is kept, without one the last epoch.
+//! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling
+//! learning rate, drop-path that rises linearly over the epochs, an auxiliary head, label
+//! smoothing. Contract: a pure function of the settings, the images, the seed and the number of
+//! processes; the test images are never used; with a validation part the best epoch on it is kept,
+//! without one the last epoch.
 
 mod settings;
 
@@ -246,8 +247,8 @@ impl Resumable for Retraining<'_> {
 }
 
 impl Retraining<'_> {
-    /// The learning rate of the current epoch, halved for each time that the training has returned to
-    /// a checkpoint.
+    /// The learning rate of the current epoch, halved for each time that the training has returned
+    /// to a checkpoint.
     fn rate(&self, state: &TrainState) -> f64 {
         let progress = &state.progress;
         0.5f64.powi(progress.rollbacks as i32) * learning_rate(self.settings, progress.epochs_done + 1)

@@ -21,7 +21,8 @@ settings! {
         learning_rate: f64 = 0.025, in POSITIVE.in_f32();
         /// How the learning rate falls.
         decay: Decay = Decay::Cosine;
-        /// Epochs over which the learning rate rises to its start. Must be less than `network.epochs`.
+        /// Epochs over which the learning rate rises to its start. Must be less than
+        /// `network.epochs`.
         warmup_epochs: usize = 0, in COUNT_OR_0;
         /// Momentum.
         momentum: f64 = 0.9, in BELOW_1.in_f32();

@@ -23,7 +23,7 @@ use crate::stage::Stage;
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting that cannot be.
+    /// Invalid settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A search that these settings and images do not allow.
@@ -50,7 +50,7 @@ pub enum Error {
     /// A network that a format cannot express.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// A text that is no genotype.
+    /// A text that is not a genotype.
     #[error("{}{error}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
     Genotype {
         /// The file, if it came from one.
@@ -58,7 +58,7 @@ pub enum Error {
         /// What is wrong.
         error: GenotypeError,
     },
-    /// A network beyond what the target allows.
+    /// A network above a limit of the target.
     #[error(
         "the network that was found needs {found} {what}, more than the {limit} of {setting}: in a new run, raise search.limit_weight, search longer, or allow more"
     )]
@@ -81,7 +81,7 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// A directory that another process works on.
+    /// A directory that another process uses.
     #[error(
         "{} is in use by another process{}: wait for it to end, or choose another directory",
         .path.display(), .holder.map(|id| format!(" ({id})")).unwrap_or_default()
@@ -118,7 +118,7 @@ pub enum Error {
         /// Its directory.
         path: PathBuf,
     },
-    /// A stage that cannot be resumed, and would begin again: its checkpoint is lost.
+    /// A stage that cannot be resumed, because its checkpoint is lost.
     #[error("{path} is missing, so there is nothing to resume from, although epochs are recorded beside it", path = .path.display())]
     LostCheckpoint {
         /// The checkpoint.
@@ -126,7 +126,7 @@ pub enum Error {
         /// The stage.
         stage: Stage,
     },
-    /// A file of a run that cannot be understood.
+    /// A damaged file of a run.
     #[error("{path} is damaged: {problem}", path = .path.display())]
     Damaged {
         /// The file.
@@ -134,7 +134,7 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// Settings that a run was made with and that cannot be understood any more.
+    /// Stored settings of a run that are invalid.
     #[error("the run is damaged: {0}")]
     DamagedConfig(ConfigError),
     /// A file that belongs to another run: other settings, another genotype, other images.
@@ -154,7 +154,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// What the system reports.
         source: io::Error,
     },
 }
@@ -229,7 +229,8 @@ impl Error {
         }
     }
 
-    /// Whether every process of a group meets this error at the same place, so that none waits for another.
+    /// Whether every process of a group meets this error at the same place, so that none waits for
+    /// another.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Stage(error) if error.is_shared())
     }
@@ -247,7 +248,7 @@ impl Error {
 impl From<FileError> for Error {
     fn from(FileError { action, path, source }: FileError) -> Self {
         match source.kind() {
-            // There, but not what a run has there.
+            // The file exists, but is not what a run writes there.
             io::ErrorKind::InvalidData => Self::Damaged {
                 path,
                 problem: source.to_string(),

@@ -9,8 +9,8 @@ use da2s_records::read_input;
 use super::Error;
 use crate::space::Genotype;
 
-/// The genotype in the file `path`. Where there is no such file, `FILE:NAME` is the one of that name in FILE, or that begins in
-/// the line of that number.
+/// The genotype in the file `path`. Where there is no such file, `FILE:NAME` is the one of that
+/// name in FILE, or that begins in the line of that number.
 ///
 /// # Errors
 /// If the file cannot be read or is no text, or holds no genotype, or several.

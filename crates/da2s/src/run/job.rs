@@ -221,7 +221,7 @@ impl Job {
     /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
     ///
     /// # Errors
-    /// Those of [`given_genotype`].
+    /// If the run that resumes was given another genotype, or its file cannot be read.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
         if self.resume && self.group.leads() {
             given_genotype(&self.directory, asked)

@@ -1,5 +1,5 @@
-//! From the limits that the target sets on the final network to what the search pays for: builds that network once to learn what its
-//! parts cost.
+//! From the limits that the target sets on the final network to what the search pays for: builds
+//! that network once to learn what its parts cost.
 //!
 //! Contract: a limit that no network of the target can keep is refused before the search begins.
 

@@ -1,7 +1,7 @@
 //! The settings of a search, and what they must be to each other.
 //!
-//! The defaults are those of the main job, the embedded digits. Published values are those of Tian et al. 2021 and Liu,
-//! Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
+//! The defaults are those of the main job, the embedded digits. Published values are those of Tian
+//! et al. 2021 and Liu, Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
 
 use da2s_settings::{
     Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, settings,
@@ -23,7 +23,8 @@ use crate::space::Reductions;
 pub enum Rate {
     /// As given.
     Fixed(f64),
-    /// From the number of steps after the warm-up, so that a parameter can move as far as in the published setting.
+    /// From the number of steps after the warm-up, so that a parameter can move as far as in the
+    /// published setting.
     Auto(Auto),
 }
 
@@ -43,7 +44,8 @@ impl Setting for Rate {
 impl Rate {
     const ALLOWED: &[Allowed] = &[POSITIVE.in_f32(), Auto::KIND.value()];
 
-    /// The rate for a search in which α and β make `steps` steps after the warm-up. The published 3e-4 stands for 16,380 steps.
+    /// The rate for a search in which α and β make `steps` steps after the warm-up. The published
+    /// 3e-4 stands for 16,380 steps.
     pub fn resolve(self, steps: usize) -> f64 {
         match self {
             Self::Fixed(rate) => rate,
@@ -62,7 +64,8 @@ settings! {
         method: Method = Method::Da2s, named "method";
         /// Epochs of the search.
         epochs: usize = 30, in COUNT, named "search_epochs";
-        /// The epoch, from 1, in which α begins to train; 0 is 1. Must be less than `search.epochs`.
+        /// The epoch, from 1, in which α begins to train; 0 is 1. Must be less than
+        /// `search.epochs`.
         warmup_epochs: usize = 5, in COUNT_OR_0;
         /// Images in a half-step, for each process.
         batch_size: usize = 64, in COUNT;
@@ -72,13 +75,15 @@ settings! {
         channels: usize = 8, in whole(1..=4096);
         /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
         cells: usize = 3, in whole(1..=1000);
-        /// Which cells halve the image: those at 1/3 and 2/3 of the depth, or these, counted from 0.
+        /// Which cells halve the image: those at 1/3 and 2/3 of the depth, or these, counted from
+        /// 0.
         reduction_cells: Reductions = Reductions::THIRDS;
         /// K: 1/K of the channels go through the candidates, and the others around them.
         ///
         /// Unset is 4 for `pc-darts`, and 1, which is all channels, for the other methods.
         partial_channels: Option<usize> = None, in whole(1..=64);
-        /// Whether α and β train on the images of the weights, and the others are only for evaluation.
+        /// Whether α and β train on the images of the weights, and the others are only for
+        /// evaluation.
         one_level: bool = false;
         /// Whether the gradient of α and β is the one through a step of the weights.
         second_order: bool = false;
@@ -94,7 +99,8 @@ settings! {
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// Learning rate of α.
         ///
-        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and β after the warm-up).
+        /// `"auto"` is the published rate for the number of steps: 3e-4 · 16,380 / (steps of α and
+        /// β after the warm-up).
         alpha_rate: Rate = Rate::Fixed(0.03);
         /// Learning rate of β, as `search.alpha_rate`.
         beta_rate: Rate = Rate::Fixed(0.03);
@@ -126,7 +132,8 @@ settings! {
         temperature_first: f64 = 10.0, in TEMPERATURE;
         /// Temperature of GDAS in the last epoch.
         temperature_last: f64 = 0.1, in TEMPERATURE;
-        /// Weight in the loss of the share by which the expected cost is above `target.max_multiply_adds` or `target.max_parameters`.
+        /// Weight in the loss of the share by which the expected cost is above
+        /// `target.max_multiply_adds` or `target.max_parameters`.
         limit_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
         /// What is done to training images.
         augmentation: Augmentation = Augmentation::default();
@@ -202,8 +209,9 @@ impl SearchSettings {
         Ok(())
     }
 
-    /// Checks that the path of the adaptive schedule has a step. A run of an earlier version may have a path without one. The path
-    /// begins in the last epoch of the warm-up, or in the first epoch, and ends at a share of the epochs; see [`Hardening`].
+    /// Checks that the path of the adaptive schedule has a step. A run of an earlier version may
+    /// have a path without one. The path begins in the last epoch of the warm-up, or in the first
+    /// epoch, and ends at a share of the epochs; see [`Hardening`].
     ///
     /// # Errors
     /// If it has none.

@@ -1,9 +1,11 @@
-//! What a search needs, from its settings: space, target, super-network, method, limits, and what trains on which images.
+//! What a search needs, from its settings: space, target, super-network, method, limits, and what
+//! trains on which images.
 //!
-//! Contract: the weights train on one half of the training images, on which, augmented as then, statistics are recalibrated too (those of
-//! an imported super-network on what it would train on here); α and β on the other, whose images are watched as well. In a one-level
-//! search both train on the first, and the second is only watched. The processes of a group share the batches that train and the images
-//! watched after every epoch; those of the gap each has whole.
+//! Contract: the weights train on one half of the training images, on which, augmented as then,
+//! statistics are recalibrated too (those of an imported super-network on what it would train on
+//! here); α and β on the other, whose images are watched as well. In a one-level search both train
+//! on the first, and the second is only watched. The processes of a group share the batches that
+//! train and the images watched after every epoch; those of the gap each has whole.
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
@@ -17,7 +19,8 @@ use crate::probe::Probe;
 use crate::space::{SpaceSettings, TargetSpec};
 use crate::supernet::supernet;
 
-/// Everything that is asked of a search: settings that are checked, each by itself and beside the others.
+/// What a search is created from. Contract: the settings fit each other, which
+/// `Config::search_setup` checks when it puts them together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchSetup {
     /// Which images train weights and architecture.
@@ -40,7 +43,8 @@ impl Search {
     /// The search that `setup` describes, on `dataset`.
     ///
     /// # Errors
-    /// If the target does not fit the space, its limits leave no network, or the batches do not fit the images.
+    /// If the target does not fit the space, its limits leave no network, or the batches do not fit
+    /// the images.
     pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, SearchError> {
         Self::in_group(setup, dataset, device, engine, Group::alone())
     }
@@ -105,7 +109,8 @@ impl Search {
             monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
             by_edge,
             held_out: evaluation(&split.arch_half)?,
-            // As the weights train: crops, flips and batches of all classes leave other moments than images as they are, and lie.
+            // As the weights train: crops, flips and batches of all classes leave other moments
+            // than images as they are, and lie.
             calibration: training(&split.weight_half, Stream::Weights)?,
             limit: limit::of(setup, dataset, &space, &target, engine)?,
             space,
