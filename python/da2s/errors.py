@@ -40,6 +40,10 @@ class NotFiniteError(Da2sError, ArithmeticError):
     """A loss or gradient that is NaN or infinite."""
 
 
+class NotEnoughMemoryError(Da2sError, MemoryError):
+    """Memory that a step needs and that cannot be had; known before anything is written."""
+
+
 class Stopped(Da2sError):
     """The run was stopped, after a step or while a network was being measured; ``resume=True`` continues."""
 

@@ -32,6 +32,7 @@ const fn name_of(kind: Kind) -> &'static str {
         Kind::Device => "DeviceError",
         Kind::Files => "FileError",
         Kind::Numbers => "NotFiniteError",
+        Kind::Memory => "NotEnoughMemoryError",
         Kind::Stopped => "Stopped",
         // Processes do not train together in Python.
         Kind::Processes | Kind::Internal => "InternalError",

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use da2s::Error;
 use da2s::config::Request;
 use da2s::data::{DataError, Image, Preprocessing, most_probable};
-use da2s::device::host;
 use da2s::evaluate::EvaluateError;
 use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
@@ -318,7 +317,7 @@ fn predict(
             .into_par_iter()
             .map(|at| read(preprocessing, at))
             .collect::<Result<_, _>>()?;
-        let logits = host(&trained.logits(values.concat(), size, &device));
+        let logits = trained.finite_logits(values.concat(), size, &device)?;
         predictions.extend(logits.chunks(preprocessing.classes.len()).map(|logits| {
             let classes = most_probable(&preprocessing.classes, logits, top);
             classes

@@ -18,6 +18,7 @@ def test_every_error_is_one_of_da2s_and_one_of_python():
         da2s.GenotypeError: ValueError,
         da2s.DeviceError: RuntimeError,
         da2s.FileError: OSError,
+        da2s.NotEnoughMemoryError: MemoryError,
         da2s.NotFiniteError: ArithmeticError,
         da2s.MissingPackage: ImportError,
         da2s.InternalError: RuntimeError,

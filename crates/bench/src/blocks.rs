@@ -54,6 +54,7 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
         phases: laps.phases(),
         multiply_adds,
         passes: PASSES,
+        needs: None,
     }
 }
 

@@ -21,6 +21,7 @@ pub use machine::peak_resident_bytes;
 use burn::tensor::Device;
 use da2s::data::{DataOptions, Dataset, Format, Loader, Stream, TrainingOrder};
 use da2s::device::EngineName;
+use da2s::memory::Needs;
 use da2s::{Error, device};
 use da2s_engine::Engine;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,9 @@ pub struct Measurement {
     pub machine_gflops: Option<f64>,
     /// Most memory that the process has held; `None` where the system does not tell.
     pub peak_resident_bytes: Option<u64>,
+    /// The same as it is foretold; `None` where nothing is.
+    #[serde(default)]
+    pub foretold_bytes: Option<u64>,
 }
 
 /// Measurements, and on what they were made.
@@ -118,6 +122,8 @@ struct Work {
     multiply_adds: u64,
     /// How often the multiply-adds of a forward pass are done: once more for each kind of gradient.
     passes: u64,
+    /// What the work was said to need.
+    needs: Option<Needs>,
 }
 
 /// On what to measure.
@@ -223,6 +229,7 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
         gflops: 1e3 * gflop / median_ms,
         machine_gflops: (bench.device == Device::flex()).then(peak_gflops),
         peak_resident_bytes,
+        foretold_bytes: work.needs.map(|needs| needs.total()),
     })
 }
 

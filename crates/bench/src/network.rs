@@ -6,6 +6,7 @@ use da2s::Error;
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::{Dataset, Stream};
 use da2s::evaluate::images_on;
+use da2s::memory::Needs;
 use da2s::network::{cost, network};
 use da2s::parallel::Group;
 use da2s::probe::Probe;
@@ -70,6 +71,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
         phases: laps.phases(),
         multiply_adds: cost(&network, size.side).multiply_adds,
         passes: TRAINING_PASSES,
+        needs: Some(Needs::of_training(&network, batch, size.side, rayon::current_num_threads()).beside(&dataset)),
     })
 }
 
@@ -95,6 +97,7 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
         phases: Vec::new(),
         multiply_adds: cost(&network, size.side).multiply_adds,
         passes: 1,
+        needs: Some(Needs::of_inference(&network, batch, size.side, rayon::current_num_threads()).beside(&dataset)),
     })
 }
 

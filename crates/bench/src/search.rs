@@ -2,6 +2,7 @@
 
 use da2s::Error;
 use da2s::data::DataSettings;
+use da2s::memory::Needs;
 use da2s::network::cost;
 use da2s::search::{Search, SearchSettings, SearchSetup};
 
@@ -28,12 +29,15 @@ pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     let dataset = images(size.side)?;
     let search = Search::new(&setup(size), &dataset, &bench.device, &bench.engine)?;
     let multiply_adds = cost(&search.backbone, size.side).multiply_adds;
+    let threads = rayon::current_num_threads();
+    let needs = Needs::of_training(&search.backbone, size.batch, size.side, threads).beside(&dataset);
     let (repetitions_ms, laps) = time_steps(search, &bench.device, bench.repeat, Search::with_probe)?;
     Ok(Work {
         repetitions_ms,
         phases: laps.phases(),
         multiply_adds,
         passes: PASSES,
+        needs: Some(needs),
     })
 }
 

@@ -32,6 +32,8 @@ pub enum Code {
     Network,
     /// Processes of MPI.
     Processes,
+    /// Memory.
+    Memory,
     /// A defect of da2s.
     Internal,
     /// Stopped by the user.
@@ -55,10 +57,14 @@ impl Code {
             ),
             Self::Device => (6, "device is not available"),
             Self::Files => (7, "file cannot be read or written: permissions, no space"),
-            Self::Numbers => (8, "loss or gradient is NaN or infinite"),
+            Self::Numbers => (8, "loss, gradient or output of a network is NaN or infinite"),
             Self::Runs => (9, "runs of a comparison failed"),
             Self::Network => (10, "download failed, or is not the published file"),
             Self::Processes => (11, "MPI processes do not start, or do not agree"),
+            Self::Memory => (
+                12,
+                "not enough memory: known before a stage begins, or an allocation that failed",
+            ),
             Self::Internal => (70, "defect in da2s"),
             Self::Stopped => (130, "stopped by Ctrl-C or a signal; --resume continues"),
         }
@@ -108,6 +114,7 @@ impl From<Kind> for Code {
             Kind::Stopped => Self::Stopped,
             Kind::Internal => Self::Internal,
             Kind::Processes => Self::Processes,
+            Kind::Memory => Self::Memory,
         }
     }
 }

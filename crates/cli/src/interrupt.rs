@@ -1,10 +1,20 @@
 //! Ctrl-C: the first press asks the library to stop after the step under way, the second aborts at once.
+//!
+//! Contract: nothing that blocks keeps the second from ending the program, a standard error that nobody reads among it. So a thread
+//! of its own tells the user, and the end does not wait for the terminal for longer than [`GOODBYE`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::dashboard::screen;
+use crate::exit::Code;
 use crate::terminal::tell;
+
+/// How long the terminal has to take back what the dashboard did to it.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Whether the user wants to stop.
 #[derive(Clone, Debug, Default)]
@@ -41,12 +51,14 @@ impl StopFlag {
     /// What Ctrl-C does, also where it comes as a key.
     pub fn interrupt(&self) {
         if self.raised.swap(true, Ordering::Relaxed) {
-            screen::give_back();
-            std::process::exit(130);
+            within(GOODBYE, screen::give_back);
+            abort(Code::Stopped);
         }
         // The dashboard says it in its own way.
         if !self.silent && !screen::is_taken() {
-            tell("da2s: stopping after this step; press Ctrl-C again to abort now");
+            within(GOODBYE, || {
+                tell("da2s: stopping after this step; press Ctrl-C again to abort now");
+            });
         }
     }
 
@@ -60,3 +72,44 @@ impl StopFlag {
         self.raised.load(Ordering::Relaxed)
     }
 }
+
+/// Does `work` in a thread of its own, and waits for it for so long at most.
+fn within(patience: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel();
+    let worker = thread::Builder::new().spawn(move || {
+        work();
+        // Nobody waits any longer.
+        let _ = done.send(());
+    });
+    if worker.is_ok() {
+        let _ = ended.recv_timeout(patience);
+    }
+}
+
+/// Ends the process without writing what is still in its buffers, which could block.
+#[cfg(unix)]
+pub fn abort(code: Code) -> ! {
+    signal_hook::low_level::exit(code.number())
+}
+
+#[cfg(not(unix))]
+pub fn abort(code: Code) -> ! {
+    std::process::exit(code.number())
+}
+
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like that of a full disk, where the system would end the
+/// process by SIGXFSZ.
+#[cfg(unix)]
+pub fn survive_file_limits() {
+    // Whether it came says nothing that the failed write does not say.
+    let came = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, came) {
+        tell(&format!(
+            "da2s: a limit on the size of files will end the program without a word: {error}"
+        ));
+    }
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub fn survive_file_limits() {}

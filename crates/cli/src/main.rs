@@ -10,6 +10,8 @@ mod exit;
 mod failure;
 mod hints;
 mod interrupt;
+mod lifeline;
+mod memory;
 mod processes;
 mod progress;
 mod table;
@@ -21,6 +23,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    lifeline::hold();
+    interrupt::survive_file_limits();
     let arguments = args::Arguments::parse();
     let group = match processes::join() {
         Ok(group) => group,

@@ -27,6 +27,22 @@ impl NotFinite {
     }
 }
 
+/// An output of a network that is NaN or infinite, and so means no class.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("an output of the network is {value}: its weights are damaged, or diverged in training")]
+pub struct OutputNotFinite {
+    /// The output.
+    pub value: f32,
+}
+
+/// An error where an output of a network is NaN or infinite.
+pub(crate) fn finite_outputs(outputs: &[f32]) -> Result<(), OutputNotFinite> {
+    match outputs.iter().find(|value| !value.is_finite()) {
+        Some(&value) => Err(OutputNotFinite { value }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,8 @@
 //!   that both trainings share is in [`resumable`]; [`discretize`] prunes a super-network to a genotype.
 //! - [`supernet`] and [`network`] build the two networks of a [`space`] on one [`backbone`], and
 //!   [`evaluate`] measures them.
-//! - [`objective`] has every loss, [`optim`] the optimisers, [`arch`] α, β and the mixture they become.
+//! - [`objective`] has every loss, [`optim`] the optimisers, [`arch`] α, β and the mixture they become;
+//!   [`memory`] says what a step will need.
 //! - [`parallel`] joins processes, an [`observer`] is told of progress, and [`device`], [`finite`],
 //!   [`hint`], [`probe`] and [`stage`] are what all of them use.
 //!
@@ -29,6 +30,7 @@ pub mod evaluate;
 pub mod export;
 pub mod finite;
 pub mod hint;
+pub mod memory;
 pub mod network;
 pub mod objective;
 pub mod observer;

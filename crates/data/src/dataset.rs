@@ -142,6 +142,14 @@ impl Split {
         )
     }
 
+    /// Bytes of the pictures that are held in memory.
+    pub fn resident_bytes(&self) -> usize {
+        match &self.store {
+            Store::Memory { pixels, .. } => pixels.len(),
+            Store::Files(_) => 0,
+        }
+    }
+
     /// Number of pictures.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -6,6 +6,7 @@
 //! GPUs (feature `gpu`), tested against it. Tensors are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
 //! executor alone, on slices, which is all that a deployed network needs.
 
+mod allocator;
 #[cfg(feature = "burn")]
 mod cell;
 #[cfg(feature = "burn")]
@@ -22,6 +23,7 @@ mod sgd;
 #[cfg(feature = "burn")]
 mod tensor_memory;
 
+pub use allocator::Allocator;
 #[cfg(feature = "burn")]
 pub use cell::{Call, Cell, Engine, NormStatistics, Output};
 #[cfg(feature = "burn")]

@@ -19,6 +19,9 @@ pub enum NetworkError {
     /// It is no safetensors file.
     #[error("it is no safetensors file: {0}")]
     Format(String),
+    /// It is not what its checksum is of.
+    #[error("its checksum does not match: it was damaged or changed after the export")]
+    Checksum,
     /// It was not exported by da2s, or its description cannot be understood.
     #[error("{0}; it must be an export in the format safetensors")]
     Description(String),

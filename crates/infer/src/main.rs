@@ -34,6 +34,7 @@ Exit codes:
     3  an image that cannot be read
     5  a network that cannot be read
     7  a result that cannot be written
+    8  the network's outputs for an image are NaN or infinite
 ";
 
 /// Most repetitions: the time of each is kept.
@@ -102,6 +103,11 @@ fn run() -> Result<String, Failure> {
             .read(path)
             .map_err(|error| Failure(3, error.to_string()))?];
         let logits = network.logits(&picture).concat();
+        if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
+            let problem = format!("an output is {value}: its weights are damaged, or diverged in training");
+            let (network, image) = (arguments.network.display(), path.display());
+            return Err(Failure(8, format!("{network} on {image}: {problem}")));
+        }
         let mut times_ms: Vec<f64> = (0..arguments.repeat)
             .map(|_| {
                 let began = Instant::now();

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
 use da2s_images::Preprocessing;
+use da2s_records::is_whole;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +86,12 @@ impl Network {
         }
         let side = preprocessing.image_size;
         let checked = plan.check(preprocessing.channels, (side, side), preprocessing.classes.len())?;
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        if is_whole(text, &file) == Some(false) {
+            return Err(NetworkError::Checksum);
+        }
         let mut file = Tensors {
-            file: SafeTensors::deserialize(bytes).map_err(format)?,
+            file,
             taken: HashSet::new(),
         };
         let mut stages = Vec::with_capacity(checked.len());
@@ -132,7 +137,8 @@ impl Network {
         &self.preprocessing
     }
 
-    /// The logits of pictures, each the values of [`Preprocessing::read`]: a row a picture.
+    /// The logits of pictures, each the values of [`Preprocessing::read`]: a row a picture. Weights of others can make them NaN or
+    /// infinite, which mean no class.
     ///
     /// # Panics
     /// If a picture has not as many values as [`Preprocessing::len`] says.

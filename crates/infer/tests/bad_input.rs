@@ -50,6 +50,45 @@ fn twins() -> Vec<u8> {
     [file(header.len() as u64, &header), vec![0; 4]].concat()
 }
 
+/// One whose classifier has this bias, and an image of 8×8 for it.
+fn with_bias(bias: f32) -> (Vec<u8>, Vec<u8>) {
+    let header = serde_json::json!({
+        "__metadata__": { "da2s": pools(8, 1) },
+        "classifier.weight": { "dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4] },
+        "classifier.bias": { "dtype": "F32", "shape": [1], "data_offsets": [4, 8] },
+    });
+    let header = header.to_string();
+    let numbers = [1f32.to_le_bytes(), bias.to_le_bytes()].concat();
+    // BMP: 24 bits a pixel.
+    let mut image = b"BM".to_vec();
+    for field in [54 + 192u32, 0, 54, 40, 8, 8, 1 | 24 << 16, 0, 192, 0, 0, 0, 0] {
+        image.extend(field.to_le_bytes());
+    }
+    image.extend([100; 192]);
+    ([file(header.len() as u64, &header), numbers].concat(), image)
+}
+
+#[test]
+fn outputs_that_are_not_finite_are_no_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
+    for (bias, code) in [(0.5, 0), (f32::NAN, 8), (f32::INFINITY, 8)] {
+        let (bytes, image) = with_bias(bias);
+        fs::write(&network, bytes).unwrap();
+        fs::write(&picture, image).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+            .args([&network, &picture])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(
+            code == 0 || output.stdout.is_empty() && told.contains("an output is"),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn networks_that_cannot_be_used_are_told() {
     let folder = tempfile::tempdir().unwrap();

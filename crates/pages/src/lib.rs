@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod connections;
 mod page;
 mod request;
 mod server;

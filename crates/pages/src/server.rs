@@ -1,21 +1,21 @@
 //! The server: one connection per request, each in a thread of its own, one page created after the other.
 //!
 //! Contract: only what `request.rs` lets through is answered; no page of another origin may read an answer. A connection is closed
-//! after [`PATIENCE`], whatever the other side does or claims, so that nobody can hold what others need. When descriptors have run
+//! after [`PATIENCE`], whatever the other side does or claims, and earlier where `connections.rs` needs its place for a newer one, so
+//! that nobody can hold what others need. When descriptors have run
 //! out, the server waits for them; if they do not come back, or the system accepts no more connections for another reason, it ends
 //! with that reason instead of living on unseen.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::connections::{Connection, Connections};
 use crate::page::Page;
 use crate::request::{MOST_HEAD_BYTES, Request};
 
-/// Connections at a time. A browser opens six at most.
-const MOST_CONNECTIONS: usize = 64;
 /// How long a request may take to come, and an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait for a connection that the system does not give.
@@ -63,29 +63,26 @@ impl Server {
     /// its reason.
     pub fn serve(&self, pages: impl FnMut(&str) -> Page + Send) -> io::Error {
         let pages = Mutex::new(pages);
-        let open = Arc::new(());
+        let connections = Connections::default();
         thread::scope(|scope| {
             let mut failures = 0;
             loop {
                 match self.listener.accept() {
-                    Ok((stream, _)) => {
+                    Ok((stream, from)) => {
                         failures = 0;
-                        let held = Arc::clone(&open);
-                        if Arc::strong_count(&open) > MOST_CONNECTIONS + 1 {
-                            continue;
-                        }
-                        let pages = &pages;
+                        let (pages, connections) = (&pages, &connections);
+                        let connection = connections.admit(stream, from.ip());
                         // Where there is no thread, the connection is closed, and the next one may have more luck.
                         let _ = thread::Builder::new()
                             .name("page".to_owned())
                             .spawn_scoped(scope, move || {
-                                let _held = held;
                                 // A reader who has gone away needs no answer.
-                                let _ = self.attend(&stream, pages);
+                                let _ = self.attend(&connection, pages);
                             });
                     }
                     Err(_) if failures < MOST_FAILURES => {
                         failures += 1;
+                        connections.make_room();
                         thread::sleep(PAUSE);
                     }
                     Err(error) => break error,
@@ -94,13 +91,21 @@ impl Server {
         })
     }
 
-    /// Answers the request that comes on `stream`, and ends the connection.
-    fn attend(&self, stream: &TcpStream, pages: &Mutex<impl FnMut(&str) -> Page>) -> io::Result<()> {
+    /// Answers the request that comes on a connection, and ends it.
+    fn attend(&self, connection: &Connection<'_>, pages: &Mutex<impl FnMut(&str) -> Page>) -> io::Result<()> {
+        let stream = connection.stream();
         let Some(request) = receive(stream, self.bound)? else {
             return Ok(());
         };
+        connection.ask();
         let page = match &request.path {
-            Ok(path) => pages.lock().unwrap_or_else(PoisonError::into_inner)(path),
+            Ok(path) => {
+                let mut pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
+                if connection.is_dropped() {
+                    return Ok(());
+                }
+                pages(path)
+            }
             Err(refusal) => {
                 let (status, sentence) = refusal.answer(self.address());
                 Page::refusal(status, &sentence)

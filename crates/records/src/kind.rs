@@ -17,6 +17,8 @@ pub enum Kind {
     Files,
     /// A loss or gradient that is NaN or infinite.
     Numbers,
+    /// Memory that is needed and not there.
+    Memory,
     /// The user stopped the run.
     Stopped,
     /// Processes that train together and do not agree.

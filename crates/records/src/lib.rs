@@ -30,4 +30,4 @@ pub use lock::Lock;
 pub use output::{read_input, write_output};
 pub use sha256::Sha256;
 pub use state::{Epochs, State, Traces};
-pub use weights_file::{Named, WeightsFile, WeightsFileError};
+pub use weights_file::{Named, WeightsFile, WeightsFileError, checksum, is_whole, signed};

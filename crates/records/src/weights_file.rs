@@ -11,7 +11,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize};
 
 use crate::files::MOST_WEIGHTS_BYTES;
-use crate::{FileError, read_input};
+use crate::{FileError, Sha256, read_input};
 
 /// A tensor with its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,9 @@ pub enum WeightsFileError {
     /// It is no safetensors file.
     #[error("is no safetensors file: {0}")]
     Format(String),
+    /// It is not what its checksum is of.
+    #[error("its checksum does not match: it was damaged or changed after it was written")]
+    Checksum,
     /// A tensor of numbers that are no weights.
     #[error("the tensor {name} is {found}, not {allowed}")]
     Type {
@@ -96,6 +99,9 @@ impl WeightsFile {
     ) -> Result<Self, WeightsFileError> {
         let metadata = Self::metadata(bytes)?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        if metadata.values().any(|text| is_whole(text, &file) == Some(false)) {
+            return Err(WeightsFileError::Checksum);
+        }
         let tensors = file.tensors().into_iter().map(|(name, view)| {
             let data = numbers(view.dtype(), view.data()).ok_or_else(|| WeightsFileError::Type {
                 name: name.clone(),
@@ -127,6 +133,49 @@ impl WeightsFile {
         let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
         serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(format)
     }
+}
+
+/// Checksum over a text and the tensors that go with it: names, shapes and bytes, whatever their order in the file.
+pub fn checksum<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
+    let mut order: Vec<_> = tensors.into_iter().collect();
+    order.sort_by_key(|&(name, ..)| name);
+    let mut sum = Sha256::default();
+    sum.update(text);
+    for (name, shape, bytes) in order {
+        sum.update(name);
+        sum.update(format!("{shape:?}"));
+        sum.update(bytes);
+    }
+    sum.hex()
+}
+
+/// What a description with a checksum begins with.
+const SIGNED: &str = "{\"sha256\":\"";
+/// Characters of a checksum.
+const DIGITS: usize = 64;
+
+/// `description`, a JSON object, with a [`checksum`] of itself and of `tensors` as its first field.
+pub fn signed(description: &str, tensors: &[Named]) -> String {
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
+    let parts = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|(tensor, bytes)| (&*tensor.name, &*tensor.shape, &**bytes));
+    let sum = checksum(description, parts);
+    let rest = description.strip_prefix('{').unwrap_or(description);
+    format!("{SIGNED}{sum}\",{rest}")
+}
+
+/// Whether the checksum in a [`signed`] description is that of the file of these bytes; `None` where the description has none, as in
+/// files of earlier versions.
+pub fn is_whole(description: &str, file: &SafeTensors<'_>) -> Option<bool> {
+    let signed = description.strip_prefix(SIGNED)?;
+    let (sum, rest) = (signed.get(..DIGITS)?, signed.get(DIGITS..)?.strip_prefix("\",")?);
+    let tensors = file.tensors();
+    let parts = tensors
+        .iter()
+        .map(|(name, view)| (name.as_str(), view.shape(), view.data()));
+    Some(sum == checksum(&format!("{{{rest}"), parts))
 }
 
 fn format(error: SafeTensorError) -> WeightsFileError {
@@ -215,6 +264,32 @@ mod tests {
         );
         let read = WeightsFile::from_bytes(&bytes).unwrap();
         assert_eq!((read.tensors, read.metadata["da2s"].as_str()), (tensors, "text"));
+    }
+
+    #[test]
+    fn a_change_after_the_export_is_found() {
+        let tensors = [("b", 0.5f32), ("a", 2.0)].map(|(name, value)| Named {
+            name: name.to_owned(),
+            shape: vec![1],
+            data: vec![value],
+        });
+        let text = signed("{\"genotype\":\"G\"}", &tensors);
+        let whole = WeightsFile::to_bytes(&tensors, "da2s", text.clone()).unwrap();
+        assert_eq!(WeightsFile::from_bytes(&whole).unwrap().metadata["da2s"], text);
+        let spoilt = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = whole.clone();
+            change(&mut bytes);
+            WeightsFile::from_bytes(&bytes).unwrap_err().to_string()
+        };
+        let place = |of: &str| whole.windows(of.len()).position(|part| part == of.as_bytes()).unwrap();
+        let (genotype, b) = (place("\\\"G\\\"") + 2, place("\"b\"") + 1);
+        for told in [
+            spoilt(&|bytes| *bytes.last_mut().unwrap() ^= 1),
+            spoilt(&|bytes| bytes[genotype] = b'H'),
+            spoilt(&|bytes| bytes[b] = b'c'),
+        ] {
+            assert!(told.contains("its checksum does not match"), "{told}");
+        }
     }
 
     proptest! {

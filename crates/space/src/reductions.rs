@@ -38,7 +38,7 @@ impl Reductions {
     /// settings, for the error.
     ///
     /// # Errors
-    /// If they are not.
+    /// If they are not, or one is named twice.
     pub fn check(&self, table: &str, cells: usize) -> Result<(), Problem> {
         match self {
             Self::Thirds(_) if cells < 3 => {
@@ -47,6 +47,10 @@ impl Reductions {
             }
             Self::At(places) if places.iter().any(|&place| place >= cells) => {
                 let expected = format!("cells counted from 0, of which {table}.cells = {cells} has {cells}");
+                Err(Problem::refused("reduction_cells", format!("{places:?}"), expected).within(table))
+            }
+            Self::At(places) if (1..places.len()).any(|at| places[..at].contains(&places[at])) => {
+                let expected = "each cell once";
                 Err(Problem::refused("reduction_cells", format!("{places:?}"), expected).within(table))
             }
             Self::Thirds(_) | Self::At(_) => Ok(()),

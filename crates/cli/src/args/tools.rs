@@ -45,6 +45,9 @@ pub struct ConfigArguments {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingArguments,
+    /// Print the memory that a step of the search and of the training will need instead, and what there is
+    #[arg(long)]
+    pub memory: bool,
     /// Print the reference of all settings instead, as Markdown: docs/settings.md
     #[arg(long, exclusive = true)]
     pub reference: bool,

@@ -117,6 +117,9 @@ fn table(results: &Results) -> String {
         if let Some(bytes) = case.peak_resident_bytes {
             let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, peak", bytes as f64 / 1e6);
         }
+        if let Some(bytes) = case.foretold_bytes {
+            let _ = writeln!(text, "  {:<20}{:>9.0} MB", "memory, foretold", bytes as f64 / 1e6);
+        }
     }
     text
 }
@@ -162,6 +165,7 @@ mod tests {
                 gflops: 96.0,
                 machine_gflops: Some(192.0),
                 peak_resident_bytes: Some(1_234_000_000),
+                foretold_bytes: Some(1_200_000_000),
             }],
         };
         insta::assert_snapshot!(table(&results), @r"
@@ -172,6 +176,7 @@ mod tests {
             forward               312.2 ms
           arithmetic             96.0 GFLOP/s, 50 % of the 192.0 that these threads reach
           memory, peak             1234 MB
+          memory, foretold         1200 MB
         ");
     }
 }

@@ -1,6 +1,7 @@
 //! `da2s config`: the configuration that the arguments come to, or what there is to configure.
 
-use da2s::config::{reference, schema};
+use da2s::config::{Config, Planned, reference, schema};
+use da2s::memory::{Bytes, available};
 
 use crate::args::ConfigArguments;
 use crate::failure::Failure;
@@ -23,11 +24,14 @@ An editor with a language server for TOML completes and checks a file whose firs
 
 ";
 
-/// Prints every setting, as a run would write it to its `config.toml`; or the reference; or the JSON schema.
+/// Prints every setting, as a run would write it to its `config.toml`; or what memory a run takes; or the reference; or the JSON schema.
 ///
 /// # Errors
 /// If the arguments are invalid.
 pub fn execute(arguments: &ConfigArguments) -> Result<(), Failure> {
+    if arguments.memory {
+        return terminal::print(&memory(&arguments.settings.resolve()?)?);
+    }
     terminal::print_document(&if arguments.reference {
         format!("{HEAD}{}", reference()?)
     } else if arguments.schema {
@@ -35,4 +39,32 @@ pub fn execute(arguments: &ConfigArguments) -> Result<(), Failure> {
     } else {
         arguments.settings.resolve()?.to_toml()?
     })
+}
+
+/// A table of what the steps need, and of what there is.
+fn memory(config: &Config) -> Result<String, Failure> {
+    let threads = match config.run.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let planned = Planned::new(config, threads)?;
+    let mut text = format!("{:<14}{:>14}{:>20}\n", "memory", "search step", "training step, most");
+    let rows = planned.search.rows().into_iter().zip(planned.train.rows());
+    for ((name, search), (_, train)) in rows.filter(|((name, _), _)| *name != "images") {
+        text += &format!(
+            "{name:<14}{:>14}{:>20}\n",
+            Bytes(search).to_string(),
+            Bytes(train).to_string()
+        );
+    }
+    let (search, train) = (planned.search.total(), planned.train.total());
+    text += &format!(
+        "{:<14}{:>14}{:>20}\n",
+        "all",
+        Bytes(search).to_string(),
+        Bytes(train).to_string()
+    );
+    text += "beside the images in memory; on the CPU with the fused engine";
+    text += &available().map_or_else(String::new, |available| format!("; {available}"));
+    Ok(text + "\n")
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use da2s::data::{Class, most_probable, pictures_below};
 use da2s::device;
-use da2s::device::host;
 use da2s_records::sentence;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -53,7 +52,9 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
         let count = read.iter().flatten().count();
         let logits = match count {
             0 => Vec::new(),
-            count => host(&trained.logits(values, count, &device)),
+            count => trained
+                .finite_logits(values, count, &device)
+                .map_err(da2s::Error::from)?,
         };
         let mut logits = logits.chunks(preprocessing.classes.len());
         for (path, read) in paths.iter().zip(read) {

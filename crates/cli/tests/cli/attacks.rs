@@ -5,9 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use da2s::run::{Checkpoint, RunDirectory};
+use da2s_records::{Named, WeightsFile};
 use predicates::prelude::*;
 
-use super::{da2s, finished};
+#[cfg(unix)]
+use super::watch::Server;
+use super::{TINY, da2s, finished, with};
+
+/// The weights of the trained network.
+const BEST: &str = "network/best.safetensors";
 
 /// What a terminal would obey, and what would add a line or turn one around.
 const CONTROLS: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\u{202e}";
@@ -339,5 +346,102 @@ fn a_result_goes_through_a_pipe_or_a_device_and_leaves_it_there() {
         assert!(output.get_output().stdout.len() > 1000, "{arguments:?}");
         // A folder in the way is not written through, nor replaced.
         ends(&[arguments, &[run, "--out", "."]].concat(), folder.path()).code(7);
+    }
+}
+
+/// The tensor of a file, to be changed.
+fn classifier(tensors: &mut [Named]) -> &mut f32 {
+    let bias = tensors.iter_mut().find(|tensor| tensor.name == "classifier.bias");
+    &mut bias.unwrap().data[0]
+}
+
+#[test]
+fn an_export_that_was_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, file) = (
+        copy_of(finished(), folder.path()),
+        folder.path().join("network.safetensors"),
+    );
+    da2s()
+        .args(["export", "--format", "safetensors", "--out"])
+        .args([&file, &run])
+        .assert()
+        .success();
+    let genotype = fs::read_to_string(run.join("genotype.json")).unwrap();
+    fs::write(folder.path().join("own.txt"), genotype).unwrap();
+    let import = || {
+        let mut command = with("import", &TINY);
+        command
+            .current_dir(folder.path())
+            .args(["-q", "--genotype-file", "own.txt", "--out", "taken"]);
+        command.args(["--weights", "network.safetensors"]);
+        command.assert()
+    };
+    let whole = fs::read(&file).unwrap();
+    let mut spoilt = whole.clone();
+    *spoilt.last_mut().unwrap() ^= 1;
+    fs::write(&file, &spoilt).unwrap();
+    import()
+        .code(5)
+        .stderr(predicate::str::contains("its checksum does not match"));
+    let told = da2s_infer::Network::read(&file).unwrap_err().to_string();
+    assert!(told.contains("its checksum does not match"), "{told}");
+    assert!(!folder.path().join("taken").exists());
+
+    // Without a checksum, as in files of earlier versions: finite weights, and outputs that are not.
+    let mut read = WeightsFile::from_bytes(&whole).unwrap();
+    let weights = read
+        .tensors
+        .iter_mut()
+        .find(|tensor| tensor.name == "classifier.weight")
+        .unwrap();
+    weights.data.fill(3e38);
+    let mut description: serde_json::Value = serde_json::from_str(&read.metadata["da2s"]).unwrap();
+    description.as_object_mut().unwrap().remove("sha256");
+    let unsigned = WeightsFile::to_bytes(&read.tensors, "da2s", description.to_string()).unwrap();
+    fs::write(&file, unsigned).unwrap();
+    import()
+        .code(8)
+        .stderr(predicate::str::contains("an output of the network is "));
+}
+
+#[test]
+fn outputs_that_are_not_finite_are_no_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = copy_of(finished(), folder.path());
+    let directory = RunDirectory::read(&run).unwrap();
+    let mut network: Checkpoint<serde_json::Value> = Checkpoint::read(&directory, BEST).unwrap().unwrap();
+    image::GrayImage::new(8, 8).save(folder.path().join("x.png")).unwrap();
+    for value in [f32::NAN, f32::INFINITY] {
+        *classifier(&mut network.tensors) = value;
+        // Who changes the weights can write the checksum too.
+        network.write(&directory, BEST).unwrap();
+        for arguments in [&["predict", "R", "x.png"][..], &["evaluate", "R", "-q"]] {
+            let told = predicate::str::contains("an output of the network is ");
+            ends(arguments, folder.path()).code(8).stdout("").stderr(told);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_live_page_shows_nothing_through_a_link() {
+    use std::os::unix::fs::symlink;
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "hidden words").unwrap();
+    let run = copy_of(finished(), folder.path());
+    let server = Server::start(&run);
+    fs::remove_file(run.join("summary.json")).unwrap();
+    symlink(&secret, run.join("failure.txt")).unwrap();
+    let refused = predicate::str::contains("it is a link").and(predicate::str::contains("hidden").not());
+    ends(&["watch", "R", "--http", "0"], folder.path())
+        .code(7)
+        .stdout("")
+        .stderr(refused);
+    for path in ["/", "/news", "/report.html", "/files/failure.txt"] {
+        let (_, _, text) = server.get(path);
+        assert!(!text.contains("hidden"), "{path}: {text}");
     }
 }

@@ -377,3 +377,49 @@ fn a_comparison_that_is_stopped_goes_on() {
         }
     }
 }
+
+/// The runs of a comparison that is killed end with it, and the same command then goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_comparison_that_is_killed_leaves_nobody_at_work() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("killed");
+    let settings = [&TINY[..], &["search.epochs=12", "search.warmup_epochs=2"]].concat();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("da2s"))
+        .args(["compare", "--methods", "da2s", "--seeds", "3", "--jobs", "2"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
+        .arg("--out")
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains(": gap")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Whoever still worked on a run would hold it, and the command would say so.
+    for run in ["da2s-s1", "da2s-s2", "da2s-s3"] {
+        while out.join(run).join("config.toml").exists() && is_held(&out.join(run)) {
+            std::thread::yield_now();
+        }
+    }
+    da2s()
+        .args(["compare", "--quiet", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    let summary = |run: &str| out.join(run).join("summary.json").is_file();
+    assert!(["da2s-s1", "da2s-s2", "da2s-s3"].into_iter().all(summary));
+}
+
+/// Whether a process that is alive works on a run.
+#[cfg(target_os = "linux")]
+fn is_held(run: &Path) -> bool {
+    let holder = fs::read_to_string(run.join(".lock")).unwrap_or_default();
+    let id = holder.trim();
+    !id.is_empty() && Path::new("/proc").join(id).join("exe").exists()
+}

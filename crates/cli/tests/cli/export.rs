@@ -521,3 +521,29 @@ fn weights_of_another_genotype_are_not_imported() {
     let accuracy = |run: &str| json(&temporary.path().join(run).join("network/evaluation.json"))["accuracy"].clone();
     assert_eq!(accuracy("taken"), accuracy("run"));
 }
+
+#[test]
+fn of_a_genotype_that_is_given_only_what_runs_has_to_fit() {
+    let temporary = tempfile::tempdir().unwrap();
+    let skip = "[('skip_connect', 0), ('skip_connect', 1)]";
+    let genotype = format!("Genotype(normal={skip}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])");
+    // A search would need two halves of as many images.
+    let settings = [&TINY[..], &["search.batch_size=64"]].concat();
+    let told = predicate::str::contains("the normal cells are skip connections alone")
+        .and(predicate::str::contains("the reduction cells").not());
+    let out = temporary.path().join("run");
+    with("run", &settings)
+        .args(["-q", "--genotype", &genotype, "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(told);
+    let other = temporary.path().join("other");
+    let refused = predicate::str::contains("search.batch_size");
+    with("search", &settings)
+        .args(["-q", "--out"])
+        .arg(&other)
+        .assert()
+        .code(2)
+        .stderr(refused);
+}

@@ -285,3 +285,122 @@ fn eight_runs_at_once_do_not_disturb_each_other() {
         }
     }
 }
+
+/// A standard error that nobody reads blocks whoever writes to it. The second signal ends the program all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_ends_a_program_that_is_stuck() {
+    use std::io::Write;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    /// What a pipe holds.
+    const PIPE_BYTES: usize = 1 << 16;
+    for signal in ["-TERM", "-INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let (unread, mut full) = std::io::pipe().unwrap();
+        full.write_all(&[b'x'; PIPE_BYTES]).unwrap();
+        let built = with("search", &[&TINY[..], &["search.epochs=100000"]].concat());
+        let mut child = std::process::Command::new(built.get_program())
+            .args(built.get_args())
+            .arg("--out")
+            .arg(&out)
+            .stdout(Stdio::null())
+            .stderr(full)
+            .spawn()
+            .unwrap();
+        // It listens to signals by then.
+        while !out.join("environment.json").exists() {
+            thread::yield_now();
+        }
+        let id = child.id().to_string();
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || ended.send(child.wait().unwrap()));
+        for _ in 0..2 {
+            let told = std::process::Command::new("kill").args([signal, &id]).status();
+            assert!(told.unwrap().success());
+            // Two that come at once are one to the system.
+            if end
+                .recv_timeout(Duration::from_secs(2))
+                .is_ok_and(|status| status.code() == Some(130))
+            {
+                break;
+            }
+        }
+        let gone = std::process::Command::new("kill")
+            .args(["-0", &id])
+            .stderr(Stdio::null())
+            .status();
+        // Not to be left at work, if it is.
+        let _ = std::process::Command::new("kill")
+            .args(["-KILL", &id])
+            .stderr(Stdio::null())
+            .status();
+        assert!(!gone.unwrap().success(), "{signal}");
+        drop(unread);
+    }
+}
+
+/// Memory that is not there is known before anything is written.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |arguments: &str| {
+        let mut shell = assert_cmd::Command::new("sh");
+        shell.current_dir(folder.path()).arg("-c");
+        shell.arg(format!("ulimit -v 1500000; exec \"$0\" {arguments}"));
+        shell.arg(assert_cmd::cargo::cargo_bin("da2s"));
+        shell.assert()
+    };
+    let told = predicate::str::is_match(
+        r"^da2s: a step of this search needs about [0-9.]+ [GT]iB of memory, and the limit on addresses \(ulimit -v\) leaves [0-9.]+ [MG]iB; lower search.batch_size or search.channels or search.cells\n$",
+    );
+    limited("search digits --set search.channels=4096 --threads 1 --out oom")
+        .code(12)
+        .stdout("")
+        .stderr(told.unwrap());
+    assert!(!folder.path().join("oom").exists());
+    let table = predicate::str::contains("workspace").and(predicate::str::contains("ulimit -v"));
+    limited("config --memory --set search.channels=4096")
+        .success()
+        .stdout(table);
+}
+
+/// What fails in spite of that, as in the plain engine, which takes more, ends with one sentence, and the run resumes.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_allocation_that_fails_ends_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let settings = [
+        "data.limit=256",
+        "data.test_limit=40",
+        "search.epochs=1",
+        "search.warmup_epochs=0",
+        "search.batch_size=128",
+        "search.channels=16",
+    ];
+    let search = with("search", &settings);
+    let mut shell = assert_cmd::Command::new("sh");
+    shell
+        .args(["-c", "ulimit -v 330000; exec \"$0\" \"$@\""])
+        .arg(search.get_program())
+        .args(search.get_args());
+    shell
+        .args(["--engine", "plain", "--threads", "1", "-q", "--out"])
+        .arg(&out);
+    let told = r"^da2s: not enough memory: \d+ bytes more could not be had; [^\n]*\n$";
+    shell
+        .assert()
+        .code(12)
+        .stdout("")
+        .stderr(predicate::str::is_match(told).unwrap());
+    da2s()
+        .args(["search", "-q", "--resume", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+}

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 /// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`, `unsafe impl`.
-const ALLOWED: [(&str, usize); 26] = [
+const ALLOWED: [(&str, usize); 27] = [
+    ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
     ("engine/src/cpu/backward_stage.rs", 7),
     ("engine/src/cpu/backward_steps.rs", 14),

@@ -5,6 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::thread;
 
 use predicates::prelude::*;
 use serde_json::Value;
@@ -55,7 +59,7 @@ impl Server {
     }
 
     /// Status, headers in small letters, content.
-    fn get(&self, path: &str) -> (u16, String, String) {
+    pub fn get(&self, path: &str) -> (u16, String, String) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut answer = agent.get(format!("http://{}{path}", self.host)).call().unwrap();
         let headers = format!("{:?}", answer.headers()).to_lowercase();
@@ -74,6 +78,28 @@ impl Server {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// What is answered to a reader; nothing where the connection is closed on it.
+    #[cfg(unix)]
+    fn raw_news(&self) -> String {
+        let ask = || {
+            let mut stream = TcpStream::connect(&self.host)?;
+            write!(stream, "GET /news HTTP/1.1\r\nHost: {}\r\n\r\n", self.host)?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
+            Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        ask().unwrap_or_else(|error: std::io::Error| error.to_string())
+    }
+
+    /// Ends it, whoever it serves.
+    #[cfg(unix)]
+    fn stop(&self) {
+        let told = Command::new("kill")
+            .args(["-KILL", &self.child.id().to_string()])
+            .status();
+        assert!(told.unwrap().success());
     }
 
     fn news(&self) -> Value {
@@ -318,6 +344,37 @@ fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
             );
         }
     }
+}
+
+/// A hundred connections that send a byte and no more, each opened again as soon as it is closed, keep no reader away.
+#[cfg(unix)]
+#[test]
+fn readers_are_answered_while_others_hold_connections() {
+    let server = Server::start(finished());
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    // Whatever happens to it, there is a next one.
+                    let _ = TcpStream::connect(&server.host).and_then(|mut held| {
+                        held.write_all(b"G")?;
+                        held.read_to_end(&mut Vec::new())
+                    });
+                }
+            });
+        }
+        // Those that come back at once have taken places meanwhile.
+        let answers: Vec<String> = (0..12).map(|_| server.raw_news()).collect();
+        ended.store(true, Ordering::Relaxed);
+        // What still waits for an answer gets the end of the server.
+        server.stop();
+        let answered = answers
+            .iter()
+            .filter(|answer| answer.starts_with("HTTP/1.1 200 OK\r\n"))
+            .count();
+        assert_eq!(answered, 12);
+    });
 }
 
 /// Connections without a request take every descriptor; when they go, the server is there as before.

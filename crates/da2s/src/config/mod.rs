@@ -8,12 +8,14 @@
 mod check;
 mod error;
 mod layers;
+mod planned;
 mod request;
 mod settings;
 
 pub use da2s_settings::Entry;
 pub use error::{ConfigError, Location, Origin};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
+pub use planned::Planned;
 pub use request::{Request, format_in};
 pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
 

@@ -9,6 +9,7 @@ use da2s_records::schema::Evaluation;
 use self::mistakes::Worst;
 use crate::backbone::{Backbone, Pass};
 use crate::data::{Batch, DataError, Loader};
+use crate::finite::{OutputNotFinite, finite_outputs};
 use crate::hint::Hint;
 use crate::objective::cross_entropy;
 use crate::parallel::Group;
@@ -19,6 +20,9 @@ pub enum EvaluateError {
     /// An image that cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Outputs that mean no class.
+    #[error(transparent)]
+    Output(#[from] OutputNotFinite),
     /// Whoever is asked before each batch wanted to stop; nothing of the measurement is kept.
     #[error("stopped while a network was being measured")]
     Stopped,
@@ -29,6 +33,7 @@ impl EvaluateError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Data(error) => error.kind(),
+            Self::Output(_) => Kind::Numbers,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -36,7 +41,7 @@ impl EvaluateError {
     /// What the user can do about it, beyond what it says.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
-            Self::Data(_) => Vec::new(),
+            Self::Data(_) | Self::Output(_) => Vec::new(),
             Self::Stopped => vec![Hint::Repeat, Hint::Resume],
         }
     }
@@ -99,7 +104,8 @@ pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
 /// each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is NaN or infinite;
+/// [`EvaluateError::Stopped`] if `stop` says so.
 pub fn evaluate(
     backbone: &Backbone,
     pass: Pass<'_>,
@@ -121,6 +127,7 @@ pub fn evaluate(
         let predictions: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
         if !classes.is_empty() {
             let rows: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            finite_outputs(&rows)?;
             let rows = rows.chunks_exact(rows.len() / batch.labels.len());
             for (((&index, &label), &predicted), row) in
                 batch.indices.iter().zip(&batch.labels).zip(&predictions).zip(rows)

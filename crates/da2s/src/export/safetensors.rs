@@ -1,9 +1,10 @@
 //! Plain safetensors: weights and running statistics under the names of DARTS, and one text that describes the network.
 //!
 //! Contract: the metadata's `da2s` is the JSON of a [`Description`](crate::network::Description): genotype, sizes and
-//! preprocessing, so that the file is all that it takes to build and use the network.
+//! preprocessing, so that the file is all that it takes to build and use the network. Its first field, `sha256`, is a checksum of
+//! the rest and of the tensors, which everything of da2s that reads the file checks.
 
-use da2s_records::WeightsFile;
+use da2s_records::{WeightsFile, signed};
 
 use super::ExportError;
 use crate::network::Trained;
@@ -14,5 +15,7 @@ pub(crate) const DESCRIPTION: &str = "da2s";
 /// The file.
 pub(super) fn bytes(trained: &Trained) -> Result<Vec<u8>, ExportError> {
     let description = serde_json::to_string(&trained.description)?;
-    Ok(WeightsFile::to_bytes(&trained.tensors(), DESCRIPTION, description)?)
+    let tensors = trained.tensors();
+    let signed = signed(&description, &tensors);
+    Ok(WeightsFile::to_bytes(&tensors, DESCRIPTION, signed)?)
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{AuxiliaryError, network};
 use crate::backbone::{Backbone, LoadError, NetworkSize, Pass, Source, Statistics, Weights};
 use crate::data::Preprocessing;
+use crate::device::host;
+use crate::finite::{OutputNotFinite, finite_outputs};
 use crate::space::Genotype;
 
 /// What of a trained network is no tensor.
@@ -87,6 +89,19 @@ impl Trained {
     /// Weights and statistics under the names of DARTS.
     pub fn tensors(&self) -> Vec<Named> {
         self.network.named(&self.weights, &self.statistics)
+    }
+
+    /// As [`Self::logits`], on the host, one row after the other.
+    ///
+    /// # Errors
+    /// If one is NaN or infinite, as weights of others can make them.
+    ///
+    /// # Panics
+    /// As [`Self::logits`].
+    pub fn finite_logits(&self, values: Vec<f32>, count: usize, device: &Device) -> Result<Vec<f32>, OutputNotFinite> {
+        let logits = host(&self.logits(values, count, device));
+        finite_outputs(&logits)?;
+        Ok(logits)
     }
 
     /// Applies the network to `count` pictures, whose preprocessed values lie one after the other: `[count, classes]`.

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use da2s_records::files::{MOST_WEIGHTS_BYTES, previous};
-use da2s_records::{Named, Sha256, WeightsFile, WeightsFileError};
+use da2s_records::{Named, WeightsFile, WeightsFileError, checksum};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -210,18 +210,14 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-/// Checksum over names, shapes, elements and metadata, whatever the order of the tensors in the file.
+/// Checksum over metadata and tensors.
 fn digest(meta: &str, tensors: &[Named]) -> String {
-    let mut order: Vec<&Named> = tensors.iter().collect();
-    order.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut sum = Sha256::default();
-    sum.update(meta);
-    for tensor in order {
-        sum.update(&tensor.name);
-        sum.update(format!("{:?}", tensor.shape));
-        sum.update(tensor.le_bytes());
-    }
-    sum.hex()
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
+    let parts = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|(tensor, bytes)| (&*tensor.name, &*tensor.shape, &**bytes));
+    checksum(meta, parts)
 }
 
 #[cfg(test)]

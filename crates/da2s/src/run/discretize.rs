@@ -11,8 +11,8 @@ use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, cost, cost_parts, network};
 use crate::observer::{Event, Observer, Warning};
-use crate::search::{Method, Search};
-use crate::space::{Genotype, GenotypeError, Space, TargetSpec};
+use crate::search::{Method, Search, SearchError};
+use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
 use crate::stage::Stage;
 
 /// Undecided choices whose own cost is measured.
@@ -62,7 +62,8 @@ pub fn discretize(
 ) -> Result<Discretized, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let search = Search::new(&context.config.search_setup()?, &dataset, &device, &engine)?;
+    let (space, setup) = (context.config.space.build(), context.config.search_setup()?);
+    let target = context.config.target.resolve(&space).map_err(SearchError::from)?;
     observer.on(Event::Started {
         stage: Stage::Discretize,
         epochs: 0,
@@ -72,7 +73,7 @@ pub fn discretize(
 
     let (genotype, mut decision, found) = match given {
         Some(genotype) => {
-            of_space(genotype, &search.space)?;
+            of_space(genotype, &space)?;
             let decision = Decision {
                 p_mean: 1.0,
                 p_least: 1.0,
@@ -83,6 +84,8 @@ pub fn discretize(
             (genotype.clone(), decision, None)
         }
         None => {
+            // Only a search has to fit the images: of a genotype that is given nothing is searched.
+            let search = Search::new(&setup, &dataset, &device, &engine)?;
             let state = search::finished(context, &search, &device, observer)?;
             state
                 .arch
@@ -96,7 +99,7 @@ pub fn discretize(
             let rule = Rule::Strongest.build();
             let outcome = search.discretized(&state, &*rule, &|| observer.stop())?;
             let decision = Decision::join(outcome.decisions.values().cloned());
-            (outcome.genotype.clone(), decision, Some((state, outcome)))
+            (outcome.genotype.clone(), decision, Some((search, state, outcome)))
         }
     };
     let image_size = dataset.shape.height;
@@ -108,9 +111,9 @@ pub fn discretize(
     };
     let mut measured = None;
     match &found {
-        Some((state, outcome)) if allowed.is_ok() => {
+        Some((search, state, outcome)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
-            measured = Some(measure(&search, &pruned, &mut decision, &device, &|| observer.stop())?);
+            measured = Some(measure(search, &pruned, &mut decision, &device, &|| observer.stop())?);
         }
         Some(_) => {}
         None => {
@@ -118,6 +121,16 @@ pub fn discretize(
             if !directory.has_file(ENVIRONMENT) {
                 context.write_environment(&dataset, &engine, observer)?;
             }
+        }
+    }
+    for (kind, cell) in genotype.cells.iter() {
+        let mut operations = cell.edges.iter().flat_map(|edge| &edge.operations);
+        if operations.all(|operation| matches!(operation, Operation::SkipConnect | Operation::None)) {
+            let text = format!(
+                "the {} cells are skip connections alone: nothing in them is learned",
+                kind.name()
+            );
+            observer.on(Event::Warning(text.into()));
         }
     }
     if let Some((first, rest)) = decision.undecided.split_first() {
@@ -139,7 +152,7 @@ pub fn discretize(
             hints,
         }));
     }
-    let file = genotype_file::record(&search, &genotype, &decision, found.is_some(), cost);
+    let file = genotype_file::record((&space, &target), &genotype, &decision, found.is_some(), cost);
     // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a run that has it is discretized.
     for name in [GAP, EDGE_GAPS, COST] {
         directory.remove(name)?;

@@ -13,7 +13,9 @@ use crate::data::DataError;
 use crate::device::DeviceError;
 use crate::evaluate::EvaluateError;
 use crate::export::ExportError;
+use crate::finite::OutputNotFinite;
 use crate::hint::Hint;
+use crate::memory::MemoryError;
 use crate::network::AuxiliaryError;
 use crate::resumable::StageError;
 use crate::search::SearchError;
@@ -32,6 +34,12 @@ pub enum Error {
     /// A stage that ends before its last epoch.
     #[error(transparent)]
     Stage(#[from] StageError),
+    /// Memory that a stage needs and that cannot be had.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// Outputs of a network that mean no class.
+    #[error(transparent)]
+    Output(#[from] OutputNotFinite),
     /// A network that is not measured.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -184,6 +192,8 @@ impl Error {
             | Self::DamagedConfig(_)
             | Self::Mismatch { .. } => Kind::RunDirectory,
             Self::Io { .. } => Kind::Files,
+            Self::Memory(_) => Kind::Memory,
+            Self::Output(_) => Kind::Numbers,
         }
     }
 
@@ -205,6 +215,7 @@ impl Error {
             },
             Self::Mismatch { hints, .. } => hints.to_vec(),
             Self::ImagesMoved { .. } => vec![Hint::ImagesAt],
+            Self::Memory(error) => vec![error.hint],
             Self::Genotype { path: Some(_), error } if error.several => vec![Hint::PickGenotype],
             Self::Search(_)
             | Self::Auxiliary(_)
@@ -216,7 +227,8 @@ impl Error {
             | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::DamagedConfig(_)
-            | Self::Io { .. } => Vec::new(),
+            | Self::Io { .. }
+            | Self::Output(_) => Vec::new(),
         }
     }
 

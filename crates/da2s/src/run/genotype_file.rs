@@ -8,20 +8,19 @@ use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTar
 use super::{Error, RunDirectory};
 use crate::discretize::Decision;
 use crate::network::Cost;
-use crate::search::Search;
-use crate::space::Genotype;
+use crate::space::{Genotype, Space, Target};
 use crate::stage::Stage;
 
 /// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not given.
 pub(super) fn record(
-    search: &Search,
+    (space, target): (&Space, &Target),
     genotype: &Genotype,
     decision: &Decision,
     searched: bool,
     cost: Cost,
 ) -> GenotypeFile {
     let least = |value: f32| searched.then_some(f64::from(value));
-    let target = search.target.iter().map(|(kind, target)| {
+    let target = target.iter().map(|(kind, target)| {
         let target = GenotypeTarget {
             edges: target.edges.clone(),
             operations: target.operations,
@@ -41,7 +40,7 @@ pub(super) fn record(
         (kind.name().to_owned(), cell)
     });
     GenotypeFile {
-        space: Some(search.space.name.name().to_owned()),
+        space: Some(space.name.name().to_owned()),
         genotype: Some(genotype.to_string()),
         cells: cells.collect(),
         target: target.collect(),

@@ -7,11 +7,15 @@ use super::resume::{StageFiles, drive, newest, restored};
 use super::state_file::{SearchMeta, search_checkpoint, search_state};
 use super::{Context, Error};
 use crate::backbone::LoadError;
+use crate::memory::Needs;
 use crate::observer::Observer;
 use crate::resumable::Resumable;
 use crate::search::{EpochRecord, Rate, Search, SearchState};
 use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
+
+/// What makes a search need less memory.
+const LOWER: [&str; 3] = ["search.batch_size", "search.channels", "search.cells"];
 
 /// The result of a search.
 #[derive(Clone, Debug)]
@@ -36,6 +40,10 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let dataset = context.shared_dataset()?;
     let setup = context.config.search_setup()?;
     let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
+    let (batch, side) = (setup.search.batch_size, dataset.shape.height);
+    Needs::of_training(&search.backbone, batch, side, rayon::current_num_threads())
+        .beside(&dataset)
+        .check("a step of this search", &LOWER, &engine)?;
     // What would make training fail makes the search fail before it begins.
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {

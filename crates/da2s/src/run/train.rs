@@ -15,12 +15,16 @@ use super::trained::preprocessing;
 use super::{Context, Error, genotype_file};
 use crate::backbone::{Backbone, LoadError, NetworkSize};
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
+use crate::memory::Needs;
 use crate::network::network;
 use crate::observer::Observer;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
 use crate::retrain::{Retraining, TrainRecord, TrainState};
 use da2s_records::schema::TrainEpoch;
+
+/// What makes a training need less memory.
+const LOWER: [&str; 3] = ["network.batch_size", "network.channels", "network.cells"];
 
 /// The result of a training.
 #[derive(Clone, Debug)]
@@ -43,12 +47,16 @@ struct TrainFiles<'a> {
 /// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to; whatever is wrong with settings, images, device
 /// or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
-    let (device, _) = context.device()?;
+    let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
     let group = &context.group;
     let stored = || Ok::<_, Error>(genotype_file::stored_text(context.directory)?.into_bytes());
     let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
     let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
+    let (batch, side) = (context.config.network.training.batch_size, dataset.shape.height);
+    Needs::of_training(&network, batch, side, rayon::current_num_threads())
+        .beside(&dataset)
+        .check("a step of this training", &LOWER, &engine)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let weights = &context.config.data.class_weights;
     let files = TrainFiles {

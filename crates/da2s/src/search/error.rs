@@ -29,6 +29,17 @@ pub enum SearchError {
         /// The setting.
         setting: &'static str,
     },
+    /// An architecture that no step moves.
+    #[error(
+        "search.arch_every = {arch_every}: expected less, so that one of the {steps} steps after the warm-up is a multiple of it: α would \
+         never move"
+    )]
+    NeverMoves {
+        /// Steps from one of the architecture to the next.
+        arch_every: u64,
+        /// Steps after the warm-up.
+        steps: u64,
+    },
     /// Images that cannot be read, or are too few for a batch.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -38,7 +49,7 @@ impl SearchError {
     /// What it is about.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Topology(_) | Self::Auxiliary(_) | Self::LimitTooLow { .. } => Kind::Usage,
+            Self::Topology(_) | Self::Auxiliary(_) | Self::LimitTooLow { .. } | Self::NeverMoves { .. } => Kind::Usage,
             Self::Data(error) => error.kind(),
         }
     }

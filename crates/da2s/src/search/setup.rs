@@ -10,7 +10,7 @@
 use burn::tensor::Device;
 use da2s_engine::Engine;
 
-use super::{Search, SearchError, SearchSettings, limit};
+use super::{Method, Search, SearchError, SearchSettings, limit};
 use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
 use crate::discretize::DiscretizeSettings;
 use crate::network::NetworkShape;
@@ -89,6 +89,8 @@ impl Search {
         };
         let evaluation =
             |indices: &[usize]| Loader::evaluation(dataset, Part::Train, indices.to_vec(), settings.batch_size);
+        let weight_loader = sharded(training(&split.weight_half, Stream::Weights))?;
+        moves(&settings, weight_loader.steps_per_epoch())?;
         let some = |images| watched(&split.arch_half, dataset.train.labels(), images, seed);
         let by_edge = match setup.discretize.edge_images {
             0 => None,
@@ -96,7 +98,7 @@ impl Search {
         };
         Ok(Self {
             method: settings.method.build(&settings),
-            weight_loader: sharded(training(&split.weight_half, Stream::Weights))?,
+            weight_loader,
             // One level: both train on the same batches, and the other images are only watched.
             arch_loader: sharded(training(
                 if settings.one_level {
@@ -124,6 +126,18 @@ impl Search {
             probe: Probe::default(),
         })
     }
+}
+
+/// Refuses a search in which no step moves α, although its method would.
+fn moves(settings: &SearchSettings, steps_per_epoch: u64) -> Result<(), SearchError> {
+    let steps_of = |epochs: usize| (epochs as u64).saturating_mul(steps_per_epoch);
+    let (arch_every, all) = (settings.arch_every as u64, steps_of(settings.epochs));
+    let warmup = steps_of(settings.warmup_epochs).min(all);
+    if settings.method == Method::Random || all == 0 || warmup.next_multiple_of(arch_every) < all {
+        return Ok(());
+    }
+    let steps = all - warmup;
+    Err(SearchError::NeverMoves { arch_every, steps })
 }
 
 /// At most `count` of the images at `half`, the same share of each class; 0 takes all.

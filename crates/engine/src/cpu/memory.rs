@@ -248,6 +248,13 @@ impl Workspace {
         Self::default()
     }
 
+    /// Bytes of the buffers that nobody holds.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.iter().map(|buffer| buffer.len * size_of::<f32>()).sum()
+    }
+
     /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the largest, grown.
     pub(super) fn lease(&self, len: usize) -> Lease<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,7 @@ mod image;
 mod inference;
 mod levels;
 mod memory;
+mod needs;
 mod norms;
 mod parallel;
 mod schedule;
@@ -28,6 +29,7 @@ mod weights;
 pub use classifier::Classifier;
 pub(crate) use memory::Buffer;
 pub use memory::Workspace;
+pub use needs::{CellNeeds, Lent};
 pub use norms::Statistics;
 
 use std::ops::Range;

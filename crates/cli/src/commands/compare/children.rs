@@ -13,6 +13,7 @@ use da2s_records::files::MOST_LINES_BYTES;
 
 use super::plan::Planned;
 use crate::interrupt::StopFlag;
+use crate::lifeline;
 
 /// How often a process is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(50);
@@ -125,6 +126,8 @@ impl Children<'_> {
         // A group of its own: Ctrl-C reaches it through us, once, since twice would mean at once.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        // Killed, we tell nobody anything.
+        lifeline::tie(&mut command);
         let mut child = command.spawn()?;
         let mut told = false;
         loop {

@@ -34,6 +34,21 @@ fn flags(arguments: &[&str], says: &[&str]) -> Case {
 pub fn cases() -> Vec<Case> {
     let long = "k".repeat(100_000);
     vec![
+        case(
+            "--set arch_every beyond the search",
+            &["search", "digits", "--set", "search.arch_every=1000"],
+            2,
+            &[
+                "search.arch_every = 1000: expected less, so that one of the ",
+                "α would never move",
+            ],
+        )
+        .tiny(),
+        set(
+            "a reduction cell twice",
+            "search.reduction_cells=[0, 0]",
+            &["search.reduction_cells = [0, 0]", "each cell once"],
+        ),
         file("no TOML", "[search", &["line 1"]),
         file("no UTF-8", b"[search]\n\xff = 1\n", &["UTF-8"]),
         file(

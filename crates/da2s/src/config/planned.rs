@@ -1,0 +1,149 @@
+//! What the stages of a configuration will need, before there is a run: for `da2s config --memory`.
+//!
+//! Contract: no image is read, so those in memory are not in it. The final network is not known before the search; its need is that
+//! of the one with the largest operations on as many edges as the target keeps, and so the most that it can be.
+
+use da2s_engine::Engine;
+
+use super::{Config, ConfigError, Origin};
+use crate::memory::Needs;
+use crate::network::network;
+use crate::space::{
+    CellGenotype, CellKind, Genotype, KeptEdge, KindTarget, Operation, PerKind, Space, SpaceName, Target,
+};
+use crate::supernet::supernet;
+
+/// Classes where the data set does not say how many: they hardly count.
+const CLASSES: usize = 10;
+/// The operations of the DARTS space, those that need most first.
+const LARGEST: [Operation; 7] = [
+    Operation::SepConv5x5,
+    Operation::SepConv3x3,
+    Operation::DilConv5x5,
+    Operation::DilConv3x3,
+    Operation::AvgPool3x3,
+    Operation::MaxPool3x3,
+    Operation::SkipConnect,
+];
+
+/// What the stages of a run need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// A step of the search.
+    pub search: Needs,
+    /// A step of the training of the final network, at most.
+    pub train: Needs,
+}
+
+impl Planned {
+    /// For a run of `config` on the CPU, by the fused engine, on so many threads.
+    ///
+    /// # Errors
+    /// If the target does not fit the space, or the side of the images is not known.
+    pub fn new(config: &Config, threads: usize) -> Result<Self, ConfigError> {
+        let shape = config.data.shape().ok_or_else(|| ConfigError::Missing {
+            key: "data.image_size",
+            expected: "a number of pixels: files in a folder may have any size".to_owned(),
+        })?;
+        let engine = Engine::fused();
+        let space = config.space.build();
+        let target = config.target.resolve(&space).map_err(|error| ConfigError::Target {
+            place: Box::new(Origin::Settings.into()),
+            error,
+        })?;
+        let search = supernet(
+            &space,
+            config.search.size(shape, CLASSES),
+            config.search.partial(),
+            &engine,
+        );
+        let genotype = largest(&space, &target);
+        // One that is too small an image for the auxiliary head was refused before.
+        let size = config.network.shape.size(shape, CLASSES);
+        let final_network = network(&genotype, size, &engine).map_err(|error| ConfigError::Missing {
+            key: "network.auxiliary",
+            expected: format!("false: {error}"),
+        })?;
+        Ok(Self {
+            search: Needs::of_training(&search, config.search.batch_size, shape.height, threads),
+            train: Needs::of_training(
+                &final_network,
+                config.network.training.batch_size,
+                shape.height,
+                threads,
+            ),
+        })
+    }
+}
+
+/// A genotype of `target` whose network needs most.
+fn largest(space: &Space, target: &Target) -> Genotype {
+    let cell = |kind: CellKind| match space.name {
+        SpaceName::NasBench201 => all_edges(space),
+        SpaceName::Darts => kept(space, target.kind(kind)),
+    };
+    Genotype {
+        cells: PerKind::new(space.kinds(), cell),
+    }
+}
+
+/// The first edges into each node, as many as stay, with the largest candidates.
+fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
+    let graph = space.graph;
+    let candidates = LARGEST
+        .into_iter()
+        .filter(|operation| space.operations.contains(operation));
+    let operations: Vec<Operation> = candidates.take(target.operations).collect();
+    let edges = graph.all_nodes().flat_map(|to| {
+        let operations = operations.clone();
+        (0..target.kept(graph, to)).map(move |from| KeptEdge {
+            from,
+            to,
+            operations: operations.clone(),
+        })
+    });
+    CellGenotype {
+        edges: edges.collect(),
+        concat: space.output(),
+    }
+}
+
+/// Every edge of NAS-Bench-201 with its largest operation.
+fn all_edges(space: &Space) -> CellGenotype {
+    let edge = |(from, to)| KeptEdge {
+        from,
+        to,
+        operations: vec![Operation::NorConv3x3],
+    };
+    CellGenotype {
+        edges: space.graph.edges().map(edge).collect(),
+        concat: space.output(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, resolve};
+
+    fn planned(assignments: &[&str]) -> Planned {
+        let layers: Vec<Layer> = assignments
+            .iter()
+            .map(|text| Layer::assignment("set", text).unwrap())
+            .collect();
+        Planned::new(&resolve(&layers).unwrap(), 2).unwrap()
+    }
+
+    #[test]
+    fn needs_grow_with_what_makes_them() {
+        let plain = planned(&[]);
+        let larger = planned(&["search.batch_size=128", "network.channels=64"]);
+        assert!(larger.search.activations > plain.search.activations);
+        assert_eq!(larger.search.parameters, plain.search.parameters);
+        assert!(larger.train.parameters > plain.train.parameters);
+        let bench = planned(&["space.name=nas-bench-201"]);
+        assert!(bench.search.total() > bench.search.program && bench.train.total() > bench.train.program);
+        let partial = planned(&["search.method=pc-darts"]);
+        assert!(partial.search.activations < plain.search.activations);
+    }
+}

@@ -1,0 +1,209 @@
+//! Memory, known before it is taken: what a step will need, and what this process can have.
+//!
+//! Contract: needs are computed from plans, batch and threads for the fused engine on the CPU, where they are within a tenth of the
+//! measured peak (docs/memory.md has the table); the plain engine takes more, and so is refused no sooner than it must. On GPUs
+//! nothing is foretold.
+
+mod available;
+
+pub use available::{Available, Bound, available};
+
+use std::fmt;
+
+use da2s_engine::Engine;
+use da2s_engine::cpu::{CellNeeds, Lent};
+
+use crate::backbone::{Backbone, Source};
+use crate::data::{Dataset, Part};
+use crate::hint::Hint;
+
+/// What the program itself takes, its code and the threads' stacks: measured.
+const PROGRAM_BYTES: u64 = 22 << 20;
+/// Vectors as long as the weights that a step of the optimiser holds: weights, gradient, velocity, and those that it writes.
+const OPTIMISER_VECTORS: u64 = 4;
+/// Bytes of a float.
+const FLOAT: u64 = size_of::<f32>() as u64;
+
+/// What a step needs, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The program itself.
+    pub program: u64,
+    /// Images in memory, and the batch.
+    pub data: u64,
+    /// Weights.
+    pub parameters: u64,
+    /// Gradients, velocities, and what a step writes.
+    pub optimiser: u64,
+    /// What the cells keep and yield, and the gradients of what they read.
+    pub activations: u64,
+    /// What the cells use by turns.
+    pub workspace: u64,
+}
+
+impl Needs {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.program + self.data + self.parameters + self.optimiser + self.activations + self.workspace
+    }
+
+    /// The parts with their names, in the order of their declaration.
+    pub fn rows(&self) -> [(&'static str, u64); 6] {
+        [
+            ("program", self.program),
+            ("images", self.data),
+            ("parameters", self.parameters),
+            ("optimiser", self.optimiser),
+            ("activations", self.activations),
+            ("workspace", self.workspace),
+        ]
+    }
+
+    /// Of a training step of `network` on `batch` images of `side` pixels a side.
+    pub fn of_training(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
+        let cells = cells(network, side, |plan, sizes| {
+            CellNeeds::of_training(plan, sizes, batch, threads)
+        });
+        let kept: usize = cells.iter().map(|cell| cell.kept + cell.output).sum();
+        // On the way back: the gradients of what two cells read, and of what they yield.
+        let gradients = cells.iter().map(|cell| cell.inputs + cell.output).max().unwrap_or(0);
+        Self {
+            optimiser: (OPTIMISER_VECTORS - 1) * parameters(network),
+            ..Self::of(network, kept + gradients, &cells)
+        }
+    }
+
+    /// Of the evaluation of `network` on `batch` images of `side` pixels a side.
+    pub fn of_inference(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
+        let cells = cells(network, side, |plan, sizes| {
+            CellNeeds::of_inference(plan, sizes, batch, threads)
+        });
+        let outputs = cells.iter().map(|cell| cell.output).sum();
+        Self::of(network, outputs, &cells)
+    }
+
+    fn of(network: &Backbone, activations: usize, cells: &[CellNeeds]) -> Self {
+        let lent = cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent));
+        Self {
+            program: PROGRAM_BYTES,
+            data: 0,
+            parameters: parameters(network),
+            optimiser: 0,
+            activations: activations as u64,
+            workspace: lent.bytes() as u64,
+        }
+    }
+
+    /// The same beside the images of `dataset`.
+    #[must_use]
+    pub fn beside(self, dataset: &Dataset) -> Self {
+        let images = Part::ALL
+            .into_iter()
+            .map(|part| dataset.part(part).resident_bytes() as u64);
+        Self {
+            data: self.data + images.sum::<u64>(),
+            ..self
+        }
+    }
+
+    /// Refuses what this process cannot have. `what` needs it, and it is less with `lower` settings.
+    ///
+    /// # Errors
+    /// With both numbers.
+    pub fn check(
+        &self,
+        what: &'static str,
+        lower: &'static [&'static str],
+        engine: &Engine,
+    ) -> Result<(), MemoryError> {
+        let foretold = matches!(engine, Engine::Plain | Engine::Fused(_));
+        let Some(available) = available().filter(|_| foretold) else {
+            return Ok(());
+        };
+        // What it holds already is part of what is needed, and not of what is left.
+        if self.total().saturating_sub(PROGRAM_BYTES + self.data) <= available.bytes {
+            return Ok(());
+        }
+        Err(MemoryError {
+            what,
+            needed: Bytes(self.total()),
+            available,
+            hint: Hint::Lower(lower),
+        })
+    }
+}
+
+/// Memory that a step needs and that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} needs about {needed} of memory, and {available}")]
+pub struct MemoryError {
+    /// What needs it.
+    pub what: &'static str,
+    /// How much.
+    pub needed: Bytes,
+    /// What there is.
+    pub available: Available,
+    /// What makes it less.
+    pub hint: Hint,
+}
+
+/// Every cell of `network` with what it needs by `of`.
+fn cells(
+    network: &Backbone,
+    side: usize,
+    of: impl Fn(&da2s_engine::CellPlan, &[(usize, usize)]) -> CellNeeds,
+) -> Vec<CellNeeds> {
+    let mut sizes: Vec<(usize, usize)> = Vec::new();
+    let mut cells = Vec::new();
+    let stages = network
+        .stages()
+        .iter()
+        .map(|stage| (stage.cell.plan(), stage.sources.clone()));
+    let auxiliary = network
+        .auxiliary()
+        .map(|head| (head.cell.plan(), vec![Source::Stage(head.stage)]));
+    for (plan, sources) in stages.chain(auxiliary) {
+        let inputs: Vec<(usize, usize)> = sources
+            .iter()
+            .map(|source| match source {
+                Source::Image => (side, side),
+                Source::Stage(earlier) => sizes[*earlier],
+            })
+            .collect();
+        cells.push(of(plan, &inputs));
+        let nodes = plan.node_sizes(&inputs);
+        sizes.push(plan.output.first().map_or((0, 0), |&node| nodes[node]));
+    }
+    cells
+}
+
+/// Bytes of the weights.
+fn parameters(network: &Backbone) -> u64 {
+    FLOAT * network.parts().iter().map(|part| part.weight_count as u64).sum::<u64>()
+}
+
+/// A number of bytes, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebibytes = self.0 as f64 / f64::from(1 << 20);
+        match mebibytes {
+            small if small < 1024.0 => write!(f, "{small:.0} MiB"),
+            large if large < f64::from(1 << 20) => write!(f, "{:.1} GiB", large / 1024.0),
+            huge => write!(f, "{:.1} TiB", huge / f64::from(1 << 20)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_in_units_of_their_size() {
+        let words = [3 << 20, 1500 << 20, 3 << 40].map(|bytes| Bytes(bytes).to_string());
+        assert_eq!(words, ["3 MiB", "1.5 GiB", "3.0 TiB"]);
+    }
+}
