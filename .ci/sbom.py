@@ -28,7 +28,8 @@ def main():
         for node in metadata["resolve"]["nodes"]
     }
     program = next(name for name, package in packages.items() if package["name"] == PROGRAM)
-    # `cargo metadata` has what any feature could ask for; `cargo tree` what is compiled, here for every platform.
+    # `cargo metadata` has what any feature could ask for; `cargo tree` what is compiled, here for
+    # every platform.
     command = ["cargo", "tree", "--locked", "-p", PROGRAM, "-e", "no-dev", "--target", "all", "--prefix", "none", "--format", "{p}"]
     tree = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     compiled = {tuple(line.split()[:2]) for line in tree.splitlines()}

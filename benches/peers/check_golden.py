@@ -35,7 +35,8 @@ class Comparison:
         error = float((ours - known).norm() / known.norm().clamp(min=1e-12))
         self.count += 1
         difference = float((ours - known).abs().max())
-        # A gradient that is zero but for rounding, as that of a bias in front of a batch norm, has no direction.
+        # A gradient that is zero but for rounding, as that of a bias in front of a batch norm, has
+        # no direction.
         if difference <= (1e-12 if self.double else 1e-7) or (float(known.abs().max()) < 1e-8 and difference < 1e-5):
             return
         self.worst = max(self.worst, error)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-# Case, repetitions a round of da2s and of PyTorch on the CPU, and whether PyTorch's default layout takes part.
+# Case, repetitions a round of da2s and of PyTorch on the CPU, and whether PyTorch's default layout
+# takes part.
 CASES = {
     "search": (2, 1, True),
     "search-small": (10, 5, True),

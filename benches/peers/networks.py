@@ -61,7 +61,8 @@ class Tensors:
                 self.weights[name + ".weight"], self.weights[name + ".bias"] = torch.ones(channels), torch.zeros(channels)
             gamma, beta = self.weights[name + ".weight"], self.weights[name + ".bias"]
         elif scale is not None:
-            # In memory, not `expand`: channels-last batch norm reads the scale as if it were contiguous.
+            # In memory, not `expand`: channels-last batch norm reads the scale as if it were
+            # contiguous.
             gamma = scale.repeat(channels)
         mean, variance = name + ".running_mean", name + ".running_var"
         if mean not in self.statistics:

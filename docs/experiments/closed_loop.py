@@ -28,7 +28,8 @@ SCHEDULES = {
     "auto": ["search.regulariser.lambda=0.1", "search.alpha_rate=auto", "search.beta_rate=auto"],
     "published": ["search.regulariser.lambda=0.1", "search.alpha_rate=3e-4", "search.beta_rate=3e-4"],
 }
-# What is watched beside the search and changes nothing of it, which `adaptive` alone goes by: a fifth of the time of a run.
+# What is watched beside the search and changes nothing of it, which `adaptive` alone goes by: a
+# fifth of the time of a run.
 UNWATCHED = ["search.monitor_images=1"]
 RATES = [0.01, 0.03, 0.09]
 FIELDS = ["schedule", "epochs", "batch", "rate", "target", "seed", "supernet", "gap", "p_least", "q_least"]

@@ -71,7 +71,8 @@ class Cluster:
         self.out = out
         self.retries = retries
         self.cpus_per_run = cpus_per_run
-        # Images are sent to each machine once. Retries are counted here: Ray's own would not tell a defect from a mistake.
+        # Images are sent to each machine once. Retries are counted here: Ray's own would not tell a
+        # defect from a mistake.
         self.shared = ray.put((shared, on_progress))
         self.task = ray.remote(max_retries=0, num_cpus=cpus_per_run)(_make)
 

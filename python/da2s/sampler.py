@@ -60,7 +60,8 @@ def chosen_by_optuna(
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seeds[0]))
     made: Dict[str, SweepRun] = {}
     while len(study.trials) < trials:
-        # As many at a time as the cluster computes side by side: each then knows all that were told before.
+        # As many at a time as the cluster computes side by side: each then knows all that were told
+        # before.
         asked = [study.ask() for _ in range(min(cluster.side_by_side(len(seeds)), trials - len(study.trials)))]
         setups = [_suggested(trial, methods, varied) for trial in asked]
         wanted = [(setup, seed) for setup in setups for seed in seeds]

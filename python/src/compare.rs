@@ -1,4 +1,5 @@
-//! Runs gathered into a comparison, as `da2s compare` does: means, paired tests, CSV, JSON, Markdown and a page.
+//! Runs gathered into a comparison, as `da2s compare` does: means, paired tests, CSV, JSON,
+//! Markdown and a page.
 
 use std::path::PathBuf;
 
@@ -7,11 +8,13 @@ use pyo3::prelude::*;
 
 use crate::errors::not_reported;
 
-/// A run: method, varied settings, seed, directory below that of the comparison, and why it failed if it did.
+/// A run: method, varied settings, seed, directory below that of the comparison, and why it failed
+/// if it did.
 #[derive(FromPyObject)]
 pub struct Planned(String, Vec<(String, String)>, u64, String, Option<String>);
 
-/// Compares the runs below `out`, writes the comparison there and returns the path of its page and everything as JSON.
+/// Compares the runs below `out`, writes the comparison there and returns the path of its page and
+/// everything as JSON.
 #[pyfunction]
 pub fn compare(
     py: Python<'_>,

@@ -1,4 +1,5 @@
-//! Data sets from Python: which there are, what a folder holds, arrays in memory, and what a run would see of them.
+//! Data sets from Python: which there are, what a folder holds, arrays in memory, and what a run
+//! would see of them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::request::Asked;
 /// Channels, rows and columns of every image.
 pub type Shape = (usize, usize, usize);
 
-/// Images of one shape, as Python hands them over: channels, rows, columns; bytes in planes; labels.
+/// Images of one shape, as Python hands them over: channels, rows, columns; bytes in planes;
+/// labels.
 type Images<'py> = (Shape, Bound<'py, PyBytes>, Vec<u32>);
 
 /// Labelled images that the program holds.
@@ -84,8 +86,8 @@ pub fn load<'py>(py: Python<'py>, asked: Asked<'py>) -> PyResult<Loaded<'py>> {
     Ok((dataset.class_names.clone(), sizes(dataset.shape), parts.collect()))
 }
 
-/// So many threads, 0 for one a core. Not those that rayon keeps for everybody: they are gone in a process that Python forked, which
-/// would wait for them for ever.
+/// So many threads, 0 for one a core. Not those that rayon keeps for everybody: they are gone in a
+/// process that Python forked, which would wait for them for ever.
 ///
 /// # Errors
 /// `da2s.FileError` if the system starts no more.

@@ -1,6 +1,7 @@
 //! What a user can do about an error or a warning, in the words of a Python user.
 //!
-//! Contract: a hint of the library becomes a clause with keyword arguments and functions; several are alternatives.
+//! Contract: a hint of the library becomes a clause with keyword arguments and functions; several
+//! are alternatives.
 
 use da2s::Hint;
 use da2s::config::named;

@@ -1,4 +1,5 @@
-//! A run as a Python object: made or taken up, led through its stages, and what can be had of it then.
+//! A run as a Python object: made or taken up, led through its stages, and what can be had of it
+//! then.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,8 @@ type Classes = Vec<(String, f32)>;
 /// A run that is being worked on.
 #[pyclass(frozen, module = "da2s._native")]
 pub struct Job {
-    /// None once it is closed. A stage that is at work keeps the run, and the lock on its directory, until it has ended.
+    /// None once it is closed. A stage that is at work keeps the run, and the lock on its
+    /// directory, until it has ended.
     run: Mutex<Option<Arc<run::Job>>>,
     threads: ThreadPool,
 }
@@ -54,7 +56,8 @@ impl Job {
         let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
         let warned = run.lock_warning().map_or(Ok(()), |warning| warn(py, &warning));
         let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
-        // A run that no thread could be had for, or whose warning is an error to who asked, is none.
+        // A run that no thread could be had for, or whose warning is an error to who asked, is
+        // none.
         begun.inspect_err(|_| run.abandon())
     }
 
@@ -222,7 +225,8 @@ impl Job {
     }
 }
 
-/// Asks whether the run in `path`, if there is one, has the settings that a new run of these would have.
+/// Asks whether the run in `path`, if there is one, has the settings that a new run of these would
+/// have.
 #[pyfunction]
 pub fn check_settings(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<()> {
     let request = asked.request(py)?;

@@ -1,7 +1,9 @@
-//! The Python package `da2s`, its half in Rust: runs, data sets and comparisons of the library as Python objects.
+//! The Python package `da2s`, its half in Rust: runs, data sets and comparisons of the library as
+//! Python objects.
 //!
-//! Contract: thin. What a run is lives in the library, what a result looks like in `python/da2s`; here values and errors
-//! change their language, and computing lets go of the interpreter. Every item is documented in `_native.pyi`.
+//! Contract: thin. What a run is lives in the library, what a result looks like in `python/da2s`;
+//! here values and errors change their language, and computing lets go of the interpreter. Every
+//! item is documented in `_native.pyi`.
 
 mod compare;
 mod data;

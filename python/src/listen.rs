@@ -1,7 +1,9 @@
-//! A stage at work: it computes in threads of its own without the interpreter, while the thread that asked for it listens.
+//! A stage at work: it computes in threads of its own without the interpreter, while the thread
+//! that asked for it listens.
 //!
-//! Contract: what is told is heard in the thread that called, in order. An exception there, Ctrl-C among them, asks the
-//! stage to stop behind the step under way, and is raised when it has: the run can then be resumed.
+//! Contract: what is told is heard in the thread that called, in order. An exception there, Ctrl-C
+//! among them, asks the stage to stop behind the step under way, and is raised when it has: the run
+//! can then be resumed.
 
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use crate::errors::raised;
 use crate::value::to_toml;
 
-/// Settings that are keyword arguments: the name, the key, and whether every stage of a run takes it.
+/// Settings that are keyword arguments: the name, the key, and whether every stage of a run takes
+/// it.
 #[pyfunction]
 pub fn options() -> Vec<(&'static str, String, bool)> {
     let machine: Vec<&str> = config::machine().into_iter().map(|(_, short)| short).collect();

@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use toml::{Table, Value};
 
-/// How many lists and dictionaries may lie in each other: more than any setting has, and what contains itself has no end.
+/// How many lists and dictionaries may lie in each other: more than any setting has, and what
+/// contains itself has no end.
 const LEVELS: usize = 16;
 
 /// The same value in TOML.

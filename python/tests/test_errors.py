@@ -190,7 +190,8 @@ def test_frames(result):
     assert list(made.metrics("train")["train_loss"]) == [epoch.train_loss for epoch in made.run.train_epochs()]
     arch = made.arch()
     assert isinstance(arch, pandas.DataFrame)
-    # Three epochs with the one before the first, two kinds of cell, 14 edges, 7 candidates; p sums to 1 on every edge.
+    # Three epochs with the one before the first, two kinds of cell, 14 edges, 7 candidates; p sums
+    # to 1 on every edge.
     assert len(arch) == 3 * 2 * 14 * 7
     sums = arch.groupby(["epoch", "cell", "from", "to"])["p"].sum()
     assert sums.to_numpy() == pytest.approx(1, abs=1e-5)

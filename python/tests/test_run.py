@@ -129,7 +129,8 @@ def test_other_threads_run_while_a_stage_computes(tmp_path):
 
     thread = threading.Thread(target=count)
     interval = sys.getswitchinterval()
-    # Nobody is made to give the lock away: the thread counts only while the one that searches has let go of it.
+    # Nobody is made to give the lock away: the thread counts only while the one that searches has
+    # let go of it.
     sys.setswitchinterval(60)
     try:
         thread.start()

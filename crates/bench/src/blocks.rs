@@ -1,8 +1,8 @@
 //! Cells of the NAS-Bench-201 super-network: dense convolutions, where there is little to fuse.
 //!
-//! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1: 4 nodes, 6 edges, five candidates.
-//! As in a search: batch norms without scale and shift, forward and backward with the gradients of
-//! images, weights and mixture.
+//! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1: 4 nodes, 6 edges, five
+//! candidates. As in a search: batch norms without scale and shift, forward and backward with the
+//! gradients of images, weights and mixture.
 
 use std::time::Instant;
 

@@ -20,9 +20,9 @@ pub struct Phase {
     pub median_ms: f64,
 }
 
-/// Takes one step of `stage` that does not count, because buffers are allocated in it, and then times
-/// `repeat` steps; takes as many again of the stage that `probed` makes of it, whose probe reports to
-/// the `laps` that are returned.
+/// Takes one step of `stage` that does not count, because buffers are allocated in it, and then
+/// times `repeat` steps; takes as many again of the stage that `probed` makes of it, whose probe
+/// reports to the `laps` that are returned.
 pub(super) fn time_steps<S: Resumable>(
     stage: S,
     device: &Device,

@@ -1,10 +1,11 @@
-//! Benchmarks: how long the units of work take on this machine, in which phase, and in how much memory.
+//! Benchmarks: how long the units of work take on this machine, in which phase, and in how much
+//! memory.
 //!
-//! Contract: the steps of a search and of a training are those that a run takes, on the embedded digits
-//! resampled to the size of the case. Whole steps are timed first; their phases, which a
-//! [`Probe`](da2s::probe::Probe) reports, in as many steps after them, because waiting for a GPU at the
-//! end of each phase costs time. A [`Case`] should be measured in a process of its own, since the peak
-//! of memory is that of the process.
+//! Contract: the steps of a search and of a training are those that a run takes, on the embedded
+//! digits resampled to the size of the case. Whole steps are timed first; their phases, which a
+//! [`Probe`](da2s::probe::Probe) reports, in as many steps after them, because waiting for a GPU at
+//! the end of each phase costs time. A [`Case`] should be measured in a process of its own, since
+//! the peak of memory is that of the process.
 
 #![forbid(unsafe_code)]
 
@@ -71,11 +72,13 @@ pub struct Measurement {
     pub phases: Vec<Phase>,
     /// Multiply-adds of a forward pass over one image, as the field counts them.
     pub multiply_adds: u64,
-    /// Arithmetic of a repetition in 10⁹ operations: two for each multiply-add, of the gradients too.
+    /// Arithmetic of a repetition in 10⁹ operations: two for each multiply-add, of the gradients
+    /// too.
     pub gflop: f64,
     /// Arithmetic in a second, in 10⁹ operations.
     pub gflops: f64,
-    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second; `None` on a GPU.
+    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second;
+    /// `None` on a GPU.
     pub machine_gflops: Option<f64>,
     /// Most memory that the process has held; `None` where the system does not tell.
     pub peak_resident_bytes: Option<u64>,

@@ -17,8 +17,8 @@ const CALLS: usize = 2_000;
 /// Looks at the clock; the best counts, so that other work on the machine matters little.
 const LOOKS: usize = 30;
 
-/// Arithmetic in a second, in 10⁹ operations, that all current threads together reach in a product of small matrices, which
-/// is as fast as their multiply-add units are.
+/// Arithmetic in a second, in 10⁹ operations, that all current threads together reach in a product
+/// of small matrices, which is as fast as their multiply-add units are.
 pub(crate) fn peak_gflops() -> f64 {
     let level = cpu_level();
     let operations = 2.0 * (SHAPE.pixels * SHAPE.inputs * SHAPE.outputs * CALLS) as f64;

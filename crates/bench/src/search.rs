@@ -20,8 +20,9 @@ pub(super) struct Size {
     pub batch: usize,
 }
 
-/// Multiply-adds of a step in those of a forward pass: the half-step of the architecture computes the
-/// gradients of the images of every cell, that of the weights also the gradients of the weights.
+/// Multiply-adds of a step in those of a forward pass: the half-step of the architecture computes
+/// the gradients of the images of every cell, that of the weights also the gradients of the
+/// weights.
 const PASSES: u64 = 2 + 3;
 
 /// Measures the step of a search of `size`.

@@ -75,7 +75,8 @@ impl Code {
         self.row().0.into()
     }
 
-    /// What another process of this program ended with; that of files where nothing of the table says how it failed.
+    /// What another process of this program ended with; that of files where nothing of the table
+    /// says how it failed.
     pub fn of_process(status: ExitStatus) -> Self {
         let known = Self::VARIANTS
             .iter()

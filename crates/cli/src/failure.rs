@@ -1,6 +1,7 @@
 //! Why the command failed: the library's reason, or one of the command line's own.
 //!
-//! Contract: a reason is told once, in one line that a terminal shows as it is, with what the user can do about it.
+//! Contract: a reason is told once, in one line that a terminal shows as it is, with what the user
+//! can do about it.
 
 use std::process::ExitCode;
 
@@ -74,7 +75,8 @@ impl Failure {
         }
     }
 
-    /// Whether every process of a group meets this at the same place, so that none waits for another.
+    /// Whether every process of a group meets this at the same place, so that none waits for
+    /// another.
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Run(error) => error.is_shared(),

@@ -1,6 +1,7 @@
 //! What a user can do about an error or a warning, in the words of the command line.
 //!
-//! Contract: a hint of the library becomes a clause with flags and commands; several are alternatives.
+//! Contract: a hint of the library becomes a clause with flags and commands; several are
+//! alternatives.
 
 use da2s::Hint;
 

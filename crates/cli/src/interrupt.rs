@@ -1,7 +1,9 @@
-//! Ctrl-C: the first press asks the library to stop after the step under way, the second aborts at once.
+//! Ctrl-C: the first press asks the library to stop after the step under way, the second aborts at
+//! once.
 //!
-//! Contract: nothing that blocks keeps the second from ending the program, a standard error that nobody reads among it. So a thread
-//! of its own tells the user, and the end does not wait for the terminal for longer than [`GOODBYE`].
+//! Contract: nothing that blocks keeps the second from ending the program, a standard error that
+//! nobody reads among it. So a thread of its own tells the user, and the end does not wait for the
+//! terminal for longer than [`GOODBYE`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +27,8 @@ pub struct StopFlag {
 }
 
 impl StopFlag {
-    /// A flag that Ctrl-C, and a request of the system to terminate, raises, with a word to the user.
+    /// A flag that Ctrl-C, and a request of the system to terminate, raises, with a word to the
+    /// user.
     pub fn on_interrupt() -> Self {
         Self::listening(false)
     }
@@ -97,8 +100,8 @@ pub fn abort(code: Code) -> ! {
     std::process::exit(code.number())
 }
 
-/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like that of a full disk, where the system would end the
-/// process by SIGXFSZ.
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like that of a full
+/// disk, where the system would end the process by SIGXFSZ.
 #[cfg(unix)]
 pub fn survive_file_limits() {
     // Whether it came says nothing that the failed write does not say.

@@ -1,8 +1,9 @@
 //! Processes that end with the one that started them, however that ends.
 //!
-//! On Linux the system ends a run of a comparison when the comparison is killed (`PR_SET_PDEATHSIG`), so that the same command finds
-//! nobody at work. A run that is killed resumes with the same bits. Elsewhere a comparison that is killed leaves its runs at work:
-//! macOS has nothing like it, and the job objects of Windows are out of reach without `unsafe`.
+//! On Linux the system ends a run of a comparison when the comparison is killed
+//! (`PR_SET_PDEATHSIG`), so that the same command finds nobody at work. A run that is killed
+//! resumes with the same bits. Elsewhere a comparison that is killed leaves its runs at work: macOS
+//! has nothing like it, and the job objects of Windows are out of reach without `unsafe`.
 
 use std::process::Command;
 

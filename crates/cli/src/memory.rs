@@ -1,4 +1,5 @@
-//! The end of a process whose memory is used up: one sentence and an exit code, without another allocation.
+//! The end of a process whose memory is used up: one sentence and an exit code, without another
+//! allocation.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! The processes of MPI that this command is one of, and how all of them end.
 //!
-//! Contract: one process leads, writes and tells; an error that all meet is told once, and one that a single process meets ends all,
-//! so that none waits for what never comes.
+//! Contract: one process leads, writes and tells; an error that all meet is told once, and one that
+//! a single process meets ends all, so that none waits for what never comes.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,8 @@ const STARTED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"];
 /// If MPI does not start.
 #[cfg(feature = "mpi")]
 pub fn join() -> Result<Group, Failure> {
-    // Without a starter MPI would have to be asked to run a single process, which costs time and serves nobody.
+    // Without a starter MPI would have to be asked to run a single process, which costs time and
+    // serves nobody.
     if STARTED.iter().any(|name| std::env::var_os(name).is_some()) {
         return Ok(Group::over(std::sync::Arc::new(da2s::parallel::Mpi::start()?)));
     }
@@ -61,7 +62,8 @@ pub fn end(group: &Group, ended: Result<(), Failure>) -> ExitCode {
         return failure.code().into();
     }
     if !group.leads() {
-        // Whatever settings or images are wrong for all, the process that leads tells and cleans up after; its end is ours then.
+        // Whatever settings or images are wrong for all, the process that leads tells and cleans up
+        // after; its end is ours then.
         std::thread::sleep(LEADER_FIRST);
     }
     let code = if group.leads() {

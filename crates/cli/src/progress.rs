@@ -1,7 +1,8 @@
-//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; with `--tui` the dashboard; with `--quiet` none.
-//! With `--tensorboard` every epoch goes into an event file too.
+//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; with `--tui` the
+//! dashboard; with `--quiet` none. With `--tensorboard` every epoch goes into an event file too.
 //!
-//! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the processes of MPI one tells.
+//! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the
+//! processes of MPI one tells.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -90,7 +91,8 @@ impl Progress {
         self.events = Some(events);
     }
 
-    /// Writes to the event file what the run directory has by now. A run goes on without one that cannot be written.
+    /// Writes to the event file what the run directory has by now. A run goes on without one that
+    /// cannot be written.
     pub fn update_events(&mut self) {
         if let Some(events) = &mut self.events
             && let Err(error) = events.update()
@@ -120,7 +122,8 @@ impl Progress {
         }
     }
 
-    /// A warning, which names files of others. Quiet is progress alone: who hears nothing else has to know of it all the same.
+    /// A warning, which names files of others. Quiet is progress alone: who hears nothing else has
+    /// to know of it all the same.
     fn warn(&mut self, text: &str) {
         let text = format!("da2s: {text}");
         if matches!(self.style, Style::Quiet) {

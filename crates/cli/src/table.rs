@@ -1,6 +1,7 @@
 //! The tables at the end: what a run, a comparison or a look-up came to, on a screen.
 //!
-//! Contract: whatever is in a cell, it stays in its row: names and reasons of others go through [`escaped`].
+//! Contract: whatever is in a cell, it stays in its row: names and reasons of others go through
+//! [`escaped`].
 
 use std::fmt::Write;
 use std::path::Path;
@@ -20,7 +21,8 @@ const NAMED_EDGES: usize = 4;
 /// Classes that are shown; the report and `summary.json` have all.
 const SHOWN_CLASSES: usize = 10;
 
-/// The table of a run; `undecided` are its undecided edges in words, the least decided first, where they are at hand.
+/// The table of a run; `undecided` are its undecided edges in words, the least decided first, where
+/// they are at hand.
 pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
     let mut table = Lines::default();
     let word = |word: &Option<String>| word.clone().unwrap_or_else(absent);
@@ -180,7 +182,8 @@ pub fn decimals(number: Option<f64>, decimals: usize) -> String {
     number.map_or_else(absent, |number| format!("{number:.decimals$}"))
 }
 
-/// Rows in columns; the first `words` are words, which begin together, the others numbers, which end together.
+/// Rows in columns; the first `words` are words, which begin together, the others numbers, which
+/// end together.
 fn columns(rows: &[Vec<String>], words: usize) -> String {
     columns_with(rows, |column| column < words)
 }

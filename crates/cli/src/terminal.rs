@@ -1,8 +1,8 @@
 //! The standard output and the standard error: the only way to either.
 //!
-//! Contract: no text reaches a terminal with a character that controls it, whoever's name, value or reason is in it. A text
-//! of several lines is cleaned line by line; a name that is put into one goes through [`escaped`] first, or it could add a
-//! line of its own.
+//! Contract: no text reaches a terminal with a character that controls it, whoever's name, value or
+//! reason is in it. A text of several lines is cleaned line by line; a name that is put into one
+//! goes through [`escaped`] first, or it could add a line of its own.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -28,7 +28,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
     write(shown.as_bytes())
 }
 
-/// Writes a text that another program may read: to a terminal as [`print`] does, elsewhere as it is.
+/// Writes a text that another program may read: to a terminal as [`print`] does, elsewhere as it
+/// is.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -40,7 +41,8 @@ pub fn print_document(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes a path and the end of a line, which another program may read: to a terminal escaped, elsewhere as it is.
+/// Writes a path and the end of a line, which another program may read: to a terminal escaped,
+/// elsewhere as it is.
 ///
 /// # Errors
 /// If it cannot be written.

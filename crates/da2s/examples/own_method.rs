@@ -1,5 +1,6 @@
-//! A search method of one's own: DARTS that pays for skip connections, of which it tends to choose too many
-//! (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020).
+//! A search method of one's own: DARTS that pays for skip connections, of which it tends to choose
+//! too many (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR
+//! 2020).
 //!
 //!     cargo run --release -p da2s --example own_method
 

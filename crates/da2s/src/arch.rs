@@ -1,8 +1,9 @@
 //! The architecture parameters α and β, and the mixture that they become.
 //!
-//! Reference: Tian et al. 2021, equation 2: node j computes `s_j = Σ_i d_j q_ij Σ_o p_ij^o o(s_i)`. Contract: per
-//! kind of cell, α is `[edges, operations]` and β `[edges]`; the edges of a node whose in-degree equals its
-//! target count do not compete, so their β stays 0, unused, and they weigh 1.
+//! Reference: Tian et al. 2021, equation 2: node j computes `s_j = Σ_i d_j q_ij Σ_o p_ij^o o(s_i)`.
+//! Contract: per kind of cell, α is `[edges, operations]` and β `[edges]`; the edges of a node
+//! whose in-degree equals its target count do not compete, so their β stays 0, unused, and they
+//! weigh 1.
 
 use std::sync::Arc;
 

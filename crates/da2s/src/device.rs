@@ -54,7 +54,8 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
     open_for(name, 0)
 }
 
-/// As [`open`], for process `rank` of a group: where the name has no number, the processes take the GPUs of the machine in turn.
+/// As [`open`], for process `rank` of a group: where the name has no number, the processes take the
+/// GPUs of the machine in turn.
 ///
 /// # Errors
 /// As [`open`].
@@ -90,7 +91,8 @@ pub fn available() -> Vec<String> {
 /// The implementation of the cells on the device called `device`: kernels for the CPU, or for GPUs.
 ///
 /// # Errors
-/// If kernels were asked for that this CPU, or the device, cannot run; the error names those that it can.
+/// If kernels were asked for that this CPU, or the device, cannot run; the error names those that
+/// it can.
 pub fn engine(name: EngineName, device: &str) -> Result<Engine, DeviceError> {
     let on_cpu = device.split(':').next() == Some("cpu");
     let level = match name {

@@ -1,4 +1,5 @@
-//! Values that are NaN or infinite: found in the step where they arise, with the tensor in which they are seen first.
+//! Values that are NaN or infinite: found in the step where they arise, with the tensor in which
+//! they are seen first.
 //!
 //! Contract: nothing moves by a gradient that is not finite, and no checkpoint holds such a number.
 

@@ -1,7 +1,8 @@
 //! What a user can do about an error or a warning.
 //!
-//! Contract: the library says what is wrong, in words that hold for every front end, and adds hints; a front end says each
-//! hint in its own words: the command line as flags and commands, the Python package as keyword arguments and functions.
+//! Contract: the library says what is wrong, in words that hold for every front end, and adds
+//! hints; a front end says each hint in its own words: the command line as flags and commands, the
+//! Python package as keyword arguments and functions.
 
 use crate::stage::Stage;
 
@@ -39,8 +40,8 @@ pub enum Hint {
 }
 
 impl Hint {
-    /// `text` with what the user can do about it: a clause for each of `hints`, as a front end words it; several are
-    /// alternatives.
+    /// `text` with what the user can do about it: a clause for each of `hints`, as a front end
+    /// words it; several are alternatives.
     ///
     /// ```
     /// use da2s::Hint;

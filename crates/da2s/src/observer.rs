@@ -1,4 +1,5 @@
-//! Progress, told to whoever drives the library: the only way in which it speaks, and the only way to stop it.
+//! Progress, told to whoever drives the library: the only way in which it speaks, and the only way
+//! to stop it.
 
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 
@@ -27,7 +28,8 @@ pub enum Event<'a> {
         step: usize,
         /// Steps an epoch.
         steps: usize,
-        /// Mean cross-entropy of the weights' steps in this epoch so far, in training with that of an auxiliary head.
+        /// Mean cross-entropy of the weights' steps in this epoch so far, in training with that of
+        /// an auxiliary head.
         loss: f64,
         /// Mean training accuracy in this epoch so far, in percent.
         accuracy: f64,
@@ -72,14 +74,15 @@ pub trait Observer {
     /// Something happened.
     fn on(&mut self, event: Event<'_>);
 
-    /// Whether to stop. Asked behind each step of a search or a retraining, where what was done is then in a checkpoint, and before each
-    /// batch on which a network is measured; a measurement that is stopped leaves nothing of itself.
+    /// Whether to stop. Asked behind each step of a search or a retraining, where what was done is
+    /// then in a checkpoint, and before each batch on which a network is measured; a measurement
+    /// that is stopped leaves nothing of itself.
     fn stop(&self) -> bool {
         false
     }
 
-    /// Whether to write a checkpoint after this step and go on. Asked once a step, except behind the last of an epoch, where
-    /// one is written anyway.
+    /// Whether to write a checkpoint after this step and go on. Asked once a step, except behind
+    /// the last of an epoch, where one is written anyway.
     fn checkpoint(&self) -> bool {
         false
     }

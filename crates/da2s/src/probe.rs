@@ -12,8 +12,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Calls `listener` with the name of each phase when it ends. A phase begins where the one before
-    /// it ends.
+    /// Calls `listener` with the name of each phase when it ends. A phase begins where the one
+    /// before it ends.
     pub fn new(listener: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         Self {
             listener: Some(Arc::new(listener)),

@@ -1,8 +1,8 @@
 //! The floors: crates and rooms import downward only, as the picture in ARCHITECTURE.md draws them.
 //!
-//! The picture is read, and so are the manifests of the crates and the imports of the library's rooms.
-//! A crate or room that is missing in the picture, an import that points up, and a circle each fail by
-//! name, with file and line. Tests may import what they like.
+//! The picture is read, and so are the manifests of the crates and the imports of the library's
+//! rooms. A crate or room that is missing in the picture, an import that points up, and a circle
+//! each fail by name, with file and line. Tests may import what they like.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -83,8 +83,8 @@ fn circle(imports: &Imports) -> Option<Vec<String>> {
     })
 }
 
-/// Whether `path` can be continued to a circle; it is that circle then. Names from which there is none
-/// are `done`.
+/// Whether `path` can be continued to a circle; it is that circle then. Names from which there is
+/// none are `done`.
 fn closes(path: &mut Vec<String>, done: &mut BTreeSet<String>, imports: &Imports) -> bool {
     let last = path[path.len() - 1].clone();
     for (_, next) in imports.keys().filter(|(from, _)| *from == last) {
@@ -139,8 +139,8 @@ fn imports_of_crates(crates: &BTreeMap<String, PathBuf>) -> Imports {
     imports
 }
 
-/// The source files below `folder` with their paths, which begin with `prefix`. Tests in files of their
-/// own do not count.
+/// The source files below `folder` with their paths, which begin with `prefix`. Tests in files of
+/// their own do not count.
 fn sources(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().to_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! Runs on a folder of images: validation images of its own, and damaged images in and out of memory.
+//! Runs on a folder of images: validation images of its own, and damaged images in and out of
+//! memory.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 

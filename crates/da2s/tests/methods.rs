@@ -1,5 +1,5 @@
-//! Every search method: its mixture against the formula of its paper, and the gradient of its loss against finite
-//! differences.
+//! Every search method: its mixture against the formula of its paper, and the gradient of its loss
+//! against finite differences.
 
 #![allow(clippy::unwrap_used)]
 
@@ -240,7 +240,8 @@ fn losses_have_the_gradients_of_finite_differences() {
                 } else {
                     both(normal_beta.clone(), other_beta.clone(), at)
                 };
-                // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference is not the derivative.
+                // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference is not the
+                // derivative.
                 let value = if of_alpha {
                     fixture.alpha[7 * at]
                 } else {
@@ -281,7 +282,8 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
         fixture.p(Method::Gdas, When::Training(draw(0))),
         fixture.p(Method::Gdas, When::Training(draw(1)))
     );
-    // As in the paper's algorithm 1, the weights' half of a step and the architecture's draw each their own; so do the kinds of cell.
+    // As in the paper's algorithm 1, the weights' half of a step and the architecture's draw each
+    // their own; so do the kinds of cell.
     let mut drawn = Vec::new();
     for half in [Half::Weights, Half::Arch] {
         for kind in CellKind::ALL {

@@ -1,4 +1,5 @@
-//! Groups of processes, here threads of one process that exchange what MPI would carry: the same loops, without an MPI.
+//! Groups of processes, here threads of one process that exchange what MPI would carry: the same
+//! loops, without an MPI.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -17,7 +18,8 @@ use da2s::space::CellKind;
 use da2s_engine::Engine;
 use proptest::prelude::*;
 
-/// What the threads of a group share: a place a thread, and a barrier before and behind each exchange.
+/// What the threads of a group share: a place a thread, and a barrier before and behind each
+/// exchange.
 #[derive(Debug)]
 struct Table {
     places: Mutex<Vec<Vec<u64>>>,
@@ -171,7 +173,8 @@ fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
     }
 }
 
-/// Side by side, the batches of n processes are those of one with n times the batch, pictures as augmented.
+/// Side by side, the batches of n processes are those of one with n times the batch, pictures as
+/// augmented.
 #[test]
 fn shards_side_by_side_are_the_batch_of_one_process() {
     let dataset = digits();
@@ -223,8 +226,9 @@ fn evaluation_takes_every_nth_batch_and_none_twice() {
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
 }
 
-/// The statement of docs/parallel.md: a step of two processes is the mean of the steps that one process makes on each half of the batch,
-/// each half normalised with its own statistics; the regulariser counts once.
+/// The statement of docs/parallel.md: a step of two processes is the mean of the steps that one
+/// process makes on each half of the batch, each half normalised with its own statistics; the
+/// regulariser counts once.
 #[test]
 fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
@@ -380,7 +384,8 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         });
         assert!(matches!(ended, Err(StageError::Stopped { epoch: 1 })), "{ended:?}");
         assert_eq!((observer.steps, saved), (5, 1));
-        // What the process that leads has written is what the other goes on from, to the bits of the search that never stopped.
+        // What the process that leads has written is what the other goes on from, to the bits of
+        // the search that never stopped.
         search
             .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
             .unwrap();

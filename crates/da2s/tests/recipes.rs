@@ -1,5 +1,5 @@
-//! A dry run of every recipe: it resolves, its networks can be built at their full size, and at a small size it goes
-//! through every stage of a run.
+//! A dry run of every recipe: it resolves, its networks can be built at their full size, and at a
+//! small size it goes through every stage of a run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -102,7 +102,8 @@ fn picture(labels: &[u8], pixels: usize) -> Vec<u8> {
     labels.iter().copied().chain((0..pixels).map(pixel)).collect()
 }
 
-/// The published sizes fit each other: a stem, cells and an auxiliary head can be joined at the recipe's image size.
+/// The published sizes fit each other: a stem, cells and an auxiliary head can be joined at the
+/// recipe's image size.
 #[test]
 fn every_recipe_can_be_built_at_its_full_size() {
     for (name, _) in RECIPES {

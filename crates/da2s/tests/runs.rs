@@ -1,5 +1,5 @@
-//! Whole runs, small: the same seed gives the same bytes, stopping and going on changes nothing, the target is what comes
-//! out, and a damaged checkpoint is found.
+//! Whole runs, small: the same seed gives the same bytes, stopping and going on changes nothing,
+//! the target is what comes out, and a damaged checkpoint is found.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -137,7 +137,8 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
         }
     };
     until_done(&|observer| search(&context, observer).map(|_| ()));
-    // A measurement that is stopped leaves nothing of itself: in the gap, and edge by edge behind the gap's batches.
+    // A measurement that is stopped leaves nothing of itself: in the gap, and edge by edge behind
+    // the gap's batches.
     for asks in [0, 3, 50, 110] {
         let left = Cell::new(asks);
         let stopped = discretize(&context, None, &mut StopAsked { left }).map(|_| ());
@@ -332,7 +333,8 @@ fn a_limit_is_kept_or_refused() {
     let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
         panic!("{too_low}")
     };
-    // A search of two epochs that pays nothing for what is above the limit does not find the smallest network.
+    // A search of two epochs that pays nothing for what is above the limit does not find the
+    // smallest network.
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     let above = run("b", &config).unwrap_err().to_string();
@@ -340,7 +342,8 @@ fn a_limit_is_kept_or_refused() {
         above.contains(&format!("more than the {least} of target.max_parameters")),
         "{above}"
     );
-    // What was found can be looked at. It has no gap, which would say that it was accepted, and is refused as often as it is asked for.
+    // What was found can be looked at. It has no gap, which would say that it was accepted, and is
+    // refused as often as it is asked for.
     let refused = folder.path().join("b");
     assert!(refused.join("genotype.json").is_file() && refused.join("cost.json").is_file());
     let job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();
@@ -496,7 +499,8 @@ fn a_genotype_can_be_given_and_trained_without_a_search() {
     train(&context, &mut Silent).unwrap();
     let summary = evaluate(&context, &mut Silent).unwrap();
     assert_eq!((summary.genotype.as_deref(), summary.gap), (Some(text), None));
-    // Gone on with, the run is as finished as before; trained anew, its results are of a network that is no more.
+    // Gone on with, the run is as finished as before; trained anew, its results are of a network
+    // that is no more.
     let again = Context {
         resume: true,
         ..context

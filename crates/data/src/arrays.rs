@@ -1,9 +1,10 @@
 //! Pictures that a program holds in memory: what the Python package hands over.
 //!
-//! Contract: bytes, 0 to 255, in planes, all pictures of one shape; labels are places in the class names. Where there are no
-//! test pictures, a fifth of the others is set aside for the test, each class in proportion, the same for every seed.
-//! Pictures that are no squares of `image_size` become their centred square, resampled, like those of a folder. The
-//! checksum is of everything, so that a run is not resumed on other pictures.
+//! Contract: bytes, 0 to 255, in planes, all pictures of one shape; labels are places in the class
+//! names. Where there are no test pictures, a fifth of the others is set aside for the test, each
+//! class in proportion, the same for every seed. Pictures that are no squares of `image_size`
+//! become their centred square, resampled, like those of a folder. The checksum is of everything,
+//! so that a run is not resumed on other pictures.
 
 use std::collections::BTreeSet;
 
@@ -44,8 +45,8 @@ impl Arrays {
     /// A data set of these pictures.
     ///
     /// # Errors
-    /// [`DataError::Arrays`] if there are not as many labels as pictures, too few classes or pictures, or shapes that no
-    /// network takes.
+    /// [`DataError::Arrays`] if there are not as many labels as pictures, too few classes or
+    /// pictures, or shapes that no network takes.
     pub fn new(
         class_names: Vec<String>,
         train: LabelledImages,

@@ -1,9 +1,10 @@
 //! Augmentation: each kind a pure function of a picture and a generator.
 //!
-//! Crops and flips as in the usual CIFAR recipe; cutout by T. DeVries, G. W. Taylor, "Improved Regularization of
-//! Convolutional Neural Networks with Cutout", 2017; random resized crops by C. Szegedy et al., "Going Deeper with
-//! Convolutions", 2015, and colour jitter, both with the parameters of torchvision. The order is fixed: crop, flip,
-//! jitter on bytes, then, on the normalised values, cutout.
+//! Crops and flips as in the usual CIFAR recipe; cutout by T. DeVries, G. W. Taylor, "Improved
+//! Regularization of Convolutional Neural Networks with Cutout", 2017; random resized crops by C.
+//! Szegedy et al., "Going Deeper with Convolutions", 2015, and colour jitter, both with the
+//! parameters of torchvision. The order is fixed: crop, flip, jitter on bytes, then, on the
+//! normalised values, cutout.
 
 use std::ops::Bound::{Included, Unbounded};
 
@@ -25,7 +26,8 @@ const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 settings! {
     /// What is done to training images. By default nothing is.
     pub struct Augmentation {
-        /// Black pixels added on every side before a window of the image's own size is cut out at random; 0 adds none.
+        /// Black pixels added on every side before a window of the image's own size is cut out at
+        /// random; 0 adds none.
         crop_padding: usize = 0, in SIDE;
         /// Whether images are mirrored left to right, each with probability 1/2.
         flip: bool = false;
@@ -39,10 +41,12 @@ settings! {
 }
 
 settings! {
-    /// Cuts out a window of random size and shape and resamples it. It is in use as soon as one of its settings is set.
+    /// Cuts out a window of random size and shape and resamples it. It is in use as soon as one of
+    /// its settings is set.
     #[derive(Copy)]
     pub struct RandomResizedCrop {
-        /// Least and greatest share of the image's area in the window; [0.08, 1.0] if only `ratio` is set.
+        /// Least and greatest share of the image's area in the window; [0.08, 1.0] if only `ratio`
+        /// is set.
         scale: [f32; 2] = [0.08, 1.0], in interval(Included(1.0));
         /// Least and greatest width ÷ height of the window; [3/4, 4/3] if only `scale` is set.
         ratio: [f32; 2] = [3.0 / 4.0, 4.0 / 3.0], in interval(Unbounded);
@@ -99,8 +103,8 @@ impl Augmentation {
         Ok(())
     }
 
-    /// The part that works on bytes: crop, flip, jitter. `image` may have any size if `random_resized_crop` is set, and
-    /// has `shape` otherwise; the result has `shape`.
+    /// The part that works on bytes: crop, flip, jitter. `image` may have any size if
+    /// `random_resized_crop` is set, and has `shape` otherwise; the result has `shape`.
     pub fn apply(&self, image: Image, shape: ImageShape, rng: &mut impl Rng) -> Image {
         let mut image = match self.random_resized_crop {
             Some(crop) => {
@@ -157,11 +161,13 @@ impl RandomResizedCrop {
     }
 }
 
-/// A window of the picture's own size, at random within the picture with `padding` black pixels around it.
+/// A window of the picture's own size, at random within the picture with `padding` black pixels
+/// around it.
 fn padded_crop(image: &Image, padding: usize, rng: &mut impl Rng) -> Image {
     let shape = image.shape();
     let (height, width) = (shape.height, shape.width);
-    // Offset of the window from the padded picture's corner. Each row of it is black but for its overlap with the picture.
+    // Offset of the window from the padded picture's corner. Each row of it is black but for its
+    // overlap with the picture.
     let down = rng.random_range(0..=2 * padding);
     let right = rng.random_range(0..=2 * padding);
     let overlap = |offset: usize, size: usize| {
@@ -193,8 +199,8 @@ fn flip(image: &mut Image) {
     }
 }
 
-/// Sets a square of side `length` to 0 in every channel of `values`, `channels × height × width`. Its centre is uniform
-/// over the picture; what lies outside is cut off.
+/// Sets a square of side `length` to 0 in every channel of `values`, `channels × height × width`.
+/// Its centre is uniform over the picture; what lies outside is cut off.
 pub fn cutout(values: &mut [f32], shape: ImageShape, length: usize, rng: &mut impl Rng) {
     let mut side = |size: usize| {
         let end = rng.random_range(0..size) + length - length / 2;
@@ -267,7 +273,8 @@ fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn(&[f32; 3]) -> f32)
     }
 }
 
-/// Turns the hue (of hue, saturation, value) by `turn` of the circle; the greatest and the least of the three values stay.
+/// Turns the hue (of hue, saturation, value) by `turn` of the circle; the greatest and the least of
+/// the three values stay.
 fn turn_hue([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
     let value = red.max(green).max(blue);
     let chroma = value - red.min(green).min(blue);
@@ -283,7 +290,8 @@ fn turn_hue([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
         (red - green) / chroma + 4.0
     };
     let hue = hue + 6.0 * turn;
-    // Each channel is the value less the chroma times how far the hue is from that channel's own third of the circle.
+    // Each channel is the value less the chroma times how far the hue is from that channel's own
+    // third of the circle.
     [5.0_f32, 3.0, 1.0].map(|offset| {
         let k = (offset + hue).rem_euclid(6.0);
         value - chroma * k.min(4.0 - k).clamp(0.0, 1.0)

@@ -1,4 +1,5 @@
-//! Reads every image of a data set and says what there is, before a run meets a damaged one after hours.
+//! Reads every image of a data set and says what there is, before a run meets a damaged one after
+//! hours.
 
 use super::dataset::Part;
 use super::error::DataError;
@@ -40,8 +41,8 @@ pub struct CheckedPart {
 /// Reads every image in `dir`, a folder or, for [`Format::Images`], a table of labels too.
 ///
 /// # Errors
-/// If the folder is not laid out as the format prescribes, or a file that holds many images is damaged; single damaged
-/// pictures are no error but in [`Check::damaged`].
+/// If the folder is not laid out as the format prescribes, or a file that holds many images is
+/// damaged; single damaged pictures are no error but in [`Check::damaged`].
 pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
     match (format, dir) {
         (Format::Images, Some(dir)) => folder(dir),

@@ -1,7 +1,8 @@
 //! How much each class counts in the loss of a training, where some classes are rare.
 //!
-//! Contract: a weight for each class, to be used as those of PyTorch's `CrossEntropyLoss(weight=…)`; only their ratios matter.
-//! `"balanced"` is scikit-learn's: n / (classes · n of the class).
+//! Contract: a weight for each class, to be used as those of PyTorch's
+//! `CrossEntropyLoss(weight=…)`; only their ratios matter. `"balanced"` is scikit-learn's: n /
+//! (classes · n of the class).
 
 use da2s_settings::{Allowed, FieldKind, POSITIVE, Setting, words};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,8 @@ impl Setting for ClassWeights {
 }
 
 impl ClassWeights {
-    /// The weight of each class of training images with these labels; none where every image counts alike.
+    /// The weight of each class of training images with these labels; none where every image counts
+    /// alike.
     ///
     /// # Errors
     /// [`DataError::Setting`] if a name is that of no class.

@@ -1,4 +1,5 @@
-//! What the training loops see of any data set: pictures with labels, divided into parts, and how to normalise them.
+//! What the training loops see of any data set: pictures with labels, divided into parts, and how
+//! to normalise them.
 
 use da2s_images::{Image, byte_table};
 
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Most images that [`Normalisation::measure`] looks at: right to a few thousandths, and a folder of a million files opens
-/// in seconds.
+/// Most images that [`Normalisation::measure`] looks at: right to a few thousandths, and a folder
+/// of a million files opens in seconds.
 const MEASURED_IMAGES: usize = 4096;
 
 /// How bytes become the numbers a network sees: `(byte / 255 − mean) / std`, per channel.
@@ -25,9 +26,9 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// Mean and standard deviation over the images of `split`, or over 4,096 of them, evenly spread, if there are more.
-    /// A channel that never varies gets a standard deviation of 1, so that it becomes 0. The sums are integers: their
-    /// order does not matter.
+    /// Mean and standard deviation over the images of `split`, or over 4,096 of them, evenly
+    /// spread, if there are more. A channel that never varies gets a standard deviation of 1, so
+    /// that it becomes 0. The sums are integers: their order does not matter.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -155,7 +156,8 @@ impl Split {
         self.labels.len()
     }
 
-    /// Whether there is no picture. In an opened data set only so for validation pictures that it does not have.
+    /// Whether there is no picture. In an opened data set only so for validation pictures that it
+    /// does not have.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -174,8 +176,8 @@ impl Split {
         }
     }
 
-    /// Damaged files that others stand in for, see [`BadImages::Skip`](super::BadImages::Skip): all of them where the
-    /// pictures are in memory, otherwise those that were asked for so far.
+    /// Damaged files that others stand in for, see [`BadImages::Skip`](super::BadImages::Skip): all
+    /// of them where the pictures are in memory, otherwise those that were asked for so far.
     pub fn damaged(&self) -> Vec<PathBuf> {
         match &self.store {
             Store::Memory { .. } => self.damaged.clone(),
@@ -200,8 +202,8 @@ impl Split {
         }
     }
 
-    /// The picture that a random resized crop is cut from: the file's own pixels, of any size, if the data set was
-    /// opened with `crop_from_original`; otherwise the same as [`Split::image`].
+    /// The picture that a random resized crop is cut from: the file's own pixels, of any size, if
+    /// the data set was opened with `crop_from_original`; otherwise the same as [`Split::image`].
     ///
     /// # Errors
     /// If its file cannot be read or decoded.
@@ -222,7 +224,8 @@ words! {
     pub enum Part {
         /// Those that weights and architecture learn from.
         Train,
-        /// Those that only choose the epoch of the final network, where the data set has some of its own.
+        /// Those that only choose the epoch of the final network, where the data set has some of
+        /// its own.
         Validation,
         /// Those that only the final accuracy is measured on.
         Test,
@@ -250,7 +253,8 @@ pub struct Dataset {
     pub checksum: String,
     /// What the checksum is of.
     pub checksum_of: ChecksumOf,
-    /// What a user should know of how the images lie, in sentences: what is set aside, and what is passed over.
+    /// What a user should know of how the images lie, in sentences: what is set aside, and what is
+    /// passed over.
     pub notes: Vec<String>,
 }
 
@@ -260,8 +264,8 @@ words! {
     pub enum ChecksumOf {
         /// Everything that was read.
         Contents,
-        /// Of files that are read only when needed: their paths, their sizes, and three blocks of 4 KiB of each, at its beginning,
-        /// in its middle and at its end.
+        /// Of files that are read only when needed: their paths, their sizes, and three blocks of 4
+        /// KiB of each, at its beginning, in its middle and at its end.
         Blocks,
     }
 }

@@ -1,8 +1,9 @@
 //! The handwritten digits that are in the binary: 1,797 grey images of 8×8 pixels in 10 classes.
 //!
-//! E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0;
-//! see fixtures/README.md. One image a line: 64 numbers from 0 (white) to 16 (ink), scaled here to 0 to 255, then the
-//! class. 360 images, the same for every seed, are for the test.
+//! E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+//! Repository, 1998, CC BY 4.0; see fixtures/README.md. One image a line: 64 numbers from 0 (white)
+//! to 16 (ink), scaled here to 0 to 255, then the class. 360 images, the same for every seed, are
+//! for the test.
 
 use da2s_records::Sha256;
 

@@ -1,9 +1,10 @@
 //! MNIST and Fashion-MNIST: IDX files, as they are or compressed with gzip.
 //!
-//! Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits"; H. Xiao, K. Rasul, R. Vollgraf,
-//! "Fashion-MNIST", 2017. A file begins with two zero bytes, the type of its numbers (8: bytes), how many dimensions it
-//! has and, big-endian in four bytes each, their sizes; the numbers follow. Any number of images is accepted, so that a
-//! part of the data set can be read as well; what a header declares is compared with the file before it is believed.
+//! Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits"; H. Xiao, K.
+//! Rasul, R. Vollgraf, "Fashion-MNIST", 2017. A file begins with two zero bytes, the type of its
+//! numbers (8: bytes), how many dimensions it has and, big-endian in four bytes each, their sizes;
+//! the numbers follow. Any number of images is accepted, so that a part of the data set can be read
+//! as well; what a header declares is compared with the file before it is believed.
 
 use da2s_records::Sha256;
 
@@ -119,7 +120,8 @@ fn locate(variant: Variant, dir: &Path) -> Option<PathBuf> {
 }
 
 impl IdxFile {
-    /// The published name, with the separator that it has in archives of today (`-`) or in those of old (`.`).
+    /// The published name, with the separator that it has in archives of today (`-`) or in those of
+    /// old (`.`).
     fn name(self, separator: char) -> String {
         let Self {
             part,
@@ -184,7 +186,8 @@ fn parse(path: &Path, mut input: impl Read, dimensions: u8) -> Result<(Vec<u32>,
         let expected = format!("sizes whose product is 1 to {MOST_NUMBERS}");
         return Err(malformed(4, expected, format!("{sizes:?}")));
     };
-    // Memory grows with what is there, not with what was declared; one byte more tells that there is more.
+    // Memory grows with what is there, not with what was declared; one byte more tells that there
+    // is more.
     let mut numbers = Vec::new();
     input
         .take(declared + 1)

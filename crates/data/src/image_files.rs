@@ -1,8 +1,10 @@
-//! Image files, in the folders of their classes, read when asked for: their names in little memory, and what happens to damaged ones.
+//! Image files, in the folders of their classes, read when asked for: their names in little memory,
+//! and what happens to damaged ones.
 //!
-//! Contract: what [`ImageFiles::picture`] gives for an index never changes while the files do not, whatever was asked for
-//! before. With [`BadImages::Skip`] the next picture of the same class that can be decoded stands in for a damaged one,
-//! so that numbers, labels and batches stay as they are; the damaged ones that were met are remembered by name.
+//! Contract: what [`ImageFiles::picture`] gives for an index never changes while the files do not,
+//! whatever was asked for before. With [`BadImages::Skip`] the next picture of the same class that
+//! can be decoded stands in for a damaged one, so that numbers, labels and batches stay as they
+//! are; the damaged ones that were met are remembered by name.
 
 use da2s_images::{Image, ImageError};
 
@@ -13,7 +15,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// Names of files in the folders of their classes, in the order of the classes: about 50 bytes a file.
+/// Names of files in the folders of their classes, in the order of the classes: about 50 bytes a
+/// file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileList {
     /// The folder of each class.
@@ -34,7 +37,8 @@ impl FileList {
         }
     }
 
-    /// Adds the file `name`, a path within the folder of the class `label`, which is not below the last one's.
+    /// Adds the file `name`, a path within the folder of the class `label`, which is not below the
+    /// last one's.
     pub fn push(&mut self, label: u32, name: &str) {
         self.labels.push(label);
         self.names.push_str(name);

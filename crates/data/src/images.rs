@@ -1,9 +1,10 @@
 //! A folder of images, or a table of labels: opening what [`Listing`] found there.
 //!
-//! Each image becomes the centred square of it, resampled to `image_size`. They are decoded in parallel, into memory if they fit
-//! there, otherwise file by file as batches ask. The checksum is of paths and whole files where they are in memory; where they are
-//! not it is of paths, sizes and three blocks of each file, so that a folder of a million files opens in seconds, and no exchange of
-//! files goes unseen.
+//! Each image becomes the centred square of it, resampled to `image_size`. They are decoded in
+//! parallel, into memory if they fit there, otherwise file by file as batches ask. The checksum is
+//! of paths and whole files where they are in memory; where they are not it is of paths, sizes and
+//! three blocks of each file, so that a folder of a million files opens in seconds, and no exchange
+//! of files goes unseen.
 
 use da2s_images::{Image, ImageError, open_file, read_file};
 use da2s_records::Sha256;
@@ -127,8 +128,8 @@ impl Parts {
 }
 
 impl ChecksumNames {
-    /// Adds every file of a part to the checksum: its path within the data set, its class and part where the path does not say
-    /// them, and what `contents` says of it.
+    /// Adds every file of a part to the checksum: its path within the data set, its class and part
+    /// where the path does not say them, and what `contents` says of it.
     fn hash(&self, part: Part, list: &FileList, contents: &[[u8; 32]], hasher: &mut Sha256) {
         for (index, content) in contents.iter().enumerate() {
             let path = list.path(index);
@@ -171,7 +172,8 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
     Ok((Split::read(files, pixels), hashes))
 }
 
-/// What stands for the contents of each file. One that cannot be read is an error, or, where another stands in for it, empty.
+/// What stands for the contents of each file. One that cannot be read is an error, or, where
+/// another stands in for it, empty.
 fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
     (0..files.list.len())
         .into_par_iter()

@@ -1,9 +1,11 @@
-//! A table of labels: a row for each image, with its path, its label and, where there is such a column, its part.
+//! A table of labels: a row for each image, with its path, its label and, where there is such a
+//! column, its part.
 //!
-//! Format: comma-separated values as of RFC 4180, or with semicolons or tabs, in UTF-8 with or without a byte order mark, with any
-//! line ends. The first line names the columns, in any order and case; other columns are ignored. Paths are relative to the
-//! table's folder, with `/` or `\`, and must not leave it. Contract: whatever is in the bytes, no more memory than a few times
-//! their number, and an error that names the line.
+//! Format: comma-separated values as of RFC 4180, or with semicolons or tabs, in UTF-8 with or
+//! without a byte order mark, with any line ends. The first line names the columns, in any order
+//! and case; other columns are ignored. Paths are relative to the table's folder, with `/` or `\`,
+//! and must not leave it. Contract: whatever is in the bytes, no more memory than a few times their
+//! number, and an error that names the line.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -60,8 +62,9 @@ impl LabelTable {
     /// The table that `bytes` are; `file` names it in errors.
     ///
     /// # Errors
-    /// [`DataError::Malformed`] with the line for what cannot be read: another encoding, columns that are missing or there twice,
-    /// a row that is too short, a path that leaves the folder or comes twice.
+    /// [`DataError::Malformed`] with the line for what cannot be read: another encoding, columns
+    /// that are missing or there twice, a row that is too short, a path that leaves the folder or
+    /// comes twice.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, DataError> {
         let text = text(file, bytes)?;
         let mut reader = ReaderBuilder::new()
@@ -164,7 +167,8 @@ impl LabelTable {
     /// Refuses rows whose folders lie outside of `root` by way of links.
     ///
     /// # Errors
-    /// [`DataError::Layout`] for the first; a folder that is missing is left to whoever reads its images.
+    /// [`DataError::Layout`] for the first; a folder that is missing is left to whoever reads its
+    /// images.
     pub(super) fn require_inside(&self, root: &Path) -> Result<(), DataError> {
         let whole = |path: &Path| path.canonicalize().ok();
         let Some(own) = whole(root) else { return Ok(()) };
@@ -228,7 +232,8 @@ fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
     })
 }
 
-/// What stands between the columns: of comma, semicolon and tab the most frequent in the first line.
+/// What stands between the columns: of comma, semicolon and tab the most frequent in the first
+/// line.
 fn delimiter(text: &str) -> u8 {
     let first = text.lines().next().unwrap_or_default();
     let count = |one: u8| first.bytes().filter(|&byte| byte == one).count();

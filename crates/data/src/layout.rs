@@ -1,7 +1,7 @@
 //! How the images of a folder lie: what its folders are called decides.
 //!
-//! Contract: see docs/images.md. [`FolderLayout::find`] looks at names alone and reads no image. Where a folder could mean two things
-//! it is refused, never guessed.
+//! Contract: see docs/images.md. [`FolderLayout::find`] looks at names alone and reads no image.
+//! Where a folder could mean two things it is refused, never guessed.
 
 use super::dataset::Part;
 use super::error::DataError;
@@ -176,8 +176,8 @@ fn table_in(dir: &Path) -> Result<Option<PathBuf>, DataError> {
     }
 }
 
-/// Refuses folders that are rather parts of other names than classes: without images of their own, and with several sub-folders
-/// of the same names in each.
+/// Refuses folders that are rather parts of other names than classes: without images of their own,
+/// and with several sub-folders of the same names in each.
 fn require_classes(dir: &Path, folders: &[String]) -> Result<(), DataError> {
     let mut common: Option<Vec<String>> = None;
     for name in folders {

@@ -1,9 +1,10 @@
 //! Data sets: one file per format, and what turns their pictures into batches.
 //!
-//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the training loops see nothing else. A
-//! [`SearchSplit`] divides the training pictures between weights and architecture; a [`Loader`] makes [`Batch`]es of
-//! them, each a pure function of (seed, epoch, step), with an [`Augmentation`] applied. A [`Shard`] is the part of every batch
-//! that one process of several gets. All random numbers of da2s come from [`random`].
+//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the
+//! training loops see nothing else. A [`SearchSplit`] divides the training pictures between weights
+//! and architecture; a [`Loader`] makes [`Batch`]es of them, each a pure function of (seed, epoch,
+//! step), with an [`Augmentation`] applied. A [`Shard`] is the part of every batch that one process
+//! of several gets. All random numbers of da2s come from [`random`].
 
 #![forbid(unsafe_code)]
 
@@ -174,7 +175,8 @@ impl Format {
         }
     }
 
-    /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have files of the same names.
+    /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have files of the same
+    /// names.
     pub fn in_folder(dir: &Path) -> Vec<Self> {
         let is_in = |format: &Self| match format {
             Self::Digits | Self::Arrays => false,
@@ -188,11 +190,12 @@ impl Format {
     }
 }
 
-/// Opens a data set. `data_dir` is the folder that holds it; [`Format::Digits`] needs none and looks into none.
+/// Opens a data set. `data_dir` is the folder that holds it; [`Format::Digits`] needs none and
+/// looks into none.
 ///
 /// # Errors
-/// If the folder is missing or not laid out as the format prescribes, a file is truncated or corrupt, or an option is out
-/// of range or one that the format does not take.
+/// If the folder is missing or not laid out as the format prescribes, a file is truncated or
+/// corrupt, or an option is out of range or one that the format does not take.
 pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> Result<Dataset, DataError> {
     options.validate(format)?;
     let folder = || data_dir.ok_or_else(|| DataError::setting("data_dir", "(none)", format!("the folder of {format}")));

@@ -1,8 +1,10 @@
-//! The image files of every part of a folder, in little memory: what its layout comes to, before any image is read.
+//! The image files of every part of a folder, in little memory: what its layout comes to, before
+//! any image is read.
 //!
-//! Contract: classes in alphabetical order, and within each its files. Where there are no test images, the validation images are
-//! for the test; where there are none either, some of the training images are, by class and seed: see
-//! [`set_aside`]. What a user should know of this is in [`Listing::notes`], what is not read in [`Listing::passed_over`].
+//! Contract: classes in alphabetical order, and within each its files. Where there are no test
+//! images, the validation images are for the test; where there are none either, some of the
+//! training images are, by class and seed: see [`set_aside`]. What a user should know of this is in
+//! [`Listing::notes`], what is not read in [`Listing::passed_over`].
 
 use da2s_images::{IMAGE_ENDINGS, read_file};
 
@@ -229,7 +231,8 @@ fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
     Ok((found.folders, found.passed_over))
 }
 
-/// Contract: the classes of `other` are those of the training images. Returns what else is in `other`.
+/// Contract: the classes of `other` are those of the training images. Returns what else is in
+/// `other`.
 fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> Result<PassedOver, DataError> {
     let (in_other, passed_over) = class_folders(other)?;
     let lacking = |wanted: &[String], found: &[String], present: &Path, missing: &Path| match wanted
@@ -262,7 +265,8 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
         Ok(found)
     };
     let mut list = FileList::new(folders.clone());
-    // Some classes at a time: waiting for a disk is shared, and the names of few are in memory twice.
+    // Some classes at a time: waiting for a disk is shared, and the names of few are in memory
+    // twice.
     for (folders, first) in folders.chunks(CLASSES_AT_A_TIME).zip((0..).step_by(CLASSES_AT_A_TIME)) {
         let found: Vec<_> = folders.par_iter().map(of_class).collect::<Result<_, _>>()?;
         for (found, label) in found.iter().zip(first..) {

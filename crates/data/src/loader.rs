@@ -1,8 +1,10 @@
-//! Batches. Each is a pure function of (seed, epoch, step): a resumed run sees what the run that never stopped saw.
+//! Batches. Each is a pure function of (seed, epoch, step): a resumed run sees what the run that
+//! never stopped saw.
 //!
-//! For training, an epoch's order is a Fisher-Yates shuffle from a generator keyed by (seed, epoch, stream), and a
-//! sample's augmentation from one keyed by (seed, epoch, stream, sample), so that neither depends on threads or on what
-//! was loaded before. Loaders of different streams are independent even over the same images.
+//! For training, an epoch's order is a Fisher-Yates shuffle from a generator keyed by (seed, epoch,
+//! stream), and a sample's augmentation from one keyed by (seed, epoch, stream, sample), so that
+//! neither depends on threads or on what was loaded before. Loaders of different streams are
+//! independent even over the same images.
 
 use super::augment::Augmentation;
 use super::dataset::{Dataset, ImageShape, Part, Split};
@@ -13,7 +15,8 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whom the batches of a training loader are for. The codes are part of the meaning of a seed and never change.
+/// Whom the batches of a training loader are for. The codes are part of the meaning of a seed and
+/// never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Stream {
@@ -80,11 +83,12 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Shuffled, augmented batches of the training images at `indices`, all of `batch_size`: what is left of an epoch
-    /// is dropped.
+    /// Shuffled, augmented batches of the training images at `indices`, all of `batch_size`: what
+    /// is left of an epoch is dropped.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if `batch_size` is 0 or more than there are images, or an augmentation is out of range.
+    /// [`DataError::Setting`] if `batch_size` is 0 or more than there are images, or an
+    /// augmentation is out of range.
     ///
     /// # Panics
     /// If an index is not below the number of training images.
@@ -108,7 +112,8 @@ impl Loader {
         ))
     }
 
-    /// The images at `indices` of one part as they are, in that order; the last batch may be smaller.
+    /// The images at `indices` of one part as they are, in that order; the last batch may be
+    /// smaller.
     ///
     /// # Errors
     /// [`DataError::Setting`] if `batch_size` is 0.
@@ -146,11 +151,12 @@ impl Loader {
         }
     }
 
-    /// The part `shard` of the same: for training, batches of `batch_size` samples out of batches of `size · batch_size` in the order
-    /// of one process; for evaluation, every `size`-th batch.
+    /// The part `shard` of the same: for training, batches of `batch_size` samples out of batches
+    /// of `size · batch_size` in the order of one process; for evaluation, every `size`-th batch.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if there are fewer images to train on than all processes take in a step.
+    /// [`DataError::Setting`] if there are fewer images to train on than all processes take in a
+    /// step.
     pub fn sharded(self, shard: Shard) -> Result<Self, DataError> {
         let training = matches!(self.order, Order::Training(_));
         if training && self.batch_size * shard.size > self.indices.len() {
@@ -183,8 +189,9 @@ impl Loader {
         steps as u64
     }
 
-    /// The batch of a step. A training loader whose epoch is longer than a pass goes on with further passes, each in an
-    /// order of its own, for instance when there are fewer images for the architecture than for the weights.
+    /// The batch of a step. A training loader whose epoch is longer than a pass goes on with
+    /// further passes, each in an order of its own, for instance when there are fewer images for
+    /// the architecture than for the weights.
     ///
     /// # Errors
     /// If a file cannot be read or decoded.
@@ -258,7 +265,8 @@ impl Loader {
 
     /// The order of a pass: the one kept, or drawn anew.
     fn shuffle(&self, order: &TrainingOrder, epoch: u64, pass: u64) -> Arc<[usize]> {
-        // What is kept is whole at every moment, so a thread that panicked while holding the lock left nothing broken.
+        // What is kept is whole at every moment, so a thread that panicked while holding the lock
+        // left nothing broken.
         let mut kept = self.shuffled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shuffled) = &*kept
             && (shuffled.epoch, shuffled.pass) == (epoch, pass)

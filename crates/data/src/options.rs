@@ -27,26 +27,27 @@ words! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
-    /// Rows and columns that every picture is resampled to, 1 to 4096; the format's own size if not given. A folder of
-    /// images has no size of its own.
+    /// Rows and columns that every picture is resampled to, 1 to 4096; the format's own size if not
+    /// given. A folder of images has no size of its own.
     pub image_size: Option<usize>,
-    /// Channels that a folder of images is decoded to: 1 (grey) or 3 (colour, the default). The other formats take none
-    /// but their own.
+    /// Channels that a folder of images is decoded to: 1 (grey) or 3 (colour, the default). The
+    /// other formats take none but their own.
     pub channels: Option<usize>,
     /// Keeps so many training images, each class in proportion; all if not given.
     pub limit: Option<usize>,
-    /// Keeps so many test images, each class in proportion, and as many validation images; all if not given.
+    /// Keeps so many test images, each class in proportion, and as many validation images; all if
+    /// not given.
     pub test_limit: Option<usize>,
     /// Decides which images the limits keep.
     pub seed: u64,
-    /// A folder of images is kept in memory if its decoded and resampled pictures need no more than this; otherwise each
-    /// file is read when a batch needs it. Both give the same batches.
+    /// A folder of images is kept in memory if its decoded and resampled pictures need no more than
+    /// this; otherwise each file is read when a batch needs it. Both give the same batches.
     pub memory_limit_bytes: u64,
-    /// Random resized crops of a folder of images are cut from the files' own pixels, not from pictures of `image_size`.
-    /// Every file is then read anew in every epoch.
+    /// Random resized crops of a folder of images are cut from the files' own pixels, not from
+    /// pictures of `image_size`. Every file is then read anew in every epoch.
     pub crop_from_original: bool,
-    /// Part of a file's shorter side that the centred square takes which becomes the picture, more than 0 to 1. ImageNet's
-    /// custom of scaling to 256 and cutting out 224 is 0.875.
+    /// Part of a file's shorter side that the centred square takes which becomes the picture, more
+    /// than 0 to 1. ImageNet's custom of scaling to 256 and cutting out 224 is 0.875.
     pub centre_crop: f32,
     /// What happens to damaged files of a folder of images.
     pub bad_images: BadImages,
@@ -126,7 +127,8 @@ impl DataOptions {
     }
 }
 
-/// All the pictures of one part as a format's file holds them: labels, and bytes of one shape one after the other.
+/// All the pictures of one part as a format's file holds them: labels, and bytes of one shape one
+/// after the other.
 pub(super) struct Pictures {
     pub labels: Vec<u32>,
     pub pixels: Vec<u8>,

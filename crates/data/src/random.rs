@@ -1,15 +1,17 @@
-//! Randomness without state: every use draws from its own generator, keyed by (seed, purpose, epoch, step).
+//! Randomness without state: every use draws from its own generator, keyed by (seed, purpose,
+//! epoch, step).
 //!
-//! The generator is ChaCha with 8 rounds; its 32-byte key is the four values side by side, so that two different
-//! quadruples never share a stream and no draw depends on what was drawn before it elsewhere. A run that is resumed at
-//! step n therefore sees what the run that never stopped would have seen, bit for bit.
+//! The generator is ChaCha with 8 rounds; its 32-byte key is the four values side by side, so that
+//! two different quadruples never share a stream and no draw depends on what was drawn before it
+//! elsewhere. A run that is resumed at step n therefore sees what the run that never stopped would
+//! have seen, bit for bit.
 
 use da2s_settings::strum::VariantArray;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a random draw is for. The codes are part of the meaning of a seed: they never change, and a new purpose takes
-/// the next free code.
+/// What a random draw is for. The codes are part of the meaning of a seed: they never change, and a
+/// new purpose takes the next free code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
 #[strum(crate = "da2s_settings::strum")]
 #[repr(u64)]
@@ -52,8 +54,8 @@ impl Purpose {
     }
 }
 
-/// The generator of one use. `epoch` and `step` are whatever counts the uses of this purpose (0 where there is only
-/// one): an epoch and a step, or the index of a tensor, a class, a sample.
+/// The generator of one use. `epoch` and `step` are whatever counts the uses of this purpose (0
+/// where there is only one): an epoch and a step, or the index of a tensor, a class, a sample.
 pub fn generator(seed: u64, purpose: Purpose, epoch: u64, step: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, value) in key.chunks_exact_mut(8).zip([seed, purpose.code(), epoch, step]) {

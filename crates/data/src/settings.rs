@@ -41,10 +41,12 @@ settings! {
         /// Share of the training images that is set aside to choose the epoch of the final network;
         /// 0 takes the last epoch.
         validation_fraction: f64 = 0.0, in BELOW_1;
-        /// How much the classes count in the cross-entropy of search and retraining, where some are rare.
+        /// How much the classes count in the cross-entropy of search and retraining, where some are
+        /// rare.
         ///
-        /// `"balanced"` gives each class a weight of n / (classes · n of the class), so that all count alike; a table gives
-        /// weights by name, as `{ rare = 10.0 }`, and the others 1. The loss is divided by the sum of the weights of its images.
+        /// `"balanced"` gives each class a weight of n / (classes · n of the class), so that all
+        /// count alike; a table gives weights by name, as `{ rare = 10.0 }`, and the others 1. The
+        /// loss is divided by the sum of the weights of its images.
         class_weights: ClassWeights = ClassWeights::Scheme(Scheme::None);
     }
 }

@@ -1,6 +1,7 @@
 //! What a process has of every batch.
 //!
-//! Contract: the shards of a group are disjoint, of one size, and side by side they are the batch of one process.
+//! Contract: the shards of a group are disjoint, of one size, and side by side they are the batch
+//! of one process.
 
 use std::ops::Range;
 

@@ -1,14 +1,16 @@
 //! Dividing labelled pictures, stratified: every part has nearly the same share of each class.
 //!
-//! Each class is shuffled by the seed and cut in two; the counts per class are rounded cumulatively, so that a division
-//! puts no class off by a whole image and has exactly the size that was asked for.
+//! Each class is shuffled by the seed and cut in two; the counts per class are rounded
+//! cumulatively, so that a division puts no class off by a whole image and has exactly the size
+//! that was asked for.
 
 use super::error::DataError;
 use crate::random::{Purpose, generator};
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// The training images as a search uses them. The parts are disjoint, cover everything, and are in ascending order.
+/// The training images as a search uses them. The parts are disjoint, cover everything, and are in
+/// ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchSplit {
     /// Images whose gradients train the weights.
@@ -20,11 +22,13 @@ pub struct SearchSplit {
 }
 
 impl SearchSplit {
-    /// Divides images with these labels: `arch_fraction` of them for the architecture, `validation_fraction` for
-    /// nothing but validation, the rest for the weights. `seed` decides which.
+    /// Divides images with these labels: `arch_fraction` of them for the architecture,
+    /// `validation_fraction` for nothing but validation, the rest for the weights. `seed` decides
+    /// which.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if a fraction is out of range, or so small that its part would be empty.
+    /// [`DataError::Setting`] if a fraction is out of range, or so small that its part would be
+    /// empty.
     pub fn new(labels: &[u32], arch_fraction: f64, validation_fraction: f64, seed: u64) -> Result<Self, DataError> {
         let require_arch =
             |allowed, expected: &str| DataError::require("data.arch_fraction", arch_fraction, allowed, expected);
@@ -57,8 +61,8 @@ impl SearchSplit {
     }
 }
 
-/// `count` of the images with these labels, each class in proportion, in ascending order; all of them if there are no
-/// more. `seed` decides which.
+/// `count` of the images with these labels, each class in proportion, in ascending order; all of
+/// them if there are no more. `seed` decides which.
 pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
     let everything: Vec<usize> = (0..labels.len()).collect();
     let count = count.min(labels.len());
@@ -68,8 +72,8 @@ pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> 
 /// One image of so many is for the test where there are no test images.
 const TRAIN_TO_TEST: usize = 5;
 
-/// The images with these labels without those for the test, and these: a fifth of each class, rounded, but at least one of each
-/// that has two. Both in ascending order; `seed` decides which.
+/// The images with these labels without those for the test, and these: a fifth of each class,
+/// rounded, but at least one of each that has two. Both in ascending order; `seed` decides which.
 pub(super) fn set_aside(labels: &[u32], seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, &label) in labels.iter().enumerate() {
@@ -102,7 +106,8 @@ fn divide(
         classes.entry(labels[index]).or_default().push(index);
     }
 
-    // The share of the first n candidates, to the nearest integer: differences of it are whole and add up to `count`.
+    // The share of the first n candidates, to the nearest integer: differences of it are whole and
+    // add up to `count`.
     let share = |n: usize| (2 * n * count + total) / (2 * total);
     let (mut taken, mut others) = (Vec::with_capacity(count), Vec::new());
     let mut before = 0;

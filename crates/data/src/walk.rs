@@ -1,8 +1,9 @@
 //! The image files below a folder, and what is passed over there.
 //!
-//! Contract: paths in alphabetical order. Hidden names (a leading dot, and those of [`HIDDEN`]) are left out and not counted. A
-//! link to a file is that file. A link to a folder is not followed, since it may lead back: it is counted, and so is every file
-//! whose name does not end as that of an image. What has the name of an image is one, whatever it is: reading it says why not.
+//! Contract: paths in alphabetical order. Hidden names (a leading dot, and those of [`HIDDEN`]) are
+//! left out and not counted. A link to a file is that file. A link to a folder is not followed,
+//! since it may lead back: it is counted, and so is every file whose name does not end as that of
+//! an image. What has the name of an image is one, whatever it is: reading it says why not.
 
 use da2s_images::has_image_ending;
 use serde::Serialize;
@@ -24,7 +25,8 @@ const NAMED_ENDINGS: usize = 8;
 /// What lies in a folder of images and is not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
-    /// Files whose names do not end as those of images, by their ending in lower case; those without one under "".
+    /// Files whose names do not end as those of images, by their ending in lower case; those
+    /// without one under "".
     pub endings: BTreeMap<String, usize>,
     /// Images that are in no folder of a class.
     pub outside: usize,
@@ -149,7 +151,8 @@ pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
     Ok(found)
 }
 
-/// The image files in `dir` and in the folders below it, in alphabetical order, and what is passed over there.
+/// The image files in `dir` and in the folders below it, in alphabetical order, and what is passed
+/// over there.
 ///
 /// # Errors
 /// If a folder cannot be read, or a name is not in UTF-8.

@@ -1,7 +1,9 @@
-//! Times the cells of a super-network or final network: forward and backward runs as in one step of search or of retraining.
+//! Times the cells of a super-network or final network: forward and backward runs as in one step of
+//! search or of retraining.
 //!
-//! `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`. Stems, heads and optimisers are not part of it. Prints
-//! seconds a step (least and median), GFLOP/s of the method's arithmetic, and the memory's peak.
+//! `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`. Stems, heads
+//! and optimisers are not part of it. Prints seconds a step (least and median), GFLOP/s of the
+//! method's arithmetic, and the memory's peak.
 
 #![allow(clippy::print_stdout)]
 
@@ -169,7 +171,8 @@ impl Network {
         }
     }
 
-    /// Forward and backward through all cells; with gradients of the mixture, of the weights, or of both.
+    /// Forward and backward through all cells; with gradients of the mixture, of the weights, or of
+    /// both.
     fn half_step(&mut self, weights: bool, mixture: bool) -> [f64; 2] {
         let start = Instant::now();
         for cell in 0..self.kernels.len() {

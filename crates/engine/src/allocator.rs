@@ -1,12 +1,14 @@
-//! A global allocator that says so when there is no memory, where Rust's own ends the process without a word that a user can use.
+//! A global allocator that says so when there is no memory, where Rust's own ends the process
+//! without a word that a user can use.
 //!
-//! Contract: it is the system's allocator; only where that has nothing to give does a program's own function end the process. Who
-//! asks whether memory can be had (`try_reserve`) is answered in the same way.
+//! Contract: it is the system's allocator; only where that has nothing to give does a program's own
+//! function end the process. Who asks whether memory can be had (`try_reserve`) is answered in the
+//! same way.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, and what ends the process where it has nothing: a function that is told how many bytes were asked for,
-/// and must not allocate.
+/// The system's allocator, and what ends the process where it has nothing: a function that is told
+/// how many bytes were asked for, and must not allocate.
 #[derive(Debug)]
 pub struct Allocator {
     exhausted: fn(usize) -> !,
@@ -26,7 +28,8 @@ impl Allocator {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is, and what it returns is returned.
+// SAFETY: every call is passed on to the system's allocator as it is, and what it returns is
+// returned.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.

@@ -1,8 +1,8 @@
 //! The one signature of the engine: a cell applied to its inputs, with gradients.
 //!
-//! Contract: inputs `[batch, channels, height, width]`, the weights as one flat vector laid out by the
-//! plan, the mixture as one weight per choice in the order of the plan's edges. Gradients flow to whichever
-//! of the three is tracked by Burn's autodiff, and to nothing else.
+//! Contract: inputs `[batch, channels, height, width]`, the weights as one flat vector laid out by
+//! the plan, the mixture as one weight per choice in the order of the plan's edges. Gradients flow
+//! to whichever of the three is tracked by Burn's autodiff, and to nothing else.
 
 use std::sync::Arc;
 
@@ -51,8 +51,9 @@ pub struct Call {
     pub weights: Tensor<1>,
     /// `[choice_count]`; `None` weighs every choice 1.
     pub mixture: Option<Tensor<1>>,
-    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all. It is
-    /// for choices whose weight is exactly 0: there is no threshold below which a choice is left out.
+    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all. It
+    /// is for choices whose weight is exactly 0: there is no threshold below which a choice is left
+    /// out.
     pub active: Option<Arc<[bool]>>,
     /// Drop-path: `[choice_count, batch]`, multiplied onto each choice's output.
     pub drop_path: Option<Tensor<2>>,
@@ -68,7 +69,8 @@ pub struct NormStatistics {
     pub mean: Tensor<1>,
     /// Variances, `[norm_channels]`; unbiased where they come from a batch.
     pub variance: Tensor<1>,
-    /// Which channels they say something about: not those of choices that were not computed. `None` is all.
+    /// Which channels they say something about: not those of choices that were not computed. `None`
+    /// is all.
     pub live: Option<Arc<[bool]>>,
 }
 
@@ -140,7 +142,8 @@ impl Engine {
         engine
     }
 
-    /// The fused engine with the instructions called `level`, as in [`Engine::levels`]; none if this CPU has not got them.
+    /// The fused engine with the instructions called `level`, as in [`Engine::levels`]; none if
+    /// this CPU has not got them.
     pub fn fused_at(level: &str) -> Option<Self> {
         let level = Level::available().into_iter().find(|one| short(*one) == level)?;
         Some(Self::Fused(Memory::at_level(level)))

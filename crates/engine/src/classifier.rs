@@ -1,8 +1,9 @@
 //! A linear classifier of the mean over an image: the end of a network.
 //!
-//! Contract: images `[batch, features, height, width]`, weights `[classes, features]` and then a bias per class in one flat
-//! vector, logits `[batch, classes]`. As a [`Cell`](crate::Cell) it has a plain path, which defines what is right, and a fused one for
-//! the CPU; on GPUs the plain path runs.
+//! Contract: images `[batch, features, height, width]`, weights `[classes, features]` and then a
+//! bias per class in one flat vector, logits `[batch, classes]`. As a [`Cell`](crate::Cell) it has
+//! a plain path, which defines what is right, and a fused one for the CPU; on GPUs the plain path
+//! runs.
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -83,7 +84,8 @@ impl Classifier {
             .narrow(0, 0, classes * features)
             .reshape([classes, features]);
         let bias = weights.narrow(0, classes * features, classes).reshape([1, classes]);
-        // GPUs multiply matrices with fewer digits than float32 has (TF32); products one by one keep them all, as long as they are few.
+        // GPUs multiply matrices with fewer digits than float32 has (TF32); products one by one
+        // keep them all, as long as they are few.
         let on_cpu = means.device().without_autodiff() == Device::flex();
         if on_cpu || batch * classes * features > MOST_PRODUCTS {
             return means.matmul(matrix.transpose()) + bias;

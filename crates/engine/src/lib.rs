@@ -1,9 +1,10 @@
 //! Cells of a network as differentiable operations on Burn tensors.
 //!
-//! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature, [`Cell::forward`], and
-//! three ways to run it: the plain path, composed of Burn's own operations and differentiated by Burn, which
-//! runs on every device and defines what is right; and two fused paths, hand-written kernels for the CPU and for
-//! GPUs (feature `gpu`), tested against it. Tensors are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
+//! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature,
+//! [`Cell::forward`], and three ways to run it: the plain path, composed of Burn's own operations
+//! and differentiated by Burn, which runs on every device and defines what is right; and two fused
+//! paths, hand-written kernels for the CPU and for GPUs (feature `gpu`), tested against it. Tensors
+//! are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
 //! executor alone, on slices, which is all that a deployed network needs.
 
 mod allocator;

@@ -126,8 +126,9 @@ impl Interpreter {
                 let [_, _, height, width] = x.dims();
                 let x = relu(x);
                 let options = || ConvOptions::new([2, 2], [0, 0], [1, 1], 1);
-                // The second convolution sees the image from its second row and column on; on an odd side the
-                // last pixel that it reads, of a side of one the only one, lies outside and is zero.
+                // The second convolution sees the image from its second row and column on; on an
+                // odd side the last pixel that it reads, of a side of one the only one, lies
+                // outside and is zero.
                 let shifted = x
                     .clone()
                     .pad((0, width % 2, 0, height % 2), 0.0f32)

@@ -1,8 +1,9 @@
-//! A step of stochastic gradient descent on a flat tensor: our own kernel on the CPU, Burn's operations on GPUs.
+//! A step of stochastic gradient descent on a flat tensor: our own kernel on the CPU, Burn's
+//! operations on GPUs.
 //!
-//! Contract: both compute [`da2s_kernels::sgd`], on the CPU with the same bits. Tensors are outside of autodiff and of one
-//! length. On the CPU the moved weights take the memory of the gradient, and the new velocity that of the old one, unless
-//! somebody else still holds it.
+//! Contract: both compute [`da2s_kernels::sgd`], on the CPU with the same bits. Tensors are outside
+//! of autodiff and of one length. On the CPU the moved weights take the memory of the gradient, and
+//! the new velocity that of the old one, unless somebody else still holds it.
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -31,7 +32,8 @@ pub fn sgd_step(
     }
 }
 
-/// The sum of the squares, added up one by one in f64, so that no number of threads changes its bits.
+/// The sum of the squares, added up one by one in f64, so that no number of threads changes its
+/// bits.
 pub fn squared_norm(tensor: &Tensor<1>) -> f64 {
     let square = |&value: &f32| f64::from(value) * f64::from(value);
     if tensor.device() == Device::flex() {

@@ -1,8 +1,9 @@
-//! The memory of the fused path's tensors: outputs and gradients are written into memory that earlier ones left, which becomes Burn's
-//! storage. Fresh pages cost more than the arithmetic that first touches them.
+//! The memory of the fused path's tensors: outputs and gradients are written into memory that
+//! earlier ones left, which becomes Burn's storage. Fresh pages cost more than the arithmetic that
+//! first touches them.
 //!
-//! Contract: a tensor that Burn copies, grows or takes apart leaves its memory by Burn's own copy; nothing else differs from a
-//! tensor that was made from a vector.
+//! Contract: a tensor that Burn copies, grows or takes apart leaves its memory by Burn's own copy;
+//! nothing else differs from a tensor that was made from a vector.
 
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,12 +27,13 @@ struct Idle {
     buffers: Vec<(u64, Buffer)>,
 }
 
-/// Requests after which an idle buffer is freed when another size is asked for: several steps of any network, so that the sizes of
-/// an evaluation do not stay through the training that follows.
+/// Requests after which an idle buffer is freed when another size is asked for: several steps of
+/// any network, so that the sizes of an evaluation do not stay through the training that follows.
 const IDLE_REQUESTS: u64 = 1000;
 
 impl TensorPool {
-    /// Memory for a tensor of `len` floats: what another left that was as long or up to half longer, or new.
+    /// Memory for a tensor of `len` floats: what another left that was as long or up to half
+    /// longer, or new.
     pub(crate) fn take(&self, len: usize) -> TensorMemory {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.requests += 1;
@@ -56,7 +58,8 @@ impl TensorPool {
     }
 }
 
-/// The memory of one tensor; it goes back to its pool with its last owner. What is in it at first is what the tensor before it left.
+/// The memory of one tensor; it goes back to its pool with its last owner. What is in it at first
+/// is what the tensor before it left.
 #[derive(Debug)]
 pub(crate) struct TensorMemory {
     pool: TensorPool,

@@ -1,7 +1,8 @@
-//! The kernels for GPUs against the plain path on the CPU, on plans with all blocks that they know, as `engines.rs` does for the CPU.
+//! The kernels for GPUs against the plain path on the CPU, on plans with all blocks that they know,
+//! as `engines.rs` does for the CPU.
 //!
-//! `DA2S_TEST_DEVICE` (`cuda`, `rocm`, `metal`, `vulkan`) is the device; without it the tests say that they are skipped. A software
-//! renderer will do: `--features vulkan` with Mesa's.
+//! `DA2S_TEST_DEVICE` (`cuda`, `rocm`, `metal`, `vulkan`) is the device; without it the tests say
+//! that they are skipped. A software renderer will do: `--features vulkan` with Mesa's.
 
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
@@ -87,7 +88,8 @@ fn a_gpu_agrees_with_the_plain_path() {
     }
 }
 
-/// Of all blocks, in the order in which `agreement` has them, of which the first is zero and has no gradient.
+/// Of all blocks, in the order in which `agreement` has them, of which the first is zero and has no
+/// gradient.
 const BLOCKS: usize = 14;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whether a PNG, WebP or GIF file has all of its chunks.
 //!
-//! Their decoders stop when they have the pixels of the first frame, or take a file's end for the end of its data; here
-//! the file is gone through to its end mark. Bytes after that are ignored.
+//! Their decoders stop when they have the pixels of the first frame, or take a file's end for the
+//! end of its data; here the file is gone through to its end mark. Bytes after that are ignored.
 
 use crate::error::{ENDS_EARLY, ImageProblem};
 use crate::format::ImageFormat;
@@ -16,7 +16,8 @@ fn take<'a>(format: ImageFormat, bytes: &mut &'a [u8], count: usize) -> Result<&
     Ok(taken)
 }
 
-/// Goes through a PNG file to its IEND chunk; returns what its eXIf chunk holds, which may follow the pixels.
+/// Goes through a PNG file to its IEND chunk; returns what its eXIf chunk holds, which may follow
+/// the pixels.
 pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     let mut rest = bytes;
     take(ImageFormat::Png, &mut rest, 8)?;
@@ -34,8 +35,8 @@ pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     }
 }
 
-/// Whether a WebP file is as long as it says, and each of its chunks lies within it: its decoder takes
-/// memory for a chunk of metadata as its header claims.
+/// Whether a WebP file is as long as it says, and each of its chunks lies within it: its decoder
+/// takes memory for a chunk of metadata as its header claims.
 pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
     let mut rest = bytes;
     let header = take(ImageFormat::WebP, &mut rest, 8)?;
@@ -64,7 +65,8 @@ pub(crate) struct FirstFrame<'a> {
 }
 
 impl FirstFrame<'_> {
-    /// Gives what lies around the frame the transparent colour, or the first where there is none, as Pillow does.
+    /// Gives what lies around the frame the transparent colour, or the first where there is none,
+    /// as Pillow does.
     pub(crate) fn surround(&self, image: &mut Image) {
         let ImageShape { height, width, .. } = image.shape();
         let rows = usize::from(self.top)..usize::from(self.top) + usize::from(self.height);

@@ -2,7 +2,7 @@
 //!
 //! | what a file holds | what is read |
 //! |---|---|
-//! | an orientation (EXIF in JPEG, PNG and WebP; TIFF's own) | turned and mirrored, as viewers show it |
+//! | an orientation (of EXIF, or TIFF's own) | turned and mirrored, as viewers show it |
 //! | transparency | dropped: the colours under it, as Pillow's `convert("RGB")` gives them |
 //! | 16 bits a channel | `v · 255 / 65535`, rounded |
 //! | a palette, 1, 2 or 4 bits | the colours that they stand for |
@@ -10,8 +10,9 @@
 //! | several frames or pages | the first |
 //! | a colour profile | ignored |
 //!
-//! One channel is luma, `0.2126 R + 0.7152 G + 0.0722 B` (sRGB; Pillow's mode `L` has the weights of an older standard).
-//! Contract: a file that is not whole is an error, as is one that would need more than [`MOST_DECODED_BYTES`].
+//! One channel is luma, `0.2126 R + 0.7152 G + 0.0722 B` (sRGB; Pillow's mode `L` has the weights
+//! of an older standard). Contract: a file that is not whole is an error, as is one that would need
+//! more than [`MOST_DECODED_BYTES`].
 
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;

@@ -1,6 +1,7 @@
 //! Why a file cannot be read as an image.
 //!
-//! Contract: [`ImageError`] is one sentence that names the file; texts of decoders are cleaned on their way into it.
+//! Contract: [`ImageError`] is one sentence that names the file; texts of decoders are cleaned on
+//! their way into it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,7 +35,8 @@ impl ImageError {
 /// The kinds of problems that a file can have.
 #[derive(Debug)]
 pub enum ImageProblem {
-    /// The system does not give its bytes: it is missing, a broken link, not a regular file, or may not be read.
+    /// The system does not give its bytes: it is missing, a broken link, not a regular file, or may
+    /// not be read.
     Unreadable(io::Error),
     /// It begins like no format that is known.
     NotAnImage,

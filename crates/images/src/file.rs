@@ -27,8 +27,8 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the system says; or if the file is not a regular one.
 pub fn open_file(path: &Path) -> io::Result<(File, u64)> {
-    // Before it is opened, since opening a pipe waits and opening a device may have effects; and after, since it may
-    // have been exchanged in between.
+    // Before it is opened, since opening a pipe waits and opening a device may have effects; and
+    // after, since it may have been exchanged in between.
     regular(&fs::metadata(path)?)?;
     let file = open(path)?;
     let metadata = file.metadata()?;

@@ -1,4 +1,5 @@
-//! The formats that are read, told by a file's first bytes, and the endings of names by which a folder's images are found.
+//! The formats that are read, told by a file's first bytes, and the endings of names by which a
+//! folder's images are found.
 
 use std::path::Path;
 
@@ -35,7 +36,8 @@ pub fn has_image_ending(path: &Path) -> bool {
         .is_some_and(|ending| IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// Formats that are recognised only to be named: where their mark is, what it is, and what they are called.
+/// Formats that are recognised only to be named: where their mark is, what it is, and what they are
+/// called.
 const OTHERS: [(usize, &[u8], &str); 15] = [
     (4, b"ftypavif", "AVIF"),
     (4, b"ftypavis", "AVIF"),

@@ -1,7 +1,7 @@
 //! An image in memory: bytes, channel by channel; and resampling.
 //!
-//! Resampling uses the triangle filter, widened by the scale when it shrinks (anti-aliased bilinear, what the Python
-//! imaging library calls BILINEAR), for every source alike.
+//! Resampling uses the triangle filter, widened by the scale when it shrinks (anti-aliased
+//! bilinear, what the Python imaging library calls BILINEAR), for every source alike.
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageBuffer, Luma};
@@ -117,8 +117,8 @@ impl Image {
         )
     }
 
-    /// The centred square whose side is `fraction` (0 to 1) of the picture's shorter side, resampled to
-    /// `size × size`: what a test image is seen as.
+    /// The centred square whose side is `fraction` (0 to 1) of the picture's shorter side,
+    /// resampled to `size × size`: what a test image is seen as.
     pub fn fit(&self, size: usize, fraction: f32) -> Self {
         let ImageShape { height, width, .. } = self.shape;
         let shorter = height.min(width);

@@ -1,8 +1,10 @@
-//! What turns a picture of any size into what a trained network sees: the same as in its evaluation.
+//! What turns a picture of any size into what a trained network sees: the same as in its
+//! evaluation.
 //!
-//! Contract: decode to `channels`, take the centred square of `centre_crop` of the shorter side, resample it to
-//! `image_size`, normalise: [`Preprocessing::values`] gives the very numbers of the evaluation.
-//! It is kept beside a network's weights, so that the network can be used where its data set is not.
+//! Contract: decode to `channels`, take the centred square of `centre_crop` of the shorter side,
+//! resample it to `image_size`, normalise: [`Preprocessing::values`] gives the very numbers of the
+//! evaluation. It is kept beside a network's weights, so that the network can be used where its
+//! data set is not.
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;

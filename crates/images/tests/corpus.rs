@@ -1,7 +1,7 @@
 //! Every kind of image file against Pillow: `corpus/make.py` says what is there.
 //!
-//! Contract: pixels are Pillow's to the bit, or the file is refused for the stated reason; and a file that is cut is
-//! damaged, wherever it is cut.
+//! Contract: pixels are Pillow's to the bit, or the file is refused for the stated reason; and a
+//! file that is cut is damaged, wherever it is cut.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 

@@ -1,7 +1,7 @@
 //! The network in a file, and its forward pass.
 //!
-//! Contract: every stage is a kernel of the engine with the running statistics; what a stage leaves is dropped when no later stage
-//! reads it.
+//! Contract: every stage is a kernel of the engine with the running statistics; what a stage leaves
+//! is dropped when no later stage reads it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -137,8 +137,8 @@ impl Network {
         &self.preprocessing
     }
 
-    /// The logits of pictures, each the values of [`Preprocessing::read`]: a row a picture. Weights of others can make them NaN or
-    /// infinite, which mean no class.
+    /// The logits of pictures, each the values of [`Preprocessing::read`]: a row a picture. Weights
+    /// of others can make them NaN or infinite, which mean no class.
     ///
     /// # Panics
     /// If a picture has not as many values as [`Preprocessing::len`] says.
@@ -224,7 +224,8 @@ impl Network {
     }
 }
 
-/// The tensors of a file, each to be taken once: copied for every block that names it, one would fill any memory.
+/// The tensors of a file, each to be taken once: copied for every block that names it, one would
+/// fill any memory.
 struct Tensors<'a> {
     file: SafeTensors<'a>,
     taken: HashSet<String>,

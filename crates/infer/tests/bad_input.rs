@@ -1,4 +1,5 @@
-//! `da2s-infer` with what it cannot use: the exit code, one sentence that names the file, and no panic.
+//! `da2s-infer` with what it cannot use: the exit code, one sentence that names the file, and no
+//! panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -16,7 +17,8 @@ fn network(description: &str) -> Vec<u8> {
     file(header.len() as u64, &header)
 }
 
-/// A stage whose nodes pool an image of that side, each as large as it: without weights, and without bound in memory.
+/// A stage whose nodes pool an image of that side, each as large as it: without weights, and
+/// without bound in memory.
 fn pools(side: usize, nodes: usize) -> String {
     let pool = serde_json::json!({
         "block": { "pool": { "kind": "max", "kernel": 3, "stride": 1, "padding": 1, "norm": false } }, "name": "", "first": 0,

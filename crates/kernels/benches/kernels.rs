@@ -1,6 +1,8 @@
-//! GFLOP/s of the convolution kernels on images of the sizes that cells have, on one core, by CPU level.
+//! GFLOP/s of the convolution kernels on images of the sizes that cells have, on one core, by CPU
+//! level.
 //!
-//! `cargo bench -p da2s-kernels --bench kernels -- [level]`; the least of many runs counts, so other work on the machine matters little.
+//! `cargo bench -p da2s-kernels --bench kernels -- [level]`; the least of many runs counts, so
+//! other work on the machine matters little.
 
 #![allow(clippy::print_stdout)]
 

@@ -1,7 +1,8 @@
-//! Dense k×k convolution of any stride: a product a tap, all taps of a tile while it is in registers.
+//! Dense k×k convolution of any stride: a product a tap, all taps of a tile while it is in
+//! registers.
 //!
-//! The gradient of the input is the same walk over the padded image of output gradients, with the transposed taps
-//! ([`Window::transposed`](crate::Window::transposed)) and the transposed packing.
+//! The gradient of the input is the same walk over the padded image of output gradients, with the
+//! transposed taps ([`Window::transposed`](crate::Window::transposed)) and the transposed packing.
 
 use crate::gemm;
 use crate::level::Level;
@@ -9,7 +10,8 @@ use crate::{pointwise, table};
 
 pub use crate::gemm::Region;
 
-/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[inputs][outputs rounded up to 16]` a tap.
+/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[inputs][outputs rounded up to
+/// 16]` a tap.
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
     if taps == 1 {
@@ -25,7 +27,8 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
     }
 }
 
-/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[outputs][inputs rounded up to 16]` a tap.
+/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[outputs][inputs rounded up to
+/// 16]` a tap.
 pub fn pack_transposed(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(inputs), weights.len() / (inputs * outputs));
     if taps == 1 {
@@ -58,8 +61,8 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     gemm::product(level, region, weights, source, accumulate, target);
 }
 
-/// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`: the gradient of the weights, packed as for [`convolve`].
-/// `region.target` says where the output gradients lie.
+/// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`: the gradient of the weights, packed as for
+/// [`convolve`]. `region.target` says where the output gradients lie.
 pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     gemm::outer(level, region, source, gradient, sums);
 }

@@ -1,7 +1,7 @@
 //! Operations on flat runs of pixels: ReLU and its gradient, per-channel affine maps, sums.
 //!
-//! Coefficients are tables (see [`crate::table`]) of one common length; a run begins with channel 0. Every run of a
-//! call has the length of `to`.
+//! Coefficients are tables (see [`crate::table`]) of one common length; a run begins with
+//! channel 0. Every run of a call has the length of `to`.
 
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
@@ -14,7 +14,8 @@ pub(crate) trait Map<const N: usize, const T: usize> {
 }
 
 /// # Safety
-/// The instructions of `S`; `count` floats behind every run; tables of `period` floats, a multiple of 16.
+/// The instructions of `S`; `count` floats behind every run; tables of `period` floats, a multiple
+/// of 16.
 #[inline(always)]
 unsafe fn sweep<S: Simd, M: Map<N, T>, const N: usize, const T: usize>(
     tables: [*const f32; T],

@@ -1,7 +1,7 @@
 //! Images with a border of zeros, and how a window walks over them.
 //!
-//! The right border of a row is the left border of the next one, so a [`Padded`] image is little larger than the
-//! image and every row of it is one flat run.
+//! The right border of a row is the left border of the next one, so a [`Padded`] image is little
+//! larger than the image and every row of it is one flat run.
 
 use crate::elementwise;
 use crate::level::Level;
@@ -16,7 +16,8 @@ pub struct Extent {
     pub columns: usize,
 }
 
-/// Where pixels lie in a slice: the first one, and the steps to the next row and to the next pixel, in floats.
+/// Where pixels lie in a slice: the first one, and the steps to the next row and to the next pixel,
+/// in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Position of the first pixel.
@@ -54,7 +55,8 @@ impl View {
         }
     }
 
-    /// Position of the first float of the last pixel of `extent`; the largest number where it is none.
+    /// Position of the first float of the last pixel of `extent`; the largest number where it is
+    /// none.
     pub(crate) fn last(self, extent: Extent) -> usize {
         let (down, right) = (extent.rows - 1, extent.columns - 1);
         (self.at.saturating_add(down.saturating_mul(self.row))).saturating_add(right.saturating_mul(self.pixel))
@@ -180,7 +182,8 @@ impl Window {
             .map_or(0, |room| room / self.stride + 1)
     }
 
-    /// The walk over `image`: every tap, row-major, reading relative to the pixel at stride × output position.
+    /// The walk over `image`: every tap, row-major, reading relative to the pixel at stride ×
+    /// output position.
     pub fn walk(&self, image: &Padded) -> Taps {
         assert!(image.pad >= self.padding, "the window reaches over the border");
         let step = |tap: usize| (tap * self.dilation) as isize - self.padding as isize;
@@ -190,8 +193,9 @@ impl Window {
         Taps::new((0..self.taps()).collect(), (0..self.taps()).map(offset).collect())
     }
 
-    /// The transposed walk: for each class of input pixels with the same position modulo the stride, the taps that reach
-    /// it and where each reads in the (padded) image of output gradients.
+    /// The transposed walk: for each class of input pixels with the same position modulo the
+    /// stride, the taps that reach it and where each reads in the (padded) image of output
+    /// gradients.
     pub fn transposed(&self, gradient: &Padded) -> Vec<Phase> {
         let stride = self.stride as isize;
         let reach = |phase: usize, tap: usize| {
@@ -239,7 +243,8 @@ pub struct Phase {
     pub y: usize,
     /// First column.
     pub x: usize,
-    /// Taps that reach these pixels; each reads in the image of output gradients, relative to the pixel (input position ÷ stride).
+    /// Taps that reach these pixels; each reads in the image of output gradients, relative to the
+    /// pixel (input position ÷ stride).
     pub taps: Taps,
 }
 

@@ -1,7 +1,8 @@
 //! Which instructions the CPU has, found once at run time.
 //!
-//! A [`Level`] is a proof: it can only be obtained by detection, so that a kernel that is handed one may use the
-//! instructions of that level. Tests and benches force a lower level by choosing from [`Level::available`].
+//! A [`Level`] is a proof: it can only be obtained by detection, so that a kernel that is handed
+//! one may use the instructions of that level. Tests and benches force a lower level by choosing
+//! from [`Level::available`].
 
 use std::sync::OnceLock;
 

@@ -1,11 +1,14 @@
 //! Batch norm on a batch of images (Ioffe and Szegedy, 2015): statistics, coefficients, gradients.
 //!
-//! With mean μ, variance v, s = 1/√(v + ε), scale γ, shift β and an outer weight c, the output that reaches the node is
-//! c·(γ·s·(z − μ) + β): an affine map of z. With upstream gradient g over p values a channel, S₁ = Σ g and S₂ = Σ g·(z − μ), the gradient of z is
-//! a·g + b·z + d with a = c·γ·s, b = −a·s²·S₂/p, d = −a·S₁/p − b·μ; that of γ is c·s·S₂, of β c·S₁, and of c is γ·s·S₂ + β·S₁, summed over channels.
+//! With mean μ, variance v, s = 1/√(v + ε), scale γ, shift β and an outer weight c, the output that
+//! reaches the node is c·(γ·s·(z − μ) + β): an affine map of z. With upstream gradient g over p
+//! values a channel, S₁ = Σ g and S₂ = Σ g·(z − μ), the gradient of z is a·g + b·z + d with a =
+//! c·γ·s, b = −a·s²·S₂/p, d = −a·S₁/p − b·μ; that of γ is c·s·S₂, of β c·S₁, and of c is γ·s·S₂ +
+//! β·S₁, summed over channels.
 //!
-//! Statistics are formed an image at a time around the image's first pixel, then merged in f64 (Chan, Golub, LeVeque, 1983): no
-//! cancellation, and an order that the number of threads does not touch.
+//! Statistics are formed an image at a time around the image's first pixel, then merged in f64
+//! (Chan, Golub, LeVeque, 1983): no cancellation, and an order that the number of threads does not
+//! touch.
 
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
@@ -48,7 +51,8 @@ pub fn moments(
     }
 }
 
-/// S₁ = Σ g and S₂ = Σ g·(z − μ) of each channel of one image (packed pixels). `center` is the table of μ.
+/// S₁ = Σ g and S₂ = Σ g·(z − μ) of each channel of one image (packed pixels). `center` is the
+/// table of μ.
 ///
 /// `scratch` holds three tables.
 pub fn gradient_sums(
@@ -78,8 +82,8 @@ pub fn gradient_sums(
     table::fold(products, channels, second);
 }
 
-/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU over a norm), and the sums S₁, S₂ of it.
-/// `tables`: scale, shift and μ. Otherwise as [`gradient_sums`].
+/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU over a norm), and the sums S₁,
+/// S₂ of it. `tables`: scale, shift and μ. Otherwise as [`gradient_sums`].
 pub fn gate_sums(
     level: Level,
     z: &[f32],
@@ -273,8 +277,8 @@ unsafe fn gate_body<S: Simd>(
     }
 }
 
-/// Merges the images' moments: `means` and `deviations` are `[image][channel]`, each over `pixels` values. Gives mean and biased variance
-/// over the batch.
+/// Merges the images' moments: `means` and `deviations` are `[image][channel]`, each over `pixels`
+/// values. Gives mean and biased variance over the batch.
 pub fn merge(means: &[f32], deviations: &[f32], pixels: usize, mean: &mut [f64], variance: &mut [f64]) {
     let channels = mean.len();
     let images = means.len() / channels;

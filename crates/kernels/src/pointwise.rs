@@ -1,7 +1,8 @@
 //! Pointwise (1×1) convolution: every pixel times one small matrix.
 //!
-//! Matrices are packed `[inputs][outputs rounded up to 16]` for the product and `[outputs][inputs rounded up to 16]` for the
-//! gradient of the input, which is the same product with the other packing.
+//! Matrices are packed `[inputs][outputs rounded up to 16]` for the product and `[outputs][inputs
+//! rounded up to 16]` for the gradient of the input, which is the same product with the other
+//! packing.
 
 use crate::gemm::{self, Region};
 use crate::image::{Extent, View};
@@ -94,7 +95,8 @@ pub fn product(
     );
 }
 
-/// `sums += sourceᵀ · gradient` (packed as for [`product`]); pixels of `gradient` lie `gradient_step` floats apart.
+/// `sums += sourceᵀ · gradient` (packed as for [`product`]); pixels of `gradient` lie
+/// `gradient_step` floats apart.
 pub fn weight_gradient(
     level: Level,
     shape: Shape,

@@ -1,4 +1,5 @@
-//! Max and average pooling over packed images. Padding never counts; among equal values the first (row-major) takes the gradient.
+//! Max and average pooling over packed images. Padding never counts; among equal values the first
+//! (row-major) takes the gradient.
 
 use crate::image::Window;
 use crate::level::Level;
@@ -48,7 +49,8 @@ impl Pool {
         assert_eq!(output, self.output_len());
     }
 
-    /// Pixels of one dimension that the window at `at` covers: from the first up to before the second.
+    /// Pixels of one dimension that the window at `at` covers: from the first up to before the
+    /// second.
     #[inline(always)]
     fn covers(&self, at: usize, side: usize) -> (usize, usize) {
         let Window {

@@ -1,7 +1,7 @@
 //! Bringing memory into the cache ahead of its use.
 
-/// Asks for `count` floats from `data` on to be brought into the second cache, and returns at once. A hint: the memory need not
-/// be valid, and where there is no such instruction nothing happens.
+/// Asks for `count` floats from `data` on to be brought into the second cache, and returns at once.
+/// A hint: the memory need not be valid, and where there is no such instruction nothing happens.
 #[inline]
 pub fn prefetch(data: *const f32, count: usize) {
     #[cfg(target_arch = "x86_64")]

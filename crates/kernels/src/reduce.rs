@@ -1,5 +1,5 @@
-//! Factorised reduce: two pointwise convolutions of stride 2, the second one pixel further down and right (zero beyond
-//! the border), side by side in the channels.
+//! Factorised reduce: two pointwise convolutions of stride 2, the second one pixel further down and
+//! right (zero beyond the border), side by side in the channels.
 
 use crate::gemm::{self, Region};
 use crate::image::{Extent, Padded, View};
@@ -60,7 +60,8 @@ impl Reduce {
         }
     }
 
-    /// Computes the packed output. `weights`: both matrices, packed as by [`crate::pointwise::pack`].
+    /// Computes the packed output. `weights`: both matrices, packed as by
+    /// [`crate::pointwise::pack`].
     pub fn convolve(&self, level: Level, weights: &[f32], source: &[f32], target: &mut [f32]) {
         assert!(self.image.pad >= 1, "the second convolution reaches over the border");
         let (first, second) = weights.split_at(self.packed_split());
@@ -75,8 +76,8 @@ impl Reduce {
         gemm::outer(level, &self.region(1), source, gradient, second);
     }
 
-    /// Adds the gradient of the image to `target` (packed, no border). `weights`: the matrix `[outputs, inputs]` of both, packed
-    /// as by [`crate::pointwise::pack_transposed`].
+    /// Adds the gradient of the image to `target` (packed, no border). `weights`: the matrix
+    /// `[outputs, inputs]` of both, packed as by [`crate::pointwise::pack_transposed`].
     pub fn input_gradient(&self, level: Level, weights: &[f32], gradient: &[f32], target: &mut [f32]) {
         let Padded {
             height,

@@ -1,8 +1,9 @@
 //! Stochastic gradient descent with momentum and weight decay, on flat runs of floats.
 //!
-//! Contract: PyTorch's `SGD` without dampening: `v ← μ v + s g + λ w`, `w ← w − η v`. Every product and sum is rounded by
-//! itself, so the result is the same on every CPU, and the same as that of a tensor library that computes one operation
-//! at a time. Memory is what bounds it, so there is one version for all levels.
+//! Contract: PyTorch's `SGD` without dampening: `v ← μ v + s g + λ w`, `w ← w − η v`. Every product
+//! and sum is rounded by itself, so the result is the same on every CPU, and the same as that of a
+//! tensor library that computes one operation at a time. Memory is what bounds it, so there is one
+//! version for all levels.
 
 /// The coefficients of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,10 @@
 //! A vector of 16 `f32` for each CPU level, and the macro that compiles a kernel once a level.
 //!
-//! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so that weights, tables and
-//! tails have one layout; where at most 8 channels are left over, half a vector takes them at half the cost. Kernels are `#[inline(always)]` functions over `S: Simd`; [`per_level!`] wraps each in a function
-//! per level whose instructions are enabled, and picks among them by the [`Level`](crate::Level) it is given.
+//! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so that
+//! weights, tables and tails have one layout; where at most 8 channels are left over, half a vector
+//! takes them at half the cost. Kernels are `#[inline(always)]` functions over `S: Simd`;
+//! [`per_level!`] wraps each in a function per level whose instructions are enabled, and picks
+//! among them by the [`Level`](crate::Level) it is given.
 
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
@@ -10,8 +12,9 @@ pub(crate) const LANES: usize = 16;
 /// Sixteen lanes of `f32`, or eight of them.
 ///
 /// # Safety
-/// Every method needs the instructions of its level; `load` and `store` need as many valid floats at the pointer as there are lanes,
-/// `load_first` and `store_first` need `count` of them (at least 1; the other lanes read as zero and are not written).
+/// Every method needs the instructions of its level; `load` and `store` need as many valid floats
+/// at the pointer as there are lanes, `load_first` and `store_first` need `count` of them (at least
+/// 1; the other lanes read as zero and are not written).
 pub(crate) trait Simd: Copy {
     /// The vector.
     type V: Copy;
@@ -148,9 +151,10 @@ pub(crate) use arm::Neon;
 #[cfg(target_arch = "aarch64")]
 mod arm;
 
-/// `per_level! { fn name { generics } { their names } (arguments) = body; }` makes `name(level, arguments)`, which runs
-/// `body::<S, names>(arguments)` with the instructions of `level`. The body is an `#[inline(always)] unsafe fn` over
-/// `S: Simd`; what else it demands of its caller is the contract of `name`.
+/// `per_level! { fn name { generics } { their names } (arguments) = body; }` makes `name(level,
+/// arguments)`, which runs `body::<S, names>(arguments)` with the instructions of `level`. The body
+/// is an `#[inline(always)] unsafe fn` over `S: Simd`; what else it demands of its caller is the
+/// contract of `name`.
 macro_rules! per_level {
     ($(unsafe fn $name:ident {$($generics:tt)*} {$($generic:ident),*} ($($argument:ident: $type:ty),* $(,)?) = $body:ident;)*) => {$(
         /// Runs the body with the instructions of `level`.

@@ -1,14 +1,16 @@
 //! Per-channel values laid out for vectors.
 //!
-//! A row of NHWC pixels is one flat run of floats in which channels repeat. A *table* holds a value a channel,
-//! repeated up to the least length that whole vectors divide, lcm(channels, 16): vector `v` of a row always meets
-//! vector `v mod (length / 16)` of the table, whatever the number of channels.
+//! A row of NHWC pixels is one flat run of floats in which channels repeat. A *table* holds a value
+//! a channel, repeated up to the least length that whole vectors divide, lcm(channels, 16): vector
+//! `v` of a row always meets vector `v mod (length / 16)` of the table, whatever the number of
+//! channels.
 
 use crate::simd::LANES;
 
 /// Length of the table of `channels` values: lcm(channels, 16).
 pub fn length(channels: usize) -> usize {
-    // 16 is a power of two: its common divisor with a number is the number's lowest set bit, at most 16.
+    // 16 is a power of two: its common divisor with a number is the number's lowest set bit, at
+    // most 16.
     let shared = (channels & channels.wrapping_neg()).min(LANES);
     channels / shared * LANES
 }

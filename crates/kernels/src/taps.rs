@@ -1,8 +1,9 @@
 //! The taps of a convolution's walk: which table or matrix each uses, and where it reads.
 //!
-//! A call must know of all of them that they stay within its slices. What that takes, the furthest reads either way and the largest table,
-//! is found once, when the walk is made, and not in every call: on small images a call is a few hundred products. Contract: as many
-//! tables as offsets; what is kept of them is true of them, since nobody outside can change either.
+//! A call must know of all of them that they stay within its slices. What that takes, the furthest
+//! reads either way and the largest table, is found once, when the walk is made, and not in every
+//! call: on small images a call is a few hundred products. Contract: as many tables as offsets;
+//! what is kept of them is true of them, since nobody outside can change either.
 
 use std::borrow::Cow;
 
@@ -38,7 +39,8 @@ impl Taps {
         &POINT
     }
 
-    /// Taps that use `tables` and read at `offsets`, in floats from the pixel under the window's origin.
+    /// Taps that use `tables` and read at `offsets`, in floats from the pixel under the window's
+    /// origin.
     ///
     /// # Panics
     /// If there are not as many of the one as of the other.
@@ -75,7 +77,8 @@ impl Taps {
         &self.offsets
     }
 
-    /// Whether all taps read `channels` floats within `len`, from windows whose origins lie between the `ends`.
+    /// Whether all taps read `channels` floats within `len`, from windows whose origins lie between
+    /// the `ends`.
     pub(crate) fn stay_within(&self, ends: [usize; 2], channels: usize, len: usize) -> bool {
         let [first, last] = ends.map(|end| isize::try_from(end).unwrap_or(isize::MAX));
         let (first, last) = (first.saturating_add(self.first), last.saturating_add(self.last));
@@ -87,7 +90,8 @@ impl Taps {
         self.needed
     }
 
-    /// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for other taps.
+    /// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for
+    /// other taps.
     pub(crate) fn neighbours(&self, side: usize, step: usize) -> Option<usize> {
         let rows = self.rows.filter(|rows| rows.side == side)?;
         let (distance, apart) = (rows.distance.unsigned_abs(), rows.distance.unsigned_abs() / step);

@@ -1,4 +1,5 @@
-//! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU level, against plain loops.
+//! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU level,
+//! against plain loops.
 
 mod plain;
 

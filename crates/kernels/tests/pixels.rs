@@ -131,7 +131,8 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 table::fill(&mut center, mean.iter().map(|&x| x as f32), channels);
                 let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
                 norm::gradient_sums(level, &g, &z, &center, &mut scratch, &mut first, &mut second);
-                // The same through the gate of a ReLU: half of the gradients are stopped and count nothing.
+                // The same through the gate of a ReLU: half of the gradients are stopped and count
+                // nothing.
                 let (scale, shift) = (vec![1.0; period], center.iter().map(|x| -x).collect::<Vec<_>>());
                 let mut gated = g.clone();
                 let (mut gated_first, mut gated_second) = (vec![0.0; channels], vec![0.0; channels]);

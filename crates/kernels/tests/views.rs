@@ -1,4 +1,5 @@
-//! What a region may say and what it may not: views that begin beyond the image that their taps read, taps that do not exist.
+//! What a region may say and what it may not: views that begin beyond the image that their taps
+//! read, taps that do not exist.
 
 use da2s_kernels::{Extent, Level, Taps, View, dense, depthwise, table};
 

@@ -1,9 +1,10 @@
 //! Where the page is served, and which requests come from a reader of it.
 //!
-//! Contract: a page of another site must not read the run. Such a page may make the browser ask (it cannot be kept
-//! from that), but not under a name that is an address here: a request is answered only if its Host is this server's
-//! address or `localhost` (no name of somebody's that points here, DNS rebinding), and if its Origin, if it has one, is the
-//! same. The port of the Host may be any, as that of a tunnel (`ssh -L 9000:localhost:8080`) is.
+//! Contract: a page of another site must not read the run. Such a page may make the browser ask (it
+//! cannot be kept from that), but not under a name that is an address here: a request is answered
+//! only if its Host is this server's address or `localhost` (no name of somebody's that points
+//! here, DNS rebinding), and if its Origin, if it has one, is the same. The port of the Host may be
+//! any, as that of a tunnel (`ssh -L 9000:localhost:8080`) is.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -26,7 +27,8 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Whether a request with this Host, as `127.0.0.1:8080`, is meant for the server at `bound`, perhaps through a tunnel.
+/// Whether a request with this Host, as `127.0.0.1:8080`, is meant for the server at `bound`,
+/// perhaps through a tunnel.
 pub fn is_host(bound: SocketAddr, host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         // A colon inside brackets is of the address.
@@ -47,7 +49,8 @@ pub fn is_host(bound: SocketAddr, host: &str) -> bool {
     }
 }
 
-/// Whether a request to this Host from this Origin, as `http://127.0.0.1:8080`, is from a page of the same server.
+/// Whether a request to this Host from this Origin, as `http://127.0.0.1:8080`, is from a page of
+/// the same server.
 pub fn is_origin(host: &str, origin: &str) -> bool {
     origin.strip_prefix("http://") == Some(host)
 }

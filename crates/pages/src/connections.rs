@@ -1,8 +1,9 @@
 //! The connections that are open, and which of them makes room for a new one.
 //!
-//! Contract: a new connection always gets a place. Where its address has [`MOST_OF_AN_ADDRESS`], or all have [`MOST`], the oldest that
-//! has not sent a whole request is dropped, and if all have, the oldest; but none before it has been there for [`GRACE`], for which
-//! the new one waits. So a reader, who asks at once, is answered, however fast others open connections for their own sake.
+//! Contract: a new connection always gets a place. Where its address has [`MOST_OF_AN_ADDRESS`], or
+//! all have [`MOST`], the oldest that has not sent a whole request is dropped, and if all have, the
+//! oldest; but none before it has been there for [`GRACE`], for which the new one waits. So a
+//! reader, who asks at once, is answered, however fast others open connections for their own sake.
 
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +66,8 @@ impl Connections {
         Connection { all: self, state }
     }
 
-    /// Drops the oldest that has not sent a whole request, where there is nothing left to take a new one with.
+    /// Drops the oldest that has not sent a whole request, where there is nothing left to take a
+    /// new one with.
     pub fn make_room(&self) {
         let mut open = self.open();
         let idle = open

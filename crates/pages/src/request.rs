@@ -1,7 +1,8 @@
 //! A request as far as the page needs it: what it asks for, and why it gets nothing.
 //!
-//! Contract: only the head is looked at (`httparse` reads it), at most [`MOST_HEAD_BYTES`] of it; only GET and HEAD; only for the
-//! hosts and origins of `address.rs`. A body is never read: nothing here wants one.
+//! Contract: only the head is looked at (`httparse` reads it), at most [`MOST_HEAD_BYTES`] of it;
+//! only GET and HEAD; only for the hosts and origins of `address.rs`. A body is never read: nothing
+//! here wants one.
 
 use std::net::SocketAddr;
 
@@ -57,7 +58,8 @@ impl Request {
         }
     }
 
-    /// Reads the head at the beginning of `bytes`, sent to the server at `bound`; `None` while it is not whole.
+    /// Reads the head at the beginning of `bytes`, sent to the server at `bound`; `None` while it
+    /// is not whole.
     pub fn parse(bytes: &[u8], bound: SocketAddr) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -90,7 +92,8 @@ fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr) -> Result<String
     Ok(target.split(['?', '#']).next().unwrap_or_default().to_owned())
 }
 
-/// The one header of that name. Two could be read in two ways, and what is no text in none: both are as an empty one, which is no host.
+/// The one header of that name. Two could be read in two ways, and what is no text in none: both
+/// are as an empty one, which is no host.
 fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
     let mut of_name = request
         .headers

@@ -1,10 +1,12 @@
-//! The server: one connection per request, each in a thread of its own, one page created after the other.
+//! The server: one connection per request, each in a thread of its own, one page created after the
+//! other.
 //!
-//! Contract: only what `request.rs` lets through is answered; no page of another origin may read an answer. A connection is closed
-//! after [`PATIENCE`], whatever the other side does or claims, and earlier where `connections.rs` needs its place for a newer one, so
-//! that nobody can hold what others need. When descriptors have run
-//! out, the server waits for them; if they do not come back, or the system accepts no more connections for another reason, it ends
-//! with that reason instead of living on unseen.
+//! Contract: only what `request.rs` lets through is answered; no page of another origin may read an
+//! answer. A connection is closed after [`PATIENCE`], whatever the other side does or claims, and
+//! earlier where `connections.rs` needs its place for a newer one, so that nobody can hold what
+//! others need. When descriptors have run out, the server waits for them; if they do not come back,
+//! or the system accepts no more connections for another reason, it ends with that reason instead
+//! of living on unseen.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,9 +22,11 @@ use crate::request::{MOST_HEAD_BYTES, Request};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait for a connection that the system does not give.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Failures in a row after which the system is believed: several times as long as a connection may be held.
+/// Failures in a row after which the system is believed: several times as long as a connection may
+/// be held.
 const MOST_FAILURES: usize = 600;
-/// What is still read of a request that was answered, so that the answer is not lost with the connection.
+/// What is still read of a request that was answered, so that the answer is not lost with the
+/// connection.
 const MOST_REST_BYTES: usize = 1 << 20;
 /// How long the other side may take to say that it has the answer.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -59,8 +63,8 @@ impl Server {
         !self.bound.ip().is_loopback()
     }
 
-    /// Answers requests with what `pages` makes of their paths, one at a time, until the system accepts no more connections; returns
-    /// its reason.
+    /// Answers requests with what `pages` makes of their paths, one at a time, until the system
+    /// accepts no more connections; returns its reason.
     pub fn serve(&self, pages: impl FnMut(&str) -> Page + Send) -> io::Error {
         let pages = Mutex::new(pages);
         let connections = Connections::default();
@@ -72,7 +76,8 @@ impl Server {
                         failures = 0;
                         let (pages, connections) = (&pages, &connections);
                         let connection = connections.admit(stream, from.ip());
-                        // Where there is no thread, the connection is closed, and the next one may have more luck.
+                        // Where there is no thread, the connection is closed, and the next one may
+                        // have more luck.
                         let _ = thread::Builder::new()
                             .name("page".to_owned())
                             .spawn_scoped(scope, move || {
@@ -148,7 +153,8 @@ fn send(mut stream: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the connection when the other side does. To close it while there is something to read would take the answer back.
+/// Ends the connection when the other side does. To close it while there is something to read would
+/// take the answer back.
 fn part(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let until = Instant::now() + GOODBYE;

@@ -1,7 +1,8 @@
 //! Blocks: the few differentiable pieces that every candidate operation, stem and head is made of.
 //!
-//! A block maps one image tensor to one image tensor. Its weights and batch-norm statistics are in the
-//! flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::layout`] says where.
+//! A block maps one image tensor to one image tensor. Its weights and batch-norm statistics are in
+//! the flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::layout`] says
+//! where.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +24,10 @@ pub enum Block {
         /// First channel that is read.
         first: usize,
     },
-    /// The input's channels spread over the output's as a channel shuffle of `groups` groups spreads channels `first..` of
-    /// what it shuffles (Xu et al., "PC-DARTS", 2020, section 3.2): of C channels, channel i goes to
-    /// (i mod C/groups)·groups + i div (C/groups). The output's other channels are zero.
+    /// The input's channels spread over the output's as a channel shuffle of `groups` groups
+    /// spreads channels `first..` of what it shuffles (Xu et al., "PC-DARTS", 2020, section 3.2):
+    /// of C channels, channel i goes to (i mod C/groups)·groups + i div (C/groups). The output's
+    /// other channels are zero.
     Shuffle {
         /// Number of groups; divides the output's channels.
         groups: usize,
@@ -127,7 +129,8 @@ impl Block {
         }
     }
 
-    /// For a block that only moves channels: which input channel each output channel is; `None` is zero.
+    /// For a block that only moves channels: which input channel each output channel is; `None` is
+    /// zero.
     pub fn channel_map(self, inputs: usize, outputs: usize) -> Option<Vec<Option<usize>>> {
         match self {
             Self::Take { first } => Some((first..first + outputs).map(Some).collect()),
@@ -158,8 +161,8 @@ impl Block {
         }
     }
 
-    /// Multiply-adds for one image of `side` × `side` pixels (batch norm and pooling count nothing, as
-    /// the field counts them).
+    /// Multiply-adds for one image of `side` × `side` pixels (batch norm and pooling count nothing,
+    /// as the field counts them).
     pub fn multiply_adds(self, inputs: usize, outputs: usize, height: usize, width: usize) -> u64 {
         let (h, w) = (self.output_side(height), self.output_side(width));
         let pixels = (h * w) as u64;

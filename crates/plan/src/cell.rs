@@ -1,10 +1,11 @@
-//! The plan of a cell: a directed acyclic graph of nodes joined by edges, each edge a weighted sum of
-//! [`Block`]s, with all weights in one flat vector and all batch-norm statistics in another.
+//! The plan of a cell: a directed acyclic graph of nodes joined by edges, each edge a weighted sum
+//! of [`Block`]s, with all weights in one flat vector and all batch-norm statistics in another.
 //!
-//! Super-network cells, cells of the final network, stems, residual blocks and auxiliary heads are all
-//! plans; an engine only ever sees a plan. Contract: nodes `0..inputs` are the (preprocessed) inputs; an
-//! edge goes from a smaller to a larger node; every other node is the sum over its edges and over the
-//! choices of each edge, weighted by the mixture; the output is the concatenation of `output` along channels.
+//! Super-network cells, cells of the final network, stems, residual blocks and auxiliary heads are
+//! all plans; an engine only ever sees a plan. Contract: nodes `0..inputs` are the (preprocessed)
+//! inputs; an edge goes from a smaller to a larger node; every other node is the sum over its edges
+//! and over the choices of each edge, weighted by the mixture; the output is the concatenation of
+//! `output` along channels.
 
 use crate::block::Block;
 use crate::layout::WeightRole;
@@ -94,8 +95,8 @@ impl CellPlan {
         self.edges.iter().map(|edge| edge.choices.len()).sum()
     }
 
-    /// Which channels of the flat statistics belong to batch norms that run, if the choices run for which `live` holds:
-    /// one flag a choice.
+    /// Which channels of the flat statistics belong to batch norms that run, if the choices run for
+    /// which `live` holds: one flag a choice.
     pub fn live_norms(&self, live: &[bool]) -> Vec<bool> {
         let mut norms = vec![true; self.norm_channels];
         let choices = self.edges.iter().flat_map(|edge| &edge.choices);

@@ -1,5 +1,5 @@
-//! Where the weights and the batch norms of a block lie in the flat vectors of its plan, and what they
-//! are called.
+//! Where the weights and the batch norms of a block lie in the flat vectors of its plan, and what
+//! they are called.
 //!
 //! Contract: nothing else knows this; plans, engines and exports ask here. Names are those of the
 //! DARTS family of PyTorch code, kernels have the shape `[out, in / groups, height, width]`.
@@ -72,9 +72,9 @@ impl Layout {
 }
 
 impl Block {
-    /// The layout of the block, with offsets from its own first weight and its own first channel, and
-    /// with names after its prefix. `affine`: its batch norms have a scale and a shift; `first`: index
-    /// of its first layer in the PyTorch `Sequential` that it mirrors.
+    /// The layout of the block, with offsets from its own first weight and its own first channel,
+    /// and with names after its prefix. `affine`: its batch norms have a scale and a shift;
+    /// `first`: index of its first layer in the PyTorch `Sequential` that it mirrors.
     pub fn layout(self, inputs: usize, outputs: usize, affine: bool, first: usize) -> Layout {
         Layouter::new(affine, "", 0, 0).place(self, inputs, outputs, first)
     }

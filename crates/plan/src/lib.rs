@@ -1,8 +1,9 @@
 //! What a network computes, as plain data.
 //!
-//! A [`Block`] is one differentiable piece, a [`CellPlan`] a graph of them with their weights laid out in one flat vector, a
-//! [`NetworkPlan`] the stages of a whole network in a form that can be written to a file. Engines run plans, exporters translate
-//! them, search spaces build them. There is no arithmetic on images here.
+//! A [`Block`] is one differentiable piece, a [`CellPlan`] a graph of them with their weights laid
+//! out in one flat vector, a [`NetworkPlan`] the stages of a whole network in a form that can be
+//! written to a file. Engines run plans, exporters translate them, search spaces build them. There
+//! is no arithmetic on images here.
 
 #![forbid(unsafe_code)]
 

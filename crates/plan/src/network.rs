@@ -1,8 +1,9 @@
-//! A whole network as data that can be written down: stages that read the image or earlier stages, and a classifier behind the
-//! global mean of the last.
+//! A whole network as data that can be written down: stages that read the image or earlier stages,
+//! and a classifier behind the global mean of the last.
 //!
-//! Contract: names and blocks alone; offsets follow from them, so that a written plan has nothing that can contradict itself.
-//! [`NetworkPlan::check`] finds what cannot run in a plan from a file, and bounds what running it may allocate.
+//! Contract: names and blocks alone; offsets follow from them, so that a written plan has nothing
+//! that can contradict itself. [`NetworkPlan::check`] finds what cannot run in a plan from a file,
+//! and bounds what running it may allocate.
 
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +94,8 @@ const MOST: usize = 4096;
 const MOST_CHANNELS: usize = 1 << 16;
 /// Most numbers of a tensor of one image.
 const MOST_NUMBERS: usize = 1 << 27;
-/// Most numbers of all nodes and outputs together, of one image: a gigabyte. Networks for 224 pixels have a twentieth of it.
+/// Most numbers of all nodes and outputs together, of one image: a gigabyte. Networks for 224
+/// pixels have a twentieth of it.
 const MOST_NUMBERS_OF_ALL: usize = 1 << 28;
 /// Largest side of a kernel or window, and largest stride.
 const LARGEST_KERNEL: usize = 11;
@@ -217,7 +219,8 @@ impl StagePlan {
 }
 
 impl NetworkPlan {
-    /// The cell of every stage and the sizes of its inputs, for an image of `channels` and `size` and for `classes`.
+    /// The cell of every stage and the sizes of its inputs, for an image of `channels` and `size`
+    /// and for `classes`.
     ///
     /// # Errors
     /// If a stage cannot run.
@@ -276,7 +279,8 @@ impl NetworkPlan {
 }
 
 impl PlacedBlock {
-    /// Height and width behind the block, if it can stand between such channels on an image of such a size.
+    /// Height and width behind the block, if it can stand between such channels on an image of such
+    /// a size.
     fn behind(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
         let Self { block, name, first } = self;
         in_range("the index of a layer", first.saturating_add(1), MOST)?;

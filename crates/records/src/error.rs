@@ -41,7 +41,8 @@ impl FileError {
         }
     }
 
-    /// Whether there is no such file. A path through something that is not a folder is as absent as one through nothing.
+    /// Whether there is no such file. A path through something that is not a folder is as absent as
+    /// one through nothing.
     pub fn is_absent(&self) -> bool {
         is_absent(&self.source)
     }

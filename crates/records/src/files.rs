@@ -43,7 +43,8 @@ pub const BEST: &str = "network/best.safetensors";
 pub const PREPROCESSING: &str = "network/preprocessing.json";
 /// The final network on the test images.
 pub const EVALUATION: &str = "network/evaluation.json";
-/// Folder of the pictures of the worst mistakes, each named after its place among the test images: [`mistake`].
+/// Folder of the pictures of the worst mistakes, each named after its place among the test images:
+/// [`mistake`].
 pub const MISTAKES: &str = "network/mistakes";
 
 /// The run in one flat object. A run that has it is finished.
@@ -55,7 +56,8 @@ pub const EXPORT: &str = "export";
 /// Folder of the report's pictures as files.
 pub const DRAWINGS: &str = "drawings";
 
-/// Most bytes of a file that is written as a whole, and of one that grows by a line per epoch: far more than a run writes.
+/// Most bytes of a file that is written as a whole, and of one that grows by a line per epoch: far
+/// more than a run writes.
 pub const MOST_WHOLE_BYTES: u64 = 64 << 20;
 /// See [`MOST_WHOLE_BYTES`].
 pub const MOST_LINES_BYTES: u64 = 1 << 30;

@@ -1,6 +1,7 @@
 //! What an error is about. Whatever can go wrong anywhere in da2s is of one of these kinds.
 
-/// What an error is about: each kind is an exit code of the command line, and an exception of the Python package.
+/// What an error is about: each kind is an exit code of the command line, and an exception of the
+/// Python package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An invalid argument, setting or target.

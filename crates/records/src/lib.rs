@@ -1,12 +1,12 @@
 //! The files of a run, as everything that reads or writes them sees them.
 //!
-//! [`files`] has their names and [`schema`] what is in them; a [`State`] is how far they take a run.
-//! A [`Folder`] reads and writes them without following what somebody may have put there instead,
-//! [`write_output`] writes a result where its user wants it, and a [`Lock`] keeps a second process out
-//! of a directory. A [`WeightsFile`] is named tensors in the safetensors format, [`Sha256`] the checksum
-//! that all files use, a [`Kind`] what an error is about, and [`sentence`] makes an error fit for a
-//! terminal or a file. The library writes runs, the report reads them, the command line and the Python
-//! package do both: what they must agree on is here.
+//! [`files`] has their names and [`schema`] what is in them; a [`State`] is how far they take a
+//! run. A [`Folder`] reads and writes them without following what somebody may have put there
+//! instead, [`write_output`] writes a result where its user wants it, and a [`Lock`] keeps a second
+//! process out of a directory. A [`WeightsFile`] is named tensors in the safetensors format,
+//! [`Sha256`] the checksum that all files use, a [`Kind`] what an error is about, and [`sentence`]
+//! makes an error fit for a terminal or a file. The library writes runs, the report reads them, the
+//! command line and the Python package do both: what they must agree on is here.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! The lock of a directory: one process works on it at a time.
 //!
-//! Contract: one file, one lock. A lock on a file that was removed or replaced guards nothing any more, and says so. It is held
-//! until it is dropped or its process ends: the system takes it back, so that nobody has to unlock a run that was killed. The
-//! file stays where it is.
+//! Contract: one file, one lock. A lock on a file that was removed or replaced guards nothing any
+//! more, and says so. It is held until it is dropped or its process ends: the system takes it back,
+//! so that nobody has to unlock a run that was killed. The file stays where it is.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -19,7 +19,8 @@ const MOST_BYTES: u64 = 32;
 pub struct Lock {
     file: File,
     held: bool,
-    /// The process that took it: those that it forked have the lock with it, and it is not theirs to give back.
+    /// The process that took it: those that it forked have the lock with it, and it is not theirs
+    /// to give back.
     process: u32,
 }
 
@@ -31,7 +32,8 @@ impl Lock {
     pub fn take(folder: &Folder) -> Result<Self, LockError> {
         loop {
             let lock = Self::take_file(folder)?;
-            // Whoever held it may have removed it, and somebody may have created it again, between opening and locking.
+            // Whoever held it may have removed it, and somebody may have created it again, between
+            // opening and locking.
             if lock.guards(folder.path()) {
                 return Ok(lock);
             }
@@ -66,7 +68,8 @@ impl Lock {
         })
     }
 
-    /// Whether it is still the lock of the directory `path`: not if that was removed, or removed and made anew.
+    /// Whether it is still the lock of the directory `path`: not if that was removed, or removed
+    /// and made anew.
     pub fn guards(&self, path: &Path) -> bool {
         same_file(&self.file, &path.join(LOCK))
     }
@@ -78,7 +81,8 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a process that was forked meanwhile has it open too, and would keep the lock until it ends.
+    /// Closing the file is not enough: a process that was forked meanwhile has it open too, and
+    /// would keep the lock until it ends.
     fn drop(&mut self) {
         if self.held && self.process == std::process::id() {
             // The system takes back what cannot be given back, if later.
@@ -89,7 +93,8 @@ impl Drop for Lock {
 
 /// Whether locking failed because there are no locks.
 fn is_absent(error: &io::Error) -> bool {
-    // ENOLCK of Linux: a network file system whose service of locks does not run. Rust has no kind for it.
+    // ENOLCK of Linux: a network file system whose service of locks does not run. Rust has no kind
+    // for it.
     const NO_LOCKS: i32 = 37;
     error.kind() == io::ErrorKind::Unsupported || (cfg!(target_os = "linux") && error.raw_os_error() == Some(NO_LOCKS))
 }

@@ -1,8 +1,8 @@
 //! Files outside of any run, where a user wants a result, or has something to be read.
 //!
-//! Contract: a result appears whole or not at all, where that can be: what is a pipe or a device of characters, as the standard
-//! output, is written through. What is neither that nor a file is left alone. Only regular files are read, since others may
-//! never end.
+//! Contract: a result appears whole or not at all, where that can be: what is a pipe or a device of
+//! characters, as the standard output, is written through. What is neither that nor a file is left
+//! alone. Only regular files are read, since others may never end.
 
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! How far a run has come, told from its files alone: the same for whoever asks, and whether the run is under way or not.
+//! How far a run has come, told from its files alone: the same for whoever asks, and whether the
+//! run is under way or not.
 
 use std::fmt;
 
@@ -40,7 +41,8 @@ impl Epochs {
     }
 }
 
-/// What the files of a run say, wherever they are. Each method is asked only for what is not known without it.
+/// What the files of a run say, wherever they are. Each method is asked only for what is not known
+/// without it.
 pub trait Traces {
     /// Why they cannot be read.
     type Error;
@@ -65,7 +67,8 @@ pub trait Traces {
 }
 
 impl State {
-    /// The state that `traces` show. A run with its summary is finished, whatever happened to it before.
+    /// The state that `traces` show. A run with its summary is finished, whatever happened to it
+    /// before.
     ///
     /// # Errors
     /// Those of `traces`.

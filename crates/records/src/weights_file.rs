@@ -1,8 +1,9 @@
 //! Named tensors as a plain safetensors file, as PyTorch users read and write it.
 //!
-//! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as float32, the same tensors as the
-//! same bytes; read from any file of float16, bfloat16, float32, float64 or int64 tensors, whatever else its metadata say. What
-//! fits which network is decided elsewhere.
+//! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as
+//! float32, the same tensors as the same bytes; read from any file of float16, bfloat16, float32,
+//! float64 or int64 tensors, whatever else its metadata say. What fits which network is decided
+//! elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -120,7 +121,8 @@ impl WeightsFile {
         })
     }
 
-    /// The bytes of a file of `tensors` with one text, `value` under `key`: the library writes several in no fixed order.
+    /// The bytes of a file of `tensors` with one text, `value` under `key`: the library writes
+    /// several in no fixed order.
     ///
     /// # Errors
     /// If a tensor has not as many elements as its shape says.
@@ -135,7 +137,8 @@ impl WeightsFile {
     }
 }
 
-/// Checksum over a text and the tensors that go with it: names, shapes and bytes, whatever their order in the file.
+/// Checksum over a text and the tensors that go with it: names, shapes and bytes, whatever their
+/// order in the file.
 pub fn checksum<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
     let mut order: Vec<_> = tensors.into_iter().collect();
     order.sort_by_key(|&(name, ..)| name);
@@ -166,8 +169,8 @@ pub fn signed(description: &str, tensors: &[Named]) -> String {
     format!("{SIGNED}{sum}\",{rest}")
 }
 
-/// Whether the checksum in a [`signed`] description is that of the file of these bytes; `None` where the description has none, as in
-/// files of earlier versions.
+/// Whether the checksum in a [`signed`] description is that of the file of these bytes; `None`
+/// where the description has none, as in files of earlier versions.
 pub fn is_whole(description: &str, file: &SafeTensors<'_>) -> Option<bool> {
     let signed = description.strip_prefix(SIGNED)?;
     let (sum, rest) = (signed.get(..DIGITS)?, signed.get(DIGITS..)?.strip_prefix("\",")?);

@@ -52,7 +52,8 @@ impl CsvTable {
     }
 }
 
-/// Percent-encoding of RFC 3986; the comma stays, because a CSV has so many and a `data:` link allows them.
+/// Percent-encoding of RFC 3986; the comma stays, because a CSV has so many and a `data:` link
+/// allows them.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() * 5 / 4);
     for byte in text.bytes() {

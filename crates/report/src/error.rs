@@ -1,4 +1,5 @@
-//! What can go wrong when a report is made. Every variant names the file; damage names the line as well.
+//! What can go wrong when a report is made. Every variant names the file; damage names the line as
+//! well.
 
 use std::io;
 use std::path::PathBuf;

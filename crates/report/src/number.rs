@@ -77,15 +77,18 @@ pub(crate) fn plural(number: usize, noun: &str) -> String {
     }
 }
 
-/// Numbers larger than this, or spans smaller than its inverse, would leave the range of `f64` on the way to a tick.
+/// Numbers larger than this, or spans smaller than its inverse, would leave the range of `f64` on
+/// the way to a tick.
 const EXTREME: f64 = 1e300;
-/// The smallest span of an axis, as a share of its values: below it ticks would round to the same number.
+/// The smallest span of an axis, as a share of its values: below it ticks would round to the same
+/// number.
 const NARROWEST: f64 = 1e-12;
 
-/// Round axis values covering `low..=high`, about `wanted` of them, steps of 1, 2 or 5 times a power of ten.
+/// Round axis values covering `low..=high`, about `wanted` of them, steps of 1, 2 or 5 times a
+/// power of ten.
 ///
-/// They increase, and are two at least. The first is at most `low` and the last at least `high`, so they are the limits of the axis
-/// too, unless a limit is beyond [`EXTREME`]. NaN counts as 0.
+/// They increase, and are two at least. The first is at most `low` and the last at least `high`, so
+/// they are the limits of the axis too, unless a limit is beyond [`EXTREME`]. NaN counts as 0.
 pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let bounded = |value: f64| {
         if value.is_nan() {

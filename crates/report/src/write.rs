@@ -1,5 +1,5 @@
-//! Puts pages, tables and pictures where they belong, whole or not at all: into the directory of a run, which may come from
-//! others, or where their user wants them.
+//! Puts pages, tables and pictures where they belong, whole or not at all: into the directory of a
+//! run, which may come from others, or where their user wants them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,19 @@ pub(crate) const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "
 /// Reads the run in `run_dir`, writes its report there and returns the report's path.
 ///
 /// # Errors
-/// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot be written.
+/// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot
+/// be written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let page = render(&Run::read(run_dir)?);
     publish(&Folder::open(run_dir)?, REPORT, page)
 }
 
-/// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several all side by side.
+/// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several
+/// all side by side.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's, a file in it is damaged, there are more runs than a page takes, or the
-/// page cannot be written.
+/// [`ReportError`] when a directory is not a run's, a file in it is damaged, there are more runs
+/// than a page takes, or the page cannot be written.
 pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> {
     if run_dirs.len() > MOST_RUNS {
         return Err(ReportError::TooManyRuns {
@@ -51,12 +53,12 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
     Ok(write_output(file, page.as_bytes())?)
 }
 
-/// Draws the run in `run_dir` in each of `formats`, writes the pictures into `folder`, by default [`DRAWINGS`] in the run's
-/// directory, and returns their paths.
+/// Draws the run in `run_dir` in each of `formats`, writes the pictures into `folder`, by default
+/// [`DRAWINGS`] in the run's directory, and returns their paths.
 ///
 /// # Errors
-/// [`ReportError`] when the directory is not a run's, a file in it is damaged, there is nothing to draw, or a picture cannot
-/// be written.
+/// [`ReportError`] when the directory is not a run's, a file in it is damaged, there is nothing to
+/// draw, or a picture cannot be written.
 pub fn write_drawings(
     run_dir: &Path,
     formats: &[DrawingFormat],

@@ -1,6 +1,8 @@
-//! The pages in a real browser: a finished, a resumed, a failed and a one-epoch run, and all of them side by side.
+//! The pages in a real browser: a finished, a resumed, a failed and a one-epoch run, and all of
+//! them side by side.
 //!
-//! Needs Node, Chromium and playwright-core, which `tests/browser/setup.sh` installs; skipped by name without them.
+//! Needs Node, Chromium and playwright-core, which `tests/browser/setup.sh` installs; skipped by
+//! name without them.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
@@ -14,7 +16,8 @@ use da2s_report::{write_page, write_report};
 use support::{Reached, Synthetic};
 use tools::Tools;
 
-/// Finished runs whose search and retraining were stopped and went on from an earlier checkpoint: epochs are there twice.
+/// Finished runs whose search and retraining were stopped and went on from an earlier checkpoint:
+/// epochs are there twice.
 fn repeat_epochs(file: &Path, first: usize, last: usize) {
     let text = fs::read_to_string(file).expect("file");
     let lines: Vec<&str> = text.lines().collect();

@@ -61,7 +61,8 @@ fn select(selector: &str) -> Selector {
     Selector::parse(selector).expect("selector")
 }
 
-/// Nothing in the page makes a browser ask for anything, and every attribute is a number where one is due.
+/// Nothing in the page makes a browser ask for anything, and every attribute is a number where one
+/// is due.
 fn assert_sound(html: &Html) {
     for element in html.select(&select("*")) {
         for (name, value) in element.value().attrs() {

@@ -25,8 +25,8 @@
 ///
 /// The first paragraph of a field's documentation is what a command line shows; the reference has
 /// all of it. `in` narrows what the type allows. `named` is the short name of the setting in front
-/// ends, with underscores. `may_change on resume` marks what a run may change when it resumes.
-/// A field whose type is itself declared by this macro is a table within the table; `Option` makes a
+/// ends, with underscores. `may_change on resume` marks what a run may change when it resumes. A
+/// field whose type is itself declared by this macro is a table within the table; `Option` makes a
 /// setting, or a table, one that may be absent.
 ///
 /// A table may also consist of others, `..bread: Baking;`, whose settings are then its own: what

@@ -2,10 +2,10 @@
 //!
 //! [`settings!`](settings) declares a table of settings: for each its documentation, name, type,
 //! default, range, and the short name under which front ends offer it. From the declaration follow
-//! the struct, its `Default` and `serde`, and a [`Table`] of what was declared. From the table follow
-//! the checks ([`Table::check`]), the reference ([`reference()`]), the JSON schema ([`schema`]), the
-//! flags of the command line and the keyword arguments of the Python package. [`words!`](words)
-//! declares an enum that is written as a word.
+//! the struct, its `Default` and `serde`, and a [`Table`] of what was declared. From the table
+//! follow the checks ([`Table::check`]), the reference ([`reference()`]), the JSON schema
+//! ([`schema`]), the flags of the command line and the keyword arguments of the Python package.
+//! [`words!`](words) declares an enum that is written as a word.
 //!
 //! Contract: a value that [`Table::check`] accepts is one that `serde` reads. This crate knows no
 //! front end and no setting.

@@ -1,8 +1,8 @@
 //! An architecture of NAS-Bench-201 and its text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 //!
-//! Dong, Yang, "NAS-Bench-201", ICLR 2020: a cell of four nodes; each of its six edges carries one of five operations, and
-//! `none` stands for no edge. In the text a `+` divides the nodes 1, 2 and 3, and `op~i` is the operation on the edge from
-//! node i. What is read is written back unchanged.
+//! Dong, Yang, "NAS-Bench-201", ICLR 2020: a cell of four nodes; each of its six edges carries one
+//! of five operations, and `none` stands for no edge. In the text a `+` divides the nodes 1, 2 and
+//! 3, and `op~i` is the operation on the edge from node i. What is read is written back unchanged.
 
 use std::fmt;
 use std::str::FromStr;

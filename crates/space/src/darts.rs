@@ -1,5 +1,5 @@
-//! The DARTS space: 2 inputs, 4 nodes, 14 edges, 7 candidates (Liu, Simonyan, Yang, "DARTS: Differentiable
-//! Architecture Search", ICLR 2019, section 3.1). DA²S searches it without `none`.
+//! The DARTS space: 2 inputs, 4 nodes, 14 edges, 7 candidates (Liu, Simonyan, Yang, "DARTS:
+//! Differentiable Architecture Search", ICLR 2019, section 3.1). DA²S searches it without `none`.
 
 use crate::Operation;
 

@@ -1,7 +1,8 @@
 //! The graph of a cell: inputs, nodes, and an edge from every earlier node to every node.
 //!
-//! Contract: nodes `0..inputs` are inputs; node `j` from `inputs` on receives every earlier node. Edges are
-//! ordered by their end, then by their start: (0,2) (1,2) (0,3) (1,3) (2,3) … for two inputs.
+//! Contract: nodes `0..inputs` are inputs; node `j` from `inputs` on receives every earlier node.
+//! Edges are ordered by their end, then by their start: (0,2) (1,2) (0,3) (1,3) (2,3) … for two
+//! inputs.
 
 use std::ops::Range;
 

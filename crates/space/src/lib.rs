@@ -1,8 +1,9 @@
 //! Search spaces, and what is chosen in them.
 //!
-//! A [`Space`] says which nodes, edges and candidate operations a cell has; a [`Target`] how many of them stay; a [`Genotype`]
-//! which ones, in the texts of several tools. Each space has its own file; CONTRIBUTING.md says how to add one. Everything here
-//! is plain data: nothing computes on images.
+//! A [`Space`] says which nodes, edges and candidate operations a cell has; a [`Target`] how many
+//! of them stay; a [`Genotype`] which ones, in the texts of several tools. Each space has its own
+//! file; CONTRIBUTING.md says how to add one. Everything here is plain data: nothing computes on
+//! images.
 
 #![forbid(unsafe_code)]
 
@@ -44,8 +45,8 @@ words! {
 }
 
 impl CellKind {
-    /// How much smaller the sides of an image are after a cell, and how many times as many channels it
-    /// has.
+    /// How much smaller the sides of an image are after a cell, and how many times as many channels
+    /// it has.
     pub const fn stride(self) -> usize {
         match self {
             Self::Normal => 1,
@@ -83,8 +84,8 @@ impl SpaceName {
         }
     }
 
-    /// Whether a genotype has every edge, each with one operation. An edge can then only be dropped by
-    /// an operation: `none` is one that may stay.
+    /// Whether a genotype has every edge, each with one operation. An edge can then only be dropped
+    /// by an operation: `none` is one that may stay.
     pub const fn keeps_every_edge(self) -> bool {
         match self {
             Self::Darts => false,
@@ -133,7 +134,8 @@ impl Space {
         self.name.kinds()
     }
 
-    /// Whether discretization may keep `operation`: any but `none`, which stays only where every edge does.
+    /// Whether discretization may keep `operation`: any but `none`, which stays only where every
+    /// edge does.
     pub fn may_keep(&self, operation: Operation) -> bool {
         operation != Operation::None || self.name.keeps_every_edge()
     }

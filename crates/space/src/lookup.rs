@@ -1,12 +1,14 @@
 //! Looking an architecture of NAS-Bench-201 up in a table of accuracies that the user brings.
 //!
-//! The table is CSV, as it is or compressed with gzip. Its first line is `architecture,COLUMN,…`, every other an
-//! architecture in its text and an accuracy in percent a column; a column that is called `index`, or has no name, as pandas
-//! writes it, holds the indices of the benchmark. Cells may be quoted, lines empty. Accuracies are in percent: a column in which
-//! none is above 1 holds shares, and is refused rather than guessed at. Contract: lines are read one by one and only numbers are
-//! kept; each architecture stands there at most once, so that a table has at most 15,625 lines of 4 KiB, whatever a file
-//! unpacks to. Architectures that compute the same function are lines of their own, as they were trained on their own; a
-//! table may lack some, and ranks are among those that it has.
+//! The table is CSV, as it is or compressed with gzip. Its first line is `architecture,COLUMN,…`,
+//! every other an architecture in its text and an accuracy in percent a column; a column that is
+//! called `index`, or has no name, as pandas writes it, holds the indices of the benchmark. Cells
+//! may be quoted, lines empty. Accuracies are in percent: a column in which none is above 1 holds
+//! shares, and is refused rather than guessed at. Contract: lines are read one by one and only
+//! numbers are kept; each architecture stands there at most once, so that a table has at most
+//! 15,625 lines of 4 KiB, whatever a file unpacks to. Architectures that compute the same function
+//! are lines of their own, as they were trained on their own; a table may lack some, and ranks are
+//! among those that it has.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,7 +23,8 @@ use super::arch_201::{Arch201, Arch201Error};
 /// Longest line that is read, with its end.
 const LONGEST_LINE_BYTES: u64 = 4096;
 
-/// What the columns of architectures and of indices may be called, beside nothing and pandas' `Unnamed: 0`.
+/// What the columns of architectures and of indices may be called, beside nothing and pandas'
+/// `Unnamed: 0`.
 const ARCHITECTURE: [&str; 4] = ["architecture", "arch", "arch_str", "arch-str"];
 const INDEX: [&str; 5] = ["", "unnamed: 0", "index", "arch_index", "arch-index"];
 
@@ -48,7 +51,8 @@ pub struct Standing {
     pub column: String,
     /// Its accuracy, percent.
     pub accuracy: f64,
-    /// 1 for the best: one more than the architectures that are more accurate, so that equal ones share a rank.
+    /// 1 for the best: one more than the architectures that are more accurate, so that equal ones
+    /// share a rank.
     pub rank: usize,
     /// Architectures in the table.
     pub of: usize,
@@ -221,8 +225,8 @@ impl Benchmark {
         }
     }
 
-    /// The architecture of an index: that of the table's column of indices. Without one it is the line of a table that has all
-    /// architectures, from 0, as published tables list them.
+    /// The architecture of an index: that of the table's column of indices. Without one it is the
+    /// line of a table that has all architectures, from 0, as published tables list them.
     ///
     /// # Errors
     /// [`BenchmarkError::NoIndex`] if there is no such index, or the table says nothing of indices.
@@ -323,7 +327,8 @@ impl Heading {
     fn read(line: &str) -> Result<Self, Reason> {
         let names: Vec<&str> = line.split(',').map(unquoted).collect();
         let is = |known: &[&str], name: &str| known.contains(&name.to_lowercase().as_str());
-        // A column of accuracies needs a name; where there are indices already, or it comes last, it is no index.
+        // A column of accuracies needs a name; where there are indices already, or it comes last,
+        // it is no index.
         let first_index = names.iter().position(|name| is(&INDEX, name));
         let of = |(at, &name): (usize, &&str)| {
             if is(&ARCHITECTURE, name) {

@@ -1,8 +1,10 @@
-//! The NAS-Bench-201 space: 4 nodes, 6 edges, 5 candidates, one kind of cell, and the text of its architectures
-//! (Dong, Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020, section 2.1).
+//! The NAS-Bench-201 space: 4 nodes, 6 edges, 5 candidates, one kind of cell, and the text of its
+//! architectures (Dong, Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural
+//! Architecture Search", ICLR 2020, section 2.1).
 //!
-//! Every edge stays, and `none` is a choice like the others, so that an architecture is one of 5⁶ = 15,625. Its text names for
-//! each node the operations of its edges: `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
+//! Every edge stays, and `none` is a choice like the others, so that an architecture is one of 5⁶ =
+//! 15,625. Its text names for each node the operations of its edges:
+//! `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
 
 use super::{CellGraph, Operation};
 

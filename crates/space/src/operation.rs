@@ -1,14 +1,15 @@
-//! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that compute them.
+//! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that
+//! compute them.
 //!
-//! An operation is a row of the table below. A row of existing blocks is all that a new one takes: spaces, genotypes, the
-//! engine and the exports follow from it.
+//! An operation is a row of the table below. A row of existing blocks is all that a new one takes:
+//! spaces, genotypes, the engine and the exports follow from it.
 
 use da2s_plan::{Block, PoolKind};
 use da2s_settings::{Allowed, FieldKind, Setting, Word};
 use serde::{Deserialize, Serialize};
 
-/// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image, and the block that
-/// computes it at a stride in a place.
+/// Declares [`Operation`] from rows: documentation, variant, name, whether it can halve an image,
+/// and the block that computes it at a stride in a place.
 macro_rules! operations {
     ($($(#[$documentation:meta])* $variant:ident = $name:literal, $halves:literal, $block:expr;)*) => {
         /// A candidate operation of an edge.
@@ -28,7 +29,8 @@ macro_rules! operations {
                 }
             }
 
-            /// Whether it can halve an image. What cannot is in no DARTS space: its reduction cells need that.
+            /// Whether it can halve an image. What cannot is in no DARTS space: its reduction cells
+            /// need that.
             pub fn halves(self) -> bool {
                 match self {
                     $(Self::$variant => $halves,)*
@@ -67,7 +69,8 @@ operations! {
     NorConv3x3 = "nor_conv_3x3", false, |stride, place| convolution(3, stride, place);
 }
 
-/// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a convolution.
+/// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a
+/// convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostNetwork {
     /// In the super-network of DARTS: a pool is followed by batch norm.
@@ -114,8 +117,8 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// The block that computes the operation at `stride`, and what its weights' names have between the
-    /// operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
+    /// The block that computes the operation at `stride`, and what its weights' names have between
+    /// the operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
     pub fn block(self, stride: usize, place: HostNetwork) -> (Block, &'static str) {
         let block = self.computed_by()(stride, place);
         let wrapped = matches!(block, Block::Separable { .. } | Block::Conv { .. });

@@ -1,7 +1,7 @@
 //! A value for each kind of cell that a space has.
 //!
-//! Contract: normal cells are always there; a space of one kind has no other, and whoever asks for the other kind is
-//! given what belongs to the only one.
+//! Contract: normal cells are always there; a space of one kind has no other, and whoever asks for
+//! the other kind is given what belongs to the only one.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! The target topology: how many edges each node keeps and how many operations each kept edge keeps, per
-//! kind of cell.
+//! The target topology: how many edges each node keeps and how many operations each kept edge
+//! keeps, per kind of cell.
 //!
-//! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section 3.2); any
-//! feasible target is allowed here, balanced or not.
+//! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section
+//! 3.2); any feasible target is allowed here, balanced or not.
 
 use da2s_settings::{Allowed, FROM_1, FieldKind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,8 @@ impl TargetSpec {
     /// The target in full, checked against `space`.
     ///
     /// # Errors
-    /// If a node cannot keep so many edges or an edge so many operations; the message has the allowed range.
+    /// If a node cannot keep so many edges or an edge so many operations; the message has the
+    /// allowed range.
     pub fn resolve(&self, space: &Space) -> Result<Target, TopologyError> {
         PerKind::try_new(space.kinds(), |kind| {
             let own = match kind {

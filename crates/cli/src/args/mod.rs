@@ -24,8 +24,8 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Code;
 
-/// Discretization-aware neural architecture search: finds an architecture whose discretization costs almost nothing,
-/// trains it, and shows how it came about.
+/// Discretization-aware neural architecture search: finds an architecture whose discretization
+/// costs almost nothing, trains it, and shows how it came about.
 #[derive(Debug, Parser)]
 #[command(name = "da2s", version, after_help = Code::help(), arg_required_else_help = true)]
 pub struct Arguments {

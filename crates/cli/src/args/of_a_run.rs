@@ -40,7 +40,8 @@ pub struct TrainArguments {
     /// The run.
     #[command(flatten)]
     pub stage: ImageStageArguments,
-    /// Take the genotype in this file, any text with one (FILE:NAME where there are several), instead of the run's
+    /// Take the genotype in this file, any text with one (FILE:NAME where there are several),
+    /// instead of the run's
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
     /// Go on from the checkpoint
@@ -77,10 +78,12 @@ pub struct ExportArguments {
     /// What to write
     #[arg(long, value_parser = one_of(ExportFormat::ALL))]
     pub format: ExportFormat,
-    /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
+    /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx,
+    /// …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Make batch norms part of the convolutions in front of them, where both are of one operation (onnx)
+    /// Make batch norms part of the convolutions in front of them, where both are of one operation
+    /// (onnx)
     #[arg(long)]
     pub fold_batch_norms: bool,
 }
@@ -94,7 +97,8 @@ pub struct ImportArguments {
     /// The run.
     #[command(flatten)]
     pub create: CreateArguments,
-    /// Weights of a network: safetensors under the names of DARTS or NAS-Bench-201, as `da2s export` and PyTorch write them
+    /// Weights of a network: safetensors under the names of DARTS or NAS-Bench-201, as `da2s
+    /// export` and PyTorch write them
     #[arg(
         long,
         value_name = "FILE",
@@ -102,7 +106,8 @@ pub struct ImportArguments {
         conflicts_with = "supernet"
     )]
     pub weights: Option<PathBuf>,
-    /// Weights of a super-network, with alphas_normal and alphas_reduce (arch_parameters in NAS-Bench-201)
+    /// Weights of a super-network, with alphas_normal and alphas_reduce (arch_parameters in
+    /// NAS-Bench-201)
     #[arg(long, value_name = "FILE")]
     pub supernet: Option<PathBuf>,
     /// The genotype of the network.
@@ -129,7 +134,8 @@ pub struct DrawArguments {
 pub struct WatchArguments {
     /// Run directory
     pub run: PathBuf,
-    /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1, and 0 is any free one
+    /// Serve a page that updates itself, instead of the dashboard; a port alone is of 127.0.0.1,
+    /// and 0 is any free one
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = da2s_pages::address::parse)]
     pub http: Option<SocketAddr>,
 }

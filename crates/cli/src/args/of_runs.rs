@@ -13,7 +13,8 @@ pub struct ReportArguments {
     /// Run directory; several give one page with all side by side
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// File of the page [default: report.html in the run directory; side-by-side.html of several runs]
+    /// File of the page [default: report.html in the run directory; side-by-side.html of several
+    /// runs]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -67,7 +68,8 @@ pub struct RunsArguments {
     /// Turn the order around
     #[arg(long)]
     pub reverse: bool,
-    /// Only runs of which this is true, as method=da2s, state=failed or search.epochs=50; given twice, both must be
+    /// Only runs of which this is true, as method=da2s, state=failed or search.epochs=50; given
+    /// twice, both must be
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Print a JSON array instead of a table
@@ -117,7 +119,7 @@ pub enum MetricsFormat {
     Csv,
     /// The same tables as metrics.parquet and architecture.parquet
     Parquet,
-    /// An event file a run, below --out in a folder of the run's name: scalars, histograms of α and β, hyperparameters; it
-    /// replaces earlier ones of the same run
+    /// An event file a run, below --out in a folder of the run's name: scalars, histograms of α and
+    /// β, hyperparameters; it replaces earlier ones of the same run
     Tensorboard,
 }

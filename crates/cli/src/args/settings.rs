@@ -1,5 +1,5 @@
-//! The arguments that create or resume a run, and how those that are settings become layers of the configuration: one for
-//! each flag that was given, over the recipe and the file.
+//! The arguments that create or resume a run, and how those that are settings become layers of the
+//! configuration: one for each flag that was given, over the recipe and the file.
 
 use std::path::PathBuf;
 
@@ -57,8 +57,8 @@ pub struct GivenGenotype {
 /// Arguments that are settings.
 #[derive(Debug, Args)]
 pub struct SettingArguments {
-    /// Images to work on: a data set, a folder of images of your own, or a table of their labels [default: digits, which are
-    /// built in]
+    /// Images to work on: a data set, a folder of images of your own, or a table of their labels
+    /// [default: digits, which are built in]
     #[arg(value_parser = ImageSourceParser)]
     dataset: Option<ImageSource>,
     /// File with settings
@@ -70,7 +70,8 @@ pub struct SettingArguments {
     /// Settings that have a flag of their own.
     #[command(flatten)]
     flags: Flags<false>,
-    /// Any setting, as search.cells=8; docs/settings.md explains each, `da2s config` prints those that have a value
+    /// Any setting, as search.cells=8; docs/settings.md explains each, `da2s config` prints those
+    /// that have a value
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! The arguments of the verbs that need no run: genotypes, tables of accuracies, data sets, this machine.
+//! The arguments of the verbs that need no run: genotypes, tables of accuracies, data sets, this
+//! machine.
 
 use std::path::PathBuf;
 
@@ -15,11 +16,13 @@ use super::values::one_of;
 /// Arguments of `genotype`.
 #[derive(Debug, Args)]
 pub struct GenotypeArguments {
-    /// A text with a genotype in any form, a file with one (FILE:NAME where there are several), or a run directory
+    /// A text with a genotype in any form, a file with one (FILE:NAME where there are several), or
+    /// a run directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]; nas-bench-301 sorts the entries of a node, so
-    /// that weights trained under the genotype no longer belong to it
+    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]; nas-bench-301
+    /// sorts the entries of a node, so that weights trained under the genotype no longer belong to
+    /// it
     #[arg(long, value_parser = one_of(GenotypeForm::ALL))]
     pub form: Option<GenotypeForm>,
 }
@@ -27,11 +30,12 @@ pub struct GenotypeArguments {
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
 pub struct LookupArguments {
-    /// An architecture of NAS-Bench-201 in any form that `genotype` reads, its index, a file with one, or a run directory
+    /// An architecture of NAS-Bench-201 in any form that `genotype` reads, its index, a file with
+    /// one, or a run directory
     #[arg(value_name = "ARCH|INDEX|FILE|RUN")]
     pub what: String,
-    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`, accuracies in percent;
-    /// a column `index` has the benchmark's own numbers
+    /// Table of accuracies: CSV, as it is or with gzip, its first line `architecture,COLUMN,…`,
+    /// accuracies in percent; a column `index` has the benchmark's own numbers
     #[arg(long, value_name = "FILE")]
     pub benchmark: PathBuf,
     /// Print a JSON object instead of a table
@@ -45,13 +49,15 @@ pub struct ConfigArguments {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingArguments,
-    /// Print the memory that a step of the search and of the training will need instead, and what there is
+    /// Print the memory that a step of the search and of the training will need instead, and what
+    /// there is
     #[arg(long)]
     pub memory: bool,
     /// Print the reference of all settings instead, as Markdown: docs/settings.md
     #[arg(long, exclusive = true)]
     pub reference: bool,
-    /// Print the JSON schema of configuration files instead, with which editors complete and check them
+    /// Print the JSON schema of configuration files instead, with which editors complete and check
+    /// them
     #[arg(long, exclusive = true)]
     pub schema: bool,
 }
@@ -97,7 +103,8 @@ pub struct DataFetchArguments {
     /// Folder for its files [default: data/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Take the files from a copy at this address instead of the published one; checksums stay the same
+    /// Take the files from a copy at this address instead of the published one; checksums stay the
+    /// same
     #[arg(long, value_name = "URL")]
     pub from: Option<String>,
 }
@@ -110,7 +117,8 @@ pub struct BenchArguments {
     pub case: BenchCase,
     #[arg(long, default_value = "cpu", help = format!("Device; here: {}", devices().join(", ")))]
     pub device: String,
-    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with given instructions
+    /// Implementation of the cells: the fastest for the device, the reference, or the fast one with
+    /// given instructions
     #[arg(long, default_value = "auto", value_parser = one_of(EngineName::ALL))]
     pub engine: EngineName,
     /// Threads of the CPU, 0 for one a core

@@ -18,8 +18,8 @@ where
     })
 }
 
-/// A value as people write it in an argument: a word without quotes, a list without brackets, a whole number with its unit.
-/// Whether a setting allows the value is checked by the library.
+/// A value as people write it in an argument: a word without quotes, a list without brackets, a
+/// whole number with its unit. Whether a setting allows the value is checked by the library.
 ///
 /// # Errors
 /// What is expected, if the text is no such value.

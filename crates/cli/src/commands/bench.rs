@@ -1,7 +1,8 @@
 //! `da2s bench`: how long the units of work take on this machine.
 //!
-//! Each case runs in a process of its own, which this one starts: the peak of memory is a process's. Such a process
-//! measures one case and prints it as JSON; what it printed is collected here.
+//! Each case runs in a process of its own, which this one starts: the peak of memory is a
+//! process's. Such a process measures one case and prints it as JSON; what it printed is collected
+//! here.
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -56,7 +57,8 @@ fn cases(asked: BenchCase) -> &'static [Case] {
     }
 }
 
-/// Measures `case` in a process of its own, which tells its reasons itself should it fail, and whose exit code is then ours.
+/// Measures `case` in a process of its own, which tells its reasons itself should it fail, and
+/// whose exit code is then ours.
 fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Failure> {
     let (threads, repeat) = (arguments.threads.to_string(), arguments.repeat.to_string());
     let failure = |reason: String, code: Code| Failure::new(code, format!("cannot measure {}: {reason}", case.name()));

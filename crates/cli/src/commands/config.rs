@@ -24,7 +24,8 @@ An editor with a language server for TOML completes and checks a file whose firs
 
 ";
 
-/// Prints every setting, as a run would write it to its `config.toml`; or what memory a run takes; or the reference; or the JSON schema.
+/// Prints every setting, as a run would write it to its `config.toml`; or what memory a run takes;
+/// or the reference; or the JSON schema.
 ///
 /// # Errors
 /// If the arguments are invalid.

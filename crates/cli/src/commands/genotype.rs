@@ -1,4 +1,5 @@
-//! `da2s genotype`: a genotype in the form of another tool; and reading one that is given, for the other verbs.
+//! `da2s genotype`: a genotype in the form of another tool; and reading one that is given, for the
+//! other verbs.
 
 use std::io;
 use std::path::Path;
@@ -68,7 +69,8 @@ impl GivenGenotype {
     }
 }
 
-/// The failure of a stage that was handed the genotype in the file `path`: where it blames a genotype, it names the file.
+/// The failure of a stage that was handed the genotype in the file `path`: where it blames a
+/// genotype, it names the file.
 pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     match failure {
         Failure::Run(Error::Genotype { path: None, error }) => Failure::Run(Error::Genotype {

@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
-/// Takes the weights of a network and evaluates it, or those of a super-network and discretizes it; prints the table.
+/// Takes the weights of a network and evaluates it, or those of a super-network and discretizes it;
+/// prints the table.
 ///
 /// # Errors
 /// Whatever is in the way.

@@ -19,7 +19,8 @@ use crate::terminal;
 /// Name of the space in `genotype.json`.
 const SPACE: &str = "nas-bench-201";
 
-/// Looks the architecture up, and prints its accuracy, rank and distance to the best in every column.
+/// Looks the architecture up, and prints its accuracy, rank and distance to the best in every
+/// column.
 ///
 /// # Errors
 /// If the table cannot be read, or what is asked for is no architecture or not in it.

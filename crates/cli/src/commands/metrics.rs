@@ -1,4 +1,5 @@
-//! `da2s metrics`: the numbers of runs for other programs: CSV, Parquet, or event files for TensorBoard.
+//! `da2s metrics`: the numbers of runs for other programs: CSV, Parquet, or event files for
+//! TensorBoard.
 
 use std::path::PathBuf;
 

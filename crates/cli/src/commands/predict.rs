@@ -1,4 +1,5 @@
-//! `da2s predict`: what the trained network of a run sees on images, each preprocessed as in the evaluation.
+//! `da2s predict`: what the trained network of a run sees on images, each preprocessed as in the
+//! evaluation.
 
 use std::path::PathBuf;
 
@@ -32,8 +33,8 @@ enum Answer {
     Error(String),
 }
 
-/// Predicts, and prints a line an image: its path, then classes and their probabilities. Images that cannot be read are named
-/// behind the others.
+/// Predicts, and prints a line an image: its path, then classes and their probabilities. Images
+/// that cannot be read are named behind the others.
 ///
 /// # Errors
 /// If there is no trained network; and, when all others are answered, if an image cannot be read.
@@ -92,7 +93,8 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     }
 }
 
-/// The files that are asked for: those given, and those in and below the folders given. Says what is passed over there.
+/// The files that are asked for: those given, and those in and below the folders given. Says what
+/// is passed over there.
 fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut images = Vec::new();
     for path in given {

@@ -1,4 +1,5 @@
-//! `da2s run`: every stage, one after the other; with a genotype that is given, those behind the search.
+//! `da2s run`: every stage, one after the other; with a genotype that is given, those behind the
+//! search.
 
 use da2s::parallel::Group;
 use da2s::space::Genotype;

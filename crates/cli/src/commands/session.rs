@@ -28,7 +28,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes a run, or takes up the one that is there if `--resume` was given; the process of `group` that leads does so for all.
+    /// Makes a run, or takes up the one that is there if `--resume` was given; the process of
+    /// `group` that leads does so for all.
     ///
     /// # Errors
     /// If the arguments cannot be, there is a run already, or it was made with other settings.
@@ -88,7 +89,8 @@ impl Session {
         })
     }
 
-    /// What `lead` makes in the process that leads, and in the others the same work, of which they tell nothing.
+    /// What `lead` makes in the process that leads, and in the others the same work, of which they
+    /// tell nothing.
     fn shared(group: &Group, lead: impl FnOnce() -> Result<Self, Failure>) -> Result<Self, Failure> {
         let mut led = None;
         let assignment = group.from_leader(|| Ok::<_, Failure>(led.insert(lead()?).run.assignment()?))?;
@@ -152,7 +154,8 @@ impl Session {
         self.unless_stopped()
     }
 
-    /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
+    /// The genotype that takes the place of a search: what is asked for, or what the run that goes
+    /// on was given.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Failure> {
         Ok(self.run.given(asked)?)
     }
@@ -245,8 +248,9 @@ pub(super) fn this_command() -> String {
 
 /// Starts the threads of this process, 0 for one a core.
 ///
-/// The caller's is one of them, which works instead of waiting for the others: handing every pass over to them cost a search of small
-/// images 15 to 20 %. Whoever else computes in this process must do so on this thread, since nothing else wakes it.
+/// The caller's is one of them, which works instead of waiting for the others: handing every pass
+/// over to them cost a search of small images 15 to 20 %. Whoever else computes in this process
+/// must do so on this thread, since nothing else wakes it.
 pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -1,5 +1,5 @@
-//! What the dashboard shows: the run as its directory has it, the moment that the run is in, and what the user chose to
-//! see. Drawing it is a pure function of this.
+//! What the dashboard shows: the run as its directory has it, the moment that the run is in, and
+//! what the user chose to see. Drawing it is a pure function of this.
 
 use std::time::{Duration, SystemTime};
 
@@ -67,7 +67,8 @@ impl Now {
         };
         let going = |name: &str, Epochs { done, planned }: Epochs, epoch_s: Option<f64>| {
             let quiet_s = quiet.as_secs_f64();
-            // A run that wrote nothing for so long has probably ended, and nobody knows when it goes on.
+            // A run that wrote nothing for so long has probably ended, and nobody knows when it
+            // goes on.
             let epoch_s = epoch_s.filter(|epoch_s| quiet_s <= QUIET_EPOCHS * epoch_s);
             let left_s = epoch_s.map(|epoch_s| (planned - done) as f64 * epoch_s - quiet_s.min(epoch_s));
             Self {

@@ -1,4 +1,5 @@
-//! The dashboard on a terminal of any size: everything at once where it fits, otherwise a panel at a time.
+//! The dashboard on a terminal of any size: everything at once where it fits, otherwise a panel at
+//! a time.
 
 use da2s_report::run::SearchEpoch;
 use ratatui::Frame;
@@ -11,7 +12,8 @@ use super::curves::{self, Curves};
 use super::edges;
 use crate::clock;
 
-/// From this size on everything is shown at once: the row of an edge is 50 columns, its frame 2, of 40 % of the width.
+/// From this size on everything is shown at once: the row of an edge is 50 columns, its frame 2, of
+/// 40 % of the width.
 const WIDE: (u16, u16) = (130, 30);
 
 /// A part of the dashboard.

@@ -1,5 +1,5 @@
-//! The mixture as bars: for each edge its weight q, and of its operations the best with its weight p, and all as a row of
-//! columns in the order of the space.
+//! The mixture as bars: for each edge its weight q, and of its operations the best with its weight
+//! p, and all as a row of columns in the order of the space.
 
 use da2s_report::run::ArchCell;
 use ratatui::Frame;

@@ -1,5 +1,5 @@
-//! The dashboard of a run of this process: a thread of its own draws and takes the keys, while the run tells it every step
-//! and asks it what the user wants.
+//! The dashboard of a run of this process: a thread of its own draws and takes the keys, while the
+//! run tells it every step and asks it what the user wants.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,8 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is whole, so one by a thread that panicked later is as good as any.
+        // Every change of the state is whole, so one by a thread that panicked later is as good as
+        // any.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,8 +83,8 @@ impl Dashboard {
         self.shared.state().message = Some((text.to_owned(), Instant::now()));
     }
 
-    /// Waits while the user wants the run to stand still, and returns how long that was. A wish for a checkpoint
-    /// or to stop ends the wait, for the run to see to it.
+    /// Waits while the user wants the run to stand still, and returns how long that was. A wish for
+    /// a checkpoint or to stop ends the wait, for the run to see to it.
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
         let mut state = self.shared.state();
@@ -96,7 +97,8 @@ impl Dashboard {
         began.elapsed()
     }
 
-    /// As [`Self::wait`], where a checkpoint has just been written: that fulfils every wish for one, which `text` says.
+    /// As [`Self::wait`], where a checkpoint has just been written: that fulfils every wish for
+    /// one, which `text` says.
     pub fn wait_behind_checkpoint(&self, text: &str) -> Duration {
         let began = Instant::now();
         loop {
@@ -128,7 +130,8 @@ impl Dashboard {
         }
     }
 
-    /// Whether the dashboard has ended by itself, so that nothing is shown any more and no key can end a wait.
+    /// Whether the dashboard has ended by itself, so that nothing is shown any more and no key can
+    /// end a wait.
     pub fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }

@@ -1,8 +1,8 @@
-//! The dashboard: a run on a terminal, with keys. `da2s run --tui` shows it in a thread beside the run (`live.rs`), `da2s
-//! watch` for a run of another process.
+//! The dashboard: a run on a terminal, with keys. `da2s run --tui` shows it in a thread beside the
+//! run (`live.rs`), `da2s watch` for a run of another process.
 //!
-//! Contract: what it shows of finished epochs comes from the run directory, which it only reads; the screen is given back
-//! when it ends, however it ends.
+//! Contract: what it shows of finished epochs comes from the run directory, which it only reads;
+//! the screen is given back when it ends, however it ends.
 
 mod board;
 mod curves;
@@ -85,8 +85,9 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
     Ok(())
 }
 
-/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, Esc and letters are the driver's. A letter
-/// with Ctrl or Alt is another key: Ctrl-S and Ctrl-Q are pressed to hold a terminal.
+/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, Esc and letters
+/// are the driver's. A letter with Ctrl or Alt is another key: Ctrl-S and Ctrl-Q are pressed to
+/// hold a terminal.
 fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),

@@ -1,9 +1,11 @@
-//! The terminal while the dashboard has it: raw keys and the alternate screen, given back however the program ends.
+//! The terminal while the dashboard has it: raw keys and the alternate screen, given back however
+//! the program ends.
 //!
-//! Contract: [`give_back`] may be called from any thread, any number of times, and waits for a drawing under way; after it
-//! nothing is drawn. It is called when [`Screen`] is dropped, by a panic before its message is written, and by the
-//! second Ctrl-C before the process exits. The dashboard is drawn on the standard error, so that the result on the standard
-//! output can go to a file.
+//! Contract: [`give_back`] may be called from any thread, any number of times, and waits for a
+//! drawing under way; after it nothing is drawn. It is called when [`Screen`] is dropped, by a
+//! panic before its message is written, and by the second Ctrl-C before the process exits. The
+//! dashboard is drawn on the standard error, so that the result on the standard output can go to a
+//! file.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +69,8 @@ impl Screen {
 /// Waits at most `wait` for the terminal, and returns what has come: keys, changes of its size.
 ///
 /// # Errors
-/// What the terminal says; [`io::ErrorKind::UnexpectedEof`] when it has gone, on which crossterm's own waiting never ends.
+/// What the terminal says; [`io::ErrorKind::UnexpectedEof`] when it has gone, on which crossterm's
+/// own waiting never ends.
 pub fn events(wait: Duration) -> io::Result<Vec<Event>> {
     wait_for_input(wait)?;
     let mut events = Vec::new();

@@ -1,4 +1,5 @@
-//! Colours of the dashboard, few and safe for the colour-blind; none where the user wants none (<https://no-color.org>).
+//! Colours of the dashboard, few and safe for the colour-blind; none where the user wants none
+//! (<https://no-color.org>).
 
 use ratatui::style::{Color, Style};
 

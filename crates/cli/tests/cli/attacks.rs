@@ -1,5 +1,5 @@
-//! What somebody may have put into a run directory, or a command, to do harm. A terminal that shows it, files outside of it
-//! and the program itself are not touched.
+//! What somebody may have put into a run directory, or a command, to do harm. A terminal that shows
+//! it, files outside of it and the program itself are not touched.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,8 @@ fn write_run(path: &Path, text: &str) {
     fs::write(path.join("failure.txt"), text).unwrap();
 }
 
-/// The lines of what `arguments` print on either output, which must hold nothing that controls a terminal.
+/// The lines of what `arguments` print on either output, which must hold nothing that controls a
+/// terminal.
 fn clean_lines(arguments: &[&str], folder: &Path) -> Vec<String> {
     let output = da2s().current_dir(folder).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -388,7 +389,8 @@ fn an_export_that_was_changed_is_refused() {
     assert!(told.contains("its checksum does not match"), "{told}");
     assert!(!folder.path().join("taken").exists());
 
-    // Without a checksum, as in files of earlier versions: finite weights, and outputs that are not.
+    // Without a checksum, as in files of earlier versions: finite weights, and outputs that are
+    // not.
     let mut read = WeightsFile::from_bytes(&whole).unwrap();
     let weights = read
         .tensors

@@ -1,4 +1,5 @@
-//! `da2s bench` where it cannot measure: its cases run in processes of their own, and how those fail is how it fails.
+//! `da2s bench` where it cannot measure: its cases run in processes of their own, and how those
+//! fail is how it fails.
 
 use crate::da2s;
 use predicates::prelude::*;

@@ -1,6 +1,8 @@
-//! Pages of the command in a real browser: the watched one while its run grows, several runs side by side, a comparison.
+//! Pages of the command in a real browser: the watched one while its run grows, several runs side
+//! by side, a comparison.
 //!
-//! Needs Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh` installs; skipped by name without them.
+//! Needs Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh` installs;
+//! skipped by name without them.
 
 #[path = "../../../report/tests/browser/tools.rs"]
 mod tools;

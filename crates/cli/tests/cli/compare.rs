@@ -1,4 +1,5 @@
-//! `da2s compare` and `da2s runs`: whole comparisons of tiny runs; resumed, grown, refused, failed, stopped.
+//! `da2s compare` and `da2s runs`: whole comparisons of tiny runs; resumed, grown, refused, failed,
+//! stopped.
 
 use std::fs;
 use std::path::Path;
@@ -189,7 +190,8 @@ fn a_network_above_the_limit_is_refused_every_time() {
     for _ in 0..2 {
         with("compare", &TINY)
             .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
-            // The least is 724, which no search of two epochs finds that pays nothing for what is above it.
+            // The least is 724, which no search of two epochs finds that pays nothing for what is
+            // above it.
             .args(["--max-parameters", "800", "--set", "search.limit_weight=0", "--out"])
             .arg(&out)
             .assert()

@@ -47,7 +47,8 @@ fn defaults_then_recipe_then_file_then_flags() {
         epochs_and_cells(&["cifar10", "--config", &file, "--search-epochs", "45"]),
         (45, 6)
     );
-    // The recipe is the data set's, unless another is asked for; a data set in a file counts as well.
+    // The recipe is the data set's, unless another is asked for; a data set in a file counts as
+    // well.
     assert_eq!(
         epochs_and_cells(&["images", "--recipe", "digits", "--data-dir", "x", "--image-size", "16"]),
         (30, 3)
@@ -107,7 +108,8 @@ fn what_is_printed_can_be_read() {
     assert_eq!(resolved(&["--config", &file]), table);
 }
 
-/// `docs/settings.md` and `configs/settings.schema.json` follow from the declarations of the settings.
+/// `docs/settings.md` and `configs/settings.schema.json` follow from the declarations of the
+/// settings.
 #[test]
 fn what_is_generated_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

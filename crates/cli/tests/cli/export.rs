@@ -479,7 +479,8 @@ fn one_of_several_genotypes_is_trained_with_an_operation_twice_on_an_edge() {
 #[test]
 fn weights_of_another_genotype_are_not_imported() {
     let temporary = tempfile::tempdir().unwrap();
-    // Entries in another order than that of the nodes they read, which the form of NAS-Bench-301 does not keep.
+    // Entries in another order than that of the nodes they read, which the form of NAS-Bench-301
+    // does not keep.
     let own = genotype().replace(
         "[('sep_conv_3x3', 0), ('max_pool_3x3', 1)]",
         "[('sep_conv_3x3', 1), ('max_pool_3x3', 0)]",

@@ -1,5 +1,6 @@
-//! What a machine can do to a run: two processes on one directory, a full disk, a read-only or removed folder, a damaged
-//! checkpoint, numbers that are none, many runs at once. Each ends with one sentence and leaves what was there.
+//! What a machine can do to a run: two processes on one directory, a full disk, a read-only or
+//! removed folder, a damaged checkpoint, numbers that are none, many runs at once. Each ends with
+//! one sentence and leaves what was there.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -157,7 +158,8 @@ fn a_divergence_is_named_and_rolled_back_if_asked() {
     assert!(rates[1] < 1e6, "{rates:?}");
 }
 
-/// Runs `script` where `$DISK` is a file system of its own, which the script makes; none where this machine forbids that.
+/// Runs `script` where `$DISK` is a file system of its own, which the script makes; none where this
+/// machine forbids that.
 #[cfg(target_os = "linux")]
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
@@ -187,7 +189,8 @@ fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_ends_the_run_with_what_was_there_intact() {
-    // Larger step by step, so that it is full in each of the stages; then with all the space that it needs.
+    // Larger step by step, so that it is full in each of the stages; then with all the space that
+    // it needs.
     let script = r#"
         for size in 64 256 512 900 1150 1350; do
             mount -o remount,size=${size}k "$DISK"
@@ -286,7 +289,8 @@ fn eight_runs_at_once_do_not_disturb_each_other() {
     }
 }
 
-/// A standard error that nobody reads blocks whoever writes to it. The second signal ends the program all the same.
+/// A standard error that nobody reads blocks whoever writes to it. The second signal ends the
+/// program all the same.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_ends_a_program_that_is_stuck() {
@@ -369,7 +373,8 @@ fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
         .stdout(table);
 }
 
-/// What fails in spite of that, as in the plain engine, which takes more, ends with one sentence, and the run resumes.
+/// What fails in spite of that, as in the plain engine, which takes more, ends with one sentence,
+/// and the run resumes.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_allocation_that_fails_ends_with_a_sentence() {

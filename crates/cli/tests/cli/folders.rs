@@ -1,4 +1,5 @@
-//! Folders of one's own images from end to end: `da2s run FOLDER`, what is said of it, moved images, rare classes, bad files.
+//! Folders of one's own images from end to end: `da2s run FOLDER`, what is said of it, moved
+//! images, rare classes, bad files.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! `da2s lookup`: architectures and runs in small tables, and what is said of those that are not there.
+//! `da2s lookup`: architectures and runs in small tables, and what is said of those that are not
+//! there.
 
 use std::fs;
 

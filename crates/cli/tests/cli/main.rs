@@ -1,4 +1,5 @@
-//! Tests of the command as a user meets it: its arguments, its files, what it says and with which exit code.
+//! Tests of the command as a user meets it: its arguments, its files, what it says and with which
+//! exit code.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 

@@ -1,4 +1,5 @@
-//! `da2s metrics` and `--tensorboard`: what other programs read is what stands in the run directory.
+//! `da2s metrics` and `--tensorboard`: what other programs read is what stands in the run
+//! directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -201,11 +202,13 @@ fn what_is_no_run_or_cannot_be_written_is_told() {
     }
 }
 
-/// The real TensorBoard and pyarrow, where there is a Python that has them: `DA2S_METRICS_PYTHON`, `DA2S_PYTHON`, or `python3`.
+/// The real TensorBoard and pyarrow, where there is a Python that has them: `DA2S_METRICS_PYTHON`,
+/// `DA2S_PYTHON`, or `python3`.
 #[test]
 fn tensorboard_and_pyarrow_read_the_same_numbers() {
     let named = |name| std::env::var(name).ok();
-    // The tests of exports take `DA2S_PYTHON` for one that has all of theirs, so that of TensorBoard has a name of its own.
+    // The tests of exports take `DA2S_PYTHON` for one that has all of theirs, so that of
+    // TensorBoard has a name of its own.
     let python = named("DA2S_METRICS_PYTHON").or_else(|| named("DA2S_PYTHON"));
     let python = python.unwrap_or_else(|| "python3".to_owned());
     let has = Command::new(&python)

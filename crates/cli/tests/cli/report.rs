@@ -1,4 +1,5 @@
-//! Reports and pictures of real runs, as small as they get: what the stages measure for them, several side by side, long runs.
+//! Reports and pictures of real runs, as small as they get: what the stages measure for them,
+//! several side by side, long runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(edges.len(), 28);
     let kept = edges.iter().filter(|edge| edge["kept"] == true).count();
     assert_eq!(kept, 16);
-    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it; but the first node keeps both of its edges,
-    // which may weigh the half that is their due already.
+    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it; but the
+    // first node keeps both of its edges, which may weigh the half that is their due already.
     let undecided = json(&run.join("genotype.json"))["undecided"].to_string();
     assert_eq!(undecided.matches("points").count(), 12, "{undecided}");
     let supernet = &gaps["supernet"]["loss"];
@@ -67,7 +68,8 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
         .code(4);
     assert!(run.join("gap.json").exists() && run.join("edge_gaps.json").exists());
 
-    // A genotype that is given has no gap, and what was measured of another must not stand beside it.
+    // A genotype that is given has no gap, and what was measured of another must not stand beside
+    // it.
     let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
     let genotype = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
     da2s()

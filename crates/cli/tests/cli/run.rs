@@ -1,4 +1,5 @@
-//! Whole runs, as small as they get: every stage, alone and together; stopped and resumed; loud and quiet.
+//! Whole runs, as small as they get: every stage, alone and together; stopped and resumed; loud and
+//! quiet.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -36,7 +37,8 @@ fn a_run_is_its_stages() {
     let (whole, stages) = (temporary.path().join("whole"), temporary.path().join("stages"));
     let table =
         predicate::str::is_match(r"(?s)super-network .*discretized .*retrained .*report +\S*report.html\n$").unwrap();
-    // Quiet, it tells of nothing but what it warns of: so short a search ends undecided, and so short a training leaves classes out.
+    // Quiet, it tells of nothing but what it warns of: so short a search ends undecided, and so
+    // short a training leaves classes out.
     let warning =
         predicate::str::is_match("^da2s: the search ended undecided .*\nda2s: the network never predicts .*\n$")
             .unwrap();

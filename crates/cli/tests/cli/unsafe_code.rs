@@ -1,13 +1,16 @@
-//! Where `unsafe` is: in the kernels and in the engine's memory, nowhere else, and never more of it unnoticed.
+//! Where `unsafe` is: in the kernels and in the engine's memory, nowhere else, and never more of it
+//! unnoticed.
 //!
-//! The other crates forbid it to themselves, which the compiler checks; here it is checked that they do, and counted where it is
-//! allowed. That each block says why it is sound is clippy's (`undocumented_unsafe_blocks`), and `unsafe` functions have no
-//! exception from it (`unsafe_op_in_unsafe_fn`). What dependencies do is theirs.
+//! The other crates forbid it to themselves, which the compiler checks; here it is checked that
+//! they do, and counted where it is allowed. That each block says why it is sound is clippy's
+//! (`undocumented_unsafe_blocks`), and `unsafe` functions have no exception from it
+//! (`unsafe_op_in_unsafe_fn`). What dependencies do is theirs.
 
 use std::fs;
 use std::path::Path;
 
-/// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`, `unsafe impl`.
+/// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`,
+/// `unsafe impl`.
 const ALLOWED: [(&str, usize); 27] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
@@ -40,7 +43,8 @@ const ALLOWED: [(&str, usize); 27] = [
 /// The crates that have some. Every other crate forbids it to itself.
 const WITH_UNSAFE: [&str; 2] = ["engine", "kernels"];
 
-/// How often the word is in the code of `text`: comments and strings apart, as far as they begin on the line.
+/// How often the word is in the code of `text`: comments and strings apart, as far as they begin on
+/// the line.
 fn count(text: &str) -> usize {
     let code = |line: &str| {
         line.split("//")

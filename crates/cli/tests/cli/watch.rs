@@ -1,4 +1,5 @@
-//! `da2s watch`: the page as a browser, and as somebody with bad intent, asks for it; no dashboard without a terminal.
+//! `da2s watch`: the page as a browser, and as somebody with bad intent, asks for it; no dashboard
+//! without a terminal.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -205,7 +206,8 @@ fn the_page_follows_a_run_that_grows() {
         let (status, headers, sentence) = server.get(path);
         assert_eq!(status, 500);
         assert!(sentence.contains("search/metrics.jsonl, line 1"), "{sentence}");
-        // The frame shows the refusal of the report, and loads the report from there when it can be had again.
+        // The frame shows the refusal of the report, and loads the report from there when it can be
+        // had again.
         let ancestors = if path == "/news" { "'none'" } else { "'self'" };
         assert!(headers.contains(&format!("frame-ancestors {ancestors}")), "{headers}");
     }
@@ -315,7 +317,8 @@ fn foreign_hosts_and_origins_are_refused() {
     );
 }
 
-/// What stays open of what others claimed would soon be all that there is: 100 such connections, and 24 descriptors.
+/// What stays open of what others claimed would soon be all that there is: 100 such connections,
+/// and 24 descriptors.
 #[cfg(unix)]
 #[test]
 fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
@@ -346,7 +349,8 @@ fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
     }
 }
 
-/// A hundred connections that send a byte and no more, each opened again as soon as it is closed, keep no reader away.
+/// A hundred connections that send a byte and no more, each opened again as soon as it is closed,
+/// keep no reader away.
 #[cfg(unix)]
 #[test]
 fn readers_are_answered_while_others_hold_connections() {
@@ -377,7 +381,8 @@ fn readers_are_answered_while_others_hold_connections() {
     });
 }
 
-/// Connections without a request take every descriptor; when they go, the server is there as before.
+/// Connections without a request take every descriptor; when they go, the server is there as
+/// before.
 #[cfg(unix)]
 #[test]
 fn a_server_without_descriptors_waits_for_them() {

@@ -1,4 +1,5 @@
-//! Small valid inputs of every format, and what makes checksums right again, so that damage gets behind them.
+//! Small valid inputs of every format, and what makes checksums right again, so that damage gets
+//! behind them.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +15,8 @@ pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 /// Settings of a run whose genotype and network are as large as they usually are.
 pub const RUN: &str = "data.limit=64 data.test_limit=40 search.epochs=2 search.warmup_epochs=1 search.channels=2 \
                        search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 network.batch_size=16 run.threads=1";
-/// Settings of the smallest run whose files have everything in them: two kinds of cells, edges that stay and edges that do not.
+/// Settings of the smallest run whose files have everything in them: two kinds of cells, edges that
+/// stay and edges that do not.
 pub const SMALL_RUN: &str = "space.nodes=2 data.limit=64 data.test_limit=10 search.epochs=1 search.warmup_epochs=0 search.channels=2 \
                              search.cells=3 search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 \
                              network.batch_size=16 run.threads=1";

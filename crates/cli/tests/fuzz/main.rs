@@ -1,8 +1,10 @@
-//! Every parser of outside bytes on damaged inputs: none may panic, or take more memory than it says.
+//! Every parser of outside bytes on damaged inputs: none may panic, or take more memory than it
+//! says.
 //!
-//! `cargo test --release --test fuzz [TARGET]` runs every target, or those whose name has this in it, and prints a table. Each input is a
-//! pure function of the target's name and the number of the run, so that a failure is repeated by `DA2S_FUZZ_FIRST=NUMBER
-//! DA2S_FUZZ_RUNS=1`. `DA2S_FUZZ_RUNS` sets how many there are, `DA2S_FUZZ_TRACE=FILE` keeps the input under way for
+//! `cargo test --release --test fuzz [TARGET]` runs every target, or those whose name has this in
+//! it, and prints a table. Each input is a pure function of the target's name and the number of the
+//! run, so that a failure is repeated by `DA2S_FUZZ_FIRST=NUMBER DA2S_FUZZ_RUNS=1`.
+//! `DA2S_FUZZ_RUNS` sets how many there are, `DA2S_FUZZ_TRACE=FILE` keeps the input under way for
 //! what ends the process at once. `.ci/fuzz` runs a million each.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]

@@ -1,7 +1,8 @@
-//! Damaged inputs from valid ones: bits and bytes changed, parts cut, repeated and taken from elsewhere, lengths and numbers that cannot be.
+//! Damaged inputs from valid ones: bits and bytes changed, parts cut, repeated and taken from
+//! elsewhere, lengths and numbers that cannot be.
 //!
-//! Contract: a pure function of the generator. No engine that looks at coverage: these run on the stable compiler, in the ordinary
-//! tests, and the crates that mutate bring such an engine along.
+//! Contract: a pure function of the generator. No engine that looks at coverage: these run on the
+//! stable compiler, in the ordinary tests, and the crates that mutate bring such an engine along.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;

@@ -1,7 +1,9 @@
-//! Targets that read run directories: each file of a run by itself, all of them together, and what is drawn of them.
+//! Targets that read run directories: each file of a run by itself, all of them together, and what
+//! is drawn of them.
 //!
-//! Every file has a parser of its own, and the others would only be read along: where one is meant, it is alone, and in memory. What reads
-//! it is what reads a run directory ([`Run::of`], [`Digest::of`]), to which an absent file is none.
+//! Every file has a parser of its own, and the others would only be read along: where one is meant,
+//! it is alone, and in memory. What reads it is what reads a run directory ([`Run::of`],
+//! [`Digest::of`]), to which an absent file is none.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

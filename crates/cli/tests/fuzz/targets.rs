@@ -1,4 +1,5 @@
-//! The table of targets: every parser of outside bytes, with valid inputs and the memory that it may take.
+//! The table of targets: every parser of outside bytes, with valid inputs and the memory that it
+//! may take.
 
 use std::fs;
 use std::net::SocketAddr;

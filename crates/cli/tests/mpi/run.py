@@ -18,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
 NEEDS = "openmpi-bin libopenmpi-dev libclang-dev"
-# Longer than any run here takes on a busy machine: past it something hangs, which is what must not be.
+# Longer than any run here takes on a busy machine: past it something hangs, which is what must not
+# be.
 LIMIT_S = 400
 SMALL = [
     "--threads", "1", "--search-epochs", "4", "--train-epochs", "2",

@@ -1,7 +1,7 @@
 //! Names, shapes and places of the weights and statistics of a backbone, part by part.
 //!
-//! Names are those of the DARTS family of PyTorch code, so that weights can be read from and written for it.
-//! A part holds its weights in one flat vector and its statistics in two.
+//! Names are those of the DARTS family of PyTorch code, so that weights can be read from and
+//! written for it. A part holds its weights in one flat vector and its statistics in two.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};

@@ -1,9 +1,9 @@
-//! A backbone: stages that read the image or earlier stages, a global mean, a classifier, and optionally an
-//! auxiliary classifier.
+//! A backbone: stages that read the image or earlier stages, a global mean, a classifier, and
+//! optionally an auxiliary classifier.
 //!
-//! Both the super-network and the final network are backbones; they differ in the plans of their stages.
-//! Contract: everything here is a pure function of its arguments; weights, statistics and mixtures are values
-//! that the caller owns.
+//! Both the super-network and the final network are backbones; they differ in the plans of their
+//! stages. Contract: everything here is a pure function of its arguments; weights, statistics and
+//! mixtures are values that the caller owns.
 
 mod layout;
 mod not_finite;
@@ -45,7 +45,8 @@ pub struct NetworkStage {
     pub cell: Cell,
     /// What it reads, one source an input.
     pub sources: Vec<Source>,
-    /// Kind of a cell of the space, which decides its mixture in a super-network; `None` for stems and the like.
+    /// Kind of a cell of the space, which decides its mixture in a super-network; `None` for stems
+    /// and the like.
     pub kind: Option<CellKind>,
 }
 
@@ -63,7 +64,8 @@ pub struct Auxiliary {
 pub struct Backbone {
     stages: Vec<NetworkStage>,
     classifier: Classifier,
-    /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has; `None` has the mixture's in order.
+    /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has;
+    /// `None` has the mixture's in order.
     mixture_order: Option<Vec<usize>>,
     auxiliary: Option<(Auxiliary, Classifier)>,
     parts: Vec<PartLayout>,
@@ -85,7 +87,8 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass with `weights` and nothing else: every choice weighs 1, and the batch is normalised by itself.
+    /// A pass with `weights` and nothing else: every choice weighs 1, and the batch is normalised
+    /// by itself.
     pub fn new(weights: &'a Weights) -> Self {
         Self {
             weights,
@@ -125,8 +128,8 @@ pub struct Forward {
 }
 
 impl Backbone {
-    /// A backbone of `stages`, which are those of `skeleton`, whose classifiers run on `engine`; the
-    /// last stage feeds the classifier.
+    /// A backbone of `stages`, which are those of `skeleton`, whose classifiers run on `engine`;
+    /// the last stage feeds the classifier.
     pub fn new(skeleton: &Skeleton, stages: Vec<NetworkStage>, auxiliary: Option<Auxiliary>, engine: &Engine) -> Self {
         let classes = skeleton.classes;
         let features = stages.last().map_or(0, |stage| stage.cell.plan().output_channels());
@@ -178,7 +181,8 @@ impl Backbone {
         self.auxiliary.as_ref().map(|(head, _)| head)
     }
 
-    /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head and its classifier.
+    /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head
+    /// and its classifier.
     pub fn parts(&self) -> &[PartLayout] {
         &self.parts
     }
@@ -188,7 +192,8 @@ impl Backbone {
         [weights.named(self), statistics.named(self)].concat()
     }
 
-    /// Weights and running statistics of this backbone from named tensors; names that it does not have are passed over.
+    /// Weights and running statistics of this backbone from named tensors; names that it does not
+    /// have are passed over.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.

@@ -9,7 +9,8 @@ use crate::device::host;
 use crate::finite::NotFinite;
 
 impl NotFinite {
-    /// The gradient, one flat tensor a part, from which the others were spoilt: the one nearest to the loss.
+    /// The gradient, one flat tensor a part, from which the others were spoilt: the one nearest to
+    /// the loss.
     pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
         let parts = backbone.parts().iter().zip(gradients).rev();
         let mut named = parts
@@ -18,8 +19,8 @@ impl NotFinite {
         named.find_map(|named| first("the gradient of ", &named))
     }
 
-    /// Why a loss, called `what`, is `value`: α and β, the weights, the statistics of the first batch norm in the order of the
-    /// forward pass whose input is not finite, or the loss itself.
+    /// Why a loss, called `what`, is `value`: α and β, the weights, the statistics of the first
+    /// batch norm in the order of the forward pass whose input is not finite, or the loss itself.
     pub(crate) fn in_forward(
         (what, value): (&str, f64),
         arch: Option<&ArchParams>,

@@ -1,7 +1,7 @@
 //! Running statistics of the batch norms of a backbone.
 //!
-//! Contract: means start at 0 and variances at 1; variances are unbiased, as PyTorch keeps them; values only,
-//! outside of autodiff.
+//! Contract: means start at 0 and variances at 1; variances are unbiased, as PyTorch keeps them;
+//! values only, outside of autodiff.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::NormStatistics;
@@ -51,7 +51,8 @@ impl Statistics {
         self.blend(batch, MOMENTUM);
     }
 
-    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. What did not run stays.
+    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. What did not
+    /// run stays.
     pub fn blend(&mut self, batch: &Self, share: f64) {
         for (running, batch) in self.parts.iter_mut().zip(&batch.parts) {
             if let (Some(running), Some(batch)) = (running.as_mut(), batch) {
@@ -66,7 +67,8 @@ impl Statistics {
         }
     }
 
-    /// Their means over the processes of `group`: of each batch norm, the mean of the means and the mean of the variances.
+    /// Their means over the processes of `group`: of each batch norm, the mean of the means and the
+    /// mean of the variances.
     pub fn averaged(&self, group: &Group) -> Self {
         let tensors = self.parts.iter().flat_map(|part| {
             let part = part.as_ref();

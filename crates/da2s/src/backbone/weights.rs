@@ -20,8 +20,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Initial weights as PyTorch has them: kernels and biases uniform in ±1/√fan_in, scales 1, shifts 0.
-    /// Drawn from the stream of `purpose`.
+    /// Initial weights as PyTorch has them: kernels and biases uniform in ±1/√fan_in, scales 1,
+    /// shifts 0. Drawn from the stream of `purpose`.
     pub fn new(backbone: &Backbone, seed: u64, purpose: Purpose, device: &Device) -> Self {
         let parts = backbone.parts().iter().enumerate().map(|(index, part)| {
             let mut random = generator(seed, purpose, 0, index as u64);

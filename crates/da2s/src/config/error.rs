@@ -117,8 +117,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What it is about: the settings, or a file that the system does not give. A file whose bytes are
-    /// not text is given, and wrong in what it says.
+    /// What it is about: the settings, or a file that the system does not give. A file whose bytes
+    /// are not text is given, and wrong in what it says.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Read { source, .. } if source.kind() != io::ErrorKind::InvalidData => Kind::Files,

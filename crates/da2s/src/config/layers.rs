@@ -1,8 +1,9 @@
 //! The layers of a configuration and how they are laid over each other.
 //!
-//! Contract: a layer is checked by itself, so that an error names the file and line that said it; a value that nothing
-//! overrides is the default. A layer that sets `target.edges` or `target.operations` means both kinds of cell, and so
-//! overrides what a lower layer said of one kind.
+//! Contract: a layer is checked by itself, so that an error names the file and line that said it; a
+//! value that nothing overrides is the default. A layer that sets `target.edges` or
+//! `target.operations` means both kinds of cell, and so overrides what a lower layer said of one
+//! kind.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -96,7 +97,8 @@ impl Layer {
     /// # Errors
     /// If the key does not exist or does not allow the value.
     pub fn flag(flag: &str, key: &str, value: Value) -> Result<Self, ConfigError> {
-        // Tables are nested by one call a level, here and where they are dropped: a key of many parts would take the whole stack.
+        // Tables are nested by one call a level, here and where they are dropped: a key of many
+        // parts would take the whole stack.
         if key.split('.').count() > MOST_PARTS {
             return Err(ConfigError::Setting {
                 place: Box::new(Origin::Flag(flag.to_owned()).into()),
@@ -122,8 +124,8 @@ impl Layer {
         .checked()
     }
 
-    /// One setting as `KEY=VALUE`, from the flag `flag`. A value that is not TOML is taken as a text, so that words
-    /// need no quotes.
+    /// One setting as `KEY=VALUE`, from the flag `flag`. A value that is not TOML is taken as a
+    /// text, so that words need no quotes.
     ///
     /// # Errors
     /// If there is no `=`, the key does not exist or does not allow the value.
@@ -202,7 +204,8 @@ pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Location)
     }
 }
 
-/// Lays `layers` over the defaults, each over those before it, and checks the result as what a new run begins with.
+/// Lays `layers` over the defaults, each over those before it, and checks the result as what a new
+/// run begins with.
 ///
 /// # Errors
 /// If values are at odds with each other; the error names where the offending one was set.
@@ -212,7 +215,8 @@ pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// As [`resolve`], for what is stored already: a run of an earlier version may have what none is begun with any more.
+/// As [`resolve`], for what is stored already: a run of an earlier version may have what none is
+/// begun with any more.
 ///
 /// # Errors
 /// As those of [`resolve`].

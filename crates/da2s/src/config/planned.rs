@@ -1,7 +1,8 @@
 //! What the stages of a configuration will need, before there is a run: for `da2s config --memory`.
 //!
-//! Contract: no image is read, so those in memory are not in it. The final network is not known before the search; its need is that
-//! of the one with the largest operations on as many edges as the target keeps, and so the most that it can be.
+//! Contract: no image is read, so those in memory are not in it. The final network is not known
+//! before the search; its need is that of the one with the largest operations on as many edges as
+//! the target keeps, and so the most that it can be.
 
 use da2s_engine::Engine;
 

@@ -1,8 +1,9 @@
 //! What is asked of a run: layers, and what lies below them where a run begins or goes on.
 //!
-//! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was asked for; a run that
-//! goes on has its own configuration there. A folder of images says by its content which data set it is, unless one was asked for; one
-//! that the data set does not need is refused. Command line and Python package ask in the same way.
+//! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was
+//! asked for; a run that goes on has its own configuration there. A folder of images says by its
+//! content which data set it is, unless one was asked for; one that the data set does not need is
+//! refused. Command line and Python package ask in the same way.
 
 use std::path::Path;
 
@@ -22,7 +23,8 @@ pub struct Request {
     pub layers: Vec<Layer>,
     /// Whether a recipe is among them.
     pub names_recipe: bool,
-    /// The space, where it was asked for by itself, not as one setting of many: it then takes what its recipes' data sets say of the other along.
+    /// The space, where it was asked for by itself, not as one setting of many: it then takes what
+    /// its recipes' data sets say of the other along.
     pub space: Option<SpaceName>,
 }
 
@@ -54,7 +56,8 @@ impl Request {
         self.used(resolve_stored(&layers)?)
     }
 
-    /// The data set that the folder of the images holds, where one was asked for and no data set was, but for that of a recipe.
+    /// The data set that the folder of the images holds, where one was asked for and no data set
+    /// was, but for that of a recipe.
     fn detected(&self) -> Result<Option<Layer>, ConfigError> {
         let own: Vec<&Layer> = self.layers.iter().filter(|layer| !layer.is_recipe()).collect();
         let named = own.iter().any(|layer| layer.get("data.dataset").is_some());
@@ -108,7 +111,8 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
     layers.collect()
 }
 
-/// The data set whose files are in `path`; images of one's own where it is none of those that are known.
+/// The data set whose files are in `path`; images of one's own where it is none of those that are
+/// known.
 ///
 /// # Errors
 /// If it may be several.

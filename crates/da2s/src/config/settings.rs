@@ -45,7 +45,8 @@ settings! {
         seed: u64 = 1, named "seed";
         /// Threads of the CPU, 0 for one per core; results do not depend on it.
         threads: usize = 0, in whole(0..=4096), named "threads", may_change on resume;
-        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` where compiled in; `cuda:1` is the second of its kind.
+        /// Device: `cpu`, or `cuda`, `rocm`, `metal`, `vulkan` where compiled in; `cuda:1` is the
+        /// second of its kind.
         device: String = "cpu".to_owned(), named "device", may_change on resume;
         /// Implementation of the cells.
         engine: EngineName = EngineName::Auto, named "engine", may_change on resume;
@@ -60,7 +61,8 @@ words! {
     pub enum OnNan {
         /// The stage ends with an error; the last checkpoint stays.
         Stop,
-        /// The stage returns to its last checkpoint and continues with half the learning rates, a few times at most.
+        /// The stage returns to its last checkpoint and continues with half the learning rates, a
+        /// few times at most.
         Rollback,
     }
 }

@@ -1,8 +1,10 @@
-//! The gap edge by edge: what it costs to discretize one edge's operations, or to prune or keep that one edge, and nothing else.
+//! The gap edge by edge: what it costs to discretize one edge's operations, or to prune or keep
+//! that one edge, and nothing else.
 //!
-//! Contract: held-out images, statistics as trained, no retraining; everything but the one choice stays mixed. A kept edge
-//! alone gets its weight d/n and a pruned one 0, so that its node's sum changes: that is what pruning just this edge does.
-//! A choice that leaves every weight as it is costs nothing, and is not computed.
+//! Contract: held-out images, statistics as trained, no retraining; everything but the one choice
+//! stays mixed. A kept edge alone gets its weight d/n and a pruned one 0, so that its node's sum
+//! changes: that is what pruning just this edge does. A choice that leaves every weight as it is
+//! costs nothing, and is not computed.
 
 use burn::tensor::{Device, Tensor};
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
@@ -63,7 +65,8 @@ pub(crate) fn measure_edge_gaps(
     })
 }
 
-/// All weights of the mixtures: those of the choices, and those of the edges, by which partial channels go around.
+/// All weights of the mixtures: those of the choices, and those of the edges, by which partial
+/// channels go around.
 fn weights(mixtures: &Mixtures) -> Vec<f32> {
     let host = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
     mixtures

@@ -1,8 +1,9 @@
-//! The discretization gap: accuracy of the super-network as trained, and with operations, edges or both pruned,
-//! without retraining.
+//! The discretization gap: accuracy of the super-network as trained, and with operations, edges or
+//! both pruned, without retraining.
 //!
-//! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm statistics as
-//! trained, and recalibrated, that is, estimated anew as a plain mean over batches as the weights trained on, augmented as those were.
+//! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm
+//! statistics as trained, and recalibrated, that is, estimated anew as a plain mean over batches as
+//! the weights trained on, augmented as those were.
 
 use burn::tensor::Device;
 use da2s_records::schema::{Gap, GapRow};
@@ -65,7 +66,8 @@ impl Pruned<'_> {
         })
     }
 
-    /// Accuracy in percent at `stage`, statistics as trained, on the images of `held_out` and of the other processes of `group`.
+    /// Accuracy in percent at `stage`, statistics as trained, on the images of `held_out` and of
+    /// the other processes of `group`.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -92,7 +94,8 @@ impl Pruned<'_> {
         })
     }
 
-    /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is discretized, statistics as trained.
+    /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is
+    /// discretized, statistics as trained.
     ///
     /// # Errors
     /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
@@ -129,7 +132,8 @@ impl Pruned<'_> {
         accuracy(self.searched.backbone, pass, held_out, group, device, stop)
     }
 
-    /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches of `loader`.
+    /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches
+    /// of `loader`.
     fn recalibrate(
         &self,
         mixtures: &Mixtures,
@@ -157,7 +161,8 @@ impl Pruned<'_> {
     }
 }
 
-/// Measures the gap on `held_out`; statistics are recalibrated on epoch 0 of `calibration`. `stop` is asked before each batch.
+/// Measures the gap on `held_out`; statistics are recalibrated on epoch 0 of `calibration`. `stop`
+/// is asked before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.

@@ -1,4 +1,5 @@
-//! The worst mistakes of a network: the images that it takes for another class, those with the highest loss first.
+//! The worst mistakes of a network: the images that it takes for another class, those with the
+//! highest loss first.
 //!
 //! Contract: ties go to the earlier image; nothing is kept of images that are classified rightly.
 

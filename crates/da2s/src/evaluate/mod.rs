@@ -69,8 +69,9 @@ pub(crate) fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
         .count()
 }
 
-/// Accuracy in percent on the images of `loader` and of those that the other processes of `group` have: the same number as on all
-/// images in one process. `stop` is asked before each batch, and must say the same in each process.
+/// Accuracy in percent on the images of `loader` and of those that the other processes of `group`
+/// have: the same number as on all images in one process. `stop` is asked before each batch, and
+/// must say the same in each process.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
@@ -100,12 +101,12 @@ pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
     if stop() { Err(EvaluateError::Stopped) } else { Ok(()) }
 }
 
-/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake kept. `stop` is asked before
-/// each batch.
+/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake
+/// kept. `stop` is asked before each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is NaN or infinite;
-/// [`EvaluateError::Stopped`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is
+/// NaN or infinite; [`EvaluateError::Stopped`] if `stop` says so.
 pub fn evaluate(
     backbone: &Backbone,
     pass: Pass<'_>,

@@ -1,8 +1,9 @@
 //! A trained network in the files of other tools: ONNX, PyTorch, plain safetensors.
 //!
-//! One file a format. Contract: what is exported computes the logits of evaluation, with the running statistics, and
-//! neither the auxiliary head nor drop-path; pictures are preprocessed by whoever uses it, with the constants that every
-//! format carries along. The same network is written as the same bytes.
+//! One file a format. Contract: what is exported computes the logits of evaluation, with the
+//! running statistics, and neither the auxiliary head nor drop-path; pictures are preprocessed by
+//! whoever uses it, with the constants that every format carries along. The same network is written
+//! as the same bytes.
 
 mod onnx;
 mod pytorch;
@@ -65,7 +66,8 @@ impl ExportError {
 /// What of an export can be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// Whether batch norms become part of the convolutions in front of them, where both are of one operation.
+    /// Whether batch norms become part of the convolutions in front of them, where both are of one
+    /// operation.
     pub fold_batch_norms: bool,
 }
 
@@ -88,7 +90,8 @@ impl ExportFormat {
     }
 }
 
-/// A file of an export: its name in the export's folder, or nothing where the export is this one file, and its contents.
+/// A file of an export: its name in the export's folder, or nothing where the export is this one
+/// file, and its contents.
 pub type ExportedFile = (&'static str, Vec<u8>);
 
 /// The files of `trained` in `format`.
@@ -107,8 +110,8 @@ pub fn files(
     })
 }
 
-/// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; the folders that it is in are created. What was there
-/// under the same names is replaced.
+/// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; the folders that
+/// it is in are created. What was there under the same names is replaced.
 ///
 /// # Errors
 /// If the network has something that the format cannot express, or the files cannot be written.

@@ -1,8 +1,10 @@
-//! Plain safetensors: weights and running statistics under the names of DARTS, and one text that describes the network.
+//! Plain safetensors: weights and running statistics under the names of DARTS, and one text that
+//! describes the network.
 //!
-//! Contract: the metadata's `da2s` is the JSON of a [`Description`](crate::network::Description): genotype, sizes and
-//! preprocessing, so that the file is all that it takes to build and use the network. Its first field, `sha256`, is a checksum of
-//! the rest and of the tensors, which everything of da2s that reads the file checks.
+//! Contract: the metadata's `da2s` is the JSON of a [`Description`](crate::network::Description):
+//! genotype, sizes and preprocessing, so that the file is all that it takes to build and use the
+//! network. Its first field, `sha256`, is a checksum of the rest and of the tensors, which
+//! everything of da2s that reads the file checks.
 
 use da2s_records::{WeightsFile, signed};
 

@@ -1,6 +1,8 @@
-//! The memory that this process can still have: what the machine has, what its cgroup allows, and the limit on its addresses.
+//! The memory that this process can still have: what the machine has, what its cgroup allows, and
+//! the limit on its addresses.
 //!
-//! Contract: read from Linux' files, of which each may be missing; elsewhere, and where nothing is to be read, it is not known.
+//! Contract: read from Linux' files, of which each may be missing; elsewhere, and where nothing is
+//! to be read, it is not known.
 
 use std::fmt;
 use std::fs;

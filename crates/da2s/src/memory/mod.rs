@@ -1,8 +1,8 @@
 //! Memory, known before it is taken: what a step will need, and what this process can have.
 //!
-//! Contract: needs are computed from plans, batch and threads for the fused engine on the CPU, where they are within a tenth of the
-//! measured peak (docs/memory.md has the table); the plain engine takes more, and so is refused no sooner than it must. On GPUs
-//! nothing is foretold.
+//! Contract: needs are computed from plans, batch and threads for the fused engine on the CPU,
+//! where they are within a tenth of the measured peak (docs/memory.md has the table); the plain
+//! engine takes more, and so is refused no sooner than it must. On GPUs nothing is foretold.
 
 mod available;
 
@@ -19,7 +19,8 @@ use crate::hint::Hint;
 
 /// What the program itself takes, its code and the threads' stacks: measured.
 const PROGRAM_BYTES: u64 = 22 << 20;
-/// Vectors as long as the weights that a step of the optimiser holds: weights, gradient, velocity, and those that it writes.
+/// Vectors as long as the weights that a step of the optimiser holds: weights, gradient, velocity,
+/// and those that it writes.
 const OPTIMISER_VECTORS: u64 = 4;
 /// Bytes of a float.
 const FLOAT: u64 = size_of::<f32>() as u64;
@@ -106,7 +107,8 @@ impl Needs {
         }
     }
 
-    /// Refuses what this process cannot have. `what` needs it, and it is less with `lower` settings.
+    /// Refuses what this process cannot have. `what` needs it, and it is less with `lower`
+    /// settings.
     ///
     /// # Errors
     /// With both numbers.

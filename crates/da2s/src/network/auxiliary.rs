@@ -1,8 +1,8 @@
 //! The auxiliary head: a second classifier at two thirds of the depth that helps training.
 //!
-//! Reference: Liu, Simonyan, Yang 2019 and its code: ReLU → 5×5 mean pooling → 1×1 convolution to 128 → batch norm
-//! → ReLU → 2×2 convolution to 768 → batch norm → ReLU → classifier. A global mean follows, which changes nothing
-//! where the result is one pixel, as in the published settings.
+//! Reference: Liu, Simonyan, Yang 2019 and its code: ReLU → 5×5 mean pooling → 1×1 convolution to
+//! 128 → batch norm → ReLU → 2×2 convolution to 768 → batch norm → ReLU → classifier. A global mean
+//! follows, which changes nothing where the result is one pixel, as in the published settings.
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine, PoolKind};
 
@@ -30,8 +30,8 @@ const POOL: usize = 5;
 /// Side of the last convolution.
 const LAST: usize = 2;
 
-/// The slot of `skeleton` that the auxiliary head of a network of `size` reads; `None` for a network
-/// without a head.
+/// The slot of `skeleton` that the auxiliary head of a network of `size` reads; `None` for a
+/// network without a head.
 ///
 /// # Errors
 /// If the image is too small for a head.

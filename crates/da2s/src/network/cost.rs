@@ -1,7 +1,8 @@
 //! What a network costs: parameters and multiply-adds.
 //!
-//! Contract: multiply-adds count convolutions and the classifier for one image, as the field does (batch norm,
-//! pooling and additions are free); parameters are those of the deployed network, without an auxiliary head.
+//! Contract: multiply-adds count convolutions and the classifier for one image, as the field does
+//! (batch norm, pooling and additions are free); parameters are those of the deployed network,
+//! without an auxiliary head.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,8 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
     }
 }
 
-/// What the choices of `space` cost in `network`, which is that of `genotype`: parameters, multiply-adds.
+/// What the choices of `space` cost in `network`, which is that of `genotype`: parameters,
+/// multiply-adds.
 pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
     let graph = space.graph;
     let sizes = stage_sizes(network.stages(), image_size);

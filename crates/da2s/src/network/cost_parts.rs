@@ -1,7 +1,8 @@
-//! Where the parameters and the multiply-adds of a network lie: part by part, and in each part operation by operation.
+//! Where the parameters and the multiply-adds of a network lie: part by part, and in each part
+//! operation by operation.
 //!
-//! Contract: counted as in `cost.rs`, so the entries sum to the cost of the network; parts in the order of the network, under the
-//! names that their weights have.
+//! Contract: counted as in `cost.rs`, so the entries sum to the cost of the network; parts in the
+//! order of the network, under the names that their weights have.
 
 use da2s_engine::Choice;
 use da2s_records::schema::PartCost;

@@ -1,9 +1,9 @@
 //! Drop-path: silences whole operations of a sample while training.
 //!
-//! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation but the identity
-//! is dropped with probability `p` for each sample, and what stays is divided by 1 − p; p rises linearly over the
-//! epochs. Contract: a pure function of (seed, epoch, step); what a process draws for its part of a batch is what one process
-//! draws there for the whole.
+//! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation
+//! but the identity is dropped with probability `p` for each sample, and what stays is divided by 1
+//! − p; p rises linearly over the epochs. Contract: a pure function of (seed, epoch, step); what a
+//! process draws for its part of a batch is what one process draws there for the whole.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
@@ -22,8 +22,8 @@ pub struct DropPath {
 }
 
 impl DropPath {
-    /// The factors of one step on the part `shard` of its images, of which there are `batch`: for each stage `[choices, batch]`, 0 or
-    /// 1/(1 − p). `None` where nothing is dropped.
+    /// The factors of one step on the part `shard` of its images, of which there are `batch`: for
+    /// each stage `[choices, batch]`, 0 or 1/(1 − p). `None` where nothing is dropped.
     pub fn factors(
         &self,
         network: &Backbone,
@@ -52,7 +52,8 @@ impl DropPath {
                     }
                 };
                 if choice.block.can_drop() {
-                    // All are drawn, so that each image has the factor of its place in the whole batch.
+                    // All are drawn, so that each image has the factor of its place in the whole
+                    // batch.
                     let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
                     factors.extend_from_slice(&all[shard.places(batch)]);
                 } else {
@@ -98,7 +99,8 @@ mod tests {
             .factors(&network, 2000, Shard::WHOLE, 1, 0, &Device::flex())
             .unwrap();
         assert!(factors[0].is_none(), "a stem drops nothing");
-        // A network of one cell has a reduction cell, in which the skip is a factorised reduce and can be dropped.
+        // A network of one cell has a reduction cell, in which the skip is a factorised reduce and
+        // can be dropped.
         let values = host(factors[1].as_ref().unwrap());
         assert!(
             values

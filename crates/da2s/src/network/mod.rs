@@ -1,8 +1,8 @@
 //! The final network: a backbone whose cells hold what the genotype keeps.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet.
-//! Contract: it has the skeleton of the genotype's space; batch norms with scale and shift, no batch
-//! norm after pools.
+//! Contract: it has the skeleton of the genotype's space; batch norms with scale and shift, no
+//! batch norm after pools.
 
 mod auxiliary;
 mod cost;

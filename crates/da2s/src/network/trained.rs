@@ -1,7 +1,8 @@
-//! A trained network with all that it takes to use it: genotype, sizes, weights, statistics, preprocessing.
+//! A trained network with all that it takes to use it: genotype, sizes, weights, statistics,
+//! preprocessing.
 //!
-//! Contract: without the auxiliary head, which only helps training; [`Description`] and the named tensors say all of it, so
-//! that it can be used where neither its run nor its images are.
+//! Contract: without the auxiliary head, which only helps training; [`Description`] and the named
+//! tensors say all of it, so that it can be used where neither its run nor its images are.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Engine, NetworkPlan, StagePlan};
@@ -24,7 +25,8 @@ pub struct Description {
     pub size: NetworkSize,
     /// What is done to a picture.
     pub preprocessing: Preprocessing,
-    /// The network as stages of blocks, which says the same as genotype and sizes to those who do not know spaces.
+    /// The network as stages of blocks, which says the same as genotype and sizes to those who do
+    /// not know spaces.
     pub plan: NetworkPlan,
 }
 
@@ -55,7 +57,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The network of `genotype` with the weights and statistics among `tensors`; others, as an auxiliary head's, are passed over.
+    /// The network of `genotype` with the weights and statistics among `tensors`; others, as an
+    /// auxiliary head's, are passed over.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape, or the images are too small for the network.
@@ -104,7 +107,8 @@ impl Trained {
         Ok(logits)
     }
 
-    /// Applies the network to `count` pictures, whose preprocessed values lie one after the other: `[count, classes]`.
+    /// Applies the network to `count` pictures, whose preprocessed values lie one after the other:
+    /// `[count, classes]`.
     ///
     /// # Panics
     /// If there are not as many values as `count` pictures have.

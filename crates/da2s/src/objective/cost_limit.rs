@@ -1,16 +1,20 @@
-//! A limit on the final network's cost, as a term of the search's loss: w · max(0, E[cost]/limit − 1) for each limit.
+//! A limit on the final network's cost, as a term of the search's loss: w · max(0, E[cost]/limit
+//! − 1) for each limit.
 //!
-//! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han, "ProxylessNAS", ICLR 2019, equation 10, with the
-//! edges' weights beside the operations': E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, o over the operations that may
-//! stay, of which k do, each of them whole: `none` saves nothing, and gates that do not sum to 1 weigh against each other. A hinge is an
-//! exact penalty: below the limit it does nothing. Contract: differentiable in α and β through the mixture, and in nothing else.
+//! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han,
+//! "ProxylessNAS", ICLR 2019, equation 10, with the edges' weights beside the operations': E =
+//! fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, o over the operations that may
+//! stay, of which k do, each of them whole: `none` saves nothing, and gates that do not sum to 1
+//! weigh against each other. A hinge is an exact penalty: below the limit it does nothing.
+//! Contract: differentiable in α and β through the mixture, and in nothing else.
 
 use burn::tensor::{Tensor, TensorData};
 
 use crate::arch::{Mixture, Mixtures};
 use crate::space::{PerKind, Space, Target};
 
-/// What one resource costs: a fixed part, and what each operation on each edge adds over all cells of its kind.
+/// What one resource costs: a fixed part, and what each operation on each edge adds over all cells
+/// of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostTable {
     /// Stem, inputs of cells, classifier.
@@ -25,7 +29,8 @@ pub struct CostLimit {
     weight: f64,
     /// 1 for each operation that may stay, else 0.
     may_stay: Vec<f32>,
-    /// For each resource, in parts of its limit: the fixed part, and what each choice costs on an edge of weight 1 that has nothing else.
+    /// For each resource, in parts of its limit: the fixed part, and what each choice costs on an
+    /// edge of weight 1 that has nothing else.
     parts: Vec<(f64, PerKind<Vec<f32>>)>,
 }
 
@@ -157,7 +162,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-        /// Where nothing is undecided the expected cost is the cost, whatever genotype the table was made from.
+        /// Where nothing is undecided the expected cost is the cost, whatever genotype the table
+        /// was made from.
         #[test]
         fn the_expected_cost_of_a_genotype_is_its_cost(
             seed in any::<u64>(), other in any::<u64>(), imagenet in any::<bool>(), none in any::<bool>(), operations in 1..3usize,

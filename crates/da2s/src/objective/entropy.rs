@@ -1,6 +1,8 @@
-//! The entropy of a softmax, in nats: 0 where one choice has all the mass, ln n where n choices share it.
+//! The entropy of a softmax, in nats: 0 where one choice has all the mass, ln n where n choices
+//! share it.
 //!
-//! Reference: the mixture's entropy as a loss is that of ASAP (Noy et al. 2019) and of Tian et al. 2021, equation 3.
+//! Reference: the mixture's entropy as a loss is that of ASAP (Noy et al. 2019) and of Tian et al.
+//! 2021, equation 3.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;

@@ -1,23 +1,29 @@
-//! The closed loop: the mixture follows a stated path to the target topology, whatever the data, the rates and the number of steps.
+//! The closed loop: the mixture follows a stated path to the target topology, whatever the data,
+//! the rates and the number of steps.
 //!
-//! Instead of adding λ·L to the loss and hoping that λ, rate and steps suffice, the search solves a constrained problem whose
-//! constraints tighten: minimise the cross-entropy so that every edge and every node is at least as decided as the path asks.
-//! For a choice of k of m with weights p = softmax(z), let K be the k strongest that may stay and
+//! Instead of adding λ·L to the loss and hoping that λ, rate and steps suffice, the search solves a
+//! constrained problem whose constraints tighten: minimise the cross-entropy so that every edge and
+//! every node is at least as decided as the path asks. For a choice of k of m with weights p =
+//! softmax(z), let K be the k strongest that may stay and
 //!
 //! ```text
 //! u(p) = 1 − k · min_{i ∈ K} p_i                 0 where pruning takes nothing away
 //! u*(τ) = u_1 + (1 − k/m − u_1) (1 − τ)^a        the path, from the uniform mixture to u_1 = 0.002
 //! ```
 //!
-//! Behind every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k for i ∈ K}, a convex set, in the sense of
-//! Kullback and Leibler (Csiszár, "I-Divergence Geometry of Probability Distributions", 1975): what is kept and too weak is raised to the
-//! bound, all others are scaled by one factor, so that their ratios, which the data decides, stay as they are. Projected steps
-//! of this kind are mirror descent (Beck, Teboulle 2003). There is no gain to tune and nothing to oscillate: the path bounds the least
-//! decided edge from below and never holds a faster one back.
+//! Behind every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k
+//! for i ∈ K}, a convex set, in the sense of Kullback and Leibler (Csiszár, "I-Divergence Geometry
+//! of Probability Distributions", 1975): what is kept and too weak is raised to the bound, all
+//! others are scaled by one factor, so that their ratios, which the data decides, stay as they are.
+//! Projected steps of this kind are mirror descent (Beck, Teboulle 2003). There is no gain to tune
+//! and nothing to oscillate: the path bounds the least decided edge from below and never holds a
+//! faster one back.
 //!
-//! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for the weights to settle. While the
-//! super-network's accuracy on held-out images is below its best, τ runs at half its pace in the first half of the way, and makes up for it later.
-//! Contract: after τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] goes into checkpoints.
+//! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for
+//! the weights to settle. While the super-network's accuracy on held-out images is below its best,
+//! τ runs at half its pace in the first half of the way, and makes up for it later. Contract: after
+//! τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] goes into
+//! checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
 use da2s_settings::{POSITIVE, settings, within_1};
@@ -29,7 +35,8 @@ use crate::space::{KindTarget, Space, Target};
 
 /// What is left undecided at the end of the path.
 const LAST: f64 = 0.002;
-/// Largest size of the strongest logit behind a projection: what f32 still tells apart, far from any that trains.
+/// Largest size of the strongest logit behind a projection: what f32 still tells apart, far from
+/// any that trains.
 const LEVEL: f64 = 50.0;
 /// Points below its best at which the accuracy counts as falling.
 const TOLERATED: f64 = 1.0;
@@ -75,7 +82,8 @@ pub struct Halves {
 }
 
 impl HardeningState {
-    /// One step further, `left` steps before the end of the path, this one counted; at the end and behind it, to the end.
+    /// One step further, `left` steps before the end of the path, this one counted; at the end and
+    /// behind it, to the end.
     pub(crate) fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
@@ -97,7 +105,8 @@ impl HardeningState {
 }
 
 impl Hardening {
-    /// Steps left to the end of the path, the one at `step` (from 0) of all `steps` counted; 0 behind it.
+    /// Steps left to the end of the path, the one at `step` (from 0) of all `steps` counted; 0
+    /// behind it.
     pub fn left(&self, step: usize, steps: usize) -> usize {
         let end = (self.decided_at * steps as f64).ceil() as usize;
         end.saturating_sub(step)
@@ -192,14 +201,16 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, stren
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     let weights: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp() / total).collect();
-    // By the parameters, which still differ where the strengthening is capped; ties go to the earlier.
+    // By the parameters, which still differ where the strengthening is capped; ties go to the
+    // earlier.
     let mut order: Vec<usize> = (0..values.len()).filter(|&index| may_stay[index]).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     order.truncate(kept);
     let least = (1.0 - bound) / kept as f64;
     let mut raised: Vec<bool> = vec![false; values.len()];
     let mut factor = 1.0;
-    // What the raised ones take is taken from the others in proportion, which may make another one too weak.
+    // What the raised ones take is taken from the others in proportion, which may make another one
+    // too weak.
     loop {
         let more: Vec<usize> = order
             .iter()
@@ -230,7 +241,8 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, stren
             .max(f64::MIN_POSITIVE)
             .ln()
     };
-    // A softmax does not see a shift: the strongest keeps its logit, within what parameters can hold.
+    // A softmax does not see a shift: the strongest keeps its logit, within what parameters can
+    // hold.
     let strongest = (0..values.len()).map(projected).fold(f64::NEG_INFINITY, f64::max);
     let level = largest.clamp(-LEVEL, LEVEL);
     for (index, value) in values.iter_mut().enumerate() {

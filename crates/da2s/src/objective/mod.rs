@@ -1,5 +1,6 @@
-//! What training and search minimise: the cross-entropy of the images; the regulariser that drives the mixture toward the target
-//! topology, with the schedules of its strength; the path that does so in a closed loop; limits on the cost of the final network.
+//! What training and search minimise: the cross-entropy of the images; the regulariser that drives
+//! the mixture toward the target topology, with the schedules of its strength; the path that does
+//! so in a closed loop; limits on the cost of the final network.
 
 mod cost_limit;
 mod cross_entropy;

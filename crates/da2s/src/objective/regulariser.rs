@@ -1,8 +1,9 @@
-//! The regulariser of DA²S: it drives the mixture toward the target topology while the weights still train.
+//! The regulariser of DA²S: it drives the mixture toward the target topology while the weights
+//! still train.
 //!
-//! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021, equations 3 to 6.
-//! With `S_α(x) = y³ if y < −1 else y, y = 2x` and `S_β(x) = min(x, 1)`,
-//! `p_ij = softmax(S_α(α_ij))`, `q_j = softmax(S_β(β_j))`:
+//! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021, equations
+//! 3 to 6. With `S_α(x) = y³ if y < −1 else y, y = 2x` and `S_β(x) = min(x, 1)`, `p_ij =
+//! softmax(S_α(α_ij))`, `q_j = softmax(S_β(β_j))`:
 //!
 //! ```text
 //! L_α = Σ_edges H(p_ij)
@@ -10,9 +11,10 @@
 //! R   = λ λ_c(t) (λ_α(t) L_α + λ_β L_β)
 //! ```
 //!
-//! Where k > 1 operations stay on an edge, the operation term gets the edges' form: `S_α` is capped at 1, so
-//! that k operations can share the mass evenly, and `w (Σ_{o: α_o > 0} S_α(α_o) − k)²` is added per edge; its
-//! minimum has entropy ln k. Entropies use log-softmax throughout, since S_α cubes and softmax underflows.
+//! Where k > 1 operations stay on an edge, the operation term gets the edges' form: `S_α` is capped
+//! at 1, so that k operations can share the mass evenly, and `w (Σ_{o: α_o > 0} S_α(α_o) − k)²` is
+//! added per edge; its minimum has entropy ln k. Entropies use log-softmax throughout, since S_α
+//! cubes and softmax underflows.
 
 use burn::tensor::Tensor;
 use da2s_settings::{NOT_NEGATIVE, Problem, settings};
@@ -22,8 +24,9 @@ use crate::objective::Schedule;
 use crate::space::{CellGraph, KindTarget};
 
 settings! {
-    /// Strengths of the regulariser of the schedule `published`: λ λ_c(t) (λ_α(t) L_α + λ_β L_β) is added to the loss, where L_α is the
-    /// term of the operations and L_β that of the edges. The method `entropy` uses λ, λ_c and λ_α.
+    /// Strengths of the regulariser of the schedule `published`: λ λ_c(t) (λ_α(t) L_α + λ_β L_β) is
+    /// added to the loss, where L_α is the term of the operations and L_β that of the edges. The
+    /// method `entropy` uses λ, λ_c and λ_α.
     pub struct Regulariser {
         /// λ, the strength of the whole.
         lambda: f64 = 1.0, in NOT_NEGATIVE.in_f32();
@@ -62,8 +65,8 @@ pub(crate) fn strengthen_beta<const D: usize>(beta: Tensor<D>) -> Tensor<D> {
 }
 
 impl Regulariser {
-    /// Checks that λ λ_β, which the edge term is multiplied by, is finite in 32 bits. `table` is the
-    /// table of these settings, for the error.
+    /// Checks that λ λ_β, which the edge term is multiplied by, is finite in 32 bits. `table` is
+    /// the table of these settings, for the error.
     ///
     /// # Errors
     /// If it is not.
@@ -81,7 +84,8 @@ impl Regulariser {
 
     /// L_α and L_β of one kind of cell, without their strengths.
     ///
-    /// `alpha` is `[edges, operations]`, `beta` `[edges]`; only the β of nodes that have one is read.
+    /// `alpha` is `[edges, operations]`, `beta` `[edges]`; only the β of nodes that have one is
+    /// read.
     pub fn terms(&self, alpha: Tensor<2>, beta: Tensor<1>, graph: CellGraph, target: &KindTarget) -> Terms {
         let kept = target.operations;
         let strong = strengthen_alpha(alpha.clone(), kept);
@@ -163,7 +167,8 @@ mod tests {
         }
     }
 
-    /// Values away from the kinks of S_α (−1/2, and 1/2 for k > 1), of S_β (1) and of the positive part (0).
+    /// Values away from the kinks of S_α (−1/2, and 1/2 for k > 1), of S_β (1) and of the positive
+    /// part (0).
     fn smooth(values: Vec<f32>) -> Vec<f32> {
         let kinks = [-0.5, 0.0, 0.5, 1.0];
         values
@@ -238,7 +243,8 @@ mod tests {
             let loss = loss * (of_operations.max(of_edges).min(1e12));
             prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
             let gradients = loss.backward();
-            // A target that keeps every edge leaves no node with a β, and the term of the edges without gradient.
+            // A target that keeps every edge leaves no node with a β, and the term of the edges
+            // without gradient.
             let graph = CellGraph::new(2, 4);
             let has_beta = graph.all_nodes().any(|node| target.has_beta(graph, node));
             for (leaf, is_read) in [(alpha_leaf, true), (beta_leaf, has_beta)] {
@@ -269,7 +275,8 @@ mod tests {
 
     #[test]
     fn the_target_topology_is_the_minimum() {
-        // k = 2 of 3 operations at the cap, the third far below; n_j edges at the cap, the others far below.
+        // k = 2 of 3 operations at the cap, the third far below; n_j edges at the cap, the others
+        // far below.
         let target = target(2);
         let alpha: Vec<f32> = (0..EDGES).flat_map(|_| [0.5, 0.5, -2.0]).collect();
         let graph = CellGraph::new(2, 4);
@@ -282,7 +289,8 @@ mod tests {
         let device = Device::flex();
         let regulariser = Regulariser::default();
         let [at_target, ..] = total(&regulariser, &target, &alpha, &beta, &device);
-        // Entropy ln k on every edge, ln n_j at every node that has a β (in-degrees 2 to 5, targets 1, 2, 1, 3).
+        // Entropy ln k on every edge, ln n_j at every node that has a β (in-degrees 2 to 5, targets
+        // 1, 2, 1, 3).
         let expected = EDGES as f64 * 2f64.ln() + 2f64.ln() + 3f64.ln();
         let at_target = f64::from(at_target.into_scalar::<f32>());
         assert!((at_target - expected).abs() < 1e-3, "{at_target} != {expected}");

@@ -1,9 +1,10 @@
 //! How strong the regulariser is at each epoch: λ_c(t) and λ_α(t).
 //!
-//! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021, section 3.3, and its
-//! public implementation, with the epochs `T` and the warm-up `E` as parameters instead of 50 and 8.
-//! Contract: epochs count from 1 to T; the delayed form is 0 during the warm-up. The published values end
-//! slightly above 1 for the delayed logarithm (1.006 at T = 50, E = 8); they are kept as they are.
+//! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021, section
+//! 3.3, and its public implementation, with the epochs `T` and the warm-up `E` as parameters
+//! instead of 50 and 8. Contract: epochs count from 1 to T; the delayed form is 0 during the
+//! warm-up. The published values end slightly above 1 for the delayed logarithm (1.006 at T = 50,
+//! E = 8); they are kept as they are.
 
 use da2s_settings::{settings, words};
 
@@ -49,7 +50,8 @@ impl Schedule {
         delayed: true,
     };
 
-    /// The value at `epoch` (from 1) of `epochs`, with `warmup` epochs of warm-up. Finite for every input.
+    /// The value at `epoch` (from 1) of `epochs`, with `warmup` epochs of warm-up. Finite for every
+    /// input.
     pub fn at(self, epoch: usize, epochs: usize, warmup: usize) -> f64 {
         let (t, total, wait) = (epoch as f64, epochs as f64, warmup as f64);
         if self.delayed {

@@ -1,7 +1,8 @@
-//! What moves α and β: Adam as in DARTS, or SGD with momentum as in the public NAS-Bench-201 protocol of DA²S.
+//! What moves α and β: Adam as in DARTS, or SGD with momentum as in the public NAS-Bench-201
+//! protocol of DA²S.
 //!
-//! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is without dampening. The state of a
-//! tensor is a [`ArchMoment`], kept by the caller.
+//! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is
+//! without dampening. The state of a tensor is a [`ArchMoment`], kept by the caller.
 
 use burn::tensor::Tensor;
 
@@ -19,7 +20,8 @@ pub enum ArchOptimizer {
     },
 }
 
-/// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, in the order of the end of its section 2.
+/// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, in the order of the end of
+/// its section 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// Decay of the mean of gradients.

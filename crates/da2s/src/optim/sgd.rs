@@ -1,7 +1,9 @@
-//! Stochastic gradient descent with momentum and weight decay, the gradient's global norm clipped before it.
+//! Stochastic gradient descent with momentum and weight decay, the gradient's global norm clipped
+//! before it.
 //!
-//! Contract: as PyTorch's `clip_grad_norm_` followed by `SGD` without dampening: `g ← g · min(1, clip/(‖g‖ + 1e-6))`,
-//! `v ← μ v + g + wd·w`, `w ← w − η v`. The norm is that of all gradients together.
+//! Contract: as PyTorch's `clip_grad_norm_` followed by `SGD` without dampening: `g ← g · min(1,
+//! clip/(‖g‖ + 1e-6))`, `v ← μ v + g + wd·w`, `w ← w − η v`. The norm is that of all gradients
+//! together.
 
 use burn::tensor::{Device, Tensor};
 use da2s_engine::{SgdStep, sgd_step, squared_norm};
@@ -30,7 +32,8 @@ impl Sgd {
         }
     }
 
-    /// Moves `weights` by `gradients`, one a part; a part without a gradient stays. Returns the norm before clipping.
+    /// Moves `weights` by `gradients`, one a part; a part without a gradient stays. Returns the
+    /// norm before clipping.
     ///
     /// # Errors
     /// If a gradient is not finite; nothing has moved then.

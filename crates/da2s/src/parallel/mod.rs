@@ -1,13 +1,16 @@
 //! Processes that train one model together, each on its own part of every batch.
 //!
-//! Reference: synchronous data-parallel SGD, as PyTorch's `DistributedDataParallel` (Li et al., "PyTorch Distributed", VLDB 2020).
-//! Contract: every process holds the same weights, statistics, α and β at every step, bit for bit. Sums are formed in the order of the
-//! ranks, in `f64`, so that they depend on the number of processes and on nothing else, whatever carries the messages. All processes
-//! of a group call the same functions in the same order. A group of one costs nothing and changes nothing.
+//! Reference: synchronous data-parallel SGD, as PyTorch's `DistributedDataParallel` (Li et al.,
+//! "PyTorch Distributed", VLDB 2020). Contract: every process holds the same weights, statistics, α
+//! and β at every step, bit for bit. Sums are formed in the order of the ranks, in `f64`, so that
+//! they depend on the number of processes and on nothing else, whatever carries the messages. All
+//! processes of a group call the same functions in the same order. A group of one costs nothing and
+//! changes nothing.
 //!
 //! MPI carries the messages, not Burn's own collectives: in Burn 0.22 these join the devices of one
-//! process through NCCL and are unimplemented on the CPU. MPI works on one CPU or many machines, with
-//! any of Burn's devices; it costs one copy to the host and back per step, which NCCL would spare.
+//! process through NCCL and are unimplemented on the CPU. MPI works on one CPU or many machines,
+//! with any of Burn's devices; it costs one copy to the host and back per step, which NCCL would
+//! spare.
 
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -38,7 +41,8 @@ pub trait Transport: Debug + Send + Sync {
     /// As [`Self::all_gather`], whole words.
     fn all_gather_words(&self, own: &[u64]) -> Vec<u64>;
 
-    /// Piece `rank` of what every process gave, in the order of the ranks; all give `size` pieces of one length.
+    /// Piece `rank` of what every process gave, in the order of the ranks; all give `size` pieces
+    /// of one length.
     fn all_to_all(&self, own: &[f32]) -> Vec<f32>;
 
     /// What rank 0 gave.
@@ -137,8 +141,8 @@ impl Group {
             .map(|wishes| wishes > 0.0)
     }
 
-    /// Refuses a group whose processes do not have the same `what`, of which `bytes` are compared by their SHA-256; they are not asked for
-    /// where there is one process.
+    /// Refuses a group whose processes do not have the same `what`, of which `bytes` are compared
+    /// by their SHA-256; they are not asked for where there is one process.
     ///
     /// # Errors
     /// [`Apart`], in every process.
@@ -160,7 +164,8 @@ impl Group {
     /// What `own` gives in the process that leads; it is not called elsewhere.
     ///
     /// # Errors
-    /// What `own` returns. The other processes still wait then, and have to be ended: see [`Self::abort`].
+    /// What `own` returns. The other processes still wait then, and have to be ended: see
+    /// [`Self::abort`].
     pub fn from_leader<E>(&self, own: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Vec<u8>, E> {
         let own = if self.leads() { own()? } else { Vec::new() };
         Ok(match &self.transport {
@@ -169,8 +174,8 @@ impl Group {
         })
     }
 
-    /// Ends the other processes with this one: what a process does that met an error which the others know nothing of. Returns
-    /// where there are no others.
+    /// Ends the other processes with this one: what a process does that met an error which the
+    /// others know nothing of. Returns where there are no others.
     pub fn abort(&self, code: i32) {
         if let Some(transport) = &self.transport {
             transport.abort(code);
@@ -178,8 +183,8 @@ impl Group {
     }
 }
 
-/// The mean of `own` over all processes. Each process adds up one piece, in the order of the ranks: it receives and sends
-/// about twice what it holds, however many there are.
+/// The mean of `own` over all processes. Each process adds up one piece, in the order of the ranks:
+/// it receives and sends about twice what it holds, however many there are.
 fn mean(transport: &dyn Transport, mut own: Vec<f32>) -> Vec<f32> {
     let (length, size) = (own.len(), transport.size());
     let piece = length.div_ceil(size);

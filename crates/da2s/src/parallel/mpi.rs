@@ -1,7 +1,8 @@
 //! Messages over MPI: `mpirun -n 2 da2s run …`.
 //!
-//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: one for a program, alive until its end, since dropping it
-//! ends MPI. MPI's own error handling stays: where a process is lost, MPI and what started it end the others.
+//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: one for a
+//! program, alive until its end, since dropping it ends MPI. MPI's own error handling stays: where
+//! a process is lost, MPI and what started it end the others.
 
 use mpi::Threading;
 use mpi::environment::Universe;

@@ -1,8 +1,10 @@
-//! Checkpoints: named tensors and one JSON value in a safetensors file, with a version and a checksum.
+//! Checkpoints: named tensors and one JSON value in a safetensors file, with a version and a
+//! checksum.
 //!
-//! Contract: written whole or not at all; reading a damaged, cut or foreign file is an error that names the file, never a
-//! panic and never wrong values. Of the states of a search or a training the one before the newest is kept beside it until
-//! the next is on the disk, and takes its place should it be damaged.
+//! Contract: written whole or not at all; reading a damaged, cut or foreign file is an error that
+//! names the file, never a panic and never wrong values. Of the states of a search or a training
+//! the one before the newest is kept beside it until the next is on the disk, and takes its place
+//! should it be damaged.
 
 use std::io;
 use std::path::Path;
@@ -49,7 +51,8 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         directory.write(name, &self.to_bytes(&directory.file(name))?)
     }
 
-    /// Writes the checkpoint as the newest of those called `name`; the newest until now becomes the one before.
+    /// Writes the checkpoint as the newest of those called `name`; the newest until now becomes the
+    /// one before.
     ///
     /// # Errors
     /// What the system says; the checkpoints that were there are then there still.
@@ -60,8 +63,8 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         if directory.has_file(name) {
             // Of an earlier time that ended between two steps.
             directory.remove(&kept)?;
-            // A second name, so that the newest is never without one; on a file system without links it is, between two
-            // renames, and a reader takes the one before.
+            // A second name, so that the newest is never without one; on a file system without
+            // links it is, between two renames, and a reader takes the one before.
             match directory.link(name, &kept) {
                 Ok(()) => directory.replace(&kept, &before)?,
                 Err(_) => directory.replace(name, &before)?,
@@ -71,8 +74,9 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         directory.sync(name)
     }
 
-    /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one before, which then takes its
-    /// place and of which `warn` is told; `Ok(None)` if there is none at all.
+    /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one
+    /// before, which then takes its place and of which `warn` is told; `Ok(None)` if there is none
+    /// at all.
     ///
     /// # Errors
     /// [`Error::Damaged`] if there is no whole one; or what the system says.
@@ -116,7 +120,8 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         WeightsFile::to_bytes(&self.tensors, HEADER, header).map_err(|error| invalid(problem(error)))
     }
 
-    /// What `read` gives in the process of `group` that leads, in all of them; `path` is for errors.
+    /// What `read` gives in the process of `group` that leads, in all of them; `path` is for
+    /// errors.
     ///
     /// # Errors
     /// What `read` returns, in that process.
@@ -144,7 +149,8 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     /// Reads the checkpoint `name` of a run; `Ok(None)` if there is no file.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file is not a whole checkpoint of this version; or what the system says.
+    /// [`Error::Damaged`] if the file is not a whole checkpoint of this version; or what the system
+    /// says.
     pub fn read(directory: &RunDirectory, name: &str) -> Result<Option<Self>, Error> {
         let Some(bytes) = directory.bytes(name, MOST_WEIGHTS_BYTES)? else {
             return Ok(None);
@@ -200,8 +206,8 @@ fn problem(error: WeightsFileError) -> String {
     }
 }
 
-/// Whether a checkpoint is lost with this error. A disk that cannot give it back has damaged it too; who may not read it may not
-/// read another either.
+/// Whether a checkpoint is lost with this error. A disk that cannot give it back has damaged it
+/// too; who may not read it may not read another either.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::Damaged { .. } => true,
@@ -306,7 +312,8 @@ mod tests {
             prop_assert!(Checkpoint::<u32>::from_bytes(&whole[..cut.index(whole.len())]).is_err());
             let mut damaged = whole.clone();
             damaged[at.index(whole.len())] ^= flip;
-            // A flipped byte of padding or of a key that is not read changes nothing; anything else is found.
+            // A flipped byte of padding or of a key that is not read changes nothing; anything else
+            // is found.
             if let Ok(mut read) = Checkpoint::<u32>::from_bytes(&damaged) {
                 read.tensors.sort_by(|a, b| a.name.cmp(&b.name));
                 prop_assert_eq!(read, example());

@@ -1,7 +1,8 @@
 //! The run directory: where each file lies, and who may write to it.
 //!
-//! Contract: who created it or opened it for work keeps others out. Nothing is written to a directory that was removed
-//! meanwhile, and so nothing brings half of it back. What is in it may come from others, see [`Folder`].
+//! Contract: who created it or opened it for work keeps others out. Nothing is written to a
+//! directory that was removed meanwhile, and so nothing brings half of it back. What is in it may
+//! come from others, see [`Folder`].
 
 use std::fs;
 use std::io;
@@ -26,17 +27,18 @@ pub struct RunDirectory {
     folder: Option<Folder>,
     /// None where it is only read.
     lock: Option<Arc<Lock>>,
-    /// What was made for the run: the directory itself, unless it was there, and what was missing above it.
+    /// What was made for the run: the directory itself, unless it was there, and what was missing
+    /// above it.
     made: Made,
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run, or takes an empty one: stages remove what a stage before wrote, and must never
-    /// find somebody else's files there.
+    /// Makes a directory for a new run, or takes an empty one: stages remove what a stage before
+    /// wrote, and must never find somebody else's files there.
     ///
     /// # Errors
-    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything else, [`Error::Busy`] if
-    /// another process is making a run there; or what the system says.
+    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything
+    /// else, [`Error::Busy`] if another process is making a run there; or what the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
         vacant(path)?;
         let made = Made::make(path).map_err(|error| Error::io("create", path, error))?;
@@ -60,7 +62,8 @@ impl RunDirectory {
     /// Opens the directory of a run to work on it.
     ///
     /// # Errors
-    /// [`Error::NotARun`] if there is no `config.toml` in it, [`Error::Busy`] if another process works on it.
+    /// [`Error::NotARun`] if there is no `config.toml` in it, [`Error::Busy`] if another process
+    /// works on it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let directory = Self::read(path)?;
         let folder = directory.folder()?;
@@ -95,13 +98,14 @@ impl RunDirectory {
         })
     }
 
-    /// Whether it was opened for work and a second process is not kept out, for want of locks in its file system.
+    /// Whether it was opened for work and a second process is not kept out, for want of locks in
+    /// its file system.
     pub(crate) fn is_unguarded(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
-    /// Removes what a run that came to nothing left: `names`, and of the directory and those above it what was made for the run and
-    /// has nothing else in it.
+    /// Removes what a run that came to nothing left: `names`, and of the directory and those above
+    /// it what was made for the run and has nothing else in it.
     pub(crate) fn unmake(self, names: &[&str]) {
         for name in names.iter().chain(&[CONFIG, LOCK]) {
             // What went wrong before is what matters.
@@ -242,7 +246,8 @@ impl RunDirectory {
     /// Reads a JSON file that `stage` writes.
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if the file is missing, [`Error::Damaged`] if it is not what it should be, or what the system says.
+    /// [`Error::Incomplete`] if the file is missing, [`Error::Damaged`] if it is not what it should
+    /// be, or what the system says.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str, stage: Stage) -> Result<T, Error> {
         self.find_json(name)?.ok_or_else(|| Error::Incomplete {
             path: self.file(name),
@@ -279,8 +284,9 @@ impl RunDirectory {
         Ok(self.folder()?.append(name, &line)?)
     }
 
-    /// Refuses to begin `stage` again where it was to be resumed, if the file of lines `name` records more epochs than the one whose
-    /// checkpoint may not have been written yet: `checkpoint` was there and is lost.
+    /// Refuses to begin `stage` again where it was to be resumed, if the file of lines `name`
+    /// records more epochs than the one whose checkpoint may not have been written yet:
+    /// `checkpoint` was there and is lost.
     ///
     /// # Errors
     /// [`Error::LostCheckpoint`], or what the system says.
@@ -325,7 +331,8 @@ impl RunDirectory {
         Ok(self.folder()?.remove(name)?)
     }
 
-    /// Puts the file `from` in the place of `to`, in the same folder; [`Self::sync`] makes that last.
+    /// Puts the file `from` in the place of `to`, in the same folder; [`Self::sync`] makes that
+    /// last.
     ///
     /// # Errors
     /// What the system says; both are then as they were before.
@@ -341,13 +348,15 @@ impl RunDirectory {
         Ok(self.folder()?.sync(name)?)
     }
 
-    /// Gives the file `from` the second name `to`, in the same folder; not on a file system without second names.
+    /// Gives the file `from` the second name `to`, in the same folder; not on a file system without
+    /// second names.
     pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Error> {
         Ok(self.folder()?.link(from, to)?)
     }
 }
 
-/// Refuses a place where a run is, or anything else but a lock and what a process that was killed had begun to write.
+/// Refuses a place where a run is, or anything else but a lock and what a process that was killed
+/// had begun to write.
 fn vacant(path: &Path) -> Result<(), Error> {
     if path.join(CONFIG).symlink_metadata().is_ok() {
         return Err(Error::RunExists { path: path.to_owned() });

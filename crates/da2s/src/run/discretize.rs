@@ -31,7 +31,8 @@ pub struct Discretized {
     pub cost: Cost,
 }
 
-/// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given when it was made.
+/// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given
+/// when it was made.
 ///
 /// # Errors
 /// If the run has another genotype than `asked`, or its file cannot be read.
@@ -49,12 +50,14 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
     Ok(stored.given.then_some(stored.genotype))
 }
 
-/// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former. Stopped, it leaves the run as it was.
+/// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former.
+/// Stopped, it leaves the run as it was.
 ///
 /// # Errors
-/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
-/// target allows: one that is given changes nothing then, what was found stays, but for its gap, which says that this stage was done;
-/// whatever is wrong with settings, images, device or files.
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to
+/// stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
+/// target allows: one that is given changes nothing then, what was found stays, but for its gap,
+/// which says that this stage was done; whatever is wrong with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -153,7 +156,8 @@ pub fn discretize(
         }));
     }
     let file = genotype_file::record((&space, &target), &genotype, &decision, found.is_some(), cost);
-    // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a run that has it is discretized.
+    // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a
+    // run that has it is discretized.
     for name in [GAP, EDGE_GAPS, COST] {
         directory.remove(name)?;
     }
@@ -183,8 +187,9 @@ pub fn discretize(
     })
 }
 
-/// The gap of what a search came to, in all; and where `discretize.edge_images` does not say that none is measured, edge by edge, and in
-/// `decision` what each of the least decided choices costs by itself.
+/// The gap of what a search came to, in all; and where `discretize.edge_images` does not say that
+/// none is measured, edge by edge, and in `decision` what each of the least decided choices costs
+/// by itself.
 fn measure(
     search: &Search,
     pruned: &Pruned<'_>,
@@ -211,8 +216,8 @@ fn measure(
     Ok((gap, Some(edge_gaps)))
 }
 
-/// Refuses a genotype of another family than `space`: its network would have another skeleton than the run's, or layers that no export
-/// of the skeleton knows.
+/// Refuses a genotype of another family than `space`: its network would have another skeleton than
+/// the run's, or layers that no export of the skeleton knows.
 pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
     let refused = |problem: String| Error::Genotype {
         path: None,
@@ -235,8 +240,8 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
 }
 
-/// Removes what comes of another genotype than that of `file`, so that nothing takes it for what comes of this one: the summary, and the
-/// network that was trained.
+/// Removes what comes of another genotype than that of `file`, so that nothing takes it for what
+/// comes of this one: the summary, and the network that was trained.
 fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
     let (same_network, same_gap) = match directory.find_json::<GenotypeFile>(GENOTYPE) {
         Ok(Some(stored)) => {

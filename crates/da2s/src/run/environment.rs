@@ -8,8 +8,9 @@ use crate::data::Dataset;
 use crate::observer::{Event, Observer};
 
 impl Context<'_> {
-    /// Writes on what the run is made, and tells `observer` how the images lie; of a run that is resumed it is there already, and `observer` is told if the run continues with
-    /// other arithmetic.
+    /// Writes on what the run is made, and tells `observer` how the images lie; of a run that is
+    /// resumed it is there already, and `observer` is told if the run continues with other
+    /// arithmetic.
     pub(super) fn write_environment(
         &self,
         dataset: &Dataset,

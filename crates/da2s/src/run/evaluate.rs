@@ -18,11 +18,12 @@ use crate::stage::Stage;
 /// Longest side of the pictures of mistakes.
 const MOST_PIXELS: usize = 48;
 
-/// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of its worst mistakes, and
-/// `summary.json`.
+/// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of
+/// its worst mistakes, and `summary.json`.
 ///
 /// # Errors
-/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to stop; if there is no trained network; whatever is wrong with settings, images, device or files.
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to
+/// stop; if there is no trained network; whatever is wrong with settings, images, device or files.
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, _) = context.device()?;
     let dataset = context.dataset()?;
@@ -85,7 +86,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     Ok(summary)
 }
 
-/// Names the classes that the network has not learned to see, which an accuracy over all images hides.
+/// Names the classes that the network has not learned to see, which an accuracy over all images
+/// hides.
 fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     const MOST: usize = 5;
     let never: Vec<String> = scores

@@ -1,6 +1,8 @@
-//! `genotype.json`: what the stage `discretize` writes of a genotype, and what the stages after it read.
+//! `genotype.json`: what the stage `discretize` writes of a genotype, and what the stages after it
+//! read.
 //!
-//! Contract: read is the text, since weights know by it whose they are; the cells beside it are for other tools.
+//! Contract: read is the text, since weights know by it whose they are; the cells beside it are for
+//! other tools.
 
 use da2s_records::files::GENOTYPE;
 use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
@@ -11,7 +13,8 @@ use crate::network::Cost;
 use crate::space::{Genotype, Space, Target};
 use crate::stage::Stage;
 
-/// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not given.
+/// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not
+/// given.
 pub(super) fn record(
     (space, target): (&Space, &Target),
     genotype: &Genotype,

@@ -1,9 +1,11 @@
 //! Weights of a DARTS-family network or super-network from elsewhere, taken into a run.
 //!
-//! Contract: every tensor that the run's network or super-network has must be in the file, under the name that it has in
-//! the PyTorch code of DARTS (or of NAS-Bench-201), in its shape; what else the file holds, as an auxiliary head, is passed over. What
-//! is taken stands where a training or a search would have left it, so that every later stage goes on from it. An export of da2s's own
-//! says of which genotype its weights are and which images its network was trained on, and is taken beside no others.
+//! Contract: every tensor that the run's network or super-network has must be in the file, under
+//! the name that it has in the PyTorch code of DARTS (or of NAS-Bench-201), in its shape; what else
+//! the file holds, as an auxiliary head, is passed over. What is taken stands where a training or a
+//! search would have left it, so that every later stage goes on from it. An export of da2s's own
+//! says of which genotype its weights are and which images its network was trained on, and is taken
+//! beside no others.
 
 use std::path::Path;
 
@@ -27,11 +29,12 @@ use crate::retrain::TrainProgress;
 use crate::search::Search;
 use crate::space::{CellKind, Genotype, SpaceName};
 
-/// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round alike on every machine.
+/// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round
+/// alike on every machine.
 const SAME: f32 = 1e-4;
 
-/// What an export of da2s's own says of pictures. The header of a checkpoint stands under the same key and says nothing of them.
-/// Both say whose weights they are.
+/// What an export of da2s's own says of pictures. The header of a checkpoint stands under the same
+/// key and says nothing of them. Both say whose weights they are.
 #[derive(Deserialize)]
 struct Exported {
     preprocessing: Option<Preprocessing>,
@@ -41,8 +44,8 @@ struct Exported {
 /// Takes the weights of the network of `genotype` from the file `path`.
 ///
 /// # Errors
-/// If the genotype is not one of the run's space, the file cannot be read or was exported for other pictures, or a tensor is missing, has
-/// another shape or a number that is not finite.
+/// If the genotype is not one of the run's space, the file cannot be read or was exported for other
+/// pictures, or a tensor is missing, has another shape or a number that is not finite.
 pub fn import_network(
     context: &Context<'_>,
     genotype: &Genotype,
@@ -73,8 +76,9 @@ pub fn import_network(
     context.directory.write_json(PREPROCESSING, &preprocessing)
 }
 
-/// Refuses weights of da2s's own that belong to another genotype, whose operations would get those of others, or to a network that
-/// saw other images than those of `here`: it would be evaluated, and used, on what it was not trained for.
+/// Refuses weights of da2s's own that belong to another genotype, whose operations would get those
+/// of others, or to a network that saw other images than those of `here`: it would be evaluated,
+/// and used, on what it was not trained for.
 fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Preprocessing) -> Result<(), Error> {
     let Some(description) = file.metadata.get(DESCRIPTION) else {
         return Ok(());
@@ -148,11 +152,12 @@ fn other_pictures(own: &Preprocessing, here: &Preprocessing) -> Option<[String; 
         .or_else(|| numbers("std", &own.std, &here.std))
 }
 
-/// Takes the weights, statistics and architecture parameters of a super-network from the file `path`, as those of a search
-/// that is finished.
+/// Takes the weights, statistics and architecture parameters of a super-network from the file
+/// `path`, as those of a search that is finished.
 ///
 /// # Errors
-/// If the file cannot be read, or a tensor is missing, has another shape or a number that is not finite.
+/// If the file cannot be read, or a tensor is missing, has another shape or a number that is not
+/// finite.
 pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> {
     let file = read(path)?;
     let (device, engine) = context.device()?;
@@ -165,7 +170,8 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
         let [alpha, beta] = arch_names(search.space.name, kind);
         let arch = state.arch.kind_mut(kind);
         arch.alpha = find_tensor(&file.tensors, alpha, arch.alpha.dims(), &device).map_err(misfit)?;
-        // Only PC-DARTS and its like have weights of edges; without, all edges into a node weigh the same.
+        // Only PC-DARTS and its like have weights of edges; without, all edges into a node weigh
+        // the same.
         if file.tensors.iter().any(|tensor| tensor.name == beta) {
             arch.beta = find_tensor(&file.tensors, beta, arch.beta.dims(), &device).map_err(misfit)?;
         } else {
@@ -187,7 +193,8 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     search_checkpoint(&state, &search.backbone, 1).write_newest(directory, SEARCH_CHECKPOINT)
 }
 
-/// Refuses a file with a number, among those that were taken from it, that is none, or none of 32 bits.
+/// Refuses a file with a number, among those that were taken from it, that is none, or none of 32
+/// bits.
 fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     found.map_err(|NotFinite { what, value }| Error::Damaged {
         path: path.to_owned(),

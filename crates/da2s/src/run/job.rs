@@ -1,7 +1,9 @@
-//! A run as its user works on it: made or taken up, then led through its stages, and unmade if it comes to nothing.
+//! A run as its user works on it: made or taken up, then led through its stages, and unmade if it
+//! comes to nothing.
 //!
-//! Contract: a run is resumed only with settings that give the same result; a new run that fails before there is anything
-//! to go on from leaves nothing behind. Command line and Python package work on runs in this way.
+//! Contract: a run is resumed only with settings that give the same result; a new run that fails
+//! before there is anything to go on from leaves nothing behind. Command line and Python package
+//! work on runs in this way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,8 +69,8 @@ struct Assignment {
 }
 
 impl Job {
-    /// Makes a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` takes up the one that is there.
-    /// `command` is what `environment.json` says of how it came about.
+    /// Makes a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` takes up the
+    /// one that is there. `command` is what `environment.json` says of how it came about.
     ///
     /// # Errors
     /// If what is asked for cannot be, there is a run already, or it was made with other settings.
@@ -158,7 +160,8 @@ impl Job {
         serde_json::to_vec(&assignment).map_err(|error| Error::io("send the name of", &assignment.path, error.into()))
     }
 
-    /// The same job in a process of `group` that does not lead, from the leader's [`Self::assignment`]; none if it is not one.
+    /// The same job in a process of `group` that does not lead, from the leader's
+    /// [`Self::assignment`]; none if it is not one.
     pub fn assigned(assignment: &[u8], command: String, group: Group) -> Option<Self> {
         let Assignment { path, config, resume } = serde_json::from_slice(assignment).ok()?;
         Some(Self::new(RunDirectory::elsewhere(&path), config, resume, command).among(group))
@@ -218,7 +221,8 @@ impl Job {
         self.or_unmake(search(&self.context(), observer))
     }
 
-    /// The genotype that takes the place of a search: what is asked for, or what the run that goes on was given.
+    /// The genotype that takes the place of a search: what is asked for, or what the run that goes
+    /// on was given.
     ///
     /// # Errors
     /// If the run that resumes was given another genotype, or its file cannot be read.
@@ -295,7 +299,8 @@ impl Job {
         trained(&self.context())
     }
 
-    /// Writes the trained network for another tool to `out`, by default into the run, and returns where it is.
+    /// Writes the trained network for another tool to `out`, by default into the run, and returns
+    /// where it is.
     ///
     /// # Errors
     /// Those of [`trained`] and of [`export()`].
@@ -357,7 +362,8 @@ pub fn anchored(mut config: Config) -> Config {
     config
 }
 
-/// What is asked for over the settings of the run in `directory`, which must be whole by themselves: else it is the run that is damaged.
+/// What is asked for over the settings of the run in `directory`, which must be whole by
+/// themselves: else it is the run that is damaged.
 fn over(directory: &RunDirectory, request: &Request) -> Result<Config, Error> {
     directory.config()?;
     Ok(request.resolve_over(directory.config_layer()?)?)
@@ -376,8 +382,9 @@ pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
     first_difference(&stored, &asked, "")
 }
 
-/// Whether a run may change a setting when it resumes: where it computes, where its images are, and what it does when it
-/// diverges. Another engine or device rounds differently, so the same bits are promised only while those stay.
+/// Whether a run may change a setting when it resumes: where it computes, where its images are, and
+/// what it does when it diverges. Another engine or device rounds differently, so the same bits are
+/// promised only while those stay.
 fn may_change(key: &str) -> bool {
     let entries = Config::TABLE.entries();
     entries.iter().any(|entry| entry.key == key && entry.field.may_change)

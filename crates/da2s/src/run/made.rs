@@ -1,6 +1,7 @@
 //! The folders that were made for a run, so that one that comes to nothing leaves none of them.
 //!
-//! Contract: a folder that was there before, that another process made, or that holds anything is never removed.
+//! Contract: a folder that was there before, that another process made, or that holds anything is
+//! never removed.
 
 use std::fs;
 use std::io;

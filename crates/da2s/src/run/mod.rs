@@ -1,8 +1,9 @@
 //! A run: a directory, and the stages that read from it and write to it.
 //!
-//! Every stage reads what the stage before it wrote, so each can be repeated alone. Contract: files appear whole or
-//! not at all; a stage that is run again with `resume` goes on from its checkpoint and ends with the same bits. In a group of processes all
-//! search and train, and the one that leads alone reads and writes the directory, and runs the other stages.
+//! Every stage reads what the stage before it wrote, so each can be repeated alone. Contract: files
+//! appear whole or not at all; a stage that is run again with `resume` goes on from its checkpoint
+//! and ends with the same bits. In a group of processes all search and train, and the one that
+//! leads alone reads and writes the directory, and runs the other stages.
 
 mod checkpoint;
 mod directory;

@@ -1,9 +1,10 @@
 //! Takes a resumable stage of a run to its end: from its checkpoint or from the start, and back to
 //! the checkpoint where a value becomes NaN or infinite, if the settings ask for that.
 //!
-//! Contract: a stage goes back at most [`MOST_ROLLBACKS`] times, each time with half of all learning
-//! rates and a warning. All processes of a group take part; only the one that leads reads and writes
-//! the run directory. The lines of an epoch are on the disk before the checkpoint that counts them.
+//! Contract: a stage goes back at most [`MOST_ROLLBACKS`] times, each time with half of all
+//! learning rates and a warning. All processes of a group take part; only the one that leads reads
+//! and writes the run directory. The lines of an epoch are on the disk before the checkpoint that
+//! counts them.
 
 use std::path::Path;
 use std::time::Instant;
@@ -33,8 +34,8 @@ pub(super) trait StageFiles {
     const CHECKPOINT: &'static str;
     /// The numbers of each epoch, one line per epoch.
     const METRICS: &'static str;
-    /// The time of each epoch, one line per epoch: not the same bytes for the same seed, so it has a
-    /// file of its own.
+    /// The time of each epoch, one line per epoch: not the same bytes for the same seed, so it has
+    /// a file of its own.
     const TIMES: &'static str;
 
     /// The stage.
@@ -59,8 +60,8 @@ pub(super) trait StageFiles {
     /// Prepares the directory for a stage that starts from `state` instead of a checkpoint.
     fn start_anew(&self, state: &State<Self>) -> Result<(), Error>;
 
-    /// Cuts the files that have lines of their own to `epochs` epochs, and writes what has to be there
-    /// while the stage runs.
+    /// Cuts the files that have lines of their own to `epochs` epochs, and writes what has to be
+    /// there while the stage runs.
     fn prepare(&self, epochs: usize) -> Result<(), Error>;
 
     /// Writes the record of an epoch; `state` is the state after it.
@@ -82,8 +83,8 @@ pub(super) trait CheckpointMeta: Serialize + DeserializeOwned {
 /// nothing left to do.
 ///
 /// # Errors
-/// Those of [`Resumable::run`]; [`Error::Incomplete`], [`Error::Damaged`] or [`Error::Mismatch`] if the
-/// checkpoint cannot be resumed; whatever the file system reports.
+/// Those of [`Resumable::run`]; [`Error::Incomplete`], [`Error::Damaged`] or [`Error::Mismatch`] if
+/// the checkpoint cannot be resumed; whatever the file system reports.
 pub(super) fn drive<F: StageFiles>(
     context: &Context<'_>,
     files: &F,
@@ -228,7 +229,8 @@ fn prepare<F: StageFiles>(directory: &RunDirectory, files: &F, state: &State<F>)
     directory.keep_lines(F::TIMES, epochs)
 }
 
-/// Refuses the checkpoint in `path` in a group of another size: its batches would have another size.
+/// Refuses the checkpoint in `path` in a group of another size: its batches would have another
+/// size.
 fn expect_processes(stored: usize, present: usize, path: &Path) -> Result<(), Error> {
     if stored == present {
         return Ok(());

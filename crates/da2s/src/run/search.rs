@@ -34,7 +34,8 @@ struct SearchFiles<'a> {
 /// Searches, from the start or from the checkpoint.
 ///
 /// # Errors
-/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to; whatever is wrong with settings, images, device or files.
+/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to;
+/// whatever is wrong with settings, images, device or files.
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;

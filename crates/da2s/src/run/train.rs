@@ -44,8 +44,8 @@ struct TrainFiles<'a> {
 /// Trains the network of the run's genotype, from the start or from the checkpoint.
 ///
 /// # Errors
-/// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to; whatever is wrong with settings, images, device
-/// or files.
+/// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the
+/// observer asked to; whatever is wrong with settings, images, device or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;

@@ -1,4 +1,5 @@
-//! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its images.
+//! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its
+//! images.
 
 use da2s_records::files::{BEST, PREPROCESSING};
 

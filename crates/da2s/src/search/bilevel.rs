@@ -2,11 +2,11 @@
 //! theirs, or both by that on one batch.
 //!
 //! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3.
-//! Contract: every loss includes the regulariser, whose gradient reaches only α and β; every forward
-//! pass updates the running statistics; each half-step computes only the gradients that it uses. In a
-//! group of processes each sees its part of the batch and normalises with the statistics of that part;
-//! gradients, statistics and readings are means over the group. The regulariser is the same in every
-//! process, and so in the mean: it counts once.
+//! Contract: every loss includes the regulariser, whose gradient reaches only α and β; every
+//! forward pass updates the running statistics; each half-step computes only the gradients that it
+//! uses. In a group of processes each sees its part of the batch and normalises with the statistics
+//! of that part; gradients, statistics and readings are means over the group. The regulariser is
+//! the same in every process, and so in the mean: it counts once.
 
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -151,7 +151,8 @@ impl<'a> Bilevel<'a> {
         Self { probe, ..self }
     }
 
-    /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is filled in here.
+    /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is
+    /// filled in here.
     pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
         arch.kinds().map(|kind, arch| {
             let choices = Choices {
@@ -167,7 +168,8 @@ impl<'a> Bilevel<'a> {
     /// Moves what `trains` says by the gradient of the loss on `batch`.
     ///
     /// # Errors
-    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid then.
+    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid
+    /// then.
     pub fn half_step(
         &self,
         state: &mut SearchState,

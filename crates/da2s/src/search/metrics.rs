@@ -1,6 +1,7 @@
 //! The numbers of a search: its lines of `search/metrics.jsonl` and `search/arch.jsonl`.
 //!
-//! Contract: means over the edges and nodes of both kinds of cell. No times: these lines are the same bits for the same seed.
+//! Contract: means over the edges and nodes of both kinds of cell. No times: these lines are the
+//! same bits for the same seed.
 
 use burn::tensor::Tensor;
 use da2s_records::schema::{self, ArchCell, ArchEpoch, SearchEpoch};
@@ -67,8 +68,8 @@ impl Search {
         }
     }
 
-    /// What the epoch measured that ends with `state`, on whose held-out images the super-network has the accuracy `supernet`, and
-    /// `discretized` after discretization.
+    /// What the epoch measured that ends with `state`, on whose held-out images the super-network
+    /// has the accuracy `supernet`, and `discretized` after discretization.
     pub(super) fn metrics(
         &self,
         state: &SearchState,

@@ -2,8 +2,8 @@
 //!
 //! Reference: Tian et al. 2021, algorithm 1. In every epoch: for each step, first the architecture
 //! trains on its half of the training images, then the weights train on theirs; after the steps the
-//! super-network is evaluated on held-out images. [`Resumable::run`] repeats that until the search is
-//! finished. Contract: a pure function of the settings, the images, the seed and the number of
+//! super-network is evaluated on held-out images. [`Resumable::run`] repeats that until the search
+//! is finished. Contract: a pure function of the settings, the images, the seed and the number of
 //! processes.
 
 mod bilevel;
@@ -46,7 +46,8 @@ use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
 /// Everything that a search needs and does not change.
 ///
-/// `examples/search_and_prune.rs` runs one to its end, `examples/own_method.rs` gives it another method.
+/// `examples/search_and_prune.rs` runs one to its end, `examples/own_method.rs` gives it another
+/// method.
 ///
 /// ```
 /// use da2s::config::{Layer, resolve};
@@ -57,7 +58,8 @@ use da2s_records::schema::{ArchEpoch, SearchEpoch};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = resolve(&[Layer::recipe("digits")?])?;
 /// let dataset = da2s::data::open(config.data.dataset, None, &config.data_options())?;
-/// let (cpu, engine) = (da2s::device::open("cpu")?, da2s::device::engine(EngineName::Auto, "cpu")?);
+/// let cpu = da2s::device::open("cpu")?;
+/// let engine = da2s::device::engine(EngineName::Auto, "cpu")?;
 /// let search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
 /// let state = search.start();
 /// assert!(search.is_unfinished(&state) && search.epochs() == 30);
@@ -303,7 +305,8 @@ impl Search {
         self.settings.batch_size * self.group.size()
     }
 
-    /// Learning rates at `moment`, halved for each time that the search has returned to a checkpoint.
+    /// Learning rates at `moment`, halved for each time that the search has returned to a
+    /// checkpoint.
     fn rates(&self, moment: Moment, state: &SearchState) -> Rates {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();

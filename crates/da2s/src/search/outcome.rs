@@ -1,8 +1,9 @@
-//! What a search comes to: its mixture as a genotype and how decided that is, whether there are epochs left, and the look at the
-//! held-out images at the end of each.
+//! What a search comes to: its mixture as a genotype and how decided that is, whether there are
+//! epochs left, and the look at the held-out images at the end of each.
 //!
-//! Reference: Tian et al. 2021, section 3.1, for the accuracy behind discretization. Contract: nothing here moves a state. Every process
-//! of a group takes the look, whose accuracies are those over all of them; the rest each has from its own state alone.
+//! Reference: Tian et al. 2021, section 3.1, for the accuracy behind discretization. Contract:
+//! nothing here moves a state. Every process of a group takes the look, whose accuracies are those
+//! over all of them; the rest each has from its own state alone.
 
 use burn::tensor::Tensor;
 

@@ -1,15 +1,18 @@
 //! Second-order DARTS: the architecture's gradient through one step of the weights.
 //!
-//! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, equations 6 to 8:
+//! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
+//! equations 6 to 8:
 //!
 //! ```text
 //! w' = w − ξ (μ v + ∇w L_train(w, α) + weight decay · w)
-//! ∇α = ∇α L_val(w', α) − ξ (∇α L_train(w⁺, α) − ∇α L_train(w⁻, α)) / 2ε,   w± = w ± ε ∇w' L_val(w', α),  ε = 0.01/‖∇w' L_val‖
+//! ∇α = ∇α L_val(w', α) − ξ (∇α L_train(w⁺, α) − ∇α L_train(w⁻, α)) / 2ε
+//! w± = w ± ε ∇w' L_val(w', α),   ε = 0.01 / ‖∇w' L_val‖
 //! ```
 //!
-//! with ξ the rate of the weights. Contract: what is added to both losses cancels in the difference, so the regulariser counts once; only
-//! the pass over the architecture's batch moves the running statistics, as in the first-order step. In a group of processes the unrolled
-//! weights and the direction are the group's.
+//! with ξ the rate of the weights. Contract: what is added to both losses cancels in the
+//! difference, so the regulariser counts once; only the pass over the architecture's batch moves
+//! the running statistics, as in the first-order step. In a group of processes the unrolled weights
+//! and the direction are the group's.
 
 use burn::tensor::Tensor;
 
@@ -53,7 +56,8 @@ impl Bilevel<'_> {
         let direction = self.averaged(weights.gradients(gradients));
         let square: f64 = direction.iter().flatten().map(squares).sum();
         if square == 0.0 {
-            // Nothing to unroll along: where a loss is flat in the weights, the second-order term is zero.
+            // Nothing to unroll along: where a loss is flat in the weights, the second-order term
+            // is zero.
             self.move_arch(state, first, rates)?;
             return Ok(reading);
         }
@@ -156,7 +160,8 @@ mod tests {
         )
     }
 
-    /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and α each step has the loss of its own draw.
+    /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and
+    /// α each step has the loss of its own draw.
     #[test]
     fn each_half_of_a_step_draws_for_itself() {
         let mut setup = SearchSetup {
@@ -186,7 +191,8 @@ mod tests {
         assert_ne!(arch, weights);
     }
 
-    /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of α.
+    /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of
+    /// α.
     #[test]
     fn it_is_the_gradient_through_a_step_of_the_weights() {
         let mut setup = SearchSetup {
@@ -205,7 +211,8 @@ mod tests {
             search.weight_loader.batch(1, 0).unwrap(),
         );
         let draw = Draw::new(1, MOMENT);
-        // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing of derivatives.
+        // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing
+        // of derivatives.
         let rates = Rates {
             weights: 1e-3,
             alpha: 1.0,
@@ -256,7 +263,8 @@ mod tests {
         let measured: Vec<f64> = (0..98).map(|index| slope(index) - first[index]).collect();
         let computed: Vec<f64> = (0..98).map(|index| second[index] - first[index]).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        // Along what was computed the kinks of the loss, which the measured slopes have and it has not, cancel.
+        // Along what was computed the kinks of the loss, which the measured slopes have and it has
+        // not, cancel.
         let length = dot(&measured, &computed) / dot(&computed, &computed);
         let alike = dot(&measured, &computed) / (dot(&measured, &measured) * dot(&computed, &computed)).sqrt();
         assert!(

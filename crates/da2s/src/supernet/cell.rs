@@ -48,14 +48,14 @@ fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     builder.output(space.output())
 }
 
-/// Stride of the edges that leave node `from` in a cell of stride `stride`: only what comes from the
-/// inputs of the cell is larger than its nodes.
+/// Stride of the edges that leave node `from` in a cell of stride `stride`: only what comes from
+/// the inputs of the cell is larger than its nodes.
 pub(crate) fn stride(stride: usize, from: usize, graph: CellGraph) -> usize {
     if from < graph.inputs { stride } else { 1 }
 }
 
-/// Adds the inputs of a cell, each through ReLU → 1×1 convolution → batch norm; the first one through a
-/// factorised reduce where it is larger than the others.
+/// Adds the inputs of a cell, each through ReLU → 1×1 convolution → batch norm; the first one
+/// through a factorised reduce where it is larger than the others.
 pub(crate) fn preprocessed(mut builder: CellPlanBuilder, slot: &CellSlot, inputs: &[usize]) -> CellPlanBuilder {
     let convolution = Block::Conv {
         relu: true,

@@ -1,8 +1,8 @@
 //! The super-network: a backbone whose cells mix all candidates on all edges.
 //!
-//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al. 2021;
-//! Dong, Yang, "NAS-Bench-201", 2020. Contract: it has the skeleton of its space; batch norms of
-//! searched cells have no scale and no shift.
+//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 2.1, with the edge weights of Tian et al.
+//! 2021; Dong, Yang, "NAS-Bench-201", 2020. Contract: it has the skeleton of its space; batch norms
+//! of searched cells have no scale and no shift.
 
 mod cell;
 mod partial_cell;

@@ -1,9 +1,10 @@
-//! The plan of a super-network cell with partial channels: one in K channels of a node passes through the candidates, the
-//! others go around them, and a channel shuffle mixes both.
+//! The plan of a super-network cell with partial channels: one in K channels of a node passes
+//! through the candidates, the others go around them, and a channel shuffle mixes both.
 //!
-//! Reference: Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", ICLR 2020, equation 2,
-//! and its code: a 2×2 maximum goes around candidates of stride 2. The shuffle is the same for every edge into a node, so it is done
-//! once on their sum. Contract: the channels are a multiple of K, and K > 1.
+//! Reference: Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture
+//! Search", ICLR 2020, equation 2, and its code: a 2×2 maximum goes around candidates of stride 2.
+//! The shuffle is the same for every edge into a node, so it is done once on their sum. Contract:
+//! the channels are a multiple of K, and K > 1.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
@@ -11,8 +12,8 @@ use super::cell::{preprocessed, stride};
 use crate::backbone::CellSlot;
 use crate::space::{HostNetwork, Space};
 
-/// An edge of the plan. Every node of the space is three to five nodes here: the sums through and around the candidates, the two
-/// shuffled together, and that split again.
+/// An edge of the plan. Every node of the space is three to five nodes here: the sums through and
+/// around the candidates, the two shuffled together, and that split again.
 #[derive(Clone, Copy, Debug)]
 enum PartialEdge {
     /// The channels of a node that pass, or those that do not.
@@ -129,8 +130,8 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
     use da2s_engine::{Call, Cell, Engine};
 
-    /// With the identity as the only candidate the cell is known: a node is the weighted sum of its shuffled inputs, which a cell
-    /// without partial channels hands out one by one.
+    /// With the identity as the only candidate the cell is known: a node is the weighted sum of its
+    /// shuffled inputs, which a cell without partial channels hands out one by one.
     #[test]
     fn what_passes_and_what_goes_around_is_shuffled_as_in_the_paper() {
         let (channels, groups, side) = (8, 4, 3);

@@ -1,5 +1,5 @@
-//! Networks of every space and stem with random weights and statistics of their own, and one that is trained, with their logits on
-//! 256 images.
+//! Networks of every space and stem with random weights and statistics of their own, and one that
+//! is trained, with their logits on 256 images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
@@ -42,7 +42,8 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
     ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))";
 
-/// Another number of edges at every node, two operations on an edge, every operation, outputs that are not all nodes.
+/// Another number of edges at every node, two operations on an edge, every operation, outputs that
+/// are not all nodes.
 const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 2), \
     ('max_pool_3x3', 0), ('dil_conv_3x3', 1)], normal_concat=[3, 4], normal_nodes=[2, 1, 3], \
     reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
@@ -113,7 +114,8 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
     backbone.named(&state.weights, &state.statistics)
 }
 
-/// Random weights, with scales and shifts as training leaves them, and statistics near those of `images`.
+/// Random weights, with scales and shifts as training leaves them, and statistics near those of
+/// `images`.
 fn random(backbone: &Backbone, images: Tensor<4>, device: &Device) -> Vec<Named> {
     // Not 1 and 0.
     let mut random = generator(1, Purpose::Weights, 0, 0);

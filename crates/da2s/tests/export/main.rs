@@ -1,7 +1,9 @@
-//! Exports, computed by the tools that they are for: onnx's checker, onnxruntime, PyTorch and tract give da2s's logits.
+//! Exports, computed by the tools that they are for: onnx's checker, onnxruntime, PyTorch and tract
+//! give da2s's logits.
 //!
-//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. The test that needs it says by name that it is
-//! skipped without and passes; `run.py` gets it and runs the tests.
+//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. The test
+//! that needs it says by name that it is skipped without and passes; `run.py` gets it and runs the
+//! tests.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

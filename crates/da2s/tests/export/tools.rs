@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Says past the test runner, which keeps what a passing test prints to itself, that `test` is skipped.
+/// Says past the test runner, which keeps what a passing test prints to itself, that `test` is
+/// skipped.
 fn skipped(test: &str, need: &str) {
     let note = format!("skipped: {test} needs {need}; crates/da2s/tests/export/run.py gets it\n");
     std::io::stderr().write_all(note.as_bytes()).unwrap();

@@ -93,7 +93,8 @@ impl Golden {
         Some(sides.map(|side| side.parse().unwrap()).collect())
     }
 
-    /// The gradient of the parameter `name` as the file holds it: of a repeated vector, the sum over its repetitions.
+    /// The gradient of the parameter `name` as the file holds it: of a repeated vector, the sum
+    /// over its repetitions.
     pub fn as_stored(&self, name: &str, gradient: Vec<f32>) -> Vec<f32> {
         let parameter = format!("init.{name}");
         if self.full_shape(&parameter).is_none() {
@@ -135,7 +136,8 @@ pub fn close(what: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     );
 }
 
-/// As [`close`]; where the golden values are zero but for rounding, like the gradient of a bias before a batch norm, so must ours be.
+/// As [`close`]; where the golden values are zero but for rounding, like the gradient of a bias
+/// before a batch norm, so must ours be.
 pub fn close_or_nothing(name: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     if largest(golden) < 1e-8 {

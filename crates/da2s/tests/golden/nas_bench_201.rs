@@ -1,5 +1,5 @@
-//! NAS-Bench-201: logits, loss and every gradient of the super-network; logits in both modes, loss, gradients and running statistics of
-//! a final network.
+//! NAS-Bench-201: logits, loss and every gradient of the super-network; logits in both modes, loss,
+//! gradients and running statistics of a final network.
 
 use da2s::arch::{Mixtures, Strengths};
 use da2s::backbone::{NetworkSize, Pass, Stem, Weights};

@@ -1,4 +1,5 @@
-//! Final networks of DARTS_V2: logits in training and evaluation mode, loss, gradients, running statistics.
+//! Final networks of DARTS_V2: logits in training and evaluation mode, loss, gradients, running
+//! statistics.
 
 use burn::tensor::{Gradients, Tensor};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};

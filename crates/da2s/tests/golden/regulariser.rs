@@ -16,7 +16,8 @@ struct File {
     cases: Vec<Case>,
 }
 
-/// Rows of numbers, or of what was no number: the public code underflows where log-softmax does not.
+/// Rows of numbers, or of what was no number: the public code underflows where log-softmax does
+/// not.
 type Rows = Vec<Vec<Option<f32>>>;
 
 #[derive(Deserialize)]

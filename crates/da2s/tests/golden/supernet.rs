@@ -1,4 +1,5 @@
-//! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps and its end.
+//! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps
+//! and its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::arch::{ArchParams, KindParams};
@@ -273,7 +274,8 @@ fn supernet_trajectory() {
                 compared += 1;
             }
         }
-        // α, two of them, β, six of them, and the logits are the only golden values that are no weights.
+        // α, two of them, β, six of them, and the logits are the only golden values that are no
+        // weights.
         assert_eq!(
             compared + 9,
             case.golden.under("after.").len(),

@@ -1,4 +1,5 @@
-//! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in place.
+//! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in
+//! place.
 
 use da2s_images::read_file;
 
@@ -46,8 +47,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Finds one of `versions`: in `dir` itself, in a folder in it, in an archive in it, or in an archive that is `dir`
-    /// itself. An unpacked version goes before an archive, the first before the second.
+    /// Finds one of `versions`: in `dir` itself, in a folder in it, in an archive in it, or in an
+    /// archive that is `dir` itself. An unpacked version goes before an archive, the first before
+    /// the second.
     ///
     /// # Errors
     /// If there is none, or the archive cannot be read.
@@ -108,8 +110,9 @@ fn locate(versions: &'static [Version], dir: &Path) -> Option<(&'static Version,
     unpacked.chain(archives).next()
 }
 
-/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over. Nothing is written anywhere, and
-/// what headers declare is not believed: the archive is read as far as [`MOST_BYTES`] unpacked.
+/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over.
+/// Nothing is written anywhere, and what headers declare is not believed: the archive is read as
+/// far as [`MOST_BYTES`] unpacked.
 fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
     let wanted = |name: &str| version.train.contains(&name) || [version.test, version.names].contains(&name);
     let read = || DataError::read(path);

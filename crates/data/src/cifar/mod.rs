@@ -1,10 +1,12 @@
-//! CIFAR-10 and CIFAR-100, the binary version and the Python one, unpacked or in the archive that was downloaded.
+//! CIFAR-10 and CIFAR-100, the binary version and the Python one, unpacked or in the archive that
+//! was downloaded.
 //!
-//! A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file of the binary version is a
-//! sequence of records: one label byte (CIFAR-10) or a coarse and a fine label byte (CIFAR-100), then 3 × 32 × 32 bytes,
-//! channel by channel. A file of the Python version is a pickle with the same labels and pixels; it is turned into such
-//! records, so that both versions have the same checksum. Any whole number of records is accepted, so that a part of the
-//! data set can be read as well.
+//! A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file of the
+//! binary version is a sequence of records: one label byte (CIFAR-10) or a coarse and a fine label
+//! byte (CIFAR-100), then 3 × 32 × 32 bytes, channel by channel. A file of the Python version is a
+//! pickle with the same labels and pixels; it is turned into such records, so that both versions
+//! have the same checksum. Any whole number of records is accepted, so that a part of the data set
+//! can be read as well.
 
 mod files;
 mod pickle;
@@ -115,8 +117,8 @@ impl Variant {
                 classes: 100,
                 labels: &["coarse_labels", "fine_labels"],
                 class_names: "fine_label_names",
-                // As in NAS-Bench-201 (Dong, Yang, 2020; AutoDL-Projects): 129.3, 124.1, 112.4 and 68.2, 65.4, 70.4
-                // of 255.
+                // As in NAS-Bench-201 (Dong, Yang, 2020; AutoDL-Projects): 129.3, 124.1, 112.4 and
+                // 68.2, 65.4, 70.4 of 255.
                 mean: [129.3 / 255.0, 124.1 / 255.0, 112.4 / 255.0],
                 std: [68.2 / 255.0, 65.4 / 255.0, 70.4 / 255.0],
             },

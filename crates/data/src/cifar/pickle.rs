@@ -1,9 +1,11 @@
-//! Reads the pickles of CIFAR's Python version: a dictionary of numbers, texts, lists of them and numpy arrays of bytes.
+//! Reads the pickles of CIFAR's Python version: a dictionary of numbers, texts, lists of them and
+//! numpy arrays of bytes.
 //!
-//! Reference: the opcodes of Python's `pickletools`, protocols 2 to 4, as far as these files use them. Contract: nothing
-//! is executed: the three names of numpy that an array needs are known here, any other is an error. Every container
-//! stands once in one list and refers to others by their place, so that memory is bounded by the file however often it
-//! refers to itself; texts and arrays are slices of the file.
+//! Reference: the opcodes of Python's `pickletools`, protocols 2 to 4, as far as these files use
+//! them. Contract: nothing is executed: the three names of numpy that an array needs are known
+//! here, any other is an error. Every container stands once in one list and refers to others by
+//! their place, so that memory is bounded by the file however often it refers to itself; texts and
+//! arrays are slices of the file.
 
 use std::collections::BTreeMap;
 
@@ -405,7 +407,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// An array's state is (version, shape, type, whether columns come first, bytes); a type's says nothing about bytes.
+    /// An array's state is (version, shape, type, whether columns come first, bytes); a type's says
+    /// nothing about bytes.
     fn set_state(&mut self) -> Result<(), Problem> {
         let [object, state] = self.top(2)?[..] else {
             return Err(self.problem("an object and its state", "something else"));

@@ -314,7 +314,8 @@ proptest! {
         }
     }
 
-    /// Opcodes at random, so that most go deeper than the first byte: an error or a dictionary, never a panic.
+    /// Opcodes at random, so that most go deeper than the first byte: an error or a dictionary,
+    /// never a panic.
     #[test]
     fn arbitrary_pickles_do_not_panic(
         opcodes in prop::collection::vec(

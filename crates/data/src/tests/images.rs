@@ -139,7 +139,8 @@ fn val_beside_test_is_for_validation() {
     assert_eq!(message(&dir), "DIR/val: expected a folder a class, two or more");
 }
 
-/// In memory or not, the next picture of the class stands in for a damaged one, and the damaged one is named.
+/// In memory or not, the next picture of the class stands in for a damaged one, and the damaged one
+/// is named.
 #[test]
 fn damaged_pictures_can_be_stood_in_for() {
     let dir = folder(&["ape", "zebra"]);

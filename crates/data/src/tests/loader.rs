@@ -1,4 +1,5 @@
-//! The loader's promises: batches that depend on (seed, epoch, step) only, and cover what they should.
+//! The loader's promises: batches that depend on (seed, epoch, step) only, and cover what they
+//! should.
 
 use super::*;
 use crate::{DataOptions, Format, SearchSplit, open};

@@ -1,7 +1,9 @@
-//! A backward run over the batch: pass after pass, and behind each pass the gradients that are sums over the batch.
+//! A backward run over the batch: pass after pass, and behind each pass the gradients that are sums
+//! over the batch.
 //!
-//! Contract: what nobody asks for, and what nothing flows through, is not computed ([`Want`]). The same bits on any number of threads:
-//! blocks of images have sums of their own, which are added in the order of the blocks.
+//! Contract: what nobody asks for, and what nothing flows through, is not computed ([`Want`]). The
+//! same bits on any number of threads: blocks of images have sums of their own, which are added in
+//! the order of the blocks.
 
 use super::compiled::{Chain, Compiled, Unit};
 use super::image::{Frame, Scratch};
@@ -11,8 +13,8 @@ use super::schedule::{Moving, Pass, Step};
 use super::{CellKernel, Gradients, Saved, backward_steps, for_each_step, norms, parallel, schedule, weights};
 
 impl CellKernel {
-    /// Writes the gradients that `gradients` asks for, given that of the output of the last forward run that kept.
-    /// `inputs` and `weights` are those of that run.
+    /// Writes the gradients that `gradients` asks for, given that of the output of the last forward
+    /// run that kept. `inputs` and `weights` are those of that run.
     ///
     /// # Panics
     /// If no run kept anything, or a slice does not have the plan's length.

@@ -1,8 +1,10 @@
-//! A stage of a unit differentiated on one image: from the gradient of what it yields to those of what it reads and of its weights.
+//! A stage of a unit differentiated on one image: from the gradient of what it yields to those of
+//! what it reads and of its weights.
 //!
-//! Contract: the tables a, b, d of [`da2s_kernels::norm`] carry the gradient through the stage's norm. Gradients of weights are added to
-//! the block's sums. The gradient of what the unit reads is added to its tensor, or written where the stage is the first to do so; that of
-//! an inner stage is written, together with the sums S₁ and S₂ of its norm.
+//! Contract: the tables a, b, d of [`da2s_kernels::norm`] carry the gradient through the stage's
+//! norm. Gradients of weights are added to the block's sums. The gradient of what the unit reads is
+//! added to its tensor, or written where the stage is the first to do so; that of an inner stage is
+//! written, together with the sums S₁ and S₂ of its norm.
 
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm};
 
@@ -276,7 +278,8 @@ impl StageOnImage<'_, '_> {
     }
 }
 
-/// From rows of output gradients (packed) through the pointwise convolution into the image of gradients of the depthwise output.
+/// From rows of output gradients (packed) through the pointwise convolution into the image of
+/// gradients of the depthwise output.
 fn back_region<'a>(stage: &Chain, walk: &Walk, first: usize, rows: usize) -> dense::Region<'a> {
     dense::Region {
         inputs: stage.output.channels,

@@ -1,8 +1,8 @@
 //! A linear classifier of the mean over an image, on slices.
 //!
-//! Contract: images are `[batch, height, width, features]`, weights `[classes, features]` and then a bias per class, logits
-//! `[batch, classes]`. Means are formed pixel by pixel and the products' sums over features and over images in order, so the
-//! number of threads changes no bit.
+//! Contract: images are `[batch, height, width, features]`, weights `[classes, features]` and then
+//! a bias per class, logits `[batch, classes]`. Means are formed pixel by pixel and the products'
+//! sums over features and over images in order, so the number of threads changes no bit.
 
 use da2s_kernels::pointwise::{self, Shape};
 use da2s_kernels::{Level, elementwise, table};
@@ -44,8 +44,8 @@ impl Classifier {
         pointwise::product(self.level, self.shape(batch), &packed, means, true, classes, logits);
     }
 
-    /// Writes the gradients of the weights and of the images that are asked for, given those of the logits, and the means
-    /// that [`Classifier::forward`] wrote.
+    /// Writes the gradients of the weights and of the images that are asked for, given those of the
+    /// logits, and the means that [`Classifier::forward`] wrote.
     pub fn backward(
         &self,
         (images, means): (&[f32], &[f32]),
@@ -105,7 +105,8 @@ impl Classifier {
         mean.iter_mut().for_each(|sum| *sum /= pixels);
     }
 
-    /// The gradient of an image, given that of its mean, which is divided by the number of pixels on the way.
+    /// The gradient of an image, given that of its mean, which is divided by the number of pixels
+    /// on the way.
     fn spread(&self, image: &[f32], d_mean: &mut [f32], d_image: &mut [f32]) {
         let pixels = (image.len() / self.features) as f32;
         d_mean.iter_mut().for_each(|gradient| *gradient /= pixels);

@@ -1,6 +1,7 @@
 //! From a [`CellPlan`] and sizes to what the executor runs, see [`super::compiled`].
 //!
-//! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an edge like any other.
+//! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an
+//! edge like any other.
 
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
 use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
@@ -10,8 +11,8 @@ use super::compiled::{
 };
 use super::memory::Arena;
 
-/// Multiply-adds a value up to which the only stage of a unit is computed again for the backward run: about what it costs to write a value
-/// to memory and to read it back.
+/// Multiply-adds a value up to which the only stage of a unit is computed again for the backward
+/// run: about what it costs to write a value to memory and to read it back.
 const RECOMPUTE_COST: usize = 60;
 
 /// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images.
@@ -152,7 +153,8 @@ impl Compiler<'_> {
                 self.stage(ChainOperation::Move(map), input, output, None, true)
             }
             Block::Norm => {
-                // A window of one pixel gives the norm a tensor to read: this block stands once in a network, where the image is small.
+                // A window of one pixel gives the norm a tensor to read: this block stands once in
+                // a network, where the image is small.
                 let window = Window {
                     kernel: 1,
                     stride: 1,

@@ -1,6 +1,8 @@
-//! What the executor runs: nodes, units and stages with their tensors and geometry, as [`super::compile`] makes them.
+//! What the executor runs: nodes, units and stages with their tensors and geometry, as
+//! [`super::compile`] makes them.
 //!
-//! A *unit* is one choice of one edge; a *stage* is one kernel chain of it that ends where a batch norm must know the whole batch.
+//! A *unit* is one choice of one edge; a *stage* is one kernel chain of it that ends where a batch
+//! norm must know the whole batch.
 
 use std::ops::Range;
 
@@ -49,8 +51,8 @@ pub(super) struct Node {
     pub state: Option<Tensor>,
     /// Border that the operations reading it need.
     pub pad: usize,
-    /// Gradient of the state and of its ReLU, for one backward pass. A source's is the caller's; its one reader either
-    /// reads the ReLU or does not, so that there one tensor serves for both.
+    /// Gradient of the state and of its ReLU, for one backward pass. A source's is the caller's;
+    /// its one reader either reads the ReLU or does not, so that there one tensor serves for both.
     pub gradient: Option<(Tensor, Tensor)>,
     /// First channels in the output.
     pub outputs: Vec<usize>,
@@ -97,13 +99,15 @@ pub(super) struct Chain {
     pub z: Storage,
     /// Its number among all stages of the cell.
     pub index: usize,
-    /// First channel in the executor's per-image sums of the gradient, and of moments (shared pools: one for all).
+    /// First channel in the executor's per-image sums of the gradient, and of moments (shared
+    /// pools: one for all).
     pub slot: usize,
     pub moments: usize,
     /// First float in the executor's tables of coefficients.
     pub table: usize,
     pub norm: Option<StageNorm>,
-    /// Whether another stage follows: then the gradient of ReLU(norm(z)) takes memory between two passes.
+    /// Whether another stage follows: then the gradient of ReLU(norm(z)) takes memory between two
+    /// passes.
     pub inner: bool,
 }
 
@@ -114,11 +118,13 @@ pub(super) enum Storage {
     State,
     /// Kept until the backward run.
     Kept(Tensor),
-    /// In memory that groups of units use by turns (see [`super::schedule::Moving`]): cheaper to compute again than to keep.
+    /// In memory that groups of units use by turns (see [`super::schedule::Moving`]): cheaper to
+    /// compute again than to keep.
     Moving,
 }
 
-/// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of the input.
+/// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of
+/// the input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedWeights {
     pub at: usize,
@@ -201,8 +207,9 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// Where the per-image sums of `channels` channels from `slot` on lie, `[image][channel]`: together, since those of all images are
-    /// merged between two passes, on one thread, and one place an image and slot would be as many cache misses.
+    /// Where the per-image sums of `channels` channels from `slot` on lie, `[image][channel]`:
+    /// together, since those of all images are merged between two passes, on one thread, and one
+    /// place an image and slot would be as many cache misses.
     pub(super) fn sums(&self, slot: usize, channels: usize) -> Range<usize> {
         slot * self.batch..(slot + channels) * self.batch
     }
@@ -214,7 +221,8 @@ impl Compiled {
     }
 }
 
-/// About how many bytes of rows pass through a chain of kernels at once: what the first cache holds besides the weights.
+/// About how many bytes of rows pass through a chain of kernels at once: what the first cache holds
+/// besides the weights.
 const ROWS_BYTES: usize = 8 << 10;
 
 /// Rows of `shape` that pass at once.

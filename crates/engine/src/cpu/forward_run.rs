@@ -1,7 +1,9 @@
-//! A forward run over the batch: pass after pass, and behind each pass the coefficients of the batch norms that it completed.
+//! A forward run over the batch: pass after pass, and behind each pass the coefficients of the
+//! batch norms that it completed.
 //!
-//! Contract: with statistics of the batch or given ones; `kept` holds every image. The same bits on any number of threads: blocks of
-//! images share nothing, and the sums over the batch are formed between the passes.
+//! Contract: with statistics of the batch or given ones; `kept` holds every image. The same bits on
+//! any number of threads: blocks of images share nothing, and the sums over the batch are formed
+//! between the passes.
 
 use super::compiled::{Compiled, Unit};
 use super::image::{Coefficients, Frame, Scratch};
@@ -96,7 +98,8 @@ pub(super) fn resize(coefficients: &mut Coefficients, compiled: &Compiled) {
     coefficients.inverse.resize(compiled.slots, 0.0);
 }
 
-/// Coefficients that need no sums over the batch: all with given statistics, else those of stages without a norm.
+/// Coefficients that need no sums over the batch: all with given statistics, else those of stages
+/// without a norm.
 pub(super) fn prepare_given(compiled: &Compiled, call: &mut Forward, live: &[bool], coefficients: &mut Coefficients) {
     let given = matches!(call.statistics, Statistics::Running { .. });
     for (unit, _) in compiled.units.iter().zip(live).filter(|(_, live)| **live) {

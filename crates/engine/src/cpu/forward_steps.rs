@@ -7,7 +7,8 @@ use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
 
-/// What a forward run writes besides the kept tensors: the output, and the moments where `Compiled::sums` says.
+/// What a forward run writes besides the kept tensors: the output, and the moments where
+/// `Compiled::sums` says.
 #[derive(Clone, Copy)]
 pub(super) struct Results<'a> {
     pub output: Shared<'a>,
@@ -193,7 +194,8 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: 
     }
 }
 
-/// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a buffer of their own.
+/// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a buffer of their
+/// own.
 pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: usize) -> depthwise::Region<'a> {
     depthwise::Region {
         channels: stage.input.channels,

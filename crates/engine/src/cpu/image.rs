@@ -8,10 +8,12 @@ use super::compiled::{Chain, ChainOperation, Compiled, Storage, Unit};
 use super::memory::Shared;
 use super::schedule::Moving;
 
-/// Coefficients of the norms, as tables at [`Chain::table`]: what forward made and backward reads again.
+/// Coefficients of the norms, as tables at [`Chain::table`]: what forward made and backward reads
+/// again.
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
-    /// `scale · z + shift` is the normalised value, times the mixture weight in a unit's last stage.
+    /// `scale · z + shift` is the normalised value, times the mixture weight in a unit's last
+    /// stage.
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
     /// Means (0 where there is no norm).
@@ -191,7 +193,8 @@ impl<'a> Scratch<'a> {
         self.source_is = key;
     }
 
-    /// Brings what stage `stage` > 0 of `unit` reads into `inner`: ReLU of the normalised output of the stage before.
+    /// Brings what stage `stage` > 0 of `unit` reads into `inner`: ReLU of the normalised output of
+    /// the stage before.
     ///
     /// # Safety
     /// Nobody writes to that output of that image.
@@ -220,7 +223,8 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Clears the border of `data` unless it is that of the last image there, which nobody has written to.
+/// Clears the border of `data` unless it is that of the last image there, which nobody has written
+/// to.
 fn border(last: &mut Option<Padded>, padded: Padded, data: &mut [f32]) {
     if *last != Some(padded) {
         padded.clear_border(data);

@@ -1,7 +1,9 @@
-//! Forward runs with given statistics and nothing to keep: an image goes through the whole cell before the next one.
+//! Forward runs with given statistics and nothing to keep: an image goes through the whole cell
+//! before the next one.
 //!
-//! Contract: the same bits on any number of threads. Images are independent; where there are fewer of them than threads, the steps of
-//! an image run side by side too, as far as they touch no common tensor.
+//! Contract: the same bits on any number of threads. Images are independent; where there are fewer
+//! of them than threads, the steps of an image run side by side too, as far as they touch no common
+//! tensor.
 
 use rayon::prelude::*;
 
@@ -68,7 +70,8 @@ impl CellKernel {
             level.par_iter().with_max_len(1).for_each(|&step| {
                 let mut memory = self.workspace.lease(Scratch::len(frame.compiled));
                 let mut scratch = Scratch::cut(memory.as_mut_slice(), frame.compiled);
-                // SAFETY: blocks share neither images nor `kept`, and the steps of a level touch no common tensor.
+                // SAFETY: blocks share neither images nor `kept`, and the steps of a level touch no
+                // common tensor.
                 unsafe { forward_steps::run(step, frame, results, &mut scratch, At { image, slot: 0 }) };
             });
         }

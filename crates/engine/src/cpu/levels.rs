@@ -1,7 +1,7 @@
 //! Which steps of one image may run side by side: those that do not touch each other's tensors.
 //!
-//! Contract: a step runs behind every earlier one that writes what it reads or reads what it writes, so that sums are formed in the order
-//! of the steps, whatever the threads.
+//! Contract: a step runs behind every earlier one that writes what it reads or reads what it
+//! writes, so that sums are formed in the order of the steps, whatever the threads.
 
 use std::ops::Range;
 
@@ -42,7 +42,8 @@ impl Touches {
     }
 }
 
-/// The steps of a forward run with given statistics in levels; those of one level touch no common tensor.
+/// The steps of a forward run with given statistics in levels; those of one level touch no common
+/// tensor.
 pub(super) fn levels(compiled: &Compiled, moving: &Moving, steps: &[Step]) -> Vec<Vec<Step>> {
     let mut placed: Vec<(usize, Touches)> = Vec::with_capacity(steps.len());
     let mut levels: Vec<Vec<Step>> = Vec::new();

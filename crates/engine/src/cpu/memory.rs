@@ -1,4 +1,5 @@
-//! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads at once.
+//! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads
+//! at once.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -6,8 +7,9 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Floats that begin on a cache line, and from some size on lie on huge pages, where the system has them: a walk over hundreds
-/// of megabytes spends a good part of its time on the translation of addresses otherwise.
+/// Floats that begin on a cache line, and from some size on lie on huge pages, where the system has
+/// them: a walk over hundreds of megabytes spends a good part of its time on the translation of
+/// addresses otherwise.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     /// What was allocated, and how much.
@@ -155,8 +157,9 @@ impl Arena {
             stride: len.next_multiple_of(16),
             len,
         };
-        // An image's tensors are used together. Were all of them 2ⁿ bytes apart, they would compete for the same sets of the second
-        // cache; steps of the golden section of its ways spread them evenly.
+        // An image's tensors are used together. Were all of them 2ⁿ bytes apart, they would compete
+        // for the same sets of the second cache; steps of the golden section of its ways spread
+        // them evenly.
         let total = self.images * tensor.stride;
         self.len += total
             + (WAY_FLOATS * 618 / 1000)
@@ -235,8 +238,8 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Buffers that live for one call, shared by all cells of a network (clones share them). A cell takes what it needs and gives it
-/// back, so a network holds as much as its largest cell.
+/// Buffers that live for one call, shared by all cells of a network (clones share them). A cell
+/// takes what it needs and gives it back, so a network holds as much as its largest cell.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     free: Arc<Mutex<Vec<Buffer>>>,
@@ -255,7 +258,8 @@ impl Workspace {
         free.iter().map(|buffer| buffer.len * size_of::<f32>()).sum()
     }
 
-    /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the largest, grown.
+    /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the
+    /// largest, grown.
     pub(super) fn lease(&self, len: usize) -> Lease<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |buffer: &Buffer| buffer.len >= len;

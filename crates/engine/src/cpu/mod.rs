@@ -1,12 +1,15 @@
 //! The fused CPU path: a cell as a few passes over the batch instead of an operation at a time.
 //!
-//! A [`CellKernel`] is made from a plan, the sizes of its inputs and the batch, and owns what a forward run keeps for its backward
-//! run; memory for one call comes from a [`Workspace`] that all cells of a network share. Slices only: images in NHWC order, weights,
-//! mixture and statistics flat as the plan lays them out. The result does not depend on the number of threads.
+//! A [`CellKernel`] is made from a plan, the sizes of its inputs and the batch, and owns what a
+//! forward run keeps for its backward run; memory for one call comes from a [`Workspace`] that all
+//! cells of a network share. Slices only: images in NHWC order, weights, mixture and statistics
+//! flat as the plan lays them out. The result does not depend on the number of threads.
 //!
-//! How it works. Images pass through chains of kernels whose rows stay in the first cache (depthwise → pointwise); only what a batch norm reads
-//! is stored. Norms are affine maps, folded with the mixture weight into the sum that makes a node. ReLU of a node is shared by all that
-//! read it, poolings of a node by all edges. The backward run recomputes the cheap (ReLU, normalisation, depthwise output) and reads the rest.
+//! How it works. Images pass through chains of kernels whose rows stay in the first cache
+//! (depthwise → pointwise); only what a batch norm reads is stored. Norms are affine maps, folded
+//! with the mixture weight into the sum that makes a node. ReLU of a node is shared by all that
+//! read it, poolings of a node by all edges. The backward run recomputes the cheap (ReLU,
+//! normalisation, depthwise output) and reads the rest.
 
 mod backward_run;
 mod backward_stage;
@@ -59,7 +62,8 @@ pub struct Forward<'a> {
     pub statistics: Statistics<'a>,
     /// Whether a backward run may follow.
     pub keep: bool,
-    /// Whether that run may ask for the gradient of the mixture (if not, choices that weigh 0 are not computed).
+    /// Whether that run may ask for the gradient of the mixture (if not, choices that weigh 0 are
+    /// not computed).
     pub mixture_gradient: bool,
 }
 
@@ -139,7 +143,8 @@ impl CellKernel {
         self.compiled.output.map_or(0, |shape| shape.len() * self.batch)
     }
 
-    /// Runs the cell and writes its output. Without [`Forward::keep`] what an earlier run kept stays valid.
+    /// Runs the cell and writes its output. Without [`Forward::keep`] what an earlier run kept
+    /// stays valid.
     ///
     /// # Panics
     /// If a slice does not have the plan's length.
@@ -226,7 +231,8 @@ impl CellKernel {
 
 /// Goes through all images and steps, telling each what comes next.
 ///
-/// By index, and without moving a step: an iterator that looks ahead cost a few percent of a search step on small images.
+/// By index, and without moving a step: an iterator that looks ahead cost a few percent of a search
+/// step on small images.
 fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(&Step, At)>)) {
     let at = |image: usize| At { image, slot: image };
     for image in images.clone() {

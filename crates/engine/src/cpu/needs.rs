@@ -1,7 +1,8 @@
 //! The memory that a cell will take, from its plan alone: nothing of it is allocated to learn it.
 //!
-//! Contract: the lengths are those with which `CellKernel` asks for memory, every choice live; what is shared by cells is told apart
-//! from what each has of its own, so that a network's need is a sum of the one and a maximum of the other.
+//! Contract: the lengths are those with which `CellKernel` asks for memory, every choice live; what
+//! is shared by cells is told apart from what each has of its own, so that a network's need is a
+//! sum of the one and a maximum of the other.
 
 use da2s_plan::CellPlan;
 
@@ -87,7 +88,8 @@ impl CellNeeds {
         }
     }
 
-    /// For inference on `batch` images: nothing is kept, and each thread holds what one image takes.
+    /// For inference on `batch` images: nothing is kept, and each thread holds what one image
+    /// takes.
     pub fn of_inference(plan: &CellPlan, inputs: &[(usize, usize)], batch: usize, threads: usize) -> Self {
         let compiled = compile(plan, inputs, 1);
         let all = vec![true; compiled.units.len()];

@@ -11,8 +11,8 @@ use super::image::Coefficients;
 /// Statistics of the batch norms of a call.
 #[derive(Debug)]
 pub enum Statistics<'a> {
-    /// Taken from the batch and written here, a value a channel of the plan's norms; the variance is the unbiased one. Channels of
-    /// choices that are not computed are set to 0.
+    /// Taken from the batch and written here, a value a channel of the plan's norms; the variance
+    /// is the unbiased one. Channels of choices that are not computed are set to 0.
     Batch {
         /// Means.
         mean: &'a mut [f32],
@@ -129,8 +129,8 @@ pub(super) struct Backward<'a> {
     pub coefficients: &'a Coefficients,
 }
 
-/// Sets the tables a, b, d of a stage, and the gradients of its scale, shift and bias where they are asked for. Returns the gradient of
-/// the mixture weight.
+/// Sets the tables a, b, d of a stage, and the gradients of its scale, shift and bias where they
+/// are asked for. Returns the gradient of the mixture weight.
 pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradients: Option<&mut [f32]>) -> f64 {
     let Backward {
         stage,
@@ -161,7 +161,8 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
         let inverse = f64::from(coefficients.inverse[stage.slot + channel]);
         let center = f64::from(coefficients.center[at.start + channel]);
         let a = weight * gamma * inverse;
-        // S₂ is around the mean; without batch statistics the value itself is (z − μ) / σ all the same.
+        // S₂ is around the mean; without batch statistics the value itself is (z − μ) / σ all the
+        // same.
         of_mixture += gamma * inverse * second + beta * first;
         let (b, d) = if from_batch && stage.norm.is_some() {
             let b = -a * inverse * inverse * second / count;

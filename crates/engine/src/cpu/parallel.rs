@@ -1,7 +1,8 @@
 //! Passes over the batch by all threads of the current pool.
 //!
-//! The batch is cut into blocks whose number depends on the batch alone. Each is one task; sums over the batch are formed a block at a
-//! time and then over the blocks in order, so that the number of threads does not change a bit of them.
+//! The batch is cut into blocks whose number depends on the batch alone. Each is one task; sums
+//! over the batch are formed a block at a time and then over the blocks in order, so that the
+//! number of threads does not change a bit of them.
 
 use std::ops::Range;
 

@@ -1,8 +1,9 @@
 //! The order of work: passes over the batch, each a list of steps that every image goes through.
 //!
-//! Images are independent within a pass; between passes lie the sums over the batch (statistics of batch norms, their gradients,
-//! gradients of weights). Units are taken in groups of bounded size: a group's steps share what they read of a node, and the memory that
-//! groups use by turns stays small enough for the last cache.
+//! Images are independent within a pass; between passes lie the sums over the batch (statistics of
+//! batch norms, their gradients, gradients of weights). Units are taken in groups of bounded size:
+//! a group's steps share what they read of a node, and the memory that groups use by turns stays
+//! small enough for the last cache.
 
 use super::compiled::{ChainOperation, Compiled, Storage, Unit};
 use super::memory::{Arena, Tensor};
@@ -28,18 +29,21 @@ pub(super) enum Step {
     Again(usize),
     /// Sums of the gradient that a unit's last batch norm and its mixture weight need.
     Sums(usize),
-    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it reads. `first`: nothing has been
-    /// written yet to the gradient of the node's ReLU or of the pooling that it goes to.
+    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it
+    /// reads. `first`: nothing has been written yet to the gradient of the node's ReLU or of the
+    /// pooling that it goes to.
     Backward { unit: usize, stage: usize, first: bool },
 }
 
 /// Steps between two sums over the batch.
 pub(super) type Pass = Vec<Step>;
 
-/// Bytes that the tensors of a group may take. Smaller groups read their sources more often, which costs more than the cache gives.
+/// Bytes that the tensors of a group may take. Smaller groups read their sources more often, which
+/// costs more than the cache gives.
 const GROUP_BYTES: usize = 32 << 20;
 
-/// Live units in the order of the nodes they go to, in groups that do not depend on each other's sums.
+/// Live units in the order of the nodes they go to, in groups that do not depend on each other's
+/// sums.
 fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..compiled.units.len()).filter(|&unit| live[unit]).collect();
     order.sort_by_key(|&unit| (compiled.units[unit].to, compiled.units[unit].from));
@@ -69,11 +73,13 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Memory that groups of units use by turns: a group writes in one pass what the next one or two passes read, while the next group already
-/// writes. So there are two halves, for even and for odd groups.
+/// Memory that groups of units use by turns: a group writes in one pass what the next one or two
+/// passes read, while the next group already writes. So there are two halves, for even and for odd
+/// groups.
 #[derive(Debug, Default)]
 pub(super) struct Moving {
-    /// By [`Chain::index`](super::compiled::Stage::index): what a norm reads, and the gradient of an inner stage.
+    /// By [`Chain::index`](super::compiled::Stage::index): what a norm reads, and the gradient of
+    /// an inner stage.
     pub z: Vec<Option<Tensor>>,
     pub inner: Vec<Option<Tensor>>,
     /// Floats of it all.
@@ -131,8 +137,8 @@ fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
     passes[at].push(step);
 }
 
-/// Spreads the steps that only stream memory between those that compute, so that the one's data arrives while the other computes.
-/// Each kind keeps its order.
+/// Spreads the steps that only stream memory between those that compute, so that the one's data
+/// arrives while the other computes. Each kind keeps its order.
 fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl Fn(&Step) -> bool) {
     let (streaming, rest): (Vec<Step>, Vec<Step>) = pass.iter().partition(|step| streams(step));
     let computing = rest.iter().filter(|step| computes(step)).count();
@@ -200,7 +206,8 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
             }
         }
         base += longest(compiled, &group);
-        // The shorter units of the group could be added earlier; together they are added while the state is in cache.
+        // The shorter units of the group could be added earlier; together they are added while the
+        // state is in cache.
         for &unit in &group {
             let to = compiled.units[unit].to;
             push(
@@ -244,7 +251,8 @@ fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
     }
 }
 
-/// Gradients that are written by those who read a tensor forward, the first one over what is there: of the nodes' ReLUs and of the poolings.
+/// Gradients that are written by those who read a tensor forward, the first one over what is there:
+/// of the nodes' ReLUs and of the poolings.
 #[derive(Debug)]
 pub(super) struct Written {
     pub relus: Vec<bool>,
@@ -276,7 +284,8 @@ impl Written {
     }
 }
 
-/// The passes of a backward run: units whose sums are wanted, those that a gradient flows through, nodes whose gradient is wanted.
+/// The passes of a backward run: units whose sums are wanted, those that a gradient flows through,
+/// nodes whose gradient is wanted.
 pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool], wanted_nodes: &[bool]) -> Vec<Pass> {
     let mut passes = vec![Vec::new()];
     let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();

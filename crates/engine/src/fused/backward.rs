@@ -1,8 +1,8 @@
 //! The backward pass of a cell in Burn's graph.
 //!
-//! Contract: the parents are the inputs, the weights and the mixture, and only what the graph asks for is computed. A gradient that
-//! another cell has given an input is added to, not replaced. The kernel that kept the activations goes back to the idle ones when the
-//! graph lets go of it.
+//! Contract: the parents are the inputs, the weights and the mixture, and only what the graph asks
+//! for is computed. A gradient that another cell has given an input is added to, not replaced. The
+//! kernel that kept the activations goes back to the idle ones when the graph lets go of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -102,7 +102,8 @@ impl Backward<Flex, PARENTS> for CellBackward {
     }
 }
 
-/// Registers the gradient of the image that is parent `place` and lies as `like`, after adding what another reader of it has given.
+/// Registers the gradient of the image that is parent `place` and lies as `like`, after adding what
+/// another reader of it has given.
 pub(super) fn give<S, const N: usize>(
     memory: &Memory,
     grads: &mut GraphGradients,

@@ -1,7 +1,8 @@
 //! The kernels of a cell that no graph holds, and the memory that all cells of a network share.
 //!
-//! Contract: a kernel is made for the sizes of its inputs and for a batch, and is given out for no other. One is in use by one call, and
-//! where that keeps its activations until the graph lets go of it. Clones of [`Memory`] and of [`IdleKernels`] share what they hold.
+//! Contract: a kernel is made for the sizes of its inputs and for a batch, and is given out for no
+//! other. One is in use by one call, and where that keeps its activations until the graph lets go
+//! of it. Clones of [`Memory`] and of [`IdleKernels`] share what they hold.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,8 @@ pub struct Memory {
     level: Option<Level>,
     workspace: Workspace,
     pub(super) tensors: TensorPool,
-    /// The nodes of cells whose backward pass is still to come, and whether another cell has given them a gradient.
+    /// The nodes of cells whose backward pass is still to come, and whether another cell has given
+    /// them a gradient.
     given: Arc<Mutex<HashMap<NodeId, bool>>>,
 }
 

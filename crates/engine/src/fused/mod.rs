@@ -1,10 +1,11 @@
 //! The fused path in Burn: the CPU executor as one differentiable operation on Flex tensors.
 //!
-//! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` outside and lie channels-last in
-//! memory; tensors that already do are used where they are, others are copied. Each forward pass that keeps activations for
-//! its backward pass has a kernel of its own, which goes back to the cell's idle kernels when the graph lets go of it. Gradients of a
-//! tensor that several cells read are added here, on all threads: Burn would add tensors that lie channels-last a number at a
-//! time.
+//! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` outside and
+//! lie channels-last in memory; tensors that already do are used where they are, others are copied.
+//! Each forward pass that keeps activations for its backward pass has a kernel of its own, which
+//! goes back to the cell's idle kernels when the graph lets go of it. Gradients of a tensor that
+//! several cells read are added here, on all threads: Burn would add tensors that lie channels-last
+//! a number at a time.
 
 mod backward;
 mod classifier;
@@ -66,8 +67,8 @@ fn plain_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     }
 }
 
-/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is filled up with a leaf
-/// that nothing tracks.
+/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is
+/// filled up with a leaf that nothing tracks.
 fn graph_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     let filler = || parent(Tensor::<1>::zeros([1], &Device::flex()));
     let count = call.inputs.len();

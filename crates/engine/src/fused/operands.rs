@@ -1,7 +1,8 @@
 //! What a kernel runs on: Burn's tensors as slices, and what it leaves as tensors again.
 //!
-//! Contract: images are `[batch, channels, height, width]` outside and contiguous `[batch, height, width, channels]` here; a tensor that
-//! lies so is not copied. Weights and mixture are contiguous too. Panics for a tensor of another device than the CPU.
+//! Contract: images are `[batch, channels, height, width]` outside and contiguous `[batch, height,
+//! width, channels]` here; a tensor that lies so is not copied. Weights and mixture are contiguous
+//! too. Panics for a tensor of another device than the CPU.
 
 use std::sync::Arc;
 
@@ -100,8 +101,8 @@ impl Operands {
         }
     }
 
-    /// Which choices the kernel computes: it leaves out those that are inactive, and those that weigh 0 where nobody asks for
-    /// the gradient of their weight. `None` is all.
+    /// Which choices the kernel computes: it leaves out those that are inactive, and those that
+    /// weigh 0 where nobody asks for the gradient of their weight. `None` is all.
     fn live(&self, plan: &CellPlan, mixture_gradient: bool) -> Option<Vec<bool>> {
         let weights = self.mixture.as_ref().map(slice).filter(|_| !mixture_gradient);
         let is_live = |choice: usize| {
@@ -121,7 +122,8 @@ pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     }
 }
 
-/// `[batch, channels, height, width]` → `[batch, height, width, channels]`, contiguous; no copy if it lies so.
+/// `[batch, channels, height, width]` → `[batch, height, width, channels]`, contiguous; no copy if
+/// it lies so.
 pub(super) fn channels_last(tensor: FlexTensor) -> FlexTensor {
     tensor.permute(&[0, 2, 3, 1]).to_contiguous()
 }

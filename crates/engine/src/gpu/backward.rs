@@ -7,7 +7,8 @@ use super::kernels::{data_gradient, move_data, norm, weight_gradient};
 use super::memory::Floats;
 use super::program::{Launch, NodeProgram, groups};
 
-/// Parts that the sums over pixels of weights' gradients are made in: of dense convolutions, and of depthwise ones.
+/// Parts that the sums over pixels of weights' gradients are made in: of dense convolutions, and of
+/// depthwise ones.
 pub(super) const SLICES: u32 = 32;
 const DEPTHWISE_SLICES: u32 = 8;
 
@@ -146,7 +147,8 @@ impl Pass<'_> {
             return;
         }
         let (executor, memory) = (self.executor, self.memory);
-        // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The same holds below.
+        // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The same
+        // holds below.
         unsafe {
             norm::norm_gradient::launch_unchecked(
                 executor.client,

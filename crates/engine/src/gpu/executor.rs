@@ -96,7 +96,8 @@ impl Executor<'_> {
         }
     }
 
-    /// The channels of the nodes `output` from the activations into one tensor (`gather`), or from that into the gradients.
+    /// The channels of the nodes `output` from the activations into one tensor (`gather`), or from
+    /// that into the gradients.
     pub(super) fn channels(&self, cell: &Floats, outside: &Floats, output: &[usize], gather: bool) {
         let program = self.program();
         let all: usize = output.iter().map(|&at| program.nodes[at].size()).sum();
@@ -158,7 +159,8 @@ impl Executor<'_> {
     fn node(&self, node: &NodeProgram, image: &Image, memory: &Memory, given: &Floats) {
         let batch = self.batch();
         if let Some(grid) = self.grid(node.pools, node.pools.channels as u32) {
-            // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The same holds below.
+            // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The
+            // same holds below.
             unsafe {
                 node::pool::launch_unchecked(
                     self.client,

@@ -68,7 +68,8 @@ pub(super) fn joined(launches: &[Launch]) -> Launch {
     }
 }
 
-/// A target of its own for each of `records`, which begin at `first` in the table: the gradient at its field of that name.
+/// A target of its own for each of `records`, which begin at `first` in the table: the gradient at
+/// its field of that name.
 pub(super) fn targets(table: &mut RecordTable, records: &[Record], first: u32) -> Launch {
     let own = (first..)
         .zip(records)

@@ -1,10 +1,12 @@
-//! The fused path on GPUs: a cell as one differentiable operation on tensors of Burn's CubeCL backend.
+//! The fused path on GPUs: a cell as one differentiable operation on tensors of Burn's CubeCL
+//! backend.
 //!
-//! Contract: that of [`Cell::forward`](crate::Cell::forward), in float32. What a batch norm makes of a convolution's result is never
-//! stored, nor is its gradient: both are computed where they are read, forward as `scale·x + shift`, backward as a sum of
-//! the gradient, x and a constant; and all candidates that end in a node are computed by the same launches ([`table`]). There
-//! are no atomic additions: the same numbers come out on every run. A plan with a block that has no kernels, or larger than they
-//! can count, takes the plain path.
+//! Contract: that of [`Cell::forward`](crate::Cell::forward), in float32. What a batch norm makes
+//! of a convolution's result is never stored, nor is its gradient: both are computed where they are
+//! read, forward as `scale·x + shift`, backward as a sum of the gradient, x and a constant; and all
+//! candidates that end in a node are computed by the same launches ([`table`]). There are no atomic
+//! additions: the same numbers come out on every run. A plan with a block that has no kernels, or
+//! larger than they can count, takes the plain path.
 
 mod backward;
 mod build;
@@ -54,7 +56,8 @@ struct Key {
     running: bool,
 }
 
-/// Most programs that a cell keeps: methods that draw candidates have another set of active ones every step.
+/// Most programs that a cell keeps: methods that draw candidates have another set of active ones
+/// every step.
 const MOST_PROGRAMS: usize = 16;
 
 impl Programs {
@@ -104,8 +107,8 @@ pub(crate) fn forward(plan: &Arc<CellPlan>, programs: &Programs, call: Call) -> 
     })
 }
 
-/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is filled up with a leaf
-/// that nothing tracks.
+/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is
+/// filled up with a leaf that nothing tracks.
 fn graph_forward(plan: &Arc<CellPlan>, loaded: &Arc<Loaded>, call: Call) -> Output {
     let device = call.weights.device().without_autodiff();
     let filler = || parent(Tensor::<1>::zeros([1], &device)).into_parts().1;

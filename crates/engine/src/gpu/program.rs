@@ -1,8 +1,9 @@
-//! A plan made into launches: what lies where in a cell's memory, and the tables that the kernels read.
+//! A plan made into launches: what lies where in a cell's memory, and the tables that the kernels
+//! read.
 //!
-//! Everything that ends in one node is done together, level by level: first stages of all edges, their norms, second stages,
-//! and the node's sum; backward the same way, from the last node to the first. A candidate is no more than records in these
-//! tables.
+//! Everything that ends in one node is done together, level by level: first stages of all edges,
+//! their norms, second stages, and the node's sum; backward the same way, from the last node to the
+//! first. A candidate is no more than records in these tables.
 
 use da2s_plan::{Block, CellPlan};
 
@@ -78,12 +79,14 @@ pub(super) struct NodeProgram {
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub batch: usize,
-    /// Inputs and nodes among the activations; their gradients lie in the same places among the gradients.
+    /// Inputs and nodes among the activations; their gradients lie in the same places among the
+    /// gradients.
     pub inputs: Vec<Image>,
     pub nodes: Vec<Image>,
     pub node_programs: Vec<NodeProgram>,
     pub table: RecordTable,
-    /// Numbers of the activations, of the gradients, and channels of all norms, those that are none included.
+    /// Numbers of the activations, of the gradients, and channels of all norms, those that are none
+    /// included.
     pub activations: usize,
     pub gradients: usize,
     pub slots: usize,
@@ -110,8 +113,9 @@ impl Program {
             })
     }
 
-    /// `plan` on `batch` samples of inputs of `sizes`, without the choices that `active` leaves out. Batch norms take what
-    /// is given to them if `running`. `None` if it is larger than the kernels can count.
+    /// `plan` on `batch` samples of inputs of `sizes`, without the choices that `active` leaves
+    /// out. Batch norms take what is given to them if `running`. `None` if it is larger than the
+    /// kernels can count.
     pub(super) fn new(
         plan: &CellPlan,
         sizes: &[(usize, usize)],

@@ -1,8 +1,9 @@
 //! Tables: what a launch does, as numbers that its kernel reads.
 //!
-//! A cell has hundreds of small convolutions. A launch each would take longer than they do, so that one launch does all
-//! that are alike and ready at the same time: the third dimension of its grid counts *records* of a table, which say where
-//! in the cell's memory each of them reads and writes. Every record has [`FIELDS`] numbers, whatever it is of.
+//! A cell has hundreds of small convolutions. A launch each would take longer than they do, so that
+//! one launch does all that are alike and ready at the same time: the third dimension of its grid
+//! counts *records* of a table, which say where in the cell's memory each of them reads and writes.
+//! Every record has [`FIELDS`] numbers, whatever it is of.
 
 /// Numbers of a record.
 pub(super) const FIELDS: u32 = 28;
@@ -17,7 +18,8 @@ pub(super) const PAD_BIAS: u32 = 64;
 pub(super) mod field {
     /// Where the source begins among the activations.
     pub const SOURCE: u32 = 0;
-    /// First slot of the batch norm that the source goes through when it is read; [`NONE`](super::NONE) for none.
+    /// First slot of the batch norm that the source goes through when it is read;
+    /// [`NONE`](super::NONE) for none.
     pub const SOURCE_SLOT: u32 = 1;
     /// Whether the source then goes through a ReLU.
     pub const RELU: u32 = 2;
@@ -43,7 +45,8 @@ pub(super) mod field {
     pub const DILATION: u32 = 17;
     /// What a window yields: one of [`kind`](super::kind).
     pub const KIND: u32 = 18;
-    /// First slot of the batch norm behind the result; [`NONE`](super::NONE) where the gradient is that of the result itself.
+    /// First slot of the batch norm behind the result; [`NONE`](super::NONE) where the gradient is
+    /// that of the result itself.
     pub const SLOT: u32 = 19;
     /// Where that norm's scale begins among the weights; its shift follows.
     pub const GAMMA: u32 = 20;
@@ -53,7 +56,8 @@ pub(super) mod field {
     pub const CHOICE: u32 = 22;
     /// Where the gradient of what the norm makes of the result begins among the gradients.
     pub const GRADIENT: u32 = 23;
-    /// Fields of a record that says what a gradient is the sum of: where it begins among the gradients,
+    /// Fields of a record that says what a gradient is the sum of: where it begins among the
+    /// gradients,
     pub const TARGET: u32 = 24;
     /// the first record and the number of records that add to it, one after another,
     pub const FIRST: u32 = 25;
@@ -78,8 +82,9 @@ pub(super) mod mode {
     pub const UNIT: u32 = 2;
 }
 
-/// The numbers of a slot, one for each channel of a norm. With `x` what is normalised and `g` the gradient of what comes
-/// out, the result is `SCALE·x + SHIFT` and the gradient of `x` is `OF_G·g + OF_X·x + REST`.
+/// The numbers of a slot, one for each channel of a norm. With `x` what is normalised and `g` the
+/// gradient of what comes out, the result is `SCALE·x + SHIFT` and the gradient of `x` is `OF_G·g +
+/// OF_X·x + REST`.
 pub(super) mod slot {
     pub const MEAN: u32 = 0;
     /// Unbiased.

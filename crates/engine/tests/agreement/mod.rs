@@ -83,8 +83,8 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     blocks
 }
 
-/// Two preprocessed inputs, two nodes, every block on every edge; if `moves`, some channels of the last go on and are shuffled, and
-/// the blocks that only move or normalise channels are among them.
+/// Two preprocessed inputs, two nodes, every block on every edge; if `moves`, some channels of the
+/// last go on and are shuffled, and the blocks that only move or normalise channels are among them.
 pub fn plan(
     inputs: [usize; 2],
     channels: usize,

@@ -142,7 +142,8 @@ pub fn nas_bench_201(channels: usize) -> CellPlan {
     builder.output([3])
 }
 
-/// A node of convolutions and pools of every side that fits into an image of its own size, at `stride`.
+/// A node of convolutions and pools of every side that fits into an image of its own size, at
+/// `stride`.
 pub fn every_side(channels: usize, stride: usize) -> CellPlan {
     let conv = |kernel: usize| Block::Conv {
         relu: true,

@@ -25,7 +25,8 @@ pub struct Image {
     channels: usize,
 }
 
-/// A summand: an image, where its weight lies (a vector on the tape and a position), and a constant an image of the batch.
+/// A summand: an image, where its weight lies (a vector on the tape and a position), and a constant
+/// an image of the batch.
 type Part = (Image, Option<(Value, usize)>, Vec<f64>);
 
 impl Tape {
@@ -73,8 +74,8 @@ impl Tape {
         }
     }
 
-    /// Convolution with weights `[outputs, inputs / groups, k, k]` at `offset` of the vector `weights`. The window's first tap
-    /// of output (0, 0) lies at (−padding, −padding).
+    /// Convolution with weights `[outputs, inputs / groups, k, k]` at `offset` of the vector
+    /// `weights`. The window's first tap of output (0, 0) lies at (−padding, −padding).
     #[allow(clippy::too_many_arguments)]
     fn convolve(
         &mut self,
@@ -206,7 +207,8 @@ impl Tape {
         }
     }
 
-    /// Batch norm; returns mean and biased variance too. `given`: statistics to use instead of the batch's.
+    /// Batch norm; returns mean and biased variance too. `given`: statistics to use instead of the
+    /// batch's.
     fn norm(
         &mut self,
         x: Image,

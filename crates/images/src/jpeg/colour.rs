@@ -1,4 +1,5 @@
-//! From the components of a JPEG file to red, green and blue, rounded as in libjpeg (`jdcolor.c`) and Pillow.
+//! From the components of a JPEG file to red, green and blue, rounded as in libjpeg (`jdcolor.c`)
+//! and Pillow.
 
 /// What the components mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,12 +10,14 @@ pub enum Meaning {
     YCbCr,
     /// Inverted, as Adobe's programs and all others write it.
     Cmyk,
-    /// The same with YCbCr in the place of red, green and blue, of which cyan, magenta and yellow are the inverse.
+    /// The same with YCbCr in the place of red, green and blue, of which cyan, magenta and yellow
+    /// are the inverse.
     Ycck,
 }
 
 impl Meaning {
-    /// The meaning in a file with a JFIF segment or not, and with this transform in Adobe's segment if it has one.
+    /// The meaning in a file with a JFIF segment or not, and with this transform in Adobe's segment
+    /// if it has one.
     pub fn of(ids: &[u8], is_jfif: bool, adobe_transform: Option<u8>) -> Self {
         match (ids, adobe_transform) {
             ([_], _) => Self::Grey,

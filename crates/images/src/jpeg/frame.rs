@@ -37,7 +37,8 @@ struct Component {
     /// Number of its quantiser, and that one as it was when the first scan of the component began.
     quantiser: usize,
     quantised_by: Option<[u16; 64]>,
-    /// How many of its lower bits each coefficient lacks still, in the order in which they are coded.
+    /// How many of its lower bits each coefficient lacks still, in the order in which they are
+    /// coded.
     lacks: [u8; 64],
     /// The last DC coefficient.
     dc: i32,
@@ -150,7 +151,8 @@ impl Frame {
         self.components.iter().map(|component| component.id).collect()
     }
 
-    /// Reads the scan with this header, whose data begins at `at` of `bytes`; returns where it ends.
+    /// Reads the scan with this header, whose data begins at `at` of `bytes`; returns where it
+    /// ends.
     pub fn scan(
         &mut self,
         header: &[u8],
@@ -262,7 +264,8 @@ impl Frame {
         Ok((holds, parts))
     }
 
-    /// Whether the scans have sent all that there is: every DC coefficient, and the last bit of whatever they began.
+    /// Whether the scans have sent all that there is: every DC coefficient, and the last bit of
+    /// whatever they began.
     pub(crate) fn is_complete(&self) -> bool {
         self.components.iter().all(|component| {
             component.lacks[0] == 0 && component.lacks.iter().all(|&lacks| lacks == 0 || lacks == UNSENT)

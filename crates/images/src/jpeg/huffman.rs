@@ -7,7 +7,8 @@ const DIRECT_BITS: u32 = 9;
 
 /// The codes of a DHT segment.
 pub struct HuffmanTable {
-    /// For the next [`DIRECT_BITS`] bits: length of the code and its value, or 0 where the code is longer.
+    /// For the next [`DIRECT_BITS`] bits: length of the code and its value, or 0 where the code is
+    /// longer.
     direct: [u16; 1 << DIRECT_BITS],
     /// For each length, the first code that is longer, in the upper bits of 16.
     ends: [u32; 17],
@@ -67,7 +68,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The byte at which reading stopped: before a marker if [`Self::restart`] or the end was reached.
+    /// The byte at which reading stopped: before a marker if [`Self::restart`] or the end was
+    /// reached.
     pub fn position(&self) -> usize {
         self.at
     }
@@ -139,7 +141,8 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Passes over what is left before the next marker, which must be the restart marker with this number, 0 to 7.
+    /// Passes over what is left before the next marker, which must be the restart marker with this
+    /// number, 0 to 7.
     pub(crate) fn restart(&mut self, number: u8) -> Result<(), Flaw> {
         loop {
             match self.data.get(self.at..) {

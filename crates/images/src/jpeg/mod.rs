@@ -1,13 +1,14 @@
 //! JPEG files, baseline and progressive (ITU-T T.81).
 //!
-//! The crates that decode JPEG fill up what a file does not have, with grey or with zeros and without a word, since
-//! browsers show files that way while they come in; that must not be trained on. (zune-jpeg, which the image crate
-//! uses, does so in its strict mode too, mixes up components that have scans of their own, and rounds otherwise than
-//! libjpeg, by up to 3 levels.) Contract:
+//! The crates that decode JPEG fill up what a file does not have, with grey or with zeros and
+//! without a word, since browsers show files that way while they come in; that must not be trained
+//! on. (zune-jpeg, which the image crate uses, does so in its strict mode too, mixes up components
+//! that have scans of their own, and rounds otherwise than libjpeg, by up to 3 levels.) Contract:
 //!
-//! - A file that is cut at any byte, lacks a scan, or ends before its last block has come, is an error. Bytes after the
-//!   end marker are ignored.
-//! - Samples, chroma and colours are computed as in libjpeg, which Pillow, PyTorch and OpenCV use, to the bit.
+//! - A file that is cut at any byte, lacks a scan, or ends before its last block has come, is an
+//!   error. Bytes after the end marker are ignored.
+//! - Samples, chroma and colours are computed as in libjpeg, which Pillow, PyTorch and OpenCV use,
+//!   to the bit.
 
 mod colour;
 mod frame;
@@ -92,7 +93,8 @@ impl<'a> Jpeg<'a> {
             match marker {
                 // The end.
                 0xd9 => break,
-                // Markers without a segment: of restarts, one after the last of which some encoders write, and others.
+                // Markers without a segment: of restarts, one after the last of which some encoders
+                // write, and others.
                 0x01 | 0xd0..=0xd8 => continue,
                 _ => {}
             }
@@ -142,7 +144,8 @@ impl<'a> Jpeg<'a> {
         [self.frame.width, self.frame.height, self.frame.ids().len()]
     }
 
-    /// Gives each row of the image, with its number: a sample of each component for each pixel, and some beyond the last.
+    /// Gives each row of the image, with its number: a sample of each component for each pixel, and
+    /// some beyond the last.
     pub fn rows(&self, mut row: impl FnMut(usize, &mut [Vec<u8>])) {
         let planes = self.frame.planes();
         let mut components = vec![vec![0; self.frame.width + 4]; planes.len()];
@@ -215,7 +218,8 @@ fn define_quantisers(mut segment: &[u8], tables: &mut Tables) -> Result<(), Flaw
     Ok(())
 }
 
-/// Contract: decoding takes at most [`MOST_DECODED_BYTES`]: pixels, samples, and the coefficients of a progressive file.
+/// Contract: decoding takes at most [`MOST_DECODED_BYTES`]: pixels, samples, and the coefficients
+/// of a progressive file.
 fn fits_in_memory(frame: &Frame) -> Result<(), ImageProblem> {
     let pixels = frame.width as u64 * frame.height as u64;
     let bytes_per_sample = if frame.progressive { 3 } else { 1 };

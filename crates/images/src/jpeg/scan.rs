@@ -1,4 +1,5 @@
-//! The entropy-coded data of a scan (ITU-T T.81, F.2 and G.2): what it says of one block after the other.
+//! The entropy-coded data of a scan (ITU-T T.81, F.2 and G.2): what it says of one block after the
+//! other.
 //!
 //! Contract: a scan that ends before its last block, or has an invalid code or value, is an error.
 
@@ -195,8 +196,8 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Adds their bit `low` to the coefficients that are not 0, up to the one that is 0 after `zeros` others that are;
-    /// returns where that is.
+    /// Adds their bit `low` to the coefficients that are not 0, up to the one that is 0 after
+    /// `zeros` others that are; returns where that is.
     fn correct(&mut self, range: Coded, mut zeros: u32, low: u8, block: &mut Block) -> Result<usize, Flaw> {
         let mut at = range.start;
         while at <= range.end {

@@ -1,7 +1,8 @@
 //! The inverse cosine transform of a block, and its dequantisation.
 //!
-//! C. Loeffler, A. Ligtenberg, G. Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", ICASSP 1989, in
-//! whole numbers as libjpeg's `jidctint.c` scales and rounds it, so that samples are equal to its own to the bit.
+//! C. Loeffler, A. Ligtenberg, G. Moschytz, "Practical fast 1-D DCT algorithms with 11
+//! multiplications", ICASSP 1989, in whole numbers as libjpeg's `jidctint.c` scales and rounds it,
+//! so that samples are equal to its own to the bit.
 
 use std::num::Wrapping;
 
@@ -49,7 +50,8 @@ fn rounded(value: Number, bits: usize) -> Number {
     (value + Wrapping(1 << (bits - 1))) >> bits
 }
 
-/// One dimension: the results have [`CONSTANT_BITS`] more fractional bits than the values, and are √8 times as large.
+/// One dimension: the results have [`CONSTANT_BITS`] more fractional bits than the values, and are
+/// √8 times as large.
 #[inline(always)]
 fn transform(values: [Number; 8]) -> [Number; 8] {
     let times = |value: Number, constant: i32| value * Wrapping(constant);

@@ -1,7 +1,7 @@
 //! Components of fewer samples than the image, brought to its size.
 //!
-//! As libjpeg does it by default: where a component has half of the samples, those between are weighted means of their
-//! neighbours, 3 to 1, with its rounding; otherwise samples are repeated.
+//! As libjpeg does it by default: where a component has half of the samples, those between are
+//! weighted means of their neighbours, 3 to 1, with its rounding; otherwise samples are repeated.
 
 /// A component's samples.
 pub struct Plane<'a> {
@@ -22,7 +22,8 @@ impl Plane<'_> {
         &self.samples[row * self.stride..][..self.width]
     }
 
-    /// Writes the image's row `row` to `out`, which has place for what the last sample stands for beyond the image.
+    /// Writes the image's row `row` to `out`, which has place for what the last sample stands for
+    /// beyond the image.
     pub(crate) fn upsample(&self, row: usize, out: &mut [u8]) {
         let near = self.row(row / self.down);
         // Half of the rows lie nearer to the sample before, half to the one after.
@@ -61,8 +62,8 @@ impl Plane<'_> {
     }
 }
 
-/// Twice as many samples in a row; the results are divided by 2 to the power of `BITS`, after `rounding` of the left and of
-/// the right one.
+/// Twice as many samples in a row; the results are divided by 2 to the power of `BITS`, after
+/// `rounding` of the left and of the right one.
 fn across<const BITS: u32>(samples: &[u16], [left, right]: [u16; 2], out: &mut [u8]) {
     let pair = |before: u16, sample: u16, after: u16| {
         [

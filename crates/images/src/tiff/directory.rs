@@ -1,7 +1,8 @@
-//! The directories of a TIFF file: what its pages are made of, and whether all of it is there (TIFF 6.0, section 2).
+//! The directories of a TIFF file: what its pages are made of, and whether all of it is there (TIFF
+//! 6.0, section 2).
 //!
-//! Contract: [`Directory::first`] is an error where a value or the data of any page lies beyond the end of the file, so
-//! that a file that was cut is told from a whole one wherever the cut is.
+//! Contract: [`Directory::first`] is an error where a value or the data of any page lies beyond the
+//! end of the file, so that a file that was cut is told from a whole one wherever the cut is.
 
 use std::ops::Range;
 

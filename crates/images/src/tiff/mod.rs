@@ -1,7 +1,8 @@
 //! TIFF files: the tiff crate decodes their data; what its samples mean as colours is here.
 //!
-//! Read are grey, palette, RGB, CMYK and JPEG's YCbCr of 1 to 16 bits, in strips or tiles, interleaved or not, with
-//! or without further channels. Samples of 32 bits or with a sign have no agreed black and white, so they are refused.
+//! Read are grey, palette, RGB, CMYK and JPEG's YCbCr of 1 to 16 bits, in strips or tiles,
+//! interleaved or not, with or without further channels. Samples of 32 bits or with a sign have no
+//! agreed black and white, so they are refused.
 
 mod directory;
 
@@ -68,7 +69,8 @@ impl Samples {
     }
 }
 
-/// The pixels of a TIFF file's first page, grey or red, green and blue, and how they are to be turned.
+/// The pixels of a TIFF file's first page, grey or red, green and blue, and how they are to be
+/// turned.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
     let directory = Directory::first(bytes)?;
     let (bytes, has_palette) = without_palette(bytes, &directory);
@@ -110,7 +112,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     Ok((Image::new(shape, planes(&pixels, channels, channels)), orientation))
 }
 
-/// The file with grey in the place of a palette, which the tiff crate does not read; and whether there was one.
+/// The file with grey in the place of a palette, which the tiff crate does not read; and whether
+/// there was one.
 fn without_palette<'a>(bytes: &'a [u8], directory: &Directory) -> (Cow<'a, [u8]>, bool) {
     let Some(place) = directory.palette.clone() else {
         return (bytes.into(), false);
@@ -169,7 +172,8 @@ fn jpeg_samples(
     })
 }
 
-/// A strip or tile with the tables that all share. They are a file of their own, as is the strip without them.
+/// A strip or tile with the tables that all share. They are a file of their own, as is the strip
+/// without them.
 fn jpeg_file<'a>(bytes: &'a [u8], directory: &Directory, range: &Range<usize>) -> Cow<'a, [u8]> {
     let strip = &bytes[range.clone()];
     let Some(tables) = &directory.jpeg_tables else {

@@ -1,9 +1,10 @@
 //! Depthwise convolution: every channel with its own k×k kernel.
 //!
-//! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a [`Padded`] image; the
-//! gradient of the input is the same walk over the padded image of output gradients with the transposed taps
-//! ([`Window::transposed`]). Where pixels are neighbours on both sides (stride 1), a row is one flat run, so that any
-//! number of channels fills whole vectors; otherwise, and where it is about as good, vectors are channels of one pixel.
+//! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a
+//! [`Padded`] image; the gradient of the input is the same walk over the padded image of output
+//! gradients with the transposed taps ([`Window::transposed`]). Where pixels are neighbours on both
+//! sides (stride 1), a row is one flat run, so that any number of channels fills whole vectors;
+//! otherwise, and where it is about as good, vectors are channels of one pixel.
 //!
 //! [`Padded`]: crate::Padded
 //! [`Window::transposed`]: crate::Window::transposed
@@ -103,8 +104,8 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
     }
 }
 
-/// `sums[tap] += Σ_pixels gradient · source[tap]`: the gradient of the weights. `region.target` says where the
-/// output gradients lie; `sums` has a table for each of `region.taps`.
+/// `sums[tap] += Σ_pixels gradient · source[tap]`: the gradient of the weights. `region.target`
+/// says where the output gradients lie; `sums` has a table for each of `region.taps`.
 pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     if region.extent.rows == 0 || region.extent.columns == 0 {
         return;

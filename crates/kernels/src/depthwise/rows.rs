@@ -1,7 +1,8 @@
 //! The walk of a depthwise convolution: rows as runs of vectors that meet the same weights.
 //!
-//! Contract: regions were checked by [`convolve`](super::convolve). An output value is one sum over its taps, which begins with what is
-//! there where the call accumulates; of the images, nothing behind a row (flat) or a pixel's channels is read or written.
+//! Contract: regions were checked by [`convolve`](super::convolve). An output value is one sum over
+//! its taps, which begins with what is there where the call accumulates; of the images, nothing
+//! behind a row (flat) or a pixel's channels is read or written.
 
 use super::Region;
 use crate::simd::{LANES, Simd};
@@ -103,7 +104,8 @@ impl Run<'_> {
     /// As [`Run::begin`]; the region's taps are such taps.
     #[inline(always)]
     unsafe fn window<S: Simd, const T: usize, const K: usize, const FULL: bool>(&self) {
-        // SAFETY: the caller's; the window of a row begins with its first or its last tap, whichever reads first.
+        // SAFETY: the caller's; the window of a row begins with its first or its last tap,
+        // whichever reads first.
         unsafe {
             let mut sums = self.begin::<S, T, FULL>();
             for row in 0..K {
@@ -151,7 +153,8 @@ impl Run<'_> {
         done
     }
 
-    /// `count` vectors by [`Run::window`] as far as they go, for taps whose neighbours in a row read `apart` vectors apart.
+    /// `count` vectors by [`Run::window`] as far as they go, for taps whose neighbours in a row
+    /// read `apart` vectors apart.
     ///
     /// # Safety
     /// As [`Run::window`].
@@ -212,8 +215,9 @@ impl Run<'_> {
     }
 }
 
-/// Whether vectors of one pixel's channels, the last one perhaps a half, are about as full as those that go on with the next pixel's, and
-/// better because those would begin anywhere between cache lines.
+/// Whether vectors of one pixel's channels, the last one perhaps a half, are about as full as those
+/// that go on with the next pixel's, and better because those would begin anywhere between cache
+/// lines.
 pub(super) fn splits_well(channels: usize) -> bool {
     let (whole, left) = (channels / LANES * LANES, channels % LANES);
     whole > 0 && left > 0 && left <= LANES / 2 && 4 * (whole + LANES / 2) <= 5 * channels
@@ -222,7 +226,8 @@ pub(super) fn splits_well(channels: usize) -> bool {
 /// Rows as flat runs: vectors that go on with the next pixel's channels.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`](crate::Taps::neighbours) found.
+/// The instructions of `S`; a region that was checked; K > 0: what
+/// [`Taps::neighbours`](crate::Taps::neighbours) found.
 #[inline(always)]
 pub(super) unsafe fn flat<S: Simd, const K: usize>(
     region: &Region,
@@ -236,7 +241,8 @@ pub(super) unsafe fn flat<S: Simd, const K: usize>(
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
-    // Vectors of a row that meet each vector of the table, and how many meet one more. Divisions are dear where rows are short.
+    // Vectors of a row that meet each vector of the table, and how many meet one more. Divisions
+    // are dear where rows are short.
     let (each, more) = (full / period, full % period / LANES);
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.
@@ -270,7 +276,8 @@ pub(super) unsafe fn flat<S: Simd, const K: usize>(
 /// Vectors of one pixel's channels.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what [`Taps::neighbours`](crate::Taps::neighbours) found.
+/// The instructions of `S`; a region that was checked; K > 0: what
+/// [`Taps::neighbours`](crate::Taps::neighbours) found.
 #[inline(always)]
 pub(super) unsafe fn pixels<S: Simd, const K: usize>(
     region: &Region,

@@ -1,13 +1,15 @@
-//! The gradient of the weights of a depthwise convolution: sums over the pixels, for as many taps at a time as registers hold.
+//! The gradient of the weights of a depthwise convolution: sums over the pixels, for as many taps
+//! at a time as registers hold.
 //!
-//! Contract: regions were checked by [`weight_gradient`](super::weight_gradient); `sums` has a table a tap, which is added to.
+//! Contract: regions were checked by [`weight_gradient`](super::weight_gradient); `sums` has a
+//! table a tap, which is added to.
 
 use super::Region;
 use crate::simd::{LANES, Simd};
 use crate::table;
 
-/// `N` taps from `first` on, for the vectors at `pattern` + multiples of `period` in every row (flat) or at channel
-/// `pattern` of every pixel.
+/// `N` taps from `first` on, for the vectors at `pattern` + multiples of `period` in every row
+/// (flat) or at channel `pattern` of every pixel.
 ///
 /// # Safety
 /// The instructions of `S`; a region that was checked, taps that exist.

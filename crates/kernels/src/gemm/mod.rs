@@ -1,8 +1,9 @@
 //! The microkernels under pointwise and dense convolutions: products of pixels with small matrices.
 //!
-//! A tile is R pixels × V vectors of output channels (and half a vector, where at most 8 channels are left over), held in registers while
-//! all taps and input channels pass by (the scheme of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, with the panel
-//! of the image read in place: a tap is an offset, as in implicit convolution).
+//! A tile is R pixels × V vectors of output channels (and half a vector, where at most 8 channels
+//! are left over), held in registers while all taps and input channels pass by (the scheme of Goto
+//! and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, with the panel of
+//! the image read in place: a tap is an offset, as in implicit convolution).
 
 mod outer;
 mod product;
@@ -94,8 +95,8 @@ pub(crate) fn product(
     }
 }
 
-/// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`, matrices as in [`product()`]; `region.target` says where the output
-/// gradients lie.
+/// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`, matrices as in [`product()`]; `region.target`
+/// says where the output gradients lie.
 pub(crate) fn outer(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     if region.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! The gradient of the weights: tiles of input channels × output channels, through all pixels.
 //!
-//! Contract: regions were checked by [`outer()`](super::outer()). Every value is one sum over the pixels, row by row, that is added to what
-//! is there, whatever the size of the tile that holds it.
+//! Contract: regions were checked by [`outer()`](super::outer()). Every value is one sum over the
+//! pixels, row by row, that is added to what is there, whatever the size of the tile that holds it.
 
 use super::{Column, Region, columns, put};
 use crate::simd::{LANES, Simd};
@@ -16,7 +16,8 @@ pub(super) unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gr
         for column in columns::<S>(region.outputs) {
             let mut input = 0;
             while input < region.inputs {
-                // SAFETY: the check covered all taps, pixels and channels; `input` and the rows of the tile exist.
+                // SAFETY: the check covered all taps, pixels and channels; `input` and the rows of
+                // the tile exist.
                 unsafe {
                     let tile = GradientTile {
                         source: source.wrapping_add(region.source.at).wrapping_offset(offset).add(input),

@@ -1,7 +1,8 @@
 //! The product: tiles of output pixels × output channels, through all taps and input channels.
 //!
-//! Contract: regions were checked by [`product()`](super::product()). Every output value is one sum, over the taps in their order and for
-//! each over the inputs, whatever the size of the tile that holds it.
+//! Contract: regions were checked by [`product()`](super::product()). Every output value is one
+//! sum, over the taps in their order and for each over the inputs, whatever the size of the tile
+//! that holds it.
 
 use super::{Column, Region, columns, put};
 use crate::simd::{LANES, Simd};
@@ -24,7 +25,8 @@ pub(super) unsafe fn product_body<S: Simd>(
                 let panel = Panel {
                     region,
                     weights: weights.wrapping_add(column.first),
-                    // Where all offsets are negative this may lie beyond the image, where no tap reads.
+                    // Where all offsets are negative this may lie beyond the image, where no tap
+                    // reads.
                     source: source.wrapping_add(region.source.at + row * region.source.row),
                     target: target.add(region.target.at + row * region.target.row + column.first),
                     column,
@@ -65,7 +67,8 @@ impl Panel<'_> {
     /// Tiles of `R` pixels, then of `M`, as the rows of small images need it, then of one.
     ///
     /// # Safety
-    /// The instructions of `S`; pointers into slices that were checked; `V` vectors and `H` halves in this column.
+    /// The instructions of `S`; pointers into slices that were checked; `V` vectors and `H` halves
+    /// in this column.
     #[inline(always)]
     unsafe fn run<S: Simd, const R: usize, const M: usize, const V: usize, const H: usize>(&self) {
         let mut at = 0;
@@ -138,7 +141,8 @@ impl Panel<'_> {
     }
 }
 
-/// Writes a tile to pixels from `target` on, `step` apart, or adds it. `FULL`: no vector and no half is partial.
+/// Writes a tile to pixels from `target` on, `step` apart, or adds it. `FULL`: no vector and no
+/// half is partial.
 ///
 /// # Safety
 /// The instructions of `S`; the pixels exist.

@@ -17,7 +17,8 @@ fn first(count: usize) -> __mmask16 {
 /// The lanes where `a` is larger than `b` (`_CMP_GT_OQ`), or equal to it (`_CMP_EQ_OQ`).
 #[inline(always)]
 unsafe fn compare<const HOW: i32>(a: __m512, b: __m512) -> __mmask16 {
-    // Miri has neither comparisons nor the maximum of this width: there, and only there, they are made of plain floats.
+    // Miri has neither comparisons nor the maximum of this width: there, and only there, they are
+    // made of plain floats.
     if cfg!(miri) {
         // SAFETY: sixteen floats either way.
         let [a, b] = [a, b].map(|x| unsafe { std::mem::transmute::<__m512, [f32; LANES]>(x) });

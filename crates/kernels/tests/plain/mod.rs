@@ -11,8 +11,8 @@ pub const SIZES: &[(usize, usize)] = sizes(
     &[(5, 5), (1, 1), (3, 2), (2, 13)],
 );
 
-/// `all`, or `few` under Miri, which is some thousand times slower: the smallest that still take every path through a kernel, whole
-/// vectors, halves and what is left over.
+/// `all`, or `few` under Miri, which is some thousand times slower: the smallest that still take
+/// every path through a kernel, whole vectors, halves and what is left over.
 pub const fn sizes<T>(all: &'static [T], few: &'static [T]) -> &'static [T] {
     if cfg!(miri) { few } else { all }
 }
@@ -50,7 +50,8 @@ pub fn pad(shape: &Padded, image: &[f32]) -> Vec<f32> {
     data
 }
 
-/// For each output pixel and tap: `(output pixel, tap, input pixel)` where the tap falls inside of the image.
+/// For each output pixel and tap: `(output pixel, tap, input pixel)` where the tap falls inside of
+/// the image.
 pub fn walk(window: &Window, height: usize, width: usize) -> Vec<(usize, usize, usize)> {
     let (rows, columns) = (window.output(height), window.output(width));
     let mut steps = Vec::new();

@@ -1,8 +1,9 @@
 //! A folder of files that somebody else may have put there: a run directory, a comparison.
 //!
-//! Contract: no link is followed below the folder, neither to read nor to write nor to remove, and no part of a name leads out
-//! of it. Only regular files of bounded size are read; a pipe or a device would take for ever, or all memory. A file appears
-//! whole or not at all. The folder's own path is its user's, and may lead through links.
+//! Contract: no link is followed below the folder, neither to read nor to write nor to remove, and
+//! no part of a name leads out of it. Only regular files of bounded size are read; a pipe or a
+//! device would take for ever, or all memory. A file appears whole or not at all. The folder's own
+//! path is its user's, and may lead through links.
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -173,8 +174,8 @@ impl Folder {
         read.map(Some).map_err(|error| self.failed("read", name, error))
     }
 
-    /// Writes the file `name`, and the folders that it is in, whole or not at all: temporary file, fsync, rename, fsync of the
-    /// folder. The writer keeps others out, see [`Lock`](crate::Lock).
+    /// Writes the file `name`, and the folders that it is in, whole or not at all: temporary file,
+    /// fsync, rename, fsync of the folder. The writer keeps others out, see [`Lock`](crate::Lock).
     ///
     /// # Errors
     /// What the system says; the file is then as it was before.
@@ -207,7 +208,8 @@ impl Folder {
         folder.sync()
     }
 
-    /// Adds `bytes` to the end of the file `name`, which is on the disk then; creates it, and the folders that it is in.
+    /// Adds `bytes` to the end of the file `name`, which is on the disk then; creates it, and the
+    /// folders that it is in.
     ///
     /// # Errors
     /// If it is something else than a regular file, or what the system says.
@@ -271,7 +273,8 @@ impl Folder {
         linked().map_err(|error| self.failed("write", to, error))
     }
 
-    /// Removes `name`, a file or a folder with all that it holds; a link is removed, not what it leads to. It may be missing.
+    /// Removes `name`, a file or a folder with all that it holds; a link is removed, not what it
+    /// leads to. It may be missing.
     ///
     /// # Errors
     /// What the system says.
@@ -283,7 +286,8 @@ impl Folder {
         }
     }
 
-    /// Removes what callers of [`Self::write`] that were killed left in the folder `name`. Whoever calls it keeps others out.
+    /// Removes what callers of [`Self::write`] that were killed left in the folder `name`. Whoever
+    /// calls it keeps others out.
     pub fn sweep(&self, name: &str) {
         let Ok(folder) = self.folder(name) else { return };
         for entry in folder.entries().unwrap_or_default() {

@@ -1,5 +1,5 @@
-//! A folder by its path, where the system has no calls relative to an open folder: a link is refused where it is found, and one
-//! that is put there in between is followed.
+//! A folder by its path, where the system has no calls relative to an open folder: a link is
+//! refused where it is found, and one that is put there in between is followed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,5 @@
-//! A folder by its descriptor: what is done in it is done relative to that (`openat` and its kin), whatever its path means by then.
+//! A folder by its descriptor: what is done in it is done relative to that (`openat` and its kin),
+//! whatever its path means by then.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

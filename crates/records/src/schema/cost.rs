@@ -10,7 +10,8 @@ const MOST_PARTS: usize = 1 << 14;
 pub struct Costs {
     /// Side of an image in pixels.
     pub image_size: Option<usize>,
-    /// An entry a part and operation, in the order of the network; they sum to the parameters and multiply-adds of `genotype.json`.
+    /// An entry a part and operation, in the order of the network; they sum to the parameters and
+    /// multiply-adds of `genotype.json`.
     pub parts: Vec<PartCost>,
 }
 
@@ -21,7 +22,8 @@ pub struct PartCost {
     pub part: String,
     /// Kind of the part: `stem`, `normal`, `reduction`, `residual` or `head`.
     pub kind: String,
-    /// The operation, on all edges that have it; `None` of what is not searched, which in a cell is what its inputs go through.
+    /// The operation, on all edges that have it; `None` of what is not searched, which in a cell is
+    /// what its inputs go through.
     pub operation: Option<String>,
     /// Number of weights.
     pub parameters: u64,

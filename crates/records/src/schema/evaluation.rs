@@ -45,7 +45,8 @@ pub struct Mistake {
 }
 
 impl Evaluation {
-    /// Checks that the confusion matrix is square with one row a class, and that the mistakes are of these classes.
+    /// Checks that the confusion matrix is square with one row a class, and that the mistakes are
+    /// of these classes.
     ///
     /// # Errors
     /// What is wrong, in words.

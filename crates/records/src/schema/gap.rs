@@ -41,7 +41,8 @@ impl Gap {
     }
 }
 
-/// `edge_gaps.json`: what each edge costs by itself, all else mixed, on held-out images without retraining.
+/// `edge_gaps.json`: what each edge costs by itself, all else mixed, on held-out images without
+/// retraining.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeGaps {
     /// Held-out images measured on.

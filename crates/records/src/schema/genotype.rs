@@ -1,6 +1,7 @@
 //! `genotype.json`: what discretization kept, beside what was asked for.
 //!
-//! The key `genotype` has the genotype as text; `cells` has the same for readers that do not know the text.
+//! The key `genotype` has the genotype as text; `cells` has the same for readers that do not know
+//! the text.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ const MOST_OPERATIONS: usize = 64;
 pub struct GenotypeFile {
     /// Name of the search space.
     pub space: Option<String>,
-    /// The genotype in the text of DARTS, `Genotype(normal=[…], …)`, or an architecture of NAS-Bench-201.
+    /// The genotype in the text of DARTS, `Genotype(normal=[…], …)`, or an architecture of
+    /// NAS-Bench-201.
     pub genotype: Option<String>,
     /// Cell kind → what is left of it.
     pub cells: BTreeMap<String, GenotypeCell>,
@@ -26,7 +28,8 @@ pub struct GenotypeFile {
     pub target: BTreeMap<String, GenotypeTarget>,
     /// Whether every kept edge and operation had taken all the mass before pruning.
     pub decided: Option<bool>,
-    /// Least weight of a kept edge's best operation(s) at the end of the search; none for a genotype that was given.
+    /// Least weight of a kept edge's best operation(s) at the end of the search; none for a
+    /// genotype that was given.
     #[serde(default, serialize_with = "single::option")]
     pub p_least: Option<f64>,
     /// Least n_j·q of a kept edge at the end of the search; none for a genotype that was given.

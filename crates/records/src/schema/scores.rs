@@ -1,8 +1,9 @@
-//! How a network fares with each class, from its confusion matrix: where one class is rare, the accuracy alone hides that the
-//! network never finds it.
+//! How a network fares with each class, from its confusion matrix: where one class is rare, the
+//! accuracy alone hides that the network never finds it.
 //!
-//! Contract: in percent, by the usual definitions (scikit-learn's `precision_recall_fscore_support`), but a share of nothing is
-//! `None`, not 0: the precision of a class that is never predicted, the recall of one without images.
+//! Contract: in percent, by the usual definitions (scikit-learn's
+//! `precision_recall_fscore_support`), but a share of nothing is `None`, not 0: the precision of a
+//! class that is never predicted, the recall of one without images.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,8 @@ impl ClassScores {
     }
 }
 
-/// The scores of every class; `confusion[true class][predicted class]` counts images, with a row and a column a class.
+/// The scores of every class; `confusion[true class][predicted class]` counts images, with a row
+/// and a column a class.
 pub fn class_scores(classes: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScores> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| 100.0 * part as f64 / whole as f64);
     let at = |row: usize, column: usize| confusion.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0);

@@ -1,7 +1,8 @@
 //! A line of `search/metrics.jsonl`: what the search measured in an epoch.
 //!
-//! Accuracies are in percent, entropies in nats, means over the edges and nodes of both kinds of cell. There are no times: these
-//! lines are the same bytes for the same seed. A number that the method does not have, or that is not finite, is `None`.
+//! Accuracies are in percent, entropies in nats, means over the edges and nodes of both kinds of
+//! cell. There are no times: these lines are the same bytes for the same seed. A number that the
+//! method does not have, or that is not finite, is `None`.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,8 @@ pub struct SearchEpoch {
     pub beta_rate: Option<f64>,
     /// Mean loss of the weight steps, with everything that is added to it.
     pub weight_loss: Option<f64>,
-    /// Mean loss of the architecture steps, with everything that is added to it; none in an epoch without any.
+    /// Mean loss of the architecture steps, with everything that is added to it; none in an epoch
+    /// without any.
     pub arch_loss: Option<f64>,
     /// Mean cross-entropy of the weight steps.
     pub cross_entropy: Option<f64>,
@@ -74,7 +76,8 @@ pub struct SearchEpoch {
     pub q_least: Option<f64>,
     /// Mean norm of the weights' gradient before clipping.
     pub gradient_norm: Option<f64>,
-    /// Duration of the epoch, seconds; only in runs of earlier versions, which had no `times.jsonl`.
+    /// Duration of the epoch, seconds; only in runs of earlier versions, which had no
+    /// `times.jsonl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_s: Option<f64>,
 }

@@ -1,4 +1,5 @@
-//! Writes numbers in single precision, in which they were computed: with the digits that tell them from their neighbours.
+//! Writes numbers in single precision, in which they were computed: with the digits that tell them
+//! from their neighbours.
 //!
 //! JSON has no NaN and no infinity: both become `null`.
 

@@ -1,4 +1,5 @@
-//! `summary.json` and `environment.json`: what a script or a table wants to know of a run, and what the run was made with.
+//! `summary.json` and `environment.json`: what a script or a table wants to know of a run, and what
+//! the run was made with.
 //!
 //! A key that is absent or `null` is `None`; keys never change their meaning.
 
@@ -6,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClassScores, single};
 
-/// The summary of a run, one flat object but for the classes. Accuracies and the gap are in percent, on held-out images: the super-network's on the
-/// part of the training images that no gradient of the weights has seen, the final network's on the test images.
+/// The summary of a run, one flat object but for the classes. Accuracies and the gap are in
+/// percent, on held-out images: the super-network's on the part of the training images that no
+/// gradient of the weights has seen, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Data set.
@@ -73,7 +75,8 @@ pub struct Environment {
     pub cpu_level: Option<String>,
     /// Threads.
     pub threads: Option<u64>,
-    /// Processes that searched and trained together; absent in runs of earlier versions, which had one.
+    /// Processes that searched and trained together; absent in runs of earlier versions, which had
+    /// one.
     pub processes: Option<u64>,
     /// Seed.
     pub seed: Option<u64>,
@@ -81,8 +84,8 @@ pub struct Environment {
     pub dataset: Option<String>,
     /// SHA-256 in hexadecimal, of what the next field says.
     pub dataset_checksum: Option<String>,
-    /// What the checksum is of: `contents`, or `blocks` of files that are read only when needed. Absent in runs of earlier
-    /// versions, where it was of contents, or of names and sizes.
+    /// What the checksum is of: `contents`, or `blocks` of files that are read only when needed.
+    /// Absent in runs of earlier versions, where it was of contents, or of names and sizes.
     pub dataset_checksum_of: Option<String>,
     /// What a user should know of how the images lie: what was set aside, what was passed over.
     #[serde(default)]

@@ -26,7 +26,8 @@ pub struct TrainEpoch {
     pub drop_path: Option<f64>,
     /// Norm of the gradient before clipping.
     pub gradient_norm: Option<f64>,
-    /// Duration of the epoch, seconds; only in runs of earlier versions, which had no `times.jsonl`.
+    /// Duration of the epoch, seconds; only in runs of earlier versions, which had no
+    /// `times.jsonl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_s: Option<f64>,
 }

@@ -1,4 +1,5 @@
-//! A comparison as files for other programs: CSV with a line a run, JSON with everything, Markdown with the tables.
+//! A comparison as files for other programs: CSV with a line a run, JSON with everything, Markdown
+//! with the tables.
 
 use serde_json::{Value, json};
 

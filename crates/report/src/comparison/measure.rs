@@ -1,4 +1,5 @@
-//! What runs are compared by: a table of results with their keys, names and units, and how numbers of each unit read.
+//! What runs are compared by: a table of results with their keys, names and units, and how numbers
+//! of each unit read.
 
 use super::statistics::Spread;
 use crate::number::{count, points, significant};
@@ -6,7 +7,8 @@ use crate::number::{count, points, significant};
 /// A result that runs are compared by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measure {
-    /// Its key: that of `summary.json`; `benchmark:COLUMN` and `rank:COLUMN` for what was looked up in a table.
+    /// Its key: that of `summary.json`; `benchmark:COLUMN` and `rank:COLUMN` for what was looked up
+    /// in a table.
     pub key: String,
     /// What it is called.
     pub title: String,
@@ -93,7 +95,8 @@ impl Measure {
 }
 
 impl Unit {
-    /// A mean and its spread: `97.64 ± 0.48`, `138.3 ± 12.1 k`; without a spread where there is one number.
+    /// A mean and its spread: `97.64 ± 0.48`, `138.3 ± 12.1 k`; without a spread where there is one
+    /// number.
     pub fn spread(self, spread: &Spread) -> String {
         let (scale, digits, unit) = self.scale(spread.mean);
         let scaled = |value: f64| format!("{:.digits$}", value / scale);
@@ -104,7 +107,8 @@ impl Unit {
         }
     }
 
-    /// What numbers around `value` are divided by, their digits after the point, and what stands behind them.
+    /// What numbers around `value` are divided by, their digits after the point, and what stands
+    /// behind them.
     fn scale(self, value: f64) -> (f64, usize, &'static str) {
         match self {
             Self::Percent | Self::Points => (1.0, 2, ""),

@@ -1,8 +1,9 @@
-//! Several runs side by side: means and spreads a method, paired tests against a baseline, as CSV, JSON, Markdown, HTML.
+//! Several runs side by side: means and spreads a method, paired tests against a baseline, as CSV,
+//! JSON, Markdown, HTML.
 //!
-//! Contract: what is here is computed from the runs that are handed in and nothing else; a run that failed or is not
-//! finished is a row that says so, counts in no mean, and takes its pair out of the tests. Accuracies are in percent,
-//! differences in points, times in seconds.
+//! Contract: what is here is computed from the runs that are handed in and nothing else; a run that
+//! failed or is not finished is a row that says so, counts in no mean, and takes its pair out of
+//! the tests. Accuracies are in percent, differences in points, times in seconds.
 
 mod export;
 mod measure;
@@ -130,10 +131,11 @@ impl RunOutcome {
 }
 
 impl Comparison {
-    /// Compares `runs`; `benchmark` names the columns of a table of accuracies that were looked up, if any were.
+    /// Compares `runs`; `benchmark` names the columns of a table of accuracies that were looked up,
+    /// if any were.
     ///
-    /// A method is tested against `baseline` at the same settings, and the baseline itself, where settings are varied,
-    /// against its first ones.
+    /// A method is tested against `baseline` at the same settings, and the baseline itself, where
+    /// settings are varied, against its first ones.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
         let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();

@@ -1,7 +1,8 @@
 //! Mean, spread, and two paired tests of few numbers: Student's t and Wilcoxon's signed ranks.
 //!
-//! Student, "The probable error of a mean", Biometrika 1908; Wilcoxon, "Individual comparisons by ranking methods",
-//! Biometrics Bulletin 1945, with its exact distribution, ties at their mean rank and zeros left out.
+//! Student, "The probable error of a mean", Biometrika 1908; Wilcoxon, "Individual comparisons by
+//! ranking methods", Biometrics Bulletin 1945, with its exact distribution, ties at their mean rank
+//! and zeros left out.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -24,7 +25,8 @@ pub struct Paired {
     pub n: usize,
     /// Mean of the differences.
     pub mean_difference: f64,
-    /// Student's t with n − 1 degrees of freedom; none for fewer than two pairs or differences without spread.
+    /// Student's t with n − 1 degrees of freedom; none for fewer than two pairs or differences
+    /// without spread.
     pub t: Option<f64>,
     /// Its probability.
     pub t_p: Option<f64>,
@@ -74,14 +76,16 @@ impl Paired {
 
 /// t and its probability.
 fn student(spread: Spread) -> Option<(f64, f64)> {
-    // Rounding leaves equal differences a spread of a few units in the last place, from which nothing can be told.
+    // Rounding leaves equal differences a spread of a few units in the last place, from which
+    // nothing can be told.
     let std = spread.std.filter(|std| *std > 1e-12 * spread.mean.abs())?;
     let t = spread.mean / (std / (spread.n as f64).sqrt());
     let distribution = StudentsT::new(0.0, 1.0, (spread.n - 1) as f64).ok()?;
     Some((t, (2.0 * distribution.sf(t.abs())).min(1.0)))
 }
 
-/// Twice the rank of every difference that is not zero, with its sign; twice, so that mean ranks of ties are whole.
+/// Twice the rank of every difference that is not zero, with its sign; twice, so that mean ranks of
+/// ties are whole.
 fn signed_ranks(differences: &[f64]) -> Vec<(usize, bool)> {
     let mut sorted: Vec<f64> = differences.iter().copied().filter(|value| *value != 0.0).collect();
     sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
@@ -95,7 +99,8 @@ fn signed_ranks(differences: &[f64]) -> Vec<(usize, bool)> {
     ranks
 }
 
-/// W and its probability: the share of the 2ⁿ assignments of signs to the ranks that are at least as uneven.
+/// W and its probability: the share of the 2ⁿ assignments of signs to the ranks that are at least
+/// as uneven.
 fn wilcoxon(ranks: &[(usize, bool)]) -> Option<(f64, f64)> {
     if ranks.is_empty() {
         return None;
@@ -143,7 +148,8 @@ mod tests {
         near(spread.std, (32.0f64 / 7.0).sqrt());
     }
 
-    /// Student's own data, ten patients with two drugs: additional hours of sleep. In R: t = 4.0621, p = 0.002833.
+    /// Student's own data, ten patients with two drugs: additional hours of sleep. In R: t =
+    /// 4.0621, p = 0.002833.
     #[test]
     fn student_and_the_sleep() {
         let first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
@@ -157,7 +163,8 @@ mod tests {
         assert_eq!((test.wilcoxon_w, test.wilcoxon_p), (Some(45.0), Some(2.0 / 512.0)));
     }
 
-    /// With one degree of freedom t is Cauchy's: p = 1 − 2·atan(t)/π; with two, p = 1 − t/√(2 + t²).
+    /// With one degree of freedom t is Cauchy's: p = 1 − 2·atan(t)/π; with two, p = 1 − t/√(2 +
+    /// t²).
     #[test]
     fn student_in_closed_form() {
         let p = |n, mean: f64, std| {

@@ -1,4 +1,5 @@
-//! A cell as a graph for Graphviz: an edge's pen grows with its weight, its colour is that of its operation.
+//! A cell as a graph for Graphviz: an edge's pen grows with its weight, its colour is that of its
+//! operation.
 //!
 //! Reference: the DOT language, graphviz.org/doc/info/lang.html. What is pruned is left out.
 

@@ -1,6 +1,7 @@
 //! The pictures of a run as files: its cells as SVG, PNG or Graphviz DOT, its curves as SVG or PNG.
 //!
-//! Contract: the pictures are those of the report, on a light ground; the same run gives the same bytes on every machine.
+//! Contract: the pictures are those of the report, on a light ground; the same run gives the same
+//! bytes on every machine.
 
 mod dot;
 mod png;
@@ -46,7 +47,8 @@ pub struct Drawing {
 /// Every picture that `run` has something for, in `format`.
 ///
 /// # Errors
-/// [`ReportError::Picture`] where a name in the run holds a character that no picture can, as a control character.
+/// [`ReportError::Picture`] where a name in the run holds a character that no picture can, as a
+/// control character.
 pub fn drawings(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportError> {
     let mut drawings = cells(run, format)?;
     if format == DrawingFormat::Dot {

@@ -1,4 +1,5 @@
-//! A picture as PNG, rendered by resvg with a font of its own, so that no machine's fonts change it.
+//! A picture as PNG, rendered by resvg with a font of its own, so that no machine's fonts change
+//! it.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,4 +1,5 @@
-//! A table as comma-separated values (RFC 4180): a line of names, then a line a row; an absent number is an empty cell.
+//! A table as comma-separated values (RFC 4180): a line of names, then a line a row; an absent
+//! number is an empty cell.
 
 use super::{Cells, MetricsTable};
 

@@ -1,8 +1,8 @@
 //! The numbers of runs as tables: one row an epoch, and one row an epoch, edge and operation.
 //!
-//! Contract: computed from the files of the run directories alone. A column is there if one of the runs has the key; a
-//! number that a run does not have, or that was none, is absent from its cell. Units are those of the files: accuracies
-//! in percent, losses in nats, times in seconds.
+//! Contract: computed from the files of the run directories alone. A column is there if one of the
+//! runs has the key; a number that a run does not have, or that was none, is absent from its cell.
+//! Units are those of the files: accuracies in percent, losses in nats, times in seconds.
 
 mod csv;
 mod parquet;
@@ -117,10 +117,12 @@ impl Cells {
     }
 }
 
-/// Writes the tables of the runs in `run_dirs` into `out`, which is made, and returns the paths of the files.
+/// Writes the tables of the runs in `run_dirs` into `out`, which is made, and returns the paths of
+/// the files.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's, a file in it is damaged, or a table cannot be written.
+/// [`ReportError`] when a directory is not a run's, a file in it is damaged, or a table cannot be
+/// written.
 pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let tables = [metrics(run_dirs)?, architecture(run_dirs)?];
     let folder = created(out)?;
@@ -141,8 +143,8 @@ pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Re
         .collect()
 }
 
-/// One row an epoch of the search and of the retraining of each run: `run`, `stage`, `epoch`, `time_s`, then the keys
-/// of `metrics.jsonl` by name.
+/// One row an epoch of the search and of the retraining of each run: `run`, `stage`, `epoch`,
+/// `time_s`, then the keys of `metrics.jsonl` by name.
 ///
 /// # Errors
 /// [`ReportError`] when a directory is not a run's or a file in it is damaged.
@@ -177,7 +179,8 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     keys.dedup();
     for key in keys {
         let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(key)).collect();
-        // Whole numbers are written without a point, all others with one; numbers that were none are of the others.
+        // Whole numbers are written without a point, all others with one; numbers that were none
+        // are of the others.
         let integer = |value: &&Value| value.is_i64() || value.is_u64();
         let mut there = values.iter().flatten().filter(|value| !value.is_null()).peekable();
         let whole = there.peek().is_some() && there.all(integer);
@@ -240,7 +243,8 @@ pub fn architecture(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     })
 }
 
-/// A name for each run: the last part of its path, with a number behind it where an earlier one has the same.
+/// A name for each run: the last part of its path, with a number behind it where an earlier one has
+/// the same.
 pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for dir in run_dirs {

@@ -1,4 +1,5 @@
-//! A table as Apache Parquet: one row group, words as UTF-8 strings, whole numbers as INT64, numbers as DOUBLE.
+//! A table as Apache Parquet: one row group, words as UTF-8 strings, whole numbers as INT64,
+//! numbers as DOUBLE.
 
 use std::sync::Arc;
 

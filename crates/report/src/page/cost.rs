@@ -1,4 +1,5 @@
-//! Where the multiply-adds and the parameters of the final network go: by part as bars, by kind and operation as tables.
+//! Where the multiply-adds and the parameters of the final network go: by part as bars, by kind and
+//! operation as tables.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,8 @@ type Measure = fn(&PartCost) -> u64;
 const MULTIPLY_ADDS: Measure = |part| part.multiply_adds;
 const PARAMETERS: Measure = |part| part.parameters;
 
-/// The pictures and the tables; a sentence where the run has a size and does not say what it is made of.
+/// The pictures and the tables; a sentence where the run has a size and does not say what it is
+/// made of.
 pub(super) fn part(run: &Run) -> Option<Markup> {
     let Some(costs) = run.costs.as_ref().filter(|costs| !costs.parts.is_empty()) else {
         return run.genotype.as_ref().map(|_| {

@@ -1,4 +1,5 @@
-//! What every page has around its body: a self-contained document that loads nothing from elsewhere.
+//! What every page has around its body: a self-contained document that loads nothing from
+//! elsewhere.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -1,4 +1,5 @@
-//! What each edge costs by itself: a heat map a kind of cell, with the numbers in its fields and behind a link.
+//! What each edge costs by itself: a heat map a kind of cell, with the numbers in its fields and
+//! behind a link.
 
 use maud::{Markup, html};
 
@@ -60,7 +61,8 @@ fn costs(before: Measured, edge: &EdgeGap) -> [Option<f64>; 4] {
     [a, b, c, d]
 }
 
-/// The largest cost in points and in nats, so that both kinds of cell share a scale; none is below what is worth a colour.
+/// The largest cost in points and in nats, so that both kinds of cell share a scale; none is below
+/// what is worth a colour.
 fn worst_of(gaps: &EdgeGaps) -> (f64, f64) {
     let all = || gaps.edges.iter().map(|edge| costs(gaps.supernet, edge));
     let most = |columns: [usize; 2], least: f64| {

@@ -1,7 +1,8 @@
-//! The film: the mixture of each cell kind after every epoch, for the pictures that follow the slider.
+//! The film: the mixture of each cell kind after every epoch, for the pictures that follow the
+//! slider.
 //!
-//! Rust draws the last picture (the genotype, or the last epoch where there is none), so the page is
-//! complete without its script; the script draws the others from the numbers in [`Film::data`].
+//! Rust draws the last picture (the genotype, or the last epoch where there is none), so the page
+//! is complete without its script; the script draws the others from the numbers in [`Film::data`].
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
@@ -96,7 +97,8 @@ impl Film {
     pub(super) fn data(&self) -> Markup {
         let cells: Vec<_> = self.cells.iter().map(CellFilm::data).collect();
         let film = json!({ "epochs": self.epochs, "planned": self.planned, "kept": self.has_kept(), "cells": cells });
-        // In a script element only "<" could end the element or open a comment; JSON has an escape for it.
+        // In a script element only "<" could end the element or open a comment; JSON has an escape
+        // for it.
         let text = film.to_string().replace('<', "\\u003c");
         html! { script type="application/json" id="film" { (PreEscaped(text)) } }
     }

@@ -1,4 +1,5 @@
-//! The top of the page: which run, how far it came, and its three accuracies with the gap between them.
+//! The top of the page: which run, how far it came, and its three accuracies with the gap between
+//! them.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,5 @@
-//! Heat maps of the mixture: every p and n·q after one epoch, and how they came about over the epochs.
+//! Heat maps of the mixture: every p and n·q after one epoch, and how they came about over the
+//! epochs.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,5 @@
-//! The worst mistakes as images: what each shows, what it was taken for, and how sure the network was.
+//! The worst mistakes as images: what each shows, what it was taken for, and how sure the network
+//! was.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,7 @@
 //! The pages: one self-contained HTML document about one run, and one about several side by side.
 //!
-//! Each section is a file here and gives `None` (or nothing) when the run has no data for it; what is
-//! missing is said once, at the top.
+//! Each section is a file here and gives `None` (or nothing) when the run has no data for it; what
+//! is missing is said once, at the top.
 
 mod cells;
 mod confusion;

@@ -1,7 +1,9 @@
-//! Several runs side by side on one page: results, curves over each other, what pruning costs, cells, settings that differ.
+//! Several runs side by side on one page: results, curves over each other, what pruning costs,
+//! cells, settings that differ.
 //!
-//! Contract: a run keeps its colour and dashes on the whole page; what a run does not have is a dash or is not there, and no
-//! run stands for another. Means and tests over seeds are the business of [`crate::comparison`].
+//! Contract: a run keeps its colour and dashes on the whole page; what a run does not have is a
+//! dash or is not there, and no run stands for another. Means and tests over seeds are the business
+//! of [`crate::comparison`].
 
 use maud::{Markup, html};
 
@@ -21,7 +23,8 @@ use crate::svg::colour::LINES;
 /// Most runs on a page: no more lines can be told apart.
 pub const MOST_RUNS: usize = LINES;
 
-/// The page of `runs`, whose names should differ; beyond [`MOST_RUNS`] they share colours. The same runs give the same text.
+/// The page of `runs`, whose names should differ; beyond [`MOST_RUNS`] they share colours. The same
+/// runs give the same text.
 pub fn side_by_side(runs: &[Run]) -> String {
     let sections: Vec<(&str, &str, Markup)> = [
         ("results", "Results", Some(results(runs))),

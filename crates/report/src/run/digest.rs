@@ -1,7 +1,9 @@
-//! What a table of runs wants to know of one: which run it is, how far it came, its results as numbers with names.
+//! What a table of runs wants to know of one: which run it is, how far it came, its results as
+//! numbers with names.
 //!
-//! Contract: small files only, so that a folder of hundreds of runs is read at once; the names of the numbers are the
-//! keys of `summary.json`, and before there is one they come from the files that it is made from.
+//! Contract: small files only, so that a folder of hundreds of runs is read at once; the names of
+//! the numbers are the keys of `summary.json`, and before there is one they come from the files
+//! that it is made from.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -56,10 +58,12 @@ struct Kept {
 }
 
 impl Digest {
-    /// Reads the run directory `dir`; `None` if it is not a run's: there is no `config.toml` that names a method.
+    /// Reads the run directory `dir`; `None` if it is not a run's: there is no `config.toml` that
+    /// names a method.
     ///
     /// # Errors
-    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be.
+    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not
+    /// what it should be.
     pub fn read(dir: &Path) -> Result<Option<Self>, ReportError> {
         Self::of(dir)
     }

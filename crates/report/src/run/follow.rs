@@ -1,7 +1,9 @@
-//! A run directory that grows, followed: [`Follow::poll`] reads what changed since the last time and writes nothing.
+//! A run directory that grows, followed: [`Follow::poll`] reads what changed since the last time
+//! and writes nothing.
 //!
-//! Contract: as [`Run`], except that a last line without its end is no damage and is not told: it is still being
-//! written. Files of lines are read from where the last poll ended; when a small file changed, all of those are read anew.
+//! Contract: as [`Run`], except that a last line without its end is no damage and is not told: it
+//! is still being written. Files of lines are read from where the last poll ended; when a small
+//! file changed, all of those are read anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,8 @@ pub struct Follow {
     training: Tail<TrainEpoch>,
     search_times: Tail<EpochTime>,
     train_times: Tail<EpochTime>,
-    /// Length and time of each file that is written as a whole when it was read; a change of one has all of them read.
+    /// Length and time of each file that is written as a whole when it was read; a change of one
+    /// has all of them read.
     stamps: [Stamp; WHOLE.len()],
     changes: u64,
     last_change: Option<SystemTime>,
@@ -69,8 +72,8 @@ impl Follow {
     /// Reads what changed; whether anything did.
     ///
     /// # Errors
-    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not what it should be;
-    /// what was read before stays.
+    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not
+    /// what it should be; what was read before stays.
     pub fn poll(&mut self) -> Result<bool, ReportError> {
         let mut changed = self.poll_small()?;
         if self.search.poll(&self.dir, |_, _| Ok(()))? {
@@ -128,7 +131,8 @@ impl Follow {
         self.last_change
     }
 
-    /// Reads the small files anew if one of them is not as it was, which happens a few times in a run.
+    /// Reads the small files anew if one of them is not as it was, which happens a few times in a
+    /// run.
     fn poll_small(&mut self) -> Result<bool, ReportError> {
         // Taken before the files are read, so that a change in between is seen the next time.
         let stamps = WHOLE.map(|file| stamp(&self.dir.join(file)));

@@ -1,4 +1,5 @@
-//! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. Absent is not an error.
+//! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. Absent is not an
+//! error.
 
 use serde::de::DeserializeOwned;
 
@@ -53,9 +54,11 @@ pub(crate) fn read_json<R: DeserializeOwned, F: Files + ?Sized>(
     Ok(Some(record))
 }
 
-/// A file with a JSON object a line; `check` sees the first record too, to hold the later ones against it.
+/// A file with a JSON object a line; `check` sees the first record too, to hold the later ones
+/// against it.
 ///
-/// A last line without a line end that does not parse is what an interrupted write leaves: it is dropped.
+/// A last line without a line end that does not parse is what an interrupted write leaves: it is
+/// dropped.
 pub(super) fn read_lines<R: DeserializeOwned, F: Files + ?Sized>(
     files: &F,
     file: &str,

@@ -1,8 +1,9 @@
-//! A run directory, read. [`Run`] holds whatever files are there; later stages of a run may be absent.
+//! A run directory, read. [`Run`] holds whatever files are there; later stages of a run may be
+//! absent.
 //!
-//! Contract: an absent file is `None` or empty; the last line of a `.jsonl` file may be cut off (it is left
-//! out and [`Run::cut_off`] names the file); any other damage is an error with file and line. All shapes are
-//! checked here, so whoever draws may index freely.
+//! Contract: an absent file is `None` or empty; the last line of a `.jsonl` file may be cut off (it
+//! is left out and [`Run::cut_off`] names the file); any other damage is an error with file and
+//! line. All shapes are checked here, so whoever draws may index freely.
 
 mod digest;
 mod files;
@@ -78,8 +79,8 @@ impl Run {
     /// Reads the run directory `dir`.
     ///
     /// # Errors
-    /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one cannot be
-    /// read and [`ReportError::Damaged`] when one is not what it should be.
+    /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one
+    /// cannot be read and [`ReportError::Damaged`] when one is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         Self::of(dir)
     }
@@ -136,7 +137,8 @@ impl Run {
         }
         run.summary = read_json(files, SUMMARY, |_| Ok(()))?;
 
-        // A run of an earlier version, whose stages were repeated one by one, keeps a failure that was got over.
+        // A run of an earlier version, whose stages were repeated one by one, keeps a failure that
+        // was got over.
         if run.summary.is_none() {
             run.failure = read_text(files, FAILURE)?.map(|reason| reason.trim().to_owned());
         }
@@ -149,7 +151,8 @@ impl Run {
         settings || self.genotype.is_some() || self.gap.is_some() || self.evaluation.is_some() || self.summary.is_some()
     }
 
-    /// Every setting that `config.toml` has, as `search.epochs`; words without quotes. None where it is absent or not TOML.
+    /// Every setting that `config.toml` has, as `search.epochs`; words without quotes. None where
+    /// it is absent or not TOML.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let table = self.config.as_deref().and_then(|text| text.parse::<Table>().ok());
         let mut settings = BTreeMap::new();

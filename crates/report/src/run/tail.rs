@@ -1,8 +1,10 @@
-//! A `.jsonl` file that another process, or another thread, appends to: reads what was added since the last time.
+//! A `.jsonl` file that another process, or another thread, appends to: reads what was added since
+//! the last time.
 //!
-//! Contract: only whole lines are taken; a line still being written waits. A file that became shorter, or whose last
-//! line read is no longer where it was, is another file (a run that was taken up again cuts its files): it is
-//! read anew, and [`Tail::generation`] says so. Where epochs repeat, the later record counts.
+//! Contract: only whole lines are taken; a line still being written waits. A file that became
+//! shorter, or whose last line read is no longer where it was, is another file (a run that was
+//! taken up again cuts its files): it is read anew, and [`Tail::generation`] says so. Where epochs
+//! repeat, the later record counts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

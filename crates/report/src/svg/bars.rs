@@ -1,4 +1,5 @@
-//! Horizontal bars, each of segments in the colours of the operations: a name on the left, its value on the right.
+//! Horizontal bars, each of segments in the colours of the operations: a name on the left, its
+//! value on the right.
 
 use maud::{Markup, html};
 

@@ -1,7 +1,7 @@
 //! Draws a cell: input nodes on top, the output at the bottom, an edge's thickness its weight q·p.
 //!
-//! One drawing serves the page and stand-alone files: presentation attributes carry colours for a white
-//! ground, and the page's style sheet, which outranks them, brings those of its theme.
+//! One drawing serves the page and stand-alone files: presentation attributes carry colours for a
+//! white ground, and the page's style sheet, which outranks them, brings those of its theme.
 
 use maud::{Markup, html};
 
@@ -17,7 +17,8 @@ const STAYS: f64 = 0.5;
 /// How one edge looks at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct EdgeLook {
-    /// Thickness, 0 to 1: n_j·q·p of the best operation(s), so 1 is an edge that pruning leaves as it is.
+    /// Thickness, 0 to 1: n_j·q·p of the best operation(s), so 1 is an edge that pruning leaves as
+    /// it is.
     pub(crate) thickness: f64,
     /// Visibility, 0 to 1: n_j·q.
     pub(crate) presence: f64,
@@ -73,9 +74,9 @@ pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, t
 
 /// A cell of a genotype as a stand-alone SVG file for a light ground.
 ///
-/// Nodes are named as in the DARTS papers: `cₖ₋₂` and `cₖ₋₁` are the outputs of the two cells before, the
-/// intermediate nodes count from 0. `title` becomes the accessible name. A cell without edges gives a
-/// picture that says so.
+/// Nodes are named as in the DARTS papers: `cₖ₋₂` and `cₖ₋₁` are the outputs of the two cells
+/// before, the intermediate nodes count from 0. `title` becomes the accessible name. A cell without
+/// edges gives a picture that says so.
 pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
     let picture = match DrawnGraph::of(None, Some(cell)) {
         Some(graph) => {

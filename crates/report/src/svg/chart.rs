@@ -110,7 +110,8 @@ impl Chart {
         })
     }
 
-    /// The series that have a value, each with the number of its line, which does not depend on the others.
+    /// The series that have a value, each with the number of its line, which does not depend on the
+    /// others.
     pub(super) fn there(&self) -> Vec<Line<'_>> {
         let there = |line: &Line<'_>| !line.1.points.is_empty();
         self.series.iter().enumerate().filter(there).collect()
@@ -194,7 +195,8 @@ impl Chart {
     }
 }
 
-/// The legend names every line and carries its value, at the end until the reader picks another epoch.
+/// The legend names every line and carries its value, at the end until the reader picks another
+/// epoch.
 fn legend(series: &[Line<'_>]) -> Markup {
     html! {
         ul.legend {
@@ -236,7 +238,8 @@ mod tests {
     use super::*;
 
     proptest::proptest! {
-        /// A subnormal number, the largest ones, NaN, infinity: whatever a file of metrics says, a chart is drawn.
+        /// A subnormal number, the largest ones, NaN, infinity: whatever a file of metrics says, a
+        /// chart is drawn.
         #[test]
         fn every_number_is_drawn_inside(bits in proptest::collection::vec(proptest::num::u64::ANY, 0..5), epoch: usize) {
             let records: Vec<f64> = bits.into_iter().map(f64::from_bits).chain([5e-324, f64::NAN]).collect();

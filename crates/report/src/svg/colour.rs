@@ -1,7 +1,8 @@
 //! Colours that people with any colour vision tell apart.
 //!
-//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008). Heat maps: cividis, Nuñez, Anderton,
-//! Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018), from colorous.
+//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008). Heat maps: cividis, Nuñez,
+//! Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018),
+//! from colorous.
 
 /// Number of colours for operations.
 pub(crate) const SLOTS: usize = 8;
@@ -24,7 +25,8 @@ pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
 /// Lines that are told apart.
 pub(crate) const LINES: usize = 8;
 
-/// Colours of the lines of a chart on a light ground and on a dark one, and their dashes, by which they differ in print too.
+/// Colours of the lines of a chart on a light ground and on a dark one, and their dashes, by which
+/// they differ in print too.
 pub(crate) const LINE_STYLES: [(&str, &str, &str); LINES] = [
     ("#0072b2", "#56b4e9", "none"),
     ("#d55e00", "#f0843c", "7 4"),

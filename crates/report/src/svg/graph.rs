@@ -16,7 +16,8 @@ pub(crate) struct DrawnGraph {
 }
 
 impl DrawnGraph {
-    /// The graph of all edges that the mixture or the genotype has; `None` where neither has an edge.
+    /// The graph of all edges that the mixture or the genotype has; `None` where neither has an
+    /// edge.
     pub(crate) fn of(mixture: Option<&ArchCell>, genotype: Option<&GenotypeCell>) -> Option<Self> {
         let mixed = mixture.into_iter().flat_map(|cell| cell.edges.iter().copied());
         let kept = genotype

@@ -32,7 +32,8 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    /// The picture. Fields are groups `g.hN` in row order, which the script fills anew for other epochs.
+    /// The picture. Fields are groups `g.hN` in row order, which the script fills anew for other
+    /// epochs.
     pub(crate) fn draw(&self) -> Markup {
         const ROW: f64 = 19.0;
         // Room for the longest name, written at a slant.
@@ -74,7 +75,8 @@ impl Matrix<'_> {
     }
 }
 
-/// A share with two digits and no leading zero, so that it fits its field. The script writes the same.
+/// A share with two digits and no leading zero, so that it fits its field. The script writes the
+/// same.
 pub(crate) fn share(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
@@ -99,7 +101,8 @@ pub(crate) struct Timeline<'a> {
 }
 
 impl Timeline<'_> {
-    /// The picture. A path a colour, runs of equal colour joined: a long search costs no more than a short one.
+    /// The picture. A path a colour, runs of equal colour joined: a long search costs no more than
+    /// a short one.
     pub(crate) fn draw(&self) -> Markup {
         const TOP: f64 = 2.0;
         let right = WIDTH - 10.0;

@@ -1,10 +1,10 @@
 //! Places a cell on paper: a layered drawing that runs downward, one layer a node.
 //!
-//! The layers are given (every node may receive every earlier one), so only the horizontal places are free.
-//! They are found by coordinate descent on a cost that counts edges too close to nodes or to each other and
-//! labels that cover something. Edges that stay count for more than those that the search will drop. A
-//! general layout crate would solve the layering, which is no problem here, and leave the labels, which are.
-//! Deterministic: the same graph always looks the same.
+//! The layers are given (every node may receive every earlier one), so only the horizontal places
+//! are free. They are found by coordinate descent on a cost that counts edges too close to nodes or
+//! to each other and labels that cover something. Edges that stay count for more than those that
+//! the search will drop. A general layout crate would solve the layering, which is no problem here,
+//! and leave the labels, which are. Deterministic: the same graph always looks the same.
 
 use super::graph::DrawnGraph;
 
@@ -37,7 +37,8 @@ pub(super) struct Curve {
     pub(super) end: Point,
 }
 
-/// Points of a curve between its ends, and the box that they fill. A layout asks for them thousands of times.
+/// Points of a curve between its ends, and the box that they fill. A layout asks for them thousands
+/// of times.
 struct Sampled {
     points: [Point; SAMPLES - 1],
     low: Point,
@@ -111,7 +112,8 @@ impl Sampled {
 }
 
 impl Layout {
-    /// Lays out `graph` with room for labels of `label_lines` lines; `stays` says which edges to favour.
+    /// Lays out `graph` with room for labels of `label_lines` lines; `stays` says which edges to
+    /// favour.
     pub(super) fn new(graph: &DrawnGraph, stays: &[bool], label_lines: usize) -> Self {
         let mut places: Vec<f64> = (0..graph.nodes).map(|node| first_place(graph, node)).collect();
         let (mut best, mut best_cost) = Self::with_places(graph, stays, &places, label_lines);
@@ -209,8 +211,8 @@ fn curve(from: Point, to: Point, port: f64) -> Curve {
     }
 }
 
-/// The curve of an edge. Edges into one node arrive side by side, in the order of their sources; those that
-/// stay keep a distance, the others share the little room between.
+/// The curve of an edge. Edges into one node arrive side by side, in the order of their sources;
+/// those that stay keep a distance, the others share the little room between.
 fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
     let (from, to) = graph.edges[edge];
     let beside = graph
@@ -255,8 +257,8 @@ fn distance(a: Point, b: Point) -> f64 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// Puts each label on its edge where it covers the least. Edges that stay come first, and among them short
-/// ones, which have little choice.
+/// Puts each label on its edge where it covers the least. Edges that stay come first, and among
+/// them short ones, which have little choice.
 fn place_labels(
     edges: &[Curve],
     sampled: &[Sampled],
@@ -302,7 +304,8 @@ fn place_labels(
     (labels, total)
 }
 
-/// Area that two boxes share whose centres are `a` and `b` and whose half extents sum to `width`, `height`.
+/// Area that two boxes share whose centres are `a` and `b` and whose half extents sum to `width`,
+/// `height`.
 fn overlap(a: Point, b: Point, width: f64, height: f64) -> f64 {
     (width - (a.x - b.x).abs()).max(0.0) * (height - (a.y - b.y).abs()).max(0.0)
 }

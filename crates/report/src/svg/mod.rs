@@ -1,10 +1,11 @@
 //! The pictures: cells as graphs, line charts, heat maps, all as SVG elements.
 //!
-//! They are made by hand rather than by a plotting crate for reasons that such crates do not serve: the
-//! colours must follow the page's theme (CSS classes, not baked-in values), the script must find edges,
-//! cells and markers again to move them with the epoch, text must stay text for screen readers, and a
-//! picture must stay small enough for one page to hold a dozen. What is needed is little: round ticks come
-//! from [`crate::number::ticks`], escaping from maud, colour maps from colorous.
+//! They are made by hand rather than by a plotting crate for reasons that such crates do not serve:
+//! the colours must follow the page's theme (CSS classes, not baked-in values), the script must
+//! find edges, cells and markers again to move them with the epoch, text must stay text for screen
+//! readers, and a picture must stay small enough for one page to hold a dozen. What is needed is
+//! little: round ticks come from [`crate::number::ticks`], escaping from maud, colour maps from
+//! colorous.
 
 pub(crate) mod bars;
 pub(crate) mod cell;

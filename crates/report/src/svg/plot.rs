@@ -1,4 +1,5 @@
-//! A chart as a picture that stands alone: its title, axes, lines and legend in one SVG file for a light ground.
+//! A chart as a picture that stands alone: its title, axes, lines and legend in one SVG file for a
+//! light ground.
 //!
 //! Contract: no style from elsewhere, so that any program that reads SVG draws the same.
 

@@ -1,4 +1,5 @@
-//! A strip chart: a row a group, a dot a value, a bar at the mean. Labels stand above their rows, so that it fits a phone.
+//! A strip chart: a row a group, a dot a value, a bar at the mean. Labels stand above their rows,
+//! so that it fits a phone.
 
 use maud::{Markup, html};
 

@@ -1,6 +1,8 @@
-//! The configuration of a run as hyperparameters, and its results as the metrics that they are compared by.
+//! The configuration of a run as hyperparameters, and its results as the metrics that they are
+//! compared by.
 //!
-//! Reference: tensorboard/plugins/hparams/summary_v2.py: three summaries without a value, whose metadata hold the data.
+//! Reference: tensorboard/plugins/hparams/summary_v2.py: three summaries without a value, whose
+//! metadata hold the data.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The protocol buffers of an event file, as much of them as da2s writes.
 //!
 //! Reference: tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto,
-//! tensorboard/plugins/hparams/plugin_data.proto and api.proto, google/protobuf/struct.proto. The numbers of fields are
-//! those of these files; a field that is left out there keeps its default.
+//! tensorboard/plugins/hparams/plugin_data.proto and api.proto, google/protobuf/struct.proto. The
+//! numbers of fields are those of these files; a field that is left out there keeps its default.
 
 use std::collections::BTreeMap;
 

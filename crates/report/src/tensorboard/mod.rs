@@ -1,9 +1,12 @@
-//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters, and its cells as pictures once it has ended.
+//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters, and its cells as
+//! pictures once it has ended.
 //!
-//! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract: the events are computed
-//! from the run directory alone, so those of a run that is written along are those of the finished run; the time of an
-//! epoch is the start of the run and the seconds that its epochs took. An event file is only appended to; where a run
-//! took epochs back, went on after its end, or somebody removed the file, a new file replaces it. Files of other runs are left alone.
+//! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract:
+//! the events are computed from the run directory alone, so those of a run that is written along
+//! are those of the finished run; the time of an epoch is the start of the run and the seconds that
+//! its epochs took. An event file is only appended to; where a run took epochs back, went on after
+//! its end, or somebody removed the file, a new file replaces it. Files of other runs are left
+//! alone.
 
 mod histogram;
 mod hparams;
@@ -95,7 +98,8 @@ impl EventWriter {
     /// Writes what the run has by now and the event file has not, and returns the file's path.
     ///
     /// # Errors
-    /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the events cannot be written.
+    /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the events
+    /// cannot be written.
     pub fn update(&mut self) -> Result<PathBuf, ReportError> {
         for stage in &mut self.stages {
             stage.numbers.poll(&self.run_dir, |_, _| Ok(()))?;
@@ -133,7 +137,8 @@ impl EventWriter {
         Ok(path)
     }
 
-    /// A new file in place of those that da2s wrote of this run before, with what stands at its top.
+    /// A new file in place of those that da2s wrote of this run before, with what stands at its
+    /// top.
     fn begin(&self, run: &Small, start_s: f64, generations: [usize; 3]) -> Result<Output, ReportError> {
         let folder = match self.out.strip_prefix(&self.run_dir).map(Path::to_str) {
             Ok(Some(inside)) if !inside.is_empty() => Folder::open(&self.run_dir)?.within(inside)?,
@@ -272,8 +277,8 @@ fn now_s() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-/// What tells the files of a run from those of others in one folder (FNV-1a): when and by which command it began, which
-/// stays when it goes on or is moved; its settings where it does not say.
+/// What tells the files of a run from those of others in one folder (FNV-1a): when and by which
+/// command it began, which stays when it goes on or is moved; its settings where it does not say.
 fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
     let environment = read_text(run_dir, files::ENVIRONMENT)?;
     let text = environment.as_deref().or(config).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The framing of an event file: TFRecord.
 //!
-//! Reference: tensorflow/core/lib/io/record_writer.h. A record is its length (u64, little-endian), a checksum of these
-//! eight bytes, the data, and a checksum of the data; a checksum is a masked CRC-32C.
+//! Reference: tensorflow/core/lib/io/record_writer.h. A record is its length (u64, little-endian),
+//! a checksum of these eight bytes, the data, and a checksum of the data; a checksum is a masked
+//! CRC-32C.
 
 /// `data` as a record.
 pub(super) fn framed(data: &[u8]) -> Vec<u8> {

@@ -1,7 +1,9 @@
-//! What the events of a run say: its results, the numbers of an epoch, its cells as pictures, histograms of α and β.
+//! What the events of a run say: its results, the numbers of an epoch, its cells as pictures,
+//! histograms of α and β.
 //!
-//! Reference: `summary.proto` and `event.proto` of TensorFlow, as `message.rs` has them. Contract: what TensorBoard cannot draw, as a
-//! value that is no number or a picture without sides, is left out.
+//! Reference: `summary.proto` and `event.proto` of TensorFlow, as `message.rs` has them. Contract:
+//! what TensorBoard cannot draw, as a value that is no number or a picture without sides, is left
+//! out.
 
 use serde_json::Value as Json;
 

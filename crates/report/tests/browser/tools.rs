@@ -1,4 +1,5 @@
-//! What a test in a browser needs: Node, a Chromium, and playwright-core. Shared by the tests of the crates that make pages.
+//! What a test in a browser needs: Node, a Chromium, and playwright-core. Shared by the tests of
+//! the crates that make pages.
 
 use std::env;
 use std::io::Write as _;
@@ -54,7 +55,8 @@ fn program(names: &[&str]) -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// Whether playwright has a browser of its own (`npx playwright-core install chromium-headless-shell`).
+/// Whether playwright has a browser of its own (`npx playwright-core install
+/// chromium-headless-shell`).
 fn downloaded() -> Option<PathBuf> {
     let folder = Path::new(&env::var_os("HOME")?).join(".cache/ms-playwright");
     let entries = folder.read_dir().ok()?.filter_map(Result::ok);

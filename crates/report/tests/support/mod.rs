@@ -1,5 +1,6 @@
-//! A synthetic run directory that looks like a real one: p and q sharpen over the epochs, the accuracies
-//! rise, the gap closes. Deterministic. The numbers follow the method (S_α, S_β, softmax), the data are made up.
+//! A synthetic run directory that looks like a real one: p and q sharpen over the epochs, the
+//! accuracies rise, the gap closes. Deterministic. The numbers follow the method (S_α, S_β,
+//! softmax), the data are made up.
 
 #![allow(dead_code, reason = "each program of tests uses its part of it")]
 
@@ -297,7 +298,8 @@ impl Synthetic {
         })
     }
 
-    /// A network of five cells, the second and the fourth of which reduce; sums to the sizes of the genotype.
+    /// A network of five cells, the second and the fourth of which reduce; sums to the sizes of the
+    /// genotype.
     fn cost(&self) -> Value {
         let genotype = self.genotype();
         let mut parts = vec![

@@ -1,8 +1,10 @@
-//! Reads the genotypes of DARTS and of the code that descends from it, from the literals that it prints.
+//! Reads the genotypes of DARTS and of the code that descends from it, from the literals that it
+//! prints.
 //!
-//! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, two of them a node; FairDARTS names its own node too,
-//! `('sep_conv_3x3', 2, 0)`, and pt.darts and AutoDL put the entries of a node in a list of their own. `normal_nodes=[1, 2]`,
-//! ours, says how many entries each node has where it is not two. Fields come by name, or in the order of DARTS' named tuple.
+//! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, two of them a node;
+//! FairDARTS names its own node too, `('sep_conv_3x3', 2, 0)`, and pt.darts and AutoDL put the
+//! entries of a node in a list of their own. `normal_nodes=[1, 2]`, ours, says how many entries
+//! each node has where it is not two. Fields come by name, or in the order of DARTS' named tuple.
 
 use super::literal::{Field, Kind, Value};
 use super::mistake::Mistake;
@@ -35,7 +37,8 @@ struct CellText {
     nodes: Option<Vec<usize>>,
 }
 
-/// The genotype of the fields of a call or a dictionary that ends at `end`; see [`Genotype::parse`].
+/// The genotype of the fields of a call or a dictionary that ends at `end`; see
+/// [`Genotype::parse`].
 pub(super) fn read(fields: &[Field<'_>], end: usize) -> Result<Genotype, Mistake> {
     let (mut normal, mut reduce) = (CellText::default(), CellText::default());
     for (place, field) in fields.iter().enumerate() {

@@ -1,11 +1,12 @@
-//! Finds genotypes in the texts in which people have them: a line of a log, a whole `genotypes.py`, a dictionary that Python
-//! printed, a JSON file with results, the listing of a paper.
+//! Finds genotypes in the texts in which people have them: a line of a log, a whole `genotypes.py`,
+//! a dictionary that Python printed, a JSON file with results, the listing of a paper.
 //!
-//! What is found is told by how it begins: `…Genotype(`, a text of NAS-Bench-201, an object with keys of a known tool; lists of
-//! numbers count only where there is nothing else. What is commented out counts only where nothing else is there, and code that
-//! computes a genotype never does. Contract: one genotype, however often it is repeated, is the answer; of several none is
-//! chosen, but they are listed with their names and lines, and a name or a line picks one. Time is linear in the text, and
-//! memory beyond that of one literal bounded.
+//! What is found is told by how it begins: `…Genotype(`, a text of NAS-Bench-201, an object with
+//! keys of a known tool; lists of numbers count only where there is nothing else. What is commented
+//! out counts only where nothing else is there, and code that computes a genotype never does.
+//! Contract: one genotype, however often it is repeated, is the answer; of several none is chosen,
+//! but they are listed with their names and lines, and a name or a line picks one. Time is linear
+//! in the text, and memory beyond that of one literal bounded.
 
 use std::ops::Range;
 
@@ -22,16 +23,18 @@ const LONGEST_NAME: usize = 64;
 const MOST_ALIASES: usize = 8;
 
 impl Genotype {
-    /// Reads the genotype in `text`, in any of the [forms](super::GenotypeForm), wherever it stands there.
+    /// Reads the genotype in `text`, in any of the [forms](super::GenotypeForm), wherever it stands
+    /// there.
     ///
     /// # Errors
-    /// If there is none, or it is wrong: syntax, an unknown operation, an edge that does not go forward; if there are several,
-    /// with their names.
+    /// If there is none, or it is wrong: syntax, an unknown operation, an edge that does not go
+    /// forward; if there are several, with their names.
     pub fn parse(text: &str) -> Result<Self, GenotypeError> {
         Search::new(text, None).genotype()
     }
 
-    /// As [`Genotype::parse`], the one of that name, or that begins in the line of that number, from 1.
+    /// As [`Genotype::parse`], the one of that name, or that begins in the line of that number,
+    /// from 1.
     ///
     /// # Errors
     /// As [`Genotype::parse`]; if no genotype has this name, or several have.
@@ -54,7 +57,8 @@ struct Search<'a> {
     commented: bool,
 }
 
-/// The genotypes of a text: the first that is asked for, how many there are, and what they are called.
+/// The genotypes of a text: the first that is asked for, how many there are, and what they are
+/// called.
 #[derive(Default)]
 struct Found<'a> {
     first: Option<Result<Genotype, Mistake>>,
@@ -338,7 +342,8 @@ fn begins_201(text: &str) -> bool {
     name > 0 && text.get(name) == Some(&b'~') && text.get(name + 1).is_some_and(u8::is_ascii_digit)
 }
 
-/// Where the name of the genotype or dictionary begins that is called with the parenthesis at `open`, if it is one.
+/// Where the name of the genotype or dictionary begins that is called with the parenthesis at
+/// `open`, if it is one.
 fn caller(text: &str, open: usize) -> Option<usize> {
     let before = last(&text.as_bytes()[..open], 2 * LONGEST_NAME);
     let blanks = before

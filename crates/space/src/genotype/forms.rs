@@ -1,6 +1,7 @@
 //! The forms in which other tools write genotypes: which there are, and writing one.
 //!
-//! Contract: [`Genotype::parse`] reads every form; [`Genotype::to_form`] refuses what a form cannot say. PC-DARTS, GDAS and most others write the form of DARTS.
+//! Contract: [`Genotype::parse`] reads every form; [`Genotype::to_form`] refuses what a form cannot
+//! say. PC-DARTS, GDAS and most others write the form of DARTS.
 
 use da2s_settings::words;
 
@@ -18,11 +19,14 @@ words! {
         NasBench201,
         /// Of NNI 3: `{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, …}`.
         Nni,
-        /// Of NNI 2: `{"normal_n2_p0": "sepconv3x3", …, "normal_n2_switch": ["normal_n2_p0", …], …}`.
+        /// Of NNI 2: `{"normal_n2_p0": "sepconv3x3", …, "normal_n2_switch": ["normal_n2_p0", …],
+        /// …}`.
         Nni2,
-        /// Of NASLib: `(((0, 3), (1, 3), …), (…))` in the DARTS space, `(4, 0, 3, 1, 4, 3)` in that of NAS-Bench-201.
+        /// Of NASLib: `(((0, 3), (1, 3), …), (…))` in the DARTS space, `(4, 0, 3, 1, 4, 3)` in that
+        /// of NAS-Bench-201.
         Naslib,
-        /// Of NASLib and NAS-Bench-301: `{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "sep_conv_3x3", …}`.
+        /// Of NASLib and NAS-Bench-301: `{"NetworkSelectorDatasetInfo:darts:edge_normal_0":
+        /// "sep_conv_3x3", …}`.
         #[strum(serialize = "nas-bench-301")]
         NasBench301,
     }

@@ -1,15 +1,18 @@
-//! Literals as Python and JSON write them: the one reader of everything in a genotype's text but the strings of NAS-Bench-201.
+//! Literals as Python and JSON write them: the one reader of everything in a genotype's text but
+//! the strings of NAS-Bench-201.
 //!
-//! Tolerant where nothing can be misunderstood: quotes of either kind, escaped or curly; comments; trailing commas; `True` and
-//! `true`; `np.int64(2)` and `OrderedDict([…])` as what they hold; whitespace of every kind, also written as `\n`. Contract: a call
-//! reads forward only, at most [`DEEPEST`] brackets deep and [`MOST_VALUES`] values long, so that its time and memory are bounded by
-//! the length of the text.
+//! Tolerant where nothing can be misunderstood: quotes of either kind, escaped or curly; comments;
+//! trailing commas; `True` and `true`; `np.int64(2)` and `OrderedDict([…])` as what they hold;
+//! whitespace of every kind, also written as `\n`. Contract: a call reads forward only, at most
+//! [`DEEPEST`] brackets deep and [`MOST_VALUES`] values long, so that its time and memory are
+//! bounded by the length of the text.
 
 use super::mistake::Mistake;
 
 /// Brackets in each other. A genotype takes seven at most.
 const DEEPEST: usize = 10;
-/// Bytes of a comment, and of a text between quotes: what seems to be longer is not gone through from every place again.
+/// Bytes of a comment, and of a text between quotes: what seems to be longer is not gone through
+/// from every place again.
 const LONGEST_COMMENT: usize = 1 << 12;
 const LONGEST_TEXT: usize = 1 << 16;
 /// Values of one literal: more than the entries of the largest genotype take.
@@ -80,7 +83,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The place of the only `true`, if it is a list of truth values with one; the list's length beside it.
+    /// The place of the only `true`, if it is a list of truth values with one; the list's length
+    /// beside it.
     pub(super) fn one_of_mask(&self) -> Option<(usize, usize)> {
         let chosen = self.mask()?;
         match chosen[..] {

@@ -57,7 +57,8 @@ impl Mistake {
     }
 }
 
-/// The line, if there are several, the character in it, both as they are counted in the text, and what stands around it.
+/// The line, if there are several, the character in it, both as they are counted in the text, and
+/// what stands around it.
 fn place(text: &str, at: usize) -> String {
     let at = (0..=at.min(text.len()))
         .rev()

@@ -1,11 +1,12 @@
 //! The genotype: which edges and operations of each kind of cell stay, and its text form.
 //!
-//! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…],
-//! reduce_concat=…)`, entries in the order of the nodes, two a node. Where another number of entries stays at
-//! some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many entries belong to each node; several operations
-//! on one edge are several entries with the same start, one after the other. Architectures of NAS-Bench-201 are written in
-//! their own form; `forms.rs` has those of other tools. `find.rs` finds genotypes in the texts in which people have them, and
-//! `literal.rs` reads what they are written in.
+//! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6),
+//! reduce=[…], reduce_concat=…)`, entries in the order of the nodes, two a node. Where another
+//! number of entries stays at some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many
+//! entries belong to each node; several operations on one edge are several entries with the same
+//! start, one after the other. Architectures of NAS-Bench-201 are written in their own form;
+//! `forms.rs` has those of other tools. `find.rs` finds genotypes in the texts in which people have
+//! them, and `literal.rs` reads what they are written in.
 
 mod darts_text;
 mod find;
@@ -51,7 +52,8 @@ pub struct CellGenotype {
 /// ```
 /// use da2s_space::{Genotype, Operation};
 ///
-/// let text = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
+/// let text = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|\
+///     +|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|";
 /// let genotype = Genotype::parse(text).unwrap();
 /// assert_eq!(genotype.cells.normal.edges[0].operations, [Operation::NorConv3x3]);
 /// assert_eq!(genotype.to_string(), text);
@@ -81,7 +83,8 @@ impl From<String> for WrongEntry {
 const DARTS_ENTRIES: usize = 2;
 /// Inputs of a cell in genotypes.
 const INPUTS: usize = 2;
-/// Nodes of a cell, its inputs counted. A report draws no more, and a genotype that has more is refused before it is trained.
+/// Nodes of a cell, its inputs counted. A report draws no more, and a genotype that has more is
+/// refused before it is trained.
 const MOST_NODES: usize = 64;
 
 impl Genotype {
@@ -111,8 +114,9 @@ impl CellGenotype {
         last.map_or(0, |last| (last + 1).saturating_sub(INPUTS))
     }
 
-    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to each node. No cell has more than
-    /// [`MOST_NODES`]. An operation may stand twice on an edge, as in NASNet: then it is there twice.
+    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to
+    /// each node. No cell has more than [`MOST_NODES`]. An operation may stand twice on an edge, as
+    /// in NASNet: then it is there twice.
     fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, WrongEntry> {
         if counts.len() > MOST_NODES - INPUTS {
             let (found, most) = (counts.len(), MOST_NODES - INPUTS);
@@ -139,7 +143,8 @@ impl CellGenotype {
                 }
                 let known = edges[first..].iter().position(|edge| edge.from == from);
                 match known.map(|at| first + at) {
-                    // Weights are numbered in the order of the entries: brought together, operations would get those of others.
+                    // Weights are numbered in the order of the entries: brought together,
+                    // operations would get those of others.
                     Some(at) if at + 1 < edges.len() => {
                         return Err(wrong(format!(
                             "entries of one edge must stand together: those from node {from} to node {to} do not"

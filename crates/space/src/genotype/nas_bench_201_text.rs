@@ -1,5 +1,6 @@
-//! The text of NAS-Bench-201's architectures (Dong, Yang 2020): node by node, the operation of each incoming edge and where it
-//! begins, `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
+//! The text of NAS-Bench-201's architectures (Dong, Yang 2020): node by node, the operation of each
+//! incoming edge and where it begins,
+//! `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
 
 use std::fmt;
 
@@ -41,7 +42,8 @@ impl Arch201 {
     }
 }
 
-/// Reads the text that begins at `at`, and where it ends. What follows may be anything but more of the same.
+/// Reads the text that begins at `at`, and where it ends. What follows may be anything but more of
+/// the same.
 pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) {
     let rest = &text[at..];
     let (arch, length) = match Arch201::prefix(rest) {
@@ -66,7 +68,8 @@ fn run(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Reads lists of pairs, one a node, as AutoDL's structures hold them; `None` if it is no such list.
+/// Reads lists of pairs, one a node, as AutoDL's structures hold them; `None` if it is no such
+/// list.
 pub(super) fn read_lists(value: &Value<'_>) -> Option<Result<Genotype, Mistake>> {
     let nodes = value.list().filter(|nodes| nodes.len() == NAS_BENCH_201_GRAPH.nodes)?;
     let mut entries = Vec::new();

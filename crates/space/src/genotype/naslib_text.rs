@@ -1,9 +1,12 @@
-//! The forms in which NASLib writes architectures (github.com/automl/NASLib, `search_spaces/*/conversions.py`).
+//! The forms in which NASLib writes architectures (github.com/automl/NASLib,
+//! `search_spaces/*/conversions.py`).
 //!
-//! In the DARTS space, "compact": for normal and reduction cells, eight pairs (node that is read, number of the operation), two a
-//! node; operations count from 0 in the order of the candidates, as NASLib writes them from a genotype (its own way back counts
-//! from 1 and does not undo it). "Config", also that of NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
-//! each edge that stays. In the space of NAS-Bench-201: the numbers of the operations on the edges, ordered by their start.
+//! In the DARTS space, "compact": for normal and reduction cells, eight pairs (node that is read,
+//! number of the operation), two a node; operations count from 0 in the order of the candidates, as
+//! NASLib writes them from a genotype (its own way back counts from 1 and does not undo it).
+//! "Config", also that of NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
+//! each edge that stays. In the space of NAS-Bench-201: the numbers of the operations on the edges,
+//! ordered by their start.
 
 use super::literal::Value;
 use super::mistake::Mistake;
@@ -165,8 +168,8 @@ pub(super) fn read_301<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mista
     })
 }
 
-/// Writes the object of NAS-Bench-301, whose edges are in the order of their starts: the order of a node's entries is lost, and
-/// with it the numbers under which their weights are kept.
+/// Writes the object of NAS-Bench-301, whose edges are in the order of their starts: the order of a
+/// node's entries is lost, and with it the numbers under which their weights are kept.
 pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
     for Pairs {

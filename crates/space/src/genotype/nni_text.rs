@@ -1,8 +1,10 @@
-//! The objects in which NNI writes what its DARTS space chose (github.com/microsoft/nni, versions 3 and 2).
+//! The objects in which NNI writes what its DARTS space chose (github.com/microsoft/nni, versions 3
+//! and 2).
 //!
-//! Version 3: `CELL/op_N_I` is the operation of entry I of node N and `CELL/input_N_I` the node that it reads, alone or in a list.
-//! Version 2: `CELL_nN_pI` is the operation on the edge from node I to node N, by name or by number, and `CELL_nN_switch` names
-//! the edges that stay. In both, cells are `normal` and `reduce`, nodes count from 2, and a cell's output is all of its nodes.
+//! Version 3: `CELL/op_N_I` is the operation of entry I of node N and `CELL/input_N_I` the node
+//! that it reads, alone or in a list. Version 2: `CELL_nN_pI` is the operation on the edge from
+//! node I to node N, by name or by number, and `CELL_nN_switch` names the edges that stay. In both,
+//! cells are `normal` and `reduce`, nodes count from 2, and a cell's output is all of its nodes.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,7 +16,8 @@ use crate::{CellGraph, CellKind, Operation, PerKind, SpaceName};
 
 /// Entries a node.
 const ENTRIES: usize = 2;
-/// The operations of the published DARTS space in the order in which NNI and NASLib number them, with their names in version 2.
+/// The operations of the published DARTS space in the order in which NNI and NASLib number them,
+/// with their names in version 2.
 const NUMBERED: [(Operation, &str); 7] = [
     (Operation::MaxPool3x3, "maxpool"),
     (Operation::AvgPool3x3, "avgpool"),
@@ -76,8 +79,8 @@ impl<'v, 'a> Object<'v, 'a> {
     }
 }
 
-/// The cells whose nodes have the entries that `node` finds, none after the last node. A key that `counts` and that was not read
-/// is a mistake: a node or an entry before it is missing.
+/// The cells whose nodes have the entries that `node` finds, none after the last node. A key that
+/// `counts` and that was not read is a mistake: a node or an entry before it is missing.
 pub(super) fn cells<'v, 'a>(
     mut object: Object<'v, 'a>,
     counts: impl Fn(&str) -> bool,
@@ -114,8 +117,8 @@ pub(super) fn named(value: &Value<'_>) -> Option<Operation> {
     Operation::from_name(name).or(short)
 }
 
-/// The operation that `value` chooses: by name, alone or in a list, or by a mask of true and false over the seven of DARTS, which
-/// NNI 1 follows with one for no operation.
+/// The operation that `value` chooses: by name, alone or in a list, or by a mask of true and false
+/// over the seven of DARTS, which NNI 1 follows with one for no operation.
 fn chosen(value: &Value<'_>) -> Option<Operation> {
     if let Some([one]) = value.list() {
         return named(one);
@@ -208,7 +211,8 @@ pub(super) struct Pairs {
     pub(super) entries: Vec<(Operation, usize)>,
 }
 
-/// Every node of every cell with its entries, if all nodes have [`ENTRIES`] and are part of the output, in their order.
+/// Every node of every cell with its entries, if all nodes have [`ENTRIES`] and are part of the
+/// output, in their order.
 pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     match genotype.space() {
         SpaceName::Darts => {}

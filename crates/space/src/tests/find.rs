@@ -1,11 +1,13 @@
-//! Genotypes in the texts in which people have them, each with the right value, and texts that must not be misunderstood.
+//! Genotypes in the texts in which people have them, each with the right value, and texts that must
+//! not be misunderstood.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::Operation;
 
-/// The second order network of DARTS (Liu, Simonyan, Yang 2019), as `genotype` of its code prints it.
+/// The second order network of DARTS (Liu, Simonyan, Yang 2019), as `genotype` of its code prints
+/// it.
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
     ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], \
     reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \

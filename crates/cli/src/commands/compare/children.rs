@@ -1,4 +1,5 @@
-//! The runs of a comparison as processes: so many at a time, each a `da2s` of its own with a log, stopped when we are.
+//! The runs of a comparison as processes: so many at a time, each a `da2s` of its own with a log,
+//! stopped when we are.
 
 use std::fs::File;
 use std::io;
@@ -55,7 +56,8 @@ impl Children<'_> {
         let results = Mutex::new(runs.iter().map(|_| Ended::Stopped).collect::<Vec<_>>());
         let worker = || {
             loop {
-                // A thread that panicked with the lock would have left a counter behind, which is still right.
+                // A thread that panicked with the lock would have left a counter behind, which is
+                // still right.
                 let Some(at) = next.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next() else {
                     return;
                 };
@@ -164,7 +166,8 @@ enum Verb {
     Discretize,
 }
 
-/// Asks a process to stop after the step under way. It was not waited for yet, so its number is still its own.
+/// Asks a process to stop after the step under way. It was not waited for yet, so its number is
+/// still its own.
 #[cfg(unix)]
 fn interrupt(child: &mut Child) -> io::Result<()> {
     use nix::errno::Errno;
@@ -201,7 +204,8 @@ fn reason(folder: &Folder, log: &str, status: ExitStatus) -> String {
     }
 }
 
-/// Threads of each of `jobs` processes, where `asked`, 0 for one a core, is what one alone may take.
+/// Threads of each of `jobs` processes, where `asked`, 0 for one a core, is what one alone may
+/// take.
 pub fn threads_each(asked: usize, jobs: usize) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     match (asked, jobs) {

@@ -1,8 +1,8 @@
 //! `da2s compare`: methods side by side, on the same data, settings and seeds.
 //!
-//! Each run is a process of its own in a directory of its own; those directories are all the state there is. A run is
-//! done when its last file is there, so the same command goes on where it stopped. `compare.toml` holds the plan and
-//! `settings.toml` what all runs share.
+//! Each run is a process of its own in a directory of its own; those directories are all the state
+//! there is. A run is done when its last file is there, so the same command goes on where it
+//! stopped. `compare.toml` holds the plan and `settings.toml` what all runs share.
 
 mod children;
 mod plan;
@@ -78,8 +78,8 @@ struct Comparing {
 }
 
 impl Comparing {
-    /// Makes the directory, or takes up the one that is there. Nothing is written before everything asked for is known to
-    /// be possible.
+    /// Makes the directory, or takes up the one that is there. Nothing is written before everything
+    /// asked for is known to be possible.
     fn open(arguments: &CompareArguments) -> Result<Self, Failure> {
         if arguments.settings.names_method() {
             return Err(Failure::usage("--method: use --methods"));
@@ -162,7 +162,8 @@ impl Comparing {
         missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
     }
 
-    /// Whether the last file that a run writes is there: one that was refused, failed or was stopped has not written it.
+    /// Whether the last file that a run writes is there: one that was refused, failed or was
+    /// stopped has not written it.
     fn is_done(&self, path: &Path) -> bool {
         path.join(files::last(self.plan.search_only)).is_file()
     }

@@ -1,7 +1,7 @@
 //! The plan of a comparison: methods × varied settings × seeds, as it stands in `compare.toml`.
 //!
-//! Contract: a plan may grow (more seeds, more methods) and never shrinks or changes, so that every run in the directory
-//! belongs to it and none is compared that was made with other settings.
+//! Contract: a plan may grow (more seeds, more methods) and never shrinks or changes, so that every
+//! run in the directory belongs to it and none is compared that was made with other settings.
 
 use std::collections::BTreeSet;
 

@@ -16,7 +16,8 @@ use crate::terminal::{self, escaped};
 /// Reads everything and prints it.
 ///
 /// # Errors
-/// If no data set, or more than one, is there; if it cannot be read; and, behind the table, if single images cannot be.
+/// If no data set, or more than one, is there; if it cannot be read; and, behind the table, if
+/// single images cannot be.
 pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     let dir = &arguments.dir;
     let format = match arguments.dataset {
@@ -90,7 +91,8 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
     }
 }
 
-/// What there is: a row a class, then all of them, the sizes, and the damaged images. Whatever the folder's names are, a terminal shows it.
+/// What there is: a row a class, then all of them, the sizes, and the damaged images. Whatever the
+/// folder's names are, a terminal shows it.
 fn table(format: Format, check: &Check) -> String {
     let class_names: Vec<String> = check.class_names.iter().map(|name| escaped(name)).collect();
     let width = class_names.iter().map(|name| name.chars().count()).max();

@@ -1,7 +1,8 @@
 //! One download: into a `.part` file that the next attempt goes on with, checked, then renamed.
 //!
-//! Contract: a file under its own name is whole and has the published checksum; an attempt that fails leaves at most the
-//! `.part` file, and none whose checksum is wrong. A server that stands still is given up; one that is slow is not.
+//! Contract: a file under its own name is whole and has the published checksum; an attempt that
+//! fails leaves at most the `.part` file, and none whose checksum is wrong. A server that stands
+//! still is given up; one that is slow is not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -29,8 +30,8 @@ pub struct Published {
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// What asks servers. Each has `patience` to be reached, to answer, and from one piece of what it sends to the next, however long the whole
-/// takes; with `https_only` a plain address is refused.
+/// What asks servers. Each has `patience` to be reached, to answer, and from one piece of what it
+/// sends to the next, however long the whole takes; with `https_only` a plain address is refused.
 pub fn agent(patience: Duration, https_only: bool) -> ureq::Agent {
     agent_with(patience, patience, https_only)
 }
@@ -46,7 +47,8 @@ fn agent_with(to_answer: Duration, between_pieces: Duration, https_only: bool) -
         .into()
 }
 
-/// Gets `file` from `url` into the folder `out`, unless it is there; `progress` hears how many bytes there are.
+/// Gets `file` from `url` into the folder `out`, unless it is there; `progress` hears how many
+/// bytes there are.
 ///
 /// # Errors
 /// If the server cannot be reached or sends something else, or a file cannot be written.
@@ -185,7 +187,8 @@ mod tests {
     const CONTENT: &[u8] = b"every image of a small data set";
     const SHA256: &str = "833b78dbb441912e2d7519a0e6efeb444daadf8e9331e18b67bd847c8e935b32";
 
-    /// A server that answers one request after the other as `answers` say, which get the first byte that was asked for.
+    /// A server that answers one request after the other as `answers` say, which get the first byte
+    /// that was asked for.
     fn serve(answers: Vec<fn(usize) -> Vec<u8>>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
 //! `da2s data fetch`: gets a published data set.
 //!
-//! The archives and files stay as they are published: da2s reads them in place. Their pages state MD5 sums; the SHA-256
-//! sums here are those that other projects pin for the same files.
+//! The archives and files stay as they are published: da2s reads them in place. Their pages state
+//! MD5 sums; the SHA-256 sums here are those that other projects pin for the same files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ use crate::args::DataFetchArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// How long to wait for a server: to be reached, to answer, and from one piece of a file to the next.
+/// How long to wait for a server: to be reached, to answer, and from one piece of a file to the
+/// next.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a data set is published.

@@ -21,7 +21,8 @@ use crate::terminal::{self, tell};
 /// Watches until the user has seen enough.
 ///
 /// # Errors
-/// If the directory holds no run, a file in it is damaged; no terminal; an address that cannot be listened on.
+/// If the directory holds no run, a file in it is damaged; no terminal; an address that cannot be
+/// listened on.
 pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
     let mut follow = Follow::new(&arguments.run)?;
     match arguments.http {

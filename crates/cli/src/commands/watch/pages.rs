@@ -1,7 +1,8 @@
-//! What the server has: a frame that looks for news, the report as the run is now, and the files of the run by their names.
+//! What the server has: a frame that looks for news, the report as the run is now, and the files of
+//! the run by their names.
 //!
-//! Contract: a path is one of a fixed list or it is nothing. No part of a path ever becomes part of a file's name, so
-//! there is nothing to traverse; a file of the list that is a link is not served.
+//! Contract: a path is one of a fixed list or it is nothing. No part of a path ever becomes part of
+//! a file's name, so there is nothing to traverse; a file of the list that is a link is not served.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -28,7 +29,8 @@ const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 pub struct Source<'a> {
     run_dir: &'a Path,
     follow: Follow,
-    /// When this process began, so that what it says is not taken for what another said at the same address.
+    /// When this process began, so that what it says is not taken for what another said at the same
+    /// address.
     began_ns: u128,
 }
 
@@ -59,7 +61,8 @@ impl<'a> Source<'a> {
             },
             "/report.html" => match self.follow.poll() {
                 Ok(_) => Page::new(HTML, REPORT_POLICY, render(self.follow.run())),
-                // In the frame too: it could not reach into a page that it may not hold, to load it anew when the run is whole again.
+                // In the frame too: it could not reach into a page that it may not hold, to load it
+                // anew when the run is whole again.
                 Err(error) => Page {
                     policy: REPORT_POLICY,
                     ..Page::refusal(500, &error.to_string())

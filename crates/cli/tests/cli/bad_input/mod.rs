@@ -1,8 +1,11 @@
-//! One table of everything that can be wrong with what da2s is given: how it is made, the command, the exit code, what the sentence says.
+//! One table of everything that can be wrong with what da2s is given: how it is made, the command,
+//! the exit code, what the sentence says.
 //!
-//! Contract of every case: the exit code; nothing on the standard output but what was asked for; one line of bounded length on the
-//! standard error, without control characters and without a panic; nothing written, nothing changed, to the byte. Each runs with 4 GiB
-//! of addresses, so that a length that is believed is a failure, and is ended after two minutes, so that one that waits is too.
+//! Contract of every case: the exit code; nothing on the standard output but what was asked for;
+//! one line of bounded length on the standard error, without control characters and without a
+//! panic; nothing written, nothing changed, to the byte. Each runs with 4 GiB of addresses, so that
+//! a length that is believed is a failure, and is ended after two minutes, so that one that waits
+//! is too.
 
 mod archives;
 mod data;
@@ -98,7 +101,8 @@ impl Case {
     }
 }
 
-/// Every file below `dir` with its content, every folder and link; the lock of a run apart, which stays where a run is.
+/// Every file below `dir` with its content, every folder and link; the lock of a run apart, which
+/// stays where a run is.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {

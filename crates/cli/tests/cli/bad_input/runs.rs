@@ -165,7 +165,8 @@ pub fn cases() -> Vec<Case> {
             for name in ["a", "b", "c"] {
                 std::os::unix::fs::symlink(".", dir.join("links").join(name)).unwrap();
             }
-            // Such a link as the first level is not followed, and what it leads to is not read again.
+            // Such a link as the first level is not followed, and what it leads to is not read
+            // again.
             fs::write(dir.join("links/1.txt"), picture(image::ImageFormat::Png, 4)).unwrap();
         }),
         without(

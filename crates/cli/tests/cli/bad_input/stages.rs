@@ -1,12 +1,13 @@
-//! What is wrong behind the first command: a disk that is full, and one search after which everything goes wrong.
+//! What is wrong behind the first command: a disk that is full, and one search after which
+//! everything goes wrong.
 
 use std::fs;
 
 use crate::{TINY, da2s, with};
 use predicates::prelude::*;
 
-/// A limit on the size of files stands for a disk that is full: both refuse the write. The signal that comes with it ends nothing,
-/// whether it was ignored by who started the program or not.
+/// A limit on the size of files stands for a disk that is full: both refuse the write. The signal
+/// that comes with it ends nothing, whether it was ignored by who started the program or not.
 #[cfg(unix)]
 #[test]
 fn a_disk_without_space() {

@@ -1,4 +1,5 @@
-//! Files of weights whose headers lie: for `import`, for the stages of a run that read checkpoints, for `da2s-infer`.
+//! Files of weights whose headers lie: for `import`, for the stages of a run that read checkpoints,
+//! for `da2s-infer`.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! The skeleton of the DARTS space: a stem, then cells that each read the two stages before them.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3 and its code for CIFAR and ImageNet.
-//! Contract: reduction cells halve the image and double the channels; an auxiliary head reads the cell
-//! at two thirds of the depth.
+//! Contract: reduction cells halve the image and double the channels; an auxiliary head reads the
+//! cell at two thirds of the depth.
 
 use super::{CellSlot, Content, NetworkSize, Skeleton, Slot};
 use crate::backbone::Source;

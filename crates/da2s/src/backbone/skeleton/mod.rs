@@ -1,9 +1,9 @@
 //! The skeleton of a network: everything but its cells.
 //!
 //! A skeleton is a value: a chain of slots, each with what it reads. Some slots are fixed, such as
-//! stems and residual blocks; the others are for cells, and whoever builds a network says what those
-//! are. Contract: the super-network and the final network of a space have the same skeleton, and
-//! [`Skeleton::new`] is the only place that decides which one.
+//! stems and residual blocks; the others are for cells, and whoever builds a network says what
+//! those are. Contract: the super-network and the final network of a space have the same skeleton,
+//! and [`Skeleton::new`] is the only place that decides which one.
 
 mod darts;
 mod nas_bench_201;
@@ -101,8 +101,8 @@ impl Skeleton {
         }
     }
 
-    /// The stages of a network whose cells are those of `cell`, which is told the slot and the channels
-    /// of each input.
+    /// The stages of a network whose cells are those of `cell`, which is told the slot and the
+    /// channels of each input.
     pub fn stages(&self, engine: &Engine, cell: impl Fn(&CellSlot, &[usize]) -> CellPlan) -> Vec<NetworkStage> {
         let mut stages: Vec<NetworkStage> = Vec::with_capacity(self.slots.len());
         for Slot {

@@ -1,8 +1,8 @@
-//! The skeleton of NAS-Bench-201: a stem, three stages of cells joined by residual blocks that halve the
-//! image and double the channels, batch norm and ReLU before the global mean.
+//! The skeleton of NAS-Bench-201: a stem, three stages of cells joined by residual blocks that
+//! halve the image and double the channels, batch norm and ReLU before the global mean.
 //!
-//! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1 and figure 1. Contract: every slot
-//! reads the one before it; names are those of the public code.
+//! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1 and figure 1. Contract: every
+//! slot reads the one before it; names are those of the public code.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
@@ -61,7 +61,8 @@ fn last_norm(channels: usize) -> CellPlan {
         .output([1])
 }
 
-/// Two 3×3 convolutions, the first of stride 2, beside a 2×2 mean and a 1×1 convolution (He et al. 2016).
+/// Two 3×3 convolutions, the first of stride 2, beside a 2×2 mean and a 1×1 convolution (He et al.
+/// 2016).
 fn residual(channels: usize) -> CellPlan {
     let halved = Block::Pool {
         kind: PoolKind::Average,

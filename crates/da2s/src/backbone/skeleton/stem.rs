@@ -1,7 +1,7 @@
 //! Stems: what stands before the first cell.
 //!
-//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, and its code for CIFAR and ImageNet. Contract: batch
-//! norms with scale and shift.
+//! Reference: Liu, Simonyan, Yang, "DARTS", 2019, and its code for CIFAR and ImageNet. Contract:
+//! batch norms with scale and shift.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 use da2s_settings::words;

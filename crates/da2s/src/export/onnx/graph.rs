@@ -1,7 +1,8 @@
 //! A graph of ONNX as it grows: nodes, constants, names.
 //!
-//! Contract: nodes stand in the order in which they are computed; every value has one name, that of the layer that computes
-//! it followed by the operator; equal integers and equal ReLUs are there once.
+//! Contract: nodes stand in the order in which they are computed; every value has one name, that of
+//! the layer that computes it followed by the operator; equal integers and equal ReLUs are there
+//! once.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,10 @@
-//! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets it with Burn's.
+//! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets
+//! it with Burn's.
 //!
-//! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch norms use the running
-//! statistics; on request each becomes part of the convolution in front of it in its block, as `norm.rs` has it. Those without one stay:
-//! behind a pool, and alone between stages, even if a cell ends in a convolution.
+//! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch
+//! norms use the running statistics; on request each becomes part of the convolution in front of it
+//! in its block, as `norm.rs` has it. Those without one stay: behind a pool, and alone between
+//! stages, even if a cell ends in a convolution.
 
 use std::collections::HashMap;
 
@@ -76,7 +78,8 @@ impl<'a> Layers<'a> {
         }
         for edge in &plan.edges {
             for choice in &edge.choices {
-                // What leads nowhere adds nothing; of a node that nothing reaches a batch norm makes its shift.
+                // What leads nowhere adds nothing; of a node that nothing reaches a batch norm
+                // makes its shift.
                 if matches!(choice.block, Block::Zero { .. }) {
                     continue;
                 }
@@ -234,8 +237,8 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Two 1×1 convolutions of stride 2 of the rectified image, the second from its second row and column on, where an odd side
-    /// has a zero behind its end.
+    /// Two 1×1 convolutions of stride 2 of the rectified image, the second from its second row and
+    /// column on, where an odd side has a zero behind its end.
     fn factorized_reduce(
         &mut self,
         place: &str,
@@ -246,7 +249,8 @@ impl<'a> Layers<'a> {
         let (height, width) = x.size;
         let rectified = self.graph.relu(&x.name);
         let half = self.tensor(&one)?.shape[0];
-        // An image of one row has no second one: what is read in its place is a zero, here one in front of it.
+        // An image of one row has no second one: what is read in its place is a zero, here one in
+        // front of it.
         let start = [height, width].map(|side| i64::from(side > 1));
         let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
         let end = self.graph.integers(&[i64::from(i32::MAX); 2]);

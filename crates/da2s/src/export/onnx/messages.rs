@@ -1,7 +1,8 @@
 //! The messages of ONNX that a network needs, for prost.
 //!
-//! Reference: onnx.proto of github.com/onnx/onnx, IR version 8; names and numbers of fields are those of that file, fields
-//! that are never written are left out. Contract: numbers that ONNX calls optional are written even where they are 0.
+//! Reference: onnx.proto of github.com/onnx/onnx, IR version 8; names and numbers of fields are
+//! those of that file, fields that are never written are left out. Contract: numbers that ONNX
+//! calls optional are written even where they are 0.
 
 use prost::Message;
 

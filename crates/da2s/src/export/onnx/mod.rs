@@ -1,8 +1,9 @@
 //! ONNX: one file with the graph, the weights and the constants of preprocessing.
 //!
-//! Reference: the Open Neural Network Exchange, onnx.ai, operator set 17. Contract: the input `images` is float32, `[batch,
-//! channels, height, width]` with any batch, preprocessed; the output `logits` is `[batch, classes]`. `metadata_props` hold
-//! what is done to a picture before: `channels`, `image_size`, `centre_crop`, `mean`, `std`, `class_names`; and `genotype`.
+//! Reference: the Open Neural Network Exchange, onnx.ai, operator set 17. Contract: the input
+//! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; the output
+//! `logits` is `[batch, classes]`. `metadata_props` hold what is done to a picture before:
+//! `channels`, `image_size`, `centre_crop`, `mean`, `std`, `class_names`; and `genotype`.
 
 mod graph;
 mod layers;

@@ -1,8 +1,9 @@
 //! A batch norm of a network that is exported, as it was and as `scale · x + shift`.
 //!
-//! Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018,
-//! section 3.2. Contract: scale and shift are computed in 64 bits from the running statistics, for the convolution in front, whose
-//! weights are multiplied by the one and whose bias becomes the other.
+//! Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
+//! Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2. Contract: scale and shift are
+//! computed in 64 bits from the running statistics, for the convolution in front, whose weights are
+//! multiplied by the one and whose bias becomes the other.
 
 use da2s_engine::NORM_EPSILON;
 use da2s_records::Named;
@@ -19,7 +20,8 @@ pub(super) struct Norm<'a> {
 }
 
 impl<'a> Norm<'a> {
-    /// The batch norm called `name`, of what `tensor` finds; without scale and shift of its own it has 1 and 0.
+    /// The batch norm called `name`, of what `tensor` finds; without scale and shift of its own it
+    /// has 1 and 0.
     ///
     /// # Errors
     /// Those of `tensor`.

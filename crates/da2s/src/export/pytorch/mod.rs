@@ -1,8 +1,9 @@
 //! PyTorch: a folder with a module that can be read, its weights, and what is done to pictures.
 //!
-//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written modules, for the skeleton of
-//! DARTS (`darts.py`, every space of its own operations) or that of NAS-Bench-201, after the constants that say which network
-//! it is. `weights.safetensors` fits it strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
+//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written
+//! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations) or that of
+//! NAS-Bench-201, after the constants that say which network it is. `weights.safetensors` fits it
+//! strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
 
 mod operations;
 

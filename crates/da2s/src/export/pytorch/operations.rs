@@ -1,6 +1,8 @@
-//! The operations of `model.py`: what computes each of them, written from their blocks, and the classes that this takes.
+//! The operations of `model.py`: what computes each of them, written from their blocks, and the
+//! classes that this takes.
 //!
-//! Contract: modules have the layers of a [`Block`] under the names of its weights, so that `weights.safetensors` fits.
+//! Contract: modules have the layers of a [`Block`] under the names of its weights, so that
+//! `weights.safetensors` fits.
 
 use std::fmt::Write as _;
 
@@ -13,7 +15,8 @@ const LAYERS: &str = include_str!("layers.py");
 /// What lies between two of them.
 const GAP: &str = "\n\n\n";
 
-/// A line for each operation of `cells`: a function from the number of channels and the stride to a module.
+/// A line for each operation of `cells`: a function from the number of channels and the stride to a
+/// module.
 pub(super) fn table<'a>(cells: impl IntoIterator<Item = &'a CellGenotype>) -> String {
     let edges = cells.into_iter().flat_map(|cell| &cell.edges);
     let used: Vec<Operation> = edges.flat_map(|edge| edge.operations.iter().copied()).collect();

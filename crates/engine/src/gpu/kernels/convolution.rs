@@ -48,7 +48,8 @@ fn unrolled(activations: &mut [f32], weights: &[f32], window: &DepthwiseInput, #
     sum
 }
 
-/// Depthwise: a thread computes one element. Grid: elements of a channel over the batch × channels × records.
+/// Depthwise: a thread computes one element. Grid: elements of a channel over the batch × channels
+/// × records.
 #[cube(launch_unchecked)]
 pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table: &[u32], first: u32, batch: u32) {
     let record = first + CUBE_POS_Z;
@@ -108,7 +109,8 @@ pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table:
     activations[(result + row * width + column) as usize] = sum;
 }
 
-/// Dense: a thread computes [`GROUP`] channels of a pixel. Grid: pixels of the batch × groups of channels × records.
+/// Dense: a thread computes [`GROUP`] channels of a pixel. Grid: pixels of the batch × groups of
+/// channels × records.
 #[cube(launch_unchecked)]
 pub fn dense(activations: &mut [f32], weights: &[f32], table: &[u32], first: u32, batch: u32) {
     let record = first + CUBE_POS_Z;

@@ -1,7 +1,7 @@
 //! Gradients of what convolutions and pools read.
 //!
-//! A thread computes a gradient once and for all: it goes through the records that the target names, one after another, so
-//! that no two threads add to one number and the sum has one order.
+//! A thread computes a gradient once and for all: it goes through the records that the target
+//! names, one after another, so that no two threads add to one number and the sum has one order.
 
 use cubecl::prelude::*;
 
@@ -22,8 +22,9 @@ struct DepthwiseGradient {
     padding: u32,
 }
 
-/// The row or column of the result to which a tap of `position` goes; one that there is not, if there is none. The bias of the
-/// padding is taken off first: what lies before the first row is large then, not negative.
+/// The row or column of the result to which a tap of `position` goes; one that there is not, if
+/// there is none. The bias of the padding is taken off first: what lies before the first row is
+/// large then, not negative.
 #[cube]
 fn reached(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) -> u32 {
     let mut at = position + padding - tap * dilation - comptime!(PAD_BIAS);
@@ -138,7 +139,8 @@ pub fn depthwise(
     gradients[place] = sum;
 }
 
-/// Of dense convolutions: a thread computes [`GROUP`] channels. Grid: pixels of the batch × groups of channels × targets.
+/// Of dense convolutions: a thread computes [`GROUP`] channels. Grid: pixels of the batch × groups
+/// of channels × targets.
 #[cube(launch_unchecked)]
 pub fn dense(
     activations: &[f32],
@@ -332,7 +334,8 @@ pub fn pool(
                                 let rows = inside(y, kernel, stride, padding, in_height);
                                 share = 1.0f32 / (rows * inside(x, kernel, stride, padding, in_width)) as f32;
                             } else if value == pooled {
-                                // The largest; of equal ones it is the first that the gradient goes to.
+                                // The largest; of equal ones it is the first that the gradient goes
+                                // to.
                                 share = 1.0f32;
                                 for wy in 0..kernel {
                                     let from = tap(y, wy, stride, 1u32, padding);

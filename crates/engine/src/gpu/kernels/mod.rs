@@ -1,7 +1,8 @@
 //! The kernels: what one thread does, for each kind of record.
 //!
-//! All of them see the memory of a cell as flat arrays: `activations`, `gradients`, `weights`, and `norms` with
-//! [`SLOT_FIELDS`] numbers a channel. The grid is elements × channels (or groups of them) × records.
+//! All of them see the memory of a cell as flat arrays: `activations`, `gradients`, `weights`, and
+//! `norms` with [`SLOT_FIELDS`] numbers a channel. The grid is elements × channels (or groups of
+//! them) × records.
 
 pub(super) mod convolution;
 pub(super) mod data_gradient;
@@ -18,7 +19,8 @@ use super::table::{FIELDS, NONE, PAD_BIAS, SLOT_FIELDS, slot};
 pub(super) const THREADS: u32 = 256;
 /// Threads that add up what the others have.
 const PARTS: u32 = 16;
-/// Channels that a thread of a dense convolution computes, so that it reads its source once for all of them.
+/// Channels that a thread of a dense convolution computes, so that it reads its source once for all
+/// of them.
 pub(super) const GROUP: u32 = 8;
 
 /// A field of a record.
@@ -55,7 +57,8 @@ fn kept(drops: &[f32], choice: u32, batch: u32, sample: u32, #[comptime] drop: b
     factor
 }
 
-/// The gradient of a result `x` of `channel`: `gradient`, that of what its norm makes of it, taken through the norm.
+/// The gradient of a result `x` of `channel`: `gradient`, that of what its norm makes of it, taken
+/// through the norm.
 #[cube]
 fn before_norm(gradient: f32, x: f32, norms: &[f32], first: u32, channel: u32, factor: f32) -> f32 {
     let slot = first + channel;

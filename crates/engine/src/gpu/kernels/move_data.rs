@@ -1,4 +1,5 @@
-//! Moving data: into a cell's memory and out of it. The grids have two dimensions, for more elements than one may have.
+//! Moving data: into a cell's memory and out of it. The grids have two dimensions, for more
+//! elements than one may have.
 
 use cubecl::prelude::*;
 
@@ -26,8 +27,9 @@ pub fn clear(to: &mut [f32], to_at: u32, length: u32) {
     }
 }
 
-/// The channels of nodes, which lie one behind the other from `node` on, to, or added from, their place among the `all` numbers that a sample
-/// of the output has; `size` is that of a node in one sample, `length` over the batch. Grid: elements of the nodes.
+/// The channels of nodes, which lie one behind the other from `node` on, to, or added from, their
+/// place among the `all` numbers that a sample of the output has; `size` is that of a node in one
+/// sample, `length` over the batch. Grid: elements of the nodes.
 #[cube(launch_unchecked)]
 pub fn channels(
     from: &[f32],

@@ -5,8 +5,8 @@ use cubecl::prelude::*;
 use super::super::table::{NONE, field, kind, slot};
 use super::{kept, of_slot, read, tap};
 
-/// The largest value, or the mean, of a window; padding never counts. Grid: elements of a channel over the batch × channels ×
-/// records.
+/// The largest value, or the mean, of a window; padding never counts. Grid: elements of a channel
+/// over the batch × channels × records.
 #[cube(launch_unchecked)]
 pub fn pool(activations: &mut [f32], table: &[u32], first: u32, batch: u32) {
     let record = first + CUBE_POS_Z;
@@ -55,8 +55,9 @@ pub fn pool(activations: &mut [f32], table: &[u32], first: u32, batch: u32) {
     activations[(result + row * width + column) as usize] = value;
 }
 
-/// A node's state: the sum over `count` records from `first` on, each through its norm, weighed by the mixture and drop-path.
-/// Grid: elements of a channel over the batch × channels. A node without records is zero.
+/// A node's state: the sum over `count` records from `first` on, each through its norm, weighed by
+/// the mixture and drop-path. Grid: elements of a channel over the batch × channels. A node without
+/// records is zero.
 #[cube(launch_unchecked)]
 pub fn node_sum(
     activations: &mut [f32],

@@ -1,5 +1,5 @@
-//! Gradients of the kernels of convolutions: sums over pixels and samples, in slices that are added up afterwards, so that
-//! there is work for the whole device and one order of additions.
+//! Gradients of the kernels of convolutions: sums over pixels and samples, in slices that are added
+//! up afterwards, so that there is work for the whole device and one order of additions.
 
 use cubecl::prelude::*;
 
@@ -90,8 +90,9 @@ pub fn depthwise(
     }
 }
 
-/// Of dense convolutions. Grid: slices × squares of weights × records; a thread has one weight. The squares are counted over the
-/// kernel's taps, then outputs, then inputs, `squares` of each of the latter two.
+/// Of dense convolutions. Grid: slices × squares of weights × records; a thread has one weight. The
+/// squares are counted over the kernel's taps, then outputs, then inputs, `squares` of each of the
+/// latter two.
 #[cube(launch_unchecked)]
 pub fn dense(
     activations: &[f32],
