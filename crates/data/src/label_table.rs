@@ -4,8 +4,8 @@
 //! Format: comma-separated values as of RFC 4180, or with semicolons or tabs, in UTF-8 with or
 //! without a byte order mark, with any line ends. The first line names the columns, in any order
 //! and case; other columns are ignored. Paths are relative to the table's folder, with `/` or `\`,
-//! and must not leave it. Contract: whatever is in the bytes, no more memory than a few times their
-//! number, and an error that names the line.
+//! and must not leave it. Contract: whatever is in the bytes, a table or an error that names the
+//! line; memory is bounded by [`MOST_ROWS`].
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -30,6 +30,8 @@ const LABEL_NAMES: [&str; 6] = ["label", "class", "class_name", "category", "tar
 const PART_NAMES: [&str; 5] = ["part", "split", "subset", "set", "partition"];
 /// Classes beyond this are rather numbers to predict.
 const MOST_CLASSES: usize = 65_536;
+/// More than any published data set has.
+const MOST_ROWS: usize = 16_000_000;
 
 /// The rows of a table, in order of their paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +118,10 @@ impl LabelTable {
                 }
             };
             let path = inside(file, line, cell(columns.path, "path")?)?;
+            if rows.len() == MOST_ROWS {
+                let expected = format!("at most {MOST_ROWS} images");
+                return Err(malformed(file, line, expected, "one more".into()));
+            }
             rows.push(LabelledPath { path, label, part });
             lines.push(line);
         }
