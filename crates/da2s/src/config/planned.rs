@@ -142,7 +142,7 @@ mod tests {
         assert!(larger.search.activations > plain.search.activations);
         assert_eq!(larger.search.parameters, plain.search.parameters);
         assert!(larger.train.parameters > plain.train.parameters);
-        let bench = planned(&["space.name=nas-bench-201"]);
+        let bench = planned(&["space.name=nas-bench-201", "target.edges=all"]);
         assert!(bench.search.total() > bench.search.program && bench.train.total() > bench.train.program);
         let partial = planned(&["search.method=pc-darts"]);
         assert!(partial.search.activations < plain.search.activations);
