@@ -10,6 +10,7 @@ use std::path::Path;
 use da2s::Error;
 use da2s::config::{Config, Request};
 use da2s::device::EngineName;
+use da2s::discretize::Rule;
 use da2s::evaluate::EvaluateError;
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
@@ -446,6 +447,23 @@ fn every_method_runs_to_the_end() {
             "{}",
             method.name()
         );
+    }
+}
+
+#[test]
+fn every_rule_of_discretization_runs_to_the_end_and_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    for rule in Rule::ALL {
+        let run = |name: &str| {
+            let mut config = tiny();
+            config.network.training.epochs = 1;
+            config.discretize.rule = rule;
+            config.discretize.rule_images = 32;
+            whole(&folder.path().join(format!("{}-{name}", rule.name())), &config)
+        };
+        let (once, again) = (run("once"), run("again"));
+        assert!(once.gap.is_some_and(f64::is_finite), "{}", rule.name());
+        assert_eq!(genotype_of(&once), genotype_of(&again), "{}", rule.name());
     }
 }
 

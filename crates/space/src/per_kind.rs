@@ -30,7 +30,7 @@ impl<T> PerKind<T> {
     ///
     /// # Errors
     /// The first that `of` returns.
-    pub(crate) fn try_new<E>(kinds: &[CellKind], mut of: impl FnMut(CellKind) -> Result<T, E>) -> Result<Self, E> {
+    pub fn try_new<E>(kinds: &[CellKind], mut of: impl FnMut(CellKind) -> Result<T, E>) -> Result<Self, E> {
         let normal = of(CellKind::Normal)?;
         let reduction = match kinds.contains(&CellKind::Reduction) {
             true => Some(of(CellKind::Reduction)?),

@@ -6,7 +6,7 @@ use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
 use super::{Context, Error, RunDirectory, genotype_file, search};
 use crate::backbone::NetworkSize;
-use crate::discretize::{Decision, Pruned, Rule, measure_edge_gaps, measure_gap};
+use crate::discretize::{Decision, Pruned, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, cost, cost_parts, network};
@@ -99,7 +99,7 @@ pub fn discretize(
                         "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
                     ),
                 })?;
-            let rule = Rule::Strongest.build();
+            let rule = context.config.discretize.rule.build();
             let outcome = search.discretized(&state, &*rule, &|| observer.stop())?;
             let decision = Decision::join(outcome.decisions.values().cloned());
             (outcome.genotype.clone(), decision, Some((search, state, outcome)))

@@ -92,6 +92,8 @@ pub struct Search {
     calibration: Loader,
     /// Held-out images for the gap edge by edge, if it is asked for.
     by_edge: Option<Loader>,
+    /// Held-out images on which a rule of discretization compares choices.
+    by_rule: Loader,
 }
 
 /// What an epoch leaves for the files of a run.

@@ -64,7 +64,7 @@ impl Search {
     ) -> Result<Outcome, EvaluateError> {
         let strengths = self.host_strengths(state);
         let images = Images {
-            held_out: &self.held_out,
+            held_out: &self.by_rule,
             training: &self.calibration,
             device: &self.device,
             stop,

@@ -110,6 +110,7 @@ impl Search {
             ))?,
             monitor: evaluation(&some(settings.monitor_images))?.sharded(group.shard())?,
             by_edge,
+            by_rule: evaluation(&some(setup.discretize.rule_images))?,
             held_out: evaluation(&split.arch_half)?,
             // As the weights train: crops, flips and batches of all classes leave other moments
             // than images as they are, and lie.

@@ -7,6 +7,7 @@
 //! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
 //! CONTRIBUTING.md.
 
+mod perturbation;
 mod strongest;
 
 pub use strongest::strongest;
@@ -44,6 +45,9 @@ macro_rules! rules {
 rules! {
     /// The operations and edges of largest rank.
     Strongest = "strongest", strongest::Strongest;
+    /// What the super-network loses most accuracy without (Wang et al. 2021), measured on
+    /// `discretize.rule_images` held-out images.
+    Perturbation = "perturbation", perturbation::Perturbation;
 }
 
 /// A searched super-network.

@@ -1,0 +1,245 @@
+//! Perturbation: what the super-network can least do without stays, whatever its weight.
+//!
+//! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
+//! NAS", ICLR 2021, algorithm 1. Edge after edge, each operation is left out in turn, and those
+//! that cost the most accuracy stay; then, node after node, the same for the edges into it. What
+//! is decided is discretized before the next choice is measured. Two differences: edges come in
+//! the order of the graph and not in random order, and nothing is fine-tuned in between, because a
+//! rule changes no weights. Contract: measured on held-out images with the statistics as trained;
+//! equal accuracies are told apart by the loss, then by the earlier operation or edge.
+
+use std::ops::Range;
+
+use super::{DiscretizationRule, Images, Searched};
+use crate::backbone::Pass;
+use crate::discretize::mixture::discrete_mixture;
+use crate::discretize::strengths::KindStrengths;
+use crate::evaluate::{EvaluateError, evaluate};
+use crate::space::{CellGenotype, CellKind, Genotype, KeptEdge, PerKind, Space, Target};
+
+/// The rule; it has no settings of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Perturbation;
+
+impl DiscretizationRule for Perturbation {
+    fn genotype(
+        &self,
+        searched: &Searched<'_>,
+        target: &Target,
+        images: &Images<'_>,
+    ) -> Result<Genotype, EvaluateError> {
+        let undecided = CellGenotype {
+            edges: Vec::new(),
+            concat: searched.space.output(),
+        };
+        let measure = |strengths: &PerKind<KindStrengths>| {
+            let mixtures = strengths.map(|_, strengths| {
+                discrete_mixture(strengths, searched.space, &undecided, false, false, images.device)
+            });
+            let pass = Pass::new(searched.weights)
+                .with_mixtures(&mixtures)
+                .with_statistics(searched.statistics);
+            let evaluation = evaluate(
+                searched.backbone,
+                pass,
+                images.held_out,
+                &[],
+                images.device,
+                images.stop,
+            )?;
+            Ok(Quality {
+                accuracy: evaluation.accuracy.unwrap_or(f64::NAN),
+                loss: evaluation.loss.unwrap_or(f64::INFINITY),
+            })
+        };
+        choose(searched.strengths.clone(), searched.space, target, measure)
+    }
+}
+
+/// How good a super-network is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Quality {
+    /// In percent.
+    accuracy: f64,
+    /// Mean cross-entropy in nats.
+    loss: f64,
+}
+
+impl Quality {
+    /// Nothing is left to measure.
+    const NONE: Self = Self {
+        accuracy: f64::NEG_INFINITY,
+        loss: f64::INFINITY,
+    };
+}
+
+/// Weights of a mixture that are decided together.
+enum Choice {
+    /// The operations of one edge, by its index.
+    Operations(usize),
+    /// The edges into one node, by their indices.
+    Edges(Range<usize>),
+}
+
+impl Choice {
+    fn weights<'a>(&self, strengths: &'a mut KindStrengths) -> &'a mut [f32] {
+        match self {
+            Self::Operations(edge) => &mut strengths.p[*edge],
+            Self::Edges(edges) => &mut strengths.q[edges.clone()],
+        }
+    }
+}
+
+/// Decides all operations, then all edges. `measure` says how good the super-network is under a mixture.
+fn choose<E>(
+    mut strengths: PerKind<KindStrengths>,
+    space: &Space,
+    target: &Target,
+    measure: impl Fn(&PerKind<KindStrengths>) -> Result<Quality, E>,
+) -> Result<Genotype, E> {
+    let kept_operations = PerKind::try_new(space.kinds(), |kind| {
+        (0..space.graph.edge_count())
+            .map(|edge| {
+                let candidates: Vec<usize> = (0..space.operations.len())
+                    .filter(|&candidate| space.may_keep(space.operations[candidate]))
+                    .collect();
+                let count = target.kind(kind).operations;
+                let choice = Choice::Operations(edge);
+                decide(&mut strengths, kind, &choice, &candidates, count, &measure)
+            })
+            .collect::<Result<Vec<_>, E>>()
+    })?;
+    let ends: Vec<(usize, usize)> = space.graph.edges().collect();
+    let cells = PerKind::try_new(space.kinds(), |kind| {
+        let mut edges = Vec::new();
+        for node in space.graph.all_nodes() {
+            let into = space.graph.edges_into(node);
+            let first = into.start;
+            let stay = if space.name.keeps_every_edge() {
+                (0..into.len()).collect()
+            } else {
+                let candidates: Vec<usize> = (0..into.len()).collect();
+                let count = target.kind(kind).kept(space.graph, node);
+                let choice = Choice::Edges(into);
+                decide(&mut strengths, kind, &choice, &candidates, count, &measure)?
+            };
+            edges.extend(stay.into_iter().map(|index| {
+                let (from, to) = ends[first + index];
+                let operations = kept_operations.kind(kind)[first + index].iter();
+                KeptEdge {
+                    from,
+                    to,
+                    operations: operations.map(|&candidate| space.operations[candidate]).collect(),
+                }
+            }));
+        }
+        Ok(CellGenotype {
+            edges,
+            concat: space.output(),
+        })
+    })?;
+    Ok(Genotype { cells })
+}
+
+/// Keeps `count` of `candidates`, those whose absence costs most, costliest first: places in the
+/// weights of `choice` in cells of `kind`. What is kept then shares them evenly.
+fn decide<E>(
+    strengths: &mut PerKind<KindStrengths>,
+    kind: CellKind,
+    choice: &Choice,
+    candidates: &[usize],
+    count: usize,
+    measure: &impl Fn(&PerKind<KindStrengths>) -> Result<Quality, E>,
+) -> Result<Vec<usize>, E> {
+    let mut stay: Vec<(usize, Quality)> = Vec::with_capacity(candidates.len());
+    for &candidate in candidates {
+        // All of them stay: there is nothing to compare.
+        if count >= candidates.len() {
+            stay.push((candidate, Quality::NONE));
+            continue;
+        }
+        let mut without = strengths.clone();
+        let weights = choice.weights(without.kind_mut(kind));
+        weights[candidate] = 0.0;
+        let rest: f32 = weights.iter().sum();
+        let quality = if rest > 0.0 {
+            weights.iter_mut().for_each(|weight| *weight /= rest);
+            measure(&without)?
+        } else {
+            Quality::NONE
+        };
+        stay.push((candidate, quality));
+    }
+    stay.sort_by(|(_, a), (_, b)| a.accuracy.total_cmp(&b.accuracy).then(b.loss.total_cmp(&a.loss)));
+    stay.truncate(count);
+    let kept: Vec<usize> = stay.into_iter().map(|(candidate, _)| candidate).collect();
+    let weights = choice.weights(strengths.kind_mut(kind));
+    weights.fill(0.0);
+    for &candidate in &kept {
+        weights[candidate] = 1.0 / kept.len() as f32;
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::TargetSpec;
+    use std::convert::Infallible;
+
+    /// A super-network that loses by the amount planted for an operation whatever its weight: the
+    /// planted ones stay, although others weigh more.
+    #[test]
+    fn what_costs_most_stays_although_it_weighs_least() {
+        let space = Space::darts(false);
+        let spec: TargetSpec = toml::from_str("edges = [2, 1, 2, 1]\noperations = 1").unwrap();
+        let target = spec.resolve(&space).unwrap();
+        let candidates = space.operations.len();
+        let planted = |edge: usize| 1 + edge % (candidates - 1);
+        let strengths = PerKind::new(space.kinds(), |_| {
+            let mut even = KindStrengths::even(&space);
+            for (edge, row) in even.p.iter_mut().enumerate() {
+                row[planted(edge)] = 0.01;
+            }
+            even
+        });
+        let quality = |strengths: &PerKind<KindStrengths>| {
+            let mut accuracy = 0.0;
+            for strengths in strengths.values() {
+                for (edge, row) in strengths.p.iter().enumerate() {
+                    let there = if row[planted(edge)] > 0.0 { 1.0 } else { 0.0 };
+                    // Later edges into a node are worth more.
+                    let worth = (edge + 1) as f64;
+                    accuracy += worth * there * if strengths.q[edge] > 0.0 { 1.0 } else { 0.0 };
+                }
+            }
+            Ok::<_, Infallible>(Quality { accuracy, loss: 0.0 })
+        };
+        let genotype = choose(strengths, &space, &target, quality).unwrap();
+        let ends: Vec<(usize, usize)> = space.graph.edges().collect();
+        for cell in genotype.cells.values() {
+            for edge in &cell.edges {
+                let index = ends.iter().position(|&ends| ends == (edge.from, edge.to)).unwrap();
+                assert_eq!(edge.operations, [space.operations[planted(index)]]);
+            }
+            let kept: Vec<(usize, usize)> = cell.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+            assert_eq!(kept, [(0, 2), (1, 2), (2, 3), (3, 4), (2, 4), (4, 5)]);
+        }
+    }
+
+    #[test]
+    fn equal_accuracies_are_told_apart_by_the_loss() {
+        let space = Space::nas_bench_201();
+        let target = TargetSpec::default().resolve(&space).unwrap();
+        let strengths = PerKind::new(space.kinds(), |_| KindStrengths::even(&space));
+        let quality = |strengths: &PerKind<KindStrengths>| {
+            let loss = strengths.normal.p.iter().filter(|row| row[3] == 0.0).count() as f64;
+            Ok::<_, Infallible>(Quality { accuracy: 50.0, loss })
+        };
+        let genotype = choose(strengths, &space, &target, quality).unwrap();
+        assert_eq!(genotype.cells.normal.edges.len(), space.graph.edge_count());
+        for edge in &genotype.cells.normal.edges {
+            assert_eq!(edge.operations, [space.operations[3]]);
+        }
+    }
+}
