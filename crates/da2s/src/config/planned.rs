@@ -4,28 +4,20 @@
 //! before the search; its need is that of the one with the largest operations on as many edges as
 //! the target keeps, and so the most that it can be.
 
-use da2s_engine::Engine;
+use std::cmp::Reverse;
+
+use da2s_engine::{Block, Engine, PoolKind};
 
 use super::{Config, ConfigError, Origin};
 use crate::memory::Needs;
 use crate::network::network;
 use crate::space::{
-    CellGenotype, CellKind, Genotype, KeptEdge, KindTarget, Operation, PerKind, Space, SpaceName, Target,
+    CellGenotype, CellKind, Genotype, HostNetwork, KeptEdge, KindTarget, Operation, PerKind, Space, SpaceName, Target,
 };
 use crate::supernet::supernet;
 
 /// Classes where the data set does not say how many: they hardly count.
 const CLASSES: usize = 10;
-/// The operations of the DARTS space, those that need most first.
-const LARGEST: [Operation; 7] = [
-    Operation::SepConv5x5,
-    Operation::SepConv3x3,
-    Operation::DilConv5x5,
-    Operation::DilConv3x3,
-    Operation::AvgPool3x3,
-    Operation::MaxPool3x3,
-    Operation::SkipConnect,
-];
 
 /// What the stages of a run need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +83,8 @@ fn largest(space: &Space, target: &Target) -> Genotype {
 /// The first edges into each node, as many as stay, with the largest candidates.
 fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     let graph = space.graph;
-    let candidates = LARGEST
-        .into_iter()
-        .filter(|operation| space.operations.contains(operation));
-    let operations: Vec<Operation> = candidates.take(target.operations).collect();
+    let mut operations = largest_first(space);
+    operations.truncate(target.operations);
     let edges = graph.all_nodes().flat_map(|to| {
         let operations = operations.clone();
         (0..target.kept(graph, to)).map(move |from| KeptEdge {
@@ -106,6 +96,30 @@ fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     CellGenotype {
         edges: edges.collect(),
         concat: space.output(),
+    }
+}
+
+/// The candidates that may stay, those that need most first.
+fn largest_first(space: &Space) -> Vec<Operation> {
+    let stay = |operation: &Operation| space.may_keep(*operation);
+    let mut operations: Vec<Operation> = space.operations.iter().copied().filter(stay).collect();
+    operations.sort_by_key(|&operation| Reverse(need(operation)));
+    operations
+}
+
+/// What operations are ordered by: one that needs more compares as larger. Its parts are the
+/// convolutions one after another, the side of the kernel, and whether a pool averages.
+fn need(operation: Operation) -> (usize, usize, bool) {
+    match operation.block(1, HostNetwork::Network).0 {
+        Block::Separable { stages, kernel, .. } => (stages, kernel, false),
+        Block::Conv { kernel, .. } => (1, kernel, false),
+        Block::Pool { kind, kernel, .. } => (0, kernel, kind == PoolKind::Average),
+        Block::FactorizedReduce
+        | Block::Identity
+        | Block::Norm
+        | Block::Shuffle { .. }
+        | Block::Take { .. }
+        | Block::Zero { .. } => (0, 0, false),
     }
 }
 
@@ -133,6 +147,24 @@ mod tests {
             .map(|text| Layer::assignment("set", text).unwrap())
             .collect();
         Planned::new(&resolve(&layers).unwrap(), 2).unwrap()
+    }
+
+    #[test]
+    fn candidates_that_need_most_come_first() {
+        let names: Vec<&str> = largest_first(&Space::darts(true))
+            .into_iter()
+            .map(Operation::name)
+            .collect();
+        let expected = [
+            "sep_conv_5x5",
+            "sep_conv_3x3",
+            "dil_conv_5x5",
+            "dil_conv_3x3",
+            "avg_pool_3x3",
+            "max_pool_3x3",
+            "skip_connect",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]
