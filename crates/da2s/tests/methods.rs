@@ -168,7 +168,7 @@ fn edge_weights_sum_to_one_at_every_node() {
         assert_eq!(
             even,
             !matches!(method, Method::Da2s | Method::Da2sEdges | Method::PcDarts),
-            "{}",
+            "{}: list it here exactly if it weighs edges",
             method.name()
         );
         for node in fixture.space.graph.all_nodes() {
@@ -194,7 +194,7 @@ fn losses_have_the_gradients_of_finite_differences() {
                         | Method::PcDarts
                         | Method::Random
                 ),
-                "{}",
+                "{}: list it here exactly if it adds nothing to the loss",
                 method.name()
             );
             continue;

@@ -166,10 +166,7 @@ fn what_cannot_be_is_told_with_its_place() {
         .code(7)
         .stderr(predicate::str::contains("missing.toml"));
     for (arguments, expected) in [
-        (
-            &["svhn"][..],
-            "possible values: digits, cifar10, cifar100, mnist, fashion, images",
-        ),
+        (&["shapes"][..], "possible values: digits, cifar10, "),
         (&["cifar10"], "data.dir is not set: expected its folder: "),
         (
             &["--search-epochs", "0"],

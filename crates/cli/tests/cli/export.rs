@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use da2s::data::{DataOptions, Format, Image, open};
+use da2s::export::ExportFormat;
 use da2s_records::{Named, WeightsFile};
 use predicates::prelude::*;
 use serde_json::Value;
@@ -321,8 +322,12 @@ fn a_network_is_exported_where_its_kernels_cannot_run() {
     let elsewhere = settings.replace("engine = \"auto\"", &format!("engine = \"{other}\""));
     assert_ne!(settings, elsewhere);
     fs::write(run.join("config.toml"), elsewhere).unwrap();
-    for format in ["onnx", "pytorch", "safetensors"] {
-        da2s().args(["export", "--format", format]).arg(&run).assert().success();
+    for format in ExportFormat::ALL {
+        da2s()
+            .args(["export", "--format", format.name()])
+            .arg(&run)
+            .assert()
+            .success();
     }
 }
 
