@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn equal_accuracies_are_told_apart_by_the_loss() {
         let space = Space::nas_bench_201();
-        let target = TargetSpec::default().resolve(&space).unwrap();
+        let spec: TargetSpec = toml::from_str("edges = \"all\"").unwrap();
+        let target = spec.resolve(&space).unwrap();
         let strengths = PerKind::new(space.kinds(), |_| KindStrengths::even(&space));
         let quality = |strengths: &PerKind<KindStrengths>| {
             let loss = strengths.normal.p.iter().filter(|row| row[3] == 0.0).count() as f64;
