@@ -43,6 +43,11 @@ pub enum WeightsFileError {
     /// It is no safetensors file.
     #[error("is no safetensors file: {0}")]
     Format(String),
+    /// It is what `torch.save` writes.
+    #[error(
+        "it is a pickle of PyTorch, as torch.save writes it, not a safetensors file; write its tensors with safetensors.torch.save_file"
+    )]
+    Pickle,
     /// It is not what its checksum is of.
     #[error("its checksum does not match: it was damaged or changed after it was written")]
     Checksum,
@@ -89,7 +94,13 @@ impl WeightsFile {
     /// # Errors
     /// If the bytes do not begin like a safetensors file.
     pub fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsFileError> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| {
+            if is_pickle(bytes) {
+                WeightsFileError::Pickle
+            } else {
+                format(error)
+            }
+        })?;
         Ok(header.metadata().clone().unwrap_or_default())
     }
 
@@ -135,6 +146,12 @@ impl WeightsFile {
         let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
         serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(format)
     }
+}
+
+/// Whether `bytes`, which are no safetensors file, begin as a file of `torch.save`: a ZIP archive
+/// since PyTorch 1.6, a pickle of protocols 2 to 5 before.
+fn is_pickle(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..])
 }
 
 /// Checksum over a text and the tensors that go with it: names, shapes and bytes, whatever their

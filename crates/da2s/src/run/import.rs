@@ -214,6 +214,11 @@ fn arch_names(space: SpaceName, kind: CellKind) -> [&'static str; 2] {
 fn read(path: &Path) -> Result<WeightsFile, Error> {
     WeightsFile::read(path).map_err(|error| match error {
         WeightsFileError::Read(error) => error.into(),
+        pickle @ WeightsFileError::Pickle => Error::Mismatch {
+            path: path.to_owned(),
+            problem: pickle.to_string(),
+            hints: &[],
+        },
         other => Error::Damaged {
             path: path.to_owned(),
             problem: other.to_string(),

@@ -382,7 +382,10 @@ impl<'a> Machine<'a> {
             (b"numpy", b"dtype") => Global::Dtype,
             _ => {
                 let found = [module, b".", name].concat();
-                let found = String::from_utf8_lossy(&found).into_owned();
+                let found = match String::from_utf8(found) {
+                    Ok(name) if !name.contains(char::is_control) => name,
+                    _ => "a name that is not text".to_owned(),
+                };
                 return Err(self.problem("no names but those of numpy's arrays", found));
             }
         };

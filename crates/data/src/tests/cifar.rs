@@ -244,6 +244,10 @@ fn what_is_wrong_with_pickles_is_named() {
             "DIR/data_batch_2, byte 2: expected no names but those of numpy's arrays, found os.system",
         ),
         (
+            b"\x80\x02c\x1b[31m\n\xffa\n.".to_vec(),
+            "DIR/data_batch_2, byte 2: expected no names but those of numpy's arrays, found a name that is not text",
+        ),
+        (
             b"\x80\x02i.".to_vec(),
             "DIR/data_batch_2, byte 2: expected an opcode of CIFAR's pickles, found 0x69",
         ),

@@ -352,6 +352,18 @@ pub fn cases() -> Vec<Case> {
     let damaged = |name: &'static str, bytes: Vec<u8>| move |dir: &Path| write(dir, name, &bytes);
     let mut all = vec![
         case(
+            "cifar10: a pickle that names what is not text",
+            &["run", "cifar10", "--recipe", "digits", "--data-dir", "."],
+            3,
+            &["byte 2", "found a name that is not text"],
+        )
+        .make(|dir| {
+            for name in BATCHES.iter().chain(&["batches.meta"]) {
+                write(dir, name, b"\x80\x02c\x1b[31m\n\xffa\n.");
+            }
+        })
+        .tiny(),
+        case(
             "run: nothing to read, and events that nobody will ask for",
             &[
                 "run",

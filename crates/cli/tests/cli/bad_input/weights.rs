@@ -110,6 +110,25 @@ pub fn cases() -> Vec<Case> {
         );
     }
     let other = |text: &str| file(None, text, 16);
+    for (name, bytes) in [
+        ("torch.save", &b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0archive/data.pkl"[..]),
+        ("torch.save before 1.6", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."),
+    ] {
+        let import = [
+            "import",
+            "digits",
+            "--weights",
+            "own.safetensors",
+            "--genotype",
+            genotype,
+        ];
+        let says = ["own.safetensors", "a pickle of PyTorch", "safetensors.torch.save_file"];
+        all.push(
+            case(&format!("import: {name}"), &import, 5, &says)
+                .make(move |dir| weights(dir, bytes))
+                .tiny(),
+        );
+    }
     let float = tensor("a", "F32", "4", "0,16");
     all.extend([
         case(
