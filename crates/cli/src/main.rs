@@ -20,12 +20,13 @@ mod terminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     lifeline::hold();
     interrupt::survive_file_limits();
-    let arguments = args::Arguments::parse();
+    let arguments = match args::Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(failure) => return failure.tell(),
+    };
     let group = match processes::join() {
         Ok(group) => group,
         Err(failure) => return failure.tell(),

@@ -4,6 +4,7 @@ mod flags;
 mod images;
 mod of_a_run;
 mod of_runs;
+mod refused;
 mod settings;
 mod tools;
 mod values;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use da2s::config::{ConfigError, Layer, Request};
 use da2s::export::ExportFormat;
 use da2s_report::drawing::DrawingFormat;
 
@@ -44,12 +45,32 @@ pub struct TrainArguments {
     /// instead of the run's
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
+    /// Train for N epochs instead of the run's number, which becomes N. A training of another
+    /// length starts anew; it continues if N is larger, network.decay is exponential and
+    /// network.drop_path is 0
+    #[arg(long = "epochs", alias = "train-epochs", value_name = "N")]
+    pub train_epochs: Option<u32>,
     /// Go on from the checkpoint
     #[arg(long)]
     pub resume: bool,
     /// What is shown and written along.
     #[command(flatten)]
     pub live: LiveArguments,
+}
+
+impl TrainArguments {
+    /// What was asked for: the machine, where the images are, and how many epochs.
+    ///
+    /// # Errors
+    /// If a flag has an invalid value.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut request = self.stage.request()?;
+        if let Some(epochs) = self.train_epochs {
+            let layer = Layer::flag("--epochs", "network.epochs", i64::from(epochs).into())?;
+            request.layers.push(layer);
+        }
+        Ok(request)
+    }
 }
 
 /// Arguments of `predict`.

@@ -11,7 +11,7 @@ use da2s::space::Genotype;
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
-use crate::args::{CreateArguments, ImageStageArguments, LiveArguments, StageArguments};
+use crate::args::{CreateArguments, ImageStageArguments, LiveArguments, StageArguments, TrainArguments};
 use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -71,20 +71,16 @@ impl Session {
         Self::new(run, arguments.quiet)
     }
 
-    /// As [`Self::open`], in all processes of `group`; shows and writes along what `live` asks for.
+    /// Takes up a run for its training, in all processes of `group`.
     ///
     /// # Errors
     /// As [`Self::open`], or if there is no terminal for the dashboard.
-    pub fn open_in(
-        arguments: &ImageStageArguments,
-        resume: bool,
-        live: LiveArguments,
-        group: &Group,
-    ) -> Result<Self, Failure> {
+    pub fn open_in(arguments: &TrainArguments, group: &Group) -> Result<Self, Failure> {
         Self::shared(group, || {
-            let run = run::Job::open(&arguments.stage.run, &arguments.request()?, resume, this_command())?;
-            let mut job = Self::new(run.among(group.clone()), arguments.stage.quiet)?;
-            job.show(live)?;
+            let (stage, resume) = (&arguments.stage.stage, arguments.resume);
+            let run = run::Job::open(&stage.run, &arguments.request()?, resume, this_command())?;
+            let mut job = Self::new(run.among(group.clone()), stage.quiet)?;
+            job.show(arguments.live)?;
             Ok(job)
         })
     }

@@ -15,7 +15,7 @@ pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure>
     // The others get it from the process that leads.
     let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
     let given = file.map(genotype::read).transpose()?;
-    let mut session = Session::open_in(&arguments.stage, arguments.resume, arguments.live, group)?;
+    let mut session = Session::open_in(arguments, group)?;
     if let (Some(genotype), Some(path)) = (&given, file) {
         session
             .discretize(Some(genotype))

@@ -166,6 +166,48 @@ fn a_genotype_from_elsewhere_is_trained() {
     assert_eq!(summary["genotype"], text);
 }
 
+/// A finished run gets another number of epochs: it ends as a run that had it from the start.
+#[test]
+fn another_number_of_epochs_is_trained_anew_or_continued() {
+    let temporary = tempfile::tempdir().unwrap();
+    let train = |run: &Path, arguments: &[&str]| {
+        let mut command = da2s();
+        command.arg("train").arg(run).arg("--quiet").args(arguments);
+        command.assert().success()
+    };
+    let exponential: &[&str] = &["network.decay=exponential", "network.drop_path=0"];
+    for (settings, told) in [
+        (
+            &[][..],
+            "the training starts anew for 3 epochs instead of 2: learning rate and drop-path follow the number of epochs",
+        ),
+        (exponential, "the training of 2 epochs continues to 3"),
+    ] {
+        let (run, whole) = (temporary.path().join("run"), temporary.path().join("whole"));
+        for (out, epochs) in [(&run, "network.epochs=2"), (&whole, "network.epochs=3")] {
+            let all = [&TINY[..], settings, &[epochs]].concat();
+            with("run", &all).args(["--quiet", "--out"]).arg(out).assert().success();
+        }
+        let told = predicate::str::ends_with(told).trim();
+        train(&run, &["--epochs", "3", "--threads", "2"]).stderr(told);
+        assert!(!run.join("summary.json").exists());
+        let config = |run: &Path| fs::read_to_string(run.join("config.toml")).unwrap();
+        assert_eq!(config(&run), config(&whole));
+        // There is nothing left to do.
+        train(&run, &["--resume", "--epochs", "3"]).stderr("");
+        da2s().arg("evaluate").arg(&run).arg("--quiet").assert().success();
+        for name in ["checkpoint.safetensors", "best.safetensors", "evaluation.json"] {
+            let network = |run: &Path| fs::read(run.join("network").join(name)).unwrap();
+            assert!(network(&run) == network(&whole), "{name}");
+        }
+        let fewer = "the training starts anew for 2 epochs instead of 3";
+        train(&run, &["--epochs", "2"]).stderr(predicate::str::contains(fewer));
+        for out in [run, whole] {
+            fs::remove_dir_all(out).unwrap();
+        }
+    }
+}
+
 /// Ctrl-C behind the first epoch, then `--resume`: the same bits as a run that was left alone.
 #[cfg(unix)]
 #[test]

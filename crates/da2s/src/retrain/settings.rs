@@ -47,6 +47,11 @@ impl TrainSettings {
         }
         Ok(())
     }
+
+    /// Whether each epoch is the same, however many there are: no schedule depends on their number.
+    pub fn has_steps_of_any_length(&self) -> bool {
+        self.decay == Decay::Exponential && self.drop_path == 0.0
+    }
 }
 
 words! {

@@ -15,6 +15,7 @@ mod genotype_file;
 mod given;
 mod import;
 mod job;
+mod length;
 mod made;
 mod resume;
 mod search;

@@ -12,7 +12,7 @@ use super::discretize::network_size;
 use super::resume::{StageFiles, drive};
 use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
-use super::{Context, Error, genotype_file};
+use super::{Context, Error, genotype_file, length};
 use crate::backbone::{Backbone, LoadError, NetworkSize};
 use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
 use crate::memory::Needs;
@@ -41,7 +41,9 @@ struct TrainFiles<'a> {
     genotype: &'a str,
 }
 
-/// Trains the network of the run's genotype, from the start or from the checkpoint.
+/// Trains the network of the run's genotype, from the start or from the checkpoint. With another
+/// number of epochs than the run has, it starts anew unless no schedule depends on their number,
+/// and the run's configuration is changed.
 ///
 /// # Errors
 /// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the
@@ -58,6 +60,10 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
         .beside(&dataset)
         .check("a step of this training", &LOWER, &engine)?;
     let (loader, validation) = loaders(context, &dataset)?;
+    let context = &Context {
+        resume: length::resumes(context, observer)?,
+        ..context.clone()
+    };
     let weights = &context.config.data.class_weights;
     let files = TrainFiles {
         context,
@@ -145,6 +151,7 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 
     fn prepare(&self, _: usize) -> Result<(), Error> {
+        length::record(self.context)?;
         let preprocessing = preprocessing(self.context, self.dataset);
         self.context.directory.write_json(PREPROCESSING, &preprocessing)
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::runs::finished_copy;
 use super::{Case, case};
 
 /// A configuration file.
@@ -31,9 +32,55 @@ fn flags(arguments: &[&str], says: &[&str]) -> Case {
     case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
 }
 
+/// Settings of a new run beside a run that exists, and what the command takes instead.
+fn of_a_run(arguments: &[&str], takes: &str) -> Case {
+    let says = [arguments[2], "is for a new run", takes, "create a run with `da2s run"];
+    case(&format!("of a run: {}", arguments.join(" ")), arguments, 2, &says).make(finished_copy)
+}
+
 pub fn cases() -> Vec<Case> {
     let long = "k".repeat(100_000);
+    const TRAIN: &str = "`da2s train` takes only --threads, --device, --engine, --on-nan, --data-dir and --epochs;";
+    const EVALUATE: &str = "`da2s evaluate` takes only --threads, --device, --engine and --data-dir;";
     vec![
+        of_a_run(&["train", "run", "--set", "network.epochs=3"], TRAIN),
+        of_a_run(&["train", "run", "--seed", "3"], TRAIN),
+        of_a_run(&["evaluate", "run", "--set", "data.limit=3"], EVALUATE),
+        of_a_run(&["evaluate", "run", "--epochs", "3"], EVALUATE),
+        of_a_run(
+            &["discretize", "run", "--recipe", "digits"],
+            "`da2s discretize` takes only",
+        ),
+        of_a_run(
+            &["predict", "run", "--set", "data.limit=3", "a.png"],
+            "`da2s predict` takes only --threads, --device and --engine;",
+        ),
+        of_a_run(
+            &["export", "run", "--config", "own.toml"],
+            "`da2s export` takes no settings;",
+        ),
+        of_a_run(
+            &["report", "run", "--set", "data.limit=3"],
+            "`da2s report` takes no settings;",
+        ),
+        case(
+            "train --epochs 0",
+            &["train", "run", "--epochs", "0"],
+            2,
+            &["--epochs", "network.epochs = 0", "from 1"],
+        )
+        .make(finished_copy),
+        case(
+            "train --resume with another number of epochs",
+            &["train", "run", "--resume", "--epochs", "3"],
+            5,
+            &[
+                "config.toml",
+                "network.epochs = 2, but 3 was asked for",
+                "start again without --resume",
+            ],
+        )
+        .make(finished_copy),
         case(
             "--set arch_every beyond the search",
             &["search", "digits", "--set", "search.arch_every=1000"],

@@ -1,0 +1,79 @@
+//! The number of epochs that a training is asked for, where it is not the run's.
+//!
+//! Contract: a training of another length starts anew, because its schedules span all epochs. It
+//! continues where no schedule depends on their number and there are more of them than before.
+//! Either way it ends with the weights of a run that had this length from the start, and
+//! `config.toml` says how long the training is before its first step.
+
+use da2s_records::files::{BEST, CONFIG, EVALUATION, NETWORK_CHECKPOINT, SUMMARY, previous};
+
+use super::{Context, Error};
+use crate::hint::Hint;
+use crate::observer::{Event, Observer};
+
+/// Whether the training of `context` resumes. Tells `observer` what becomes of one of another
+/// length.
+///
+/// # Errors
+/// [`Error::Mismatch`] if it was asked to resume one of another length that cannot continue; or if
+/// `config.toml` cannot be read.
+pub(super) fn resumes(context: &Context<'_>, observer: &mut dyn Observer) -> Result<bool, Error> {
+    let decided = context.group.from_leader(|| {
+        let (directory, asked) = (context.directory, &context.config.network.training);
+        let was = directory.config()?.network.training.epochs;
+        if was == asked.epochs {
+            return Ok(vec![u8::from(context.resume)]);
+        }
+        let has_checkpoint =
+            directory.has_file(NETWORK_CHECKPOINT) || directory.has_file(&previous(NETWORK_CHECKPOINT));
+        let continues = has_checkpoint && asked.epochs > was && asked.has_steps_of_any_length();
+        let has_network = has_checkpoint || directory.has_file(BEST);
+        if context.resume && has_network && !continues {
+            return Err(Error::Mismatch {
+                path: directory.file(CONFIG),
+                problem: format!(
+                    "it has network.epochs = {was}, but {} was asked for, which is another training",
+                    asked.epochs
+                ),
+                hints: &[Hint::Restart],
+            });
+        }
+        if has_network {
+            let text = if continues {
+                format!("the training of {was} epochs continues to {}", asked.epochs)
+            } else {
+                let why = if asked.has_steps_of_any_length() {
+                    ""
+                } else {
+                    ": learning rate and drop-path follow the number of epochs"
+                };
+                format!(
+                    "the training starts anew for {} epochs instead of {was}{why}",
+                    asked.epochs
+                )
+            };
+            observer.on(Event::Warning(text.into()));
+        }
+        Ok(vec![u8::from(context.resume || continues)])
+    })?;
+    Ok(decided == [1])
+}
+
+/// Writes the number of epochs into the run's configuration, where it is another. Other settings of
+/// this command, such as the threads, are not the run's.
+///
+/// # Errors
+/// If `config.toml` cannot be read or written.
+pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
+    let (directory, epochs) = (context.directory, context.config.network.training.epochs);
+    let mut config = directory.config()?;
+    if config.network.training.epochs == epochs {
+        return Ok(());
+    }
+    // They are of the shorter training.
+    for name in [SUMMARY, EVALUATION] {
+        directory.remove(name)?;
+    }
+    config.network.training.epochs = epochs;
+    directory.write_config(&config)
+}
