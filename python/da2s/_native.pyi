@@ -49,7 +49,7 @@ def draw(path: _Path, formats: Sequence[str], folder: Optional[_Path]) -> List[_
 def genotype(text: str) -> str:
     """A genotype that is given in any form, in its usual text."""
 
-def genotype_file(path: Path) -> str:
+def genotype_file(path: _Path) -> str:
     """The genotype in a file, or FILE:NAME, in its usual text."""
 
 def compare(

@@ -53,4 +53,16 @@ pub enum NetworkError {
         /// Shape of the network.
         expected: Vec<usize>,
     },
+    /// A number that is NaN or infinite.
+    #[error("the tensor {name} holds NaN or infinity: the file is damaged, or the training diverged")]
+    NotFinite {
+        /// Its name.
+        name: String,
+    },
+    /// A running variance below 0.
+    #[error("the batch norm {name} has a negative variance: the file is damaged")]
+    Variance {
+        /// Its name.
+        name: String,
+    },
 }

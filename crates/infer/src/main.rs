@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use da2s_images::{Class, most_probable};
-use da2s_infer::Network;
+use da2s_infer::{Network, NetworkError};
 use da2s_records::{escaped, one_line};
 use serde::Serialize;
 
@@ -66,11 +66,13 @@ struct Failure(u8, String);
 
 fn main() -> ExitCode {
     match run() {
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
+        Ok((text, unreadable)) => match io::stdout().write_all(text.as_bytes()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 told(Failure(7, format!("cannot write the result: {error}")))
             }
-            _ => ExitCode::SUCCESS,
+            _ => unreadable
+                .into_iter()
+                .fold(ExitCode::SUCCESS, |_, reason| told(Failure(3, reason))),
         },
         Err(failure) => told(failure),
     }
@@ -82,26 +84,36 @@ fn told(Failure(code, reason): Failure) -> ExitCode {
     code.into()
 }
 
-/// The text to print.
-fn run() -> Result<String, Failure> {
+/// The text to print, and what is wrong with the images that cannot be read.
+fn run() -> Result<(String, Vec<String>), Failure> {
     let usage = |error: lexopt::Error| Failure(2, format!("{error}; see --help"));
     let arguments = match parse(lexopt::Parser::from_env()).map_err(usage)? {
         Ok(arguments) => arguments,
-        Err(text) => return Ok(text),
+        Err(text) => return Ok((text, Vec::new())),
     };
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .use_current_thread()
         .build_global()
         .map_err(|error| Failure(7, format!("cannot start the threads: {error}")))?;
-    let network = Network::read(&arguments.network)
-        .map_err(|error| Failure(5, format!("{}: {error}", arguments.network.display())))?;
+    let network = Network::read(&arguments.network).map_err(|error| {
+        let code = match error {
+            NetworkError::NotFinite { .. } | NetworkError::Variance { .. } => 8,
+            _ => 5,
+        };
+        Failure(code, format!("{}: {error}", arguments.network.display()))
+    })?;
     let preprocessing = network.preprocessing();
     let mut predictions = Vec::with_capacity(arguments.images.len());
+    let mut unreadable = Vec::new();
     for path in &arguments.images {
-        let picture = [preprocessing
-            .read(path)
-            .map_err(|error| Failure(3, error.to_string()))?];
+        let picture = match preprocessing.read(path) {
+            Ok(picture) => [picture],
+            Err(error) => {
+                unreadable.push(error.to_string());
+                continue;
+            }
+        };
         let logits = network.logits(&picture).concat();
         if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
             let problem = format!("an output is {value}: its weights are damaged, or diverged in training");
@@ -124,9 +136,9 @@ fn run() -> Result<String, Failure> {
     }
     if arguments.json {
         let text = serde_json::to_string_pretty(&predictions).map_err(|error| Failure(7, error.to_string()))?;
-        return Ok(text + "\n");
+        return Ok((text + "\n", unreadable));
     }
-    Ok(predictions.iter().map(line).collect())
+    Ok((predictions.iter().map(line).collect(), unreadable))
 }
 
 /// A prediction as a line: names come from files of others.

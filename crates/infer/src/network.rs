@@ -4,14 +4,14 @@
 //! is dropped when no later stage reads it.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
 use da2s_images::Preprocessing;
-use da2s_records::is_whole;
+use da2s_records::files::MOST_WEIGHTS_BYTES;
+use da2s_records::{is_whole, read_input};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +60,9 @@ impl Network {
     /// # Errors
     /// If it cannot be read, or is not an export in the format safetensors.
     pub fn read(path: &Path) -> Result<Self, NetworkError> {
-        let bytes = fs::read(path).map_err(|source| NetworkError::Read {
-            path: path.to_owned(),
-            source,
+        let bytes = read_input(path, MOST_WEIGHTS_BYTES).map_err(|error| NetworkError::Read {
+            path: error.path,
+            source: error.source,
         })?;
         Self::from_bytes(&bytes)
     }
@@ -106,7 +106,13 @@ impl Network {
             for norm in &cell.norms {
                 let mut part = |part: &str| file.take(named(&format!("{}.{part}", norm.name)), &[norm.channels]);
                 mean.extend(part("running_mean")?);
-                variance.extend(part("running_var")?);
+                let spread = part("running_var")?;
+                if spread.iter().any(|&value| value < 0.0) {
+                    return Err(NetworkError::Variance {
+                        name: named(&norm.name),
+                    });
+                }
+                variance.extend(spread);
             }
             let sources = stage.sources.clone();
             stages.push(LoadedStage {
@@ -248,7 +254,10 @@ impl Tensors<'_> {
             return Err(NetworkError::Shared { name });
         }
         let (whole, _) = view.data().as_chunks::<4>();
-        let elements = whole.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        let elements: Vec<f32> = whole.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        if !elements.iter().all(|value| value.is_finite()) {
+            return Err(NetworkError::NotFinite { name });
+        }
         self.taken.insert(name);
         Ok(elements)
     }

@@ -85,10 +85,62 @@ fn outputs_that_are_not_finite_are_no_classes() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{told}");
         assert!(
-            code == 0 || output.stdout.is_empty() && told.contains("an output is"),
+            code == 0 || output.stdout.is_empty() && told.contains("classifier.bias holds NaN or infinity"),
             "{told}"
         );
     }
+}
+
+/// Finite weights whose products are not.
+#[test]
+fn outputs_beyond_all_numbers_are_no_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
+    let (mut bytes, image) = with_bias(f32::MAX);
+    let weight = bytes.len() - 8;
+    bytes[weight..weight + 4].copy_from_slice(&f32::MAX.to_le_bytes());
+    fs::write(&network, bytes).unwrap();
+    fs::write(&picture, image).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+        .args([&network, &picture])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{told}");
+    assert!(told.contains("an output is"), "{told}");
+}
+
+#[test]
+fn readable_images_are_answered_and_the_others_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (network, image) = with_bias(0.5);
+    fs::write(path("own.safetensors"), network).unwrap();
+    fs::write(path("bad.bmp"), &image[..60]).unwrap();
+    fs::write(path("good.bmp"), image).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+        .args([path("own.safetensors"), path("bad.bmp"), path("good.bmp")])
+        .output()
+        .unwrap();
+    let (lines, told) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(lines.lines().count() == 1 && lines.contains("good.bmp"), "{lines}");
+    assert!(told.lines().count() == 1 && told.contains("bad.bmp"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_network_is_a_regular_file() {
+    let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
+        .args(["/dev/zero", "a.png"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(told.contains("it is not a regular file"), "{told}");
 }
 
 #[test]

@@ -6,11 +6,14 @@
 //! kind.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use da2s_records::files::MOST_WHOLE_BYTES;
+use da2s_records::read_input;
 use da2s_settings::Problem;
 
 use super::check;
@@ -77,10 +80,13 @@ impl Layer {
     /// # Errors
     /// If it cannot be read, is not TOML, or says something that cannot be.
     pub fn file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let unreadable = |source| ConfigError::Read {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let bytes = read_input(path, MOST_WHOLE_BYTES).map_err(|error| unreadable(error.source))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8")))?;
         Self::text(Origin::File(path.to_owned()), &text)
     }
 

@@ -286,6 +286,12 @@ fn folders() -> Vec<Case> {
             2,
             &["data.dir", "built in"],
         ),
+        own(
+            "two of them",
+            &["run", "own", "--data-dir", "other"],
+            2,
+            &["data.dir", "one folder of images", "own is given as well"],
+        ),
         own("neither a name nor a path", &["run", "owns"], 2, &["owns"]),
         own("a path that is not there", &["run", "./owns"], 3, &["owns"]),
         own(
