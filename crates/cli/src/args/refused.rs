@@ -28,8 +28,8 @@ impl Arguments {
     }
 }
 
-/// What is said instead of `error` about `words`, if it is of a setting that a command on a run does
-/// not take.
+/// What is said instead of `error` about `words`, if it is of a setting that a command on a run
+/// does not take.
 fn refusal(words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return None;

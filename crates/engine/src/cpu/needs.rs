@@ -171,7 +171,8 @@ mod tests {
         assert_eq!(needs.kept, FLOAT * kept);
         let lent = workspace.bytes();
         let foretold = needs.lent.bytes();
-        // A buffer that one use has grown may serve a smaller one next, which counts in cells as small as this.
+        // A buffer that one use has grown may serve a smaller one next, which counts in cells as
+        // small as this.
         assert!(
             lent.abs_diff(foretold) <= foretold / 5,
             "{lent} bytes, where {foretold} were foretold"

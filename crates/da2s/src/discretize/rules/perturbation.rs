@@ -90,7 +90,8 @@ impl Choice {
     }
 }
 
-/// Decides all operations, then all edges. `measure` says how good the super-network is under a mixture.
+/// Decides all operations, then all edges. `measure` says how good the super-network is under a
+/// mixture.
 fn choose<E>(
     mut strengths: PerKind<KindStrengths>,
     space: &Space,
