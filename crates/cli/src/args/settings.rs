@@ -105,7 +105,7 @@ impl SettingArguments {
     /// The configuration of a new run: the recipe of the data set, then what was asked for.
     ///
     /// # Errors
-    /// If a file, a recipe or a flag says something that cannot be.
+    /// If a file, a recipe or a flag has an invalid setting.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
         self.request()?.resolve()
     }
@@ -121,7 +121,7 @@ impl SettingArguments {
     /// What was asked for.
     ///
     /// # Errors
-    /// If a file, a recipe or a flag says something that cannot be.
+    /// If a file, a recipe or a flag has an invalid setting.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let space = self.flags.get("space.name").and_then(Value::as_str);
         Ok(Request {
@@ -187,7 +187,7 @@ impl ImageStageArguments {
     /// What was asked for: the machine, and where the images are.
     ///
     /// # Errors
-    /// If a flag says something that cannot be.
+    /// If a flag has an invalid value.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let mut request = self.stage.request()?;
         if let Some(dir) = &self.data_dir {
@@ -202,7 +202,7 @@ impl StageArguments {
     /// What was asked for: the machine.
     ///
     /// # Errors
-    /// If a flag says something that cannot be.
+    /// If a flag has an invalid value.
     pub fn request(&self) -> Result<Request, ConfigError> {
         Ok(Request {
             layers: self.machine.layers()?,

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what reads da2s's metrics in the tests, the real TensorBoard and pyarrow, into
-# target/metrics-venv.
-#     crates/cli/tests/python/setup.sh && DA2S_METRICS_PYTHON="$PWD/target/metrics-venv/bin/python" cargo test --release --test cli metrics
+# target/metrics-venv. Then:
+#     export DA2S_METRICS_PYTHON="$PWD/target/metrics-venv/bin/python"
+#     cargo test --release --test cli metrics
 set -eu
 cd "$(dirname "$0")/../../../.."
 python3 -m venv target/metrics-venv

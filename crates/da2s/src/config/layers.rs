@@ -78,7 +78,7 @@ impl Layer {
     /// A file.
     ///
     /// # Errors
-    /// If it cannot be read, is not TOML, or says something that cannot be.
+    /// If it cannot be read, is not TOML, or has an invalid setting.
     pub fn file(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Read {
             path: path.to_owned(),

@@ -71,7 +71,7 @@ impl Config {
     /// Reads and checks a file, which may leave out what has a default. No recipe lies below it.
     ///
     /// # Errors
-    /// If the file cannot be read, or says something that cannot be; the error names the line.
+    /// If the file cannot be read or has an invalid setting; the error names the line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         resolve_stored(&[Layer::file(path)?])
     }

@@ -60,20 +60,20 @@ pub fn cifar(dir: &Path) {
 }
 
 /// An IDX file.
-fn idx(sizes: &[u32], numbers: &[u8]) -> Vec<u8> {
+pub fn idx(sizes: &[u32], numbers: &[u8]) -> Vec<u8> {
     let sizes_bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
     [&[0, 0, 8, sizes.len() as u8][..], &sizes_bytes, numbers].concat()
 }
 
 /// The four files of MNIST, with these images and labels in both parts.
-fn mnist(dir: &Path, images: &[u8], labels: &[u8]) {
+pub fn mnist(dir: &Path, images: &[u8], labels: &[u8]) {
     for part in ["train", "t10k"] {
         fs::write(dir.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
         fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
     }
 }
 
-/// A header of PNG that claims this size, with its checksum, and nothing behind it.
+/// A header of PNG that claims this size, with its checksum, and nothing after it.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
@@ -97,7 +97,7 @@ fn jpeg_bomb() -> Vec<u8> {
     bytes
 }
 
-fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+pub fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
     fs::write(dir.join(name), bytes).unwrap();
 }
 
@@ -159,197 +159,6 @@ fn reads_everything() -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o0)).unwrap();
     fs::read(file.path()).is_ok()
-}
-
-/// Tables of labels for the images of [`folder`].
-fn tables() -> Vec<Case> {
-    let table = |name: &str, says: &[&str], text: &'static [u8]| {
-        let arguments = ["run", "own.csv", "--recipe", "digits", "--image-size", "8"];
-        case(&format!("table of labels: {name}"), &arguments, 3, says)
-            .make(move |dir| {
-                folder(dir);
-                write(dir, "own.csv", text);
-            })
-            .tiny()
-    };
-    vec![
-        table("empty", &["own.csv, line 1", "path, label"], b""),
-        table("no header", &["line 1", "path, label"], b"train/cat/0.png,cat\n"),
-        table("no column of labels", &["line 1", "`path, kind`"], b"path,kind\na,b\n"),
-        table(
-            "a column twice",
-            &["line 1", "both path and image"],
-            b"path,image,label\na,b,c\n",
-        ),
-        table("a short row", &["line 3", "a label"], b"path,label\na,x\nb\n"),
-        table("no path", &["line 2", "a path"], b"path,label\n,x\n"),
-        table(
-            "an unknown part",
-            &["line 2", "`third`"],
-            b"path,label,part\na,x,third\n",
-        ),
-        table("an empty part", &["line 2", "a part"], b"path,label,part\na,x,\n"),
-        table(
-            "a path that leaves",
-            &["line 2", "within the table's folder"],
-            b"path,label\n../a,x\n",
-        ),
-        table(
-            "a path from the root",
-            &["line 2", "/etc/passwd"],
-            b"path,label\n/etc/passwd,x\n",
-        ),
-        table(
-            "a drive",
-            &["line 2", "within the table's folder"],
-            b"path,label\nC:\\a.png,x\n",
-        ),
-        table(
-            "a path twice",
-            &["line 3", "each path once"],
-            b"path,label\na,x\n./a,y\n",
-        ),
-        table("one label", &["two or more different labels"], b"path,label\na,x\n"),
-        table("Latin-1", &["line 2", "UTF-8"], b"path,label\na,caf\xe9\n"),
-        table("UTF-16", &["UTF-16"], b"\xff\xfep\0a\0t\0h\0"),
-        table(
-            "a zero byte",
-            &["line 2", "within the table's folder"],
-            b"path,label\na\0b,x\n",
-        ),
-        table(
-            "a quote that never ends",
-            &["own.csv"],
-            b"path,label\n\"train/cat/0.png,cat\ntrain/dog/0.png,dog\n",
-        ),
-        table(
-            "a file that is missing",
-            &["train/dog/9.png"],
-            b"path,label\ntrain/cat/0.png,cat\ntrain/cat/1.png,cat\ntrain/dog/0.png,dog\ntrain/dog/9.png,dog\n",
-        ),
-        table(
-            "no training images of a class",
-            &["training images of every class", "`dog`"],
-            b"path,label,part\ntrain/cat/0.png,cat,train\ntest/dog/0.png,dog,test\n",
-        ),
-        table(
-            "a table without an end",
-            &["own.csv"],
-            // Replaced by a link below.
-            b"",
-        )
-        .make(|dir| {
-            folder(dir);
-            symlink("/dev/zero", dir.join("own.csv")).unwrap();
-        }),
-        table(
-            "a link out of its folder",
-            &["link", "not a link out of it"],
-            b"path,label\nlink/passwd,x\ntrain/dog/0.png,y\n",
-        )
-        .make(|dir| {
-            folder(dir);
-            symlink("/etc", dir.join("link")).unwrap();
-            write(dir, "own.csv", b"path,label\nlink/passwd,x\ntrain/dog/0.png,y\n");
-        }),
-        case(
-            "table of labels: another kind of file",
-            &["run", "./own.txt"],
-            3,
-            &["own.txt", "a table of labels"],
-        )
-        .make(|dir| write(dir, "own.txt", b"path,label\n"))
-        .tiny(),
-    ]
-}
-
-/// What `run FOLDER` and `--data-dir` may be given.
-fn folders() -> Vec<Case> {
-    let own = |name: &str, arguments: &[&str], code: i32, says: &[&str]| {
-        case(&format!("folder: {name}"), arguments, code, says)
-            .make(|dir| {
-                fs::create_dir(dir.join("own")).unwrap();
-                folder(&dir.join("own"));
-            })
-            .tiny()
-    };
-    vec![
-        own(
-            "the digits need none",
-            &["run", "digits", "--data-dir", "own"],
-            2,
-            &["data.dir", "built in"],
-        ),
-        own(
-            "set twice",
-            &["run", "--set", "data.dataset=digits", "--set", "data.dir=own"],
-            2,
-            &["data.dir", "built in"],
-        ),
-        own(
-            "two of them",
-            &["run", "own", "--data-dir", "other"],
-            2,
-            &["data.dir", "one folder of images", "own is given as well"],
-        ),
-        own("neither a name nor a path", &["run", "owns"], 2, &["owns"]),
-        own("a path that is not there", &["run", "./owns"], 3, &["owns"]),
-        own(
-            "a file",
-            &["run", "own/train/cat/0.png"],
-            3,
-            &["0.png", "a folder of images"],
-        ),
-        case("folder: nothing in it", &["run", "."], 3, &["train/", "labels.csv"]).tiny(),
-        case("folder: MNIST or Fashion-MNIST", &["run", "."], 2, &["mnist, fashion"])
-            .make(|dir| mnist(dir, &idx(&[10, 28, 28], &[0; 7840]), &idx(&[10], &[0; 10])))
-            .tiny(),
-        own(
-            "a weight of no class",
-            &[
-                "run",
-                "own",
-                "--recipe",
-                "digits",
-                "--image-size",
-                "8",
-                "--set",
-                "data.class_weights={ emu = 2.0 }",
-            ],
-            2,
-            &["data.class_weights = emu", "cat, dog"],
-        ),
-        own(
-            "a weight of nothing",
-            &[
-                "run",
-                "own",
-                "--recipe",
-                "digits",
-                "--image-size",
-                "8",
-                "--set",
-                "data.class_weights={ cat = 0.0 }",
-            ],
-            2,
-            &["data.class_weights", "more than 0"],
-        ),
-        own(
-            "a word for weights",
-            &[
-                "run",
-                "own",
-                "--recipe",
-                "digits",
-                "--image-size",
-                "8",
-                "--set",
-                "data.class_weights=fair",
-            ],
-            2,
-            &["data.class_weights", "balanced"],
-        ),
-    ]
 }
 
 pub fn cases() -> Vec<Case> {
@@ -634,8 +443,6 @@ pub fn cases() -> Vec<Case> {
             write(dir, "data_batch_1", "");
         }),
     ];
-    all.extend(tables());
-    all.extend(folders());
     if !reads_everything() {
         all.push(images(
             "a file that may not be read",

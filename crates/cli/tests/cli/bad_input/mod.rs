@@ -9,6 +9,7 @@
 
 mod archives;
 mod data;
+mod folders;
 mod genotypes;
 mod runs;
 mod settings;
@@ -60,7 +61,7 @@ impl Case {
         self
     }
 
-    /// The smallest settings behind the arguments, and a directory for the run.
+    /// The smallest settings after the arguments, and a directory for the run.
     fn tiny(mut self) -> Self {
         for setting in TINY {
             self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
@@ -128,6 +129,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn whatever_is_wrong_is_told_in_a_sentence_and_leaves_no_trace() {
     let cases: Vec<Case> = [
         data::cases(),
+        folders::cases(),
         archives::cases(),
         settings::cases(),
         genotypes::cases(),
