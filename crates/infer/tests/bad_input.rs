@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
@@ -52,15 +53,15 @@ fn twins() -> Vec<u8> {
     [file(header.len() as u64, &header), vec![0; 4]].concat()
 }
 
-/// One whose classifier has this bias, and an image of 8×8 for it.
-fn with_bias(bias: f32) -> (Vec<u8>, Vec<u8>) {
+/// One whose classifier has this weight and bias, and an image of 8×8 for it.
+fn classifier(weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
     let header = serde_json::json!({
         "__metadata__": { "da2s": pools(8, 1) },
         "classifier.weight": { "dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4] },
         "classifier.bias": { "dtype": "F32", "shape": [1], "data_offsets": [4, 8] },
     });
     let header = header.to_string();
-    let numbers = [1f32.to_le_bytes(), bias.to_le_bytes()].concat();
+    let numbers = [weight.to_le_bytes(), bias.to_le_bytes()].concat();
     // BMP: 24 bits a pixel.
     let mut image = b"BM".to_vec();
     for field in [54 + 192u32, 0, 54, 40, 8, 8, 1 | 24 << 16, 0, 192, 0, 0, 0, 0] {
@@ -70,81 +71,63 @@ fn with_bias(bias: f32) -> (Vec<u8>, Vec<u8>) {
     ([file(header.len() as u64, &header), numbers].concat(), image)
 }
 
-#[test]
-fn outputs_that_are_not_finite_are_no_classes() {
-    let folder = tempfile::tempdir().unwrap();
-    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
-    for (bias, code) in [(0.5, 0), (f32::NAN, 8), (f32::INFINITY, 8)] {
-        let (bytes, image) = with_bias(bias);
-        fs::write(&network, bytes).unwrap();
-        fs::write(&picture, image).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-            .args([&network, &picture])
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{told}");
-        assert!(
-            code == 0 || output.stdout.is_empty() && told.contains("classifier.bias holds NaN or infinity"),
-            "{told}"
-        );
-    }
-}
-
-/// Finite weights whose products are not.
-#[test]
-fn outputs_beyond_all_numbers_are_no_classes() {
-    let folder = tempfile::tempdir().unwrap();
-    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
-    let (mut bytes, image) = with_bias(f32::MAX);
-    let weight = bytes.len() - 8;
-    bytes[weight..weight + 4].copy_from_slice(&f32::MAX.to_le_bytes());
-    fs::write(&network, bytes).unwrap();
-    fs::write(&picture, image).unwrap();
+/// Exit code, standard output and standard error of the program.
+fn infer<T: AsRef<OsStr>>(arguments: &[T]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-        .args([&network, &picture])
+        .args(arguments)
         .output()
         .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(8), "{told}");
-    assert!(told.contains("an output is"), "{told}");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_no_classes() {
+    const WEIGHTS: &str = "classifier.bias holds NaN or infinity";
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
+    for (weight, bias, code, says) in [
+        (1.0, 0.5, 0, ""),
+        (1.0, f32::NAN, 8, WEIGHTS),
+        (1.0, f32::INFINITY, 8, WEIGHTS),
+        (f32::MAX, f32::MAX, 8, "an output is"),
+    ] {
+        let (bytes, image) = classifier(weight, bias);
+        fs::write(&network, bytes).unwrap();
+        fs::write(&picture, image).unwrap();
+        let (ended, answered, reason) = infer(&[&network, &picture]);
+        assert_eq!(ended, Some(code), "{reason}");
+        assert!(answered.is_empty() == (code != 0) && reason.contains(says), "{reason}");
+    }
 }
 
 #[test]
 fn readable_images_are_answered_and_the_others_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let (network, image) = with_bias(0.5);
+    let (network, image) = classifier(1.0, 0.5);
     fs::write(path("own.safetensors"), network).unwrap();
     fs::write(path("bad.bmp"), &image[..60]).unwrap();
     fs::write(path("good.bmp"), image).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-        .args([path("own.safetensors"), path("bad.bmp"), path("good.bmp")])
-        .output()
-        .unwrap();
-    let (lines, told) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
+    let (ended, answered, reason) = infer(&[path("own.safetensors"), path("bad.bmp"), path("good.bmp")]);
+    assert_eq!(ended, Some(3), "{reason}");
+    assert!(
+        answered.lines().count() == 1 && answered.contains("good.bmp"),
+        "{answered}"
     );
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(lines.lines().count() == 1 && lines.contains("good.bmp"), "{lines}");
-    assert!(told.lines().count() == 1 && told.contains("bad.bmp"), "{told}");
+    assert!(reason.lines().count() == 1 && reason.contains("bad.bmp"), "{reason}");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_network_is_a_regular_file() {
-    let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-        .args(["/dev/zero", "a.png"])
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(5), "{told}");
-    assert!(told.contains("it is not a regular file"), "{told}");
+    let (ended, _, reason) = infer(&["/dev/zero", "a.png"]);
+    assert_eq!(ended, Some(5), "{reason}");
+    assert!(reason.contains("it is not a regular file"), "{reason}");
 }
 
 #[test]
-fn networks_that_cannot_be_used_are_told() {
+fn networks_that_cannot_be_used_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("own.safetensors");
     for (bytes, says) in [
@@ -181,18 +164,13 @@ fn networks_that_cannot_be_used_are_told() {
         ),
     ] {
         fs::write(&path, &bytes).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-            .arg(&path)
-            .arg("image.png")
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(5), "{says}: {told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
-        assert!(!told.trim_end_matches('\n').contains(char::is_control), "{told:?}");
+        let (ended, _, reason) = infer(&[path.as_os_str(), OsStr::new("image.png")]);
+        assert_eq!(ended, Some(5), "{says}: {reason}");
+        assert_eq!(reason.lines().count(), 1, "{reason}");
+        assert!(!reason.trim_end_matches('\n').contains(char::is_control), "{reason:?}");
         assert!(
-            told.starts_with("da2s-infer: ") && told.contains("own.safetensors") && told.contains(says),
-            "{says}: {told}"
+            reason.starts_with("da2s-infer: ") && reason.contains("own.safetensors") && reason.contains(says),
+            "{says}: {reason}"
         );
         assert_eq!(fs::read(&path).unwrap(), bytes);
     }
@@ -216,12 +194,8 @@ fn networks_that_cannot_be_used_are_told() {
         (&["a\u{1b}[2J\n.safetensors", "b"], 5, "a\\u001b[2J\\n.safetensors"),
         (&["a", "b", "--none"], 2, "--none"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_da2s-infer"))
-            .args(arguments)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{told}");
-        assert!(told.lines().count() == 1 && told.contains(says), "{says}: {told}");
+        let (ended, _, reason) = infer(arguments);
+        assert_eq!(ended, Some(code), "{reason}");
+        assert!(reason.lines().count() == 1 && reason.contains(says), "{says}: {reason}");
     }
 }
