@@ -34,7 +34,7 @@ Exit codes:
     3  an image that cannot be read
     5  a network that cannot be read
     7  a result that cannot be written
-    8  the network's outputs for an image are NaN or infinite
+    8  weights or outputs of the network are NaN or infinite, or a variance is negative
 ";
 
 /// Most repetitions: the time of each is kept.
