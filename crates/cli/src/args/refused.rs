@@ -61,7 +61,7 @@ fn refusal(words: &[OsString], error: &clap::Error) -> Option<String> {
         Some((last, others)) => format!("only {} and {last}", others.join(", ")),
     };
     Some(format!(
-        "{flag} is for a new run: a run keeps its settings, and `da2s {}` takes {taken}; for other settings create a run with \
+        "{flag} cannot be given here: a run keeps its settings, and `da2s {}` takes {taken}; for other settings create a run with \
          `da2s run --config RUN/config.toml --set KEY=VALUE`",
         command.get_name()
     ))

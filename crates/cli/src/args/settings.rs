@@ -1,13 +1,12 @@
 //! The arguments that create or resume a run, and how those that are settings become layers of the
 //! configuration: one for each flag that was given, over the recipe and the file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use da2s::config::{Config, ConfigError, Layer, Origin, RECIPES, Request, format_in};
+use da2s::config::{Config, ConfigError, Layer, RECIPES, Request, format_in};
 use da2s::space::SpaceName;
-use da2s_settings::Problem;
 use toml::Value;
 
 use super::flags::Flags;
@@ -150,7 +149,6 @@ impl SettingArguments {
                 layers.push(Layer::flag("DATASET", "data.dataset", format.name().into())?)
             }
             Some(ImageSource::At(path)) => {
-                self.one_folder(path)?;
                 // Instead of what a file or a recipe says of the images.
                 let format = format_in(path)?;
                 let text = path.to_string_lossy().into_owned();
@@ -164,22 +162,6 @@ impl SettingArguments {
             layers.push(Layer::assignment("--set", assignment)?);
         }
         Ok(layers)
-    }
-}
-
-impl SettingArguments {
-    /// Refuses two folders of images: one of them would go unread without a word.
-    fn one_folder(&self, path: &Path) -> Result<(), ConfigError> {
-        match self.flags.get("data.dir").and_then(Value::as_str) {
-            Some(dir) if Path::new(dir) != path => {
-                let expected = format!("one folder of images, and {} is given as well", path.display());
-                Err(ConfigError::Setting {
-                    place: Box::new(Origin::Flag("--data-dir".to_owned()).into()),
-                    problem: Problem::refused("data.dir", dir.to_owned(), expected),
-                })
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! run (`live.rs`), `da2s watch` for a run of another process.
 //!
 //! Contract: what it shows of finished epochs comes from the run directory, which it only reads;
-//! the screen is given back when it ends, however it ends.
+//! the screen is given back when it ends, however it ends, except where its memory is used up.
 
 mod board;
 mod curves;

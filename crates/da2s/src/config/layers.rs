@@ -186,6 +186,11 @@ impl Layer {
         matches!(self.origin, Origin::Recipe(_))
     }
 
+    /// Whether it is one setting that was asked for by itself.
+    pub(super) fn is_flag(&self) -> bool {
+        matches!(self.origin, Origin::Flag(_))
+    }
+
     pub(super) fn place(&self, key: &str) -> Location {
         Location {
             origin: self.origin.clone(),

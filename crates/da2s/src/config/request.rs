@@ -76,8 +76,21 @@ impl Request {
         Layer::flag("what data.dir holds", "data.dataset", format.name().into()).map(Some)
     }
 
-    /// Refuses a folder that nothing would be read from.
+    /// Refuses a folder that nothing would be read from: beside another one, or where none is needed.
     fn used(&self, config: Config) -> Result<Config, ConfigError> {
+        let flags = self.layers.iter().filter(|layer| layer.is_flag());
+        let folders: Vec<(&Layer, &Value)> = flags
+            .filter_map(|layer| Some((layer, layer.get("data.dir")?)))
+            .collect();
+        if let [(_, first), .., (last, dir)] = folders.as_slice()
+            && folders.iter().any(|(_, other)| other != first)
+        {
+            let expected = format!("one folder of images, and {first} is given as well");
+            return Err(ConfigError::Setting {
+                place: last.place("data.dir").into(),
+                problem: Problem::refused("data.dir", dir.to_string(), expected),
+            });
+        }
         let asked = self.layers.iter().rev().find(|layer| layer.get("data.dir").is_some());
         match asked {
             Some(layer) if !config.data.dataset.needs_folder() => {

@@ -136,10 +136,16 @@ fn folders() -> Vec<Case> {
             &["data.dir", "built in"],
         ),
         own(
+            "two of them, one as a setting",
+            &["run", "own", "--set", "data.dir=other"],
+            2,
+            &["data.dir", "one folder of images", "own"],
+        ),
+        own(
             "two of them",
             &["run", "own", "--data-dir", "other"],
             2,
-            &["data.dir", "one folder of images", "own is given as well"],
+            &["data.dir", "one folder of images", "is given as well"],
         ),
         own("neither a name nor a path", &["run", "owns"], 2, &["owns"]),
         own("a path that is not there", &["run", "./owns"], 3, &["owns"]),

@@ -34,7 +34,12 @@ fn flags(arguments: &[&str], says: &[&str]) -> Case {
 
 /// Settings of a new run beside a run that exists, and what the command takes instead.
 fn of_a_run(arguments: &[&str], takes: &str) -> Case {
-    let says = [arguments[2], "is for a new run", takes, "create a run with `da2s run"];
+    let says = [
+        arguments[2],
+        "cannot be given here",
+        takes,
+        "create a run with `da2s run",
+    ];
     case(&format!("of a run: {}", arguments.join(" ")), arguments, 2, &says).make(finished_copy)
 }
 
