@@ -15,7 +15,7 @@ use std::path::Path;
 /// What there is.
 #[derive(Debug)]
 pub struct Check {
-    /// ChecksumNames of the classes.
+    /// Names of the classes.
     pub class_names: Vec<String>,
     /// The parts that there are.
     pub parts: Vec<CheckedPart>,

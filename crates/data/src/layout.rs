@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Folders around the images that hold nothing else, as archives have them.
 const MOST_WRAPPERS: usize = 8;
-/// ChecksumNames of the table of labels in a folder, in any case.
+/// Names of the table of labels in a folder, in any case.
 const TABLE_NAMES: [&str; 2] = ["labels.csv", "labels.tsv"];
 /// Endings of the names of tables, in any case.
 const TABLE_ENDINGS: [&str; 2] = ["csv", "tsv"];
@@ -38,7 +38,7 @@ pub(super) struct Folders {
     pub train: String,
     pub validation: Option<String>,
     pub test: Option<String>,
-    /// ChecksumNames of the other folders there.
+    /// Names of the other folders there.
     pub others: Vec<String>,
     /// The files there.
     pub passed_over: PassedOver,

@@ -15,7 +15,7 @@ use std::fmt;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
-/// ChecksumNames that archivers and file servers leave beside the files that people put there.
+/// Names that archivers and file servers leave beside the files that people put there.
 const HIDDEN: [&str; 2] = ["__MACOSX", "@eaDir"];
 /// Longest ending that counts as one: longer ones are the rest of a sentence with a dot in it.
 const LONGEST_ENDING: usize = 10;
@@ -165,7 +165,7 @@ pub fn pictures_below(dir: &Path) -> Result<(Vec<PathBuf>, PassedOver), DataErro
 /// What is directly in a folder.
 #[derive(Debug, Default)]
 pub(super) struct FolderLevel {
-    /// ChecksumNames of the folders, links to folders among them, in alphabetical order.
+    /// Names of the folders, links to folders among them, in alphabetical order.
     pub folders: Vec<String>,
     /// The files.
     pub passed_over: PassedOver,

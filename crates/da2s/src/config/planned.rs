@@ -11,9 +11,7 @@ use da2s_engine::{Block, Engine, PoolKind};
 use super::{Config, ConfigError, Origin};
 use crate::memory::Needs;
 use crate::network::network;
-use crate::space::{
-    CellGenotype, CellKind, Genotype, HostNetwork, KeptEdge, KindTarget, Operation, PerKind, Space, SpaceName, Target,
-};
+use crate::space::{CellGenotype, Genotype, HostNetwork, KeptEdge, KindTarget, Operation, PerKind, Space, Target};
 use crate::supernet::supernet;
 
 /// Classes where the data set does not say how many: they hardly count.
@@ -71,12 +69,8 @@ impl Planned {
 
 /// A genotype of `target` whose network needs most.
 fn largest(space: &Space, target: &Target) -> Genotype {
-    let cell = |kind: CellKind| match space.name {
-        SpaceName::NasBench201 => all_edges(space),
-        SpaceName::Darts => kept(space, target.kind(kind)),
-    };
     Genotype {
-        cells: PerKind::new(space.kinds(), cell),
+        cells: PerKind::new(space.kinds(), |kind| kept(space, target.kind(kind))),
     }
 }
 
@@ -120,19 +114,6 @@ fn need(operation: Operation) -> (usize, usize, bool) {
         | Block::Shuffle { .. }
         | Block::Take { .. }
         | Block::Zero { .. } => (0, 0, false),
-    }
-}
-
-/// Every edge of NAS-Bench-201 with its largest operation.
-fn all_edges(space: &Space) -> CellGenotype {
-    let edge = |(from, to)| KeptEdge {
-        from,
-        to,
-        operations: vec![Operation::NorConv3x3],
-    };
-    CellGenotype {
-        edges: space.graph.edges().map(edge).collect(),
-        concat: space.output(),
     }
 }
 

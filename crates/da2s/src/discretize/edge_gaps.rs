@@ -6,13 +6,14 @@
 //! changes: that is what pruning just this edge does. A choice that leaves every weight as it is
 //! costs nothing, and is not computed.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
 
 use super::gap::{Discretization, Pruned, PruningChoice};
 use crate::arch::Mixtures;
 use crate::backbone::Pass;
 use crate::data::Loader;
+use crate::device::host;
 use crate::evaluate::{EvaluateError, evaluate};
 
 /// Measures every edge on `held_out`; `stop` is asked before each batch.
@@ -68,7 +69,6 @@ pub(crate) fn measure_edge_gaps(
 /// All weights of the mixtures: those of the choices, and those of the edges, by which partial
 /// channels go around.
 fn weights(mixtures: &Mixtures) -> Vec<f32> {
-    let host = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
     mixtures
         .values()
         .flat_map(|mixture| [host(&mixture.weights), host(&mixture.edges)].concat())

@@ -9,15 +9,19 @@ use crate::parallel::Group;
 /// Mean cross-entropy over a batch, one element. `logits` is `[batch, classes]`, `labels`
 /// `[batch]`; with `smoothing` ε the target is 1 − ε on the label plus ε spread over all classes.
 pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
-    let [batch, classes] = logits.dims();
-    let log = log_softmax(logits, 1);
+    let [batch, _] = logits.dims();
+    smoothed(log_softmax(logits, 1), labels, smoothing) * (-1.0 / batch as f64)
+}
+
+/// Σᵢ ((1 − ε) logᵢ(yᵢ) + ε/C Σ_c logᵢ(c)), one element: `log` is `[batch, classes]`, ε `smoothing`.
+fn smoothed(log: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
+    let [batch, classes] = log.dims();
     let picked = log.clone().gather(1, labels.reshape([batch, 1])).sum() * (1.0 - smoothing);
-    let total = if smoothing > 0.0 {
+    if smoothing > 0.0 {
         picked + log.sum() * (smoothing / classes as f64)
     } else {
         picked
-    };
-    total * (-1.0 / batch as f64)
+    }
 }
 
 /// Weights of the classes, and by what a batch's loss is divided.
@@ -60,17 +64,10 @@ pub fn weighted_cross_entropy(
     let Some(Weighting { classes, total }) = weighting else {
         return cross_entropy(logits, labels, smoothing);
     };
-    let [batch, count] = logits.dims();
-    let weights = TensorData::new(classes.to_vec(), [1, count]);
+    let weights = TensorData::new(classes.to_vec(), [1, classes.len()]);
     let log = log_softmax(logits, 1);
     let log = log.clone() * Tensor::from_data(weights, &log.device());
-    let picked = log.clone().gather(1, labels.reshape([batch, 1])).sum() * (1.0 - smoothing);
-    let sum = if smoothing > 0.0 {
-        picked + log.sum() * (smoothing / count as f64)
-    } else {
-        picked
-    };
-    sum * (-1.0 / total)
+    smoothed(log, labels, smoothing) * (-1.0 / total)
 }
 
 #[cfg(test)]

@@ -65,7 +65,6 @@ impl Search {
         let strengths = self.host_strengths(state);
         let images = Images {
             held_out: &self.by_rule,
-            training: &self.calibration,
             device: &self.device,
             stop,
         };

@@ -70,8 +70,6 @@ pub struct Searched<'a> {
 pub struct Images<'a> {
     /// Images on which a choice is measured; the weights have not trained on them.
     pub held_out: &'a Loader,
-    /// Images of the weights, augmented as they trained, for tuning and for new statistics.
-    pub training: &'a Loader,
     /// Where to compute, without autodiff.
     pub device: &'a Device,
     /// Asked before each batch whether to stop.
@@ -81,7 +79,7 @@ pub struct Images<'a> {
 /// A rule of discretization.
 pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
     /// The genotype with the topology of `target` that this rule reads off `searched`: every kept
-    /// edge has `target.operations` candidates of the space, strongest first.
+    /// edge has `target.operations` candidates of the space, those first that the rule prefers.
     ///
     /// # Errors
     /// Only of a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`] if

@@ -3,9 +3,10 @@
 //! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
 //! NAS", ICLR 2021, algorithm 1. Edge after edge, each operation is left out in turn, and those
 //! that cost the most accuracy stay; then, node after node, the same for the edges into it. What
-//! is decided is discretized before the next choice is measured. Two differences: edges come in
-//! the order of the graph and not in random order, and nothing is fine-tuned in between, because a
-//! rule changes no weights. Contract: measured on held-out images with the statistics as trained;
+//! is decided is discretized before the next choice is measured. Differences from its authors' code:
+//! kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
+//! between, because a rule changes no weights; what remains takes over the weight of what is left
+//! out; the edges into a node are ranked once and not removed one after another. Contract: measured on held-out images with the statistics as trained;
 //! equal accuracies are told apart by the loss, then by the earlier operation or edge.
 
 use std::ops::Range;
@@ -116,14 +117,10 @@ fn choose<E>(
         for node in space.graph.all_nodes() {
             let into = space.graph.edges_into(node);
             let first = into.start;
-            let stay = if space.name.keeps_every_edge() {
-                (0..into.len()).collect()
-            } else {
-                let candidates: Vec<usize> = (0..into.len()).collect();
-                let count = target.kind(kind).kept(space.graph, node);
-                let choice = Choice::Edges(into);
-                decide(&mut strengths, kind, &choice, &candidates, count, &measure)?
-            };
+            let candidates: Vec<usize> = (0..into.len()).collect();
+            let count = target.kind(kind).kept(space.graph, node);
+            let choice = Choice::Edges(into);
+            let stay = decide(&mut strengths, kind, &choice, &candidates, count, &measure)?;
             edges.extend(stay.into_iter().map(|index| {
                 let (from, to) = ends[first + index];
                 let operations = kept_operations.kind(kind)[first + index].iter();
@@ -142,8 +139,9 @@ fn choose<E>(
     Ok(Genotype { cells })
 }
 
-/// Keeps `count` of `candidates`, those whose absence costs most, costliest first: places in the
-/// weights of `choice` in cells of `kind`. What is kept then shares them evenly.
+/// Keeps `count` of `candidates`, those whose absence costs most, costliest first; where all of them
+/// stay, in their order. They are places in the weights of `choice` in cells of `kind`, which what
+/// is kept then shares evenly.
 fn decide<E>(
     strengths: &mut PerKind<KindStrengths>,
     kind: CellKind,
@@ -161,10 +159,11 @@ fn decide<E>(
         }
         let mut without = strengths.clone();
         let weights = choice.weights(without.kind_mut(kind));
+        let whole: f32 = weights.iter().sum();
         weights[candidate] = 0.0;
         let rest: f32 = weights.iter().sum();
         let quality = if rest > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight /= rest);
+            weights.iter_mut().for_each(|weight| *weight *= whole / rest);
             measure(&without)?
         } else {
             Quality::NONE
