@@ -76,7 +76,8 @@ impl Request {
         Layer::flag("what data.dir holds", "data.dataset", format.name().into()).map(Some)
     }
 
-    /// Refuses a folder that nothing would be read from: beside another one, or where none is needed.
+    /// Refuses a folder that nothing would be read from: beside another one, or where none is
+    /// needed.
     fn used(&self, config: Config) -> Result<Config, ConfigError> {
         let flags = self.layers.iter().filter(|layer| layer.is_flag());
         let folders: Vec<(&Layer, &Value)> = flags

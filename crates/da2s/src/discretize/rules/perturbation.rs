@@ -3,11 +3,12 @@
 //! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
 //! NAS", ICLR 2021, algorithm 1. Edge after edge, each operation is left out in turn, and those
 //! that cost the most accuracy stay; then, node after node, the same for the edges into it. What
-//! is decided is discretized before the next choice is measured. Differences from its authors' code:
-//! kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
+//! is decided is discretized before the next choice is measured. Differences from its authors'
+//! code: kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
 //! between, because a rule changes no weights; what remains takes over the weight of what is left
-//! out; the edges into a node are ranked once and not removed one after another. Contract: measured on held-out images with the statistics as trained;
-//! equal accuracies are told apart by the loss, then by the earlier operation or edge.
+//! out; the edges into a node are ranked once and not removed one after another. Contract:
+//! measured on held-out images with the statistics as trained; equal accuracies are told apart by
+//! the loss, then by the earlier operation or edge.
 
 use std::ops::Range;
 
