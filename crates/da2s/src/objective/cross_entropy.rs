@@ -13,7 +13,8 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) 
     smoothed(log_softmax(logits, 1), labels, smoothing) * (-1.0 / batch as f64)
 }
 
-/// Σᵢ ((1 − ε) logᵢ(yᵢ) + ε/C Σ_c logᵢ(c)), one element: `log` is `[batch, classes]`, ε `smoothing`.
+/// Σᵢ ((1 − ε) logᵢ(yᵢ) + ε/C Σ_c logᵢ(c)), one element: `log` is `[batch, classes]`, ε is
+/// `smoothing`.
 fn smoothed(log: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     let [batch, classes] = log.dims();
     let picked = log.clone().gather(1, labels.reshape([batch, 1])).sum() * (1.0 - smoothing);

@@ -140,9 +140,9 @@ fn choose<E>(
     Ok(Genotype { cells })
 }
 
-/// Keeps `count` of `candidates`, those whose absence costs most, costliest first; where all of them
-/// stay, in their order. They are places in the weights of `choice` in cells of `kind`, which what
-/// is kept then shares evenly.
+/// Keeps `count` of `candidates`, those whose absence costs most, costliest first; where all of
+/// them stay, in their order. They are places in the weights of `choice` in cells of `kind`, which
+/// what is kept then shares evenly.
 fn decide<E>(
     strengths: &mut PerKind<KindStrengths>,
     kind: CellKind,
