@@ -15,7 +15,7 @@ use da2s::device::EngineName;
 use da2s::objective::Penalty;
 use da2s::observer::Silent;
 use da2s::resumable::{Resumable, StageError};
-use da2s::search::{Moment, Search, SearchMethod};
+use da2s::search::{DrivenMethod, Moment, Search, SearchMethod};
 use da2s::space::{Operation, Space, Target};
 use da2s::{data, device};
 
@@ -56,7 +56,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let (cpu, engine) = (device::open("cpu")?, device::engine(EngineName::Auto, "cpu")?);
 
     let mut search = Search::new(&config.search_setup()?, &dataset, &cpu, &engine)?;
-    search.method = Box::new(FewerSkips { weight: 1.0 });
+    search.method = DrivenMethod::undriven(FewerSkips { weight: 1.0 });
     let mut state = search.start();
     search.run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))?;
 

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::arch::{ArchParams, KindParams};
-use da2s::search::{Choices, Draw, Half, Method, Moment, SearchMethod, SearchSettings, When};
+use da2s::search::{Choices, Draw, Drive, DrivenMethod, Half, Method, Moment, SearchMethod, SearchSettings, When};
 use da2s::space::{CellKind, Operation, PerKind, Space, Target, TargetSpec};
 
 const MOMENT: Moment = Moment::of_epoch(20, 50, 8);
@@ -36,6 +36,10 @@ impl Fixture {
 
     fn method(&self, method: Method) -> Box<dyn SearchMethod> {
         method.build(&self.settings)
+    }
+
+    fn driven(&self, method: Method, drive: Drive) -> DrivenMethod {
+        DrivenMethod::new(self.method(method), drive, self.settings.regulariser.clone())
     }
 
     fn kind(&self, alpha: &[f32], beta: &[f32], tracked: bool) -> KindParams {
@@ -74,13 +78,13 @@ impl Fixture {
         values(self.method(method).strengths(&arch, self.choices(), when).p)
     }
 
-    fn penalty(&self, method: Method, alpha: &[f32], beta: &[f32]) -> Option<f64> {
+    fn penalty(&self, driven: &DrivenMethod, alpha: &[f32], beta: &[f32]) -> Option<f64> {
         let kind = || self.kind(alpha, beta, false);
         let arch = ArchParams::from_kinds(PerKind {
             normal: kind(),
             reduction: Some(kind()),
         });
-        let penalty = self.method(method).penalty(&arch, &self.space, &self.target, MOMENT);
+        let penalty = driven.penalty(&arch, &self.space, &self.target, MOMENT);
         Some(f64::from(penalty.loss()?.into_scalar::<f32>()))
     }
 }
@@ -181,14 +185,21 @@ fn edge_weights_sum_to_one_at_every_node() {
 #[test]
 fn losses_have_the_gradients_of_finite_differences() {
     let fixture = Fixture::new();
-    for method in Method::ALL {
-        let Some(_) = fixture.penalty(method, &fixture.alpha, &fixture.beta) else {
+    for (method, drive) in combinations(&fixture) {
+        let built = fixture.driven(method, drive);
+        let start = fixture.alpha_of(method);
+        let Some(_) = fixture.penalty(&built, &start, &fixture.beta) else {
+            assert!(drive != Drive::Regulariser);
             assert!(
                 matches!(
                     method,
-                    Method::Darts
+                    Method::Da2s
+                        | Method::Da2sOperations
+                        | Method::Da2sEdges
+                        | Method::Darts
                         | Method::DartsMinus
                         | Method::DrNas
+                        | Method::Entropy
                         | Method::Gaea
                         | Method::Gdas
                         | Method::PcDarts
@@ -199,13 +210,12 @@ fn losses_have_the_gradients_of_finite_differences() {
             );
             continue;
         };
-        let normal = fixture.kind(&fixture.alpha, &fixture.beta, true);
-        let reduction = fixture.kind(&fixture.alpha, &fixture.beta, true);
+        let normal = fixture.kind(&start, &fixture.beta, true);
+        let reduction = fixture.kind(&start, &fixture.beta, true);
         let arch = ArchParams::from_kinds(PerKind {
             normal,
             reduction: Some(reduction),
         });
-        let built = fixture.method(method);
         let loss = built
             .penalty(&arch, &fixture.space, &fixture.target, MOMENT)
             .loss()
@@ -225,13 +235,13 @@ fn losses_have_the_gradients_of_finite_differences() {
         let step = 1e-2f32;
         for at in 0..14 {
             let moved = |by: f32, of_alpha: bool| {
-                let (mut alpha, mut beta) = (fixture.alpha.clone(), fixture.beta.clone());
+                let (mut alpha, mut beta) = (start.clone(), fixture.beta.clone());
                 if of_alpha {
                     alpha[7 * at] += by
                 } else {
                     beta[at] += by
                 }
-                fixture.penalty(method, &alpha, &beta).unwrap()
+                fixture.penalty(&built, &alpha, &beta).unwrap()
             };
             for of_alpha in [true, false] {
                 let slope = (moved(step, of_alpha) - moved(-step, of_alpha)) / f64::from(2.0 * step);
@@ -242,21 +252,54 @@ fn losses_have_the_gradients_of_finite_differences() {
                 };
                 // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference is not the
                 // derivative.
-                let value = if of_alpha {
-                    fixture.alpha[7 * at]
-                } else {
-                    fixture.beta[at]
-                };
+                let value = if of_alpha { start[7 * at] } else { fixture.beta[at] };
                 if [-0.5f32, 0.0, 1.0].iter().any(|kink| (value - kink).abs() < 2.0 * step) {
                     continue;
                 }
                 assert!(
                     (ours - slope).abs() < 2e-2 * slope.abs().max(0.1),
-                    "{}: {ours} != {slope}",
-                    method.name()
+                    "{method} {drive}: {ours} != {slope}"
                 );
             }
         }
+    }
+}
+
+/// Every method with every drive that it takes.
+fn combinations(fixture: &Fixture) -> Vec<(Method, Drive)> {
+    let pairs = Method::ALL
+        .into_iter()
+        .flat_map(|method| Drive::ALL.map(|drive| (method, drive)));
+    pairs
+        .filter(|&(method, drive)| fixture.method(method).refuses(drive).is_none())
+        .collect()
+}
+
+/// A drive changes nothing of how operations are read, and gives edges the weights of DA²S.
+#[test]
+fn a_drive_weighs_edges_and_leaves_operations_to_the_method() {
+    let fixture = Fixture::new();
+    let when = When::Reading(MOMENT);
+    let arch = fixture.kind(&fixture.alpha, &fixture.beta, false);
+    let of = |driven: &DrivenMethod| {
+        let strengths = driven.strengths(&arch, fixture.choices(), when);
+        (values(strengths.p), values(strengths.q))
+    };
+    let (_, of_da2s) = of(&fixture.driven(Method::Da2s, Drive::Regulariser));
+    for (method, drive) in combinations(&fixture) {
+        let (driven, own) = (fixture.driven(method, drive), fixture.driven(method, Drive::None));
+        let ((p, q), (own_p, own_q)) = (of(&driven), of(&own));
+        assert_eq!(p, own_p, "{method} {drive}");
+        let drives_edges = drive != Drive::None && driven.method().halves().edges;
+        assert_eq!(
+            q,
+            if drives_edges { of_da2s.clone() } else { own_q },
+            "{method} {drive}"
+        );
+        assert_eq!(
+            driven.trains(MOMENT).beta > 0.0,
+            drives_edges || own.trains(MOMENT).beta > 0.0
+        );
     }
 }
 

@@ -253,7 +253,7 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
             &search.backbone,
             &search.space,
             &search.target,
-            &*search.method,
+            &search.method,
             &config.search,
             &device,
         )

@@ -17,7 +17,7 @@ use da2s::parallel::Group;
 use da2s::records::schema::Summary;
 use da2s::resumable::StageError;
 use da2s::run::{Context, Job, RunDirectory, discretize, evaluate, search, train};
-use da2s::search::{ArchOptimizerName, Method, Rate, ScheduleName, SearchError};
+use da2s::search::{ArchOptimizerName, Drive, Method, Rate, ScheduleName, SearchError};
 use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 use da2s_engine::Engine;
 
@@ -447,6 +447,39 @@ fn every_method_runs_to_the_end() {
             "{}",
             method.name()
         );
+    }
+}
+
+/// Every method that a drive makes sense with; a path ends decided, whatever it drives.
+#[test]
+fn every_method_runs_with_every_drive() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in Method::ALL {
+        for drive in Drive::ALL {
+            let mut config = tiny();
+            config.search.method = method;
+            config.search.drive = Some(drive);
+            config.search.channels = 4;
+            config.target.edges = EdgeCount::PerNode(vec![1, 2, 1, 3]);
+            config.discretize.edge_images = 0;
+            let built = config.search.driven();
+            if built.method().refuses(drive).is_some() {
+                assert!(config.check().unwrap_err().to_string().contains("search.drive"));
+                continue;
+            }
+            let name = format!("{method}-{drive}");
+            let directory = RunDirectory::create(&folder.path().join(&name)).unwrap();
+            directory.write_config(&config).unwrap();
+            let context = context(&directory, &config, false);
+            search(&context, &mut Silent).unwrap();
+            let discretized = discretize(&context, None, &mut Silent).unwrap();
+            assert!(discretized.gap.unwrap().points().is_some(), "{name}");
+            let (decision, halves) = (discretized.decision, built.method().halves());
+            if drive == Drive::Path {
+                assert!(!halves.operations || decision.p_least >= 0.99, "{name}: {decision:?}");
+                assert!(!halves.edges || decision.q_least >= 0.99, "{name}: {decision:?}");
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::settings::Config;
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::auxiliary_slot;
+use crate::search::Drive;
 use crate::space::{CellKind, SpaceName};
 
 /// Where a key was set.
@@ -118,7 +119,21 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
 /// What the method asks of the space.
 fn method(config: &Config) -> Result<(), Problem> {
     let search = &config.search;
-    let needed = search.method.build(search).needs();
+    let built = search.method.build(search);
+    let several = match config.target.resolve(&config.space.build()) {
+        Ok(target) => target.values().any(|target| target.operations > 1),
+        // It was refused before.
+        Err(_) => false,
+    };
+    if several && search.drive() == Drive::Regulariser && built.own_drive() != Drive::Regulariser {
+        let expected = format!(
+            "\"path\", which leaves as many operations on an edge as target.operations says: the entropy leaves one, \
+             unless search.method is da2s, and is {}",
+            search.method.name()
+        );
+        return Err(Problem::refused("search.drive", search.drive(), expected));
+    }
+    let needed = built.needs();
     let candidates = config.space.build().operations;
     match needed.filter(|needed| !candidates.contains(needed)) {
         Some(needed) => {

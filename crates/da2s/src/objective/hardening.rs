@@ -17,7 +17,9 @@
 //! others are scaled by one factor, so that their ratios, which the data decides, stay as they are.
 //! Projected steps of this kind are mirror descent (Beck, Teboulle 2003). There is no gain to tune
 //! and nothing to oscillate: the path bounds the least decided edge from below and never holds a
-//! faster one back.
+//! faster one back. The weights of the projection are pulled back to parameters by the method's
+//! [`Link`]. Where weights do not compete, as the gates of FairDARTS, the path asks p ≥ 1 − u* of
+//! each that is kept and p ≤ u* of the others, u* ending at u_1 / (m − k).
 //!
 //! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for
 //! the weights to settle. While the super-network's accuracy on held-out images is below its best,
@@ -29,9 +31,9 @@ use burn::tensor::{Tensor, TensorData};
 use da2s_settings::{POSITIVE, settings, within_1};
 use serde::{Deserialize, Serialize};
 
-use crate::arch::ArchParams;
+use super::link::Link;
 use crate::device::host;
-use crate::space::{KindTarget, Space, Target};
+use crate::space::{KindTarget, Space};
 
 /// What is left undecided at the end of the path.
 const LAST: f64 = 0.002;
@@ -42,7 +44,7 @@ const LEVEL: f64 = 50.0;
 const TOLERATED: f64 = 1.0;
 
 settings! {
-    /// The path of the schedule `adaptive`.
+    /// The path of the drive `path`.
     pub struct Hardening {
         /// Share of the search at whose end everything is decided.
         decided_at: f64 = 0.9, in within_1();
@@ -114,43 +116,49 @@ impl Hardening {
 
     /// u*(τ) for `kept` of `candidates`.
     pub fn bound(&self, position: f64, kept: usize, candidates: usize) -> f64 {
+        self.bound_to(LAST, position, kept, candidates)
+    }
+
+    fn bound_to(&self, last: f64, position: f64, kept: usize, candidates: usize) -> f64 {
         let first = 1.0 - kept as f64 / candidates as f64;
-        LAST + (first - LAST).max(0.0) * (1.0 - position).max(0.0).powf(self.exponent)
+        last + (first - last).max(0.0) * (1.0 - position).max(0.0).powf(self.exponent)
     }
 
-    /// Projects α and β onto what the path asks at `position`.
-    pub fn project(&self, arch: &mut ArchParams, space: &Space, target: &Target, position: f64, halves: Halves) {
-        for &kind in space.kinds() {
-            let target = target.kind(kind);
-            let arch = arch.kind_mut(kind);
-            if halves.operations {
-                arch.alpha = self.operations(&arch.alpha, space, target, position);
-            }
-            if halves.edges {
-                arch.beta = self.edges(&arch.beta, space, target, position);
-            }
-        }
-    }
-
-    fn operations(&self, alpha: &Tensor<2>, space: &Space, target: &KindTarget, position: f64) -> Tensor<2> {
+    /// α projected onto what the path asks at `position`; `link` says how it is read.
+    pub fn operations(
+        &self,
+        alpha: &Tensor<2>,
+        link: Link,
+        space: &Space,
+        target: &KindTarget,
+        position: f64,
+    ) -> Tensor<2> {
         let candidates = space.operations.len();
         let may_stay: Vec<bool> = space
             .operations
             .iter()
             .map(|&operation| space.may_keep(operation))
             .collect();
-        let bound = self.bound(position, target.operations, candidates);
-        let strengthening = Strengthening::Alpha {
-            kept: target.operations,
+        let last = if link.normalises() {
+            LAST
+        } else {
+            // Of all gates that are shut together.
+            LAST / candidates.saturating_sub(target.operations).max(1) as f64
         };
+        let bound = self.bound_to(last, position, target.operations, candidates);
         let mut values = host(alpha);
         for row in values.chunks_mut(candidates) {
-            project(row, &may_stay, target.operations, bound, strengthening);
+            if link.normalises() {
+                project(row, &may_stay, target.operations, bound, link);
+            } else {
+                project_gates(row, &may_stay, target.operations, bound);
+            }
         }
         Tensor::from_data(TensorData::new(values, alpha.dims()), &alpha.device())
     }
 
-    fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
+    /// β of DA²S projected onto what the path asks at `position`.
+    pub fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
         let graph = space.graph;
         let mut values = host(beta);
         for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
@@ -158,54 +166,19 @@ impl Hardening {
             let kept = target.kept(graph, node);
             let bound = self.bound(position, kept, range.len());
             let may_stay = vec![true; range.len()];
-            project(&mut values[range], &may_stay, kept, bound, Strengthening::Beta);
+            project(&mut values[range], &may_stay, kept, bound, Link::Capped);
         }
         Tensor::from_data(TensorData::new(values, beta.dims()), &beta.device())
     }
 }
 
-/// S_α or S_β: from a parameter to its logit, and back.
-#[derive(Clone, Copy, Debug)]
-enum Strengthening {
-    Alpha { kept: usize },
-    Beta,
-}
-
-impl Strengthening {
-    fn logit(self, value: f64) -> f64 {
-        match self {
-            Self::Alpha { kept } => {
-                let y = 2.0 * value;
-                let strong = if y < -1.0 { y.powi(3) } else { y };
-                if kept > 1 { strong.min(1.0) } else { strong }
-            }
-            Self::Beta => value.min(1.0),
-        }
-    }
-
-    fn parameter(self, logit: f64) -> f64 {
-        match self {
-            Self::Alpha { .. } if logit < -1.0 => logit.cbrt() / 2.0,
-            Self::Alpha { .. } => logit / 2.0,
-            Self::Beta => logit,
-        }
-    }
-}
-
 /// Projects one choice: `values` are its parameters, of which `kept` stay.
-fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, strengthening: Strengthening) {
-    let logits: Vec<f64> = values
-        .iter()
-        .map(|&value| strengthening.logit(f64::from(value)))
-        .collect();
+fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link: Link) {
+    let logits: Vec<f64> = values.iter().map(|&value| link.logit(f64::from(value))).collect();
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     let weights: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp() / total).collect();
-    // By the parameters, which still differ where the strengthening is capped; ties go to the
-    // earlier.
-    let mut order: Vec<usize> = (0..values.len()).filter(|&index| may_stay[index]).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
-    order.truncate(kept);
+    let order = strongest(values, may_stay, kept);
     let least = (1.0 - bound) / kept as f64;
     let mut raised: Vec<bool> = vec![false; values.len()];
     let mut factor = 1.0;
@@ -241,16 +214,42 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, stren
             .max(f64::MIN_POSITIVE)
             .ln()
     };
-    // A softmax does not see a shift: the strongest keeps its logit, within what parameters can
-    // hold.
-    let strongest = (0..values.len()).map(projected).fold(f64::NEG_INFINITY, f64::max);
-    let level = largest.clamp(-LEVEL, LEVEL);
+    let highest = (0..values.len()).map(projected).fold(f64::NEG_INFINITY, f64::max);
+    let level = if link.keeps_sum() {
+        largest + total.ln() + highest
+    } else {
+        // A softmax does not see a shift: the strongest keeps its logit, within what parameters can
+        // hold.
+        largest.clamp(-LEVEL, LEVEL)
+    };
     for (index, value) in values.iter_mut().enumerate() {
-        let logit = projected(index) - strongest + level;
+        let logit = projected(index) - highest + level;
         if (logit - logits[index]).abs() > 1e-9 {
-            *value = strengthening.parameter(logit) as f32;
+            *value = link.parameter(logit) as f32;
         }
     }
+}
+
+/// Projects gates: the `kept` strongest are open by all but `bound`, the others closed by as much.
+fn project_gates(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64) {
+    let open = ((1.0 - bound) / bound).ln() as f32;
+    let stay = strongest(values, may_stay, kept);
+    for (index, value) in values.iter_mut().enumerate() {
+        *value = if stay.contains(&index) {
+            value.max(open)
+        } else {
+            value.min(-open)
+        };
+    }
+}
+
+/// The `kept` largest of those that may stay. By the parameters, which still differ where a link
+/// caps them; ties go to the earlier.
+fn strongest(values: &[f32], may_stay: &[bool], kept: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).filter(|&index| may_stay[index]).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(kept);
+    order
 }
 
 #[cfg(test)]
@@ -273,11 +272,11 @@ mod tests {
             beta in any::<bool>(),
         ) {
             let kept = kept.min(values.len() - 1);
-            let strengthening = if beta { Strengthening::Beta } else { Strengthening::Alpha { kept } };
+            let link = if beta { Link::Capped } else { Link::Strengthened { kept } };
             let mut after = values.clone();
-            project(&mut after, &vec![true; values.len()], kept, bound, strengthening);
+            project(&mut after, &vec![true; values.len()], kept, bound, link);
             let logits = |values: &[f32]| -> Vec<f64> {
-                values.iter().map(|&value| strengthening.logit(f64::from(value))).collect()
+                values.iter().map(|&value| link.logit(f64::from(value))).collect()
             };
             let (old, new) = (softmax(&logits(&values)), softmax(&logits(&after)));
             let mut order: Vec<usize> = (0..values.len()).collect();
@@ -292,7 +291,7 @@ mod tests {
                 }
             }
             let mut again = after.clone();
-            project(&mut again, &vec![true; values.len()], kept, bound + 1e-4, strengthening);
+            project(&mut again, &vec![true; values.len()], kept, bound + 1e-4, link);
             prop_assert_eq!(again, after);
         }
 
@@ -309,7 +308,7 @@ mod tests {
             falls in prop::collection::vec(any::<bool>(), 8),
         ) {
             let kept = kept.min(values.len() - 1);
-            let strengthening = if beta { Strengthening::Beta } else { Strengthening::Alpha { kept } };
+            let link = if beta { Link::Capped } else { Link::Strengthened { kept } };
             let may_stay = vec![true; values.len()];
             let hardening = Hardening { decided_at, exponent };
             let first = 1.0 - kept as f64 / values.len() as f64;
@@ -321,11 +320,11 @@ mod tests {
                 let bound = hardening.bound(state.position, kept, values.len());
                 prop_assert!((LAST..=first).contains(&bound), "{bound} at {step}");
                 if step % steps.div_ceil(50) == 0 || step + 1 == steps {
-                    project(&mut after, &may_stay, kept, bound, strengthening);
+                    project(&mut after, &may_stay, kept, bound, link);
                     prop_assert!(after.iter().all(|value| value.is_finite()), "{after:?} at {step}");
                 }
             }
-            let logits: Vec<f64> = after.iter().map(|&value| strengthening.logit(f64::from(value))).collect();
+            let logits: Vec<f64> = after.iter().map(|&value| link.logit(f64::from(value))).collect();
             let mut weights = softmax(&logits);
             weights.sort_by(|a, b| b.total_cmp(a));
             prop_assert!(1.0 - kept as f64 * weights[kept - 1] <= LAST + 1e-4, "{weights:?} of {after:?}");
@@ -362,14 +361,35 @@ mod tests {
     #[test]
     fn none_is_never_what_is_raised() {
         let mut row = [1.0, 0.5, 0.0];
-        project(
-            &mut row,
-            &[false, true, true],
-            1,
-            0.01,
-            Strengthening::Alpha { kept: 1 },
-        );
-        let weights = softmax(&row.map(|value| Strengthening::Alpha { kept: 1 }.logit(f64::from(value))));
+        project(&mut row, &[false, true, true], 1, 0.01, Link::Strengthened { kept: 1 });
+        let weights = softmax(&row.map(|value| Link::Strengthened { kept: 1 }.logit(f64::from(value))));
         assert!(weights[1] >= 0.989, "{weights:?}");
+    }
+
+    #[test]
+    fn gates_are_open_or_closed_by_what_is_asked() {
+        let mut gates = [0.3, -0.2, 4.0, 0.1, -6.0];
+        project_gates(&mut gates, &[true, true, false, true, true], 2, 0.1);
+        let open = 9.0f32.ln();
+        assert_eq!(gates, [open, -open, -open, open, -6.0]);
+        // The path begins where gates that stand at their share are.
+        let mut gates = [0.0; 4];
+        project_gates(&mut gates, &[true; 4], 1, 0.75);
+        assert_eq!(gates, [0.0; 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_that_has_a_meaning_is_kept(values in prop::collection::vec(0.01f32..2.0, 5), bound in 0.002f64..0.5) {
+            let sum = |link: Link, values: &[f32]| values.iter().map(|&x| link.logit(f64::from(x)).exp()).sum::<f64>();
+            for link in [Link::Simplex, Link::Dirichlet] {
+                let mut after = values.clone();
+                project(&mut after, &[true; 5], 1, bound, link);
+                let (before, now) = (sum(link, &values), sum(link, &after));
+                prop_assert!((before / now - 1.0).abs() < 1e-4, "{link:?}: {before} {now}");
+                let best = after.iter().map(|&x| link.logit(f64::from(x)).exp()).fold(0.0, f64::max);
+                prop_assert!(best / now >= 1.0 - bound - 1e-4, "{link:?}: {after:?}");
+            }
+        }
     }
 }

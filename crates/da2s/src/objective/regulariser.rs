@@ -20,11 +20,12 @@ use burn::tensor::Tensor;
 use da2s_settings::{NOT_NEGATIVE, Problem, settings};
 
 use super::entropy::entropy;
+use super::link::Link;
 use crate::objective::Schedule;
 use crate::space::{CellGraph, KindTarget};
 
 settings! {
-    /// Strengths of the regulariser of the schedule `published`: λ λ_c(t) (λ_α(t) L_α + λ_β L_β) is
+    /// Strengths of the drive `regulariser`: λ λ_c(t) (λ_α(t) L_α + λ_β L_β) is
     /// added to the loss, where L_α is the term of the operations and L_β that of the edges. The
     /// method `entropy` uses λ, λ_c and λ_α.
     pub struct Regulariser {
@@ -82,19 +83,34 @@ impl Regulariser {
         Ok(())
     }
 
-    /// L_α and L_β of one kind of cell, without their strengths.
+    /// L_α and L_β of one kind of cell of DA²S, without their strengths.
     ///
-    /// `alpha` is `[edges, operations]`, `beta` `[edges]`; only the β of nodes that have one is
-    /// read.
+    /// `alpha` is `[edges, operations]`, `beta` `[edges]`.
     pub fn terms(&self, alpha: Tensor<2>, beta: Tensor<1>, graph: CellGraph, target: &KindTarget) -> Terms {
         let kept = target.operations;
+        Terms {
+            operations: self.operations(alpha, Link::Strengthened { kept }),
+            edges: self.edges(beta, graph, target),
+        }
+    }
+
+    /// L_α of one kind of cell, whose α, `[edges, operations]`, `link` reads. The entropy alone
+    /// where the link is not that of DA²S.
+    pub fn operations(&self, alpha: Tensor<2>, link: Link) -> Tensor<1> {
+        let Link::Strengthened { kept } = link else {
+            return link.total_entropy(alpha);
+        };
         let strong = strengthen_alpha(alpha.clone(), kept);
         let mut operations = entropy(strong.clone(), 1).sum();
         if kept > 1 {
             let count = positive_part(strong, alpha).sum_dim(1) - kept as f64;
             operations = operations + count.square().sum() * self.cardinality_weight;
         }
+        operations
+    }
 
+    /// L_β of one kind of cell. `beta` is `[edges]`; only the β of nodes that have one is read.
+    pub fn edges(&self, beta: Tensor<1>, graph: CellGraph, target: &KindTarget) -> Tensor<1> {
         let mut edges = Tensor::zeros([1], &beta.device());
         for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
             let range = graph.edges_into(node);
@@ -103,7 +119,7 @@ impl Regulariser {
             let count = positive_part(strong.clone(), raw).sum() - target.kept(graph, node) as f64;
             edges = edges + entropy(strong, 0).sum() + count.square() * self.cardinality_weight;
         }
-        Terms { operations, edges }
+        edges
     }
 
     /// λ λ_c(t) λ_α(t) and λ λ_c(t) λ_β: what L_α and L_β are multiplied by.

@@ -11,7 +11,7 @@ use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, cost, cost_parts, network};
 use crate::observer::{Event, Observer, Warning};
-use crate::search::{Method, Search, SearchError};
+use crate::search::{Drive, Search, SearchError};
 use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
 use crate::stage::Stage;
 
@@ -146,9 +146,11 @@ pub fn discretize(
             Hint::Set("search.extra_epochs", "0.5"),
             Hint::Raise(&["search.alpha_rate", "search.beta_rate"]),
         ];
-        if context.config.search.method == Method::Da2s {
+        let searching = &context.config.search;
+        let takes_path = searching.method.build(searching).refuses(Drive::Path).is_none();
+        if searching.drive() != Drive::Path && takes_path {
             // It always ends decided.
-            hints.push(Hint::Set("search.schedule", "adaptive"));
+            hints.push(Hint::Set("search.drive", "path"));
         }
         observer.on(Event::Warning(Warning {
             text: format!("the search ended undecided ({}{more})", first.text),

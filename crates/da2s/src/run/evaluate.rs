@@ -62,6 +62,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let summary = Summary {
         dataset: Some(dataset.name.clone()),
         method: Some(config.search.method.name().to_owned()),
+        drive: Some(config.search.drive().name().to_owned()),
         seed: Some(config.run.seed),
         device: Some(config.run.device.clone()),
         supernet_accuracy: gap.as_trained.supernet,

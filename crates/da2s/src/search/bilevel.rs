@@ -10,7 +10,8 @@
 
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::method::{Choices, SearchMethod};
+use super::drive::DrivenMethod;
+use super::method::Choices;
 use super::moment::{Draw, Half, When};
 use super::settings::SearchSettings;
 use super::state::SearchState;
@@ -34,8 +35,8 @@ pub struct Bilevel<'a> {
     pub space: &'a Space,
     /// The target.
     pub target: &'a Target,
-    /// The method.
-    pub method: &'a dyn SearchMethod,
+    /// The method and its drive.
+    pub method: &'a DrivenMethod,
     /// The device, without autodiff.
     pub device: &'a Device,
     limit: Option<&'a CostLimit>,
@@ -113,7 +114,7 @@ impl<'a> Bilevel<'a> {
         backbone: &'a Backbone,
         space: &'a Space,
         target: &'a Target,
-        method: &'a dyn SearchMethod,
+        method: &'a DrivenMethod,
         settings: &SearchSettings,
         device: &'a Device,
     ) -> Self {
@@ -221,7 +222,7 @@ impl<'a> Bilevel<'a> {
             let arch = state.arch.kind_mut(kind);
             if let Some(gradient) = of_kind.alpha.clone() {
                 let (value, rate) = (arch.alpha.clone(), rates.alpha);
-                arch.alpha = match self.method.step(value.clone(), gradient.clone(), rate) {
+                arch.alpha = match self.method.method().step(value.clone(), gradient.clone(), rate) {
                     Some(alpha) => alpha,
                     None => self.optimizer.step(rate, value, gradient, &mut moments.alpha),
                 };

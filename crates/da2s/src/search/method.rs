@@ -1,16 +1,17 @@
 //! What a search method decides.
 //!
 //! A method answers how α and β become a mixture, what is added to the loss, when α and β train,
-//! and by what edges are ranked. The answers that it does not give are those of first-order DARTS
+//! and by what edges are ranked. What drives the mixture to the target is not its concern
+//! (`drive.rs`). The answers that it does not give are those of first-order DARTS
 //! (Liu, Simonyan, Yang, ICLR 2019), so a method states only what it changes. Everything else is
 //! the same loop for all methods, whose table is `methods/mod.rs`.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
+use super::drive::Drive;
 use super::moment::{Moment, When};
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
-use crate::objective::{Halves, Penalty, Regulariser};
+use crate::objective::{Halves, Link, Penalty};
 use crate::space::{KindTarget, Operation, Space, Target};
 
 /// What one kind of cell leaves to be chosen.
@@ -41,6 +42,29 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// How α becomes the weights of operations where they are read: on these a drive acts.
+    fn link(&self, _target: &KindTarget) -> Link {
+        Link::Softmax
+    }
+
+    /// The drive that the method has where none is asked for.
+    fn own_drive(&self) -> Drive {
+        Drive::None
+    }
+
+    /// Which parts of the mixture a drive acts on.
+    fn halves(&self) -> Halves {
+        Halves {
+            operations: true,
+            edges: true,
+        }
+    }
+
+    /// Why the method makes no sense with `drive`; `None` if it does.
+    fn refuses(&self, _drive: Drive) -> Option<&'static str> {
+        None
+    }
+
     /// Whether edges have weights of their own, which β gives; otherwise all edges into a node
     /// weigh the same.
     fn weighs_edges(&self) -> bool {
@@ -49,8 +73,8 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
 
     /// The weights with which the operations of an edge compete, differentiable in α: p, unless
     /// [`Self::strengths`] adds to it, and what operations are ranked by in discretization.
-    fn operations(&self, alpha: Tensor<2>, _choices: Choices<'_>, _when: When) -> Tensor<2> {
-        softmax(alpha, 1)
+    fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, _when: When) -> Tensor<2> {
+        self.link(choices.target).weights(alpha)
     }
 
     /// q of one kind of cell, differentiable in β.
@@ -73,12 +97,6 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         Penalty::default()
     }
 
-    /// The regulariser whose terms the penalty has, if it is that of DA²S: its λ, λ_c and λ_α stand
-    /// in the metrics.
-    fn regulariser(&self) -> Option<&Regulariser> {
-        None
-    }
-
     /// Shares of their learning rates with which α and β train at this moment.
     fn trains(&self, moment: Moment) -> ArchShares {
         let after_warmup = if moment.epoch < moment.warmup { 0.0 } else { 1.0 };
@@ -91,12 +109,6 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     /// α after a step along `gradient` at `rate`; `None` leaves the step to the optimiser of the
     /// settings.
     fn step(&self, _alpha: Tensor<2>, _gradient: Tensor<2>, _rate: f64) -> Option<Tensor<2>> {
-        None
-    }
-
-    /// Which halves of the mixture follow the path of [`Hardening`](crate::objective::Hardening),
-    /// if any.
-    fn follows_path(&self) -> Option<Halves> {
         None
     }
 

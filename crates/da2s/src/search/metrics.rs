@@ -143,14 +143,16 @@ impl Search {
         metrics.lambda = Some(regulariser.map_or(0.0, |regulariser| regulariser.lambda));
         metrics.lambda_c = Some(regulariser.map_or(0.0, |regulariser| at(&regulariser.lambda_c)));
         metrics.lambda_alpha = Some(regulariser.map_or(0.0, |regulariser| at(&regulariser.lambda_alpha)));
-        if regulariser.is_none() {
-            let record = |term: &Term| schema::Term {
-                name: term.name.to_owned(),
-                weight: Some(term.weight),
-                value: Some(term.values.values().cloned().map(scalar).sum()),
-            };
-            metrics.terms = penalty.terms.iter().map(record).collect();
-        }
+        let own = self
+            .method
+            .method()
+            .penalty(&state.arch, &self.space, &self.target, moment);
+        let record = |term: &Term| schema::Term {
+            name: term.name.to_owned(),
+            weight: Some(term.weight),
+            value: Some(term.values.values().cloned().map(scalar).sum()),
+        };
+        metrics.terms = own.terms.iter().map(record).collect();
     }
 
     /// What the path asks, where the method follows one.

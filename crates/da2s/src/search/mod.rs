@@ -7,6 +7,7 @@
 //! processes.
 
 mod bilevel;
+mod drive;
 mod error;
 mod gamma;
 mod limit;
@@ -21,6 +22,7 @@ mod setup;
 mod state;
 
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
+pub use drive::{Drive, DrivenMethod};
 pub use error::SearchError;
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
@@ -74,8 +76,8 @@ pub struct Search {
     pub target: Target,
     /// The super-network.
     pub backbone: Backbone,
-    /// The method.
-    pub method: Box<dyn SearchMethod>,
+    /// The method and its drive.
+    pub method: DrivenMethod,
     /// The limit on the final network's cost, if there is one.
     pub limit: Option<CostLimit>,
     settings: SearchSettings,
@@ -191,7 +193,7 @@ impl Resumable for Search {
             &self.backbone,
             &self.space,
             &self.target,
-            &*self.method,
+            self.method.method(),
             &self.settings,
             self.seed,
             &self.device,
@@ -260,7 +262,7 @@ impl Search {
         (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
     }
 
-    /// The path of the adaptive schedule.
+    /// The path of the drive `path`.
     pub fn hardening(&self) -> &Hardening {
         &self.settings.hardening
     }
@@ -277,10 +279,7 @@ impl Search {
 
     /// Takes α and β along the path, if there is one, after the step at `moment`.
     fn harden(&self, state: &mut SearchState, moment: Moment) {
-        let Some(halves) = self.method.follows_path() else {
-            return;
-        };
-        if moment.epoch < moment.warmup.max(1) {
+        if self.method.follows_path().is_none() || moment.epoch < moment.warmup.max(1) {
             return;
         }
         let hardening = &self.settings.hardening;
@@ -288,7 +287,11 @@ impl Search {
         let all = moment.epochs * moment.steps;
         state.progress.hardening.advance(hardening.left(step, all));
         let position = state.progress.hardening.position;
-        hardening.project(&mut state.arch, &self.space, &self.target, position, halves);
+        for &kind in self.space.kinds() {
+            let ends = (&self.space, self.target.kind(kind));
+            self.method
+                .project(state.arch.kind_mut(kind), hardening, ends, position);
+        }
     }
 
     /// Where in the search the next step of `state` is.
@@ -343,7 +346,7 @@ impl Search {
             &self.backbone,
             &self.space,
             &self.target,
-            &*self.method,
+            &self.method,
             &self.settings,
             &self.device,
         )

@@ -154,7 +154,7 @@ mod tests {
             &search.backbone,
             &search.space,
             &search.target,
-            &*search.method,
+            &search.method,
             &search.settings,
             device,
         )

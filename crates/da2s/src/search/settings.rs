@@ -9,7 +9,7 @@ use da2s_settings::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Method;
+use super::{Drive, DrivenMethod, Method};
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::{Augmentation, ImageShape};
 use crate::network::NetworkShape;
@@ -118,13 +118,18 @@ settings! {
         arch_weight_decay: f64 = 1e-3, in NOT_NEGATIVE.in_f32();
         /// Held-out images on which accuracy and gap are measured in every epoch; 0 takes all.
         monitor_images: usize = 1000;
-        /// What drives the mixture of DA²S, and of its halves, toward the target.
+        /// What takes the mixture to the target topology.
+        ///
+        /// Unset is what the method's paper has: `regulariser` for `da2s`, its halves and
+        /// `entropy`, or what `search.schedule` says; `none` for the others.
+        drive: Option<Drive> = None, named "drive";
+        /// An older name of the drive of DA²S and its halves, where `search.drive` is unset.
         schedule: ScheduleName = ScheduleName::Published, named "schedule";
         /// Share of its epochs by which a search that ends undecided may continue, as 0.5.
         extra_epochs: f64 = 0.0, in up_to(10.0), named "extra_epochs";
-        /// The path of the schedule `adaptive`.
+        /// The path of the drive `path`.
         hardening: Hardening = Hardening::default();
-        /// The regulariser of the schedule `published`.
+        /// The regulariser of the drive `regulariser`.
         regulariser: Regulariser = Regulariser::default();
         /// Weight of FairDARTS's zero-one loss.
         zero_one_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
@@ -148,6 +153,20 @@ impl SearchSettings {
     pub fn partial(&self) -> usize {
         self.partial_channels
             .unwrap_or_else(|| self.method.build(self).partial_channels())
+    }
+
+    /// What takes the mixture to the target.
+    pub fn drive(&self) -> Drive {
+        let own = || match (self.method, self.schedule) {
+            (Method::Da2s | Method::Da2sOperations | Method::Da2sEdges, ScheduleName::Adaptive) => Drive::Path,
+            _ => self.method.build(self).own_drive(),
+        };
+        self.drive.unwrap_or_else(own)
+    }
+
+    /// The method with its drive.
+    pub fn driven(&self) -> DrivenMethod {
+        DrivenMethod::new(self.method.build(self), self.drive(), self.regulariser.clone())
     }
 
     /// The sizes of the super-network for images of `shape` in `classes` classes.
@@ -202,6 +221,10 @@ impl SearchSettings {
             let expected = "at least 2: the stem of search.skeleton = \"imagenet\" begins with half of them";
             return Err(Problem::refused("search.channels", self.channels, expected));
         }
+        if let Some(reason) = self.method.build(self).refuses(self.drive()) {
+            let expected = format!("another drive for search.method = {}: {reason}", self.method.name());
+            return Err(Problem::refused("search.drive", self.drive(), expected));
+        }
         if self.one_level && self.second_order {
             let expected = "false with search.one_level, which has no inner level to look through";
             return Err(Problem::refused("search.second_order", true, expected));
@@ -209,14 +232,14 @@ impl SearchSettings {
         Ok(())
     }
 
-    /// Checks that the path of the adaptive schedule has a step. A run of an earlier version may
+    /// Checks that the path of the drive `path` has a step. A run of an earlier version may
     /// have a path without one. The path begins in the last epoch of the warm-up, or in the first
     /// epoch, and ends at a share of the epochs; see [`Hardening`].
     ///
     /// # Errors
     /// If it has none.
     pub(crate) fn check_path(&self) -> Result<(), Problem> {
-        let follows = self.schedule == ScheduleName::Adaptive && self.method.build(self).follows_path().is_some();
+        let follows = self.drive() == Drive::Path;
         let before = self.warmup_epochs.saturating_sub(1);
         let (decided_at, epochs) = (self.hardening.decided_at, self.epochs);
         let until = decided_at * epochs as f64 - ROUNDING;
@@ -226,7 +249,7 @@ impl SearchSettings {
         let warmup = self.warmup_epochs;
         let expected = format!(
             "more than {before}/{epochs}, where search.warmup_epochs = {warmup} of search.epochs = {epochs} lets the path \
-             of search.schedule = \"adaptive\" begin: set it higher, or search.warmup_epochs to at most {}",
+             of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at most {}",
             until.ceil().max(1.0)
         );
         let key = "search.hardening.decided_at";
@@ -235,12 +258,12 @@ impl SearchSettings {
 }
 
 words! {
-    /// What drives the mixture of DA²S toward the target.
+    /// Older names of the drives of DA²S.
     #[strum(serialize_all = "lowercase")]
     pub enum ScheduleName {
-        /// The regulariser, with strengths that depend on the epoch alone.
+        /// `regulariser`.
         Published,
-        /// A closed loop, see docs/closed_loop.md.
+        /// `path`.
         Adaptive,
     }
 }

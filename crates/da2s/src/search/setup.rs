@@ -97,7 +97,7 @@ impl Search {
             images => Some(evaluation(&some(images))?),
         };
         Ok(Self {
-            method: settings.method.build(&settings),
+            method: settings.driven(),
             weight_loader,
             // One level: both train on the same batches, and the other images are only watched.
             arch_loader: sharded(training(

@@ -6,7 +6,7 @@ use da2s::arch::{ArchParams, KindParams};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, cross_entropy};
-use da2s::search::{Bilevel, Draw, Method, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
+use da2s::search::{Bilevel, Draw, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
 use da2s::space::{CellKind, PerKind, Reductions, Space, Target, TargetSpec};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
@@ -103,7 +103,7 @@ impl Case {
             &self.backbone,
             &self.space,
             &self.target,
-            &*Method::Da2s.build(&self.settings),
+            self.settings.driven().method(),
             &self.settings,
             1,
             &self.device,
@@ -143,12 +143,12 @@ fn supernet_forward_and_gradients() {
     for engine in engines() {
         let case = Case::read(&engine);
         let state = case.state();
-        let method = Method::Da2s.build(&case.settings);
+        let method = case.settings.driven();
         let stepper = Bilevel::new(
             &case.backbone,
             &case.space,
             &case.target,
-            &*method,
+            &method,
             &case.settings,
             &case.device,
         );
@@ -220,12 +220,12 @@ fn supernet_trajectory() {
     for engine in engines() {
         let case = Case::read(&engine);
         let mut state = case.state();
-        let method = Method::Da2s.build(&case.settings);
+        let method = case.settings.driven();
         let stepper = Bilevel::new(
             &case.backbone,
             &case.space,
             &case.target,
-            &*method,
+            &method,
             &case.settings,
             &case.device,
         );

@@ -50,7 +50,7 @@ pub struct SearchEpoch {
     /// Its terms; empty where λ, λ_c and λ_α give their weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub terms: Vec<Term>,
-    /// How far along the path of the adaptive schedule the search is, 0 to 1.
+    /// How far along the path the search is, 0 to 1.
     pub path_position: Option<f64>,
     /// The least p that the path asks of every edge.
     pub path_p: Option<f64>,

@@ -16,6 +16,8 @@ pub struct Summary {
     pub dataset: Option<String>,
     /// Method.
     pub method: Option<String>,
+    /// What took its mixture to the target: `none`, `regulariser` or `path`.
+    pub drive: Option<String>,
     /// Seed.
     pub seed: Option<u64>,
     /// Device.

@@ -38,7 +38,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-decided".into(),
             title: "How decided".into(),
             unit: "share, 1 = decided",
-            note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The least decides the gap. Path: the least p that the adaptive schedule asks for.",
+            note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The least decides the gap. Path: the least p that the drive asks for.",
             scale: Scale::Fixed(0.0, 1.0),
             series: vec![
                 line("p mean", |epoch| epoch.p_mean),

@@ -58,7 +58,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-/// What following the path of the adaptive schedule cost the super-network; `None` where there was
+/// What following the path cost the super-network; `None` where there was
 /// none.
 fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let start = epochs.first()?.path_p?;

@@ -26,6 +26,9 @@ pub(super) fn header(run: &Run) -> Markup {
         .or_else(|| environment.and_then(|e| e.seed));
     let facts = [
         summary.and_then(|s| s.method.clone()),
+        summary
+            .and_then(|s| s.drive.as_ref())
+            .map(|drive| format!("drive {drive}")),
         dataset,
         seed.map(|seed| format!("seed {seed}")),
         device.map(|device| format!("on {device}")),

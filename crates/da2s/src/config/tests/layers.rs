@@ -249,8 +249,20 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         (
             "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5",
             "my.toml, line 5: search.hardening.decided_at = 0.5: expected more than 3/6, where search.warmup_epochs = 4 of \
-             search.epochs = 6 lets the path of search.schedule = \"adaptive\" begin: set it higher, or search.warmup_epochs to at \
+             search.epochs = 6 lets the path of search.drive = \"path\" begin: set it higher, or search.warmup_epochs to at \
              most 3",
+        ),
+        (
+            "[search]\nmethod = \"random\"\ndrive = \"path\"",
+            "search.drive = path: expected another drive for search.method = random: it learns no mixture",
+        ),
+        (
+            "[search]\nmethod = \"entropy\"\ndrive = \"none\"",
+            "search.drive = none: expected another drive for search.method = entropy: without one it is darts",
+        ),
+        (
+            "[search]\nmethod = \"darts\"\ndrive = \"regulariser\"\n[target]\noperations = 2",
+            "my.toml, line 3: search.drive = regulariser: expected \"path\", which leaves as many operations",
         ),
         (
             "[search]\nschedule = \"adaptive\"\nepochs = 50\nwarmup_epochs = 49",
@@ -351,6 +363,11 @@ fn only_what_follows_a_path_needs_one() {
     for (method, refused) in [("da2s-operations", true), ("da2s-edges", true), ("darts", false)] {
         let layer = layer(&format!("[search]\nmethod = \"{method}\"\n{adaptive}")).unwrap();
         assert_eq!(resolve(&[layer]).is_err(), refused, "{method}");
+    }
+    // A drive is asked for by itself, and goes before its older name.
+    for (method, drive, refused) in [("darts", "path", true), ("da2s", "none", false)] {
+        let text = format!("[search]\nmethod = \"{method}\"\ndrive = \"{drive}\"\n{adaptive}");
+        assert_eq!(resolve(&[layer(&text).unwrap()]).is_err(), refused, "{method} {drive}");
     }
     let published = layer(&format!("[search]\n{}", adaptive.replace("adaptive", "published"))).unwrap();
     resolve(&[published]).unwrap();

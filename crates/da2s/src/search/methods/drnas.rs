@@ -11,12 +11,14 @@ use burn::tensor::{Tensor, TensorData};
 use rand_distr::{Distribution, Gamma};
 
 use crate::device::host;
+use crate::objective::{Link, concentration, normalized};
 use crate::random::Purpose;
 use crate::search::gamma::slope;
 use crate::search::method::{Choices, SearchMethod};
 use crate::search::moment::When;
+use crate::space::KindTarget;
 
-/// The least concentration and draw, which f32 still divides by.
+/// The least draw, which f32 still divides by.
 const LEAST: f32 = 1e-30;
 
 /// The method; it has no settings of its own.
@@ -24,10 +26,13 @@ const LEAST: f32 = 1e-30;
 pub(super) struct DrNas;
 
 impl SearchMethod for DrNas {
+    fn link(&self, _: &KindTarget) -> Link {
+        Link::Dirichlet
+    }
+
     fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, when: When) -> Tensor<2> {
         let (shape, device) = (alpha.dims(), alpha.device());
-        // elu(α) + 1.
-        let concentration = (alpha.clone().clamp_min(0.0) + alpha.clamp_max(0.0).exp()).clamp_min(LEAST);
+        let concentration = concentration(alpha);
         let Some(draw) = when.draw() else {
             return normalized(concentration);
         };
@@ -48,8 +53,4 @@ impl SearchMethod for DrNas {
         let moves = (concentration.clone() - concentration.detach()) * constant(slopes);
         normalized(constant(drawn) + moves)
     }
-}
-
-fn normalized(weights: Tensor<2>) -> Tensor<2> {
-    weights.clone() / weights.sum_dim(1)
 }

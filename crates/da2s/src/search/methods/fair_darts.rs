@@ -6,15 +6,12 @@
 //! same and are ranked by their strongest gate; the paper's threshold on gates is replaced by the
 //! target topology, so that all methods answer the same question.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
-
 use crate::arch::ArchParams;
-use crate::objective::{Penalty, zero_one};
-use crate::search::method::{Choices, SearchMethod};
-use crate::search::moment::{Moment, When};
+use crate::objective::{Link, Penalty, zero_one};
+use crate::search::method::SearchMethod;
+use crate::search::moment::Moment;
 use crate::search::settings::SearchSettings;
-use crate::space::{Space, Target};
+use crate::space::{KindTarget, Space, Target};
 
 /// The method and the weight of its zero-one loss.
 #[derive(Clone, Debug)]
@@ -30,8 +27,8 @@ impl FairDarts {
 }
 
 impl SearchMethod for FairDarts {
-    fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, _: When) -> Tensor<2> {
-        sigmoid(alpha)
+    fn link(&self, _: &KindTarget) -> Link {
+        Link::Sigmoid
     }
 
     fn penalty(&self, arch: &ArchParams, space: &Space, _: &Target, _: Moment) -> Penalty {

@@ -9,8 +9,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::search::method::{Choices, SearchMethod};
-use crate::search::moment::When;
+use crate::objective::{Link, normalized};
+use crate::search::method::SearchMethod;
 use crate::space::KindTarget;
 
 /// The least weight of an operation.
@@ -26,8 +26,8 @@ impl SearchMethod for Gaea {
     }
 
     /// α as it is, but that a start with noise does not sum to 1.
-    fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, _: When) -> Tensor<2> {
-        normalized(alpha)
+    fn link(&self, _: &KindTarget) -> Link {
+        Link::Simplex
     }
 
     fn step(&self, alpha: Tensor<2>, gradient: Tensor<2>, rate: f64) -> Option<Tensor<2>> {
@@ -37,10 +37,6 @@ impl SearchMethod for Gaea {
         let exponent = exponent.clone() - exponent.max_dim(1);
         Some(normalized(normalized(alpha * exponent.exp()).clamp_min(LEAST)))
     }
-}
-
-fn normalized(weights: Tensor<2>) -> Tensor<2> {
-    weights.clone() / weights.sum_dim(1)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ macro_rules! methods {
         }
 
         impl Method {
-            /// The method with its settings.
+            /// The method with its settings, without its drive.
             pub fn build(self, settings: &SearchSettings) -> Box<dyn SearchMethod> {
                 fn built<M: SearchMethod + 'static>(
                     settings: &SearchSettings,
@@ -50,11 +50,11 @@ macro_rules! methods {
 
 methods! {
     /// Discretization-aware search.
-    Da2s = "da2s", |settings| da2s::Da2s::new(settings, Halves { operations: true, edges: true });
+    Da2s = "da2s", |_| da2s::Da2s { halves: Halves { operations: true, edges: true } };
     /// Its operation half: L_α alone; edges all weigh the same.
-    Da2sOperations = "da2s-operations", |settings| da2s::Da2s::new(settings, Halves { operations: true, edges: false });
+    Da2sOperations = "da2s-operations", |_| da2s::Da2s { halves: Halves { operations: true, edges: false } };
     /// Its edge half: L_β alone.
-    Da2sEdges = "da2s-edges", |settings| da2s::Da2s::new(settings, Halves { operations: false, edges: true });
+    Da2sEdges = "da2s-edges", |_| da2s::Da2s { halves: Halves { operations: false, edges: true } };
     /// First-order DARTS.
     Darts = "darts", |_| darts::Darts;
     /// DARTS with an auxiliary skip connection that fades out.
@@ -62,7 +62,7 @@ methods! {
     /// DrNAS, which draws the mixture from a Dirichlet distribution.
     DrNas = "drnas", |_| drnas::DrNas;
     /// DARTS with the entropy of its mixture added to the loss.
-    Entropy = "entropy", entropy::Entropy::new;
+    Entropy = "entropy", |_| entropy::Entropy;
     /// FairDARTS.
     FairDarts = "fairdarts", fair_darts::FairDarts::new;
     /// GAEA, whose parameters are the mixture itself.

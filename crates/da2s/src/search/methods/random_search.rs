@@ -7,6 +7,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::search::Drive;
 use crate::search::method::{ArchShares, Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
 use crate::space::Space;
@@ -17,6 +18,10 @@ use crate::space::Space;
 pub(super) struct RandomSearch;
 
 impl SearchMethod for RandomSearch {
+    fn refuses(&self, drive: Drive) -> Option<&'static str> {
+        (drive != Drive::None).then_some("it learns no mixture that could be driven")
+    }
+
     /// Uniform while weights train; read, the noise in α is added: too little to change an
     /// accuracy, enough to rank by.
     fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, when: When) -> Tensor<2> {

@@ -1,0 +1,172 @@
+//! What takes the mixture to the target topology, apart from the method that makes the mixture.
+//!
+//! Reference: Tian et al. 2021, equations 3 to 6, for the regulariser; `objective/hardening.rs` for
+//! the path. Contract: a drive acts on the weights that are read, whatever produced them, through
+//! the method's [`Link`](crate::objective::Link):
+//!
+//! | methods | what is driven |
+//! |---|---|
+//! | those with a softmax of α, with S_α or without | that softmax; GDAS's samples become certain |
+//! | `darts-minus` | its softmax; the auxiliary skip connection fades as ever |
+//! | `gaea` | the point of the simplex itself |
+//! | `drnas` | the Dirichlet distribution's mean; the path keeps the sum of concentrations |
+//! | `fairdarts` | each gate: open for what is kept, shut for the rest |
+//!
+//! With a drive, edges have the weights of DA²S, q = softmax(S_β(β)), and are ranked by β, which
+//! trains from the first epoch unless the method says otherwise. `da2s-operations` and `entropy`
+//! leave edges alone, `da2s-edges` operations. Without a drive a method is what its paper says.
+
+use burn::tensor::Tensor;
+use da2s_settings::words;
+
+use super::method::{ArchShares, Choices, SearchMethod};
+use super::moment::{Moment, When};
+use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
+use crate::objective::{Halves, Hardening, Penalty, Regulariser, strengthen_beta};
+use crate::space::{KindTarget, Space, Target};
+
+words! {
+    /// What takes the mixture to the target topology.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Drive {
+        /// Nothing: what pruning costs is left to chance.
+        None,
+        /// L_α and L_β of DA²S in the loss, see `search.regulariser`.
+        Regulariser,
+        /// A projection after every step, see `search.hardening` and docs/closed_loop.md.
+        Path,
+    }
+}
+
+/// A method and its drive: what a search asks for mixtures.
+#[derive(Debug)]
+pub struct DrivenMethod {
+    method: Box<dyn SearchMethod>,
+    drive: Drive,
+    regulariser: Regulariser,
+}
+
+impl DrivenMethod {
+    /// `method` with `drive`; `regulariser` has the strengths of that drive.
+    pub fn new(method: Box<dyn SearchMethod>, drive: Drive, regulariser: Regulariser) -> Self {
+        Self {
+            method,
+            drive,
+            regulariser,
+        }
+    }
+
+    /// `method` as it is, without a drive.
+    pub fn undriven(method: impl SearchMethod + 'static) -> Self {
+        Self::new(Box::new(method), Drive::None, Regulariser::default())
+    }
+
+    /// The method itself.
+    pub fn method(&self) -> &dyn SearchMethod {
+        &*self.method
+    }
+
+    /// The drive.
+    pub fn drive(&self) -> Drive {
+        self.drive
+    }
+
+    /// Whether the drive gives edges their weights.
+    fn drives_edges(&self) -> bool {
+        self.drive != Drive::None && self.method.halves().edges
+    }
+
+    /// The weights by which operations are ranked.
+    pub fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, when: When) -> Tensor<2> {
+        self.method.operations(alpha, choices, when)
+    }
+
+    /// p and q of one kind of cell, and which operations are computed.
+    pub fn strengths(&self, arch: &KindParams, choices: Choices<'_>, when: When) -> Strengths {
+        let own = self.method.strengths(arch, choices, when);
+        if self.drives_edges() {
+            let q = edge_softmax(strengthen_beta(arch.beta.clone()), choices.space, choices.target);
+            Strengths { q, ..own }
+        } else {
+            own
+        }
+    }
+
+    /// What edges are ranked by, one value per edge.
+    pub fn edge_rank(&self, beta: &[f32], operations: &[Vec<f32>], space: &Space) -> Vec<f32> {
+        if self.drives_edges() {
+            beta.to_vec()
+        } else {
+            self.method.edge_rank(beta, operations, space)
+        }
+    }
+
+    /// What is added to the loss: the method's own terms, then those of the drive.
+    pub fn penalty(&self, arch: &ArchParams, space: &Space, target: &Target, moment: Moment) -> Penalty {
+        let own = self.method.penalty(arch, space, target, moment);
+        if self.drive != Drive::Regulariser {
+            return own;
+        }
+        let halves = self.method.halves();
+        let (on_operations, on_edges) = self.regulariser.strengths(moment.epoch, moment.epochs, moment.warmup);
+        let operations = || {
+            let terms = arch.kinds().map(|kind, arch| {
+                let link = self.method.link(target.kind(kind));
+                self.regulariser.operations(arch.alpha.clone(), link)
+            });
+            Penalty::of("operations", on_operations, terms)
+        };
+        let edges = || {
+            let terms = arch.kinds().map(|kind, arch| {
+                self.regulariser
+                    .edges(arch.beta.clone(), space.graph, target.kind(kind))
+            });
+            Penalty::of("edges", on_edges, terms)
+        };
+        match (halves.operations, halves.edges) {
+            (true, true) => own.and(operations()).and(edges()),
+            (true, false) => own.and(operations()),
+            (false, _) => own.and(edges()),
+        }
+    }
+
+    /// The regulariser, if that is the drive: its λ, λ_c and λ_α stand in the metrics.
+    pub fn regulariser(&self) -> Option<&Regulariser> {
+        (self.drive == Drive::Regulariser).then_some(&self.regulariser)
+    }
+
+    /// Shares of their learning rates with which α and β train at this moment.
+    pub fn trains(&self, moment: Moment) -> ArchShares {
+        let own = self.method.trains(moment);
+        if self.drives_edges() && !self.method.weighs_edges() {
+            ArchShares { beta: 1.0, ..own }
+        } else {
+            own
+        }
+    }
+
+    /// Which halves of the mixture follow the path, if that is the drive.
+    pub fn follows_path(&self) -> Option<Halves> {
+        (self.drive == Drive::Path).then(|| self.method.halves())
+    }
+
+    /// α and β of one kind of cell, projected onto what the path asks at `position`.
+    pub(super) fn project(
+        &self,
+        arch: &mut KindParams,
+        path: &Hardening,
+        (space, target): (&Space, &KindTarget),
+        position: f64,
+    ) {
+        let Some(halves) = self.follows_path() else {
+            return;
+        };
+        if halves.operations {
+            let link = self.method.link(target);
+            arch.alpha = path.operations(&arch.alpha, link, space, target, position);
+        }
+        if halves.edges {
+            arch.beta = path.edges(&arch.beta, space, target, position);
+        }
+    }
+}
