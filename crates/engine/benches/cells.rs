@@ -1,9 +1,9 @@
 //! Times the cells of a super-network or final network: forward and backward runs as in one step of
-//! search or of retraining.
+//! search or retraining.
 //!
-//! `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`. Stems, heads
-//! and optimisers are not part of it. Prints seconds a step (least and median), GFLOP/s of the
-//! method's arithmetic, and the memory's peak.
+//! Run with `cargo bench --bench cells -- [standard|small|final] [threads] [repeats] [batch]`.
+//! Stems, heads and optimisers are not included. Prints seconds per step (minimum and median),
+//! GFLOP/s of the method's arithmetic, and peak memory.
 
 #![allow(clippy::print_stdout)]
 
@@ -64,7 +64,7 @@ struct SizedCell {
     sizes: [(usize, usize); 2],
 }
 
-/// Cells one after the other, with reductions at one and two thirds of the depth.
+/// Consecutive cells, with reductions at one third and two thirds of the depth.
 fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) -> Vec<SizedCell> {
     let mut places = Vec::new();
     let (mut channels, mut before, mut last) = (channels, (stem * channels, side), (stem * channels, side));
@@ -87,7 +87,8 @@ fn chain(channels: usize, cells: usize, side: usize, stem: usize, affine: bool) 
             };
             for from in sources {
                 let stride = if reduction && from < 2 { 2 } else { 1 };
-                // The final network keeps one choice; here the separable convolutions in turn.
+                // The final network keeps one choice; here it is one of the separable convolutions,
+                // in turn.
                 let kept = 3 + (from + node) % 4;
                 builder = builder.edge(
                     from,
@@ -171,7 +172,7 @@ impl Network {
         }
     }
 
-    /// Forward and backward through all cells; with gradients of the mixture, of the weights, or of
+    /// Forward and backward through all cells, with gradients of the mixture, of the weights, or of
     /// both.
     fn half_step(&mut self, weights: bool, mixture: bool) -> [f64; 2] {
         let start = Instant::now();
@@ -202,10 +203,11 @@ impl Network {
             let inputs: [&[f32]; 2] = [&self.images[first], &self.images[cell]];
             let mut d_mixture = vec![0.0; self.mixtures[cell].len()];
             let spare = &mut self.spare[..before[first].len()];
-            // The stem is no cell: its gradient is needed where its weights are.
+            // The stem is not a cell: its gradient is needed if its weights' gradients are.
             let needed = cell > 0 || weights;
             let needed_first = first > 0 || weights;
-            // An image read twice gets its second gradient first, then the one before is added.
+            // For an image that is read twice, the second gradient is written first; then the
+            // earlier one is added.
             let later = &mut self.later[..before[cell].len()];
             later.copy_from_slice(&before[cell]);
             let gradients = Gradients {
@@ -235,7 +237,7 @@ impl Network {
     }
 }
 
-/// Peak resident memory in MB, where the system tells it.
+/// Peak resident memory in MB, if the system reports it.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -244,7 +246,7 @@ fn peak_mb() -> f64 {
         .map_or(0.0, |kb| kb / 1024.0)
 }
 
-/// Processor time of all threads so far in seconds, where the system tells it (in hundredths).
+/// Processor time of all threads so far, in seconds, if the system reports it (in hundredths).
 fn processor_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<f64> = stat
@@ -279,7 +281,8 @@ fn main() {
     let Ok(pool) = pool else { return };
     let mut network = Network::new(places, batch);
     let flops = 2.0 * network.multiply_adds() as f64 * batch as f64;
-    // A forward run, gradients of inputs, and gradients of weights cost the same arithmetic each.
+    // A forward run, gradients of the inputs and gradients of the weights each cost the same
+    // arithmetic.
     let parts: &[(&str, bool, bool, f64)] = if search {
         &[("architecture", false, true, 2.0), ("weights", true, false, 3.0)]
     } else {
@@ -302,7 +305,7 @@ fn main() {
     steps.sort_by(f64::total_cmp);
     let work: f64 = parts.iter().map(|part| part.3 * flops).sum();
     println!(
-        "{name}, batch {batch}, {threads} threads: least {:.3} s, median {:.3} s, {:.2} s of processor, {:.0} GFLOP/s at best, {:.0} MB",
+        "{name}, batch {batch}, {threads} threads: minimum {:.3} s, median {:.3} s, {:.2} s of processor time, {:.0} GFLOP/s peak, {:.0} MB",
         steps[0],
         steps[steps.len() / 2],
         used,

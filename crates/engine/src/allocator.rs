@@ -1,21 +1,20 @@
-//! A global allocator that says so when there is no memory, where Rust's own ends the process
-//! without a word that a user can use.
+//! A global allocator that reports when memory runs out; Rust's default handler aborts without a
+//! message that helps users.
 //!
-//! Contract: it is the system's allocator; only where that has nothing to give does a program's own
-//! function end the process. Who asks whether memory can be had (`try_reserve`) is answered in the
-//! same way.
+//! Contract: it forwards to the system's allocator. If an allocation fails, a function of the
+//! program ends the process. This includes `try_reserve`, which never gets to return its error.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, and what ends the process where it has nothing: a function that is told
-/// how many bytes were asked for, and must not allocate.
+/// The system's allocator, plus the function that ends the process if an allocation fails. That
+/// function receives the number of bytes requested and must not allocate.
 #[derive(Debug)]
 pub struct Allocator {
     exhausted: fn(usize) -> !,
 }
 
 impl Allocator {
-    /// An allocator that ends with `exhausted`.
+    /// An allocator that calls `exhausted` if an allocation fails.
     pub const fn new(exhausted: fn(usize) -> !) -> Self {
         Self { exhausted }
     }
@@ -28,26 +27,25 @@ impl Allocator {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is, and what it returns is
-// returned.
+// SAFETY: every call is forwarded unchanged to the system's allocator, and its result is returned.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         self.given(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         self.given(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         self.given(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 }

@@ -1,8 +1,8 @@
-//! The one signature of the engine: a cell applied to its inputs, with gradients.
+//! The engine's interface: a cell applied to its inputs, with gradients.
 //!
-//! Contract: inputs `[batch, channels, height, width]`, the weights as one flat vector laid out by
-//! the plan, the mixture as one weight per choice in the order of the plan's edges. Gradients flow
-//! to whichever of the three is tracked by Burn's autodiff, and to nothing else.
+//! Contract: inputs are `[batch, channels, height, width]`; the weights are one flat vector in the
+//! plan's layout; the mixture has one weight per choice, in the order of the plan's edges.
+//! Gradients flow to those of the three that Burn's autodiff tracks, and to nothing else.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::fused::{self, IdleKernels, Memory};
 use crate::gpu::{self, Programs};
 use crate::plain;
 
-/// Which implementation runs the cells of a network.
+/// The implementation that runs the cells of a network.
 #[derive(Clone, Debug)]
 pub enum Engine {
-    /// Burn's own operations: any device, slow on the CPU, the reference.
+    /// Burn's own operations: the reference. Runs on any device; slow on the CPU.
     Plain,
-    /// Hand-written kernels: the CPU device only. The cells share one memory.
+    /// Hand-written kernels, on the CPU device only. All cells share one memory.
     Fused(Memory),
     /// Hand-written kernels for GPUs.
     #[cfg(feature = "gpu")]
@@ -42,44 +42,44 @@ enum Path {
     Gpu(Programs),
 }
 
-/// What a cell is applied to.
+/// The operands of a cell.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// One tensor per input of the plan, `[batch, channels, height, width]`.
     pub inputs: Vec<Tensor<4>>,
     /// `[weight_count]`.
     pub weights: Tensor<1>,
-    /// `[choice_count]`; `None` weighs every choice 1.
+    /// `[choice_count]`; `None` gives every choice the weight 1.
     pub mixture: Option<Tensor<1>>,
-    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all. It
-    /// is for choices whose weight is exactly 0: there is no threshold below which a choice is left
-    /// out.
+    /// One flag per choice; a choice whose flag is false is not computed. `None` computes all. This
+    /// is for choices whose weight is exactly 0; there is no threshold below which a choice is
+    /// skipped.
     pub active: Option<Arc<[bool]>>,
-    /// Drop-path: `[choice_count, batch]`, multiplied onto each choice's output.
+    /// Drop-path: `[choice_count, batch]`, the factors of each choice's output.
     pub drop_path: Option<Tensor<2>>,
-    /// Statistics that the batch norms use; `None` takes them from the batch and returns them in
+    /// Statistics for the batch norms. With `None` they are computed from the batch and returned in
     /// [`Output::statistics`].
     pub statistics: Option<NormStatistics>,
 }
 
-/// Statistics of every batch norm of a plan, outside of autodiff.
+/// Statistics of every batch norm of a plan, without autodiff.
 #[derive(Clone, Debug)]
 pub struct NormStatistics {
     /// Means, `[norm_channels]`.
     pub mean: Tensor<1>,
-    /// Variances, `[norm_channels]`; unbiased where they come from a batch.
+    /// Variances, `[norm_channels]`; unbiased if they were computed from a batch.
     pub variance: Tensor<1>,
-    /// Which channels they say something about: not those of choices that were not computed. `None`
-    /// is all.
+    /// The channels for which there are statistics: not those of choices that were not computed.
+    /// `None` means all channels.
     pub live: Option<Arc<[bool]>>,
 }
 
-/// What a cell yields.
+/// The result of a cell.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// `[batch, channels, height, width]`.
     pub output: Tensor<4>,
-    /// The batch's statistics where they were used; `None` for a plan without batch norm.
+    /// The batch's statistics, if they were used; `None` for a plan without batch norm.
     pub statistics: Option<NormStatistics>,
 }
 
@@ -106,7 +106,7 @@ impl Cell {
     /// Applies the cell.
     ///
     /// # Panics
-    /// If a shape in `call` is not what the plan says: callers build both from one plan.
+    /// If a shape in `call` differs from the plan's: callers build both from the same plan.
     pub fn forward(&self, call: Call) -> Output {
         let plan = &*self.plan;
         assert_eq!(call.inputs.len(), plan.input_channels.len(), "number of inputs");
@@ -122,18 +122,18 @@ impl Cell {
     }
 }
 
-/// The name of a level in settings: that of its widest instructions.
+/// The name of a level in settings: that of its widest instruction set.
 fn short(level: Level) -> &'static str {
     level.name().split('+').next().unwrap_or_default()
 }
 
 impl Engine {
-    /// The fused engine with a memory of its own.
+    /// The fused CPU engine with its own memory.
     pub fn fused() -> Self {
         Self::Fused(Memory::default())
     }
 
-    /// The fused engine for GPUs; none where no GPU's runtime is compiled in.
+    /// The fused engine for GPUs; `None` if no GPU runtime is compiled in.
     pub fn gpu() -> Option<Self> {
         #[cfg(feature = "gpu")]
         let engine = Some(Self::Gpu);
@@ -142,19 +142,19 @@ impl Engine {
         engine
     }
 
-    /// The fused engine with the instructions called `level`, as in [`Engine::levels`]; none if
-    /// this CPU has not got them.
+    /// The fused CPU engine with the instruction set called `level`, one of [`Engine::levels`];
+    /// `None` if this CPU lacks it.
     pub fn fused_at(level: &str) -> Option<Self> {
         let level = Level::available().into_iter().find(|one| short(*one) == level)?;
         Some(Self::Fused(Memory::at_level(level)))
     }
 
-    /// Names of the sets of instructions that this CPU has, the best first.
+    /// Names of the instruction sets of this CPU, the best first.
     pub fn levels() -> Vec<&'static str> {
         Level::available().into_iter().map(short).collect()
     }
 
-    /// The instructions that the engine's own kernels use.
+    /// The instruction set that the engine's own kernels use.
     pub fn level(&self) -> &'static str {
         match self {
             Self::Plain => crate::cpu_level(),
@@ -164,7 +164,7 @@ impl Engine {
         }
     }
 
-    /// The name in files and messages.
+    /// The engine's name in files and messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Plain => "plain",

@@ -1,9 +1,8 @@
-//! A linear classifier of the mean over an image: the end of a network.
+//! A linear classifier on the mean over each image: the last layer of a network.
 //!
-//! Contract: images `[batch, features, height, width]`, weights `[classes, features]` and then a
-//! bias per class in one flat vector, logits `[batch, classes]`. As a [`Cell`](crate::Cell) it has
-//! a plain path, which defines what is right, and a fused one for the CPU; on GPUs the plain path
-//! runs.
+//! Contract: images `[batch, features, height, width]`, weights `[classes, features]` followed by a
+//! bias per class in one flat vector, logits `[batch, classes]`. Like a [`Cell`](crate::Cell), it
+//! has a plain path, which is the reference, and a fused one for the CPU; GPUs run the plain path.
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -12,7 +11,7 @@ use crate::cell::Engine;
 use crate::cpu;
 use crate::fused::{self, Memory};
 
-/// Products of a classifier that are kept one by one on a GPU, in numbers: 64 MiB.
+/// Limit on the products of a classifier that a GPU stores individually, in numbers: 64 MiB.
 const MOST_PRODUCTS: usize = 1 << 24;
 
 /// A classifier that can be run.
@@ -41,7 +40,7 @@ impl Classifier {
         }
     }
 
-    /// The same with ReLU before the mean.
+    /// The same classifier with ReLU before the mean.
     pub fn with_relu(self) -> Self {
         Self { relu: true, ..self }
     }
@@ -54,7 +53,7 @@ impl Classifier {
     /// The logits of `images`.
     ///
     /// # Panics
-    /// If a shape is not that of the classifier.
+    /// If a shape does not match the classifier's.
     pub fn forward(&self, images: Tensor<4>, weights: Tensor<1>) -> Tensor<2> {
         assert_eq!(images.dims()[1], self.features, "channels of an image");
         assert_eq!(
@@ -84,8 +83,8 @@ impl Classifier {
             .narrow(0, 0, classes * features)
             .reshape([classes, features]);
         let bias = weights.narrow(0, classes * features, classes).reshape([1, classes]);
-        // GPUs multiply matrices with fewer digits than float32 has (TF32); products one by one
-        // keep them all, as long as they are few.
+        // GPUs multiply matrices with less precision than float32 (TF32); individual products keep
+        // full precision, as long as there are few of them.
         let on_cpu = means.device().without_autodiff() == Device::flex();
         if on_cpu || batch * classes * features > MOST_PRODUCTS {
             return means.matmul(matrix.transpose()) + bias;

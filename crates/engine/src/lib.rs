@@ -1,11 +1,11 @@
 //! Cells of a network as differentiable operations on Burn tensors.
 //!
-//! A [`CellPlan`] says what a cell is; a [`Cell`] runs it. There is one signature,
-//! [`Cell::forward`], and three ways to run it: the plain path, composed of Burn's own operations
-//! and differentiated by Burn, which runs on every device and defines what is right; and two fused
-//! paths, hand-written kernels for the CPU and for GPUs (feature `gpu`), tested against it. Tensors
-//! are `[batch, channels, height, width]` on all. Without the feature `burn` there is the [`cpu`]
-//! executor alone, on slices, which is all that a deployed network needs.
+//! A [`CellPlan`] describes a cell; a [`Cell`] runs it. There is one signature, [`Cell::forward`],
+//! and three ways to run it. The plain path is composed of Burn's own operations and differentiated
+//! by Burn; it runs on every device and is the reference. The two fused paths are hand-written
+//! kernels for the CPU and for GPUs (feature `gpu`), tested against it. Tensors are `[batch,
+//! channels, height, width]` on all of them. Without the feature `burn` only the [`cpu`] executor
+//! exists, which works on slices; a deployed network needs nothing else.
 
 mod allocator;
 #[cfg(feature = "burn")]

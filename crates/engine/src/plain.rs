@@ -45,7 +45,7 @@ pub(crate) fn forward(plan: &CellPlan, call: Call) -> Output {
             if skipped || matches!(choice.block, Block::Zero { .. }) {
                 continue;
             }
-            // A node that nothing reaches is zero, of which a batch norm still makes its shift.
+            // A node without inputs is zero; a batch norm still turns it into its shift.
             let source = nodes[edge.from].clone().unwrap_or_else(|| zeros(edge.from));
             let mut value = interpreter.apply(choice, source);
             if let Some(mixture) = &call.mixture {
@@ -126,8 +126,8 @@ impl Interpreter {
                 let [_, _, height, width] = x.dims();
                 let x = relu(x);
                 let options = || ConvOptions::new([2, 2], [0, 0], [1, 1], 1);
-                // The second convolution sees the image from its second row and column on; on an
-                // odd side the last pixel that it reads, of a side of one the only one, lies
+                // The second convolution sees the image from its second row and column on. On an
+                // odd side, the last pixel that it reads (the only one if the side is one) lies
                 // outside and is zero.
                 let shifted = x
                     .clone()
@@ -176,7 +176,7 @@ impl Interpreter {
         conv2d(x, self.weight(&weights.kernel), bias, options)
     }
 
-    /// `x` after batch norm, or `x` itself where there is none.
+    /// `x` after batch norm, or `x` itself if there is none.
     fn normalised(&mut self, x: Tensor<4>, norm: Option<&NormWeights>) -> Tensor<4> {
         let Some(NormWeights { statistics, affine }) = norm else {
             return x;
@@ -211,7 +211,7 @@ impl Interpreter {
         self.weights.clone().narrow(0, weight.offset, length).reshape(shape)
     }
 
-    /// The batch statistics in the plan's order, zero where a norm did not run.
+    /// The batch statistics in the plan's order, zero if a norm did not run.
     fn statistics(mut self, plan: &CellPlan) -> Option<NormStatistics> {
         if self.seen.is_empty() {
             return None;
@@ -242,7 +242,7 @@ impl Interpreter {
     }
 }
 
-/// The channels of `x` where a block that only moves them puts them.
+/// Moves the channels of `x` to where a block without arithmetic puts them.
 fn moved_channels(x: Tensor<4>, choice: &Choice) -> Tensor<4> {
     let map = choice
         .block

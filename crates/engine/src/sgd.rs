@@ -1,9 +1,9 @@
 //! A step of stochastic gradient descent on a flat tensor: our own kernel on the CPU, Burn's
 //! operations on GPUs.
 //!
-//! Contract: both compute [`da2s_kernels::sgd`], on the CPU with the same bits. Tensors are outside
-//! of autodiff and of one length. On the CPU the moved weights take the memory of the gradient, and
-//! the new velocity that of the old one, unless somebody else still holds it.
+//! Contract: both compute [`da2s_kernels::sgd`], on the CPU with the same bits. Tensors are without
+//! autodiff and of equal length. On the CPU the new weights reuse the memory of the gradient, and
+//! the new velocity that of the old one, unless it is still in use elsewhere.
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -15,10 +15,10 @@ pub use da2s_kernels::sgd::Step as SgdStep;
 
 use crate::fused::{primitive, slice};
 
-/// Floats that a thread updates at a time: more work than it costs to hand them over.
+/// Floats that a thread updates at a time: enough to outweigh the cost of a task.
 const CHUNK: usize = 1 << 14;
 
-/// Where `weights` move, and the velocity that they have then. Without a velocity they are at rest.
+/// The updated `weights` and velocity. Without a velocity it starts at zero.
 pub fn sgd_step(
     step: SgdStep,
     weights: Tensor<1>,
@@ -32,8 +32,8 @@ pub fn sgd_step(
     }
 }
 
-/// The sum of the squares, added up one by one in f64, so that no number of threads changes its
-/// bits.
+/// The sum of the squares, added one by one in f64, so that it does not depend on the number of
+/// threads.
 pub fn squared_norm(tensor: &Tensor<1>) -> f64 {
     let square = |&value: &f32| f64::from(value) * f64::from(value);
     if tensor.device() == Device::flex() {

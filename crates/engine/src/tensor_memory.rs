@@ -1,9 +1,9 @@
-//! The memory of the fused path's tensors: outputs and gradients are written into memory that
-//! earlier ones left, which becomes Burn's storage. Fresh pages cost more than the arithmetic that
-//! first touches them.
+//! The memory of the fused path's tensors. Outputs and gradients are written into memory of earlier
+//! tensors, which then becomes Burn's storage: fresh pages cost more than the arithmetic that first
+//! touches them.
 //!
-//! Contract: a tensor that Burn copies, grows or takes apart leaves its memory by Burn's own copy;
-//! nothing else differs from a tensor that was made from a vector.
+//! Contract: if Burn copies, grows or splits a tensor, it leaves this memory through Burn's own
+//! copy; otherwise it behaves like a tensor created from a vector.
 
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,20 +20,21 @@ pub(crate) struct TensorPool {
     idle: Arc<Mutex<Idle>>,
 }
 
-/// Buffers that no tensor holds, each with the number of the request after which it came back.
+/// Buffers that no tensor holds, each with the number of the request after which it was returned.
 #[derive(Debug, Default)]
 struct Idle {
     requests: u64,
     buffers: Vec<(u64, Buffer)>,
 }
 
-/// Requests after which an idle buffer is freed when another size is asked for: several steps of
-/// any network, so that the sizes of an evaluation do not stay through the training that follows.
+/// Requests after which an idle buffer is freed when another size is requested. This is several
+/// steps of any network, so buffers of an evaluation do not persist through the training that
+/// follows.
 const IDLE_REQUESTS: u64 = 1000;
 
 impl TensorPool {
-    /// Memory for a tensor of `len` floats: what another left that was as long or up to half
-    /// longer, or new.
+    /// Memory for a tensor of `len` floats: an idle buffer of that length or up to half longer, or
+    /// a new one.
     pub(crate) fn take(&self, len: usize) -> TensorMemory {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.requests += 1;
@@ -58,8 +59,8 @@ impl TensorPool {
     }
 }
 
-/// The memory of one tensor; it goes back to its pool with its last owner. What is in it at first
-/// is what the tensor before it left.
+/// The memory of one tensor; it returns to its pool when the last owner drops it. It initially
+/// contains the data of the previous tensor.
 #[derive(Debug)]
 pub(crate) struct TensorMemory {
     pool: TensorPool,
@@ -76,7 +77,7 @@ impl TensorMemory {
         &mut self.buffer.as_mut_slice()[..self.len]
     }
 
-    /// A contiguous tensor of `shape`, which has as many floats.
+    /// A contiguous tensor of `shape`, which has as many elements as this memory has floats.
     pub(crate) fn into_tensor(self, shape: &[usize]) -> FlexTensor {
         let bytes = size_of_val(self.as_slice());
         // SAFETY: all bytes of the memory are initialized.
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_length_that_nobody_asks_for_is_freed() {
+    fn memory_of_an_unused_length_is_freed() {
         let pool = TensorPool::default();
         drop(pool.take(1000));
         (0..IDLE_REQUESTS).for_each(|_| drop(pool.take(10)));

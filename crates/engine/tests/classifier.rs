@@ -1,4 +1,4 @@
-//! The fused classifier against the plain one: logits and both gradients, where they are asked for.
+//! The fused classifier against the plain one: logits and both gradients, if they are requested.
 
 #![allow(clippy::unwrap_used)]
 
@@ -54,7 +54,7 @@ proptest! {
     }
 }
 
-/// An image that two read has the gradients of both, whichever comes first.
+/// An image with two readers receives the gradients of both, whichever comes first.
 #[test]
 fn the_image_of_a_cell_may_have_other_readers() {
     let gradient = |engine: &Engine| {

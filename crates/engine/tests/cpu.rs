@@ -9,7 +9,7 @@ use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
 use plans::{Numbers, darts, every_side, final_network, head, nas_bench_201, reduction, stem};
 
-/// A cell, how to call it, and what must come out.
+/// A cell, how to call it, and the expected results.
 struct Case {
     name: &'static str,
     plan: CellPlan,
@@ -49,7 +49,7 @@ fn case(name: &'static str, plan: CellPlan, sizes: &[(usize, usize)], batch: usi
     }
 }
 
-/// Everything that one call yields.
+/// All results of one call.
 #[derive(Clone, Debug, PartialEq)]
 struct Got {
     output: Vec<f32>,
@@ -60,7 +60,7 @@ struct Got {
     d_mixture: Vec<f32>,
 }
 
-/// The same call in f32, its own memory for everything.
+/// The same call in f32, with separate memory for everything.
 struct Narrow {
     inputs: Vec<Vec<f32>>,
     weights: Vec<f32>,
@@ -149,7 +149,7 @@ fn run(case: &Case) -> Got {
     }
 }
 
-/// Distance relative to the norm of what is expected.
+/// Distance relative to the norm of the expected values.
 fn distance(got: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let error: f64 = got
@@ -216,7 +216,7 @@ fn given_statistics_drop_path_and_inactive_choices_match_the_reference() {
         let variance = numbers.take(channels).iter().map(|x| x * x + 0.5).collect();
         case.call.running = Some((numbers.take(channels), variance));
         check(&case);
-        // Without keeping anything, images go through one at a time.
+        // If nothing is kept, images are computed one at a time.
         let kept = run(&case).output;
         let (output, ..) = forward(&mut kernel(&case), &case, false);
         assert_eq!(output, kept, "{}", case.name);
@@ -298,7 +298,7 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(one, on(4));
 }
 
-/// Fewer images than threads are computed with steps side by side.
+/// Fewer images than threads: steps of an image run in parallel.
 #[test]
 fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
     let plans: [(CellPlan, &[(usize, usize)]); 4] = [
@@ -345,7 +345,7 @@ fn every_level_matches_the_reference() {
     }
 }
 
-/// The reference itself: its gradients against central differences of its output.
+/// The reference itself: its gradients compared with central differences of its output.
 #[test]
 fn the_reference_agrees_with_central_differences() {
     for case in all() {

@@ -1,6 +1,6 @@
-//! The fused engine against the plain one: outputs, batch statistics and every gradient, on plans
-//! with all blocks, odd sizes, drop-path, inactive choices, running statistics, and gradients asked
-//! for one at a time.
+//! The fused engine against the plain one: outputs, batch statistics and all gradients, on plans
+//! with all blocks, odd sizes, drop-path, inactive choices and running statistics, with gradients
+//! requested one at a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,8 +25,8 @@ proptest! {
         wants in any::<[bool; 4]>(),
         seed in 0u64..1_000_000,
     ) {
-        // With a sample or two of few pixels batch norm divides by almost nothing, and both engines
-        // are right to differ.
+        // With one or two samples of few pixels, batch norm divides by almost zero, and the engines
+        // may legitimately differ.
         prop_assume!(batch * height.div_ceil(stride) * width.div_ceil(stride) >= 16);
         let [affine, drop, inactive, running] = flags;
         let case = Case {
@@ -36,8 +36,8 @@ proptest! {
     }
 }
 
-/// A reduction of one row or column has no second one to shift to, which few of the cases above
-/// have.
+/// A reduction of a single row or column has no second one to shift to; few of the cases above
+/// cover this.
 #[test]
 fn the_engines_agree_on_sides_of_one_and_two() {
     for sides in [(1, 1), (1, 2), (2, 1), (2, 2), (1, 5), (4, 1)] {
@@ -86,8 +86,8 @@ fn two_forwards_may_wait_for_their_backwards() {
     assert_eq!(values(weights.grad_remove(&mut a.backward()).unwrap()), first);
 }
 
-/// Gradients of three cells that read the output of a first one, and of an operation of Burn's that
-/// reads it too, before or after.
+/// Gradients of three cells that read the output of another one, and of an operation of Burn's that
+/// also reads it, before or after.
 #[test]
 fn gradients_of_a_tensor_that_many_read_are_their_sum() {
     let pointwise = Block::Conv {

@@ -1,8 +1,8 @@
-//! The kernels for GPUs against the plain path on the CPU, on plans with all blocks that they know,
-//! as `engines.rs` does for the CPU.
+//! The GPU kernels against the plain path on the CPU, on plans with all blocks that have kernels,
+//! like `engines.rs` for the CPU.
 //!
-//! `DA2S_TEST_DEVICE` (`cuda`, `rocm`, `metal`, `vulkan`) is the device; without it the tests say
-//! that they are skipped. A software renderer will do: `--features vulkan` with Mesa's.
+//! `DA2S_TEST_DEVICE` (`cuda`, `rocm`, `metal`, `vulkan`) selects the device; without it the tests
+//! report that they were skipped. A software renderer works too: `--features vulkan` with Mesa's.
 
 #![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
@@ -28,7 +28,7 @@ fn device(test: &str) -> Option<Device> {
         #[cfg(feature = "vulkan")]
         "vulkan" => DeviceType::Vulkan,
         _ => {
-            // Past the test runner, which keeps what a passing test prints to itself.
+            // Written past the test runner, which hides what passing tests print.
             let note = format!("skipped: {test} needs a GPU (set DA2S_TEST_DEVICE)\n");
             std::io::stderr().write_all(note.as_bytes()).unwrap();
             return None;
@@ -38,7 +38,8 @@ fn device(test: &str) -> Option<Device> {
     Some(device.unwrap_or_else(|| panic!("there is no device {asked} here")))
 }
 
-/// Channels, height, width, batch and stride of cases that fit the kernels' tiles and that do not.
+/// Channels, height, width, batch and stride of cases that fit the kernels' tiles and of cases that
+/// do not.
 const SIZES: [[usize; 5]; 8] = [
     [2, 4, 5, 2, 1],
     [3, 7, 5, 3, 2],
@@ -88,8 +89,7 @@ fn a_gpu_agrees_with_the_plain_path() {
     }
 }
 
-/// Of all blocks, in the order in which `agreement` has them, of which the first is zero and has no
-/// gradient.
+/// Number of blocks, in the order of `agreement`; the first one is zero and has no gradient.
 const BLOCKS: usize = 14;
 
 #[test]
@@ -119,7 +119,7 @@ fn a_gpu_agrees_block_by_block() {
     }
 }
 
-/// Blocks that have no kernels take the plain path.
+/// Blocks without kernels take the plain path.
 #[test]
 fn what_has_no_kernels_takes_the_plain_path() {
     let Some(device) = device("what_has_no_kernels_takes_the_plain_path") else {

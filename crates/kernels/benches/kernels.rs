@@ -1,8 +1,7 @@
-//! GFLOP/s of the convolution kernels on images of the sizes that cells have, on one core, by CPU
-//! level.
+//! GFLOP/s of the convolution kernels on one core, by CPU level, for the image sizes of the cells.
 //!
-//! `cargo bench -p da2s-kernels --bench kernels -- [level]`; the least of many runs counts, so
-//! other work on the machine matters little.
+//! Run with `cargo bench -p da2s-kernels --bench kernels -- [level]`. The result is the fastest of
+//! many runs, so other load on the machine matters little.
 
 #![allow(clippy::print_stdout)]
 
@@ -10,7 +9,7 @@ use std::time::Instant;
 
 use da2s_kernels::{Level, Padded, View, Window, dense, depthwise, pointwise, table};
 
-/// Least time of a call, in seconds.
+/// Shortest time of a call, in seconds.
 fn least(mut call: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..40 {
@@ -23,7 +22,8 @@ fn least(mut call: impl FnMut()) -> f64 {
     best
 }
 
-/// A vector and where in it a cache line begins: the executor's buffers begin on lines.
+/// A vector and the index at which a cache line begins in it: the executor's buffers are aligned to
+/// cache lines.
 struct Aligned(Vec<f32>, usize);
 
 impl Aligned {

@@ -1,8 +1,8 @@
-//! Dense k×k convolution of any stride: a product a tap, all taps of a tile while it is in
-//! registers.
+//! Dense k×k convolution with any stride: one matrix product per tap, with the output tile held in
+//! registers across all taps.
 //!
-//! The gradient of the input is the same walk over the padded image of output gradients, with the
-//! transposed taps ([`Window::transposed`](crate::Window::transposed)) and the transposed packing.
+//! The gradient of the input is the same loop over the padded output gradients, with the transposed
+//! taps ([`Window::transposed`](crate::Window::transposed)) and the transposed packing.
 
 use crate::gemm;
 use crate::level::Level;
@@ -10,8 +10,8 @@ use crate::{pointwise, table};
 
 pub use crate::gemm::Region;
 
-/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[inputs][outputs rounded up to
-/// 16]` a tap.
+/// Packs PyTorch weights `[outputs, inputs, k, k]` into one matrix `[inputs][outputs rounded up to
+/// 16]` per tap.
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
     if taps == 1 {
@@ -27,8 +27,8 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
     }
 }
 
-/// Writes PyTorch weights `[outputs, inputs, k, k]` as a matrix `[outputs][inputs rounded up to
-/// 16]` a tap.
+/// Packs PyTorch weights `[outputs, inputs, k, k]` into one matrix `[outputs][inputs rounded up to
+/// 16]` per tap.
 pub fn pack_transposed(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let (width, taps) = (table::rounded(inputs), weights.len() / (inputs * outputs));
     if taps == 1 {
@@ -44,7 +44,7 @@ pub fn pack_transposed(weights: &[f32], inputs: usize, outputs: usize, packed: &
     }
 }
 
-/// Adds packed gradients of the weights (from [`weight_gradient`]) to `weights` in PyTorch order.
+/// Adds packed weight gradients (from [`weight_gradient`]) to `weights`, in PyTorch order.
 pub fn unpack_add(packed: &[f32], inputs: usize, outputs: usize, weights: &mut [f32]) {
     let (width, taps) = (table::rounded(outputs), weights.len() / (inputs * outputs));
     for (output, row) in weights.chunks_exact_mut(inputs * taps).enumerate() {
@@ -62,7 +62,7 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
 }
 
 /// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`: the gradient of the weights, packed as for
-/// [`convolve`]. `region.target` says where the output gradients lie.
+/// [`convolve`]. `region.target` gives the positions of the output gradients.
 pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     gemm::outer(level, region, source, gradient, sums);
 }

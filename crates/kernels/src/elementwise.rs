@@ -1,7 +1,7 @@
 //! Operations on flat runs of pixels: ReLU and its gradient, per-channel affine maps, sums.
 //!
-//! Coefficients are tables (see [`crate::table`]) of one common length; a run begins with
-//! channel 0. Every run of a call has the length of `to`.
+//! Coefficients are tables (see [`crate::table`]) of equal length; a run begins with channel 0. All
+//! runs in a call have the length of `to`.
 
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
@@ -9,13 +9,13 @@ use crate::simd::{LANES, Simd, per_level};
 /// A function of `N` vectors with `T` per-channel constants.
 pub(crate) trait Map<const N: usize, const T: usize> {
     /// # Safety
-    /// The instructions of `S`.
+    /// Requires the instructions of `S`.
     unsafe fn apply<S: Simd>(constants: [S::V; T], x: [S::V; N]) -> S::V;
 }
 
 /// # Safety
-/// The instructions of `S`; `count` floats behind every run; tables of `period` floats, a multiple
-/// of 16.
+/// Requires the instructions of `S`; every run has `count` floats; every table has `period` floats,
+/// a multiple of 16.
 #[inline(always)]
 unsafe fn sweep<S: Simd, M: Map<N, T>, const N: usize, const T: usize>(
     tables: [*const f32; T],
@@ -84,7 +84,7 @@ pub(crate) fn map<M: Map<N, T>, const N: usize, const T: usize>(
     }
 }
 
-/// `to = M(to, from)`: `N` counts `to`.
+/// `to = M(to, from)`; `N` includes `to`.
 pub(crate) fn update<M: Map<N, T>, const N: usize, const F: usize, const T: usize>(
     level: Level,
     tables: [&[f32]; T],
@@ -102,14 +102,14 @@ pub(crate) fn update<M: Map<N, T>, const N: usize, const F: usize, const T: usiz
     unsafe { run::<M, N, T>(level, tables.map(<[f32]>::as_ptr), runs, target, to.len(), period) }
 }
 
-/// The common length of the tables, after all lengths have been compared.
+/// The common length of the tables. Panics if the tables or the runs differ in length.
 fn checked<const N: usize, const T: usize>(tables: [&[f32]; T], from: [&[f32]; N], count: usize) -> usize {
     let period = tables.first().map_or(LANES, |table| table.len());
     assert!(
         period.is_multiple_of(LANES) && tables.iter().all(|table| table.len() == period),
-        "tables of unlike length"
+        "tables of different lengths"
     );
-    assert!(from.iter().all(|run| run.len() == count), "runs of unlike length");
+    assert!(from.iter().all(|run| run.len() == count), "runs of different lengths");
     period
 }
 
@@ -119,7 +119,7 @@ macro_rules! maps {
         impl Map<$n, $t> for $name {
             #[inline(always)]
             unsafe fn apply<S: Simd>($constants: [S::V; $t], $x: [S::V; $n]) -> S::V {
-                // SAFETY: the caller has the instructions of `S`.
+                // SAFETY: the caller guarantees that the CPU has the instructions of `S`.
                 unsafe { $value }
             }
         }
@@ -171,7 +171,7 @@ pub fn add(level: Level, x: &[f32], to: &mut [f32]) {
     update::<Add, 2, 1, 0>(level, [], [x], to);
 }
 
-/// `to += x where gate > 0`: the gradient of ReLU at `gate`, added up.
+/// `to += x where gate > 0`: adds the gradient of ReLU at `gate`.
 pub fn add_gated(level: Level, gate: &[f32], x: &[f32], to: &mut [f32]) {
     update::<AddGated, 3, 2, 0>(level, [], [gate, x], to);
 }
@@ -191,7 +191,8 @@ pub fn gate_affine(level: Level, z: &[f32], scale: &[f32], shift: &[f32], to: &m
     update::<GateAffine, 2, 1, 2>(level, [scale, shift], [z], to);
 }
 
-/// `to = a · g + b · z + d`: the gradient of a batch norm in the form of [`crate::norm`].
+/// `to = a · g + b · z + d`: the gradient of a batch norm, with the coefficients of
+/// [`crate::norm`].
 pub fn gradient(level: Level, g: &[f32], z: &[f32], tables: [&[f32]; 3], to: &mut [f32]) {
     map::<Gradient, 2, 3>(level, tables, [g, z], to);
 }

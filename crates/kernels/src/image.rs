@@ -1,30 +1,30 @@
-//! Images with a border of zeros, and how a window walks over them.
+//! Images with a border of zeros, and the positions that a sliding window reads.
 //!
-//! The right border of a row is the left border of the next one, so a [`Padded`] image is little
-//! larger than the image and every row of it is one flat run.
+//! The right border of a row is the left border of the next, so a [`Padded`] image is only slightly
+//! larger than the image, and every row is one flat run.
 
 use crate::elementwise;
 use crate::level::Level;
 use crate::taps::Taps;
 
-/// A region of pixels to be computed.
+/// A region of output pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Number of rows.
     pub rows: usize,
-    /// Number of pixels a row.
+    /// Number of pixels per row.
     pub columns: usize,
 }
 
-/// Where pixels lie in a slice: the first one, and the steps to the next row and to the next pixel,
-/// in floats.
+/// Positions of pixels in a slice: that of the first pixel, and the steps to the next row and to
+/// the next pixel, in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Position of the first pixel.
     pub at: usize,
-    /// Step from a row to the next.
+    /// Step from one row to the next.
     pub row: usize,
-    /// Step from a pixel to the next.
+    /// Step from one pixel to the next.
     pub pixel: usize,
 }
 
@@ -46,7 +46,7 @@ impl View {
         }
     }
 
-    /// Every `stride`-th pixel of every `stride`-th row, beginning with pixel (`y`, `x`).
+    /// Every `stride`-th pixel of every `stride`-th row, starting at pixel (`y`, `x`).
     pub fn strided(self, stride: usize, y: usize, x: usize) -> Self {
         Self {
             at: self.at + y * self.row + x * self.pixel,
@@ -55,39 +55,38 @@ impl View {
         }
     }
 
-    /// Position of the first float of the last pixel of `extent`; the largest number where it is
-    /// none.
+    /// Position of the first float of the last pixel of `extent`; `usize::MAX` if it overflows.
     pub(crate) fn last(self, extent: Extent) -> usize {
         let (down, right) = (extent.rows - 1, extent.columns - 1);
         (self.at.saturating_add(down.saturating_mul(self.row))).saturating_add(right.saturating_mul(self.pixel))
     }
 }
 
-/// An image inside a border.
+/// An image with a border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padded {
     /// Rows of the image.
     pub height: usize,
-    /// Pixels a row of the image.
+    /// Pixels per row of the image.
     pub width: usize,
-    /// Channels a pixel.
+    /// Channels per pixel.
     pub channels: usize,
     /// Width of the border.
     pub pad: usize,
 }
 
 impl Padded {
-    /// Floats from a row to the next.
+    /// Distance from one row to the next, in floats.
     pub fn pitch(&self) -> usize {
         (self.width + self.pad) * self.channels
     }
 
-    /// Floats of image and border.
+    /// Floats of image and border together.
     pub fn len(&self) -> usize {
         (self.height + 2 * self.pad) * self.pitch() + self.pad * self.channels
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the length is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -120,7 +119,7 @@ impl Padded {
         data[first + self.height * pitch..self.len()].fill(0.0);
     }
 
-    /// Writes `image` (packed) inside of the border, which stays as it is.
+    /// Writes `image` (packed) inside the border, which is left unchanged.
     pub fn copy_from(&self, image: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
@@ -128,7 +127,7 @@ impl Padded {
         }
     }
 
-    /// Writes max(`image`, 0) inside of the border, which stays as it is.
+    /// Writes max(`image`, 0) inside the border, which is left unchanged.
     pub fn relu_from(&self, level: Level, image: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
@@ -136,7 +135,7 @@ impl Padded {
         }
     }
 
-    /// Writes max(scale · `image` + shift, 0) (tables) inside of the border, which stays as it is.
+    /// Writes max(scale · `image` + shift, 0) (tables) inside the border, which is left unchanged.
     pub fn affine_relu_from(&self, level: Level, image: &[f32], scale: &[f32], shift: &[f32], data: &mut [f32]) {
         for (y, row) in image.chunks_exact(self.width * self.channels).enumerate() {
             let at = self.view().at + y * self.pitch();
@@ -145,21 +144,21 @@ impl Padded {
     }
 }
 
-/// A square window that walks over an image.
+/// A square window that slides over an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Taps a side.
+    /// Taps per side.
     pub kernel: usize,
-    /// Pixels from an output to the next.
+    /// Pixels from one output to the next.
     pub stride: usize,
-    /// Pixels from a tap to the next.
+    /// Pixels from one tap to the next.
     pub dilation: usize,
     /// Border of the image that the window may reach into.
     pub padding: usize,
 }
 
 impl Window {
-    /// The window that keeps the size at stride 1 (odd kernels).
+    /// The window that preserves the image size at stride 1 (odd kernels).
     pub fn same(kernel: usize, stride: usize, dilation: usize) -> Self {
         Self {
             kernel,
@@ -174,7 +173,7 @@ impl Window {
         self.kernel * self.kernel
     }
 
-    /// Output side for an input side; zero when the window does not fit.
+    /// Output side for an input side; zero if the window does not fit.
     pub fn output(&self, side: usize) -> usize {
         let reach = self.dilation * (self.kernel - 1) + 1;
         (side + 2 * self.padding)
@@ -182,7 +181,7 @@ impl Window {
             .map_or(0, |room| room / self.stride + 1)
     }
 
-    /// The walk over `image`: every tap, row-major, reading relative to the pixel at stride ×
+    /// The taps over `image`, in row-major order. Offsets are relative to the pixel at stride ×
     /// output position.
     pub fn walk(&self, image: &Padded) -> Taps {
         assert!(image.pad >= self.padding, "the window reaches over the border");
@@ -193,8 +192,8 @@ impl Window {
         Taps::new((0..self.taps()).collect(), (0..self.taps()).map(offset).collect())
     }
 
-    /// The transposed walk: for each class of input pixels with the same position modulo the
-    /// stride, the taps that reach it and where each reads in the (padded) image of output
+    /// The transposed taps: for each class of input pixels with the same position modulo the
+    /// stride, the taps that reach it and the offsets at which they read the (padded) output
     /// gradients.
     pub fn transposed(&self, gradient: &Padded) -> Vec<Phase> {
         let stride = self.stride as isize;
@@ -222,10 +221,10 @@ impl Window {
         phases
     }
 
-    /// Border that the image of output gradients needs for [`Window::transposed`].
+    /// The border that the output gradients need for [`Window::transposed`].
     pub fn transposed_pad(&self, input: (usize, usize)) -> usize {
         let side_pad = |side: usize| {
-            // Largest overhang of a read beyond either end of the output, over all input positions.
+            // Largest distance of a read past either end of the output, over all input positions.
             let last = self.output(side) as isize - 1;
             let reads = |at: usize, tap: usize| (at + self.padding) as isize - (tap * self.dilation) as isize;
             let low = -reads(0, self.kernel - 1).div_euclid(self.stride as isize);
@@ -236,20 +235,20 @@ impl Window {
     }
 }
 
-/// Input pixels at (`y`, `x`) modulo the stride, as the gradient sees them.
+/// Input pixels at (`y`, `x`) modulo the stride, and the taps of their gradient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {
     /// First row.
     pub y: usize,
     /// First column.
     pub x: usize,
-    /// Taps that reach these pixels; each reads in the image of output gradients, relative to the
-    /// pixel (input position ÷ stride).
+    /// Taps that reach these pixels. Each reads the output gradients, relative to the pixel at
+    /// input position ÷ stride.
     pub taps: Taps,
 }
 
 impl Phase {
-    /// How many pixels of an image of `height` × `width` belong to the phase.
+    /// Number of pixels of a `height` × `width` image that belong to the phase.
     pub fn extent(&self, height: usize, width: usize, stride: usize) -> Extent {
         Extent {
             rows: height.saturating_sub(self.y).div_ceil(stride),

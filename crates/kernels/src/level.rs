@@ -1,16 +1,16 @@
-//! Which instructions the CPU has, found once at run time.
+//! The instruction sets of the CPU, detected once at run time.
 //!
-//! A [`Level`] is a proof: it can only be obtained by detection, so that a kernel that is handed
-//! one may use the instructions of that level. Tests and benches force a lower level by choosing
-//! from [`Level::available`].
+//! A [`Level`] is a proof: it can be obtained only by detection, so a kernel that receives one may
+//! use the instructions of that level. Tests and benchmarks select a lower level from
+//! [`Level::available`].
 
 use std::sync::OnceLock;
 
-/// A set of instructions that this CPU has.
+/// An instruction set that this CPU has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level(Instructions);
 
-/// The sets that kernels are compiled for.
+/// The instruction sets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Instructions {
     /// 512-bit vectors (x86-64).
@@ -22,7 +22,7 @@ pub(crate) enum Instructions {
     /// 128-bit vectors (AArch64).
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// What the compiler makes of plain loops.
+    /// Plain loops, vectorised by the compiler.
     Portable,
 }
 
@@ -51,7 +51,7 @@ impl Level {
         levels
     }
 
-    /// The level called `name` (as [`Level::name`] says it), if this CPU has it.
+    /// The level with this `name` (as given by [`Level::name`]), if the CPU has it.
     pub fn named(name: &str) -> Option<Self> {
         Self::available().into_iter().find(|level| level.name() == name)
     }

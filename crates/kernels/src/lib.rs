@@ -1,14 +1,14 @@
-//! CPU arithmetic on slices: the loops under the cells of depthwise-separable mixed operations.
+//! CPU arithmetic on slices: the inner loops of cells with depthwise-separable mixed operations.
 //!
-//! Contract: `f32`, images in NHWC order (channels innermost), one image a call. No tensor library,
-//! no threads, and no allocation but in the small tables that are made once a plan. Every kernel
-//! takes the [`Level`] of the CPU that it may use; [`cpu_level`] finds the best one at run time.
-//! Convolutions read from [`Padded`] images, whose border of zeros spares every kernel the case of
-//! the border.
+//! Contract: `f32`, images in NHWC order (channels innermost), one image per call. There is no
+//! tensor library and there are no threads; the only allocations are small tables, created once per
+//! plan. Every kernel takes the CPU's [`Level`]; [`cpu_level`] detects the best one at run time.
+//! Convolutions read [`Padded`] images, whose border of zeros means that no kernel has to treat
+//! border pixels as a special case.
 //!
-//! Per-channel coefficients are handed over as *tables* (see [`table`]): the channel values
-//! repeated until they fill whole vectors, so that a row of any number of channels is one flat run
-//! of full vectors.
+//! Per-channel coefficients are passed as *tables* (see [`table`]): the channel values repeated
+//! until they fill whole vectors, so that a row with any number of channels is one flat run of full
+//! vectors.
 
 pub mod dense;
 pub mod depthwise;

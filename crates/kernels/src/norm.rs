@@ -2,13 +2,13 @@
 //!
 //! With mean μ, variance v, s = 1/√(v + ε), scale γ, shift β and an outer weight c, the output that
 //! reaches the node is c·(γ·s·(z − μ) + β): an affine map of z. With upstream gradient g over p
-//! values a channel, S₁ = Σ g and S₂ = Σ g·(z − μ), the gradient of z is a·g + b·z + d with a =
-//! c·γ·s, b = −a·s²·S₂/p, d = −a·S₁/p − b·μ; that of γ is c·s·S₂, of β c·S₁, and of c is γ·s·S₂ +
-//! β·S₁, summed over channels.
+//! values per channel, S₁ = Σ g and S₂ = Σ g·(z − μ), the gradient of z is a·g + b·z + d with a =
+//! c·γ·s, b = −a·s²·S₂/p, d = −a·S₁/p − b·μ. The gradient of γ is c·s·S₂, that of β is c·S₁, and
+//! that of c is γ·s·S₂ + β·S₁, summed over channels.
 //!
-//! Statistics are formed an image at a time around the image's first pixel, then merged in f64
-//! (Chan, Golub, LeVeque, 1983): no cancellation, and an order that the number of threads does not
-//! touch.
+//! Statistics are computed per image, centred on the image's first pixel, and then merged in f64
+//! (Chan, Golub, LeVeque, 1983). This avoids cancellation, and the order of summation does not
+//! depend on the number of threads.
 
 use crate::level::Level;
 use crate::simd::{LANES, Simd, per_level};
@@ -82,8 +82,8 @@ pub fn gradient_sums(
     table::fold(products, channels, second);
 }
 
-/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU over a norm), and the sums S₁,
-/// S₂ of it. `tables`: scale, shift and μ. Otherwise as [`gradient_sums`].
+/// `g = g where scale · z + shift > 0, else 0` (the gradient of ReLU after a norm), and its sums S₁
+/// and S₂. `tables`: scale, shift and μ. Otherwise as for [`gradient_sums`].
 pub fn gate_sums(
     level: Level,
     z: &[f32],
@@ -126,7 +126,7 @@ per_level! {
 }
 
 /// # Safety
-/// As [`accumulate`].
+/// As for [`accumulate`].
 #[inline(always)]
 unsafe fn moments_body<S: Simd>(
     runs: [*const f32; 2],
@@ -135,12 +135,12 @@ unsafe fn moments_body<S: Simd>(
     count: usize,
     period: usize,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { accumulate::<S, true>(runs, center, sums, count, period) }
 }
 
 /// # Safety
-/// As [`accumulate`].
+/// As for [`accumulate`].
 #[inline(always)]
 unsafe fn dots_body<S: Simd>(
     runs: [*const f32; 2],
@@ -149,14 +149,15 @@ unsafe fn dots_body<S: Simd>(
     count: usize,
     period: usize,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { accumulate::<S, false>(runs, center, sums, count, period) }
 }
 
-/// Two sums a lane: of x and x² with x = run 1 − center (`SQUARE`), or of g and g·x with g = run 0.
+/// Two sums per lane: of x and x² with x = run 1 − center (`SQUARE`), or of g and g·x with g = run
+/// 0.
 ///
 /// # Safety
-/// The instructions of `S`; `count` floats behind the runs; `period` floats behind the tables.
+/// Requires the instructions of `S`; the runs have `count` floats and the tables `period` floats.
 #[inline(always)]
 unsafe fn accumulate<S: Simd, const SQUARE: bool>(
     runs: [*const f32; 2],
@@ -174,7 +175,7 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
             let mut totals = [[S::zero(); 2]; 4];
             let mut at = pattern;
             while at < full {
-                // Four chains, or the additions would wait for each other.
+                // Four independent chains, so that additions do not wait for each other.
                 for [first, second] in &mut totals {
                     if at < full {
                         let x = S::sub(S::load(runs[1].add(at)), mu);
@@ -210,22 +211,23 @@ unsafe fn accumulate<S: Simd, const SQUARE: bool>(
     }
 }
 
-/// Sums of nothing: where a short run does not reach the end of the table.
+/// Sets the sums to zero where a short run does not reach the end of the table.
 ///
 /// # Safety
-/// The instructions of `S`; `period` floats behind the sums.
+/// Requires the instructions of `S`; the sums have `period` floats.
 #[inline(always)]
 unsafe fn none_from<S: Simd>(sums: [*mut f32; 2], first: usize, period: usize) {
     for pattern in (first..period).step_by(LANES) {
         for sum in sums {
-            // SAFETY: the caller's; tables are whole vectors.
+            // SAFETY: guaranteed by the caller; tables are whole vectors.
             unsafe { S::store(sum.add(pattern), S::zero()) };
         }
     }
 }
 
 /// # Safety
-/// The instructions of `S`; `count` floats behind `z` and `g`; `period` floats behind the tables.
+/// Requires the instructions of `S`; `z` and `g` have `count` floats and the tables `period`
+/// floats.
 #[inline(always)]
 unsafe fn gate_body<S: Simd>(
     z: *const f32,
@@ -278,7 +280,7 @@ unsafe fn gate_body<S: Simd>(
 }
 
 /// Merges the images' moments: `means` and `deviations` are `[image][channel]`, each over `pixels`
-/// values. Gives mean and biased variance over the batch.
+/// values. Returns the mean and biased variance over the batch.
 pub fn merge(means: &[f32], deviations: &[f32], pixels: usize, mean: &mut [f64], variance: &mut [f64]) {
     let channels = mean.len();
     let images = means.len() / channels;

@@ -1,8 +1,7 @@
-//! Pointwise (1×1) convolution: every pixel times one small matrix.
+//! Pointwise (1×1) convolution: every pixel times the same small matrix.
 //!
 //! Matrices are packed `[inputs][outputs rounded up to 16]` for the product and `[outputs][inputs
-//! rounded up to 16]` for the gradient of the input, which is the same product with the other
-//! packing.
+//! rounded up to 16]` for the gradient of the input, which is the same product with that packing.
 
 use crate::gemm::{self, Region};
 use crate::image::{Extent, View};
@@ -10,7 +9,7 @@ use crate::level::Level;
 use crate::table;
 use crate::taps::Taps;
 
-/// Writes PyTorch weights `[outputs, inputs]` for [`product`].
+/// Packs PyTorch weights `[outputs, inputs]` for [`product`].
 pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) {
     let width = table::rounded(outputs);
     packed.fill(0.0);
@@ -21,7 +20,7 @@ pub fn pack(weights: &[f32], inputs: usize, outputs: usize, packed: &mut [f32]) 
     }
 }
 
-/// Writes PyTorch weights `[outputs, inputs]` for [`product`] from outputs to inputs.
+/// Packs PyTorch weights `[outputs, inputs]` for [`product`] from outputs to inputs.
 pub fn pack_transposed(weights: &[f32], inputs: usize, packed: &mut [f32]) {
     for (row, packed) in weights
         .chunks_exact(inputs)
@@ -32,7 +31,7 @@ pub fn pack_transposed(weights: &[f32], inputs: usize, packed: &mut [f32]) {
     }
 }
 
-/// Adds packed gradients of the weights (from [`weight_gradient`]) to `weights` in PyTorch order.
+/// Adds packed weight gradients (from [`weight_gradient`]) to `weights`, in PyTorch order.
 pub fn unpack_add(packed: &[f32], inputs: usize, outputs: usize, weights: &mut [f32]) {
     let width = table::rounded(outputs);
     for (output, row) in weights.chunks_exact_mut(inputs).enumerate() {
@@ -47,14 +46,14 @@ pub fn unpack_add(packed: &[f32], inputs: usize, outputs: usize, weights: &mut [
 pub struct Shape {
     /// Number of pixels.
     pub pixels: usize,
-    /// Channels summed over.
+    /// Channels that the product sums over.
     pub inputs: usize,
-    /// Channels computed.
+    /// Channels that the product computes.
     pub outputs: usize,
 }
 
 impl Shape {
-    /// `source` and `target` steps: from a pixel to the next.
+    /// The steps of `source` and `target` are distances from one pixel to the next.
     fn region(&self, source_step: usize, target_step: usize) -> Region<'static> {
         let view = |pixel: usize| View {
             at: 0,
@@ -75,7 +74,7 @@ impl Shape {
     }
 }
 
-/// `target (+)= source · weights`; pixels of `target` lie `target_step` floats apart.
+/// `target (+)= source · weights`; pixels of `target` are `target_step` floats apart.
 pub fn product(
     level: Level,
     shape: Shape,
@@ -95,7 +94,7 @@ pub fn product(
     );
 }
 
-/// `sums += sourceᵀ · gradient` (packed as for [`product`]); pixels of `gradient` lie
+/// `sums += sourceᵀ · gradient` (packed as for [`product`]); pixels of `gradient` are
 /// `gradient_step` floats apart.
 pub fn weight_gradient(
     level: Level,

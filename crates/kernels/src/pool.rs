@@ -1,29 +1,29 @@
-//! Max and average pooling over packed images. Padding never counts; among equal values the first
-//! (row-major) takes the gradient.
+//! Max and average pooling over packed images. Padding is never counted; among equal values the
+//! first (in row-major order) receives the gradient.
 
 use crate::image::Window;
 use crate::level::Level;
 use crate::simd::{Simd, per_level};
 
-/// Which value a window yields.
+/// The value that a window yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
     /// The largest.
     Max,
-    /// The mean of those inside the image.
+    /// The mean of the values inside the image.
     Average,
 }
 
-/// A pooling of images of one size.
+/// Pooling of images of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
-    /// Which value a window yields.
+    /// The value that a window yields.
     pub kind: Pooling,
     /// The window; its padding is smaller than its kernel.
     pub window: Window,
     /// Rows of the image.
     pub height: usize,
-    /// Pixels a row of the image.
+    /// Pixels per row of the image.
     pub width: usize,
     /// Channels.
     pub channels: usize,
@@ -41,16 +41,13 @@ impl Pool {
             stride,
             ..
         } = self.window;
-        assert!(
-            padding < kernel && stride > 0,
-            "a window would lie outside of the image"
-        );
+        assert!(padding < kernel && stride > 0, "a window lies outside the image");
         assert_eq!(input, self.height * self.width * self.channels);
         assert_eq!(output, self.output_len());
     }
 
-    /// Pixels of one dimension that the window at `at` covers: from the first up to before the
-    /// second.
+    /// Pixels along one dimension that the window at `at` covers: from the first value up to, but
+    /// not including, the second.
     #[inline(always)]
     fn covers(&self, at: usize, side: usize) -> (usize, usize) {
         let Window {
@@ -60,7 +57,7 @@ impl Pool {
             padding,
         } = self.window;
         let begin = (at * stride) as isize - padding as isize;
-        // The first tap at or after 0, in steps of the dilation.
+        // The first tap at or after position 0, in steps of the dilation.
         let skipped = if begin < 0 {
             begin.unsigned_abs().div_ceil(dilation)
         } else {
@@ -79,7 +76,7 @@ pub fn forward(level: Level, pool: &Pool, image: &[f32], output: &mut [f32]) {
     unsafe { run_forward(level, pool, image.as_ptr(), output.as_mut_ptr()) }
 }
 
-/// Adds the gradient of the image to `to`, given `output` as [`forward`] made it and its gradient.
+/// Adds the gradient of the image to `to`, given `output` of [`forward`] and its gradient.
 pub fn backward(level: Level, pool: &Pool, image: &[f32], output: &[f32], gradient: &[f32], to: &mut [f32]) {
     pool.check(image.len(), output.len());
     pool.check(to.len(), gradient.len());
@@ -102,10 +99,10 @@ per_level! {
 }
 
 /// # Safety
-/// As [`forward_pixels`].
+/// As for [`forward_pixels`].
 #[inline(always)]
 unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if pool.channels <= S::Half::WIDTH {
             forward_pixels::<S::Half>(pool, image, output)
@@ -116,7 +113,7 @@ unsafe fn forward_body<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32
 }
 
 /// # Safety
-/// As [`backward_pixels`].
+/// As for [`backward_pixels`].
 #[inline(always)]
 unsafe fn backward_body<S: Simd>(
     pool: &Pool,
@@ -125,7 +122,7 @@ unsafe fn backward_body<S: Simd>(
     gradient: *const f32,
     to: *mut f32,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if pool.channels <= S::Half::WIDTH {
             backward_pixels::<S::Half>(pool, image, output, gradient, to)
@@ -136,10 +133,10 @@ unsafe fn backward_body<S: Simd>(
 }
 
 /// # Safety
-/// As [`Simd::load_first`].
+/// As for [`Simd::load_first`].
 #[inline(always)]
 unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if count == S::WIDTH {
             S::load(at)
@@ -150,10 +147,10 @@ unsafe fn lanes<S: Simd>(at: *const f32, count: usize) -> S::V {
 }
 
 /// # Safety
-/// As [`Simd::store_first`].
+/// As for [`Simd::store_first`].
 #[inline(always)]
 unsafe fn put<S: Simd>(at: *mut f32, x: S::V, count: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if count == S::WIDTH {
             S::store(at, x)
@@ -164,7 +161,7 @@ unsafe fn put<S: Simd>(at: *mut f32, x: S::V, count: usize) {
 }
 
 /// # Safety
-/// The instructions of `S`; slices of the pool's sizes.
+/// Requires the instructions of `S`; the slices have the pool's sizes.
 #[inline(always)]
 unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f32) {
     let (channels, width, step) = (pool.channels, pool.width, pool.window.dilation);
@@ -176,7 +173,7 @@ unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f
             let inside = (bottom - top).div_ceil(step) * (right - left).div_ceil(step);
             for first in (0..channels).step_by(S::WIDTH) {
                 let count = (channels - first).min(S::WIDTH);
-                // SAFETY: rows, columns and channels lie inside of the image and the output.
+                // SAFETY: rows, columns and channels lie inside the image and the output.
                 unsafe {
                     let mut value = if pool.kind == Pooling::Max {
                         S::splat(f32::NEG_INFINITY)
@@ -204,7 +201,7 @@ unsafe fn forward_pixels<S: Simd>(pool: &Pool, image: *const f32, output: *mut f
 }
 
 /// # Safety
-/// The instructions of `S`; slices of the pool's sizes.
+/// Requires the instructions of `S`; the slices have the pool's sizes.
 #[inline(always)]
 unsafe fn backward_pixels<S: Simd>(
     pool: &Pool,
@@ -223,7 +220,7 @@ unsafe fn backward_pixels<S: Simd>(
             for first in (0..channels).step_by(S::WIDTH) {
                 let count = (channels - first).min(S::WIDTH);
                 let at = (y * columns + x) * channels + first;
-                // SAFETY: rows, columns and channels lie inside of the image and the output.
+                // SAFETY: rows, columns and channels lie inside the image and the output.
                 unsafe {
                     let mut rest = lanes::<S>(gradient.add(at), count);
                     let largest = lanes::<S>(output.add(at), count);

@@ -1,7 +1,8 @@
-//! Bringing memory into the cache ahead of its use.
+//! Loading memory into the cache before it is used.
 
-/// Asks for `count` floats from `data` on to be brought into the second cache, and returns at once.
-/// A hint: the memory need not be valid, and where there is no such instruction nothing happens.
+/// Asks the CPU to load `count` floats from `data` on into the second-level cache, and returns at
+/// once. This is only a hint: the memory need not be valid, and without such an instruction nothing
+/// happens.
 #[inline]
 pub fn prefetch(data: *const f32, count: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,5 @@
-//! Factorised reduce: two pointwise convolutions of stride 2, the second one pixel further down and
-//! right (zero beyond the border), side by side in the channels.
+//! Factorised reduce: two pointwise convolutions of stride 2, the second one shifted by one pixel
+//! down and right (zero beyond the border), concatenated along the channels.
 
 use crate::gemm::{self, Region};
 use crate::image::{Extent, Padded, View};
@@ -7,10 +7,10 @@ use crate::level::Level;
 use crate::table;
 use crate::taps::Taps;
 
-/// A factorised reduce of images of one size.
+/// Factorised reduce of images of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Reduce {
-    /// The image that is read, with a border of at least one pixel.
+    /// The input image, with a border of at least one pixel.
     pub image: Padded,
     /// Channels of the output.
     pub outputs: usize,
@@ -25,7 +25,7 @@ impl Reduce {
         }
     }
 
-    /// Channels that each of the two convolutions makes.
+    /// Output channels of each of the two convolutions.
     pub fn halves(&self) -> [usize; 2] {
         [self.outputs / 2, self.outputs - self.outputs / 2]
     }
@@ -35,12 +35,12 @@ impl Reduce {
         self.image.channels * table::rounded(self.halves()[0])
     }
 
-    /// Floats of the packed weights of both.
+    /// Floats of the packed weights of both convolutions.
     pub fn packed_len(&self) -> usize {
         self.packed_split() + self.image.channels * table::rounded(self.halves()[1])
     }
 
-    /// Floats of the transposed packing of both: `[outputs][inputs rounded up to 16]`.
+    /// Floats of the transposed packing of both convolutions: `[outputs][inputs rounded up to 16]`.
     pub fn transposed_len(&self) -> usize {
         self.outputs * table::rounded(self.image.channels)
     }
@@ -60,7 +60,7 @@ impl Reduce {
         }
     }
 
-    /// Computes the packed output. `weights`: both matrices, packed as by
+    /// Computes the packed output. `weights` holds both matrices, packed by
     /// [`crate::pointwise::pack`].
     pub fn convolve(&self, level: Level, weights: &[f32], source: &[f32], target: &mut [f32]) {
         assert!(self.image.pad >= 1, "the second convolution reaches over the border");
@@ -69,15 +69,15 @@ impl Reduce {
         gemm::product(level, &self.region(1), second, source, false, target);
     }
 
-    /// Adds the gradient of the weights to `sums` (packed as `weights`).
+    /// Adds the gradient of the weights to `sums` (packed like `weights`).
     pub fn weight_gradient(&self, level: Level, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
         let (first, second) = sums.split_at_mut(self.packed_split());
         gemm::outer(level, &self.region(0), source, gradient, first);
         gemm::outer(level, &self.region(1), source, gradient, second);
     }
 
-    /// Adds the gradient of the image to `target` (packed, no border). `weights`: the matrix
-    /// `[outputs, inputs]` of both, packed as by [`crate::pointwise::pack_transposed`].
+    /// Adds the gradient of the image to `target` (packed, no border). `weights` is the matrix
+    /// `[outputs, inputs]` of both, packed by [`crate::pointwise::pack_transposed`].
     pub fn input_gradient(&self, level: Level, weights: &[f32], gradient: &[f32], target: &mut [f32]) {
         let Padded {
             height,

@@ -1,9 +1,9 @@
 //! Stochastic gradient descent with momentum and weight decay, on flat runs of floats.
 //!
 //! Contract: PyTorch's `SGD` without dampening: `v ← μ v + s g + λ w`, `w ← w − η v`. Every product
-//! and sum is rounded by itself, so the result is the same on every CPU, and the same as that of a
-//! tensor library that computes one operation at a time. Memory is what bounds it, so there is one
-//! version for all levels.
+//! and sum is rounded separately, so the result is the same on every CPU, and the same as that of a
+//! tensor library that computes one operation at a time. Memory bandwidth is the limit, so one
+//! version serves all levels.
 
 /// The coefficients of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,18 +14,18 @@ pub struct Step {
     pub momentum: f32,
     /// Weight decay λ.
     pub weight_decay: f32,
-    /// What the gradient is multiplied by first: the s of clipping.
+    /// The factor s by which the gradient is multiplied first: gradient clipping.
     pub scale: f32,
 }
 
-/// Moves `velocity` on, and writes the moved weights over `gradient`.
+/// Updates `velocity` and writes the new weights over `gradient`.
 ///
 /// # Panics
-/// If the three runs are not of one length.
+/// If the three slices differ in length.
 pub fn step(step: Step, weights: &[f32], velocity: &mut [f32], gradient: &mut [f32]) {
     assert!(
         weights.len() == velocity.len() && weights.len() == gradient.len(),
-        "runs of one length"
+        "slices of equal length"
     );
     for ((&weight, velocity), gradient) in weights.iter().zip(velocity).zip(gradient) {
         *velocity = (step.weight_decay * weight + step.scale * *gradient) + step.momentum * *velocity;
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_steps_are_those_of_the_definition() {
+    fn two_steps_match_the_definition() {
         let rule = Step {
             rate: 0.5,
             momentum: 0.25,

@@ -1,10 +1,10 @@
-//! A vector of 16 `f32` for each CPU level, and the macro that compiles a kernel once a level.
+//! A vector of 16 `f32` for each CPU level, and the macro that compiles a kernel once per level.
 //!
-//! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so that
-//! weights, tables and tails have one layout; where at most 8 channels are left over, half a vector
-//! takes them at half the cost. Kernels are `#[inline(always)]` functions over `S: Simd`;
-//! [`per_level!`] wraps each in a function per level whose instructions are enabled, and picks
-//! among them by the [`Level`](crate::Level) it is given.
+//! The vector is 16 wide everywhere (one AVX-512 register, two AVX ones, four NEON ones), so
+//! weights, tables and tails have one layout. Where at most 8 channels remain, half a vector
+//! handles them at half the cost. Kernels are `#[inline(always)]` functions over `S: Simd`;
+//! [`per_level!`] wraps each in one function per level, with that level's instructions enabled, and
+//! calls the one for the [`Level`](crate::Level) it receives.
 
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
@@ -12,17 +12,17 @@ pub(crate) const LANES: usize = 16;
 /// Sixteen lanes of `f32`, or eight of them.
 ///
 /// # Safety
-/// Every method needs the instructions of its level; `load` and `store` need as many valid floats
-/// at the pointer as there are lanes, `load_first` and `store_first` need `count` of them (at least
-/// 1; the other lanes read as zero and are not written).
+/// Every method requires the instructions of its level. `load` and `store` require as many valid
+/// floats at the pointer as there are lanes; `load_first` and `store_first` require `count` of them
+/// (at least 1); the other lanes read as zero and are not written.
 pub(crate) trait Simd: Copy {
     /// The vector.
     type V: Copy;
-    /// Vectors of half as many lanes. Those of a half are its own.
+    /// Vectors of half as many lanes. For a half vector, this is the type itself.
     type Half: Simd;
     /// Lanes of the vector.
     const WIDTH: usize;
-    /// Whether there are 32 registers of 16 lanes (else: about 8).
+    /// Whether there are 32 registers of 16 lanes (otherwise about 8).
     const WIDE: bool;
     unsafe fn zero() -> Self::V;
     unsafe fn splat(x: f32) -> Self::V;
@@ -42,7 +42,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn split_equal(a: Self::V, b: Self::V, x: Self::V) -> (Self::V, Self::V);
 }
 
-/// Plain arrays; the compiler vectorises what it can.
+/// Plain arrays, vectorised by the compiler as far as it can.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<const N: usize>;
 
@@ -57,7 +57,7 @@ macro_rules! lanes {
     }};
 }
 
-/// The same without the calls of an iterator, which are nearly all of Miri's time.
+/// A loop without iterator calls, on which Miri spends most of its time.
 #[cfg(miri)]
 macro_rules! lanes {
     ($i:ident => $value:expr) => {{
@@ -151,39 +151,40 @@ pub(crate) use arm::Neon;
 #[cfg(target_arch = "aarch64")]
 mod arm;
 
-/// `per_level! { fn name { generics } { their names } (arguments) = body; }` makes `name(level,
+/// `per_level! { fn name { generics } { their names } (arguments) = body; }` creates `name(level,
 /// arguments)`, which runs `body::<S, names>(arguments)` with the instructions of `level`. The body
-/// is an `#[inline(always)] unsafe fn` over `S: Simd`; what else it demands of its caller is the
-/// contract of `name`.
+/// is an `#[inline(always)] unsafe fn` over `S: Simd`; its other safety requirements are those of
+/// `name`.
 macro_rules! per_level {
     ($(unsafe fn $name:ident {$($generics:tt)*} {$($generic:ident),*} ($($argument:ident: $type:ty),* $(,)?) = $body:ident;)*) => {$(
         /// Runs the body with the instructions of `level`.
         ///
         /// # Safety
-        /// As the body's.
+        /// As for the body.
         #[inline]
         unsafe fn $name<$($generics)*>(level: $crate::Level, $($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn avx512<$($generics)*>($($argument: $type),*) {
-                // SAFETY: the instructions are enabled here; the rest is the caller's.
+                // SAFETY: the instructions are enabled here; the caller guarantees the rest.
                 unsafe { $body::<$crate::simd::Avx512, $($generic),*>($($argument),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn avx2<$($generics)*>($($argument: $type),*) {
-                // SAFETY: the instructions are enabled here; the rest is the caller's.
+                // SAFETY: the instructions are enabled here; the caller guarantees the rest.
                 unsafe { $body::<$crate::simd::Avx<2, false>, $($generic),*>($($argument),*) }
             }
             #[cfg(target_arch = "aarch64")]
             #[target_feature(enable = "neon")]
             unsafe fn neon<$($generics)*>($($argument: $type),*) {
-                // SAFETY: the instructions are enabled here; the rest is the caller's.
+                // SAFETY: the instructions are enabled here; the caller guarantees the rest.
                 unsafe { $body::<$crate::simd::Neon<4>, $($generic),*>($($argument),*) }
             }
             match level.kind() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: a level exists only where its instructions do; the rest is the caller's.
+                // SAFETY: a level exists only where its instructions do; the caller guarantees the
+                // rest.
                 $crate::level::Instructions::Avx512 => unsafe { avx512::<$($generic),*>($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
@@ -191,7 +192,7 @@ macro_rules! per_level {
                 #[cfg(target_arch = "aarch64")]
                 // SAFETY: as above.
                 $crate::level::Instructions::Neon => unsafe { neon::<$($generic),*>($($argument),*) },
-                // SAFETY: plain code; the rest is the caller's.
+                // SAFETY: plain code; the caller guarantees the rest.
                 $crate::level::Instructions::Portable => unsafe { $body::<$crate::simd::Portable<16>, $($generic),*>($($argument),*) },
             }
         }

@@ -1,13 +1,14 @@
-//! The taps of a convolution's walk: which table or matrix each uses, and where it reads.
+//! The taps of a convolution: the table or matrix that each uses, and the offset at which it reads.
 //!
-//! A call must know of all of them that they stay within its slices. What that takes, the furthest
-//! reads either way and the largest table, is found once, when the walk is made, and not in every
-//! call: on small images a call is a few hundred products. Contract: as many tables as offsets;
-//! what is kept of them is true of them, since nobody outside can change either.
+//! Every call must check that all taps stay within its slices. The bounds needed for that, the
+//! furthest reads in both directions and the largest table, are computed once when the taps are
+//! created and not per call: on small images a call is only a few hundred products. Contract: there
+//! are as many tables as offsets; the stored bounds are correct, since nobody outside can change
+//! either.
 
 use std::borrow::Cow;
 
-/// Taps in the order in which they are summed.
+/// Taps in the order of summation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taps {
     tables: Cow<'static, [usize]>,
@@ -18,7 +19,7 @@ pub struct Taps {
     rows: Option<Rows>,
 }
 
-/// Taps in rows whose neighbours read at one distance.
+/// Square taps whose horizontal neighbours all read the same distance apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rows {
     side: usize,
@@ -43,7 +44,7 @@ impl Taps {
     /// origin.
     ///
     /// # Panics
-    /// If there are not as many of the one as of the other.
+    /// If the two differ in length.
     pub fn new(tables: Vec<usize>, offsets: Vec<isize>) -> Self {
         assert_eq!(tables.len(), offsets.len(), "a tap has a table and an offset");
         let end = |found: Option<&isize>| found.copied().unwrap_or(0);
@@ -62,22 +63,22 @@ impl Taps {
         self.tables.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no taps.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
-    /// Which table or matrix each uses.
+    /// The table or matrix that each tap uses.
     pub fn tables(&self) -> &[usize] {
         &self.tables
     }
 
-    /// Where each reads.
+    /// The offset at which each tap reads.
     pub fn offsets(&self) -> &[isize] {
         &self.offsets
     }
 
-    /// Whether all taps read `channels` floats within `len`, from windows whose origins lie between
+    /// Whether all taps read `channels` floats within `len`, for windows whose origins lie between
     /// the `ends`.
     pub(crate) fn stay_within(&self, ends: [usize; 2], channels: usize, len: usize) -> bool {
         let [first, last] = ends.map(|end| isize::try_from(end).unwrap_or(isize::MAX));
@@ -85,13 +86,13 @@ impl Taps {
         first >= 0 && usize::try_from(last).is_ok_and(|last| last.saturating_add(channels) <= len)
     }
 
-    /// How many tables there must be.
+    /// The number of tables that must exist.
     pub(crate) fn needed(&self) -> usize {
         self.needed
     }
 
-    /// For `side` × `side` taps: how many steps apart the neighbours in a row read; `None` for
-    /// other taps.
+    /// For `side` × `side` taps, how many steps apart horizontal neighbours read; `None` for other
+    /// taps.
     pub(crate) fn neighbours(&self, side: usize, step: usize) -> Option<usize> {
         let rows = self.rows.filter(|rows| rows.side == side)?;
         let (distance, apart) = (rows.distance.unsigned_abs(), rows.distance.unsigned_abs() / step);
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_true_of_the_taps() {
+    fn the_stored_bounds_are_those_of_the_taps() {
         let offsets = vec![-12, -10, -8, -2, 0, 2, 8, 10, 12];
         let taps = Taps::new((0..9).rev().collect(), offsets);
         assert_eq!((taps.needed(), taps.len()), (9, 9));

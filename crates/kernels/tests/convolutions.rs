@@ -1,5 +1,5 @@
 //! Depthwise, pointwise and dense convolutions and the factorised reduce, at every CPU level,
-//! against plain loops.
+//! compared with plain loops.
 
 mod plain;
 
@@ -8,10 +8,10 @@ use plain::{CHANNELS, Numbers, SIZES, assert_close, pad, sizes, walk};
 
 fn windows() -> Vec<Window> {
     let mut windows = Vec::new();
-    // Sides of 3 and 5 have loops of their own, others share one.
+    // Sides of 3 and 5 have specialised loops, the others share one.
     for &kernel in sizes(&[1, 3, 5, 7], &[3, 5, 7]) {
         for stride in [1, 2] {
-            // Under Miri each of them once.
+            // Under Miri, each of them once.
             for &dilation in sizes(&[1, 2], if kernel == 3 { &[1] } else { &[2] }) {
                 windows.push(Window::same(kernel, stride, dilation));
             }
@@ -41,7 +41,7 @@ fn depthwise_case(window: Window, channels: usize, height: usize, width: usize, 
     let mut d_image = vec![0.0f64; image.len()];
     let mut d_weights = vec![0.0f64; weights.len()];
     {
-        // Slices: Miri takes the whole of a `Vec` anew for every index into it.
+        // Slices, because Miri checks the whole `Vec` at every index into it.
         let (image, weights, gradient, output, d_image, d_weights) = (
             &image[..],
             &weights[..],
@@ -161,7 +161,7 @@ fn dense_case(window: Window, channels: (usize, usize), height: usize, width: us
     let mut d_image = vec![0.0f64; image.len()];
     let mut d_weights = vec![0.0f64; weights.len()];
     {
-        // Slices: Miri takes the whole of a `Vec` anew for every index into it.
+        // Slices, because Miri checks the whole `Vec` at every index into it.
         let (image, weights, gradient, output, d_image, d_weights) = (
             &image[..],
             &weights[..],
@@ -341,7 +341,7 @@ fn reduce_case(inputs: usize, outputs: usize, height: usize, width: usize) {
     let mut y = vec![0.0f64; d.len()];
     let (mut d_x, mut d_w) = (vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
     {
-        // Slices: Miri takes the whole of a `Vec` anew for every index into it.
+        // Slices, because Miri checks the whole `Vec` at every index into it.
         let (x, w, d, y, d_x, d_w) = (&x[..], &w[..], &d[..], &mut y[..], &mut d_x[..], &mut d_w[..]);
         for p in 0..rows * columns {
             for o in 0..outputs {

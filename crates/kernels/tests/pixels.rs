@@ -1,4 +1,4 @@
-//! Pooling, batch norm and elementwise kernels, at every CPU level, against plain loops.
+//! Pooling, batch norm and elementwise kernels, at every CPU level, compared with plain loops.
 
 mod plain;
 
@@ -96,7 +96,7 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
     for &channels in sizes(CHANNELS, &[3, 20]) {
         for &(images, pixels) in sizes(&[(1, 1), (1, 2), (3, 35), (2, 64)], &[(1, 1), (1, 2), (2, 9)]) {
             let mut numbers = Numbers::new(channels + pixels);
-            // A mean far from zero is where careless sums lose their digits.
+            // A mean far from zero is where naive sums lose precision.
             let z: Vec<f32> = numbers
                 .take(images * pixels * channels)
                 .into_iter()
@@ -131,8 +131,8 @@ fn statistics_match_plain_loops_and_do_not_cancel() {
                 table::fill(&mut center, mean.iter().map(|&x| x as f32), channels);
                 let (mut first, mut second) = (vec![0.0; channels], vec![0.0; channels]);
                 norm::gradient_sums(level, &g, &z, &center, &mut scratch, &mut first, &mut second);
-                // The same through the gate of a ReLU: half of the gradients are stopped and count
-                // nothing.
+                // The same through the gate of a ReLU: half of the gradients are blocked and do not
+                // count.
                 let (scale, shift) = (vec![1.0; period], center.iter().map(|x| -x).collect::<Vec<_>>());
                 let mut gated = g.clone();
                 let (mut gated_first, mut gated_second) = (vec![0.0; channels], vec![0.0; channels]);

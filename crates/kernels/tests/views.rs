@@ -1,11 +1,11 @@
-//! What a region may say and what it may not: views that begin beyond the image that their taps
+//! Which regions are valid and which are not: views that begin beyond the image that their taps
 //! read, taps that do not exist.
 
 use da2s_kernels::{Extent, Level, Taps, View, dense, depthwise, table};
 
 const CHANNELS: usize = 3;
 const COLUMNS: usize = 4;
-/// Floats from where the view begins back to the image; no pointer may be moved to where it begins.
+/// Floats from the start of the view back to the image; no pointer may be moved to that start.
 const BEYOND: isize = 1000;
 
 fn beyond() -> View {
@@ -88,7 +88,7 @@ fn a_view_may_begin_beyond_the_image_that_its_taps_read() {
 
 #[test]
 #[should_panic(expected = "too few weights")]
-fn a_depthwise_tap_that_no_number_counts_is_refused() {
+fn a_depthwise_tap_number_that_overflows_is_rejected() {
     let weights = vec![1.0; table::length(CHANNELS)];
     let taps = reading(usize::MAX);
     let region = depthwise_region(&taps);
@@ -97,7 +97,7 @@ fn a_depthwise_tap_that_no_number_counts_is_refused() {
 
 #[test]
 #[should_panic(expected = "too few weights")]
-fn a_dense_tap_that_no_number_counts_is_refused() {
+fn a_dense_tap_number_that_overflows_is_rejected() {
     let weights = vec![1.0; CHANNELS * table::rounded(1)];
     let taps = reading(usize::MAX);
     let region = dense_region(&taps);
@@ -144,7 +144,7 @@ fn without_taps_nothing_is_read_and_zeros_are_written() {
 
 #[test]
 #[should_panic(expected = "the output does not fit")]
-fn a_view_whose_positions_no_number_counts_is_refused() {
+fn a_view_whose_positions_overflow_is_rejected() {
     let taps = Taps::new(vec![0], vec![0]);
     let rows = 4;
     let region = depthwise::Region {
@@ -154,7 +154,7 @@ fn a_view_whose_positions_no_number_counts_is_refused() {
             row: 0,
             ..View::packed(1, CHANNELS)
         },
-        // Three rows further the position wraps to 2.
+        // Three rows further, the position wraps to 2.
         target: View {
             row: usize::MAX / 3 + 1,
             ..View::packed(1, CHANNELS)

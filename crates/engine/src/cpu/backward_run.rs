@@ -1,9 +1,9 @@
-//! A backward run over the batch: pass after pass, and behind each pass the gradients that are sums
-//! over the batch.
+//! A backward run over the batch: one pass after another; after each pass, the gradients that are
+//! sums over the batch.
 //!
-//! Contract: what nobody asks for, and what nothing flows through, is not computed ([`Want`]). The
-//! same bits on any number of threads: blocks of images have sums of their own, which are added in
-//! the order of the blocks.
+//! Contract: gradients that are not requested, or that nothing flows through, are not computed
+//! ([`Want`]). The result has the same bits on any number of threads: every block of images has its
+//! own sums, which are added in the order of the blocks.
 
 use super::compiled::{Chain, Compiled, Unit};
 use super::image::{Frame, Scratch};
@@ -13,11 +13,11 @@ use super::schedule::{Moving, Pass, Step};
 use super::{CellKernel, Gradients, Saved, backward_steps, for_each_step, norms, parallel, schedule, weights};
 
 impl CellKernel {
-    /// Writes the gradients that `gradients` asks for, given that of the output of the last forward
-    /// run that kept. `inputs` and `weights` are those of that run.
+    /// Writes the requested gradients, given that of the output of the last forward run that kept
+    /// its activations. `inputs` and `weights` are those of that run.
     ///
     /// # Panics
-    /// If no run kept anything, or a slice does not have the plan's length.
+    /// If no run kept its activations, or a slice does not have the plan's length.
     pub fn backward(&mut self, inputs: &[&[f32]], weights: &[f32], d_output: &[f32], gradients: Gradients) {
         let (weight_count, _, choices) = self.sizes;
         let saved = &mut self.saved;
@@ -99,7 +99,7 @@ impl CellKernel {
                 Scratch::len(compiled),
                 |block, images, memory| {
                     let mut scratch = Scratch::cut(memory, compiled);
-                    // SAFETY: every block has sums of its own.
+                    // SAFETY: every block has its own sums.
                     let block = unsafe { shared_sums.write(block * weight_sums.len..(block + 1) * weight_sums.len) };
                     block.fill(0.0);
                     for_each_step(images, &pass, |step, at, next| {
@@ -163,15 +163,15 @@ fn summed<'a>(compiled: &'a Compiled, pass: &'a Pass) -> impl Iterator<Item = (&
     })
 }
 
-/// What a backward run has to reach.
+/// The gradients that a backward run has to compute.
 struct Want {
-    /// Nodes whose gradient something needs.
+    /// Nodes whose gradient is needed.
     nodes: Vec<bool>,
     /// Units whose sums are needed.
     units: Vec<bool>,
     /// Units that a gradient flows through.
     flows: Vec<bool>,
-    /// What the flowing units write.
+    /// The gradients that these units write.
     written: schedule::Written,
 }
 
@@ -183,7 +183,8 @@ impl Want {
         }
         let count = compiled.units.len();
         let (mut units, mut flows) = (vec![false; count], vec![false; count]);
-        // By target: what flows into a node is known before what flows out of it.
+        // Ordered by target: the gradient that flows into a node is known before the one that flows
+        // out of it.
         let mut order: Vec<usize> = (0..count).filter(|&unit| saved.live[unit]).collect();
         order.sort_by_key(|&unit| compiled.units[unit].to);
         for index in order {

@@ -1,9 +1,9 @@
-//! A stage of a unit differentiated on one image: from the gradient of what it yields to those of
-//! what it reads and of its weights.
+//! Differentiates one stage of a unit on one image: from the gradient of the stage's output to
+//! those of its input and its weights.
 //!
 //! Contract: the tables a, b, d of [`da2s_kernels::norm`] carry the gradient through the stage's
-//! norm. Gradients of weights are added to the block's sums. The gradient of what the unit reads is
-//! added to its tensor, or written where the stage is the first to do so; that of an inner stage is
+//! norm. Gradients of weights are added to the block's sums. The gradient of the unit's input is
+//! added to its tensor, or written if the stage is the first to do so. That of an inner stage is
 //! written, together with the sums S₁ and S₂ of its norm.
 
 use da2s_kernels::{Extent, Taps, View, dense, depthwise, elementwise, norm};
@@ -27,10 +27,10 @@ pub(super) struct StageOnImage<'a, 'b> {
 
 impl StageOnImage<'_, '_> {
     /// # Safety
-    /// As [`run`](super::backward_steps::run).
+    /// As for [`run`](super::backward_steps::run).
     pub(super) unsafe fn backward(&mut self, block: &mut [f32], scratch: &mut Scratch) {
         let (frame, flow, unit, stage, at) = (self.frame, self.flow, self.unit, self.stage, self.at);
-        // SAFETY: the caller's; gradients, kept tensors and scratch do not overlap.
+        // SAFETY: guaranteed by the caller; gradients, kept tensors and scratch do not overlap.
         unsafe {
             let last = self.index + 1 == unit.stages.len();
             let g: &[f32] = match frame.inner_gradient(stage, at) {
@@ -83,7 +83,7 @@ impl StageOnImage<'_, '_> {
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, true, at);
                         if self.first {
-                            // It does not reach every pixel.
+                            // The gradient does not reach every pixel.
                             to.fill(0.0);
                         }
                         reduce.input_gradient(
@@ -112,7 +112,7 @@ impl StageOnImage<'_, '_> {
     }
 
     /// # Safety
-    /// As [`run`](super::backward_steps::run).
+    /// As for [`run`](super::backward_steps::run).
     unsafe fn dense(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
         let Self {
             frame,
@@ -142,7 +142,7 @@ impl StageOnImage<'_, '_> {
                 &mut scratch.gradient[to..to + row],
             );
         }
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             if flow.weights {
                 scratch.load_source(frame, unit.from, *relu, at);
@@ -172,7 +172,7 @@ impl StageOnImage<'_, '_> {
     }
 
     /// # Safety
-    /// As [`run`](super::backward_steps::run).
+    /// As for [`run`](super::backward_steps::run).
     unsafe fn separable(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
         let Self {
             frame,
@@ -195,7 +195,7 @@ impl StageOnImage<'_, '_> {
         let inner = index > 0;
         let adds = !inner && !overwrites;
         if flow.weights {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             unsafe {
                 match index {
                     0 => scratch.load_source(frame, unit.from, true, at),
@@ -248,7 +248,7 @@ impl StageOnImage<'_, '_> {
         if !inner && !flow.wanted[unit.from] {
             return;
         }
-        // SAFETY: the caller's; an inner gradient belongs to the stage below.
+        // SAFETY: guaranteed by the caller; an inner gradient belongs to the preceding stage.
         unsafe {
             let below = index.checked_sub(1).map(|below| &unit.stages[below]);
             let to = match below.and_then(|below| frame.inner_gradient(below, at)) {
@@ -278,8 +278,8 @@ impl StageOnImage<'_, '_> {
     }
 }
 
-/// From rows of output gradients (packed) through the pointwise convolution into the image of
-/// gradients of the depthwise output.
+/// The backward pass of the pointwise convolution: from rows of output gradients (packed) to the
+/// gradient image of the depthwise output.
 fn back_region<'a>(stage: &Chain, walk: &Walk, first: usize, rows: usize) -> dense::Region<'a> {
     dense::Region {
         inputs: stage.output.channels,

@@ -10,37 +10,38 @@ use super::memory::Shared;
 use super::schedule::{Step, Written};
 use super::weights::Sums;
 
-/// What a backward run reads and writes besides the kept tensors.
+/// What a backward run reads and writes in addition to the kept tensors.
 #[derive(Clone, Copy)]
 pub(super) struct Flow<'a> {
     /// Gradient of the output.
     pub output: &'a [f32],
-    /// Gradients of the inputs that are asked for.
+    /// Gradients of the inputs that are requested.
     pub inputs: &'a [Option<Shared<'a>>],
     /// Tensors of this run.
     pub passing: Shared<'a>,
     /// Nodes that a gradient flows to.
     pub wanted: &'a [bool],
-    /// What of the gradients of ReLUs and poolings is written at all.
+    /// Which gradients of ReLUs and poolings are written at all.
     pub written: &'a Written,
-    /// Whether gradients of weights are asked for.
+    /// Whether gradients of the weights are requested.
     pub weights: bool,
-    /// Whether gradients of the mixture are asked for.
+    /// Whether gradients of the mixture are requested.
     pub mixture: bool,
-    /// S₁ and S₂ of [`norm`], where `Compiled::sums` says.
+    /// S₁ and S₂ of [`norm`], at the positions given by `Compiled::sums`.
     pub sums: [Shared<'a>; 2],
     /// Tables a, b, d of [`norm`] at [`Chain::table`].
     pub tables: [&'a [f32]; 3],
-    /// Where the pass puts gradients of weights.
+    /// Positions at which the pass stores gradients of weights.
     pub weight_sums: &'a Sums,
 }
 
-/// Runs `step` on an image. `block`: the block's sums of gradients of weights.
+/// Runs `step` on an image. `block` holds the block's sums of weight gradients.
 ///
 /// # Safety
 /// No other thread works on the image.
 pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f32], scratch: &mut Scratch, at: At) {
-    // SAFETY: the image is this thread's alone, and a step writes to tensors that it does not read.
+    // SAFETY: only this thread works on the image, and a step does not write to tensors that it
+    // reads.
     unsafe {
         match step {
             Step::Begin(node) => begin(frame, flow, node, at),
@@ -69,13 +70,13 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, flow: &Flow, block: &mut [f3
     }
 }
 
-/// What `step` will read from far away.
+/// The data that `step` will read from main memory.
 ///
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> [&'a [f32]; 2] {
     let units = &frame.compiled.units;
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match step {
             Step::Again(unit) => [frame.state(units[unit].from, at), &[]],
@@ -99,10 +100,10 @@ pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> [&'a [f
 /// The gradient of a node's state, and that of its ReLU.
 ///
 /// # Safety
-/// As [`run`]; the two are one for a source.
+/// As for [`run`]; for a source, the two are the same tensor.
 pub(super) unsafe fn gradient<'a>(frame: &Frame, flow: &Flow<'a>, node: usize, relu: bool, at: At) -> &'a mut [f32] {
     let node = &frame.compiled.nodes[node];
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match (node.gradient, node.source.and_then(|input| flow.inputs[input])) {
             (Some((_, tensor)), _) if relu => flow.passing.image_mut(tensor, at.slot),
@@ -117,11 +118,11 @@ pub(super) unsafe fn gradient<'a>(frame: &Frame, flow: &Flow<'a>, node: usize, r
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn begin(frame: &Frame, flow: &Flow, index: usize, at: At) {
     let compiled = frame.compiled;
     let node = &compiled.nodes[index];
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let state = gradient(frame, flow, index, false, at);
         let (Some(shape), Some((&first, more))) = (compiled.output, node.outputs.split_first()) else {
@@ -143,10 +144,10 @@ unsafe fn begin(frame: &Frame, flow: &Flow, index: usize, at: At) {
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
     let compiled = frame.compiled;
-    // SAFETY: the caller's; state, gradients and poolings are different tensors.
+    // SAFETY: guaranteed by the caller; state, gradients and poolings are different tensors.
     unsafe {
         let state = frame.state(index, at);
         let total = gradient(frame, flow, index, false, at);
@@ -179,14 +180,14 @@ unsafe fn complete(frame: &Frame, flow: &Flow, index: usize, at: At) {
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, at: At) {
     let Some(stage) = unit.stages.last() else { return };
     let has_bias = matches!(stage.operation, ChainOperation::Dense { bias: Some(_), .. });
     if stage.norm.is_none() && !has_bias && !(flow.mixture && unit.choice.is_some()) {
         return;
     }
-    // SAFETY: the caller's; these sums are the image's own.
+    // SAFETY: guaranteed by the caller; these sums belong to the image.
     unsafe {
         let g = gradient(frame, flow, unit.to, false, at);
         let (first, second) = own_sums(frame, flow, stage, at);
@@ -207,10 +208,10 @@ unsafe fn sums(frame: &Frame, flow: &Flow, unit: &Unit, scratch: &mut Scratch, a
     }
 }
 
-/// Where the image keeps S₁ and S₂ of a stage.
+/// The image's S₁ and S₂ of a stage.
 ///
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 pub(super) unsafe fn own_sums<'a>(
     frame: &Frame,
     flow: &Flow<'a>,
@@ -218,6 +219,6 @@ pub(super) unsafe fn own_sums<'a>(
     at: At,
 ) -> (&'a mut [f32], &'a mut [f32]) {
     let own = frame.compiled.own_sums(stage.slot, stage.output.channels, at.image);
-    // SAFETY: these sums are the image's own.
+    // SAFETY: these sums belong to the image.
     unsafe { (flow.sums[0].write(own.clone()), flow.sums[1].write(own)) }
 }

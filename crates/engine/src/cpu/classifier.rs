@@ -1,8 +1,8 @@
-//! A linear classifier of the mean over an image, on slices.
+//! A linear classifier on the mean over each image, on slices.
 //!
-//! Contract: images are `[batch, height, width, features]`, weights `[classes, features]` and then
-//! a bias per class, logits `[batch, classes]`. Means are formed pixel by pixel and the products'
-//! sums over features and over images in order, so the number of threads changes no bit.
+//! Contract: images are `[batch, height, width, features]`, weights `[classes, features]` followed
+//! by a bias per class, logits `[batch, classes]`. Means are summed pixel by pixel, and products
+//! over features and over images in order, so the result does not depend on the number of threads.
 
 use da2s_kernels::pointwise::{self, Shape};
 use da2s_kernels::{Level, elementwise, table};
@@ -17,15 +17,15 @@ pub struct Classifier {
     pub classes: usize,
     /// Whether ReLU comes before the mean.
     pub relu: bool,
-    /// The instructions that it uses.
+    /// The instruction set that it uses.
     pub level: Level,
 }
 
 impl Classifier {
-    /// Writes `means`, `[batch, features]`, and `logits` of the `images`.
+    /// Computes `means`, `[batch, features]`, and `logits` of the `images`.
     ///
     /// # Panics
-    /// If a slice has another length than the others ask for; so do the other functions.
+    /// If the lengths of the slices do not match; the other functions panic likewise.
     pub fn forward(&self, images: &[f32], weights: &[f32], means: &mut [f32], logits: &mut [f32]) {
         let (features, classes) = (self.features, self.classes);
         let batch = logits.len() / classes;
@@ -44,8 +44,8 @@ impl Classifier {
         pointwise::product(self.level, self.shape(batch), &packed, means, true, classes, logits);
     }
 
-    /// Writes the gradients of the weights and of the images that are asked for, given those of the
-    /// logits, and the means that [`Classifier::forward`] wrote.
+    /// Computes the requested gradients, of the weights and of the images, given those of the
+    /// logits and the means that [`Classifier::forward`] computed.
     pub fn backward(
         &self,
         (images, means): (&[f32], &[f32]),
@@ -106,7 +106,7 @@ impl Classifier {
     }
 
     /// The gradient of an image, given that of its mean, which is divided by the number of pixels
-    /// on the way.
+    /// in place.
     fn spread(&self, image: &[f32], d_mean: &mut [f32], d_image: &mut [f32]) {
         let pixels = (image.len() / self.features) as f32;
         d_mean.iter_mut().for_each(|gradient| *gradient /= pixels);

@@ -1,7 +1,7 @@
-//! From a [`CellPlan`] and sizes to what the executor runs, see [`super::compiled`].
+//! Compiles a [`CellPlan`] and image sizes into what the executor runs; see [`super::compiled`].
 //!
-//! The cell's inputs are *source* nodes in front of the plan's nodes, so that preprocessing is an
-//! edge like any other.
+//! The cell's inputs are *source* nodes before the plan's nodes, so that preprocessing is an edge
+//! like any other.
 
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
 use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
@@ -11,8 +11,8 @@ use super::compiled::{
 };
 use super::memory::Arena;
 
-/// Multiply-adds a value up to which the only stage of a unit is computed again for the backward
-/// run: about what it costs to write a value to memory and to read it back.
+/// If the only stage of a unit costs at most this many multiply-adds per value, it is recomputed
+/// for the backward run: about the cost of writing a value to memory and reading it back.
 const RECOMPUTE_COST: usize = 60;
 
 /// Compiles `plan` for inputs of the given heights and widths and buffers of `batch` images.
@@ -99,7 +99,7 @@ impl Compiler<'_> {
                 index += 1;
             }
         }
-        // The border of a node must be known before the walks over it are made.
+        // The border of a node must be known before the taps over it are created.
         for &(from, _, _, choice) in &units {
             let pad = match choice.map(|choice| choice.block) {
                 None
@@ -153,8 +153,8 @@ impl Compiler<'_> {
                 self.stage(ChainOperation::Move(map), input, output, None, true)
             }
             Block::Norm => {
-                // A window of one pixel gives the norm a tensor to read: this block stands once in
-                // a network, where the image is small.
+                // A window of one pixel gives the norm a tensor to read: this block occurs once per
+                // network, where the image is small.
                 let window = Window {
                     kernel: 1,
                     stride: 1,
@@ -185,7 +185,7 @@ impl Compiler<'_> {
                     image: source,
                     outputs: output.channels,
                 };
-                // The kernels of the two halves lie one after the other: a single matrix.
+                // The kernels of the two halves are adjacent: a single matrix.
                 let at = layout.convolutions[0].kernel.offset;
                 let len = input.channels * output.channels;
                 let weights = self.place_weights(at, len, reduce.packed_len(), reduce.transposed_len());
@@ -377,7 +377,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The present position, which moves on by `len`.
+/// The current position, which advances by `len`.
 fn take(at: &mut usize, len: usize) -> usize {
     *at += len;
     *at - len

@@ -1,8 +1,8 @@
-//! What the executor runs: nodes, units and stages with their tensors and geometry, as
-//! [`super::compile`] makes them.
+//! What the executor runs: nodes, units and stages with their tensors and geometry, as created by
+//! [`super::compile`].
 //!
-//! A *unit* is one choice of one edge; a *stage* is one kernel chain of it that ends where a batch
-//! norm must know the whole batch.
+//! A *unit* is one choice of one edge; a *stage* is a chain of kernels within a unit, which ends
+//! where a batch norm needs the whole batch.
 
 use std::ops::Range;
 
@@ -45,20 +45,21 @@ impl Shape {
 #[derive(Debug)]
 pub(super) struct Node {
     pub shape: Shape,
-    /// The input that it is, for a source.
+    /// The index of the input, for a source.
     pub source: Option<usize>,
-    /// Sum of its units, kept. Sources have none: they are the caller's.
+    /// The sum of the node's units, kept. Sources have none: the caller holds their data.
     pub state: Option<Tensor>,
     /// Border that the operations reading it need.
     pub pad: usize,
-    /// Gradient of the state and of its ReLU, for one backward pass. A source's is the caller's;
-    /// its one reader either reads the ReLU or does not, so that there one tensor serves for both.
+    /// Gradients of the state and of its ReLU, for one backward pass. The gradient of a source
+    /// belongs to the caller. Its single reader reads either the ReLU or the value itself, so one
+    /// tensor serves for both.
     pub gradient: Option<(Tensor, Tensor)>,
-    /// First channels in the output.
+    /// First channels of the node in the output.
     pub outputs: Vec<usize>,
 }
 
-/// A pooling of a node that several units share.
+/// A pooling of a node, shared by several units.
 #[derive(Debug)]
 pub(super) struct SharedPool {
     pub node: usize,
@@ -75,7 +76,7 @@ pub(super) struct SharedPool {
 pub(super) struct Unit {
     pub from: usize,
     pub to: usize,
-    /// Its place in the mixture; preprocessing has none and weighs 1.
+    /// Its index in the mixture; preprocessing has none and has the weight 1.
     pub choice: Option<usize>,
     pub stages: Vec<Chain>,
 }
@@ -85,7 +86,7 @@ pub(super) struct Unit {
 pub(super) struct StageNorm {
     /// First channel in the plan's statistics.
     pub statistics: usize,
-    /// Where scale and shift lie in the plan's weights.
+    /// Positions of scale and shift in the plan's weights.
     pub affine: Option<(usize, usize)>,
 }
 
@@ -95,36 +96,36 @@ pub(super) struct Chain {
     pub operation: ChainOperation,
     pub input: Shape,
     pub output: Shape,
-    /// What the norm reads.
+    /// The input of the norm.
     pub z: Storage,
     /// Its number among all stages of the cell.
     pub index: usize,
-    /// First channel in the executor's per-image sums of the gradient, and of moments (shared
-    /// pools: one for all).
+    /// First channel in the executor's per-image sums of the gradient, and of the moments (for
+    /// shared pools, one for all).
     pub slot: usize,
     pub moments: usize,
     /// First float in the executor's tables of coefficients.
     pub table: usize,
     pub norm: Option<StageNorm>,
-    /// Whether another stage follows: then the gradient of ReLU(norm(z)) takes memory between two
+    /// Whether another stage follows: then the gradient of ReLU(norm(z)) needs memory between two
     /// passes.
     pub inner: bool,
 }
 
-/// Where what a norm reads lies.
+/// Where the input of a norm is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
-    /// It is the state of the node that the unit reads.
+    /// The state of the node that the unit reads.
     State,
     /// Kept until the backward run.
     Kept(Tensor),
-    /// In memory that groups of units use by turns (see [`super::schedule::Moving`]): cheaper to
-    /// compute again than to keep.
+    /// In memory that groups of units use in turn (see [`super::schedule::Moving`]): recomputing it
+    /// is cheaper than keeping it.
     Moving,
 }
 
-/// Weights of one convolution: where they lie in the plan, packed, and packed for the gradient of
-/// the input.
+/// The weights of one convolution: their positions in the plan, packed, and packed for the gradient
+/// of the input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackedWeights {
     pub at: usize,
@@ -135,14 +136,14 @@ pub(super) struct PackedWeights {
     pub transposed_len: usize,
 }
 
-/// Taps of a convolution, forth and back.
+/// Taps of a convolution, forward and backward.
 #[derive(Debug)]
 pub(super) struct Walk {
     pub window: Window,
-    /// The image that is read, in its border.
+    /// The input image with its border.
     pub source: Padded,
     pub taps: Taps,
-    /// The image of output gradients, in its border.
+    /// The image of output gradients with its border.
     pub gradient: Padded,
     pub phases: Vec<da2s_kernels::Phase>,
 }
@@ -153,9 +154,9 @@ pub(super) enum ChainOperation {
     Identity,
     /// Index of the [`SharedPool`].
     Pool(usize),
-    /// Which input channel each output channel is; `None` is zero.
+    /// The input channel of each output channel; `None` is zero.
     Move(Vec<Option<usize>>),
-    /// ReLU first.
+    /// ReLU comes first.
     Reduce {
         reduce: Reduce,
         weights: PackedWeights,
@@ -166,7 +167,7 @@ pub(super) enum ChainOperation {
         weights: PackedWeights,
         bias: Option<usize>,
     },
-    /// ReLU first. The gradient image has the input's channels.
+    /// ReLU comes first. The gradient image has the input's channels.
     Separable {
         walk: Walk,
         depthwise: PackedWeights,
@@ -184,14 +185,14 @@ impl ChainOperation {
     }
 }
 
-/// All of a cell.
+/// A compiled cell.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
     pub batch: usize,
     pub nodes: Vec<Node>,
     pub units: Vec<Unit>,
     pub pools: Vec<SharedPool>,
-    /// Floats of an image of the output, and its channels.
+    /// Shape of one image of the output.
     pub output: Option<Shape>,
     /// Lengths of the buffers.
     pub kept_len: usize,
@@ -200,32 +201,32 @@ pub(super) struct Compiled {
     pub slots: usize,
     pub tables: usize,
     pub stages: usize,
-    /// Largest image in its border, largest of any table, largest image.
+    /// Largest image with its border, largest table, largest image.
     pub padded_len: usize,
     pub table_len: usize,
     pub rows_len: usize,
 }
 
 impl Compiled {
-    /// Where the per-image sums of `channels` channels from `slot` on lie, `[image][channel]`:
-    /// together, since those of all images are merged between two passes, on one thread, and one
-    /// place an image and slot would be as many cache misses.
+    /// Positions of the per-image sums of `channels` channels from `slot` on, `[image][channel]`.
+    /// They are contiguous because one thread merges those of all images between two passes;
+    /// scattered sums would cost a cache miss per image and slot.
     pub(super) fn sums(&self, slot: usize, channels: usize) -> Range<usize> {
         slot * self.batch..(slot + channels) * self.batch
     }
 
-    /// Those of one image.
+    /// The sums of one image.
     pub(super) fn own_sums(&self, slot: usize, channels: usize, image: usize) -> Range<usize> {
         let first = slot * self.batch + image * channels;
         first..first + channels
     }
 }
 
-/// About how many bytes of rows pass through a chain of kernels at once: what the first cache holds
-/// besides the weights.
+/// Approximate number of bytes of rows that go through a chain of kernels at a time: what fits in
+/// the first-level cache besides the weights.
 const ROWS_BYTES: usize = 8 << 10;
 
-/// Rows of `shape` that pass at once.
+/// Number of rows of `shape` that go through at a time.
 pub(super) fn rows_at_once(shape: Shape) -> usize {
     (ROWS_BYTES / (shape.width * shape.channels * 4)).clamp(1, shape.height)
 }

@@ -1,9 +1,9 @@
-//! A forward run over the batch: pass after pass, and behind each pass the coefficients of the
-//! batch norms that it completed.
+//! A forward run over the batch: one pass after another; after each pass, the coefficients of the
+//! batch norms whose statistics it completed.
 //!
-//! Contract: with statistics of the batch or given ones; `kept` holds every image. The same bits on
-//! any number of threads: blocks of images share nothing, and the sums over the batch are formed
-//! between the passes.
+//! Contract: the statistics are the batch's, or given; `kept` holds every image. The result has the
+//! same bits on any number of threads: blocks of images share nothing, and the sums over the batch
+//! are computed between the passes.
 
 use super::compiled::{Compiled, Unit};
 use super::image::{Coefficients, Frame, Scratch};
@@ -90,7 +90,7 @@ impl CellKernel {
     }
 }
 
-/// Makes room for the coefficients of all stages.
+/// Allocates the coefficients of all stages.
 pub(super) fn resize(coefficients: &mut Coefficients, compiled: &Compiled) {
     coefficients.scale.resize(compiled.tables, 0.0);
     coefficients.shift.resize(compiled.tables, 0.0);
@@ -98,8 +98,8 @@ pub(super) fn resize(coefficients: &mut Coefficients, compiled: &Compiled) {
     coefficients.inverse.resize(compiled.slots, 0.0);
 }
 
-/// Coefficients that need no sums over the batch: all with given statistics, else those of stages
-/// without a norm.
+/// Coefficients that need no sums over the batch: all of them with given statistics, otherwise
+/// those of stages without a norm.
 pub(super) fn prepare_given(compiled: &Compiled, call: &mut Forward, live: &[bool], coefficients: &mut Coefficients) {
     let given = matches!(call.statistics, Statistics::Running { .. });
     for (unit, _) in compiled.units.iter().zip(live).filter(|(_, live)| **live) {

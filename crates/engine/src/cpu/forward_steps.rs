@@ -7,12 +7,12 @@ use super::image::{At, Frame, Scratch};
 use super::memory::Shared;
 use super::schedule::Step;
 
-/// What a forward run writes besides the kept tensors: the output, and the moments where
-/// `Compiled::sums` says.
+/// What a forward run writes in addition to the kept tensors: the output, and the moments at the
+/// positions given by `Compiled::sums`.
 #[derive(Clone, Copy)]
 pub(super) struct Results<'a> {
     pub output: Shared<'a>,
-    /// Means and sums of squared deviations; `None` where the statistics are given.
+    /// Means and sums of squared deviations; `None` if the statistics are given.
     pub moments: Option<[Shared<'a>; 2]>,
 }
 
@@ -22,7 +22,8 @@ pub(super) struct Results<'a> {
 /// No other thread works on the image.
 pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: &mut Scratch, at: At) {
     let compiled = frame.compiled;
-    // SAFETY: the image is this thread's alone, and a step writes to tensors that it does not read.
+    // SAFETY: only this thread works on the image, and a step does not write to tensors that it
+    // reads.
     unsafe {
         match step {
             Step::Clear(node) => {
@@ -60,13 +61,13 @@ pub(super) unsafe fn run(step: Step, frame: &Frame, results: &Results, scratch: 
     }
 }
 
-/// What `step` will read from far away.
+/// The data that `step` will read from main memory.
 ///
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> &'a [f32] {
     let units = &frame.compiled.units;
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match step {
             Step::Accumulate { unit, .. } => units[unit]
@@ -81,7 +82,7 @@ pub(super) unsafe fn reads<'a>(step: Step, frame: &Frame<'a>, at: At) -> &'a [f3
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn moments(
     frame: &Frame,
     results: &Results,
@@ -95,15 +96,15 @@ unsafe fn moments(
         return;
     };
     let own = frame.compiled.own_sums(slot, channels, at.image);
-    // SAFETY: these sums are the image's own.
+    // SAFETY: these sums belong to the image.
     let (mean, deviation) = unsafe { (means.write(own.clone()), deviations.write(own)) };
     norm::moments(frame.level, z, channels, scratch.tables, mean, deviation);
 }
 
-/// Computes `z` of a stage; false where it has none of its own.
+/// Computes `z` of a stage; returns false if the stage has no `z` of its own.
 ///
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: &mut Scratch, at: At) -> bool {
     let stage = &unit.stages[index];
     let level = frame.level;
@@ -111,7 +112,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
         return false;
     }
     if let ChainOperation::Move(map) = &stage.operation {
-        // SAFETY: the caller's; the tensor is this stage's.
+        // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
         for (to, from) in z
             .into_iter()
@@ -124,7 +125,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
         }
         return true;
     }
-    // SAFETY: the tensor is this stage's, and what is loaded lies in other tensors.
+    // SAFETY: the tensor belongs to this stage, and the data that is loaded is in other tensors.
     let z = unsafe {
         match index {
             0 => scratch.load_source(frame, unit.from, stage.operation.reads_relu(), at),
@@ -179,7 +180,7 @@ pub(super) fn transposed<'a>(frame: &Frame<'a>, weights: &PackedWeights) -> &'a 
     &frame.packed[weights.transposed..weights.transposed + weights.transposed_len]
 }
 
-/// Rows of a dense convolution's output (packed, from its first row on).
+/// Rows of a dense convolution's output (packed, starting with its first row).
 pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: usize) -> dense::Region<'a> {
     dense::Region {
         inputs: stage.input.channels,
@@ -194,8 +195,7 @@ pub(super) fn dense_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: 
     }
 }
 
-/// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a buffer of their
-/// own.
+/// Rows `row` to `row + rows` of a depthwise convolution's output, packed into a separate buffer.
 pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, rows: usize) -> depthwise::Region<'a> {
     depthwise::Region {
         channels: stage.input.channels,
@@ -225,13 +225,13 @@ pub(super) fn pixel_region(stage: &Chain, rows: usize) -> dense::Region<'static>
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn accumulate(frame: &Frame, unit: &Unit, first: bool, scratch: &mut Scratch, at: At) {
     let Some(stage) = unit.stages.last() else { return };
     let Some(state) = frame.compiled.nodes[unit.to].state else {
         return;
     };
-    // SAFETY: a node's state is none of the tensors that flow into it.
+    // SAFETY: a node's state is not one of the tensors that flow into it.
     let (z, state) = unsafe { (frame.z(unit, stage, at), frame.kept.image_mut(state, at.slot)) };
     let factor = frame.factor(unit, at.image);
     if factor == 0.0 {
@@ -265,12 +265,12 @@ unsafe fn accumulate(frame: &Frame, unit: &Unit, first: bool, scratch: &mut Scra
 }
 
 /// # Safety
-/// As [`run`].
+/// As for [`run`].
 unsafe fn output(frame: &Frame, results: &Results, node: usize, at: At) {
     let Some(shape) = frame.compiled.output else { return };
     let from = at.image * shape.len();
     let channels = frame.compiled.nodes[node].shape.channels;
-    // SAFETY: this image of the output is this thread's, and the state is not written here.
+    // SAFETY: only this thread writes this image of the output, and the state is not written here.
     let (output, state) = unsafe { (results.output.write(from..from + shape.len()), frame.state(node, at)) };
     for &first in &frame.compiled.nodes[node].outputs {
         for (to, pixel) in output

@@ -1,4 +1,4 @@
-//! What one thread needs to run steps on images: the call's data and its own scratch.
+//! What one thread needs to run steps on images: the call's data and its own scratch memory.
 
 use std::ops::Range;
 
@@ -8,21 +8,21 @@ use super::compiled::{Chain, ChainOperation, Compiled, Storage, Unit};
 use super::memory::Shared;
 use super::schedule::Moving;
 
-/// Coefficients of the norms, as tables at [`Chain::table`]: what forward made and backward reads
-/// again.
+/// Coefficients of the norms, as tables at [`Chain::table`]: computed by the forward run and read
+/// again by the backward run.
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
-    /// `scale · z + shift` is the normalised value, times the mixture weight in a unit's last
-    /// stage.
+    /// `scale · z + shift` is the normalised value; in a unit's last stage it includes the mixture
+    /// weight.
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
-    /// Means (0 where there is no norm).
+    /// Means (0 if there is no norm).
     pub center: Vec<f32>,
     /// 1/√(variance + ε) at [`Chain::slot`].
     pub inverse: Vec<f32>,
 }
 
-/// What a pass reads, the same for all images.
+/// What a pass reads; the same for all images.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub level: Level,
@@ -31,7 +31,7 @@ pub(super) struct Frame<'a> {
     pub packed: &'a [f32],
     pub weights: &'a [f32],
     pub coefficients: &'a Coefficients,
-    /// Factors of drop-path, `[choice][image]`, and the number of images.
+    /// Drop-path factors, `[choice][image]`, and the number of images.
     pub drop: Option<(&'a [f32], usize)>,
     pub kept: Shared<'a>,
     pub moving: &'a Moving,
@@ -39,7 +39,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The factor of drop-path of a unit on an image.
+    /// The drop-path factor of a unit on an image.
     pub fn factor(&self, unit: &Unit, image: usize) -> f32 {
         match (self.drop, unit.choice) {
             (Some((factors, images)), Some(choice)) => factors[choice * images + image],
@@ -55,7 +55,7 @@ impl<'a> Frame<'a> {
     /// State of a node.
     ///
     /// # Safety
-    /// Nobody writes to the node's state of that image.
+    /// No other thread writes to that image of the node's state.
     pub unsafe fn state(&self, node: usize, at: At) -> &'a [f32] {
         let node = &self.compiled.nodes[node];
         match (node.source, node.state) {
@@ -63,18 +63,18 @@ impl<'a> Frame<'a> {
                 let len = node.shape.len();
                 &self.inputs[input][at.image * len..(at.image + 1) * len]
             }
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             (None, Some(state)) => unsafe { self.kept.image(state, at.slot) },
             (None, None) => &[],
         }
     }
 
-    /// What the last norm of `unit` reads.
+    /// The input of the last norm of `unit`.
     ///
     /// # Safety
-    /// As [`Frame::state`], for the stage's tensor too.
+    /// As for [`Frame::state`], and also for the stage's tensor.
     pub unsafe fn z(&self, unit: &Unit, stage: &Chain, at: At) -> &'a [f32] {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             match stage.z {
                 Storage::Kept(z) => self.kept.image(z, at.slot),
@@ -84,12 +84,12 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The same to be written; `None` where it is the state of a node.
+    /// The same for writing; `None` if it is the state of a node.
     ///
     /// # Safety
-    /// Nobody else reads or writes the stage's tensor of that image.
+    /// No other thread reads or writes that image of the stage's tensor.
     pub unsafe fn z_mut(&self, stage: &Chain, at: At) -> Option<&'a mut [f32]> {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             match stage.z {
                 Storage::Kept(z) => Some(self.kept.image_mut(z, at.slot)),
@@ -102,34 +102,34 @@ impl<'a> Frame<'a> {
     /// The gradient of ReLU(norm(z)) of an inner stage.
     ///
     /// # Safety
-    /// Nobody else reads or writes it for that image.
+    /// No other thread reads or writes it for that image.
     pub unsafe fn inner_gradient(&self, stage: &Chain, at: At) -> Option<&'a mut [f32]> {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         self.moving.inner[stage.index].map(|tensor| unsafe { self.moving_data.image_mut(tensor, at.slot) })
     }
 }
 
-/// An image: its number in the batch, and where buffers hold it.
+/// An image: its index in the batch, and its index in the buffers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     pub image: usize,
     pub slot: usize,
 }
 
-/// A thread's own memory, cut to the largest need of the cell.
+/// A thread's own memory, large enough for every step of the cell.
 pub(super) struct Scratch<'a> {
-    /// The image of a node in its border, as convolutions read it, and which one it is.
+    /// The image of a node with its border, as convolutions read it, and which image it is.
     pub source: &'a mut [f32],
     pub source_is: Option<(usize, bool, usize)>,
     /// The same for an inner stage.
     pub inner: &'a mut [f32],
-    /// An image of output gradients in its border.
+    /// An image of output gradients with its border.
     pub gradient: &'a mut [f32],
-    /// Whose border of zeros `source`, `inner` and `gradient` have.
+    /// The layouts whose zero borders `source`, `inner` and `gradient` have now.
     borders: [Option<Padded>; 3],
-    /// What the next step will read.
+    /// The data that the next step will read.
     pub ahead: Ahead,
-    /// Rows on their way from one kernel to the next.
+    /// Rows passed from one kernel to the next.
     pub rows: [&'a mut [f32]; 2],
     /// Three tables for kernels, and two for the coefficients of an image.
     pub tables: &'a mut [f32],
@@ -170,16 +170,16 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    /// Brings the image of `node` (through ReLU if `relu`) into `source`.
+    /// Loads the image of `node` (through ReLU if `relu`) into `source`.
     ///
     /// # Safety
-    /// As [`Frame::state`].
+    /// As for [`Frame::state`].
     pub unsafe fn load_source(&mut self, frame: &Frame, node: usize, relu: bool, at: At) {
         let key = Some((node, relu, at.image));
         if self.source_is == key {
             return;
         }
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         let state = unsafe { frame.state(node, at) };
         let node = &frame.compiled.nodes[node];
         let padded = node.shape.padded(node.pad);
@@ -193,18 +193,18 @@ impl<'a> Scratch<'a> {
         self.source_is = key;
     }
 
-    /// Brings what stage `stage` > 0 of `unit` reads into `inner`: ReLU of the normalised output of
-    /// the stage before.
+    /// Loads the input of stage `stage` > 0 of `unit` into `inner`: ReLU of the normalised output
+    /// of the previous stage.
     ///
     /// # Safety
-    /// Nobody writes to that output of that image.
+    /// No other thread writes to that output for that image.
     pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
         let before = &unit.stages[stage - 1];
         let pad = match &unit.stages[stage].operation {
             ChainOperation::Separable { walk, .. } => walk.source.pad,
             _ => 0,
         };
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         let z = unsafe { frame.z(unit, before, at) };
         let padded = before.output.padded(pad);
         let table = frame.table(before);
@@ -223,8 +223,8 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Clears the border of `data` unless it is that of the last image there, which nobody has written
-/// to.
+/// Clears the border of `data`, unless the last image there had the same border: nothing else
+/// writes to it.
 fn border(last: &mut Option<Padded>, padded: Padded, data: &mut [f32]) {
     if *last != Some(padded) {
         padded.clear_border(data);
@@ -232,19 +232,20 @@ fn border(last: &mut Option<Padded>, padded: Padded, data: &mut [f32]) {
     }
 }
 
-/// Memory that is brought into the cache bit by bit, while a step computes.
+/// Memory that is loaded into the cache in small parts while a step computes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ahead {
     rest: [(usize, usize); 2],
 }
 
 impl Ahead {
-    /// Names what to bring. Only its place is kept: others may write to it meanwhile.
+    /// Selects the data to load. Only its address is stored: other threads may write to it
+    /// meanwhile.
     pub fn set(&mut self, data: [&[f32]; 2]) {
         self.rest = data.map(|data| (data.as_ptr() as usize, data.len()));
     }
 
-    /// Brings one of `parts` equal parts of what is left of it.
+    /// Loads one of `parts` equal parts of the remaining data.
     pub fn bring(&mut self, parts: usize) {
         for (at, left) in &mut self.rest {
             let now = left.div_ceil(parts.max(1));

@@ -1,9 +1,9 @@
-//! Forward runs with given statistics and nothing to keep: an image goes through the whole cell
-//! before the next one.
+//! Forward runs with given statistics that keep nothing: an image goes through the whole cell
+//! before the next one starts.
 //!
-//! Contract: the same bits on any number of threads. Images are independent; where there are fewer
-//! of them than threads, the steps of an image run side by side too, as far as they touch no common
-//! tensor.
+//! Contract: the result has the same bits on any number of threads. Images are independent. If
+//! there are fewer images than threads, the steps of an image also run in parallel, if they do not
+//! share a tensor.
 
 use rayon::prelude::*;
 
@@ -54,7 +54,7 @@ impl CellKernel {
                     let mut scratch = Scratch::cut(memory, compiled);
                     for image in images {
                         for &step in &steps {
-                            // SAFETY: blocks share no image, and `kept` is this block's.
+                            // SAFETY: blocks share no images, and `kept` belongs to this block.
                             unsafe { forward_steps::run(step, &frame, &results, &mut scratch, At { image, slot: 0 }) };
                         }
                     }
@@ -64,14 +64,14 @@ impl CellKernel {
         });
     }
 
-    /// An image, the steps of a level side by side.
+    /// One image, with the steps of a level in parallel.
     fn run_levels(&self, levels: &[Vec<Step>], frame: &Frame, results: &forward_steps::Results, image: usize) {
         for level in levels {
             level.par_iter().with_max_len(1).for_each(|&step| {
                 let mut memory = self.workspace.lease(Scratch::len(frame.compiled));
                 let mut scratch = Scratch::cut(memory.as_mut_slice(), frame.compiled);
-                // SAFETY: blocks share neither images nor `kept`, and the steps of a level touch no
-                // common tensor.
+                // SAFETY: blocks share neither images nor `kept`, and the steps of a level share no
+                // tensor.
                 unsafe { forward_steps::run(step, frame, results, &mut scratch, At { image, slot: 0 }) };
             });
         }

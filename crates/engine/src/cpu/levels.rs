@@ -1,14 +1,14 @@
-//! Which steps of one image may run side by side: those that do not touch each other's tensors.
+//! Which steps of one image may run in parallel: those that do not access each other's tensors.
 //!
-//! Contract: a step runs behind every earlier one that writes what it reads or reads what it
-//! writes, so that sums are formed in the order of the steps, whatever the threads.
+//! Contract: a step runs after every earlier one that writes what it reads or reads what it writes.
+//! Sums are therefore computed in the order of the steps, whatever the number of threads.
 
 use std::ops::Range;
 
 use super::compiled::{ChainOperation, Compiled, Storage};
 use super::schedule::{Moving, Step};
 
-/// A part of one of the buffers: kept tensors, moving tensors, the output.
+/// A range of one of the buffers: kept tensors, moving tensors, the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct BufferRange {
     buffer: Buffer,
@@ -42,8 +42,8 @@ impl Touches {
     }
 }
 
-/// The steps of a forward run with given statistics in levels; those of one level touch no common
-/// tensor.
+/// The steps of a forward run with given statistics, grouped in levels; the steps of a level share
+/// no tensor.
 pub(super) fn levels(compiled: &Compiled, moving: &Moving, steps: &[Step]) -> Vec<Vec<Step>> {
     let mut placed: Vec<(usize, Touches)> = Vec::with_capacity(steps.len());
     let mut levels: Vec<Vec<Step>> = Vec::new();
@@ -65,7 +65,7 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
         buffer: Buffer::Kept,
         range: tensor.range(0),
     };
-    // Sources are the caller's, which nothing writes.
+    // Sources belong to the caller, and nothing writes to them.
     let state = |node: usize| compiled.nodes[node].state.map(kept).into_iter();
     let z = |unit: usize, stage: usize| {
         let (unit, stage) = (&compiled.units[unit], &compiled.units[unit].stages[stage]);
@@ -90,7 +90,7 @@ fn touches(compiled: &Compiled, moving: &Moving, step: Step) -> Touches {
                 None => touches.reads.extend(state(compiled.units[unit].from)),
                 Some(before) => touches.reads.extend(z(unit, before)),
             }
-            // The others have nothing of their own to compute.
+            // The other operations compute nothing of their own.
             let operation = &compiled.units[unit].stages[stage].operation;
             if !matches!(operation, ChainOperation::Identity | ChainOperation::Pool(_)) {
                 touches.writes.extend(z(unit, stage));

@@ -1,5 +1,5 @@
-//! Memory of the executor: aligned buffers, tensors planned into them, and access by many threads
-//! at once.
+//! Memory of the executor: aligned buffers, tensors placed in them, and concurrent access by
+//! several threads.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -7,15 +7,14 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Floats that begin on a cache line, and from some size on lie on huge pages, where the system has
-/// them: a walk over hundreds of megabytes spends a good part of its time on the translation of
-/// addresses otherwise.
+/// Floats that begin on a cache line. Large buffers use huge pages where the system has them:
+/// otherwise a pass over hundreds of megabytes spends much of its time on address translation.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    /// What was allocated, and how much.
+    /// The allocation and its size.
     whole: NonNull<u8>,
     bytes: usize,
-    /// Floats from its first page (or line) on.
+    /// Floats from its first page (or cache line) on.
     first: NonNull<f32>,
     len: usize,
 }
@@ -47,7 +46,7 @@ impl Buffer {
         }
     }
 
-    /// Makes room for `len` floats. What was in it is lost when it grows.
+    /// Ensures room for `len` floats. The contents are lost when the buffer grows.
     pub(crate) fn reserve(&mut self, len: usize) {
         if len <= self.len {
             return;
@@ -65,9 +64,9 @@ impl Buffer {
         let Some(whole) = NonNull::new(pointer) else {
             handle_alloc_error(layout)
         };
-        // SAFETY: the allocation is `align` bytes longer than what is wanted.
+        // SAFETY: the allocation is `align` bytes longer than requested.
         let first = unsafe { whole.add(whole.align_offset(align)) };
-        // Large allocations come untouched from the system, so the advice is in time.
+        // Large allocations come from the system untouched, so the advice comes early enough.
         advise_huge_pages(first.as_ptr(), wanted);
         *self = Self {
             whole,
@@ -103,7 +102,7 @@ impl Drop for Buffer {
     }
 }
 
-/// Asks for huge pages. It is a hint: where it fails, small pages do.
+/// Asks for huge pages. This is a hint: if it fails, small pages are used.
 fn advise_huge_pages(pointer: *mut u8, bytes: usize) {
     #[cfg(target_os = "linux")]
     if bytes >= HUGE_PAGE_BYTES {
@@ -114,7 +113,7 @@ fn advise_huge_pages(pointer: *mut u8, bytes: usize) {
     let _ = (pointer, bytes);
 }
 
-/// Where the images of a tensor lie in a buffer.
+/// Positions of the images of a tensor in a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tensor {
     start: usize,
@@ -129,14 +128,14 @@ impl Tensor {
     }
 }
 
-/// Lays tensors out in a buffer.
+/// Places tensors in a buffer.
 #[derive(Debug)]
 pub(super) struct Arena {
     images: usize,
     len: usize,
 }
 
-/// Floats of one way of a usual second cache (1 MiB, eight ways).
+/// Floats of one way of a typical second-level cache (1 MiB, eight ways).
 const WAY_FLOATS: usize = 32 << 10;
 
 impl Arena {
@@ -145,21 +144,21 @@ impl Arena {
         Self::starting_at(images, 0)
     }
 
-    /// The same, behind the first `len` floats.
+    /// The same, after the first `len` floats.
     pub(super) fn starting_at(images: usize, len: usize) -> Self {
         Self { images, len }
     }
 
-    /// Places a tensor of `len` floats an image.
+    /// Places a tensor of `len` floats per image.
     pub(super) fn place(&mut self, len: usize) -> Tensor {
         let tensor = Tensor {
             start: self.len,
             stride: len.next_multiple_of(16),
             len,
         };
-        // An image's tensors are used together. Were all of them 2ⁿ bytes apart, they would compete
-        // for the same sets of the second cache; steps of the golden section of its ways spread
-        // them evenly.
+        // The tensors of an image are used together. If they were all 2ⁿ bytes apart, they would
+        // compete for the same sets of the second-level cache; steps of the golden ratio of a way
+        // spread them evenly.
         let total = self.images * tensor.stride;
         self.len += total
             + (WAY_FLOATS * 618 / 1000)
@@ -174,7 +173,7 @@ impl Arena {
     }
 }
 
-/// A slice that several threads read and write in disjoint parts.
+/// A slice that several threads access in disjoint ranges.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shared<'a> {
     pointer: *mut f32,
@@ -182,7 +181,7 @@ pub(super) struct Shared<'a> {
     owner: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: access goes through unsafe methods whose callers keep threads apart.
+// SAFETY: access goes through unsafe methods whose callers keep the threads apart.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
@@ -202,44 +201,44 @@ impl<'a> Shared<'a> {
     }
 
     /// # Safety
-    /// Nobody writes to `range` while the result lives.
+    /// Nobody writes to `range` during the lifetime of the result.
     pub(super) unsafe fn read(&self, range: Range<usize>) -> &'a [f32] {
         assert!(
             range.start <= range.end && range.end <= self.len,
             "read beyond a buffer"
         );
-        // SAFETY: in bounds; the rest is the caller's.
+        // SAFETY: in bounds; the caller guarantees the rest.
         unsafe { std::slice::from_raw_parts(self.pointer.add(range.start), range.end - range.start) }
     }
 
     /// # Safety
-    /// Nobody else reads or writes `range` while the result lives.
+    /// Nobody else reads or writes `range` during the lifetime of the result.
     pub(super) unsafe fn write(&self, range: Range<usize>) -> &'a mut [f32] {
         assert!(
             range.start <= range.end && range.end <= self.len,
             "write beyond a buffer"
         );
-        // SAFETY: in bounds; the rest is the caller's.
+        // SAFETY: in bounds; the caller guarantees the rest.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.end - range.start) }
     }
 
     /// # Safety
-    /// As [`Shared::read`], for one image of `tensor`.
+    /// As for [`Shared::read`], for one image of `tensor`.
     pub(super) unsafe fn image(&self, tensor: Tensor, image: usize) -> &'a [f32] {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.read(tensor.range(image)) }
     }
 
     /// # Safety
-    /// As [`Shared::write`], for one image of `tensor`.
+    /// As for [`Shared::write`], for one image of `tensor`.
     pub(super) unsafe fn image_mut(&self, tensor: Tensor, image: usize) -> &'a mut [f32] {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.write(tensor.range(image)) }
     }
 }
 
-/// Buffers that live for one call, shared by all cells of a network (clones share them). A cell
-/// takes what it needs and gives it back, so a network holds as much as its largest cell.
+/// Buffers that are used for one call, shared by all cells of a network (clones share them). A cell
+/// borrows what it needs and returns it, so a network holds as much as its largest cell needs.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     free: Arc<Mutex<Vec<Buffer>>>,
@@ -251,15 +250,15 @@ impl Workspace {
         Self::default()
     }
 
-    /// Bytes of the buffers that nobody holds.
+    /// Bytes of the buffers that are not on loan.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.iter().map(|buffer| buffer.len * size_of::<f32>()).sum()
     }
 
-    /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, else the
-    /// largest, grown.
+    /// A buffer of at least `len` floats (not zeroed): the smallest free one that fits, otherwise
+    /// the largest, grown.
     pub(super) fn lease(&self, len: usize) -> Lease<'_> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |buffer: &Buffer| buffer.len >= len;

@@ -1,15 +1,15 @@
-//! The fused CPU path: a cell as a few passes over the batch instead of an operation at a time.
+//! The fused CPU path: a cell as a few passes over the batch instead of one operation at a time.
 //!
-//! A [`CellKernel`] is made from a plan, the sizes of its inputs and the batch, and owns what a
-//! forward run keeps for its backward run; memory for one call comes from a [`Workspace`] that all
-//! cells of a network share. Slices only: images in NHWC order, weights, mixture and statistics
-//! flat as the plan lays them out. The result does not depend on the number of threads.
+//! A [`CellKernel`] is created from a plan, the sizes of its inputs and the batch, and owns what a
+//! forward run keeps for its backward run. Memory for one call comes from a [`Workspace`] that all
+//! cells of a network share. The interface uses slices only: images in NHWC order; weights, mixture
+//! and statistics flat, in the plan's layout. The result does not depend on the number of threads.
 //!
-//! How it works. Images pass through chains of kernels whose rows stay in the first cache
-//! (depthwise → pointwise); only what a batch norm reads is stored. Norms are affine maps, folded
-//! with the mixture weight into the sum that makes a node. ReLU of a node is shared by all that
-//! read it, poolings of a node by all edges. The backward run recomputes the cheap (ReLU,
-//! normalisation, depthwise output) and reads the rest.
+//! How it works: images go through chains of kernels whose rows stay in the first-level cache
+//! (depthwise → pointwise); only the inputs of batch norms are stored. Norms are affine maps,
+//! folded together with the mixture weight into the sum that computes a node. ReLU of a node is
+//! shared by all its readers, and poolings of a node by all edges. The backward run recomputes what
+//! is cheap (ReLU, normalisation, depthwise output) and reads the rest.
 
 mod backward_run;
 mod backward_stage;
@@ -45,40 +45,40 @@ use self::forward_run::resize;
 use self::image::{At, Coefficients};
 use self::schedule::{Pass, Step};
 
-/// What a cell is applied to.
+/// The operands of a forward run.
 #[derive(Debug)]
 pub struct Forward<'a> {
-    /// One slice an input, `[batch, height, width, channels]`.
+    /// One slice per input, `[batch, height, width, channels]`.
     pub inputs: &'a [&'a [f32]],
     /// The plan's weights.
     pub weights: &'a [f32],
-    /// A weight a choice; `None` weighs every choice 1.
+    /// One weight per choice; `None` gives every choice the weight 1.
     pub mixture: Option<&'a [f32]>,
     /// Choices that are computed; `None` computes all.
     pub active: Option<&'a [bool]>,
-    /// Drop-path: factors of each choice's output, `[choice][image]`.
+    /// Drop-path factors of each choice's output, `[choice][image]`.
     pub drop: Option<&'a [f32]>,
     /// Statistics of the batch norms.
     pub statistics: Statistics<'a>,
     /// Whether a backward run may follow.
     pub keep: bool,
-    /// Whether that run may ask for the gradient of the mixture (if not, choices that weigh 0 are
+    /// Whether that run may request the gradient of the mixture (if not, choices with weight 0 are
     /// not computed).
     pub mixture_gradient: bool,
 }
 
-/// Gradients that a backward run writes; `None` is not computed.
+/// Gradients that a backward run writes; those that are `None` are not computed.
 #[derive(Debug, Default)]
 pub struct Gradients<'a> {
-    /// One an input, as long as the input. An empty list asks for none.
+    /// One per input, of the input's length. An empty list requests none.
     pub inputs: Vec<Option<&'a mut [f32]>>,
-    /// As long as the plan's weights. Those of choices that were not computed are 0.
+    /// As long as the plan's weights. 0 for choices that were not computed.
     pub weights: Option<&'a mut [f32]>,
-    /// One a choice. Those of choices that were not computed are 0.
+    /// One per choice. 0 for choices that were not computed.
     pub mixture: Option<&'a mut [f32]>,
 }
 
-/// What a forward run leaves for its backward run.
+/// What a forward run keeps for its backward run.
 #[derive(Debug, Default)]
 struct Saved {
     valid: bool,
@@ -95,7 +95,7 @@ struct Saved {
 #[derive(Debug)]
 pub struct CellKernel {
     compiled: Compiled,
-    /// The same for one image at a time: inference holds nothing of the batch.
+    /// The same for one image at a time: inference keeps nothing of the batch.
     single: Compiled,
     batch: usize,
     sizes: (usize, usize, usize),
@@ -110,7 +110,7 @@ impl CellKernel {
         Self::with_level(plan, inputs, batch, workspace, da2s_kernels::cpu_level())
     }
 
-    /// The same, with the instructions of `level`.
+    /// The same with the instruction set `level`.
     pub fn with_level(
         plan: &CellPlan,
         inputs: &[(usize, usize)],
@@ -133,7 +133,7 @@ impl CellKernel {
         }
     }
 
-    /// Images a call.
+    /// Images per call.
     pub fn batch(&self) -> usize {
         self.batch
     }
@@ -143,8 +143,8 @@ impl CellKernel {
         self.compiled.output.map_or(0, |shape| shape.len() * self.batch)
     }
 
-    /// Runs the cell and writes its output. Without [`Forward::keep`] what an earlier run kept
-    /// stays valid.
+    /// Runs the cell and writes its output. Without [`Forward::keep`], the activations kept by an
+    /// earlier run stay valid.
     ///
     /// # Panics
     /// If a slice does not have the plan's length.
@@ -229,9 +229,9 @@ impl CellKernel {
     }
 }
 
-/// Goes through all images and steps, telling each what comes next.
+/// Calls `work` for every image and step, and passes it the step that follows.
 ///
-/// By index, and without moving a step: an iterator that looks ahead cost a few percent of a search
+/// Uses an index and does not move the step: a peekable iterator cost a few percent of a search
 /// step on small images.
 fn for_each_step(images: Range<usize>, pass: &Pass, mut work: impl FnMut(Step, At, Option<(&Step, At)>)) {
     let at = |image: usize| At { image, slot: image };

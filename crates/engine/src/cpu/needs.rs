@@ -1,8 +1,8 @@
-//! The memory that a cell will take, from its plan alone: nothing of it is allocated to learn it.
+//! The memory that a cell will need, computed from its plan without allocating it.
 //!
-//! Contract: the lengths are those with which `CellKernel` asks for memory, every choice live; what
-//! is shared by cells is told apart from what each has of its own, so that a network's need is a
-//! sum of the one and a maximum of the other.
+//! Contract: the lengths are those that `CellKernel` requests with every choice live. Shared memory
+//! is reported separately from each cell's own, so a network needs the maximum of the former and
+//! the sum of the latter.
 
 use da2s_plan::CellPlan;
 
@@ -14,20 +14,20 @@ use super::{parallel, weights};
 /// Bytes of a float.
 const FLOAT: usize = size_of::<f32>();
 
-/// What a cell takes, in bytes.
+/// The memory needs of a cell, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CellNeeds {
-    /// What a training step keeps from the forward run to the backward run.
+    /// What a training step keeps from the forward run for the backward run.
     pub kept: usize,
     /// The output of the batch.
     pub output: usize,
-    /// The inputs of the batch, whose gradients are as large.
+    /// The inputs of the batch; their gradients need the same amount.
     pub inputs: usize,
-    /// What one call borrows and gives back, by what it is for.
+    /// What one call borrows and returns, by purpose.
     pub lent: Lent,
 }
 
-/// Buffers of one call, which all cells of a network use by turns; in bytes.
+/// Buffers of one call, which all cells of a network use in turn; in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lent {
     sums: usize,
@@ -38,7 +38,7 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// What is enough for both.
+    /// The buffers that suffice for both.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self {
@@ -50,14 +50,14 @@ impl Lent {
         }
     }
 
-    /// All of it.
+    /// The sum of all buffers.
     pub fn bytes(self) -> usize {
         self.sums + self.moving + self.passing + self.weight_sums + self.scratch
     }
 }
 
 impl CellNeeds {
-    /// For a training step on `batch` images, whose inputs have these heights and widths.
+    /// The needs of a training step on `batch` images, for inputs of these heights and widths.
     pub fn of_training(plan: &CellPlan, inputs: &[(usize, usize)], batch: usize, threads: usize) -> Self {
         let compiled = compile(plan, inputs, batch);
         let all = vec![true; compiled.units.len()];
@@ -88,8 +88,8 @@ impl CellNeeds {
         }
     }
 
-    /// For inference on `batch` images: nothing is kept, and each thread holds what one image
-    /// takes.
+    /// The needs of inference on `batch` images: nothing is kept, and each thread holds the tensors
+    /// of one image.
     pub fn of_inference(plan: &CellPlan, inputs: &[(usize, usize)], batch: usize, threads: usize) -> Self {
         let compiled = compile(plan, inputs, 1);
         let all = vec![true; compiled.units.len()];
@@ -121,7 +121,7 @@ mod tests {
     use da2s_plan::{Block, CellPlanBuilder};
 
     #[test]
-    fn what_is_foretold_is_what_a_kernel_takes() {
+    fn the_estimate_is_what_a_kernel_allocates() {
         let block = Block::Separable {
             kernel: 3,
             stride: 1,
@@ -170,12 +170,12 @@ mod tests {
         let kept = kernel.saved.kept.as_mut_slice().len() + kernel.saved.packed.len();
         assert_eq!(needs.kept, FLOAT * kept);
         let lent = workspace.bytes();
-        let foretold = needs.lent.bytes();
-        // A buffer that one use has grown may serve a smaller one next, which counts in cells as
-        // small as this.
+        let estimate = needs.lent.bytes();
+        // A buffer that has grown for one use may serve a smaller one next, which matters in cells
+        // as small as this.
         assert!(
-            lent.abs_diff(foretold) <= foretold / 5,
-            "{lent} bytes, where {foretold} were foretold"
+            lent.abs_diff(estimate) <= estimate / 5,
+            "{lent} bytes, but the estimate was {estimate}"
         );
     }
 }

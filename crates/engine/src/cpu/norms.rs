@@ -1,4 +1,5 @@
-//! Between passes: from sums over the batch to the coefficients of batch norms, forth and back.
+//! Between passes: from sums over the batch to the coefficients of batch norms, forward and
+//! backward.
 //!
 //! The formulas are those of [`da2s_kernels::norm`].
 
@@ -11,15 +12,15 @@ use super::image::Coefficients;
 /// Statistics of the batch norms of a call.
 #[derive(Debug)]
 pub enum Statistics<'a> {
-    /// Taken from the batch and written here, a value a channel of the plan's norms; the variance
-    /// is the unbiased one. Channels of choices that are not computed are set to 0.
+    /// Computed from the batch and written here, one value per channel of the plan's norms; the
+    /// variance is the unbiased one. Channels of choices that are not computed are set to 0.
     Batch {
         /// Means.
         mean: &'a mut [f32],
         /// Unbiased variances.
         variance: &'a mut [f32],
     },
-    /// Given.
+    /// Given by the caller.
     Running {
         /// Means.
         mean: &'a [f32],
@@ -28,14 +29,14 @@ pub enum Statistics<'a> {
     },
 }
 
-/// Moments of all images, where [`Compiled::sums`] says.
+/// Moments of all images, at the positions given by [`Compiled::sums`].
 pub(super) struct Moments<'a> {
     pub means: &'a [f32],
     pub deviations: &'a [f32],
     pub compiled: &'a Compiled,
 }
 
-/// Scale and shift of a norm; 1 and 0 without.
+/// Scale and shift of a norm; 1 and 0 if there is none.
 fn affine(stage: &Chain, weights: &[f32], channel: usize) -> (f64, f64) {
     match stage.norm.and_then(|norm| norm.affine) {
         Some((gamma, beta)) => (f64::from(weights[gamma + channel]), f64::from(weights[beta + channel])),
@@ -43,7 +44,8 @@ fn affine(stage: &Chain, weights: &[f32], channel: usize) -> (f64, f64) {
     }
 }
 
-/// Sets the coefficients of a stage. `weight`: the unit's mixture weight in its last stage, else 1.
+/// Sets the coefficients of a stage. `weight` is the unit's mixture weight in its last stage,
+/// otherwise 1.
 pub(super) fn prepare(
     stage: &Chain,
     weight: f32,
@@ -110,17 +112,17 @@ pub(super) fn prepare(
     }
 }
 
-/// Sums S₁ and S₂ of all images, where [`Compiled::sums`] says.
+/// Sums S₁ and S₂ of all images, at the positions given by [`Compiled::sums`].
 pub(super) struct GradientSums<'a> {
     pub first: &'a [f32],
     pub second: &'a [f32],
     pub compiled: &'a Compiled,
 }
 
-/// What the gradient of a stage's norm is made from.
+/// What the gradient of a stage's norm is computed from.
 pub(super) struct Backward<'a> {
     pub stage: &'a Chain,
-    /// The weight that the stage's coefficients carry.
+    /// The weight included in the stage's coefficients.
     pub weight: f32,
     pub weights: &'a [f32],
     pub sums: &'a GradientSums<'a>,
@@ -129,8 +131,8 @@ pub(super) struct Backward<'a> {
     pub coefficients: &'a Coefficients,
 }
 
-/// Sets the tables a, b, d of a stage, and the gradients of its scale, shift and bias where they
-/// are asked for. Returns the gradient of the mixture weight.
+/// Sets the tables a, b, d of a stage, and the gradients of its scale, shift and bias if they are
+/// requested. Returns the gradient of the mixture weight.
 pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradients: Option<&mut [f32]>) -> f64 {
     let Backward {
         stage,
@@ -161,8 +163,8 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
         let inverse = f64::from(coefficients.inverse[stage.slot + channel]);
         let center = f64::from(coefficients.center[at.start + channel]);
         let a = weight * gamma * inverse;
-        // S₂ is around the mean; without batch statistics the value itself is (z − μ) / σ all the
-        // same.
+        // S₂ is centred on the mean; without batch statistics, the value itself is still (z − μ) /
+        // σ.
         of_mixture += gamma * inverse * second + beta * first;
         let (b, d) = if from_batch && stage.norm.is_some() {
             let b = -a * inverse * inverse * second / count;
@@ -179,7 +181,7 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
                 gradients[beta + channel] = (weight * first) as f32;
             }
             if let ChainOperation::Dense { bias: Some(bias), .. } = stage.operation {
-                // Batch statistics take a bias out again.
+                // Batch statistics cancel a bias.
                 gradients[bias + channel] = if from_batch && stage.norm.is_some() {
                     0.0
                 } else {
@@ -194,7 +196,7 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
     of_mixture
 }
 
-/// The weight that a stage's coefficients carry.
+/// The weight included in a stage's coefficients.
 pub(super) fn carried(unit: &Unit, stage: usize, mixture: Option<&[f32]>) -> f32 {
     match (unit.choice, mixture) {
         (Some(choice), Some(mixture)) if stage + 1 == unit.stages.len() => mixture[choice],

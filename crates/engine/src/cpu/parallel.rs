@@ -1,8 +1,8 @@
-//! Passes over the batch by all threads of the current pool.
+//! Passes over the batch, run by all threads of the current pool.
 //!
-//! The batch is cut into blocks whose number depends on the batch alone. Each is one task; sums
-//! over the batch are formed a block at a time and then over the blocks in order, so that the
-//! number of threads does not change a bit of them.
+//! The batch is cut into blocks whose number depends on the batch alone. Each block is one task.
+//! Sums over the batch are computed per block and then over the blocks in order, so the number of
+//! threads does not change a single bit.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::memory::Workspace;
 
-/// Blocks of a batch.
+/// Number of blocks of a batch.
 pub(super) fn blocks(batch: usize) -> usize {
     batch.min(16)
 }

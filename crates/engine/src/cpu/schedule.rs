@@ -1,14 +1,14 @@
 //! The order of work: passes over the batch, each a list of steps that every image goes through.
 //!
-//! Images are independent within a pass; between passes lie the sums over the batch (statistics of
-//! batch norms, their gradients, gradients of weights). Units are taken in groups of bounded size:
-//! a group's steps share what they read of a node, and the memory that groups use by turns stays
-//! small enough for the last cache.
+//! Images are independent within a pass. Between passes come the sums over the batch (statistics of
+//! batch norms, their gradients, gradients of weights). Units are processed in groups of limited
+//! size: the steps of a group share what they read of a node, and the memory that groups use in
+//! turn stays small enough for the last-level cache.
 
 use super::compiled::{ChainOperation, Compiled, Storage, Unit};
 use super::memory::{Arena, Tensor};
 
-/// One thing to do with an image.
+/// One operation on an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Sets a node's state to zero (nothing flows into it).
@@ -17,33 +17,32 @@ pub(super) enum Step {
     Pool(usize),
     /// Computes a stage of a unit and its moments.
     Stage { unit: usize, stage: usize },
-    /// Adds a unit to the state of its node, or begins it.
+    /// Adds a unit to the state of its node; the first one writes it.
     Accumulate { unit: usize, first: bool },
     /// Copies a node's state into the output.
     Output(usize),
-    /// Begins the gradient of a node: from the output, or zero.
+    /// Initialises the gradient of a node, from the output or with zero.
     Begin(usize),
     /// Completes the gradient of a node from those of its ReLU and its poolings.
     Complete(usize),
-    /// Computes the only stage of a unit again.
+    /// Recomputes the only stage of a unit.
     Again(usize),
     /// Sums of the gradient that a unit's last batch norm and its mixture weight need.
     Sums(usize),
-    /// Gradient of a unit's last stage (or an inner one), down to the stage below or to the node it
-    /// reads. `first`: nothing has been written yet to the gradient of the node's ReLU or of the
-    /// pooling that it goes to.
+    /// Gradient of a unit's last stage (or an inner one), down to the preceding stage or to the
+    /// node that the unit reads. `first`: nothing has been written yet to the target, the gradient
+    /// of the node's ReLU or pooling.
     Backward { unit: usize, stage: usize, first: bool },
 }
 
 /// Steps between two sums over the batch.
 pub(super) type Pass = Vec<Step>;
 
-/// Bytes that the tensors of a group may take. Smaller groups read their sources more often, which
-/// costs more than the cache gives.
+/// Limit on the memory of a group's tensors, in bytes. Smaller groups read their sources more
+/// often, which costs more than the cache gains.
 const GROUP_BYTES: usize = 32 << 20;
 
-/// Live units in the order of the nodes they go to, in groups that do not depend on each other's
-/// sums.
+/// Live units, ordered by target node, in groups that do not depend on each other's sums.
 fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..compiled.units.len()).filter(|&unit| live[unit]).collect();
     order.sort_by_key(|&unit| (compiled.units[unit].to, compiled.units[unit].from));
@@ -73,21 +72,21 @@ fn groups(compiled: &Compiled, live: &[bool]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Memory that groups of units use by turns: a group writes in one pass what the next one or two
-/// passes read, while the next group already writes. So there are two halves, for even and for odd
+/// Memory that groups of units use in turn. A group writes in one pass what the next one or two
+/// passes read, while the next group already writes. So there are two halves, for even and odd
 /// groups.
 #[derive(Debug, Default)]
 pub(super) struct Moving {
-    /// By [`Chain::index`](super::compiled::Stage::index): what a norm reads, and the gradient of
-    /// an inner stage.
+    /// Indexed by [`Chain::index`](super::compiled::Stage::index): the input of a norm, and the
+    /// gradient of an inner stage.
     pub z: Vec<Option<Tensor>>,
     pub inner: Vec<Option<Tensor>>,
-    /// Floats of it all.
+    /// Total length in floats.
     pub len: usize,
 }
 
 impl Moving {
-    /// Places the tensors of the given units; those of inner gradients too if `back`.
+    /// Places the tensors of the given units, and those of inner gradients if `back`.
     pub fn new(compiled: &Compiled, units: &[bool], back: bool) -> Self {
         let mut moving = Self {
             z: vec![None; compiled.stages],
@@ -95,7 +94,7 @@ impl Moving {
             len: 0,
         };
         let groups = groups(compiled, units);
-        // First only to learn how long the longest group is.
+        // The first pass only determines the length of the longest group.
         let half = groups
             .iter()
             .map(|group| moving.group(compiled, group, back, 0))
@@ -107,7 +106,7 @@ impl Moving {
         moving
     }
 
-    /// Places the tensors of a group from `start` on and returns where they end.
+    /// Places the tensors of a group from `start` on; returns their end.
     fn group(&mut self, compiled: &Compiled, group: &[usize], back: bool, start: usize) -> usize {
         let mut arena = Arena::starting_at(compiled.batch, start);
         for stage in group.iter().flat_map(|&unit| &compiled.units[unit].stages) {
@@ -137,8 +136,8 @@ fn push(passes: &mut Vec<Pass>, at: usize, step: Step) {
     passes[at].push(step);
 }
 
-/// Spreads the steps that only stream memory between those that compute, so that the one's data
-/// arrives while the other computes. Each kind keeps its order.
+/// Distributes the steps that only stream memory among those that compute, so that data arrives
+/// during computation. The order within each kind does not change.
 fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl Fn(&Step) -> bool) {
     let (streaming, rest): (Vec<Step>, Vec<Step>) = pass.iter().partition(|step| streams(step));
     let computing = rest.iter().filter(|step| computes(step)).count();
@@ -160,7 +159,7 @@ fn interleave(pass: &mut Pass, streams: impl Fn(&Step) -> bool, computes: impl F
     }
 }
 
-/// The passes of a forward run. Without `barriers` (statistics given) there is one.
+/// The passes of a forward run; a single one without `barriers` (statistics given).
 pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec<Pass> {
     let mut passes = vec![Vec::new()];
     let mut begun = vec![false; compiled.nodes.len()];
@@ -189,7 +188,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                             push(&mut passes, at, Step::Pool(pool));
                             pooled[pool] = true;
                         }
-                        // Coefficients are still each unit's own.
+                        // Coefficients are still separate for each unit.
                         push(&mut passes, at, Step::Stage { unit: index, stage });
                     }
                     Some(
@@ -206,8 +205,8 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
             }
         }
         base += longest(compiled, &group);
-        // The shorter units of the group could be added earlier; together they are added while the
-        // state is in cache.
+        // The shorter units of the group could be added earlier, but together they are added while
+        // the state is in the cache.
         for &unit in &group {
             let to = compiled.units[unit].to;
             push(
@@ -237,7 +236,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
     passes
 }
 
-/// Whether what a unit's only norm reads is computed again for the backward run.
+/// Whether the input of a unit's only norm is recomputed for the backward run.
 fn is_moving(compiled: &Compiled, unit: usize) -> bool {
     compiled.units[unit].stages[0].z == Storage::Moving
 }
@@ -251,8 +250,8 @@ fn reads_node(compiled: &Compiled, step: &Step) -> Option<usize> {
     }
 }
 
-/// Gradients that are written by those who read a tensor forward, the first one over what is there:
-/// of the nodes' ReLUs and of the poolings.
+/// Which gradients of nodes' ReLUs and of poolings have been written. They are written by the units
+/// that read the tensor in the forward run; the first one overwrites, the others add.
 #[derive(Debug)]
 pub(super) struct Written {
     pub relus: Vec<bool>,
@@ -267,7 +266,7 @@ impl Written {
         }
     }
 
-    /// Notes what `unit` writes and returns whether it is the first to do so.
+    /// Records what `unit` writes; returns whether it is the first to do so.
     pub fn mark(&mut self, unit: &Unit) -> bool {
         let written = match &unit.stages[0].operation {
             ChainOperation::Pool(pool) => &mut self.pools[*pool],
@@ -284,14 +283,14 @@ impl Written {
     }
 }
 
-/// The passes of a backward run: units whose sums are wanted, those that a gradient flows through,
-/// nodes whose gradient is wanted.
+/// The passes of a backward run: for units whose sums are wanted, units that a gradient flows
+/// through, and nodes whose gradient is wanted.
 pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool], wanted_nodes: &[bool]) -> Vec<Pass> {
     let mut passes = vec![Vec::new()];
     let mut begun: Vec<bool> = wanted_nodes.iter().map(|wanted| !wanted).collect();
     let mut completed = begun.clone();
     let mut written = Written::new(compiled);
-    // `overwritten`: the step that follows writes all of the gradient.
+    // `overwritten`: the next step writes all of the gradient.
     let mut begin = |passes: &mut Vec<Pass>, at: usize, node: usize, overwritten: bool| {
         if !std::mem::replace(&mut begun[node], true) && !overwritten {
             push(passes, at, Step::Begin(node));
@@ -322,7 +321,7 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
                     if stage == 0 {
                         let unit = &compiled.units[unit];
                         first = written.mark(unit);
-                        // A source has one gradient, which its only reader writes.
+                        // A source has one gradient, written by its only reader.
                         let overwritten = first && compiled.nodes[unit.from].source.is_some();
                         begin(&mut passes, at, unit.from, overwritten);
                     }
@@ -333,7 +332,7 @@ pub(super) fn backward(compiled: &Compiled, wanted_units: &[bool], flows: &[bool
         base += longest;
     }
     for pass in &mut passes {
-        // The gradient of a node that is completed here is not there before.
+        // The gradient of a node that this pass completes does not exist before.
         let completed: Vec<usize> = pass
             .iter()
             .filter_map(|step| {

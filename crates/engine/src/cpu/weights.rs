@@ -1,4 +1,4 @@
-//! Packing a cell's weights for the kernels, and unpacking the gradients that the kernels leave.
+//! Packs a cell's weights for the kernels, and unpacks the gradients that the kernels compute.
 
 use da2s_kernels::reduce::Reduce;
 use da2s_kernels::{Level, dense, depthwise, elementwise, pointwise, table};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::compiled::{Chain, ChainOperation, Compiled, PackedWeights};
 use super::memory::Shared;
 
-/// What a packed matrix is.
+/// The layout of a packed matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MatrixKind {
     Depthwise { channels: usize },
@@ -33,7 +33,7 @@ pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKi
     pair.into_iter().flatten()
 }
 
-/// Packs the weights of live units, and with `back` those for the gradients of inputs.
+/// Packs the weights of live units; with `back`, also those for the gradients of inputs.
 pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bool, packed: &mut [f32]) {
     let shared = Shared::new(packed);
     compiled
@@ -44,7 +44,7 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
         .for_each(|(unit, _)| {
             for (place, kind) in unit.stages.iter().flat_map(of) {
                 let weights = &weights[place.at..place.at + place.len];
-                // SAFETY: every convolution has packings of its own.
+                // SAFETY: every convolution has its own packings.
                 let (packed, transposed) = unsafe {
                     (
                         shared.write(place.packed..place.packed + place.packed_len),
@@ -74,16 +74,16 @@ pub(super) fn pack(compiled: &Compiled, live: &[bool], weights: &[f32], back: bo
         });
 }
 
-/// Where the blocks of a pass put their sums of the gradients of weights.
+/// Positions at which the blocks of a pass store their sums of weight gradients.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     items: Vec<(PackedWeights, MatrixKind, usize)>,
-    /// Floats a block.
+    /// Floats per block.
     pub len: usize,
 }
 
 impl Sums {
-    /// Plans room for a stage's convolutions.
+    /// Reserves room for a stage's convolutions.
     pub fn add(&mut self, stage: &Chain) {
         for (weights, kind) in of(stage) {
             self.items.push((weights, kind, self.len));
@@ -101,12 +101,12 @@ impl Sums {
         &mut block[at..at + weights.packed_len]
     }
 
-    /// Adds the blocks up, in order, and writes the gradients in the plan's layout.
+    /// Sums over the blocks, in order, and writes the gradients in the plan's layout.
     pub fn reduce(&self, level: Level, blocks: &mut [f32], gradients: &mut [f32]) {
         let stride = self.len;
         let (blocks, gradients) = (Shared::new(blocks), Shared::new(gradients));
         self.items.par_iter().for_each(|&(weights, kind, at)| {
-            // SAFETY: every convolution has parts of its own in the blocks and in the gradients.
+            // SAFETY: every convolution has its own part of the blocks and of the gradients.
             let (sum, gradients) = unsafe {
                 let sum = blocks.write(at..at + weights.packed_len);
                 for block in 1..blocks.len() / stride {

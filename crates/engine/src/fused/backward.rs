@@ -1,8 +1,9 @@
 //! The backward pass of a cell in Burn's graph.
 //!
-//! Contract: the parents are the inputs, the weights and the mixture, and only what the graph asks
-//! for is computed. A gradient that another cell has given an input is added to, not replaced. The
-//! kernel that kept the activations goes back to the idle ones when the graph lets go of it.
+//! Contract: the parents are the inputs, the weights and the mixture, and only what the graph
+//! requests is computed. A gradient that another cell has already computed for an input is added
+//! to, not replaced. The kernel that kept the activations returns to the idle kernels when the
+//! graph drops it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ use super::operands::{channels_last, slice};
 use crate::cpu::Gradients;
 use crate::tensor_memory::TensorMemory;
 
-/// Places of the weights and the mixture among the parents; the inputs come first.
+/// Positions of the weights and the mixture among the parents; the inputs come first.
 const WEIGHTS: usize = INPUTS;
 const MIXTURE: usize = INPUTS + 1;
 const PARENTS: usize = INPUTS + 2;
@@ -33,7 +34,7 @@ pub(super) struct Kept {
     pub choices: usize,
     pub inputs: Vec<FlexTensor>,
     pub weights: FlexTensor,
-    /// The cell in the graph.
+    /// The cell's node in the graph.
     pub node: Option<NodeId>,
 }
 
@@ -102,8 +103,8 @@ impl Backward<Flex, PARENTS> for CellBackward {
     }
 }
 
-/// Registers the gradient of the image that is parent `place` and lies as `like`, after adding what
-/// another reader of it has given.
+/// Registers the gradient of the image that is parent `place`, in the memory layout of `like`,
+/// after adding the gradient from another reader of the image.
 pub(super) fn give<S, const N: usize>(
     memory: &Memory,
     grads: &mut GraphGradients,
@@ -126,7 +127,7 @@ pub(super) fn give<S, const N: usize>(
 
 /// `to` += `from`.
 fn add(to: &mut [f32], from: &FlexTensor) {
-    /// Floats a thread adds at a time: more than it costs to hand them over.
+    /// Floats that a thread adds at a time: enough to outweigh the cost of a task.
     const CHUNK: usize = 1 << 14;
     to.par_chunks_mut(CHUNK)
         .zip(slice(from).par_chunks(CHUNK))
@@ -139,7 +140,7 @@ mod tests {
 
     use crate::{Block, Call, Cell, CellPlanBuilder, Engine, Memory};
 
-    /// Of a graph without a backward pass the nodes stay as long as Burn keeps the graph.
+    /// In a graph without a backward pass, the nodes stay as long as Burn keeps the graph.
     #[test]
     fn a_backward_pass_leaves_no_nodes_behind() {
         let memory = Memory::default();

@@ -1,4 +1,4 @@
-//! The classifier in Burn's graph: one operation on Flex tensors, as a cell is.
+//! The classifier in Burn's graph: one operation on Flex tensors, like a cell.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(crate) fn classify(kernel: Classifier, memory: &Memory, images: Tensor<4>, w
     Tensor::from_primitive::<Autodiff<Flex>>(logits)
 }
 
-/// The means and the logits of images that lie channels-last.
+/// The means and logits of images in channels-last layout.
 fn run(kernel: Classifier, memory: &Memory, images: &FlexTensor, weights: &FlexTensor) -> (TensorMemory, FlexTensor) {
     let batch = images.layout().shape()[0];
     let mut means = memory.tensors.take(batch * kernel.features);
@@ -73,7 +73,7 @@ struct Kept {
     weights: FlexTensor,
 }
 
-/// Places among the parents.
+/// Positions among the parents.
 const IMAGES: usize = 0;
 const WEIGHTS: usize = 1;
 

@@ -1,8 +1,8 @@
-//! The kernels of a cell that no graph holds, and the memory that all cells of a network share.
+//! Idle kernels of a cell, and the memory that all cells of a network share.
 //!
-//! Contract: a kernel is made for the sizes of its inputs and for a batch, and is given out for no
-//! other. One is in use by one call, and where that keeps its activations until the graph lets go
-//! of it. Clones of [`Memory`] and of [`IdleKernels`] share what they hold.
+//! Contract: a kernel is created for given input sizes and batch, and is used for no others. It
+//! serves one call; if the call keeps its activations, it stays in use until the graph drops it.
+//! Clones of [`Memory`] and of [`IdleKernels`] share their contents.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,20 +14,20 @@ use da2s_plan::CellPlan;
 use crate::cpu::{CellKernel, Workspace};
 use crate::tensor_memory::TensorPool;
 
-/// What all cells of a network share; clones share it too.
+/// What all cells of a network share; so do clones.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// The instructions of the kernels; none for the best of this CPU.
+    /// The instruction set of the kernels; `None` for the best of this CPU.
     level: Option<Level>,
     workspace: Workspace,
     pub(super) tensors: TensorPool,
-    /// The nodes of cells whose backward pass is still to come, and whether another cell has given
-    /// them a gradient.
+    /// The graph nodes of cells whose backward pass has not run yet, and whether another cell has
+    /// already computed a gradient for them.
     given: Arc<Mutex<HashMap<NodeId, bool>>>,
 }
 
 impl Memory {
-    /// A memory for kernels with the instructions of `level`.
+    /// A memory for kernels with the instruction set `level`.
     pub(crate) fn at_level(level: Level) -> Self {
         Self {
             level: Some(level),
@@ -35,7 +35,7 @@ impl Memory {
         }
     }
 
-    /// The instructions of the kernels.
+    /// The instruction set of the kernels.
     pub(crate) fn level(&self) -> Level {
         self.level.unwrap_or_else(da2s_kernels::cpu_level)
     }
@@ -45,14 +45,14 @@ impl Memory {
     }
 }
 
-/// The kernels of one cell that no graph holds.
+/// The kernels of one cell that are not held by a graph.
 #[derive(Clone, Debug)]
 pub(crate) struct IdleKernels {
     pub(super) memory: Memory,
     idle: Arc<Mutex<Vec<SizedKernel>>>,
 }
 
-/// A kernel and what it was made for.
+/// A kernel and the sizes it was created for.
 #[derive(Debug)]
 pub(super) struct SizedKernel {
     sizes: Vec<(usize, usize)>,

@@ -1,11 +1,11 @@
 //! The fused path in Burn: the CPU executor as one differentiable operation on Flex tensors.
 //!
-//! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` outside and
-//! lie channels-last in memory; tensors that already do are used where they are, others are copied.
-//! Each forward pass that keeps activations for its backward pass has a kernel of its own, which
-//! goes back to the cell's idle kernels when the graph lets go of it. Gradients of a tensor that
-//! several cells read are added here, on all threads: Burn would add tensors that lie channels-last
-//! a number at a time.
+//! Contract: runs on the CPU device only. Images are `[batch, channels, height, width]` to callers
+//! and channels-last in memory; tensors that already have this layout are used in place, others are
+//! copied. Each forward pass that keeps activations for its backward pass has its own kernel, which
+//! returns to the cell's idle kernels when the graph drops it. Gradients of a tensor that several
+//! cells read are added here, on all threads: Burn would add channels-last tensors one number at a
+//! time.
 
 mod backward;
 mod classifier;
@@ -28,7 +28,7 @@ use self::operands::{Operands, channels_last};
 pub(crate) use self::operands::{primitive, slice};
 use crate::cell::{Call, Output};
 
-/// Most inputs that a cell may have.
+/// Largest number of inputs of a cell.
 const INPUTS: usize = 2;
 
 /// Applies `plan`; see [`Cell::forward`](crate::Cell::forward).
@@ -44,7 +44,7 @@ pub(crate) fn forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output
     }
 }
 
-/// Outside of autodiff.
+/// The forward pass without autodiff.
 fn plain_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     let inputs = call
         .inputs
@@ -67,8 +67,8 @@ fn plain_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     }
 }
 
-/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is
-/// filled up with a leaf that nothing tracks.
+/// The forward pass with autodiff. The parents are the inputs, the weights and the mixture; an
+/// untracked leaf takes the place of what is absent.
 fn graph_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     let filler = || parent(Tensor::<1>::zeros([1], &Device::flex()));
     let count = call.inputs.len();
@@ -138,7 +138,7 @@ fn graph_forward(plan: &CellPlan, pool: &IdleKernels, call: Call) -> Output {
     }
 }
 
-/// The primitive of a tensor in autodiff, which it enters as a constant if it is not in it.
+/// The autodiff primitive of a tensor; a tensor without autodiff enters as a constant.
 fn parent<const D: usize>(tensor: Tensor<D>) -> <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive {
     match tensor.autodiff().try_into_primitive::<Autodiff<Flex>>() {
         Ok(primitive) => primitive,

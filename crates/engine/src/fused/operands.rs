@@ -1,8 +1,8 @@
-//! What a kernel runs on: Burn's tensors as slices, and what it leaves as tensors again.
+//! The operands of a kernel: Burn's tensors as slices, and the kernel's results as tensors again.
 //!
-//! Contract: images are `[batch, channels, height, width]` outside and contiguous `[batch, height,
-//! width, channels]` here; a tensor that lies so is not copied. Weights and mixture are contiguous
-//! too. Panics for a tensor of another device than the CPU.
+//! Contract: images are `[batch, channels, height, width]` to callers and contiguous `[batch,
+//! height, width, channels]` here; a tensor that already has this layout is not copied. Weights and
+//! mixture are contiguous too. Panics if a tensor is not on the CPU device.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::kernels::{IdleKernels, SizedKernel};
 use crate::cell::NormStatistics;
 use crate::cpu::{Forward, Statistics};
 
-/// What a kernel runs on.
+/// The operands of a kernel.
 pub(super) struct Operands {
     /// Channels-last and contiguous, `[batch, height, width, channels]`.
     pub inputs: Vec<FlexTensor>,
@@ -26,7 +26,7 @@ pub(super) struct Operands {
     pub given: Option<NormStatistics>,
 }
 
-/// What a kernel leaves.
+/// The results of a kernel.
 pub(super) struct Ran {
     pub kernel: SizedKernel,
     /// `[batch, channels, height, width]`, channels-last in memory.
@@ -101,8 +101,8 @@ impl Operands {
         }
     }
 
-    /// Which choices the kernel computes: it leaves out those that are inactive, and those that
-    /// weigh 0 where nobody asks for the gradient of their weight. `None` is all.
+    /// The choices that the kernel computes: it skips those that are inactive, and those with
+    /// weight 0 if the gradient of their weight is not requested. `None` means all.
     fn live(&self, plan: &CellPlan, mixture_gradient: bool) -> Option<Vec<bool>> {
         let weights = self.mixture.as_ref().map(slice).filter(|_| !mixture_gradient);
         let is_live = |choice: usize| {
@@ -114,7 +114,7 @@ impl Operands {
     }
 }
 
-/// The primitive of a tensor outside of autodiff.
+/// The primitive of a tensor without autodiff.
 pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     match tensor.without_autodiff().try_into_primitive::<Flex>() {
         Ok(primitive) => primitive,
@@ -122,8 +122,8 @@ pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     }
 }
 
-/// `[batch, channels, height, width]` → `[batch, height, width, channels]`, contiguous; no copy if
-/// it lies so.
+/// `[batch, channels, height, width]` → `[batch, height, width, channels]`, contiguous; not copied
+/// if it already has this layout.
 pub(super) fn channels_last(tensor: FlexTensor) -> FlexTensor {
     tensor.permute(&[0, 2, 3, 1]).to_contiguous()
 }
@@ -137,6 +137,6 @@ fn flex(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
 pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     match tensor.as_slice::<f32>() {
         Some(slice) => slice,
-        None => panic!("a contiguous tensor of float32"),
+        None => panic!("the tensor is not contiguous float32"),
     }
 }

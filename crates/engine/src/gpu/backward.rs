@@ -7,12 +7,12 @@ use super::kernels::{data_gradient, move_data, norm, weight_gradient};
 use super::memory::Floats;
 use super::program::{Launch, NodeProgram, groups};
 
-/// Parts that the sums over pixels of weights' gradients are made in: of dense convolutions, and of
-/// depthwise ones.
+/// Number of slices in which the sums over pixels of weight gradients are computed, for dense and
+/// for depthwise convolutions.
 pub(super) const SLICES: u32 = 32;
 const DEPTHWISE_SLICES: u32 = 8;
 
-/// Which gradients are asked for.
+/// Which gradients are requested.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub inputs: Vec<bool>,
@@ -20,7 +20,7 @@ pub(super) struct Wanted {
     pub mixture: bool,
 }
 
-/// The gradients that were asked for.
+/// The requested gradients.
 pub(super) struct Gradients {
     pub inputs: Vec<Option<Floats>>,
     pub weights: Option<Floats>,
@@ -28,7 +28,7 @@ pub(super) struct Gradients {
 }
 
 impl Executor<'_> {
-    /// The gradients that are `wanted`, from that of the output.
+    /// Computes the `wanted` gradients from that of the output.
     pub(super) fn backward(&self, memory: &Memory, d_output: &Floats, output: &[usize], wanted: &Wanted) -> Gradients {
         let program = self.program();
         let weight_count = memory.weights.length;
@@ -74,7 +74,7 @@ impl Executor<'_> {
             inputs: inputs.collect(),
             weights: wanted.weights.then(|| {
                 let sum = Floats::new(self.client, weight_count);
-                // SAFETY: there are that many slices of that many numbers.
+                // SAFETY: there are that many slices of that length.
                 unsafe {
                     move_data::sum_slices::launch_unchecked(
                         self.client,
@@ -109,7 +109,7 @@ impl Executor<'_> {
     }
 }
 
-/// A backward pass under way.
+/// A backward pass in progress.
 struct Pass<'a> {
     executor: &'a Executor<'a>,
     memory: &'a Memory,
@@ -134,7 +134,7 @@ impl Pass<'_> {
                 self.norms(node.stages[level - 1].inner_norms);
             }
         }
-        // An input's gradient that nobody wants is not computed.
+        // Gradients of inputs that are not wanted are not computed.
         if self.wanted.inputs.get(at).copied().unwrap_or(true) {
             self.depthwise(node.depthwise_sources);
             self.dense(node.dense_sources);
@@ -147,8 +147,8 @@ impl Pass<'_> {
             return;
         }
         let (executor, memory) = (self.executor, self.memory);
-        // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The same
-        // holds below.
+        // SAFETY: records refer only to positions in the cell's memory; `Program` guarantees it.
+        // The same holds below.
         unsafe {
             norm::norm_gradient::launch_unchecked(
                 executor.client,
@@ -174,7 +174,7 @@ impl Pass<'_> {
         let Some(grid) = executor.grid(targets, targets.channels as u32) else {
             return;
         };
-        // SAFETY: as above; targets are apart from each other and from what is read.
+        // SAFETY: as above; targets overlap neither each other nor what is read.
         unsafe {
             data_gradient::depthwise::launch_unchecked(
                 executor.client,

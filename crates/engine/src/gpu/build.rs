@@ -6,7 +6,7 @@ use super::launch::{SourceWindow, at, by_source, joined, launch, reading, target
 use super::program::{Image, Launch, NodeProgram, NodeStage, Program};
 use super::table::{NONE, Record, RecordTable, Span, field, kind, mode};
 
-/// Where a block is: what it reads, the node that it ends in, its place in the mixture.
+/// A block in its cell: its source, the node that it ends in, its index in the mixture.
 struct Placed<'a> {
     source: Image,
     node: usize,
@@ -14,12 +14,12 @@ struct Placed<'a> {
     index: Option<usize>,
 }
 
-/// What the records of one node are collected in.
+/// The records of one node.
 #[derive(Default)]
 struct Records {
     depthwise: Vec<Vec<Record>>,
     dense: Vec<Vec<Record>>,
-    /// Dense convolutions that read a source of the node, at the first level.
+    /// First-level dense convolutions, which read a source of the node.
     dense_of_sources: Vec<Record>,
     pools: Vec<Record>,
     identities: Vec<Record>,
@@ -42,7 +42,7 @@ pub(super) struct Builder<'a> {
     batch: usize,
     running: bool,
     program: Program,
-    /// Where the next gradient that only one node needs begins.
+    /// Start of the next gradient that only one node needs.
     scratch: usize,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Builder<'a> {
         self.program
     }
 
-    /// Lays out inputs and nodes.
+    /// Assigns memory to inputs and nodes.
     fn images(&mut self, sizes: &[(usize, usize)]) {
         for (&channels, &(height, width)) in self.plan.input_channels.iter().zip(sizes) {
             let image = self.activation(channels, height, width);
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
             let image = self.activation(channels, height, width);
             self.program.nodes.push(image);
         }
-        // Gradients of inputs and nodes lie where their values do.
+        // Gradients of inputs and nodes have the same positions as their values.
         self.program.gradients = self.program.activations;
     }
 
@@ -105,7 +105,7 @@ impl<'a> Builder<'a> {
         image
     }
 
-    /// Where a gradient of `image`'s size begins, for this node alone.
+    /// Start of a gradient of `image`'s size, used by this node alone.
     fn gradient(&mut self, image: &Image) -> usize {
         let at = self.scratch;
         self.scratch += self.batch * image.size();
@@ -123,7 +123,7 @@ impl<'a> Builder<'a> {
         let plan = self.plan;
         let mut records = Records::default();
         if plan.preprocess.get(node).is_some_and(Option::is_none) {
-            // An input taken as it is.
+            // An input that is used unchanged.
             let identity = Choice {
                 block: Block::Identity,
                 name: String::new(),
@@ -314,7 +314,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Room for what a block makes of `source` in its node.
+    /// Memory for the result of a block that reads `source`.
     fn result(&mut self, placed: &Placed<'_>, source: Image, channels: usize) -> Image {
         let block = placed.choice.block;
         self.activation(
@@ -324,7 +324,7 @@ impl<'a> Builder<'a> {
         )
     }
 
-    /// The slots of `norm`; of its own for a block without one.
+    /// The slots of `norm`; separate slots for a block without one.
     fn slots(&mut self, channels: usize, norm: Option<&NormWeights>) -> u32 {
         let first = match norm {
             Some(norm) => {
@@ -340,7 +340,7 @@ impl<'a> Builder<'a> {
         first as u32
     }
 
-    /// A norm behind `result`.
+    /// The norm that follows `result`.
     fn norm(&self, result: Image, slots: u32, gamma: Option<usize>, mode: u32, bias: u32) -> Record {
         at(Record::new(), &result)
             .with(field::SLOT, slots as usize)
@@ -349,7 +349,7 @@ impl<'a> Builder<'a> {
             .with(field::BIAS, bias as usize)
     }
 
-    /// What a node is a sum of: `result`, through the norm at `slots`.
+    /// A term of a node's sum: `result`, through the norm at `slots`.
     fn term(&mut self, placed: &Placed<'_>, result: Image, slots: u32, gamma: Option<usize>, bias: u32) -> Record {
         let is_norm = (slots as usize) < self.plan.norm_channels;
         let mode = if is_norm { mode_of(self.running) } else { mode::UNIT };
@@ -363,7 +363,7 @@ impl<'a> Builder<'a> {
             .with(field::GRADIENT, node)
     }
 
-    /// The records of a node as launches.
+    /// Turns the records of a node into launches.
     fn finish(&mut self, node: usize, records: Records) {
         let Records {
             depthwise,
@@ -382,7 +382,8 @@ impl<'a> Builder<'a> {
         let table = &mut self.program.table;
         let pointwise_count: Vec<usize> = dense.iter().map(Vec::len).collect();
         Records::level(&mut dense, 0).extend(dense_of_sources);
-        // The first level's inner norms come right before the terms, so that one launch takes both.
+        // The first level's inner norms come right before the terms, so that one launch covers
+        // both.
         let mut of_inner: Vec<Launch> = inner.iter().rev().map(|inner| launch(table, inner)).collect();
         of_inner.reverse();
         let of_terms: Vec<Launch> = terms.iter().map(|terms| launch(table, terms)).collect();
@@ -486,7 +487,7 @@ fn placed<'a>(plan: &'a CellPlan, program: &Program, node: usize, active: Option
     placed
 }
 
-/// Where the scale of a norm lies; its shift comes right after.
+/// Position of a norm's scale; its shift follows it.
 fn gamma(norm: Option<&NormWeights>) -> Option<usize> {
     let [gamma, _] = norm?.affine.as_ref()?;
     Some(gamma.offset)

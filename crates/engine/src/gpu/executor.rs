@@ -9,18 +9,18 @@ use super::memory::{Floats, Loaded};
 use super::program::{Image, Launch, MOST_CUBES, NodeProgram, Program, groups};
 use super::table::SLOT_FIELDS;
 
-/// What a forward pass reads.
+/// The operands of a forward pass.
 pub(super) struct Operands {
     pub inputs: Vec<Floats>,
     pub weights: Floats,
     pub mixture: Floats,
-    /// Factors of drop-path, `[choices, batch]`.
+    /// Drop-path factors, `[choices, batch]`.
     pub drops: Option<Floats>,
     /// Running means, then variances.
     pub given: Option<Floats>,
 }
 
-/// What a backward pass needs of the forward pass.
+/// What a backward pass needs from the forward pass.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     pub activations: Floats,
@@ -96,12 +96,12 @@ impl Executor<'_> {
         }
     }
 
-    /// The channels of the nodes `output` from the activations into one tensor (`gather`), or from
-    /// that into the gradients.
+    /// Copies the channels of the nodes `output` from the activations into one tensor (`gather`),
+    /// or from that tensor into the gradients.
     pub(super) fn channels(&self, cell: &Floats, outside: &Floats, output: &[usize], gather: bool) {
         let program = self.program();
         let all: usize = output.iter().map(|&at| program.nodes[at].size()).sum();
-        // Nodes of one size that follow each other lie one behind the other.
+        // Consecutive nodes of one size are contiguous in memory.
         let mut first = 0;
         for run in
             output.chunk_by(|&one, &next| one + 1 == next && program.nodes[one].size() == program.nodes[next].size())
@@ -109,7 +109,8 @@ impl Executor<'_> {
             let node = &program.nodes[run[0]];
             let length = node.size() * program.batch;
             let (from, to) = if gather { (cell, outside) } else { (outside, cell) };
-            // SAFETY: the nodes lie in the cell's memory, their channels among those of the output.
+            // SAFETY: the nodes lie in the cell's memory, and their channels within those of the
+            // output.
             unsafe {
                 move_data::channels::launch_unchecked(
                     self.client,
@@ -145,7 +146,7 @@ impl Executor<'_> {
             mixture: operands.mixture,
             drops: operands.drops,
         };
-        // Where none are given none are read.
+        // If no statistics are given, none are read.
         let given = operands.given.unwrap_or_else(|| memory.weights.clone());
         for (node, image) in program.node_programs.iter().zip(&program.nodes) {
             self.node(node, image, &memory, &given);
@@ -159,8 +160,8 @@ impl Executor<'_> {
     fn node(&self, node: &NodeProgram, image: &Image, memory: &Memory, given: &Floats) {
         let batch = self.batch();
         if let Some(grid) = self.grid(node.pools, node.pools.channels as u32) {
-            // SAFETY: records name places in the cell's memory alone; `Program` makes them so. The
-            // same holds below.
+            // SAFETY: records refer only to positions in the cell's memory; `Program` guarantees
+            // it. The same holds below.
             unsafe {
                 node::pool::launch_unchecked(
                     self.client,
@@ -207,7 +208,7 @@ impl Executor<'_> {
             }
             for norms in &stage.norms {
                 let grid = CubeCount::Static(1, norms.channels as u32, norms.span.count);
-                // SAFETY: as above; running statistics are read only where they are given.
+                // SAFETY: as above; running statistics are read only if they are given.
                 unsafe {
                     norm::statistics::launch_unchecked(
                         self.client,
@@ -254,7 +255,8 @@ impl Executor<'_> {
     pub(super) fn seen_statistics(&self, memory: &Memory) -> Floats {
         let channels = self.program().live_norms.len();
         let result = Floats::new(self.client, 2 * channels);
-        // SAFETY: there is a slot for each of the plan's channels, and two numbers of the result.
+        // SAFETY: there is a slot for each of the plan's channels, and the result has two numbers
+        // per slot.
         unsafe {
             norm::seen_statistics::launch_unchecked(
                 self.client,
@@ -271,7 +273,7 @@ impl Executor<'_> {
 }
 
 impl Memory {
-    /// The factors of drop-path, or something that is never read.
+    /// The drop-path factors, or a placeholder that is never read.
     pub(super) fn drops(&self) -> &Floats {
         self.drops.as_ref().unwrap_or(&self.mixture)
     }

@@ -1,4 +1,4 @@
-//! Records into a table, and the grids over them.
+//! Puts records into a table, and computes the grids over them.
 
 use super::program::{Image, Launch};
 use super::table::{PAD_BIAS, Record, RecordTable, Span, field};
@@ -45,7 +45,7 @@ pub(super) fn reading(record: Record, source: Image, slot: u32, relu: bool) -> R
         .with(field::IN_WIDTH, source.width)
 }
 
-/// `records` in the table, and the grid over their results.
+/// Puts `records` into the table; returns the grid over their results.
 pub(super) fn launch(table: &mut RecordTable, records: &[Record]) -> Launch {
     let most = |of: &dyn Fn(&Record) -> u32| records.iter().map(of).max().unwrap_or(0) as usize;
     Launch {
@@ -55,7 +55,7 @@ pub(super) fn launch(table: &mut RecordTable, records: &[Record]) -> Launch {
     }
 }
 
-/// Launches that follow each other as one.
+/// Merges consecutive launches into one.
 pub(super) fn joined(launches: &[Launch]) -> Launch {
     let most = |of: &dyn Fn(&Launch) -> usize| launches.iter().map(of).max().unwrap_or(0);
     Launch {
@@ -68,8 +68,8 @@ pub(super) fn joined(launches: &[Launch]) -> Launch {
     }
 }
 
-/// A target of its own for each of `records`, which begin at `first` in the table: the gradient at
-/// its field of that name.
+/// One target for each of `records`, which begin at `first` in the table: the gradient at its field
+/// of that name.
 pub(super) fn targets(table: &mut RecordTable, records: &[Record], first: u32) -> Launch {
     let own = (first..)
         .zip(records)
@@ -78,7 +78,7 @@ pub(super) fn targets(table: &mut RecordTable, records: &[Record], first: u32) -
     over_sources(table, &own)
 }
 
-/// A target for each source that `records` read: its gradient is added to, by all of them.
+/// One target for each source that `records` read: all of them add to its gradient.
 pub(super) fn by_source(table: &mut RecordTable, records: &[Record]) -> Launch {
     let mut sources: Vec<u32> = records.iter().map(|record| record.get(field::SOURCE)).collect();
     sources.sort_unstable();
@@ -112,7 +112,7 @@ fn target(record: &Record, place: u32, first: u32, count: u32, adds: bool) -> Re
         .with(field::ADDS, usize::from(adds))
 }
 
-/// `targets` in the table, and the grid over what they are gradients of.
+/// Puts `targets` into the table; returns the grid over the tensors that they are gradients of.
 fn over_sources(table: &mut RecordTable, targets: &[Record]) -> Launch {
     let most = |of: &dyn Fn(&Record) -> u32| targets.iter().map(of).max().unwrap_or(0) as usize;
     Launch {

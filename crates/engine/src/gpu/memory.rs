@@ -14,9 +14,9 @@ pub(super) struct Floats {
 }
 
 impl Floats {
-    /// Room for `length` numbers, whatever they are.
+    /// Memory for `length` numbers, uninitialised.
     pub(super) fn new(client: &Client, length: usize) -> Self {
-        // The device refuses buffers of no size.
+        // The device refuses empty buffers.
         let length = length.max(1);
         Self {
             handle: client.empty(length * size_of::<f32>()),
@@ -26,7 +26,7 @@ impl Floats {
 
     /// The numbers of a contiguous tensor.
     pub(super) fn of(client: &Client, handle: Handle, length: usize) -> Self {
-        // Nothing is read of a tensor without numbers, but a buffer it has to be.
+        // Nothing is read of an empty tensor, but a buffer is required.
         if length == 0 {
             Self::new(client, 0)
         } else {
@@ -39,12 +39,12 @@ impl Floats {
     }
 
     pub(super) fn arg(&self) -> BufferArg {
-        // SAFETY: the buffer has `length` numbers: it was made or given so.
+        // SAFETY: the buffer was created with, or given as having, `length` numbers.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.length) }
     }
 }
 
-/// Whole numbers on the device.
+/// Unsigned integers on the device.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
     handle: Handle,
@@ -61,7 +61,7 @@ impl Numbers {
     }
 
     pub(super) fn arg(&self) -> BufferArg {
-        // SAFETY: the buffer was made of `length` numbers.
+        // SAFETY: the buffer was created from `length` numbers.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.length) }
     }
 }

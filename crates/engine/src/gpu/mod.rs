@@ -1,12 +1,12 @@
 //! The fused path on GPUs: a cell as one differentiable operation on tensors of Burn's CubeCL
 //! backend.
 //!
-//! Contract: that of [`Cell::forward`](crate::Cell::forward), in float32. What a batch norm makes
-//! of a convolution's result is never stored, nor is its gradient: both are computed where they are
-//! read, forward as `scale·x + shift`, backward as a sum of the gradient, x and a constant; and all
+//! Contract: that of [`Cell::forward`](crate::Cell::forward), in float32. Neither the output of a
+//! batch norm nor its gradient is stored: both are computed where they are read, forward as
+//! `scale·x + shift`, backward as a linear combination of the gradient, x and a constant. All
 //! candidates that end in a node are computed by the same launches ([`table`]). There are no atomic
-//! additions: the same numbers come out on every run. A plan with a block that has no kernels, or
-//! larger than they can count, takes the plain path.
+//! additions, so every run gives the same numbers. A plan that contains a block without kernels, or
+//! is too large for their 32-bit indices, takes the plain path.
 
 mod backward;
 mod build;
@@ -37,14 +37,14 @@ use executor::{Executor, Memory, Operands};
 use memory::{Floats, Loaded};
 use program::Program;
 
-/// Most inputs that a cell may have.
+/// Largest number of inputs of a cell.
 const INPUTS: usize = 2;
-/// Places of the weights and the mixture among the parents; the inputs come first.
+/// Positions of the weights and the mixture among the parents; the inputs come first.
 const WEIGHTS: usize = INPUTS;
 const MIXTURE: usize = INPUTS + 1;
 const PARENTS: usize = INPUTS + 2;
 
-/// The programs of a cell that are on the device, by what they were made for.
+/// The programs of a cell that are on the device, by what they were created for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs(Arc<Mutex<HashMap<Key, Option<Arc<Loaded>>>>>);
 
@@ -56,8 +56,8 @@ struct Key {
     running: bool,
 }
 
-/// Most programs that a cell keeps: methods that draw candidates have another set of active ones
-/// every step.
+/// Limit on the programs that a cell keeps: methods that sample candidates have a different set of
+/// active ones in every step.
 const MOST_PROGRAMS: usize = 16;
 
 impl Programs {
@@ -88,7 +88,7 @@ impl Programs {
     }
 }
 
-/// Applies `plan` if the kernels can run it; gives `call` back if they cannot.
+/// Applies `plan` if the kernels can run it; returns `call` if they cannot.
 pub(crate) fn forward(plan: &Arc<CellPlan>, programs: &Programs, call: Call) -> Result<Output, Call> {
     let Some(loaded) = programs.of(plan, &call) else {
         return Err(call);
@@ -107,8 +107,8 @@ pub(crate) fn forward(plan: &Arc<CellPlan>, programs: &Programs, call: Call) -> 
     })
 }
 
-/// Inside of autodiff: the parents are the inputs, the weights and the mixture; what is absent is
-/// filled up with a leaf that nothing tracks.
+/// The forward pass with autodiff. The parents are the inputs, the weights and the mixture; an
+/// untracked leaf takes the place of what is absent.
 fn graph_forward(plan: &Arc<CellPlan>, loaded: &Arc<Loaded>, call: Call) -> Output {
     let device = call.weights.device().without_autodiff();
     let filler = || parent(Tensor::<1>::zeros([1], &device)).into_parts().1;
@@ -167,7 +167,7 @@ fn graph_forward(plan: &Arc<CellPlan>, loaded: &Arc<Loaded>, call: Call) -> Outp
     }
 }
 
-/// A call outside of autodiff, every tensor contiguous.
+/// A call without autodiff, with every tensor contiguous.
 struct Parts {
     inputs: Vec<CubeTensor>,
     weights: CubeTensor,
@@ -192,7 +192,7 @@ impl Parts {
     }
 }
 
-/// What a forward pass leaves.
+/// The results of a forward pass.
 struct Ran {
     memory: Memory,
     output: CubeTensor,
@@ -288,7 +288,7 @@ impl Backward<Cube, PARENTS> for CellBackward {
     }
 }
 
-/// A tensor of `shape` beside `like`, of numbers that are on its device.
+/// A tensor of `shape` on the device of `like`, with the given numbers.
 fn tensor_like(like: &CubeTensor, numbers: Floats, shape: &[usize]) -> CubeTensor {
     CubeTensor::new_contiguous(
         like.client.clone(),
@@ -304,7 +304,7 @@ fn floats(tensor: CubeTensor) -> Floats {
     Floats::of(&tensor.client, tensor.handle, length)
 }
 
-/// The primitive of a tensor outside of autodiff.
+/// The primitive of a tensor without autodiff.
 fn primitive<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     match tensor.without_autodiff().try_into_primitive::<Cube>() {
         Ok(primitive) => primitive,
@@ -316,7 +316,7 @@ fn contiguous<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     into_contiguous(primitive(tensor))
 }
 
-/// The primitive of a tensor in autodiff, which it enters as a constant if it is not in it.
+/// The autodiff primitive of a tensor; a tensor without autodiff enters as a constant.
 fn parent<const D: usize>(tensor: Tensor<D>) -> <Autodiff<Cube> as BackendTypes>::FloatTensorPrimitive {
     match tensor.autodiff().try_into_primitive::<Autodiff<Cube>>() {
         Ok(primitive) => primitive,

@@ -1,9 +1,9 @@
-//! A plan made into launches: what lies where in a cell's memory, and the tables that the kernels
+//! A plan compiled into launches: the layout of a cell's memory, and the tables that the kernels
 //! read.
 //!
-//! Everything that ends in one node is done together, level by level: first stages of all edges,
-//! their norms, second stages, and the node's sum; backward the same way, from the last node to the
-//! first. A candidate is no more than records in these tables.
+//! Everything that ends in one node is computed together, level by level: the first stages of all
+//! edges, their norms, the second stages, and the node's sum. The backward pass does the same, from
+//! the last node to the first. A candidate is just a set of records in these tables.
 
 use da2s_plan::{Block, CellPlan};
 
@@ -12,7 +12,7 @@ use super::build::Builder;
 use super::kernels::{GROUP, THREADS, weight_gradient};
 use super::table::{RecordTable, Span};
 
-/// Numbers of an image tensor over the batch, and where they begin.
+/// An image tensor over the batch: its size, and where it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Image {
     pub at: usize,
@@ -22,12 +22,12 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Pixels of a channel.
+    /// Pixels per channel.
     pub(super) fn area(&self) -> usize {
         self.height * self.width
     }
 
-    /// Numbers of a sample.
+    /// Numbers per sample.
     pub(super) fn size(&self) -> usize {
         self.channels * self.area()
     }
@@ -37,9 +37,9 @@ impl Image {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Launch {
     pub span: Span,
-    /// Most elements of a channel in one sample.
+    /// Largest number of elements of a channel in one sample.
     pub area: usize,
-    /// Most channels.
+    /// Largest number of channels.
     pub channels: usize,
 }
 
@@ -48,26 +48,26 @@ pub(super) struct Launch {
 pub(super) struct NodeStage {
     pub depthwise: Launch,
     pub dense: Launch,
-    /// Norms behind this level's results.
+    /// Norms of this level's results.
     pub norms: Vec<Launch>,
-    /// Backward: the norms whose gradients the level above has made,
+    /// Backward: the norms whose gradients the next level has computed.
     pub inner_norms: Launch,
-    /// what the pointwise convolutions read,
+    /// Backward: the inputs of the pointwise convolutions.
     pub dense_targets: Launch,
-    /// what the depthwise convolutions read, but for the first level,
+    /// Backward: the inputs of the depthwise convolutions, except at the first level.
     pub depthwise_targets: Launch,
-    /// and the depthwise convolutions by the side of their kernels.
+    /// Backward: the depthwise convolutions, by the side of their kernels.
     pub depthwise_kernels: Vec<(u32, Launch)>,
     /// Largest kernel, outputs and inputs of the dense convolutions.
     pub dense_sizes: [usize; 3],
 }
 
-/// What ends in a node.
+/// Everything that ends in a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeProgram {
     pub stages: Vec<NodeStage>,
     pub pools: Launch,
-    /// What the node is the sum of.
+    /// The terms of the node's sum.
     pub terms: Launch,
     /// Backward: the sources of its edges, for each kind of record.
     pub depthwise_sources: Launch,
@@ -75,18 +75,18 @@ pub(super) struct NodeProgram {
     pub pool_sources: Launch,
 }
 
-/// A plan for one size of images and one batch.
+/// A plan compiled for one image size and one batch.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub batch: usize,
-    /// Inputs and nodes among the activations; their gradients lie in the same places among the
+    /// Inputs and nodes among the activations; their gradients have the same positions among the
     /// gradients.
     pub inputs: Vec<Image>,
     pub nodes: Vec<Image>,
     pub node_programs: Vec<NodeProgram>,
     pub table: RecordTable,
-    /// Numbers of the activations, of the gradients, and channels of all norms, those that are none
-    /// included.
+    /// Lengths of the activations and of the gradients, and channels of all norms, including those
+    /// of blocks without one.
     pub activations: usize,
     pub gradients: usize,
     pub slots: usize,
@@ -113,9 +113,9 @@ impl Program {
             })
     }
 
-    /// `plan` on `batch` samples of inputs of `sizes`, without the choices that `active` leaves
-    /// out. Batch norms take what is given to them if `running`. `None` if it is larger than the
-    /// kernels can count.
+    /// Compiles `plan` for `batch` samples of inputs of `sizes`, without the choices that `active`
+    /// excludes. Batch norms use given statistics if `running`. `None` if the program is too large
+    /// for the kernels' indices.
     pub(super) fn new(
         plan: &CellPlan,
         sizes: &[(usize, usize)],
@@ -165,10 +165,10 @@ impl Program {
     }
 }
 
-/// Most cubes that every device takes in a dimension of a grid.
+/// Largest number of cubes that every device accepts in one dimension of a grid.
 pub(super) const MOST_CUBES: u32 = 65535;
 
-/// Groups of channels that cover `channels`.
+/// Number of channel groups that cover `channels`.
 pub(super) fn groups(channels: usize) -> u32 {
     channels.div_ceil(GROUP as usize) as u32
 }

@@ -1,41 +1,41 @@
-//! Tables: what a launch does, as numbers that its kernel reads.
+//! Tables: what a launch computes, as numbers that its kernel reads.
 //!
-//! A cell has hundreds of small convolutions. A launch each would take longer than they do, so that
-//! one launch does all that are alike and ready at the same time: the third dimension of its grid
-//! counts *records* of a table, which say where in the cell's memory each of them reads and writes.
-//! Every record has [`FIELDS`] numbers, whatever it is of.
+//! A cell has hundreds of small convolutions. A separate launch for each would take longer than the
+//! work itself, so one launch runs all that are alike and ready at the same time. The third
+//! dimension of its grid counts *records* of a table, which say where in the cell's memory each of
+//! them reads and writes. Every record has [`FIELDS`] numbers, whatever its kind.
 
-/// Numbers of a record.
+/// Numbers per record.
 pub(super) const FIELDS: u32 = 28;
-/// Numbers that a channel of a batch norm has in the memory of norms.
+/// Numbers per channel in the memory of norms.
 pub(super) const SLOT_FIELDS: u32 = 9;
-/// What a field holds where there is nothing.
+/// The value of an empty field.
 pub(super) const NONE: u32 = u32::MAX;
 /// Added to a padding, which may be negative.
 pub(super) const PAD_BIAS: u32 = 64;
 
 /// The fields of a record.
 pub(super) mod field {
-    /// Where the source begins among the activations.
+    /// Start of the source among the activations.
     pub const SOURCE: u32 = 0;
     /// First slot of the batch norm that the source goes through when it is read;
     /// [`NONE`](super::NONE) for none.
     pub const SOURCE_SLOT: u32 = 1;
-    /// Whether the source then goes through a ReLU.
+    /// Whether the source then goes through ReLU.
     pub const RELU: u32 = 2;
     /// Channels, height and width of the source.
     pub const INPUTS: u32 = 3;
     pub const IN_HEIGHT: u32 = 4;
     pub const IN_WIDTH: u32 = 5;
-    /// Where the result begins among the activations.
+    /// Start of the result among the activations.
     pub const RESULT: u32 = 6;
-    /// Channels of the result, the first that is written and how many are.
+    /// Channels of the result, the first one written and how many are written.
     pub const RESULT_CHANNELS: u32 = 7;
     pub const RESULT_FIRST: u32 = 8;
     pub const OUTPUTS: u32 = 9;
     pub const OUT_HEIGHT: u32 = 10;
     pub const OUT_WIDTH: u32 = 11;
-    /// Where the kernel begins among the weights, and the bias.
+    /// Start of the kernel among the weights, and of the bias.
     pub const WEIGHT: u32 = 12;
     pub const BIAS: u32 = 13;
     pub const KERNEL: u32 = 14;
@@ -45,24 +45,24 @@ pub(super) mod field {
     pub const DILATION: u32 = 17;
     /// What a window yields: one of [`kind`](super::kind).
     pub const KIND: u32 = 18;
-    /// First slot of the batch norm behind the result; [`NONE`](super::NONE) where the gradient is
-    /// that of the result itself.
+    /// First slot of the batch norm that follows the result; [`NONE`](super::NONE) if the gradient
+    /// is that of the result itself.
     pub const SLOT: u32 = 19;
-    /// Where that norm's scale begins among the weights; its shift follows.
+    /// Start of that norm's scale among the weights; its shift follows.
     pub const GAMMA: u32 = 20;
-    /// Where the norm's statistics come from: one of [`mode`](super::mode).
+    /// The source of the norm's statistics: one of [`mode`](super::mode).
     pub const MODE: u32 = 21;
-    /// Place in the mixture and in drop-path.
+    /// Index in the mixture and in drop-path.
     pub const CHOICE: u32 = 22;
-    /// Where the gradient of what the norm makes of the result begins among the gradients.
+    /// Start of the gradient of the norm's output among the gradients.
     pub const GRADIENT: u32 = 23;
-    /// Fields of a record that says what a gradient is the sum of: where it begins among the
-    /// gradients,
+    /// The fields of a target, a record for a gradient that is a sum. This one: its start among the
+    /// gradients.
     pub const TARGET: u32 = 24;
-    /// the first record and the number of records that add to it, one after another,
+    /// The first of the consecutive records that add to it, and their number.
     pub const FIRST: u32 = 25;
     pub const COUNT: u32 = 26;
-    /// and whether it holds something already.
+    /// Whether it already holds a value.
     pub const ADDS: u32 = 27;
 }
 
@@ -74,7 +74,7 @@ pub(super) mod kind {
     pub const IDENTITY: u32 = 2;
 }
 
-/// Where the statistics of a norm come from.
+/// The source of a norm's statistics.
 pub(super) mod mode {
     pub const BATCH: u32 = 0;
     pub const RUNNING: u32 = 1;
@@ -82,8 +82,8 @@ pub(super) mod mode {
     pub const UNIT: u32 = 2;
 }
 
-/// The numbers of a slot, one for each channel of a norm. With `x` what is normalised and `g` the
-/// gradient of what comes out, the result is `SCALE·x + SHIFT` and the gradient of `x` is `OF_G·g +
+/// The numbers of a slot, one slot per channel of a norm. If `x` is the norm's input and `g` the
+/// gradient of its output, the output is `SCALE·x + SHIFT` and the gradient of `x` is `OF_G·g +
 /// OF_X·x + REST`.
 pub(super) mod slot {
     pub const MEAN: u32 = 0;
@@ -104,28 +104,28 @@ pub(super) mod slot {
 pub(super) struct Record([u32; FIELDS as usize]);
 
 impl Record {
-    /// A record with nothing in it.
+    /// An empty record.
     pub(super) fn new() -> Self {
         Self([NONE; FIELDS as usize])
     }
 
-    /// The record with `value` in `field`.
+    /// The record with `field` set to `value`.
     pub(super) fn with(mut self, field: u32, value: usize) -> Self {
         self.0[field as usize] = u32::try_from(value).unwrap_or(NONE);
         self
     }
 
-    /// What `field` holds.
+    /// The value of `field`.
     pub(super) fn get(&self, field: u32) -> u32 {
         self.0[field as usize]
     }
 }
 
-/// Records one after another, as kernels read them.
+/// Consecutive records, as kernels read them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecordTable(Vec<u32>);
 
-/// Records that one launch goes through.
+/// The records that one launch processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub first: u32,

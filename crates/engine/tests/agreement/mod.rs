@@ -1,4 +1,4 @@
-//! Cells with every block on two engines: outputs, batch statistics and every gradient must agree.
+//! Cells with every block on two engines: outputs, batch statistics and all gradients must agree.
 
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "every test takes a part of this")]
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Block, Call, Cell, CellPlan, CellPlanBuilder, Engine, NormStatistics, PoolKind};
 
-/// A generator of numbers in −1 … 1 that needs no state between uses.
+/// A stateless generator of numbers in −1 … 1.
 fn noise(seed: u64, length: usize) -> Vec<f32> {
     let mix = |index: u64| {
         let mut z = (seed ^ (index << 20))
@@ -83,8 +83,9 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     blocks
 }
 
-/// Two preprocessed inputs, two nodes, every block on every edge; if `moves`, some channels of the
-/// last go on and are shuffled, and the blocks that only move or normalise channels are among them.
+/// Two preprocessed inputs, two nodes, every block on every edge. If `moves`, the blocks that only
+/// move or normalise channels are included, and some channels of the last node are passed on and
+/// shuffled.
 pub fn plan(
     inputs: [usize; 2],
     channels: usize,
@@ -138,12 +139,12 @@ pub struct Case {
     pub drop: bool,
     pub inactive: bool,
     pub running: bool,
-    /// Which gradients are asked for: first input, second input, weights, mixture.
+    /// Which gradients are requested: first input, second input, weights, mixture.
     pub wants: [bool; 4],
     pub seed: u64,
-    /// Whether blocks that only move or normalise channels take part.
+    /// Whether blocks that only move or normalise channels are included.
     pub moves: bool,
-    /// The only block on every edge, if not all of them.
+    /// The only block on every edge; `None` for all of them.
     pub only: Option<usize>,
 }
 
@@ -246,7 +247,7 @@ pub fn close(what: &str, ours: &[f32], plain: &[f32], tolerance: f64) {
     );
 }
 
-/// Holds `engine` on `device` to the plain one on the CPU.
+/// Compares `engine` on `device` with the plain engine on the CPU.
 pub fn compare(case: &Case, engine: &Engine, device: &Device) {
     let plain = run(case, &Engine::Plain, &Device::flex());
     let fused = run(case, engine, device);

@@ -1,9 +1,9 @@
-//! Small cells of every kind, and numbers to feed them.
+//! Small cells of every kind, and numbers to test them with.
 #![allow(dead_code)]
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
-/// A stream of numbers in −1 … 1, exact in f32, the same on every run.
+/// A stream of numbers in −1 … 1, exact in f32, the same in every run.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -99,7 +99,7 @@ pub fn reduction(inputs: usize, channels: usize) -> CellPlan {
     search_cell([inputs; 2], channels, 3, 2)
 }
 
-/// A cell of the final network behind a reduction cell: affine norms, one block an edge.
+/// A cell of the final network after a reduction cell: affine norms, one block per edge.
 pub fn final_network(inputs: usize, channels: usize) -> CellPlan {
     CellPlanBuilder::new(true)
         .preprocessed_input(inputs, channels, Block::FactorizedReduce, "preprocess0", 0)
@@ -142,8 +142,8 @@ pub fn nas_bench_201(channels: usize) -> CellPlan {
     builder.output([3])
 }
 
-/// A node of convolutions and pools of every side that fits into an image of its own size, at
-/// `stride`.
+/// A node of convolutions and pools with every kernel side, at `stride`; each side fits into an
+/// image of its own size.
 pub fn every_side(channels: usize, stride: usize) -> CellPlan {
     let conv = |kernel: usize| Block::Conv {
         relu: true,
@@ -176,7 +176,7 @@ pub fn every_side(channels: usize, stride: usize) -> CellPlan {
         .output([1])
 }
 
-/// A stem: convolutions of stride 2 without and with ReLU in front.
+/// A stem: convolutions of stride 2 with and without ReLU before them.
 pub fn stem() -> CellPlan {
     let conv = |relu: bool| Block::Conv {
         relu,

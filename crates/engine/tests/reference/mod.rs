@@ -1,4 +1,4 @@
-//! A cell in f64, by plain loops over a tape: what the fused path must compute.
+//! A cell in f64, computed by plain loops over a tape: the reference for the fused path.
 #![allow(dead_code)]
 
 use da2s_engine::{Block, CellPlan, Choice, PoolKind};
@@ -8,7 +8,7 @@ pub type Value = usize;
 
 type Backward = Box<dyn Fn(&[f64], &[Vec<f64>], &mut [Vec<f64>])>;
 
-/// Values in the order of their computation, each with the step that hands its gradient on.
+/// Values in the order of their computation, each with the step that propagates its gradient.
 #[derive(Default)]
 pub struct Tape {
     values: Vec<Vec<f64>>,
@@ -25,8 +25,8 @@ pub struct Image {
     channels: usize,
 }
 
-/// A summand: an image, where its weight lies (a vector on the tape and a position), and a constant
-/// an image of the batch.
+/// A summand: an image, the position of its weight (a vector on the tape and an index), and one
+/// constant per image of the batch.
 type Part = (Image, Option<(Value, usize)>, Vec<f64>);
 
 impl Tape {
@@ -159,7 +159,7 @@ impl Tape {
     fn pool(&mut self, x: Image, kind: PoolKind, kernel: usize, stride: usize, padding: usize) -> Image {
         let out_side = |side: usize| (side + 2 * padding - kernel) / stride + 1;
         let (height, width) = (out_side(x.height), out_side(x.width));
-        // For every output the inputs with their shares.
+        // For every output, the inputs with their shares.
         let mut shares: Vec<Vec<(usize, f64)>> = Vec::new();
         let mut out = Vec::new();
         for n in 0..x.batch {
@@ -207,7 +207,7 @@ impl Tape {
         }
     }
 
-    /// Batch norm; returns mean and biased variance too. `given`: statistics to use instead of the
+    /// Batch norm; also returns mean and biased variance. `given`: statistics to use instead of the
     /// batch's.
     fn norm(
         &mut self,
@@ -282,7 +282,7 @@ impl Tape {
         )
     }
 
-    /// Σ of `parts`, each times an element of a vector and a constant an image.
+    /// Σ of `parts`, each times an element of a vector and one constant per image.
     fn weighted_sum(&mut self, shape: Image, parts: Vec<Part>) -> Image {
         let len = shape.height * shape.width * shape.channels;
         let mut out = vec![0.0; shape.batch * len];
@@ -347,7 +347,7 @@ pub struct Call {
     pub mixture: Vec<f64>,
     pub active: Vec<bool>,
     pub drop: Vec<f64>,
-    /// Mean and variance, where they are given.
+    /// Mean and variance, if they are given.
     pub running: Option<(Vec<f64>, Vec<f64>)>,
 }
 
@@ -362,7 +362,7 @@ pub struct Outcome {
     pub d_mixture: Vec<f64>,
 }
 
-/// Runs `plan` forth, and back from `d_output` (empty: zeros).
+/// Runs `plan` forward, and backward from `d_output` (empty: zeros).
 pub fn run(plan: &CellPlan, call: &Call, d_output: &[f64]) -> Outcome {
     let mut tape = Tape::default();
     let weights = tape.leaf(call.weights.clone());

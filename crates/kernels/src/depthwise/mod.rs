@@ -1,10 +1,10 @@
-//! Depthwise convolution: every channel with its own k×k kernel.
+//! Depthwise convolution: every channel has its own k×k kernel.
 //!
-//! Weights are tables, one a tap (see [`pack`]). A call computes a region of the output from a
-//! [`Padded`] image; the gradient of the input is the same walk over the padded image of output
-//! gradients with the transposed taps ([`Window::transposed`]). Where pixels are neighbours on both
-//! sides (stride 1), a row is one flat run, so that any number of channels fills whole vectors;
-//! otherwise, and where it is about as good, vectors are channels of one pixel.
+//! The weights are tables, one per tap (see [`pack`]). A call computes a region of the output from
+//! a [`Padded`] image. The gradient of the input is the same loop over the padded output gradients,
+//! with the transposed taps ([`Window::transposed`]). At stride 1, pixels are contiguous in both
+//! images, so a row is one flat run and any number of channels fills whole vectors. At other
+//! strides, and where it is about as fast, each vector holds channels of a single pixel.
 //!
 //! [`Padded`]: crate::Padded
 //! [`Window::transposed`]: crate::Window::transposed
@@ -20,7 +20,7 @@ use crate::simd::per_level;
 use crate::table;
 use crate::taps::Taps;
 
-/// Writes PyTorch weights `[channels, 1, k, k]` as one table a tap.
+/// Packs PyTorch weights `[channels, 1, k, k]` into one table per tap.
 pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
     let taps = weights.len() / channels;
     for (tap, table) in packed.chunks_exact_mut(table::length(channels)).enumerate() {
@@ -32,7 +32,7 @@ pub fn pack(weights: &[f32], channels: usize, packed: &mut [f32]) {
     }
 }
 
-/// Adds packed gradients of the weights (one table a tap) to `weights` in PyTorch order.
+/// Adds packed weight gradients (one table per tap) to `weights`, in PyTorch order.
 pub fn unpack_add(packed: &[f32], channels: usize, weights: &mut [f32]) {
     let taps = weights.len() / channels;
     for (tap, table) in packed.chunks_exact(table::length(channels)).enumerate() {
@@ -51,11 +51,11 @@ pub struct Region<'a> {
     pub channels: usize,
     /// Output pixels.
     pub extent: Extent,
-    /// Where the pixel under the window's origin lies for each output pixel.
+    /// Position of the pixel under the window's origin, for each output pixel.
     pub source: View,
-    /// Where output pixels lie.
+    /// Positions of the output pixels.
     pub target: View,
-    /// Which table each tap uses, and where it reads, relative to `source`.
+    /// The table that each tap uses and the offset at which it reads, relative to `source`.
     pub taps: &'a Taps,
 }
 
@@ -64,7 +64,7 @@ impl Region<'_> {
         let ends = [self.source.at, self.source.last(self.extent)];
         assert!(
             self.taps.stay_within(ends, self.channels, source.len()),
-            "a tap reads outside of the image"
+            "a tap reads outside the image"
         );
         assert!(
             self.target.last(self.extent).saturating_add(self.channels) <= target_len,
@@ -105,7 +105,7 @@ pub fn convolve(level: Level, region: &Region, weights: &[f32], source: &[f32], 
 }
 
 /// `sums[tap] += Σ_pixels gradient · source[tap]`: the gradient of the weights. `region.target`
-/// says where the output gradients lie; `sums` has a table for each of `region.taps`.
+/// gives the positions of the output gradients; `sums` has one table for each of `region.taps`.
 pub fn weight_gradient(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     if region.extent.rows == 0 || region.extent.columns == 0 {
         return;

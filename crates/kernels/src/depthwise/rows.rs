@@ -1,29 +1,30 @@
-//! The walk of a depthwise convolution: rows as runs of vectors that meet the same weights.
+//! The loops of a depthwise convolution: rows as runs of vectors that share the same weights.
 //!
-//! Contract: regions were checked by [`convolve`](super::convolve). An output value is one sum over
-//! its taps, which begins with what is there where the call accumulates; of the images, nothing
-//! behind a row (flat) or a pixel's channels is read or written.
+//! Contract: [`convolve`](super::convolve) has checked the region. An output value is one sum over
+//! its taps, starting from the old value if the call accumulates. Nothing past the end of a row
+//! (flat) or of a pixel's channels is read or written in either image.
 
 use super::Region;
 use crate::simd::{LANES, Simd};
 use crate::table;
 
 /// # Safety
-/// As [`Simd::load`] or [`Simd::load_first`].
+/// As for [`Simd::load`] or [`Simd::load_first`].
 #[inline(always)]
 unsafe fn lanes<S: Simd, const FULL: bool>(at: *const f32, count: usize) -> S::V {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe { if FULL { S::load(at) } else { S::load_first(at, count) } }
 }
 
-/// A run of vectors with the same channels: where it begins and how far one is from the next.
+/// A run of vectors with the same channels: its start, and the distance from one vector to the
+/// next.
 #[derive(Clone, Copy)]
 struct Run<'a> {
     tables: &'a [usize],
     offsets: &'a [isize],
-    /// Floats of a tap's table.
+    /// Length of a tap's table, in floats.
     period: usize,
-    /// The vector's place in the tap's tables.
+    /// The vector's position in the tables of the taps.
     weights: *const f32,
     source: *const f32,
     step: usize,
@@ -46,10 +47,10 @@ impl Run<'_> {
     }
 
     /// # Safety
-    /// The instructions of `S`; `T` vectors exist on both sides.
+    /// Requires the instructions of `S`; `T` vectors exist on both sides.
     #[inline(always)]
     unsafe fn begin<S: Simd, const T: usize, const FULL: bool>(&self) -> [S::V; T] {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let mut sums = [S::zero(); T];
             if self.accumulate {
@@ -62,11 +63,11 @@ impl Run<'_> {
     }
 
     /// # Safety
-    /// As [`Run::begin`].
+    /// As for [`Run::begin`].
     #[inline(always)]
     unsafe fn end<S: Simd, const T: usize, const FULL: bool>(&self, sums: [S::V; T]) {
         for (i, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller's.
+            // SAFETY: guaranteed by the caller.
             unsafe {
                 let to = self.target.add(i * self.target_step);
                 if FULL {
@@ -78,13 +79,13 @@ impl Run<'_> {
         }
     }
 
-    /// Any taps: each reads its vectors anew.
+    /// Any taps: each one loads its own vectors.
     ///
     /// # Safety
-    /// As [`Run::begin`].
+    /// As for [`Run::begin`].
     #[inline(always)]
     unsafe fn tile<S: Simd, const T: usize, const FULL: bool>(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let mut sums = self.begin::<S, T, FULL>();
             for (&tap, &offset) in self.tables.iter().zip(self.offsets) {
@@ -98,14 +99,14 @@ impl Run<'_> {
         }
     }
 
-    /// K×K taps whose neighbours in a row read neighbouring vectors: what they share is read once.
+    /// K×K taps whose horizontal neighbours read adjacent vectors: shared vectors are loaded once.
     ///
     /// # Safety
-    /// As [`Run::begin`]; the region's taps are such taps.
+    /// As for [`Run::begin`]; the region's taps are of this kind.
     #[inline(always)]
     unsafe fn window<S: Simd, const T: usize, const K: usize, const FULL: bool>(&self) {
-        // SAFETY: the caller's; the window of a row begins with its first or its last tap,
-        // whichever reads first.
+        // SAFETY: guaranteed by the caller; a row of the window begins with its first or its last
+        // tap, whichever reads first.
         unsafe {
             let mut sums = self.begin::<S, T, FULL>();
             for row in 0..K {
@@ -132,14 +133,14 @@ impl Run<'_> {
         }
     }
 
-    /// `count` vectors by [`Run::window`]; returns how many are done.
+    /// Computes up to `count` vectors with [`Run::window`]; returns how many are done.
     ///
     /// # Safety
-    /// As [`Run::window`].
+    /// As for [`Run::window`].
     #[inline(always)]
     unsafe fn windows<S: Simd, const K: usize, const FULL: bool>(mut self, count: usize) -> usize {
         let mut done = 0;
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             while done + 8 <= count {
                 self.window::<S, 8, K, FULL>();
@@ -153,20 +154,20 @@ impl Run<'_> {
         done
     }
 
-    /// `count` vectors by [`Run::window`] as far as they go, for taps whose neighbours in a row
-    /// read `apart` vectors apart.
+    /// Computes as many of the `count` vectors as possible with [`Run::window`], for taps whose
+    /// horizontal neighbours read `apart` vectors apart.
     ///
     /// # Safety
-    /// As [`Run::window`].
+    /// As for [`Run::window`].
     #[inline(always)]
     unsafe fn all<S: Simd, const K: usize, const FULL: bool>(self, count: usize, apart: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             if K == 0 || !S::WIDE || count < 4 * apart {
                 self.tiles::<S, FULL>(count);
                 return;
             }
-            // Every `apart`-th vector is a run whose taps are neighbours.
+            // Every `apart`-th vector belongs to one run, in which taps are adjacent.
             for first in 0..apart {
                 let run = self.skip(first).spread(apart);
                 let count = if apart == 1 {
@@ -190,14 +191,14 @@ impl Run<'_> {
         }
     }
 
-    /// `count` vectors by [`Run::tile`].
+    /// Computes `count` vectors with [`Run::tile`].
     ///
     /// # Safety
-    /// As [`Run::begin`] for all of them.
+    /// As for [`Run::begin`], for all of the vectors.
     #[inline(always)]
     unsafe fn tiles<S: Simd, const FULL: bool>(mut self, count: usize) {
         let mut done = 0;
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             while S::WIDE && done + 8 <= count {
                 self.tile::<S, 8, FULL>();
@@ -215,19 +216,19 @@ impl Run<'_> {
     }
 }
 
-/// Whether vectors of one pixel's channels, the last one perhaps a half, are about as full as those
-/// that go on with the next pixel's, and better because those would begin anywhere between cache
-/// lines.
+/// Whether to use vectors that stay within one pixel (the last one possibly a half vector). They
+/// must be nearly as full as vectors that continue into the next pixel; then they are better,
+/// because the others are not aligned to cache lines.
 pub(super) fn splits_well(channels: usize) -> bool {
     let (whole, left) = (channels / LANES * LANES, channels % LANES);
     whole > 0 && left > 0 && left <= LANES / 2 && 4 * (whole + LANES / 2) <= 5 * channels
 }
 
-/// Rows as flat runs: vectors that go on with the next pixel's channels.
+/// Rows as flat runs: vectors continue into the next pixel's channels.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what
-/// [`Taps::neighbours`](crate::Taps::neighbours) found.
+/// Requires the instructions of `S` and a checked region; K > 0 only for taps for which
+/// [`Taps::neighbours`](crate::Taps::neighbours) returned a distance.
 #[inline(always)]
 pub(super) unsafe fn flat<S: Simd, const K: usize>(
     region: &Region,
@@ -241,13 +242,13 @@ pub(super) unsafe fn flat<S: Simd, const K: usize>(
     let period = table::length(region.channels);
     let count = region.extent.columns * region.channels;
     let full = count / LANES * LANES;
-    // Vectors of a row that meet each vector of the table, and how many meet one more. Divisions
-    // are dear where rows are short.
+    // Number of vectors of a row for each vector of the table, and how many of these get one more.
+    // Divisions are expensive where rows are short.
     let (each, more) = (full / period, full % period / LANES);
     for row in 0..region.extent.rows {
         // SAFETY: every vector lies within the row's `count` floats, which the check covered.
         unsafe {
-            // Where all offsets are negative this may lie beyond the image, where no tap reads.
+            // If all offsets are negative, this may point past the image, where no tap reads.
             let from = source.wrapping_add(region.source.at + row * region.source.row);
             let to = target.add(region.target.at + row * region.target.row);
             let run = |at: usize, in_table: usize, lanes: usize| Run {
@@ -273,11 +274,11 @@ pub(super) unsafe fn flat<S: Simd, const K: usize>(
     }
 }
 
-/// Vectors of one pixel's channels.
+/// Vectors that hold channels of one pixel.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked; K > 0: what
-/// [`Taps::neighbours`](crate::Taps::neighbours) found.
+/// Requires the instructions of `S` and a checked region; K > 0 only for taps for which
+/// [`Taps::neighbours`](crate::Taps::neighbours) returned a distance.
 #[inline(always)]
 pub(super) unsafe fn pixels<S: Simd, const K: usize>(
     region: &Region,
@@ -291,7 +292,7 @@ pub(super) unsafe fn pixels<S: Simd, const K: usize>(
     let (columns, period) = (region.extent.columns, table::length(region.channels));
     for row in 0..region.extent.rows {
         for first in (0..region.channels).step_by(LANES) {
-            // SAFETY: the channels of every pixel were covered by the check.
+            // SAFETY: the check covered the channels of every pixel.
             unsafe {
                 let run = Run {
                     tables,

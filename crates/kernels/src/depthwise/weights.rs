@@ -1,18 +1,18 @@
 //! The gradient of the weights of a depthwise convolution: sums over the pixels, for as many taps
-//! at a time as registers hold.
+//! at a time as fit in registers.
 //!
-//! Contract: regions were checked by [`weight_gradient`](super::weight_gradient); `sums` has a
-//! table a tap, which is added to.
+//! Contract: [`weight_gradient`](super::weight_gradient) has checked the region; `sums` has one
+//! table per tap, to which the result is added.
 
 use super::Region;
 use crate::simd::{LANES, Simd};
 use crate::table;
 
-/// `N` taps from `first` on, for the vectors at `pattern` + multiples of `period` in every row
-/// (flat) or at channel `pattern` of every pixel.
+/// Sums for `N` taps, starting with `first`, for the vectors at `pattern` plus multiples of
+/// `period` in every row (flat) or at channel `pattern` of every pixel.
 ///
 /// # Safety
-/// The instructions of `S`; a region that was checked, taps that exist.
+/// Requires the instructions of `S`, a checked region and taps that exist.
 #[inline(always)]
 unsafe fn tap_sums<S: Simd, const N: usize>(
     region: &Region,
@@ -29,7 +29,7 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
     } else {
         region.channels
     };
-    // SAFETY: the caller's; partial vectors end with the row (flat) or the pixel.
+    // SAFETY: guaranteed by the caller; partial vectors end where the row (flat) or pixel ends.
     unsafe {
         let mut offsets = [0isize; N];
         offsets.copy_from_slice(region.taps.offsets().get_unchecked(first..first + N));
@@ -84,7 +84,7 @@ unsafe fn tap_sums<S: Simd, const N: usize>(
 }
 
 /// # Safety
-/// The instructions of `S`; a region that was checked.
+/// Requires the instructions of `S` and a checked region.
 #[inline(always)]
 pub(super) unsafe fn weights_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
     let patterns = if region.is_flat() {
@@ -95,7 +95,7 @@ pub(super) unsafe fn weights_body<S: Simd>(region: &Region, source: *const f32, 
     let taps = region.taps.len();
     for pattern in (0..patterns).step_by(LANES) {
         let mut first = 0;
-        // SAFETY: the groups of taps end with the last tap; the rest is the caller's.
+        // SAFETY: the groups of taps stop at the last tap; the caller guarantees the rest.
         unsafe {
             while first < taps {
                 let left = taps - first;

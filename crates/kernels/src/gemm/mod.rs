@@ -1,9 +1,9 @@
-//! The microkernels under pointwise and dense convolutions: products of pixels with small matrices.
+//! The microkernels of pointwise and dense convolutions: products of pixels and small matrices.
 //!
-//! A tile is R pixels × V vectors of output channels (and half a vector, where at most 8 channels
-//! are left over), held in registers while all taps and input channels pass by (the scheme of Goto
-//! and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, with the panel of
-//! the image read in place: a tap is an offset, as in implicit convolution).
+//! A tile is R pixels × V vectors of output channels (plus half a vector, if at most 8 channels
+//! remain). It is held in registers across all taps and input channels. This is the scheme of Goto
+//! and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008, except that the
+//! image panel is read in place: a tap is an offset, as in implicit convolution.
 
 mod outer;
 mod product;
@@ -19,17 +19,17 @@ use crate::taps::Taps;
 /// What a call computes, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Region<'a> {
-    /// Channels that are summed over.
+    /// Channels that the product sums over.
     pub inputs: usize,
-    /// Channels that are computed.
+    /// Channels that the product computes.
     pub outputs: usize,
     /// Output pixels.
     pub extent: Extent,
-    /// Where the pixel under the window's origin lies for each output pixel.
+    /// Position of the pixel under the window's origin, for each output pixel.
     pub source: View,
-    /// Where output pixels lie.
+    /// Positions of the output pixels.
     pub target: View,
-    /// Which matrix each tap uses, and where it reads, relative to `source`.
+    /// The matrix that each tap uses and the offset at which it reads, relative to `source`.
     pub taps: &'a Taps,
 }
 
@@ -38,7 +38,7 @@ impl Region<'_> {
         let ends = [self.source.at, self.source.last(self.extent)];
         assert!(
             self.taps.stay_within(ends, self.inputs, source.len()),
-            "a tap reads outside of the image"
+            "a tap reads outside the image"
         );
         assert!(
             self.target.last(self.extent).saturating_add(self.outputs) <= target_len,
@@ -52,7 +52,7 @@ impl Region<'_> {
         self.extent.rows == 0 || self.extent.columns == 0
     }
 
-    /// The same region with all its pixels in one row, where they lie so.
+    /// The same region with all pixels in one row, if they are contiguous.
     fn merged(self) -> Self {
         let Extent { rows, columns } = self.extent;
         let joins = |view: View| view.row == columns * view.pixel;
@@ -96,7 +96,7 @@ pub(crate) fn product(
 }
 
 /// `sums[tap] += Σ_pixels source[tap]ᵀ · gradient`, matrices as in [`product()`]; `region.target`
-/// says where the output gradients lie.
+/// gives the positions of the output gradients.
 pub(crate) fn outer(level: Level, region: &Region, source: &[f32], gradient: &[f32], sums: &mut [f32]) {
     if region.is_empty() {
         return;
@@ -119,20 +119,20 @@ per_level! {
     unsafe fn run_outer {} {} (region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) = outer_body;
 }
 
-/// A column of tiles: some output channels.
+/// A column of tiles: a group of output channels.
 #[derive(Clone, Copy)]
 struct Column {
     /// The first channel.
     first: usize,
     /// Whole vectors.
     vectors: usize,
-    /// Channels behind them, which half a vector holds.
+    /// Channels after them, which are held in half a vector.
     half: usize,
     /// Channels in the last whole vector.
     tail: usize,
 }
 
-/// Columns as even as can be, of at most four vectors, or one where registers are few.
+/// Columns of nearly equal width: at most four vectors each, or one where registers are few.
 fn columns<S: Simd>(outputs: usize) -> impl Iterator<Item = Column> {
     let most = if S::WIDE { 4 } else { 1 };
     let all = outputs.div_ceil(LANES);
@@ -150,13 +150,13 @@ fn columns<S: Simd>(outputs: usize) -> impl Iterator<Item = Column> {
     })
 }
 
-/// Writes the first `lanes` lanes of `x` to `to`, or adds them.
+/// Writes the first `lanes` lanes of `x` to `to`, or adds them to it.
 ///
 /// # Safety
-/// The instructions of `S`; `lanes` floats at `to`.
+/// Requires the instructions of `S` and `lanes` floats at `to`.
 #[inline(always)]
 unsafe fn put<S: Simd, const ACCUMULATE: bool>(to: *mut f32, x: S::V, lanes: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if lanes == S::WIDTH {
             S::store(to, if ACCUMULATE { S::add(S::load(to), x) } else { x });

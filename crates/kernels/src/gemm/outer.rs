@@ -1,14 +1,14 @@
-//! The gradient of the weights: tiles of input channels × output channels, through all pixels.
+//! The gradient of the weights: tiles of input channels × output channels, summed over all pixels.
 //!
-//! Contract: regions were checked by [`outer()`](super::outer()). Every value is one sum over the
-//! pixels, row by row, that is added to what is there, whatever the size of the tile that holds it.
+//! Contract: [`outer()`](super::outer()) has checked the region. Every value is one sum over the
+//! pixels, row by row, added to the old value; the size of the tile does not change the order.
 
 use super::{Column, Region, columns, put};
 use crate::simd::{LANES, Simd};
 use crate::table;
 
 /// # Safety
-/// The instructions of `S`; a region that was checked.
+/// Requires the instructions of `S` and a checked region.
 #[inline(always)]
 pub(super) unsafe fn outer_body<S: Simd>(region: &Region, source: *const f32, gradient: *const f32, sums: *mut f32) {
     let width = table::rounded(region.outputs);
@@ -75,14 +75,16 @@ struct GradientTile {
 }
 
 impl GradientTile {
-    /// Adds `R` inputs × `V` vectors and `H` halves of outputs over all pixels; returns `R`.
+    /// Adds the sums over all pixels for `R` inputs × `V` vectors and `H` half vectors of outputs;
+    /// returns `R`.
     ///
     /// # Safety
-    /// The instructions of `S`; pointers into slices that were checked against `region`.
+    /// Requires the instructions of `S`; the pointers belong to slices that were checked against
+    /// `region`.
     #[inline(always)]
     unsafe fn run<S: Simd, const R: usize, const V: usize, const H: usize>(&self, region: &Region) -> usize {
         let whole = self.column.tail == LANES && self.column.half.is_multiple_of(S::Half::WIDTH);
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             if whole {
                 self.tile::<S, R, V, H, true>(region)
@@ -94,11 +96,11 @@ impl GradientTile {
     }
 
     /// # Safety
-    /// As [`GradientTile::run`]; `FULL`: no vector and no half is partial.
+    /// As for [`GradientTile::run`]; `FULL`: neither vectors nor half vectors are partial.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize, const H: usize, const FULL: bool>(&self, region: &Region) {
         let width = table::rounded(region.outputs);
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let mut totals = [[S::zero(); V]; R];
             let mut halves = [[S::Half::zero(); H]; R];

@@ -1,15 +1,15 @@
-//! The product: tiles of output pixels × output channels, through all taps and input channels.
+//! The product: tiles of output pixels × output channels, summed over all taps and input channels.
 //!
-//! Contract: regions were checked by [`product()`](super::product()). Every output value is one
-//! sum, over the taps in their order and for each over the inputs, whatever the size of the tile
-//! that holds it.
+//! Contract: [`product()`](super::product()) has checked the region. Every output value is one sum
+//! over the taps in order and, for each tap, over the inputs; the size of the tile does not change
+//! the order.
 
 use super::{Column, Region, columns, put};
 use crate::simd::{LANES, Simd};
 use crate::table;
 
 /// # Safety
-/// The instructions of `S`; a region that was checked.
+/// Requires the instructions of `S` and a checked region.
 #[inline(always)]
 pub(super) unsafe fn product_body<S: Simd>(
     region: &Region,
@@ -25,7 +25,7 @@ pub(super) unsafe fn product_body<S: Simd>(
                 let panel = Panel {
                     region,
                     weights: weights.wrapping_add(column.first),
-                    // Where all offsets are negative this may lie beyond the image, where no tap
+                    // If all offsets are negative, this may point past the image, where no tap
                     // reads.
                     source: source.wrapping_add(region.source.at + row * region.source.row),
                     target: target.add(region.target.at + row * region.target.row + column.first),
@@ -64,15 +64,15 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Tiles of `R` pixels, then of `M`, as the rows of small images need it, then of one.
+    /// Tiles of `R` pixels, then of `M` (needed for the rows of small images), then single pixels.
     ///
     /// # Safety
-    /// The instructions of `S`; pointers into slices that were checked; `V` vectors and `H` halves
-    /// in this column.
+    /// Requires the instructions of `S`; the pointers belong to checked slices; the column has `V`
+    /// vectors and `H` half vectors.
     #[inline(always)]
     unsafe fn run<S: Simd, const R: usize, const M: usize, const V: usize, const H: usize>(&self) {
         let mut at = 0;
-        // SAFETY: the caller's; tiles stay within the row.
+        // SAFETY: guaranteed by the caller; tiles stay within the row.
         unsafe {
             while at + R <= self.region.extent.columns {
                 self.tile::<S, R, V, H>(at);
@@ -90,13 +90,13 @@ impl Panel<'_> {
     }
 
     /// # Safety
-    /// As [`Panel::run`]; pixels `at` to `at + R` exist.
+    /// As for [`Panel::run`]; pixels `at` to `at + R` exist.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize, const H: usize>(&self, at: usize) {
         let region = self.region;
         let (inputs, width) = (region.inputs, table::rounded(region.outputs));
         let step = region.source.pixel;
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let source = self.source.wrapping_add(at * step);
             let target = self.target.add(at * region.target.pixel);
@@ -123,13 +123,13 @@ impl Panel<'_> {
                             *sum = S::Half::fma(S::Half::splat(x), w, *sum);
                         }
                     }
-                    // Behind the last input this may lie beyond the weights, where nothing is read.
+                    // After the last input this may point past the weights, where nothing is read.
                     weights = weights.wrapping_add(width);
                 }
             }
             let column = self.column;
             let whole = column.tail == LANES && column.half.is_multiple_of(S::Half::WIDTH);
-            // A choice a tile, not a choice a vector: the sums stay in their registers.
+            // One branch per tile instead of per vector: the sums stay in registers.
             let steps = (region.target.pixel, column);
             match (whole, self.accumulate) {
                 (true, true) => finish::<S, R, V, H, true, true>(target, steps, sums, halves),
@@ -141,11 +141,11 @@ impl Panel<'_> {
     }
 }
 
-/// Writes a tile to pixels from `target` on, `step` apart, or adds it. `FULL`: no vector and no
-/// half is partial.
+/// Writes a tile to pixels from `target` on, `step` apart, or adds it to them. `FULL`: neither
+/// vectors nor half vectors are partial.
 ///
 /// # Safety
-/// The instructions of `S`; the pixels exist.
+/// Requires the instructions of `S`; the pixels exist.
 #[inline(always)]
 unsafe fn finish<S: Simd, const R: usize, const V: usize, const H: usize, const FULL: bool, const ACCUMULATE: bool>(
     target: *mut f32,
@@ -154,7 +154,7 @@ unsafe fn finish<S: Simd, const R: usize, const V: usize, const H: usize, const 
     halves: [[<S::Half as Simd>::V; H]; R],
 ) {
     for (r, (row, half)) in sums.into_iter().zip(halves).enumerate() {
-        // SAFETY: the caller's.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let target = target.add(r * step);
             for (v, sum) in row.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The level of AArch64. SAFETY of every block: as for x86-64.
+//! The level of AArch64. The SAFETY note in `x86.rs` applies to every block here.
 use super::{LANES, Simd};
 use std::arch::aarch64::*;
 

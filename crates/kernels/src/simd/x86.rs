@@ -1,7 +1,7 @@
 //! The two levels of x86-64.
 //!
-//! SAFETY of every block: the caller of a [`Simd`] method has the level's
-//! instructions and valid pointers; nothing else is asked by the intrinsics.
+//! SAFETY of every block: the caller of a [`Simd`] method guarantees the level's instructions and
+//! valid pointers; the intrinsics require nothing else.
 use super::{LANES, Simd};
 use std::arch::x86_64::*;
 
@@ -17,8 +17,8 @@ fn first(count: usize) -> __mmask16 {
 /// The lanes where `a` is larger than `b` (`_CMP_GT_OQ`), or equal to it (`_CMP_EQ_OQ`).
 #[inline(always)]
 unsafe fn compare<const HOW: i32>(a: __m512, b: __m512) -> __mmask16 {
-    // Miri has neither comparisons nor the maximum of this width: there, and only there, they are
-    // made of plain floats.
+    // Miri supports neither comparisons nor the maximum at this width: under Miri only, they are
+    // computed on plain floats.
     if cfg!(miri) {
         // SAFETY: sixteen floats either way.
         let [a, b] = [a, b].map(|x| unsafe { std::mem::transmute::<__m512, [f32; LANES]>(x) });
@@ -117,14 +117,14 @@ impl Simd for Avx512 {
     }
 }
 
-/// `N` registers of 8 lanes. `MASKS`: there are 32 of them, and masks (of AVX-512VL).
+/// `N` registers of 8 lanes. `MASKS`: there are 32 registers, and masks (AVX-512VL).
 #[derive(Clone, Copy)]
 pub(crate) struct Avx<const N: usize, const MASKS: bool>;
 
 /// Lanes of a register.
 const HALF: usize = LANES / 2;
 
-/// Sixteen set lanes, then sixteen clear ones: a window of it selects the first lanes.
+/// Sixteen set lanes followed by sixteen clear ones: a window into it selects the first lanes.
 static SELECT: [i32; 2 * LANES] = {
     let mut lanes = [0; 2 * LANES];
     let mut i = 0;
@@ -138,7 +138,7 @@ static SELECT: [i32; 2 * LANES] = {
 /// Mask of register `i` for the first `count` lanes of the vector.
 #[inline(always)]
 unsafe fn select(count: usize, i: usize) -> __m256i {
-    // SAFETY: `count` ≤ 16 and `i` ≤ 1 leave 8 integers behind the pointer.
+    // SAFETY: `count` ≤ 16 and `i` ≤ 1 leave 8 integers from the pointer on.
     unsafe { _mm256_loadu_si256(SELECT.as_ptr().add(LANES - count + HALF * i).cast()) }
 }
 

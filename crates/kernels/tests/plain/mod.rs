@@ -1,4 +1,4 @@
-//! Plain loops in f64 that say what every kernel must compute, and numbers to feed them.
+//! Plain loops in f64 that define what every kernel must compute, and numbers to test them with.
 #![allow(dead_code)]
 
 use da2s_kernels::{Padded, Window};
@@ -11,13 +11,13 @@ pub const SIZES: &[(usize, usize)] = sizes(
     &[(5, 5), (1, 1), (3, 2), (2, 13)],
 );
 
-/// `all`, or `few` under Miri, which is some thousand times slower: the smallest that still take
-/// every path through a kernel, whole vectors, halves and what is left over.
+/// `all`, or `few` under Miri, which is about a thousand times slower: the smallest sizes that
+/// still take every path through a kernel (whole vectors, halves and remainders).
 pub const fn sizes<T>(all: &'static [T], few: &'static [T]) -> &'static [T] {
     if cfg!(miri) { few } else { all }
 }
 
-/// A stream of numbers in −1 … 1 that is the same on every run.
+/// A stream of numbers in −1 … 1, the same in every run.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -36,7 +36,7 @@ impl Numbers {
         (0..count).map(|_| self.next()).collect()
     }
 
-    /// Few different values, so that a window has ties.
+    /// Few different values, so that a window contains ties.
     pub fn coarse(&mut self, count: usize) -> Vec<f32> {
         (0..count).map(|_| (self.next() * 3.0).round()).collect()
     }
@@ -50,8 +50,8 @@ pub fn pad(shape: &Padded, image: &[f32]) -> Vec<f32> {
     data
 }
 
-/// For each output pixel and tap: `(output pixel, tap, input pixel)` where the tap falls inside of
-/// the image.
+/// For each output pixel and tap: `(output pixel, tap, input pixel)` if the tap reads inside the
+/// image.
 pub fn walk(window: &Window, height: usize, width: usize) -> Vec<(usize, usize, usize)> {
     let (rows, columns) = (window.output(height), window.output(width));
     let mut steps = Vec::new();
@@ -72,7 +72,7 @@ pub fn walk(window: &Window, height: usize, width: usize) -> Vec<(usize, usize, 
     steps
 }
 
-/// Compares with an absolute and a relative part of the tolerance.
+/// Compares with the sum of an absolute and a relative tolerance.
 pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}: length");
     for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {

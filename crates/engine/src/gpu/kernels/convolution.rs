@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 use super::super::table::{NONE, field, slot};
 use super::{GROUP, of_slot, read, rectified, tap};
 
-/// What a depthwise convolution reads for one element.
+/// What a depthwise convolution reads to compute one element.
 #[derive(CubeType, Clone)]
 struct DepthwiseInput {
     image: u32,
@@ -21,7 +21,8 @@ struct DepthwiseInput {
     shift: f32,
 }
 
-/// One tap's product; zero beyond the border. A depthwise convolution always reads through a ReLU.
+/// One tap's product; zero beyond the border. A depthwise convolution always reads its source
+/// through ReLU.
 #[cube]
 fn product(activations: &mut [f32], weights: &[f32], window: &DepthwiseInput, ky: u32, kx: u32, kernel: u32) -> f32 {
     let y = tap(window.row, ky, window.stride, window.dilation, window.padding);
@@ -48,8 +49,8 @@ fn unrolled(activations: &mut [f32], weights: &[f32], window: &DepthwiseInput, #
     sum
 }
 
-/// Depthwise: a thread computes one element. Grid: elements of a channel over the batch × channels
-/// × records.
+/// Depthwise: each thread computes one element. Grid: elements of a channel over the batch ×
+/// channels × records.
 #[cube(launch_unchecked)]
 pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table: &[u32], first: u32, batch: u32) {
     let record = first + CUBE_POS_Z;
@@ -92,7 +93,7 @@ pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table:
         scale,
         shift,
     };
-    // The sides that candidates have are unrolled.
+    // The kernel sides of the usual candidates are unrolled.
     let mut sum = 0.0f32;
     if kernel == 3 {
         sum += unrolled(activations, weights, &window, 3u32);
@@ -109,7 +110,7 @@ pub fn depthwise(activations: &mut [f32], weights: &[f32], norms: &[f32], table:
     activations[(result + row * width + column) as usize] = sum;
 }
 
-/// Dense: a thread computes [`GROUP`] channels of a pixel. Grid: pixels of the batch × groups of
+/// Dense: each thread computes [`GROUP`] channels of a pixel. Grid: pixels of the batch × groups of
 /// channels × records.
 #[cube(launch_unchecked)]
 pub fn dense(activations: &mut [f32], weights: &[f32], table: &[u32], first: u32, batch: u32) {

@@ -1,14 +1,14 @@
-//! Gradients of what convolutions and pools read.
+//! Gradients of the inputs of convolutions and pools.
 //!
-//! A thread computes a gradient once and for all: it goes through the records that the target
-//! names, one after another, so that no two threads add to one number and the sum has one order.
+//! Each gradient is computed by one thread, which goes through the target's records in order. No
+//! two threads add to the same number, so the order of the sum is fixed.
 
 use cubecl::prelude::*;
 
 use super::super::table::{NONE, PAD_BIAS, field, kind, slot};
 use super::{GROUP, before_norm, kept, of_slot, read, tap};
 
-/// What a depthwise convolution's gradient is read through for one element.
+/// What is needed to read a depthwise convolution's gradient for one element.
 #[derive(CubeType, Clone)]
 struct DepthwiseGradient {
     gradient: u32,
@@ -22,13 +22,13 @@ struct DepthwiseGradient {
     padding: u32,
 }
 
-/// The row or column of the result to which a tap of `position` goes; one that there is not, if
-/// there is none. The bias of the padding is taken off first: what lies before the first row is
-/// large then, not negative.
+/// The row or column of the result that the tap of `position` contributes to; an index out of range
+/// if there is none. The padding's bias is subtracted first, so positions before the first row
+/// become large instead of negative.
 #[cube]
 fn reached(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) -> u32 {
     let mut at = position + padding - tap * dilation - comptime!(PAD_BIAS);
-    // Divisions take longer than all the rest.
+    // Divisions take longer than everything else.
     if stride != 1 {
         if at % stride == 0 {
             at /= stride;
@@ -39,7 +39,7 @@ fn reached(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) ->
     at
 }
 
-/// One tap's product, zero where it reaches nothing.
+/// One tap's product, zero if the tap contributes to nothing.
 #[cube]
 fn product(gradients: &mut [f32], weights: &[f32], window: &DepthwiseGradient, ky: u32, kx: u32, kernel: u32) -> f32 {
     let y = reached(window.row, ky, window.stride, window.dilation, window.padding);
@@ -65,7 +65,7 @@ fn unrolled(gradients: &mut [f32], weights: &[f32], window: &DepthwiseGradient, 
     sum
 }
 
-/// Of depthwise convolutions. Grid: elements of a channel over the batch × channels × targets.
+/// For depthwise convolutions. Grid: elements of a channel over the batch × channels × targets.
 #[cube(launch_unchecked)]
 pub fn depthwise(
     activations: &[f32],
@@ -101,7 +101,7 @@ pub fn depthwise(
         if slot != comptime!(NONE) {
             value = value * of_slot(norms, slot + channel, slot::SCALE) + of_slot(norms, slot + channel, slot::SHIFT);
         }
-        // A depthwise convolution always reads through a ReLU.
+        // A depthwise convolution always reads its source through ReLU.
         if value > 0.0f32 {
             let kernel = read(table, record, field::KERNEL);
             let stride = read(table, record, field::STRIDE);
@@ -139,8 +139,8 @@ pub fn depthwise(
     gradients[place] = sum;
 }
 
-/// Of dense convolutions: a thread computes [`GROUP`] channels. Grid: pixels of the batch × groups
-/// of channels × targets.
+/// For dense convolutions: each thread computes [`GROUP`] channels. Grid: pixels of the batch ×
+/// groups of channels × targets.
 #[cube(launch_unchecked)]
 pub fn dense(
     activations: &[f32],
@@ -249,7 +249,7 @@ pub fn dense(
     }
 }
 
-/// How many rows or columns of a window lie inside of `side`.
+/// Number of rows or columns of a window that lie within `side`.
 #[cube]
 fn inside(position: u32, kernel: u32, stride: u32, padding: u32, side: u32) -> u32 {
     let mut count = 0u32;
@@ -261,7 +261,7 @@ fn inside(position: u32, kernel: u32, stride: u32, padding: u32, side: u32) -> u
     count
 }
 
-/// Of pools and identities. Grid: elements of a channel over the batch × channels × targets.
+/// For pools and identities. Grid: elements of a channel over the batch × channels × targets.
 #[cube(launch_unchecked)]
 pub fn pool(
     activations: &[f32],
@@ -334,8 +334,8 @@ pub fn pool(
                                 let rows = inside(y, kernel, stride, padding, in_height);
                                 share = 1.0f32 / (rows * inside(x, kernel, stride, padding, in_width)) as f32;
                             } else if value == pooled {
-                                // The largest; of equal ones it is the first that the gradient goes
-                                // to.
+                                // The largest value; among equal ones, the first receives the
+                                // gradient.
                                 share = 1.0f32;
                                 for wy in 0..kernel {
                                     let from = tap(y, wy, stride, 1u32, padding);

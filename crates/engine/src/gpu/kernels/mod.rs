@@ -1,8 +1,8 @@
-//! The kernels: what one thread does, for each kind of record.
+//! The kernels: what one thread computes, for each kind of record.
 //!
-//! All of them see the memory of a cell as flat arrays: `activations`, `gradients`, `weights`, and
-//! `norms` with [`SLOT_FIELDS`] numbers a channel. The grid is elements × channels (or groups of
-//! them) × records.
+//! They see the memory of a cell as flat arrays: `activations`, `gradients`, `weights`, and `norms`
+//! with [`SLOT_FIELDS`] numbers per channel. The grid is elements × channels (or groups of them) ×
+//! records.
 
 pub(super) mod convolution;
 pub(super) mod data_gradient;
@@ -15,9 +15,9 @@ use cubecl::prelude::*;
 
 use super::table::{FIELDS, NONE, PAD_BIAS, SLOT_FIELDS, slot};
 
-/// Threads of a cube.
+/// Threads per cube.
 pub(super) const THREADS: u32 = 256;
-/// Threads that add up what the others have.
+/// Threads that add up the results of the others.
 const PARTS: u32 = 16;
 /// Channels that a thread of a dense convolution computes, so that it reads its source once for all
 /// of them.
@@ -35,7 +35,7 @@ fn of_slot(norms: &[f32], slot: u32, #[comptime] number: u32) -> f32 {
     norms[(slot * comptime!(SLOT_FIELDS) + number) as usize]
 }
 
-/// `value` through a ReLU if `relu`; what is no number stays none.
+/// `value` through ReLU if `relu`; NaN stays NaN.
 #[cube]
 fn rectified(value: f32, relu: u32) -> f32 {
     let mut result = value;
@@ -45,7 +45,7 @@ fn rectified(value: f32, relu: u32) -> f32 {
     result
 }
 
-/// The factor of drop-path for a choice and a sample.
+/// The drop-path factor of a choice and a sample.
 #[cube]
 fn kept(drops: &[f32], choice: u32, batch: u32, sample: u32, #[comptime] drop: bool) -> f32 {
     let mut factor = 1.0f32;
@@ -57,8 +57,7 @@ fn kept(drops: &[f32], choice: u32, batch: u32, sample: u32, #[comptime] drop: b
     factor
 }
 
-/// The gradient of a result `x` of `channel`: `gradient`, that of what its norm makes of it, taken
-/// through the norm.
+/// The gradient of a result `x` of `channel`, given `gradient`, that of the norm's output.
 #[cube]
 fn before_norm(gradient: f32, x: f32, norms: &[f32], first: u32, channel: u32, factor: f32) -> f32 {
     let slot = first + channel;
@@ -67,7 +66,8 @@ fn before_norm(gradient: f32, x: f32, norms: &[f32], first: u32, channel: u32, f
         + of_slot(norms, slot, slot::REST)
 }
 
-/// The sum over `shared`, where every thread of the cube has put a number, for all of them.
+/// The sum over `shared`, to which every thread of the cube has written a number; all threads
+/// receive it.
 #[cube]
 fn total(shared: &mut [f32]) -> f32 {
     sync_cube();
@@ -90,7 +90,7 @@ fn total(shared: &mut [f32]) -> f32 {
     sum
 }
 
-/// The row or column that a window's tap reads; beyond the border it is no smaller than the side.
+/// The row or column that a window's tap reads; beyond the border it is at least the side.
 #[cube]
 fn tap(position: u32, tap: u32, stride: u32, dilation: u32, padding: u32) -> u32 {
     position * stride + tap * dilation + comptime!(PAD_BIAS) - padding

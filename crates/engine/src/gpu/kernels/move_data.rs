@@ -1,9 +1,9 @@
-//! Moving data: into a cell's memory and out of it. The grids have two dimensions, for more
-//! elements than one may have.
+//! Copies data into and out of a cell's memory. The grids have two dimensions, because one
+//! dimension is too small for all elements.
 
 use cubecl::prelude::*;
 
-/// The thread's place in the whole grid.
+/// The thread's index in the whole grid.
 #[cube]
 fn place() -> u32 {
     (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X
@@ -27,9 +27,9 @@ pub fn clear(to: &mut [f32], to_at: u32, length: u32) {
     }
 }
 
-/// The channels of nodes, which lie one behind the other from `node` on, to, or added from, their
-/// place among the `all` numbers that a sample of the output has; `size` is that of a node in one
-/// sample, `length` over the batch. Grid: elements of the nodes.
+/// Copies the channels of nodes, which are contiguous from `node` on, to their positions in the
+/// output, or adds them from there. The output has `all` numbers per sample; a node has `size`
+/// numbers in one sample and `length` over the batch. Grid: elements of the nodes.
 #[cube(launch_unchecked)]
 pub fn channels(
     from: &[f32],
@@ -49,7 +49,7 @@ pub fn channels(
         if gather {
             to[outside as usize] = from[(node + at) as usize];
         } else {
-            // A node may be named twice.
+            // A node may occur twice.
             to[(node + at) as usize] += from[outside as usize];
         }
     }

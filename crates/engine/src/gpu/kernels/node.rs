@@ -1,4 +1,4 @@
-//! Nodes: windows of pools, and the weighted sum over everything that ends in a node.
+//! Nodes: pooling windows, and the weighted sum of all terms of a node.
 
 use cubecl::prelude::*;
 
@@ -38,7 +38,7 @@ pub fn pool(activations: &mut [f32], table: &[u32], first: u32, batch: u32) {
                 if x < in_width {
                     let value = activations[(image + y * in_width + x) as usize];
                     sum += value;
-                    // What is no number stays none.
+                    // NaN stays NaN.
                     if value > most || value != value {
                         most = value;
                     }
@@ -55,7 +55,7 @@ pub fn pool(activations: &mut [f32], table: &[u32], first: u32, batch: u32) {
     activations[(result + row * width + column) as usize] = value;
 }
 
-/// A node's state: the sum over `count` records from `first` on, each through its norm, weighed by
+/// A node's state: the sum over `count` records from `first` on, each through its norm, weighted by
 /// the mixture and drop-path. Grid: elements of a channel over the batch × channels. A node without
 /// records is zero.
 #[cube(launch_unchecked)]

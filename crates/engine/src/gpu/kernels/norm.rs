@@ -1,19 +1,19 @@
-//! Batch norm: statistics forward, and what its gradient is made of backward.
+//! Batch norm: statistics in the forward pass, coefficients of the gradient in the backward pass.
 //!
-//! With n elements a channel, mean m, inverse deviation s, scale γ and the gradient g of what comes
-//! out, the gradient of x is `γs (g − mean(g) − x̂ mean(g x̂))`, x̂ = (x − m) s: linear in g and x,
-//! so that it is never stored.
+//! With n elements per channel, mean m, inverse deviation s, scale γ and the gradient g of the
+//! output, the gradient of x is `γs (g − mean(g) − x̂ mean(g x̂))`, x̂ = (x − m) s. This is linear
+//! in g and x, so it is never stored.
 
 use cubecl::prelude::*;
 
 use super::super::table::{NONE, SLOT_FIELDS, field, mode, slot};
 use super::{THREADS, kept, of_slot, read, total};
 
-/// Numbers of a thread that are on their way at the same time; its sums are as many.
+/// Numbers that a thread loads at the same time; it has as many partial sums.
 const AT_ONCE: u32 = 4;
 
-/// Statistics and scale of every channel. Grid: 1 × channels × records. `given` holds running
-/// means, then variances.
+/// Statistics and scale of every channel. Grid: 1 × channels × records. `given` holds running means
+/// followed by variances.
 #[cube(launch_unchecked)]
 pub fn statistics(
     activations: &[f32],
@@ -34,8 +34,8 @@ pub fn statistics(
     }
     let area = read(table, record, field::OUT_HEIGHT) * read(table, record, field::OUT_WIDTH);
     let count = batch * area;
-    // A thread's own pixel and sample, and how many of them the cube reads at a time: neighbours
-    // read neighbours.
+    // The thread's pixel and sample, and how many of them the cube reads at a time: adjacent
+    // threads read adjacent numbers.
     let pixels = area.min(comptime!(THREADS));
     let samples = comptime!(THREADS) / pixels;
     let own_pixel = UNIT_POS % pixels;
@@ -49,7 +49,7 @@ pub fn statistics(
     let mut variance = 0.0f32;
     let mut unbiased = 0.0f32;
     if source == comptime!(mode::BATCH) {
-        // Deviations from one of the values, which is nearer to the mean than zero may be.
+        // Deviations from one of the values, which may be closer to the mean than zero is.
         let pivot = activations[(result + channel * area) as usize];
         let mut sums = Array::<f32>::new(comptime!(AT_ONCE as usize));
         let mut products = Array::<f32>::new(comptime!(AT_ONCE as usize));
@@ -108,8 +108,8 @@ pub fn statistics(
     }
 }
 
-/// What the gradient of every channel is made of, and the gradients of scale, shift, bias and
-/// mixture. Grid as [`statistics`]. Weights' gradients go to the first slice of `partials`.
+/// The coefficients of every channel's gradient, and the gradients of scale, shift, bias and
+/// mixture. Grid as for [`statistics`]. Weight gradients go to the first slice of `partials`.
 #[cube(launch_unchecked)]
 pub fn norm_gradient(
     activations: &[f32],
@@ -132,8 +132,8 @@ pub fn norm_gradient(
     }
     let area = read(table, record, field::OUT_HEIGHT) * read(table, record, field::OUT_WIDTH);
     let count = batch * area;
-    // A thread's own pixel and sample, and how many of them the cube reads at a time: neighbours
-    // read neighbours.
+    // The thread's pixel and sample, and how many of them the cube reads at a time: adjacent
+    // threads read adjacent numbers.
     let pixels = area.min(comptime!(THREADS));
     let samples = comptime!(THREADS) / pixels;
     let own_pixel = UNIT_POS % pixels;
@@ -205,8 +205,8 @@ pub fn norm_gradient(
             }
             let bias = read(table, record, field::BIAS);
             if bias != comptime!(NONE) {
-                // The sum of the gradients of x; in front of a norm over the batch it is zero but
-                // for rounding.
+                // The sum of the gradients of x; before a norm over the batch it is zero up to
+                // rounding.
                 let count = count as f32;
                 partials[(bias + channel) as usize] = of_g * sum + of_x * count * mean + rest * count;
             }
@@ -214,8 +214,9 @@ pub fn norm_gradient(
     }
 }
 
-/// The gradient of the mixture: a thread sums one choice's channels. `places` holds the first slot
-/// and the number of channels of each, no channels for what was not computed.
+/// The gradient of the mixture: each thread sums one choice's channels. `places` holds the first
+/// slot and the number of channels of each choice; the number is 0 for choices that were not
+/// computed.
 #[cube(launch_unchecked)]
 pub fn mixture_gradient(norms: &[f32], places: &[u32], result: &mut [f32], choices: u32) {
     let choice = (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X;
@@ -231,8 +232,8 @@ pub fn mixture_gradient(norms: &[f32], places: &[u32], result: &mut [f32], choic
     result[choice as usize] = sum;
 }
 
-/// Means and unbiased variances of `live` channels, and zeros elsewhere, as two vectors one after
-/// the other.
+/// Means and unbiased variances of `live` channels, and zeros elsewhere, as two consecutive
+/// vectors.
 #[cube(launch_unchecked)]
 pub fn seen_statistics(norms: &[f32], live: &[u32], result: &mut [f32], channels: u32) {
     let channel = (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X;

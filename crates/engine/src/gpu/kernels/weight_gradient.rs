@@ -1,18 +1,19 @@
-//! Gradients of the kernels of convolutions: sums over pixels and samples, in slices that are added
-//! up afterwards, so that there is work for the whole device and one order of additions.
+//! Gradients of the kernels of convolutions: sums over pixels and samples. They are computed in
+//! slices that are added afterwards; this keeps the whole device busy and the order of additions
+//! fixed.
 
 use cubecl::prelude::*;
 
 use super::super::table::{NONE, field, slot};
 use super::{THREADS, before_norm, kept, of_slot, read, rectified, tap, total};
 
-/// Side of the square of weights that a cube computes, one a thread.
+/// Side of the square of weights that a cube computes, one per thread.
 pub const SIDE: u32 = 16;
-/// Pixels that it reads at a time.
+/// Pixels that the cube reads at a time.
 const PIXELS: u32 = 64;
-const _: () = assert!(SIDE * SIDE == THREADS, "a thread a weight");
+const _: () = assert!(SIDE * SIDE == THREADS, "one thread per weight");
 
-/// Of depthwise convolutions with kernels of `side` × `side`. Grid: slices × channels × records.
+/// For depthwise convolutions with kernels of `side` × `side`. Grid: slices × channels × records.
 #[cube(launch_unchecked)]
 pub fn depthwise(
     activations: &[f32],
@@ -90,9 +91,9 @@ pub fn depthwise(
     }
 }
 
-/// Of dense convolutions. Grid: slices × squares of weights × records; a thread has one weight. The
-/// squares are counted over the kernel's taps, then outputs, then inputs, `squares` of each of the
-/// latter two.
+/// For dense convolutions. Grid: slices × squares of weights × records; each thread has one weight.
+/// The squares are counted over the kernel's taps, then outputs, then inputs, with `squares` for
+/// each of the latter two.
 #[cube(launch_unchecked)]
 pub fn dense(
     activations: &[f32],
@@ -136,7 +137,7 @@ pub fn dense(
     let choice = read(table, record, field::CHOICE);
     let area = height * width;
 
-    // Rows of PIXELS and one: a column's numbers lie in different banks.
+    // Rows of length PIXELS + 1: the numbers of a column are in different banks.
     let mut reads = Shared::new_slice(comptime!((SIDE * (PIXELS + 1)) as usize));
     let mut pulls = Shared::new_slice(comptime!((SIDE * (PIXELS + 1)) as usize));
     let own_input = UNIT_POS % comptime!(SIDE);
