@@ -1,8 +1,8 @@
-//! Cells of the NAS-Bench-201 super-network: dense convolutions, where there is little to fuse.
+//! Cells of the NAS-Bench-201 super-network: dense convolutions, which leave little to fuse.
 //!
 //! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1: 4 nodes, 6 edges, five
-//! candidates. As in a search: batch norms without scale and shift, forward and backward with the
-//! gradients of images, weights and mixture.
+//! candidates. As in a search, batch norms have no scale and shift, and the passes run forward and
+//! backward with gradients of images, weights and mixture.
 
 use std::time::Instant;
 
@@ -15,14 +15,14 @@ use da2s_engine::{Call, Cell, Engine};
 use super::clock::{Laps, elapsed_ms};
 use super::{Bench, Work};
 
-/// Channels of the first of the three stages; each further stage has twice as many.
+/// Channels of the first of the three stages; each subsequent stage has twice as many.
 const CHANNELS: usize = 16;
 /// Side of an image in each stage.
 const SIDES: [usize; 3] = [32, 16, 8];
-/// Multiply-adds in those of a forward pass: gradients of images and of weights.
+/// Arithmetic of all passes, in forward passes: one forward, plus gradients of images and weights.
 const PASSES: u64 = 3;
 
-/// A cell and what it is applied to.
+/// A cell and its inputs.
 struct SizedCell {
     cell: Cell,
     images: Tensor<4>,
@@ -30,7 +30,7 @@ struct SizedCell {
     mixture: Tensor<1>,
 }
 
-/// Measures one cell of each stage, one after the other.
+/// Measures one cell of each stage, one stage after another.
 pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     let random = |scale: f64| Distribution::Uniform(-scale, scale);
     let cells = cells(&bench.engine);
@@ -58,7 +58,7 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     }
 }
 
-/// Forward and backward passes of all stages; the milliseconds that they took.
+/// Forward and backward passes of all stages; returns the time in milliseconds.
 fn run(stages: &[SizedCell], laps: &Laps) -> f64 {
     let begin = Instant::now();
     laps.start();

@@ -1,5 +1,5 @@
-//! Time: the steps of a stage as its observer sees them, and the phases of a step as its probe
-//! reports them.
+//! Timing: the steps of a stage as seen by its observer, and the phases of a step as reported by
+//! its probe.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 /// A part of a repetition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
-    /// What is done.
+    /// Name of the phase.
     pub name: String,
-    /// The median of its times.
+    /// Median of its times.
     pub median_ms: f64,
 }
 
-/// Takes one step of `stage` that does not count, because buffers are allocated in it, and then
-/// times `repeat` steps; takes as many again of the stage that `probed` makes of it, whose probe
-/// reports to the `laps` that are returned.
+/// Runs one uncounted step of `stage`, in which buffers are allocated, and then times `repeat`
+/// steps. Then runs as many steps of the stage returned by `probed`, whose probe reports to the
+/// returned `laps`.
 pub(super) fn time_steps<S: Resumable>(
     stage: S,
     device: &Device,
@@ -41,7 +41,7 @@ pub(super) fn time_steps<S: Resumable>(
     Ok((times.counted(), laps))
 }
 
-/// Times every step of a stage and stops it when there are enough.
+/// Times every step of a stage and stops the stage when there are enough.
 struct StepTimes {
     repeat: usize,
     since: Instant,
@@ -89,8 +89,8 @@ impl Observer for StepTimes {
     }
 }
 
-/// Collects the phases of repetitions. A phase ends when the device has done all that it was given.
-/// Clones collect into the same place.
+/// Collects the phases of repetitions. A phase ends when the device has finished all its work.
+/// Clones collect into the same list.
 #[derive(Clone)]
 pub(super) struct Laps {
     device: Device,
@@ -115,7 +115,7 @@ impl Laps {
 
     fn seen<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
         finish(&self.device);
-        // Every change is complete: a panic elsewhere leaves nothing half done.
+        // Every update is complete: a panic elsewhere leaves no half-written state.
         with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -124,7 +124,7 @@ impl Laps {
         self.seen(|seen| seen.since = Instant::now());
     }
 
-    /// Ends the phase `name`; the next one begins.
+    /// Ends the phase `name`; the next one starts.
     pub(super) fn lap(&self, name: &'static str) {
         self.seen(|seen| {
             let took_ms = elapsed_ms(seen.since);
@@ -136,13 +136,13 @@ impl Laps {
         });
     }
 
-    /// A probe that ends a phase here for each that it reports.
+    /// A probe that ends a phase here for each one that it reports.
     fn probe(&self) -> Probe {
         let laps = self.clone();
         Probe::new(move |phase| laps.lap(phase))
     }
 
-    /// The median of every phase, in the order in which they first ended.
+    /// The median of every phase, in the order in which the phases first ended.
     pub(super) fn phases(&self) -> Vec<Phase> {
         let phase = |(name, times): &(&str, Vec<f64>)| Phase {
             name: (*name).to_owned(),
@@ -152,9 +152,9 @@ impl Laps {
     }
 }
 
-/// Waits until `device` has done what it was given; the CPU never has anything left to do.
+/// Waits until `device` has finished its work; the CPU never has any outstanding.
 fn finish(device: &Device) {
-    // An error of the device shows where its results are read.
+    // A device error appears when its results are read.
     let _ = device.sync();
 }
 
@@ -163,7 +163,7 @@ pub(super) fn elapsed_ms(since: Instant) -> f64 {
     1e3 * since.elapsed().as_secs_f64()
 }
 
-/// The median; the mean of the middle two of an even number, and 0 of none.
+/// The median; the mean of the middle two for an even number of values, and 0 for none.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_does_not_count() {
+    fn the_first_step_is_not_counted() {
         let mut times = StepTimes::new(1, None);
         for seen in 1..=2 {
             assert!(!times.stop());

@@ -1,11 +1,10 @@
-//! Benchmarks: how long the units of work take on this machine, in which phase, and in how much
-//! memory.
+//! Benchmarks: the time of each unit of work on this machine, by phase, and the memory it needs.
 //!
-//! Contract: the steps of a search and of a training are those that a run takes, on the embedded
-//! digits resampled to the size of the case. Whole steps are timed first; their phases, which a
-//! [`Probe`](da2s::probe::Probe) reports, in as many steps after them, because waiting for a GPU at
-//! the end of each phase costs time. A [`Case`] should be measured in a process of its own, since
-//! the peak of memory is that of the process.
+//! Contract: the search and training steps are those of a real run, on the embedded digits
+//! resampled to the size of the case. Whole steps are timed first. Their phases, reported by a
+//! [`Probe`](da2s::probe::Probe), are timed in as many further steps, because waiting for a GPU at
+//! the end of each phase costs time. Measure each [`Case`] in a separate process, since peak memory
+//! is per process.
 
 #![forbid(unsafe_code)]
 
@@ -40,7 +39,7 @@ pub enum Case {
     Retrain,
     /// Inference of one image with the published network.
     InferenceOne,
-    /// Inference of a batch with it.
+    /// Inference of a batch with the published network.
     InferenceMany,
     /// Forward and backward passes of NAS-Bench-201 super-network cells.
     Nas201Blocks,
@@ -49,45 +48,45 @@ pub enum Case {
 /// How to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
-    /// Name of the device, as [`device::open`] takes it.
+    /// Name of the device, as accepted by [`device::open`].
     pub device: &'a str,
     /// Implementation of the cells.
     pub engine: EngineName,
-    /// Repetitions that count; one before them does not.
+    /// Counted repetitions; one uncounted repetition precedes them.
     pub repeat: usize,
 }
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// The case.
     pub case: Case,
-    /// Images a repetition; a search step takes so many twice.
+    /// Images per repetition; a search step processes twice as many.
     pub batch: usize,
-    /// Every repetition, in the order in which they ran.
+    /// Times of all repetitions, in the order in which they ran.
     pub repetitions_ms: Vec<f64>,
     /// Their median.
     pub median_ms: f64,
     /// Medians of the phases, in order.
     pub phases: Vec<Phase>,
-    /// Multiply-adds of a forward pass over one image, as the field counts them.
+    /// Multiply-adds of a forward pass over one image, counted as in the literature.
     pub multiply_adds: u64,
-    /// Arithmetic of a repetition in 10⁹ operations: two for each multiply-add, of the gradients
-    /// too.
+    /// Arithmetic of a repetition in 10⁹ operations: two per multiply-add, including those of
+    /// gradients.
     pub gflop: f64,
-    /// Arithmetic in a second, in 10⁹ operations.
+    /// Arithmetic per second, in 10⁹ operations.
     pub gflops: f64,
-    /// What the same threads reach where nothing but arithmetic counts, in 10⁹ operations a second;
+    /// What the same threads reach when only arithmetic matters, in 10⁹ operations per second;
     /// `None` on a GPU.
     pub machine_gflops: Option<f64>,
-    /// Most memory that the process has held; `None` where the system does not tell.
+    /// Peak memory of the process; `None` if the system does not report it.
     pub peak_resident_bytes: Option<u64>,
-    /// The same as it is foretold; `None` where nothing is.
+    /// The estimate of the same; `None` if there is none.
     #[serde(default)]
     pub foretold_bytes: Option<u64>,
 }
 
-/// Measurements, and on what they were made.
+/// Measurements, and the machine and settings that they were made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// Version of da2s.
@@ -118,18 +117,18 @@ impl Results {
     }
 }
 
-/// What a case's own file measures.
+/// The result of a case's own module.
 struct Work {
     repetitions_ms: Vec<f64>,
     phases: Vec<Phase>,
     multiply_adds: u64,
-    /// How often the multiply-adds of a forward pass are done: once more for each kind of gradient.
+    /// Arithmetic of a repetition, in forward passes: one more for each kind of gradient.
     passes: u64,
-    /// What the work was said to need.
+    /// The estimated memory needs.
     needs: Option<Needs>,
 }
 
-/// On what to measure.
+/// The device, engine and number of repetitions.
 struct Bench {
     device: Device,
     engine: Engine,
@@ -140,7 +139,7 @@ impl Case {
     /// Every case.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The table of cases: name, images a repetition, description.
+    /// The table of cases: name, images per repetition, description.
     const fn row(self) -> (&'static str, usize, &'static str) {
         match self {
             Self::Search => ("search", 64, "search step, 16 channels, 8 cells, 32×32, batch 64"),
@@ -160,22 +159,22 @@ impl Case {
         }
     }
 
-    /// The name that the user writes.
+    /// The name that users write.
     pub const fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// Images a repetition.
+    /// Images per repetition.
     pub const fn batch(self) -> usize {
         self.row().1
     }
 
-    /// What it is, in a line.
+    /// A description in one line.
     pub const fn description(self) -> &'static str {
         self.row().2
     }
 
-    /// The case of that name.
+    /// The case with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|case| case.name() == name)
     }
@@ -184,7 +183,7 @@ impl Case {
 /// Measures `case` on the current threads.
 ///
 /// # Errors
-/// If the device is not here or cannot run the engine, or if a loss is not finite.
+/// If the device is not available or cannot run the engine, or if a loss is not finite.
 pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
     let bench = Bench {
         device: device::open(options.device)?,
@@ -212,12 +211,12 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
             },
         )?,
         Case::Retrain => network::retraining(&bench, network::PUBLISHED, batch)?,
-        // One image takes too little time for the clock: a repetition is the mean of several.
+        // A single image takes too little time for the clock: a repetition is the mean of several.
         Case::InferenceOne => network::inference(&bench, network::PUBLISHED, batch, 10)?,
         Case::InferenceMany => network::inference(&bench, network::PUBLISHED, batch, 1)?,
         Case::Nas201Blocks => blocks::nas_bench_201(&bench, batch),
     };
-    // The memory first: the peak of the arithmetic is measured in the same process.
+    // Memory is read first, because the peak arithmetic is measured in the same process.
     let peak_resident_bytes = peak_resident_bytes();
     let median_ms = median(&work.repetitions_ms);
     let gflop = 2e-9 * (work.passes * work.multiply_adds * batch as u64) as f64;
@@ -236,7 +235,7 @@ pub fn measure(case: Case, options: Options<'_>) -> Result<Measurement, Error> {
     })
 }
 
-/// The embedded digits, `side` pixels a side.
+/// The embedded digits with `side` × `side` pixels.
 fn images(side: usize) -> Result<Dataset, Error> {
     let options = DataOptions {
         image_size: Some(side),
@@ -260,5 +259,5 @@ fn loader(dataset: &Dataset, batch: usize, stream: Stream) -> Result<Loader, Err
     )?)
 }
 
-/// Seed of everything random.
+/// Seed of all random numbers.
 const SEED: u64 = 1;

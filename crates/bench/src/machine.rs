@@ -1,4 +1,4 @@
-//! What the machine can do: its arithmetic, and the memory that this process has held.
+//! The limits of the machine: its peak arithmetic, and the peak memory of this process.
 
 use std::fs;
 use std::time::Instant;
@@ -6,19 +6,20 @@ use std::time::Instant;
 use da2s_kernels::pointwise::{self, Shape};
 use da2s_kernels::{cpu_level, table};
 
-/// A product whose operands stay in the first cache and whose sums stay in registers.
+/// A product whose operands stay in the first-level cache and whose sums stay in registers.
 const SHAPE: Shape = Shape {
     pixels: 32,
     inputs: 48,
     outputs: 48,
 };
-/// Products between two looks at the clock.
+/// Products per time measurement.
 const CALLS: usize = 2_000;
-/// Looks at the clock; the best counts, so that other work on the machine matters little.
+/// Number of time measurements; the best one counts, so that other load on the machine matters
+/// little.
 const LOOKS: usize = 30;
 
-/// Arithmetic in a second, in 10⁹ operations, that all current threads together reach in a product
-/// of small matrices, which is as fast as their multiply-add units are.
+/// Arithmetic per second, in 10⁹ operations, that all current threads together reach on products of
+/// small matrices, which run at the peak speed of the multiply-add units.
 pub(crate) fn peak_gflops() -> f64 {
     let level = cpu_level();
     let operations = 2.0 * (SHAPE.pixels * SHAPE.inputs * SHAPE.outputs * CALLS) as f64;
@@ -39,7 +40,7 @@ pub(crate) fn peak_gflops() -> f64 {
     best.iter().sum()
 }
 
-/// Most memory that this process has held, as Linux tells it; `None` elsewhere.
+/// Peak memory of this process, as reported by Linux; `None` elsewhere.
 pub fn peak_resident_bytes() -> Option<u64> {
     peak_of(&fs::read_to_string("/proc/self/status").ok()?)
 }

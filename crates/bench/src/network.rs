@@ -17,14 +17,14 @@ use da2s::space::{Genotype, Reductions};
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};
 
-/// The published cell of second-order DARTS, which networks of this family are compared on.
+/// The published cell of second-order DARTS, on which networks of this family are usually compared.
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
     ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
     normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
     ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
     reduce_concat=range(2, 6))";
 
-/// Sizes of a network.
+/// The sizes of a network.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
     pub channels: usize,
@@ -40,7 +40,8 @@ pub(super) const PUBLISHED: Size = Size {
     side: 32,
 };
 
-/// Multiply-adds of a training step in those of a forward pass: gradients of images and of weights.
+/// Arithmetic of a training step, in forward passes: one forward, plus gradients of images and
+/// weights.
 const TRAINING_PASSES: u64 = 3;
 
 /// Measures the retraining step on `batch` images, with the auxiliary head.
@@ -75,7 +76,7 @@ pub(super) fn retraining(bench: &Bench, size: Size, batch: usize) -> Result<Work
     })
 }
 
-/// Measures inference of `batch` images; a repetition is the mean of `runs`.
+/// Measures inference of `batch` images; a repetition is the mean of `runs` runs.
 pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> Result<Work, Error> {
     let dataset = images(size.side)?;
     let network = build(bench, size, &dataset, false)?;

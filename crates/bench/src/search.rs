@@ -1,4 +1,4 @@
-//! The search step: one half-step of the architecture, one of the weights.
+//! The search step: one half-step for the architecture, one for the weights.
 
 use da2s::Error;
 use da2s::data::DataSettings;
@@ -9,7 +9,7 @@ use da2s::search::{Search, SearchSettings, SearchSetup};
 use super::clock::time_steps;
 use super::{Bench, SEED, Work, images};
 
-/// Sizes of a search.
+/// The sizes of a search.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
     pub channels: usize,
@@ -20,12 +20,11 @@ pub(super) struct Size {
     pub batch: usize,
 }
 
-/// Multiply-adds of a step in those of a forward pass: the half-step of the architecture computes
-/// the gradients of the images of every cell, that of the weights also the gradients of the
-/// weights.
+/// Arithmetic of a step, in forward passes. The half-step for the architecture computes the
+/// gradients of the images of every cell; the half-step for the weights also those of the weights.
 const PASSES: u64 = 2 + 3;
 
-/// Measures the step of a search of `size`.
+/// Measures a search step of `size`.
 pub(super) fn step(bench: &Bench, size: Size) -> Result<Work, Error> {
     let dataset = images(size.side)?;
     let search = Search::new(&setup(size), &dataset, &bench.device, &bench.engine)?;

@@ -92,7 +92,7 @@ mod tests {
     use burn::tensor::TensorData;
 
     #[test]
-    fn the_kernel_has_the_bits_of_the_operations() {
+    fn the_kernel_matches_the_operations_to_the_bit() {
         let step = SgdStep {
             rate: 0.025,
             momentum: 0.9,

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_of_tensors_is_used_again_by_tensors_of_its_length() {
+    fn memory_is_reused_for_tensors_of_the_same_length() {
         let pool = TensorPool::default();
         let place = |memory: &TensorMemory| memory.as_slice().as_ptr() as usize;
         let (first, second) = (pool.take(1000), pool.take(1000));

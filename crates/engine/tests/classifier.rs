@@ -56,7 +56,7 @@ proptest! {
 
 /// An image with two readers receives the gradients of both, whichever comes first.
 #[test]
-fn the_image_of_a_cell_may_have_other_readers() {
+fn an_image_may_have_other_readers() {
     let gradient = |engine: &Engine| {
         let plan = || {
             CellPlanBuilder::new(false)

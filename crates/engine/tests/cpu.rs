@@ -240,7 +240,7 @@ fn choices_of_weight_zero_still_have_a_gradient() {
 }
 
 #[test]
-fn gradients_that_nobody_asked_for_do_not_change_the_others() {
+fn omitting_gradients_does_not_change_the_others() {
     for case in all() {
         let all = run(&case);
         for wants in [
@@ -261,7 +261,7 @@ fn gradients_that_nobody_asked_for_do_not_change_the_others() {
 }
 
 #[test]
-fn a_forward_run_that_keeps_nothing_disturbs_nothing() {
+fn a_forward_run_without_keep_leaves_saved_activations_alone() {
     let case = case("kept", darts(6, 4, 3), &[(6, 5); 2], 3, 10);
     let expected = run(&case);
     let workspace = Workspace::new();
@@ -284,7 +284,7 @@ fn a_forward_run_that_keeps_nothing_disturbs_nothing() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let case = case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11);
     let on = |threads: usize| {
         rayon::ThreadPoolBuilder::new()

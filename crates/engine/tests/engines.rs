@@ -60,7 +60,7 @@ fn the_engines_agree_on_sides_of_one_and_two() {
 }
 
 #[test]
-fn two_forwards_may_wait_for_their_backwards() {
+fn two_forward_passes_may_precede_their_backward_passes() {
     let plan = plan([3, 4], 4, 1, false, true, None);
     let (count, weight_count) = (plan.choice_count(), plan.weight_count);
     let cell = Cell::new(plan, &Engine::fused());
@@ -89,7 +89,7 @@ fn two_forwards_may_wait_for_their_backwards() {
 /// Gradients of three cells that read the output of another one, and of an operation of Burn's that
 /// also reads it, before or after.
 #[test]
-fn gradients_of_a_tensor_that_many_read_are_their_sum() {
+fn gradients_of_several_readers_are_summed() {
     let pointwise = Block::Conv {
         relu: true,
         kernel: 1,

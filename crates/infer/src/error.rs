@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use da2s_engine::PlanError;
 
-/// What can be wrong with the file of a network.
+/// What can be wrong with a network file.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// It cannot be read.
@@ -13,53 +13,53 @@ pub enum NetworkError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no safetensors file.
-    #[error("it is no safetensors file: {0}")]
+    /// It is not a safetensors file.
+    #[error("it is not a safetensors file: {0}")]
     Format(String),
-    /// It is not what its checksum is of.
+    /// Its checksum does not match.
     #[error("its checksum does not match: it was damaged or changed after the export")]
     Checksum,
-    /// It was not exported by da2s, or its description cannot be understood.
-    #[error("{0}; it must be an export in the format safetensors")]
+    /// It was not exported by da2s, or its description cannot be parsed.
+    #[error("{0}; expected a safetensors export of da2s")]
     Description(String),
     /// A plan that cannot be run.
     #[error("its plan cannot be run: {0}")]
     Plan(#[from] PlanError),
-    /// Constants of preprocessing that cannot be.
-    #[error("its preprocessing cannot be: {0}")]
+    /// Invalid preprocessing constants.
+    #[error("its preprocessing is invalid: {0}")]
     Preprocessing(String),
-    /// A tensor that is not there.
+    /// A tensor that is missing.
     #[error("the tensor {name} is missing")]
     Missing {
         /// Its name.
         name: String,
     },
-    /// A tensor that two places of the network ask for.
-    #[error("the tensor {name} is that of two places")]
+    /// A tensor that is used at two positions of the network.
+    #[error("the tensor {name} is used twice")]
     Shared {
         /// Its name.
         name: String,
     },
-    /// A tensor of another shape or type.
-    #[error("the tensor {name} is {found} where F32 {expected:?} is needed")]
+    /// A tensor with the wrong shape or type.
+    #[error("the tensor {name} is {found}; expected F32 {expected:?}")]
     Tensor {
         /// Its name.
         name: String,
         /// Type and shape in the file.
         found: String,
-        /// Shape of the network.
+        /// The shape that the network needs.
         expected: Vec<usize>,
     },
-    /// A number that is NaN or infinite.
+    /// A tensor that contains NaN or infinity.
     #[error("the tensor {name} holds NaN or infinity: the file is damaged, or the training diverged")]
     NotFinite {
         /// Its name.
         name: String,
     },
-    /// A running variance below 0.
+    /// A negative running variance.
     #[error("the batch norm {name} has a negative variance: the file is damaged")]
     Variance {
         /// Its name.

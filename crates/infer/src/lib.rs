@@ -1,9 +1,9 @@
-//! A trained network of da2s on images, for where it is deployed: the CPU kernels, and neither Burn
-//! nor training nor autodiff.
+//! Runs a trained da2s network on images where it is deployed: CPU kernels only, without Burn,
+//! training or autodiff.
 //!
-//! [`Network`] is read from an export in the format safetensors, which holds its plan, its weights
-//! and what is done to a picture. Contract: the cells of da2s's fused engine, to the bit, and
-//! logits within rounding; whatever is wrong with a file is a typed error.
+//! [`Network`] is read from a safetensors export, which contains its plan, its weights and the
+//! preprocessing of images. Contract: the cells have the same bits as in da2s's fused engine, and
+//! logits agree up to rounding; whatever is wrong with a file is a typed error.
 
 #![forbid(unsafe_code)]
 

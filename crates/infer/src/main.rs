@@ -1,4 +1,5 @@
-//! `da2s-infer NETWORK IMAGE…`: what a deployed network sees on images, and how long it takes.
+//! `da2s-infer NETWORK IMAGE…`: the classes that a deployed network assigns to images, and its
+//! speed.
 
 #![forbid(unsafe_code)]
 
@@ -14,35 +15,35 @@ use da2s_records::{escaped, one_line};
 use serde::Serialize;
 
 const HELP: &str = "\
-Names what a network of da2s sees on images.
+Classifies images with a trained da2s network.
 
 Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
 
   NETWORK        a file of `da2s export --format safetensors`
-  IMAGE          files in JPEG, PNG, WebP, BMP, TIFF or GIF
+  IMAGE          image files: JPEG, PNG, WebP, BMP, TIFF or GIF
 
 Options:
-  --top K        classes to name for each image, the most probable first [default: 3]
+  --top K        classes to print for each image, the most probable first [default: 3]
   --json         print a JSON array instead of lines
-  --repeat N     run each image N times more, at most 1000000, and print the median time of one in ms
-  --threads N    threads, at most 4096 [default: one a core]
+  --repeat N     run each image N more times (at most 1000000) and print the median time in ms
+  --threads N    number of threads, at most 4096 [default: one per core]
   --help, --version
 
 Exit codes:
     0  done
-    2  an argument that cannot be
-    3  an image that cannot be read
-    5  a network that cannot be read
-    7  a result that cannot be written
+    2  invalid argument
+    3  an image cannot be read
+    5  the network cannot be read
+    7  the result cannot be written
     8  weights or outputs of the network are NaN or infinite, or a variance is negative
 ";
 
-/// Most repetitions: the time of each is kept.
+/// Limit on repetitions, because the time of each is stored.
 const MOST_REPETITIONS: usize = 1_000_000;
-/// Most threads, as in a run of da2s.
+/// Limit on threads, as in a run of da2s.
 const MOST_THREADS: usize = 4096;
 
-/// What was asked for.
+/// The command-line arguments.
 struct Arguments {
     network: PathBuf,
     images: Vec<PathBuf>,
@@ -79,12 +80,12 @@ fn main() -> ExitCode {
 }
 
 fn told(Failure(code, reason): Failure) -> ExitCode {
-    // Where the standard error is closed there is nobody to tell, and the exit code still says it.
+    // If standard error is closed, the exit code still reports the failure.
     let _ = writeln!(io::stderr(), "da2s-infer: {}", one_line(&reason));
     code.into()
 }
 
-/// The text to print, and what is wrong with the images that cannot be read.
+/// The text to print, and a sentence for each image that cannot be read.
 fn run() -> Result<(String, Vec<String>), Failure> {
     let usage = |error: lexopt::Error| Failure(2, format!("{error}; see --help"));
     let arguments = match parse(lexopt::Parser::from_env()).map_err(usage)? {
@@ -116,7 +117,7 @@ fn run() -> Result<(String, Vec<String>), Failure> {
         };
         let logits = network.logits(&picture).concat();
         if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
-            let problem = format!("an output is {value}: its weights are damaged, or diverged in training");
+            let problem = format!("an output is {value}: the weights are damaged, or the training diverged");
             let (network, image) = (arguments.network.display(), path.display());
             return Err(Failure(8, format!("{network} on {image}: {problem}")));
         }
@@ -141,7 +142,7 @@ fn run() -> Result<(String, Vec<String>), Failure> {
     Ok((predictions.iter().map(line).collect(), unreadable))
 }
 
-/// A prediction as a line: names come from files of others.
+/// A prediction as a line of text. Names are escaped, because they come from other people's files.
 fn line(one: &Prediction) -> String {
     let class = |class: &Class| format!("  {} {:.2} %", escaped(&class.name), 100.0 * class.probability);
     let classes: String = one.classes.iter().map(class).collect();
@@ -151,7 +152,7 @@ fn line(one: &Prediction) -> String {
     format!("{}{classes}{time}\n", escaped(&one.image))
 }
 
-/// The arguments, or a text that was asked for instead.
+/// The arguments, or the text to print instead (help, version).
 fn parse(mut parser: lexopt::Parser) -> Result<Result<Arguments, String>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut paths: Vec<OsString> = Vec::new();
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_others_do_not_reach_the_terminal_as_they_are() {
+    fn foreign_names_are_escaped_for_the_terminal() {
         let one = Prediction {
             image: "a\u{1b}]0;b\u{7}.png".to_owned(),
             classes: vec![Class {

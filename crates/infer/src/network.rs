@@ -1,7 +1,7 @@
-//! The network in a file, and its forward pass.
+//! Reads a network from a file and runs its forward pass.
 //!
-//! Contract: every stage is a kernel of the engine with the running statistics; what a stage leaves
-//! is dropped when no later stage reads it.
+//! Contract: every stage is a kernel of the engine with the running statistics; the output of a
+//! stage is dropped when no later stage reads it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,16 +20,16 @@ use crate::error::NetworkError;
 /// Key of the description in the file's metadata.
 const DESCRIPTION: &str = "da2s";
 
-/// What of the file's description a network needs to run; the file says more.
+/// The part of the file's description that a network needs to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deployed {
     /// Stages and classifier.
     pub plan: NetworkPlan,
-    /// What is done to a picture.
+    /// The preprocessing of images.
     pub preprocessing: Preprocessing,
 }
 
-/// A stage with its numbers.
+/// A stage with its weights and statistics.
 #[derive(Debug)]
 struct LoadedStage {
     sources: Vec<Option<usize>>,
@@ -50,15 +50,15 @@ pub struct Network {
     classifier: (Vec<f32>, Vec<f32>),
     preprocessing: Preprocessing,
     workspace: Workspace,
-    /// The kernels of the last batch size.
+    /// The kernels for the last batch size.
     kernels: Mutex<Option<(usize, Vec<CellKernel>)>>,
 }
 
 impl Network {
-    /// Reads a file.
+    /// Reads a network file.
     ///
     /// # Errors
-    /// If it cannot be read, or is not an export in the format safetensors.
+    /// If it cannot be read, or is not a safetensors export of da2s.
     pub fn read(path: &Path) -> Result<Self, NetworkError> {
         let bytes = read_input(path, MOST_WEIGHTS_BYTES).map_err(|error| NetworkError::Read {
             path: error.path,
@@ -67,10 +67,10 @@ impl Network {
         Self::from_bytes(&bytes)
     }
 
-    /// Takes the bytes of a file.
+    /// Parses the bytes of a network file.
     ///
     /// # Errors
-    /// If they are not an export in the format safetensors.
+    /// If they are not a safetensors export of da2s.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetworkError> {
         let format = |error: safetensors::SafeTensorError| NetworkError::Format(error.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
@@ -97,7 +97,7 @@ impl Network {
         let mut stages = Vec::with_capacity(checked.len());
         for (stage, CheckedStage { cell, sizes }) in plan.stages.iter().zip(checked) {
             let named = |name: &str| format!("{}{name}", stage.prefix);
-            // What a plan claims is believed only as far as the file has it.
+            // A plan's sizes are trusted only as far as the file contains the tensors.
             let mut weights = Vec::new();
             for weight in &cell.weights {
                 weights.extend(file.take(named(&weight.name), &weight.shape)?);
@@ -138,16 +138,16 @@ impl Network {
         })
     }
 
-    /// What is done to a picture.
+    /// The preprocessing of images.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing
     }
 
-    /// The logits of pictures, each the values of [`Preprocessing::read`]: a row a picture. Weights
-    /// of others can make them NaN or infinite, which mean no class.
+    /// The logits of `pictures`, one row each; a picture is the result of [`Preprocessing::read`].
+    /// Weights from untrusted files can make them NaN or infinite, and then they predict no class.
     ///
     /// # Panics
-    /// If a picture has not as many values as [`Preprocessing::len`] says.
+    /// If the length of a picture differs from [`Preprocessing::len`].
     pub fn logits(&self, pictures: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let batch = pictures.len();
         if batch == 0 {
@@ -200,7 +200,7 @@ impl Network {
         last.chunks(last.len() / batch).map(|one| self.classify(one)).collect()
     }
 
-    /// Channels × rows × columns to rows × columns × channels.
+    /// From channels × rows × columns to rows × columns × channels.
     fn channels_last(&self, picture: &[f32]) -> Vec<f32> {
         let (channels, pixels) = (
             self.preprocessing.channels,
@@ -211,7 +211,7 @@ impl Network {
         (0..pixels).flat_map(pixel).collect()
     }
 
-    /// ReLU where there is one, the mean over the image, the classifier.
+    /// ReLU if the network has one, the mean over the image, the classifier.
     fn classify(&self, image: &[f32]) -> Vec<f32> {
         let (matrix, bias) = &self.classifier;
         let features = matrix.len() / bias.len();
@@ -230,15 +230,15 @@ impl Network {
     }
 }
 
-/// The tensors of a file, each to be taken once: copied for every block that names it, one would
-/// fill any memory.
+/// The tensors of a file, each of which can be taken once: a tensor copied for every block that
+/// names it could fill any memory.
 struct Tensors<'a> {
     file: SafeTensors<'a>,
     taken: HashSet<String>,
 }
 
 impl Tensors<'_> {
-    /// The elements of a tensor.
+    /// Takes the elements of a tensor.
     fn take(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, NetworkError> {
         let Ok(view) = self.file.tensor(&name) else {
             return Err(NetworkError::Missing { name });

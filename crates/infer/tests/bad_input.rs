@@ -1,5 +1,4 @@
-//! `da2s-infer` with what it cannot use: the exit code, one sentence that names the file, and no
-//! panic.
+//! `da2s-infer` with invalid input: the exit code, one sentence that names the file, and no panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -7,19 +6,19 @@ use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
-/// A safetensors file with this header, its length claimed to be `length`.
+/// A safetensors file with this header, which claims to be `length` bytes long.
 fn file(length: u64, header: &str) -> Vec<u8> {
     [&length.to_le_bytes()[..], header.as_bytes()].concat()
 }
 
-/// One with this description of a network.
+/// A file with this description of a network.
 fn network(description: &str) -> Vec<u8> {
     let header = serde_json::json!({ "__metadata__": { "da2s": description } }).to_string();
     file(header.len() as u64, &header)
 }
 
-/// A stage whose nodes pool an image of that side, each as large as it: without weights, and
-/// without bound in memory.
+/// A stage whose nodes pool an image of that side, each as large as the image: it has no weights
+/// and would need unlimited memory.
 fn pools(side: usize, nodes: usize) -> String {
     let pool = serde_json::json!({
         "block": { "pool": { "kind": "max", "kernel": 3, "stride": 1, "padding": 1, "norm": false } }, "name": "", "first": 0,
@@ -53,7 +52,7 @@ fn twins() -> Vec<u8> {
     [file(header.len() as u64, &header), vec![0; 4]].concat()
 }
 
-/// One whose classifier has this weight and bias, and an image of 8×8 for it.
+/// A network with this weight and bias in its classifier, and an image of 8×8 for it.
 fn classifier(weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
     let header = serde_json::json!({
         "__metadata__": { "da2s": pools(8, 1) },
@@ -62,7 +61,7 @@ fn classifier(weight: f32, bias: f32) -> (Vec<u8>, Vec<u8>) {
     });
     let header = header.to_string();
     let numbers = [weight.to_le_bytes(), bias.to_le_bytes()].concat();
-    // BMP: 24 bits a pixel.
+    // BMP with 24 bits per pixel.
     let mut image = b"BM".to_vec();
     for field in [54 + 192u32, 0, 54, 40, 8, 8, 1 | 24 << 16, 0, 192, 0, 0, 0, 0] {
         image.extend(field.to_le_bytes());
@@ -82,7 +81,7 @@ fn infer<T: AsRef<OsStr>>(arguments: &[T]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_no_classes() {
+fn non_finite_outputs_are_rejected() {
     const WEIGHTS: &str = "classifier.bias holds NaN or infinity";
     let folder = tempfile::tempdir().unwrap();
     let (network, picture) = (folder.path().join("own.safetensors"), folder.path().join("a.bmp"));
@@ -102,7 +101,7 @@ fn numbers_that_are_not_finite_are_no_classes() {
 }
 
 #[test]
-fn readable_images_are_answered_and_the_others_named() {
+fn readable_images_are_classified_and_the_others_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let (network, image) = classifier(1.0, 0.5);
@@ -134,7 +133,7 @@ fn networks_that_cannot_be_used_are_reported() {
         (Vec::new(), "header too small"),
         (b"nothing".to_vec(), "header too small"),
         (file(1 << 63, "{}"), "header too large"),
-        (file(1000, "{}"), "no safetensors file"),
+        (file(1000, "{}"), "not a safetensors file"),
         (
             file(1_000_005, &format!("{{\"a\":{}", "[".repeat(1_000_000))),
             "recursion limit",
@@ -157,7 +156,7 @@ fn networks_that_cannot_be_used_are_reported() {
         ),
         (network(&pools(4096, 40)), "would be larger than"),
         (network(&pools(8, 4)), "classifier.weight is missing"),
-        (twins(), "the tensor a.0.weight is that of two places"),
+        (twins(), "the tensor a.0.weight is used twice"),
         (
             network(&pools(8, 4).replace("\"max\"", "\"\\u001b[31m\\n\"")),
             "variant `\\u001b[31m\\n`",

@@ -1,17 +1,17 @@
-//! Where the page is served, and which requests come from a reader of it.
+//! The address at which pages are served, and which requests come from a reader of them.
 //!
-//! Contract: a page of another site must not read the run. Such a page may make the browser ask (it
-//! cannot be kept from that), but not under a name that is an address here: a request is answered
-//! only if its Host is this server's address or `localhost` (no name of somebody's that points
-//! here, DNS rebinding), and if its Origin, if it has one, is the same. The port of the Host may be
-//! any, as that of a tunnel (`ssh -L 9000:localhost:8080`) is.
+//! Contract: a page of another site must not read the run. Such a page can make the browser send
+//! requests, which cannot be prevented. But a request is answered only if its Host is this server's
+//! address or `localhost`, so a foreign name that resolves to this machine (DNS rebinding) is
+//! rejected; and only if its Origin, if present, is the same. The Host may have any port, because a
+//! tunnel has its own (`ssh -L 9000:localhost:8080`).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// An address to serve pages at: `PORT` or `ADDRESS:PORT`; a port alone is that of 127.0.0.1.
+/// Parses an address to serve pages at: `PORT` or `ADDRESS:PORT`; a port alone means 127.0.0.1.
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A sentence that describes what is expected.
 pub fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -22,16 +22,16 @@ pub fn parse(text: &str) -> Result<SocketAddr, String> {
     match named {
         Some(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         None => text.parse().map_err(|_| {
-            "expected a port or ADDRESS:PORT, as 8080, 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080".to_owned()
+            "expected a port or ADDRESS:PORT, for example 8080, 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080".to_owned()
         }),
     }
 }
 
-/// Whether a request with this Host, as `127.0.0.1:8080`, is meant for the server at `bound`,
-/// perhaps through a tunnel.
+/// Whether a request with this Host, for example `127.0.0.1:8080`, is meant for the server at
+/// `bound`, possibly through a tunnel.
 pub fn is_host(bound: SocketAddr, host: &str) -> bool {
     let name = match host.rsplit_once(':') {
-        // A colon inside brackets is of the address.
+        // A colon inside brackets belongs to the address.
         Some((name, port)) if !port.ends_with(']') => match port.parse::<u16>() {
             Ok(_) => name,
             Err(_) => return false,
@@ -43,14 +43,14 @@ pub fn is_host(bound: SocketAddr, host: &str) -> bool {
         .and_then(|name| name.strip_suffix(']'))
         .unwrap_or(name);
     match name.parse::<IpAddr>() {
-        // Bound to every address of the machine, it is reached under each of them.
+        // A server bound to all addresses of the machine is reachable at each of them.
         Ok(address) => address == bound.ip() || bound.ip().is_unspecified() || loopback(address, bound),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
     }
 }
 
-/// Whether a request to this Host from this Origin, as `http://127.0.0.1:8080`, is from a page of
-/// the same server.
+/// Whether a request to this Host from this Origin, for example `http://127.0.0.1:8080`, comes from
+/// a page of the same server.
 pub fn is_origin(host: &str, origin: &str) -> bool {
     origin.strip_prefix("http://") == Some(host)
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_of_this_machine_only() {
+    fn a_port_alone_means_the_local_machine() {
         let address = |text| parse(text).unwrap().to_string();
         assert_eq!(address("8080"), "127.0.0.1:8080");
         assert_eq!(address("localhost:80"), "127.0.0.1:80");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_own_names_are_hosts() {
+    fn only_the_names_of_this_server_are_hosts() {
         let here: SocketAddr = "127.0.0.1:8080".parse().unwrap();
         for own in [
             "127.0.0.1:8080",

@@ -1,27 +1,28 @@
-//! The connections that are open, and which of them makes room for a new one.
+//! The open connections, and which of them is closed to make room for a new one.
 //!
-//! Contract: a new connection always gets a place. Where its address has [`MOST_OF_AN_ADDRESS`], or
-//! all have [`MOST`], the oldest that has not sent a whole request is dropped, and if all have, the
-//! oldest; but none before it has been there for [`GRACE`], for which the new one waits. So a
-//! reader, who asks at once, is answered, however fast others open connections for their own sake.
+//! Contract: a new connection is always admitted. If its address already has
+//! [`MOST_OF_AN_ADDRESS`], or there are [`MOST`] in total, the oldest one that has not sent a
+//! complete request is dropped; if all have, the oldest. No connection is dropped before it is
+//! [`GRACE`] old; the new one waits for that. So a reader, who sends a request at once, is answered
+//! however fast others open connections.
 
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Connections at a time.
+/// Limit on open connections.
 const MOST: usize = 64;
-/// Of one address. A browser opens six at most.
+/// Limit per address. A browser opens six at most.
 const MOST_OF_AN_ADDRESS: usize = 32;
-/// What a connection has to send its request in.
+/// Time in which a connection can send its request undisturbed.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// The open connections, the oldest first.
 #[derive(Debug, Default)]
 pub struct Connections {
     open: Mutex<Vec<Arc<State>>>,
-    /// Told when one leaves.
+    /// Notified when a connection closes.
     left: Condvar,
 }
 
@@ -30,12 +31,12 @@ struct State {
     stream: TcpStream,
     from: IpAddr,
     since: Instant,
-    /// Whether its request is there as a whole.
+    /// Whether its request has arrived completely.
     asked: AtomicBool,
     dropped: AtomicBool,
 }
 
-/// A connection, which leaves its place when this goes.
+/// A connection; it frees its slot when dropped.
 #[derive(Debug)]
 pub struct Connection<'a> {
     all: &'a Connections,
@@ -43,7 +44,7 @@ pub struct Connection<'a> {
 }
 
 impl Connections {
-    /// Takes a connection from the address `from` in.
+    /// Admits a connection from the address `from`.
     pub fn admit(&self, stream: TcpStream, from: IpAddr) -> Connection<'_> {
         let state = Arc::new(State {
             stream,
@@ -66,8 +67,8 @@ impl Connections {
         Connection { all: self, state }
     }
 
-    /// Drops the oldest that has not sent a whole request, where there is nothing left to take a
-    /// new one with.
+    /// Drops the oldest connection without a complete request. Used when the system has no
+    /// resources left to accept another one.
     pub fn make_room(&self) {
         let mut open = self.open();
         let idle = open
@@ -84,15 +85,15 @@ impl Connections {
 }
 
 impl State {
-    /// Ends it for both sides.
+    /// Closes the connection in both directions.
     fn end(&self) {
         self.dropped.store(true, Ordering::SeqCst);
-        // One that the other side has closed meanwhile is closed.
+        // It may already have been closed by the peer.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 
-/// The connection that has to go before another from the address `from` has a place, if one has.
+/// The connection that has to close before another one from `from` can be admitted, if any.
 fn in_the_way(open: &[Arc<State>], from: IpAddr) -> Option<usize> {
     let of_address = |state: &Arc<State>| state.from == from;
     if open.iter().filter(|&state| of_address(state)).count() >= MOST_OF_AN_ADDRESS {
@@ -104,7 +105,7 @@ fn in_the_way(open: &[Arc<State>], from: IpAddr) -> Option<usize> {
     }
 }
 
-/// The place of the oldest of those that are `so`, if one can be had that has not sent its request.
+/// Index of the oldest connection for which `so` holds, preferably one without a complete request.
 fn oldest(open: &[Arc<State>], so: impl Fn(&Arc<State>) -> bool) -> Option<usize> {
     let silent = |state: &Arc<State>| so(state) && !state.asked.load(Ordering::SeqCst);
     open.iter().position(silent).or_else(|| open.iter().position(&so))
@@ -116,12 +117,12 @@ impl Connection<'_> {
         &self.state.stream
     }
 
-    /// Its request is there.
+    /// Marks the request as complete.
     pub fn ask(&self) {
         self.state.asked.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it made room for another.
+    /// Whether it was closed to make room for another.
     pub fn is_dropped(&self) -> bool {
         self.state.dropped.load(Ordering::SeqCst)
     }
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_that_has_not_asked_makes_room() {
+    fn the_oldest_without_a_request_makes_room() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let connections = Connections::default();
         let admit = |from: u8| {
@@ -156,7 +157,7 @@ mod tests {
         let dropped = |all: &[Connection<'_>]| all.iter().map(Connection::is_dropped).collect::<Vec<_>>();
         assert!(dropped(&own)[1] && dropped(&own).iter().filter(|&&dropped| dropped).count() == 1);
         assert!(!other.is_dropped() && !newest.is_dropped());
-        // Where all have asked, the oldest goes.
+        // If all have sent requests, the oldest is dropped.
         for connection in own.iter().chain([&newest]) {
             connection.ask();
         }
@@ -164,7 +165,7 @@ mod tests {
         assert!(dropped(&own)[0] && !newest.is_dropped());
         drop((own, newest));
         assert_eq!(connections.open().len(), 2);
-        // All places together.
+        // The limit over all addresses.
         let rest: Vec<Connection<'_>> = (0..MOST).map(|at| admit(10 + at as u8)).collect();
         assert!(other.is_dropped() && !rest[MOST - 1].is_dropped());
     }

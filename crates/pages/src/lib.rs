@@ -1,10 +1,10 @@
-//! A small HTTP server of pages that can only be read.
+//! A small HTTP server for read-only pages.
 //!
-//! A [`Server`] answers GET and HEAD from readers of its own address with what a function makes of
-//! the path; `request.rs` and `address.rs` say which requests those are. It uses the standard
-//! library's sockets and `httparse`: servers that keep connections open, or believe a request about
-//! the length of its body, gave no way to get descriptors back (tiny_http), or bring a runtime
-//! along (hyper).
+//! A [`Server`] answers GET and HEAD requests from readers at its own address; a function creates
+//! the page for each path. `request.rs` and `address.rs` define which requests are accepted. The
+//! server uses the standard library's sockets and `httparse`. Existing servers were not suitable:
+//! tiny_http keeps connections open, trusts the announced length of a body and offers no way to
+//! reclaim descriptors; hyper needs an async runtime.
 
 #![forbid(unsafe_code)]
 

@@ -1,20 +1,20 @@
-//! An answer, and its bytes in HTTP.
+//! A response, and its HTTP bytes.
 
-/// An answer.
+/// A response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Status of HTTP.
+    /// HTTP status.
     pub status: u16,
-    /// Type of its content.
+    /// Content type.
     pub content_type: &'static str,
-    /// Its content security policy.
+    /// Content security policy.
     pub policy: &'static str,
-    /// Its content.
+    /// Content.
     pub body: Vec<u8>,
 }
 
 impl Page {
-    /// A page that was found.
+    /// A page with status 200.
     pub fn new(content_type: &'static str, policy: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: 200,
@@ -24,7 +24,7 @@ impl Page {
         }
     }
 
-    /// A reason why there is no page, in a sentence.
+    /// A page that says in one sentence why the request was refused.
     pub fn refusal(status: u16, sentence: &str) -> Self {
         Self {
             status,
@@ -36,7 +36,7 @@ impl Page {
         }
     }
 
-    /// The bytes of the answer. No other site may use it, and nothing may keep it.
+    /// The bytes of the response. No other site may use it, and no cache may keep it.
     pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
         let reason = match self.status {
             200 => "OK",

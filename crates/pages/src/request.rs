@@ -1,51 +1,51 @@
-//! A request as far as the page needs it: what it asks for, and why it gets nothing.
+//! Parses a request: the path that it asks for, or the reason to refuse it.
 //!
-//! Contract: only the head is looked at (`httparse` reads it), at most [`MOST_HEAD_BYTES`] of it;
-//! only GET and HEAD; only for the hosts and origins of `address.rs`. A body is never read: nothing
-//! here wants one.
+//! Contract: only the head is parsed (with `httparse`), up to [`MOST_HEAD_BYTES`]; only GET and
+//! HEAD are accepted, and only for the hosts and origins of `address.rs`. The body is never read,
+//! because no page needs one.
 
 use std::net::SocketAddr;
 
 use crate::address::{is_host, is_origin};
 
-/// Longest head that is read. A browser sends one or two kilobytes.
+/// Limit on the length of the head. A browser sends one or two kilobytes.
 pub(crate) const MOST_HEAD_BYTES: usize = 16 << 10;
-/// Most headers. A browser sends a dozen or two.
+/// Limit on the number of headers. A browser sends one or two dozen.
 const MOST_HEADERS: usize = 64;
 
-/// What a whole head says.
+/// A parsed head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Whether the answer is its head alone (HEAD).
+    /// Whether to answer with the head only (HEAD).
     pub head_only: bool,
-    /// The path that is asked for, without its query.
+    /// The requested path, without its query.
     pub path: Result<String, Refusal>,
 }
 
-/// Why a request gets no page.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is no HTTP.
+    /// It is not HTTP.
     Malformed,
-    /// Its head is longer than anything that a reader sends.
+    /// Its head is longer than any reader sends.
     TooLong,
     /// It is for another host.
     Host,
     /// It comes from a page of another site.
     Origin,
-    /// It wants to change something.
+    /// Its method would change something.
     Method,
 }
 
 impl Refusal {
-    /// Status of HTTP, and the reason in a sentence, for a server that its readers know as `shown`.
+    /// HTTP status and reason in a sentence; `shown` is the address that readers use.
     pub fn answer(self, shown: SocketAddr) -> (u16, String) {
         match self {
-            Self::Malformed => (400, "This is no request of HTTP.".to_owned()),
+            Self::Malformed => (400, "This is not an HTTP request.".to_owned()),
             Self::TooLong => (431, "The head of the request is too long.".to_owned()),
-            Self::Host => (403, format!("This page has another address: http://{shown}/")),
-            Self::Origin => (403, "Pages of other sites may not read this one.".to_owned()),
-            Self::Method => (405, "This page can only be read.".to_owned()),
+            Self::Host => (403, format!("This page is at http://{shown}/")),
+            Self::Origin => (403, "Other sites may not read this page.".to_owned()),
+            Self::Method => (405, "This page is read-only.".to_owned()),
         }
     }
 }
@@ -58,8 +58,8 @@ impl Request {
         }
     }
 
-    /// Reads the head at the beginning of `bytes`, sent to the server at `bound`; `None` while it
-    /// is not whole.
+    /// Parses the head at the beginning of `bytes`, sent to the server at `bound`; `None` while it
+    /// is incomplete.
     pub fn parse(bytes: &[u8], bound: SocketAddr) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -78,7 +78,7 @@ impl Request {
     }
 }
 
-/// The path of a request that may have an answer.
+/// The path of a request that may be answered.
 fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr) -> Result<String, Refusal> {
     let host = header(request, "Host").filter(|host| is_host(bound, host));
     let host = host.ok_or(Refusal::Host)?;
@@ -92,8 +92,8 @@ fn path(request: &httparse::Request<'_, '_>, bound: SocketAddr) -> Result<String
     Ok(target.split(['?', '#']).next().unwrap_or_default().to_owned())
 }
 
-/// The one header of that name. Two could be read in two ways, and what is no text in none: both
-/// are as an empty one, which is no host.
+/// The only header of that name. Duplicates are ambiguous and non-text values unreadable; both
+/// count as empty, which is not a valid host.
 fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
     let mut of_name = request
         .headers
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_read_when_it_is_whole() {
+    fn a_head_is_parsed_when_it_is_complete() {
         let head = "GET /news?a=b#c HTTP/1.1\r\nhOsT: localhost:8080\r\n\r\n";
         for cut in 0..head.len() {
             assert_eq!(parse(&head[..cut]), None, "{cut}");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gets_no_page_is_told_apart() {
+    fn refused_requests_are_distinguished() {
         let refused = |text: &str| parse(text).unwrap().path.unwrap_err();
         assert_eq!(refused("GET / HTTP/1.1\r\n\r\n"), Refusal::Host);
         assert_eq!(refused("\u{0}\u{1}"), Refusal::Malformed);
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(refused(&from(&"A: b\r\n".repeat(MOST_HEADERS))), Refusal::TooLong);
         let endless = format!("GET /{}", "a".repeat(MOST_HEAD_BYTES));
         assert_eq!(refused(&endless), Refusal::TooLong);
-        // A length of a body is not looked at.
+        // The announced length of a body is ignored.
         let claims = from("Content-Length: 99999999999999999999\r\n");
         assert_eq!(parse(&claims).unwrap().path.as_deref(), Ok("/"));
     }

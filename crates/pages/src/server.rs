@@ -1,12 +1,11 @@
-//! The server: one connection per request, each in a thread of its own, one page created after the
-//! other.
+//! The server: one request per connection, one thread per connection, pages created one at a time.
 //!
-//! Contract: only what `request.rs` lets through is answered; no page of another origin may read an
-//! answer. A connection is closed after [`PATIENCE`], whatever the other side does or claims, and
-//! earlier where `connections.rs` needs its place for a newer one, so that nobody can hold what
-//! others need. When descriptors have run out, the server waits for them; if they do not come back,
-//! or the system accepts no more connections for another reason, it ends with that reason instead
-//! of living on unseen.
+//! Contract: only requests accepted by `request.rs` are answered; no page of another origin can
+//! read a response. A connection is closed after [`PATIENCE`], whatever the peer does or claims,
+//! and earlier if `connections.rs` needs its slot for a newer one, so no peer can hold resources
+//! that others need. If descriptors run out, the server waits for them. If that does not help, or
+//! the system accepts no more connections for another reason, the server ends and returns the
+//! reason instead of staying alive but unreachable.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,17 +17,17 @@ use crate::connections::{Connection, Connections};
 use crate::page::Page;
 use crate::request::{MOST_HEAD_BYTES, Request};
 
-/// How long a request may take to come, and an answer to be taken.
+/// Time limit for receiving a request and for sending a response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait for a connection that the system does not give.
+/// Wait before trying again after the system failed to accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Failures in a row after which the system is believed: several times as long as a connection may
-/// be held.
+/// Consecutive failures after which the error is considered permanent: several times as long as a
+/// connection may be held.
 const MOST_FAILURES: usize = 600;
-/// What is still read of a request that was answered, so that the answer is not lost with the
-/// connection.
+/// Limit on what is still read of an answered request, so that the response is not lost when the
+/// connection closes.
 const MOST_REST_BYTES: usize = 1 << 20;
-/// How long the other side may take to say that it has the answer.
+/// How long to wait for the peer to confirm the response.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A server that listens.
@@ -42,14 +41,14 @@ impl Server {
     /// Listens at `address`; with port 0 the system chooses one.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let bound = listener.local_addr()?;
         Ok(Self { listener, bound })
     }
 
-    /// The address under which readers on this machine reach it.
+    /// The address at which readers on this machine reach the server.
     pub fn address(&self) -> SocketAddr {
         if self.bound.ip().is_unspecified() {
             SocketAddr::from((Ipv4Addr::LOCALHOST, self.bound.port()))
@@ -58,13 +57,13 @@ impl Server {
         }
     }
 
-    /// Whether readers on other machines reach it.
+    /// Whether readers on other machines can reach the server.
     pub fn is_public(&self) -> bool {
         !self.bound.ip().is_loopback()
     }
 
-    /// Answers requests with what `pages` makes of their paths, one at a time, until the system
-    /// accepts no more connections; returns its reason.
+    /// Answers requests with the pages that `pages` creates for their paths, one at a time, until
+    /// the system accepts no more connections; returns the system's error.
     pub fn serve(&self, pages: impl FnMut(&str) -> Page + Send) -> io::Error {
         let pages = Mutex::new(pages);
         let connections = Connections::default();
@@ -76,12 +75,12 @@ impl Server {
                         failures = 0;
                         let (pages, connections) = (&pages, &connections);
                         let connection = connections.admit(stream, from.ip());
-                        // Where there is no thread, the connection is closed, and the next one may
-                        // have more luck.
+                        // If no thread can be started, the connection is closed; the next one may
+                        // succeed.
                         let _ = thread::Builder::new()
                             .name("page".to_owned())
                             .spawn_scoped(scope, move || {
-                                // A reader who has gone away needs no answer.
+                                // Errors are ignored: the reader has gone.
                                 let _ = self.attend(&connection, pages);
                             });
                     }
@@ -96,7 +95,7 @@ impl Server {
         })
     }
 
-    /// Answers the request that comes on a connection, and ends it.
+    /// Answers the request on a connection and closes it.
     fn attend(&self, connection: &Connection<'_>, pages: &Mutex<impl FnMut(&str) -> Page>) -> io::Result<()> {
         let stream = connection.stream();
         let Some(request) = receive(stream, self.bound)? else {
@@ -121,7 +120,7 @@ impl Server {
     }
 }
 
-/// The head of a request; `None` if the other side leaves before it is whole.
+/// The head of a request; `None` if the peer disconnects before it is complete.
 fn receive(mut stream: &TcpStream, bound: SocketAddr) -> io::Result<Option<Request>> {
     let until = Instant::now() + PATIENCE;
     let mut head = vec![0; MOST_HEAD_BYTES];
@@ -153,8 +152,8 @@ fn send(mut stream: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the connection when the other side does. To close it while there is something to read would
-/// take the answer back.
+/// Waits for the peer to close the connection. Closing it while there is unread data would discard
+/// the response.
 fn part(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let until = Instant::now() + GOODBYE;
@@ -169,7 +168,7 @@ fn part(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The time until then, an error if there is none.
+/// The time left until `until`; an error if it has passed.
 fn left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {

@@ -1,8 +1,8 @@
-//! Blocks: the few differentiable pieces that every candidate operation, stem and head is made of.
+//! Blocks: the few differentiable pieces that make up every candidate operation, stem and head.
 //!
 //! A block maps one image tensor to one image tensor. Its weights and batch-norm statistics are in
-//! the flat vectors of the [`CellPlan`](crate::CellPlan) that holds it; [`Block::layout`] says
-//! where.
+//! the flat vectors of the [`CellPlan`](crate::CellPlan) that contains it; [`Block::layout`] gives
+//! their positions.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,22 +21,22 @@ pub enum Block {
     Norm,
     /// Channels `first..` of the input, as many as the output has.
     Take {
-        /// First channel that is read.
+        /// First channel that is copied.
         first: usize,
     },
-    /// The input's channels spread over the output's as a channel shuffle of `groups` groups
-    /// spreads channels `first..` of what it shuffles (Xu et al., "PC-DARTS", 2020, section 3.2):
-    /// of C channels, channel i goes to (i mod C/groups)·groups + i div (C/groups). The output's
-    /// other channels are zero.
+    /// Distributes the input's channels over the output like a channel shuffle of `groups` groups
+    /// distributes channels `first..` of its input (Xu et al., "PC-DARTS", 2020, section 3.2): of C
+    /// channels, channel i goes to (i mod C/groups)·groups + i div (C/groups). The other channels
+    /// of the output are zero.
     Shuffle {
         /// Number of groups; divides the output's channels.
         groups: usize,
-        /// Place of the input's first channel before the shuffle.
+        /// Position of the input's first channel before the shuffle.
         first: usize,
     },
     /// Max or average pooling, optionally followed by batch norm. Padding never counts.
     Pool {
-        /// Which value of the window.
+        /// The value that a window yields.
         kind: PoolKind,
         /// Window side.
         kernel: usize,
@@ -47,8 +47,8 @@ pub enum Block {
         /// Whether batch norm follows.
         norm: bool,
     },
-    /// ReLU → two 1×1 convolutions of stride 2, the second on the image shifted by one pixel
-    /// (zero beyond the border), each to half of the channels → concatenation → batch norm.
+    /// ReLU → two 1×1 convolutions of stride 2, the second on the image shifted by one pixel (zero
+    /// beyond the border), each yielding half of the channels → concatenation → batch norm.
     FactorizedReduce,
     /// [ReLU →] dense convolution → [batch norm].
     Conv {
@@ -80,13 +80,13 @@ pub enum Block {
     },
 }
 
-/// Which value a pooling window yields.
+/// The value that a pooling window yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolKind {
     /// The largest.
     Max,
-    /// The mean of those inside the image.
+    /// The mean of the values inside the image.
     Average,
 }
 
@@ -103,7 +103,7 @@ impl Block {
         }
     }
 
-    /// Output side for an input side. Zero when the window does not fit.
+    /// Output side for an input side. Zero if the window does not fit.
     pub fn output_side(self, side: usize) -> usize {
         let window = |kernel: usize, stride: usize, padding: usize| {
             (side + 2 * padding)
@@ -129,7 +129,7 @@ impl Block {
         }
     }
 
-    /// For a block that only moves channels: which input channel each output channel is; `None` is
+    /// For a block that only moves channels: the input channel of each output channel; `None` is
     /// zero.
     pub fn channel_map(self, inputs: usize, outputs: usize) -> Option<Vec<Option<usize>>> {
         match self {
@@ -153,7 +153,7 @@ impl Block {
         }
     }
 
-    /// Whether drop-path may silence the block: everything that computes.
+    /// Whether drop-path may drop the block: true for all blocks with arithmetic.
     pub fn can_drop(self) -> bool {
         match self {
             Self::Identity | Self::Zero { .. } | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => false,
@@ -161,8 +161,8 @@ impl Block {
         }
     }
 
-    /// Multiply-adds for one image of `side` × `side` pixels (batch norm and pooling count nothing,
-    /// as the field counts them).
+    /// Multiply-adds for one image of `height` × `width` pixels. As is usual in the literature,
+    /// batch norm and pooling count as zero.
     pub fn multiply_adds(self, inputs: usize, outputs: usize, height: usize, width: usize) -> u64 {
         let (h, w) = (self.output_side(height), self.output_side(width));
         let pixels = (h * w) as u64;

@@ -1,19 +1,19 @@
-//! The plan of a cell: a directed acyclic graph of nodes joined by edges, each edge a weighted sum
-//! of [`Block`]s, with all weights in one flat vector and all batch-norm statistics in another.
+//! The plan of a cell: a directed acyclic graph of nodes joined by edges. Each edge is a weighted
+//! sum of [`Block`]s; all weights are in one flat vector and all batch-norm statistics in another.
 //!
 //! Super-network cells, cells of the final network, stems, residual blocks and auxiliary heads are
-//! all plans; an engine only ever sees a plan. Contract: nodes `0..inputs` are the (preprocessed)
-//! inputs; an edge goes from a smaller to a larger node; every other node is the sum over its edges
-//! and over the choices of each edge, weighted by the mixture; the output is the concatenation of
+//! all plans; an engine only sees plans. Contract: nodes `0..inputs` are the (preprocessed) inputs;
+//! an edge goes from a smaller to a larger node; every other node is the sum over its edges and
+//! over the choices of each edge, weighted by the mixture; the output is the concatenation of
 //! `output` along channels.
 
 use crate::block::Block;
 use crate::layout::WeightRole;
 
-/// A block at its place in a plan.
+/// A block at its position in a plan.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    /// What is computed.
+    /// The block.
     pub block: Block,
     /// Prefix of its weights' names, for example `_ops.3._ops.4.op`.
     pub name: String,
@@ -25,18 +25,18 @@ pub struct Choice {
     pub outputs: usize,
     /// Whether its batch norms have a scale and a shift.
     pub affine: bool,
-    /// Where its weights begin in the plan's flat vector.
+    /// Position of its first weight in the plan's flat vector.
     pub weight_offset: usize,
-    /// Where its batch-norm channels begin in the plan's flat statistics.
+    /// Position of its first batch-norm channel in the plan's flat statistics.
     pub norm_offset: usize,
 }
 
 /// An edge: every choice reads node `from` and is added to node `to`.
 #[derive(Clone, Debug)]
 pub struct Edge {
-    /// Node that is read.
+    /// Source node.
     pub from: usize,
-    /// Node that is added to.
+    /// Target node.
     pub to: usize,
     /// The candidates, in the order of the mixture.
     pub choices: Vec<Choice>,
@@ -51,11 +51,11 @@ pub struct Weight {
     pub shape: Vec<usize>,
     /// Position of the first element.
     pub offset: usize,
-    /// What it is for.
+    /// What the weight is used for.
     pub role: WeightRole,
 }
 
-/// One named batch norm in flat statistics.
+/// One named batch norm in the flat statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Norm {
     /// Full name within the cell (`.running_mean` and `.running_var` follow).
@@ -66,10 +66,10 @@ pub struct Norm {
     pub offset: usize,
 }
 
-/// The whole of a cell. Built by [`CellPlanBuilder`], immutable afterwards.
+/// A complete cell. Built by [`CellPlanBuilder`], immutable afterwards.
 #[derive(Clone, Debug)]
 pub struct CellPlan {
-    /// Block applied to each input before it becomes a node; `None` takes the input as it is.
+    /// Block applied to each input before it becomes a node; `None` uses the input unchanged.
     pub preprocess: Vec<Option<Choice>>,
     /// Channels of each input tensor.
     pub input_channels: Vec<usize>,
@@ -79,9 +79,9 @@ pub struct CellPlan {
     pub edges: Vec<Edge>,
     /// Nodes whose concatenation is the output.
     pub output: Vec<usize>,
-    /// Every weight, in order.
+    /// All weights, in order.
     pub weights: Vec<Weight>,
-    /// Every batch norm, in order.
+    /// All batch norms, in order.
     pub norms: Vec<Norm>,
     /// Length of the flat weight vector.
     pub weight_count: usize,
@@ -95,8 +95,8 @@ impl CellPlan {
         self.edges.iter().map(|edge| edge.choices.len()).sum()
     }
 
-    /// Which channels of the flat statistics belong to batch norms that run, if the choices run for
-    /// which `live` holds: one flag a choice.
+    /// Which channels of the flat statistics belong to batch norms that run, given the choices that
+    /// run: one flag per choice in `live`.
     pub fn live_norms(&self, live: &[bool]) -> Vec<bool> {
         let mut norms = vec![true; self.norm_channels];
         let choices = self.edges.iter().flat_map(|edge| &edge.choices);
@@ -112,9 +112,9 @@ impl CellPlan {
         self.output.iter().map(|&node| self.node_channels[node]).sum()
     }
 
-    /// Height and width of every node, for the height and width of every input.
+    /// Height and width of every node, given the height and width of every input.
     ///
-    /// A node that no edge reaches has the size of node 0.
+    /// A node without incoming edges has the size of node 0.
     pub fn node_sizes(&self, inputs: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let through =
             |choice: &Choice, (h, w): (usize, usize)| (choice.block.output_side(h), choice.block.output_side(w));
@@ -131,7 +131,7 @@ impl CellPlan {
         sizes.into_iter().map(|size| size.unwrap_or(fallback)).collect()
     }
 
-    /// Multiply-adds of the cell for one image, every choice counted.
+    /// Multiply-adds of the cell for one image, over all choices.
     pub fn multiply_adds(&self, inputs: &[(usize, usize)]) -> u64 {
         let sizes = self.node_sizes(inputs);
         let count =
@@ -151,7 +151,7 @@ impl CellPlan {
     }
 }
 
-/// Builds a [`CellPlan`] and lays out its weights and statistics in the order of the calls.
+/// Builds a [`CellPlan`]; weights and statistics are laid out in the order of the calls.
 #[derive(Debug)]
 pub struct CellPlanBuilder {
     plan: CellPlan,
@@ -175,7 +175,7 @@ impl CellPlanBuilder {
         Self { plan, affine }
     }
 
-    /// Adds an input tensor with `channels`, taken as it is.
+    /// Adds an input tensor with `channels`, used unchanged.
     pub fn input(mut self, channels: usize) -> Self {
         self.plan.input_channels.push(channels);
         self.plan.node_channels.push(channels);
@@ -208,7 +208,7 @@ impl CellPlanBuilder {
     /// Adds an edge with its choices `(block, name, first layer index)`.
     ///
     /// # Panics
-    /// If the edge does not go from an existing node to a later existing node that is no input.
+    /// If the edge does not go from an existing node to a later existing node that is not an input.
     pub fn edge(mut self, from: usize, to: usize, choices: impl IntoIterator<Item = (Block, String, usize)>) -> Self {
         assert!(
             from < to && to < self.plan.node_channels.len(),
@@ -227,7 +227,7 @@ impl CellPlanBuilder {
         self
     }
 
-    /// Ends the plan: the output is the concatenation of `nodes`.
+    /// Completes the plan: the output is the concatenation of `nodes`.
     pub fn output(mut self, nodes: impl IntoIterator<Item = usize>) -> CellPlan {
         self.plan.output = nodes.into_iter().collect();
         self.plan

@@ -1,13 +1,14 @@
-//! Where the weights and the batch norms of a block lie in the flat vectors of its plan, and what
-//! they are called.
+//! The positions of a block's weights and batch norms in the flat vectors of its plan, and their
+//! names.
 //!
-//! Contract: nothing else knows this; plans, engines and exports ask here. Names are those of the
-//! DARTS family of PyTorch code, kernels have the shape `[out, in / groups, height, width]`.
+//! Contract: this is the only place that defines them; plans, engines and exports use it. Names are
+//! those of the DARTS family of PyTorch code; kernels have the shape `[out, in / groups, height,
+//! width]`.
 
 use crate::block::Block;
 use crate::cell::{Choice, Norm, Weight};
 
-/// What a weight tensor is for; decides how it starts.
+/// What a weight tensor is used for; determines its initial values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightRole {
     /// Convolution kernel: uniform in ±1/√fan_in (PyTorch's default).
@@ -72,23 +73,23 @@ impl Layout {
 }
 
 impl Block {
-    /// The layout of the block, with offsets from its own first weight and its own first channel,
-    /// and with names after its prefix. `affine`: its batch norms have a scale and a shift;
-    /// `first`: index of its first layer in the PyTorch `Sequential` that it mirrors.
+    /// The layout of the block, with offsets relative to its first weight and first channel, and
+    /// names relative to its prefix. `affine`: its batch norms have a scale and a shift; `first`:
+    /// index of its first layer in the PyTorch `Sequential` that it mirrors.
     pub fn layout(self, inputs: usize, outputs: usize, affine: bool, first: usize) -> Layout {
         Layouter::new(affine, "", 0, 0).place(self, inputs, outputs, first)
     }
 }
 
 impl Choice {
-    /// The layout of the block, with its full names and offsets within the plan.
+    /// The layout of the block, with full names and offsets within the plan.
     pub fn layout(&self) -> Layout {
         let layouter = Layouter::new(self.affine, &self.name, self.weight_offset, self.norm_offset);
         layouter.place(self.block, self.inputs, self.outputs, self.first)
     }
 }
 
-/// Lays out one layer after another.
+/// Lays out layers one after another.
 struct Layouter<'a> {
     affine: bool,
     prefix: &'a str,
@@ -190,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_and_norms_lie_one_after_another() {
+    fn weights_and_norms_are_contiguous() {
         let block = Block::Separable {
             kernel: 3,
             stride: 1,

@@ -1,9 +1,9 @@
 //! What a network computes, as plain data.
 //!
-//! A [`Block`] is one differentiable piece, a [`CellPlan`] a graph of them with their weights laid
-//! out in one flat vector, a [`NetworkPlan`] the stages of a whole network in a form that can be
-//! written to a file. Engines run plans, exporters translate them, search spaces build them. There
-//! is no arithmetic on images here.
+//! A [`Block`] is one differentiable piece, a [`CellPlan`] a graph of blocks with their weights in
+//! one flat vector, a [`NetworkPlan`] the stages of a whole network in a form that can be written
+//! to a file. Engines run plans, exporters translate them, search spaces build them. This crate
+//! does no arithmetic on images.
 
 #![forbid(unsafe_code)]
 
@@ -17,5 +17,5 @@ pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 pub use layout::{ConvolutionWeights, Layout, NormWeights, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 
-/// Added to the variance by every batch norm, as in PyTorch.
+/// The ε that every batch norm adds to the variance, as in PyTorch.
 pub const NORM_EPSILON: f64 = 1e-5;

@@ -1,16 +1,16 @@
-//! A whole network as data that can be written down: stages that read the image or earlier stages,
-//! and a classifier behind the global mean of the last.
+//! A whole network as data that can be written to a file: stages that read the image or earlier
+//! stages, and a classifier on the global mean of the last stage.
 //!
-//! Contract: names and blocks alone; offsets follow from them, so that a written plan has nothing
-//! that can contradict itself. [`NetworkPlan::check`] finds what cannot run in a plan from a file,
-//! and bounds what running it may allocate.
+//! Contract: a plan contains only names and blocks; offsets follow from them, so a plan in a file
+//! cannot contradict itself. [`NetworkPlan::check`] finds what cannot run in a plan from a file,
+//! and limits the memory that running it may allocate.
 
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
 use crate::cell::{CellPlan, CellPlanBuilder, Choice};
 
-/// Stages and classifier.
+/// The stages of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkPlan {
     /// The stages in order.
@@ -19,16 +19,16 @@ pub struct NetworkPlan {
     pub last_relu: bool,
 }
 
-/// A cell at its place.
+/// A cell at its position in the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StagePlan {
-    /// What comes before the names of its weights.
+    /// Prefix of the names of its weights.
     pub prefix: String,
-    /// The earlier stage that each input is; `None` is the image.
+    /// The source of each input: an earlier stage, or `None` for the image.
     pub sources: Vec<Option<usize>>,
     /// The inputs.
     pub inputs: Vec<InputPlan>,
-    /// Channels of the nodes behind the inputs.
+    /// Channels of the nodes after the inputs.
     pub nodes: Vec<usize>,
     /// The edges in order.
     pub edges: Vec<EdgePlan>,
@@ -36,25 +36,25 @@ pub struct StagePlan {
     pub output: Vec<usize>,
 }
 
-/// An input and what makes it ready.
+/// An input and its preprocessing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InputPlan {
-    /// Channels of what is read.
+    /// Channels of the input.
     pub channels: usize,
     /// Channels of the node.
     pub outputs: usize,
-    /// What turns the one into the other; `None` takes it as it is.
+    /// The block that turns one into the other; `None` uses the input unchanged.
     pub block: Option<PlacedBlock>,
 }
 
 /// An edge of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EdgePlan {
-    /// Node that is read.
+    /// Source node.
     pub from: usize,
-    /// Node that is added to.
+    /// Target node.
     pub to: usize,
-    /// What stands on it.
+    /// The blocks on the edge.
     pub blocks: Vec<PlacedBlock>,
 }
 
@@ -82,20 +82,20 @@ pub struct CheckedStage {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stage {stage}: {problem}")]
 pub struct PlanError {
-    /// Its number, from 0.
+    /// Index of the stage, from 0.
     pub stage: usize,
     /// What is wrong.
     pub problem: String,
 }
 
-/// Most stages, nodes or blocks of one kind.
+/// Limit on the number of stages, nodes or blocks of one kind.
 const MOST: usize = 4096;
-/// Most channels of a tensor.
+/// Limit on the channels of a tensor.
 const MOST_CHANNELS: usize = 1 << 16;
-/// Most numbers of a tensor of one image.
+/// Limit on the numbers in a tensor of one image.
 const MOST_NUMBERS: usize = 1 << 27;
-/// Most numbers of all nodes and outputs together, of one image: a gigabyte. Networks for 224
-/// pixels have a twentieth of it.
+/// Limit on the numbers in all nodes and outputs together, for one image: a gigabyte. Networks for
+/// 224 pixels use a twentieth of it.
 const MOST_NUMBERS_OF_ALL: usize = 1 << 28;
 /// Largest side of a kernel or window, and largest stride.
 const LARGEST_KERNEL: usize = 11;
@@ -149,7 +149,7 @@ impl StagePlan {
             return Err(format!("more than {MOST} nodes or blocks"));
         }
         let mut builder = CellPlanBuilder::new(true);
-        // Height and width of every node that something leads to.
+        // Height and width of every node that has an incoming edge.
         let mut reached: Vec<Option<(usize, usize)>> = vec![None; count];
         for (node, (input, &size)) in self.inputs.iter().zip(sizes).enumerate() {
             for channels in [input.channels, input.outputs] {
@@ -181,11 +181,11 @@ impl StagePlan {
             }
             last = to;
             for placed in &edge.blocks {
-                let size = reached[from]
-                    .ok_or_else(|| format!("the edge {from} → {to} reads a node that nothing leads to"))?;
+                let size =
+                    reached[from].ok_or_else(|| format!("the edge {from} → {to} reads a node without inputs"))?;
                 let behind = placed.behind(channels(from), channels(to), size)?;
                 if *reached[to].get_or_insert(behind) != behind {
-                    return Err(format!("node {to} sums images of unlike size"));
+                    return Err(format!("node {to} sums images of different sizes"));
                 }
             }
             let blocks = edge
@@ -201,7 +201,7 @@ impl StagePlan {
                 .and_then(|area| area.checked_mul(width));
             if numbers.is_none_or(|numbers| numbers > MOST_NUMBERS) {
                 return Err(format!(
-                    "node {node} would be larger than {MOST_NUMBERS} numbers an image"
+                    "node {node} would be larger than {MOST_NUMBERS} numbers per image"
                 ));
             }
         }
@@ -212,7 +212,7 @@ impl StagePlan {
             .collect();
         match sizes.split_first() {
             Some((Some(first), others)) if others.iter().all(|size| *size == Some(*first)) => {}
-            _ => return Err("its output must be nodes of one size that something leads to".to_owned()),
+            _ => return Err("its output must be nodes of equal size that have inputs".to_owned()),
         }
         Ok(builder.output(self.output.iter().copied()))
     }
@@ -262,7 +262,7 @@ impl NetworkPlan {
             }
             if numbers > MOST_NUMBERS_OF_ALL {
                 return Err(fail(format!(
-                    "the network would be larger than {MOST_NUMBERS_OF_ALL} numbers an image"
+                    "the network would be larger than {MOST_NUMBERS_OF_ALL} numbers per image"
                 )));
             }
             in_range(
@@ -279,8 +279,8 @@ impl NetworkPlan {
 }
 
 impl PlacedBlock {
-    /// Height and width behind the block, if it can stand between such channels on an image of such
-    /// a size.
+    /// Height and width of the block's output, if the block accepts these channels and this image
+    /// size.
     fn behind(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
         let Self { block, name, first } = self;
         in_range("the index of a layer", first.saturating_add(1), MOST)?;
@@ -324,12 +324,10 @@ impl PlacedBlock {
                 kernel % 2 == 1
             }
         };
-        // Only of a block whose numbers are in range can a size be computed.
+        // The output size can be computed only for a block whose numbers are in range.
         let behind = fits.then(|| (block.output_side(height), block.output_side(width)));
         behind.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
-            format!(
-                "{name} ({block:?}) cannot stand between {inputs} and {outputs} channels on {height}×{width} pixels"
-            )
+            format!("{name} ({block:?}) cannot map {inputs} to {outputs} channels on {height}×{width} pixels")
         })
     }
 }

@@ -1,6 +1,7 @@
-//! What a setting allows: whether a value of TOML is allowed, and how a sentence says what is.
+//! The allowed values of a setting: whether a TOML value is allowed, and a description for
+//! messages.
 //!
-//! Contract: [`Display`](fmt::Display) follows "expected".
+//! Contract: the [`Display`](fmt::Display) text continues a sentence after "expected".
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::ops::{RangeBounds, RangeInclusive};
 
 use toml::Value;
 
-/// What a setting allows.
+/// The allowed values of a setting.
 #[derive(Clone, Copy, Debug)]
 pub enum Allowed {
     /// `true` or `false`.
@@ -22,25 +23,25 @@ pub enum Allowed {
     Words(fn() -> Vec<Word>),
     /// A whole number, both ends included.
     Whole {
-        /// The least.
+        /// The smallest value.
         least: i64,
-        /// The greatest.
+        /// The largest value.
         most: i64,
     },
     /// A finite number.
     Number(Range),
-    /// Two numbers in this range, the least and the greatest of an interval.
+    /// Two numbers in this range, the lower and the upper end of an interval.
     Interval(Range),
     /// A list.
     List {
-        /// What each item is.
+        /// The kind of each item.
         item: &'static Self,
-        /// How many items there are at least.
+        /// The minimum number of items.
         least: usize,
-        /// Whether no item may be there twice.
+        /// Whether items must be different.
         distinct: bool,
     },
-    /// A table with keys of any name, each of which has such a value.
+    /// A table with arbitrary keys, whose values are all of this kind.
     Named(&'static Self),
     /// Whatever one of these allows.
     AnyOf(&'static [Self]),
@@ -51,7 +52,7 @@ pub enum Allowed {
 pub struct Word {
     /// The word.
     pub name: &'static str,
-    /// What it means, where that is documented.
+    /// Its meaning, if documented.
     pub doc: Option<&'static str>,
 }
 
@@ -62,12 +63,13 @@ pub struct Range {
     pub least: Bound<f64>,
     /// The upper end.
     pub most: Bound<f64>,
-    /// Whether the number is used in 32 bits, where 0.99999999 is 1 and 1e300 is infinite. It must
-    /// then be in the range as such a number too.
+    /// Whether the number is used as an `f32`, in which 0.99999999 is 1 and 1e300 is infinite. It
+    /// must then be in the range after rounding, too.
     pub in_f32: bool,
 }
 
-/// Sizes, epochs and counts above this are mistakes, and would only fail later for lack of memory.
+/// Sizes, epochs and counts above this are mistakes, which otherwise would only fail later for lack
+/// of memory.
 const MANY: i64 = 1_000_000;
 /// A count from 1.
 pub const COUNT: Allowed = whole(1..=MANY);
@@ -109,7 +111,7 @@ pub const fn within_1() -> Allowed {
     number(Excluded(0.0), Included(1.0))
 }
 
-/// Two numbers, more than 0 and at most `most`, the least and the greatest of an interval.
+/// Two numbers, more than 0 and at most `most`: the lower and the upper end of an interval.
 pub const fn interval(most: Bound<f64>) -> Allowed {
     Allowed::Interval(Range {
         least: Excluded(0.0),
@@ -127,10 +129,10 @@ const fn number(least: Bound<f64>, most: Bound<f64>) -> Allowed {
 }
 
 impl Allowed {
-    /// The same for a number that is used in 32 bits.
+    /// The same for a number that is used as an `f32`.
     ///
     /// # Panics
-    /// If this allows no number. In a declaration that is an error of the compiler.
+    /// If this does not allow numbers. In a declaration, this is a compile-time error.
     pub const fn in_f32(self) -> Self {
         match self {
             Self::Number(range) => Self::Number(Range { in_f32: true, ..range }),
@@ -139,7 +141,7 @@ impl Allowed {
         }
     }
 
-    /// Whether `value` is allowed.
+    /// Checks whether `value` is allowed.
     ///
     /// # Errors
     /// What is expected instead.
@@ -151,7 +153,7 @@ impl Allowed {
         }
     }
 
-    /// What is expected of a number that would be allowed if it had not to fit into 32 bits.
+    /// What is expected of a number that is allowed in 64 bits but not in 32.
     fn refusal_in_f32(self, value: &Value) -> Option<String> {
         match self {
             Self::Number(range) => {
@@ -195,7 +197,7 @@ impl Allowed {
     }
 }
 
-/// A finite number; whole ones need no decimal point.
+/// A finite number; a whole number needs no decimal point.
 fn number_of(value: &Value) -> Option<f64> {
     let number = value
         .as_float()
@@ -219,7 +221,7 @@ impl Range {
         self.holds(number) && self.refusal_in_f32(number).is_none()
     }
 
-    /// What is expected of a number that is in the range, but not as a number of 32 bits.
+    /// What is expected of a number that is in the range, but not after rounding to 32 bits.
     fn refusal_in_f32(self, number: f64) -> Option<String> {
         let single = number as f32;
         if !self.in_f32 || (single.is_finite() && self.holds(single.into())) {
@@ -235,7 +237,7 @@ impl Range {
         })
     }
 
-    /// The least and the greatest number of 32 bits in the range.
+    /// The smallest and the largest `f32` in the range.
     pub(crate) fn ends_in_f32(self) -> (f32, f32) {
         let least = match self.least {
             Included(least) => least as f32,
@@ -252,7 +254,7 @@ impl Range {
 }
 
 impl fmt::Display for Range {
-    /// "more than 0 and at most 1"; nothing where every number is allowed.
+    /// "more than 0 and at most 1"; nothing if every number is allowed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let least = match self.least {
             Included(least) => Some(format!("at least {}", short(least))),
@@ -314,7 +316,7 @@ impl fmt::Display for Allowed {
     }
 }
 
-/// A number without zeros that say nothing.
+/// A number without redundant zeros.
 fn short(number: f64) -> String {
     if number != 0.0 && number.abs() < 1e-4 {
         format!("{number:e}")

@@ -1,4 +1,4 @@
-//! Checks a document of TOML, as it was written, against a table of settings.
+//! Checks a TOML document, as the user wrote it, against a table of settings.
 
 use toml::Value;
 
@@ -10,17 +10,17 @@ pub enum Problem {
     /// A key that does not exist.
     #[error("unknown key {key}{}", advice(suggestions, known))]
     UnknownKey {
-        /// The key with the tables it is in.
+        /// The key, including its tables.
         key: String,
-        /// Keys that may have been meant, best first.
+        /// Keys that may have been meant, best match first.
         suggestions: Vec<String>,
-        /// The keys that its table has.
+        /// The keys that exist in its table.
         known: Vec<String>,
     },
-    /// A value that is not allowed, by itself or beside the others.
+    /// A value that is not allowed, on its own or together with others.
     #[error("{key} = {value}: expected {expected}")]
     Refused {
-        /// The key with the tables it is in.
+        /// The key, including its tables.
         key: String,
         /// The value, as TOML.
         value: String,
@@ -30,7 +30,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// `key` must not be `value`, but what is `expected`.
+    /// `key` has the value `value`, but `expected` is required.
     pub fn refused(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
         Self::Refused {
             key: key.into(),
@@ -39,7 +39,7 @@ impl Problem {
         }
     }
 
-    /// The same of a key in the table `table`.
+    /// The same problem for a key in the table `table`.
     #[must_use]
     pub fn within(mut self, table: &str) -> Self {
         match &mut self {
@@ -64,7 +64,7 @@ fn advice(suggestions: &[String], known: &[String]) -> String {
     }
 }
 
-/// A value as TOML, but a number without hundreds of zeros.
+/// A value as TOML, but without hundreds of zeros in a number.
 fn written(value: &Value) -> String {
     match value {
         Value::Float(number) if number.is_finite() => format!("{number:?}"),
@@ -73,8 +73,8 @@ fn written(value: &Value) -> String {
 }
 
 impl Table {
-    /// Everything that is wrong with a document of these settings. A key may be absent; what is
-    /// there must exist and be allowed.
+    /// Everything that is wrong in a document of these settings. A key may be absent; a key that is
+    /// present must exist and have an allowed value.
     pub fn check(&self, document: &toml::Table) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.check_within("", document, self, &mut problems);
@@ -108,9 +108,9 @@ impl Table {
         }
     }
 
-    /// Known keys that look like `key`, best first: misspelled, or right but in another table.
+    /// Known keys similar to `key`, best match first: misspelled, or correct but in another table.
     fn similar(&self, key: &str) -> Vec<String> {
-        // Nobody meant a key of so many letters, and a comparison takes time in proportion.
+        // Nobody means a key this long, and the time of a comparison grows with its length.
         const LONGEST: usize = 200;
         const MOST: usize = 2;
         const ALIKE: f64 = 0.8;

@@ -1,4 +1,4 @@
-//! The two macros by which settings are declared, and nothing else.
+//! The two macros that declare settings.
 //!
 //! Contract: each fact is written once. A range that does not fit the type, or two defaults, do not
 //! compile.
@@ -23,14 +23,14 @@
 /// assert_eq!(Baking::TABLE.fields[1].doc(), "Kilograms of flour.");
 /// ```
 ///
-/// The first paragraph of a field's documentation is what a command line shows; the reference has
-/// all of it. `in` narrows what the type allows. `named` is the short name of the setting in front
-/// ends, with underscores. `may_change on resume` marks what a run may change when it resumes. A
-/// field whose type is itself declared by this macro is a table within the table; `Option` makes a
-/// setting, or a table, one that may be absent.
+/// The first paragraph of a field's documentation appears on the command line; the reference
+/// contains all of it. `in` narrows what the type allows. `named` is the setting's short name in
+/// front ends, with underscores. `may_change on resume` marks settings that may change when a run
+/// resumes. A field whose type is also declared by this macro is a nested table; `Option` makes a
+/// setting or a table optional.
 ///
-/// A table may also consist of others, `..bread: Baking;`, whose settings are then its own: what
-/// stands in one table of a file can belong to several structs.
+/// A table may also include others, `..bread: Baking;`, whose settings become its own: one table of
+/// a file can belong to several structs.
 #[macro_export]
 macro_rules! settings {
     (
@@ -59,7 +59,7 @@ macro_rules! settings {
         }
 
         impl $name {
-            /// What was declared of these settings.
+            /// The declaration of these settings.
             pub const TABLE: &'static $crate::Table = &$crate::Table {
                 name: ::core::stringify!($name),
                 text: ::core::concat!($($about, "\n"),*),
@@ -104,7 +104,7 @@ macro_rules! settings {
         }
 
         impl $name {
-            /// What was declared of these settings.
+            /// The declaration of these settings.
             pub const TABLE: &'static $crate::Table = &$crate::Table {
                 name: ::core::stringify!($name),
                 text: ::core::concat!($($about, "\n"),*),
@@ -141,8 +141,8 @@ macro_rules! settings {
 /// assert_eq!(Leaven::ALL.len(), 2);
 /// ```
 ///
-/// The word is what `serde` writes and reads; the documentation of a variant is what the reference
-/// says of it.
+/// `serde` reads and writes the word; the documentation of a variant is its description in the
+/// reference.
 #[macro_export]
 macro_rules! words {
     (
@@ -159,19 +159,19 @@ macro_rules! words {
         $visibility enum $name { $($variants)+ }
 
         impl $name {
-            /// Every one, in the order of the declaration.
+            /// All variants, in the order of the declaration.
             pub const ALL: [Self; <Self as $crate::strum::EnumCount>::COUNT] =
                 match <Self as $crate::strum::VariantArray>::VARIANTS.first_chunk() {
                     ::core::option::Option::Some(all) => *all,
                     ::core::option::Option::None => ::core::unreachable!(),
                 };
 
-            /// The word that is written for it.
+            /// The word of this variant.
             pub fn name(self) -> &'static str {
                 self.into()
             }
 
-            /// The one of that name.
+            /// The variant with that name.
             pub fn from_name(name: &str) -> ::core::option::Option<Self> {
                 name.parse().ok()
             }

@@ -1,14 +1,14 @@
 //! Settings, each declared once.
 //!
 //! [`settings!`](settings) declares a table of settings: for each its documentation, name, type,
-//! default, range, and the short name under which front ends offer it. From the declaration follow
-//! the struct, its `Default` and `serde`, and a [`Table`] of what was declared. From the table
-//! follow the checks ([`Table::check`]), the reference ([`reference()`]), the JSON schema
+//! default, range, and the short name used by front ends. The declaration generates the struct, its
+//! `Default` and `serde` implementations, and a [`Table`] that describes it. The table in turn
+//! generates the checks ([`Table::check`]), the reference ([`reference()`]), the JSON schema
 //! ([`schema`]), the flags of the command line and the keyword arguments of the Python package.
-//! [`words!`](words) declares an enum that is written as a word.
+//! [`words!`](words) declares an enum whose variants are written as words.
 //!
-//! Contract: a value that [`Table::check`] accepts is one that `serde` reads. This crate knows no
-//! front end and no setting.
+//! Contract: every value that [`Table::check`] accepts can be read by `serde`. This crate knows
+//! neither front ends nor particular settings.
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +33,6 @@ pub use table::{Entry, Field, FieldKind, Table};
 #[doc(hidden)]
 pub use strum;
 
-// The macros name this crate as its users do.
+// The macros refer to this crate by the name that its users have for it.
 #[cfg(test)]
 extern crate self as da2s_settings;

@@ -1,4 +1,4 @@
-//! The reference of a table of settings, as Markdown.
+//! The reference of a table of settings, in Markdown.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use toml::Value;
 use crate::allowed::Allowed;
 use crate::table::{Field, FieldKind, Table, join};
 
-/// Tables of one declaration and the same defaults, which the reference describes once.
+/// Tables with the same declaration and the same defaults, which the reference describes once.
 struct Section<'a> {
     table: &'static Table,
     /// The keys of the tables.
@@ -15,9 +15,9 @@ struct Section<'a> {
     defaults: Option<&'a Value>,
 }
 
-/// A section for every table within `table`: its settings with their defaults, what they allow, and
-/// what they are. `defaults` is the document in which every setting has its default; one that is
-/// absent there is absent by default.
+/// One section for every table within `table`: its settings with their defaults, allowed values and
+/// descriptions. `defaults` is the document in which every setting has its default; settings that
+/// are absent from it are absent by default.
 pub fn reference(table: &Table, defaults: &toml::Table) -> String {
     let mut sections = Vec::new();
     collect(table, "", Some(defaults), &mut sections);
@@ -76,7 +76,8 @@ impl std::fmt::Display for Section<'_> {
     }
 }
 
-/// What a setting allows: its words with what they mean, or the sentence of an error.
+/// The allowed values of a setting: its words with their meanings, or the text of the error
+/// message.
 fn allowed(field: &Field) -> String {
     match field.kind {
         FieldKind::Value(Allowed::Words(words)) => {

@@ -1,7 +1,7 @@
 //! The JSON schema of a table of settings, for editors.
 //!
-//! Reference: JSON Schema, draft 7, which editors of TOML read. Contract: what the schema refuses,
-//! [`Table::check`] refuses; of what a number must be in 32 bits the schema has the largest.
+//! Reference: JSON Schema, draft 7, which TOML editors support. Contract: whatever the schema
+//! rejects, [`Table::check`] rejects. Of the 32-bit rules the schema has only the largest number.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
@@ -11,7 +11,7 @@ use toml::Value;
 use crate::allowed::{Allowed, Range};
 use crate::table::{FieldKind, Table};
 
-/// A schema, or a part of one: keywords with their values, in the order in which they are written.
+/// A schema or a part of one: keywords and their values, in the order in which they are written.
 struct Node(Vec<(&'static str, KeywordValue)>);
 
 /// The value of a keyword.
@@ -26,7 +26,7 @@ enum KeywordValue {
 /// which every setting has its default.
 ///
 /// # Errors
-/// If a default has no form in JSON.
+/// If a default cannot be represented in JSON.
 pub fn schema(title: &str, table: &Table, defaults: &toml::Table) -> Result<String, serde_json::Error> {
     let mut root = vec![
         ("$schema", value("http://json-schema.org/draft-07/schema#")),

@@ -1,16 +1,16 @@
-//! What the type of a setting says of it.
+//! What the type of a setting defines.
 
 use std::path::PathBuf;
 
 use crate::allowed::{Allowed, Range};
 use crate::table::FieldKind;
 
-/// A type of settings: of one, or of a table of them.
+/// The type of a setting, or of a table of settings.
 pub trait Setting {
-    /// What values of the type are, and which are allowed where the declaration does not narrow it.
+    /// The kind of values, and which are allowed unless the declaration narrows them.
     const KIND: FieldKind;
 
-    /// Whether the setting is not there at all, rather than at some value.
+    /// Whether the setting is absent instead of having a value.
     fn is_absent(&self) -> bool {
         false
     }
@@ -24,7 +24,7 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// What an item of a list is.
+/// The kind of a list's items.
 struct Item<T>(std::marker::PhantomData<T>);
 
 impl<T: Setting> Item<T> {

@@ -1,36 +1,36 @@
-//! What was declared of settings, as data.
+//! Declared settings, as data.
 
 use crate::allowed::Allowed;
 
 /// A table of settings.
 #[derive(Debug)]
 pub struct Table {
-    /// The struct that it is in Rust.
+    /// The name of its Rust struct.
     pub name: &'static str,
     /// Its documentation, as written.
     pub text: &'static str,
-    /// Settings and tables that are declared in it, in their order.
+    /// The settings and tables declared in it, in order.
     pub fields: &'static [Field],
-    /// What else it consists of: tables whose settings are its own, after `fields`.
+    /// The tables that it includes: their settings are its own, after `fields`.
     pub parts: &'static [&'static Self],
 }
 
-/// A setting, or a table in a table.
+/// A setting, or a nested table.
 #[derive(Debug)]
 pub struct Field {
     /// The last part of its key.
     pub name: &'static str,
     /// Its documentation, as written.
     pub text: &'static str,
-    /// What it is.
+    /// Its kind.
     pub kind: FieldKind,
     /// Its short name in front ends, if it has one.
     pub short: Option<&'static str>,
-    /// Whether a run may change it when it resumes.
+    /// Whether it may change when a run resumes.
     pub may_change: bool,
 }
 
-/// What a field is.
+/// The kind of a field.
 #[derive(Clone, Copy, Debug)]
 pub enum FieldKind {
     /// A setting with a value.
@@ -39,31 +39,31 @@ pub enum FieldKind {
     Table(&'static Table),
 }
 
-/// A field and where it stands.
+/// A field and its position.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its key with the tables it is in, as `search.epochs`.
+    /// Its key, including its tables, for example `search.epochs`.
     pub key: String,
     /// The field.
     pub field: &'static Field,
 }
 
 impl FieldKind {
-    /// What a value of this kind must be.
+    /// The allowed values of this kind.
     ///
     /// # Panics
-    /// If it is a table. In a declaration that is an error of the compiler.
+    /// If it is a table. In a declaration, this is a compile-time error.
     pub const fn value(self) -> Allowed {
         match self {
             Self::Value(allowed) => allowed,
-            Self::Table(_) => panic!("a table is no value"),
+            Self::Table(_) => panic!("a table is not a value"),
         }
     }
 
-    /// The same kind, which allows no more than `to`.
+    /// The same kind, narrowed to `to`.
     ///
     /// # Panics
-    /// If the type cannot hold what `to` allows. In a declaration that is an error of the compiler.
+    /// If the type cannot hold what `to` allows. In a declaration, this is a compile-time error.
     #[must_use]
     pub const fn narrowed(self, to: Allowed) -> Self {
         Self::Value(match (self.value(), to) {
@@ -94,7 +94,7 @@ impl FieldKind {
 }
 
 impl Table {
-    /// Every setting with a value, in their order, those of the tables in this one in place.
+    /// All settings with a value, in order; those of nested tables come in place.
     pub fn entries(&self) -> Vec<Entry> {
         let mut found = Vec::new();
         self.collect("", &mut found);
@@ -111,32 +111,32 @@ impl Table {
         }
     }
 
-    /// The setting of the short name `short`.
+    /// The setting with the short name `short`.
     pub fn named(&self, short: &str) -> Option<Entry> {
         self.entries()
             .into_iter()
             .find(|entry| entry.field.short == Some(short))
     }
 
-    /// Its settings and the tables in it, in their order.
+    /// Its settings and nested tables, in order.
     pub fn fields(&self) -> Vec<&'static Field> {
         let of_parts = self.parts.iter().flat_map(|part| part.fields());
         self.fields.iter().chain(of_parts).collect()
     }
 
-    /// The names of its settings and of the tables in it.
+    /// The names of its settings and nested tables.
     pub fn names(&self) -> Vec<String> {
         self.fields().iter().map(|field| field.name.to_owned()).collect()
     }
 
-    /// Its documentation: paragraphs, each in a line of its own.
+    /// Its documentation, one paragraph per line.
     pub fn doc(&self) -> String {
         paragraphs(self.text).join("\n")
     }
 }
 
 impl Field {
-    /// Its documentation: paragraphs, each in a line of its own.
+    /// Its documentation, one paragraph per line.
     pub fn doc(&self) -> String {
         paragraphs(self.text).join("\n")
     }
@@ -147,7 +147,7 @@ impl Field {
     }
 }
 
-/// The key `name` of the table `prefix`; the whole document has the prefix "".
+/// The key `name` in the table `prefix`; the prefix of the whole document is "".
 pub(crate) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() {
         name.to_owned()

@@ -1,4 +1,4 @@
-//! What follows from a declaration: defaults, serde, checks, reference, schema.
+//! What a declaration generates: defaults, serde, checks, reference, schema.
 
 #![allow(clippy::unwrap_used)]
 
@@ -83,7 +83,7 @@ fn defaults() -> Table {
 }
 
 #[test]
-fn the_struct_has_its_defaults_and_is_read_back() {
+fn the_struct_has_its_defaults_and_round_trips() {
     let baking: Baking = toml::from_str("minutes = 3\nleaven = \"yeast\"\n[other]\nsteam = 0.25").unwrap();
     assert_eq!((baking.minutes, baking.leaven, baking.flour), (3, Leaven::Yeast, 0.5));
     assert_eq!(baking.other.map(|oven| oven.degrees), Some([180.0, 250.0]));
@@ -101,7 +101,7 @@ fn the_struct_has_its_defaults_and_is_read_back() {
 }
 
 #[test]
-fn words_are_named_once() {
+fn words_have_one_name() {
     assert_eq!(Leaven::ALL.map(Leaven::name), ["yeast", "sour-dough"]);
     assert_eq!(Leaven::from_name("sour-dough"), Some(Leaven::SourDough));
     assert_eq!(
@@ -216,7 +216,7 @@ settings! {
 }
 
 #[test]
-fn the_schema_says_what_is_allowed() {
+fn the_schema_lists_what_is_allowed() {
     let text = schema("Bread", Baking::TABLE, &defaults()).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let of = |key: &str| &json["properties"][key];
@@ -257,7 +257,7 @@ settings! {
 }
 
 #[test]
-fn a_table_can_consist_of_others() {
+fn a_table_can_include_others() {
     assert_eq!(Loaf::TABLE.names(), ["degrees", "steam", "hours", "proofing"]);
     let text = "steam = 0.25\nhours = 3\n[proofing]\nsteam = 0\n";
     assert_eq!(Loaf::TABLE.check(&text.parse().unwrap()), []);
@@ -279,7 +279,7 @@ fn a_table_can_consist_of_others() {
 proptest! {
     /// The contract of the crate.
     #[test]
-    fn what_is_accepted_is_read(
+    fn accepted_values_can_be_read(
         minutes in prop_oneof![-5i64..1000, any::<i64>()],
         flour in any::<f64>(),
         steam in -0.5f64..1.5,
