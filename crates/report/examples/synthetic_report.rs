@@ -1,5 +1,5 @@
-//! Writes synthetic runs with their reports into a folder, to look at the page: finished, one
-//! epoch, undecided, cut off, imbalanced, and one with many classes.
+//! Writes synthetic runs and their reports into a folder, to check the page by eye: finished, one
+//! epoch, undecided, interrupted, imbalanced, and one with many classes.
 //!
 //! `cargo run -p da2s-report --example synthetic_report -- FOLDER`
 #![allow(clippy::print_stdout, clippy::unwrap_used)]

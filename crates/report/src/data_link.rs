@@ -1,6 +1,6 @@
-//! The data behind a picture: a table as CSV (RFC 4180) inside a `data:` link that a click saves.
+//! The data of a picture: a table as CSV (RFC 4180) in a `data:` link, saved with a click.
 //!
-//! The page's script reads chart values from the same links, so the numbers are in the page once.
+//! The page's script reads chart values from the same links, so the page contains the numbers once.
 
 use maud::{Markup, html};
 
@@ -10,14 +10,14 @@ pub(crate) struct CsvTable {
 }
 
 impl CsvTable {
-    /// A table with these column names.
+    /// An empty table with these column names.
     pub(crate) fn new<S: AsRef<str>>(columns: impl IntoIterator<Item = S>) -> Self {
         let mut table = Self { csv: String::new() };
         table.row(columns);
         table
     }
 
-    /// Adds a row, one cell a column.
+    /// Adds a row, one cell per column.
     pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         for (index, cell) in cells.into_iter().enumerate() {
             if index > 0 {
@@ -43,7 +43,8 @@ impl CsvTable {
         }
     }
 
-    /// The link; `name` becomes the name of the saved file and `what` its spoken description.
+    /// The link; `name` is the name of the saved file and `what` the description for screen
+    /// readers.
     pub(crate) fn link(&self, name: &str, what: &str) -> Markup {
         html! {
             a.data href={ "data:text/csv;charset=utf-8," (percent_encoded(&self.csv)) } download={ (name) ".csv" }
@@ -52,8 +53,8 @@ impl CsvTable {
     }
 }
 
-/// Percent-encoding of RFC 3986; the comma stays, because a CSV has so many and a `data:` link
-/// allows them.
+/// Percent-encoding of RFC 3986; commas are kept, because CSV has many of them and `data:` links
+/// allow them.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() * 5 / 4);
     for byte in text.bytes() {

@@ -1,12 +1,11 @@
-//! What can go wrong when a report is made. Every variant names the file; damage names the line as
-//! well.
+//! Errors of reports. Every variant names the file; damaged files are reported with their line.
 
 use std::io;
 use std::path::PathBuf;
 
 use da2s_records::{FileError, Kind};
 
-/// Why a run directory could not be read or its report not be written.
+/// Why a run directory could not be read or its report not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The directory is absent or holds none of the files that a run writes.
@@ -15,15 +14,15 @@ pub enum ReportError {
         /// The directory that was asked for.
         path: PathBuf,
     },
-    /// A file is there but cannot be read.
+    /// A file exists but cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A file is there but does not contain what it should.
+    /// A file exists but its content is invalid.
     #[error("{}, line {line}: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -38,37 +37,37 @@ pub enum ReportError {
     Picture {
         /// Name of its file.
         name: String,
-        /// What is in the way.
+        /// The reason.
         reason: String,
     },
-    /// A run of which there is no picture yet.
+    /// A run for which there is nothing to draw yet.
     #[error("{} holds nothing to draw in this format yet: no finished epoch, no mixture, no genotype", path.display())]
     NothingToDraw {
         /// Its directory.
         path: PathBuf,
     },
-    /// More runs than a page can tell apart.
+    /// More runs than a page can distinguish.
     #[error(
         "{runs} runs are too many for one page: at most {most} can be told apart; a comparison has the means of more"
     )]
     TooManyRuns {
-        /// How many were asked for.
+        /// Number of requested runs.
         runs: usize,
-        /// How many there may be.
+        /// Largest number of runs.
         most: usize,
     },
-    /// The report could not be written; a report that was there before is unchanged.
+    /// The report could not be written; an existing report is unchanged.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
 impl ReportError {
-    /// What it is about.
+    /// The kind of the error.
     pub const fn kind(&self) -> Kind {
         match self {
             Self::NotARun { .. } | Self::Damaged { .. } | Self::Picture { .. } | Self::NothingToDraw { .. } => {

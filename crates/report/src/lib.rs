@@ -1,18 +1,18 @@
-//! Reports of da2s runs: a run directory in, pictures out. Trains nothing.
+//! Reports of da2s runs: reads a run directory and draws it. Trains nothing.
 //!
-//! [`Run`] reads what a run directory holds, [`render`] turns it into one self-contained HTML page
-//! and [`write_report`] puts that page beside the data as `report.html`. [`write_page`] does so
-//! wherever it is wanted, and sets several runs side by side; [`write_drawings`] writes cells and
-//! curves as files of their own; [`cell_svg`] draws one cell of a genotype as a stand-alone
+//! [`Run`] reads the content of a run directory, [`render`] turns it into one self-contained HTML
+//! page, and [`write_report`] writes that page into the directory as `report.html`. [`write_page`]
+//! writes it to any other file, and can show several runs side by side. [`write_drawings`] writes
+//! cells and curves as separate files; [`cell_svg`] draws one cell of a genotype as a separate
 //! picture. [`Comparison`] compares many runs, with means and paired tests, and
-//! [`write_comparison`] writes it as CSV, JSON, Markdown and a page of the same kind.
+//! [`write_comparison`] writes it as CSV, JSON, Markdown and a similar page.
 //!
-//! [`metrics`] makes tables of a run's numbers, as CSV and Parquet, and [`tensorboard`] event files
-//! of them; [`run::Follow`] reads a run that is still going on.
+//! [`metrics`] turns the numbers of runs into tables, as CSV and Parquet; [`tensorboard`] turns
+//! them into event files; [`run::Follow`] reads a run that is still in progress.
 //!
-//! The page needs no network: style, script and data are inside it, and its content security policy
-//! forbids everything else. Whatever a run directory contains (class names, configuration,
-//! commands) is treated as text and escaped.
+//! The page needs no network: style, script and data are embedded, and its content security policy
+//! forbids everything else. The content of a run directory (class names, configuration, commands)
+//! is treated as text and escaped.
 //!
 //! ```no_run
 //! let page = da2s_report::write_report(std::path::Path::new("runs/digits"))?;

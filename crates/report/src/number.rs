@@ -1,11 +1,11 @@
-//! Numbers as people read them: percentages, points, counts with separators, durations, axis ticks.
+//! Formats numbers for readers: percentages, points, counts with separators, durations, axis ticks.
 
-/// A percentage with two digits and its unit.
+/// A percentage with two decimals and its unit.
 pub(crate) fn percent(value: f64) -> String {
     format!("{value:.2} %")
 }
 
-/// A difference of two percentages, without a sign of its own on zero.
+/// A difference between two percentages, without a sign if it rounds to zero.
 pub(crate) fn points(value: f64) -> String {
     let text = format!("{value:.2}");
     if text == "-0.00" {
@@ -15,7 +15,7 @@ pub(crate) fn points(value: f64) -> String {
     }
 }
 
-/// A whole number with a thin space between groups of three digits.
+/// An integer with a thin space between groups of three digits.
 pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
@@ -28,7 +28,7 @@ pub(crate) fn count(value: u64) -> String {
     text
 }
 
-/// A count in thousands, millions or billions, three digits: `0.123 M`.
+/// A count in thousands, millions or billions, with three significant digits: `0.123 M`.
 pub(crate) fn magnitude(value: u64) -> String {
     let value = value as f64;
     let (scaled, unit) = match value {
@@ -40,7 +40,7 @@ pub(crate) fn magnitude(value: u64) -> String {
     format!("{}{unit}", significant(scaled, 3))
 }
 
-/// A duration in the two largest units that it fills.
+/// A duration in its two largest nonzero units.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {
@@ -50,7 +50,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// At most `digits` significant digits, in the shortest plain or scientific form.
+/// At most `digits` significant digits, in the shortest decimal or scientific form.
 pub(crate) fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return "–".to_owned();
@@ -77,18 +77,19 @@ pub(crate) fn plural(number: usize, noun: &str) -> String {
     }
 }
 
-/// Numbers larger than this, or spans smaller than its inverse, would leave the range of `f64` on
-/// the way to a tick.
+/// Numbers larger than this, or spans smaller than its inverse, would overflow `f64` while ticks
+/// are computed.
 const EXTREME: f64 = 1e300;
-/// The smallest span of an axis, as a share of its values: below it ticks would round to the same
-/// number.
+/// The smallest span of an axis, as a share of its values: with a smaller one, ticks would round to
+/// the same number.
 const NARROWEST: f64 = 1e-12;
 
-/// Round axis values covering `low..=high`, about `wanted` of them, steps of 1, 2 or 5 times a
+/// Round axis values that cover `low..=high`: about `wanted` of them, in steps of 1, 2 or 5 times a
 /// power of ten.
 ///
-/// They increase, and are two at least. The first is at most `low` and the last at least `high`, so
-/// they are the limits of the axis too, unless a limit is beyond [`EXTREME`]. NaN counts as 0.
+/// There are at least two, in increasing order. The first is at most `low` and the last at least
+/// `high`, so they are also the limits of the axis, unless a limit is beyond [`EXTREME`]. NaN
+/// counts as 0.
 pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let bounded = |value: f64| {
         if value.is_nan() {
@@ -114,7 +115,7 @@ pub(crate) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Whole numbers to label an axis over `first..=last` with, none outside.
+/// Integers to label an axis over `first..=last`, none of them outside.
 pub(crate) fn whole_marks(first: usize, last: usize) -> Vec<f64> {
     if first >= last {
         return vec![first as f64];
@@ -123,7 +124,7 @@ pub(crate) fn whole_marks(first: usize, last: usize) -> Vec<f64> {
     ticks(first as f64, last as f64, 6).into_iter().filter(inside).collect()
 }
 
-/// A tick's label with as many digits as the step needs.
+/// A tick's label, with as many digits as the step needs.
 pub(crate) fn tick_label(value: f64, step: f64) -> String {
     let digits = (-step.abs().log10().floor()).max(0.0) as usize;
     if digits > 4 || value.abs() >= 1e9 {
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_are_readable() {
         assert_eq!(percent(96.456), "96.46 %");
         assert_eq!(points(-0.001), "0.00");
         assert_eq!(points(-1.5), "−1.50");
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_have_the_minus_of_text() {
+    fn ticks_use_a_minus_sign() {
         assert_eq!(
             [-2.0, 0.0, 0.5].map(|tick| tick_label(tick, 0.5)),
             ["−2.0", "0.0", "0.5"]
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_marks_stay_inside() {
+    fn integer_marks_stay_inside() {
         assert_eq!(whole_marks(1, 30), [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         assert_eq!(whole_marks(0, 1), [0.0, 1.0]);
         assert_eq!(whole_marks(3, 3), [3.0]);
@@ -168,7 +169,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn ticks_are_there_for_every_number(low: f64, high: f64, bits: u64, wanted in 1..9_usize) {
+        fn ticks_exist_for_every_number(low: f64, high: f64, bits: u64, wanted in 1..9_usize) {
             let odd = f64::from_bits(bits);
             for (low, high) in [(low, high), (0.0, odd), (odd, odd), (low, f64::from_bits(low.to_bits().wrapping_add(1)))] {
                 let marks = ticks(low, high, wanted);

@@ -1,5 +1,5 @@
-//! Puts pages, tables and pictures where they belong, whole or not at all: into the directory of a
-//! run, which may come from others, or where their user wants them.
+//! Writes pages, tables and pictures, each file completely or not at all: into a run directory,
+//! which may be untrusted, or into a folder that the user chose.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,22 +15,22 @@ use crate::{ReportError, Run, render};
 /// Names of the files of a comparison inside its directory.
 pub(crate) const COMPARISON_FILES: [&str; 4] = ["compare.csv", "compare.json", "compare.md", "compare.html"];
 
-/// Reads the run in `run_dir`, writes its report there and returns the report's path.
+/// Reads the run in `run_dir`, writes its report there and returns the path of the report.
 ///
 /// # Errors
-/// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the page cannot
-/// be written.
+/// [`ReportError`] if the directory is not a run's, a file in it is damaged, or the page cannot be
+/// written.
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let page = render(&Run::read(run_dir)?);
     publish(&Folder::open(run_dir)?, REPORT, page)
 }
 
-/// Reads the runs in `run_dirs` and writes one page to `file`: of one run its report, of several
-/// all side by side.
+/// Reads the runs in `run_dirs` and writes one page to `file`: the report of a single run, or
+/// several runs side by side.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's, a file in it is damaged, there are more runs
-/// than a page takes, or the page cannot be written.
+/// [`ReportError`] if a directory is not a run's, a file in it is damaged, there are more runs than
+/// a page can show, or the page cannot be written.
 pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> {
     if run_dirs.len() > MOST_RUNS {
         return Err(ReportError::TooManyRuns {
@@ -41,7 +41,7 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
     let mut runs: Vec<Run> = run_dirs.iter().map(|dir| Run::read(dir)).collect::<Result<_, _>>()?;
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (run, dir) in runs.iter_mut().zip(run_dirs) {
-        // Runs of one name in different folders are told apart by their paths.
+        // Runs with the same name in different folders are distinguished by their paths.
         if names.iter().filter(|name| **name == run.name).count() > 1 {
             run.name = dir.display().to_string();
         }
@@ -57,7 +57,7 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
 /// [`DRAWINGS`] in the run's directory, and returns their paths.
 ///
 /// # Errors
-/// [`ReportError`] when the directory is not a run's, a file in it is damaged, there is nothing to
+/// [`ReportError`] if the directory is not a run's, a file in it is damaged, there is nothing to
 /// draw, or a picture cannot be written.
 pub fn write_drawings(
     run_dir: &Path,
@@ -87,7 +87,7 @@ pub fn write_drawings(
 /// Writes `comparison` into `dir`, as each of `COMPARISON_FILES`, and returns the path of the page.
 ///
 /// # Errors
-/// [`ReportError::Write`] when one cannot be written.
+/// [`ReportError::Write`] if one of them cannot be written.
 pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, ReportError> {
     let [csv, json, markdown, page] = COMPARISON_FILES;
     let folder = Folder::open(dir)?;
@@ -97,7 +97,7 @@ pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, 
     publish(&folder, page, comparison_page(comparison))
 }
 
-/// The folder `path`, which a user named; created where it is missing.
+/// The folder `path`, which the user named; created if it does not exist.
 pub(crate) fn created(path: &Path) -> Result<Folder, ReportError> {
     fs::create_dir_all(path).map_err(|source| ReportError::Write {
         path: path.to_owned(),

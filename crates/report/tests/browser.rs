@@ -1,8 +1,8 @@
 //! The pages in a real browser: a finished, a resumed, a failed and a one-epoch run, and all of
 //! them side by side.
 //!
-//! Needs Node, Chromium and playwright-core, which `tests/browser/setup.sh` installs; skipped by
-//! name without them.
+//! Needs Node, Chromium and playwright-core, which `tests/browser/setup.sh` installs; without them
+//! the tests report that they were skipped.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
@@ -16,8 +16,8 @@ use da2s_report::{write_page, write_report};
 use support::{Reached, Synthetic};
 use tools::Tools;
 
-/// Finished runs whose search and retraining were stopped and went on from an earlier checkpoint:
-/// epochs are there twice.
+/// Repeats epochs in a finished run, as if its search and retraining had been stopped and resumed
+/// from an earlier checkpoint.
 fn repeat_epochs(file: &Path, first: usize, last: usize) {
     let text = fs::read_to_string(file).expect("file");
     let lines: Vec<&str> = text.lines().collect();
@@ -26,7 +26,7 @@ fn repeat_epochs(file: &Path, first: usize, last: usize) {
 }
 
 #[test]
-fn a_browser_opens_every_kind_of_run() {
+fn a_browser_opens_all_kinds_of_runs() {
     let Some(tools) = Tools::find("a_browser_opens_every_kind_of_run") else {
         return;
     };

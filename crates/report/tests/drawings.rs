@@ -1,4 +1,4 @@
-//! Cells and curves as files of their own: SVG, PNG, DOT.
+//! Cells and curves as separate files: SVG, PNG, DOT.
 
 mod support;
 
@@ -55,7 +55,7 @@ fn cells_and_curves_are_files() {
 }
 
 #[test]
-fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
+fn a_run_without_pictures_is_reported_and_hostile_kinds_stay_in_the_folder() {
     let folder = TempDir::new().expect("temporary folder");
     fs::write(folder.path().join("config.toml"), "").expect("file");
     let error = write_drawings(folder.path(), &[DrawingFormat::Svg], None).expect_err("nothing to draw");
@@ -72,7 +72,7 @@ fn a_run_without_pictures_is_named_and_hostile_kinds_stay_in_the_folder() {
 }
 
 #[test]
-fn a_cell_is_a_stand_alone_picture() {
+fn a_cell_is_a_separate_picture() {
     let edge = |from, to, operation: &str| GenotypeEdge {
         from,
         to,

@@ -1,4 +1,4 @@
-//! The report of runs that finished, stopped early, stayed undecided or carry hostile text.
+//! The report of runs that finished, stopped early, stayed undecided or contain hostile text.
 
 mod support;
 
@@ -61,8 +61,7 @@ fn select(selector: &str) -> Selector {
     Selector::parse(selector).expect("selector")
 }
 
-/// Nothing in the page makes a browser ask for anything, and every attribute is a number where one
-/// is due.
+/// Nothing in the page makes a browser request anything, and every numeric attribute is a number.
 fn assert_sound(html: &Html) {
     for element in html.select(&select("*")) {
         for (name, value) in element.value().attrs() {
@@ -85,7 +84,7 @@ fn assert_sound(html: &Html) {
 }
 
 #[test]
-fn the_parser_does_complain() {
+fn the_parser_reports_errors() {
     assert!(
         !Html::parse_document("<!DOCTYPE html><title>x</title><p></b>")
             .errors
@@ -103,11 +102,11 @@ fn a_finished_run_shows_everything() {
         assert_eq!(page.count(&format!("section#{section}")), 1, "{section}");
     }
     assert_eq!(page.count("svg.cell"), 2);
-    assert_eq!(page.count("svg.cell path.edge"), 28, "14 edges a cell, kept or not");
+    assert_eq!(page.count("svg.cell path.edge"), 28, "14 edges per cell, kept or not");
     assert_eq!(
         page.count("svg.cell path.edge[opacity='1.00']"),
         16,
-        "8 kept edges a cell"
+        "8 kept edges per cell"
     );
     assert_eq!(page.count(".chart[data-film]"), 8);
     assert_eq!(page.count(".chart:not([data-film])"), 4);
@@ -164,7 +163,7 @@ fn every_picture_has_its_data() {
 }
 
 #[test]
-fn a_run_of_before_says_that_its_cost_is_not_told() {
+fn an_old_run_says_that_its_costs_are_unknown() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     fs::remove_file(folder.path().join("cost.json")).expect("file");
@@ -204,7 +203,7 @@ fn one_epoch_is_enough() {
 }
 
 #[test]
-fn a_search_that_was_cut_says_so() {
+fn an_interrupted_search_says_so() {
     let page = Page::of(&Synthetic {
         reached: Reached::SearchCutAfter(7),
         ..Synthetic::default()
@@ -217,7 +216,7 @@ fn a_search_that_was_cut_says_so() {
     );
     assert!(notice.contains("there is no genotype.json"), "{notice}");
     assert_eq!(page.count("#gap, #topology, #network"), 0);
-    assert_eq!(page.count("svg.cell"), 2, "the mixture is drawn as it stood");
+    assert_eq!(page.count("svg.cell"), 2, "the last mixture is drawn");
     assert_eq!(page.count("#epoch[max='7']"), 1);
 }
 
@@ -254,12 +253,12 @@ fn an_imbalanced_target_with_two_operations() {
     assert_eq!(
         page.count("svg.cell path.edge[opacity='1.00']"),
         14,
-        "7 kept edges a cell"
+        "7 kept edges per cell"
     );
     assert_eq!(page.count("#topology .chip"), 28, "2 operations on each");
     assert!(
         page.words("#topology caption")
-            .contains("asked for: 1, 2, 1, 3 edges into the nodes, 2 operations on each")
+            .contains("target: 1, 2, 1, 3 edges into the nodes, 2 operations on each")
     );
     assert_eq!(
         page.words("#topology .count"),
@@ -295,11 +294,11 @@ fn hostile_text_stays_text() {
     assert!(page.words("details code").contains(HOSTILE));
     assert!(page.words(".environment").contains(HOSTILE));
     let film = page.words("script#film");
-    serde_json::from_str::<serde_json::Value>(&film).expect("the film is JSON still");
+    serde_json::from_str::<serde_json::Value>(&film).expect("the film is still JSON");
 }
 
 #[test]
-fn damage_is_named_with_file_and_line() {
+fn damage_is_reported_with_file_and_line() {
     let damage = |file: &str, from: &str, to: &str| {
         let folder = TempDir::new().expect("temporary folder");
         Synthetic::default().write(folder.path());
@@ -361,7 +360,7 @@ fn damage_is_named_with_file_and_line() {
 }
 
 #[test]
-fn a_picture_that_is_none_is_refused_and_one_that_is_absent_is_not() {
+fn an_invalid_picture_is_refused_and_a_missing_one_is_not() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     let picture = folder.path().join("network/mistakes/3.png");
@@ -386,7 +385,7 @@ fn a_run_that_failed_says_why() {
 }
 
 #[test]
-fn a_failure_that_was_got_over_is_not_told() {
+fn an_overcome_failure_is_not_reported() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
     fs::write(folder.path().join("failure.txt"), "no space left\n").expect("file");
@@ -394,7 +393,7 @@ fn a_failure_that_was_got_over_is_not_told() {
 }
 
 #[test]
-fn runs_stand_side_by_side_and_keep_their_colours() {
+fn runs_side_by_side_keep_their_colours() {
     let folder = TempDir::new().expect("temporary folder");
     let finished = Synthetic::default();
     let cut = Synthetic {
@@ -439,7 +438,7 @@ fn runs_stand_side_by_side_and_keep_their_colours() {
     assert_eq!(
         lines("retraining"),
         ["line s0", "line s2"],
-        "the third keeps its colour where the second has no line"
+        "the third keeps its colour although the second has no line"
     );
     assert_eq!(words("#gap tbody tr")[1].matches('–').count(), 6);
     assert_eq!(html.select(&select("#cells svg.cell")).count(), 6);
@@ -452,12 +451,12 @@ fn runs_stand_side_by_side_and_keep_their_colours() {
     assert_eq!(
         fs::read_to_string(&page).expect("page"),
         text,
-        "the page that was there stays"
+        "the existing page is kept"
     );
 }
 
 #[test]
-fn a_directory_that_is_no_run_is_refused_and_left_alone() {
+fn a_directory_that_is_not_a_run_is_refused_and_left_alone() {
     let folder = TempDir::new().expect("temporary folder");
     assert!(matches!(write_report(folder.path()), Err(ReportError::NotARun { .. })));
     assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 0);
@@ -471,7 +470,7 @@ fn a_directory_that_is_no_run_is_refused_and_left_alone() {
 fn a_failed_write_leaves_nothing_behind() {
     let folder = TempDir::new().expect("temporary folder");
     Synthetic::default().write(folder.path());
-    // A directory in the report's place cannot be replaced by a file.
+    // A directory at the path of the report cannot be replaced by a file.
     fs::create_dir(folder.path().join(REPORT)).expect("folder");
     fs::write(folder.path().join(REPORT).join("x"), "").expect("file");
     assert!(matches!(write_report(folder.path()), Err(ReportError::Write { .. })));
@@ -503,7 +502,7 @@ fn diverged_weights_are_reported_not_refused() {
     assert!(
         Page::written(folder)
             .words(".notice")
-            .contains("after epoch 4 some mixture weights are not numbers")
+            .contains("after epoch 4 some mixture weights are not finite")
     );
 }
 
@@ -515,6 +514,6 @@ fn the_same_run_gives_the_same_page() {
     assert_eq!(render(&run), render(&run.clone()));
     assert!(
         render(&Run::default()).contains("This run is not complete"),
-        "even of nothing there is a page"
+        "there is a page even for an empty run"
     );
 }

@@ -1,27 +1,27 @@
-//! A comparison as files for other programs: CSV with a line a run, JSON with everything, Markdown
-//! with the tables.
+//! A comparison as files for other programs: CSV with one line per run, JSON with everything,
+//! Markdown with the tables.
 
 use serde_json::{Value, json};
 
 use super::{Comparison, RunOutcome};
 use crate::data_link::CsvTable;
 
-/// What the means are, in sentences: every table of a comparison says them.
+/// Explains the means, below every table of a comparison.
 const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. Super-network and discretized: accuracy in percent \
     on held-out training images, without retraining; gap: their difference in points; retrained: the final network on the \
     test images.";
 
-/// What was looked up.
-const NOTE_ON_BENCHMARK: &str = "Columns named after those of a table of accuracies: what that table says of the architectures \
-    found.";
+/// Explains the accuracies and ranks that were looked up.
+const NOTE_ON_BENCHMARK: &str = "Columns with the name of a table’s column: accuracies and ranks of the architectures found, as \
+    listed in that table of accuracies.";
 
-/// What the tests are, and what they can tell.
+/// Explains the tests and their limits.
 pub(super) const NOTE_ON_TESTS: &str = "Pairs have the same seed; both tests are two-sided: Student’s t and Wilcoxon’s signed \
-    ranks (exact, pairs without a difference left out). They are not corrected for their number. Few pairs show only large \
-    differences, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
+    ranks (exact, pairs without a difference left out). They are not corrected for multiple testing. With few pairs, only large \
+    differences are significant, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
 
 impl Comparison {
-    /// A line a run: what it is, what it came to, and its results in full precision.
+    /// One line per run: its setup, its outcome, and its results in full precision.
     pub fn csv(&self) -> String {
         let settings = self.runs.first().map_or(&[][..], |run| &run.setup.settings[..]);
         let mut heading = vec!["method", "seed"];
@@ -89,7 +89,7 @@ impl Comparison {
         text
     }
 
-    /// What the table of means says below.
+    /// The notes below the table of means.
     pub(super) fn notes_on_means(&self) -> Vec<&'static str> {
         let looked_up = self
             .measures
@@ -121,7 +121,7 @@ fn run(entry: &super::ComparedRun) -> Value {
     object
 }
 
-/// A table whose first `words` columns are words and the others numbers.
+/// A table whose first `words` columns contain text and the others numbers.
 fn table(rows: &[Vec<String>], words: usize) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
@@ -145,7 +145,7 @@ fn table(rows: &[Vec<String>], words: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Text that Markdown shows as it is.
+/// Text escaped so that Markdown shows it unchanged.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,16 +1,16 @@
-//! What runs are compared by: a table of results with their keys, names and units, and how numbers
-//! of each unit read.
+//! The results by which runs are compared: their keys, names and units, and how numbers of each
+//! unit are formatted.
 
 use super::statistics::Spread;
 use crate::number::{count, points, significant};
 
-/// A result that runs are compared by.
+/// A result by which runs are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measure {
-    /// Its key: that of `summary.json`; `benchmark:COLUMN` and `rank:COLUMN` for what was looked up
-    /// in a table.
+    /// Its key: the key in `summary.json`, or `benchmark:COLUMN` and `rank:COLUMN` for results that
+    /// were looked up in a table.
     pub key: String,
-    /// What it is called.
+    /// Its name.
     pub title: String,
     /// Its unit.
     pub unit: Unit,
@@ -21,13 +21,13 @@ pub struct Measure {
 pub enum Unit {
     /// A percentage.
     Percent,
-    /// A difference of percentages.
+    /// A difference between percentages.
     Points,
-    /// A number of things.
+    /// A count.
     Count,
     /// A time.
     Seconds,
-    /// A place in a table, 1 for the best.
+    /// A rank in a table, 1 for the best.
     Rank,
 }
 
@@ -43,7 +43,7 @@ const MEASURES: [(&str, &str, Unit); 8] = [
 ];
 
 impl Measure {
-    /// Every measure, in the order of the tables; `benchmark` names the columns that are looked up.
+    /// All measures, in the order of the tables; `benchmark` names the columns that were looked up.
     pub(crate) fn all(benchmark: &[String]) -> Vec<Self> {
         let own = MEASURES.map(|(key, title, unit)| Self {
             key: key.to_owned(),
@@ -77,7 +77,7 @@ impl Measure {
         format!("rank:{column}")
     }
 
-    /// Whether setups are tested by it.
+    /// Whether setups are tested by this measure.
     pub(super) fn is_tested(&self) -> bool {
         match self.unit {
             Unit::Percent | Unit::Points => true,
@@ -95,8 +95,8 @@ impl Measure {
 }
 
 impl Unit {
-    /// A mean and its spread: `97.64 ± 0.48`, `138.3 ± 12.1 k`; without a spread where there is one
-    /// number.
+    /// A mean and its spread: `97.64 ± 0.48`, `138.3 ± 12.1 k`; without the spread if there is only
+    /// one number.
     pub fn spread(self, spread: &Spread) -> String {
         let (scale, digits, unit) = self.scale(spread.mean);
         let scaled = |value: f64| format!("{:.digits$}", value / scale);
@@ -107,8 +107,8 @@ impl Unit {
         }
     }
 
-    /// What numbers around `value` are divided by, their digits after the point, and what stands
-    /// behind them.
+    /// For numbers around `value`: their divisor, their number of decimals, and the suffix that
+    /// follows.
     fn scale(self, value: f64) -> (f64, usize, &'static str) {
         match self {
             Self::Percent | Self::Points => (1.0, 2, ""),
@@ -128,10 +128,10 @@ impl Unit {
     }
 }
 
-/// One value of a run as a cell of a table.
+/// One value of a run as a table cell.
 pub fn cell(unit: Unit, value: f64) -> String {
     match unit {
-        // Negative ranks and counts do not exist, and `as` would make 0 of them.
+        // Ranks and counts are never negative; `as` would turn a negative number into 0.
         Unit::Count | Unit::Rank => count(value as u64),
         Unit::Percent | Unit::Points | Unit::Seconds => unit.spread(&Spread {
             n: 1,
@@ -151,7 +151,7 @@ pub(super) fn signed(value: f64) -> String {
     }
 }
 
-/// A probability: two digits that count, none below a ten-thousandth.
+/// A probability with two significant digits, but nothing below a ten-thousandth.
 pub(super) fn probability(value: f64) -> String {
     if value < 1e-4 {
         "< 0.0001".to_owned()
@@ -160,7 +160,7 @@ pub(super) fn probability(value: f64) -> String {
     }
 }
 
-/// A printed number with a minus sign for its hyphen, and none before a zero.
+/// A formatted number with a minus sign instead of the hyphen, and without a sign before zero.
 fn with_minus(text: &str) -> String {
     match text.strip_prefix('-') {
         Some(digits) if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) => digits.to_owned(),

@@ -1,9 +1,9 @@
-//! Several runs side by side: means and spreads a method, paired tests against a baseline, as CSV,
-//! JSON, Markdown, HTML.
+//! Several runs compared: means and spreads per method, paired tests against a baseline, as CSV,
+//! JSON, Markdown and HTML.
 //!
-//! Contract: what is here is computed from the runs that are handed in and nothing else; a run that
-//! failed or is not finished is a row that says so, counts in no mean, and takes its pair out of
-//! the tests. Accuracies are in percent, differences in points, times in seconds.
+//! Contract: everything is computed from the given runs alone. A run that failed or is not finished
+//! has a row that says so; it counts in no mean, and its pair is left out of the tests. Accuracies
+//! are in percent, differences in points, times in seconds.
 
 mod export;
 mod measure;
@@ -24,39 +24,39 @@ use crate::run::Digest;
 /// One run of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedRun {
-    /// Which group of runs it belongs to.
+    /// The group of runs that it belongs to.
     pub setup: Setup,
     /// Its seed.
     pub seed: u64,
     /// Its directory, relative to that of the comparison.
     pub directory: String,
-    /// What it came to.
+    /// Its outcome.
     pub outcome: RunOutcome,
 }
 
-/// What the runs of a group share, and groups differ in.
+/// What the runs of a group have in common and what distinguishes groups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setup {
     /// The method.
     pub method: String,
-    /// The settings that are varied, key and value.
+    /// The settings that vary, with their values.
     #[serde(serialize_with = "as_map")]
     pub settings: Vec<(String, String)>,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOutcome {
-    /// It is finished.
+    /// It finished.
     Finished {
         /// The genotype as text.
         genotype: Option<String>,
         /// Results by the key of their [`Measure`].
         values: BTreeMap<String, f64>,
     },
-    /// It failed, and this is why.
+    /// It failed, for this reason.
     Failed(String),
-    /// It is not finished, and this is how far it came.
+    /// It is not finished; this is its progress.
     Unfinished(String),
 }
 
@@ -67,39 +67,40 @@ pub struct Comparison {
     pub name: String,
     /// Data set.
     pub dataset: String,
-    /// The method that others are tested against.
+    /// The method that the others are tested against.
     pub baseline: String,
     /// Every run.
     pub runs: Vec<ComparedRun>,
-    /// What was measured in some run.
+    /// The measures that at least one run has.
     pub measures: Vec<Measure>,
-    /// Means and spreads, a row a setup, in the order of the runs.
+    /// Means and spreads, one row per setup, in the order of the runs.
     pub groups: Vec<SetupRuns>,
-    /// Paired tests, a row a setup that is not its own baseline.
+    /// Paired tests, one row per setup that is not its own baseline.
     pub tests: Vec<Test>,
 }
 
 /// The finished runs of a setup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SetupRuns {
-    /// What they share.
+    /// Their setup.
     pub setup: Setup,
     /// Runs planned.
     pub runs: usize,
-    /// Runs that are finished.
+    /// Finished runs.
     pub finished: usize,
     /// Mean and spread by the key of the measure.
     pub spreads: BTreeMap<String, Spread>,
 }
 
-/// A setup against its baseline, in pairs of runs with the same seed.
+/// A setup tested against its baseline, in pairs of runs with the same seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Test {
-    /// What is tested.
+    /// The setup under test.
     pub setup: Setup,
-    /// What it is tested against.
+    /// The baseline.
     pub against: Setup,
-    /// Differences, tested minus baseline, by the key of the measure; accuracies and the gap only.
+    /// Differences, setup under test minus baseline, by the key of the measure; accuracies and the
+    /// gap only.
     pub results: BTreeMap<String, Paired>,
 }
 
@@ -112,7 +113,7 @@ impl Setup {
 }
 
 impl RunOutcome {
-    /// What the run in `path` came to; it is finished when its file `last` is there.
+    /// The outcome of the run in `path`; it is finished if its file `last` exists.
     pub fn read(path: &Path, last: &str) -> Self {
         match Digest::read(path) {
             Ok(Some(digest)) if path.join(last).is_file() => Self::Finished {
@@ -131,11 +132,11 @@ impl RunOutcome {
 }
 
 impl Comparison {
-    /// Compares `runs`; `benchmark` names the columns of a table of accuracies that were looked up,
-    /// if any were.
+    /// Compares `runs`; `benchmark` names the columns that were looked up in a table of accuracies,
+    /// if any.
     ///
-    /// A method is tested against `baseline` at the same settings, and the baseline itself, where
-    /// settings are varied, against its first ones.
+    /// A method is tested against `baseline` at the same settings. If settings vary, the baseline
+    /// itself is tested against its first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
         let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();
@@ -164,22 +165,22 @@ impl Comparison {
         }
     }
 
-    /// The measures that the table of means shows.
+    /// The measures in the table of means.
     pub fn shown(&self) -> impl Iterator<Item = &Measure> {
         self.measures.iter().filter(|measure| measure.unit != Unit::Rank)
     }
 
-    /// The measures that are tested.
+    /// The measures for which there are tests.
     pub fn tested(&self) -> impl Iterator<Item = &Measure> {
         self.measures.iter().filter(|measure| measure.is_tested())
     }
 
-    /// Runs that are finished.
+    /// Number of finished runs.
     pub fn finished(&self) -> usize {
         self.runs.iter().filter(|run| run.is_finished()).count()
     }
 
-    /// Runs that failed.
+    /// Number of failed runs.
     pub fn failed(&self) -> usize {
         self.runs
             .iter()
@@ -187,7 +188,7 @@ impl Comparison {
             .count()
     }
 
-    /// The table of means as text: a heading, then a row a setup.
+    /// The table of means as text: a heading, then one row per setup.
     pub fn means(&self) -> Vec<Vec<String>> {
         let heading = ["method", "runs"].map(str::to_owned).into_iter();
         let mut rows = vec![heading.chain(self.shown().map(Measure::heading)).collect::<Vec<_>>()];
@@ -206,7 +207,7 @@ impl Comparison {
         rows
     }
 
-    /// The table of tests as text: a heading, then a row a setup and measure.
+    /// The table of tests as text: a heading, then one row per setup and measure.
     pub fn differences(&self) -> Vec<Vec<String>> {
         let heading = [
             "method",
@@ -242,7 +243,7 @@ impl Comparison {
 }
 
 impl ComparedRun {
-    /// A result, if the run is finished and it was measured.
+    /// A result, if the run is finished and the result was measured.
     pub fn value(&self, key: &str) -> Option<f64> {
         match &self.outcome {
             RunOutcome::Finished { values, .. } => values.get(key).copied(),
@@ -255,7 +256,7 @@ impl ComparedRun {
         matches!(self.outcome, RunOutcome::Finished { .. })
     }
 
-    /// `finished`, `failed` or `unfinished`, and the words that belong to it.
+    /// `finished`, `failed` or `unfinished`, and the reason or progress.
     pub fn state(&self) -> (&'static str, &str) {
         match &self.outcome {
             RunOutcome::Finished { .. } => ("finished", ""),
@@ -265,7 +266,7 @@ impl ComparedRun {
     }
 }
 
-/// Settings as the object that they are everywhere in JSON.
+/// Settings as the object that they form everywhere in JSON.
 fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
 }

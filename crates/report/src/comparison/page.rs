@@ -1,4 +1,4 @@
-//! The comparison as one self-contained HTML page: means, a dot a run, tests, every run.
+//! The comparison as one self-contained HTML page: means, one dot per run, tests, all runs.
 
 use maud::{Markup, html};
 
@@ -10,12 +10,12 @@ use crate::number::{plural, significant};
 use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};
 
-/// The page of a comparison. The same comparison gives the same text.
+/// The page of a comparison. It depends only on the comparison.
 pub(crate) fn comparison_page(comparison: &Comparison) -> String {
     let sections = [
         ("means", "Means", Some(means(comparison))),
-        ("runs-chart", "A dot a run", charts(comparison)),
-        ("tests", "Is the difference more than chance?", tests(comparison)),
+        ("runs-chart", "One dot per run", charts(comparison)),
+        ("tests", "Is the difference significant?", tests(comparison)),
         ("runs", "Every run", Some(runs(comparison))),
     ];
     let sections: Vec<(&str, &str, Markup)> = sections
@@ -55,7 +55,7 @@ pub(crate) fn comparison_page(comparison: &Comparison) -> String {
     .render()
 }
 
-/// What failed or is missing, if anything.
+/// A list of failed and missing runs, if there are any.
 fn notice(comparison: &Comparison) -> Markup {
     let (failed, all) = (comparison.failed(), comparison.runs.len());
     let unfinished = all - failed - comparison.finished();
@@ -64,8 +64,8 @@ fn notice(comparison: &Comparison) -> Markup {
             div.notice role="note" {
                 h2 { "This comparison is not complete" }
                 ul {
-                    @if failed > 0 { li { (plural(failed, "run")) " failed; the table of runs says why." } }
-                    @if unfinished > 0 { li { (plural(unfinished, "run")) " not finished; the same command goes on." } }
+                    @if failed > 0 { li { (plural(failed, "run")) " failed; the table of runs gives the reasons." } }
+                    @if unfinished > 0 { li { (plural(unfinished, "run")) " not finished; the same command continues." } }
                 }
             }
         }
@@ -147,7 +147,7 @@ fn tests(comparison: &Comparison) -> Option<Markup> {
     })
 }
 
-/// A table whose first `words` columns are words and the others numbers.
+/// A table whose first `words` columns contain text and the others numbers.
 fn table(name: &str, rows: &[Vec<String>], words: usize) -> Markup {
     let class = |column: usize| if column < words { None } else { Some("n") };
     html! {
@@ -186,7 +186,7 @@ fn runs(comparison: &Comparison) -> Markup {
                         tr {
                             th scope="row" { (run.setup.label()) }
                             td.n {
-                                // Only a run that was retrained has a report.
+                                // Only a retrained run has a report.
                                 @if run.value("network_accuracy").is_some() {
                                     a href={ "./" (run.directory) "/report.html" } { (run.seed) }
                                 } @else { (run.seed) }

@@ -1,45 +1,45 @@
-//! Mean, spread, and two paired tests of few numbers: Student's t and Wilcoxon's signed ranks.
+//! Mean, spread, and two paired tests for small samples: Student's t and Wilcoxon's signed ranks.
 //!
 //! Student, "The probable error of a mean", Biometrika 1908; Wilcoxon, "Individual comparisons by
-//! ranking methods", Biometrics Bulletin 1945, with its exact distribution, ties at their mean rank
-//! and zeros left out.
+//! ranking methods", Biometrics Bulletin 1945, with its exact distribution, mean ranks for ties,
+//! and zeros excluded.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// Mean and spread of a few numbers.
+/// Mean and spread of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// Numbers.
+    /// Sample size.
     pub n: usize,
-    /// Their mean.
+    /// Mean.
     pub mean: f64,
-    /// Their sample standard deviation, with n − 1; none for one number.
+    /// Sample standard deviation, with n − 1; `None` for a single number.
     pub std: Option<f64>,
 }
 
-/// A paired test of a hypothesis of no difference, two-sided.
+/// A two-sided paired test of the hypothesis of no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Paired {
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
     /// Mean of the differences.
     pub mean_difference: f64,
-    /// Student's t with n − 1 degrees of freedom; none for fewer than two pairs or differences
+    /// Student's t with n − 1 degrees of freedom; `None` for fewer than two pairs or differences
     /// without spread.
     pub t: Option<f64>,
-    /// Its probability.
+    /// Its p-value.
     pub t_p: Option<f64>,
-    /// Pairs that differ, which are those that Wilcoxon's test counts.
+    /// Number of pairs that differ; Wilcoxon's test uses only these.
     pub wilcoxon_n: usize,
-    /// Sum of the ranks of positive differences; none where no pair differs.
+    /// Sum of the ranks of positive differences; `None` if no pair differs.
     pub wilcoxon_w: Option<f64>,
-    /// Its exact probability.
+    /// Its exact p-value.
     pub wilcoxon_p: Option<f64>,
 }
 
 impl Spread {
-    /// Of `values`; none if there are none.
+    /// The spread of `values`; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
         if n == 0 {
@@ -56,7 +56,7 @@ impl Spread {
 }
 
 impl Paired {
-    /// Of the differences of pairs; none if there are none.
+    /// The test for the differences of pairs; `None` if there are none.
     pub fn of(differences: &[f64]) -> Option<Self> {
         let spread = Spread::of(differences)?;
         let t = student(spread);
@@ -74,18 +74,18 @@ impl Paired {
     }
 }
 
-/// t and its probability.
+/// t and its p-value.
 fn student(spread: Spread) -> Option<(f64, f64)> {
-    // Rounding leaves equal differences a spread of a few units in the last place, from which
-    // nothing can be told.
+    // Rounding gives equal differences a spread of a few units in the last place, which has no
+    // meaning.
     let std = spread.std.filter(|std| *std > 1e-12 * spread.mean.abs())?;
     let t = spread.mean / (std / (spread.n as f64).sqrt());
     let distribution = StudentsT::new(0.0, 1.0, (spread.n - 1) as f64).ok()?;
     Some((t, (2.0 * distribution.sf(t.abs())).min(1.0)))
 }
 
-/// Twice the rank of every difference that is not zero, with its sign; twice, so that mean ranks of
-/// ties are whole.
+/// Twice the rank of every nonzero difference, with its sign; doubled so that mean ranks of ties
+/// are integers.
 fn signed_ranks(differences: &[f64]) -> Vec<(usize, bool)> {
     let mut sorted: Vec<f64> = differences.iter().copied().filter(|value| *value != 0.0).collect();
     sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
@@ -99,8 +99,8 @@ fn signed_ranks(differences: &[f64]) -> Vec<(usize, bool)> {
     ranks
 }
 
-/// W and its probability: the share of the 2ⁿ assignments of signs to the ranks that are at least
-/// as uneven.
+/// W and its p-value: the share of the 2ⁿ assignments of signs to the ranks that are at least as
+/// uneven.
 fn wilcoxon(ranks: &[(usize, bool)]) -> Option<(f64, f64)> {
     if ranks.is_empty() {
         return None;
@@ -183,7 +183,7 @@ mod tests {
         near(Some(found), 1.0 - 1.5 / (2.0f64 + 2.25).sqrt());
     }
 
-    /// Against the definition: every assignment of signs.
+    /// Compared with the definition: all assignments of signs.
     #[test]
     fn wilcoxon_counts_assignments() {
         for differences in [
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_spread_has_no_test() {
+    fn differences_without_spread_have_no_test() {
         let equal = Paired::of(&[0.1, 0.1, 0.1]).unwrap();
         assert_eq!((equal.t, equal.t_p), (None, None));
         assert_eq!(equal.wilcoxon_p, Some(0.25));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_pairs_are_no_trouble() {
+    fn two_hundred_pairs_do_not_overflow() {
         let differences: Vec<f64> = (1..=200)
             .map(|rank| if rank % 2 == 0 { 1.0 } else { -1.0 } * f64::from(rank))
             .collect();

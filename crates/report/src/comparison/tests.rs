@@ -1,4 +1,4 @@
-//! Comparisons that are whole, have holes, vary a setting, or carry hostile text.
+//! Comparisons that are complete, have gaps, vary a setting, or contain hostile text.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn runs_are_grouped_and_tested_in_pairs() {
         .zip(1..)
         .map(|(gap, seed)| run(&da2s, seed, *gap))
         .collect();
-    // The order of the seeds does not pair them, and a seed without a partner is left out.
+    // Pairing does not depend on the order of the seeds; a seed without a partner is left out.
     runs.extend([run(&darts, 3, 92.0), run(&darts, 1, 90.0), run(&darts, 4, 50.0)]);
     let comparison = compared(runs);
     assert_eq!(comparison.groups.len(), 2);
@@ -83,7 +83,7 @@ fn varied_settings_are_groups_of_their_own() {
 }
 
 #[test]
-fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
+fn failed_runs_are_excluded_from_means_and_reported() {
     let (da2s, darts) = (setup("da2s", &[]), setup("<b>|,\"", &[]));
     let with = |setup: &Setup, outcome| ComparedRun {
         outcome,
@@ -128,7 +128,7 @@ fn what_failed_counts_in_no_mean_and_says_so_everywhere() {
 }
 
 #[test]
-fn what_was_looked_up_has_columns_of_its_own() {
+fn looked_up_results_have_their_own_columns() {
     let da2s = setup("da2s", &[]);
     let mut entry = run(&da2s, 1, 0.0);
     if let RunOutcome::Finished { values, .. } = &mut entry.outcome {
@@ -139,6 +139,6 @@ fn what_was_looked_up_has_columns_of_its_own() {
     let comparison = Comparison::new("a".into(), "digits".into(), "da2s".into(), vec![entry], &columns);
     let keys: Vec<&str> = comparison.measures.iter().map(|measure| measure.key.as_str()).collect();
     assert_eq!(keys[3..], ["benchmark:cifar10-test", "rank:cifar10-test"]);
-    // The mean of ranks says little, so the table of means leaves them out.
+    // The mean of ranks means little, so the table of means leaves it out.
     assert_eq!(comparison.means()[0].last().unwrap(), "cifar10-test %");
 }

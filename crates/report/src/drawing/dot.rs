@@ -1,7 +1,7 @@
-//! A cell as a graph for Graphviz: an edge's pen grows with its weight, its colour is that of its
-//! operation.
+//! A cell as a graph for Graphviz: the pen width of an edge grows with its weight; its colour is
+//! that of its operation.
 //!
-//! Reference: the DOT language, graphviz.org/doc/info/lang.html. What is pruned is left out.
+//! Reference: the DOT language, graphviz.org/doc/info/lang.html. Pruned edges are left out.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::svg::cell::EdgeLook;
 use crate::svg::colour::{OPERATION_COLOURS, slot};
 use crate::svg::graph::DrawnGraph;
 
-/// An edge that weighs less than this is not drawn.
+/// Edges with a smaller weight are not drawn.
 const LEAST: f64 = 0.01;
 
 /// The text of the graph.
@@ -53,7 +53,8 @@ pub(super) fn graph(kind: &str, graph: &DrawnGraph, looks: &[EdgeLook]) -> Strin
     text
 }
 
-/// A quoted identifier: quotes and backslashes are escaped, line ends become the label's own.
+/// A quoted identifier: quotes and backslashes are escaped, line breaks become `
+/// `.
 fn quoted(words: &str) -> String {
     let escaped = words.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
@@ -64,13 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_cannot_leave_their_quotes() {
+    fn text_cannot_break_out_of_its_quotes() {
         assert_eq!(quoted(r#"a" -> "b\"#), r#""a\" -> \"b\\""#);
         assert_eq!(quoted("a\nb"), r#""a\nb""#);
     }
 
     #[test]
-    fn what_is_pruned_is_left_out() {
+    fn pruned_edges_are_left_out() {
         let cell = DrawnGraph {
             inputs: 2,
             nodes: 3,

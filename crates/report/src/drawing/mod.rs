@@ -1,7 +1,7 @@
 //! The pictures of a run as files: its cells as SVG, PNG or Graphviz DOT, its curves as SVG or PNG.
 //!
-//! Contract: the pictures are those of the report, on a light ground; the same run gives the same
-//! bytes on every machine.
+//! Contract: the pictures are those of the report, on a white background; the same run gives the
+//! same bytes on every machine.
 
 mod dot;
 mod png;
@@ -13,23 +13,23 @@ use crate::page::film::{CellFilm, Film};
 use crate::svg::cell::draw;
 use crate::{ReportError, Run};
 
-/// A format of pictures.
+/// A picture format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum DrawingFormat {
-    /// Vectors, for pages and papers.
+    /// Vector graphics, for pages and papers.
     Svg,
-    /// Pixels, twice as many as the SVG has units.
+    /// Pixels: two per unit of the SVG.
     Png,
     /// A graph for Graphviz; cells only.
     Dot,
 }
 
 impl DrawingFormat {
-    /// Every format.
+    /// All formats.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Its name, which is the ending of its files too.
+    /// Its name, which is also the extension of its files.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -40,15 +40,15 @@ impl DrawingFormat {
 pub struct Drawing {
     /// Name of its file.
     pub name: String,
-    /// What is in it.
+    /// Content of the file.
     pub bytes: Vec<u8>,
 }
 
-/// Every picture that `run` has something for, in `format`.
+/// All pictures in `format` for which `run` has data.
 ///
 /// # Errors
-/// [`ReportError::Picture`] where a name in the run holds a character that no picture can, as a
-/// control character.
+/// [`ReportError::Picture`] if a name in the run contains a character that no picture can show,
+/// such as a control character.
 pub fn drawings(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportError> {
     let mut drawings = cells(run, format)?;
     if format == DrawingFormat::Dot {
@@ -69,7 +69,7 @@ pub fn drawings(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, Report
 /// The cells of `run` as they are at its end, in `format`.
 ///
 /// # Errors
-/// As [`drawings`].
+/// As for [`drawings`].
 pub fn cells(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportError> {
     let drawing = |cell: &CellFilm| {
         let looks = cell.last_looks();
@@ -85,7 +85,7 @@ pub fn cells(run: &Run, format: DrawingFormat) -> Result<Vec<Drawing>, ReportErr
     Film::of(run).cells.iter().map(drawing).collect()
 }
 
-/// The kind of a cell as part of a file's name, wherever the run directory came from.
+/// The cell kind as a safe part of a file name; it may come from an untrusted run directory.
 fn plain(kind: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     kind.chars().take(40).map(plain).collect()

@@ -1,5 +1,5 @@
-//! A picture as PNG, rendered by resvg with a font of its own, so that no machine's fonts change
-//! it.
+//! A picture as PNG, rendered by resvg with an embedded font, so that it does not depend on the
+//! fonts of the machine.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,7 +9,7 @@ use resvg::usvg::{Options, Tree};
 
 use crate::ReportError;
 
-/// Pixels a unit of the SVG.
+/// Pixels per unit of the SVG.
 const SCALE: f32 = 2.0;
 /// See fonts/README.md.
 const FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-subset.ttf");
@@ -22,7 +22,7 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// Renders `svg` on white; `name` names the picture in errors.
+/// Renders `svg` on a white background; errors call the picture `name`.
 pub(super) fn render(name: &str, svg: &str) -> Result<Vec<u8>, ReportError> {
     let failed = |reason: String| ReportError::Picture {
         name: name.to_owned(),

@@ -1,9 +1,9 @@
-//! A table as comma-separated values (RFC 4180): a line of names, then a line a row; an absent
+//! A table as comma-separated values (RFC 4180): a line of names, then one line per row; an absent
 //! number is an empty cell.
 
 use super::{Cells, MetricsTable};
 
-/// The file. Numbers have the digits that it takes to read the same number again.
+/// The content of the file. Numbers have as many digits as are needed to read back the same number.
 pub(super) fn bytes(table: &MetricsTable) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(table.columns.iter().map(|column| &column.name))?;

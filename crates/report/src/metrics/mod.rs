@@ -1,8 +1,8 @@
-//! The numbers of runs as tables: one row an epoch, and one row an epoch, edge and operation.
+//! The numbers of runs as tables: one row per epoch, and one row per epoch, edge and operation.
 //!
-//! Contract: computed from the files of the run directories alone. A column is there if one of the
-//! runs has the key; a number that a run does not have, or that was none, is absent from its cell.
-//! Units are those of the files: accuracies in percent, losses in nats, times in seconds.
+//! Contract: everything is computed from the files of the run directories. A column exists if at
+//! least one run has the key; the cell of a run without that number, or with NaN, is empty. Units
+//! are those of the files: accuracies in percent, losses in nats, times in seconds.
 
 mod csv;
 mod parquet;
@@ -18,7 +18,7 @@ use crate::ReportError;
 use crate::run::{ArchCell, EpochTime, Files, Run, Tail, Term};
 use crate::write::{created, publish};
 
-/// A line of a `metrics.jsonl`, whatever its keys. The terms of the loss are two keys each:
+/// A line of a `metrics.jsonl`, with any keys. Each term of the loss becomes two keys:
 /// `terms.NAME.weight` and `terms.NAME.value`.
 #[derive(Debug, Deserialize)]
 #[serde(from = "Line")]
@@ -27,7 +27,7 @@ pub(crate) struct EpochNumbers {
     pub(crate) values: BTreeMap<String, Value>,
 }
 
-/// The line as it is written.
+/// The line as it is in the file.
 #[derive(Deserialize)]
 struct Line {
     epoch: usize,
@@ -53,7 +53,7 @@ impl From<Line> for EpochNumbers {
     }
 }
 
-/// In which form tables are written.
+/// The file format of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
     /// Comma-separated values with a line of names (RFC 4180).
@@ -63,7 +63,7 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// The end of a file's name.
+    /// The extension of the file.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -72,10 +72,10 @@ impl TableFormat {
     }
 }
 
-/// A table; all columns are of one length.
+/// A table; all columns have the same length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricsTable {
-    /// Name of its file, without the end.
+    /// Name of its file, without the extension.
     pub name: &'static str,
     /// Its columns.
     pub columns: Vec<Column>,
@@ -93,16 +93,16 @@ pub struct Column {
 /// The cells of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cells {
-    /// Words.
+    /// Text.
     Text(Vec<String>),
-    /// Whole numbers.
+    /// Integers.
     Whole(Vec<Option<i64>>),
     /// Numbers.
     Number(Vec<Option<f64>>),
 }
 
 impl Cells {
-    /// How many.
+    /// Number of cells.
     pub fn len(&self) -> usize {
         match self {
             Self::Text(cells) => cells.len(),
@@ -111,17 +111,17 @@ impl Cells {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no cells.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Writes the tables of the runs in `run_dirs` into `out`, which is made, and returns the paths of
-/// the files.
+/// Writes the tables of the runs in `run_dirs` into `out`, which is created if necessary, and
+/// returns the paths of the files.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's, a file in it is damaged, or a table cannot be
+/// [`ReportError`] if a directory is not a run's, a file in it is damaged, or a table cannot be
 /// written.
 pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let tables = [metrics(run_dirs)?, architecture(run_dirs)?];
@@ -143,16 +143,16 @@ pub fn write_tables(run_dirs: &[PathBuf], format: TableFormat, out: &Path) -> Re
         .collect()
 }
 
-/// One row an epoch of the search and of the retraining of each run: `run`, `stage`, `epoch`,
-/// `time_s`, then the keys of `metrics.jsonl` by name.
+/// One row per epoch of the search and of the retraining of each run: `run`, `stage`, `epoch`,
+/// `time_s`, then the keys of `metrics.jsonl` in alphabetical order.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's or a file in it is damaged.
+/// [`ReportError`] if a directory is not a run's or a file in it is damaged.
 pub fn metrics(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     let (mut runs, mut stages, mut epochs, mut times) = (vec![], vec![], vec![], vec![]);
     let mut rows = Vec::new();
     for (dir, name) in run_dirs.iter().zip(names(run_dirs)) {
-        // A directory of no run is an error, not an empty table.
+        // A directory that is not a run's is an error, not an empty table.
         Run::read(dir)?;
         for (stage, numbers_file, times_file) in STAGES {
             let took: BTreeMap<usize, f64> = all(dir, times_file, |time: &EpochTime| time.epoch)?
@@ -179,8 +179,8 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     keys.dedup();
     for key in keys {
         let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(key)).collect();
-        // Whole numbers are written without a point, all others with one; numbers that were none
-        // are of the others.
+        // Integers are written without a decimal point, all other numbers with one; so null,
+        // written for NaN, belongs to the others.
         let integer = |value: &&Value| value.is_i64() || value.is_u64();
         let mut there = values.iter().flatten().filter(|value| !value.is_null()).peekable();
         let whole = there.peek().is_some() && there.all(integer);
@@ -199,10 +199,10 @@ pub fn metrics(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     })
 }
 
-/// One row an epoch, edge and operation of each run's search: α, β, p and q.
+/// One row per epoch, edge and operation of each run's search: α, β, p and q.
 ///
 /// # Errors
-/// [`ReportError`] when a directory is not a run's or a file in it is damaged.
+/// [`ReportError`] if a directory is not a run's or a file in it is damaged.
 pub fn architecture(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     let (mut runs, mut cells, mut operations) = (vec![], vec![], vec![]);
     let (mut epochs, mut from, mut to) = (vec![], vec![], vec![]);
@@ -243,8 +243,8 @@ pub fn architecture(run_dirs: &[PathBuf]) -> Result<MetricsTable, ReportError> {
     })
 }
 
-/// A name for each run: the last part of its path, with a number behind it where an earlier one has
-/// the same.
+/// A name for each run: the last part of its path, followed by a number if an earlier run has the
+/// same name.
 pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for dir in run_dirs {
@@ -258,7 +258,7 @@ pub fn names(run_dirs: &[PathBuf]) -> Vec<String> {
     names
 }
 
-/// Stage, its numbers, its times.
+/// Name of the stage, its numbers, its times.
 pub(crate) const STAGES: [(&str, &str, &str); 2] = [
     ("search", files::SEARCH_METRICS, files::SEARCH_TIMES),
     ("network", files::NETWORK_METRICS, files::NETWORK_TIMES),
@@ -271,12 +271,12 @@ fn column(name: &str, cells: Cells) -> Column {
     }
 }
 
-/// (edge, operation) of every entry of p.
+/// The (edge, operation) pair of every entry of p.
 fn places(cell: &ArchCell) -> impl Iterator<Item = (usize, usize)> + '_ {
     (0..cell.edges.len()).flat_map(|edge| (0..cell.operations.len()).map(move |operation| (edge, operation)))
 }
 
-/// The records of a file of lines that are there now.
+/// All records that are now in a file of lines.
 fn all<R: serde::de::DeserializeOwned>(
     dir: &Path,
     file: &'static str,
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_term_of_the_loss_is_two_columns() {
+    fn a_term_of_the_loss_becomes_two_columns() {
         let term = r#"{"name":"zero-one","weight":-0.5,"value":3.0}"#;
         let line = format!(r#"{{"epoch":1,"epochs":2,"terms":[{term}]}}"#);
         let numbers: EpochNumbers = serde_json::from_str(&line).unwrap();
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_is_whole_if_it_has_whole_numbers_only() {
+    fn a_column_of_integers_has_an_integer_type() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         fs::create_dir(dir.join("search")).unwrap();

@@ -1,4 +1,4 @@
-//! A table as Apache Parquet: one row group, words as UTF-8 strings, whole numbers as INT64,
+//! A table as Apache Parquet: one row group; text as UTF-8 strings, integers as INT64, other
 //! numbers as DOUBLE.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use parquet::schema::types::{Type, TypePtr};
 
 use super::{Cells, Column, MetricsTable};
 
-/// The file.
+/// The content of the file.
 pub(super) fn bytes(table: &MetricsTable) -> Result<Vec<u8>, ParquetError> {
     let fields: Result<Vec<TypePtr>, ParquetError> = table.columns.iter().map(field).collect();
     let schema = Type::group_type_builder(table.name).with_fields(fields?).build()?;
@@ -37,7 +37,7 @@ pub(super) fn bytes(table: &MetricsTable) -> Result<Vec<u8>, ParquetError> {
     writer.into_inner()
 }
 
-/// Name and type of a column; numbers may be absent.
+/// Name and type of a column; numbers are nullable.
 fn field(column: &Column) -> Result<TypePtr, ParquetError> {
     let builder = match column.cells {
         Cells::Text(_) => Type::primitive_type_builder(&column.name, Physical::BYTE_ARRAY)
@@ -53,7 +53,7 @@ fn field(column: &Column) -> Result<TypePtr, ParquetError> {
     builder.build().map(Arc::new)
 }
 
-/// Writes numbers of which some may be absent: a definition level each, and those that are there.
+/// Writes nullable numbers: a definition level for each row, and the values that exist.
 fn optional<T: DataType>(into: &mut SerializedColumnWriter<'_>, numbers: &[Option<T::T>]) -> Result<(), ParquetError> {
     let levels: Vec<i16> = numbers.iter().map(|number| i16::from(number.is_some())).collect();
     let there: Vec<T::T> = numbers.iter().flatten().cloned().collect();

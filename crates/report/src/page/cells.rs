@@ -1,4 +1,4 @@
-//! The cells as graphs, side by side, with the data behind them.
+//! The cells as graphs, side by side, with links to their data.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::number::significant;
 use crate::svg::cell::draw;
 use crate::svg::colour::slot;
 
-/// The drawings; `None` when the run has neither a mixture nor a genotype.
+/// The drawings; `None` if the run has neither a mixture nor a genotype.
 pub(super) fn section(film: &Film) -> Option<Markup> {
     if film.cells.is_empty() {
         return None;
@@ -18,7 +18,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
             "Every line is an edge of the cell, running downward. Its thickness is q·p: the weight of the edge at its "
             "node times that of its best operation, scaled so that a full line survives pruning unchanged. "
             @if film.epochs.len() > 1 {
-                span.scripted { "Move the slider to see the mixture melt into the topology." }
+                span.scripted { "Move the slider to see the mixture turn into the topology." }
             }
         }
         (operation_key(film))
@@ -35,7 +35,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
     })
 }
 
-/// Which colour is which operation; the labels in the drawing say it too.
+/// The operation of each colour; the labels in the drawing also name them.
 fn operation_key(film: &Film) -> Markup {
     let mut names: Vec<&String> = film.cells.iter().flat_map(|cell| &cell.operations).collect();
     let mut seen = std::collections::BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The confusion matrix, and the mistakes that are made most.
+//! The confusion matrix, and the most frequent mistakes.
 
 use maud::{Markup, html};
 
@@ -7,14 +7,14 @@ use crate::run::Evaluation;
 use crate::svg::colour::level;
 use crate::svg::heat::{Field, Matrix, Timeline};
 
-/// Up to so many classes every field has its number.
+/// With at most this many classes, every field shows its number.
 const MOST_NUMBERED: usize = 20;
-/// Beyond so many classes a picture shows nothing; the table of mistakes still does.
+/// With more classes, the picture would be unreadable; the table of mistakes remains.
 const MOST_DRAWN: usize = 250;
 const MOST_MISTAKES: usize = 8;
 const LONGEST_NAME: usize = 9;
 
-/// The picture and the table; `None` without a matrix.
+/// The picture and the table; `None` without a confusion matrix.
 pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
     if evaluation.confusion.is_empty() {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
 
 fn picture(evaluation: &Evaluation) -> Markup {
     let names: Vec<String> = evaluation.classes.iter().map(|name| short(name)).collect();
-    let title = "Heat map of the confusion matrix; the table of mistakes says the same in words";
+    let title = "Heat map of the confusion matrix; the table of mistakes has the same data as text";
     let shares: Vec<Vec<f64>> = evaluation.confusion.iter().map(|row| root_shares(row)).collect();
     if names.len() > MOST_NUMBERED {
         let columns: Vec<usize> = (0..names.len()).collect();
@@ -99,7 +99,7 @@ fn mistakes(evaluation: &Evaluation) -> Markup {
     let classes = &evaluation.classes;
     html! {
         @if wrong.is_empty() {
-            p { "No test image was classified wrongly." }
+            p { "No test image was misclassified." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Most frequent mistakes" {
                 table {
@@ -126,7 +126,7 @@ fn share_of_row(images: u64, row: &[u64]) -> f64 {
     100.0 * images as f64 / row.iter().map(|images| *images as f64).sum::<f64>().max(1.0)
 }
 
-/// A class name that fits beside the matrix.
+/// A class name shortened to fit beside the matrix.
 fn short(name: &str) -> String {
     if name.chars().count() <= LONGEST_NAME {
         return name.to_owned();

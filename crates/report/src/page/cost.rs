@@ -1,5 +1,5 @@
-//! Where the multiply-adds and the parameters of the final network go: by part as bars, by kind and
-//! operation as tables.
+//! Where the multiply-adds and the parameters of the final network are: by part as bars, by kind
+//! and operation as tables.
 
 use std::collections::BTreeSet;
 
@@ -12,33 +12,33 @@ use crate::run::{Costs, PartCost};
 use crate::svg::bars::{Bar, Segment, bars};
 use crate::svg::colour::slot;
 
-/// What is not searched in a cell.
+/// The name for the parts of a cell that are not searched.
 const INPUTS: &str = "inputs of cells";
 
-/// Which number of an entry is counted.
+/// The number of an entry that is counted.
 type Measure = fn(&PartCost) -> u64;
 
 const MULTIPLY_ADDS: Measure = |part| part.multiply_adds;
 const PARAMETERS: Measure = |part| part.parameters;
 
-/// The pictures and the tables; a sentence where the run has a size and does not say what it is
-/// made of.
+/// The pictures and tables; if the run knows the network's size but not its parts, a sentence
+/// instead.
 pub(super) fn part(run: &Run) -> Option<Markup> {
     let Some(costs) = run.costs.as_ref().filter(|costs| !costs.parts.is_empty()) else {
         return run.genotype.as_ref().map(|_| {
             html! {
                 p.source {
-                    "This run has no cost.json, which says where they go, part by part. Discretizing the run again writes it."
+                    "This run has no cost.json, so multiply-adds and parameters cannot be shown by part. Discretizing the run again writes the file."
                 }
             }
         });
     };
     Some(html! {
-        h3.part { "Where its multiply-adds go" }
+        h3.part { "Multiply-adds by part" }
         p.lead {
-            "Convolutions and the classifier count, for one image; pools, additions and batch norms do not."
+            "For one image. Convolutions and the classifier count; pooling, additions and batch norm do not."
             @if costs.parts.iter().any(|part| is_cell(part) && part.operation.is_none()) {
-                " Inputs of cells are the 1×1 convolutions through which a cell reads the two before it: they are not searched."
+                " Inputs of cells are the 1×1 convolutions through which a cell reads the two previous cells; they are not searched."
             }
         }
         (legend(costs))
@@ -61,7 +61,7 @@ fn is_cell(part: &PartCost) -> bool {
     matches!(part.kind.as_str(), "normal" | "reduction")
 }
 
-/// What an entry is called in legends and tables, and the class of its colour.
+/// The name of an entry in legends and tables, and the class of its colour.
 fn operation(part: &PartCost) -> (String, String) {
     match &part.operation {
         Some(name) => (name.clone(), format!("op{}", slot(name))),
@@ -70,7 +70,7 @@ fn operation(part: &PartCost) -> (String, String) {
     }
 }
 
-/// A kind of part, `number` times; 0 leaves the number out.
+/// A kind of part, `number` times; with 0, without a number.
 fn kind_name(kind: &str, number: usize) -> String {
     match (kind, number) {
         ("normal" | "reduction", 0) => format!("{kind} cells"),
@@ -82,12 +82,12 @@ fn kind_name(kind: &str, number: usize) -> String {
     }
 }
 
-/// The entries of each part, which follow each other.
+/// The entries of each part, which are consecutive.
 fn runs_of_parts(costs: &Costs) -> impl Iterator<Item = &[PartCost]> {
     costs.parts.chunk_by(|a, b| a.part == b.part)
 }
 
-/// What each colour stands for, in the order of the network.
+/// The legend of the colours, in the order of the network.
 fn legend(costs: &Costs) -> Markup {
     let costly = costs
         .parts
@@ -95,7 +95,7 @@ fn legend(costs: &Costs) -> Markup {
         .filter(|part| part.multiply_adds.max(part.parameters) > 0);
     let names: Vec<(String, String)> = costly.map(operation).collect();
     let mut seen = BTreeSet::new();
-    // What is neither cell nor searched shares a colour; the names of its rows tell it apart.
+    // Fixed parts outside the cells share one colour; the names of their rows distinguish them.
     let (fixed, mut names): (Vec<_>, Vec<_>) = names
         .into_iter()
         .filter(|name| seen.insert(name.clone()))
@@ -137,10 +137,10 @@ fn figure(costs: &Costs, title: &str, unit: &str, of: Measure) -> Markup {
         .collect();
     let largest = runs_of_parts(costs).max_by_key(|parts| sum(*parts, of));
     let largest = largest.map_or(String::new(), |parts| {
-        format!("; most in {}, {}", part_name(&parts[0]), share(sum(parts, of), all))
+        format!("; largest: {}, {}", part_name(&parts[0]), share(sum(parts, of), all))
     });
     let spoken = format!(
-        "Bars: {title}, {} in all{largest}. The tables below sum them up",
+        "Bars: {title}, {} in total{largest}. The tables below sum them up",
         count(all)
     );
     html! {
@@ -152,13 +152,13 @@ fn figure(costs: &Costs, title: &str, unit: &str, of: Measure) -> Markup {
     }
 }
 
-/// `cell 3, normal`; the name of the part where it is no cell.
+/// `cell 3, normal`; the name of the part if it is not a cell.
 fn part_name(part: &PartCost) -> String {
     let number = part.part.strip_prefix("cells.");
     match (number, part.kind.as_str()) {
         (Some(number), "normal" | "reduction") => format!("cell {number} {}", part.kind),
         (Some(number), kind) => format!("{number} {}", kind_name(kind, 1)),
-        // The batch norm behind the last cell of NAS-Bench-201.
+        // The batch norm after the last cell of NAS-Bench-201.
         (None, _) if part.part == "lastact" => "last batch norm".to_owned(),
         (None, _) => part.part.clone(),
     }
@@ -168,7 +168,7 @@ fn share(value: u64, all: u64) -> String {
     format!("{:.1} %", 100.0 * value as f64 / all.max(1) as f64)
 }
 
-/// A row of a table: name, class of its colour, its entries.
+/// A row of a table: name, class of its colour, entries.
 type Row<'a> = (String, String, Vec<&'a PartCost>);
 
 fn grouped<'a>(costs: &'a Costs, name: impl Fn(&PartCost) -> (String, String)) -> Vec<Row<'a>> {

@@ -1,4 +1,4 @@
-//! The curves of the search and of retraining: which value goes into which chart.
+//! The curves of the search and of retraining: which value appears in which chart.
 
 use maud::{Markup, html};
 
@@ -6,7 +6,7 @@ use crate::Run;
 use crate::run::{SearchEpoch, Term, TrainEpoch, term_names};
 use crate::svg::chart::{Chart, Scale, Series};
 
-/// The charts of the search; `None` before its first epoch is done.
+/// The charts of the search; `None` before its first epoch is finished.
 pub(super) fn search(run: &Run) -> Option<Markup> {
     grid(&search_charts(run), true)
 }
@@ -26,7 +26,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-accuracy".into(),
             title: "Accuracy".into(),
             unit: "%",
-            note: "Super-network and discretized network on held-out images; the space between the two is the gap.",
+            note: "Super-network and discretized network on held-out images; the distance between the curves is the gap.",
             scale: Scale::Fixed(0.0, 100.0),
             series: vec![
                 line("super-network", |epoch| epoch.supernet_accuracy),
@@ -38,7 +38,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-decided".into(),
             title: "How decided".into(),
             unit: "share, 1 = decided",
-            note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The least decides the gap. Path: the least p that the drive asks for.",
+            note: "p: weight of an edge’s best operation. q: n·q of a node’s weakest kept edge. The smallest value determines the gap. Path: the smallest p that the drive requires.",
             scale: Scale::Fixed(0.0, 1.0),
             series: vec![
                 line("p mean", |epoch| epoch.p_mean),
@@ -52,7 +52,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-cost".into(),
             title: "Expected cost".into(),
             unit: "of the limit",
-            note: "Of the final network under the mixture; above 1 the search pays for it.",
+            note: "Of the final network under the mixture; above 1, the loss includes a penalty.",
             scale: Scale::FromZero,
             series: vec![line("expected cost", |epoch| epoch.expected_cost)],
         },
@@ -72,7 +72,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-entropies".into(),
             title: "Entropies".into(),
             unit: "nats",
-            note: "Of the operation weights, mean over edges, and of the edge weights, mean over nodes.",
+            note: "Of the operation weights (mean over edges) and of the edge weights (mean over nodes).",
             scale: Scale::FromZero,
             series: vec![
                 line("operations", |epoch| epoch.entropy_operations),
@@ -95,7 +95,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-regulariser".into(),
             title: "Regulariser".into(),
             unit: "nats",
-            note: "What the regulariser adds to the loss, and its cardinality term by itself, mean over nodes.",
+            note: "What the regulariser adds to the loss, and its cardinality term alone, as a mean over nodes.",
             scale: Scale::FromZero,
             series: vec![
                 line("regulariser", |epoch| epoch.regulariser),
@@ -106,7 +106,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-terms".into(),
             title: "Terms of the loss".into(),
             unit: "nats",
-            note: "What the method adds to the cross-entropy: each term times its weight.",
+            note: "The terms that the method adds to the cross-entropy, each times its weight.",
             scale: Scale::FromZero,
             series: terms(Term::added),
         },
@@ -114,7 +114,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-term-weights".into(),
             title: "Weights of the terms".into(),
             unit: "factor",
-            note: "What each term is multiplied by.",
+            note: "The weight that multiplies each term.",
             scale: Scale::FromZero,
             series: terms(|term| term.weight),
         },
@@ -122,7 +122,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-learning-rate".into(),
             title: "Learning rate".into(),
             unit: "of the weights",
-            note: "Rate of the weight steps.",
+            note: "Learning rate of the weight steps.",
             scale: Scale::FromZero,
             series: vec![line("learning rate", |epoch| epoch.learning_rate)],
         },
@@ -130,12 +130,12 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
             id: "search-gradient".into(),
             title: "Gradient norm".into(),
             unit: "norm",
-            note: "Norm of the weights’ gradient before clipping.",
+            note: "Norm of the gradient of the weights, before clipping.",
             scale: Scale::FromZero,
             series: vec![line("gradient norm", |epoch| epoch.gradient_norm)],
         },
     ];
-    // Without a regulariser its charts would be lines at 0.
+    // Without a regulariser, its charts would be constant at 0.
     let regularised = run
         .search
         .iter()
@@ -144,7 +144,7 @@ pub(crate) fn search_charts(run: &Run) -> Vec<Chart> {
     charts
 }
 
-/// The charts of retraining; `None` before its first epoch is done.
+/// The charts of retraining; `None` before its first epoch is finished.
 pub(super) fn retraining(run: &Run) -> Option<Markup> {
     grid(&retraining_charts(run), false)
 }
@@ -158,7 +158,7 @@ pub(crate) fn retraining_charts(run: &Run) -> Vec<Chart> {
             id: "network-accuracy".into(),
             title: "Accuracy".into(),
             unit: "%",
-            note: "Of the final network while it trains. The test images have no part in this.",
+            note: "Of the final network during training. Test images are not used here.",
             scale: Scale::Fixed(0.0, 100.0),
             series: vec![
                 line("training", |epoch| epoch.train_accuracy),
@@ -177,7 +177,7 @@ pub(crate) fn retraining_charts(run: &Run) -> Vec<Chart> {
             id: "network-learning-rate".into(),
             title: "Learning rate".into(),
             unit: "of the weights",
-            note: "Rate of the training steps.",
+            note: "Learning rate of the training steps.",
             scale: Scale::FromZero,
             series: vec![line("learning rate", |epoch| epoch.learning_rate)],
         },
@@ -185,14 +185,14 @@ pub(crate) fn retraining_charts(run: &Run) -> Vec<Chart> {
             id: "network-drop-path".into(),
             title: "Drop-path".into(),
             unit: "probability",
-            note: "Share of paths that a training step leaves out.",
+            note: "Share of paths that a training step drops.",
             scale: Scale::FromZero,
             series: vec![line("drop-path", |epoch| epoch.drop_path)],
         },
     ]
 }
 
-/// The figures of the charts that have a value.
+/// The figures of the charts that have at least one value.
 pub(crate) fn grid(charts: &[Chart], film: bool) -> Option<Markup> {
     let figures: Vec<Markup> = charts.iter().filter_map(|chart| chart.figure(film)).collect();
     (!figures.is_empty()).then(|| html! { div.grid { @for figure in &figures { (figure) } } })

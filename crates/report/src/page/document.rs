@@ -1,5 +1,4 @@
-//! What every page has around its body: a self-contained document that loads nothing from
-//! elsewhere.
+//! The frame of every page: a self-contained document that loads nothing from elsewhere.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -8,7 +7,7 @@ use super::style::sheet;
 /// What differs between pages.
 pub(crate) struct Document<'a> {
     pub(crate) title: String,
-    /// Style beyond the common sheet.
+    /// Style in addition to the common sheet.
     pub(crate) style: &'a str,
     pub(crate) body: Markup,
 }
@@ -39,17 +38,17 @@ impl Document<'_> {
     }
 }
 
-/// The button that the script shows and names.
+/// The theme button, which the script shows and labels.
 pub(crate) fn theme_button() -> Markup {
     html! { button.theme type="button" hidden { "Dark" } }
 }
 
-/// What every page moves with, at the end of its body.
+/// The script of every page, at the end of its body.
 pub(crate) fn script() -> Markup {
     html! { script { (PreEscaped(include_str!("report.js"))) } }
 }
 
-/// The foot of a page about runs: who wrote it, and in what it counts.
+/// The footer of a page about runs: the author and the units.
 pub(super) fn footer() -> Markup {
     html! {
         footer {

@@ -1,5 +1,5 @@
-//! What each edge costs by itself: a heat map a kind of cell, with the numbers in its fields and
-//! behind a link.
+//! The cost of each edge on its own: a heat map per kind of cell, with the numbers in its fields
+//! and in a link.
 
 use maud::{Markup, html};
 
@@ -13,7 +13,7 @@ use crate::svg::heat::{Field, Matrix};
 
 const COLUMNS: [&str; 4] = ["its operations", "in nats", "the edge", "in nats"];
 
-/// The heat maps; `None` where nothing was measured.
+/// The heat maps; `None` if nothing was measured.
 pub(super) fn part(run: &Run) -> Option<Markup> {
     let gaps = run.edge_gaps.as_ref().filter(|gaps| !gaps.edges.is_empty())?;
     let mut kinds: Vec<&str> = gaps.edges.iter().map(|edge| edge.kind.as_str()).collect();
@@ -23,12 +23,12 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
     Some(html! {
         h3.part { "Edge by edge" }
         p.lead {
-            "What it costs to discretize one thing and leave all else mixed: the operations of an edge, or the edge, which is then kept "
-            "at its final weight (✓) or pruned. In points of accuracy, and in nats of cross-entropy, which sees what accuracy does "
-            "not"
+            "The cost of discretizing one thing while everything else stays mixed: either the operations of an edge, or the edge, which is then kept "
+            "at its final weight (✓) or pruned. In points of accuracy, and in nats of cross-entropy, which also shows changes too "
+            "small for accuracy"
             @if let Some(images) = gaps.images { "; on " (count(images)) " held-out images" }
-            ". Costs do not add up: one choice may make another cheaper. "
-            "The brightest colour stands for " (significant(worst.0, 3)) @if worst.0 == 1.0 { " point" } @else { " points" } " or " (significant(worst.1, 3)) " nats."
+            ". Costs do not add up, because one choice can make another cheaper. "
+            "The brightest colour means " (significant(worst.0, 3)) @if worst.0 == 1.0 { " point" } @else { " points" } " or " (significant(worst.1, 3)) " nats."
         }
         div.pair {
             @for kind in kinds {
@@ -37,7 +37,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
                     h3 { (kind) " cell" }
                     (picture(kind, &edges, gaps.supernet, worst))
                     figcaption {
-                        "Loss by discretizing that alone; minus is a gain. "
+                        "Loss from discretizing only this; negative values are gains. "
                         (table(&edges, gaps.supernet).link(&format!("{kind}-edge-gaps"), &format!("edge by edge, {kind} cell")))
                     }
                 }
@@ -46,7 +46,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
     })
 }
 
-/// What `after` costs: points of accuracy, nats of loss.
+/// The cost relative to `before`: points of accuracy, nats of loss.
 fn cost(before: Measured, after: Measured) -> [Option<f64>; 2] {
     let points = before
         .accuracy
@@ -61,8 +61,8 @@ fn costs(before: Measured, edge: &EdgeGap) -> [Option<f64>; 4] {
     [a, b, c, d]
 }
 
-/// The largest cost in points and in nats, so that both kinds of cell share a scale; none is below
-/// what is worth a colour.
+/// The largest cost in points and in nats, so that all kinds of cell share a scale. Very small
+/// costs are raised to a minimum, so that they get no bright colour.
 fn worst_of(gaps: &EdgeGaps) -> (f64, f64) {
     let all = || gaps.edges.iter().map(|edge| costs(gaps.supernet, edge));
     let most = |columns: [usize; 2], least: f64| {
@@ -93,7 +93,7 @@ fn picture(kind: &str, edges: &[&EdgeGap], supernet: Measured, worst: (f64, f64)
         columns: &COLUMNS.map(str::to_owned),
         fields: &fields,
         apart: Some(2),
-        title: &format!("Heat map of what each edge of the {kind} cell costs by itself"),
+        title: &format!("Heat map of the cost of each edge of the {kind} cell on its own"),
     }
     .draw()
 }
@@ -110,7 +110,7 @@ fn fixed(value: f64, digits: usize) -> String {
     }
 }
 
-/// The graph of the edges, for the names of its nodes.
+/// The graph of the edges, used to name its nodes.
 fn graph(edges: &[&EdgeGap]) -> DrawnGraph {
     let inputs = edges.iter().map(|edge| edge.to).min().unwrap_or(0);
     DrawnGraph {

@@ -1,8 +1,8 @@
-//! The film: the mixture of each cell kind after every epoch, for the pictures that follow the
+//! The animation: the mixture of each cell kind after every epoch, for the pictures that follow the
 //! slider.
 //!
-//! Rust draws the last picture (the genotype, or the last epoch where there is none), so the page
-//! is complete without its script; the script draws the others from the numbers in [`Film::data`].
+//! Rust draws the last picture (the genotype, or the last epoch if there is none), so the page is
+//! complete without its script; the script draws the others from the numbers in [`Film::data`].
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
@@ -13,16 +13,16 @@ use crate::svg::colour::slot;
 use crate::svg::graph::DrawnGraph;
 use crate::svg::heat::share;
 
-/// The films of all cell kinds, over the same epochs.
+/// The animations of all cell kinds, over the same epochs.
 pub(crate) struct Film {
     /// Epoch of each frame.
     pub(super) epochs: Vec<usize>,
     pub(crate) cells: Vec<CellFilm>,
-    /// Epochs the search was planned for.
+    /// Planned number of epochs of the search.
     planned: Option<usize>,
 }
 
-/// The film of one cell kind. All vectors over edges follow `graph.edges`.
+/// The animation of one cell kind. All vectors over edges follow `graph.edges`.
 pub(crate) struct CellFilm {
     pub(crate) kind: String,
     pub(crate) graph: DrawnGraph,
@@ -45,7 +45,7 @@ pub(crate) struct Frame {
 }
 
 impl Film {
-    /// The films of every cell kind that the run has a mixture or a genotype of.
+    /// The animation of every cell kind that has a mixture or a genotype.
     pub(crate) fn of(run: &Run) -> Self {
         let mixed = run.architecture.iter().flat_map(|epoch| epoch.cells.keys());
         let kept = run.genotype.iter().flat_map(|genotype| genotype.cells.keys());
@@ -59,7 +59,7 @@ impl Film {
         }
     }
 
-    /// Number of pictures: one an epoch, and the discretized cells.
+    /// Number of pictures: one per epoch, and the discretized cells.
     fn pictures(&self) -> usize {
         self.epochs.len() + usize::from(self.has_kept())
     }
@@ -68,7 +68,7 @@ impl Film {
         self.cells.iter().any(|cell| cell.kept.is_some())
     }
 
-    /// What the last picture is called.
+    /// The name of the last picture.
     fn last_name(&self) -> String {
         match (self.has_kept(), self.epochs.last()) {
             (true, _) => "discretized".to_owned(),
@@ -77,7 +77,7 @@ impl Film {
         }
     }
 
-    /// The slider over the epochs, shown when the script runs and there is more than one picture.
+    /// The slider over the epochs, shown if the script runs and there is more than one picture.
     pub(super) fn bar(&self) -> Markup {
         let last = self.pictures().saturating_sub(1);
         html! {
@@ -97,7 +97,7 @@ impl Film {
     pub(super) fn data(&self) -> Markup {
         let cells: Vec<_> = self.cells.iter().map(CellFilm::data).collect();
         let film = json!({ "epochs": self.epochs, "planned": self.planned, "kept": self.has_kept(), "cells": cells });
-        // In a script element only "<" could end the element or open a comment; JSON has an escape
+        // In a script element, only "<" could end the element or open a comment; JSON has an escape
         // for it.
         let text = film.to_string().replace('<', "\\u003c");
         html! { script type="application/json" id="film" { (PreEscaped(text)) } }
@@ -144,7 +144,7 @@ impl CellFilm {
         }
     }
 
-    /// How the edges look in `frame`. The script does the same for the other frames.
+    /// The looks of the edges in `frame`. The script computes the same for the other frames.
     fn looks(&self, frame: &Frame) -> Vec<EdgeLook> {
         let look = |place: usize| {
             let best = best(&frame.p[place], self.kept_operations);
@@ -171,7 +171,7 @@ impl CellFilm {
         (0..self.graph.edges.len()).map(look).collect()
     }
 
-    /// The last picture in words.
+    /// A description of the last picture.
     pub(crate) fn spoken(&self) -> String {
         let looks = self.last_looks();
         let strong: Vec<&str> = looks
@@ -223,7 +223,7 @@ impl Frame {
     fn of(graph: &DrawnGraph, cell: &ArchCell) -> Self {
         let shares = cell.shares();
         let place = |edge: &(usize, usize)| cell.edges.iter().position(|other| other == edge);
-        // An edge that only the genotype has carries no weight in the mixture.
+        // An edge that exists only in the genotype has no weight in the mixture.
         let none = || vec![0.0; cell.operations.len()];
         Self {
             q: graph
@@ -240,7 +240,7 @@ impl Frame {
     }
 }
 
-/// The `k` largest weights' places, largest first; what is not a number comes last.
+/// The positions of the `k` largest weights, largest first; NaN comes last.
 pub(super) fn best(weights: &[f64], k: usize) -> Vec<usize> {
     let rank = |place: usize| {
         if weights[place].is_nan() {
@@ -255,7 +255,7 @@ pub(super) fn best(weights: &[f64], k: usize) -> Vec<usize> {
     places
 }
 
-/// Where no target is known: the factor that makes the strongest edge of the node a whole one.
+/// If no target is known: the factor that gives the strongest edge of the node full thickness.
 fn strongest_as_whole(graph: &DrawnGraph, frame: Option<&Frame>, place: usize) -> f64 {
     let to = graph.edges[place].1;
     let shares = frame.into_iter().flat_map(|frame| graph.edges.iter().zip(&frame.q));

@@ -1,4 +1,5 @@
-//! The discretization gap: what pruning operations, edges and both costs, by batch-norm statistics.
+//! The discretization gap: the cost of pruning operations, edges and both, by batch-norm
+//! statistics.
 
 use maud::{Markup, html};
 
@@ -8,7 +9,7 @@ use crate::data_link::CsvTable;
 use crate::number::{count, percent, points, significant};
 use crate::run::{Gap, GapRow, SearchEpoch};
 
-/// Which accuracy of a column a row shows.
+/// The accuracy that a row shows in each column.
 type Accuracy = fn(&GapRow) -> Option<f64>;
 
 /// The table; `None` without a measurement.
@@ -16,15 +17,15 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     let gap = run.gap.as_ref()?;
     let stages: [(&str, &str, Accuracy); 4] = [
         ("super-network", "nothing pruned", |stage| stage.supernet),
-        ("operations only", "each kept edge has its operation alone", |stage| {
+        ("operations only", "each kept edge has only its operation", |stage| {
             stage.operations
         }),
-        ("edges only", "each node has its kept edges alone", |stage| stage.edges),
+        ("edges only", "each node has only its kept edges", |stage| stage.edges),
         ("both", "the discretized network", |stage| stage.both),
     ];
     Some(html! {
         p.lead {
-            "Accuracy on held-out images without any retraining, and the loss against the super-network in points"
+            "Accuracy on held-out images without any retraining, and the loss relative to the super-network in points"
             @if let Some(images) = gap.images.filter(|images| *images > 0) {
                 ". One of the " (count(images)) " images is " (significant(100.0 / images as f64, 2)) " points"
             }
@@ -58,8 +59,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-/// What following the path cost the super-network; `None` where there was
-/// none.
+/// What following the path cost the super-network; `None` if there was none.
 fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
     let start = epochs.first()?.path_p?;
     let first = epochs
@@ -73,7 +73,7 @@ fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
         .fold(f64::INFINITY, f64::min);
     let after = epochs.iter().filter_map(accuracy).next_back()?;
     Some(format!(
-        "What the way to the topology cost the super-network, on the images watched in each epoch: {} when it began, {} at its \
+        "Accuracy of the super-network on the path to the topology, on the images evaluated in each epoch: {} before, {} at its \
          lowest, {} at the end.",
         percent(before),
         percent(during),

@@ -1,5 +1,5 @@
-//! The top of the page: which run, how far it came, and its three accuracies with the gap between
-//! them.
+//! The top of the page: the name and progress of the run, and its three accuracies with the gap
+//! between them.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::Run;
 use crate::number::{count, percent, plural, points};
 use crate::run::StageState;
 
-/// Undecided choices that are named at once; the rest is folded away. The least decided come first.
+/// Number of undecided choices shown at once, the least decided first; the rest is collapsed.
 const MOST_UNDECIDED: usize = 5;
 
 /// The title bar, with the theme button.
@@ -47,7 +47,7 @@ pub(super) fn header(run: &Run) -> Markup {
     }
 }
 
-/// Stages, what is missing, the big numbers and the verdict.
+/// The stages, what is missing, the main numbers and the verdict.
 pub(super) fn section(run: &Run) -> Markup {
     let stages = run.stages();
     let missing: Vec<&String> = stages.iter().filter_map(|stage| stage.missing.as_ref()).collect();
@@ -81,9 +81,9 @@ pub(super) fn section(run: &Run) -> Markup {
                 h2 { "This run is not complete" }
                 ul {
                     @for sentence in missing { li { (sentence) } }
-                    @for file in &run.cut_off { li { "The last line of " (file) " was cut off and is left out." } }
+                    @for file in &run.cut_off { li { "The last line of " (file) " was cut off and is ignored." } }
                     @if let Some(epoch) = diverged {
-                        li { "The search diverged: after epoch " (epoch) " some mixture weights are not numbers." }
+                        li { "The search diverged: after epoch " (epoch) " some mixture weights are not finite." }
                     }
                 }
             }
@@ -131,23 +131,23 @@ fn flow(run: &Run) -> Markup {
                     span { "the gap" }
                 } @else { span { "pruned" } }
             }
-            (figure("Discretized", discretized, &format!("the same weights, pruned, none retrained{at_discretized}")))
+            (figure("Discretized", discretized, &format!("the same weights, pruned, not retrained{at_discretized}")))
             div.arrow {
                 @match run.training.last() {
                     Some(last) => { span { "retrained for" } b { (plural(last.epoch, "epoch")) } }
                     None => span { "retrained" },
                 }
             }
-            (figure("Retrained", retrained, &format!("the final network, trained anew, on {test}")))
+            (figure("Retrained", retrained, &format!("the final network, trained from scratch, on {test}")))
         }
     }
 }
 
-/// The final measurement, or the last one from within the search with a remark that it is that.
+/// The final measurement, or the last one from the search, marked as such.
 fn final_or_monitored(value: Option<f64>, monitored: Option<(f64, usize)>) -> (Option<f64>, String) {
     match (value, monitored) {
         (Some(value), _) => (Some(value), String::new()),
-        (None, Some((value, epoch))) => (Some(value), format!("; as the search saw it after epoch {epoch}")),
+        (None, Some((value, epoch))) => (Some(value), format!("; measured in the search after epoch {epoch}")),
         (None, None) => (None, String::new()),
     }
 }
@@ -165,7 +165,7 @@ fn figure(name: &str, value: Option<f64>, caption: &str) -> Markup {
     }
 }
 
-/// One sentence, and the undecided edges where there are any.
+/// One sentence, and the undecided edges if there are any.
 fn verdict(run: &Run) -> Markup {
     let Some(genotype) = &run.genotype else { return html! {} };
     let measured = run.gap.as_ref().map(|gap| &gap.as_trained);
@@ -204,7 +204,7 @@ fn verdict(run: &Run) -> Markup {
                 @match genotype.decided {
                     Some(true) => {
                         span.pill.decided { "✓ decided" } (cost)
-                        "Every kept edge and operation had all the weight before it was pruned" (least) "."
+                        "Every kept edge and operation already had all the weight before pruning" (least) "."
                     },
                     Some(false) => {
                         span.pill.undecided { "! undecided" } (cost)
@@ -217,7 +217,7 @@ fn verdict(run: &Run) -> Markup {
             @if !first.is_empty() { ul { @for edge in first { li { (edge) } } } }
             @if !rest.is_empty() {
                 details {
-                    summary { "and " (rest.len()) " more that were not decided" }
+                    summary { "and " (rest.len()) " more undecided choices" }
                     ul { @for edge in rest { li { (edge) } } }
                 }
             }
@@ -225,7 +225,7 @@ fn verdict(run: &Run) -> Markup {
     }
 }
 
-/// The gap as what pruning did to the accuracy, signed unless it rounds to nothing.
+/// The gap as the change of accuracy by pruning, signed unless it rounds to zero.
 fn change(loss: f64) -> String {
     match points(loss.abs()) {
         nothing if nothing == points(0.0) => nothing,
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_has_a_sign_if_there_is_one() {
+    fn only_a_nonzero_change_has_a_sign() {
         assert_eq!([0.0, -0.001, 1.5, -0.1].map(change), ["0.00", "0.00", "−1.50", "+0.10"]);
     }
 }

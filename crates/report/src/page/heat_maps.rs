@@ -1,4 +1,4 @@
-//! Heat maps of the mixture: every p and n·q after one epoch, and how they came about over the
+//! Heat maps of the mixture: every p and n·q after one epoch, and their development over the
 //! epochs.
 
 use maud::{Markup, html};
@@ -12,8 +12,8 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
     let last = film.epochs.last()?;
     Some(html! {
         p.lead {
-            "A search that is decided has one bright field in each row of p, and n·q near 1 for n edges of each node. "
-            "The numbers are behind the links of the " a href="#cells" { "cells" } " above."
+            "In a decided search, each row of p has one bright field, and n edges of each node have n·q near 1. "
+            "The numbers are in the data links of the " a href="#cells" { "cells" } " above."
         }
         p.scale aria-hidden="true" { "0 " i {} " 1" }
         div.pair {
@@ -22,7 +22,7 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
                     figure.matrix data-kind=(cell.kind) {
                         h3 { (cell.kind) " cell after epoch " span.frame { (last) } }
                         (matrix(cell))
-                        figcaption { "p of each operation on each edge; apart, n·q of the edge." }
+                        figcaption { "p of each operation on each edge; in the separate column, n·q of the edge." }
                     }
                     @if film.epochs.len() > 1 {
                         figure.history {
@@ -70,7 +70,7 @@ fn matrix(cell: &CellFilm) -> Markup {
     .draw()
 }
 
-/// p of the `k` best operations together.
+/// Sum of p over the `k` best operations.
 fn best_weight(p: &[f64], _: f64, k: usize) -> f64 {
     best(p, k).iter().map(|operation| p[*operation]).sum()
 }

@@ -1,5 +1,4 @@
-//! The worst mistakes as images: what each shows, what it was taken for, and how sure the network
-//! was.
+//! The worst mistakes as images: the true class, the predicted class, and its probability.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +8,7 @@ use crate::data_link::CsvTable;
 use crate::number::{count, significant};
 use crate::run::{Evaluation, Mistake};
 
-/// The images; `None` where the evaluation names no mistake.
+/// The images; `None` if the evaluation lists no mistakes.
 pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
     if evaluation.mistakes.is_empty() {
         return None;
@@ -18,7 +17,7 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
     Some(html! {
         figure.mistakes {
             p.lead {
-                "The " (evaluation.mistakes.len()) " test images that were classified wrongly with the highest loss, the worst first."
+                "The " (evaluation.mistakes.len()) " misclassified test images with the highest loss, the worst first."
             }
             ol {
                 @for mistake in &evaluation.mistakes {
@@ -49,8 +48,8 @@ fn table(mistakes: &[Mistake], classes: &[String]) -> CsvTable {
         "image",
         "class",
         "taken for",
-        "probability of its class",
-        "probability of what it was taken for",
+        "probability of the true class",
+        "probability of the predicted class",
         "loss nats",
     ]);
     let number = |value: Option<f64>| value.map_or(String::new(), |value| significant(value, 5));

@@ -1,7 +1,8 @@
-//! The pages: one self-contained HTML document about one run, and one about several side by side.
+//! The pages: one self-contained HTML document about one run, and one about several runs side by
+//! side.
 //!
-//! Each section is a file here and gives `None` (or nothing) when the run has no data for it; what
-//! is missing is said once, at the top.
+//! Each section is a file here and returns `None` (or nothing) if the run has no data for it; the
+//! top of the page lists what is missing.
 
 mod cells;
 mod confusion;
@@ -31,7 +32,7 @@ use maud::{Markup, html};
 use crate::Run;
 use film::Film;
 
-/// The report of `run` as an HTML document. The same run gives the same text.
+/// The report of `run` as an HTML document. It depends only on the run.
 pub fn render(run: &Run) -> String {
     let film = Film::of(run);
     let sections: Vec<(&str, &str, Markup)> = [

@@ -6,7 +6,7 @@ use super::{confusion, cost, curves, mistakes, scores};
 use crate::Run;
 use crate::number::{count, duration, magnitude, percent, significant};
 
-/// Everything known of the final network; `None` when nothing is.
+/// Everything known about the final network; `None` if there is nothing.
 pub(super) fn section(run: &Run) -> Option<Markup> {
     let facts = facts(run);
     let charts = curves::retraining(run);
@@ -41,7 +41,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
     let time = |name, seconds: Option<f64>| seconds.map(|seconds| (name, duration(seconds), String::new()));
     [
         parameters.map(|number| ("parameters", magnitude(number), count(number))),
-        multiply_adds.map(|number| ("multiply-adds an image", magnitude(number), count(number))),
+        multiply_adds.map(|number| ("multiply-adds per image", magnitude(number), count(number))),
         evaluation.and_then(|e| e.accuracy).map(|accuracy| {
             let wrong = evaluation.and_then(|e| e.images).map(|images| {
                 let wrong = (images as f64 * (100.0 - accuracy) / 100.0).round().max(0.0) as u64;
@@ -50,7 +50,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
             ("test accuracy", percent(accuracy), wrong.unwrap_or_default())
         }),
         evaluation.and_then(scores::balanced).map(|balanced| {
-            let detail = "the mean recall of the classes".to_owned();
+            let detail = "mean recall over the classes".to_owned();
             ("balanced accuracy", percent(balanced), detail)
         }),
         evaluation

@@ -1,4 +1,4 @@
-//! Where the run came from and how to repeat it: configuration, environment.
+//! The origin of the run and how to repeat it: configuration, environment.
 
 use maud::{Markup, html};
 
@@ -23,7 +23,7 @@ pub(super) fn section(run: &Run) -> Markup {
                 }
             }
         } @else {
-            p { "environment.json is missing: with what the run was made is not known." }
+            p { "environment.json is missing: the machine and version of the run are unknown." }
         }
         @if let Some(config) = &run.config {
             details {
@@ -49,8 +49,8 @@ fn rows(environment: &Environment) -> Vec<(&'static str, String)> {
         ("seed", number(environment.seed)),
         ("data set", environment.dataset.clone()),
         ("checksum of the data", environment.dataset_checksum.clone()),
-        ("checksum is of", environment.dataset_checksum_of.clone()),
-        ("how the images lie", notes),
+        ("checksum covers", environment.dataset_checksum_of.clone()),
+        ("layout of the images", notes),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))

@@ -1,4 +1,4 @@
-// Moves the pictures with the epoch slider and switches the theme. The page is complete without it.
+// Updates the pictures when the epoch slider moves, and switches the theme. The page is complete without it.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -6,7 +6,7 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-  // Theme: the system's until the reader chooses.
+  // Theme: that of the system until the reader chooses.
   const button = document.querySelector(".theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
@@ -15,7 +15,7 @@
     button.setAttribute("aria-label", `Switch to the ${isDark() ? "light" : "dark"} theme`);
   };
   const remember = (value) => {
-    // A page opened from a file may have no storage; the choice then lasts as long as the page.
+    // A page opened from a file may have no storage; then the choice is lost when the page closes.
     try { if (value) localStorage.setItem("da2s-theme", value); return localStorage.getItem("da2s-theme"); } catch { return null; }
   };
   const chosen = remember();
@@ -29,7 +29,7 @@
     nameButton();
   });
 
-  // Charts: their numbers are in their data links.
+  // Charts: their numbers come from their data links.
   const short = (value) => (value === undefined || value === "" ? "–" : String(Number(Number(value).toPrecision(4))));
   const charts = all(".chart").map((figure) => {
     const text = decodeURIComponent(figure.querySelector("a.data").href.split(",").slice(1).join(","));
@@ -66,7 +66,7 @@
     chart.svg.addEventListener("pointerleave", () => mark(chart, epochs.at(-1), false));
   }
 
-  // The film: one picture an epoch, then the discretized cells.
+  // The animation: one picture per epoch, then the discretized cells.
   const bar = document.querySelector(".film-bar");
   if (!bar) return;
   const film = JSON.parse(document.getElementById("film").textContent);
@@ -109,7 +109,7 @@
       line.setAttribute("opacity", presence);
       line.querySelector("title").textContent = look.text;
       labels[edge].setAttribute("opacity", presence);
-      // An edge that fades out keeps its colour and words while it does.
+      // An edge keeps its colour and label while it fades out.
       if (!look.best.length) return;
       const colour = `op${cell.slots[look.best[0]]}`;
       line.setAttribute("class", `edge ${colour}`);
@@ -169,7 +169,7 @@
     if (Number(slider.value) >= last) show(0);
     play.textContent = "❚❚";
     play.setAttribute("aria-label", "Pause");
-    // At most eight seconds whatever the length; slower and one by one for those who asked for calm.
+    // At most eight seconds in total; slower, and picture by picture, for readers who prefer reduced motion.
     const pause = calm.matches ? 1000 : Math.min(320, 8000 / last);
     timer = setInterval(() => { show(Number(slider.value) + 1); if (Number(slider.value) >= last) stop(); }, pause);
   });

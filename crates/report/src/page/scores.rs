@@ -1,4 +1,4 @@
-//! Precision, recall and F1 of each class: where a class is rare, the accuracy says little of it.
+//! Precision, recall and F1 of each class, since accuracy says little about rare classes.
 
 use da2s_records::schema::{ClassScores, balanced_accuracy, class_scores};
 use maud::{Markup, html};
@@ -7,15 +7,15 @@ use crate::data_link::CsvTable;
 use crate::number::{count, percent};
 use crate::run::Evaluation;
 
-/// Classes that are shown at once; the rest is folded away. Those with the least F1 come first.
+/// Number of classes shown at once, those with the lowest F1 first; the rest is collapsed.
 const MOST_SHOWN: usize = 12;
 
-/// The mean recall of the classes.
+/// The mean recall over the classes.
 pub(super) fn balanced(evaluation: &Evaluation) -> Option<f64> {
     balanced_accuracy(&of(evaluation))
 }
 
-/// A row a class, the worst first; `None` without a matrix.
+/// One row per class, the worst first; `None` without a confusion matrix.
 pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
     let mut scores = of(evaluation);
     if scores.is_empty() {

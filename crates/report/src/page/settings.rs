@@ -1,4 +1,4 @@
-//! The settings in which runs differ, a row a setting and a column a run.
+//! The settings in which runs differ, one row per setting and one column per run.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::Run;
 
-/// The table; `None` where fewer than two runs have settings, or none differs.
+/// The table; `None` if fewer than two runs have settings, or none differs.
 pub(super) fn differing(runs: &[Run]) -> Option<Markup> {
     let all: Vec<_> = runs.iter().map(Run::settings).collect();
     if all.iter().filter(|settings| !settings.is_empty()).count() < 2 {

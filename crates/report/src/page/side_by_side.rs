@@ -1,9 +1,9 @@
-//! Several runs side by side on one page: results, curves over each other, what pruning costs,
-//! cells, settings that differ.
+//! Several runs side by side on one page: results, overlaid curves, the cost of pruning, cells, and
+//! settings that differ.
 //!
-//! Contract: a run keeps its colour and dashes on the whole page; what a run does not have is a
-//! dash or is not there, and no run stands for another. Means and tests over seeds are the business
-//! of [`crate::comparison`].
+//! Contract: a run has the same colour and dashes on the whole page. What a run lacks is shown as a
+//! dash or left out, never filled in from another run. Means and tests over seeds are in
+//! [`crate::comparison`].
 
 use maud::{Markup, html};
 
@@ -20,11 +20,11 @@ use crate::svg::cell::draw;
 use crate::svg::chart::{Chart, Series};
 use crate::svg::colour::LINES;
 
-/// Most runs on a page: no more lines can be told apart.
+/// Largest number of runs on a page: more lines cannot be distinguished.
 pub const MOST_RUNS: usize = LINES;
 
-/// The page of `runs`, whose names should differ; beyond [`MOST_RUNS`] they share colours. The same
-/// runs give the same text.
+/// The page of `runs`, whose names should differ; beyond [`MOST_RUNS`], runs share colours. The
+/// page depends only on the runs.
 pub fn side_by_side(runs: &[Run]) -> String {
     let sections: Vec<(&str, &str, Markup)> = [
         ("results", "Results", Some(results(runs))),
@@ -71,7 +71,7 @@ pub fn side_by_side(runs: &[Run]) -> String {
     .render()
 }
 
-/// A run's name with its line.
+/// A run's name with a sample of its line.
 fn name(index: usize, run: &Run) -> Markup {
     html! {
         svg.swatch viewBox="0 0 26 8" aria-hidden="true" { path class={ "line s" (index % LINES) } d="M1 4H25" {} }
@@ -137,7 +137,7 @@ fn seed(run: &Run) -> String {
     stated.map_or("–".to_owned(), |seed| seed.to_string())
 }
 
-/// `finished`, why it failed, or the first stage that is not complete.
+/// `finished`, the reason of the failure, or the first stage that is not complete.
 fn state(run: &Run) -> String {
     if run.summary.is_some() {
         return "finished".to_owned();
@@ -152,7 +152,7 @@ fn state(run: &Run) -> String {
     }
 }
 
-/// The charts of single runs, turned around: a chart a curve, a line a run.
+/// The charts of single runs, transposed: one chart per curve, one line per run.
 fn overlaid(runs: &[Run], charts: fn(&Run) -> Vec<Chart>) -> Vec<Chart> {
     let mut overlaid: Vec<Chart> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -190,7 +190,7 @@ fn empty(run: &Run) -> Series {
     }
 }
 
-/// A title as the name of a file.
+/// A title as a file name.
 fn file_name(title: &str) -> String {
     let words = title
         .split(|c: char| !c.is_alphanumeric())
@@ -198,7 +198,7 @@ fn file_name(title: &str) -> String {
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
-/// Accuracies by what is pruned, a row a run; `None` where none was measured.
+/// Accuracies by what is pruned, one row per run; `None` if none was measured.
 fn gap(runs: &[Run]) -> Option<Markup> {
     const COLUMNS: [&str; 6] = [
         "super-network",
@@ -216,7 +216,7 @@ fn gap(runs: &[Run]) -> Option<Markup> {
         data.row(std::iter::once(run.name.clone()).chain(numbers));
     }
     Some(html! {
-        p.lead { "Accuracy in percent on held-out images without any retraining; the gap is what pruning both takes, in points." }
+        p.lead { "Accuracy in percent on held-out images without any retraining; the gap is the loss from pruning both, in points." }
         div.scroll tabindex="0" role="region" aria-label="Accuracy by what is pruned" {
             table.wide {
                 thead { tr { th scope="col" { "run" } @for column in COLUMNS { th.n scope="col" { (column) } } } }
@@ -248,7 +248,7 @@ fn gap_row(run: &Run) -> [Option<f64>; 6] {
     ]
 }
 
-/// The cells of every kind, run by run; `None` where no run has one.
+/// The cells of every kind, run by run; `None` if no run has any.
 fn cells(runs: &[Run]) -> Option<Markup> {
     let films: Vec<Film> = runs.iter().map(Film::of).collect();
     let mut kinds: Vec<&str> = films
@@ -260,7 +260,7 @@ fn cells(runs: &[Run]) -> Option<Markup> {
     kinds.dedup();
     (!kinds.is_empty()).then(|| {
         html! {
-            p.lead { "What was found, or the mixture as it stands where a search is not discretized yet." }
+            p.lead { "The discretized cells, or the current mixture of a search that is not discretized yet." }
             @for kind in kinds {
                 h3.part { (kind) " cells" }
                 div.grid {

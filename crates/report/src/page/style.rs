@@ -1,10 +1,10 @@
-//! The style sheet: `report.css` and, generated from their single source, the data colours.
+//! The style sheet: `report.css`, and the data colours, which are generated from one table.
 
 use std::fmt::Write;
 
 use crate::svg::colour::{LEVELS, LINE_STYLES, OPERATION_COLOURS, heat};
 
-/// The whole style sheet.
+/// The complete style sheet.
 pub(super) fn sheet() -> String {
     let mut sheet = include_str!("report.css").to_owned();
     for (slot, (light, dark)) in OPERATION_COLOURS.iter().enumerate() {

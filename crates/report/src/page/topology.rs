@@ -1,4 +1,4 @@
-//! The target topology beside the genotype that was found, node by node.
+//! The target topology and the genotype that was found, node by node.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::run::{GenotypeCell, GenotypeTarget};
 use crate::svg::colour::slot;
 use crate::svg::heat::share;
 
-/// A table for each cell kind and the genotype as text; `None` without a genotype.
+/// One table per cell kind and the genotype as text; `None` without a genotype.
 pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {
     let genotype = run.genotype.as_ref()?;
     Some(html! {
@@ -36,7 +36,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                     (cell.kind) " cell"
                     @if let Some(target) = target {
                         " " small {
-                            "asked for: " (asked_edges(target)) " edges into the nodes, "
+                            "target: " (asked_edges(target)) " edges into the nodes, "
                             (plural(target.operations, "operation")) " on each"
                         }
                     }
@@ -86,7 +86,7 @@ fn asked_edges(target: &GenotypeTarget) -> String {
     target.edges.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// How many edges a node has kept of those asked for.
+/// How many edges a node has kept of the number in the target.
 fn kept(found: usize, asked: Option<&usize>) -> Markup {
     html! {
         span.count {
@@ -97,7 +97,7 @@ fn kept(found: usize, asked: Option<&usize>) -> Markup {
     }
 }
 
-/// p of the best operation(s) and n·q of an edge after the last epoch.
+/// p of the best operation(s) and n·q of an edge, after the last epoch.
 fn weights(cell: &CellFilm, edge: (usize, usize)) -> Option<(f64, f64)> {
     let frame = cell.frames.last()?;
     let place = cell.graph.edges.iter().position(|other| *other == edge)?;

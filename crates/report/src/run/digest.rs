@@ -1,9 +1,8 @@
-//! What a table of runs wants to know of one: which run it is, how far it came, its results as
-//! numbers with names.
+//! A run as one row of a table of runs: its name, its progress, and its results as named numbers.
 //!
-//! Contract: small files only, so that a folder of hundreds of runs is read at once; the names of
-//! the numbers are the keys of `summary.json`, and before there is one they come from the files
-//! that it is made from.
+//! Contract: only small files are read, so a folder of hundreds of runs is read quickly. The names
+//! of the numbers are the keys of `summary.json`; until it exists, they come from the files that it
+//! is computed from.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,20 +21,20 @@ use super::files::Files;
 use super::lines::{read_json, read_lines, read_text};
 use crate::ReportError;
 
-/// A run, in short.
+/// A summary of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Digest {
-    /// How far it came.
+    /// Its progress.
     pub state: State,
     /// `config.toml`.
     pub config: Table,
     /// The genotype as text.
     pub genotype: Option<String>,
-    /// Results by their key in `summary.json`; what was not measured is not there.
+    /// Results by their key in `summary.json`; absent if they were not measured.
     pub values: BTreeMap<&'static str, f64>,
 }
 
-/// A line of a `metrics.jsonl`: epoch, from 1, of how many.
+/// A line of a `metrics.jsonl`: epoch, from 1, and number of epochs.
 #[derive(Debug, Deserialize)]
 struct Epoch {
     epoch: usize,
@@ -48,7 +47,7 @@ struct Time {
     time_s: f64,
 }
 
-/// What of `genotype.json` is wanted here.
+/// The part of `genotype.json` that is needed here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Kept {
@@ -58,20 +57,20 @@ struct Kept {
 }
 
 impl Digest {
-    /// Reads the run directory `dir`; `None` if it is not a run's: there is no `config.toml` that
-    /// names a method.
+    /// Reads the run directory `dir`; `None` if it is not a run directory, that is, it has no
+    /// `config.toml` that names a method.
     ///
     /// # Errors
-    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not
-    /// what it should be.
+    /// [`ReportError::Read`] if a file cannot be read and [`ReportError::Damaged`] if its content
+    /// is invalid.
     pub fn read(dir: &Path) -> Result<Option<Self>, ReportError> {
         Self::of(dir)
     }
 
-    /// [`Digest::read`], wherever the files lie.
+    /// Like [`Digest::read`], wherever the files are.
     ///
     /// # Errors
-    /// As [`Digest::read`].
+    /// As for [`Digest::read`].
     pub fn of<F: Files + ?Sized>(files: &F) -> Result<Option<Self>, ReportError> {
         let Some(text) = read_text(files, CONFIG)? else {
             return Ok(None);
@@ -117,7 +116,7 @@ impl Digest {
         }))
     }
 
-    /// A setting of the run, as `search.epochs`; words without quotes.
+    /// A setting of the run, for example `search.epochs`; strings without quotes.
     pub fn setting(&self, key: &str) -> Option<String> {
         setting(&self.config, key).map(|value| match value {
             Value::String(word) => word.clone(),
@@ -134,7 +133,7 @@ fn setting<'a>(config: &'a Table, key: &str) -> Option<&'a Value> {
     table.get(name)
 }
 
-/// The files of a run, some of which are read already.
+/// The files of a run, some of which have already been read.
 struct Seen<'a, F: ?Sized> {
     files: &'a F,
     summary: bool,
@@ -209,13 +208,13 @@ impl Traces for Run {
 }
 
 impl Run {
-    /// How far it has come.
+    /// Its progress.
     pub fn state(&self) -> State {
         let Ok(state) = State::of(self);
         state
     }
 
-    /// The results by their key in `summary.json`; what was not measured is not there.
+    /// The results by their key in `summary.json`; absent if they were not measured.
     pub fn values(&self) -> BTreeMap<&'static str, f64> {
         match (&self.summary, &self.genotype) {
             (Some(summary), _) => of_summary(summary),
@@ -258,7 +257,7 @@ mod tests {
     const SETTINGS: &str = "[data]\ndataset = \"digits\"\n[search]\nmethod = \"da2s\"\nepochs = 3\n";
 
     #[test]
-    fn how_far_a_run_came_is_read_from_its_files() {
+    fn the_state_of_a_run_is_read_from_its_files() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         let write = |name: &str, text: &str| {
@@ -269,7 +268,7 @@ mod tests {
         let state = || Digest::read(dir).unwrap().unwrap().state.to_string();
         assert_eq!(Digest::read(dir).unwrap(), None);
         write("config.toml", "[net]\noffline = true\n");
-        assert_eq!(Digest::read(dir).unwrap(), None, "somebody else's config.toml");
+        assert_eq!(Digest::read(dir).unwrap(), None, "config.toml of another program");
         write("config.toml", "a = 1\nb = ");
         let damaged = Digest::read(dir).unwrap_err().to_string();
         assert!(damaged.contains("config.toml, line 2: "), "{damaged}");

@@ -1,4 +1,4 @@
-//! Where the files of a run lie: in its directory, or in memory.
+//! The files of a run: in its directory, or in memory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ pub trait Files {
     /// Name of the run.
     fn name(&self) -> String;
 
-    /// What errors call `file`, and the run itself where that is empty.
+    /// The path of `file` in error messages; an empty `file` means the run itself.
     fn path(&self, file: &str) -> PathBuf;
 
-    /// Content of `file`; `None` if there is no such file.
+    /// Content of `file`; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`ReportError::Read`] when it is there and cannot be read.
+    /// [`ReportError::Read`] if it exists but cannot be read.
     fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, ReportError>;
 }
 
@@ -33,7 +33,7 @@ impl Files for Path {
     }
 
     fn path(&self, file: &str) -> PathBuf {
-        // To join with nothing would add a slash.
+        // Joining an empty path would add a slash.
         match file {
             "" => self.to_owned(),
             file => self.join(file),
@@ -49,7 +49,7 @@ impl Files for Path {
     }
 }
 
-/// A run in memory, as from an archive; it has no name.
+/// A run in memory, for example from an archive; it has no name.
 impl Files for BTreeMap<&str, Vec<u8>> {
     fn name(&self) -> String {
         String::new()
@@ -75,7 +75,7 @@ mod tests {
     use crate::run::{Digest, Run};
 
     #[test]
-    fn a_run_in_memory_is_the_one_in_its_directory() {
+    fn a_run_in_memory_equals_the_one_in_its_directory() {
         let folder = tempfile::tempdir().unwrap();
         let mut memory = BTreeMap::new();
         for (file, text) in [

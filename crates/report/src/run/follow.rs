@@ -1,9 +1,9 @@
-//! A run directory that grows, followed: [`Follow::poll`] reads what changed since the last time
-//! and writes nothing.
+//! Follows a growing run directory: [`Follow::poll`] reads what changed since the last call and
+//! writes nothing.
 //!
-//! Contract: as [`Run`], except that a last line without its end is no damage and is not told: it
-//! is still being written. Files of lines are read from where the last poll ended; when a small
-//! file changed, all of those are read anew.
+//! Contract: as for [`Run`], except that an incomplete last line is not damage and is not reported,
+//! because it is still being written. Files of lines are read from where the last poll ended; if
+//! one small file changed, all small files are read again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::tail::Tail;
 use super::{ArchEpoch, EpochTime, Run, SearchEpoch, TrainEpoch};
 use crate::ReportError;
 
-/// A run that may still be going on.
+/// A run that may still be in progress.
 #[derive(Debug)]
 pub struct Follow {
     dir: PathBuf,
@@ -26,21 +26,20 @@ pub struct Follow {
     training: Tail<TrainEpoch>,
     search_times: Tail<EpochTime>,
     train_times: Tail<EpochTime>,
-    /// Length and time of each file that is written as a whole when it was read; a change of one
-    /// has all of them read.
+    /// Length and time of each small file when it was read; if one changes, all are read again.
     stamps: [Stamp; WHOLE.len()],
     changes: u64,
     last_change: Option<SystemTime>,
 }
 
-/// Length and time of a file; none of one that is absent.
+/// Length and time of a file; `None` if it does not exist.
 type Stamp = Option<(u64, Option<SystemTime>)>;
 
 impl Follow {
-    /// Follows the run directory `dir`, reading what is there.
+    /// Follows the run directory `dir`, and reads what it contains now.
     ///
     /// # Errors
-    /// As [`Run::read`].
+    /// As for [`Run::read`].
     pub fn new(dir: &Path) -> Result<Self, ReportError> {
         let mut follow = Self {
             dir: dir.to_owned(),
@@ -69,11 +68,11 @@ impl Follow {
         }
     }
 
-    /// Reads what changed; whether anything did.
+    /// Reads what changed; returns whether anything did.
     ///
     /// # Errors
-    /// [`ReportError::Read`] when a file cannot be read and [`ReportError::Damaged`] when it is not
-    /// what it should be; what was read before stays.
+    /// [`ReportError::Read`] if a file cannot be read and [`ReportError::Damaged`] if its content
+    /// is invalid; what was read before is kept.
     pub fn poll(&mut self) -> Result<bool, ReportError> {
         let mut changed = self.poll_small()?;
         if self.search.poll(&self.dir, |_, _| Ok(()))? {
@@ -101,40 +100,40 @@ impl Follow {
         Ok(changed)
     }
 
-    /// The run as far as it is there.
+    /// The run as read so far.
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// Why the run failed, if it did: results outrank the failure of an earlier try.
+    /// Why the run failed, if it did: results take precedence over the failure of an earlier
+    /// attempt.
     pub fn failure(&self) -> Option<&str> {
         self.run.failure.as_deref()
     }
 
-    /// Seconds that each finished epoch of the search took.
+    /// Seconds per finished epoch of the search.
     pub fn search_times(&self) -> impl DoubleEndedIterator<Item = f64> {
         self.search_times.records().iter().map(|time| time.time_s)
     }
 
-    /// Seconds that each finished epoch of the retraining took.
+    /// Seconds per finished epoch of the retraining.
     pub fn train_times(&self) -> impl DoubleEndedIterator<Item = f64> {
         self.train_times.records().iter().map(|time| time.time_s)
     }
 
-    /// How often something had changed.
+    /// Number of polls that found changes.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// When a file of the run was last written.
+    /// Time of the last write to a file of the run.
     pub fn last_change(&self) -> Option<SystemTime> {
         self.last_change
     }
 
-    /// Reads the small files anew if one of them is not as it was, which happens a few times in a
-    /// run.
+    /// Reads the small files again if one of them changed, which happens a few times per run.
     fn poll_small(&mut self) -> Result<bool, ReportError> {
-        // Taken before the files are read, so that a change in between is seen the next time.
+        // Taken before the files are read, so that the next poll notices a change in between.
         let stamps = WHOLE.map(|file| stamp(&self.dir.join(file)));
         if stamps == self.stamps {
             return Ok(false);
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_poll_reads_anew_leaves_the_rest() {
+    fn rereading_small_files_keeps_the_lines() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("a");
         let write = |name: &str, text: &str| {
@@ -187,12 +186,12 @@ mod tests {
 
         write("summary.json", "{\"network_accuracy\":97.5}");
         assert!(follow.poll().unwrap());
-        assert_eq!(epochs(&follow), [1], "lines stay when small files are read anew");
-        assert_eq!(follow.failure(), None, "results outrank it");
+        assert_eq!(epochs(&follow), [1], "lines are kept when small files are read again");
+        assert_eq!(follow.failure(), None, "results take precedence");
 
         write("gap.json", "[");
         assert!(follow.poll().is_err());
-        assert_eq!(epochs(&follow), [1], "what was read stays");
+        assert_eq!(epochs(&follow), [1], "what was read is kept");
         assert!(follow.run().summary.is_some());
         write("gap.json", "{}");
         write(

@@ -1,5 +1,5 @@
-//! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. Absent is not an
-//! error.
+//! Reads the four kinds of file in a run directory: text, JSON, JSON lines, PNG. A missing file is
+//! not an error.
 
 use serde::de::DeserializeOwned;
 
@@ -10,9 +10,9 @@ use crate::ReportError;
 pub(super) struct JsonLines<R> {
     /// Whether the file exists.
     pub(super) there: bool,
-    /// Its whole lines.
+    /// Its complete lines.
     pub(super) records: Vec<R>,
-    /// Whether the last line broke off and was left out.
+    /// Whether the last line was incomplete and ignored.
     pub(super) cut_off: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn read_text<F: Files + ?Sized>(files: &F, file: &str) -> Result<Opti
     }
 }
 
-/// A JSON file that `check` then accepts or refuses with a reason.
+/// A JSON file, which `check` accepts or refuses with a reason.
 pub(crate) fn read_json<R: DeserializeOwned, F: Files + ?Sized>(
     files: &F,
     file: &str,
@@ -54,11 +54,11 @@ pub(crate) fn read_json<R: DeserializeOwned, F: Files + ?Sized>(
     Ok(Some(record))
 }
 
-/// A file with a JSON object a line; `check` sees the first record too, to hold the later ones
-/// against it.
+/// A file with one JSON object per line; `check` also receives the first record, to compare later
+/// ones with it.
 ///
-/// A last line without a line end that does not parse is what an interrupted write leaves: it is
-/// dropped.
+/// If the last line has no line break and does not parse, it was left by an interrupted write and
+/// is ignored.
 pub(super) fn read_lines<R: DeserializeOwned, F: Files + ?Sized>(
     files: &F,
     file: &str,
@@ -94,7 +94,7 @@ pub(super) fn read_lines<R: DeserializeOwned, F: Files + ?Sized>(
     Ok(lines)
 }
 
-/// A PNG file of at most `most` bytes, known by its signature.
+/// A PNG file of at most `most` bytes, recognised by its signature.
 pub(super) fn read_png<F: Files + ?Sized>(files: &F, file: &str, most: usize) -> Result<Option<Vec<u8>>, ReportError> {
     const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
     let Some(bytes) = files.bytes(file)? else {
@@ -102,7 +102,7 @@ pub(super) fn read_png<F: Files + ?Sized>(files: &F, file: &str, most: usize) ->
     };
     let reason = match bytes.len() {
         _ if !bytes.starts_with(SIGNATURE) => "not a PNG file".to_owned(),
-        length if length > most => format!("{length} bytes, where pictures have at most {most}"),
+        length if length > most => format!("{length} bytes, more than the {most} allowed for a picture"),
         _ => return Ok(Some(bytes)),
     };
     Err(ReportError::Damaged {
@@ -112,7 +112,7 @@ pub(super) fn read_png<F: Files + ?Sized>(files: &F, file: &str, most: usize) ->
     })
 }
 
-/// serde_json's message with the column only: the line is the caller's, who knows it in the file.
+/// serde_json's message with only the column: the caller knows the line in the file.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rsplit_once(" at line ") {

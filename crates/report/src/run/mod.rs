@@ -1,9 +1,8 @@
-//! A run directory, read. [`Run`] holds whatever files are there; later stages of a run may be
-//! absent.
+//! Reads a run directory. [`Run`] holds the files that exist; later stages of a run may be missing.
 //!
-//! Contract: an absent file is `None` or empty; the last line of a `.jsonl` file may be cut off (it
-//! is left out and [`Run::cut_off`] names the file); any other damage is an error with file and
-//! line. All shapes are checked here, so whoever draws may index freely.
+//! Contract: a missing file is `None` or empty. The last line of a `.jsonl` file may be cut off; it
+//! is ignored and [`Run::cut_off`] names the file. Any other damage is an error with file and line.
+//! All shapes are checked here, so drawing code may index freely.
 
 mod digest;
 mod files;
@@ -37,12 +36,12 @@ use lines::{JsonLines, read_lines, read_png};
 pub(crate) use lines::{read_json, read_text};
 pub(crate) use tail::Tail;
 
-/// Mistakes whose pictures are read; a run writes no more.
+/// Largest number of mistakes whose pictures are read; a run writes no more.
 const MOST_PICTURES: usize = 24;
-/// Largest picture of a mistake: 64×64 pixels that do not compress, more than a run writes.
+/// Largest size of a picture of a mistake: 64×64 incompressible pixels, more than a run writes.
 const MOST_PICTURE_BYTES: usize = 16 << 10;
 
-/// Everything that a run directory says about its run.
+/// The content of a run directory.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     /// Name of the run: the last part of its directory.
@@ -79,16 +78,16 @@ impl Run {
     /// Reads the run directory `dir`.
     ///
     /// # Errors
-    /// [`ReportError::NotARun`] when none of a run's files is there, [`ReportError::Read`] when one
-    /// cannot be read and [`ReportError::Damaged`] when one is not what it should be.
+    /// [`ReportError::NotARun`] if none of a run's files exists, [`ReportError::Read`] if one
+    /// cannot be read and [`ReportError::Damaged`] if the content of one is invalid.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         Self::of(dir)
     }
 
-    /// [`Run::read`], wherever the files lie.
+    /// Like [`Run::read`], wherever the files are.
     ///
     /// # Errors
-    /// As [`Run::read`].
+    /// As for [`Run::read`].
     pub fn of<F: Files + ?Sized>(files: &F) -> Result<Self, ReportError> {
         let mut run = Self::read_small(files)?;
         let mut found = run.has_small();
@@ -115,7 +114,7 @@ impl Run {
         }
     }
 
-    /// What [`Run::read`] does, without the files that have a line an epoch.
+    /// Like [`Run::read`], without the files that have one line per epoch.
     fn read_small<F: Files + ?Sized>(files: &F) -> Result<Self, ReportError> {
         let mut run = Self {
             name: files.name(),
@@ -137,22 +136,22 @@ impl Run {
         }
         run.summary = read_json(files, SUMMARY, |_| Ok(()))?;
 
-        // A run of an earlier version, whose stages were repeated one by one, keeps a failure that
-        // was got over.
+        // A run of an earlier version whose stages were repeated separately may still have a
+        // failure that has been overcome.
         if run.summary.is_none() {
             run.failure = read_text(files, FAILURE)?.map(|reason| reason.trim().to_owned());
         }
         Ok(run)
     }
 
-    /// Whether there is one of the small files that make a directory a run's.
+    /// Whether one of the small files that identify a run directory exists.
     fn has_small(&self) -> bool {
         let settings = self.config.is_some() || self.environment.is_some();
         settings || self.genotype.is_some() || self.gap.is_some() || self.evaluation.is_some() || self.summary.is_some()
     }
 
-    /// Every setting that `config.toml` has, as `search.epochs`; words without quotes. None where
-    /// it is absent or not TOML.
+    /// All settings in `config.toml`, for example `search.epochs`; strings without quotes. Empty if
+    /// the file is missing or not TOML.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let table = self.config.as_deref().and_then(|text| text.parse::<Table>().ok());
         let mut settings = BTreeMap::new();
@@ -160,7 +159,7 @@ impl Run {
         settings
     }
 
-    /// The stages of the run in order, with what is there and what is missing.
+    /// The stages of the run in order, with their progress and what is missing.
     pub fn stages(&self) -> [StageProgress; 4] {
         stage::of(self)
     }
@@ -180,7 +179,7 @@ fn flatten(prefix: &str, table: Table, settings: &mut BTreeMap<String, String>) 
     }
 }
 
-/// Keeps increasing epochs: where a resumed run repeated epochs, the later record counts.
+/// Keeps epochs in increasing order: if a resumed run repeated epochs, the later record counts.
 fn by_epoch<R>(records: Vec<R>, epoch: impl Fn(&R) -> usize) -> Vec<R> {
     let mut kept: Vec<R> = Vec::with_capacity(records.len());
     for record in records {

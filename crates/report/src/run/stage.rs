@@ -1,28 +1,29 @@
-//! How far a run came: its stages in order, each complete, begun or absent, in plain words.
+//! The progress of a run: its stages in order, each complete, partial or missing, and a
+//! description.
 
 use super::Run;
 
-/// How much of a stage is there.
+/// The progress of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StageState {
-    /// All of it.
+    /// It is complete.
     Complete,
-    /// Some of it: the run stopped inside, or is still there.
+    /// It stopped midway, or is still in progress.
     Partial,
-    /// Nothing.
+    /// It has not begun.
     Missing,
 }
 
 /// One stage of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageProgress {
-    /// What the stage is called.
+    /// Name of the stage.
     pub name: &'static str,
-    /// How much of it is there.
+    /// Its progress.
     pub state: StageState,
-    /// A few words on how far it came.
+    /// Its progress in a few words.
     pub progress: String,
-    /// What is missing, as a sentence; `None` when complete.
+    /// What is missing, as a sentence; `None` if complete.
     pub missing: Option<String>,
 }
 
@@ -49,7 +50,7 @@ impl StageProgress {
         Self {
             name,
             state: StageState::Missing,
-            progress: "not there".to_owned(),
+            progress: "missing".to_owned(),
             missing: Some(missing.to_owned()),
         }
     }
@@ -78,7 +79,7 @@ fn discretization(run: &Run) -> StageProgress {
         (None, Some(_)) => StageProgress::partial(
             NAME,
             "gap only".to_owned(),
-            "The genotype is not there: genotype.json is missing.".to_owned(),
+            "There is no genotype: genotype.json is missing.".to_owned(),
         ),
         (None, None) => StageProgress::missing(
             NAME,
@@ -104,7 +105,7 @@ fn evaluation(run: &Run) -> StageProgress {
         (None, Some(_)) => StageProgress::partial(
             NAME,
             "accuracy only".to_owned(),
-            "The confusion matrix is not there: network/evaluation.json is missing.".to_owned(),
+            "There is no confusion matrix: network/evaluation.json is missing.".to_owned(),
         ),
         (None, None) => StageProgress::missing(
             NAME,

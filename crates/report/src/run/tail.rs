@@ -1,10 +1,10 @@
-//! A `.jsonl` file that another process, or another thread, appends to: reads what was added since
-//! the last time.
+//! Reads a `.jsonl` file to which another process or thread appends: each call reads what was added
+//! since the last one.
 //!
-//! Contract: only whole lines are taken; a line still being written waits. A file that became
-//! shorter, or whose last line read is no longer where it was, is another file (a run that was
-//! taken up again cuts its files): it is read anew, and [`Tail::generation`] says so. Where epochs
-//! repeat, the later record counts.
+//! Contract: only complete lines are read; a line that is still being written waits. A file that
+//! became shorter, or whose last read line has moved, is treated as another file (a resumed run
+//! truncates its files): it is read again from the start, and [`Tail::generation`] changes. If
+//! epochs repeat, the later record counts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -23,17 +23,17 @@ pub(crate) struct Tail<R> {
     file: &'static str,
     epoch: fn(&R) -> usize,
     records: Vec<R>,
-    /// Bytes that were taken.
+    /// Bytes read so far.
     taken_bytes: u64,
-    /// Lines that were taken.
+    /// Lines read so far.
     lines: usize,
-    /// The last of them, with its line end.
+    /// The last of them, with its line break.
     last_line: Vec<u8>,
     generation: usize,
 }
 
 impl<R: DeserializeOwned> Tail<R> {
-    /// The file `file` of a run directory, with the epoch of a record.
+    /// The file `file` of a run directory; `epoch` returns the epoch of a record.
     pub(crate) fn new(file: &'static str, epoch: fn(&R) -> usize) -> Self {
         Self {
             file,
@@ -56,12 +56,13 @@ impl<R: DeserializeOwned> Tail<R> {
         self.records
     }
 
-    /// A number that changes whenever records were taken back.
+    /// A number that changes whenever records are discarded.
     pub(crate) fn generation(&self) -> usize {
         self.generation
     }
 
-    /// Reads what was added; whether anything changed. `check` sees the first record too.
+    /// Reads what was added; returns whether anything changed. `check` also receives the first
+    /// record.
     pub(crate) fn poll(
         &mut self,
         dir: &Path,
@@ -101,7 +102,7 @@ impl<R: DeserializeOwned> Tail<R> {
         self.records.push(record);
     }
 
-    /// The whole lines after those that were taken.
+    /// The complete lines after those that were already read.
     fn added(&mut self, dir: &Path) -> Result<Vec<u8>, ReportError> {
         let opened = match Folder::open(dir) {
             Ok(folder) => folder.open_file(self.file)?,
@@ -137,7 +138,7 @@ impl<R: DeserializeOwned> Tail<R> {
         Ok(bytes)
     }
 
-    /// Starts over, unless there is nothing to forget.
+    /// Starts over, unless nothing has been read.
     fn forget(&mut self) {
         if self.lines > 0 {
             *self = Self {
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_it_grows_and_anew_when_it_is_another() {
+    fn a_file_is_followed_and_reread_when_it_was_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         let write = |text: &str| fs::write(dir.join("a.jsonl"), text).unwrap();
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named_by_its_line() {
+    fn damage_is_reported_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.jsonl"), "[1,\"a\"]\n{\n").unwrap();
         let error = Numbers::new("a.jsonl", |record| record.0)

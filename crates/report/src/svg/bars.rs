@@ -1,4 +1,4 @@
-//! Horizontal bars, each of segments in the colours of the operations: a name on the left, its
+//! Horizontal bars, made of segments in the colours of the operations: the name on the left, the
 //! value on the right.
 
 use maud::{Markup, html};
@@ -15,9 +15,9 @@ const TOP: f64 = 2.0;
 /// A bar.
 pub(crate) struct Bar {
     pub(crate) name: String,
-    /// Its whole length in words.
+    /// Its total length as text.
     pub(crate) text: String,
-    /// Lengths, with the class that colours each and what it stands for.
+    /// Lengths, each with its colour class and its meaning.
     pub(crate) segments: Vec<Segment>,
 }
 
@@ -28,9 +28,9 @@ pub(crate) struct Segment {
     pub(crate) title: String,
 }
 
-/// The picture; the longest bar is as long as there is room.
+/// The picture; the longest bar fills the width.
 pub(crate) fn bars(spoken: &str, bars: &[Bar]) -> Markup {
-    // Lengths of others may be beyond what can be added up.
+    // Lengths from untrusted files may overflow when added.
     let length = |bar: &Bar| {
         bar.segments
             .iter()
@@ -60,7 +60,7 @@ pub(crate) fn bars(spoken: &str, bars: &[Bar]) -> Markup {
     }
 }
 
-/// Each segment with what lies before it.
+/// Each segment with the sum of the previous ones.
 fn starts(segments: &[Segment]) -> impl Iterator<Item = (u64, &Segment)> {
     segments.iter().scan(0u64, |before, segment| {
         let start = *before;
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_join_and_the_longest_bar_fills_the_room() {
+    fn segments_are_adjacent_and_the_longest_bar_fills_the_width() {
         let segment = |length, class: &str| Segment {
             length,
             class: class.to_owned(),
@@ -104,7 +104,7 @@ mod tests {
                     .into()
             })
             .collect();
-        assert_eq!(rects.len(), 3, "what costs nothing has no length");
+        assert_eq!(rects.len(), 3, "an entry without cost has no length");
         assert_eq!(rects[0].0, LEFT);
         assert!((rects[0].0 + rects[0].1 - rects[1].0).abs() < 0.11);
         assert!((rects[1].0 + rects[1].1 - RIGHT).abs() < 0.11);

@@ -1,7 +1,9 @@
-//! Draws a cell: input nodes on top, the output at the bottom, an edge's thickness its weight q·p.
+//! Draws a cell: input nodes at the top, the output at the bottom; the thickness of an edge is its
+//! weight q·p.
 //!
-//! One drawing serves the page and stand-alone files: presentation attributes carry colours for a
-//! white ground, and the page's style sheet, which outranks them, brings those of its theme.
+//! The same drawing is used in the page and in separate files: presentation attributes define
+//! colours for a white background, and the page's style sheet overrides them with those of its
+//! theme.
 
 use maud::{Markup, html};
 
@@ -11,24 +13,24 @@ use super::layout::{Curve, LABEL_LINE, LABEL_WIDTH, Layout, NODE_HEIGHT, WIDTH};
 use super::px;
 use crate::run::GenotypeCell;
 
-/// An edge this present is one that stays.
+/// An edge with at least this presence counts as kept.
 const STAYS: f64 = 0.5;
 
-/// How one edge looks at one moment.
+/// The look of one edge at one epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct EdgeLook {
-    /// Thickness, 0 to 1: n_j·q·p of the best operation(s), so 1 is an edge that pruning leaves as
-    /// it is.
+    /// Thickness, 0 to 1: n_j·q·p of the best operation(s); 1 means that pruning does not change
+    /// the edge.
     pub(crate) thickness: f64,
     /// Visibility, 0 to 1: n_j·q.
     pub(crate) presence: f64,
     /// Names of the best operations, best first.
     pub(crate) operations: Vec<String>,
-    /// What a reader who points at the edge is told.
+    /// The tooltip of the edge.
     pub(crate) description: String,
 }
 
-/// The drawing of `graph`, one look an edge. `title` describes it to those who do not see it.
+/// The drawing of `graph`, with one look per edge. `title` describes it for screen readers.
 pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, title: &str) -> Markup {
     let stays: Vec<bool> = looks.iter().map(|look| look.presence >= STAYS).collect();
     let layout = Layout::new(graph, &stays, label_lines);
@@ -38,7 +40,7 @@ pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, t
             @for line in &layout.outputs {
                 path.concat d=(path_data(line)) fill="none" stroke="#999" stroke-width="1" stroke-dasharray="2 4" {}
             }
-            // Lines first, then labels, then nodes: what must be read lies on top.
+            // Lines first, then labels, then nodes: text must be on top.
             @for (line, look) in layout.edges.iter().zip(looks) {
                 @let colour = look.operations.first().map_or(0, |operation| slot(operation));
                 path class={ "edge op" (colour) } d=(path_data(line)) fill="none" stroke-linecap="round"
@@ -72,11 +74,11 @@ pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, t
     }
 }
 
-/// A cell of a genotype as a stand-alone SVG file for a light ground.
+/// A cell of a genotype as a separate SVG file for a white background.
 ///
-/// Nodes are named as in the DARTS papers: `cₖ₋₂` and `cₖ₋₁` are the outputs of the two cells
-/// before, the intermediate nodes count from 0. `title` becomes the accessible name. A cell without
-/// edges gives a picture that says so.
+/// Nodes are named as in the DARTS papers: `cₖ₋₂` and `cₖ₋₁` are the outputs of the two previous
+/// cells; the intermediate nodes are numbered from 0. `title` becomes the accessible name. A cell
+/// without edges gives a picture that says so.
 pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
     let picture = match DrawnGraph::of(None, Some(cell)) {
         Some(graph) => {
@@ -94,7 +96,7 @@ pub fn cell_svg(cell: &GenotypeCell, title: &str) -> String {
     picture.into_string()
 }
 
-/// The looks of a genotype's cell: kept edges in full, others not at all.
+/// The looks of a genotype's cell: kept edges are fully visible, the others invisible.
 pub(crate) fn kept_looks(graph: &DrawnGraph, cell: &GenotypeCell) -> Vec<EdgeLook> {
     let look = |(from, to): &(usize, usize)| {
         let kept = cell.edges.iter().find(|edge| (edge.from, edge.to) == (*from, *to));
@@ -116,7 +118,7 @@ pub(crate) fn kept_looks(graph: &DrawnGraph, cell: &GenotypeCell) -> Vec<EdgeLoo
     graph.edges.iter().map(look).collect()
 }
 
-// The page's script draws the other epochs by the same two formulas.
+// The page's script draws the other epochs with the same two formulas.
 fn stroke_width(thickness: f64) -> String {
     px(0.8 + 5.7 * unit(thickness))
 }
@@ -125,7 +127,7 @@ fn opacity(presence: f64) -> String {
     format!("{:.2}", unit(presence))
 }
 
-/// Into 0 to 1; the weights of a diverged search, which are not numbers, become 0.
+/// Clamps to 0 to 1; NaN, from a diverged search, becomes 0.
 fn unit(share: f64) -> f64 {
     if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
 }

@@ -1,4 +1,4 @@
-//! A line chart over epochs: axes with units, a legend with values, its data behind a link.
+//! A line chart over epochs: axes with units, a legend with values, and a link to its data.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ const BOTTOM: f64 = HEIGHT - 36.0;
 /// One line of a chart.
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// (epoch, value), by increasing epoch; epochs without a value are left out.
+    /// (epoch, value) in increasing order of epochs; epochs without a value are left out.
     pub(crate) points: Vec<(usize, f64)>,
 }
 
 impl Series {
-    /// The values of `records` that are there and are numbers.
+    /// The values of `records` that exist and are not NaN.
     pub(crate) fn of<R>(
         name: impl Into<String>,
         records: &[R],
@@ -38,14 +38,14 @@ impl Series {
     }
 }
 
-/// A series with the number of its line.
+/// A series with the number of its line style.
 pub(super) type Line<'a> = (usize, &'a Series);
 
-/// What the axes of a chart cover.
+/// The ranges of the axes of a chart.
 pub(super) struct Frame {
     first: usize,
     last: usize,
-    /// Values of the vertical axis; the first and the last are its ends.
+    /// Values of the vertical axis; the first and the last are its limits.
     marks: Vec<f64>,
 }
 
@@ -61,35 +61,36 @@ impl Frame {
 
     fn y(&self, value: f64) -> f64 {
         let (low, high) = (self.marks[0], self.marks[self.marks.len() - 1]);
-        // What no axis reaches lies at its end.
+        // Values beyond the axis are drawn at its end.
         BOTTOM - (BOTTOM - TOP) * ((value.clamp(low, high) - low) / (high - low))
     }
 }
 
-/// What the vertical axis covers.
+/// The range of the vertical axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scale {
     /// Exactly this range.
     Fixed(f64, f64),
-    /// From 0 (or below, where a value is) to a round number above the values.
+    /// From 0 (or below, if a value is) to a round number above the values.
     FromZero,
 }
 
 /// A chart.
 pub(crate) struct Chart {
-    /// Name of the saved data, and part of element identifiers.
+    /// Name of the saved data file, and part of element identifiers.
     pub(crate) id: Cow<'static, str>,
     pub(crate) title: Cow<'static, str>,
     /// Unit of the vertical axis.
     pub(crate) unit: &'static str,
-    /// A sentence that says how to read it.
+    /// A sentence that explains the chart.
     pub(crate) note: &'static str,
     pub(crate) scale: Scale,
     pub(crate) series: Vec<Series>,
 }
 
 impl Chart {
-    /// The figure; `None` when no series has a value. `film` charts follow the page's epoch slider.
+    /// The figure; `None` if no series has a value. Charts with `film` follow the page's epoch
+    /// slider.
     pub(crate) fn figure(&self, film: bool) -> Option<Markup> {
         let series = self.there();
         let frame = self.frame(&series)?;
@@ -110,14 +111,14 @@ impl Chart {
         })
     }
 
-    /// The series that have a value, each with the number of its line, which does not depend on the
-    /// others.
+    /// The series that have a value. Each has the number of its line style, which does not depend
+    /// on the other series.
     pub(super) fn there(&self) -> Vec<Line<'_>> {
         let there = |line: &Line<'_>| !line.1.points.is_empty();
         self.series.iter().enumerate().filter(there).collect()
     }
 
-    /// What the axes cover; `None` without a value.
+    /// The ranges of the axes; `None` without a value.
     pub(super) fn frame(&self, series: &[Line<'_>]) -> Option<Frame> {
         let points = || series.iter().flat_map(|(_, series)| &series.points);
         Some(Frame {
@@ -147,7 +148,7 @@ impl Chart {
         }
     }
 
-    /// The axis values; the first and the last are the ends of the axis.
+    /// The axis values; the first and the last are the limits of the axis.
     fn marks(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
         match self.scale {
             Scale::Fixed(low, high) => ticks(low, high, 5),
@@ -173,7 +174,7 @@ impl Chart {
         format!("{} over epochs, {}: {}", self.title, self.unit, lines.join("; "))
     }
 
-    /// A row an epoch; a column a series, in the order of the legend.
+    /// One row per epoch and one column per series, in the order of the legend.
     fn table(&self, series: &[Line<'_>]) -> CsvTable {
         let mut table =
             CsvTable::new(std::iter::once("epoch").chain(series.iter().map(|(_, series)| series.name.as_str())));
@@ -195,7 +196,7 @@ impl Chart {
     }
 }
 
-/// The legend names every line and carries its value, at the end until the reader picks another
+/// The legend names every line and shows its value: the last one, until the reader selects another
 /// epoch.
 fn legend(series: &[Line<'_>]) -> Markup {
     html! {
@@ -213,7 +214,7 @@ fn legend(series: &[Line<'_>]) -> Markup {
     }
 }
 
-/// A path a series.
+/// One path per series.
 pub(super) fn lines(frame: &Frame, series: &[Line<'_>]) -> Markup {
     html! {
         @for (line, series) in series {
@@ -228,7 +229,7 @@ fn path_data(frame: &Frame, series: &Series) -> String {
         .iter()
         .map(|(epoch, value)| format!("{} {}", px(frame.x(*epoch as f64)), px(frame.y(*value))))
         .collect();
-    // A lone point would be an empty path; a line of no length with round ends is a dot.
+    // A single point would be an empty path; a line of zero length with round ends is a dot.
     let dot = if points.len() == 1 { "h0" } else { "" };
     format!("M{}{dot}", points.join("L"))
 }
@@ -238,8 +239,7 @@ mod tests {
     use super::*;
 
     proptest::proptest! {
-        /// A subnormal number, the largest ones, NaN, infinity: whatever a file of metrics says, a
-        /// chart is drawn.
+        /// A chart is drawn for all values, including subnormal, huge, NaN and infinite ones.
         #[test]
         fn every_number_is_drawn_inside(bits in proptest::collection::vec(proptest::num::u64::ANY, 0..5), epoch: usize) {
             let records: Vec<f64> = bits.into_iter().map(f64::from_bits).chain([5e-324, f64::NAN]).collect();

@@ -1,4 +1,4 @@
-//! Colours that people with any colour vision tell apart.
+//! Colours that people with any kind of colour vision can distinguish.
 //!
 //! Operations and curves: Okabe & Ito, "Color Universal Design" (2008). Heat maps: cividis, Nuñez,
 //! Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018),
@@ -10,7 +10,7 @@ pub(crate) const SLOTS: usize = 8;
 /// Number of steps of the heat map.
 pub(crate) const LEVELS: usize = 25;
 
-/// Colours of the operation slots on a light ground, and on a dark one.
+/// Colours of the operation slots on a light and on a dark background.
 pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
     ("#6b6b6b", "#b4b4b4"),
     ("#e69f00", "#e69f00"),
@@ -22,11 +22,11 @@ pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
     ("#b3a200", "#f0e442"),
 ];
 
-/// Lines that are told apart.
+/// Number of lines that can be distinguished.
 pub(crate) const LINES: usize = 8;
 
-/// Colours of the lines of a chart on a light ground and on a dark one, and their dashes, by which
-/// they differ in print too.
+/// Colours of the lines of a chart on a light and on a dark background, and their dashes, which
+/// distinguish them in print.
 pub(crate) const LINE_STYLES: [(&str, &str, &str); LINES] = [
     ("#0072b2", "#56b4e9", "none"),
     ("#d55e00", "#f0843c", "7 4"),
@@ -53,14 +53,14 @@ pub(crate) fn slot(operation: &str) -> usize {
     }
 }
 
-/// The heat level of a share between 0 and 1; what is not a number counts as 0.
+/// The heat level of a share between 0 and 1; NaN counts as 0.
 pub(crate) fn level(share: f64) -> usize {
     let top = (LEVELS - 1) as f64;
     // `as` saturates and maps NaN to 0.
     (share.clamp(0.0, 1.0) * top).round() as usize
 }
 
-/// The colour of a heat level, and of text on it.
+/// The colour of a heat level, and that of text on it.
 pub(crate) fn heat(level: usize) -> (String, &'static str) {
     let colour = colorous::CIVIDIS.eval_rational(level.min(LEVELS - 1), LEVELS);
     let luma = 0.299 * f64::from(colour.r) + 0.587 * f64::from(colour.g) + 0.114 * f64::from(colour.b);

@@ -1,4 +1,4 @@
-//! A cell as a graph: which nodes there are, how they are called, which edges join them.
+//! A cell as a graph: its nodes, their names, and the edges between them.
 
 use crate::run::{ArchCell, GenotypeCell};
 
@@ -11,13 +11,12 @@ pub(crate) struct DrawnGraph {
     pub(crate) nodes: usize,
     /// (from, to), sorted by `to`, then `from`.
     pub(crate) edges: Vec<(usize, usize)>,
-    /// The nodes that make up the output.
+    /// The nodes that form the output.
     pub(crate) concat: Vec<usize>,
 }
 
 impl DrawnGraph {
-    /// The graph of all edges that the mixture or the genotype has; `None` where neither has an
-    /// edge.
+    /// The graph of all edges of the mixture or the genotype; `None` if neither has an edge.
     pub(crate) fn of(mixture: Option<&ArchCell>, genotype: Option<&GenotypeCell>) -> Option<Self> {
         let mixed = mixture.into_iter().flat_map(|cell| cell.edges.iter().copied());
         let kept = genotype
@@ -53,7 +52,7 @@ impl DrawnGraph {
         }
     }
 
-    /// The name of a node in tables of data: in ASCII, which a link holds as it is.
+    /// The name of a node in data tables: ASCII, which needs no escaping in a link.
     pub(crate) fn data_name(&self, node: usize) -> String {
         match (self.inputs, node) {
             (2, 0) => "c_k-2".to_owned(),

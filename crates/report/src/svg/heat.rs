@@ -1,4 +1,4 @@
-//! Heat maps: a matrix with a number in every field, and a timeline with epochs to the right.
+//! Heat maps: a matrix with a number in every field, and a timeline with epochs from left to right.
 
 use std::collections::BTreeMap;
 
@@ -25,18 +25,18 @@ pub(crate) struct Matrix<'a> {
     pub(crate) columns: &'a [String],
     /// `[rows][columns]`
     pub(crate) fields: &'a [Vec<Field>],
-    /// This column stands apart from those before it.
+    /// This column is separated from those before it.
     pub(crate) apart: Option<usize>,
-    /// What the picture shows, for those who do not see it.
+    /// Description for screen readers.
     pub(crate) title: &'a str,
 }
 
 impl Matrix<'_> {
-    /// The picture. Fields are groups `g.hN` in row order, which the script fills anew for other
+    /// The picture. Fields are groups `g.hN` in row order; the script updates them for other
     /// epochs.
     pub(crate) fn draw(&self) -> Markup {
         const ROW: f64 = 19.0;
-        // Room for the longest name, written at a slant.
+        // Space for the longest name, written at an angle.
         let longest = self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let head = 16.0 + 5.2 * longest as f64;
         let apart = |column: usize| {
@@ -75,8 +75,8 @@ impl Matrix<'_> {
     }
 }
 
-/// A share with two digits and no leading zero, so that it fits its field. The script writes the
-/// same.
+/// A share with two decimals and no leading zero, so that it fits its field. The script formats
+/// numbers the same way.
 pub(crate) fn share(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
@@ -90,19 +90,19 @@ pub(crate) struct Timeline<'a> {
     pub(crate) rows: &'a [String],
     /// Evenly spaced, in increasing order.
     pub(crate) columns: &'a [usize],
-    /// What the columns are.
+    /// Label of the columns.
     pub(crate) axis: &'a str,
     /// `[rows][columns]`, each between 0 and 1.
     pub(crate) values: &'a [Vec<f64>],
-    /// Height of a row; rows too low for a name each are named at intervals.
+    /// Height of a row; if rows are too low, only some are labelled, at regular intervals.
     pub(crate) row_height: f64,
-    /// What the picture shows, for those who do not see it.
+    /// Description for screen readers.
     pub(crate) title: &'a str,
 }
 
 impl Timeline<'_> {
-    /// The picture. A path a colour, runs of equal colour joined: a long search costs no more than
-    /// a short one.
+    /// The picture. There is one path per colour and runs of equal colour are joined, so a long
+    /// search needs no more space than a short one.
     pub(crate) fn draw(&self) -> Markup {
         const TOP: f64 = 2.0;
         let right = WIDTH - 10.0;
@@ -137,7 +137,7 @@ impl Timeline<'_> {
 
     /// Path data by heat level, in units of a column and a row.
     fn paths(&self) -> BTreeMap<usize, String> {
-        // A little ground between rows helps the eye along them, where there is room for it.
+        // A small space between rows helps to follow them, if they are high enough.
         let filled = if self.row_height >= 10.0 { ".93" } else { "1" };
         let mut paths: BTreeMap<usize, String> = BTreeMap::new();
         for (row, values) in self.values.iter().enumerate() {

@@ -1,10 +1,11 @@
-//! Places a cell on paper: a layered drawing that runs downward, one layer a node.
+//! Computes the layout of a cell: a layered drawing that runs downward, one layer per node.
 //!
-//! The layers are given (every node may receive every earlier one), so only the horizontal places
-//! are free. They are found by coordinate descent on a cost that counts edges too close to nodes or
-//! to each other and labels that cover something. Edges that stay count for more than those that
-//! the search will drop. A general layout crate would solve the layering, which is no problem here,
-//! and leave the labels, which are. Deterministic: the same graph always looks the same.
+//! The layers are given (every node may have an edge from every earlier one), so only the
+//! horizontal positions are free. They are found by coordinate descent on a cost that counts edges
+//! too close to nodes or to each other, and labels that cover something. Kept edges count more than
+//! those that the search will drop. A general layout crate would solve the layering, which is easy
+//! here, but not the labels, which are hard. The result is deterministic: the same graph always
+//! looks the same.
 
 use super::graph::DrawnGraph;
 
@@ -20,7 +21,7 @@ const LAYER: f64 = 92.0;
 pub(super) const LABEL_WIDTH: f64 = 90.0;
 const SAMPLES: usize = 20;
 const SWEEPS: usize = 3;
-/// What an edge that the search drops counts for, beside 1 for one that stays.
+/// Weight of an edge that the search drops, relative to 1 for a kept one.
 const DROPPED_WEIGHT: f64 = 0.1;
 
 /// A point of the drawing.
@@ -37,30 +38,30 @@ pub(super) struct Curve {
     pub(super) end: Point,
 }
 
-/// Points of a curve between its ends, and the box that they fill. A layout asks for them thousands
-/// of times.
+/// Points of a curve between its ends, and their bounding box. A layout needs them thousands of
+/// times.
 struct Sampled {
     points: [Point; SAMPLES - 1],
     low: Point,
     high: Point,
 }
 
-/// Where everything goes.
+/// The positions of all elements.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
     pub(super) height: f64,
     pub(super) nodes: Vec<Point>,
     pub(super) output: Point,
-    /// One an edge of the graph.
+    /// One curve per edge of the graph.
     pub(super) edges: Vec<Curve>,
     /// Centre of each edge's label.
     pub(super) labels: Vec<Point>,
-    /// One a concatenated node.
+    /// One curve per concatenated node.
     pub(super) outputs: Vec<Curve>,
 }
 
 impl Curve {
-    /// Vertical reach of the control points.
+    /// Vertical distance of the control points.
     pub(super) fn bend(&self) -> f64 {
         (self.end.y - self.start.y) * 0.42
     }
@@ -92,7 +93,7 @@ impl Curve {
 }
 
 impl Sampled {
-    /// How many of the points lie in the box around `centre`.
+    /// Number of the points within the box around `centre`.
     fn inside(&self, centre: Point, half_width: f64, half_height: f64) -> usize {
         let beside = self.low.x - centre.x >= half_width || centre.x - self.high.x >= half_width;
         if beside || self.low.y - centre.y >= half_height || centre.y - self.high.y >= half_height {
@@ -103,7 +104,7 @@ impl Sampled {
         self.points.iter().filter(covered).count()
     }
 
-    /// Distance of the point that is nearest to `place`, if there is one within `reach`.
+    /// Distance of the nearest point to `place`, if there is one within `reach`.
     fn nearest(&self, place: Point, reach: f64) -> Option<f64> {
         let near = |point: &&Point| (point.x - place.x).abs() < reach && (point.y - place.y).abs() < reach;
         let distances = self.points.iter().filter(near).map(|point| distance(*point, place));
@@ -112,7 +113,7 @@ impl Sampled {
 }
 
 impl Layout {
-    /// Lays out `graph` with room for labels of `label_lines` lines; `stays` says which edges to
+    /// Lays out `graph`, with space for labels of `label_lines` lines; `stays` marks the edges to
     /// favour.
     pub(super) fn new(graph: &DrawnGraph, stays: &[bool], label_lines: usize) -> Self {
         let mut places: Vec<f64> = (0..graph.nodes).map(|node| first_place(graph, node)).collect();
@@ -133,7 +134,7 @@ impl Layout {
         best
     }
 
-    /// The drawing with the nodes at these horizontal places, and how bad it is.
+    /// The drawing with the nodes at these horizontal positions, and its cost.
     fn with_places(graph: &DrawnGraph, stays: &[bool], places: &[f64], label_lines: usize) -> (Self, f64) {
         let layers = graph.nodes - graph.inputs + 1;
         let layer_of = |node: usize| (node + 1).saturating_sub(graph.inputs);
@@ -189,7 +190,7 @@ impl Layout {
     }
 }
 
-/// Where the descent starts: inputs spread over the width, the others in a zigzag.
+/// Start of the descent: inputs spread over the width, the others in a zigzag.
 fn first_place(graph: &DrawnGraph, node: usize) -> f64 {
     if node < graph.inputs {
         return WIDTH * (node as f64 + 0.5) / graph.inputs as f64;
@@ -212,7 +213,7 @@ fn curve(from: Point, to: Point, port: f64) -> Curve {
 }
 
 /// The curve of an edge. Edges into one node arrive side by side, in the order of their sources;
-/// those that stay keep a distance, the others share the little room between.
+/// kept edges have a minimum distance, the others share the space between.
 fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) -> Curve {
     let (from, to) = graph.edges[edge];
     let beside = graph
@@ -231,7 +232,7 @@ fn edge_curve(graph: &DrawnGraph, stays: &[bool], nodes: &[Point], edge: usize) 
     )
 }
 
-/// How much the edges that stay run along or across each other away from shared ends.
+/// How much the kept edges run along or across each other away from shared ends.
 fn crowding(edges: &[Sampled], stays: &[bool]) -> f64 {
     const NEAR: f64 = 16.0;
     let kept: Vec<&[Point]> = edges
@@ -257,8 +258,8 @@ fn distance(a: Point, b: Point) -> f64 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// Puts each label on its edge where it covers the least. Edges that stay come first, and among
-/// them short ones, which have little choice.
+/// Places each label on its edge where it covers the least. Kept edges come first, and among them
+/// short ones, which have the fewest options.
 fn place_labels(
     edges: &[Curve],
     sampled: &[Sampled],
@@ -304,7 +305,7 @@ fn place_labels(
     (labels, total)
 }
 
-/// Area that two boxes share whose centres are `a` and `b` and whose half extents sum to `width`,
+/// Area of the overlap of two boxes with centres `a` and `b`, whose half extents sum to `width` and
 /// `height`.
 fn overlap(a: Point, b: Point, width: f64, height: f64) -> f64 {
     (width - (a.x - b.x).abs()).max(0.0) * (height - (a.y - b.y).abs()).max(0.0)

@@ -1,7 +1,7 @@
-//! A chart as a picture that stands alone: its title, axes, lines and legend in one SVG file for a
-//! light ground.
+//! A chart as a separate picture: its title, axes, lines and legend in one SVG file for a light
+//! background.
 //!
-//! Contract: no style from elsewhere, so that any program that reads SVG draws the same.
+//! Contract: it uses no external style, so every SVG viewer draws it the same way.
 
 use std::fmt::Write;
 
@@ -14,14 +14,14 @@ use super::px;
 /// Height of the title, and of a row of the legend.
 const HEAD: f64 = 26.0;
 const LEGEND_ROW: f64 = 18.0;
-/// Room for a line's sample in the legend, and an upper bound of a letter's width.
+/// Width of a line sample in the legend, and an upper bound on the width of a letter.
 const SAMPLE: f64 = 34.0;
 const LETTER: f64 = 6.9;
 const GAP: f64 = 14.0;
 const MARGIN: f64 = 12.0;
 
 impl Chart {
-    /// The picture; `None` when no series has a value.
+    /// The picture; `None` if no series has a value.
     pub(crate) fn stand_alone(&self) -> Option<String> {
         let series = self.there();
         let frame = self.frame(&series)?;
@@ -48,7 +48,7 @@ impl Chart {
     }
 }
 
-/// Where the entries of the legend begin, row by row.
+/// Positions of the legend entries, row by row.
 fn legend_places(series: &[Line<'_>]) -> Vec<(f64, f64)> {
     let (mut x, mut y) = (MARGIN, 0.0);
     let mut places = Vec::with_capacity(series.len());

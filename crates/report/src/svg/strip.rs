@@ -1,5 +1,5 @@
-//! A strip chart: a row a group, a dot a value, a bar at the mean. Labels stand above their rows,
-//! so that it fits a phone.
+//! A strip chart: one row per group, one dot per value, a bar at the mean. Labels are above their
+//! rows, so that the chart fits a phone.
 
 use maud::{Markup, html};
 
@@ -12,22 +12,22 @@ const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 6.0;
 /// Height of a row: the label, then the dots.
 const ROW: f64 = 46.0;
-/// From the top of a row to the middle of its dots.
+/// Distance from the top of a row to the middle of its dots.
 const TRACK: f64 = 30.0;
-/// Dots next to each other in value are moved by this much, so that equal ones can be counted.
+/// Neighbouring dots are offset by this much, so that equal values can be counted.
 const JITTER: f64 = 4.0;
 
 /// The values of one group.
 pub(crate) struct Strip {
     pub(crate) label: String,
-    /// The mean in words.
+    /// The mean as text.
     pub(crate) mean_text: String,
     pub(crate) mean: f64,
-    /// What a dot stands for, and its value.
+    /// Description and value of each dot.
     pub(crate) dots: Vec<(String, f64)>,
 }
 
-/// The chart of the finite values; `None` without one. `unit` is what stands below the axis.
+/// The chart of the finite values; `None` if there are none. `unit` is the label of the axis.
 pub(crate) fn strip_chart(title: &str, unit: &str, strips: &[Strip]) -> Option<Markup> {
     let values = || {
         let dots = strips.iter().flat_map(|strip| strip.dots.iter().map(|dot| dot.1));
@@ -39,7 +39,7 @@ pub(crate) fn strip_chart(title: &str, unit: &str, strips: &[Strip]) -> Option<M
     });
     let marks = ticks(low, high, 4);
     let (first, last) = (marks[0], marks[marks.len() - 1]);
-    // What no axis reaches lies at its end.
+    // Values beyond the axis are drawn at its end.
     let x = |value: f64| LEFT + (RIGHT - LEFT) * ((value.clamp(first, last) - first) / (last - first));
     let bottom = TOP + ROW * strips.len() as f64;
     let spoken: Vec<String> = strips

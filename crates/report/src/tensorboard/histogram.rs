@@ -1,10 +1,10 @@
-//! Values as a histogram of buckets of one width.
+//! A histogram of values, with buckets of equal width.
 
 use super::message::Histogram;
 
 const BUCKETS: usize = 30;
 
-/// The histogram of `values`, all finite; none of no values.
+/// The histogram of `values`, all finite; `None` if there are none.
 pub(super) fn histogram(values: &[f64]) -> Option<Histogram> {
     let (min, max) = values
         .iter()
@@ -44,7 +44,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn one_value_is_one_bucket_and_none_is_none() {
+    fn one_value_has_one_bucket_and_no_values_have_no_histogram() {
         assert_eq!(histogram(&[]), None);
         let one = histogram(&[0.5, 0.5]).unwrap();
         assert_eq!((one.bucket_limit, one.bucket), (vec![0.5], vec![2.0]));

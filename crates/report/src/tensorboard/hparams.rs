@@ -1,8 +1,8 @@
-//! The configuration of a run as hyperparameters, and its results as the metrics that they are
-//! compared by.
+//! The configuration of a run as hyperparameters, and its results as the metrics to compare runs
+//! by.
 //!
-//! Reference: tensorboard/plugins/hparams/summary_v2.py: three summaries without a value, whose
-//! metadata hold the data.
+//! Reference: tensorboard/plugins/hparams/summary_v2.py: three summaries without values, whose
+//! metadata contain the data.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::message::{
     SessionStart, Summary, SummaryMetadata, SummaryValue,
 };
 
-/// The settings in `config` by their key, as `search.epochs`. Lists become their text.
+/// The settings in `config` by their key, for example `search.epochs`. Lists become text.
 pub(super) fn of_config(config: &Table) -> BTreeMap<String, Hparam> {
     let mut hparams = BTreeMap::new();
     add(&mut hparams, "", config);
@@ -38,7 +38,7 @@ fn add(hparams: &mut BTreeMap<String, Hparam>, prefix: &str, table: &Table) {
     }
 }
 
-/// What tells TensorBoard which columns there are, and the values of this run's.
+/// Tells TensorBoard which columns exist, and the values of this run.
 pub(super) fn start(hparams: BTreeMap<String, Hparam>, metrics: &[String], start_time_s: f64) -> Summary {
     let kind = |hparam: &Hparam| match hparam.kind {
         Some(HparamKind::Text(_)) | None => 1,

@@ -1,8 +1,8 @@
-//! The protocol buffers of an event file, as much of them as da2s writes.
+//! The protocol buffers of an event file, limited to what da2s writes.
 //!
 //! Reference: tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto,
-//! tensorboard/plugins/hparams/plugin_data.proto and api.proto, google/protobuf/struct.proto. The
-//! numbers of fields are those of these files; a field that is left out there keeps its default.
+//! tensorboard/plugins/hparams/plugin_data.proto and api.proto, google/protobuf/struct.proto. Field
+//! numbers are those of these files; fields that are left out keep their defaults.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(super) enum What {
     SessionLog(SessionLog),
 }
 
-/// Status 1: what was there before from this step on counts no more.
+/// Status 1: earlier events from this step on are superseded.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SessionLog {
     #[prost(int32, tag = "1")]
@@ -82,7 +82,7 @@ pub(super) struct Histogram {
     pub(super) min: f64,
     #[prost(double, tag = "2")]
     pub(super) max: f64,
-    /// How many values.
+    /// Number of values.
     #[prost(double, tag = "3")]
     pub(super) num: f64,
     #[prost(double, tag = "4")]
@@ -92,7 +92,7 @@ pub(super) struct Histogram {
     /// Upper limit of each bucket.
     #[prost(double, repeated, tag = "6")]
     pub(super) bucket_limit: Vec<f64>,
-    /// Values in it.
+    /// Number of values in each bucket.
     #[prost(double, repeated, tag = "7")]
     pub(super) bucket: Vec<f64>,
 }
@@ -142,7 +142,7 @@ pub(super) struct Experiment {
 pub(super) struct HparamInfo {
     #[prost(string, tag = "1")]
     pub(super) name: String,
-    /// 1 a string, 2 a truth value, 3 a number.
+    /// 1 for a string, 2 for a boolean, 3 for a number.
     #[prost(int32, tag = "4")]
     pub(super) kind: i32,
 }
@@ -169,7 +169,7 @@ pub(super) struct SessionStart {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SessionEnd {
-    /// 1 a success, 2 a failure.
+    /// 1 for success, 2 for failure.
     #[prost(int32, tag = "1")]
     pub(super) status: i32,
     #[prost(double, tag = "2")]

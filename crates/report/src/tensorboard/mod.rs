@@ -1,11 +1,11 @@
-//! A run as TensorBoard shows it: scalars, histograms of α and β, hyperparameters, and its cells as
-//! pictures once it has ended.
+//! A run for TensorBoard: scalars, histograms of α and β, hyperparameters, and pictures of its
+//! cells once it has ended.
 //!
-//! Reference: the event files of TensorFlow, which `record.rs` and `message.rs` describe. Contract:
-//! the events are computed from the run directory alone, so those of a run that is written along
-//! are those of the finished run; the time of an epoch is the start of the run and the seconds that
-//! its epochs took. An event file is only appended to; where a run took epochs back, went on after
-//! its end, or somebody removed the file, a new file replaces it. Files of other runs are left
+//! Reference: the event files of TensorFlow, described in `record.rs` and `message.rs`. Contract:
+//! the events are computed from the run directory alone, so events written during the run are the
+//! same as those written after it. The time of an epoch is the start of the run plus the seconds
+//! that its epochs took. An event file is only appended to. If a run repeated epochs, continued
+//! after its end, or the file was removed, a new file replaces it. Files of other runs are left
 //! alone.
 
 mod histogram;
@@ -31,14 +31,14 @@ use crate::{ReportError, Run, drawing};
 use message::{Event, SessionLog, Summary, What};
 use summaries::{RESULTS, event, mixture, picture, scalar, scalars};
 
-/// Folder of the events inside a run directory, where they are not wanted elsewhere.
+/// Folder of the events inside a run directory, used by default.
 pub const FOLDER: &str = "tensorboard";
 
-/// Name of an event file of da2s behind its time. TensorBoard wants "tfevents" in it.
+/// Suffix of the event files of da2s. TensorBoard requires "tfevents" in the name.
 const SUFFIX: &str = ".da2s";
 const PREFIX: &str = "events.out.tfevents.";
 
-/// Writes the events of a run, all at once or as it goes on.
+/// Writes the events of a run, all at once or while it is in progress.
 #[derive(Debug)]
 pub struct EventWriter {
     run_dir: PathBuf,
@@ -48,7 +48,7 @@ pub struct EventWriter {
     file: Option<Output>,
 }
 
-/// The numbers of a stage and the time that they took.
+/// The numbers of a stage and the times of its epochs.
 #[derive(Debug)]
 struct StageTail {
     name: &'static str,
@@ -56,7 +56,7 @@ struct StageTail {
     times: Tail<EpochTime>,
 }
 
-/// What the small files of a run say.
+/// The content of the small files of a run.
 struct Small {
     config: Option<String>,
     environment: Option<Environment>,
@@ -64,23 +64,23 @@ struct Small {
     failed: bool,
 }
 
-/// The event file, and what is in it.
+/// The event file, and what it contains.
 #[derive(Debug)]
 struct Output {
     path: PathBuf,
     file: File,
-    /// Epochs of each stage.
+    /// Number of epochs written, per stage.
     epochs: [usize; 2],
-    /// Records of α and β.
+    /// Number of records of α and β written.
     records: usize,
-    /// How the run ended, if it says so there.
+    /// How the run ended, if the file says so.
     ended: Option<bool>,
-    /// What the tails were when it was begun.
+    /// Generations of the tails when the file was begun.
     generations: [usize; 3],
 }
 
 impl EventWriter {
-    /// Of the run in `run_dir`, into the folder `out`. Nothing is written yet.
+    /// A writer for the run in `run_dir` that writes into the folder `out`. Nothing is written yet.
     pub fn new(run_dir: &Path, out: &Path) -> Self {
         Self {
             run_dir: run_dir.to_owned(),
@@ -95,10 +95,10 @@ impl EventWriter {
         }
     }
 
-    /// Writes what the run has by now and the event file has not, and returns the file's path.
+    /// Writes what is in the run but not yet in the event file; returns the file's path.
     ///
     /// # Errors
-    /// [`ReportError`] when the directory is not a run's, a file in it is damaged, or the events
+    /// [`ReportError`] if the directory is not a run's, a file in it is damaged, or the events
     /// cannot be written.
     pub fn update(&mut self) -> Result<PathBuf, ReportError> {
         for stage in &mut self.stages {
@@ -113,9 +113,9 @@ impl EventWriter {
         ];
         let run = Small::read(&self.run_dir)?;
         let start_s = start_s(&run);
-        // A run that failed may have gone on.
+        // A run that failed may have continued.
         let ends_so = |output: &Output| output.ended.is_none() || output.ended == ended(&run);
-        // Somebody may have removed the file, as another writer for this run does.
+        // The file may have been removed, for example by another writer for this run.
         let began = self
             .file
             .take()
@@ -137,8 +137,7 @@ impl EventWriter {
         Ok(path)
     }
 
-    /// A new file in place of those that da2s wrote of this run before, with what stands at its
-    /// top.
+    /// Replaces earlier files of da2s for this run with a new one, and writes the first events.
     fn begin(&self, run: &Small, start_s: f64, generations: [usize; 3]) -> Result<Output, ReportError> {
         let folder = match self.out.strip_prefix(&self.run_dir).map(Path::to_str) {
             Ok(Some(inside)) if !inside.is_empty() => Folder::open(&self.run_dir)?.within(inside)?,
@@ -181,7 +180,7 @@ impl EventWriter {
         Ok(output)
     }
 
-    /// The events that `output` has not.
+    /// The events that `output` does not contain yet.
     fn events(&self, output: &Output, run: &Small, start_s: f64) -> Result<Vec<Event>, ReportError> {
         let mut events = Vec::new();
         for record in &self.architecture.records()[output.records..] {
@@ -239,7 +238,7 @@ impl Small {
 }
 
 impl StageTail {
-    /// Seconds that the epochs up to `epoch` took.
+    /// Seconds of all epochs up to `epoch`.
     fn seconds_upto(&self, epoch: usize) -> f64 {
         let times = self.times.records().iter();
         times.filter(|time| time.epoch <= epoch).map(|time| time.time_s).sum()
@@ -256,12 +255,13 @@ impl Output {
     }
 }
 
-/// Whether the run has ended, and with success: results outrank the failure of an earlier try.
+/// Whether the run has ended, and whether successfully: results take precedence over the failure of
+/// an earlier attempt.
 fn ended(run: &Small) -> Option<bool> {
     (run.results.is_some() || run.failed).then_some(run.results.is_some())
 }
 
-/// Start of the run, seconds since 1970; 0 where the run does not say.
+/// Start of the run in seconds since 1970; 0 if it is unknown.
 fn start_s(run: &Small) -> f64 {
     let started = run
         .environment
@@ -272,13 +272,14 @@ fn start_s(run: &Small) -> f64 {
 }
 
 fn now_s() -> u64 {
-    // A clock before 1970 is as good as one at 1970: the number only orders files.
+    // A clock before 1970 counts as 1970: the number only orders files.
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
-/// What tells the files of a run from those of others in one folder (FNV-1a): when and by which
-/// command it began, which stays when it goes on or is moved; its settings where it does not say.
+/// Distinguishes the files of a run from those of others in the same folder (FNV-1a): the time and
+/// command of its start, which do not change when it continues or is moved; its settings if these
+/// are unknown.
 fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
     let environment = read_text(run_dir, files::ENVIRONMENT)?;
     let text = environment.as_deref().or(config).unwrap_or_default();
@@ -287,7 +288,7 @@ fn mark(run_dir: &Path, config: Option<&str>) -> Result<u64, ReportError> {
     }))
 }
 
-/// The event files in `folder` whose names end in `suffix`, with their number.
+/// The event files in `folder` whose names end in `suffix`, with their numbers.
 fn old_files(folder: &Folder, suffix: &str) -> Result<Vec<(u64, String)>, ReportError> {
     let numbered = |name: &OsString| {
         let name = name.to_str()?;
@@ -303,7 +304,7 @@ mod tests {
 
     use super::*;
 
-    /// A run that began at `started`, with an epoch.
+    /// A run that began at `started`, with one epoch.
     fn run(dir: &Path, started: &str) {
         fs::create_dir_all(dir.join("search")).unwrap();
         fs::write(dir.join("config.toml"), "[run]\nseed = 1\n").unwrap();
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_whose_file_was_taken_away_begins_another() {
+    fn a_writer_whose_file_was_removed_begins_another() {
         let folder = tempfile::tempdir().unwrap();
         let (dir, out) = (folder.path().join("a"), folder.path().join("a/tensorboard"));
         run(&dir, "2026-11-25T01:02:03Z");
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_after_a_failure_has_not_failed() {
+    fn a_run_that_continues_after_a_failure_has_not_failed() {
         let folder = tempfile::tempdir().unwrap();
         let (dir, out) = (folder.path().join("a"), folder.path().join("a/tensorboard"));
         run(&dir, "2026-11-25T01:02:03Z");
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn results_outrank_an_earlier_failure() {
+    fn results_take_precedence_over_an_earlier_failure() {
         let small = |results: bool, failed| Small {
             config: None,
             environment: None,

@@ -15,7 +15,7 @@ pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Rotated and shifted, so that a checksum of data with checksums in it stays a good one.
+/// Rotated and offset, so that the checksum of data that contains checksums is still good.
 fn masked(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -26,7 +26,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_first_record_of_every_event_file_is_as_tensorflow_writes_it() {
+    fn the_first_record_matches_the_one_that_tensorflow_writes() {
         // Bytes of a file that TensorFlow 2 wrote: the length 24 and its checksum.
         let record = framed(&[0; 24]);
         assert_eq!(&record[..12], [24, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22]);

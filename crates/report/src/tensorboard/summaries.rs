@@ -1,9 +1,8 @@
-//! What the events of a run say: its results, the numbers of an epoch, its cells as pictures,
+//! The contents of a run's events: its results, the numbers of an epoch, pictures of its cells,
 //! histograms of α and β.
 //!
-//! Reference: `summary.proto` and `event.proto` of TensorFlow, as `message.rs` has them. Contract:
-//! what TensorBoard cannot draw, as a value that is no number or a picture without sides, is left
-//! out.
+//! Reference: `summary.proto` and `event.proto` of TensorFlow, as in `message.rs`. Contract: what
+//! TensorBoard cannot draw, such as NaN or a picture of size 0, is left out.
 
 use serde_json::Value as Json;
 
@@ -28,7 +27,7 @@ pub(super) const RESULTS: [(&str, ResultOf); 6] = [
     }),
 ];
 
-/// `what` at the time `wall_time`, seconds since 1970, of the epoch `step`.
+/// `what` for the epoch `step`, at the time `wall_time`, in seconds since 1970.
 pub(super) fn event(wall_time: f64, step: usize, what: What) -> Event {
     Event {
         wall_time,
@@ -37,7 +36,7 @@ pub(super) fn event(wall_time: f64, step: usize, what: What) -> Event {
     }
 }
 
-/// The numbers of an epoch, but for those that only count it.
+/// The numbers of an epoch, except those that only count it.
 pub(super) fn scalars(stage: &str, record: &EpochNumbers) -> Summary {
     let counts = ["epoch", "epochs", "steps"];
     let numbers = record.values.iter().filter(|(key, _)| !counts.contains(&key.as_str()));
@@ -54,7 +53,7 @@ pub(super) fn scalar(tag: String, value: f64) -> SummaryValue {
     }
 }
 
-/// A cell as an image; its sides stand at the top of a PNG file.
+/// A cell as an image; its size is in the header of the PNG file.
 pub(super) fn picture(cell: &Drawing) -> Option<SummaryValue> {
     let side = |at: usize| Some(i32::from_be_bytes(cell.bytes.get(at..at + 4)?.try_into().ok()?));
     let image = Image {
@@ -70,7 +69,7 @@ pub(super) fn picture(cell: &Drawing) -> Option<SummaryValue> {
     })
 }
 
-/// Histograms of α and β, one a kind of cell.
+/// Histograms of α and β, one per kind of cell.
 pub(super) fn mixture(record: &ArchEpoch) -> Summary {
     let mut summary = Summary::default();
     for (kind, cell) in &record.cells {

@@ -1,7 +1,7 @@
-// Opens pages in a headless Chromium as a reader would, and exits with 1 if anything is wrong with one.
-//     node check.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…      ("-": the Chromium that playwright has downloaded)
-// A page must say nothing to the console, ask for nothing, fit widths of 360, 800 and 1400 pixels, be reachable by keyboard,
-// switch its theme, and, where it has a slider, draw every epoch.
+// Opens pages in a headless Chromium as a reader would, and exits with 1 if a check fails.
+//     node check.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…      ("-": the Chromium downloaded by playwright)
+// A page must log nothing to the console, request nothing, fit widths of 360, 800 and 1400 pixels, work with the keyboard,
+// switch its theme, and draw every epoch if it has a slider.
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,7 +17,7 @@ for (const path of pages) {
   const problems = [];
   const expect = (holds, what) => { if (!holds) problems.push(what); };
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: "light" });
-  // A busy machine is slow, which is not what is checked.
+  // Generous, because the machine may be busy.
   context.setDefaultTimeout(300_000);
   const page = await context.newPage();
   const url = pathToFileURL(resolve(path)).href;
@@ -33,10 +33,10 @@ for (const path of pages) {
   const notNumbers = () => page.evaluate(() =>
     [...document.querySelectorAll("svg *")].flatMap((node) => [...node.attributes])
       .filter(({ name, value }) => name !== "aria-label" && /NaN|undefined|Infinity/.test(value)).length);
-  expect(await notNumbers() === 0, "a picture has coordinates that are not numbers");
+  expect(await notNumbers() === 0, "a picture has NaN coordinates");
 
   await page.keyboard.press("Tab");
-  expect(await page.evaluate(() => document.activeElement.className === "skip"), "the first stop of the keyboard skips to the report");
+  expect(await page.evaluate(() => document.activeElement.className === "skip"), "the first tab stop does not skip to the report");
 
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const before = await ground();
@@ -68,13 +68,13 @@ for (const path of pages) {
         slider.value = value;
         slider.dispatchEvent(new Event("input", { bubbles: true }));
       }, picture);
-      expect(await notNumbers() === 0, `picture ${picture} has coordinates that are not numbers`);
+      expect(await notNumbers() === 0, `picture ${picture} has NaN coordinates`);
       pictures += 1;
     }
     await slider.focus();
     await page.keyboard.press("End");
     const end = await state();
-    expect(end.said === last.said && end.drawn === last.drawn, "the end of the slider is not what the page began with");
+    expect(end.said === last.said && end.drawn === last.drawn, "the end of the slider differs from the initial page");
     await page.click(".play");
     await page.waitForFunction((said) => document.querySelector(".film-bar output").textContent !== said, last.said);
     await page.waitForFunction((said) => document.querySelector(".film-bar output").textContent === said, last.said);
@@ -84,7 +84,7 @@ for (const path of pages) {
     await chart.hover();
     expect(await page.evaluate(() =>
       [...document.querySelectorAll(".chart:not([data-film]) line.now")].some((line) => line.style.visibility === "visible")),
-    "no marker where the mouse is over a chart");
+    "no marker under the mouse over a chart");
   }
 
   for (const width of WIDTHS) {

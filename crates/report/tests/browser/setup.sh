@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the browser tests need beside Node: playwright-core, into target/browser, and its
-# Chromium where the machine has none.
+# Installs what the browser tests need besides Node: playwright-core, into target/browser, and its
+# Chromium if the machine has none.
 #     crates/report/tests/browser/setup.sh && cargo test --release browser -- --nocapture
 set -eu
 cd "$(dirname "$0")/../../../.."

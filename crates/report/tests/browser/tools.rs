@@ -1,12 +1,12 @@
-//! What a test in a browser needs: Node, a Chromium, and playwright-core. Shared by the tests of
-//! the crates that make pages.
+//! What a browser test needs: Node, Chromium, and playwright-core. Shared by the tests of the
+//! crates that create pages.
 
 use std::env;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The tools, where all are there.
+/// The tools, all of them present.
 pub struct Tools {
     node: PathBuf,
     /// `-` for the browser that playwright has downloaded.
@@ -15,7 +15,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds them; says by name that `test` is skipped where one is absent.
+    /// Finds the tools; if one is missing, reports that `test` is skipped.
     pub fn find(test: &str) -> Option<Self> {
         let tools = (|| {
             let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/browser/node_modules");
@@ -29,7 +29,7 @@ impl Tools {
             })
         })();
         if tools.is_none() {
-            // Past the test runner, which keeps what a passing test prints to itself.
+            // Written past the test runner, which hides what passing tests print.
             let note = format!(
                 "skipped: {test} needs Node, Chromium and playwright-core; crates/report/tests/browser/setup.sh gets the latter two\n"
             );
@@ -55,8 +55,7 @@ fn program(names: &[&str]) -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// Whether playwright has a browser of its own (`npx playwright-core install
-/// chromium-headless-shell`).
+/// Whether playwright has its own browser (`npx playwright-core install chromium-headless-shell`).
 fn downloaded() -> Option<PathBuf> {
     let folder = Path::new(&env::var_os("HOME")?).join(".cache/ms-playwright");
     let entries = folder.read_dir().ok()?.filter_map(Result::ok);

@@ -1,6 +1,6 @@
 //! A synthetic run directory that looks like a real one: p and q sharpen over the epochs, the
 //! accuracies rise, the gap closes. Deterministic. The numbers follow the method (S_α, S_β,
-//! softmax), the data are made up.
+//! softmax); the data are invented.
 
 #![allow(dead_code, reason = "each program of tests uses its part of it")]
 
@@ -20,18 +20,18 @@ pub const OPERATIONS: [&str; 7] = [
     "dil_conv_5x5",
 ];
 
-/// How far a synthetic run came.
+/// How far a synthetic run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
-    /// In the search, after this epoch; the last line of both search files is cut.
+    /// In the search, after this epoch; the last line of both search files is incomplete.
     SearchCutAfter(usize),
-    /// Through discretization, no retraining.
+    /// Through discretization, without retraining.
     Discretized,
     /// To the end.
     Finished,
 }
 
-/// What to make up.
+/// What to generate.
 #[derive(Debug, Clone)]
 pub struct Synthetic {
     pub epochs: usize,
@@ -298,8 +298,8 @@ impl Synthetic {
         })
     }
 
-    /// A network of five cells, the second and the fourth of which reduce; sums to the sizes of the
-    /// genotype.
+    /// A network of five cells, of which the second and the fourth are reductions; sums to the
+    /// sizes of the genotype.
     fn cost(&self) -> Value {
         let genotype = self.genotype();
         let mut parts = vec![
@@ -423,7 +423,7 @@ impl Synthetic {
     }
 }
 
-/// One object a line; a `cut` file ends in the middle of one more.
+/// One object per line; a `cut` file ends in the middle of another one.
 fn lines(records: impl Iterator<Item = Value>, cut: bool) -> String {
     let mut text: String = records.map(|record| format!("{record}\n")).collect();
     if cut {
