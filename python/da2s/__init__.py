@@ -1,11 +1,11 @@
-"""da2s: discretization-aware neural architecture search, where what was searched is what is deployed.
+"""da2s: discretization-aware neural architecture search. The network that is searched is the network that is deployed.
 
 >>> import da2s
 >>> result = da2s.run("digits")        # search, discretize, train, evaluate, report
 >>> result.gap, result.network_accuracy, result.path
 
-Functions: :func:`run` and its stages :func:`search`, :func:`discretize`, :func:`train`, :func:`evaluate`; :func:`load_data`; and
-:func:`sweep` over many runs. :class:`Run` opens a run directory. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware
+Functions: :func:`run` and its stages :func:`search`, :func:`discretize`, :func:`train`, :func:`evaluate`; :func:`load_data`;
+:func:`sweep` for many runs. :class:`Run` opens a run directory. Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware
 Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 """
 

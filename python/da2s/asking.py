@@ -1,7 +1,7 @@
-"""What is asked of a run: keyword arguments and settings, as the library takes them.
+"""The arguments of a run: keyword arguments and settings, in the form that the library accepts.
 
-Contract: keyword arguments are the flags of the command line, settings the keys of a run's ``config.toml``; later ones win:
-recipe, file, keyword arguments, ``settings``. The library checks all of them, and says which one is wrong.
+Contract: keyword arguments are the flags of the command line, settings the keys of a run's ``config.toml``. In increasing order of
+precedence: recipe, file, keyword arguments, ``settings``. The library checks all of them and reports which one is wrong.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from .errors import ConfigError
 
 #: A path in any form.
 PathLike = Union[str, "os.PathLike[str]"]
-#: A setting as the library takes it: what it is called, its key, its value.
+#: A setting in the library's form: its name in the call, its key, its value.
 Setting = Tuple[str, str, Any]
 
-#: Keyword arguments and the settings that they are, as the library declares them.
+#: Keyword arguments and the keys of their settings, as declared by the library.
 OPTIONS: Dict[str, str] = {name: key for name, key, _ in _native.options()}
-#: Those that every stage of a run takes.
+#: Keyword arguments that every stage of a run accepts.
 MACHINE = tuple(name for name, _, of_machine in _native.options() if of_machine)
 
 
 class Asked(NamedTuple):
-    """What is asked of a run, lowest first."""
+    """The arguments of a run, in increasing order of precedence."""
 
     recipe: Optional[str] = None
     config: Optional[PathLike] = None
     settings: Sequence[Setting] = ()
 
     def native(self) -> Dict[str, Any]:
-        """The same, as the library takes it."""
+        """The arguments in the library's form."""
         config = None if self.config is None else os.fspath(self.config)
         return {"recipe": self.recipe, "config": config, "settings": list(self.settings)}
 
 
 def of_options(options: Mapping[str, Any], known: Sequence[str] = tuple(OPTIONS)) -> List[Setting]:
-    """The settings that these keyword arguments are; ``None`` asks for nothing."""
+    """The settings for these keyword arguments; ``None`` means not given."""
     for name in options:
         if name not in known:
             raise ConfigError(f"{name}: expected one of {', '.join(known)}; every other setting goes into settings={{KEY: VALUE}}")
@@ -45,5 +45,5 @@ def of_options(options: Mapping[str, Any], known: Sequence[str] = tuple(OPTIONS)
 
 
 def of_settings(settings: Optional[Mapping[str, Any]]) -> List[Setting]:
-    """The settings of a dictionary, with keys as ``search.epochs`` or with dictionaries within."""
+    """The settings of a dictionary, with keys such as ``search.epochs`` or with nested dictionaries."""
     return [("settings", key, value) for key, value in (settings or {}).items()]

@@ -1,9 +1,8 @@
 """Images: by the name of a data set, in a folder, or as arrays.
 
-Contract: images are bytes, 0 to 255, ``N×H×W×C`` with 1 or 3 channels, or ``N×H×W``; ``N×C×H×W`` is taken as such where it cannot be
-``N×H×W×C``. Labels are whole numbers from 0, one an image, ``N`` or ``N×1``.
-Without test images a fifth of the others is set aside for the test, the same for every seed. A run keeps a checksum of its images
-and is not resumed on others.
+Contract: images are bytes, 0 to 255, ``N×H×W×C`` with 1 or 3 channels, or ``N×H×W``. ``N×C×H×W`` is accepted if the shape cannot be
+``N×H×W×C``. Labels are integers from 0, one per image, ``N`` or ``N×1``. Without test images, a fifth of the images is set aside as
+test images, the same for every seed. A run stores a checksum of its images and cannot resume on other images.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _CHANNELS = (1, 3)
 
 @dataclass(frozen=True)
 class Part:
-    """Images of a data set, ``N×H×W×C`` or, where they are grey, ``N×H×W``, and their labels."""
+    """Images of a data set, ``N×H×W×C`` or, if they are grey, ``N×H×W``, and their labels."""
 
     images: "np.ndarray[Any, Any]"
     labels: "np.ndarray[Any, Any]"
@@ -43,7 +42,7 @@ class Dataset:
 
     class_names: List[str]
     train: Part
-    #: Images that only choose the epoch of the final network; mostly none.
+    #: Images used only to choose the epoch of the final network; often none.
     validation: Part
     test: Part
 
@@ -55,7 +54,7 @@ def load_data(
     settings: Optional[Mapping[str, Any]] = None,
     **options: Any,
 ) -> Dataset:
-    """The images that a run with these arguments would see, by default the embedded digits."""
+    """The images that a run with these arguments would use, by default the embedded digits."""
     named, arrays = images_of(data)
     if arrays is not None:
         raise ConfigError("data: expected the name of a data set or a folder; arrays are loaded already")
@@ -77,7 +76,7 @@ def images_of(
     test: Optional["Labelled"] = None,
     class_names: Optional[Sequence[str]] = None,
 ) -> Tuple[List[Setting], Optional[_native.Arrays]]:
-    """The settings that name these images, and the arrays if they are some."""
+    """The settings that select these images, and the arrays if images are given as arrays."""
     if isinstance(data, (tuple, list)):
         arrays = _arrays(data, test, class_names)
         channels, height, width = arrays.shape
@@ -99,7 +98,7 @@ def images_of(
 
 
 def _folder(folder: PathLike) -> List[Setting]:
-    """The data set whose files are in a folder, or that a table of labels is of."""
+    """The settings for a folder with the files of a data set, or for a table of labels."""
     names = ", ".join(_native.datasets())
     if not os.path.exists(folder):
         raise DataError(f"data = {os.fspath(folder)}: expected one of {names}, a folder, a table of labels, or (images, labels)")
@@ -128,27 +127,27 @@ def _arrays(
 
 
 def _part(name: str, part: Sequence[Any]) -> Tuple[Tuple[int, int, int], bytes, List[int]]:
-    """The shape of every image, their bytes in planes, their labels."""
+    """The shape of the images, their bytes in planes, and their labels."""
     numpy = numpy_for("arrays")
     if len(part) != 2:
-        raise DataError(f"{name} images: expected (images, labels), found {len(part)} things")
+        raise DataError(f"{name} images: expected (images, labels), found {len(part)} items")
     if all(_is_pair_of_arrays(each) for each in part):
         raise DataError(
             f"{name} images: expected (images, labels), found ((images, labels), (images, labels)); pass the second pair as test="
         )
     shape, pixels = planes(name, part[0])
-    labels = _array(f"{name} labels: expected whole numbers, one an image", part[1])
+    labels = _array(f"{name} labels: expected whole numbers, one per image", part[1])
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not numpy.issubdtype(labels.dtype, numpy.integer):
-        raise DataError(f"{name} labels: expected whole numbers, one an image, found {labels.dtype} of shape {labels.shape}")
+        raise DataError(f"{name} labels: expected whole numbers, one per image, found {labels.dtype} of shape {labels.shape}")
     if labels.size and (labels.min() < 0 or labels.max() > 0xFFFF):
         raise DataError(f"{name} labels: expected whole numbers from 0, found {labels.min()} to {labels.max()}")
     return shape, pixels, labels.tolist()
 
 
 def planes(name: str, images: Any) -> Tuple[Tuple[int, int, int], bytes]:
-    """Channels, rows and columns of every image, and their bytes in planes."""
+    """Channels, rows and columns of the images, and their bytes in planes."""
     numpy = numpy_for("arrays")
     array = _array(f"{name} images: expected one array N×H×W×C or N×H×W, with images of one size", images)
     if array.dtype != numpy.uint8:
@@ -158,19 +157,19 @@ def planes(name: str, images: Any) -> Tuple[Tuple[int, int, int], bytes]:
     if array.ndim != 4:
         raise DataError(f"{name} images: expected the shape N×H×W×C or N×H×W, found {array.shape}")
     if array.shape[3] not in _CHANNELS and array.shape[1] in _CHANNELS:
-        # As PyTorch has them.
+        # The layout of PyTorch.
         array = array.transpose(0, 2, 3, 1)
     _, height, width, channels = array.shape
     return (channels, height, width), array.transpose(0, 3, 1, 2).tobytes()
 
 
 def _array(expected: str, values: Any) -> "np.ndarray[Any, Any]":
-    """Values as one array; an error that says what is ``expected`` if they are none."""
+    """Values as one array; if that is impossible, an error that says what is ``expected``."""
     numpy = numpy_for("arrays")
     try:
         array: "np.ndarray[Any, Any]" = numpy.asarray(values)
     except (TypeError, ValueError) as error:
-        # numpy refuses lists whose items differ in shape.
+        # NumPy refuses lists whose items differ in shape.
         raise DataError(f"{expected}, found {_shapes(values)}") from error
     if array.dtype == object:
         raise DataError(f"{expected}, found {_shapes(values)}")
@@ -195,7 +194,7 @@ def _is_pair_of_arrays(value: Any) -> bool:
 
 
 def numpy_for(what: str) -> Any:
-    """numpy, or an error that says how to get it."""
+    """NumPy, or an error that says how to install it."""
     try:
         import numpy
     except ImportError as error:

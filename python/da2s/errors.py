@@ -1,6 +1,6 @@
-"""What can go wrong, one class for each kind; each says what is wrong and what to do.
+"""Errors of da2s, one class per kind; each message says what is wrong and what to do.
 
-Contract: every error of da2s is a :class:`Da2sError`, and an error of Python's own kind where there is one.
+Contract: every error of da2s is a :class:`Da2sError`, and also an instance of the matching built-in exception if there is one.
 """
 
 
@@ -41,7 +41,7 @@ class NotFiniteError(Da2sError, ArithmeticError):
 
 
 class NotEnoughMemoryError(Da2sError, MemoryError):
-    """Memory that a step needs and that cannot be had; known before anything is written."""
+    """A step needs more memory than is available; detected before anything is written."""
 
 
 class Stopped(Da2sError):
@@ -53,4 +53,4 @@ class InternalError(Da2sError, RuntimeError):
 
 
 class MissingPackage(Da2sError, ImportError):
-    """A package that this needs and that is not installed."""
+    """A required package that is not installed."""

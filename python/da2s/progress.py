@@ -1,7 +1,7 @@
-"""What happens while a stage works, as ``on_progress`` is told it.
+"""Events during a stage, as passed to ``on_progress``.
 
-Contract: accuracies in percent, the gap in points, epochs and steps from 1. ``on_progress`` is called in the thread that called da2s,
-in order; the run waits for it, and an exception that it raises stops the run behind the step under way.
+Contract: accuracies are in percent, the gap in points; epochs and steps count from 1. ``on_progress`` is called in order, in the thread
+that called da2s. The run waits for it; an exception that it raises stops the run after the current step.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ class Started:
     """A stage begins: ``search``, ``discretize``, ``train`` or ``evaluate``."""
 
     stage: str
-    #: Epochs that it will take.
+    #: Planned epochs.
     epochs: int
-    #: Epochs that are done, where it goes on.
+    #: Finished epochs, if it resumes.
     resumed_at: int
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step is done."""
+    """A step has finished."""
 
     stage: str
     epoch: int
     step: int
-    #: Steps an epoch.
+    #: Steps per epoch.
     steps: int
     #: Mean cross-entropy in this epoch so far.
     loss: float
@@ -45,14 +45,14 @@ class Term:
     """A term that a method adds to the loss."""
 
     name: str
-    #: What its value is multiplied by.
+    #: The factor that multiplies its value.
     weight: float
     value: float
 
 
 @dataclass(frozen=True)
 class SearchEpoch:
-    """An epoch of the search is done: a line of ``search/metrics.jsonl``."""
+    """An epoch of the search has finished: a line of ``search/metrics.jsonl``."""
 
     epoch: int
     epochs: int
@@ -64,18 +64,18 @@ class SearchEpoch:
     arch_loss: Optional[float]
     cross_entropy: float
     train_accuracy: float
-    #: Of the super-network, on held-out images.
+    #: Accuracy of the super-network on held-out images.
     supernet_accuracy: float
-    #: The same, pruned.
+    #: The same after pruning.
     discretized_accuracy: float
     gap: float
-    #: λ, and λ_c(t) and λ_α(t), by which the terms of the regulariser are weighted.
+    #: λ, λ_c(t) and λ_α(t), the weights of the regulariser and its terms.
     lambda_: float
     lambda_c: float
     lambda_alpha: float
-    #: What is added to the loss, all terms together.
+    #: The sum of all terms added to the loss.
     regulariser: float
-    #: The terms that are added to the loss, where λ, λ_c and λ_α do not give their weights.
+    #: The terms added to the loss, if λ, λ_c and λ_α do not determine their weights.
     terms: List[Term]
     path_position: Optional[float]
     path_p: Optional[float]
@@ -92,7 +92,7 @@ class SearchEpoch:
 
 @dataclass(frozen=True)
 class TrainEpoch:
-    """An epoch of the training of the final network is done: a line of ``network/metrics.jsonl``."""
+    """An epoch of the training of the final network has finished: a line of ``network/metrics.jsonl``."""
 
     epoch: int
     epochs: int
@@ -107,7 +107,7 @@ class TrainEpoch:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies on held-out images, of the super-network and of what pruning leaves."""
+    """Accuracies on held-out images: of the super-network, and after pruning operations, edges, or both."""
 
     supernet: float
     operations: float
@@ -117,7 +117,7 @@ class Accuracies:
 
 @dataclass(frozen=True)
 class Gap:
-    """What pruning costs, with the statistics of batch norms as they were trained and estimated anew."""
+    """The cost of pruning, with batch-norm statistics as trained and recalibrated."""
 
     #: Number of held-out images.
     images: int
@@ -130,20 +130,20 @@ class Gap:
         return self.as_trained.supernet - self.as_trained.both
 
 
-#: What ``on_progress`` is told.
+#: The events that ``on_progress`` receives.
 Progress = Union[Started, Step, SearchEpoch, TrainEpoch, Gap]
 
 _CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Step, SearchEpoch, TrainEpoch)}
 
 
 def gap_of(fields: Dict[str, Any]) -> Gap:
-    """The gap that ``gap.json`` says."""
+    """The gap in the content of ``gap.json``."""
     parts = {name: of_fields(Accuracies, fields[name]) for name in ("as_trained", "recalibrated")}
     return Gap(images=fields["images"], **parts)
 
 
 def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:
-    """A ``kind`` of these fields; fields that this version does not know are passed over."""
+    """A ``kind`` with these fields; unknown fields are ignored."""
     fields = {"lambda_" if name == "lambda" else name: value for name, value in fields.items()}
     if kind is SearchEpoch:
         fields["terms"] = [of_fields(Term, term) for term in fields.get("terms", [])]
@@ -151,7 +151,7 @@ def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:
 
 
 def listener(on_progress: Optional[Callable[[Progress], object]]) -> Optional[Callable[[str, str], None]]:
-    """What the library calls: the class of what happened, and its fields as JSON."""
+    """The callback for the library: it receives the class of an event and its fields as JSON."""
     if on_progress is None:
         return None
 

@@ -1,7 +1,7 @@
-"""What runs come to: a run directory, opened, and the results of each stage.
+"""A run directory and the results of each stage.
 
-Contract: everything is read from the files of the run, so it is the same for a run of this process, of another, and of last year.
-Accuracies in percent, the gap in points, times in seconds.
+Contract: everything is read from the files of the run, so it does not matter which process made the run, or when. Accuracies are in
+percent, the gap in points, times in seconds.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: The stages that have metrics, and the folders that hold them.
+#: The stages that have metrics, and their files.
 _METRICS = {"search": _native.SEARCH_METRICS, "train": _native.NETWORK_METRICS}
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """What stays of the super-network, and the size of its network."""
+    """The discretized architecture, and the size of its network."""
 
-    #: In the text of DARTS, or an architecture of NAS-Bench-201.
+    #: The genotype as text: a DARTS genotype or a NAS-Bench-201 architecture.
     text: str
     space: str
-    #: Whether the search ended decided on every edge.
+    #: Whether the search decided on every edge.
     decided: bool
-    #: What it left undecided, and what pruning that costs.
+    #: The undecided choices, with the cost of pruning them.
     undecided: List[str]
-    #: Least weight of a kept operation and of a kept edge; none for a genotype that was given.
+    #: Smallest weight of a kept operation and of a kept edge; ``None`` if the genotype was given.
     p_least: Optional[float]
     q_least: Optional[float]
     parameters: int
@@ -50,11 +50,11 @@ class Genotype:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How the final network fares with one class, in percent; a share of nothing is ``None``."""
+    """Scores of the final network on one class, in percent; ``None`` if the denominator is zero."""
 
-    #: Its name: ``class`` in ``summary.json``.
+    #: Name of the class: ``class`` in ``summary.json``.
     class_: str
-    #: Test images of it, and those that are taken for it.
+    #: Number of test images of the class, and of test images predicted as it.
     images: int
     predicted: int
     precision: Optional[float]
@@ -92,27 +92,27 @@ class Run:
 
     @property
     def settings(self) -> Dict[str, Any]:
-        """Every setting, table by table."""
+        """All settings, as nested dictionaries."""
         settings: Dict[str, Any] = json.loads(self._job().settings())
         return settings
 
     @property
     def result(self) -> "RunResult":
-        """What the run came to, once it is evaluated."""
+        """The results of the run; available after evaluation."""
         fields = self._json(_native.SUMMARY, "da2s.evaluate", ("dataset", "method", "seed", "genotype"))
-        # Runs of earlier versions have none.
+        # Runs of earlier versions have no class scores.
         scores = [of_fields(ClassScores, {**each, "class_": each.get("class")}) for each in fields.get("class_scores", [])]
         return of_fields(RunResult, {"path": self.path, **fields, "class_scores": scores})
 
     @property
     def genotype(self) -> Genotype:
-        """What stays of the super-network, once it is discretized."""
+        """The genotype; available after discretization."""
         fields = self._json(_native.GENOTYPE, "da2s.discretize", ("genotype",))
         return of_fields(Genotype, {**fields, "text": fields["genotype"]})
 
     @property
     def gap(self) -> Optional[Gap]:
-        """What discretizing costs; none for a genotype that was given."""
+        """The cost of discretizing; ``None`` if the genotype was given."""
         self._json(_native.GENOTYPE, "da2s.discretize", ("genotype",))
         if self._text(_native.GAP) is None:
             return None
@@ -127,31 +127,31 @@ class Run:
         return [of_fields(TrainEpoch, line) for line in self._lines(_native.NETWORK_METRICS)]
 
     def metrics(self, stage: str = "search") -> "pd.DataFrame":
-        """The numbers of a stage, ``search`` or ``train``, a row an epoch."""
+        """The metrics of a stage, ``search`` or ``train``, one row per epoch."""
         if stage not in _METRICS:
             raise ConfigError(f"stage = {stage}: expected one of {', '.join(_METRICS)}")
         frame: "pd.DataFrame" = pandas_for().DataFrame(self._lines(_METRICS[stage]))
         return frame.set_index("epoch") if len(frame) else frame
 
     def arch(self) -> "pd.DataFrame":
-        """α, β, p and q, a row for each epoch, kind of cell, edge and candidate; epoch 0 is before the first step."""
+        """α, β, p and q, one row per epoch, kind of cell, edge and candidate; epoch 0 is the state before the first step."""
         frame: "pd.DataFrame" = pandas_for().DataFrame(list(self._arch_rows()))
         return frame
 
     def report(self, out: Optional[PathLike] = None) -> Path:
-        """Writes the report, by default as ``report.html`` of the run, and returns its path."""
+        """Writes the report, by default as ``report.html`` in the run directory, and returns its path."""
         path = self.path / _native.REPORT if out is None else Path(out)
         _native.report([self.path], path)
         return path
 
     def draw(self, formats: Sequence[str] = ("svg",), folder: Optional[PathLike] = None) -> List[Path]:
-        """Draws cells and curves as ``svg``, ``png`` or ``dot``, by default in ``drawings`` of the run, and returns the paths."""
+        """Draws cells and curves as ``svg``, ``png`` or ``dot``, by default into ``drawings`` in the run directory; returns the paths."""
         return [Path(path) for path in _native.draw(self.path, list(formats), folder)]
 
     def predict(
         self, images: "Union[PathLike, Iterable[PathLike], np.ndarray[Any, Any]]", *, top: int = 3, **machine: Any
     ) -> List[Prediction]:
-        """What the trained network sees on images: an array as in :mod:`da2s.data`, the path of a file, or paths of files."""
+        """Classifies images with the trained network: an array as in :mod:`da2s.data`, a path, or several paths."""
         if top < 1:
             raise ConfigError(f"top = {top}: expected at least 1")
         job = self._job(**machine)
@@ -164,7 +164,7 @@ class Run:
         return [Prediction(classes) for classes in found]
 
     def export(self, format: str = "onnx", out: Optional[PathLike] = None, *, fold_batch_norms: bool = False) -> Path:
-        """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default below ``export`` of the run."""
+        """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default into ``export`` in the run directory."""
         return Path(self._job(device="cpu", engine="auto").export(format, out, fold_batch_norms))
 
     def _job(self, **machine: Any) -> _native.Job:
@@ -172,7 +172,7 @@ class Run:
         return _native.Job.read(self.path, asked.native())
 
     def _json(self, name: str, maker: str, keys: Sequence[str]) -> Dict[str, Any]:
-        """What a file says, which ``maker`` writes with these keys."""
+        """The content of a file, which ``maker`` writes with these keys."""
         path = self.path / name
         try:
             text = self._text(name)
@@ -185,13 +185,13 @@ class Run:
     def _lines(self, name: str, keys: Sequence[str] = ("epoch",)) -> List[Dict[str, Any]]:
         try:
             text = self._text(name) or ""
-            # A run that is going on may be writing the last line.
+            # A run in progress may be writing the last line.
             return [_fields(line, keys) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         except ValueError as error:
             raise RunDirectoryError(f"{self.path / name} is damaged: {error}") from error
 
     def _text(self, name: str) -> Optional[str]:
-        """A file of the run; none if it is missing."""
+        """The text of a file of the run; ``None`` if it does not exist."""
         contents = _native.read(self.path, name)
         return None if contents is None else contents.decode("utf-8")
 
@@ -216,30 +216,30 @@ class Run:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to: its directory and the keys of its ``summary.json``."""
+    """The results of a run: its directory and the keys of its ``summary.json``."""
 
     path: Path
     dataset: str
     method: str
     seed: int
     device: str
-    #: The super-network, on the training images that no gradient of the weights has seen; then what pruning leaves of it.
+    #: The super-network on held-out training images, which the weights were not trained on; then the same after pruning.
     supernet_accuracy: Optional[float]
     discretized_operations_accuracy: Optional[float]
     discretized_edges_accuracy: Optional[float]
     discretized_accuracy: Optional[float]
     discretized_recalibrated_accuracy: Optional[float]
-    #: Super-network minus discretized; none for a genotype that was given.
+    #: Super-network minus discretized; ``None`` if the genotype was given.
     gap: Optional[float]
     genotype: str
     decided: bool
     p_least: Optional[float]
     q_least: Optional[float]
-    #: The final network, on the test images.
+    #: The final network on the test images.
     network_accuracy: Optional[float]
     #: Its mean recall over the classes.
     network_balanced_accuracy: Optional[float]
-    #: How it fares with each class.
+    #: Scores per class.
     class_scores: List[ClassScores]
     parameters: int
     multiply_adds: int
@@ -269,10 +269,10 @@ class RunResult:
 
 
 def _fields(text: str, keys: Sequence[str]) -> Dict[str, Any]:
-    """The object of JSON that a text is; ``ValueError`` if it is none, or does not have these keys."""
+    """Parses a JSON object; ``ValueError`` if the text is not one, or lacks one of these keys."""
     fields = json.loads(text)
     if not isinstance(fields, dict):
-        raise ValueError("expected an object of JSON")
+        raise ValueError("expected a JSON object")
     missing = [key for key in keys if key not in fields]
     if missing:
         raise ValueError(f"{', '.join(missing)} is missing")
@@ -280,7 +280,7 @@ def _fields(text: str, keys: Sequence[str]) -> Dict[str, Any]:
 
 
 def pandas_for() -> Any:
-    """pandas, or an error that says how to get it."""
+    """pandas, or an error that says how to install it."""
     try:
         import pandas
     except ImportError as error:

@@ -1,7 +1,6 @@
-"""The runs of a sweep on the processes of a Ray cluster.
+"""The runs of a sweep in the processes of a Ray cluster.
 
-Contract: that of :mod:`da2s.sweep` for retries and for runs that are there already; who stops the runs waits until they have let go of
-their directories.
+Contract: as in :mod:`da2s.sweep` for retries and existing runs. Stopping the runs waits until they have released their directories.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from .progress import Progress
 from .results import Run
 from .setups import Setup, Wanted, directory, flat
 
-#: What no other attempt changes: a run that diverged does so again with the same bits.
+#: Errors for which a retry is useless: a run that diverged would diverge again with the same bits.
 _FINAL = (ConfigError, DataError, GenotypeError, NotFiniteError, RunDirectoryError)
-#: Who is told what happens in which run.
+#: A callback that receives the name of a run and its events.
 OnProgress = Callable[[str, Progress], object]
-#: How long a run waits before it asks again for a directory that another process works on, in seconds.
+#: Seconds before a run tries again if another process works on its directory.
 BUSY_DELAY_S = 5.0
-#: How long a sweep that is stopped waits for the steps under way, in seconds.
+#: Seconds that a stopped sweep waits for the current steps to finish.
 STOP_WAIT_S = 60.0
 
 
@@ -37,12 +36,12 @@ class SweepRun:
 
     path: Path
     method: str
-    #: The settings that are varied.
+    #: The settings that vary.
     settings: Dict[str, Any]
     seed: int
-    #: Attempts that were made in this call: 0 where it was finished before.
+    #: Attempts in this call: 0 if it was finished before.
     attempts: int
-    #: Why it failed; none if it is finished.
+    #: Why it failed; ``None`` if it finished.
     failure: Optional[str]
 
     @property
@@ -66,23 +65,23 @@ class Cluster:
             ray.init(log_to_driver=False)
         most = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
         if cpus_per_run > most:
-            # Ray would wait for such a machine for ever.
-            raise ConfigError(f"cpus_per_run = {cpus_per_run}: expected at most {int(most)}, which one machine of the cluster has")
+            # Ray would wait for such a machine forever.
+            raise ConfigError(f"cpus_per_run = {cpus_per_run}: expected at most {int(most)}, the largest number of any machine in the cluster")
         self.out = out
         self.retries = retries
         self.cpus_per_run = cpus_per_run
-        # Images are sent to each machine once. Retries are counted here: Ray's own would not tell a
-        # defect from a mistake.
+        # Images are sent to each machine once. Retries are counted here, because Ray cannot
+        # distinguish crashes from invalid settings.
         self.shared = ray.put((shared, on_progress))
         self.task = ray.remote(max_retries=0, num_cpus=cpus_per_run)(_make)
 
     def side_by_side(self, runs: int) -> int:
-        """How many setups of so many runs the cluster computes at a time, at least one."""
+        """How many setups with ``runs`` runs each the cluster can compute in parallel, at least one."""
         cpus = self.ray.cluster_resources().get("CPU", 1)
         return max(1, int(cpus // (runs * self.cpus_per_run)))
 
     def make(self, wanted: Sequence[Wanted]) -> List[SweepRun]:
-        """Makes these runs, and returns them in their order; Ctrl-C stops them behind their steps under way."""
+        """Executes these runs and returns them in order; Ctrl-C stops them after their current steps."""
         attempts = [0] * len(wanted)
         failures: List[Optional[str]] = [None] * len(wanted)
         pending: Dict[Any, int] = {}
@@ -112,16 +111,16 @@ class Cluster:
         ]
 
     def _outcome(self, reference: Any) -> Tuple[str, Optional[str]]:
-        """What came of an attempt, and why it failed if it did."""
+        """The outcome of an attempt, and the reason if it failed."""
         try:
             outcome: Tuple[str, Optional[str]] = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
-            # The process, or the machine that it was on, is gone.
+            # The process or its machine has disappeared.
             return "again", f"{type(error).__name__}: {str(error).splitlines()[0]}"
         return outcome
 
     def _stop(self, references: List[Any]) -> None:
-        """Stops the runs, and waits until they have let go of their directories, so that the same call can go on at once."""
+        """Stops the runs, and waits until they have released their directories, so that the same call can resume at once."""
         for reference in references:
             self.ray.cancel(reference)
         if references:
@@ -131,7 +130,7 @@ class Cluster:
 def _make(
     path: str, setup: Setup, seed: int, shared: Tuple[Dict[str, Any], Optional[OnProgress]], delay: float
 ) -> Tuple[str, Optional[str]]:
-    """Makes a run, or goes on with it, in a process of Ray: ``made``, ``found``, or ``again``, ``busy``, ``final`` and why."""
+    """Creates or resumes a run in a Ray process: ``made``, ``found``, or ``again``, ``busy``, ``final`` with a reason."""
     from . import stages
 
     time.sleep(delay)
@@ -142,14 +141,15 @@ def _make(
     data, arrays = plan["data"], {key: plan[key] for key in ("test", "class_names")}
     settings = {**plan["settings"], **flat(dict(varied))}
     if isinstance(settings.get("data.dir"), str):
-        # As seen from where the sweep was called.
+        # Relative to the folder in which the sweep was called.
         settings["data.dir"] = os.path.join(plan["folder"], settings["data.dir"])
-    # Last, so that nothing else says them.
+    # Last, so that they take precedence.
     settings.update({"search.method": method, "run.seed": seed, "run.threads": plan["threads"]})
     made = {"out": path, "resume": True, "recipe": plan["recipe"], "config": plan["config"], "settings": settings}
     listen = None if on_progress is None else lambda event: on_progress(name, event)
     try:
-        # Going on takes what is not said from the run that is there; here it is another run then.
+        # Resuming would take settings that are not given from the existing run; in a sweep, an
+        # existing run with other settings is an error.
         named, _ = images_of(data, **arrays)
         asked = Asked(plan["recipe"], plan["config"], [*named, *of_options(options), *of_settings(settings)])
         _native.check_settings(path, asked.native())

@@ -1,4 +1,4 @@
-"""The setups of a sweep that Optuna chooses, and the measures that it may be told."""
+"""Setups of a sweep chosen by Optuna, and the metrics that it can optimise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import ConfigError, MissingPackage
 from .runner import Cluster, SweepRun
 from .setups import LAMBDA, Setup, Values, directory, is_range
 
-#: What a search and its discretization measure.
+#: Metrics of a search and its discretization.
 SEARCHED = (
     "gap",
     "supernet_accuracy",
@@ -20,7 +20,7 @@ SEARCHED = (
     "discretized_accuracy",
     "discretized_recalibrated_accuracy",
 )
-#: What a whole run measures.
+#: Metrics of a complete run.
 MEASURED = (
     *SEARCHED,
     "network_accuracy",
@@ -34,7 +34,7 @@ MEASURED = (
 
 
 def check_metric(metric: str, search_only: bool) -> None:
-    """Refuses what the runs do not measure."""
+    """Refuses metrics that the runs do not measure."""
     measures = SEARCHED if search_only else MEASURED
     if metric not in measures:
         raise ConfigError(f"metric = {metric}: expected one of {', '.join(measures)}")
@@ -49,7 +49,7 @@ def chosen_by_optuna(
     metric: str,
     mode: str,
 ) -> List[SweepRun]:
-    """The runs of the setups that Optuna asks for, each told as the mean over its seeds. Optuna's seed is the first of them."""
+    """Runs the setups that Optuna asks for, and reports to it the mean over the seeds. Optuna's own seed is the first seed."""
     try:
         import optuna
     except ImportError as error:
@@ -60,12 +60,12 @@ def chosen_by_optuna(
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seeds[0]))
     made: Dict[str, SweepRun] = {}
     while len(study.trials) < trials:
-        # As many at a time as the cluster computes side by side: each then knows all that were told
-        # before.
+        # As many at a time as the cluster computes in parallel, so that each choice uses all earlier
+        # results.
         asked = [study.ask() for _ in range(min(cluster.side_by_side(len(seeds)), trials - len(study.trials)))]
         setups = [_suggested(trial, methods, varied) for trial in asked]
         wanted = [(setup, seed) for setup in setups for seed in seeds]
-        # Two trials may come to the same setup.
+        # Two trials may have the same setup.
         missing = {directory(*each): each for each in wanted if directory(*each) not in made}
         for run in cluster.make(list(missing.values())):
             made[run.path.name] = run
@@ -84,26 +84,26 @@ def _suggested(trial: Any, methods: Sequence[str], varied: Mapping[str, Values])
     for key, values in varied.items():
         if is_range(values):
             low, high, log = values[0], values[1], len(values) == 3
-            # λ is never meant to be a whole number, however its ends are written.
+            # λ is never an integer, however the ends of its range are written.
             whole = key != LAMBDA and isinstance(low, int) and isinstance(high, int)
             suggest = trial.suggest_int if whole else trial.suggest_float
             settings.append((key, suggest(key, low, high, log=log)))
         else:
-            # Optuna takes words and numbers, but a value may be a list.
+            # Optuna accepts strings and numbers, but a value may be a list.
             texts = [json.dumps(value) for value in values]
             settings.append((key, json.loads(trial.suggest_categorical(key, texts))))
     return method, tuple(settings)
 
 
 def _values(runs: Sequence[SweepRun], metric: str) -> Optional[List[float]]:
-    """What the runs of a setup came to; none unless all came to something: the mean of fewer seeds is not comparable."""
+    """The metric of all runs of a setup; ``None`` if one lacks it, because a mean over fewer seeds is not comparable."""
     found = [None if run.failure is not None else _value(run, metric) for run in runs]
     values = [value for value in found if value is not None]
     return values if len(values) == len(runs) else None
 
 
 def _value(run: SweepRun, metric: str) -> Optional[float]:
-    """What a finished run came to."""
+    """The metric of a finished run."""
     if (run.path / _native.SUMMARY).is_file():
         fields: Dict[str, Any] = run.run.result.as_dict()
     else:

@@ -1,6 +1,6 @@
-"""What the runs of a sweep are: setups and seeds, and the directory of each.
+"""The runs of a sweep: setups and seeds, and the directory of each run.
 
-Contract: two runs never share a directory; what would make them is refused before anything is made.
+Contract: two runs never share a directory; arguments that would cause this are refused before anything is created.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import ConfigError
 
-#: The keys of the settings that have a name of their own in a sweep.
+#: The keys of the settings that have their own argument in a sweep.
 LAMBDA = "search.regulariser.lambda"
 EDGES = "target.edges"
-#: Settings that the sweep gives each run, and the arguments that say them.
+#: Settings that the sweep sets for each run, and the arguments that control them.
 GIVEN = {"search.method": "methods", "run.seed": "seeds", "run.threads": "cpus_per_run"}
 
-#: A method, and the settings that are varied.
+#: A method, and the settings that vary.
 Setup = Tuple[str, Tuple[Tuple[str, Any], ...]]
-#: A run that is wanted: its setup and its seed.
+#: A planned run: its setup and its seed.
 Wanted = Tuple[Setup, int]
 #: Values to choose among, or a range to choose from: ``(low, high)`` or ``(low, high, "log")``.
 Values = Union[Sequence[Any], Tuple[float, float], Tuple[float, float, str]]
@@ -31,31 +31,31 @@ Values = Union[Sequence[Any], Tuple[float, float], Tuple[float, float, str]]
 def varied_of(
     lambdas: Optional[Values], targets: Optional[Sequence[Any]], vary: Optional[Mapping[str, Values]]
 ) -> Dict[str, Values]:
-    """The values of every setting that is varied, by its key."""
+    """The values of every setting that varies, by its key."""
     varied = dict(vary or {})
     for name, key, values in (("targets", EDGES, targets), ("lambdas", LAMBDA, lambdas)):
         if values is None:
             continue
         if key in varied:
-            raise ConfigError(f"vary: {key} is what {name} says: expected one of the two")
+            raise ConfigError(f"vary: {key} is also set by {name}: use only one of the two")
         varied = {key: values, **varied}
     return varied
 
 
 def plain(value: Any) -> Any:
-    """The same value in Python's own kinds: of numpy, a number becomes a number and an array a list."""
+    """The same value in built-in types: a NumPy number becomes a number, an array a list."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, tuple):
-        # Which may be a range.
+        # A tuple may be a range.
         return tuple(plain(each) for each in value)
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 def seeds_of(seeds: Any) -> List[int]:
-    """The seeds: those that are given, or so many from 1."""
+    """The given seeds, or the given number of seeds from 1."""
     seeds = plain(seeds)
     try:
         return list(range(1, seeds + 1)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
@@ -64,7 +64,7 @@ def seeds_of(seeds: Any) -> List[int]:
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Dict[str, Any]:
-    """Settings with keys as ``search.epochs``, whatever dictionaries they are in."""
+    """Settings with keys such as ``search.epochs``, from nested dictionaries."""
     found: Dict[str, Any] = {}
     for key, value in settings.items():
         found.update(flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value})
@@ -72,14 +72,14 @@ def flat(settings: Mapping[str, Any], above: str = "") -> Dict[str, Any]:
 
 
 def check_given(name: str, settings: Mapping[str, Any]) -> None:
-    """Refuses settings that the sweep gives each run itself."""
+    """Refuses settings that the sweep sets itself."""
     for key in flat(settings):
         if key in GIVEN:
             raise ConfigError(f"{name}: {key}: expected {GIVEN[key]}")
 
 
 def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Sequence[int]) -> None:
-    """Refuses what is no list of values, what is there twice, and what only the sweep says."""
+    """Refuses arguments that are not lists of values, repeated values, and settings that the sweep sets itself."""
     listed: Dict[str, Values] = {"methods": methods, **varied}
     for name, values in listed.items():
         if isinstance(values, (str, Mapping)) or not len(values):
@@ -96,22 +96,22 @@ def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Se
             if name in varied:
                 check_given("vary", {name: value})
             if text(value) in said:
-                raise ConfigError(f"{name}: {text(value)} is there twice: expected each value once")
+                raise ConfigError(f"{name}: {text(value)} occurs twice: expected each value once")
             said.add(text(value))
 
 
 def _check_range(name: str, ends: Values) -> None:
-    """Refuses a range that nothing can be chosen from."""
+    """Refuses an empty or invalid range."""
     low, high = ends[0], ends[1]
     numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in (low, high))
     if not numbers or not low < high:
-        raise ConfigError(f"{name} = {ends}: expected a range of two numbers, low < high; values to choose among are a list")
+        raise ConfigError(f"{name} = {ends}: expected a range of two numbers, low < high; values to choose from are a list")
     if len(ends) == 3 and low <= 0:
         raise ConfigError(f'{name} = {ends}: expected low above 0 for "log"')
 
 
 def grid(methods: Sequence[str], varied: Mapping[str, Values]) -> List[Setup]:
-    """Every combination."""
+    """All combinations."""
     for key, values in varied.items():
         if is_range(values):
             raise ConfigError(f"{key}: a range is for a sampler; expected a list of values")
@@ -120,7 +120,7 @@ def grid(methods: Sequence[str], varied: Mapping[str, Values]) -> List[Setup]:
 
 
 def choices(methods: Sequence[str], varied: Mapping[str, Values]) -> List[List[Setup]]:
-    """The values that a sampler chooses among, a list a setting, each as a setup."""
+    """The values that a sampler chooses from, one list per setting, each value as a setup."""
     listed = {key: values for key, values in varied.items() if not is_range(values)}
     found: List[List[Setup]] = [[(method, ()) for method in methods]]
     for key, values in listed.items():
@@ -129,7 +129,7 @@ def choices(methods: Sequence[str], varied: Mapping[str, Values]) -> List[List[S
 
 
 def check_directories(wanted: Iterable[Wanted]) -> None:
-    """Refuses two runs in one directory."""
+    """Refuses two runs in the same directory."""
     names = set()
     for setup, seed in wanted:
         name = directory(setup, seed)
@@ -139,12 +139,12 @@ def check_directories(wanted: Iterable[Wanted]) -> None:
 
 
 def is_range(values: Values) -> bool:
-    """Whether values are the ends of a range: a tuple, where a list is of values."""
+    """Whether values are the ends of a range: a range is a tuple, values are a list."""
     return isinstance(values, tuple) and len(values) in (2, 3) and (len(values) == 2 or values[2] == "log")
 
 
 def text(value: Any) -> str:
-    """A value as TOML writes it, where it is no text."""
+    """A string as it is, any other value as in TOML."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

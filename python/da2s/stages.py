@@ -1,8 +1,8 @@
 """The stages of a run as functions.
 
-Contract: each works on a run directory and leaves there what the command of the same name leaves. The interpreter's lock is free while
-they compute. Ctrl-C stops a stage behind the step, or the batch of a measurement, under way and raises ``KeyboardInterrupt``; ``resume=True`` then goes on and
-ends with the same bits as a run that was never stopped.
+Contract: each works on a run directory and writes the same files as the command of the same name. The interpreter lock is released
+during computation. Ctrl-C stops a stage after the current step, or after the current batch of a measurement, and raises
+``KeyboardInterrupt``; ``resume=True`` then continues, with results that are bit-identical to those of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .results import Run, RunResult
 if TYPE_CHECKING:
     from .data import Data, Labelled
 
-#: Who is told what happens.
+#: A callback that receives events.
 OnProgress = Callable[[Progress], object]
-#: A run: its directory, or what came of it.
+#: A run: its directory, or its results.
 AnyRun = Union[PathLike, Run, RunResult]
 
 
@@ -45,14 +45,15 @@ def run(
     """Searches, discretizes, trains, evaluates and reports.
 
     ``data`` is the name of a data set (by default the embedded digits), a folder, or ``(images, labels)``; see :mod:`da2s.data`.
-    ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` the run that is there goes on. With a
-    ``genotype`` nothing is searched: a ``str`` is its text, in any form, a ``pathlib.Path`` the file that it is in, or ``FILE:NAME`` where there are several. ``options`` are
-    the flags of the command line (``seed``, ``method``, ``search_epochs``, ``train_epochs``, ``edges``, … :
-    :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's ``config.toml``, as ``{"search.regulariser.lambda": 0.5}``.
-    ``on_progress`` is told what happens: :mod:`da2s.progress`.
+    ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` an existing run continues. With a
+    ``genotype`` there is no search: a ``str`` is the text of a genotype, in any form; a ``pathlib.Path`` is a file with a genotype,
+    or ``FILE:NAME`` if the file contains several. ``options`` are the flags of the command line (``seed``, ``method``,
+    ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's
+    ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` receives the events of
+    :mod:`da2s.progress`.
     """
     listen = listener(on_progress)
-    # What cannot be is found before anything is made.
+    # Invalid arguments are detected before anything is created.
     asked = _genotype(genotype)
     job = created("run", data, test, class_names, out, resume, recipe, config, settings, options)
     with closing(job), _noted(job):
@@ -101,9 +102,8 @@ def discretize(
 ) -> Run:
     """Prunes the super-network of a run to its genotype, or takes ``genotype``, and measures the gap: ``run.genotype``, ``run.gap``.
 
-    A run of arrays needs them again, as ``data`` and ``test``; any other knows its images itself, but ``data_dir`` says where they are
-    if they have moved, and they must be the same. ``machine`` is ``threads``,
-    ``device``, ``engine`` and ``on_nan``.
+    A run on arrays needs them again, as ``data`` and ``test``. Other runs find their images themselves; ``data_dir`` gives the new
+    location if the images, which must be the same, have moved. ``machine`` accepts ``threads``, ``device``, ``engine`` and ``on_nan``.
     """
     given = _genotype(genotype)
     with closing(_opened("discretize", run, False, data, test, class_names, data_dir, machine)) as job:
@@ -161,7 +161,7 @@ def created(
     settings: Optional[Mapping[str, Any]],
     options: Mapping[str, Any],
 ) -> _native.Job:
-    """The run that is asked for, made or taken up."""
+    """The requested run, created or resumed."""
     named, arrays = images_of(data, test, class_names)
     asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(settings)])
     return _native.Job.create(asked.native(), out, resume, arrays, f"da2s.{name}")
@@ -177,7 +177,7 @@ def _opened(
     data_dir: Optional[PathLike],
     machine: Mapping[str, Any],
 ) -> _native.Job:
-    """A run, taken up for one of its stages."""
+    """A run, opened for one of its stages."""
     if data is not None and not isinstance(data, (tuple, list)):
         raise ConfigError("data: expected arrays, (images, labels): a run knows its data set or folder itself")
     _, arrays = images_of(data, test, class_names)
@@ -188,7 +188,7 @@ def _opened(
 
 
 def _genotype(genotype: Union[str, "os.PathLike[str]", None]) -> Optional[str]:
-    """The usual text of a genotype that is given as one, or in a file."""
+    """The standard text of a genotype that is given as text or in a file."""
     if genotype is None:
         return None
     if not isinstance(genotype, str):
@@ -198,7 +198,7 @@ def _genotype(genotype: Union[str, "os.PathLike[str]", None]) -> Optional[str]:
 
 @contextmanager
 def _noted(job: _native.Job) -> Iterator[None]:
-    """Leaves the reason in a run that fails."""
+    """Records the reason in the run directory if the run fails."""
     try:
         yield
     except Stopped:

@@ -1,12 +1,12 @@
-"""Many runs on the processes and machines of a Ray cluster: seeds × λ × targets × methods, or what Optuna chooses of them.
+"""Many runs on the processes and machines of a Ray cluster: seeds × λ × targets × methods, or a selection made by Optuna.
 
-Contract: a run is a directory below ``out``, which every machine of the cluster must see; those directories are all the state there
-is, so a sweep that was stopped goes on with the same call, and a finished run of the same settings and images is not made again. A run
-whose process dies, that another process works on, or that fails in a way that may pass, is retried ``retries`` times and goes on where
-it was; one that cannot be (a setting, its images) is not. What comes of it is gathered as ``da2s compare`` does: ``compare.csv``,
-``.json``, ``.md`` and ``.html`` in ``out``.
+Contract: each run has a directory in ``out``, which every machine of the cluster must be able to access. These directories are the
+only state, so the same call resumes a stopped sweep, and finished runs with the same settings and images are not repeated. A run is
+retried up to ``retries`` times, from its last checkpoint, if its process dies, if another process works on it, or if it fails for a
+reason that may be temporary. Runs with invalid settings or images are not retried. The results are combined as by ``da2s compare``:
+``compare.csv``, ``.json``, ``.md`` and ``.html`` in ``out``.
 
-Needs Ray, and Optuna where it chooses: ``pip install ray optuna``. Ray: Moritz et al., OSDI 2018; Optuna: Akiba et al., KDD 2019.
+Needs Ray, and Optuna if it chooses the setups: ``pip install ray optuna``. Ray: Moritz et al., OSDI 2018; Optuna: Akiba et al., KDD 2019.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep came to."""
+    """The results of a sweep."""
 
     path: Path
     #: The page that compares the runs.
     page: Path
     runs: List[SweepRun]
-    #: Means, spreads and paired tests: what ``compare.json`` says.
+    #: Means, spreads and paired tests: the content of ``compare.json``.
     comparison: Dict[str, Any] = field(repr=False)
 
     @property
@@ -49,19 +49,19 @@ class SweepResult:
         return [run for run in self.runs if run.failure is not None]
 
     def frame(self) -> "pd.DataFrame":
-        """A row a run: ``compare.csv``."""
+        """One row per run: ``compare.csv``."""
         frame: "pd.DataFrame" = pandas_for().read_csv(self.path / "compare.csv")
         return frame
 
     def best(self, metric: str = "network_accuracy", mode: str = "max") -> Dict[str, Any]:
-        """The setup all of whose runs finished and whose mean over the seeds is best: ``{"method": …, "settings": {…}}``, with the
-        settings as they were given, as :func:`da2s.run` takes them."""
+        """The setup with the best mean over the seeds, among those whose runs all finished: ``{"method": …, "settings": {…}}``, with the
+        settings as they were given, which :func:`da2s.run` accepts."""
         finished = [group for group in self.comparison["groups"] if group["finished"] == group["runs"]]
         groups = [group for group in finished if metric in group["spreads"]]
         if not groups:
             raise ConfigError(f"metric = {metric}: there is no setup whose runs all finished and measured it")
         best = _choose(mode)(groups, key=lambda group: group["spreads"][metric]["mean"])["setup"]
-        # A comparison holds settings as texts, the runs hold them as they were given.
+        # A comparison stores settings as text, the runs as they were given.
         given = next(run.settings for run in self.runs if (run.method, _texts(run)) == (best["method"], best["settings"]))
         return {"method": best["method"], "settings": dict(given)}
 
@@ -91,16 +91,16 @@ def sweep(
     on_progress: Optional[OnProgress] = None,
     **options: Any,
 ) -> SweepResult:
-    """Makes a run for every method, λ, target and seed, on the Ray cluster that is there or on this machine.
+    """Executes one run per method, λ, target and seed, on the connected Ray cluster or on this machine.
 
-    ``seeds`` are a number of seeds from 1, or the seeds; ``lambdas`` values of ``search.regulariser.lambda``, ``targets`` of
-    ``target.edges``, and ``vary`` of any setting. With ``sampler="optuna"`` Optuna chooses ``trials`` setups among these values,
-    or from ranges ``(low, high)`` and ``(low, high, "log")``, for the best mean of ``metric`` over the seeds: by default the highest
-    ``network_accuracy``, or with ``search_only`` the highest ``discretized_accuracy``. What it chooses next hangs on how many setups
-    are made side by side, so a sampled sweep that was stopped goes on with the same setups only on a cluster that makes as many runs at
-    a time; elsewhere it chooses others from there on. Each run takes ``cpus_per_run`` threads. ``on_progress`` is called with the name of
-    the run and what happens, in the process of the run. Further arguments are those of :func:`da2s.run`, but for ``genotype``, since
-    a sweep is of searches, and ``resume``: it goes on by itself.
+    ``seeds`` is a list of seeds, or the number of seeds from 1; ``lambdas`` are values of ``search.regulariser.lambda``, ``targets``
+    values of ``target.edges``, and ``vary`` gives values of any setting. With ``sampler="optuna"`` Optuna chooses ``trials`` setups
+    from these values, or from ranges ``(low, high)`` and ``(low, high, "log")``, for the best mean of ``metric`` over the seeds: by
+    default the highest ``network_accuracy``, or with ``search_only`` the highest ``discretized_accuracy``. Its choices depend on how
+    many setups run in parallel, so a resumed sweep chooses the same setups only on a cluster that executes as many runs at a time;
+    elsewhere it chooses different ones from then on. Each run uses ``cpus_per_run`` threads. ``on_progress`` is called with the name
+    of the run and its events, in the process of the run. The other arguments are those of :func:`da2s.run`, except ``genotype``
+    (a sweep needs searches) and ``resume`` (a sweep always resumes).
     """
     out = Path(out).absolute()
     last_file = _native.GAP if search_only else _native.SUMMARY
@@ -126,7 +126,7 @@ def sweep(
     setups = grid(methods, varied) if sampler is None else []
     for each in [setups] if sampler is None else choices(methods, varied):
         check_directories((setup, seed) for setup in each for seed in seed_list)
-    # What cannot be is found here, not in some process; arrays are looked at once.
+    # Invalid arguments are detected here, before any process starts; arrays are checked once.
     images_of(data, test, class_names)
 
     shared = {
@@ -152,13 +152,13 @@ def sweep(
 
 
 def _anchored(data: Optional["Data"]) -> Optional["Data"]:
-    """The same data, a folder in full: processes of other machines see it from elsewhere."""
+    """The same data, with an absolute path for a folder: other processes have other working directories."""
     is_folder = isinstance(data, (str, os.PathLike)) and data not in _native.datasets()
     return os.path.abspath(data) if is_folder else data  # type: ignore[arg-type]
 
 
 def _with_absolute(key: str, values: Mapping[str, Any]) -> Dict[str, Any]:
-    """The same values, that of ``key`` as a path in full."""
+    """The same values, with the value of ``key`` as an absolute path."""
     value = values.get(key)
     return {**values, key: os.path.abspath(value)} if isinstance(value, (str, os.PathLike)) else dict(values)
 
@@ -170,7 +170,7 @@ def _choose(mode: str) -> Callable[..., Any]:
 
 
 def _gathered(out: Path, runs: Sequence[SweepRun], baseline: str, last_file: str) -> SweepResult:
-    """The comparison of the runs, written and read."""
+    """Writes the comparison of the runs and reads it back."""
     rows = []
     for run in runs:
         rows.append((run.method, list(_texts(run).items()), run.seed, run.path.name, run.failure))
@@ -179,12 +179,12 @@ def _gathered(out: Path, runs: Sequence[SweepRun], baseline: str, last_file: str
 
 
 def _texts(run: SweepRun) -> Dict[str, str]:
-    """The settings that are varied, as a comparison says them."""
+    """The varied settings, as text."""
     return {key: text(value) for key, value in run.settings.items()}
 
 
 def _dataset(runs: Sequence[SweepRun]) -> str:
-    """The data set that the runs share, as far as one of them was begun."""
+    """The data set of the runs, taken from the first one that has begun."""
     for run in runs:
         try:
             return str(run.run.settings["data"]["dataset"])

@@ -1,5 +1,5 @@
-//! Runs gathered into a comparison, as `da2s compare` does: means, paired tests, CSV, JSON,
-//! Markdown and a page.
+//! Combines runs into a comparison, like `da2s compare`: means, paired tests, CSV, JSON, Markdown
+//! and a page.
 
 use std::path::PathBuf;
 
@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 
 use crate::errors::not_reported;
 
-/// A run: method, varied settings, seed, directory below that of the comparison, and why it failed
-/// if it did.
+/// A run: method, varied settings, seed, directory relative to that of the comparison, and the
+/// reason if it failed.
 #[derive(FromPyObject)]
 pub struct Planned(String, Vec<(String, String)>, u64, String, Option<String>);
 
-/// Compares the runs below `out`, writes the comparison there and returns the path of its page and
-/// everything as JSON.
+/// Compares the runs in `out`, writes the comparison there, and returns the path of its page and
+/// its content as JSON.
 #[pyfunction]
 pub fn compare(
     py: Python<'_>,

@@ -1,5 +1,5 @@
-//! Data sets from Python: which there are, what a folder holds, arrays in memory, and what a run
-//! would see of them.
+//! Data sets from Python: their names, the content of a folder, arrays in memory, and the images
+//! that a run would use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +15,10 @@ use crate::request::Asked;
 /// Channels, rows and columns of every image.
 pub type Shape = (usize, usize, usize);
 
-/// Images of one shape, as Python hands them over: channels, rows, columns; bytes in planes;
-/// labels.
+/// Images of one shape, as passed by Python: channels, rows, columns; bytes in planes; labels.
 type Images<'py> = (Shape, Bound<'py, PyBytes>, Vec<u32>);
 
-/// Labelled images that the program holds.
+/// Labelled images in memory.
 #[pyclass(frozen, module = "da2s._native")]
 pub struct Arrays(pub Arc<data::Arrays>);
 
@@ -48,7 +47,7 @@ pub fn datasets() -> Vec<&'static str> {
     Format::readable().map(Format::name).collect()
 }
 
-/// Names of the data sets whose files seem to be in a folder.
+/// Names of the data sets whose files a folder seems to contain.
 #[pyfunction]
 pub fn formats_in(folder: PathBuf) -> Vec<&'static str> {
     Format::in_folder(&folder).into_iter().map(Format::name).collect()
@@ -60,7 +59,7 @@ type LoadedPart<'py> = (Bound<'py, PyBytes>, Vec<u32>);
 /// Class names, the shape of every image, training, validation and test images.
 type Loaded<'py> = (Vec<String>, Shape, Vec<LoadedPart<'py>>);
 
-/// The images that a run with these settings would see.
+/// The images that a run with these settings would use.
 #[pyfunction]
 pub fn load<'py>(py: Python<'py>, asked: Asked<'py>) -> PyResult<Loaded<'py>> {
     let config = asked
@@ -86,11 +85,11 @@ pub fn load<'py>(py: Python<'py>, asked: Asked<'py>) -> PyResult<Loaded<'py>> {
     Ok((dataset.class_names.clone(), sizes(dataset.shape), parts.collect()))
 }
 
-/// So many threads, 0 for one a core. Not those that rayon keeps for everybody: they are gone in a
-/// process that Python forked, which would wait for them for ever.
+/// A pool of this many threads, 0 for one per core. Rayon's global pool cannot be used: its threads
+/// do not exist in a process that Python forked, which would wait for them forever.
 ///
 /// # Errors
-/// `da2s.FileError` if the system starts no more.
+/// `da2s.FileError` if the system cannot start more threads.
 pub fn pool(py: Python<'_>, threads: usize) -> PyResult<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -1,4 +1,4 @@
-//! Errors of the library as exceptions of `da2s.errors`, one class for each kind.
+//! Errors of the library as exceptions of `da2s.errors`, one class per kind.
 
 use da2s::Error;
 use da2s_records::{Kind, sentence};
@@ -7,22 +7,22 @@ use pyo3::prelude::*;
 
 use crate::hints::with_hints;
 
-/// The exception of an error of the library.
+/// The exception for an error of the library.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     let name = match error {
-        // The one that passes by itself.
+        // A temporary condition, which has its own class.
         Error::Busy { .. } => "BusyError",
         other => name_of(other.kind()),
     };
     exception(py, name, &with_hints(&sentence(error), &error.hints()))
 }
 
-/// The exception of an error of the report.
+/// The exception for an error of the report.
 pub fn not_reported(py: Python<'_>, error: &ReportError) -> PyErr {
     exception(py, name_of(error.kind()), &sentence(error))
 }
 
-/// The exception of a kind of errors.
+/// The exception for a kind of error.
 const fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Usage => "ConfigError",
@@ -34,7 +34,7 @@ const fn name_of(kind: Kind) -> &'static str {
         Kind::Numbers => "NotFiniteError",
         Kind::Memory => "NotEnoughMemoryError",
         Kind::Stopped => "Stopped",
-        // Processes do not train together in Python.
+        // Python does not train with several processes.
         Kind::Processes | Kind::Internal => "InternalError",
     }
 }

@@ -1,17 +1,17 @@
-//! What a user can do about an error or a warning, in the words of a Python user.
+//! What users can do about an error or a warning, in Python terms.
 //!
-//! Contract: a hint of the library becomes a clause with keyword arguments and functions; several
-//! are alternatives.
+//! Contract: a hint of the library becomes a clause that names keyword arguments and functions;
+//! several hints are alternatives.
 
 use da2s::Hint;
 use da2s::config::named;
 
-/// `text` with what the user can do about it.
+/// `text`, followed by what users can do about it.
 pub fn with_hints(text: &str, hints: &[Hint]) -> String {
     Hint::append(text, hints, clause)
 }
 
-/// What to do, as an imperative.
+/// A hint as an imperative clause.
 fn clause(hint: Hint) -> String {
     match hint {
         Hint::Resume => "resume with resume=True".to_owned(),
@@ -37,7 +37,7 @@ fn clause(hint: Hint) -> String {
     }
 }
 
-/// A setting as the keyword argument that it has, or as one of `settings`.
+/// A setting as its keyword argument, or as an entry of `settings`.
 fn argument(key: &str, value: &str) -> String {
     match named().into_iter().find(|(entry, _)| entry.key == key) {
         Some((_, name)) => format!("{name}={value}"),

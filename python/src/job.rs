@@ -1,5 +1,4 @@
-//! A run as a Python object: made or taken up, led through its stages, and what can be had of it
-//! then.
+//! A run as a Python object: created or resumed, taken through its stages, and read.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,24 +24,24 @@ use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
 use crate::request::Asked;
 
-/// Images that are in memory as numbers at a time.
+/// Number of images that are in memory as floats at a time.
 const BATCH: usize = 32;
 
 /// The classes of an image, the most probable first.
 type Classes = Vec<(String, f32)>;
 
-/// A run that is being worked on.
+/// An open run.
 #[pyclass(frozen, module = "da2s._native")]
 pub struct Job {
-    /// None once it is closed. A stage that is at work keeps the run, and the lock on its
-    /// directory, until it has ended.
+    /// `None` once it is closed. A stage that is running keeps the run, and the lock on its
+    /// directory, until it ends.
     run: Mutex<Option<Arc<run::Job>>>,
     threads: ThreadPool,
 }
 
 #[pymethods]
 impl Job {
-    /// Makes a run, or with `resume` takes up the one that is there.
+    /// Creates a run, or with `resume` opens the existing one.
     #[staticmethod]
     fn create(
         py: Python<'_>,
@@ -56,12 +55,12 @@ impl Job {
         let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
         let warned = run.lock_warning().map_or(Ok(()), |warning| warn(py, &warning));
         let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
-        // A run that no thread could be had for, or whose warning is an error to who asked, is
-        // none.
+        // There is no run if its threads cannot be started, or if the caller's filters turn a
+        // warning into an error.
         begun.inspect_err(|_| run.abandon())
     }
 
-    /// Takes up a run for one of its stages.
+    /// Opens a run for one of its stages.
     #[staticmethod]
     fn open(
         py: Python<'_>,
@@ -76,7 +75,7 @@ impl Job {
         Self::new(py, run, arrays)
     }
 
-    /// Takes up a run to read what it came to, whoever works on it.
+    /// Opens a run to read its results, even if another process works on it.
     #[staticmethod]
     fn read(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<Self> {
         let request = asked.request(py)?;
@@ -84,7 +83,7 @@ impl Job {
         Self::new(py, run, None)
     }
 
-    /// Lets go of the run directory, so that others can work on it.
+    /// Releases the run directory, so that others can work on it.
     fn close(&self) {
         *self.lock() = None;
     }
@@ -95,32 +94,32 @@ impl Job {
         Ok(self.run(py)?.directory().path().to_owned())
     }
 
-    /// Every setting as JSON.
+    /// All settings as JSON.
     fn settings(&self, py: Python<'_>) -> PyResult<String> {
         serde_json::to_string(self.run(py)?.config())
             .map_err(|error| exception(py, "InternalError", &error.to_string()))
     }
 
-    /// Asks, as each stage does, whether the images are those that the run began with.
+    /// Checks, as each stage does, that the images are those with which the run began.
     fn check_images(&self, py: Python<'_>) -> PyResult<()> {
         let run = self.run(py)?;
         py.detach(|| self.threads.install(|| run.check_images()))
             .map_err(|error| raised(py, &error))
     }
 
-    /// The text of the genotype that takes the place of a search, if one does.
+    /// The text of the genotype that replaces a search, if there is one.
     fn given(&self, py: Python<'_>, genotype: Option<&str>) -> PyResult<Option<String>> {
         let asked = parse(py, genotype)?;
         let given = self.run(py)?.given(asked).map_err(|error| raised(py, &error))?;
         Ok(given.map(|genotype| genotype.to_string()))
     }
 
-    /// Searches.
+    /// Runs the search.
     fn search(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
         self.stage(py, listener, |run, observer| run.search(observer).map(drop))
     }
 
-    /// Discretizes.
+    /// Discretizes the super-network.
     fn discretize(&self, py: Python<'_>, genotype: Option<&str>, listener: Option<Py<PyAny>>) -> PyResult<()> {
         let given = parse(py, genotype)?;
         self.stage(py, listener, |run, observer| {
@@ -133,12 +132,12 @@ impl Job {
         self.stage(py, listener, |run, observer| run.train(observer).map(drop))
     }
 
-    /// Evaluates it.
+    /// Evaluates the final network.
     fn evaluate(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
         self.stage(py, listener, |run, observer| run.evaluate(observer).map(drop))
     }
 
-    /// Leaves the reason of a failure in the run.
+    /// Records the reason of a failure in the run directory.
     fn note_failure(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
         self.run(py)?.note_failure(reason);
         Ok(())
@@ -178,7 +177,7 @@ impl Job {
         })
     }
 
-    /// Writes the trained network in the files of another tool.
+    /// Writes the trained network in the format of another tool.
     fn export(&self, py: Python<'_>, format: &str, out: Option<PathBuf>, fold_batch_norms: bool) -> PyResult<PathBuf> {
         let names = || ExportFormat::ALL.map(ExportFormat::name).join(", ");
         let unusable = |text: String| exception(py, "ConfigError", &text);
@@ -205,7 +204,7 @@ impl Job {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<run::Job>>> {
-        // What is locked is whole at every moment, whoever panicked.
+        // Locked data is consistent at all times, even after a panic.
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -225,15 +224,14 @@ impl Job {
     }
 }
 
-/// Asks whether the run in `path`, if there is one, has the settings that a new run of these would
-/// have.
+/// Checks that the run in `path`, if it exists, has the settings of a new run with these arguments.
 #[pyfunction]
 pub fn check_settings(py: Python<'_>, path: PathBuf, asked: Asked<'_>) -> PyResult<()> {
     let request = asked.request(py)?;
     check_same(&path, &request).map_err(|error| raised(py, &error))
 }
 
-/// The contents of a file of the run in `path`; none if it is missing.
+/// The content of a file of the run in `path`; `None` if it does not exist.
 #[pyfunction]
 pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let read = py.detach(|| Folder::open(&path)?.read(name, MOST_LINES_BYTES));
@@ -241,14 +239,14 @@ pub fn read<'py>(py: Python<'py>, path: PathBuf, name: &str) -> PyResult<Option<
     Ok(contents.map(|contents| PyBytes::new(py, &contents)))
 }
 
-/// Writes the report of a run, by default into its directory, or of several side by side.
+/// Writes the report of a run, by default into its directory, or of several runs side by side.
 #[pyfunction]
 pub fn report(py: Python<'_>, paths: Vec<PathBuf>, out: PathBuf) -> PyResult<()> {
     py.detach(|| da2s_report::write_page(&paths, &out))
         .map_err(|error| not_reported(py, &error))
 }
 
-/// Draws a run, and returns the paths of the pictures.
+/// Draws a run and returns the paths of the pictures.
 #[pyfunction]
 pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<PathBuf>) -> PyResult<Vec<PathBuf>> {
     let known = drawing::DrawingFormat::ALL;
@@ -265,21 +263,22 @@ pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<
         .map_err(|error| not_reported(py, &error))
 }
 
-/// A genotype that is given in any form, in its usual text.
+/// A genotype in any form, as standard text.
 #[pyfunction]
 pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
     let parsed = Genotype::parse(text).map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
     Ok(parsed.to_string())
 }
 
-/// The genotype in a file, or `FILE:NAME`, in its usual text.
+/// The genotype in a file, or `FILE:NAME`, as standard text.
 #[pyfunction]
 pub fn genotype_file(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     let read = read_genotype(&path).map_err(|error| raised(py, &error))?;
     Ok(read.to_string())
 }
 
-/// What is not said is a setting too, other than for a run that goes on.
+/// For a new run, arguments that are not given have their defaults; a resumed run keeps its
+/// settings.
 fn check_same(path: &Path, request: &Request) -> Result<(), Error> {
     let asked = run::anchored(request.resolve()?);
     let directory = match RunDirectory::read(path) {
@@ -296,13 +295,14 @@ fn check_same(path: &Path, request: &Request) -> Result<(), Error> {
     }
 }
 
-/// The genotype that a text says, in any form.
+/// The genotype that a text describes, in any form.
 fn parse(py: Python<'_>, text: Option<&str>) -> PyResult<Option<Genotype>> {
     let parsed = text.map(Genotype::parse).transpose();
     parsed.map_err(|error| raised(py, &Error::Genotype { path: None, error }))
 }
 
-/// What the trained network sees on `count` images, of which `read` gives the preprocessed values.
+/// The predictions of the trained network for `count` images, whose preprocessed values `read`
+/// returns.
 fn predict(
     run: &run::Job,
     count: usize,

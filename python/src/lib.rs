@@ -1,9 +1,9 @@
-//! The Python package `da2s`, its half in Rust: runs, data sets and comparisons of the library as
+//! The Rust part of the Python package `da2s`: runs, data sets and comparisons of the library as
 //! Python objects.
 //!
-//! Contract: thin. What a run is lives in the library, what a result looks like in `python/da2s`;
-//! here values and errors change their language, and computing lets go of the interpreter. Every
-//! item is documented in `_native.pyi`.
+//! Contract: it is a thin layer. The library implements runs, and `python/da2s` defines the
+//! results; the code here converts values and errors, and releases the interpreter lock during
+//! computation. Every item is documented in `_native.pyi`.
 
 mod compare;
 mod data;
@@ -17,7 +17,7 @@ mod value;
 use da2s_records::files;
 use pyo3::prelude::*;
 
-/// What `da2s` is made of.
+/// The extension module.
 #[pymodule]
 mod _native {
     #[pymodule_export]

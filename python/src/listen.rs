@@ -1,9 +1,9 @@
-//! A stage at work: it computes in threads of its own without the interpreter, while the thread
-//! that asked for it listens.
+//! Runs a stage: it computes in its own threads without the interpreter lock, while the calling
+//! thread handles its events.
 //!
-//! Contract: what is told is heard in the thread that called, in order. An exception there, Ctrl-C
-//! among them, asks the stage to stop behind the step under way, and is raised when it has: the run
-//! can then be resumed.
+//! Contract: events are handled in the calling thread, in order. An exception there, including
+//! Ctrl-C, stops the stage after the current step and is raised when it has stopped; the run can
+//! then be resumed.
 
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,28 +21,28 @@ use serde_json::{json, to_string};
 use crate::errors::{exception, raised};
 use crate::hints::with_hints;
 
-/// How often Python's signals are looked at where nothing is told.
+/// How often Python's signals are checked while there are no events.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Something told.
+/// An event.
 enum Told {
     /// The name of a class of `da2s.progress`, and its fields as JSON.
     Progress(&'static str, String),
     Warning(Warning),
 }
 
-/// The observer in the threads that compute.
+/// The observer in the computing threads.
 struct Teller<'a> {
     sender: SyncSender<Told>,
-    /// Whether anybody wants to hear of progress.
+    /// Whether there is a listener for progress.
     has_listener: bool,
     stop: &'a AtomicBool,
 }
 
-/// Does `work` in `threads`; `listener` is called with the class and the fields of what happens.
+/// Runs `work` in `threads`; `listener` is called with the class and the fields of each event.
 ///
 /// # Errors
-/// The exception that the listener or a signal raised; otherwise that of the stage.
+/// The exception raised by the listener or a signal; otherwise that of the stage.
 pub fn listen<T: Send>(
     py: Python<'_>,
     threads: &ThreadPool,
@@ -57,7 +57,7 @@ pub fn listen<T: Send>(
         stop: &stop,
     };
     let (done, heard) = py.detach(|| {
-        // The receiver moves along, since two threads cannot share it.
+        // The receiver is moved, because two threads cannot share it.
         let receiver = receiver;
         thread::scope(|scope| {
             let worker = scope.spawn(|| threads.install(move || work(&mut teller)));
@@ -77,7 +77,7 @@ pub fn listen<T: Send>(
     }
 }
 
-/// Listens until nobody can tell anything any more, and returns the first exception.
+/// Handles events until all senders are gone; returns the first exception.
 fn hear(receiver: &Receiver<Told>, listener: Option<&Py<PyAny>>, stop: &AtomicBool) -> PyResult<()> {
     let mut first = Ok(());
     loop {
@@ -89,7 +89,7 @@ fn hear(receiver: &Receiver<Told>, listener: Option<&Py<PyAny>>, stop: &AtomicBo
         let heard = Python::attach(|py| {
             py.check_signals()?;
             match told {
-                // Who has raised an exception hears no more.
+                // After an exception, the remaining events are dropped.
                 Some(told) if first.is_ok() => told.tell(py, listener),
                 _ => Ok(()),
             }
@@ -111,10 +111,10 @@ impl Told {
     }
 }
 
-/// Warns whom it concerns: the caller of the function of da2s that called.
+/// Issues a warning to the caller of the da2s function.
 ///
 /// # Errors
-/// The exception that Python's filters make of it.
+/// The exception, if Python's filters turn the warning into one.
 pub fn warn(py: Python<'_>, warning: &Warning) -> PyResult<()> {
     let text = with_hints(&warning.text, &warning.hints);
     PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 2)
@@ -122,7 +122,7 @@ pub fn warn(py: Python<'_>, warning: &Warning) -> PyResult<()> {
 
 impl Teller<'_> {
     fn tell(&self, told: Told) {
-        // The thread that listens does so until this one has ended.
+        // The receiver lives until this thread has ended.
         let _ = self.sender.send(told);
     }
 }
@@ -165,10 +165,10 @@ impl Observer for Teller<'_> {
             Event::SearchEpoch(metrics) => ("SearchEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
-            // Nobody here asks for checkpoints.
+            // Checkpoints are not reported here.
             Event::Checkpoint { .. } => return,
         };
-        // Numbers and names, which can always be written.
+        // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {
             self.tell(Told::Progress(class, fields));
         }

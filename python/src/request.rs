@@ -1,4 +1,4 @@
-//! What is asked of a run, from Python: named settings in their order, over a recipe and a file.
+//! The arguments of a run from Python: named settings in order, on top of a recipe and a file.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::errors::raised;
 use crate::value::to_toml;
 
-/// Settings that are keyword arguments: the name, the key, and whether every stage of a run takes
+/// Settings that are keyword arguments: the name, the key, and whether every stage of a run accepts
 /// it.
 #[pyfunction]
 pub fn options() -> Vec<(&'static str, String, bool)> {
@@ -18,10 +18,10 @@ pub fn options() -> Vec<(&'static str, String, bool)> {
     config::named().into_iter().map(option).collect()
 }
 
-/// A setting: what it is called where it was said, its key, its value.
+/// A setting: its name in the call, its key, its value.
 pub type Setting<'py> = (String, String, Bound<'py, PyAny>);
 
-/// What is asked of a run.
+/// The arguments of a run.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Asked<'py> {
@@ -31,10 +31,10 @@ pub struct Asked<'py> {
 }
 
 impl Asked<'_> {
-    /// The same in the library's words.
+    /// The arguments as a request of the library.
     ///
     /// # Errors
-    /// `da2s.ConfigError` for what cannot be, `TypeError` for what is no value of a setting.
+    /// `da2s.ConfigError` for invalid settings, `TypeError` for a value that no setting can have.
     pub fn request(self, py: Python<'_>) -> PyResult<Request> {
         let wrong = |error: ConfigError| raised(py, &error.into());
         let mut layers = Vec::new();

@@ -1,29 +1,29 @@
-//! A value of Python as one of TOML, which is what settings are written in.
+//! Converts Python values to TOML, in which settings are written.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use toml::{Table, Value};
 
-/// How many lists and dictionaries may lie in each other: more than any setting has, and what
+/// Limit on the nesting of lists and dictionaries: more than any setting needs, and a value that
 /// contains itself has no end.
 const LEVELS: usize = 16;
 
 /// The same value in TOML.
 ///
 /// # Errors
-/// `TypeError` if TOML has none such, `OverflowError` for a number beyond 64 bits.
+/// `TypeError` if TOML has no such value, `OverflowError` for an integer beyond 64 bits.
 pub fn to_toml(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     nested(value, LEVELS)
 }
 
-/// A value that holds at most so many levels of lists and dictionaries.
+/// Converts a value with at most `levels` levels of lists and dictionaries.
 fn nested(value: &Bound<'_, PyAny>, levels: usize) -> PyResult<Value> {
     if let Some(plain) = plain(value)? {
         return Ok(plain);
     }
     let below = || {
-        let problem = format!("a setting cannot have more than {LEVELS} lists or dictionaries in each other");
+        let problem = format!("a setting cannot have more than {LEVELS} nested lists or dictionaries");
         levels.checked_sub(1).ok_or_else(|| PyTypeError::new_err(problem))
     };
     if let Ok(items) = value.cast::<PyDict>() {
@@ -39,7 +39,7 @@ fn nested(value: &Bound<'_, PyAny>, levels: usize) -> PyResult<Value> {
         let items: PyResult<Vec<Value>> = value.try_iter()?.map(|item| nested(&item?, levels)).collect();
         return Ok(Value::Array(items?));
     }
-    // Numbers of numpy, paths. Some, as a long double, are their own item.
+    // NumPy numbers and paths. For some types, such as long double, `item` returns the same type.
     for method in ["item", "__fspath__"] {
         if let Ok(held) = value.call_method0(method)
             && let Some(plain) = plain(&held)?
@@ -51,9 +51,9 @@ fn nested(value: &Bound<'_, PyAny>, levels: usize) -> PyResult<Value> {
     Err(PyTypeError::new_err(format!("a setting cannot be a {kind}")))
 }
 
-/// A truth value, a number or a text in TOML; none for anything else.
+/// A boolean, number or string in TOML; `None` for anything else.
 fn plain(value: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
-    // A truth value is a whole number too, so it is asked for first.
+    // In Python, a boolean is also an integer, so it is tested first.
     Ok(if let Ok(truth) = value.cast::<PyBool>() {
         Some(Value::Boolean(truth.is_true()))
     } else if value.is_instance_of::<PyInt>() {

@@ -129,14 +129,14 @@ def test_a_folder_that_moved_is_found_by_every_stage(tmp_path):
         (lambda x, y: (x[0], y), "expected the shape N×H×W×C or N×H×W, found .8, 8."),
         (lambda x, y: (x, y[1:]), "expected one image for each of 159 labels"),
         (lambda x, y: (x, y - 1), "expected whole numbers from 0, found -1 to 8"),
-        (lambda x, y: (x, y.astype(float)), "training labels: expected whole numbers, one an image, found float64"),
+        (lambda x, y: (x, y.astype(float)), "training labels: expected whole numbers, one per image, found float64"),
         (lambda x, y: (x, y + 1), "expected images of every class, found none of class 0"),
         (lambda x, y: (np.stack([x, x], axis=-1), y), "expected 1 or 3 channels, found 2"),
         (lambda x, y: (x[:0], y[:0]), "class names: expected two or more, found 0"),
-        (lambda x, y: (x, y, y), "found 3 things"),
+        (lambda x, y: (x, y, y), "found 3 items"),
         (lambda x, y: ([x[0], x[1, 1:]], y[:2]), "expected one array N×H×W×C or N×H×W, with images of one size, found items of .8, 8. and .7, 8."),
         (lambda x, y: ((x, y), (x, y)), "expected .images, labels., found ..images, labels., .images, labels..; pass the second pair as test="),
-        (lambda x, y: (x, [[1], [1, 2]]), "training labels: expected whole numbers, one an image, found items of list"),
+        (lambda x, y: (x, [[1], [1, 2]]), "training labels: expected whole numbers, one per image, found items of list"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(digits, tmp_path, arrays, message):
