@@ -1,9 +1,9 @@
-"""Checks the networks and the objective of this folder against golden values, in both memory layouts.
+"""Compares the networks and the objective in this folder with golden values, in both memory layouts.
 
     python3 benches/peers/check_golden.py [--double] [FOLDER]
 
-FOLDER is `DA2S_GOLDEN_DIR`, or `fixtures/golden` of the repository, when it is not named. In float32 the tolerances are those of
-da2s's own tests; `--double` computes in float64, as golden values are computed, and asks for what float32 files can hold.
+FOLDER defaults to `DA2S_GOLDEN_DIR`, or `fixtures/golden` in the repository. In float32 the tolerances are those of da2s's own
+tests; `--double` computes in float64, like the golden values, and requires agreement to the precision of float32 files.
 """
 
 import argparse
@@ -23,7 +23,7 @@ STORED = 1e-5
 
 
 class Comparison:
-    """Counts what was compared, and ends the program where it differs."""
+    """Counts the comparisons, and ends the program if one fails."""
 
     def __init__(self, double):
         self.double, self.count, self.worst = double, 0, 0.0
@@ -35,7 +35,7 @@ class Comparison:
         error = float((ours - known).norm() / known.norm().clamp(min=1e-12))
         self.count += 1
         difference = float((ours - known).abs().max())
-        # A gradient that is zero but for rounding, as that of a bias in front of a batch norm, has
+        # A gradient that is zero up to rounding, such as that of a bias before a batch norm, has
         # no direction.
         if difference <= (1e-12 if self.double else 1e-7) or (float(known.abs().max()) < 1e-8 and difference < 1e-5):
             return
@@ -59,7 +59,7 @@ def check_networks(folder, name, comparison, layout):
 
 
 def check_folded(folder, comparison, layout):
-    """Inference with its batch norms folded away."""
+    """Inference with folded batch norms."""
     tensors, meta = golden.read(folder / "network-cifar.safetensors")
     case = golden.Case(tensors, meta, torch.float32, layout)
     weights = {name: weight.detach() for name, weight in case.weights(case.leaves()).items()}
@@ -77,7 +77,7 @@ def check_schedules(folder, comparison):
 
 
 def check_regulariser(folder, comparison):
-    """Row by row: a row that holds NaN (the public code underflows, softmax followed by log does) is left out."""
+    """Row by row; rows with NaN are skipped (the public code underflows in softmax followed by log)."""
     file = json.loads((folder / "regulariser.json").read_text())
     for name, value in golden.REGULARISER_META.items():
         if file[name] != value:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs da2s and PyTorch in turn on the same work and prints how many times faster da2s is, as a table in Markdown.
+"""Runs da2s and PyTorch alternately on the same work and prints the speed-up of da2s as a Markdown table.
 
     python3 benches/peers/compare.py                    # sets everything up, then all cases
     python3 benches/peers/compare.py --case search-small --rounds 7
 
-Needs nothing but Python and cargo: the first run makes a virtual environment under `target/` and installs PyTorch there, and
-every run builds da2s. A round runs every side once, each in a process of its own, in an order that turns from round to
-round; a ratio is taken within a round, and the table has the median of the ratios, so that other work on the machine, which
-slows all sides of a round, matters little.
+Needs only Python and cargo: the first run creates a virtual environment in `target/` and installs PyTorch there, and every run
+builds da2s. A round runs every side once, each in a separate process, in an order that rotates from round to round. Ratios are
+computed within a round, and the table shows their median, so other load on the machine, which slows down all sides of a round,
+matters little.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-# Case, repetitions a round of da2s and of PyTorch on the CPU, and whether PyTorch's default layout
-# takes part.
+# Case, repetitions per round of da2s and of PyTorch on the CPU, and whether PyTorch's default
+# layout is included.
 CASES = {
     "search": (2, 1, True),
     "search-small": (10, 5, True),
@@ -31,12 +31,12 @@ CASES = {
     "inference-64": (5, 3, True),
     "nas201-blocks": (10, 10, True),
 }
-# On a GPU a step takes less than a second, and a process many to start.
+# On a GPU a step takes less than a second, but a process takes many seconds to start.
 GPU_REPETITIONS = 10
 
 
 def python(folder):
-    """The interpreter of the virtual environment in `folder`, made if it is not there."""
+    """The interpreter of the virtual environment in `folder`, which is created if necessary."""
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not program.exists():
         venv.create(folder, with_pip=True)
@@ -53,7 +53,7 @@ def measured(command):
 
 
 class Sides:
-    """The sides of a comparison: each a function that gives the median seconds and the peak memory of one process."""
+    """The sides of a comparison: functions that return the median seconds and the peak memory of one process."""
 
     def __init__(self, program, interpreter, threads, device, torch_device):
         self.program, self.interpreter, self.threads = program, interpreter, threads
@@ -89,7 +89,7 @@ class Sides:
 
 
 def compare(sides, rounds):
-    """For every side the seconds and the peak of every round."""
+    """The seconds and the peak memory of every round, for every side."""
     seen = {name: [] for name in sides}
     for turn in range(rounds):
         names = list(sides)
@@ -122,10 +122,10 @@ def row(case, seen):
 
 
 def load_warning(threads):
-    """What makes the figures worthless, if anything does.
+    """The reason why the figures would be worthless, if there is one.
 
-    The threads of PyTorch wait for each other at the end of every operation, spinning: where one of them has to share its
-    core, all lose a time slice, hundreds of times a step. Such a ratio says nothing about an idle machine.
+    At the end of every operation, the threads of PyTorch spin until all have finished. If one of them has to share its core, all
+    of them lose a time slice, hundreds of times per step. Such a ratio says nothing about an idle machine.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if threads > 1 and load > 0.5:
@@ -140,10 +140,10 @@ def main():
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--device", default="cpu", help="of da2s: cpu, cuda, rocm, metal, vulkan (a build with that feature)")
-    arguments.add_argument("--torch-device", help="of PyTorch; default: cpu beside cpu, mps beside metal, cuda beside the rest")
-    arguments.add_argument("--python", type=Path, help="one that has PyTorch already")
+    arguments.add_argument("--torch-device", help="of PyTorch; default: cpu for cpu, mps for metal, cuda for the others")
+    arguments.add_argument("--python", type=Path, help="an interpreter that already has PyTorch")
     arguments.add_argument("--venv", type=Path, default=REPOSITORY / "target" / "peers-venv")
-    arguments.add_argument("--program", type=Path, help="a da2s that is built already")
+    arguments.add_argument("--program", type=Path, help="an existing da2s program")
     arguments.add_argument("--no-default-layout", action="store_true", help="PyTorch in channels_last only")
     arguments.add_argument("--no-golden", action="store_true", help="skip the check of the peers against the golden values")
     asked = arguments.parse_args()
@@ -169,7 +169,7 @@ def main():
         print(case, file=sys.stderr)
         seen = compare(sides.of(case, not asked.no_default_layout), asked.rounds)
         print("| " + " | ".join(row(case, seen)) + " |", flush=True)
-    print("\nMedians of rounds; ratios are medians over rounds of the times of one round, with their range.")
+    print("\nTimes are medians over rounds; ratios are computed within each round and shown as median and range.")
     if warning:
         print(f"\n{warning}")
 

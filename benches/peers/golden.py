@@ -1,8 +1,8 @@
-"""Golden values: what the method yields for given parameters, images and labels.
+"""Golden values: the results of the method for given parameters, images and labels.
 
-A golden file holds parameters (`init.*`), images (`input*`), labels (`target*`) and hyper-parameters (its metadata), and what
-follows from them. The functions of `VALUES` take the former and return the latter, under the names of the files, which
-`fixtures/golden/README.md` explains. In float64 they make golden files; in float32 `check_golden.py` compares them with one.
+A golden file contains parameters (`init.*`), images (`input*`), labels (`target*`) and hyper-parameters (its metadata), and the
+results computed from them. The functions in `VALUES` take the former and return the latter, under the names used in the files,
+which `fixtures/golden/README.md` explains. In float64 they create golden files; in float32 `check_golden.py` compares with them.
 """
 
 import math
@@ -16,7 +16,7 @@ from objective import CARDINALITY, CURVES, EPOCHS, KEPT, KINDS, LAMBDA, LAMBDA_B
 from steps import CLIP, Search
 
 PUBLIC = {"normal": "normal", "reduction": "reduce"}
-# What the units of work and the objective take for granted.
+# Settings that the units of work and the objective assume.
 SEARCH_META = {"lr": "0.025", "momentum": "0.9", "weight_decay": "3e-4", "grad_clip": f"{CLIP:g}", "arch_betas": "0.5,0.999",
                "arch_weight_decay": "1e-3", "weight": f"{LAMBDA:g}"}
 STEPS = 4
@@ -30,7 +30,7 @@ def read(path):
 
 
 def given(tensors):
-    """The part of a golden file that the rest follows from."""
+    """The part of a golden file from which the rest is computed."""
     return {name: value for name, value in tensors.items() if name.startswith(("init.", "input", "target"))}
 
 
@@ -54,12 +54,12 @@ class Case:
         return int(self.meta[name])
 
     def leaves(self):
-        """The parameters by name. One that has a `shape` in the metadata is repeated to fill it, see `weights`."""
+        """The parameters by name. A parameter with a `shape` in the metadata is repeated to fill it, see `weights`."""
         return {name: value.to(self.dtype, copy=True).requires_grad_(True)
                 for name, value in under(self.tensors, "init.").items() if not name.startswith(("alpha", "beta", "arch"))}
 
     def weights(self, leaves):
-        """What a network takes of the leaves."""
+        """The leaves that a network uses."""
         weights = {}
         for name, leaf in leaves.items():
             shape = self.meta.get(f"shape.init.{name}")
@@ -82,7 +82,7 @@ def gradients(leaves):
 
 
 def arch_values(prefix, arch, value):
-    """`value` of every α and β under their names."""
+    """`value` of every α and β, by name."""
     named = {}
     for kind in KINDS:
         named[f"{prefix}.alpha_{PUBLIC[kind]}"] = value(arch.alpha[kind])
@@ -91,7 +91,7 @@ def arch_values(prefix, arch, value):
 
 
 def supernet(case):
-    """Super-network of the DARTS space: forward pass, gradients, alternating steps and what they lead to."""
+    """Super-network of the DARTS space: forward pass, gradients, alternating steps and the resulting parameters."""
     for name, value in SEARCH_META.items():
         assert case.meta[name] == value, f"{name} is {case.meta[name]}, the units of work have {value}"
 
@@ -123,7 +123,7 @@ def supernet(case):
 
 
 def trained_and_evaluated(case, leaves, forward):
-    """Of a final network `forward(tensors, training)`: both modes, running statistics after one step, loss, gradients."""
+    """The results of a final network `forward(tensors, training)`: both modes, running statistics after one step, loss, gradients."""
     tensors = Tensors(case.weights(leaves))
     logits, side = forward(tensors)
     values = {"train.logits": logits}
@@ -142,7 +142,7 @@ def trained_and_evaluated(case, leaves, forward):
 
 
 def final_network(case):
-    """Final network of the genotype DARTS_V2, on CIFAR's stem or on ImageNet's."""
+    """Final network of the genotype DARTS_V2, with CIFAR's stem or ImageNet's."""
     leaves = case.leaves()
     imagenet, auxiliary = "stem0.0.weight" in leaves, "auxiliary_head.classifier.weight" in leaves
     images = case.images()
@@ -182,7 +182,7 @@ VALUES = {
 
 
 def values(name, tensors, meta, dtype=torch.float64, layout=torch.contiguous_format):
-    """What follows from `given` tensors and metadata of the golden file `name`."""
+    """The results for the `given` tensors and metadata of the golden file `name`."""
     return {key: value.detach() for key, value in VALUES[name](Case(tensors, meta, dtype, layout)).items()}
 
 
@@ -197,7 +197,7 @@ REGULARISER_META = {"weight": LAMBDA, "lambda_beta": LAMBDA_BETA, "cardinality_w
 
 
 def regulariser(case):
-    """What follows from epoch, α and β of a case of `regulariser.json`: factors, terms, their sum, its gradients."""
+    """The results for epoch, α and β of a case of `regulariser.json`: factors, terms, their sum, its gradients."""
     leaf = lambda rows: torch.tensor(rows, dtype=torch.float64)
     alpha = {kind: leaf(case[f"alpha_{PUBLIC[kind]}"]) for kind in KINDS}
     beta = {kind: [leaf(row) for row in case[f"beta_{PUBLIC[kind]}"]] for kind in KINDS}

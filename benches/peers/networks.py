@@ -1,10 +1,10 @@
 """Super-network and final network of the DARTS space, and NAS-Bench-201 cells, as lean as eager PyTorch allows.
 
-Written for this comparison after Liu, Simonyan, Yang, "DARTS", ICLR 2019, Tian et al., "Discretization-Aware Architecture
-Search", 2021, and Dong, Yang, "NAS-Bench-201", ICLR 2020. No `torch.nn.Module` stands in the way: weights are a dictionary of
-tensors under the names that the DARTS family uses, a network is a function of it. What edges share is computed once (the ReLU
-of a node), the weight of an operation enters through the scale of its batch norm, which saves a product and its memory, and
-nodes are summed in place. Weights without `requires_grad` cost no gradient.
+Written for this comparison, following Liu, Simonyan, Yang, "DARTS", ICLR 2019, Tian et al., "Discretization-Aware Architecture
+Search", 2021, and Dong, Yang, "NAS-Bench-201", ICLR 2020. There are no `torch.nn.Module`s: weights are a dictionary of tensors
+with the names of the DARTS family, and a network is a function of it. Values shared by edges are computed once (the ReLU of a
+node), the weight of an operation is applied through the scale of its batch norm, which saves a product and its memory, and nodes
+are summed in place. No gradients are computed for weights without `requires_grad`.
 """
 
 import torch
@@ -29,7 +29,7 @@ DARTS_V2 = {
 
 
 class Tensors:
-    """Weights and running statistics by name. On the first forward pass (`make`), what is missing is made as PyTorch does."""
+    """Weights and running statistics by name. On the first forward pass (`make`), missing ones are created with PyTorch's defaults."""
 
     def __init__(self, weights=None, statistics=None):
         self.make = weights is None
@@ -53,7 +53,7 @@ class Tensors:
         return F.conv2d(x, weight, shift, stride, padding, dilation, groups)
 
     def norm(self, x, name, affine, scale=None):
-        """Batch norm; without scale and shift of its own it may be given a scale, one number."""
+        """Batch norm; one without its own scale and shift can be given a scalar scale."""
         channels = x.shape[1]
         gamma = beta = None
         if affine:
@@ -61,7 +61,7 @@ class Tensors:
                 self.weights[name + ".weight"], self.weights[name + ".bias"] = torch.ones(channels), torch.zeros(channels)
             gamma, beta = self.weights[name + ".weight"], self.weights[name + ".bias"]
         elif scale is not None:
-            # In memory, not `expand`: channels-last batch norm reads the scale as if it were
+            # A real copy, not `expand`: channels-last batch norm reads the scale as if it were
             # contiguous.
             gamma = scale.repeat(channels)
         mean, variance = name + ".running_mean", name + ".running_var"
@@ -106,7 +106,7 @@ class Folded:
 
 
 def conv_norm(t, x, name, first, outputs, affine, scale=None, **options):
-    """Convolution `first` of a sequence and the batch norm behind it."""
+    """Convolution `first` of a sequence and the batch norm after it."""
     conv, norm = f"{name}.{first}", f"{name}.{first + 1}"
     if isinstance(t, Folded):
         options.pop("kernel", None)
@@ -115,7 +115,7 @@ def conv_norm(t, x, name, first, outputs, affine, scale=None, **options):
 
 
 def factorised_reduce(t, x, name, outputs, affine, scale=None):
-    """`x` has been through its ReLU."""
+    """`x` is the output of ReLU."""
     shifted = x[:, :, 1:, 1:]
     if isinstance(t, Folded):
         first, second = name + ".conv_1", name + ".conv_2"
@@ -134,7 +134,7 @@ def factorised_reduce(t, x, name, outputs, affine, scale=None):
 
 
 def separable(t, x, name, operation, stride, affine, scale=None):
-    """`x` has been through its ReLU."""
+    """`x` is the output of ReLU."""
     kernel, dilation, stages = SEPARABLE[operation]
     channels = x.shape[1]
     padding = dilation * (kernel - 1) // 2
@@ -164,7 +164,7 @@ def preprocessed(t, older, newer, name, channels, shrunk, affine):
 
 
 def layout(channels, cells, shrunk=False):
-    """For every cell: channels, whether it is a reduction cell, whether the cell (or stem) before it halves its image."""
+    """For every cell: channels, whether it is a reduction cell, and whether the previous cell (or stem) halves its image."""
     for cell in range(cells):
         reduction = cell in (cells // 3, 2 * cells // 3)
         channels *= 2 if reduction else 1
@@ -173,7 +173,7 @@ def layout(channels, cells, shrunk=False):
 
 
 def supernet(t, images, mixture, channels, cells, classes=10):
-    """Logits. `mixture` holds for each kind of cell the weight of every operation on every edge, [14][7] scalars."""
+    """Logits. `mixture` contains the weight of every operation on every edge, [14][7] scalars, for each kind of cell."""
     before = last = conv_norm(t, images, "stem", 0, 3 * channels, True, kernel=3, padding=1)
     for cell, width, reduction, shrunk in layout(channels, cells):
         name = f"cells.{cell}"
@@ -206,7 +206,7 @@ def supernet(t, images, mixture, channels, cells, classes=10):
 
 
 def imagenet_stems(t, images, channels):
-    """The outputs of the two stems of the mobile setting: an image of a quarter of the side, and one of an eighth."""
+    """The outputs of the two stems of the mobile setting: images with a quarter and an eighth of the side."""
     halved = {"kernel": 3, "stride": 2, "padding": 1}
     x = F.relu(conv_norm(t, images, "stem0", 0, channels // 2, True, **halved))
     older = conv_norm(t, x, "stem0", 3, channels, True, **halved)
@@ -214,7 +214,7 @@ def imagenet_stems(t, images, channels):
 
 
 def network(t, images, channels, cells, auxiliary, classes=10, genotype=None, imagenet=False):
-    """Logits, and those of the auxiliary head if there is one."""
+    """The logits, and those of the auxiliary head if there is one."""
     genotype = genotype or DARTS_V2
     if imagenet:
         before, last = imagenet_stems(t, images, channels)
@@ -295,7 +295,7 @@ def nas201_final_cell(t, x, operations, prefix):
 
 
 def nas201(t, images, channels, cells_per_stage, cell, classes=10):
-    """Logits of three stages of `cell(x, name)`, between which a residual block halves the image and doubles the channels."""
+    """Logits of three stages of `cell(x, name)`; residual blocks between them halve the image and double the channels."""
     x = conv_norm(t, images, "stem", 0, channels, True, kernel=3, padding=1)
     at = 0
     for stage in range(3):

@@ -13,7 +13,7 @@ KINDS = ("normal", "reduction")
 
 
 class ArchParams:
-    """α `[14, 7]` and β (a vector for each of nodes 3, 4, 5) of both kinds of cell."""
+    """α `[14, 7]` and β (one vector each for nodes 3, 4, 5) of both kinds of cell."""
 
     def __init__(self, alpha, beta):
         self.alpha, self.beta = alpha, beta
@@ -45,7 +45,7 @@ class ArchParams:
         return sum(self.terms(epoch))
 
     def terms(self, epoch):
-        """The two terms of the regulariser with their factors: that of operations, that of edges."""
+        """The two terms of the regulariser, for operations and for edges, with their factors."""
         lambda_c, lambda_alpha = schedule("linear", epoch), schedule("log_", epoch)
         operations = sum(entropy(strong_alpha(self.alpha[kind]), 1).sum() for kind in KINDS)
         edges = 0.0
@@ -65,7 +65,7 @@ CURVES = {
     "sig": lambda t, total: 1 / (1 + math.exp(total / 10 - t / 5)),
     "step": lambda t, total: min(4 * t // total, 3) / 3,
 }
-# After the warm-up: `t` counts from its last epoch, `total` from there to the end.
+# After the warm-up: `t` is the number of epochs since then, `total` the number from then to the end.
 DELAYED = {
     "const": lambda t, total: 1.0,
     "linear": lambda t, total: t / total,
@@ -77,7 +77,7 @@ DELAYED = {
 
 
 def schedule(name, epoch):
-    """The value of a schedule at an epoch from 1 to EPOCHS. A name that ends in `_` is the delayed form."""
+    """The value of a schedule at an epoch from 1 to EPOCHS. A name that ends in `_` means the delayed form."""
     if not name.endswith("_"):
         return CURVES[name](epoch, EPOCHS)
     return DELAYED[name[:-1]](epoch - WARMUP, EPOCHS - WARMUP) if epoch > WARMUP else 0.0

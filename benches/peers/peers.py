@@ -1,9 +1,9 @@
-"""Times one case in PyTorch and prints JSON: seconds of every repetition, on the clock and of all cores, and peak memory.
+"""Times one case in PyTorch and prints JSON: wall-clock and processor seconds of every repetition, and peak memory.
 
     python peers.py CASE [--device cpu|cuda|mps] [--layout channels_last|default] [--threads N] [--repeat N]
 
-The cases are those of `da2s bench`, on random images of one channel, which is what the digits have that `da2s bench` takes.
-Two steps before the repetitions do not count.
+The cases are those of `da2s bench`, on random images with one channel, like the digits that `da2s bench` uses. Two steps before
+the repetitions are not counted.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def nas201_blocks(size, channels_last):
     return case.step
 
 
-# How a case is made, and how many runs a repetition is the mean of.
+# How to create a case, and the number of runs per repetition.
 CASES = {
     "search": (lambda last: search(16, 8, 32, 64, last), 1),
     "search-small": (lambda last: search(8, 5, 16, 32, last), 1),

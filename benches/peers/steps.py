@@ -10,7 +10,7 @@ CLIP = 5.0
 
 
 class Search:
-    """First-order bilevel search: the architecture on its batch, then the weights on theirs."""
+    """First-order bilevel search: a step of the architecture, then one of the weights, each on its own batch."""
 
     def __init__(self, channels, cells, tensors=None, arch=None, epoch=20, arch_lr=3e-4):
         self.channels, self.cells, self.epoch = channels, cells, epoch
@@ -18,7 +18,7 @@ class Search:
         self.arch_lr, self.adam, self.sgd = arch_lr, None, None
 
     def prepare(self, images, channels_last):
-        """Makes weights and optimisers for images like these."""
+        """Creates weights and optimisers for images like these."""
         with torch.no_grad():
             if self.tensors.make:
                 self.forward(images)
@@ -88,7 +88,7 @@ class Retraining:
 
 
 class Inference:
-    """The final network with its batch norms folded away."""
+    """The final network with folded batch norms."""
 
     def __init__(self, channels, cells, tensors=None):
         self.training = Retraining(channels, cells, False, tensors)
@@ -140,7 +140,7 @@ class Nas201Blocks:
 
 
 def make_leaves(tensors, channels_last):
-    """Weights as leaves in their layout."""
+    """Weights as leaves, in this memory layout."""
     for name, weight in tensors.weights.items():
         if channels_last and weight.dim() == 4:
             weight = weight.contiguous(memory_format=torch.channels_last)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The grid behind docs/experiments/closed_loop.md: does a search end decided, whatever the budget, rate and target?
+"""The grid of docs/experiments/closed_loop.md: does a search always end decided, for any budget, rate and target?
 
     cargo build --release
-    python3 docs/experiments/closed_loop.py --out runs/closed_loop        # resumes; a line a run in OUT/grid.csv
+    python3 docs/experiments/closed_loop.py --out runs/closed_loop        # resumes; one line per run in OUT/grid.csv
     python3 docs/experiments/closed_loop.py --tables runs/closed_loop/grid.csv
 
-Each run searches and discretizes on the embedded digits and retrains nothing. The runs come in a shuffled order, so that the first
-hundred are a sample of the whole.
+Each run searches and discretizes on the embedded digits, without retraining. The runs are shuffled, so the first hundred are a
+random sample.
 """
 
 import argparse
@@ -28,8 +28,8 @@ SCHEDULES = {
     "auto": ["search.regulariser.lambda=0.1", "search.alpha_rate=auto", "search.beta_rate=auto"],
     "published": ["search.regulariser.lambda=0.1", "search.alpha_rate=3e-4", "search.beta_rate=3e-4"],
 }
-# What is watched beside the search and changes nothing of it, which `adaptive` alone goes by: a
-# fifth of the time of a run.
+# Reduces the evaluation during the search, which only `adaptive` uses and which takes a fifth of the
+# time of a run.
 UNWATCHED = ["search.monitor_images=1"]
 RATES = [0.01, 0.03, 0.09]
 FIELDS = ["schedule", "epochs", "batch", "rate", "target", "seed", "supernet", "gap", "p_least", "q_least"]
@@ -89,7 +89,7 @@ def tables(path):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = arguments.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, help="makes the runs that this folder does not have")
+    what.add_argument("--out", type=Path, help="runs everything that this folder does not contain yet")
     what.add_argument("--tables", type=Path, metavar="GRID.CSV", help="prints the first two tables of closed_loop.md")
     arguments.add_argument("--program", default="target/release/da2s")
     arguments.add_argument("--seeds", type=int, default=5)

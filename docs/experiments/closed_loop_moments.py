@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws docs/experiments/closed_loop_moments.svg: when the edges of a search decided, against the accuracy of its network once retrained.
+"""Draws docs/experiments/closed_loop_moments.svg: when the edges of a search decided, against the accuracy of the retrained network.
 
     python3 docs/experiments/closed_loop_moments.py "name=COMPARISON" "name=COMPARISON" … > docs/experiments/closed_loop_moments.svg
 
-Each COMPARISON is the directory of `da2s compare`, or a run; "name=DIR/da2s-*0.5*" takes a part of one. An edge has decided for its operation in the epoch after
-which one operation has at least 0.9 of it for good; a search, in the mean of its edges. Writes a line a run and the rank correlation to stderr.
+Each COMPARISON is the directory of `da2s compare`, or a run; "name=DIR/da2s-*0.5*" selects some of its runs. An edge is decided from the epoch
+after which one operation permanently has at least 0.9 of the weight; for a search, the mean over its edges is used. Writes one line per run and the rank correlation to stderr.
 """
 
 import glob
@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 340, 52, 16, 170, 44
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#999999"]  # Okabe and Ito: told apart by the colour-blind
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#999999"]  # Okabe and Ito: safe for colour-blind readers
 DECIDED = 0.9
 
 
 def moment(run):
-    """Share of the search after which its edges had decided, in the mean; an edge that never did counts as 1."""
+    """Share of the search after which the edges were decided, as a mean; an edge that was never decided counts as 1."""
     epochs = [json.loads(line) for line in (run / "search/arch.jsonl").read_text().splitlines()]
     last = epochs[-1]["epoch"]
     shares = []
@@ -30,7 +30,7 @@ def moment(run):
 
 
 def ranks(values):
-    """Ranks from 1, ties in their mean."""
+    """Ranks from 1, with mean ranks for ties."""
     order = sorted(values)
     return [order.index(value) + (order.count(value) + 1) / 2 for value in values]
 

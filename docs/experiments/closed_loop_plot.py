@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 300, 52, 16, 150, 40
-COLOURS = ["#999999", "#d55e00", "#0072b2", "#009e73"]  # Okabe and Ito: told apart by the colour-blind
+COLOURS = ["#999999", "#d55e00", "#0072b2", "#009e73"]  # Okabe and Ito: safe for colour-blind readers
 
 
 def main():
