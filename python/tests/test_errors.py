@@ -74,7 +74,7 @@ def test_run_directories(result, tmp_path):
 
 
 def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
-    """Whoever works on it keeps others out, and lets go of it however it ends, even where its exception is kept."""
+    """A process that works on a run excludes others, and releases it however it ends, even if its exception is kept."""
     out = tmp_path / "run"
     refused = []
 

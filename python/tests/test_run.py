@@ -129,8 +129,8 @@ def test_other_threads_run_while_a_stage_computes(tmp_path):
 
     thread = threading.Thread(target=count)
     interval = sys.getswitchinterval()
-    # Nobody is made to give the lock away: the thread counts only while the one that searches has
-    # let go of it.
+    # The interpreter forces nobody to release its lock: the thread counts only while the searching
+    # thread has released it.
     sys.setswitchinterval(60)
     try:
         thread.start()

@@ -24,7 +24,7 @@ pub enum Code {
     Device,
     /// Reading or writing files.
     Files,
-    /// Numbers that are none.
+    /// NaN or infinite numbers.
     Numbers,
     /// Runs of a comparison.
     Runs,

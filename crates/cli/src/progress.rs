@@ -1,5 +1,6 @@
-//! Progress on the standard error: a bar on a terminal, otherwise a line an epoch; with `--tui` the
-//! dashboard; with `--quiet` none. With `--tensorboard` every epoch goes into an event file too.
+//! Progress on the standard error: a bar on a terminal, otherwise one line per epoch; with `--tui`
+//! the dashboard; with `--quiet` nothing. With `--tensorboard` every epoch is also written to an
+//! event file.
 //!
 //! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the
 //! processes of MPI one tells.

@@ -244,7 +244,7 @@ impl Lines {
         self.row(name, &count.map_or_else(absent, grouped));
     }
 
-    /// A row a class, the worst first where there are many.
+    /// One row per class, the worst first if there are many.
     fn classes(&mut self, scores: &[ClassScores]) {
         let f1 = |score: &ClassScores| score.f1.unwrap_or(f64::INFINITY);
         let mut shown: Vec<&ClassScores> = scores.iter().collect();

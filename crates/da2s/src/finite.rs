@@ -3,7 +3,7 @@
 //!
 //! Contract: nothing moves by a gradient that is not finite, and no checkpoint holds such a number.
 
-/// A tensor with a number that is none.
+/// A tensor that contains NaN or infinity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotFinite {
     /// Which tensor or loss.

@@ -74,9 +74,8 @@ pub trait Observer {
     /// Something happened.
     fn on(&mut self, event: Event<'_>);
 
-    /// Whether to stop. Asked behind each step of a search or a retraining, where what was done is
-    /// then in a checkpoint, and before each batch on which a network is measured; a measurement
-    /// that is stopped leaves nothing of itself.
+    /// Whether to stop. Called after each step of a search or a retraining, which then writes a
+    /// checkpoint, and before each batch of a measurement, which then leaves no result.
     fn stop(&self) -> bool {
         false
     }

@@ -48,7 +48,7 @@ pub enum ReportError {
     },
     /// More runs than a page can distinguish.
     #[error(
-        "{runs} runs are too many for one page: at most {most} can be told apart; a comparison has the means of more"
+        "{runs} runs are too many for one page: at most {most} can be distinguished; a comparison shows the means of more"
     )]
     TooManyRuns {
         /// Number of requested runs.

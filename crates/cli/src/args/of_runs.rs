@@ -115,7 +115,8 @@ pub struct MetricsArguments {
 /// What `metrics` can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MetricsFormat {
-    /// metrics.csv, a line an epoch, and architecture.csv, a line an epoch, edge and operation
+    /// metrics.csv, one line per epoch, and architecture.csv, one line per epoch, edge and
+    /// operation
     Csv,
     /// The same tables as metrics.parquet and architecture.parquet
     Parquet,

@@ -33,8 +33,8 @@ enum Answer {
     Error(String),
 }
 
-/// Predicts, and prints a line an image: its path, then classes and their probabilities. Images
-/// that cannot be read are named behind the others.
+/// Predicts, and prints one line per image: its path, then classes and their probabilities. Images
+/// that cannot be read are reported after the others.
 ///
 /// # Errors
 /// If there is no trained network; and, when all others are answered, if an image cannot be read.

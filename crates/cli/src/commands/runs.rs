@@ -24,7 +24,7 @@ pub struct Row {
 /// Prints the runs.
 ///
 /// # Errors
-/// If the folder cannot be read or a filter cannot be.
+/// If the folder cannot be read or a filter is invalid.
 pub fn execute(arguments: &RunsArguments) -> Result<(), Failure> {
     let filters: Vec<(&str, &str)> = arguments
         .filter

@@ -28,11 +28,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes a run, or takes up the one that is there if `--resume` was given; the process of
-    /// `group` that leads does so for all.
+    /// Creates a run, or opens the existing one if `--resume` was given; the leading process of
+    /// `group` does so for all.
     ///
     /// # Errors
-    /// If the arguments cannot be, there is a run already, or it was made with other settings.
+    /// If the arguments are invalid, a run already exists, or it has other settings.
     pub fn create(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
         Self::shared(group, || Self::make(arguments, group))
     }
@@ -56,7 +56,7 @@ impl Session {
     /// Takes up a run for one of its stages.
     ///
     /// # Errors
-    /// If there is none, or its configuration cannot be.
+    /// If there is no run, or its configuration is invalid.
     pub fn open(arguments: &ImageStageArguments, resume: bool) -> Result<Self, Failure> {
         let run = run::Job::open(&arguments.stage.run, &arguments.request()?, resume, this_command())?;
         Self::new(run, arguments.stage.quiet)
@@ -65,7 +65,7 @@ impl Session {
     /// Takes up a run to read what it came to, whoever works on it.
     ///
     /// # Errors
-    /// If there is none, or its configuration cannot be.
+    /// If there is no run, or its configuration is invalid.
     pub fn read(arguments: &StageArguments) -> Result<Self, Failure> {
         let run = run::Job::read(&arguments.run, &arguments.request()?, this_command())?;
         Self::new(run, arguments.quiet)

@@ -60,7 +60,7 @@ const NAME: usize = 12;
 const COLUMNS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ROWS: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A share from 0 to 1 as one of nine signs; a share that is no number is none.
+/// A share from 0 to 1 as one of nine characters; NaN gives an empty one.
 fn eighths(share: f64, signs: &[char; 9]) -> char {
     signs[(share.clamp(0.0, 1.0) * 8.0).round() as usize]
 }

@@ -1,5 +1,5 @@
-//! `da2s data`: what is listed, what a check says and with which exit code, and downloads that
-//! cannot be.
+//! `da2s data`: what is listed, what a check reports and with which exit code, and impossible
+//! downloads.
 
 use std::fs;
 use std::io::Write;

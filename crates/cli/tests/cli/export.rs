@@ -253,7 +253,7 @@ fn a_network_goes_out_and_comes_back() {
         .code(5)
         .stderr(others);
 
-    // A number that is none is refused where it would be taken, and passed over where nothing is.
+    // NaN is refused where it would be used, and ignored where it would not.
     let rewritten = |name: &str, change: &dyn Fn(&mut Vec<Named>)| {
         let mut tensors = WeightsFile::read(&weights).unwrap().tensors;
         change(&mut tensors);

@@ -1,6 +1,6 @@
 //! What a machine can do to a run: two processes on one directory, a full disk, a read-only or
-//! removed folder, a damaged checkpoint, numbers that are none, many runs at once. Each ends with
-//! one sentence and leaves what was there.
+//! removed folder, a damaged checkpoint, NaN, many runs at once. Each ends with one sentence and
+//! leaves the existing files intact.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -129,7 +129,7 @@ fn events_that_are_written_along_are_those_of_the_finished_run() {
         .arg(&run)
         .assert()
         .success();
-    // Taken up again, the events of before are replaced, not doubled.
+    // When the run is resumed, earlier events are replaced, not duplicated.
     let rest = with("run", &TINY)
         .args(["-q", "--tensorboard", "--resume", "--out"])
         .arg(&run)

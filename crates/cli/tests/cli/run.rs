@@ -54,7 +54,7 @@ fn a_run_is_its_stages() {
         assert!(whole.join(name).is_file(), "{name}");
     }
 
-    // A line an epoch where the standard error is no terminal, and no control characters.
+    // One line per epoch if the standard error is not a terminal, and no control characters.
     let lines = predicate::str::contains("search 1/2: loss ")
         .and(predicate::str::contains("search 2/2: "))
         .and(predicate::str::contains("least q "))

@@ -1,5 +1,5 @@
-//! Damaged inputs from valid ones: bits and bytes changed, parts cut, repeated and taken from
-//! elsewhere, lengths and numbers that cannot be.
+//! Damaged inputs made from valid ones: changed bits and bytes, parts that are cut, repeated or
+//! copied from elsewhere, invalid lengths and numbers.
 //!
 //! Contract: a pure function of the generator. No engine that looks at coverage: these run on the
 //! stable compiler, in the ordinary tests, and the crates that mutate bring such an engine along.

@@ -54,7 +54,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Why a configuration cannot be.
+/// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file that cannot be read.
@@ -81,7 +81,7 @@ pub enum ConfigError {
         /// What is wrong.
         problem: Problem,
     },
-    /// A setting without which the others cannot be.
+    /// A missing setting that others require.
     #[error("{key} is not set: expected {expected}")]
     Missing {
         /// The key with the tables it is in.

@@ -90,7 +90,7 @@ impl Config {
     /// checked already.
     ///
     /// # Errors
-    /// For the first value that cannot be, with what is allowed.
+    /// For the first invalid value, with what is allowed.
     pub fn check(&self) -> Result<(), ConfigError> {
         let table = self.to_table()?;
         let unplaced = |_: &str| Location::from(Origin::Settings);

@@ -38,7 +38,7 @@ pub struct Needs {
     pub optimiser: u64,
     /// What the cells keep and yield, and the gradients of what they read.
     pub activations: u64,
-    /// What the cells use by turns.
+    /// What the cells use in turn.
     pub workspace: u64,
 }
 
@@ -135,7 +135,7 @@ impl Needs {
     }
 }
 
-/// Memory that a step needs and that cannot be had.
+/// A step needs more memory than is available.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} needs about {needed} of memory, and {available}")]
 pub struct MemoryError {

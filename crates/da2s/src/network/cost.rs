@@ -90,7 +90,7 @@ pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype
     })
 }
 
-/// Height and width behind every stage.
+/// Height and width of every stage's output.
 pub(super) fn stage_sizes(stages: &[NetworkStage], image_size: usize) -> Vec<(usize, usize)> {
     let mut sizes = Vec::with_capacity(stages.len());
     for stage in stages {
@@ -101,7 +101,7 @@ pub(super) fn stage_sizes(stages: &[NetworkStage], image_size: usize) -> Vec<(us
     sizes
 }
 
-/// Height and width of what a stage reads, given those behind every stage before it.
+/// Height and width of a stage's inputs, given those of every earlier stage's output.
 pub(super) fn input_sizes(stage: &NetworkStage, sizes: &[(usize, usize)], image_size: usize) -> Vec<(usize, usize)> {
     let size = |source: &Source| match source {
         Source::Image => (image_size, image_size),

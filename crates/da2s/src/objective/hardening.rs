@@ -84,8 +84,8 @@ pub struct Halves {
 }
 
 impl HardeningState {
-    /// One step further, `left` steps before the end of the path, this one counted; at the end and
-    /// behind it, to the end.
+    /// One step further, `left` steps before the end of the path, including this one; at the end
+    /// and after it, to the end.
     pub(crate) fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
@@ -107,8 +107,8 @@ impl HardeningState {
 }
 
 impl Hardening {
-    /// Steps left to the end of the path, the one at `step` (from 0) of all `steps` counted; 0
-    /// behind it.
+    /// Steps left to the end of the path, including the one at `step` (from 0) of `steps`; 0 after
+    /// the end.
     pub fn left(&self, step: usize, steps: usize) -> usize {
         let end = (self.decided_at * steps as f64).ceil() as usize;
         end.saturating_sub(step)

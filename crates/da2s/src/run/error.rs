@@ -34,7 +34,7 @@ pub enum Error {
     /// A stage that ends before its last epoch.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// Memory that a stage needs and that cannot be had.
+    /// A stage needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// Outputs of a network that mean no class.

@@ -193,8 +193,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     search_checkpoint(&state, &search.backbone, 1).write_newest(directory, SEARCH_CHECKPOINT)
 }
 
-/// Refuses a file with a number, among those that were taken from it, that is none, or none of 32
-/// bits.
+/// Refuses a file if a number taken from it is not finite in 32 bits.
 fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     found.map_err(|NotFinite { what, value }| Error::Damaged {
         path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! A run as its user works on it: made or taken up, then led through its stages, and unmade if it
-//! comes to nothing.
+//! A run: created or resumed, taken through its stages, and removed if it fails before its first
+//! checkpoint.
 //!
 //! Contract: a run is resumed only with settings that give the same result; a new run that fails
 //! before there is anything to go on from leaves nothing behind. Command line and Python package
@@ -69,11 +69,11 @@ struct Assignment {
 }
 
 impl Job {
-    /// Makes a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` takes up the
-    /// one that is there. `command` is what `environment.json` says of how it came about.
+    /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` opens the
+    /// existing one. `command` is recorded in `environment.json`.
     ///
     /// # Errors
-    /// If what is asked for cannot be, there is a run already, or it was made with other settings.
+    /// If the request is invalid, a run already exists, or it has other settings.
     pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
         let holds_run = |path: &Path| resume && path.join(CONFIG).symlink_metadata().is_ok();
         // A run that goes on needs only what its own configuration does not say.
@@ -117,7 +117,7 @@ impl Job {
     /// Takes up the run in `path` for one of its stages.
     ///
     /// # Errors
-    /// If there is none, or its configuration cannot be.
+    /// If there is no run, or its configuration is invalid.
     pub fn open(path: &Path, request: &Request, resume: bool, command: String) -> Result<Self, Error> {
         Self::of(RunDirectory::open(path)?, request, resume, command)
     }
@@ -125,7 +125,7 @@ impl Job {
     /// Takes up the run in `path` to read what it came to, whoever works on it.
     ///
     /// # Errors
-    /// If there is none, or its configuration cannot be.
+    /// If there is no run, or its configuration is invalid.
     pub fn read(path: &Path, request: &Request, command: String) -> Result<Self, Error> {
         Self::of(RunDirectory::read(path)?, request, false, command)
     }

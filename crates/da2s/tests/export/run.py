@@ -26,7 +26,7 @@ def run(*command, **options):
 
 
 def python():
-    """The interpreter of the virtual environment, made if it is not whole; none where its packages cannot be had."""
+    """The interpreter of the virtual environment, created if it is incomplete; `None` if its packages cannot be installed."""
     folder = TARGET / "export-venv"
     program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     whole, needed = folder / "installed", HERE / "requirements.txt"

@@ -16,8 +16,7 @@ struct File {
     cases: Vec<Case>,
 }
 
-/// Rows of numbers, or of what was no number: the public code underflows where log-softmax does
-/// not.
+/// Rows of numbers, or of null where the public code underflows and log-softmax does not.
 type Rows = Vec<Vec<Option<f32>>>;
 
 #[derive(Deserialize)]
@@ -103,7 +102,7 @@ fn regulariser() {
     }
 }
 
-/// Compares row by row; a row that holds what is no number only asks for numbers of ours.
+/// Compares row by row; where a row contains null, our numbers only have to be finite.
 fn compare(what: &str, ours: &[f32], golden: &Rows) {
     assert!(ours.iter().all(|value| value.is_finite()), "{what}: {ours:?}");
     let (mut at, mut kept, mut wanted) = (0, Vec::new(), Vec::new());

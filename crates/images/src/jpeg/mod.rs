@@ -116,7 +116,7 @@ impl<'a> Jpeg<'a> {
                 }
                 0xdd => {
                     let &[high, low] = segment else {
-                        return Err(Flaw::Damaged("its restart interval is no number").into());
+                        return Err(Flaw::Damaged("its restart interval is not a number").into());
                     };
                     restart_interval = usize::from(u16::from_be_bytes([high, low]));
                 }

@@ -45,7 +45,7 @@ pub struct Mistake {
 }
 
 impl Evaluation {
-    /// Checks that the confusion matrix is square with one row a class, and that the mistakes are
+    /// Checks that the confusion matrix is square with one row per class, and that the mistakes are
     /// of these classes.
     ///
     /// # Errors

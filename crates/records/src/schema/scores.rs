@@ -33,8 +33,8 @@ impl ClassScores {
     }
 }
 
-/// The scores of every class; `confusion[true class][predicted class]` counts images, with a row
-/// and a column a class.
+/// The scores of every class; `confusion[true class][predicted class]` counts images, with one row
+/// and one column per class.
 pub fn class_scores(classes: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScores> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| 100.0 * part as f64 / whole as f64);
     let at = |row: usize, column: usize| confusion.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0);

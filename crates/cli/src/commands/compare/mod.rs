@@ -78,8 +78,8 @@ struct Comparing {
 }
 
 impl Comparing {
-    /// Makes the directory, or takes up the one that is there. Nothing is written before everything
-    /// asked for is known to be possible.
+    /// Creates the directory, or opens the existing one. Nothing is written before the whole
+    /// request has been checked.
     fn open(arguments: &CompareArguments) -> Result<Self, Failure> {
         if arguments.settings.names_method() {
             return Err(Failure::usage("--method: use --methods"));
@@ -220,7 +220,7 @@ impl Comparing {
 }
 
 impl Planned {
-    /// Refuses a run that cannot be, or that is there with other settings.
+    /// Refuses an invalid run, or an existing one with other settings.
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
         let asked = self.config(shared)?;
         let path = out.join(&self.name);

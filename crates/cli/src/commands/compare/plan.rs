@@ -75,7 +75,7 @@ impl Plan {
     /// A new plan, or `stored` as the arguments make it grow.
     ///
     /// # Errors
-    /// In words, what cannot be.
+    /// What is invalid, in words.
     pub fn new(asked: &Asked, first_seed: u64, stored: Option<&Self>) -> Result<Self, String> {
         let vary: Vec<Varied> = asked
             .vary
@@ -172,7 +172,7 @@ impl Planned {
     /// What the run is made with, over the settings that all share.
     ///
     /// # Errors
-    /// If a varied setting does not exist or a value cannot be.
+    /// If a varied setting does not exist or has an invalid value.
     pub fn config(&self, shared: &Config) -> Result<Config, ConfigError> {
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let mut layers = vec![

@@ -16,8 +16,8 @@ use crate::terminal::{self, escaped};
 /// Reads everything and prints it.
 ///
 /// # Errors
-/// If no data set, or more than one, is there; if it cannot be read; and, behind the table, if
-/// single images cannot be.
+/// If there is no data set, or more than one; if it cannot be read; and, after the table, if single
+/// images cannot be read.
 pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     let dir = &arguments.dir;
     let format = match arguments.dataset {
@@ -91,8 +91,8 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
     }
 }
 
-/// What there is: a row a class, then all of them, the sizes, and the damaged images. Whatever the
-/// folder's names are, a terminal shows it.
+/// The content: one row per class, then the totals, the sizes, and the damaged images. Names of
+/// folders are escaped for the terminal.
 fn table(format: Format, check: &Check) -> String {
     let class_names: Vec<String> = check.class_names.iter().map(|name| escaped(name)).collect();
     let width = class_names.iter().map(|name| name.chars().count()).max();

@@ -104,7 +104,7 @@ pub const fn source(format: Format) -> Option<Source> {
 /// Gets every file and prints how to go on.
 ///
 /// # Errors
-/// If nobody publishes the data set, a file cannot be had, or it is not the published one.
+/// If nobody publishes the data set, a file cannot be downloaded, or it is not the published one.
 pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     let format = arguments.dataset;
     let source = source(format).ok_or_else(|| {

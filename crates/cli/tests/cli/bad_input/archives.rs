@@ -224,7 +224,7 @@ pub fn cases() -> Vec<Case> {
             &["is not the published file"],
         ),
         case(
-            "fetch: an address that is none",
+            "fetch: an invalid address",
             &["data", "fetch", "mnist", "--out", ".", "--from", "no address"],
             10,
             &["cannot fetch"],

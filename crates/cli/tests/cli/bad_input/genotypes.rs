@@ -28,8 +28,8 @@ fn file(name: &str, bytes: impl AsRef<[u8]>, code: i32, says: &[&str]) -> Case {
     .make(move |dir| fs::write(dir.join("own.txt"), &bytes).unwrap())
 }
 
-/// A genotype that the space of the run has not, in a file for the command that begins with `verb`;
-/// beside it weights that are none.
+/// A genotype that is not in the space of the run, in a file for the command that begins with
+/// `verb`, together with invalid weights.
 fn stranger(verb: &[&str], name: &str, text: &str, says: &str) -> Case {
     let text = text.to_owned();
     let arguments = [verb, &["digits", "--genotype-file", "own.txt"][..]].concat();

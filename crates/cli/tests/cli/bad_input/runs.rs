@@ -298,7 +298,7 @@ pub fn cases() -> Vec<Case> {
             &["line 1"],
         ),
         with(
-            "a matrix that is none",
+            "an invalid matrix",
             "network/evaluation.json",
             "{\"classes\":[\"a\"],\"confusion\":[[1,2]]}",
             REPORT,

@@ -27,7 +27,7 @@ fn set(name: &str, text: &str, says: &[&str]) -> Case {
     )
 }
 
-/// Flags that cannot be.
+/// Invalid flags.
 fn flags(arguments: &[&str], says: &[&str]) -> Case {
     case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
 }
@@ -302,7 +302,7 @@ pub fn cases() -> Vec<Case> {
         )
         .make(|dir| fs::write(dir.join("file"), "").unwrap()),
         case(
-            "out: made for a run that cannot be, with the folder above it",
+            "out: created for an invalid run, with its parent folder",
             &["run", "--recipe", "arrays"],
             2,
             &["arrays come from the program"],

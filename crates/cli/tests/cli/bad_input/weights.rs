@@ -63,7 +63,7 @@ fn lies() -> Vec<Lie> {
             of(&[tensor("a", "F32", "9223372036854775808,2,2", "0,16")], 16),
             "overflow",
         ),
-        lie("a type that is none", of(&[tensor("a", "F99", "4", "0,16")], 16), "F99"),
+        lie("an unknown type", of(&[tensor("a", "F99", "4", "0,16")], 16), "F99"),
     ]
 }
 

@@ -7,8 +7,8 @@
 //! code: kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
 //! between, because a rule changes no weights; what remains takes over the weight of what is left
 //! out; the edges into a node are ranked once and not removed one after another. Contract:
-//! measured on held-out images with the statistics as trained; equal accuracies are told apart by
-//! the loss, then by the earlier operation or edge.
+//! measured on held-out images with the statistics as trained; ties are broken by the loss, then in
+//! favour of the earlier operation or edge.
 
 use std::ops::Range;
 
