@@ -105,7 +105,7 @@ def main():
             check_networks(folder, name, comparison, layout)
         if not asked.double:
             check_folded(folder, comparison, layout)
-    print(f"{comparison.count} comparisons with the golden values of {folder}: all agree, relative errors to {comparison.worst:.1e}")
+    print(f"{comparison.count} comparisons with the golden values of {folder}: all agree, largest relative error {comparison.worst:.1e}")
 
 
 if __name__ == "__main__":

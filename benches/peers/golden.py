@@ -151,7 +151,7 @@ def final_network(case):
 
 
 def nas201_supernet(case):
-    """Super-network of NAS-Bench-201: forward pass and gradients. Its cells' batch norms are never evaluated."""
+    """Super-network of NAS-Bench-201: forward pass and gradients. Its cells' batch norms are never used in evaluation mode."""
     leaves = case.leaves()
     alpha = case.tensors["init.arch_parameters"].to(case.dtype, copy=True).requires_grad_(True)
     mixture = [row.unbind() for row in alpha.softmax(1).unbind()]

@@ -75,7 +75,7 @@ class SearchEpoch:
     lambda_alpha: float
     #: The sum of all terms added to the loss.
     regulariser: float
-    #: The terms added to the loss, if λ, λ_c and λ_α do not determine their weights.
+    #: The terms added to the loss; empty if λ, λ_c and λ_α determine their weights.
     terms: List[Term]
     path_position: Optional[float]
     path_p: Optional[float]
@@ -137,7 +137,7 @@ _CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Step
 
 
 def gap_of(fields: Dict[str, Any]) -> Gap:
-    """The gap in the content of ``gap.json``."""
+    """The gap from the fields of ``gap.json``."""
     parts = {name: of_fields(Accuracies, fields[name]) for name in ("as_trained", "recalibrated")}
     return Gap(images=fields["images"], **parts)
 

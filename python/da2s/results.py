@@ -223,7 +223,7 @@ class RunResult:
     method: str
     seed: int
     device: str
-    #: The super-network on held-out training images, which the weights were not trained on; then the same after pruning.
+    #: Accuracies of the super-network on held-out training images, before and after pruning.
     supernet_accuracy: Optional[float]
     discretized_operations_accuracy: Optional[float]
     discretized_edges_accuracy: Optional[float]
@@ -235,7 +235,7 @@ class RunResult:
     decided: bool
     p_least: Optional[float]
     q_least: Optional[float]
-    #: The final network on the test images.
+    #: Accuracy of the final network on the test images.
     network_accuracy: Optional[float]
     #: Its mean recall over the classes.
     network_balanced_accuracy: Optional[float]

@@ -60,7 +60,7 @@ def seeds_of(seeds: Any) -> List[int]:
     try:
         return list(range(1, seeds + 1)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
     except TypeError as error:
-        raise ConfigError(f"seeds: expected whole numbers, or how many from 1, found {seeds!r}") from error
+        raise ConfigError(f"seeds: expected integers, or the number of seeds from 1, found {seeds!r}") from error
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Dict[str, Any]:
@@ -83,9 +83,9 @@ def check_values(methods: Sequence[str], varied: Mapping[str, Values], seeds: Se
     listed: Dict[str, Values] = {"methods": methods, **varied}
     for name, values in listed.items():
         if isinstance(values, (str, Mapping)) or not len(values):
-            raise ConfigError(f"{name}: expected a list of one value or more")
+            raise ConfigError(f"{name}: expected a list of at least one value")
     if not len(seeds):
-        raise ConfigError("seeds: expected one or more")
+        raise ConfigError("seeds: expected at least one")
     for name, values in {**listed, "seeds": seeds}.items():
         if name in varied and is_range(values):
             check_given("vary", {name: None})
@@ -105,7 +105,7 @@ def _check_range(name: str, ends: Values) -> None:
     low, high = ends[0], ends[1]
     numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in (low, high))
     if not numbers or not low < high:
-        raise ConfigError(f"{name} = {ends}: expected a range of two numbers, low < high; values to choose from are a list")
+        raise ConfigError(f"{name} = {ends}: expected a range of two numbers, low < high; use a list for values to choose from")
     if len(ends) == 3 and low <= 0:
         raise ConfigError(f'{name} = {ends}: expected low above 0 for "log"')
 

@@ -55,8 +55,8 @@ impl Job {
         let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
         let warned = run.lock_warning().map_or(Ok(()), |warning| warn(py, &warning));
         let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
-        // There is no run if its threads cannot be started, or if the caller's filters turn a
-        // warning into an error.
+        // Without threads, or if the caller's filters turn a warning into an error, the new run is
+        // removed again.
         begun.inspect_err(|_| run.abandon())
     }
 
@@ -277,8 +277,8 @@ pub fn genotype_file(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     Ok(read.to_string())
 }
 
-/// For a new run, arguments that are not given have their defaults; a resumed run keeps its
-/// settings.
+/// Compares the run in `path` with a new run of `request`: settings that are not given must have
+/// their defaults, whereas a resumed run would keep its own.
 fn check_same(path: &Path, request: &Request) -> Result<(), Error> {
     let asked = run::anchored(request.resolve()?);
     let directory = match RunDirectory::read(path) {

@@ -19,7 +19,8 @@ use super::{Bench, Work};
 const CHANNELS: usize = 16;
 /// Side of an image in each stage.
 const SIDES: [usize; 3] = [32, 16, 8];
-/// Arithmetic of all passes, in forward passes: one forward, plus gradients of images and weights.
+/// Arithmetic of all passes, in units of a forward pass: one forward, plus gradients of images and
+/// weights.
 const PASSES: u64 = 3;
 
 /// A cell and its inputs.

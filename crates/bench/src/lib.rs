@@ -122,7 +122,7 @@ struct Work {
     repetitions_ms: Vec<f64>,
     phases: Vec<Phase>,
     multiply_adds: u64,
-    /// Arithmetic of a repetition, in forward passes: one more for each kind of gradient.
+    /// Arithmetic of a repetition, in units of a forward pass: one more for each kind of gradient.
     passes: u64,
     /// The estimated memory needs.
     needs: Option<Needs>,

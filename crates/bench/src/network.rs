@@ -40,8 +40,8 @@ pub(super) const PUBLISHED: Size = Size {
     side: 32,
 };
 
-/// Arithmetic of a training step, in forward passes: one forward, plus gradients of images and
-/// weights.
+/// Arithmetic of a training step, in units of a forward pass: one forward, plus gradients of images
+/// and weights.
 const TRAINING_PASSES: u64 = 3;
 
 /// Measures the retraining step on `batch` images, with the auxiliary head.

@@ -2,7 +2,7 @@
 //! message that helps users.
 //!
 //! Contract: it forwards to the system's allocator. If an allocation fails, a function of the
-//! program ends the process. This includes `try_reserve`, which never gets to return its error.
+//! program ends the process. So callers of `try_reserve` never see its error.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -4,7 +4,7 @@
 //! and three ways to run it. The plain path is composed of Burn's own operations and differentiated
 //! by Burn; it runs on every device and is the reference. The two fused paths are hand-written
 //! kernels for the CPU and for GPUs (feature `gpu`), tested against it. Tensors are `[batch,
-//! channels, height, width]` on all of them. Without the feature `burn` only the [`cpu`] executor
+//! channels, height, width]` in all three. Without the feature `burn` only the [`cpu`] executor
 //! exists, which works on slices; a deployed network needs nothing else.
 
 mod allocator;

@@ -242,7 +242,7 @@ impl Interpreter {
     }
 }
 
-/// Moves the channels of `x` to where a block without arithmetic puts them.
+/// The result of a block that only moves the channels of `x`.
 fn moved_channels(x: Tensor<4>, choice: &Choice) -> Tensor<4> {
     let map = choice
         .block

@@ -1,5 +1,5 @@
-//! Runs a trained da2s network on images where it is deployed: CPU kernels only, without Burn,
-//! training or autodiff.
+//! Runs a deployed da2s network on images, with nothing but the CPU kernels: no Burn, no training,
+//! no autodiff.
 //!
 //! [`Network`] is read from a safetensors export, which contains its plan, its weights and the
 //! preprocessing of images. Contract: the cells have the same bits as in da2s's fused engine, and

@@ -22,8 +22,7 @@ fn least(mut call: impl FnMut()) -> f64 {
     best
 }
 
-/// A vector and the index at which a cache line begins in it: the executor's buffers are aligned to
-/// cache lines.
+/// A vector, and its first index that is aligned to a cache line, as the executor's buffers are.
 struct Aligned(Vec<f32>, usize);
 
 impl Aligned {

@@ -105,7 +105,7 @@ impl Classifier {
         mean.iter_mut().for_each(|sum| *sum /= pixels);
     }
 
-    /// The gradient of an image, given that of its mean, which is divided by the number of pixels
+    /// The gradient of an image, given that of its mean. Divides `d_mean` by the number of pixels
     /// in place.
     fn spread(&self, image: &[f32], d_mean: &mut [f32], d_image: &mut [f32]) {
         let pixels = (image.len() / self.features) as f32;

@@ -209,7 +209,7 @@ pub(super) fn depthwise_region<'a>(walk: &'a Walk, stage: &Chain, row: usize, ro
     }
 }
 
-/// Rows of the pointwise convolution of a separable stage, packed on both sides.
+/// Rows of the pointwise convolution of a separable stage, with packed input and output.
 pub(super) fn pixel_region(stage: &Chain, rows: usize) -> dense::Region<'static> {
     dense::Region {
         inputs: stage.input.channels,

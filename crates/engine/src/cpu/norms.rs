@@ -163,8 +163,8 @@ pub(super) fn prepare_backward(from: Backward, tables: &mut [Vec<f32>; 3], gradi
         let inverse = f64::from(coefficients.inverse[stage.slot + channel]);
         let center = f64::from(coefficients.center[at.start + channel]);
         let a = weight * gamma * inverse;
-        // S₂ is centred on the mean; without batch statistics, the value itself is still (z − μ) /
-        // σ.
+        // S₂ is centred on the mean. This also holds for given statistics: the normalised value is
+        // (z − μ)/σ in both cases.
         of_mixture += gamma * inverse * second + beta * first;
         let (b, d) = if from_batch && stage.norm.is_some() {
             let b = -a * inverse * inverse * second / count;

@@ -26,7 +26,7 @@ impl Floats {
 
     /// The numbers of a contiguous tensor.
     pub(super) fn of(client: &Client, handle: Handle, length: usize) -> Self {
-        // Nothing is read of an empty tensor, but a buffer is required.
+        // An empty tensor is never read, but a buffer is required.
         if length == 0 {
             Self::new(client, 0)
         } else {
@@ -39,7 +39,7 @@ impl Floats {
     }
 
     pub(super) fn arg(&self) -> BufferArg {
-        // SAFETY: the buffer was created with, or given as having, `length` numbers.
+        // SAFETY: the buffer has `length` numbers: `new` created it so, or the caller of `of` did.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.length) }
     }
 }

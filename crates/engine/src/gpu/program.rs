@@ -85,8 +85,8 @@ pub(super) struct Program {
     pub nodes: Vec<Image>,
     pub node_programs: Vec<NodeProgram>,
     pub table: RecordTable,
-    /// Lengths of the activations and of the gradients, and channels of all norms, including those
-    /// of blocks without one.
+    /// Lengths of the activations and of the gradients, and the number of slots. Blocks without a
+    /// norm have slots, too.
     pub activations: usize,
     pub gradients: usize,
     pub slots: usize,

@@ -8,8 +8,9 @@ use super::Region;
 use crate::simd::{LANES, Simd};
 use crate::table;
 
-/// Sums for `N` taps, starting with `first`, for the vectors at `pattern` plus multiples of
-/// `period` in every row (flat) or at channel `pattern` of every pixel.
+/// Sums for `N` taps, starting with `first`. In flat rows, the sums are over the vectors at
+/// `pattern`, `pattern + period` and so on; otherwise over those at channel `pattern` of all
+/// pixels.
 ///
 /// # Safety
 /// Requires the instructions of `S`, a checked region and taps that exist.

@@ -136,7 +136,7 @@ impl Comparison {
     /// if any.
     ///
     /// A method is tested against `baseline` at the same settings. If settings vary, the baseline
-    /// itself is tested against its first settings.
+    /// with other settings is tested against the baseline with the first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
         let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();
@@ -266,7 +266,7 @@ impl ComparedRun {
     }
 }
 
-/// Settings as the object that they form everywhere in JSON.
+/// Serialises settings as one JSON object.
 fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
 }

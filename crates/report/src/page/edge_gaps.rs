@@ -24,9 +24,9 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
         h3.part { "Edge by edge" }
         p.lead {
             "The cost of discretizing one thing while everything else stays mixed: either the operations of an edge, or the edge, which is then kept "
-            "at its final weight (✓) or pruned. In points of accuracy, and in nats of cross-entropy, which also shows changes too "
-            "small for accuracy"
-            @if let Some(images) = gaps.images { "; on " (count(images)) " held-out images" }
+            "at its final weight (✓) or pruned. Costs are in points of accuracy and in nats of cross-entropy, which also shows changes that accuracy "
+            "misses"
+            @if let Some(images) = gaps.images { "; measured on " (count(images)) " held-out images" }
             ". Costs do not add up, because one choice can make another cheaper. "
             "The brightest colour means " (significant(worst.0, 3)) @if worst.0 == 1.0 { " point" } @else { " points" } " or " (significant(worst.1, 3)) " nats."
         }
@@ -37,7 +37,7 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
                     h3 { (kind) " cell" }
                     (picture(kind, &edges, gaps.supernet, worst))
                     figcaption {
-                        "Loss from discretizing only this; negative values are gains. "
+                        "Loss if only this is discretized; negative values are gains. "
                         (table(&edges, gaps.supernet).link(&format!("{kind}-edge-gaps"), &format!("edge by edge, {kind} cell")))
                     }
                 }

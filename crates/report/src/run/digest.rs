@@ -67,7 +67,7 @@ impl Digest {
         Self::of(dir)
     }
 
-    /// Like [`Digest::read`], wherever the files are.
+    /// Like [`Digest::read`], for files in any location.
     ///
     /// # Errors
     /// As for [`Digest::read`].

@@ -84,7 +84,7 @@ impl Run {
         Self::of(dir)
     }
 
-    /// Like [`Run::read`], wherever the files are.
+    /// Like [`Run::read`], for files in any location.
     ///
     /// # Errors
     /// As for [`Run::read`].
@@ -150,8 +150,8 @@ impl Run {
         settings || self.genotype.is_some() || self.gap.is_some() || self.evaluation.is_some() || self.summary.is_some()
     }
 
-    /// All settings in `config.toml`, for example `search.epochs`; strings without quotes. Empty if
-    /// the file is missing or not TOML.
+    /// All settings in `config.toml` by key, for example `search.epochs`; strings without quotes.
+    /// Empty if the file is missing or not TOML.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let table = self.config.as_deref().and_then(|text| text.parse::<Table>().ok());
         let mut settings = BTreeMap::new();
