@@ -1,4 +1,4 @@
-//! Reports of da2s runs: reads a run directory and draws it. Trains nothing.
+//! Creates reports of da2s runs from their directories. This crate does no training.
 //!
 //! [`Run`] reads the content of a run directory, [`render`] turns it into one self-contained HTML
 //! page, and [`write_report`] writes that page into the directory as `report.html`. [`write_page`]

@@ -56,13 +56,13 @@ pub(super) mod field {
     pub const CHOICE: u32 = 22;
     /// Start of the gradient of the norm's output among the gradients.
     pub const GRADIENT: u32 = 23;
-    /// The fields of a target, a record for a gradient that is a sum. This one: its start among the
+    /// In a target, a record for a gradient to which other records add: its start among the
     /// gradients.
     pub const TARGET: u32 = 24;
-    /// The first of the consecutive records that add to it, and their number.
+    /// In a target: the first of the consecutive records that add to it, and their number.
     pub const FIRST: u32 = 25;
     pub const COUNT: u32 = 26;
-    /// Whether it already holds a value.
+    /// In a target: whether the gradient already has a value.
     pub const ADDS: u32 = 27;
 }
 

@@ -465,7 +465,7 @@ fn block(
         Block::Zero { .. } => return None,
         Block::Identity => x,
         Block::Norm | Block::Take { .. } | Block::Shuffle { .. } => {
-            panic!("a block of no plan of these tests: engines.rs compares it with the plain path")
+            panic!("no plan of these tests contains this block: engines.rs compares it with the plain path")
         }
         Block::Pool {
             kind,

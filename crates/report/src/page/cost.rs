@@ -15,7 +15,7 @@ use crate::svg::colour::slot;
 /// The name for the parts of a cell that are not searched.
 const INPUTS: &str = "inputs of cells";
 
-/// The number of an entry that is counted.
+/// Which number of an entry to count.
 type Measure = fn(&PartCost) -> u64;
 
 const MULTIPLY_ADDS: Measure = |part| part.multiply_adds;

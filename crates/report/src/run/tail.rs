@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(
             poll(&mut tail, dir),
             (true, vec![(1, 'b'), (2, 'b')]),
-            "another of no less length"
+            "another file that is not shorter"
         );
         write("[1,\"b\"]\n[2,\"b\"]\n[2,\"c\"]\n");
         assert_eq!(poll(&mut tail, dir), (true, vec![(1, 'b'), (2, 'c')]), "repeated");

@@ -15,7 +15,7 @@ pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Rotated and offset, so that the checksum of data that contains checksums is still good.
+/// Rotated and offset: a plain CRC would be weak for data that contains checksums itself.
 fn masked(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
