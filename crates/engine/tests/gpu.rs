@@ -122,7 +122,7 @@ fn a_gpu_agrees_block_by_block() {
 /// Blocks without kernels take the plain path.
 #[test]
 fn blocks_without_kernels_take_the_plain_path() {
-    let Some(device) = device("what_has_no_kernels_takes_the_plain_path") else {
+    let Some(device) = device("blocks_without_kernels_take_the_plain_path") else {
         return;
     };
     let case = Case {

@@ -27,7 +27,7 @@ fn repeat_epochs(file: &Path, first: usize, last: usize) {
 
 #[test]
 fn a_browser_opens_all_kinds_of_runs() {
-    let Some(tools) = Tools::find("a_browser_opens_every_kind_of_run") else {
+    let Some(tools) = Tools::find("a_browser_opens_all_kinds_of_runs") else {
         return;
     };
     let folder = tempfile::tempdir().expect("temporary folder");
