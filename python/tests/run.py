@@ -4,7 +4,7 @@ what that needs.
 
 Everything lies below target/. The wheel is built by maturin beside what cargo has compiled at the root, installed into an
 environment of its own, without anything else, in which the Python lines of the README are run as they stand there; then into one with
-numpy, pandas, Ray and what runs notebooks, for the tests. Where no package index can be reached, that is said and nothing is tested; where
+numpy, pandas, Ray and what runs notebooks, for the snippets of the book and the tests. Where no package index can be reached, that is said and nothing is tested; where
 there is no Ray for this Python, sweeps are not.
 """
 
@@ -48,6 +48,9 @@ def main() -> int:
         run([clean, "-c", readme_lines()], cwd=folder)
 
     run([tools, *install[1:]])
+    with tempfile.TemporaryDirectory() as folder:
+        print("the snippets of the book:", flush=True)
+        run([tools, "-c", snippets()], cwd=folder)
     run([tools, *MYPY], cwd=PYTHON)
     run([tools, "-m", "pytest", "-p", "no:cacheprovider", PYTHON / "tests", *sys.argv[1:]], cwd=tempfile.gettempdir())
     print(f"the Python package: {time.monotonic() - began:.0f} s")
@@ -92,6 +95,13 @@ def readme_lines() -> str:
     if section is None:
         raise SystemExit("README.md has no Python lines in a section `## Python`")
     return section.group(1)
+
+
+
+def snippets() -> str:
+    """The Python of the book's page on Python, in one program."""
+    page = ROOT / "docs/book/src/guide/python.md"
+    return subprocess.run([sys.executable, ROOT / ".ci/docs.py", "--python", page], capture_output=True, text=True, check=True).stdout
 
 
 def run(command: list, cwd: "os.PathLike[str] | str | None" = None) -> None:

@@ -8,7 +8,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat", reason="the notebook is skipped: nbformat is not installed")
 nbclient = pytest.importorskip("nbclient", reason="the notebook is skipped: nbclient is not installed")
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "python.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "book" / "src" / "guide" / "python.ipynb"
 
 
 def test_the_notebook_runs(tmp_path):
@@ -16,7 +16,7 @@ def test_the_notebook_runs(tmp_path):
     resources = {"metadata": {"path": str(tmp_path)}}
     client = nbclient.NotebookClient(notebook, timeout=1200, resources=resources, coalesce_streams=True, record_timing=False)
     client.execute()
-    # DA2S_NOTEBOOK_OUT keeps what came of it, which is how docs/python.ipynb was made.
+    # DA2S_NOTEBOOK_OUT keeps what came of it, which is how the notebook was made.
     if kept := os.environ.get("DA2S_NOTEBOOK_OUT"):
         nbformat.write(notebook, kept)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

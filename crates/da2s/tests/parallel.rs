@@ -226,9 +226,9 @@ fn evaluation_takes_every_nth_batch_and_none_twice() {
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
 }
 
-/// The statement of docs/parallel.md: a step of two processes is the mean of the steps that one
-/// process makes on each half of the batch, each half normalised with its own statistics; the
-/// regulariser counts once.
+/// The statement of the book (*Several processes*): a step of two processes is the mean of
+/// the steps that one process makes on each half of the batch, each half normalised with its own
+/// statistics; the regulariser counts once.
 #[test]
 fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());

@@ -1,6 +1,7 @@
 //! How the images of a folder lie: what its folders are called decides.
 //!
-//! Contract: see docs/images.md. [`FolderLayout::find`] looks at names alone and reads no image.
+//! Contract: see docs/book/src/reference/images.md. [`FolderLayout::find`] looks at names alone and
+//! reads no image.
 //! Where a folder could mean two things it is refused, never guessed.
 
 use super::dataset::Part;

@@ -153,7 +153,7 @@ impl Format {
                 images: "any",
                 classes: "2 or more",
                 shape: None,
-                folder: "image files of any size in train/CLASS/ and test/CLASS/, or in CLASS/; or labels.csv, see docs/images.md",
+                folder: "image files of any size in train/CLASS/ and test/CLASS/, or in CLASS/; or labels.csv; the book has the rules",
                 source: "yours",
             },
             Self::Arrays => Facts {

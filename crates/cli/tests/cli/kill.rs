@@ -1,8 +1,8 @@
 //! Runs that are killed at random moments and go on: they end with the bits of the run that nobody
 //! disturbed.
 //!
-//! `DA2S_KILLS` sets how many moments; the default is a sample, `docs/trust.md` has the command for
-//! hundreds.
+//! `DA2S_KILLS` sets how many moments; the default is a sample. The book (*Determinism*) has the
+//! command for hundreds.
 
 #![cfg(unix)]
 

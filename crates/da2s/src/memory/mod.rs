@@ -1,7 +1,7 @@
 //! Memory, known before it is taken: what a step will need, and what this process can have.
 //!
 //! Contract: needs are computed from plans, batch and threads for the fused engine on the CPU,
-//! where they are within a tenth of the measured peak (docs/memory.md has the table); the plain
+//! where they are within a tenth of the measured peak (table in the book, *Memory*); the plain
 //! engine takes more, and so is refused no sooner than it must. On GPUs nothing is foretold.
 
 mod available;

@@ -33,7 +33,7 @@ words! {
         None,
         /// L_α and L_β of DA²S in the loss, see `search.regulariser`.
         Regulariser,
-        /// A projection after every step, see `search.hardening` and docs/closed_loop.md.
+        /// A projection after every step, see `search.hardening`.
         Path,
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws docs/experiments/closed_loop_moments.svg: when the edges of a search decided, against the accuracy of the retrained network.
+"""Draws docs/book/src/experiments/closed_loop_moments.svg: when the edges of a search decided, against the accuracy of the retrained network.
 
-    python3 docs/experiments/closed_loop_moments.py "name=COMPARISON" "name=COMPARISON" … > docs/experiments/closed_loop_moments.svg
+    python3 docs/book/src/experiments/closed_loop_moments.py "name=COMPARISON" "name=COMPARISON" … > docs/book/src/experiments/closed_loop_moments.svg
 
 Each COMPARISON is the directory of `da2s compare`, or a run; "name=DIR/da2s-*0.5*" selects some of its runs. An edge is decided from the epoch
 after which one operation permanently has at least 0.9 of the weight; for a search, the mean over its edges is used. Writes one line per run and the rank correlation to stderr.

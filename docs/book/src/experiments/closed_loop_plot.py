@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws docs/closed_loop.svg: how decided the least decided choice is over the epochs, from the metrics of runs.
+"""Draws docs/book/src/explanation/adaptive_schedule.svg: how decided the least decided choice is over the epochs, from the metrics of runs.
 
-    python3 docs/experiments/closed_loop_plot.py "published=RUN" "auto rate=RUN" "adaptive=RUN" > docs/closed_loop.svg
+    python3 docs/book/src/experiments/closed_loop_plot.py "published=RUN" "auto rate=RUN" "adaptive=RUN" > docs/book/src/explanation/adaptive_schedule.svg
 """
 
 import json

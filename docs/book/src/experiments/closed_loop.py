@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The grid of docs/experiments/closed_loop.md: does a search always end decided, for any budget, rate and target?
+"""The grid of docs/book/src/experiments/closed_loop.md: does a search always end decided, for any budget, rate and target?
 
     cargo build --release
-    python3 docs/experiments/closed_loop.py --out runs/closed_loop        # resumes; one line per run in OUT/grid.csv
-    python3 docs/experiments/closed_loop.py --tables runs/closed_loop/grid.csv
+    python3 docs/book/src/experiments/closed_loop.py --out runs/closed_loop        # resumes; one line per run in OUT/grid.csv
+    python3 docs/book/src/experiments/closed_loop.py --tables runs/closed_loop/grid.csv
 
 Each run searches and discretizes on the embedded digits, without retraining. The runs are shuffled, so the first hundred are a
 random sample.
