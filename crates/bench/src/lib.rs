@@ -117,7 +117,7 @@ impl Results {
     }
 }
 
-/// The result of a case's own module.
+/// What the module of a case returns.
 struct Work {
     repetitions_ms: Vec<f64>,
     phases: Vec<Phase>,

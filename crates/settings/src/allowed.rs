@@ -229,11 +229,11 @@ impl Range {
         }
         let (least, most) = self.ends_in_f32();
         Some(match self.most {
-            _ if single.is_infinite() => format!("at most {:e}, the largest number of 32 bits", f32::MAX),
+            _ if single.is_infinite() => format!("at most {:e}, the largest 32-bit number", f32::MAX),
             Excluded(end) if number > 0.0 && single >= end as f32 => {
-                format!("less than {end} as a number of 32 bits: at most {most}")
+                format!("less than {end} as a 32-bit number: at most {most}")
             }
-            _ => format!("a number whose 32 bits are from {least:e} to {most:e}"),
+            _ => format!("a 32-bit number from {least:e} to {most:e}"),
         })
     }
 
@@ -275,7 +275,7 @@ impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Flag => f.write_str("true or false"),
-            Self::Text => f.write_str("a text in quotes"),
+            Self::Text => f.write_str("a string in quotes"),
             Self::Path => f.write_str("a path in quotes"),
             Self::Words(words) => match words().as_slice() {
                 [word] => write!(f, "{:?}", word.name),

@@ -1,7 +1,7 @@
 //! The JSON schema of a table of settings, for editors.
 //!
 //! Reference: JSON Schema, draft 7, which TOML editors support. Contract: whatever the schema
-//! rejects, [`Table::check`] rejects. Of the 32-bit rules the schema has only the largest number.
+//! rejects, [`Table::check`] rejects. For 32-bit numbers, it only checks the upper limit.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 

@@ -197,7 +197,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
 fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     found.map_err(|NotFinite { what, value }| Error::Damaged {
         path: path.to_owned(),
-        problem: format!("{what} holds {value}, where only finite numbers of 32 bits can be"),
+        problem: format!("{what} holds {value}, but only finite 32-bit numbers are allowed"),
     })
 }
 

@@ -54,7 +54,7 @@ impl Rate {
     }
 }
 
-/// The least temperature by which logits of ordinary size can be divided in numbers of 32 bits.
+/// The smallest temperature by which logits of ordinary size can be divided in 32-bit numbers.
 const TEMPERATURE: Allowed = at_least(1e-30);
 
 settings! {

@@ -278,7 +278,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "[search]\narch_beta_1 = 0.99999999",
-            "my.toml, line 2: search.arch_beta_1 = 0.99999999: expected less than 1 as a number of 32 bits: at most 0.99999994",
+            "my.toml, line 2: search.arch_beta_1 = 0.99999999: expected less than 1 as a 32-bit number: at most 0.99999994",
         ),
         (
             "search.arch_beta_2 = 0.99999999",
@@ -290,15 +290,15 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "search.arch_momentum = 0.99999999",
-            "expected less than 1 as a number of 32 bits",
+            "expected less than 1 as a 32-bit number",
         ),
         (
             "network.momentum = 0.99999999",
-            "expected less than 1 as a number of 32 bits",
+            "expected less than 1 as a 32-bit number",
         ),
         (
             "[search]\nlimit_weight = 1e300",
-            "my.toml, line 2: search.limit_weight = 1e300: expected at most 3.4028235e38, the largest number of 32 bits",
+            "my.toml, line 2: search.limit_weight = 1e300: expected at most 3.4028235e38, the largest 32-bit number",
         ),
         (
             "search.learning_rate = 1e39",
