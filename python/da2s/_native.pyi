@@ -123,5 +123,5 @@ class Job:
     def predict_arrays(self, shape: _Shape, pixels: bytes, top: int) -> List[_Classes]:
         """The classes of images in memory."""
 
-    def export(self, format: str, out: Optional[_Path], fold_batch_norms: bool) -> _Path:
+    def export(self, format: str, out: Optional[_Path], fold_batch_norms: bool, with_preprocessing: bool) -> _Path:
         """Writes the trained network in the format of another tool."""

@@ -163,9 +163,18 @@ class Run:
             found = job.predict_files([Path(path) for path in images], top)
         return [Prediction(classes) for classes in found]
 
-    def export(self, format: str = "onnx", out: Optional[PathLike] = None, *, fold_batch_norms: bool = False) -> Path:
-        """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default into ``export`` in the run directory."""
-        return Path(self._job(device="cpu", engine="auto").export(format, out, fold_batch_norms))
+    def export(
+        self,
+        format: str = "onnx",
+        out: Optional[PathLike] = None,
+        *,
+        fold_batch_norms: bool = False,
+        with_preprocessing: bool = False,
+    ) -> Path:
+        """Writes the trained network as ``onnx``, ``pytorch`` or ``safetensors``, by default into ``export`` in the run directory,
+        and ``preprocessing.json`` beside it. ``with_preprocessing`` (onnx): the graph takes uint8 images N×H×W×3 of any size."""
+        job = self._job(device="cpu", engine="auto")
+        return Path(job.export(format, out, fold_batch_norms, with_preprocessing))
 
     def _job(self, **machine: Any) -> _native.Job:
         asked = Asked(settings=of_options(machine, MACHINE))

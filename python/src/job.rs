@@ -146,7 +146,8 @@ impl Job {
     /// The classes of images in files.
     fn predict_files(&self, py: Python<'_>, paths: Vec<PathBuf>, top: usize) -> PyResult<Vec<Classes>> {
         self.stage(py, None, |run, observer| {
-            let read = |preprocessing: &Preprocessing, at: usize| Ok(preprocessing.read(&paths[at])?);
+            let read =
+                |preprocessing: &Preprocessing, at: usize| Ok(Image::read_preprocessed(&paths[at], preprocessing)?);
             predict(run, paths.len(), top, observer, read)
         })
     }
@@ -171,24 +172,39 @@ impl Job {
                     });
                 }
                 let image = pixels[at * shape.values()..][..shape.values()].to_vec();
-                Ok(preprocessing.values(&Image::new(shape, image)))
+                Ok(Image::new(shape, image).preprocessed(preprocessing))
             };
             predict(run, count, top, observer, read)
         })
     }
 
     /// Writes the trained network in the format of another tool.
-    fn export(&self, py: Python<'_>, format: &str, out: Option<PathBuf>, fold_batch_norms: bool) -> PyResult<PathBuf> {
+    fn export(
+        &self,
+        py: Python<'_>,
+        format: &str,
+        out: Option<PathBuf>,
+        fold_batch_norms: bool,
+        with_preprocessing: bool,
+    ) -> PyResult<PathBuf> {
         let names = || ExportFormat::ALL.map(ExportFormat::name).join(", ");
         let unusable = |text: String| exception(py, "ConfigError", &text);
         let format = ExportFormat::from_name(format)
             .ok_or_else(|| unusable(format!("format = {format}: expected one of {}", names())))?;
-        if fold_batch_norms && !format.folds() {
+        if fold_batch_norms && !format.is_graph() {
             return Err(unusable(format!(
                 "fold_batch_norms is for the format onnx: {format} keeps the layers of DARTS"
             )));
         }
-        let options = ExportOptions { fold_batch_norms };
+        if with_preprocessing && !format.is_graph() {
+            return Err(unusable(format!(
+                "with_preprocessing is for the format onnx: {format} has no graph that it could be part of"
+            )));
+        }
+        let options = ExportOptions {
+            fold_batch_norms,
+            with_preprocessing,
+        };
         self.stage(py, None, |run, _| run.export(format, options, out.as_deref()))
     }
 }

@@ -175,6 +175,12 @@ def test_exports_and_pictures(result, tmp_path):
         made.run.export("tf")
     with pytest.raises(da2s.ConfigError, match="fold_batch_norms is for the format onnx"):
         made.run.export("pytorch", fold_batch_norms=True)
+    with pytest.raises(da2s.ConfigError, match="with_preprocessing is for the format onnx"):
+        made.run.export("safetensors", with_preprocessing=True)
+    plain = made.run.export("onnx", tmp_path / "plain" / "n.onnx")
+    whole = made.run.export("onnx", tmp_path / "whole" / "n.onnx", with_preprocessing=True)
+    assert whole.stat().st_size > plain.stat().st_size
+    assert (whole.parent / "preprocessing.json").read_text() == (plain.parent / "preprocessing.json").read_text()
     pictures = made.run.draw(["svg"], tmp_path / "pictures")
     assert {"normal-cell.svg", "reduction-cell.svg"} <= {path.name for path in pictures}
     with pytest.raises(da2s.ConfigError, match="format = gif: expected one of svg, png, dot"):

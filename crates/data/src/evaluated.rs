@@ -1,6 +1,6 @@
 //! What the evaluation does to pictures, for whoever uses a trained network.
 
-use da2s_images::Preprocessing;
+use da2s_records::schema::{Preprocessing, PreprocessingRules};
 
 use super::dataset::{Dataset, Normalisation};
 
@@ -8,9 +8,10 @@ use super::dataset::{Dataset, Normalisation};
 pub fn preprocessing(dataset: &Dataset, centre_crop: f32) -> Preprocessing {
     let Normalisation { mean, std } = dataset.normalisation.clone();
     Preprocessing {
+        rules: PreprocessingRules::default(),
         channels: dataset.shape.channels,
-        image_size: dataset.shape.height,
         centre_crop,
+        image_size: dataset.shape.height,
         mean,
         std,
         classes: dataset.class_names.clone(),
@@ -35,8 +36,8 @@ mod tests {
             .batch(0, 0)
             .unwrap();
         let preprocessing = preprocessing(&dataset, 1.0);
-        assert_eq!(preprocessing.problem(), None);
-        let values = [3, 9].map(|index| preprocessing.values(&native.test.image(index).unwrap()));
+        assert_eq!(preprocessing.check(), Ok(()));
+        let values = [3, 9].map(|index| native.test.image(index).unwrap().preprocessed(&preprocessing));
         assert_eq!(values.concat(), batch.images);
     }
 }

@@ -14,6 +14,7 @@
 //! of an older standard). Contract: a file that is not whole is an error, as is one that would need
 //! more than [`MOST_DECODED_BYTES`].
 
+use da2s_records::schema::PreprocessingRules;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
@@ -157,8 +158,9 @@ pub(crate) fn from_16_bits(value: u16) -> u8 {
 fn luma(planes: &[u8], plane: usize) -> Vec<u8> {
     let (red, others) = planes.split_at(plane);
     let (green, blue) = others.split_at(plane);
+    let weights = PreprocessingRules::GREY.map(u32::from);
     let weighted = |((&red, &green), &blue): ((&u8, &u8), &u8)| {
-        let sum = 2126 * u32::from(red) + 7152 * u32::from(green) + 722 * u32::from(blue);
+        let sum = weights[0] * u32::from(red) + weights[1] * u32::from(green) + weights[2] * u32::from(blue);
         ((sum + 5_000) / 10_000) as u8
     };
     red.iter().zip(green).zip(blue).map(weighted).collect()

@@ -26,4 +26,4 @@ pub use error::{ImageError, ImageProblem};
 pub use file::{open_file, read_file};
 pub use format::{IMAGE_ENDINGS, ImageFormat, has_image_ending};
 pub use image::{Image, ImageShape, Rectangle};
-pub use preprocessing::{Preprocessing, byte_table};
+pub use preprocessing::byte_table;

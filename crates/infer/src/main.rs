@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use da2s_images::{Class, most_probable};
+use da2s_images::{Class, Image, most_probable};
 use da2s_infer::{Network, NetworkError};
 use da2s_records::{escaped, one_line};
 use serde::Serialize;
@@ -108,7 +108,7 @@ fn run() -> Result<(String, Vec<String>), Failure> {
     let mut predictions = Vec::with_capacity(arguments.images.len());
     let mut unreadable = Vec::new();
     for path in &arguments.images {
-        let picture = match preprocessing.read(path) {
+        let picture = match Image::read_preprocessed(path, preprocessing) {
             Ok(picture) => [picture],
             Err(error) => {
                 unreadable.push(error.to_string());

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
-use da2s_images::Preprocessing;
 use da2s_records::files::MOST_WEIGHTS_BYTES;
+use da2s_records::schema::Preprocessing;
 use da2s_records::{is_whole, read_input};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -81,9 +81,7 @@ impl Network {
         let text = text.ok_or_else(|| NetworkError::Description("it has no description".to_owned()))?;
         let Deployed { plan, preprocessing } = serde_json::from_str(text)
             .map_err(|error| NetworkError::Description(format!("its description cannot be read: {error}")))?;
-        if let Some(problem) = preprocessing.problem() {
-            return Err(NetworkError::Preprocessing(problem));
-        }
+        preprocessing.check().map_err(NetworkError::Preprocessing)?;
         let side = preprocessing.image_size;
         let checked = plan.check(preprocessing.channels, (side, side), preprocessing.classes.len())?;
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
@@ -143,8 +141,9 @@ impl Network {
         &self.preprocessing
     }
 
-    /// The logits of `pictures`, one row each; a picture is the result of [`Preprocessing::read`].
-    /// Weights from untrusted files can make them NaN or infinite, and then they predict no class.
+    /// The logits of `pictures`, one row each; a picture is the result of
+    /// `Image::read_preprocessed`. Weights from untrusted files can make them NaN or infinite, and
+    /// then they predict no class.
     ///
     /// # Panics
     /// If the length of a picture differs from [`Preprocessing::len`].

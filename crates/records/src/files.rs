@@ -41,6 +41,8 @@ pub const NETWORK_TIMES: &str = "network/times.jsonl";
 pub const BEST: &str = "network/best.safetensors";
 /// What is done to pictures before the network sees them.
 pub const PREPROCESSING: &str = "network/preprocessing.json";
+/// What that file is called where it lies beside an export.
+pub const PREPROCESSING_NAME: &str = "preprocessing.json";
 /// The final network on the test images.
 pub const EVALUATION: &str = "network/evaluation.json";
 /// Folder of the pictures of the worst mistakes, each named after its place among the test images:

@@ -27,7 +27,7 @@ pub use folder::{Entry, Folder, is_partial};
 pub use kind::Kind;
 pub use line::{escaped, one_line, sentence};
 pub use lock::Lock;
-pub use output::{read_input, write_output};
+pub use output::{is_stream, read_input, write_output};
 pub use sha256::Sha256;
 pub use state::{Epochs, State, Traces};
 pub use weights_file::{Named, WeightsFile, WeightsFileError, checksum, is_whole, signed};

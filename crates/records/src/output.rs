@@ -18,7 +18,7 @@ use crate::{FileError, Folder};
 pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = |error| FileError::new("write", path, error);
     match fs::metadata(path) {
-        Ok(there) if is_stream(there.file_type()) => {
+        Ok(there) if streams(there.file_type()) => {
             let written = OpenOptions::new().write(true).open(path);
             written.and_then(|mut file| file.write_all(bytes)).map_err(failed)
         }
@@ -35,6 +35,11 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         Ok(_) if path.is_symlink() => replace(&path.canonicalize().map_err(failed)?, bytes),
         _ => replace(path, bytes),
     }
+}
+
+/// Whether `path` is a pipe or a device of characters, as the standard output.
+pub fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| streams(there.file_type()))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
@@ -72,13 +77,13 @@ pub fn read_input(path: &Path, most_bytes: u64) -> Result<Vec<u8>, FileError> {
 }
 
 #[cfg(unix)]
-fn is_stream(kind: FileType) -> bool {
+fn streams(kind: FileType) -> bool {
     use std::os::unix::fs::FileTypeExt;
     kind.is_fifo() || kind.is_char_device()
 }
 
 #[cfg(not(unix))]
-fn is_stream(_: FileType) -> bool {
+fn streams(_: FileType) -> bool {
     false
 }
 
@@ -118,6 +123,7 @@ mod tests {
             assert_eq!(reader.join().unwrap(), b"through");
         });
         assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        assert!(is_stream(&pipe) && is_stream(Path::new("/dev/null")) && !is_stream(temporary.path()));
         write_output(Path::new("/dev/null"), b"x").unwrap();
         // The file that a link leads to is the one that is meant.
         let (file, link) = (temporary.path().join("file"), temporary.path().join("link"));

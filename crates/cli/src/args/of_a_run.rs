@@ -99,14 +99,18 @@ pub struct ExportArguments {
     /// What to write
     #[arg(long, value_parser = one_of(ExportFormat::ALL))]
     pub format: ExportFormat,
-    /// File, or folder for pytorch; replaces what is there [default: RUN/export/network.onnx,
-    /// …/pytorch, …/network.safetensors]
+    /// File, or folder for pytorch; replaces what is there, and writes preprocessing.json beside it
+    /// [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Make batch norms part of the convolutions in front of them, where both are of one operation
     /// (onnx)
     #[arg(long)]
     pub fold_batch_norms: bool,
+    /// Put the preprocessing into the graph, which then takes uint8 images N×H×W×3 of any one size
+    /// (onnx)
+    #[arg(long)]
+    pub with_preprocessing: bool,
 }
 
 /// Arguments of `import`.

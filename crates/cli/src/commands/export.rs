@@ -15,12 +15,18 @@ use crate::terminal;
 /// If there is no trained network, the format takes no such option, or the files cannot be written.
 pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
     let format = arguments.format;
-    if arguments.fold_batch_norms && !format.folds() {
+    if arguments.fold_batch_norms && !format.is_graph() {
         let reason = format!("--fold-batch-norms is for --format onnx: {format} keeps the layers of DARTS");
+        return Err(Failure::usage(reason));
+    }
+    if arguments.with_preprocessing && !format.is_graph() {
+        let reason =
+            format!("--with-preprocessing is for --format onnx: {format} has no graph that it could be part of");
         return Err(Failure::usage(reason));
     }
     let options = ExportOptions {
         fold_batch_norms: arguments.fold_batch_norms,
+        with_preprocessing: arguments.with_preprocessing,
     };
     // Weights are written from the host, wherever and with whichever kernels they were trained.
     let request = Request {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use da2s::data::{Class, most_probable, pictures_below};
+use da2s::data::{Class, Image, most_probable, pictures_below};
 use da2s::device;
 use da2s_records::sentence;
 use rayon::prelude::*;
@@ -47,7 +47,7 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     for paths in images(&arguments.images)?.chunks(BATCH) {
         let read: Vec<Result<Vec<f32>, String>> = paths
             .par_iter()
-            .map(|path| preprocessing.read(path).map_err(|error| sentence(&error)))
+            .map(|path| Image::read_preprocessed(path, preprocessing).map_err(|error| sentence(&error)))
             .collect();
         let values: Vec<f32> = read.iter().flatten().flatten().copied().collect();
         let count = read.iter().flatten().count();

@@ -213,6 +213,30 @@ fn a_network_goes_out_and_comes_back() {
     let told = predicate::str::contains("--fold-batch-norms is for --format onnx");
     let folded = ["export", "--format", "pytorch", "--fold-batch-norms"];
     da2s().args(folded).arg(&out).assert().code(2).stderr(told);
+    let told = predicate::str::contains("--with-preprocessing is for --format onnx");
+    let whole = ["export", "--format", "safetensors", "--with-preprocessing"];
+    da2s().args(whole).arg(&out).assert().code(2).stderr(told);
+
+    // Preprocessing lies beside every export; another network's is not replaced.
+    let stated = fs::read(out.join("export/preprocessing.json")).unwrap();
+    assert_eq!(stated, fs::read(out.join("export/pytorch/preprocessing.json")).unwrap());
+    let elsewhere = temporary.path().join("elsewhere");
+    let whole = || {
+        let mut command = da2s();
+        command
+            .args(["export", "--format", "onnx", "--with-preprocessing"])
+            .arg(&out)
+            .arg("--out")
+            .arg(elsewhere.join("n.onnx"));
+        command
+    };
+    whole().assert().success();
+    assert_eq!(stated, fs::read(elsewhere.join("preprocessing.json")).unwrap());
+    let bytes = fs::read(elsewhere.join("n.onnx")).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("images: uint8, batch × height × width × 3"));
+    fs::write(elsewhere.join("preprocessing.json"), "{}").unwrap();
+    let told = predicate::str::contains("preprocessing.json is there and belongs to another network");
+    whole().assert().code(7).stderr(told);
 
     let weights = out.join("export/network.safetensors");
     let import = |name: &str, weights: &Path, settings: &[&str]| {

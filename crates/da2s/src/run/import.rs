@@ -108,9 +108,7 @@ fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Prep
     let Some(own) = preprocessing else {
         return Ok(());
     };
-    if let Some(problem) = own.problem() {
-        return Err(damaged(problem));
-    }
+    own.check().map_err(damaged)?;
     let Some([field, own, here]) = other_pictures(&own, here) else {
         return Ok(());
     };
@@ -228,15 +226,17 @@ fn read(path: &Path) -> Result<WeightsFile, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::PreprocessingRules;
 
     type Change = fn(&mut Preprocessing);
 
     #[test]
     fn other_pictures_are_told_by_a_field() {
         let here = Preprocessing {
+            rules: PreprocessingRules::default(),
             channels: 1,
-            image_size: 8,
             centre_crop: 0.875,
+            image_size: 8,
             mean: vec![0.5],
             std: vec![0.25],
             classes: vec!["a".to_owned(), "b".to_owned()],

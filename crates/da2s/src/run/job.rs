@@ -312,10 +312,10 @@ impl Job {
         }
         let place = format!("{EXPORT}/{}", format.default_name());
         for (name, bytes) in export::files(&trained, format, options)? {
-            let file = if name.is_empty() {
-                place.clone()
-            } else {
-                format!("{place}/{name}")
+            let file = match name {
+                "" => place.clone(),
+                name if format.is_folder() => format!("{place}/{name}"),
+                name => format!("{EXPORT}/{name}"),
             };
             self.directory.publish(&file, &bytes)?;
         }

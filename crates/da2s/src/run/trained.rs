@@ -41,10 +41,10 @@ pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
     let best = trained_weights(context, &text)?;
     // Only an earlier version trained without writing it.
     let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, Stage::Evaluate)?;
-    if let Some(problem) = preprocessing.problem() {
-        let path = directory.file(PREPROCESSING);
-        return Err(Error::Damaged { path, problem });
-    }
+    preprocessing.check().map_err(|problem| Error::Damaged {
+        path: directory.file(PREPROCESSING),
+        problem,
+    })?;
     let shape = ImageShape {
         channels: preprocessing.channels,
         height: preprocessing.image_size,

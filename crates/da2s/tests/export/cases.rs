@@ -3,7 +3,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
-use da2s::data::{DataOptions, Dataset, Format, Loader, Part, Stream, TrainingOrder, open, preprocessing};
+use da2s::data::{
+    DataOptions, Dataset, Format, Loader, Part, Preprocessing, Stream, TrainingOrder, open, preprocessing,
+};
 use da2s::device::host;
 use da2s::network::{Trained, network};
 use da2s::observer::Silent;
@@ -81,6 +83,31 @@ pub fn all() -> Vec<Case> {
         ),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
+}
+
+/// A network with random weights for images with `preprocessing`, of which `values` are what it
+/// sees.
+pub fn of_images(preprocessing: Preprocessing, values: &[f32]) -> Trained {
+    let device = Device::flex();
+    let genotype = Genotype::parse(DARTS_V2).unwrap();
+    let Preprocessing {
+        channels, image_size, ..
+    } = preprocessing;
+    let size = NetworkSize {
+        stem: Stem::Cifar,
+        channels: 8,
+        cells: 3,
+        reductions: Reductions::THIRDS,
+        image_channels: channels,
+        image_size,
+        classes: preprocessing.classes.len(),
+        auxiliary: false,
+    };
+    let backbone = network(&genotype, size.clone(), &Engine::fused()).unwrap();
+    let shape = [values.len() / preprocessing.len(), channels, image_size, image_size];
+    let images = Tensor::from_data(TensorData::new(values.to_vec(), shape), &device);
+    let tensors = random(&backbone, images, &device);
+    Trained::new(genotype, size, preprocessing, &tensors, (&Engine::Plain, &device)).unwrap()
 }
 
 /// Weights and statistics that a short training leaves.

@@ -5,7 +5,7 @@
     python3 crates/da2s/tests/export/run.py --fetch        # only fetches them
 
 Where no package index gives them it says so by name, and checks nothing. Needs nothing but Python and cargo: the first run makes a
-virtual environment with PyTorch, onnx, onnxruntime and tract under `target/`.
+virtual environment with PyTorch, onnx, onnxruntime, tract and scikit-learn (for its photographs) under `target/`.
 """
 
 import os
@@ -43,7 +43,7 @@ def python():
 def main():
     found = python()
     if found is None:
-        print("exports skipped: no package index gives PyTorch, onnx, onnxruntime and tract")
+        print("exports skipped: no package index gives PyTorch, onnx, onnxruntime, tract and scikit-learn")
         return
     if sys.argv[1:] == ["--fetch"]:
         return

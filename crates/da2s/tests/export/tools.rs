@@ -21,12 +21,15 @@ fn skipped(test: &str, need: &str) {
 pub fn python(test: &str) -> Option<String> {
     let named = std::env::var("DA2S_PYTHON").ok();
     let program = named.clone().unwrap_or_else(|| "python3".to_owned());
-    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, torch, tract";
+    let import = "import numpy, onnx, onnxruntime, PIL, safetensors, sklearn, torch, tract";
     let has = Command::new(&program).args(["-c", import]).output();
     let has = has.is_ok_and(|output| output.status.success());
     assert!(has || named.is_none(), "{program} cannot {import}");
     if !has {
-        skipped(test, "a Python with torch, onnx, onnxruntime and tract (DA2S_PYTHON)");
+        skipped(
+            test,
+            "a Python with torch, onnx, onnxruntime, tract and scikit-learn (DA2S_PYTHON)",
+        );
     }
     has.then_some(program)
 }
@@ -36,6 +39,16 @@ pub fn python(test: &str) -> Option<String> {
 /// # Panics
 /// If it fails or prints something else.
 pub fn json(program: &str, arguments: &[&Path]) -> Value {
+    let said = run(program, arguments);
+    serde_json::from_str(said.trim().lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// What a program prints.
+///
+/// # Panics
+/// If it fails.
+pub fn run(program: &str, arguments: &[&Path]) -> String {
     let arguments = arguments.iter().map(|path| OsStr::new(*path));
     let output = Command::new(program).args(arguments).output().unwrap();
     let (said, told) = (
@@ -43,6 +56,5 @@ pub fn json(program: &str, arguments: &[&Path]) -> Value {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{program}: {said}{told}");
-    serde_json::from_str(said.trim().lines().last().unwrap_or_default())
-        .unwrap_or_else(|error| panic!("{error}: {said}"))
+    said.into_owned()
 }

@@ -107,13 +107,35 @@ impl Graph {
         name.to_owned()
     }
 
+    /// The number `value`, of no dimensions, added if it is not there.
+    pub(super) fn number(&mut self, value: f32) -> String {
+        let name = format!("number.{value}");
+        if !self.has(&name) {
+            self.constants.push(floats(&name, &[], &[value]));
+        }
+        name
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.constants.iter().any(|constant| constant.name == name)
+    }
+
     /// The vector `values`, added if it is not there.
     pub(super) fn integers(&mut self, values: &[i64]) -> String {
         let words: Vec<String> = values.iter().map(i64::to_string).collect();
-        let name = format!("integers.{}", words.join("."));
-        if !self.constants.iter().any(|constant| constant.name == name) {
+        self.integer_tensor(format!("integers.{}", words.join(".")), &[values.len()], values)
+    }
+
+    /// The number `value`, of no dimensions, added if it is not there.
+    pub(super) fn integer(&mut self, value: i64) -> String {
+        self.integer_tensor(format!("integer.{value}"), &[], &[value])
+    }
+
+    /// The tensor `name` of integers, added if it is not there.
+    pub(super) fn integer_tensor(&mut self, name: String, shape: &[usize], values: &[i64]) -> String {
+        if !self.has(&name) {
             self.constants.push(TensorProto {
-                dims: vec![values.len() as i64],
+                dims: shape.iter().map(|&length| length as i64).collect(),
                 data_type: Some(INT64),
                 name: name.clone(),
                 raw_data: Some(values.iter().flat_map(|value| value.to_le_bytes()).collect()),

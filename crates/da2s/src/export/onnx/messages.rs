@@ -12,6 +12,8 @@ pub(super) const IR_VERSION: i64 = 8;
 pub(super) const OPERATOR_SET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
 pub(super) const FLOAT: i32 = 1;
+/// `TensorProto.DataType.UINT8`.
+pub(super) const UINT8: i32 = 2;
 /// `TensorProto.DataType.INT64`.
 pub(super) const INT64: i32 = 7;
 
@@ -24,6 +26,8 @@ pub(super) struct ModelProto {
     pub producer_name: String,
     #[prost(string, tag = "3")]
     pub producer_version: String,
+    #[prost(string, tag = "6")]
+    pub doc_string: String,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]

@@ -1,14 +1,17 @@
 //! ONNX: one file with the graph, the weights and the constants of preprocessing.
 //!
 //! Reference: the Open Neural Network Exchange, onnx.ai, operator set 17. Contract: the input
-//! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; the output
-//! `logits` is `[batch, classes]`. `metadata_props` hold what is done to a picture before:
-//! `channels`, `image_size`, `centre_crop`, `mean`, `std`, `class_names`; and `genotype`.
+//! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; or uint8,
+//! `[batch, height, width, 3]` with any batch, height and width, where the graph preprocesses. The
+//! output `logits` is `[batch, classes]`. `metadata_props` hold the fields of `preprocessing.json`,
+//! of which `classes` is called `class_names`; who follows them, `preprocessing`; and `genotype`.
+//! The model's `doc_string` says the same to people.
 
 mod graph;
 mod layers;
 mod messages;
 mod norm;
+mod preprocessing;
 
 use prost::Message;
 
@@ -16,7 +19,7 @@ use self::graph::Attribute;
 use self::layers::{Layers, Value};
 use self::messages::{
     Dimension, FLOAT, GraphProto, IR_VERSION, ModelProto, OPERATOR_SET, OperatorSetIdProto, StringStringEntryProto,
-    TensorShapeProto, TensorType, TypeProto, ValueInfoProto,
+    TensorShapeProto, TensorType, TypeProto, UINT8, ValueInfoProto,
 };
 use super::{ExportError, ExportOptions};
 use crate::backbone::Source;
@@ -26,7 +29,7 @@ use crate::network::Trained;
 const IMAGES: &str = "images";
 /// Name of the output.
 const LOGITS: &str = "logits";
-/// Name of the dimension that is not fixed.
+/// Name of the dimension that is never fixed.
 const BATCH: &str = "batch";
 
 /// The file.
@@ -36,23 +39,31 @@ pub(super) fn bytes(trained: &Trained, options: ExportOptions) -> Result<Vec<u8>
 
 fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, ExportError> {
     let size = &trained.description.size;
-    let side = size.image_size;
+    let input = if options.with_preprocessing {
+        let shape = [named(BATCH), named("height"), named("width"), fixed(3)];
+        value_info(IMAGES, UINT8, shape.into())
+    } else {
+        let image = [size.image_channels, size.image_size, size.image_size];
+        let shape = std::iter::once(named(BATCH)).chain(image.map(fixed));
+        value_info(IMAGES, FLOAT, shape.collect())
+    };
     let graph = GraphProto {
         name: "da2s".to_owned(),
-        input: vec![value_info(IMAGES, &[size.image_channels, side, side])],
-        output: vec![value_info(LOGITS, &[size.classes])],
+        input: vec![input],
+        output: vec![value_info(LOGITS, FLOAT, vec![named(BATCH), fixed(size.classes)])],
         ..network(trained, options)?
     };
     Ok(ModelProto {
         ir_version: Some(IR_VERSION),
         producer_name: "da2s".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        doc_string: documentation(trained, options),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto {
             domain: Some(String::new()),
             version: Some(OPERATOR_SET),
         }],
-        metadata_props: metadata(trained),
+        metadata_props: metadata(trained, options)?,
     })
 }
 
@@ -63,7 +74,11 @@ fn network(trained: &Trained, options: ExportOptions) -> Result<GraphProto, Expo
     let tensors = trained.tensors();
     let mut layers = Layers::new(&tensors, options.fold_batch_norms);
     let image = Value {
-        name: IMAGES.to_owned(),
+        name: if options.with_preprocessing {
+            preprocessing::preprocessed(&mut layers.graph, IMAGES, &trained.description.preprocessing)
+        } else {
+            IMAGES.to_owned()
+        },
         size: (side, side),
     };
     let mut outputs: Vec<Value> = Vec::with_capacity(network.stages().len());
@@ -93,44 +108,66 @@ fn network(trained: &Trained, options: ExportOptions) -> Result<GraphProto, Expo
     })
 }
 
-/// A float tensor of any batch.
-fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let batch = Dimension {
+/// A dimension of any length.
+fn named(name: &str) -> Dimension {
+    Dimension {
         dim_value: None,
-        dim_param: Some(BATCH.to_owned()),
-    };
-    let fixed = shape.iter().map(|&length| Dimension {
+        dim_param: Some(name.to_owned()),
+    }
+}
+
+fn fixed(length: usize) -> Dimension {
+    Dimension {
         dim_value: Some(length as i64),
         dim_param: None,
-    });
+    }
+}
+
+fn value_info(name: &str, kind: i32, dim: Vec<Dimension>) -> ValueInfoProto {
     ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(TypeProto {
             tensor_type: Some(TensorType {
-                elem_type: Some(FLOAT),
-                shape: Some(TensorShapeProto {
-                    dim: std::iter::once(batch).chain(fixed).collect(),
-                }),
+                elem_type: Some(kind),
+                shape: Some(TensorShapeProto { dim }),
             }),
         }),
     }
 }
 
-/// Lists are JSON.
-fn metadata(trained: &Trained) -> Vec<StringStringEntryProto> {
-    let what = &trained.description.preprocessing;
-    let rows = [
-        ("channels", what.channels.to_string()),
-        ("image_size", what.image_size.to_string()),
-        ("centre_crop", what.centre_crop.to_string()),
-        ("mean", serde_json::json!(what.mean).to_string()),
-        ("std", serde_json::json!(what.std).to_string()),
-        ("class_names", serde_json::json!(what.classes).to_string()),
-        ("genotype", trained.description.genotype.clone()),
-    ];
-    let entry = |(key, value): (&str, String)| StringStringEntryProto {
+/// What is done to images, for people.
+fn documentation(trained: &Trained, options: ExportOptions) -> String {
+    let steps = trained.description.preprocessing.steps();
+    // Of a file the graph sees the pixels alone.
+    let (input, steps) = if options.with_preprocessing {
+        let input = "images: uint8, batch × height × width × 3 (red, green, blue), of any one size, turned upright as the EXIF \
+            orientation of their files says. The graph does the rest:";
+        (input, &steps[1..])
+    } else {
+        let input = "images: float32, batch × channels × rows × columns. What is to be done to an image before:";
+        (input, &steps[..])
+    };
+    let steps: String = steps.iter().map(|step| format!("\n- {step}")).collect();
+    format!("{input}{steps}\nlogits: batch × classes, whose names are the metadata class_names.")
+}
+
+/// Texts are plain, everything else is JSON.
+fn metadata(trained: &Trained, options: ExportOptions) -> Result<Vec<StringStringEntryProto>, ExportError> {
+    let entry = |key: &str, value: String| StringStringEntryProto {
         key: key.to_owned(),
         value,
     };
-    rows.map(entry).into()
+    // By way of the text, in which numbers have their own digits.
+    let text = serde_json::to_string(&trained.description.preprocessing)?;
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)?;
+    let fields = fields.iter().map(|(key, value)| {
+        let key = if key == "classes" { "class_names" } else { key };
+        entry(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    });
+    let who = if options.with_preprocessing { "graph" } else { "caller" };
+    let others = [
+        entry("preprocessing", who.to_owned()),
+        entry("genotype", trained.description.genotype.clone()),
+    ];
+    Ok(fields.chain(others).collect())
 }

@@ -3,7 +3,7 @@
 //! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written
 //! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations) or that of
 //! NAS-Bench-201, after the constants that say which network it is. `weights.safetensors` fits it
-//! strictly; `preprocessing.json` is a [`Preprocessing`](crate::data::Preprocessing).
+//! strictly.
 
 mod operations;
 
@@ -21,10 +21,7 @@ const TAIL: &str = include_str!("tail.py");
 
 /// The files of the folder.
 pub(super) fn files(trained: &Trained) -> Result<Vec<ExportedFile>, ExportError> {
-    let mut preprocessing = serde_json::to_vec_pretty(&trained.description.preprocessing)?;
-    preprocessing.push(b'\n');
     Ok(vec![
-        ("preprocessing.json", preprocessing),
         ("weights.safetensors", safetensors::bytes(trained)?),
         ("model.py", module(trained).into_bytes()),
     ])
@@ -39,7 +36,17 @@ fn module(trained: &Trained) -> String {
     };
     let table = operations::table(cells.values());
     let classes = operations::classes(&[&table, body].concat());
-    [HEAD, &constants, &table, &classes, body, TAIL].concat()
+    let tail = TAIL.replace("    STEPS", &numbered(&trained.description.preprocessing.steps()));
+    [HEAD, &constants, &table, &classes, body, &tail].concat()
+}
+
+/// A step a line, for a docstring.
+fn numbered(steps: &[String]) -> String {
+    let lines = steps
+        .iter()
+        .zip(1..)
+        .map(|(step, number)| format!("    {number}. {step}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn darts_constants(cells: &PerKind<CellGenotype>, size: &NetworkSize) -> String {

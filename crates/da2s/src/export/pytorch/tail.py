@@ -10,10 +10,12 @@ def load(weights=HERE / "weights.safetensors", device="cpu"):
 
 
 def preprocess(image):
-    """A Pillow image as the network was evaluated: the centred square, resampled, normalised; channels × rows × columns."""
-    from PIL import Image, ImageOps
+    """What the network sees of a Pillow image, as in its evaluation: channels × rows × columns.
 
-    # Upright, as cameras mean it.
+    STEPS
+    """
+    from PIL import ImageOps
+
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         # 16 bits, which Pillow would cut off at 255; the sum rounds, since whole numbers are cut off behind the point.
@@ -27,8 +29,11 @@ def preprocess(image):
     side = min(max(int(shorter * PREPROCESSING["centre_crop"] + 0.5), 1), shorter)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     size = PREPROCESSING["image_size"]
-    image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
+    image = image.crop((left, top, left + side, top + side))
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    pixels = pixels.reshape(size, size, PREPROCESSING["channels"]).permute(2, 0, 1) / 255
+    pixels = pixels.reshape(1, side, side, PREPROCESSING["channels"]).permute(0, 3, 1, 2).float()
+    # Pillow's own filter would round twice.
+    pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)[0]
+    pixels = (pixels + 0.5).floor() / 255
     mean, std = (torch.tensor(PREPROCESSING[key])[:, None, None] for key in ("mean", "std"))
     return (pixels - mean) / std
