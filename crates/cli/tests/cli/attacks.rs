@@ -1,5 +1,5 @@
-//! What somebody may have put into a run directory, or a command, to do harm. A terminal that shows
-//! it, files outside of it and the program itself are not touched.
+//! Hostile content in a run directory or on the command line must not reach the terminal, files
+//! outside the run, or the program's control flow.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use super::{TINY, da2s, finished, with};
 /// The weights of the trained network.
 const BEST: &str = "network/best.safetensors";
 
-/// What a terminal would obey, and what would add a line or turn one around.
+/// What a terminal would interpret, and characters that would break or reverse a line.
 const CONTROLS: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\u{202e}";
 
-/// A run that says `text` of its data set and of its failure.
+/// A run with `text` as its data set and as its failure.
 fn write_run(path: &Path, text: &str) {
     fs::create_dir_all(path).unwrap();
     let dataset = toml::Value::from(text);
@@ -28,8 +28,7 @@ fn write_run(path: &Path, text: &str) {
     fs::write(path.join("failure.txt"), text).unwrap();
 }
 
-/// The lines of what `arguments` print on either output, which must hold nothing that controls a
-/// terminal.
+/// The lines that `arguments` print on either output. Fails if they contain a control character.
 fn clean_lines(arguments: &[&str], folder: &Path) -> Vec<String> {
     let output = da2s().current_dir(folder).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -59,7 +58,7 @@ fn a_table_shows_no_control_characters_and_no_forged_row() {
     }
 }
 
-/// The files of `run` in a new directory `R` of `folder`.
+/// Copies `run` to `folder/R`.
 fn copy_of(run: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("R");
     for entry in walkdir(run) {
@@ -111,7 +110,7 @@ fn seeds_beyond_the_largest_are_refused_at_once() {
     assert!(!out.exists());
 }
 
-/// A file of the user's, outside of every run, with what it says.
+/// A file of the user outside every run, with its content.
 #[cfg(unix)]
 fn victim(folder: &Path) -> PathBuf {
     let victim = folder.join("victim");
@@ -119,7 +118,7 @@ fn victim(folder: &Path) -> PathBuf {
     victim
 }
 
-/// `arguments` in `folder`, which have to end by themselves.
+/// Runs `arguments` in `folder`; they must terminate by themselves.
 fn ends(arguments: &[&str], folder: &Path) -> assert_cmd::assert::Assert {
     let mut command = da2s();
     command.current_dir(folder).args(arguments);
@@ -148,7 +147,7 @@ fn nothing_is_written_through_a_link() {
             .stderr(refused);
     }
     fs::remove_file(run.join(".lock")).unwrap();
-    // Names that a writer might use on its way.
+    // Names that a writer might use for temporary files.
     fs::create_dir(run.join("export")).unwrap();
     for name in [
         "summary.json",
@@ -168,7 +167,7 @@ fn nothing_is_written_through_a_link() {
     for name in ["summary.json", "export/network.onnx", "report.html"] {
         assert!(!run.join(name).is_symlink() && run.join(name).is_file(), "{name}");
     }
-    // Lines are added to the file that is there, and to no other.
+    // Lines are appended to the existing file only.
     fs::remove_file(run.join("failure.txt")).unwrap_or_default();
     fs::remove_file(run.join("search/metrics.jsonl")).unwrap();
     symlink(&victim, run.join("search/metrics.jsonl")).unwrap();
@@ -263,7 +262,7 @@ fn nothing_is_read_through_a_link() {
             let said = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
             assert!(!said.contains("hidden"), "{name}, {arguments:?}: {said}");
         }
-        // A run that is finished by then has no failure any more.
+        // A finished run has no failure.
         let _ = fs::remove_file(&file);
         if there {
             fs::rename(&kept, &file).unwrap();
@@ -345,12 +344,12 @@ fn a_result_goes_through_a_pipe_or_a_device_and_leaves_it_there() {
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         let output = ends(&[arguments, &[run, "--out", "/dev/stdout"]].concat(), folder.path()).success();
         assert!(output.get_output().stdout.len() > 1000, "{arguments:?}");
-        // A folder in the way is not written through, nor replaced.
+        // A folder in the way is neither written through nor replaced.
         ends(&[arguments, &[run, "--out", "."]].concat(), folder.path()).code(7);
     }
 }
 
-/// The tensor of a file, to be changed.
+/// The weight that the test changes.
 fn classifier(tensors: &mut [Named]) -> &mut f32 {
     let bias = tensors.iter_mut().find(|tensor| tensor.name == "classifier.bias");
     &mut bias.unwrap().data[0]
@@ -389,8 +388,8 @@ fn an_export_that_was_changed_is_refused() {
     assert!(told.contains("its checksum does not match"), "{told}");
     assert!(!folder.path().join("taken").exists());
 
-    // Without a checksum, as in files of earlier versions: finite weights, and outputs that are
-    // not.
+    // Without a checksum, as in files of earlier versions: finite weights, but outputs that are not
+    // finite.
     let mut read = WeightsFile::from_bytes(&whole).unwrap();
     let weights = read
         .tensors
@@ -416,7 +415,7 @@ fn outputs_that_are_not_finite_are_no_classes() {
     image::GrayImage::new(8, 8).save(folder.path().join("x.png")).unwrap();
     for value in [f32::NAN, f32::INFINITY] {
         *classifier(&mut network.tensors) = value;
-        // Who changes the weights can write the checksum too.
+        // An attacker who changes the weights can also rewrite the checksum.
         network.write(&directory, BEST).unwrap();
         for arguments in [&["predict", "R", "x.png"][..], &["evaluate", "R", "-q"]] {
             let told = predicate::str::contains("an output of the network is ");

@@ -1,5 +1,5 @@
-//! `da2s bench` where it cannot measure: its cases run in processes of their own, and how those
-//! fail is how it fails.
+//! Failures of `da2s bench`: each case runs in a process of its own, and a failing process makes
+//! the command fail.
 
 use crate::da2s;
 use predicates::prelude::*;

@@ -1,8 +1,8 @@
-//! Pages of the command in a real browser: the watched one while its run grows, several runs side
-//! by side, a comparison.
+//! Pages in a real browser: the watched page while its run grows, the report of several runs, and a
+//! comparison.
 //!
-//! Needs Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh` installs;
-//! skipped by name without them.
+//! Requires Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh`
+//! installs. Without them the tests are reported as skipped.
 
 #[path = "../../../report/tests/browser/tools.rs"]
 mod tools;

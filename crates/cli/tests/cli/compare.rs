@@ -1,5 +1,5 @@
-//! `da2s compare` and `da2s runs`: whole comparisons of tiny runs; resumed, grown, refused, failed,
-//! stopped.
+//! `da2s compare` and `da2s runs`: complete comparisons of tiny runs, resumed, extended, refused,
+//! failed or interrupted.
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn a_comparison_goes_on_and_grows() {
     let warned = fs::read_to_string(out.join("da2s-s1.log")).unwrap();
     assert!(warned.starts_with("da2s: the search ended undecided "), "{warned}");
 
-    // What is done is not done again, and nothing has to be repeated on the command line.
+    // Finished runs are not repeated, and the command line need not repeat any settings.
     let all_done = predicate::str::diff("2 of 2 runs are done already\n");
     da2s()
         .args(["compare", "--out"])
@@ -59,7 +59,7 @@ fn a_comparison_goes_on_and_grows() {
         .stderr(all_done);
     assert_eq!(json(&out.join("compare.json")), first);
 
-    // One more seed, in an order of methods that does not matter.
+    // One more seed, with the methods in another order.
     da2s()
         .args(["compare", "--quiet", "--seeds", "2", "--methods", "darts,da2s", "--out"])
         .arg(&out)
@@ -86,7 +86,7 @@ fn a_comparison_goes_on_and_grows() {
         command.assert().code(5).stdout("").stderr(refused);
     }
 
-    // A run that somebody put there from elsewhere is not compared as if it belonged.
+    // A run copied into the folder from elsewhere is not part of the comparison.
     let config = out.join("da2s-s1/config.toml");
     let other = fs::read_to_string(&config)
         .unwrap()
@@ -129,7 +129,7 @@ fn settings_are_varied_and_networks_not_retrained() {
     }
     assert!(!out.join("da2s-target.edges=1-s1/network").exists());
 
-    // The folder of a comparison is a folder of runs.
+    // The folder of a comparison is also a folder of runs.
     let listed = predicate::str::contains("da2s-target.edges=1-s1  digits    da2s       1  discretized");
     da2s().arg("runs").arg(&out).assert().success().stdout(listed);
     let output = da2s()
@@ -162,7 +162,7 @@ fn settings_are_varied_and_networks_not_retrained() {
         .stderr(refused);
 }
 
-/// The log of a run holds the warnings of all its processes; one that holds nothing does not stay.
+/// A run's log contains the warnings of all its processes; an empty log is removed.
 #[test]
 fn a_run_that_warns_leaves_a_log() {
     let temporary = tempfile::tempdir().unwrap();
@@ -190,8 +190,8 @@ fn a_network_above_the_limit_is_refused_every_time() {
     for _ in 0..2 {
         with("compare", &TINY)
             .args(["--search-only", "--methods", "da2s", "--seeds", "1"])
-            // The least is 724, which no search of two epochs finds that pays nothing for what is
-            // above it.
+            // The minimum is 724. Without a penalty for exceeding the limit, a search of two epochs
+            // does not find it.
             .args(["--max-parameters", "800", "--set", "search.limit_weight=0", "--out"])
             .arg(&out)
             .assert()
@@ -268,7 +268,7 @@ fn runs_that_fail_are_rows_that_say_so() {
             .unwrap()
             .contains("2 runs failed")
     );
-    // They are tried again.
+    // Failed runs are tried again.
     command().assert().code(9);
 }
 
@@ -301,7 +301,7 @@ fn a_run_that_failed_keeps_its_reason() {
         .assert()
         .success()
         .stdout(none());
-    // What fails once more changes nothing; what comes to its end makes it one that did not.
+    // A second failure changes nothing; a successful stage clears the failure.
     da2s().args(["evaluate", "--quiet"]).arg(&out).assert().code(5);
     assert!(out.join("failure.txt").exists());
     da2s().args(["discretize", "--quiet"]).arg(&out).assert().success();
@@ -314,7 +314,8 @@ fn a_run_that_failed_keeps_its_reason() {
         .stdout(none());
 }
 
-/// Ctrl-C behind the first run, then the same again: as if it had been left alone.
+/// Ctrl-C after the first run, then the same command again: the result equals an uninterrupted
+/// comparison.
 #[cfg(unix)]
 #[test]
 fn a_comparison_that_is_stopped_goes_on() {
@@ -380,7 +381,7 @@ fn a_comparison_that_is_stopped_goes_on() {
     }
 }
 
-/// The runs of a comparison that is killed end with it, and the same command then goes on.
+/// Killing a comparison also ends its runs, and the same command then resumes it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_comparison_that_is_killed_leaves_nobody_at_work() {
@@ -403,7 +404,7 @@ fn a_comparison_that_is_killed_leaves_nobody_at_work() {
     assert!(lines.any(|line| line.unwrap().contains(": gap")));
     child.kill().unwrap();
     child.wait().unwrap();
-    // Whoever still worked on a run would hold it, and the command would say so.
+    // A process still working on a run would hold its lock, and the command would report that.
     for run in ["da2s-s1", "da2s-s2", "da2s-s3"] {
         while out.join(run).join("config.toml").exists() && is_held(&out.join(run)) {
             std::thread::yield_now();
@@ -418,7 +419,7 @@ fn a_comparison_that_is_killed_leaves_nobody_at_work() {
     assert!(["da2s-s1", "da2s-s2", "da2s-s3"].into_iter().all(summary));
 }
 
-/// Whether a process that is alive works on a run.
+/// Whether a live process is working on a run.
 #[cfg(target_os = "linux")]
 fn is_held(run: &Path) -> bool {
     let holder = fs::read_to_string(run.join(".lock")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `da2s config`: precedence of defaults, recipes, files and flags, and what is said against each.
+//! `da2s config`: precedence of defaults, recipes, files and flags, and the errors about each.
 
 use std::fs;
 use std::path::Path;
@@ -47,8 +47,8 @@ fn defaults_then_recipe_then_file_then_flags() {
         epochs_and_cells(&["cifar10", "--config", &file, "--search-epochs", "45"]),
         (45, 6)
     );
-    // The recipe is the data set's, unless another is asked for; a data set in a file counts as
-    // well.
+    // The data set selects the recipe unless another is requested, even if a file names the data
+    // set.
     assert_eq!(
         epochs_and_cells(&["images", "--recipe", "digits", "--data-dir", "x", "--image-size", "16"]),
         (30, 3)
@@ -108,8 +108,7 @@ fn what_is_printed_can_be_read() {
     assert_eq!(resolved(&["--config", &file]), table);
 }
 
-/// `docs/settings.md` and `configs/settings.schema.json` follow from the declarations of the
-/// settings.
+/// `docs/settings.md` and `configs/settings.schema.json` match the declarations of the settings.
 #[test]
 fn what_is_generated_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

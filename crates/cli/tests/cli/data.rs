@@ -1,5 +1,4 @@
-//! `da2s data`: what is listed, what a check reports and with which exit code, and impossible
-//! downloads.
+//! `da2s data`: the list, the report and exit code of a check, and failed downloads.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use predicates::prelude::*;
 
-/// A folder with two classes of two pictures in `parts`.
+/// A folder with two classes of two images each in every one of `parts`.
 fn pictures(dir: &Path, parts: &[&str]) {
     for part in parts {
         for (class, width) in [("ape", 8), ("zebra", 12)] {
@@ -97,7 +96,7 @@ fn a_check_counts_measures_and_names_what_is_damaged() {
         .stderr(predicate::str::contains("val"));
 }
 
-/// Folders and files of others have any name.
+/// Other people's folders and files may have any name.
 #[cfg(unix)]
 #[test]
 fn a_check_shows_no_control_characters() {
@@ -151,7 +150,7 @@ fn what_cannot_be_fetched_says_why() {
     fetch(&["images"])
         .code(2)
         .stderr(predicate::str::contains("images cannot be fetched"));
-    // A port that was free a moment ago: nobody listens there.
+    // A port that was free a moment ago, so nothing listens on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -1,4 +1,4 @@
-//! What leaves da2s and what comes in: exports, predictions, imports and the forms of genotypes.
+//! Exports, predictions, imports and genotype forms.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn genotype() -> String {
     format!("Genotype(normal={CELL}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])")
 }
 
-/// A run in `folder` whose genotype was given.
+/// A run in `folder` with a given genotype.
 fn trained(folder: &Path) -> PathBuf {
     let out = folder.join("run");
     let table = predicate::str::contains("retrained").and(predicate::str::contains("super-network").not());
@@ -67,7 +67,7 @@ fn a_genotype_is_trained_without_a_search() {
     assert_eq!(summary["genotype"], genotype());
     assert!(summary["network_accuracy"].is_number() && summary["gap"].is_null());
 
-    // The same from a file in another form, in a run of its own.
+    // The same genotype from a file in another form, in a separate run.
     let file = temporary.path().join("nni.json");
     let nni = da2s().args(["genotype", "--form", "nni"]).arg(&out).assert().success();
     fs::write(&file, &nni.get_output().stdout).unwrap();
@@ -82,7 +82,7 @@ fn a_genotype_is_trained_without_a_search() {
     let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
     assert_eq!(evaluation(&out), evaluation(&again));
 
-    // A run that goes on keeps its genotype, and searches none.
+    // A resumed run keeps its genotype and skips the search.
     let resume = || {
         let mut command = da2s();
         command.args(["run", "--quiet", "--resume", "--out"]).arg(&out);
@@ -257,7 +257,7 @@ fn a_network_goes_out_and_comes_back() {
     let evaluation = |run: &Path| json(&run.join("network/evaluation.json"));
     assert_eq!(evaluation(&out), evaluation(&temporary.path().join("back")));
 
-    // Whoever goes on finds the training done.
+    // Resuming finds the training complete.
     let back = temporary.path().join("back");
     da2s()
         .args(["train", "--quiet", "--resume"])
@@ -267,7 +267,8 @@ fn a_network_goes_out_and_comes_back() {
     da2s().args(["evaluate", "--quiet"]).arg(&back).assert().success();
     assert_eq!(evaluation(&out), evaluation(&back));
 
-    // Beside other images it would be evaluated, and used, on what it was not trained for.
+    // With other images, the network would be evaluated and used on data that it was not trained
+    // for.
     let others = predicate::str::contains("network.safetensors does not fit this run: it was exported with mean = [0.")
         .and(predicate::str::contains(
             "import it with the images that it was trained on",
@@ -277,7 +278,7 @@ fn a_network_goes_out_and_comes_back() {
         .code(5)
         .stderr(others);
 
-    // NaN is refused where it would be used, and ignored where it would not.
+    // NaN is refused where the value is used and ignored where it is not.
     let rewritten = |name: &str, change: &dyn Fn(&mut Vec<Named>)| {
         let mut tensors = WeightsFile::read(&weights).unwrap().tensors;
         change(&mut tensors);
@@ -301,7 +302,7 @@ fn a_network_goes_out_and_comes_back() {
     });
     import("unused", &unused, &[]).assert().success();
 
-    // Everything that does not fit is named and leaves nothing behind.
+    // Every mismatch is named and leaves no files.
     let shape =
         predicate::str::contains("the tensor stem.0.weight has the shape [6, 1, 3, 3] where [9, 1, 3, 3] is needed");
     import("wide", &weights, &["network.channels=3"])
@@ -336,7 +337,7 @@ fn a_network_is_exported_where_its_kernels_cannot_run() {
     ] {
         fs::copy(finished().join(name), run.join(name)).unwrap();
     }
-    // The vectors of processors of the other kind.
+    // Vector instructions of the other processor family.
     let other = if cfg!(target_arch = "aarch64") {
         "avx512"
     } else {
@@ -366,7 +367,7 @@ fn a_super_network_from_elsewhere_is_discretized() {
         .success();
     da2s().args(["discretize", "--quiet"]).arg(&own).assert().success();
 
-    // The checkpoint under the names that PyTorch code has.
+    // The checkpoint under PyTorch's parameter names.
     let read = WeightsFile::read(&own.join("search/checkpoint.safetensors")).unwrap();
     let renamed = |tensor: &Named| Named {
         name: tensor
@@ -400,7 +401,7 @@ fn a_super_network_from_elsewhere_is_discretized() {
     for name in ["genotype.json", "gap.json"] {
         assert_eq!(json(&own.join(name)), json(&other.join(name)), "{name}");
     }
-    // Another import does not go on with it; a run does, behind the search.
+    // A second import does not resume it; `run` does, after the search.
     let told = predicate::str::contains("an import creates a run of its own");
     import().arg("--resume").assert().code(2).stderr(told);
     da2s()
@@ -475,7 +476,7 @@ fn genotypes_are_printed_in_every_form() {
 #[test]
 fn one_of_several_genotypes_is_trained_with_an_operation_twice_on_an_edge() {
     let temporary = tempfile::tempdir().unwrap();
-    // The shape of NASNet's normal cell: its third and fourth nodes read one node twice.
+    // The structure of NASNet's normal cell: its third and fourth nodes each read one node twice.
     let normal = "[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), \
         ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('skip_connect', 1)]";
     let wide = format!("Genotype(normal={normal}, normal_concat=[2, 3, 4, 5], reduce={CELL}, reduce_concat=[2])");
@@ -508,8 +509,8 @@ fn one_of_several_genotypes_is_trained_with_an_operation_twice_on_an_edge() {
 #[test]
 fn weights_of_another_genotype_are_not_imported() {
     let temporary = tempfile::tempdir().unwrap();
-    // Entries in another order than that of the nodes they read, which the form of NAS-Bench-301
-    // does not keep.
+    // Entries that are not sorted by the node they read. The NAS-Bench-301 form does not keep that
+    // order.
     let own = genotype().replace(
         "[('sep_conv_3x3', 0), ('max_pool_3x3', 1)]",
         "[('sep_conv_3x3', 1), ('max_pool_3x3', 0)]",
@@ -557,7 +558,7 @@ fn of_a_genotype_that_is_given_only_what_runs_has_to_fit() {
     let temporary = tempfile::tempdir().unwrap();
     let skip = "[('skip_connect', 0), ('skip_connect', 1)]";
     let genotype = format!("Genotype(normal={skip}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])");
-    // A search would need two halves of as many images.
+    // A search would need twice as many images, one batch for each half.
     let settings = [&TINY[..], &["search.batch_size=64"]].concat();
     let told = predicate::str::contains("the normal cells are skip connections alone")
         .and(predicate::str::contains("the reduction cells").not());

@@ -1,6 +1,6 @@
-//! What a machine can do to a run: two processes on one directory, a full disk, a read-only or
-//! removed folder, a damaged checkpoint, NaN, many runs at once. Each ends with one sentence and
-//! leaves the existing files intact.
+//! Faults of the machine: two processes on one directory, a full disk, a read-only or removed
+//! folder, a damaged checkpoint, NaN, many runs at once. Each ends with one clear message and
+//! leaves existing files intact.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use crate::{TINY, da2s, finished, with};
 use predicates::prelude::*;
 
-/// A search that goes on until it is stopped, and has begun.
+/// A search that runs until it is stopped; returns once it has begun.
 fn endless(out: &Path) -> Child {
     let mut settings = TINY.to_vec();
     settings.push("search.epochs=100000");
@@ -45,7 +45,7 @@ fn two_processes_never_work_on_one_run() {
         .assert()
         .code(5)
         .stderr(busy());
-    // Reading disturbs nobody.
+    // Reading does not need the lock.
     da2s()
         .args(["report", "--out"])
         .arg(folder.path().join("page.html"))
@@ -55,7 +55,7 @@ fn two_processes_never_work_on_one_run() {
     da2s().arg("runs").arg(folder.path()).assert().success();
     first.kill().unwrap();
     first.wait().unwrap();
-    // The lock of a process that was killed is nobody's.
+    // A killed process holds no lock.
     da2s()
         .args(["evaluate"])
         .arg(&out)
@@ -69,7 +69,7 @@ fn a_directory_that_is_removed_ends_the_run_and_stays_removed() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut child = endless(&out);
-    // The process may write a file into it meanwhile.
+    // The process may create files in it in the meantime.
     while out.exists() {
         let _ = fs::remove_dir_all(&out);
     }
@@ -118,7 +118,7 @@ fn a_divergence_is_named_and_rolled_back_if_asked() {
         .assert()
         .code(8)
         .stderr(named);
-    // Half the rates, half of those …: too large each time, and said each time.
+    // The rates are halved each time and remain too large; every attempt is reported.
     let given_up = predicate::str::contains("5 of at most 5 times").and(predicate::str::contains(
         "after going back to a checkpoint 5 times; lower search.learning_rate",
     ));
@@ -128,7 +128,7 @@ fn a_divergence_is_named_and_rolled_back_if_asked() {
         .assert()
         .code(8)
         .stderr(given_up);
-    // A rate that is not beyond help.
+    // A rate from which halving recovers.
     let mut settings = TINY.to_vec();
     settings.extend(["search.learning_rate=1e6", "search.learning_rate_min=1e6"]);
     let out = folder.path().join("saved");
@@ -158,8 +158,8 @@ fn a_divergence_is_named_and_rolled_back_if_asked() {
     assert!(rates[1] < 1e6, "{rates:?}");
 }
 
-/// Runs `script` where `$DISK` is a file system of its own, which the script makes; none where this
-/// machine forbids that.
+/// Runs `script` with a small file system at `$DISK`, which the script mounts; `None` if this
+/// machine does not allow it.
 #[cfg(target_os = "linux")]
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
@@ -189,8 +189,7 @@ fn on_own_disk(name: &str, script: &str) -> Option<std::process::Output> {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_ends_the_run_with_what_was_there_intact() {
-    // Larger step by step, so that it is full in each of the stages; then with all the space that
-    // it needs.
+    // The disk grows step by step, so that it fills up in each stage, and finally has enough space.
     let script = r#"
         for size in 64 256 512 900 1150 1350; do
             mount -o remount,size=${size}k "$DISK"
@@ -289,8 +288,8 @@ fn eight_runs_at_once_do_not_disturb_each_other() {
     }
 }
 
-/// A standard error that nobody reads blocks whoever writes to it. The second signal ends the
-/// program all the same.
+/// If nobody reads the standard error, writing to it blocks. A second signal must still end the
+/// program.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_signal_ends_a_program_that_is_stuck() {
@@ -299,7 +298,7 @@ fn a_second_signal_ends_a_program_that_is_stuck() {
     use std::thread;
     use std::time::Duration;
 
-    /// What a pipe holds.
+    /// Capacity of a pipe.
     const PIPE_BYTES: usize = 1 << 16;
     for signal in ["-TERM", "-INT"] {
         let folder = tempfile::tempdir().unwrap();
@@ -315,7 +314,7 @@ fn a_second_signal_ends_a_program_that_is_stuck() {
             .stderr(full)
             .spawn()
             .unwrap();
-        // It listens to signals by then.
+        // The signal handlers are installed by now.
         while !out.join("environment.json").exists() {
             thread::yield_now();
         }
@@ -325,7 +324,7 @@ fn a_second_signal_ends_a_program_that_is_stuck() {
         for _ in 0..2 {
             let told = std::process::Command::new("kill").args([signal, &id]).status();
             assert!(told.unwrap().success());
-            // Two that come at once are one to the system.
+            // Two signals that arrive together count as one, so wait in between.
             if end
                 .recv_timeout(Duration::from_secs(2))
                 .is_ok_and(|status| status.code() == Some(130))
@@ -337,7 +336,7 @@ fn a_second_signal_ends_a_program_that_is_stuck() {
             .args(["-0", &id])
             .stderr(Stdio::null())
             .status();
-        // Not to be left at work, if it is.
+        // Clean up, in case the process still runs.
         let _ = std::process::Command::new("kill")
             .args(["-KILL", &id])
             .stderr(Stdio::null())
@@ -347,7 +346,7 @@ fn a_second_signal_ends_a_program_that_is_stuck() {
     }
 }
 
-/// Memory that is not there is known before anything is written.
+/// Insufficient memory is detected before anything is written.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
@@ -373,8 +372,8 @@ fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
         .stdout(table);
 }
 
-/// What fails in spite of that, as in the plain engine, which takes more, ends with one sentence,
-/// and the run resumes.
+/// If memory still runs out, as in the plain engine, which needs more, the run ends with one
+/// message and can be resumed.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_allocation_that_fails_ends_with_a_sentence() {

@@ -1,4 +1,4 @@
-//! Folders of one's own images from end to end: `da2s run FOLDER`, what is said of it, moved
+//! Folders of the user's own images from start to finish: `da2s run FOLDER`, its messages, moved
 //! images, rare classes, bad files.
 
 use std::fs;
@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::Value;
 
-/// An image of noise around a colour that says its class.
+/// Noise around a colour that encodes the class.
 fn image(path: &Path, class: u8, number: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let noise = |x: u32, y: u32, channel: u32| {
@@ -21,7 +21,7 @@ fn image(path: &Path, class: u8, number: u32) {
         .unwrap();
 }
 
-/// So many images of each class in a folder.
+/// A folder with the given number of images per class.
 fn images(dir: &Path, counts: &[(&str, u32)]) {
     for (class, (name, count)) in (0..).zip(counts) {
         for number in 0..*count {
@@ -59,7 +59,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// A folder of `a` and `b`, in `train` and `test`.
+/// A folder with classes `a` and `b` in `train` and `test`.
 fn two_parts(dir: &Path) {
     images(&dir.join("train"), &[("a", 8), ("b", 8)]);
     images(&dir.join("test"), &[("a", 4), ("b", 4)]);
@@ -98,7 +98,7 @@ fn a_folder_is_the_whole_command() {
     let report = fs::read_to_string(dir.join("positional/report.html")).unwrap();
     assert!(report.contains("balanced accuracy") && report.contains("a fifth of each class"));
 
-    // The same by --data-dir alone, and for a search.
+    // The same with `--data-dir` alone, and for a search.
     small("search")
         .current_dir(dir)
         .args(["--data-dir", "photos", "--out", "flag"])
@@ -108,7 +108,7 @@ fn a_folder_is_the_whole_command() {
     let checksum = |run: &str| json(&dir.join(run).join("environment.json"))["dataset_checksum"].clone();
     assert_eq!(checksum("flag"), checksum("positional"));
 
-    // By a table, with a part that is empty of nothing.
+    // With a table of labels.
     let rows: String = (0..12)
         .flat_map(|number| ["a", "b"].map(|class| format!("photos/{class}/{number}.png,{class}\r\n")))
         .collect();
@@ -141,7 +141,7 @@ fn a_folder_is_never_ignored() {
             .stderr(predicate::str::contains("data.dir").and(predicate::str::contains(told)));
         assert!(!dir.join("out").exists());
     }
-    // What is neither a data set nor there.
+    // Neither an existing folder nor the name of a data set.
     small("run")
         .current_dir(dir)
         .args(["digit", "--out", "out"])
@@ -154,7 +154,7 @@ fn a_folder_is_never_ignored() {
         .assert()
         .code(3)
         .stderr(predicate::str::contains("photos"));
-    // A recipe does not decide which images they are.
+    // A recipe does not choose the images.
     da2s()
         .current_dir(dir)
         .args(["config", "own", "--recipe", "digits", "--image-size", "16"])
@@ -198,7 +198,7 @@ fn images_that_moved_are_found_by_every_stage_if_they_are_the_same() {
         .success();
 }
 
-/// Attack: class folders with files of the same names and sizes.
+/// Attack: class folders whose files have equal names and sizes.
 #[test]
 fn exchanged_classes_do_not_resume() {
     let temporary = tempfile::tempdir().unwrap();
@@ -207,7 +207,7 @@ fn exchanged_classes_do_not_resume() {
     for part in ["train", "test"] {
         for class in ["a", "b"] {
             for entry in fs::read_dir(dir.join("own").join(part).join(class)).unwrap() {
-                // What follows the image's end is ignored.
+                // Bytes after the end of the image are ignored.
                 let path = entry.unwrap().path();
                 let mut bytes = fs::read(&path).unwrap();
                 bytes.resize(20_000, 0);
@@ -239,7 +239,7 @@ fn exchanged_classes_do_not_resume() {
 fn a_rare_class_is_warned_of_and_can_count_more() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path();
-    // Noise, in which nothing tells the classes apart.
+    // Pure noise: the classes cannot be distinguished.
     for (class, number, count) in [
         ("train/common", 0, 95),
         ("train/rare", 100, 5),
@@ -269,7 +269,8 @@ fn a_rare_class_is_warned_of_and_can_count_more() {
         (&rare["recall"], &rare["f1"], &rare["precision"]),
         (&0.0.into(), &0.0.into(), &Value::Null)
     );
-    // Weights are a setting of the run, and names are checked before anything is written.
+    // Class weights are a setting of the run, and class names are checked before anything is
+    // written.
     run(&["--out", "weighted", "--set", "data.class_weights=balanced"]).success();
     let bytes = |run: &str| fs::read(dir.join(run).join("network/best.safetensors")).unwrap();
     assert_ne!(bytes("plain"), bytes("weighted"));

@@ -1,8 +1,7 @@
-//! Runs that are killed at random moments and go on: they end with the bits of the run that nobody
-//! disturbed.
+//! Runs killed at random moments and resumed end bit-identical to an undisturbed run.
 //!
-//! `DA2S_KILLS` sets how many moments; the default is a sample. The book (*Determinism*) has the
-//! command for hundreds.
+//! `DA2S_KILLS` sets the number of kills; the default is a small sample. The book (*Determinism*)
+//! has the command for hundreds.
 
 #![cfg(unix)]
 
@@ -18,9 +17,9 @@ use nix::unistd::Pid;
 
 use crate::{TINY, da2s, with};
 
-/// Kills without `DA2S_KILLS`.
+/// Number of kills without `DA2S_KILLS`.
 const KILLS: usize = 6;
-/// Files that must have the same bytes, whenever the run was killed.
+/// Files that must be identical, whenever the run was killed.
 const FILES: [&str; 11] = [
     "config.toml",
     "search/metrics.jsonl",
@@ -35,14 +34,14 @@ const FILES: [&str; 11] = [
     "network/evaluation.json",
 ];
 
-/// More epochs than the tiniest run has: more checkpoints to be killed in.
+/// More epochs than the smallest run, for more checkpoints during which it can be killed.
 const LONGER: [&str; 2] = ["search.epochs=4", "network.epochs=4"];
 
-/// Moments between 0 and 1. Each run of the test takes the same ones.
+/// Moments between 0 and 1, the same in every run of the test.
 struct Moments(u64);
 
 impl Moments {
-    /// The next, by Marsaglia's xorshift.
+    /// The next moment, by Marsaglia's xorshift.
     fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -66,7 +65,7 @@ fn export(run: &Path, out: &Path) -> Process {
     command
 }
 
-/// Kills the process after `wait`; whether it was still at work.
+/// Kills the process after `wait`; returns whether it was still running.
 fn killed_after(mut command: Process, wait: Duration) -> bool {
     let mut child: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let id = Pid::from_raw(child.id().try_into().unwrap());
@@ -78,7 +77,7 @@ fn killed_after(mut command: Process, wait: Duration) -> bool {
     });
     let at_work = end.recv_timeout(wait).is_err();
     if at_work {
-        // It may end by itself in between; its number is ours until the thread has waited for it.
+        // The process may end first. Its id is not reused until the thread has waited for it.
         let _ = kill(id, Signal::SIGKILL);
     }
     let status = waiting.join().unwrap();
@@ -124,7 +123,7 @@ fn runs_that_are_killed_go_on_with_the_same_bits() {
         trial += 1;
         assert!(trial < 20 * (kills + 1), "the runs end before they can be killed");
         let out = place(format!("run-{trial}"));
-        // Up to three kills a run, so that some hit a run that has gone on already.
+        // Up to three kills per run, so that some hit a run that was already resumed.
         let mut times = Vec::new();
         while times.len() < 3 && survived < kills {
             let moment = moments.next();
@@ -141,7 +140,7 @@ fn runs_that_are_killed_go_on_with_the_same_bits() {
         let moment = moments.next();
         if survived < kills && killed_after(export(&out, &ours), export_time.mul_f64(moment)) {
             (survived, in_export) = (survived + 1, in_export + 1);
-            // Whole or not there.
+            // Either complete or absent.
             assert!(!ours.exists() || fs::read(&ours).unwrap() == fs::read(&model).unwrap());
         }
         to_the_end(export(&out, &ours));

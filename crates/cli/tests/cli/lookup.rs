@@ -1,5 +1,4 @@
-//! `da2s lookup`: architectures and runs in small tables, and what is said of those that are not
-//! there.
+//! `da2s lookup`: architectures and runs in small tables, and the message if one is missing.
 
 use std::fs;
 

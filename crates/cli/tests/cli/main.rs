@@ -1,5 +1,4 @@
-//! Tests of the command as a user meets it: its arguments, its files, what it says and with which
-//! exit code.
+//! Tests of the command line as a user sees it: arguments, files, messages and exit codes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -28,7 +27,7 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 
-/// The smallest run of the embedded digits that still goes through everything.
+/// Settings of the smallest run on the embedded digits that still goes through every stage.
 const TINY: [&str; 11] = [
     "data.limit=64",
     "data.test_limit=40",
@@ -58,12 +57,12 @@ fn with(verb: &str, settings: &[&str]) -> Command {
     command
 }
 
-/// A run that is finished, in a directory of the name `run`, for tests that only read it.
+/// A finished run in a directory named `run`, for tests that only read it.
 fn finished() -> &'static Path {
     static RUN: OnceLock<PathBuf> = OnceLock::new();
     RUN.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished");
-        // What an earlier run of the tests left, if one did.
+        // Left over from an earlier run of the tests.
         let _ = fs::remove_dir_all(&folder);
         let run = folder.join("run");
         with("run", &TINY)

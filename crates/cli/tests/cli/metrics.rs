@@ -1,4 +1,4 @@
-//! `da2s metrics` and `--tensorboard`: what other programs read is what stands in the run
+//! `da2s metrics` and `--tensorboard`: other programs read the numbers that are in the run
 //! directory.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The one event file in `folder`.
+/// The only event file in `folder`.
 fn event_file(folder: &Path) -> Vec<u8> {
     let files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -69,7 +69,7 @@ fn csv_has_every_number_of_the_lines() {
             } else {
                 &numbers[*name]
             };
-            // To the last bit, and empty where there is none.
+            // Equal to the last bit, and empty for a missing value.
             assert_eq!(cell.parse::<f64>().ok(), value.as_f64(), "{stage} {name}");
         }
         assert!(
@@ -144,10 +144,10 @@ fn events_that_are_written_along_are_those_of_the_finished_run() {
         along.len(),
         afterwards.len()
     );
-    // And for a second time into the same folder.
+    // A second time, into the same folder.
     metrics(&run, "tensorboard", &out).success();
     assert!(sorted(&event_file(&out_run)) == sorted(&afterwards));
-    // The events of another run stay where they are.
+    // The events of another run are kept.
     metrics(finished(), "tensorboard", &out).success();
     let moved = folder.path().join("other");
     fs::rename(&run, &moved).unwrap();
@@ -156,7 +156,7 @@ fn events_that_are_written_along_are_those_of_the_finished_run() {
     assert_eq!(fs::read_dir(&out_run).unwrap().count(), 2);
 }
 
-/// Said even to those who want to hear nothing else.
+/// Reported even with `--quiet`.
 #[test]
 fn a_run_without_events_says_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn a_run_without_events_says_so() {
         .stderr(predicate::str::starts_with("da2s: no more events for TensorBoard: "));
 }
 
-/// The records of an event file without regard to their order.
+/// The records of an event file, sorted.
 fn sorted(file: &[u8]) -> Vec<Vec<u8>> {
     let (mut records, mut rest) = (Vec::new(), file);
     while let Some((length, _)) = rest.split_first_chunk::<8>() {
@@ -202,13 +202,13 @@ fn what_is_no_run_or_cannot_be_written_is_told() {
     }
 }
 
-/// The real TensorBoard and pyarrow, where there is a Python that has them: `DA2S_METRICS_PYTHON`,
-/// `DA2S_PYTHON`, or `python3`.
+/// Reads the files with the real TensorBoard and pyarrow, using the Python in
+/// `DA2S_METRICS_PYTHON`, `DA2S_PYTHON` or `python3` that has them.
 #[test]
 fn tensorboard_and_pyarrow_read_the_same_numbers() {
     let named = |name| std::env::var(name).ok();
-    // The tests of exports take `DA2S_PYTHON` for one that has all of theirs, so that of
-    // TensorBoard has a name of its own.
+    // The export tests expect all their packages in `DA2S_PYTHON`, so TensorBoard's Python has a
+    // variable of its own.
     let python = named("DA2S_METRICS_PYTHON").or_else(|| named("DA2S_PYTHON"));
     let python = python.unwrap_or_else(|| "python3".to_owned());
     let has = Command::new(&python)
@@ -235,7 +235,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read: Value = serde_json::from_slice(&output.stdout).unwrap();
 
-    // Every number of every line, in the precision of TensorBoard.
+    // Every number of every line, in TensorBoard's precision.
     let mut expected: BTreeMap<String, Vec<(u64, f32)>> = BTreeMap::new();
     for stage in ["search", "network"] {
         for line in lines(&run.join(stage).join("metrics.jsonl")) {
@@ -270,7 +270,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
     let scalars: BTreeMap<String, Vec<(u64, f32)>> = serde_json::from_value(read["scalars"]["run"].clone()).unwrap();
     assert_eq!(scalars, expected);
 
-    // A histogram an epoch and kind of cell, that counts every value.
+    // One histogram per epoch and cell type that counts every value.
     let records = lines(&run.join("search/arch.jsonl"));
     for (tag, values) in [
         ("alpha/normal", 14 * 7),
@@ -321,7 +321,7 @@ fn tensorboard_and_pyarrow_read_the_same_numbers() {
         (&Value::from(2.0), &Value::from("da2s"))
     );
 
-    // Parquet has the numbers to the last bit.
+    // Parquet stores the numbers exactly.
     let columns = read["metrics"].as_object().unwrap();
     let search = lines(&run.join("search/metrics.jsonl"));
     for (row, line) in search.iter().enumerate() {

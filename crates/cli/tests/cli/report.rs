@@ -1,5 +1,5 @@
-//! Reports and pictures of real runs, as small as they get: what the stages measure for them,
-//! several side by side, long runs.
+//! Reports and pictures of tiny real runs: what the stages measure for them, several runs together,
+//! long runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,9 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(edges.len(), 28);
     let kept = edges.iter().filter(|edge| edge["kept"] == true).count();
     assert_eq!(kept, 16);
-    // Two epochs decide nothing, so every choice changes the mixture, and the loss sees it; but the
-    // first node keeps both of its edges, which may weigh the half that is their due already.
+    // Two epochs decide nothing, so every choice changes the mixture, and the loss shows it. The
+    // exception is the first node: it keeps both edges, which may already have a weight of one half
+    // each.
     let undecided = json(&run.join("genotype.json"))["undecided"].to_string();
     assert_eq!(undecided.matches("points").count(), 12, "{undecided}");
     let supernet = &gaps["supernet"]["loss"];
@@ -59,7 +60,7 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
     assert!(page.contains("Edge by edge"));
 
-    // A genotype of another space is refused, and the run stays as it was.
+    // A genotype of another space is refused, and the run is unchanged.
     let foreign = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|";
     da2s()
         .args(["discretize", "--quiet", "--genotype", foreign])
@@ -68,8 +69,7 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
         .code(4);
     assert!(run.join("gap.json").exists() && run.join("edge_gaps.json").exists());
 
-    // A genotype that is given has no gap, and what was measured of another must not stand beside
-    // it.
+    // A given genotype has no gap, so the gap of the searched one must not remain in the report.
     let cell = "[('skip_connect', 0), ('max_pool_3x3', 1)]";
     let genotype = format!("Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])");
     da2s()
@@ -202,7 +202,7 @@ fn the_report_of_a_long_run_stays_small() {
             page.contains(&format!("{epochs} epochs")),
             "the page is that of all epochs"
         );
-        // How long it takes depends on the machine, so it is said, not asserted.
+        // The time depends on the machine, so it is printed, not asserted.
         #[allow(clippy::print_stderr)]
         {
             eprintln!("report of {epochs} epochs: {bytes} bytes in {time_s:.2} s");

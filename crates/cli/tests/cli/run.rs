@@ -1,5 +1,5 @@
-//! Whole runs, as small as they get: every stage, alone and together; stopped and resumed; loud and
-//! quiet.
+//! Complete tiny runs: every stage alone and together, stopped and resumed, with and without
+//! `--quiet`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use std::process::Stdio;
 use crate::{TINY, da2s, with};
 use predicates::prelude::*;
 
-/// The files of a run whose bits depend on nothing but the settings.
+/// Files of a run whose bits depend only on the settings.
 const REPRODUCIBLE: [&str; 9] = [
     "search/metrics.jsonl",
     "search/arch.jsonl",
@@ -37,8 +37,8 @@ fn a_run_is_its_stages() {
     let (whole, stages) = (temporary.path().join("whole"), temporary.path().join("stages"));
     let table =
         predicate::str::is_match(r"(?s)super-network .*discretized .*retrained .*report +\S*report.html\n$").unwrap();
-    // Quiet, it tells of nothing but what it warns of: so short a search ends undecided, and so
-    // short a training leaves classes out.
+    // With `--quiet` only warnings appear: so short a search ends undecided, and so short a
+    // training never predicts some classes.
     let warning =
         predicate::str::is_match("^da2s: the search ended undecided .*\nda2s: the network never predicts .*\n$")
             .unwrap();
@@ -91,7 +91,7 @@ fn a_run_is_its_stages() {
         .stdout(predicate::str::contains("report.html"));
     assert_same(&whole, &stages);
 
-    // A run that is finished has nothing left to do.
+    // A finished run has nothing left to do.
     with("run", &TINY)
         .args(["--quiet", "--resume"])
         .arg("--out")
@@ -100,7 +100,7 @@ fn a_run_is_its_stages() {
         .success();
     assert_same(&whole, &stages);
 
-    // The file of a run repeats it.
+    // A run's settings file reproduces the run.
     let repeated = temporary.path().join("repeated");
     let config = whole.join("config.toml");
     da2s()
@@ -166,7 +166,8 @@ fn a_genotype_from_elsewhere_is_trained() {
     assert_eq!(summary["genotype"], text);
 }
 
-/// A finished run gets another number of epochs: it ends as a run that had it from the start.
+/// Changing the number of epochs of a finished run gives the same result as starting with that
+/// number.
 #[test]
 fn another_number_of_epochs_is_trained_anew_or_continued() {
     let temporary = tempfile::tempdir().unwrap();
@@ -208,7 +209,7 @@ fn another_number_of_epochs_is_trained_anew_or_continued() {
     }
 }
 
-/// Ctrl-C behind the first epoch, then `--resume`: the same bits as a run that was left alone.
+/// Ctrl-C after the first epoch, then `--resume`: bit-identical to an undisturbed run.
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_stopped_goes_on() {
@@ -268,7 +269,7 @@ fn help_has_the_exit_codes() {
         .stdout(predicate::str::contains("here: cpu"));
 }
 
-/// A run that dies in the middle of an epoch, without a word, and goes on from its last checkpoint.
+/// A run that is killed in the middle of an epoch resumes from its last checkpoint.
 #[test]
 fn a_killed_run_goes_on_with_the_same_bits() {
     let temporary = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! What a shell and a reader of manual pages get: completions and pages that name every command.
+//! Shell completions and manual pages name every command.
 
 use std::fs;
 
 use crate::da2s;
 use predicates::str::contains;
 
-/// Commands that must be named; one that a change forgets is missing in `--help` too.
+/// Commands that must be named. A forgotten one would be missing from `--help` too.
 const COMMANDS: [&str; 4] = ["run", "discretize", "export", "completions"];
 
 #[test]

@@ -1,16 +1,15 @@
-//! Where `unsafe` is: in the kernels and in the engine's memory, nowhere else, and never more of it
+//! `unsafe` appears only in the kernels and in the engine's memory, and more of it does not go
 //! unnoticed.
 //!
-//! The other crates forbid it to themselves, which the compiler checks; here it is checked that
-//! they do, and counted where it is allowed. That each block says why it is sound is clippy's
-//! (`undocumented_unsafe_blocks`), and `unsafe` functions have no exception from it
-//! (`unsafe_op_in_unsafe_fn`). What dependencies do is theirs.
+//! Every other crate must declare `forbid(unsafe_code)`, which the compiler enforces; this test
+//! checks the declaration and counts `unsafe` where it is allowed. Clippy checks that each block
+//! has a SAFETY comment (`undocumented_unsafe_blocks`), also inside `unsafe` functions
+//! (`unsafe_op_in_unsafe_fn`). Dependencies are not checked.
 
 use std::fs;
 use std::path::Path;
 
-/// Files that may have it, and how often the word is in their code: `unsafe {`, `unsafe fn`,
-/// `unsafe impl`.
+/// Files that may contain `unsafe {`, `unsafe fn` or `unsafe impl`, and how often.
 const ALLOWED: [(&str, usize); 27] = [
     ("engine/src/allocator.rs", 9),
     ("engine/src/cpu/backward_run.rs", 2),
@@ -40,11 +39,11 @@ const ALLOWED: [(&str, usize); 27] = [
     ("kernels/src/simd/arm.rs", 17),
     ("kernels/src/simd/x86.rs", 47),
 ];
-/// The crates that have some. Every other crate forbids it to itself.
+/// The crates with `unsafe` code. Every other crate forbids it.
 const WITH_UNSAFE: [&str; 2] = ["engine", "kernels"];
 
-/// How often the word is in the code of `text`: comments and strings apart, as far as they begin on
-/// the line.
+/// How often the word occurs in the code of `text`, without comments and strings that begin on the
+/// same line.
 fn count(text: &str) -> usize {
     let code = |line: &str| {
         line.split("//")

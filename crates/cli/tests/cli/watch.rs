@@ -1,5 +1,4 @@
-//! `da2s watch`: the page as a browser, and as somebody with bad intent, asks for it; no dashboard
-//! without a terminal.
+//! `da2s watch`: requests of a browser and of an attacker, and no dashboard without a terminal.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +15,7 @@ use serde_json::Value;
 
 use crate::{TINY, da2s, finished, with};
 
-/// A server of the page of a run, which ends with this value.
+/// A server of a run's page; dropping it stops the process.
 pub struct Server {
     child: Child,
     /// `127.0.0.1:PORT`.
@@ -28,7 +27,7 @@ impl Server {
         Self::of(Command::new(assert_cmd::cargo::cargo_bin("da2s")), run)
     }
 
-    /// One that has so many descriptors at most.
+    /// A server limited to this number of file descriptors.
     #[cfg(unix)]
     fn start_with(run: &Path, descriptors: u32) -> Self {
         let mut shell = Command::new("sh");
@@ -59,7 +58,7 @@ impl Server {
         Self { child, host }
     }
 
-    /// Status, headers in small letters, content.
+    /// Status, headers in lower case, body.
     pub fn get(&self, path: &str) -> (u16, String, String) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut answer = agent.get(format!("http://{}{path}", self.host)).call().unwrap();
@@ -71,17 +70,17 @@ impl Server {
         )
     }
 
-    /// The status line and all behind it for a request as it is written here.
+    /// Sends the request verbatim; returns the status line and everything after it.
     fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.host).unwrap();
-        // The server may have answered before it is all there.
+        // The server may answer before the whole request was sent.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// What is answered to a reader; nothing where the connection is closed on it.
+    /// The answer to a reader; empty if the server closes the connection.
     #[cfg(unix)]
     fn raw_news(&self) -> String {
         let ask = || {
@@ -94,7 +93,7 @@ impl Server {
         ask().unwrap_or_else(|error: std::io::Error| error.to_string())
     }
 
-    /// Ends it, whoever it serves.
+    /// Stops the server, even while it serves clients.
     #[cfg(unix)]
     fn stop(&self) {
         let told = Command::new("kill")
@@ -110,13 +109,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A copy of a finished run, to be changed.
+/// Copies a finished run so that it can be changed.
 pub fn copy(to: &Path) {
     for name in [
         "config.toml",
@@ -206,8 +205,7 @@ fn the_page_follows_a_run_that_grows() {
         let (status, headers, sentence) = server.get(path);
         assert_eq!(status, 500);
         assert!(sentence.contains("search/metrics.jsonl, line 1"), "{sentence}");
-        // The frame shows the refusal of the report, and loads the report from there when it can be
-        // had again.
+        // The frame shows this error page, which loads the report once it is available again.
         let ancestors = if path == "/news" { "'none'" } else { "'self'" };
         assert!(headers.contains(&format!("frame-ancestors {ancestors}")), "{headers}");
     }
@@ -317,8 +315,8 @@ fn foreign_hosts_and_origins_are_refused() {
     );
 }
 
-/// What stays open of what others claimed would soon be all that there is: 100 such connections,
-/// and 24 descriptors.
+/// 100 connections claim a body that never comes. The server has 24 descriptors, so it must not
+/// keep them open.
 #[cfg(unix)]
 #[test]
 fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
@@ -339,7 +337,7 @@ fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
             );
             claimed.write_all(request.as_bytes()).unwrap();
             let mut answer = String::new();
-            // To the end: the server closes, whatever was claimed.
+            // Read to the end: the server closes the connection despite the claimed length.
             claimed.read_to_string(&mut answer).unwrap();
             assert!(
                 answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nConnection: close\r\n"),
@@ -349,8 +347,8 @@ fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
     }
 }
 
-/// A hundred connections that send a byte and no more, each opened again as soon as it is closed,
-/// keep no reader away.
+/// A hundred connections that each send one byte, and reconnect as soon as they are closed, lock no
+/// reader out.
 #[cfg(unix)]
 #[test]
 fn readers_are_answered_while_others_hold_connections() {
@@ -360,7 +358,7 @@ fn readers_are_answered_while_others_hold_connections() {
         for _ in 0..100 {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
-                    // Whatever happens to it, there is a next one.
+                    // Whatever happens to this connection, another follows.
                     let _ = TcpStream::connect(&server.host).and_then(|mut held| {
                         held.write_all(b"G")?;
                         held.read_to_end(&mut Vec::new())
@@ -368,10 +366,10 @@ fn readers_are_answered_while_others_hold_connections() {
                 }
             });
         }
-        // Those that come back at once have taken places meanwhile.
+        // The reconnecting clients have filled the free slots in the meantime.
         let answers: Vec<String> = (0..12).map(|_| server.raw_news()).collect();
         ended.store(true, Ordering::Relaxed);
-        // What still waits for an answer gets the end of the server.
+        // Requests that still wait end with the server.
         server.stop();
         let answered = answers
             .iter()
@@ -381,8 +379,7 @@ fn readers_are_answered_while_others_hold_connections() {
     });
 }
 
-/// Connections without a request take every descriptor; when they go, the server is there as
-/// before.
+/// Idle connections use up every descriptor; once they close, the server works as before.
 #[cfg(unix)]
 #[test]
 fn a_server_without_descriptors_waits_for_them() {
@@ -392,7 +389,7 @@ fn a_server_without_descriptors_waits_for_them() {
         drop(held);
         assert_eq!(server.get("/news").0, 200);
     }
-    // One that waits in the queue behind them is answered too.
+    // A request that waits in the queue after them is answered too.
     let held: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(&server.host).unwrap()).collect();
     let mut waiting = TcpStream::connect(&server.host).unwrap();
     write!(waiting, "GET /news HTTP/1.1\r\nHost: {}\r\n\r\n", server.host).unwrap();
@@ -437,7 +434,7 @@ fn requests_that_are_none_are_refused() {
         }
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
     }
-    // Half a request, and nobody there any more.
+    // Half a request from a client that then disconnects.
     TcpStream::connect(&server.host)
         .unwrap()
         .write_all(b"GET / HT")

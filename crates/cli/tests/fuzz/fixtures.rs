@@ -1,5 +1,5 @@
-//! Small valid inputs of every format, and what makes checksums right again, so that damage gets
-//! behind them.
+//! Small valid inputs in every format, and functions that repair checksums, so that damage gets
+//! past them.
 
 use std::fs;
 use std::io::Write;
@@ -12,16 +12,16 @@ use flate2::write::GzEncoder;
 /// Bytes of a CIFAR-10 record.
 pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
-/// Settings of a run whose genotype and network are as large as they usually are.
+/// Settings of a run with genotype and network of the usual size.
 pub const RUN: &str = "data.limit=64 data.test_limit=40 search.epochs=2 search.warmup_epochs=1 search.channels=2 \
                        search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 network.batch_size=16 run.threads=1";
-/// Settings of the smallest run whose files have everything in them: two kinds of cells, edges that
-/// stay and edges that do not.
+/// Settings of the smallest run whose files contain everything: two kinds of cells, edges that are
+/// kept and edges that are pruned.
 pub const SMALL_RUN: &str = "space.nodes=2 data.limit=64 data.test_limit=10 search.epochs=1 search.warmup_epochs=0 search.channels=2 \
                              search.cells=3 search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 \
                              network.batch_size=16 run.threads=1";
 
-/// A finished run, with its network exported, in the directory `run`.
+/// Creates a finished run, with its network exported, in the directory `run`.
 pub fn run(run: &Path, settings: &str) -> PathBuf {
     let da2s = |command: &mut Command| assert!(command.output().unwrap().status.success());
     let mut arguments = Command::new(env!("CARGO_BIN_EXE_da2s"));
@@ -39,7 +39,7 @@ pub fn run(run: &Path, settings: &str) -> PathBuf {
     run.to_owned()
 }
 
-/// The files of CIFAR-10's binary version, an image each.
+/// The files of CIFAR-10's binary version, one image each.
 pub fn cifar(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
     fs::write(dir.join("batches.meta.txt"), CLASSES.replace(' ', "\n")).unwrap();
@@ -50,7 +50,7 @@ pub fn cifar(dir: &Path) {
 
 /// Names of CIFAR-10's classes.
 pub const CLASSES: &str = "airplane automobile bird cat deer dog frog horse ship truck";
-/// Names of its files.
+/// Names of CIFAR-10's files.
 pub const BATCHES: [&str; 6] = [
     "data_batch_1",
     "data_batch_2",
@@ -112,11 +112,11 @@ pub fn tar(dir: &Path) -> Vec<u8> {
     archive
 }
 
-/// Makes the checksums of a tar archive's headers right, and packs it.
+/// Repairs the header checksums of a tar archive, and compresses it.
 pub fn packed_tar(mut archive: Vec<u8>) -> Vec<u8> {
     let mut at = 0;
     while let Some(header) = archive.get_mut(at..at + 512) {
-        // The end of an archive is blocks of zeros.
+        // An archive ends with blocks of zeros.
         if header.iter().all(|&byte| byte == 0) {
             at += 512;
             continue;
@@ -131,14 +131,14 @@ pub fn packed_tar(mut archive: Vec<u8>) -> Vec<u8> {
     packed(archive)
 }
 
-/// With gzip, as fast as it goes.
+/// Compresses with gzip at the fastest level.
 pub fn packed(bytes: Vec<u8>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-/// The files of the corpus of images with these endings: every kind of them.
+/// The files of the image corpus with these endings.
 pub fn corpus(endings: &[&str]) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/corpus/files");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
@@ -154,7 +154,7 @@ pub fn corpus(endings: &[&str]) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Makes the checksum of every chunk of a PNG file right.
+/// Repairs the checksum of every chunk of a PNG file.
 pub fn checked_png(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = 8;
     while let Some(&[a, b, c, d]) = bytes.get(at..at + 4) {
@@ -180,7 +180,7 @@ pub fn idx(sizes: &[u32], numbers: usize) -> Vec<u8> {
     bytes
 }
 
-/// Texts in which the genotype `darts` and others stand as people have them.
+/// Texts that contain the genotype `darts` and others in the forms that people use.
 pub fn genotypes(darts: &str) -> Vec<String> {
     let mask = |place: usize, count: usize| format!("{:?}", (0..count).map(|at| at == place).collect::<Vec<_>>());
     let nni = |cell: &str| {

@@ -1,11 +1,10 @@
-//! Every parser of outside bytes on damaged inputs: none may panic, or take more memory than it
-//! says.
+//! Every parser of external bytes on damaged inputs: none may panic or exceed its memory limit.
 //!
-//! `cargo test --release --test fuzz [TARGET]` runs every target, or those whose name has this in
-//! it, and prints a table. Each input is a pure function of the target's name and the number of the
-//! run, so that a failure is repeated by `DA2S_FUZZ_FIRST=NUMBER DA2S_FUZZ_RUNS=1`.
-//! `DA2S_FUZZ_RUNS` sets how many there are, `DA2S_FUZZ_TRACE=FILE` keeps the input under way for
-//! what ends the process at once. `.ci/fuzz` runs a million each.
+//! `cargo test --release --test fuzz [TARGET]` runs every target, or those whose name contains
+//! TARGET, and prints a table. Each input depends only on the target's name and the number of the
+//! run, so `DA2S_FUZZ_FIRST=NUMBER DA2S_FUZZ_RUNS=1` repeats a failure. `DA2S_FUZZ_RUNS` sets the
+//! number of runs. `DA2S_FUZZ_TRACE=FILE` saves each input before it is tried, in case the process
+//! dies. `.ci/fuzz` runs a million per target.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 #![allow(clippy::print_stdout, reason = "its result is a table")]
@@ -29,18 +28,18 @@ use rand_chacha::ChaCha8Rng;
 
 use targets::Target;
 
-/// Counts what is allocated, so that a case that takes too much fails.
+/// Counts allocated bytes, so that a case that allocates too much fails.
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Runs of each target where nothing else is asked for.
+/// Default number of runs per target.
 const RUNS: u64 = 1000;
-/// Bytes that a case may take for each byte of its input, beside what its target states.
+/// Bytes that a case may allocate per byte of its input, in addition to its target's limit.
 const BYTES_PER_BYTE: usize = 16;
-/// Failures of a target after which it ends.
+/// Number of failures after which a target stops.
 const MOST_FAILURES: usize = 5;
 
-/// What a panic said last.
+/// The message of the last panic.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
@@ -54,7 +53,7 @@ fn main() -> ExitCode {
     let scratch = tempfile::tempdir().unwrap();
     println!("target                  runs  accepted  seconds  slowest ms  most MiB  failures");
     let mut failed = false;
-    // One thread for all of it: with more, what is measured is how they wait for each other.
+    // A single thread: with more, the test would measure contention.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
         for target in targets::all(scratch.path()) {
@@ -66,7 +65,7 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Runs `target` on the inputs from number `first` on, and returns how many failed.
+/// Runs `target` on the inputs from number `first`; returns the number of failures.
 fn fuzz(target: &Target, first: u64, runs: u64) -> usize {
     let whole = target
         .seeds
@@ -74,7 +73,7 @@ fn fuzz(target: &Target, first: u64, runs: u64) -> usize {
         .filter(|seed| (target.run)(&(target.finish)(seed.to_vec())));
     assert!(whole.count() > 0, "{} takes none of its valid inputs", target.name);
     let trace = env::var_os("DA2S_FUZZ_TRACE");
-    // A slow target gets fewer, but the one that is asked for by its number.
+    // Slow targets get fewer runs, but an input requested by its number always runs.
     let runs = (runs / target.cost).max(1);
     let (mut accepted, mut failures, mut slowest_ms, mut most_bytes) = (0, Vec::new(), 0.0_f64, 0);
     let began = Instant::now();
@@ -126,9 +125,9 @@ fn fuzz(target: &Target, first: u64, runs: u64) -> usize {
     failures.len()
 }
 
-/// The input number `run` of `target`.
+/// Input number `run` of `target`.
 fn input(target: &Target, run: u64) -> Vec<u8> {
-    // FNV-1a, so that targets do not share their damage.
+    // FNV-1a, so that targets get different damage.
     let name = target.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     });
@@ -137,7 +136,7 @@ fn input(target: &Target, run: u64) -> Vec<u8> {
     (target.finish)(input)
 }
 
-/// Writes an input that failed, and says where.
+/// Writes an input that failed; returns a message with its path.
 fn kept(target: &Target, run: u64, input: &[u8]) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
     let file = folder.join(format!("{}-{run}", target.name));

@@ -1,17 +1,18 @@
-//! Damaged inputs made from valid ones: changed bits and bytes, parts that are cut, repeated or
-//! copied from elsewhere, invalid lengths and numbers.
+//! Damaged inputs derived from valid ones: changed bits and bytes; parts cut, repeated or copied
+//! from elsewhere; invalid lengths and numbers.
 //!
-//! Contract: a pure function of the generator. No engine that looks at coverage: these run on the
-//! stable compiler, in the ordinary tests, and the crates that mutate bring such an engine along.
+//! Contract: a pure function of the generator. There is no coverage-guided engine: these tests run
+//! on the stable compiler among the ordinary tests, and the crates for mutation depend on such an
+//! engine.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 /// Longest input.
 const MOST_BYTES: usize = 64 << 10;
-/// Where headers are: half of all changes are made there.
+/// Size of the head of a file: half of all changes hit it.
 const HEAD_BYTES: usize = 512;
-/// Numbers that a text may hold and that few expect.
+/// Unusual numbers for a text.
 const NUMBERS: [&str; 16] = [
     "0",
     "-1",
@@ -30,7 +31,7 @@ const NUMBERS: [&str; 16] = [
     "1e999",
     "null",
 ];
-/// Numbers that a length may be.
+/// Unusual values for a length.
 const LENGTHS: [u64; 10] = [
     0,
     1,
@@ -44,7 +45,7 @@ const LENGTHS: [u64; 10] = [
     1 << 40,
 ];
 
-/// One of `seeds`, damaged; `words` are texts that its format knows.
+/// One of `seeds`, damaged; `words` are texts that its format contains.
 pub fn damaged(seeds: &[Vec<u8>], words: &[&str], rng: &mut impl Rng) -> Vec<u8> {
     let mut bytes = seeds.choose(rng).cloned().unwrap_or_default();
     let changes = *[1, 1, 1, 2, 2, 3, 5, 12].choose(rng).expect("there are some");
@@ -114,7 +115,7 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[&str], rng: &mut impl
     }
 }
 
-/// Puts another number where the next number of a text is.
+/// Replaces the next number of a text.
 fn number(bytes: &mut Vec<u8>, at: usize, rng: &mut impl Rng) {
     let Some(start) = bytes[at..]
         .iter()
@@ -135,7 +136,7 @@ fn insert(bytes: &mut Vec<u8>, at: usize, part: &[u8]) {
     bytes.splice(at..at, part.iter().copied());
 }
 
-/// A place in `length` bytes, or behind them.
+/// A position in `length` bytes, or just after them.
 fn place(length: usize, rng: &mut impl Rng) -> usize {
     let within = if rng.random() { length.min(HEAD_BYTES) } else { length };
     rng.random_range(0..=within)

@@ -1,9 +1,9 @@
-//! Targets that read run directories: each file of a run by itself, all of them together, and what
-//! is drawn of them.
+//! Targets that read run directories: each file of a run alone, all of them together, and the pages
+//! drawn from them.
 //!
-//! Every file has a parser of its own, and the others would only be read along: where one is meant,
-//! it is alone, and in memory. What reads it is what reads a run directory ([`Run::of`],
-//! [`Digest::of`]), to which an absent file is none.
+//! Every file has its own parser. A target for one file reads only that file, from memory, so that
+//! the others cost no time. It uses the code that reads a run directory ([`Run::of`],
+//! [`Digest::of`]), which treats the other files as missing.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ struct RunFile {
     target: &'static str,
     /// Its path in the run directory.
     path: &'static str,
-    /// Texts that it knows.
+    /// Texts that its format contains.
     words: &'static [&'static str],
 }
 
@@ -32,7 +32,7 @@ const fn file(target: &'static str, path: &'static str, words: &'static [&'stati
     RunFile { target, path, words }
 }
 
-/// The files that reports and tables are made of.
+/// The files from which reports and tables are created.
 static FILES: [RunFile; 14] = [
     file("run-config", "config.toml", TOML),
     file("run-environment", "environment.json", JSON),
@@ -49,17 +49,17 @@ static FILES: [RunFile; 14] = [
     file("run-summary", "summary.json", JSON),
     file("run-failure", FAILURE, &["\n", "\u{7f}", "\u{1b}["]),
 ];
-/// Of a run that failed; one that is finished has none.
+/// Written by a run that failed; a finished run has none.
 const FAILURE: &str = "failure.txt";
 
-/// The targets. `finished`: a run whose files are damaged.
+/// All targets. `finished` is a run whose files are damaged.
 pub fn all(scratch: &Path, finished: &Path) -> Vec<Target> {
     let mut targets: Vec<Target> = FILES.iter().map(|file| alone(finished, file)).collect();
     targets.extend(together(scratch, finished));
     targets
 }
 
-/// `file` alone, beside settings that make it a run's.
+/// `file` alone, with settings that make it part of a run.
 fn alone(finished: &Path, file: &'static RunFile) -> Target {
     let whole = match file.path {
         FAILURE => b"epoch 3, weight cells.1: not a number\n".to_vec(),
@@ -78,12 +78,12 @@ fn alone(finished: &Path, file: &'static RunFile) -> Target {
     Target::new(file.target, vec![whole], file.words, run)
 }
 
-/// A run one of whose files is damaged. The first byte of an input says which the rest is.
+/// A run with one damaged file. The first byte of an input selects the file.
 struct Damaged {
     dir: PathBuf,
-    /// The files as they were.
+    /// The undamaged files.
     whole: Vec<Vec<u8>>,
-    /// The file that is not.
+    /// The file that is currently damaged.
     last: RefCell<usize>,
 }
 
@@ -111,7 +111,7 @@ impl Damaged {
         (0..).zip(&self.whole).map(seed).collect()
     }
 
-    /// There is no failure of a run that is finished.
+    /// A finished run has no failure file.
     fn mend(&self, index: usize) {
         let path = self.dir.join(FILES[index].path);
         match self.whole[index].is_empty() {
@@ -130,7 +130,7 @@ impl Damaged {
     }
 }
 
-/// Whole runs: reading one, and drawing it.
+/// Complete runs: reading one, and drawing it.
 fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
     let to_read = Rc::new(Damaged::new(scratch.join("damaged"), finished));
     let (to_draw, seeds) = (to_read.clone(), to_read.seeds());
@@ -153,7 +153,7 @@ fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
         },
         Target {
             cost: 10,
-            // A page repeats what it was made of, in pictures and as data.
+            // A page contains its source data twice, as pictures and as numbers.
             most_bytes: 4 * MOST_BYTES,
             ..Target::new(
                 "report",
@@ -161,7 +161,7 @@ fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
                 JSON,
                 Box::new(move |bytes| {
                     to_draw.damage(bytes);
-                    // Events of a run with other settings would stay.
+                    // Events of a run with other settings would be kept.
                     drop(fs::remove_dir_all(&events));
                     draws(&to_draw.dir, &events)
                 }),
@@ -170,13 +170,13 @@ fn together(scratch: &Path, finished: &Path) -> [Target; 2] {
     ]
 }
 
-/// Whether pages come of the run in `dir`.
+/// Whether pages can be drawn from the run in `dir`.
 fn draws(dir: &Path, events: &Path) -> bool {
     let runs = [dir.to_owned()];
     let Ok(run) = Run::read(dir) else { return false };
     let page = da2s_report::render(&run);
     let beside = da2s_report::side_by_side(&[run.clone(), run.clone()]);
-    // What cannot be drawn or tabled is an error, as of a run without an epoch.
+    // What cannot be drawn or tabulated is an error, as for a run without an epoch.
     let _ = da2s_report::drawing::drawings(&run, Picture::Svg);
     let _ = da2s_report::drawing::drawings(&run, Picture::Dot);
     let _ = (metrics(&runs), architecture(&runs));

@@ -1,5 +1,4 @@
-//! The table of targets: every parser of outside bytes, with valid inputs and the memory that it
-//! may take.
+//! The table of targets: every parser of external bytes, with valid inputs and its memory limit.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,24 +18,24 @@ use da2s_records::{Named, WeightsFile};
 use crate::fixtures::{self, BATCHES, CLASSES};
 use crate::runs;
 
-/// What any parser may take beside its share of the input.
+/// Memory that any parser may allocate in addition to its share of the input.
 pub const MOST_BYTES: usize = 64 << 20;
-/// Whether an input was taken for whole.
+/// Parses an input; returns whether it was accepted.
 pub type Parser = Box<dyn Fn(&[u8]) -> bool>;
 
-/// A parser to be fed.
+/// A parser under test.
 pub struct Target {
     /// Its name.
     pub name: &'static str,
     /// Valid inputs.
     pub seeds: Vec<Vec<u8>>,
-    /// Texts that the format knows.
+    /// Texts that its format contains.
     pub words: &'static [&'static str],
-    /// What is done to an input when it is damaged.
+    /// Applied to an input after it is damaged.
     pub finish: fn(Vec<u8>) -> Vec<u8>,
-    /// Bytes that a case may take, beside its share of the input.
+    /// Bytes that a case may allocate in addition to its share of the input.
     pub most_bytes: usize,
-    /// How much longer than others a case takes: so many times fewer are run.
+    /// Relative cost of a case: the number of runs is divided by it.
     pub cost: u64,
     /// The parser.
     pub run: Parser,
@@ -56,7 +55,7 @@ impl Target {
     }
 }
 
-/// Chunks of PNG.
+/// Chunk types of PNG.
 const PNG: &[&str] = &[
     "IHDR", "PLTE", "tRNS", "IDAT", "IEND", "zTXt", "iCCP", "acTL", "fcTL", "eXIf",
 ];
@@ -133,7 +132,7 @@ const HTTP: &[&str] = &[
 ];
 const NONE: &[&str] = &["\0", "\u{7f}"];
 
-/// Every target; files are written to `scratch`.
+/// Every target; files are written below `scratch`.
 pub fn all(scratch: &Path) -> Vec<Target> {
     let run = fixtures::run(&scratch.join("run"), fixtures::RUN);
     let small = fixtures::run(&scratch.join("small"), fixtures::SMALL_RUN);
@@ -152,7 +151,7 @@ fn empty(scratch: &Path, name: &str) -> PathBuf {
     dir
 }
 
-/// Data sets and pictures.
+/// Data sets and images.
 fn data(scratch: &Path) -> Vec<Target> {
     let opens = |format: Format, dir: PathBuf, file: &'static str| -> Parser {
         Box::new(move |bytes| {
@@ -160,7 +159,7 @@ fn data(scratch: &Path) -> Vec<Target> {
             open(format, Some(&dir), &DataOptions::default()).is_ok()
         })
     };
-    // A folder a target: what one damaged is not the other's.
+    // One folder per target, so that they do not share damaged files.
     let binary = |name: &str| {
         let dir = scratch.join(name);
         fixtures::cifar(&dir);
@@ -194,7 +193,7 @@ fn data(scratch: &Path) -> Vec<Target> {
         })
     };
     let decoder = |target: Target| Target {
-        // The decoder's own limit, and the copy that has the channels one after the other.
+        // The decoder's own limit, plus the copy with separate channels.
         most_bytes: 2 * MOST_DECODED_BYTES as usize + MOST_BYTES,
         ..target
     };
@@ -338,11 +337,12 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
             GENOTYPE,
             Box::new(move |bytes| {
                 let text = text(bytes);
-                // Both look for the same, and the second for what may not be there.
+                // Both recognise the same forms; the second also searches for a name, which may be
+                // missing.
                 let _ = Genotype::parse_named(&text, "A");
                 Genotype::parse(&text).is_ok_and(|genotype| {
                     for form in GenotypeForm::ALL {
-                        // A form may not know how to say it.
+                        // Some forms cannot express every genotype.
                         let _ = genotype.to_form(form);
                     }
                     true
@@ -385,7 +385,7 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
     ]
 }
 
-/// Weights: of other tools, checkpoints, deployed networks.
+/// Weights: of other tools, of checkpoints, of deployed networks.
 fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
     let tensors: Vec<Named> = [("stem.0.weight", vec![2, 3]), ("b", vec![1])]
         .map(|(name, shape)| Named {
@@ -425,7 +425,7 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
             Box::new(|bytes| {
                 Network::from_bytes(bytes).is_ok_and(|network| {
                     let values = network.preprocessing().len();
-                    // Others are as large as their file says; that is no damage.
+                    // Other results are as large as the file claims, which is valid.
                     values > 1024
                         || network.logits(&[vec![0.5; values]])[0].len() == network.preprocessing().classes.len()
                 })
@@ -434,7 +434,7 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
     ]
 }
 
-/// Requests, addresses, hosts and origins of the page.
+/// Requests, addresses, hosts and origins for the server of the page.
 fn http() -> Target {
     let get = "GET /news?a=b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nOrigin: http://127.0.0.1:8080\r\nAccept: */*\r\n\r\n";
     let seeds = [

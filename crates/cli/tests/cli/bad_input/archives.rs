@@ -1,4 +1,4 @@
-//! CIFAR's archives as they were downloaded, and downloads from a server of the test.
+//! CIFAR's archives as downloaded, and downloads from a test server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use super::{Case, case};
 
 const ARCHIVE: &str = "cifar-10-binary.tar.gz";
 
-/// The header of a member, with its checksum.
+/// The header of an archive member, with its checksum.
 fn header(name: &[u8], size: [u8; 12], kind: u8, link: &[u8]) -> Vec<u8> {
     let mut header = vec![0; 512];
     header[..name.len()].copy_from_slice(name);
@@ -35,7 +35,7 @@ fn octal(size: usize) -> [u8; 12] {
     digits
 }
 
-/// A regular file, padded.
+/// A regular file, padded to whole blocks.
 fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut member = header(name.as_bytes(), octal(bytes.len()), b'0', b"");
     member.extend_from_slice(bytes);
@@ -43,7 +43,7 @@ fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
     member
 }
 
-/// The files of CIFAR-10 but the fourth, below `prefix`.
+/// The files of CIFAR-10 except the fourth, under `prefix`.
 fn members(dir: &Path, prefix: &str) -> Vec<u8> {
     let files = dir.join("files");
     fs::create_dir(&files).unwrap();
@@ -66,7 +66,7 @@ fn members(dir: &Path, prefix: &str) -> Vec<u8> {
     all
 }
 
-/// Packs `parts`, and so many zeros behind them.
+/// Compresses `parts`, followed by `zeros` zero bytes.
 fn pack(dir: &Path, parts: &[u8], zeros: usize) {
     let mut encoder = GzEncoder::new(fs::File::create(dir.join(ARCHIVE)).unwrap(), Compression::fast());
     encoder.write_all(parts).unwrap();
@@ -88,7 +88,7 @@ fn archive(name: &str, says: &[&str], make: impl Fn(&Path) + 'static) -> Case {
     .tiny()
 }
 
-/// A server that sends `answer` to whoever asks, and its address.
+/// Starts a server that sends `answer` to every client; returns its address.
 fn server(answer: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -96,14 +96,14 @@ fn server(answer: Vec<u8>) -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]).unwrap();
-            // The client may have read enough.
+            // The client may close the connection early.
             let _ = stream.write_all(&answer);
         }
     });
     format!("http://{address}")
 }
 
-/// A download into a folder that is there already.
+/// A download into an existing folder.
 fn fetch(name: &str, answer: &[u8], says: &[&str]) -> Case {
     let from = server(answer.to_vec());
     let arguments = ["data", "fetch", "mnist", "--out", ".", "--from", &from];
@@ -204,7 +204,7 @@ pub fn cases() -> Vec<Case> {
             b"HTTP/1.1 302 Found\r\nLocation: /train-images-idx3-ubyte.gz\r\nConnection: close\r\n\r\n",
             &["cannot fetch"],
         ),
-        // As long as the published file, and one byte more.
+        // As long as the published file, plus one byte.
         fetch(
             "another file",
             &[

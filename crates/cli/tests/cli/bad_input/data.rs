@@ -22,7 +22,7 @@ const BATCHES: [&str; 6] = [
     "test_batch",
 ];
 
-/// A picture of `side` pixels.
+/// An image of `side` × `side` pixels.
 pub fn picture(format: ImageFormat, side: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image::RgbImage::from_pixel(side, side, image::Rgb([80, 90, 100]))
@@ -31,12 +31,12 @@ pub fn picture(format: ImageFormat, side: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Classes `cat` and `dog` with three pictures each in `train` and `test`.
+/// Classes `cat` and `dog` with three images each in `train` and `test`.
 pub fn folder(dir: &Path) {
     for class in ["train/cat", "train/dog", "test/cat", "test/dog"] {
         fs::create_dir_all(dir.join(class)).unwrap();
         for number in 0..3 {
-            // Images may have any size.
+            // The images have different sizes.
             fs::write(
                 dir.join(format!("{class}/{number}.png")),
                 picture(ImageFormat::Png, 8 + number),
@@ -65,7 +65,7 @@ pub fn idx(sizes: &[u32], numbers: &[u8]) -> Vec<u8> {
     [&[0, 0, 8, sizes.len() as u8][..], &sizes_bytes, numbers].concat()
 }
 
-/// The four files of MNIST, with these images and labels in both parts.
+/// The four files of MNIST; both parts get these images and labels.
 pub fn mnist(dir: &Path, images: &[u8], labels: &[u8]) {
     for part in ["train", "t10k"] {
         fs::write(dir.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
@@ -73,7 +73,7 @@ pub fn mnist(dir: &Path, images: &[u8], labels: &[u8]) {
     }
 }
 
-/// A header of PNG that claims this size, with its checksum, and nothing after it.
+/// A PNG header that claims this size, with a valid checksum and nothing after it.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
@@ -105,7 +105,7 @@ fn images(name: &str, code: i32, says: &[&str], damage: impl Fn(&Path) + 'static
     images_with(name, &[], code, says, damage)
 }
 
-/// Folders of images with more arguments.
+/// A case with folders of images and further arguments.
 fn images_with(name: &str, more: &[&str], code: i32, says: &[&str], damage: impl Fn(&Path) + 'static) -> Case {
     let arguments = [
         &[
@@ -154,7 +154,7 @@ fn digits(name: &str, says: &[&str], images: Vec<u8>, labels: Vec<u8>) -> Case {
     .tiny()
 }
 
-/// Whether files that nobody may read can be read here all the same, as by root.
+/// Whether files without read permission are still readable here, as for root.
 fn reads_everything() -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o0)).unwrap();
@@ -285,7 +285,7 @@ pub fn cases() -> Vec<Case> {
             symlink("loop.png", dir.join("train/cat/loop.png")).unwrap()
         }),
         images("a huge file that is empty", 3, &["cat/1.png", "too large"], |dir| {
-            // A hole: it takes no place on the disk.
+            // A sparse file: it uses no disk space.
             let file = fs::OpenOptions::new()
                 .write(true)
                 .open(dir.join("train/cat/1.png"))

@@ -1,4 +1,4 @@
-//! What `run FOLDER`, `--data-dir` and a table of labels may be given.
+//! Invalid input to `run FOLDER`, `--data-dir` and tables of labels.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -112,7 +112,7 @@ fn tables() -> Vec<Case> {
     ]
 }
 
-/// What `run FOLDER` and `--data-dir` may be given.
+/// Folders for `run FOLDER` and `--data-dir`.
 fn folders() -> Vec<Case> {
     let own = |name: &str, arguments: &[&str], code: i32, says: &[&str]| {
         case(&format!("folder: {name}"), arguments, code, says)

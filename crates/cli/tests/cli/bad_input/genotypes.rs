@@ -1,4 +1,4 @@
-//! Genotypes in every form, as text and as files; tables of architectures.
+//! Genotypes in every form, as text and as files, and tables of architectures.
 
 use std::fs;
 use std::io::Write;
@@ -28,8 +28,8 @@ fn file(name: &str, bytes: impl AsRef<[u8]>, code: i32, says: &[&str]) -> Case {
     .make(move |dir| fs::write(dir.join("own.txt"), &bytes).unwrap())
 }
 
-/// A genotype that is not in the space of the run, in a file for the command that begins with
-/// `verb`, together with invalid weights.
+/// A genotype outside the space of the run, in a file for the command that begins with `verb`,
+/// together with invalid weights.
 fn stranger(verb: &[&str], name: &str, text: &str, says: &str) -> Case {
     let text = text.to_owned();
     let arguments = [verb, &["digits", "--genotype-file", "own.txt"][..]].concat();
@@ -53,7 +53,7 @@ fn table(name: &str, code: i32, says: &[&str], bytes: impl AsRef<[u8]>) -> Case 
         .make(move |dir| fs::write(dir.join("own.csv"), &bytes).unwrap())
 }
 
-/// With gzip: so many zeros take a thousandth of their place.
+/// Compressed with gzip, followed by `zeros` zeros, which compress to a thousandth of their size.
 fn packed(bytes: &[u8], zeros: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();

@@ -1,11 +1,10 @@
-//! One table of everything that can be wrong with what da2s is given: how it is made, the command,
-//! the exit code, what the sentence says.
+//! A table of invalid inputs to da2s: how each is prepared, the command, the exit code and the
+//! expected message.
 //!
-//! Contract of every case: the exit code; nothing on the standard output but what was asked for;
-//! one line of bounded length on the standard error, without control characters and without a
-//! panic; nothing written, nothing changed, to the byte. Each runs with 4 GiB of addresses, so that
-//! a length that is believed is a failure, and is ended after two minutes, so that one that waits
-//! is too.
+//! Contract of every case: the exit code matches; the standard output contains only what was
+//! requested; the standard error is one line of bounded length without control characters and
+//! without a panic; no file is written or changed. Each command runs with 4 GiB of address space,
+//! so that trusting a false length fails, and is killed after two minutes, so that hanging fails.
 
 mod archives;
 mod data;
@@ -25,16 +24,16 @@ use assert_cmd::Command;
 
 use crate::TINY;
 
-/// Addresses of a process, in KiB.
+/// Address space of a process, in KiB.
 const MOST_KIB: &str = "4194304";
-/// What is waited for a command that hangs.
+/// How long to wait before a command counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What a process that works on a run holds.
+/// The lock file of a process that works on a run.
 const LOCK: &str = ".lock";
-/// Longest sentence.
+/// Longest message allowed.
 const MOST_CHARACTERS: usize = 1100;
 
-/// Something wrong, in a folder of its own in which the command runs.
+/// An invalid input. The command runs in a folder of its own.
 struct Case {
     name: String,
     make: Box<dyn Fn(&Path)>,
@@ -55,13 +54,13 @@ fn case(name: &str, arguments: &[&str], code: i32, says: &[&str]) -> Case {
 }
 
 impl Case {
-    /// What is prepared.
+    /// Adds a preparation step.
     fn make(mut self, make: impl Fn(&Path) + 'static) -> Self {
         self.make = Box::new(make);
         self
     }
 
-    /// The smallest settings after the arguments, and a directory for the run.
+    /// Adds the smallest settings and a run directory to the arguments.
     fn tiny(mut self) -> Self {
         for setting in TINY {
             self.arguments.extend(["--set".to_owned(), setting.to_owned()]);
@@ -70,13 +69,13 @@ impl Case {
         self
     }
 
-    /// Runs the command and returns what is not as it must be.
+    /// Runs the command and returns the first violation of the contract.
     fn problem(&self) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         (self.make)(dir);
         let before = tree(dir);
-        // The limit is the shell's: a process cannot set one for its child without `unsafe`.
+        // The shell sets the limit: without `unsafe` a process cannot set one for its child.
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -v {MOST_KIB}; exec \"$0\" \"$@\"")]);
         command.arg(assert_cmd::cargo::cargo_bin("da2s")).args(&self.arguments);
@@ -102,8 +101,8 @@ impl Case {
     }
 }
 
-/// Every file below `dir` with its content, every folder and link; the lock of a run apart, which
-/// stays where a run is.
+/// Every file below `dir` with its content, and every folder and link, except the lock of a run,
+/// which stays.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -1,4 +1,4 @@
-//! Run directories with damaged files, for every command that reads them.
+//! Run directories with damaged files, for every command that reads one.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A finished run of whose file `path` this is the content.
+/// A finished run whose file `path` has this content.
 fn with(
     name: &str,
     path: &'static str,
@@ -46,7 +46,7 @@ fn with(
     })
 }
 
-/// A finished run without its file `path`.
+/// A finished run without the file `path`.
 fn without(path: &'static str, arguments: &[&str], code: i32, says: &[&str]) -> Case {
     case(&format!("{}: no {path}", arguments[0]), arguments, code, says).make(move |dir| {
         finished_copy(dir);
@@ -54,7 +54,7 @@ fn without(path: &'static str, arguments: &[&str], code: i32, says: &[&str]) -> 
     })
 }
 
-/// A finished run with a mistake whose picture this is.
+/// A finished run with `picture` as the image of a misclassification.
 fn mistake(name: &str, picture: Vec<u8>, says: &str) -> Case {
     case(
         &format!("report: a mistake's picture is {name}"),
@@ -165,8 +165,7 @@ pub fn cases() -> Vec<Case> {
             for name in ["a", "b", "c"] {
                 std::os::unix::fs::symlink(".", dir.join("links").join(name)).unwrap();
             }
-            // Such a link as the first level is not followed, and what it leads to is not read
-            // again.
+            // These links are not followed, so their target is not read again.
             fs::write(dir.join("links/1.txt"), picture(image::ImageFormat::Png, 4)).unwrap();
         }),
         without(
@@ -196,7 +195,7 @@ pub fn cases() -> Vec<Case> {
         .make(|dir| {
             finished_copy(dir);
             fs::remove_file(dir.join("run/search/checkpoint.safetensors")).unwrap();
-            // What it would go back to, if there is one.
+            // The previous checkpoint, to which it would fall back.
             let _ = fs::remove_file(dir.join("run/search/checkpoint.safetensors.previous"));
         }),
         with(
@@ -415,7 +414,7 @@ pub fn cases() -> Vec<Case> {
             );
         }),
     );
-    // Pictures and run directories of others are data, whatever their names are.
+    // Untrusted pictures and run directories are read as data, whatever their names.
     all.push(
         case(
             "report: more runs than fit",

@@ -1,4 +1,4 @@
-//! Configuration files, `--set`, flags, addresses.
+//! Configuration files, `--set`, flags and addresses.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn file(name: &str, text: impl AsRef<[u8]>, says: &[&str]) -> Case {
     .make(move |dir| fs::write(dir.join("own.toml"), &text).unwrap())
 }
 
-/// A setting of the command line.
+/// A setting on the command line.
 fn set(name: &str, text: &str, says: &[&str]) -> Case {
     case(
         &format!("--set {name}"),
@@ -32,7 +32,7 @@ fn flags(arguments: &[&str], says: &[&str]) -> Case {
     case(&format!("flags: {}", arguments.join(" ")), arguments, 2, says)
 }
 
-/// Settings of a new run beside a run that exists, and what the command takes instead.
+/// New settings for an existing run, and what the command accepts instead.
 fn of_a_run(arguments: &[&str], takes: &str) -> Case {
     let says = [
         arguments[2],

@@ -1,13 +1,12 @@
-//! What is wrong behind the first command: a disk that is full, and one search after which
-//! everything goes wrong.
+//! Failures after the first command: a full disk, and damage to a finished search.
 
 use std::fs;
 
 use crate::{TINY, da2s, with};
 use predicates::prelude::*;
 
-/// A limit on the size of files stands for a disk that is full: both refuse the write. The signal
-/// that comes with it ends nothing, whether it was ignored by who started the program or not.
+/// A file size limit stands in for a full disk: both make the write fail. The signal that comes
+/// with the limit must not end the process, whether or not the parent process ignored it.
 #[cfg(unix)]
 #[test]
 fn a_disk_without_space() {
@@ -30,7 +29,7 @@ fn a_disk_without_space() {
     }
 }
 
-/// One search, then everything that can be wrong with what it left.
+/// One search, followed by everything that can be wrong with its files.
 #[test]
 fn runs_that_exist_do_not_fit_or_are_damaged() {
     let temporary = tempfile::tempdir().unwrap();
@@ -70,13 +69,13 @@ fn runs_that_exist_do_not_fit_or_are_damaged() {
     let middle = bytes.len() - bytes.len() / 4;
     bytes[middle] ^= 0x40;
     fs::write(&checkpoint, &bytes).unwrap();
-    // Nor is there an earlier one.
+    // There is no previous checkpoint either.
     fs::remove_file(out.join("search/checkpoint.safetensors.previous")).unwrap();
     let damaged = predicate::str::contains("checkpoint.safetensors is damaged");
     again().arg("--resume").assert().code(5).stderr(damaged.clone());
     fs::write(&checkpoint, &bytes[..middle]).unwrap();
     da2s().arg("discretize").arg(&out).assert().code(5).stderr(damaged);
-    // What was searched is not thrown away because its checkpoint is lost.
+    // A lost checkpoint does not discard the search results.
     fs::remove_file(&checkpoint).unwrap();
     let lost = predicate::str::contains("checkpoint.safetensors is missing, so there is nothing to resume from");
     again().arg("--resume").assert().code(5).stderr(lost);

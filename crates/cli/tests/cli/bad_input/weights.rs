@@ -1,5 +1,5 @@
-//! Files of weights whose headers lie: for `import`, for the stages of a run that read checkpoints,
-//! for `da2s-infer`.
+//! Weight files with false headers, read by `import`, by the stages that read checkpoints, and by
+//! `da2s-infer`.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::path::Path;
 use super::runs::finished_copy;
 use super::{Case, case};
 
-/// What is wrong with a file, and what is said of it whoever reads it.
+/// What is wrong with a file, and the message that every reader gives.
 struct Lie {
     name: &'static str,
     bytes: Vec<u8>,
     says: &'static str,
 }
 
-/// A file with this header, its length claimed to be `length`, and so many zeros.
+/// A file with this header, `length` as its claimed length, and `zeros` zeros.
 fn file(length: Option<u64>, header: &str, zeros: usize) -> Vec<u8> {
     let length = length.unwrap_or(header.len() as u64);
     [&length.to_le_bytes()[..], header.as_bytes(), &vec![0; zeros]].concat()
@@ -67,7 +67,7 @@ fn lies() -> Vec<Lie> {
     ]
 }
 
-/// The command that reads `weights` in a run directory, and the file that it reads there.
+/// Commands that read weights from a run directory, each with the file that it reads.
 const STAGES: [(&[&str], &str); 4] = [
     (&["evaluate", "run"], "network/best.safetensors"),
     (
@@ -98,13 +98,13 @@ pub fn cases() -> Vec<Case> {
                 .make(move |dir| weights(dir, &own))
                 .tiny(),
         );
-        // A stage each in turn: all read by the same function.
+        // The stages in turn: all use the same reader.
         let (arguments, path) = STAGES[number % STAGES.len()];
         all.push(
             case(&format!("{}: {name}", arguments[0]), arguments, 5, &[path, says]).make(move |dir| {
                 finished_copy(dir);
                 fs::write(dir.join("run").join(path), &bytes).unwrap();
-                // What it could go back to, if there is one.
+                // The previous checkpoint, to which it could fall back.
                 let _ = fs::remove_file(dir.join(format!("run/{path}.previous")));
             }),
         );
