@@ -145,7 +145,7 @@ def _make(
         settings["data.dir"] = os.path.join(plan["folder"], settings["data.dir"])
     # Last, so that they take precedence.
     settings.update({"search.method": method, "run.seed": seed, "run.threads": plan["threads"]})
-    made = {"out": path, "resume": True, "recipe": plan["recipe"], "config": plan["config"], "settings": settings}
+    made = {"out": path, "resume": os.path.isdir(path), "recipe": plan["recipe"], "config": plan["config"], "settings": settings}
     listen = None if on_progress is None else lambda event: on_progress(name, event)
     try:
         # Resuming would take settings that are not given from the existing run; in a sweep, an

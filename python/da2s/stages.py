@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from . import _native
-from .asking import MACHINE, Asked, PathLike, of_options, of_settings
+from .asking import MACHINE, OPTIONS, Asked, PathLike, Setting, of_options, of_settings
 from .data import images_of
 from .errors import ConfigError, Da2sError, Stopped
 from .progress import Progress, listener
@@ -45,9 +45,9 @@ def run(
     """Searches, discretizes, trains, evaluates and reports.
 
     ``data`` is the name of a data set (by default the embedded digits), a folder, or ``(images, labels)``; see :mod:`da2s.data`.
-    ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` an existing run continues. With a
-    ``genotype`` there is no search: a ``str`` is the text of a genotype, in any form; a ``pathlib.Path`` is a file with a genotype,
-    or ``FILE:NAME`` if the file contains several. ``options`` are the flags of the command line (``seed``, ``method``,
+    ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` an existing run continues; its
+    directory must exist. With a ``genotype`` there is no search: a ``str`` is the text of a genotype, in any form; a
+    ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``options`` are the flags of the command line (``seed``, ``method``,
     ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's
     ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` receives the events of
     :mod:`da2s.progress`.
@@ -116,6 +116,7 @@ def train(
     *,
     resume: bool = False,
     genotype: Union[str, "os.PathLike[str]", None] = None,
+    epochs: Optional[int] = None,
     data: Optional["Labelled"] = None,
     test: Optional["Labelled"] = None,
     class_names: Optional[Sequence[str]] = None,
@@ -123,10 +124,15 @@ def train(
     on_progress: Optional[OnProgress] = None,
     **machine: Any,
 ) -> Run:
-    """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`."""
+    """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`.
+
+    ``epochs`` trains for another number of epochs than the run's, which is then the run's. Such a training starts anew; it continues if
+    there are more epochs than before, ``network.decay`` is ``"exponential"`` and ``network.drop_path`` is 0. A warning says which.
+    """
     listen = listener(on_progress)
     given = _genotype(genotype)
-    with closing(_opened("train", run, resume, data, test, class_names, data_dir, machine)) as job:
+    length = [] if epochs is None else [("epochs", OPTIONS["train_epochs"], epochs)]
+    with closing(_opened("train", run, resume, data, test, class_names, data_dir, machine, length)) as job:
         if given is not None:
             job.discretize(given, listen)
         job.train(listen)
@@ -176,14 +182,15 @@ def _opened(
     class_names: Optional[Sequence[str]],
     data_dir: Optional[PathLike],
     machine: Mapping[str, Any],
+    more: Sequence[Setting] = (),
 ) -> _native.Job:
-    """A run, opened for one of its stages."""
+    """A run, opened for one of its stages, with ``more`` settings than those of any stage."""
     if data is not None and not isinstance(data, (tuple, list)):
         raise ConfigError("data: expected arrays, (images, labels): a run knows its data set or folder itself")
     _, arrays = images_of(data, test, class_names)
     path = run.path if isinstance(run, (Run, RunResult)) else Path(run)
     moved = {} if data_dir is None else {"data_dir": os.fspath(data_dir)}
-    asked = Asked(settings=[*of_options(machine, MACHINE), *of_options(moved)])
+    asked = Asked(settings=[*of_options(machine, MACHINE), *of_options(moved), *more])
     return _native.Job.open(path, asked.native(), resume, arrays, f"da2s.{name}")
 
 

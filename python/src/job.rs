@@ -11,8 +11,8 @@ use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory, read_genotype};
 use da2s::space::Genotype;
-use da2s_records::Folder;
 use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
+use da2s_records::{Folder, counted};
 use da2s_report::drawing;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -53,7 +53,7 @@ impl Job {
     ) -> PyResult<Self> {
         let request = asked.request(py)?;
         let run = run::Job::create(&request, out.as_deref(), resume, command).map_err(|error| raised(py, &error))?;
-        let warned = run.lock_warning().map_or(Ok(()), |warning| warn(py, &warning));
+        let warned = run.warnings().iter().try_for_each(|warning| warn(py, warning));
         let begun = warned.and_then(|()| Self::new(py, run.clone(), arrays));
         // Without threads, or if the caller's filters turn a warning into an error, the new run is
         // removed again.
@@ -167,7 +167,7 @@ impl Job {
                 if shape.channels != preprocessing.channels || shape.values() == 0 {
                     return Err(DataError::Arrays {
                         part: "images",
-                        expected: format!("{} channels and at least one pixel", preprocessing.channels),
+                        expected: format!("{} and at least one pixel", counted(preprocessing.channels, "channel")),
                         found: shape.to_string(),
                     });
                 }

@@ -220,7 +220,7 @@ def test_arrays_are_predicted_as_they_were_seen(result, digits):
     predictions = made.run.predict(digits.test.images, top=1)
     right = sum(each.label == str(label) for each, label in zip(predictions, digits.test.labels))
     assert 100 * right / len(predictions) == pytest.approx(made.network_accuracy)
-    with pytest.raises(da2s.DataError, match="expected 1 channels"):
+    with pytest.raises(da2s.DataError, match="expected 1 channel and"):
         made.run.predict(np.zeros((1, 8, 8, 3), dtype=np.uint8))
     with pytest.raises(da2s.ConfigError, match="top = 0"):
         made.run.predict(digits.test.images, top=0)

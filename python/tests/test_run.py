@@ -50,6 +50,13 @@ def test_stages_by_themselves_come_to_the_same(result, tmp_path):
     again = da2s.evaluate(run)
     assert again.network_accuracy == made.network_accuracy
     assert same_bits(run.path, made.path) == []
+    # For another number of epochs, which the run then has.
+    before = len(run.train_epochs())
+    with pytest.warns(UserWarning, match=f"the training starts anew for {before + 1} epochs instead of {before}"):
+        da2s.train(run, epochs=before + 1)
+    assert len(run.train_epochs()) == run.settings["network"]["epochs"] == before + 1
+    with pytest.raises(da2s.ConfigError, match="epochs"):
+        da2s.train(run, epochs=0)
 
 
 def test_a_genotype_takes_the_place_of_a_search(result, tmp_path):

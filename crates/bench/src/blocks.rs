@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
 use da2s::backbone::{NetworkSize, Stem};
+use da2s::memory::Needs;
 use da2s::space::{Reductions, Space};
 use da2s::supernet::supernet;
 use da2s_engine::{Call, Cell, Engine};
@@ -38,6 +39,8 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
     let multiply_adds = cells.iter().zip(SIDES);
     let multiply_adds = multiply_adds.map(|(cell, side)| cell.plan().multiply_adds(&[(side, side)]));
     let multiply_adds = multiply_adds.sum();
+    let sized = cells.iter().zip(SIDES).map(|(cell, side)| (cell.plan(), (side, side)));
+    let needs = Needs::of_cells(sized, batch, rayon::current_num_threads());
     let stages = cells.into_iter().zip(SIDES).map(|(cell, side)| {
         let (device, plan) = (&bench.device, cell.plan());
         SizedCell {
@@ -55,7 +58,7 @@ pub(super) fn nas_bench_201(bench: &Bench, batch: usize) -> Work {
         phases: laps.phases(),
         multiply_adds,
         passes: PASSES,
-        needs: None,
+        needs: Some(needs),
     }
 }
 

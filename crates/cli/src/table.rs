@@ -152,7 +152,7 @@ pub fn of_runs(runs: &[Row], folder: &Path) -> String {
 }
 
 /// The table of a look-up.
-pub fn of_standings(arch: Arch201, standings: &[Standing]) -> String {
+pub fn of_standings(arch: Arch201, standings: &[Standing], passed_over: &[String]) -> String {
     let heading = ["column", "accuracy", "rank", "of", "percentile", "best", "distance"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(standings.iter().map(|standing| {
@@ -170,7 +170,16 @@ pub fn of_standings(arch: Arch201, standings: &[Standing]) -> String {
         .iter()
         .map(|standing| vec![format!("best, {}", standing.column), standing.best_architecture.clone()])
         .collect();
-    format!("{arch}\n\n{}\n{}", columns(&rows, 1), columns(&best, 2))
+    let passed_over = match passed_over
+        .iter()
+        .map(|name| escaped(name))
+        .collect::<Vec<_>>()
+        .join(", ")
+    {
+        none if none.is_empty() => none,
+        names => format!("\nskipped columns, which are not accuracies: {names}\n"),
+    };
+    format!("{arch}\n\n{}\n{}{passed_over}", columns(&rows, 1), columns(&best, 2))
 }
 
 fn absent() -> String {

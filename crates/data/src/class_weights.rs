@@ -4,12 +4,14 @@
 //! `CrossEntropyLoss(weight=…)`; only their ratios matter. `"balanced"` is scikit-learn's: n /
 //! (classes · n of the class).
 
-use da2s_settings::{Allowed, FieldKind, POSITIVE, Setting, words};
+use da2s_settings::{Allowed, FieldKind, Setting, positive_up_to, words};
 use serde::{Deserialize, Serialize};
 
 use super::error::DataError;
 use std::collections::BTreeMap;
 
+/// A class with a larger weight would be all that counts.
+const WEIGHT: Allowed = positive_up_to(1e6).in_f32();
 /// Names that a sentence lists.
 const NAMED: usize = 12;
 
@@ -35,10 +37,7 @@ words! {
 }
 
 impl Setting for ClassWeights {
-    const KIND: FieldKind = FieldKind::Value(Allowed::AnyOf(&[
-        Scheme::KIND.value(),
-        Allowed::Named(&POSITIVE.in_f32()),
-    ]));
+    const KIND: FieldKind = FieldKind::Value(Allowed::AnyOf(&[Scheme::KIND.value(), Allowed::Named(&WEIGHT)]));
 }
 
 impl ClassWeights {

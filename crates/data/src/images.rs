@@ -16,7 +16,7 @@ use super::image_files::{FileList, ImageFiles};
 use super::layout::FolderLayout;
 use super::listing::Listing;
 use super::options::{BadImages, DataOptions};
-use super::walk::PassedOver;
+use super::walk::{PassedOver, has_more_files};
 use rayon::prelude::*;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,29 @@ pub(super) fn open(dir: &Path, options: &DataOptions) -> Result<Dataset, DataErr
 
 /// Whether there seem to be such images in `path`.
 pub(super) fn is_in(path: &Path) -> bool {
-    FolderLayout::is_in(path)
+    FolderLayout::is_in(path).unwrap_or(false)
+}
+
+/// The labels of the training images in `path`, a folder or a table of labels, as `options` has
+/// them; none where there are more than `most_files` files, or they cannot be listed.
+pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize) -> Option<Vec<u32>> {
+    if path.is_dir() && has_more_files(path, most_files)? {
+        return None;
+    }
+    // A thread of its own: whoever asks has not started those of the process yet.
+    let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
+    let parts = thread.install(|| Parts::list(path, options)).ok()?;
+    let labels = parts.train.list.labels().to_vec();
+    (labels.len() <= most_files).then_some(labels)
+}
+
+/// Why the images in `path` cannot be listed, if there seem to be some or it cannot be read.
+pub fn images_problem(path: &Path) -> Option<DataError> {
+    match FolderLayout::is_in(path) {
+        Ok(true) => Listing::of(path, 0).err(),
+        Ok(false) => None,
+        Err(error) => Some(error),
+    }
 }
 
 impl Parts {

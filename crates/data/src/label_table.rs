@@ -1,11 +1,11 @@
 //! A table of labels: a row for each image, with its path, its label and, where there is such a
 //! column, its part.
 //!
-//! Format: comma-separated values as of RFC 4180, or with semicolons or tabs, in UTF-8 with or
-//! without a byte order mark, with any line ends. The first line names the columns, in any order
-//! and case; other columns are ignored. Paths are relative to the table's folder, with `/` or `\`,
-//! and must not leave it. Contract: whatever is in the bytes, a table or an error that names the
-//! line; memory is bounded by [`MOST_ROWS`].
+//! Format: comma-separated values as of RFC 4180, or with semicolons, tabs or bars, in UTF-8 with
+//! or without a byte order mark, with any line ends. The first line names the columns, in any order
+//! and case, after a line `sep=;` if there is one; other columns are ignored. Paths are relative to
+//! the table's folder, with `/` or `\`, and must not leave it. Contract: whatever is in the bytes,
+//! a table or an error that names the line; memory is bounded by [`MOST_ROWS`].
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -69,24 +69,27 @@ impl LabelTable {
     /// comes twice.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, DataError> {
         let text = text(file, bytes)?;
+        let (delimiter, text, lines_before) = delimiter(text);
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
-            .delimiter(delimiter(text))
+            .delimiter(delimiter)
             .from_reader(text.as_bytes());
         let mut record = StringRecord::new();
         let mut next = |record: &mut StringRecord| match reader.read_record(record) {
-            Ok(true) => Ok(Some(record.position().map_or(1, |place| place.line() as usize))),
+            Ok(true) => Ok(Some(
+                lines_before + record.position().map_or(1, |place| place.line() as usize),
+            )),
             Ok(false) => Ok(None),
             Err(error) => {
-                let line = error.position().map_or(1, |place| place.line() as usize);
+                let line = lines_before + error.position().map_or(1, |place| place.line() as usize);
                 Err(malformed(file, line, "comma-separated values", error.to_string()))
             }
         };
         let columns = match next(&mut record)? {
             Some(line) => Columns::of(file, line, &record)?,
-            None => return Err(malformed(file, 1, COLUMNS, "an empty file".into())),
+            None => return Err(malformed(file, 1 + lines_before, COLUMNS, "an empty file".into())),
         };
         let mut labels: BTreeMap<String, u32> = BTreeMap::new();
         let mut rows = Vec::new();
@@ -238,16 +241,19 @@ fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
     })
 }
 
-/// What stands between the columns: of comma, semicolon and tab the most frequent in the first
-/// line.
-fn delimiter(text: &str) -> u8 {
-    let first = text.lines().next().unwrap_or_default();
+/// What stands between the columns, the text of the table itself, and how many lines are before it.
+/// A first line may say so, as Excel writes it: `sep=;`. Otherwise it is of comma, semicolon, tab
+/// and bar the most frequent in the first line.
+fn delimiter(text: &str) -> (u8, &str, usize) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let named = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=");
+    if let Some(&[one @ (b',' | b';' | b'\t' | b'|')]) = named.map(str::as_bytes) {
+        return (one, rest, 1);
+    }
     let count = |one: u8| first.bytes().filter(|&byte| byte == one).count();
     // Of those that are alike the last counts.
-    [b'\t', b';', b',']
-        .into_iter()
-        .max_by_key(|&one| count(one))
-        .unwrap_or(b',')
+    let most = [b'|', b'\t', b';', b','].into_iter().max_by_key(|&one| count(one));
+    (most.unwrap_or(b','), text, 0)
 }
 
 /// A path within the table's folder, with `/` between its names.

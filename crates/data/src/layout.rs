@@ -51,9 +51,20 @@ impl FolderLayout {
     /// # Errors
     /// [`DataError::Layout`] if there is none, or several could be meant.
     pub fn find(path: &Path) -> Result<Self, DataError> {
+        let nothing = || {
+            expected(
+                path,
+                "folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv",
+            )
+        };
+        Self::search(path)?.ok_or_else(nothing)
+    }
+
+    /// As [`Self::find`]; none if nothing in `path` looks like images.
+    fn search(path: &Path) -> Result<Option<Self>, DataError> {
         if path.is_file() {
             return match has_table_ending(path) {
-                true => Ok(Self::Table(path.into())),
+                true => Ok(Some(Self::Table(path.into()))),
                 false => Err(expected(
                     path,
                     "a folder of images, or a table of labels (.csv or .tsv)",
@@ -66,34 +77,40 @@ impl FolderLayout {
             let parts = parts_of(&dir, &found.folders)?;
             let table = table_in(&dir)?;
             if !parts.is_empty() {
-                return Self::of_parts(dir, found, &parts, table);
+                return Self::of_parts(dir, found, &parts, table).map(Some);
             }
             if let Some(table) = table {
-                return Ok(Self::Table(table));
+                return Ok(Some(Self::Table(table)));
             }
             match &found.folders[..] {
                 [] => break,
                 [only] => dir.push(only),
                 folders => {
                     require_classes(&dir, folders)?;
-                    return Ok(Self::Classes(dir));
+                    return Ok(Some(Self::Classes(dir)));
                 }
             }
         }
-        Err(expected(
-            path,
-            "folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv",
-        ))
+        Ok(None)
     }
 
     /// Whether there seem to be images in `path`, of which none is read.
-    pub fn is_in(path: &Path) -> bool {
-        match Self::find(path) {
-            Ok(Self::Parts(_) | Self::Table(_)) => true,
+    ///
+    /// # Errors
+    /// As those of [`Self::find`], if there is something but no layout of images.
+    pub fn is_in(path: &Path) -> Result<bool, DataError> {
+        Ok(match Self::search(path)? {
+            None => false,
+            Some(Self::Parts(_) | Self::Table(_)) => true,
             // Folders of anything look like this.
-            Ok(Self::Classes(dir)) => images_below(&dir).is_ok_and(|found| !found.names.is_empty()),
-            Err(_) => false,
-        }
+            Some(Self::Classes(dir)) => {
+                let found = images_below(&dir)?;
+                if found.names.is_empty() && found.passed_over.is_empty() {
+                    return Err(expected(&dir, "images in its folders, which are empty"));
+                }
+                !found.names.is_empty()
+            }
+        })
     }
 
     fn of_parts(
@@ -133,9 +150,11 @@ impl FolderLayout {
 
 /// The part that a folder of this name, or this word in a table, stands for.
 pub(super) fn part_of(name: &str) -> Option<Part> {
-    match name.to_ascii_lowercase().as_str() {
+    let name = name.to_ascii_lowercase();
+    let bare = ["_set", "-set", " set"].iter().find_map(|end| name.strip_suffix(end));
+    match bare.unwrap_or(&name) {
         "train" | "training" => Some(Part::Train),
-        "val" | "valid" | "validation" | "dev" => Some(Part::Validation),
+        "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Part::Validation),
         "test" | "testing" => Some(Part::Test),
         _ => None,
     }

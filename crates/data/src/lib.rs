@@ -41,6 +41,7 @@ pub use da2s_records::schema::{Preprocessing, PreprocessingRules};
 pub use dataset::{ChecksumOf, Dataset, ImageShape, Normalisation, Part, Split};
 pub use error::{DataError, Place};
 pub use evaluated::preprocessing;
+pub use images::{images_problem, small_training_set};
 pub use label_table::{LabelTable, LabelledPath};
 pub use listing::absent_note;
 pub use loader::{Batch, Loader, Stream, TrainingOrder};

@@ -16,6 +16,7 @@ use super::layout::{FolderLayout, Folders};
 use super::split::set_aside;
 use super::walk::{PassedOver, images_below, level};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Classes whose folders are listed in parallel.
@@ -147,6 +148,7 @@ impl OwnParts {
         by_table: bool,
         seed: u64,
     ) -> Result<Listing, DataError> {
+        self.notes.extend(alike_note(&class_names));
         let absent = |list: &FileList| (0..class_names.len()).find(|&class| !list.has(class as u32));
         if let Some(class) = absent(&self.train) {
             return Err(DataError::Layout {
@@ -219,13 +221,25 @@ pub fn absent_note(part: &str, classes: &[&str]) -> Option<String> {
     }
 }
 
+/// What to say of classes whose names differ only in case, which one class was rather meant by.
+fn alike_note(classes: &[String]) -> Option<String> {
+    let mut first: HashMap<String, &str> = HashMap::new();
+    let twice = classes
+        .iter()
+        .find_map(|class| Some((first.insert(class.to_lowercase(), class)?, class)))?;
+    let (one, other) = twice;
+    Some(format!(
+        "the classes {one} and {other} differ only in case, and are two classes"
+    ))
+}
+
 /// The names of the classes in `dir`, and what else is there.
 fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
     let found = level(dir)?;
     if found.folders.len() < 2 {
         return Err(DataError::Layout {
             path: dir.into(),
-            expected: "a folder a class, two or more".into(),
+            expected: "a folder for each class, two or more".into(),
         });
     }
     Ok((found.folders, found.passed_over))
@@ -234,6 +248,17 @@ fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
 /// Contract: the classes of `other` are those of the training images. Returns what else is in
 /// `other`.
 fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> Result<PassedOver, DataError> {
+    let found = level(other)?;
+    if found.folders.is_empty() && found.passed_over.outside > 0 {
+        return Err(DataError::Layout {
+            path: other.into(),
+            expected: format!(
+                "a folder for each class, as beside it; there is only {}: sort them by class, or move them away, so that some of \
+                 the training images are set aside",
+                found.passed_over
+            ),
+        });
+    }
     let (in_other, passed_over) = class_folders(other)?;
     let lacking = |wanted: &[String], found: &[String], present: &Path, missing: &Path| match wanted
         .iter()
@@ -257,9 +282,16 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
     let of_class = |folder: &PathBuf| {
         let found = images_below(folder)?;
         if found.names.is_empty() {
+            let there = match found.passed_over.is_empty() {
+                true => "and it is empty".to_owned(),
+                false => format!("and there is only {}", found.passed_over),
+            };
             return Err(DataError::Layout {
                 path: folder.clone(),
-                expected: format!("files ending in .{}", IMAGE_ENDINGS.join(", .")),
+                expected: format!(
+                    "images of the class, files ending in .{}, {there}: add some, or remove the folder",
+                    IMAGE_ENDINGS.join(", .")
+                ),
             });
         }
         Ok(found)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use da2s_settings::{BELOW_1, FROM_1, Problem, SHARE, settings, whole, within_1};
+use da2s_settings::{BELOW_1, FROM_1, Problem, SHARE, positive_up_to, settings, whole};
 
 use crate::{BadImages, ClassWeights, DataOptions, Format, ImageShape, Scheme};
 
@@ -27,7 +27,7 @@ settings! {
         test_limit: Option<usize> = None, in FROM_1;
         /// Share of the shorter side of a folder's image, or of an array, that is used, as a
         /// centred square.
-        centre_crop: f32 = 1.0, in within_1();
+        centre_crop: f32 = 1.0, in positive_up_to(1.0);
         /// Keep a folder's images in memory if they take no more bytes than this; otherwise read
         /// them when needed.
         memory_limit_bytes: u64 = 4 << 30;

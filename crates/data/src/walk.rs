@@ -6,6 +6,7 @@
 //! an image. What has the name of an image is one, whatever it is: reading it says why not.
 
 use da2s_images::has_image_ending;
+use da2s_records::counted;
 use serde::Serialize;
 
 use super::error::DataError;
@@ -65,24 +66,23 @@ impl PassedOver {
 impl fmt::Display for PassedOver {
     /// "3 .txt files, 1 file without an ending, 2 links to folders"; the most frequent first.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = |count: usize| if count == 1 { "" } else { "s" };
         let mut endings: Vec<(&String, usize)> = self.endings.iter().map(|(ending, &count)| (ending, count)).collect();
         endings.sort_by_key(|&(ending, count)| (std::cmp::Reverse(count), ending));
-        let (named, others) = endings.split_at(endings.len().min(NAMED_ENDINGS));
+        let (named, more) = endings.split_at(endings.len().min(NAMED_ENDINGS));
         let mut parts: Vec<String> = named
             .iter()
             .map(|&(ending, count)| match ending.as_str() {
-                "" => format!("{count} file{} without an ending", plural(count)),
-                ending => format!("{count} .{ending} file{}", plural(count)),
+                "" => format!("{} without an ending", counted(count, "file")),
+                ending => counted(count, &format!(".{ending} file")),
             })
             .collect();
-        let counted = [
-            (others.iter().map(|(_, count)| count).sum(), "other file", ""),
+        let others = [
+            (more.iter().map(|(_, count)| count).sum(), "other file", ""),
             (self.outside, "image", " outside the folders of the classes"),
             (self.folder_links, "link", " to a folder"),
         ];
-        let counted = counted.into_iter().filter(|&(count, ..)| count > 0);
-        parts.extend(counted.map(|(count, what, where_)| format!("{count} {what}{}{where_}", plural(count))));
+        let others = others.into_iter().filter(|&(count, ..)| count > 0);
+        parts.extend(others.map(|(count, what, where_)| format!("{}{where_}", counted(count, what))));
         out.write_str(&parts.join(", "))
     }
 }
@@ -149,6 +149,26 @@ pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
     }
     found.names.sort_unstable();
     Ok(found)
+}
+
+/// Whether there are more than `most` files in `dir` and in the folders below it; none if a folder
+/// cannot be read. Links are not followed.
+pub(super) fn has_more_files(dir: &Path, most: usize) -> Option<bool> {
+    let (mut folders, mut files) = (vec![dir.to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).ok()? {
+            let entry = entry.ok()?;
+            if entry.file_type().ok()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files += 1;
+            }
+            if files + folders.len() > most {
+                return Some(true);
+            }
+        }
+    }
+    Some(false)
 }
 
 /// The image files in `dir` and in the folders below it, in alphabetical order, and what is passed

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use da2s_data::{BadImages, ChecksumOf, DataOptions, Dataset, Format, Part, check, open};
+use da2s_data::{BadImages, ChecksumOf, DataOptions, Dataset, Format, Part, check, images_problem, open};
 use da2s_records::Sha256;
 use image::RgbImage;
 use tempfile::TempDir;
@@ -422,4 +422,64 @@ fn classes_that_are_exchanged_have_another_checksum_when_read_lazily() {
     assert_eq!(before, checksum());
     exchange("a/z.png", "b/z.png");
     assert_ne!(before, checksum());
+}
+
+#[test]
+fn names_of_parts_in_use_elsewhere_are_read() {
+    let eval = parts(&[("train", 4), ("eval", 2)]);
+    assert_eq!(counts(&opened(eval.path())), [8, 0, 4]);
+    let sets = parts(&[("training_set", 4), ("Test-Set", 2), ("evaluation", 1)]);
+    assert_eq!(counts(&opened(sets.path())), [8, 2, 4]);
+    let both = parts(&[("train", 4), ("eval", 2), ("val", 2)]);
+    assert_eq!(
+        refusal(&both),
+        "DIR: expected one folder of validation images, not both eval/ and val/"
+    );
+}
+
+#[test]
+fn classes_that_differ_only_in_case_are_told() {
+    let dir = TempDir::new().unwrap();
+    classes(dir.path(), &["Cat", "cat", "dog"], 4);
+    let notes = opened(dir.path()).notes;
+    let told = "the classes Cat and cat differ only in case, and are two classes";
+    assert!(notes.iter().any(|note| note == told), "{notes:?}");
+}
+
+#[test]
+fn test_images_that_are_not_sorted_by_class_are_refused_with_the_way_out() {
+    let dir = parts(&[("train", 4)]);
+    for number in 0..3 {
+        image(&dir.path().join(format!("test/{number}.png")), number);
+    }
+    assert_eq!(
+        refusal(&dir),
+        "DIR/test: expected a folder for each class, as beside it; there is only 3 images outside the folders of the classes: sort \
+         them by class, or move them away, so that some of the training images are set aside"
+    );
+}
+
+#[test]
+fn why_a_folder_is_no_folder_of_images() {
+    let problem = |dir: &TempDir| {
+        let path = dir.path().display().to_string();
+        images_problem(dir.path()).map(|error| error.to_string().replace(&path, "DIR"))
+    };
+    assert_eq!(problem(&TempDir::new().unwrap()), None);
+    assert_eq!(problem(&parts(&[("train", 4)])), None);
+    let only = problem(&parts(&[("test", 2)])).unwrap();
+    assert_eq!(
+        only,
+        "DIR: expected a folder train/ with a folder a class, beside test/"
+    );
+    let empty = TempDir::new().unwrap();
+    for class in ["cat", "dog"] {
+        fs::create_dir(empty.path().join(class)).unwrap();
+    }
+    assert_eq!(
+        problem(&empty).unwrap(),
+        "DIR: expected images in its folders, which are empty"
+    );
+    let missing = images_problem(&empty.path().join("none")).unwrap().to_string();
+    assert!(missing.starts_with("cannot read "), "{missing}");
 }

@@ -77,6 +77,9 @@ impl Image {
 
 /// The image upright, grey or red, green and blue.
 fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
+    if bytes.is_empty() {
+        return Err(ImageProblem::Empty);
+    }
     let Some(format) = ImageFormat::of(bytes) else {
         return Err(ImageFormat::other(bytes).map_or(ImageProblem::NotAnImage, |name| {
             ImageProblem::unsupported(format!("{name} files"))

@@ -40,6 +40,8 @@ pub enum ImageProblem {
     Unreadable(io::Error),
     /// It begins like no format that is known.
     NotAnImage,
+    /// A file of no bytes.
+    Empty,
     /// It is in a known format but cut short, altered, or in contradiction to itself.
     Damaged {
         /// The format that it begins like.
@@ -113,6 +115,7 @@ impl fmt::Display for ImageProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(out, "cannot be read: {error}"),
+            Self::Empty => write!(out, "the file is empty"),
             Self::NotAnImage => write!(out, "not an image: it begins like no {} file", ImageFormat::names("or")),
             Self::Damaged { format, reason } => write!(out, "damaged {format} image: {reason}"),
             Self::Unsupported { what } => write!(out, "not supported: {what}; convert it to PNG or JPEG"),
@@ -139,7 +142,14 @@ pub(crate) fn cleaned(text: &str) -> String {
         .split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
         .collect();
-    words.join(" ").trim_matches(['"', '.', ' ']).to_owned()
+    let mut text = words.join(" ");
+    // The PNG decoder writes a chunk as a struct of Rust.
+    while let Some((before, rest)) = text.split_once("ChunkType { type: ") {
+        let (chunk, after) = rest.split_once('}').unwrap_or((rest, ""));
+        let name = chunk.split(',').next().unwrap_or_default();
+        text = format!("{before}{name}{after}");
+    }
+    text.trim_matches(['"', '.', ' ']).to_owned()
 }
 
 #[cfg(test)]
@@ -152,6 +162,9 @@ mod tests {
             cleaned("\"Found a marker\n with invalid length:1\n\"."),
             "Found a marker with invalid length:1"
         );
+        let debug = "while decoding ChunkType { type: IDAT, critical: true, safecopy: false } chunk";
+        assert_eq!(cleaned(debug), "while decoding IDAT chunk");
+        assert_eq!(cleaned("ChunkType { type: A"), "A");
         let problem = ImageProblem::damaged(ImageFormat::Jpeg, ENDS_EARLY);
         assert_eq!(
             ImageError::new(Path::new("a/b.jpg"), problem).to_string(),

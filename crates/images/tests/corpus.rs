@@ -32,7 +32,7 @@ fn cases() -> Vec<(PathBuf, String)> {
 fn kind(error: &ImageError) -> &'static str {
     match error.problem {
         ImageProblem::Unreadable(_) => "unreadable",
-        ImageProblem::NotAnImage => "not an image",
+        ImageProblem::NotAnImage | ImageProblem::Empty => "not an image",
         ImageProblem::Damaged { .. } => "damaged",
         ImageProblem::Unsupported { .. } => "unsupported",
         ImageProblem::TooLarge { .. } => "too large",

@@ -25,7 +25,7 @@ mod weights_file;
 pub use error::{FileError, LockError};
 pub use folder::{Entry, Folder, is_partial};
 pub use kind::Kind;
-pub use line::{escaped, one_line, sentence};
+pub use line::{counted, escaped, one_line, sentence};
 pub use lock::Lock;
 pub use output::{is_stream, read_input, write_output};
 pub use sha256::Sha256;

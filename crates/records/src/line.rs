@@ -44,6 +44,12 @@ pub fn one_line(text: &str) -> String {
     format!("{first} … {last}")
 }
 
+/// A number of things: "1 image", "3 images".
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// `error` and its sources in one line: each source is added unless the text before it already has
 /// it. Names and values in it cannot control a terminal.
 pub fn sentence(error: &dyn std::error::Error) -> String {

@@ -106,9 +106,9 @@ pub const fn up_to(most: f64) -> Allowed {
     number(Included(0.0), Included(most))
 }
 
-/// A number that is more than 0 and at most 1.
-pub const fn within_1() -> Allowed {
-    number(Excluded(0.0), Included(1.0))
+/// A number that is more than 0 and at most `most`.
+pub const fn positive_up_to(most: f64) -> Allowed {
+    number(Excluded(0.0), Included(most))
 }
 
 /// Two numbers, more than 0 and at most `most`: the lower and the upper end of an interval.

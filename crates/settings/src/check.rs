@@ -68,7 +68,24 @@ fn advice(suggestions: &[String], known: &[String]) -> String {
 fn written(value: &Value) -> String {
     match value {
         Value::Float(number) if number.is_finite() => format!("{number:?}"),
+        Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let entries = table
+                .iter()
+                .map(|(key, value)| format!("{} = {}", bare_or_quoted(key), written(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
         value => value.to_string(),
+    }
+}
+
+/// A key as TOML.
+fn bare_or_quoted(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !key.is_empty() && key.bytes().all(is_bare) {
+        key.to_owned()
+    } else {
+        Value::from(key).to_string()
     }
 }
 

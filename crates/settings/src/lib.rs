@@ -22,7 +22,7 @@ mod table;
 
 pub use allowed::{
     Allowed, BELOW_1, COUNT, COUNT_OR_0, FROM_1, NOT_NEGATIVE, POSITIVE, Range, SHARE, UP_TO_1, Word, at_least,
-    interval, up_to, whole, within_1,
+    interval, positive_up_to, up_to, whole,
 };
 pub use check::Problem;
 pub use reference::reference;

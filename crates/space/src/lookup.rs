@@ -1,32 +1,32 @@
 //! Looking an architecture of NAS-Bench-201 up in a table of accuracies that the user brings.
 //!
-//! The table is CSV, as it is or compressed with gzip. Its first line is `architecture,COLUMN,…`,
-//! every other an architecture in its text and an accuracy in percent a column; a column that is
-//! called `index`, or has no name, as pandas writes it, holds the indices of the benchmark. Cells
-//! may be quoted, lines empty. Accuracies are in percent: a column in which none is above 1 holds
-//! shares, and is refused rather than guessed at. Contract: lines are read one by one and only
-//! numbers are kept; each architecture stands there at most once, so that a table has at most
-//! 15,625 lines of 4 KiB, whatever a file unpacks to. Architectures that compute the same function
-//! are lines of their own, as they were trained on their own; a table may lack some, and ranks are
-//! among those that it has.
+//! The table is CSV, with commas, semicolons or tabs, as it is or compressed with gzip. Its first
+//! line names the columns, which [`heading`] distinguishes by their names; every other line has an
+//! architecture in its text and an accuracy in percent for each of those columns. Cells may be
+//! quoted, lines empty. Accuracies are in percent: a column most of which is not above 1 contains
+//! fractions, and is refused rather than guessed at. Contract: only regular files of [`MOST_BYTES`]
+//! are read, line by line, and only numbers are kept, whatever a file unpacks to. Architectures
+//! that compute the same function are lines of their own, as they were trained separately; a table
+//! may lack some, and ranks are among those that it has.
+
+mod heading;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use da2s_records::read_input;
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 
+use self::heading::{Column, Heading, cells};
 use super::arch_201::{Arch201, Arch201Error};
 
+/// Most bytes of a table, also of one that is unpacked: each architecture stands there at most
+/// once, in a line of [`LONGEST_LINE_BYTES`].
+const MOST_BYTES: u64 = Arch201::COUNT as u64 * LONGEST_LINE_BYTES;
 /// Longest line that is read, with its end.
 const LONGEST_LINE_BYTES: u64 = 4096;
-
-/// What the columns of architectures and of indices may be called, beside nothing and pandas'
-/// `Unnamed: 0`.
-const ARCHITECTURE: [&str; 4] = ["architecture", "arch", "arch_str", "arch-str"];
-const INDEX: [&str; 5] = ["", "unnamed: 0", "index", "arch_index", "arch-index"];
 
 /// What every file compressed with gzip begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -35,6 +35,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 #[derive(Clone, Debug, PartialEq)]
 pub struct Benchmark {
     columns: Vec<String>,
+    passed_over: Vec<String>,
     archs: Vec<Arch201>,
     /// Line of an architecture by the index that its line has, if lines have one.
     indices: Option<HashMap<usize, usize>>,
@@ -112,7 +113,7 @@ fn no_index(index: usize, of: Option<usize>) -> String {
     match of {
         Some(of) => format!("none of the {of} architectures of the table has the index {index}"),
         None => format!(
-            "the index {index} says nothing here: the table has no column `index`, and not all {} architectures",
+            "the index {index} says nothing here: the table has no column called `index`, and not all {} architectures",
             Arch201::COUNT
         ),
     }
@@ -135,11 +136,11 @@ impl Benchmark {
     }
 
     fn from_file(path: &Path, line: &mut usize) -> Result<Self, Reason> {
-        let mut file = BufReader::new(File::open(path).map_err(Reason::System)?);
-        if file.fill_buf().map_err(Reason::System)?.starts_with(&GZIP) {
-            Self::from_lines(BufReader::new(MultiGzDecoder::new(file)), line)
+        let bytes = read_input(path, MOST_BYTES).map_err(|error| Reason::System(error.source))?;
+        if bytes.starts_with(&GZIP) {
+            Self::from_lines(BufReader::new(MultiGzDecoder::new(bytes.as_slice())), line)
         } else {
-            Self::from_lines(file, line)
+            Self::from_lines(bytes.as_slice(), line)
         }
     }
 
@@ -150,17 +151,29 @@ impl Benchmark {
         if !next_line(&mut reader, &mut line)? {
             return Err(Reason::content("the file is empty"));
         }
-        let heading = Heading::read(line.trim_start_matches('\u{feff}'))?;
+        let delimiter = named_delimiter(line.trim_start_matches('\u{feff}'));
+        if delimiter.is_some() {
+            *number += 1;
+            next_line(&mut reader, &mut line)?;
+        }
+        let heading_line = *number;
+        let heading = Heading::read(line.trim_start_matches('\u{feff}'), delimiter).map_err(Reason::Content)?;
         let columns = heading.accuracies();
         let mut table = Self {
             accuracies: vec![Vec::new(); columns.len()],
             columns,
+            passed_over: heading.others(),
             archs: Vec::new(),
-            indices: heading.0.contains(&Column::Index).then(HashMap::new),
+            indices: heading.columns.contains(&Column::Index).then(HashMap::new),
             lines: vec![None; Arch201::COUNT],
         };
         *number += 1;
+        let mut left = MOST_BYTES;
         while next_line(&mut reader, &mut line)? {
+            left = left.saturating_sub(line.len() as u64 + 1);
+            if left == 0 {
+                return Err(Reason::Content(format!("the table is larger than {MOST_BYTES} bytes")));
+            }
             if !line.trim().is_empty() {
                 table.add(&heading, &line)?;
             }
@@ -169,28 +182,56 @@ impl Benchmark {
         if table.archs.is_empty() {
             return Err(Reason::content("the table has no architecture"));
         }
-        for (column, accuracies) in table.columns.iter().zip(&table.accuracies) {
-            if accuracies.iter().all(|&accuracy| accuracy <= 1.0) {
-                *number = 1;
-                return Err(Reason::Content(format!(
-                    "no accuracy in {column} is above 1: shares of 1 are not read, give percent, from 0 to 100"
-                )));
-            }
-        }
+        *number = heading_line;
+        table.require_percent().map_err(Reason::Content)?;
+        table.forget_row_numbers(&heading);
         Ok(table)
     }
 
+    /// Refuses columns of shares. Hardly any network of the benchmark has an accuracy of 1 % or
+    /// less, so that a column with many of these holds shares, even if not all of it does.
+    fn require_percent(&self) -> Result<(), String> {
+        for (column, accuracies) in self.columns.iter().zip(&self.accuracies) {
+            let small = accuracies.iter().filter(|&&accuracy| accuracy <= 1.0).count();
+            if small == accuracies.len() {
+                return Err(format!(
+                    "no accuracy in {column} is above 1: shares of 1 are not read, give percent, from 0 to 100"
+                ));
+            }
+            if 2 * small > accuracies.len() {
+                return Err(format!(
+                    "most accuracies in {column} are at most 1, and some are above: give all in percent, from 0 to 100"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a program numbered the rows of a table that lacks architectures, the numbers are not
+    /// the benchmark's.
+    fn forget_row_numbers(&mut self, heading: &Heading) {
+        let numbers_rows = |indices: &HashMap<usize, usize>| indices.iter().all(|(index, row)| index == row);
+        if heading.unnamed_index && self.len() < Arch201::COUNT && self.indices.as_ref().is_some_and(numbers_rows) {
+            self.indices = None;
+        }
+    }
+
     fn add(&mut self, heading: &Heading, line: &str) -> Result<(), Reason> {
-        let mut cells = line.split(',').map(unquoted);
+        let cells = cells(line, heading.delimiter);
+        if let Some(cell) = cells.get(heading.columns.len()) {
+            return Err(Reason::Content(format!("`{cell}` belongs to no column")));
+        }
         let row = self.archs.len();
         let mut accuracies = self.accuracies.iter_mut();
-        for column in &heading.0 {
-            let cell = cells.next();
-            let cell = || cell.ok_or_else(|| Reason::Content(format!("{} is missing", column.name())));
+        for (at, column) in heading.columns.iter().enumerate() {
+            let cell = || {
+                let missing = || Reason::Content(format!("{} is missing", column.name()));
+                cells.get(at).map(String::as_str).ok_or_else(missing)
+            };
             match column {
+                Column::Other(_) => {}
                 Column::Architecture => {
-                    let cell = cell()?;
-                    let arch: Arch201 = cell
+                    let arch: Arch201 = cell()?
                         .parse()
                         .map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
                     if self.lines[arch.index()].replace(row).is_some() {
@@ -209,20 +250,18 @@ impl Benchmark {
                 }
                 Column::Accuracy(name) => {
                     let cell = cell()?;
-                    let accuracy = cell.parse().ok().filter(|value| (0.0..=100.0).contains(value));
-                    let accuracy = accuracy.ok_or_else(|| {
-                        Reason::Content(format!("{name} is `{cell}`: expected an accuracy from 0 to 100"))
+                    let value = accuracy(cell, heading.delimiter).ok_or_else(|| {
+                        Reason::Content(format!(
+                            "{name} is `{cell}`: expected an accuracy from 0 to 100; remove the column if it holds something else"
+                        ))
                     })?;
                     if let Some(accuracies) = accuracies.next() {
-                        accuracies.push(accuracy);
+                        accuracies.push(value);
                     }
                 }
             }
         }
-        match cells.next() {
-            Some(cell) => Err(Reason::Content(format!("`{cell}` belongs to no column"))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The architecture of an index: that of the table's column of indices. Without one it is the
@@ -246,6 +285,11 @@ impl Benchmark {
     /// Names of the columns.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// Names of the columns that hold something else than accuracies.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// Number of architectures, at least 1.
@@ -301,84 +345,25 @@ impl Reason {
     }
 }
 
-/// What a column holds.
-#[derive(PartialEq)]
-enum Column {
-    Architecture,
-    Index,
-    /// Of that name.
-    Accuracy(String),
+/// An accuracy in percent: `93.5`, `93.5 %`; with a decimal comma where a comma divides no columns.
+fn accuracy(cell: &str, delimiter: u8) -> Option<f64> {
+    let number = cell.strip_suffix('%').unwrap_or(cell).trim_end();
+    let value = if delimiter == b',' {
+        number.parse().ok()
+    } else {
+        number.replacen(',', ".", 1).parse().ok()
+    };
+    value.filter(|value| (0.0..=100.0).contains(value))
 }
 
-impl Column {
-    fn name(&self) -> &str {
-        match self {
-            Self::Architecture => ARCHITECTURE[0],
-            Self::Index => "the index",
-            Self::Accuracy(name) => name,
-        }
+/// The separator of a first line that names it, as Excel reads and writes it: `sep=;`.
+fn named_delimiter(line: &str) -> Option<u8> {
+    match line.trim().trim_matches('"').strip_prefix("sep=")?.as_bytes() {
+        [one @ (b',' | b';' | b'\t')] => Some(*one),
+        // Blanks at the end are gone.
+        [] => Some(b'\t'),
+        _ => None,
     }
-}
-
-/// The columns, from the first line.
-struct Heading(Vec<Column>);
-
-impl Heading {
-    fn read(line: &str) -> Result<Self, Reason> {
-        let names: Vec<&str> = line.split(',').map(unquoted).collect();
-        let is = |known: &[&str], name: &str| known.contains(&name.to_lowercase().as_str());
-        // A column of accuracies needs a name; where there are indices already, or it comes last,
-        // it is no index.
-        let first_index = names.iter().position(|name| is(&INDEX, name));
-        let of = |(at, &name): (usize, &&str)| {
-            if is(&ARCHITECTURE, name) {
-                Column::Architecture
-            } else if Some(at) == first_index && (at == 0 || !name.is_empty()) {
-                Column::Index
-            } else {
-                Column::Accuracy(name.to_owned())
-            }
-        };
-        let heading = Self(names.iter().enumerate().map(of).collect());
-        if heading
-            .0
-            .iter()
-            .filter(|&column| *column == Column::Architecture)
-            .count()
-            != 1
-        {
-            return Err(Reason::content("expected `architecture,` and the names of the columns"));
-        }
-        let accuracies = heading.accuracies();
-        if accuracies.is_empty() {
-            return Err(Reason::content("there is no column of accuracies"));
-        }
-        for (at, name) in accuracies.iter().enumerate() {
-            if name.is_empty() {
-                return Err(Reason::content("a column has no name"));
-            }
-            if accuracies[..at].contains(name) {
-                return Err(Reason::Content(format!("two columns are named {name}")));
-            }
-        }
-        Ok(heading)
-    }
-
-    /// The names of the columns of accuracies.
-    fn accuracies(&self) -> Vec<String> {
-        let name = |column: &Column| match column {
-            Column::Accuracy(name) => Some(name.clone()),
-            Column::Architecture | Column::Index => None,
-        };
-        self.0.iter().filter_map(name).collect()
-    }
-}
-
-/// A cell without blanks and quotes around it.
-fn unquoted(cell: &str) -> &str {
-    let cell = cell.trim();
-    let inner = cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));
-    inner.unwrap_or(cell).trim()
 }
 
 /// Reads a line without its end into `line`; `false` after the last.

@@ -1,7 +1,7 @@
 //! The arguments that create or resume a run, and how those that are settings become layers of the
 //! configuration: one for each flag that was given, over the recipe and the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -21,7 +21,7 @@ pub struct CreateArguments {
     /// Run directory [default: runs/DATASET-METHOD-sSEED]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in the run directory, if there is one
+    /// Continue the run in the run directory, which must exist; in an empty one a new run begins
     #[arg(long)]
     pub resume: bool,
     /// Print only the result, and warnings
@@ -128,6 +128,15 @@ impl SettingArguments {
             names_recipe: self.recipe.is_some(),
             space: space.and_then(SpaceName::from_name),
         })
+    }
+
+    /// Where the images are that are worked on, if it is a path.
+    pub fn own_images(&self) -> Option<&Path> {
+        match &self.dataset {
+            Some(ImageSource::At(path)) => Some(path),
+            Some(ImageSource::DataSet(_)) => None,
+            None => self.flags.get("data.dir")?.as_str().map(Path::new),
+        }
     }
 
     /// Whether `--method` was given.

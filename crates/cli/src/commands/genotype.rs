@@ -40,11 +40,24 @@ pub(super) fn given(what: &str) -> Result<Genotype, Failure> {
     let path = Path::new(what);
     if path.is_dir() {
         of_run(path)
-    } else if path.is_file() || file_and_name(path).is_some() {
+    } else if is_path(what) {
         read(path)
     } else {
         parse(what)
     }
+}
+
+/// Whether `what` is, or can only be meant as, the name of a file: no genotype is without brackets
+/// and bars, and a name is one word or has an ending.
+fn is_path(what: &str) -> bool {
+    let path = Path::new(what);
+    if path.exists() || file_and_name(path).is_some() {
+        return true;
+    }
+    let is_number = what.chars().all(|c| c.is_ascii_digit());
+    let is_text = what.contains(|c: char| c.is_control() || "([{|'\"".contains(c));
+    let is_name = !what.contains(char::is_whitespace) || path.extension().is_some_and(|ending| !ending.is_empty());
+    !is_number && !is_text && is_name
 }
 
 impl GivenGenotype {
@@ -54,7 +67,7 @@ impl GivenGenotype {
     /// If it is none, or its file cannot be read.
     pub fn read(&self) -> Result<Option<Genotype>, Failure> {
         match (&self.genotype, &self.genotype_file) {
-            (Some(text), _) => parse(text).map(Some),
+            (Some(text), _) => of_text(text).map(Some),
             (None, Some(path)) => read(path).map(Some),
             (None, None) => Ok(None),
         }
@@ -81,8 +94,18 @@ pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     }
 }
 
+/// The genotype that `--genotype` says.
+pub(super) fn of_text(text: &str) -> Result<Genotype, Failure> {
+    if is_path(text) {
+        return Err(Failure::usage(format!(
+            "--genotype takes the text of a genotype; {text:.200} is a file, or may be meant as one"
+        )));
+    }
+    parse(text)
+}
+
 /// The genotype that `text` says.
-pub(super) fn parse(text: &str) -> Result<Genotype, Failure> {
+fn parse(text: &str) -> Result<Genotype, Failure> {
     Genotype::parse(text).map_err(|error| Error::Genotype { path: None, error }.into())
 }
 
@@ -95,7 +118,10 @@ pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
 fn of_run(path: &Path) -> Result<Genotype, Failure> {
     let folder = Folder::open(path)?;
     let file = folder.file(GENOTYPE);
-    let missing = || Error::io("read", &file, io::ErrorKind::NotFound.into());
+    let missing = || {
+        let reason = "there is no such file: the folder is no run, or its search is not discretized yet";
+        Error::io("read", &file, io::Error::new(io::ErrorKind::NotFound, reason))
+    };
     let bytes = folder.read(GENOTYPE, MOST_WHOLE_BYTES)?.ok_or_else(missing)?;
     let no_text = |_| {
         Error::io(

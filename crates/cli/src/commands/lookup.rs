@@ -36,10 +36,14 @@ pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
     };
     let standings = table.look_up(arch)?;
     if arguments.json {
-        let document = json!({ "architecture": arch.to_string(), "columns": standings });
+        let document = json!({
+            "architecture": arch.to_string(),
+            "columns": standings,
+            "passed_over": table.passed_over(),
+        });
         return terminal::print(&format!("{document:#}\n"));
     }
-    terminal::print(&table::of_standings(arch, &standings))
+    terminal::print(&table::of_standings(arch, &standings, table.passed_over()))
 }
 
 /// What is asked for: an architecture in any form, a file with one, or a run directory.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use da2s::data::{Class, Image, most_probable, pictures_below};
 use da2s::device;
-use da2s_records::sentence;
+use da2s_records::{counted, sentence};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -87,7 +87,8 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
             for reason in reasons {
                 terminal::tell(&format!("da2s: {reason}"));
             }
-            let reason = format!("{} of {} images cannot be read", reasons.len(), predictions.len());
+            let all = counted(predictions.len(), "image");
+            let reason = format!("{} of {all} cannot be read", reasons.len());
             Err(Failure::new(Code::Data, reason))
         }
     }

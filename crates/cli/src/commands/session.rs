@@ -6,7 +6,7 @@ use da2s::Hint;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
-use da2s::run::{self, Discretized};
+use da2s::run::{self, Discretized, RunDirectory};
 use da2s::space::Genotype;
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -41,6 +41,14 @@ impl Session {
         if arguments.live.tui {
             // Before anything is made that would have to be unmade.
             screen::check()?;
+        }
+        if let Some(path) = arguments.settings.own_images()
+            && RunDirectory::read(path).is_ok_and(|directory| directory.config().is_ok())
+        {
+            let path = path.display();
+            return Err(Failure::usage(format!(
+                "{path} is a run directory, not a folder of images; continue the run with `da2s run --resume --out {path}`"
+            )));
         }
         let request = arguments.settings.request()?;
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
@@ -107,7 +115,7 @@ impl Session {
             let stop = StopFlag::on_interrupt_silent();
             (stop.clone(), Progress::silent(stop))
         };
-        if let Some(warning) = run.lock_warning() {
+        for warning in run.warnings() {
             progress.on(Event::Warning(warning));
         }
         Ok(Self { run, stop, progress })
@@ -218,7 +226,7 @@ impl Session {
         {
             self.run.note_failure(&failure.sentence());
             // A run that came to nothing was unmade, and has no events.
-            if run::RunDirectory::read(self.path()).is_ok() {
+            if RunDirectory::read(self.path()).is_ok() {
                 self.progress.update_events();
             }
         }

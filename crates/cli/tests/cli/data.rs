@@ -87,7 +87,7 @@ fn a_check_counts_measures_and_names_what_is_damaged() {
         .assert()
         .code(3)
         .stdout(predicate::str::contains("zebra/2.jpg: not an image"))
-        .stderr("da2s: 1 images cannot be decoded; replace them, or set data.bad_images = \"skip\"\n");
+        .stderr("da2s: 1 image cannot be decoded; replace it, or set data.bad_images = \"skip\"\n");
     fs::remove_dir_all(dir.join("val/zebra")).unwrap();
     check()
         .assert()

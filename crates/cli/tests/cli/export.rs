@@ -293,6 +293,12 @@ fn a_network_goes_out_and_comes_back() {
     });
     let named = predicate::str::contains("spoilt.safetensors is damaged: stem.0.weight holds NaN");
     import("spoilt", &spoilt, &[]).assert().code(5).stderr(named);
+    let variance = rewritten("variance", &|tensors| {
+        let used = tensors.iter_mut().find(|tensor| tensor.name == "stem.1.running_var");
+        used.unwrap().data[1] = -1.0;
+    });
+    let named = predicate::str::contains("stem.1.running_var holds -1e0, where a variance is at least 0");
+    import("variance", &variance, &[]).assert().code(5).stderr(named);
     let unused = rewritten("unused", &|tensors| {
         tensors.push(Named {
             name: "auxiliary".to_owned(),
@@ -320,7 +326,7 @@ fn a_network_goes_out_and_comes_back() {
         .code(5)
         .stderr(none);
     import("absent", &out.join("absent"), &[]).assert().code(7);
-    for name in ["others", "wide", "deep", "none", "absent", "spoilt"] {
+    for name in ["others", "wide", "deep", "none", "absent", "spoilt", "variance"] {
         assert!(!temporary.path().join(name).exists(), "{name}");
     }
 }
@@ -418,6 +424,26 @@ fn a_super_network_from_elsewhere_is_discretized() {
     let named = predicate::str::contains("α of the normal cells holds NaN");
     import().assert().code(5).stderr(named);
     assert!(!other.exists());
+
+    for (name, value, said) in [
+        (
+            "classifier.bias",
+            -3e38,
+            "classifier.bias holds -3e38, whose square is infinite",
+        ),
+        (
+            "stem.1.running_var",
+            -0.5,
+            "stem.1.running_var holds -5e-1, where a variance is at least 0",
+        ),
+    ] {
+        let mut spoilt = tensors.clone();
+        let changed = spoilt.iter_mut().find(|tensor| tensor.name == name);
+        changed.unwrap().data[0] = value;
+        write(&spoilt).unwrap();
+        import().assert().code(5).stderr(predicate::str::contains(said));
+        assert!(!other.exists());
+    }
 
     let without: Vec<Named> = tensors
         .iter()

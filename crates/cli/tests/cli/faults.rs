@@ -372,6 +372,17 @@ fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
         .stdout(table);
 }
 
+/// A search that is estimated at less than 330 MB, and needs more in the plain engine.
+#[cfg(target_os = "linux")]
+const PLAIN_IS_TOO_LARGE: [&str; 6] = [
+    "data.limit=256",
+    "data.test_limit=40",
+    "search.epochs=1",
+    "search.warmup_epochs=0",
+    "search.batch_size=128",
+    "search.channels=16",
+];
+
 /// If memory still runs out, as in the plain engine, which needs more, the run ends with one
 /// message and can be resumed.
 #[cfg(target_os = "linux")]
@@ -379,15 +390,7 @@ fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
 fn an_allocation_that_fails_ends_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let settings = [
-        "data.limit=256",
-        "data.test_limit=40",
-        "search.epochs=1",
-        "search.warmup_epochs=0",
-        "search.batch_size=128",
-        "search.channels=16",
-    ];
-    let search = with("search", &settings);
+    let search = with("search", &PLAIN_IS_TOO_LARGE);
     let mut shell = assert_cmd::Command::new("sh");
     shell
         .args(["-c", "ulimit -v 330000; exec \"$0\" \"$@\""])
@@ -407,4 +410,42 @@ fn an_allocation_that_fails_ends_with_a_sentence() {
         .arg(&out)
         .assert()
         .success();
+}
+
+/// The same with the dashboard, in a terminal of `script`: it has its keys and lines again.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_allocation_that_fails_gives_the_terminal_back() {
+    use std::io::Write;
+
+    let folder = tempfile::tempdir().unwrap();
+    let search = with("search", &PLAIN_IS_TOO_LARGE);
+    let words = std::iter::once(search.get_program()).chain(search.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
+    let command = format!(
+        "(ulimit -v 330000; exec {} --engine plain --threads 1 --tui --out run); echo \"ended with $?\"; stty -a",
+        shell_words::join(words)
+    );
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).current_dir(folder.path());
+    let Ok(output) = script.stdin(std::process::Stdio::null()).output() else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: the terminal after a failed allocation (no `script` here)"
+        );
+        return;
+    };
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("\u{1b}[?1049h"), "no dashboard: {shown}");
+    let (_, after) = shown
+        .rsplit_once("\u{1b}[?1049l")
+        .expect("the alternate screen is left");
+    assert!(
+        after.contains("not enough memory") && after.contains("ended with 12"),
+        "{after}"
+    );
+    assert!(
+        after.contains(" icanon") && after.contains(" echo ") && !after.contains("-icanon"),
+        "{after}"
+    );
 }

@@ -189,6 +189,11 @@ fn images_that_moved_are_found_by_every_stage_if_they_are_the_same() {
         run(&["--data-dir", "other"])
             .code(5)
             .stderr(predicate::str::contains("their checksum differs").and(predicate::str::contains("--data-dir")));
+        fs::create_dir_all(dir.join("empty")).unwrap();
+        run(&["--data-dir", "empty"]).code(3).stderr(
+            predicate::str::contains("empty: expected folders train/ and test/")
+                .and(predicate::str::contains("say where they are with --data-dir")),
+        );
         run(&["--data-dir", "moved"]).success();
     }
     small("run")
@@ -393,4 +398,52 @@ fn good_images_are_answered_beside_bad_ones() {
         .filter(|one| one["error"].is_string() && one["classes"].is_null());
     assert_eq!(bad.count(), 2);
     assert_eq!(answers.iter().filter(|one| one["classes"].is_array()).count(), 38);
+}
+
+/// The recipe for folders has batches of 64 and 96; a folder of fewer images lowers them, and says
+/// so. What is asked for stays.
+#[test]
+fn a_small_folder_lowers_the_batches_of_its_recipe() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    images(&dir.join("own"), &[("a", 15), ("b", 15)]);
+    let config = |more: &[&str]| {
+        let output = da2s()
+            .current_dir(dir)
+            .args(["config", "own"])
+            .args(more)
+            .output()
+            .unwrap();
+        let table: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+        ["search", "network"].map(|part| table[part]["batch_size"].as_integer().unwrap())
+    };
+    // Of 15 images of each class 3 are for the test; the others have two halves.
+    assert_eq!(config(&[]), [12, 24]);
+    assert_eq!(config(&["--set", "search.batch_size=8"]), [8, 24]);
+    assert_eq!(config(&["--set", "network.batch_size=96"]), [12, 96]);
+    assert_eq!(config(&["--recipe", "images"]), [12, 24]);
+    assert_eq!(config(&["--recipe", "images-large"]), [32, 64]);
+    let small = [
+        "search.cells=3",
+        "search.channels=2",
+        "network.cells=3",
+        "network.channels=2",
+        "space.nodes=2",
+    ];
+    let short = [
+        "search.epochs=2",
+        "search.warmup_epochs=1",
+        "network.epochs=1",
+        "network.auxiliary=false",
+        "network.augmentation.cutout=0",
+    ];
+    let mut run = da2s();
+    run.current_dir(dir)
+        .args(["run", "own", "--image-size", "8", "--quiet", "--out", "run"]);
+    for setting in small.iter().chain(&short) {
+        run.args(["--set", setting]);
+    }
+    let told = predicate::str::contains("search.batch_size is 12 instead of 64, since there are so few images")
+        .and(predicate::str::contains("network.batch_size is 24 instead of 96"));
+    run.assert().success().stderr(told);
 }

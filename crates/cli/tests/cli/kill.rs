@@ -55,7 +55,10 @@ fn run(out: &Path) -> Process {
     let built = with("run", &settings);
     let mut command = Process::new(built.get_program());
     command.args(built.get_args());
-    command.args(["--resume", "--quiet", "--out"]).arg(out);
+    if out.exists() {
+        command.arg("--resume");
+    }
+    command.args(["--quiet", "--out"]).arg(out);
     command
 }
 

@@ -69,6 +69,29 @@ fn an_architecture_and_a_run_are_found() {
 }
 
 #[test]
+fn skipped_columns_are_reported() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (skip, none) = (uniform("skip_connect"), uniform("none"));
+    let table = format!("arch;params;test_acc;latency-ms\n{skip};0,07;54,3;12\n{none};0,01;10;3\n");
+    fs::write(temporary.path().join("table.csv"), table).unwrap();
+    let lookup = || {
+        let mut command = da2s();
+        command
+            .args(["lookup", &skip, "--benchmark", "table.csv"])
+            .current_dir(temporary.path());
+        command
+    };
+    let told = predicate::str::contains("test_acc   54.30 %     1   2").and(predicate::str::contains(
+        "skipped columns, which are not accuracies: params, latency-ms",
+    ));
+    lookup().assert().success().stdout(told);
+    let output = lookup().arg("--json").output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["passed_over"], serde_json::json!(["params", "latency-ms"]));
+    assert_eq!(json["columns"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn everything_that_is_read_as_an_architecture_is_looked_up() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
@@ -77,7 +100,7 @@ fn everything_that_is_read_as_an_architecture_is_looked_up() {
     let none = uniform("none");
     fs::write(
         &table,
-        format!("\u{feff},architecture,a-test\r\n0,{none},10\r\n1,\"{arch}\",93.66\r\n\r\n"),
+        format!("\u{feff}index,architecture,a-test\r\n0,{none},10\r\n1,\"{arch}\",93.66\r\n\r\n"),
     )
     .unwrap();
     fs::write(

@@ -277,7 +277,10 @@ fn a_killed_run_goes_on_with_the_same_bits() {
     let settings = [&TINY[..], &["search.epochs=4", "network.epochs=4"]].concat();
     let command = |out: &Path| {
         let mut command = with("run", &settings);
-        command.args(["--resume", "--out"]).arg(out);
+        if out.exists() {
+            command.arg("--resume");
+        }
+        command.arg("--out").arg(out);
         command
     };
     command(&whole).assert().success();

@@ -474,7 +474,7 @@ fn wrong_addresses_and_directories_are_told() {
         .args(["--http", "example.org:80"])
         .assert()
         .code(2)
-        .stderr(predicate::str::contains("as 8080"));
+        .stderr(predicate::str::contains("for example 8080"));
     let server = Server::start(finished());
     da2s()
         .arg("watch")

@@ -259,11 +259,12 @@ fn data(scratch: &Path) -> Vec<Target> {
             "label-table",
             vec![
                 b"path,label,part\na/1.png,cat,train\na/2.png,dog,test\n".to_vec(),
+                b"sep=|\npath|label\na.png|cat\nb.png|dog\n".to_vec(),
                 "\u{feff}Split;\"File\";Class\r\nval;\"a \"\"1\"\".png\";cat\r\ndev;b\\2.png;dog\r\n".into(),
             ],
             &[
-                ",", ";", "\t", "\"", "\r\n", "../", "/", "\\", "path", "label", "part", "train", "\u{feff}", "C:",
-                "\0",
+                ",", ";", "\t", "|", "sep=", "\"", "\r\n", "../", "/", "\\", "path", "label", "part", "train",
+                "\u{feff}", "C:", "\0",
             ],
             Box::new(|bytes| LabelTable::parse(Path::new("labels.csv"), bytes).is_ok()),
         ),
@@ -330,6 +331,7 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
         Benchmark::read(&table).is_ok_and(|table| table.look_up(arch).is_ok())
     };
     let packed = fixtures::packed(row.clone().into_bytes());
+    let other = format!("sep=;\n;arch_index;arch;params;test-acc\n0;7;{cell};0,3;93,5 %\n");
     vec![
         Target::new(
             "genotype",
@@ -378,8 +380,22 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
         ),
         Target::new(
             "benchmark",
-            vec![row.into(), packed],
-            &["architecture,", ",", "\n", "|none~0|", "nan", "100"],
+            vec![row.into(), other.into(), packed],
+            &[
+                "architecture,",
+                ",",
+                ";",
+                "\t",
+                "sep=",
+                "index",
+                "params",
+                "\"",
+                "\n",
+                "|none~0|",
+                "nan",
+                "100",
+                "%",
+            ],
             Box::new(table_of),
         ),
     ]

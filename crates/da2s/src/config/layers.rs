@@ -186,6 +186,11 @@ impl Layer {
         matches!(self.origin, Origin::Recipe(_))
     }
 
+    /// Whether it is the recipe of that name.
+    pub(super) fn is_recipe_of(&self, name: &str) -> bool {
+        matches!(&self.origin, Origin::Recipe(recipe) if *recipe == name)
+    }
+
     /// Whether it is one setting that was asked for by itself.
     pub(super) fn is_flag(&self) -> bool {
         matches!(self.origin, Origin::Flag(_))

@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod fitted;
 mod layers;
 mod planned;
 mod request;

@@ -56,7 +56,13 @@ impl Planned {
             expected: format!("false: {error}"),
         })?;
         Ok(Self {
-            search: Needs::of_training(&search, config.search.batch_size, shape.height, threads),
+            search: Needs::of_search(
+                &search,
+                config.search.batch_size,
+                shape.height,
+                threads,
+                config.search.second_order,
+            ),
             train: Needs::of_training(
                 &final_network,
                 config.network.training.batch_size,
@@ -157,6 +163,11 @@ mod tests {
         assert!(larger.train.parameters > plain.train.parameters);
         let bench = planned(&["space.name=nas-bench-201", "target.edges=all"]);
         assert!(bench.search.total() > bench.search.program && bench.train.total() > bench.train.program);
+        let second = planned(&["search.second_order=true"]);
+        assert_eq!(
+            second.search.optimiser,
+            plain.search.optimiser + 2 * plain.search.parameters
+        );
         let partial = planned(&["search.method=pc-darts"]);
         assert!(partial.search.activations < plain.search.activations);
     }

@@ -11,6 +11,7 @@ use da2s_settings::Problem;
 use toml::Value;
 
 use super::error::ConfigError;
+use super::fitted;
 use super::layers::{Layer, resolve, resolve_stored};
 use super::settings::Config;
 use crate::data::Format;
@@ -34,6 +35,15 @@ impl Request {
     /// # Errors
     /// If there is no recipe of the data set, or settings are at odds with each other.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
+        Ok(self.resolve_with_notes()?.0)
+    }
+
+    /// As [`Self::resolve`], with what a user should know of settings that are not the recipe's, in
+    /// sentences.
+    ///
+    /// # Errors
+    /// As those of [`Self::resolve`].
+    pub fn resolve_with_notes(&self) -> Result<(Config, Vec<String>), ConfigError> {
         let mut layers = self.layers.clone();
         layers.extend(self.detected()?);
         if !self.names_recipe {
@@ -43,7 +53,14 @@ impl Request {
             let of_space = self.space.map_or(Ok(Vec::new()), of_space)?;
             layers.splice(0..0, [recipe].into_iter().chain(of_space));
         }
-        self.used(resolve(&layers)?)
+        let config = self.used(resolve(&layers)?)?;
+        let lowered = fitted::lowered(&layers, &config)?;
+        if lowered.is_empty() {
+            return Ok((config, Vec::new()));
+        }
+        let notes = fitted::notes(&lowered, &config);
+        layers.extend(lowered);
+        Ok((resolve(&layers)?, notes))
     }
 
     /// The configuration of a run that is resumed, whose own is `stored`.

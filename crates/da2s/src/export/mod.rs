@@ -126,7 +126,10 @@ pub fn files(
     let mut files = vec![(PREPROCESSING_NAME, preprocessing)];
     match format {
         ExportFormat::Onnx => files.push(("", onnx::bytes(trained, options)?)),
-        ExportFormat::Pytorch => files.extend(pytorch::files(trained)?),
+        ExportFormat::Pytorch => {
+            files.extend(pytorch::files(trained)?);
+            files.push(pytorch::sums(&files));
+        }
         ExportFormat::Safetensors => files.push(("", safetensors::bytes(trained)?)),
     }
     Ok(files)

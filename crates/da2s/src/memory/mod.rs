@@ -10,8 +10,8 @@ pub use available::{Available, Bound, available};
 
 use std::fmt;
 
-use da2s_engine::Engine;
 use da2s_engine::cpu::{CellNeeds, Lent};
+use da2s_engine::{CellPlan, Engine};
 
 use crate::backbone::{Backbone, Source};
 use crate::data::{Dataset, Part};
@@ -74,6 +74,42 @@ impl Needs {
         }
     }
 
+    /// Of a step of the search of `supernet`, as [`Self::of_training`]. A second-order step holds
+    /// two more vectors as long as the weights: the unrolled weights and the direction in which
+    /// they are moved for the finite difference.
+    pub fn of_search(supernet: &Backbone, batch: usize, side: usize, threads: usize, second_order: bool) -> Self {
+        let needs = Self::of_training(supernet, batch, side, threads);
+        let unrolled = if second_order { 2 * needs.parameters } else { 0 };
+        Self {
+            optimiser: needs.optimiser + unrolled,
+            ..needs
+        }
+    }
+
+    /// Of forward and backward passes of single cells, all of whose graphs are held at once; each
+    /// with the height and width of its inputs.
+    pub fn of_cells<'a>(
+        cells: impl IntoIterator<Item = (&'a CellPlan, (usize, usize))>,
+        batch: usize,
+        threads: usize,
+    ) -> Self {
+        let cells: Vec<CellNeeds> = cells
+            .into_iter()
+            .map(|(plan, size)| {
+                let sizes = vec![size; plan.input_channels.len()];
+                CellNeeds::of_training(plan, &sizes, batch, threads)
+            })
+            .collect();
+        let held: usize = cells.iter().map(|cell| cell.inputs + cell.kept + cell.output).sum();
+        let gradients = cells.iter().map(|cell| cell.inputs + cell.output).max().unwrap_or(0);
+        Self {
+            program: PROGRAM_BYTES,
+            activations: (held + gradients) as u64,
+            workspace: lent(&cells).bytes() as u64,
+            ..Self::default()
+        }
+    }
+
     /// Of the evaluation of `network` on `batch` images of `side` pixels a side.
     pub fn of_inference(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
         let cells = cells(network, side, |plan, sizes| {
@@ -84,14 +120,13 @@ impl Needs {
     }
 
     fn of(network: &Backbone, activations: usize, cells: &[CellNeeds]) -> Self {
-        let lent = cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent));
         Self {
             program: PROGRAM_BYTES,
             data: 0,
             parameters: parameters(network),
             optimiser: 0,
             activations: activations as u64,
-            workspace: lent.bytes() as u64,
+            workspace: lent(cells).bytes() as u64,
         }
     }
 
@@ -149,12 +184,13 @@ pub struct MemoryError {
     pub hint: Hint,
 }
 
+/// What is enough for every cell in its turn.
+fn lent(cells: &[CellNeeds]) -> Lent {
+    cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent))
+}
+
 /// Every cell of `network` with what it needs by `of`.
-fn cells(
-    network: &Backbone,
-    side: usize,
-    of: impl Fn(&da2s_engine::CellPlan, &[(usize, usize)]) -> CellNeeds,
-) -> Vec<CellNeeds> {
+fn cells(network: &Backbone, side: usize, of: impl Fn(&CellPlan, &[(usize, usize)]) -> CellNeeds) -> Vec<CellNeeds> {
     let mut sizes: Vec<(usize, usize)> = Vec::new();
     let mut cells = Vec::new();
     let stages = network

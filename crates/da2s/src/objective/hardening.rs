@@ -28,7 +28,7 @@
 //! checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
-use da2s_settings::{POSITIVE, settings, within_1};
+use da2s_settings::{POSITIVE, positive_up_to, settings};
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
@@ -47,7 +47,7 @@ settings! {
     /// The path of the drive `path`.
     pub struct Hardening {
         /// Share of the search at whose end everything is decided.
-        decided_at: f64 = 0.9, in within_1();
+        decided_at: f64 = 0.9, in positive_up_to(1.0);
         /// a, the exponent of the path: above 1 it is steep at first, below 1 at the end.
         exponent: f64 = 1.5, in POSITIVE;
     }

@@ -50,10 +50,15 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] DataError),
     /// Images of a run that are no longer where they were.
-    #[error("the images of this run are no longer in {path}", path = .path.display())]
+    #[error(
+        "the images of this run are no longer in {path}{}",
+        .problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default(), path = .path.display()
+    )]
     ImagesMoved {
-        /// Where they were.
+        /// Where they were, or were said to be.
         path: PathBuf,
+        /// What is wrong with what is there, if there is anything.
+        problem: Option<DataError>,
     },
     /// A network that a format cannot express.
     #[error(transparent)]
@@ -109,6 +114,12 @@ pub enum Error {
     /// A directory without a configuration.
     #[error("{path} is not a run directory: it has no config.toml", path = .path.display())]
     NotARun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Nothing that a run could be resumed from.
+    #[error("there is no run in {path}: the directory does not exist", path = .path.display())]
+    NothingToResume {
         /// The directory.
         path: PathBuf,
     },
@@ -185,6 +196,7 @@ impl Error {
             | Self::Busy { .. }
             | Self::NotEmpty { .. }
             | Self::NotARun { .. }
+            | Self::NothingToResume { .. }
             | Self::Incomplete { .. }
             | Self::Unfinished { .. }
             | Self::LostCheckpoint { .. }
@@ -206,6 +218,7 @@ impl Error {
             Self::RunExists { .. } => vec![Hint::Resume, Hint::OtherDirectory],
             Self::NotEmpty { .. } => vec![Hint::OtherDirectory],
             Self::NotARun { .. } => vec![Hint::Create],
+            Self::NothingToResume { .. } => vec![Hint::OtherDirectory, Hint::Restart],
             Self::Incomplete { stage, .. } => vec![Hint::RunFirst(*stage)],
             Self::Unfinished { .. } => vec![Hint::FinishFirst(Stage::Search)],
             Self::LostCheckpoint { stage, .. } => match stage {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT};
-use da2s_records::{WeightsFile, WeightsFileError};
+use da2s_records::{Named, WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
 use super::checkpoint::Checkpoint;
@@ -68,6 +68,7 @@ pub fn import_network(
     let (weights, statistics) = loaded.map_err(|error| Error::load(path, &error))?;
     finite(path, NotFinite::in_values(&weights, &statistics, &network))?;
     let tensors = network.named(&weights, &statistics);
+    usable(path, &tensors)?;
     // Nothing is written before everything fits.
     discretize::discretize(context, Some(genotype), observer)?;
     context.directory.remove(NETWORK)?;
@@ -181,6 +182,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
         NotFinite::in_values(&state.weights, &state.statistics, &search.backbone),
     )?;
     finite(path, state.arch.check_finite())?;
+    usable(path, &search.backbone.named(&state.weights, &state.statistics))?;
     // Nothing is left to search, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
@@ -197,6 +199,26 @@ fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
         path: path.to_owned(),
         problem: format!("{what} holds {value}, but only finite 32-bit numbers are allowed"),
     })
+}
+
+/// Refuses numbers that no training leaves: variances below zero, and those whose squares are
+/// infinite in 32 bits, with which a network can compute plausible outputs from infinite values.
+fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
+    let damaged = |name: &str, value: f32, problem: &str| Error::Damaged {
+        path: path.to_owned(),
+        problem: format!("{name} holds {value:e}, {problem}"),
+    };
+    for Named { name, data, .. } in tensors {
+        if let Some(&value) = data.iter().find(|value| value.abs() > f32::MAX.sqrt()) {
+            return Err(damaged(name, value, "whose square is infinite in 32 bits"));
+        }
+        if name.ends_with("running_var")
+            && let Some(&value) = data.iter().find(|&&value| value < 0.0)
+        {
+            return Err(damaged(name, value, "where a variance is at least 0"));
+        }
+    }
+    Ok(())
 }
 
 /// What public code calls the architecture parameters: α and β.

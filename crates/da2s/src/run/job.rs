@@ -58,6 +58,8 @@ pub struct Job {
     command: String,
     arrays: Option<Arc<Arrays>>,
     group: Group,
+    /// What was set otherwise than a recipe has it.
+    notes: Vec<String>,
 }
 
 /// What the process that leads has the others work on.
@@ -70,18 +72,20 @@ struct Assignment {
 
 impl Job {
     /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` opens the
-    /// existing one. `command` is recorded in `environment.json`.
+    /// existing one; in an empty directory it creates one all the same. `command` is recorded in
+    /// `environment.json`.
     ///
     /// # Errors
-    /// If the request is invalid, a run already exists, or it has other settings.
+    /// If the request is invalid, a run already exists, or it has other settings; with `resume`, if
+    /// the directory does not exist.
     pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
         let holds_run = |path: &Path| resume && path.join(CONFIG).symlink_metadata().is_ok();
         // A run that goes on needs only what its own configuration does not say.
-        let (path, asked) = match out.filter(|path| holds_run(path)) {
-            Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?),
+        let (path, asked, notes) = match out.filter(|path| holds_run(path)) {
+            Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?, Vec::new()),
             None => {
-                let asked = request.resolve()?;
-                (out.map_or_else(|| default_path(&asked), Path::to_owned), asked)
+                let (asked, notes) = request.resolve_with_notes()?;
+                (out.map_or_else(|| default_path(&asked), Path::to_owned), asked, notes)
             }
         };
         if holds_run(&path) {
@@ -106,9 +110,13 @@ impl Job {
             directory.remove(FAILURE)?;
             return Ok(Self::new(directory, config, true, command));
         }
+        if resume && !path.exists() {
+            return Err(Error::NothingToResume { path });
+        }
         let directory = RunDirectory::create(&path)?;
         let mut job = Self::new(directory, anchored(asked), false, command);
         job.fresh = true;
+        job.notes = notes;
         let written = job.directory.write_config(&job.config);
         job.or_unmake(written)?;
         Ok(job)
@@ -144,6 +152,7 @@ impl Job {
             command,
             arrays: None,
             group: Group::alone(),
+            notes: Vec::new(),
         }
     }
 
@@ -189,12 +198,14 @@ impl Job {
         &self.directory
     }
 
-    /// What a user should know where nothing keeps a second process out.
-    pub fn lock_warning(&self) -> Option<Warning> {
+    /// What a user should know before the run begins: settings that are not those of its recipe,
+    /// and that nothing keeps a second process out.
+    pub fn warnings(&self) -> Vec<Warning> {
         let path = self.directory.path().display();
-        let warning =
+        let unguarded =
             || format!("the file system of {path} has no locks: nothing keeps a second process out of this run").into();
-        (self.group.leads() && self.directory.is_unguarded()).then(warning)
+        let lock = (self.group.leads() && self.directory.is_unguarded()).then(unguarded);
+        self.notes.iter().cloned().map(Warning::from).chain(lock).collect()
     }
 
     /// The settings.

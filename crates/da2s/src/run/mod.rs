@@ -113,14 +113,35 @@ impl Context<'_> {
         if let (Some(_), Some(path)) = (&environment, &self.config.data.dir)
             && !path.exists()
         {
-            return Err(Error::ImagesMoved { path: path.clone() });
+            return Err(Error::ImagesMoved {
+                path: path.clone(),
+                problem: None,
+            });
         }
-        let dataset = self.open_dataset()?;
+        let dataset =
+            self.open_dataset()
+                .map_err(|error| match (error, &self.config.data.dir) {
+                    // There was a layout when the run began.
+                    (
+                        Error::Data(problem @ (DataError::Layout { .. } | DataError::ClassMismatch { .. })),
+                        Some(path),
+                    ) if environment.is_some() => Error::ImagesMoved {
+                        path: path.clone(),
+                        problem: Some(problem),
+                    },
+                    (error, _) => error,
+                })?;
         match environment {
             Some(environment) if environment.dataset_checksum.as_ref() != Some(&dataset.checksum) => {
                 Err(Error::Mismatch {
                     path: self.directory.file(ENVIRONMENT),
-                    problem: "the images are not those that the run began with (their checksum differs)".to_owned(),
+                    problem: match &self.config.data.dir {
+                        Some(dir) => format!(
+                            "the images in {} are not those that the run began with (their checksum differs)",
+                            dir.display()
+                        ),
+                        None => "the images are not those that the run began with (their checksum differs)".to_owned(),
+                    },
                     hints: self.moved(),
                 })
             }

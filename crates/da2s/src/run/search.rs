@@ -42,7 +42,8 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let setup = context.config.search_setup()?;
     let search = Search::in_group(&setup, &dataset, &device, &engine, context.group.clone())?;
     let (batch, side) = (setup.search.batch_size, dataset.shape.height);
-    Needs::of_training(&search.backbone, batch, side, rayon::current_num_threads())
+    let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
+    Needs::of_search(&search.backbone, batch, side, threads, second_order)
         .beside(&dataset)
         .check("a step of this search", &LOWER, &engine)?;
     // What would make training fail makes the search fail before it begins.

@@ -6,6 +6,7 @@ FOLDER holds `expected.safetensors` with `images`, `logits` and `labels` as da2s
 `pytorch/`. Nothing is judged here: the numbers go to the test that called.
 """
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -22,7 +23,10 @@ from safetensors.numpy import load_file
 
 def graph(path):
     """The graph checked in full: types and shapes of every value, and no batch norm that could have been folded."""
-    model = onnx.load(path)
+    content = Path(path).read_bytes()
+    model = onnx.load_from_string(content)
+    last = model.metadata_props[-1]
+    assert last.key == "sha256" and last.value == hashlib.sha256(content[:-76]).hexdigest(), last
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     batch = inferred.graph.output[0].type.tensor_type.shape.dim[0].dim_param
@@ -64,8 +68,23 @@ def by_torch(folder, expected):
     model = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(model)
     with torch.inference_mode():
+        assert_refused(folder, model)
         logits = model.load()(torch.from_numpy(expected["images"])).numpy()
     return compared(logits, expected) | {"classes": model.CLASS_NAMES, "deep": of_16_bits(model.preprocess)}
+
+
+def assert_refused(folder, model):
+    """Weights that were changed after the export are refused."""
+    weights = folder / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        model.load()
+        raise AssertionError("changed weights were loaded")
+    except ValueError as refused:
+        assert "SHA256SUMS" in str(refused), refused
+    finally:
+        weights.write_bytes(content)
 
 
 def of_16_bits(preprocess):

@@ -136,7 +136,7 @@ fn val_beside_test_is_for_validation() {
     assert_eq!(dataset.validation.image(0).unwrap(), dataset.train.image(1).unwrap());
     assert_ne!(dataset.checksum, before.checksum);
     fs::remove_dir_all(dir.path().join("val/ape")).unwrap();
-    assert_eq!(message(&dir), "DIR/val: expected a folder a class, two or more");
+    assert_eq!(message(&dir), "DIR/val: expected a folder for each class, two or more");
 }
 
 /// In memory or not, the next picture of the class stands in for a damaged one, and the damaged one
@@ -194,9 +194,17 @@ fn an_empty_class_and_a_broken_file_are_named() {
     for file in ["a.JPG", "b.png", "c.jpeg"] {
         fs::remove_file(dir.path().join("train/zebra").join(file)).unwrap();
     }
-    assert_eq!(
-        message(&dir),
-        "DIR/train/zebra: expected files ending in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .dib, .tif, .tiff, .gif"
+    let told = message(&dir);
+    let only = "DIR/train/zebra: expected images of the class, files ending in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .dib, .tif, \
+        .tiff, .gif, and there is only 1 .txt file: add some, or remove the folder";
+    assert_eq!(told, only);
+    for entry in fs::read_dir(dir.path().join("train/zebra")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let told = message(&dir);
+    assert!(
+        told.contains(", and it is empty: add some, or remove the folder"),
+        "{told}"
     );
 }
 

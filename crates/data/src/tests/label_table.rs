@@ -27,6 +27,10 @@ fn every_way_to_write_a_table_is_read() {
         "Path; Label; Part\na.png; cat; Train\nb/c.png; dog; TEST\n",
         "filename\tclass\tsplit\nb/c.png\tdog\ttesting\na.png\tcat\ttraining\n\n",
         ",image,label,set\n0,a.png,cat,train\n1,b\\c.png,dog,test\n",
+        "path|label|part\na.png|cat|train\nb/c.png|dog|test\n",
+        "sep=;\r\npath;label;part\r\na.png;cat;train\r\nb/c.png;dog;test\r\n",
+        "\u{feff}\"sep=,\"\npath,label,part\na.png,cat,train\nb/c.png,dog,test\n",
+        "sep=\t\npath\tlabel\tpart\na.png\tcat\ttrain\nb/c.png\tdog\ttest_set\n",
         "path,label,part,width\n./a.png,cat,train,8\nb//c.png,dog,test\n",
     ] {
         assert_eq!(rows(text), plain, "{text:?}");
@@ -56,6 +60,11 @@ fn what_is_refused_names_its_line() {
             "line 1: expected one column of paths, found both path and file",
         ),
         (b"path,label\na,x\nb\n", "line 3: expected a label, found none"),
+        (b"sep=;\npath;label\na;x\nb\n", "line 4: expected a label, found none"),
+        (
+            b"sep=;",
+            "line 2: expected a first line that names the columns: path, label and, if images are divided, part, found an empty file",
+        ),
         (b"path,label\n,x\n", "line 2: expected a path, found none"),
         (b"path,label,part\na,x,\n", "line 2: expected a part, found none"),
         (

@@ -55,6 +55,11 @@ struct Search<'a> {
     counted: usize,
     line: usize,
     commented: bool,
+    /// Where the first byte is of which something is to be seen.
+    begin: usize,
+    /// Bytes that readers went through, some of them several times.
+    #[cfg(test)]
+    read_bytes: usize,
 }
 
 /// The genotypes of a text: the first that is asked for, how many there are, and what they are
@@ -83,12 +88,20 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Whether all have one name, if any, and one line.
+    fn are_alike(&self) -> bool {
+        self.others == 0 && self.listed.windows(2).all(|two| two[0] == two[1])
+    }
+
+    /// What is listed, each name and line once.
     fn words(&self) -> String {
         let one = |&(name, line): &(Option<&str>, usize)| match name {
             Some(name) => format!("{name} (line {line})"),
             None => format!("line {line}"),
         };
-        let mut words = self.listed.iter().map(one).collect::<Vec<_>>().join(", ");
+        let mut listed: Vec<String> = self.listed.iter().map(one).collect();
+        listed.dedup();
+        let mut words = listed.join(", ");
         if self.others > 0 {
             words += &format!(" and {} more", self.others);
         }
@@ -106,6 +119,9 @@ impl<'a> Search<'a> {
             counted: 0,
             line: 1,
             commented: false,
+            begin: text.len() - text.trim_start_matches(is_blank).len(),
+            #[cfg(test)]
+            read_bytes: 0,
         };
         search.certain();
         if search.found.iter().all(|found| found.all.listed.is_empty()) {
@@ -126,6 +142,12 @@ impl<'a> Search<'a> {
         match (found.first, self.pick) {
             (Some(_), _) if found.several => {
                 let names = found.picked.words();
+                // No name and no line picks one of them.
+                if found.picked.are_alike() {
+                    return Err(GenotypeError::whole(format!(
+                        "there are several in {names}, which no name or line tells apart: give one of them alone"
+                    )));
+                }
                 let mut error =
                     GenotypeError::whole(format!("there are several, say which by its name or line: {names}"));
                 error.several = true;
@@ -139,6 +161,12 @@ impl<'a> Search<'a> {
                 )))
             }
         }
+    }
+
+    /// Counts what a reader went through.
+    #[cfg(test)]
+    fn count(&mut self, bytes: usize) {
+        self.read_bytes += bytes;
     }
 
     /// Counts lines up to `at`, which only grows.
@@ -201,6 +229,8 @@ impl<'a> Search<'a> {
                     (if genotype.is_some() { reader.at } else { at }, genotype)
                 }
             };
+            #[cfg(test)]
+            self.count(reader.at.max(end) - start);
             at = at.max(end);
             if let Some(genotype) = genotype {
                 self.add(start, genotype);
@@ -231,7 +261,7 @@ impl<'a> Search<'a> {
     /// Reads an object; `None` if it is not one of a known tool.
     fn object(&mut self, reader: &mut Reader<'a>) -> Option<Result<Genotype, Mistake>> {
         let start = reader.at;
-        let whole = self.text[..start].trim_matches(is_blank).is_empty();
+        let whole = start <= self.begin;
         match reader.value() {
             Ok(Value {
                 kind: Kind::Object(fields),
@@ -273,7 +303,10 @@ impl<'a> Search<'a> {
             at = start + 1;
             self.go_to(start);
             let mut reader = Reader::new(text, start, self.commented);
-            let Ok(value) = reader.value() else { continue };
+            let value = reader.value();
+            #[cfg(test)]
+            self.count(reader.at - start);
+            let Ok(value) = value else { continue };
             let read = naslib_text::read(&value).or_else(|| nas_bench_201_text::read_lists(&value));
             if let Some(genotype) = read {
                 at = reader.at;

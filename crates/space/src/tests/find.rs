@@ -315,3 +315,75 @@ proptest! {
         let _ = Genotype::parse_named(&text[..at].iter().collect::<String>(), "B");
     }
 }
+
+#[test]
+fn several_in_one_line_are_not_told_apart_by_it() {
+    let one = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+    let other = one.replace("none~2", "skip_connect~2");
+    let said = |text: &str| Genotype::parse(text).unwrap_err();
+    for text in [format!("{one} -> {other}"), format!("best {one}, last {other}\n")] {
+        let error = said(&text);
+        assert!(!error.several);
+        assert_eq!(
+            error.to_string(),
+            "genotype: there are several in line 1, which no name or line tells apart: give one of them alone"
+        );
+    }
+    let named = Genotype::parse_named(&format!("a {one} {other}\n{one}\n"), "1").unwrap_err();
+    assert!(named.to_string().contains("several in line 1"), "{named}");
+    assert!(
+        said(&format!("a {one} {other}\n{one}\n"))
+            .to_string()
+            .contains("line 1, line 2")
+    );
+    assert_eq!(Genotype::parse(&format!("{one} {one}")).unwrap().to_string(), one);
+}
+
+/// A reader goes at most ten brackets deep, each of which begins a reader of its own, and the text
+/// is gone through twice.
+#[test]
+fn hostile_brackets_are_read_in_linear_time() {
+    const TIMES: usize = 24;
+    let parts = [
+        "(",
+        "[",
+        "{",
+        "([",
+        "({",
+        "[1,",
+        "[[],",
+        "[1,2,3],",
+        "(()",
+        "{'a':",
+        "{'a': [",
+        "{\"a\": 1, ",
+        "{a,",
+        "dict(",
+        "dict({'a':",
+        "Genotype(",
+        "Genotype(normal=[",
+        "Genotype(normal=[('skip_connect', 0), ",
+        "|a~0",
+        "|none~0|+",
+        "|none~0|+|none~0|none~1|+",
+        "{'",
+        "{\"",
+        "(\\'",
+        "[\u{201c}",
+        "#{\n",
+        "x = [",
+        "'",
+        "\\",
+    ];
+    for part in parts {
+        for before in ["", " \n", "\"", "#"] {
+            let text = before.repeat(4_000) + &part.repeat(20_000 / part.len());
+            let read = Search::new(&text, None).read_bytes;
+            assert!(
+                read <= TIMES * text.len(),
+                "{part:?} after {before:?}: {read} of {} bytes",
+                text.len()
+            );
+        }
+    }
+}

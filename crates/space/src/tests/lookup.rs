@@ -166,7 +166,91 @@ fn tables_as_other_programs_write_them() {
     let error = read(last.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("line 3: the index 1 is there twice"), "{error}");
     let unknown = right.at_index(1).unwrap_err().to_string();
-    assert!(unknown.contains("no column `index`, and not all 15625"), "{unknown}");
+    assert!(
+        unknown.contains("no column called `index`, and not all 15625"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn tables_with_other_separators_and_numbers() {
+    let plain = table(&FOUR);
+    let right = read(plain.as_bytes()).unwrap();
+    for text in [
+        plain.replace(',', ";"),
+        plain.replace(',', "\t"),
+        plain.replace('.', ";").replace(',', "\t").replace(';', ","),
+        plain.replace(",50\n", " %,50%\n"),
+        format!("sep=,\r\n{plain}"),
+        format!("\u{feff}sep=;\n{}", plain.replace(',', ";")),
+        format!("\"sep=\t\"\n{}", plain.replace(',', "\t")),
+    ] {
+        assert_eq!(read(text.as_bytes()).unwrap(), right, "{text}");
+    }
+    let cut = read(b"sep=;").unwrap_err().to_string();
+    assert!(cut.contains("line 2: expected `architecture,`"), "{cut}");
+}
+
+#[test]
+fn columns_that_hold_something_else_are_passed_over() {
+    let (skip, conv) = (uniform(Operation201::SkipConnect), uniform(Operation201::Conv3x3));
+    // Shares of a million parameters, text and an empty cell stand in what is passed over.
+    let text = format!(
+        "arch,params,test_acc,train_time,note,test_loss\n{skip},0.07,54.3,,fast,0.9\n{conv},0.8,94,1e9,\"a, b\",NaN\n"
+    );
+    let table = read(text.as_bytes()).unwrap();
+    assert_eq!(table.columns(), ["test_acc"]);
+    assert_eq!(table.passed_over(), ["params", "train_time", "note", "test_loss"]);
+    assert_eq!(table.look_up(skip).unwrap()[0].rank, 2);
+}
+
+#[test]
+fn shares_beside_percent_are_refused() {
+    let shares =
+        FOUR.map(|(operation, accuracy)| (operation, if accuracy < 95.0 { accuracy / 100.0 } else { accuracy }));
+    let error = read(table(&shares).as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("line 1: most accuracies in a are at most 1"), "{error}");
+    // Of a hundred classes, chance is 1 %.
+    let chance = FOUR.map(|(operation, accuracy)| (operation, if accuracy < 50.0 { 1.0 } else { accuracy }));
+    assert!(read(table(&chance).as_bytes()).is_ok());
+}
+
+#[test]
+fn the_numbers_of_rows_are_no_indices() {
+    let (skip, conv) = (uniform(Operation201::SkipConnect), uniform(Operation201::Conv3x3));
+    // pandas numbers the rows of a part of the benchmark.
+    let numbered = read(format!(",arch,a\n0,{skip},50\n1,{conv},90\n").as_bytes()).unwrap();
+    let refused = numbered.at_index(1).unwrap_err().to_string();
+    assert!(refused.contains("no column called `index`"), "{refused}");
+    let both = format!(",arch_index,arch,a\n0,7,{skip},50\n1,3,{conv},90\n");
+    let both = read(both.as_bytes()).unwrap();
+    assert_eq!(
+        (both.at_index(3).unwrap(), both.columns()),
+        (conv, &["a".to_owned()][..])
+    );
+    let called = read(format!("index,arch,a\n0,{skip},50\n1,{conv},90\n").as_bytes()).unwrap();
+    assert_eq!(called.at_index(1).unwrap(), conv);
+}
+
+#[test]
+fn what_unpacks_without_an_end_is_refused() {
+    let blank = " ".repeat(4000) + "\n";
+    let packed = gzip(&("architecture,a\n".to_owned() + &blank.repeat(17_000)));
+    let error = read(&packed).unwrap_err().to_string();
+    assert!(error.contains("larger than"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let device = Benchmark::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(device, "cannot read /dev/zero: it is not a regular file");
+    let temporary = tempfile::tempdir().unwrap();
+    let pipe = temporary.path().join("pipe.csv");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let error = Benchmark::read(&pipe).unwrap_err();
+    assert!(matches!(error, BenchmarkError::Read { .. }), "{error}");
 }
 
 proptest! {

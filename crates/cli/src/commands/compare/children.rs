@@ -154,7 +154,10 @@ impl Children<'_> {
         for (key, value) in &run.setup.settings {
             command.args(["--set", &format!("{key}={value}")]);
         }
-        command.arg("--resume").args(["--out".as_ref(), directory.as_os_str()])
+        if directory.exists() {
+            command.arg("--resume");
+        }
+        command.args(["--out".as_ref(), directory.as_os_str()])
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use da2s::Error;
-use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, check};
-use da2s_records::one_line;
+use da2s::data::{Check, CheckedPart, DataError, Format, ImageError, check, images_problem};
+use da2s_records::{counted, one_line};
 use serde_json::json;
 
 use crate::args::DataCheckArguments;
@@ -34,7 +34,11 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure::new(
             Code::Data,
-            format!("{count} images cannot be decoded; replace them, or set data.bad_images = \"skip\""),
+            format!(
+                "{} cannot be decoded; replace {}, or set data.bad_images = \"skip\"",
+                counted(count, "image"),
+                if count == 1 { "it" } else { "them" }
+            ),
         )),
     }
 }
@@ -69,6 +73,9 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
     match Format::in_folder(dir)[..] {
         [format] => Ok(format),
         [] => {
+            if let Some(problem) = images_problem(dir) {
+                return Err(Error::Data(problem).into());
+            }
             let needed: Vec<String> = Format::ALL
                 .into_iter()
                 .filter(|format| format.needs_folder())

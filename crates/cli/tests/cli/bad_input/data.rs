@@ -9,7 +9,7 @@ use std::path::Path;
 
 use image::ImageFormat;
 
-use super::{Case, case};
+use super::{Case, case, pipe};
 
 /// Bytes of a CIFAR-10 record.
 const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
@@ -219,7 +219,7 @@ pub fn cases() -> Vec<Case> {
         images(
             "empty file",
             3,
-            &["cat/1.png", "not an image"],
+            &["cat/1.png", "the file is empty"],
             damaged("train/cat/1.png", Vec::new()),
         ),
         images(
@@ -273,10 +273,7 @@ pub fn cases() -> Vec<Case> {
             },
         ),
         images("a pipe", 3, &["cat/pipe.png", "not a regular file"], |dir| {
-            let made = std::process::Command::new("mkfifo")
-                .arg(dir.join("train/cat/pipe.png"))
-                .status();
-            assert!(made.unwrap().success());
+            pipe(&dir.join("train/cat/pipe.png"));
         }),
         images("a folder named as an image", 3, &["cat/folder.png"], |dir| {
             fs::create_dir(dir.join("train/cat/folder.png")).unwrap()

@@ -6,6 +6,9 @@
 //! output `logits` is `[batch, classes]`. `metadata_props` hold the fields of `preprocessing.json`,
 //! of which `classes` is called `class_names`; who follows them, `preprocessing`; and `genotype`.
 //! The model's `doc_string` says the same to people.
+//!
+//! The last of the entries is `sha256`: the file's last 76 bytes are this entry, and end in the
+//! SHA-256 of all bytes before them, in hexadecimal digits.
 
 mod graph;
 mod layers;
@@ -13,6 +16,7 @@ mod messages;
 mod norm;
 mod preprocessing;
 
+use da2s_records::Sha256;
 use prost::Message;
 
 use self::graph::Attribute;
@@ -34,7 +38,21 @@ const BATCH: &str = "batch";
 
 /// The file.
 pub(super) fn bytes(trained: &Trained, options: ExportOptions) -> Result<Vec<u8>, ExportError> {
-    Ok(model(trained, options)?.encode_to_vec())
+    Ok(summed(model(trained, options)?.encode_to_vec()))
+}
+
+/// `bytes` of a model and its checksum: messages one after the other are one, whose lists are
+/// joined.
+fn summed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = ModelProto {
+        metadata_props: vec![StringStringEntryProto {
+            key: "sha256".to_owned(),
+            value: Sha256::over(&bytes).hex(),
+        }],
+        ..ModelProto::default()
+    };
+    bytes.extend(sum.encode_to_vec());
+    bytes
 }
 
 fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, ExportError> {
@@ -170,4 +188,30 @@ fn metadata(trained: &Trained, options: ExportOptions) -> Result<Vec<StringStrin
         entry("genotype", trained.description.genotype.clone()),
     ];
     Ok(fields.chain(others).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_ends_the_file_and_is_its_last_entry() {
+        let entry = |key: &str| StringStringEntryProto {
+            key: key.to_owned(),
+            value: "x".to_owned(),
+        };
+        let model = ModelProto {
+            producer_name: "da2s".to_owned(),
+            metadata_props: vec![entry("genotype")],
+            ..ModelProto::default()
+        };
+        let bytes = summed(model.encode_to_vec());
+        let (rest, sum) = bytes.split_at(bytes.len() - 76);
+        assert_eq!(rest, model.encode_to_vec());
+        assert_eq!(&sum[12..], Sha256::over(rest).hex().as_bytes());
+        let read = ModelProto::decode(bytes.as_slice()).unwrap();
+        assert_eq!(read.producer_name, "da2s");
+        let keys: Vec<&str> = read.metadata_props.iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["genotype", "sha256"]);
+    }
 }

@@ -11,6 +11,7 @@ Needs torch and safetensors, and Pillow for pictures. Modules are called as in t
 that the weights fit there too. Neither the auxiliary head nor drop-path is here: they only help training.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -19,5 +20,16 @@ from torch import nn
 from torch.nn import functional as F
 
 HERE = Path(__file__).resolve().parent
-PREPROCESSING = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
+
+
+def whole(name):
+    """The bytes of a file beside this one, if they are those that were exported."""
+    sums = dict(reversed(line.split("  ")) for line in (HERE / "SHA256SUMS").read_text(encoding="utf-8").splitlines())
+    content = (HERE / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != sums.get(name):
+        raise ValueError(f"{HERE / name} is not what its checksum in SHA256SUMS is of: it was damaged or changed")
+    return content
+
+
+PREPROCESSING = json.loads(whole("preprocessing.json").decode("utf-8"))
 CLASS_NAMES = PREPROCESSING["classes"]

@@ -3,11 +3,14 @@
 //! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written
 //! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations) or that of
 //! NAS-Bench-201, after the constants that say which network it is. `weights.safetensors` fits it
-//! strictly.
+//! strictly. `SHA256SUMS` has the checksums of all files, as `sha256sum --check` reads them;
+//! `model.py` checks those of the others before it uses them.
 
 mod operations;
 
 use std::fmt::Write as _;
+
+use da2s_records::Sha256;
 
 use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::{NetworkSize, STAGES, Stem};
@@ -25,6 +28,12 @@ pub(super) fn files(trained: &Trained) -> Result<Vec<ExportedFile>, ExportError>
         ("weights.safetensors", safetensors::bytes(trained)?),
         ("model.py", module(trained).into_bytes()),
     ])
+}
+
+/// The checksums of the folder's other files.
+pub(super) fn sums(files: &[ExportedFile]) -> ExportedFile {
+    let line = |(name, bytes): &ExportedFile| format!("{}  {name}\n", Sha256::over(bytes).hex());
+    ("SHA256SUMS", files.iter().map(line).collect::<String>().into_bytes())
 }
 
 /// The text of `model.py`.

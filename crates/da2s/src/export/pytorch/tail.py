@@ -1,11 +1,12 @@
 
 
-def load(weights=HERE / "weights.safetensors", device="cpu"):
-    """The trained network, ready for evaluation."""
-    from safetensors.torch import load_file
+def load(weights=None, device="cpu"):
+    """The trained network, ready for evaluation; with the weights of another file, if one is given."""
+    import safetensors.torch
 
+    content = whole("weights.safetensors") if weights is None else Path(weights).read_bytes()
     network = Network()
-    network.load_state_dict(load_file(weights, device=str(device)))
+    network.load_state_dict(safetensors.torch.load(content))
     return network.to(device).eval()
 
 
