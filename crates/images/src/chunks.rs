@@ -1,7 +1,7 @@
-//! Whether a PNG, WebP or GIF file has all of its chunks.
+//! Checks that a PNG, WebP or GIF file contains all of its chunks.
 //!
-//! Their decoders stop when they have the pixels of the first frame, or take a file's end for the
-//! end of its data; here the file is gone through to its end mark. Bytes after that are ignored.
+//! The decoders stop once they have the pixels of the first frame, or take the end of the file for
+//! the end of its data. This module reads the file to its end marker. Bytes after that are ignored.
 
 use crate::error::{ENDS_EARLY, ImageProblem};
 use crate::format::ImageFormat;
@@ -16,8 +16,8 @@ fn take<'a>(format: ImageFormat, bytes: &mut &'a [u8], count: usize) -> Result<&
     Ok(taken)
 }
 
-/// Goes through a PNG file to its IEND chunk; returns what its eXIf chunk holds, which may follow
-/// the pixels.
+/// Reads a PNG file to its IEND chunk; returns the content of its eXIf chunk, which may follow the
+/// pixels.
 pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     let mut rest = bytes;
     take(ImageFormat::Png, &mut rest, 8)?;
@@ -35,8 +35,8 @@ pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     }
 }
 
-/// Whether a WebP file is as long as it says, and each of its chunks lies within it: its decoder
-/// takes memory for a chunk of metadata as its header claims.
+/// Checks that a WebP file has the length that it claims and that each chunk lies within it. The
+/// decoder would allocate memory for a metadata chunk according to its header.
 pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
     let mut rest = bytes;
     let header = take(ImageFormat::WebP, &mut rest, 8)?;
@@ -47,13 +47,13 @@ pub(crate) fn webp(bytes: &[u8]) -> Result<(), ImageProblem> {
         let header = take(ImageFormat::WebP, &mut chunks, 8)?;
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         take(ImageFormat::WebP, &mut chunks, length)?;
-        // A chunk of odd length is padded; the last may lack that.
+        // A chunk of odd length is padded; the padding of the last may be missing.
         chunks = chunks.get(length % 2..).unwrap_or_default();
     }
     Ok(())
 }
 
-/// What a GIF file says of its first frame, which may cover a part of the image only.
+/// The first frame of a GIF file, which may cover only part of the image.
 pub(crate) struct FirstFrame<'a> {
     left: u16,
     top: u16,
@@ -65,8 +65,8 @@ pub(crate) struct FirstFrame<'a> {
 }
 
 impl FirstFrame<'_> {
-    /// Gives what lies around the frame the transparent colour, or the first where there is none,
-    /// as Pillow does.
+    /// Fills the area around the frame with the transparent colour, or the first colour if there is
+    /// none, as Pillow does.
     pub(crate) fn surround(&self, image: &mut Image) {
         let ImageShape { height, width, .. } = image.shape();
         let rows = usize::from(self.top)..usize::from(self.top) + usize::from(self.height);
@@ -85,7 +85,7 @@ impl FirstFrame<'_> {
     }
 }
 
-/// Goes through a GIF file to its trailer.
+/// Reads a GIF file to its trailer.
 pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
     let colours = |flags: u8| if flags & 0x80 == 0 { 0 } else { 6 << (flags & 7) };
     let mut rest = bytes;
@@ -99,14 +99,14 @@ pub(crate) fn gif(bytes: &[u8]) -> Result<FirstFrame<'_>, ImageProblem> {
             0x3b => return first.ok_or_else(|| ImageProblem::damaged(ImageFormat::Gif, "it has no frame")),
             // Some encoders leave zeros between blocks.
             0 => continue,
-            // An extension; one of the kinds tells what is transparent in the frame to come.
+            // An extension; one kind declares the transparent colour of the next frame.
             0x21 => {
                 let kind = take(ImageFormat::Gif, &mut rest, 1)?[0];
                 if let (0xf9, [4, flags, _, _, colour, ..]) = (kind, rest) {
                     transparent = (flags & 1 == 1).then_some(*colour);
                 }
             }
-            // A frame, its colours and the size of its codes.
+            // A frame: its palette and code size.
             0x2c => {
                 let frame = take(ImageFormat::Gif, &mut rest, 9)?;
                 let own = take(ImageFormat::Gif, &mut rest, colours(frame[8]))?;

@@ -11,7 +11,7 @@ pub struct Class {
     pub probability: f32,
 }
 
-/// The `count` most probable of `classes`, the first the most probable.
+/// The `count` most probable of `classes`, most probable first.
 pub fn most_probable(classes: &[String], logits: &[f32], count: usize) -> Vec<Class> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();

@@ -1,18 +1,18 @@
-//! From the bytes of a file to an image: the one way for training, prediction and deployment.
+//! Decodes the bytes of a file to an image: the same way in training, prediction and deployment.
 //!
-//! | what a file holds | what is read |
+//! | in the file | result |
 //! |---|---|
 //! | an orientation (of EXIF, or TIFF's own) | turned and mirrored, as viewers show it |
 //! | transparency | dropped: the colours under it, as Pillow's `convert("RGB")` gives them |
-//! | 16 bits a channel | `v · 255 / 65535`, rounded |
-//! | a palette, 1, 2 or 4 bits | the colours that they stand for |
+//! | 16 bits per channel | `v · 255 / 65535`, rounded |
+//! | a palette, 1, 2 or 4 bits | the colours of the palette |
 //! | CMYK, or YCCK of Adobe | `(255 − C) · (255 − K) / 255` for red, and so on |
 //! | several frames or pages | the first |
 //! | a colour profile | ignored |
 //!
-//! One channel is luma, `0.2126 R + 0.7152 G + 0.0722 B` (sRGB; Pillow's mode `L` has the weights
-//! of an older standard). Contract: a file that is not whole is an error, as is one that would need
-//! more than [`MOST_DECODED_BYTES`].
+//! A single channel is luma, `0.2126 R + 0.7152 G + 0.0722 B` (sRGB; Pillow's mode `L` has the
+//! weights of an older standard). Contract: an incomplete file is an error, as is one that would
+//! need more than [`MOST_DECODED_BYTES`].
 
 use da2s_records::schema::PreprocessingRules;
 use image::codecs::bmp::BmpDecoder;
@@ -31,7 +31,7 @@ use crate::image::{Image, ImageShape};
 use crate::orientation::upright;
 use crate::{chunks, jpeg, tiff};
 
-/// Most bytes that a decoder may take for an image, whatever the file's header claims.
+/// Maximum number of bytes that a decoder may allocate for an image, whatever the header claims.
 pub const MOST_DECODED_BYTES: u64 = 512 << 20;
 
 impl Image {
@@ -47,7 +47,7 @@ impl Image {
         Self::decode(path, &bytes, channels)
     }
 
-    /// As [`Self::read`], from the bytes of the file, which `path` names in errors.
+    /// Like [`Self::read`], from the bytes of the file; `path` names it in errors.
     ///
     /// # Errors
     /// If the bytes cannot be decoded.
@@ -75,7 +75,7 @@ impl Image {
     }
 }
 
-/// The image upright, grey or red, green and blue.
+/// The upright image, grey or RGB.
 fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty);
@@ -98,7 +98,7 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
         ImageFormat::WebP => {
             chunks::webp(bytes)?;
             let mut decoder = WebPDecoder::new(data).map_err(said)?;
-            // Its decoder holds the image more than once while it works.
+            // The decoder keeps several copies of the image while it works.
             if decoder.total_bytes() > MOST_DECODED_BYTES / 2 {
                 let (width, height) = decoder.dimensions();
                 return Err(ImageProblem::too_many_pixels(width.into(), height.into()));
@@ -127,7 +127,7 @@ fn limits() -> Limits {
     limits
 }
 
-/// What a decoder of the image crate gives within the limits, without transparency.
+/// The output of a decoder of the image crate within the limits, without transparency.
 fn pixels<D: ImageDecoder>(mut decoder: D) -> ImageResult<Image> {
     let mut limits = limits();
     limits.reserve(decoder.total_bytes())?;
@@ -152,12 +152,12 @@ fn pixels<D: ImageDecoder>(mut decoder: D) -> ImageResult<Image> {
     Ok(Image::new(shape, planes(&samples, count, shape.channels)))
 }
 
-/// The nearest of 8 bits.
+/// The nearest 8-bit value.
 pub(crate) fn from_16_bits(value: u16) -> u8 {
     ((u32::from(value) * 255 + 32_767) / 65_535) as u8
 }
 
-/// Luma of planes of red, green and blue, rounded.
+/// Rounded luma of red, green and blue planes.
 fn luma(planes: &[u8], plane: usize) -> Vec<u8> {
     let (red, others) = planes.split_at(plane);
     let (green, blue) = others.split_at(plane);
@@ -169,7 +169,7 @@ fn luma(planes: &[u8], plane: usize) -> Vec<u8> {
     red.iter().zip(green).zip(blue).map(weighted).collect()
 }
 
-/// The first `channels` of `count` samples that each pixel has, one after the other.
+/// The first `channels` of `count` interleaved samples per pixel, as separate planes.
 pub(crate) fn planes(samples: &[u8], count: usize, channels: usize) -> Vec<u8> {
     let mut pixels = Vec::with_capacity(samples.len() / count * channels);
     for channel in 0..channels {
@@ -198,11 +198,11 @@ mod tests {
             .unwrap();
         let frame = bytes.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
         assert!(Image::decode(Path::new("a.jpg"), &bytes, 1).is_ok());
-        // 10,000×10,000 grey pixels are within the decoder's memory.
+        // 10,000×10,000 grey pixels fit within the decoder's limit.
         bytes[frame + 5..frame + 9].copy_from_slice(&[0x27, 0x10, 0x27, 0x10]);
         let error = Image::decode(Path::new("a.jpg"), &bytes, 1).unwrap_err();
         assert_eq!(error.to_string(), "a.jpg: damaged JPEG image: it ends early");
-        // Nothing compresses better than one colour.
+        // A single colour compresses best.
         let mut bytes = Vec::new();
         let format = image::ImageFormat::Png;
         image::GrayImage::new(3000, 3000)
@@ -232,7 +232,7 @@ mod tests {
         fn luma_is_that_of_the_image_crate(red: u8, green: u8, blue: u8) {
             let pixel = image::RgbImage::from_pixel(1, 1, image::Rgb([red, green, blue]));
             let luma = image::DynamicImage::from(pixel).into_luma8().into_raw();
-            // Floating-point numbers round a half either way.
+            // Floating point may round a half up or down.
             prop_assert!(super::luma(&[red, green, blue], 1)[0].abs_diff(luma[0]) <= 1);
         }
 

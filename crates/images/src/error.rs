@@ -1,7 +1,7 @@
 //! Why a file cannot be read as an image.
 //!
-//! Contract: [`ImageError`] is one sentence that names the file; texts of decoders are cleaned on
-//! their way into it.
+//! Contract: [`ImageError`] is one sentence that names the file; error texts of decoders are
+//! cleaned first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::file::MOST_FILE_BYTES;
 use crate::format::ImageFormat;
 
-/// A file that cannot be used, and why.
+/// A file that cannot be used, and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
 pub struct ImageError {
@@ -32,29 +32,29 @@ impl ImageError {
     }
 }
 
-/// The kinds of problems that a file can have.
+/// The kinds of problems with a file.
 #[derive(Debug)]
 pub enum ImageProblem {
-    /// The system does not give its bytes: it is missing, a broken link, not a regular file, or may
-    /// not be read.
+    /// Its bytes cannot be read: it is missing, a broken link, not a regular file, or not readable
+    /// by this user.
     Unreadable(io::Error),
-    /// It begins like no format that is known.
+    /// It does not begin like any known format.
     NotAnImage,
     /// A file of no bytes.
     Empty,
-    /// It is in a known format but cut short, altered, or in contradiction to itself.
+    /// Its format is known, but it is cut short, altered or inconsistent.
     Damaged {
-        /// The format that it begins like.
+        /// The format that its first bytes indicate.
         format: ImageFormat,
-        /// Where the damage shows.
+        /// What shows the damage.
         reason: Cow<'static, str>,
     },
-    /// It may be whole, but its format, or its variant of a format, is not read.
+    /// It may be complete, but its format or variant is not supported.
     Unsupported {
         /// The format or the variant.
         what: Cow<'static, str>,
     },
-    /// It is larger than what is read: see `MOST_FILE_BYTES` and [`crate::MOST_DECODED_BYTES`].
+    /// It exceeds a limit: see `MOST_FILE_BYTES` and [`crate::MOST_DECODED_BYTES`].
     TooLarge {
         /// Its size, in words.
         size: String,
@@ -79,7 +79,7 @@ impl ImageProblem {
         }
     }
 
-    /// What the decoder of `format` said.
+    /// Converts an error of the decoder of `format`.
     pub(crate) fn from_decoder(format: ImageFormat, error: &image::ImageError) -> Self {
         use image::ImageError as Said;
         match error {
@@ -100,7 +100,7 @@ impl ImageProblem {
 }
 
 impl From<io::Error> for ImageProblem {
-    /// What [`crate::read_file`] says.
+    /// Converts an error of [`crate::read_file`].
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::FileTooLarge => Self::TooLarge {
@@ -133,10 +133,10 @@ impl std::error::Error for ImageProblem {
     }
 }
 
-/// What is said of every file that was cut short.
+/// The reason given for every file that was cut short.
 pub(crate) const ENDS_EARLY: &str = "it ends early";
 
-/// A decoder's text as part of a sentence: on one line, without quotes around it or a full stop.
+/// A decoder's text as part of a sentence: one line, without surrounding quotes or a full stop.
 pub(crate) fn cleaned(text: &str) -> String {
     let words: Vec<&str> = text
         .split(|c: char| c.is_whitespace() || c.is_control())

@@ -1,34 +1,34 @@
-//! The bytes of a file, as far as it is safe to ask for them.
+//! Reads the bytes of a file, if that is safe.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Largest file that is read: the largest of a published data set has 155 MB.
+/// Largest file that is read. The largest file of a published data set has 155 MB.
 pub(crate) const MOST_FILE_BYTES: u64 = 256 << 20;
 
-/// The bytes of a regular file; a link to one is followed.
+/// Reads a regular file; a link to one is followed.
 ///
 /// # Errors
-/// What the system says; or if the file is not a regular one, as a pipe or a device, or larger than
+/// An I/O error; or the file is not a regular one, such as a pipe or a device, or is larger than
 /// `MOST_FILE_BYTES`.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let (file, length) = open_file(path)?;
     bounded(length)?;
     let mut bytes = Vec::with_capacity(length as usize);
-    // It may grow while it is read.
+    // The file may grow while it is read.
     file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     bounded(bytes.len() as u64)?;
     Ok(bytes)
 }
 
-/// A regular file, opened to be read, and its length in bytes; a link to one is followed.
+/// Opens a regular file for reading; returns its length in bytes too. A link to one is followed.
 ///
 /// # Errors
-/// What the system says; or if the file is not a regular one.
+/// An I/O error; or the file is not a regular one.
 pub fn open_file(path: &Path) -> io::Result<(File, u64)> {
-    // Before it is opened, since opening a pipe waits and opening a device may have effects; and
-    // after, since it may have been exchanged in between.
+    // Checked before opening, since opening a pipe blocks and opening a device may have effects;
+    // and again after, since the file may have been replaced in between.
     regular(&fs::metadata(path)?)?;
     let file = open(path)?;
     let metadata = file.metadata()?;
@@ -51,7 +51,7 @@ fn regular(metadata: &fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
-/// Opens without waiting for a writer, should this have become a pipe.
+/// Opens without blocking, in case this has become a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);

@@ -1,19 +1,19 @@
-//! The formats that are read, told by a file's first bytes, and the endings of names by which a
-//! folder's images are found.
+//! The supported formats, recognised by a file's first bytes, and the file name endings by which
+//! the images of a folder are found.
 
 use std::path::Path;
 
 use strum::VariantArray;
 
-/// A format that is read. A file is in the format of its content, whatever its name ends in.
+/// A supported format. The content of a file decides its format, whatever its name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, VariantArray)]
 #[strum(serialize_all = "UPPERCASE")]
 pub enum ImageFormat {
-    /// Baseline and progressive, of 8 bits.
+    /// Baseline and progressive, 8 bits.
     Jpeg,
-    /// Every kind; of an animation the default image.
+    /// Every kind; the default image of an animation.
     Png,
-    /// Lossy and lossless; of an animation the first frame.
+    /// Lossy and lossless; the first frame of an animation.
     #[strum(serialize = "WebP")]
     WebP,
     /// Windows bitmaps.
@@ -24,20 +24,20 @@ pub enum ImageFormat {
     Gif,
 }
 
-/// Endings of the names of image files, compared without regard to case.
+/// File name endings of images, compared case-insensitively.
 pub const IMAGE_ENDINGS: [&str; 11] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif",
 ];
 
-/// Whether the name of a file ends as that of an image: see [`IMAGE_ENDINGS`].
+/// Whether a file name has one of the [`IMAGE_ENDINGS`].
 pub fn has_image_ending(path: &Path) -> bool {
     path.extension()
         .and_then(|ending| ending.to_str())
         .is_some_and(|ending| IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// Formats that are recognised only to be named: where their mark is, what it is, and what they are
-/// called.
+/// Unsupported formats, recognised so that errors can name them: offset of the magic bytes, the
+/// bytes, and the name.
 const OTHERS: [(usize, &[u8], &str); 15] = [
     (4, b"ftypavif", "AVIF"),
     (4, b"ftypavis", "AVIF"),
@@ -57,7 +57,7 @@ const OTHERS: [(usize, &[u8], &str); 15] = [
 ];
 
 impl ImageFormat {
-    /// The format that a file with these bytes begins like.
+    /// The format that these first bytes indicate.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
@@ -70,7 +70,7 @@ impl ImageFormat {
         }
     }
 
-    /// The name of another format that a file with these bytes begins like.
+    /// The name of the unsupported format that these first bytes indicate.
     pub(crate) fn other(bytes: &[u8]) -> Option<&'static str> {
         OTHERS
             .iter()
@@ -78,7 +78,7 @@ impl ImageFormat {
             .map(|&(_, _, name)| name)
     }
 
-    /// The names of all formats in a sentence, with this word before the last.
+    /// The names of all formats as a list in a sentence, with `word` before the last.
     pub(crate) fn names(word: &str) -> String {
         let names: Vec<String> = Self::VARIANTS.iter().map(ToString::to_string).collect();
         let (last, others) = names

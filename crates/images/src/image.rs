@@ -1,14 +1,14 @@
-//! An image in memory: bytes, channel by channel; and resampling.
+//! An image in memory, stored as bytes, channel by channel; and resampling.
 //!
-//! Resampling uses the triangle filter, widened by the scale when it shrinks (anti-aliased
-//! bilinear, what the Python imaging library calls BILINEAR), for every source alike.
+//! Resampling uses the triangle filter, widened by the scale when shrinking (anti-aliased bilinear,
+//! BILINEAR in the Python imaging library), for all sources.
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageBuffer, Luma};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Size of a picture.
+/// Size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageShape {
     /// 1 (grey) or 3 (red, green, blue).
@@ -32,14 +32,14 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// A picture: `channels × height × width` bytes, 0 to 255.
+/// An image: `channels × height × width` bytes, 0 to 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     shape: ImageShape,
     pixels: Vec<u8>,
 }
 
-/// A rectangle within a picture, in pixels.
+/// A rectangle within an image, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rectangle {
     /// First row.
@@ -53,7 +53,7 @@ pub struct Rectangle {
 }
 
 impl Image {
-    /// A picture from its planes.
+    /// Creates an image from its planes.
     ///
     /// # Panics
     /// If there are not exactly `channels × height × width` bytes.
@@ -72,15 +72,15 @@ impl Image {
         &self.pixels
     }
 
-    /// The bytes, to be changed in place.
+    /// The bytes, mutable.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }
 
-    /// The part of the picture within `window`, resampled to `height × width`.
+    /// The part of the image within `window`, resampled to `height × width`.
     ///
     /// # Panics
-    /// If the window does not lie within the picture, or one of the sizes is 0.
+    /// If the window does not lie within the image, or one of the sizes is 0.
     pub fn resample(&self, window: Rectangle, height: usize, width: usize) -> Self {
         let ImageShape {
             channels,
@@ -117,8 +117,8 @@ impl Image {
         )
     }
 
-    /// The centred square whose side is `fraction` (0 to 1) of the picture's shorter side,
-    /// resampled to `size × size`: what a test image is seen as.
+    /// The centred square whose side is `fraction` (0 to 1) of the shorter side, resampled to `size
+    /// × size`: the network's input for a test image.
     pub fn fit(&self, size: usize, fraction: f32) -> Self {
         let ImageShape { height, width, .. } = self.shape;
         let shorter = height.min(width);

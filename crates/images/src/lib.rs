@@ -1,10 +1,9 @@
-//! Images between a file and a network: decoding, resizing, preprocessing, and the classes of the
-//! network's logits.
+//! Images between file and network: decoding, resizing, preprocessing, and classes from logits.
 //!
-//! Training, prediction, `da2s-infer` and the Python package all read images by [`Image::read`] and
-//! [`Image::decode`], so that a network sees in use what it saw in its evaluation. Contract: no
-//! file, whatever its bytes, leads to a panic or to memory beyond the limits stated here; what is
-//! wrong with one is a typed error that names it.
+//! Training, prediction, `da2s-infer` and the Python package all read images with [`Image::read`]
+//! and [`Image::decode`], so a network gets the same input in use as in its evaluation. Contract:
+//! no file, whatever its bytes, causes a panic or exceeds the memory limits stated here; every
+//! problem is a typed error that names the file.
 
 #![forbid(unsafe_code)]
 

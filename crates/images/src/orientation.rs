@@ -4,10 +4,10 @@ use image::metadata::Orientation;
 
 use crate::image::{Image, ImageShape};
 
-/// The image as viewers show it that was stored in this orientation.
+/// The image as viewers show it, from its stored orientation.
 pub(crate) fn upright(image: Image, orientation: Orientation) -> Image {
     use Orientation as Stored;
-    // Whether rows become columns, and which sides of the stored image are exchanged.
+    // Whether rows become columns, and which sides are exchanged.
     let (turned, upside_down, mirrored) = match orientation {
         Stored::NoTransforms => return image,
         Stored::FlipHorizontal => (false, false, true),

@@ -1,9 +1,8 @@
-//! What turns a picture of any size into what a trained network sees: the same as in its
-//! evaluation.
+//! Converts an image of any size to the input of a trained network, as in its evaluation.
 //!
-//! Contract: a [`Preprocessing`] has the rules and constants; what is here follows them to the very
-//! numbers of the evaluation. They are kept beside a network's weights, so that the network can be
-//! used where its data set is not.
+//! Contract: a [`Preprocessing`] has the rules and constants; the functions here follow them and
+//! return exactly the numbers of the evaluation. The constants are stored with a network's weights,
+//! so that the network can be used without its data set.
 
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use crate::error::ImageError;
 use crate::image::Image;
 
 impl Image {
-    /// What the network sees of the image in a file: channels × rows × columns.
+    /// The network's input for the image in a file: channels × rows × columns.
     ///
     /// # Errors
     /// If the file cannot be read or decoded.
@@ -21,7 +20,7 @@ impl Image {
         Ok(Self::read(path, preprocessing.channels)?.preprocessed(preprocessing))
     }
 
-    /// What the network sees of a picture that has as many channels as it.
+    /// The network's input for an image that has as many channels as it.
     pub fn preprocessed(&self, preprocessing: &Preprocessing) -> Vec<f32> {
         let side = preprocessing.image_size;
         let fitted = self.fit(side, preprocessing.centre_crop);
@@ -34,7 +33,7 @@ impl Image {
     }
 }
 
-/// What each byte becomes, per channel: `(byte / 255 − mean) / std`.
+/// The value of each byte, per channel: `(byte / 255 − mean) / std`.
 pub fn byte_table(mean: &[f32], std: &[f32]) -> Vec<[f32; 256]> {
     let value = |byte: usize, mean: f32, std: f32| (byte as f32 / 255.0 - mean) / std;
     let channels = mean.iter().zip(std);

@@ -1,7 +1,7 @@
-//! Every kind of image file against Pillow: `corpus/make.py` says what is there.
+//! Every kind of image file compared with Pillow; `corpus/make.py` describes the files.
 //!
-//! Contract: pixels are Pillow's to the bit, or the file is refused for the stated reason; and a
-//! file that is cut is damaged, wherever it is cut.
+//! Contract: pixels are bit-identical to Pillow's, or the file is refused for the stated reason; a
+//! truncated file is reported as damaged, wherever it is cut.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use da2s_images::{Image, ImageError, ImageProblem};
 
-/// Largest difference from Pillow, which rounds the colours of one kind of TIFF otherwise.
+/// Largest difference from Pillow, which rounds the colours of one kind of TIFF differently.
 fn tolerance(name: &str) -> u8 {
     u8::from(name == "mode-YCbCr.tif")
 }
@@ -19,7 +19,7 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-/// Every file with what is expected of it.
+/// Every file with its expected result.
 fn cases() -> Vec<(PathBuf, String)> {
     let index = fs::read_to_string(corpus().join("index.txt")).unwrap();
     let case = |line: &str| {
@@ -94,7 +94,7 @@ fn pixels_are_those_of_pillow_or_the_file_is_refused_for_the_same_reason() {
 #[test]
 fn a_file_that_is_cut_anywhere_is_damaged() {
     for (path, expected) in cases() {
-        // What may follow a file's end may be cut.
+        // Bytes after the end of the file's data may be cut.
         let name = path.file_name().unwrap().to_str().unwrap();
         if !expected.ends_with(".ppm") || name.starts_with("bytes-after") {
             continue;
@@ -118,7 +118,7 @@ fn a_file_that_is_cut_anywhere_is_damaged() {
 
 #[test]
 fn damaged_files_are_errors_or_images_and_nothing_else() {
-    // Knuth's linear congruential generator: the same damage everywhere.
+    // Knuth's linear congruential generator, for the same damage on every machine.
     let mut state = 1u64;
     let mut random = |below: usize| {
         state = state

@@ -1,4 +1,4 @@
-//! What can go wrong with a file of a run. Every error names the file.
+//! Errors with the files of a run. Every error names the file.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub struct FileError {
     pub action: &'static str,
     /// The file.
     pub path: PathBuf,
-    /// What the system says.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -23,7 +23,7 @@ pub enum LockError {
     Busy {
         /// The directory.
         path: PathBuf,
-        /// Number of the process, as far as it is known.
+        /// Id of the process, if it is known.
         holder: Option<u32>,
     },
     /// Its lock file cannot be opened or locked.
@@ -32,7 +32,7 @@ pub enum LockError {
 }
 
 impl FileError {
-    /// The system's error when it was asked to `action` `path`.
+    /// The system's error for the attempt to `action` `path`.
     pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self {
             action,
@@ -41,8 +41,7 @@ impl FileError {
         }
     }
 
-    /// Whether there is no such file. A path through something that is not a folder is as absent as
-    /// one through nothing.
+    /// Whether the file is missing. This includes a path through something that is not a folder.
     pub fn is_absent(&self) -> bool {
         is_absent(&self.source)
     }

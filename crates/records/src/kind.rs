@@ -1,7 +1,6 @@
-//! What an error is about. Whatever can go wrong anywhere in da2s is of one of these kinds.
+//! The kinds of errors. Every error in da2s is of one of these kinds.
 
-/// What an error is about: each kind is an exit code of the command line, and an exception of the
-/// Python package.
+/// The kind of an error: an exit code of the command line, and an exception of the Python package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An invalid argument, setting or target.
@@ -12,17 +11,17 @@ pub enum Kind {
     Genotype,
     /// A run directory that already exists, is incomplete or damaged, or belongs to another run.
     RunDirectory,
-    /// A device that is not available.
+    /// An unavailable device.
     Device,
     /// A file that cannot be read or written.
     Files,
     /// A loss or gradient that is NaN or infinite.
     Numbers,
-    /// Memory that is needed and not there.
+    /// Not enough memory.
     Memory,
     /// The user stopped the run.
     Stopped,
-    /// Processes that train together and do not agree.
+    /// Processes that train together and disagree.
     Processes,
     /// A defect in da2s.
     Internal,

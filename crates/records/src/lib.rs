@@ -1,12 +1,12 @@
-//! The files of a run, as everything that reads or writes them sees them.
+//! The files of a run, for all crates that read or write them.
 //!
-//! [`files`] has their names and [`schema`] what is in them; a [`State`] is how far they take a
-//! run. A [`Folder`] reads and writes them without following what somebody may have put there
-//! instead, [`write_output`] writes a result where its user wants it, and a [`Lock`] keeps a second
-//! process out of a directory. A [`WeightsFile`] is named tensors in the safetensors format,
-//! [`Sha256`] the checksum that all files use, a [`Kind`] what an error is about, and [`sentence`]
-//! makes an error fit for a terminal or a file. The library writes runs, the report reads them, the
-//! command line and the Python package do both: what they must agree on is here.
+//! [`files`] has their names and [`schema`] their content; [`State`] is the progress of a run. A
+//! [`Folder`] reads and writes untrusted files without following links, [`write_output`] writes a
+//! result to the path that the user chose, and a [`Lock`] prevents a second process from working in
+//! a directory. A [`WeightsFile`] is named tensors in the safetensors format, [`Sha256`] the
+//! checksum of all files, a [`Kind`] the kind of an error, and [`sentence`] makes an error safe for
+//! a terminal or a file. The library writes runs, the report reads them, the command line and the
+//! Python package do both; what they must agree on is in this crate.
 
 #![forbid(unsafe_code)]
 

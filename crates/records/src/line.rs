@@ -1,17 +1,16 @@
-//! Texts that hold names and values of others, as a terminal may show them: no control character
-//! gets through.
+//! Untrusted names and values as text that is safe for a terminal: without control characters.
 //!
-//! Contract: what is said of a failure is one line of bounded length ([`one_line`]); what is part
-//! of a result keeps its length ([`escaped`]). A character that controls nothing stays as it is.
+//! Contract: a message about a failure is one line of bounded length ([`one_line`]); part of a
+//! result keeps its length ([`escaped`]). All other characters are unchanged.
 
-/// Most characters of a sentence.
+/// Maximum number of characters of a message.
 const MOST: usize = 1000;
-/// Characters of its end that stay where it is longer.
+/// Number of characters kept from the end of a longer one.
 const END: usize = 300;
 
-/// `text` with an escape, as `\n` or `\u001b`, for each character that controls a terminal, or the
-/// direction in which it shows the others. It is the escape of JSON and TOML, so that their texts
-/// stay valid.
+/// `text` with an escape such as `\n` or `\u001b` for each character that controls a terminal or
+/// the direction of text. JSON and TOML have the same escapes, so text in these formats stays
+/// valid.
 pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -26,13 +25,13 @@ pub fn escaped(text: &str) -> String {
     line
 }
 
-/// Whether the character ends a line or changes the direction of text, by which a name can look
+/// Whether the character ends a line or changes the direction of text, so that one name can look
 /// like another (Boucher and Anderson, "Trojan Source: Invisible Vulnerabilities", 2023).
 const fn reorders(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// As [`escaped`], and without its middle where it is longer than anybody reads.
+/// Like [`escaped`], and without its middle if it is too long to read.
 pub fn one_line(text: &str) -> String {
     let line = escaped(text);
     let count = line.chars().count();
@@ -50,8 +49,8 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// `error` and its sources in one line: each source is added unless the text before it already has
-/// it. Names and values in it cannot control a terminal.
+/// `error` and its sources in one line. A source is added unless the preceding text already
+/// contains it. Names and values in it cannot control a terminal.
 pub fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

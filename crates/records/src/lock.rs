@@ -1,8 +1,8 @@
-//! The lock of a directory: one process works on it at a time.
+//! The lock of a directory: only one process works on it at a time.
 //!
-//! Contract: one file, one lock. A lock on a file that was removed or replaced guards nothing any
-//! more, and says so. It is held until it is dropped or its process ends: the system takes it back,
-//! so that nobody has to unlock a run that was killed. The file stays where it is.
+//! Contract: one file, one lock. A lock on a file that was removed or replaced no longer guards
+//! anything, and reports so. The lock is held until it is dropped or its process ends: the system
+//! releases it then, so nobody has to unlock a run that was killed. The file is never removed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,16 +11,15 @@ use std::path::Path;
 use crate::files::LOCK;
 use crate::{FileError, Folder, LockError};
 
-/// Most that is read of the file.
+/// Maximum number of bytes read from the file.
 const MOST_BYTES: u64 = 32;
 
-/// A directory that nobody else works on.
+/// A directory locked by this process.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     held: bool,
-    /// The process that took it: those that it forked have the lock with it, and it is not theirs
-    /// to give back.
+    /// The process that took the lock. Forked processes share the lock but must not release it.
     process: u32,
 }
 
@@ -28,12 +27,12 @@ impl Lock {
     /// Takes the lock of `folder`.
     ///
     /// # Errors
-    /// [`LockError::Busy`] if another process holds it; or what the system says.
+    /// [`LockError::Busy`] if another process holds it; or an I/O error.
     pub fn take(folder: &Folder) -> Result<Self, LockError> {
         loop {
             let lock = Self::take_file(folder)?;
-            // Whoever held it may have removed it, and somebody may have created it again, between
-            // opening and locking.
+            // The last holder may have removed the file, and another process may have created it
+            // again, between opening and locking.
             if lock.guards(folder.path()) {
                 return Ok(lock);
             }
@@ -41,24 +40,24 @@ impl Lock {
     }
 
     fn take_file(folder: &Folder) -> Result<Self, LockError> {
-        // Not cut before it is ours: it says who holds it.
+        // Not truncated before the lock is held: the file names the holder.
         let mut open = folder.keep(LOCK)?;
         let held = match open.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // A number, and the end of a line.
+                // A number and a line break.
                 let _ = open.take(MOST_BYTES).read_to_string(&mut holder);
                 return Err(LockError::Busy {
                     path: folder.path().to_owned(),
                     holder: holder.trim().parse().ok(),
                 });
             }
-            // Some network file systems have none; whoever asked is told by `is_held`.
+            // Some network file systems have no locks; `is_held` reports that.
             Err(TryLockError::Error(error)) if is_absent(&error) => false,
             Err(TryLockError::Error(error)) => return Err(FileError::new("lock", folder.file(LOCK), error).into()),
         };
-        // For people alone; a disk that is full is told of when it matters.
+        // Only for people to read; a full disk is reported when it matters.
         let process = std::process::id();
         let _ = open.set_len(0).and_then(|()| writeln!(open, "{process}"));
         Ok(Self {
@@ -68,33 +67,33 @@ impl Lock {
         })
     }
 
-    /// Whether it is still the lock of the directory `path`: not if that was removed, or removed
-    /// and made anew.
+    /// Whether this is still the lock of the directory `path`: not if the directory was removed,
+    /// even if it was created again.
     pub fn guards(&self, path: &Path) -> bool {
         same_file(&self.file, &path.join(LOCK))
     }
 
-    /// Whether others are kept out; not on a file system without locks.
+    /// Whether other processes are kept out; false on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held
     }
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a process that was forked meanwhile has it open too, and
-    /// would keep the lock until it ends.
+    /// Closing the file is not enough: a process that was forked in the meantime has it open too,
+    /// and would keep the lock until it ends.
     fn drop(&mut self) {
         if self.held && self.process == std::process::id() {
-            // The system takes back what cannot be given back, if later.
+            // If this fails, the system releases the lock later.
             let _ = self.file.unlock();
         }
     }
 }
 
-/// Whether locking failed because there are no locks.
+/// Whether locking failed because locks are not supported.
 fn is_absent(error: &io::Error) -> bool {
-    // ENOLCK of Linux: a network file system whose service of locks does not run. Rust has no kind
-    // for it.
+    // Linux's ENOLCK: a network file system whose lock service is not running. Rust has no error
+    // kind for it.
     const NO_LOCKS: i32 = 37;
     error.kind() == io::ErrorKind::Unsupported || (cfg!(target_os = "linux") && error.raw_os_error() == Some(NO_LOCKS))
 }
@@ -109,7 +108,7 @@ fn same_file(open: &File, path: &Path) -> bool {
     }
 }
 
-/// An open file cannot be removed there.
+/// Windows does not remove an open file.
 #[cfg(not(unix))]
 fn same_file(_: &File, path: &Path) -> bool {
     path.exists()
@@ -140,7 +139,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::open(temporary.path()).unwrap();
         let lock = Lock::take(&folder).unwrap();
-        // What a fork makes: the same open file, in another process.
+        // Simulates a fork: the same open file in another process.
         let fork = || Lock {
             file: lock.file.try_clone().unwrap(),
             held: true,

@@ -1,8 +1,8 @@
-//! Files outside of any run, where a user wants a result, or has something to be read.
+//! Files outside a run: results that a user requests, and input that a user names.
 //!
-//! Contract: a result appears whole or not at all, where that can be: what is a pipe or a device of
-//! characters, as the standard output, is written through. What is neither that nor a file is left
-//! alone. Only regular files are read, since others may never end.
+//! Contract: a result is written atomically if possible; a pipe or a character device, such as the
+//! standard output, is written to directly. Anything else that is not a file is left alone. Only
+//! regular files are read, since others may never end.
 
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use std::path::Path;
 use crate::folder::read_bounded;
 use crate::{FileError, Folder};
 
-/// Writes `bytes` to `path`, which a user named; the folder that it is in must exist.
+/// Writes `bytes` to `path`, which a user named; its folder must exist.
 ///
 /// # Errors
-/// If there is something that cannot be replaced, or what the system says.
+/// If something that cannot be replaced has this name, or an I/O error.
 pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = |error| FileError::new("write", path, error);
     match fs::metadata(path) {
@@ -31,13 +31,13 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
             let problem = format!("{kind} is in its place");
             Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, problem)))
         }
-        // Of a link to a file the file is replaced.
+        // For a link to a file, the file is replaced.
         Ok(_) if path.is_symlink() => replace(&path.canonicalize().map_err(failed)?, bytes),
         _ => replace(path, bytes),
     }
 }
 
-/// Whether `path` is a pipe or a device of characters, as the standard output.
+/// Whether `path` is a pipe or a character device, such as the standard output.
 pub fn is_stream(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|there| streams(there.file_type()))
 }
@@ -55,7 +55,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    // What went wrong is said of the path as it was given.
+    // Errors name the path as it was given.
     let written = Folder::open(folder).and_then(|folder| folder.publish(name, bytes));
     written.map_err(|error| failed(error.source))
 }
@@ -63,11 +63,11 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Reads the regular file `path` of at most `most_bytes`, which a user named.
 ///
 /// # Errors
-/// If it is something else or larger, or what the system says.
+/// If it is something else or larger, or an I/O error.
 pub fn read_input(path: &Path, most_bytes: u64) -> Result<Vec<u8>, FileError> {
     let read = || {
         let there = fs::metadata(path)?;
-        // The system says of a folder that it is one.
+        // For a folder, the system's own error is clear.
         if !there.is_file() && !there.is_dir() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
@@ -125,7 +125,7 @@ mod tests {
         assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         assert!(is_stream(&pipe) && is_stream(Path::new("/dev/null")) && !is_stream(temporary.path()));
         write_output(Path::new("/dev/null"), b"x").unwrap();
-        // The file that a link leads to is the one that is meant.
+        // The target of a link is replaced, not the link.
         let (file, link) = (temporary.path().join("file"), temporary.path().join("link"));
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();

@@ -1,10 +1,10 @@
-//! SHA-256 (FIPS 180-4), and its hexadecimal form, in which da2s writes and compares it.
+//! SHA-256 (FIPS 180-4) and its hexadecimal form, in which da2s writes and compares checksums.
 
 use std::io;
 
 use sha2::Digest;
 
-/// The checksum of what is added to it.
+/// The checksum of the data added so far.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256(sha2::Sha256);
 
@@ -32,7 +32,7 @@ impl Sha256 {
     }
 }
 
-/// What is copied into it is added.
+/// Adds everything that is written to it.
 impl io::Write for Sha256 {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);

@@ -1,28 +1,28 @@
-//! How far a run has come, told from its files alone: the same for whoever asks, and whether the
-//! run is under way or not.
+//! The progress of a run, determined from its files alone: the same for every reader, whether or
+//! not the run is in progress.
 
 use std::fmt;
 
 use crate::files::{GENOTYPE, NETWORK_METRICS, SEARCH_METRICS, SUMMARY};
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// No epoch is finished.
     Begun,
-    /// The search is under way, or was stopped.
+    /// The search is in progress or was stopped.
     Searching(Epochs),
     /// The search is finished.
     Searched(Epochs),
-    /// The genotype is there.
+    /// The genotype exists.
     Discretized,
-    /// The final network is being trained, or its training was stopped.
+    /// The training of the final network is in progress or was stopped.
     Training(Epochs),
-    /// The final network is trained and not evaluated.
+    /// The final network is trained but not evaluated.
     Trained,
-    /// Everything is there.
+    /// All stages are finished.
     Finished,
-    /// It failed, and this is why.
+    /// It failed, for this reason.
     Failed(String),
 }
 
@@ -41,25 +41,24 @@ impl Epochs {
     }
 }
 
-/// What the files of a run say, wherever they are. Each method is asked only for what is not known
-/// without it.
+/// Reads the files of a run, wherever they are. Each method is called only if its answer is needed.
 pub trait Traces {
     /// Why they cannot be read.
     type Error;
 
-    /// Whether `file` is there.
+    /// Whether `file` exists.
     ///
     /// # Errors
-    /// If that cannot be known.
+    /// If that cannot be determined.
     fn has(&self, file: &'static str) -> Result<bool, Self::Error>;
 
-    /// The text of [`FAILURE`](crate::files::FAILURE), if it is there.
+    /// The text of [`FAILURE`](crate::files::FAILURE), if it exists.
     ///
     /// # Errors
     /// If it cannot be read.
     fn failure(&self) -> Result<Option<String>, Self::Error>;
 
-    /// The epochs of the last whole line of `file`, which is one of metrics.
+    /// The epochs of the last complete line of the metrics file `file`.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -67,8 +66,7 @@ pub trait Traces {
 }
 
 impl State {
-    /// The state that `traces` show. A run with its summary is finished, whatever happened to it
-    /// before.
+    /// The state according to `traces`. A run with a summary is finished, whatever happened before.
     ///
     /// # Errors
     /// Those of `traces`.
@@ -128,7 +126,7 @@ mod tests {
     use crate::files::{ARCH, FAILURE};
     use std::convert::Infallible;
 
-    /// The files that are there, each with the epochs of its last line.
+    /// The existing files, each with the epochs of its last line.
     struct Files(Vec<(&'static str, Option<Epochs>)>);
 
     impl Traces for Files {

@@ -1,9 +1,9 @@
-//! Named tensors as a plain safetensors file, as PyTorch users read and write it.
+//! Named tensors in a plain safetensors file, as PyTorch users read and write it.
 //!
 //! Reference: the safetensors format, github.com/huggingface/safetensors. Contract: written as
-//! float32, the same tensors as the same bytes; read from any file of float16, bfloat16, float32,
-//! float64 or int64 tensors, whatever else its metadata say. What fits which network is decided
-//! elsewhere.
+//! float32, equal tensors produce equal bytes; read from any file with float16, bfloat16, float32,
+//! float64 or int64 tensors, whatever its other metadata. Whether the tensors fit a network is
+//! checked elsewhere.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct Named {
     pub data: Vec<f32>,
 }
 
-/// Named tensors with their texts.
+/// Named tensors with the metadata of their file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightsFile {
     /// The tensors.
@@ -34,31 +34,31 @@ pub struct WeightsFile {
     pub metadata: HashMap<String, String>,
 }
 
-/// Why a file holds no weights.
+/// Why weights cannot be read from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsFileError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] FileError),
-    /// It is no safetensors file.
+    /// It is not a safetensors file.
     #[error("is no safetensors file: {0}")]
     Format(String),
-    /// It is what `torch.save` writes.
+    /// It was written by `torch.save`.
     #[error(
         "it is a pickle of PyTorch, as torch.save writes it, not a safetensors file; write its tensors with safetensors.torch.save_file"
     )]
     Pickle,
-    /// It is not what its checksum is of.
+    /// Its checksum does not match.
     #[error("its checksum does not match: it was damaged or changed after it was written")]
     Checksum,
-    /// A tensor of numbers that are no weights.
+    /// A tensor whose type is not that of weights.
     #[error("the tensor {name} is {found}, not {allowed}")]
     Type {
         /// Its name.
         name: String,
         /// Its type.
         found: String,
-        /// The types that are read.
+        /// The accepted types.
         allowed: &'static str,
     },
 }
@@ -67,29 +67,29 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, is no safetensors file, or holds tensors of another type.
+    /// If the file cannot be read, is not a safetensors file, or has tensors of another type.
     pub fn read(path: &Path) -> Result<Self, WeightsFileError> {
         Self::from_bytes(&read_input(path, MOST_WEIGHTS_BYTES)?)
     }
 
-    /// Takes the bytes of a file.
+    /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// If they are no safetensors file, or hold tensors of another type.
+    /// If they are not a safetensors file, or have tensors of another type.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
         Self::with(bytes, "one of F16, BF16, F32, F64, I64", numbers)
     }
 
-    /// Takes the bytes of a file that [`Self::to_bytes`] wrote.
+    /// Reads the bytes of a file that [`Self::to_bytes`] wrote.
     ///
     /// # Errors
-    /// If they are no safetensors file, or hold tensors that are not float32.
+    /// If they are not a safetensors file, or have tensors that are not float32.
     pub fn from_own_bytes(bytes: &[u8]) -> Result<Self, WeightsFileError> {
         let float32 = |kind, data: &[u8]| (kind == Dtype::F32).then(|| each(data, f32::from_le_bytes));
         Self::with(bytes, "F32", float32)
     }
 
-    /// The texts of a file's metadata alone: its tensors are not looked at.
+    /// Only the metadata of a file; its tensors are not read.
     ///
     /// # Errors
     /// If the bytes do not begin like a safetensors file.
@@ -132,11 +132,11 @@ impl WeightsFile {
         })
     }
 
-    /// The bytes of a file of `tensors` with one text, `value` under `key`: the library writes
-    /// several in no fixed order.
+    /// The bytes of a file of `tensors` with one metadata entry, `value` under `key`: the library
+    /// writes several in no fixed order.
     ///
     /// # Errors
-    /// If a tensor has not as many elements as its shape says.
+    /// If the number of elements of a tensor does not match its shape.
     pub fn to_bytes(tensors: &[Named], key: &str, value: String) -> Result<Vec<u8>, WeightsFileError> {
         let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
         let views = tensors.iter().zip(&bytes).map(|(tensor, data)| {
@@ -148,14 +148,13 @@ impl WeightsFile {
     }
 }
 
-/// Whether `bytes`, which are no safetensors file, begin as a file of `torch.save`: a ZIP archive
-/// since PyTorch 1.6, a pickle of protocols 2 to 5 before.
+/// Whether `bytes`, which are not a safetensors file, begin like a file of `torch.save`: a ZIP
+/// archive since PyTorch 1.6, a pickle of protocols 2 to 5 before.
 fn is_pickle(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..])
 }
 
-/// Checksum over a text and the tensors that go with it: names, shapes and bytes, whatever their
-/// order in the file.
+/// Checksum over a text and its tensors: names, shapes and bytes, in any order.
 pub fn checksum<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
     let mut order: Vec<_> = tensors.into_iter().collect();
     order.sort_by_key(|&(name, ..)| name);
@@ -169,7 +168,7 @@ pub fn checksum<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a 
     sum.hex()
 }
 
-/// What a description with a checksum begins with.
+/// Prefix of a description with a checksum.
 const SIGNED: &str = "{\"sha256\":\"";
 /// Characters of a checksum.
 const DIGITS: usize = 64;
@@ -186,8 +185,8 @@ pub fn signed(description: &str, tensors: &[Named]) -> String {
     format!("{SIGNED}{sum}\",{rest}")
 }
 
-/// Whether the checksum in a [`signed`] description is that of the file of these bytes; `None`
-/// where the description has none, as in files of earlier versions.
+/// Whether the checksum in a [`signed`] description matches the file; `None` if the description has
+/// none, as in files of earlier versions.
 pub fn is_whole(description: &str, file: &SafeTensors<'_>) -> Option<bool> {
     let signed = description.strip_prefix(SIGNED)?;
     let (sum, rest) = (signed.get(..DIGITS)?, signed.get(DIGITS..)?.strip_prefix("\",")?);
@@ -209,7 +208,7 @@ impl Named {
     }
 }
 
-/// Little-endian numbers; `None` for a type that no weight has.
+/// Decodes little-endian numbers; `None` for a type that is not used for weights.
 fn numbers(kind: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     match kind {
         Dtype::F16 => Some(each(bytes, |bytes| half::f16::from_le_bytes(bytes).to_f32())),

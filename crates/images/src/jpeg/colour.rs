@@ -1,23 +1,23 @@
-//! From the components of a JPEG file to red, green and blue, rounded as in libjpeg (`jdcolor.c`)
-//! and Pillow.
+//! Converts the components of a JPEG file to red, green and blue, rounded as in libjpeg
+//! (`jdcolor.c`) and Pillow.
 
 /// What the components mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Meaning {
     Grey,
     Rgb,
-    /// ITU-R BT.601 of full range, what nearly every file has.
+    /// Full-range ITU-R BT.601, used by nearly every file.
     YCbCr,
     /// Inverted, as Adobe's programs and all others write it.
     Cmyk,
-    /// The same with YCbCr in the place of red, green and blue, of which cyan, magenta and yellow
-    /// are the inverse.
+    /// The same, with YCbCr instead of red, green and blue, of which cyan, magenta and yellow are
+    /// the inverse.
     Ycck,
 }
 
 impl Meaning {
-    /// The meaning in a file with a JFIF segment or not, and with this transform in Adobe's segment
-    /// if it has one.
+    /// Determines the meaning from the component ids, the presence of a JFIF segment, and the
+    /// transform in Adobe's segment if there is one.
     pub fn of(ids: &[u8], is_jfif: bool, adobe_transform: Option<u8>) -> Self {
         match (ids, adobe_transform) {
             ([_], _) => Self::Grey,
@@ -29,12 +29,12 @@ impl Meaning {
         }
     }
 
-    /// Channels of the image: 1 or 3.
+    /// Number of channels of the image: 1 or 3.
     pub fn channels(self) -> usize {
         if self == Self::Grey { 1 } else { 3 }
     }
 
-    /// Makes of the components of a row, which are in `rows`, its channels.
+    /// Converts the components of a row to channels, in place.
     pub fn convert(self, rows: &mut [Vec<u8>]) {
         match (self, rows) {
             (Self::YCbCr, [luma, blue, red]) => rgb(luma, blue, red),
@@ -55,7 +55,7 @@ impl Meaning {
     }
 }
 
-/// Makes red, green and blue of luma and chroma.
+/// Converts luma and chroma to red, green and blue.
 fn rgb(luma: &mut [u8], blue: &mut [u8], red: &mut [u8]) {
     for ((luma, blue), red) in luma.iter_mut().zip(blue).zip(red) {
         let (y, cb, cr) = (i32::from(*luma), i32::from(*blue) - 128, i32::from(*red) - 128);
@@ -67,7 +67,7 @@ fn rgb(luma: &mut [u8], blue: &mut [u8], red: &mut [u8]) {
     }
 }
 
-/// The colour as it looks in a light of 255 − K.
+/// Multiplies a colour by a light of 255 − K.
 fn darken(colour: &mut [u8], light: &[u8]) {
     for (colour, &light) in colour.iter_mut().zip(light) {
         let dark = (255 - u32::from(*colour)) * u32::from(light) + 128;

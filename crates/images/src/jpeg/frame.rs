@@ -1,6 +1,6 @@
 //! The frame of a JPEG file: its components, filled scan by scan (ITU-T T.81, A.1, A.2 and B.2).
 //!
-//! Contract: [`Frame::is_complete`] says whether the scans have sent all that they began.
+//! Contract: [`Frame::is_complete`] reports whether the scans have sent everything that they began.
 
 use super::Flaw;
 use super::huffman::HuffmanTable;
@@ -8,12 +8,12 @@ use super::scan::{Block, Codes, Holds, Scan};
 use super::transform;
 use super::upsample::Plane;
 
-/// Most scans of a file; encoders write about ten.
+/// Maximum number of scans per file; encoders write about ten.
 const MOST_SCANS: usize = 100;
-/// In [`Component::lacks`]: no scan has sent this coefficient.
+/// In [`Component::lacks`]: no scan has sent this coefficient yet.
 const UNSENT: u8 = u8::MAX;
 
-/// The tables that were defined last.
+/// The most recently defined tables.
 #[derive(Default)]
 pub struct Tables {
     pub dc: [Option<HuffmanTable>; 4],
@@ -25,30 +25,29 @@ pub struct Tables {
 /// One colour component of the image.
 struct Component {
     id: u8,
-    /// Blocks across and down in a unit of several components.
+    /// Blocks per interleaved unit, horizontally and vertically.
     across: usize,
     down: usize,
-    /// Blocks across and down in a scan of this component alone.
+    /// Blocks in a scan of this component alone, horizontally and vertically.
     columns: usize,
     rows: usize,
-    /// Blocks in a row, and rows, of whole units.
+    /// Blocks per row, and rows, rounded up to complete units.
     stride: usize,
     whole_rows: usize,
-    /// Number of its quantiser, and that one as it was when the first scan of the component began.
+    /// Number of its quantiser, and its values when the first scan of the component began.
     quantiser: usize,
     quantised_by: Option<[u16; 64]>,
-    /// How many of its lower bits each coefficient lacks still, in the order in which they are
-    /// coded.
+    /// How many low bits each coefficient still lacks, in coding order.
     lacks: [u8; 64],
     /// The last DC coefficient.
     dc: i32,
-    /// Coefficients of every block; only while a progressive file is read.
+    /// Coefficients of every block, only while a progressive file is read.
     blocks: Vec<Block>,
     /// Samples of every block.
     samples: Vec<u8>,
 }
 
-/// What the frame header says, and what the scans have brought.
+/// The content of the frame header, and the data from the scans so far.
 pub struct Frame {
     pub progressive: bool,
     pub width: usize,
@@ -70,7 +69,7 @@ struct ScanComponent<'a> {
 }
 
 impl Frame {
-    /// Reads the header of a frame, of the kind that `marker` says.
+    /// Parses the frame header; `marker` is the kind of frame.
     pub fn new(marker: u8, header: &[u8]) -> Result<Self, Flaw> {
         const CONTRADICTION: Flaw = Flaw::Damaged("its header contradicts itself");
         let progressive = match marker {
@@ -98,7 +97,7 @@ impl Frame {
             return Err(Flaw::Unsupported("JPEG of other than 1, 3 or 4 components"));
         }
         let factors = |specification: &[u8]| {
-            // One component alone has no use for sampling factors.
+            // Sampling factors have no effect on a single component.
             let factors = if count == 1 { 0x11 } else { specification[1] };
             (usize::from(factors >> 4), usize::from(factors & 15))
         };
@@ -151,8 +150,8 @@ impl Frame {
         self.components.iter().map(|component| component.id).collect()
     }
 
-    /// Reads the scan with this header, whose data begins at `at` of `bytes`; returns where it
-    /// ends.
+    /// Reads the scan with this header, whose data begins at index `at` of `bytes`; returns the
+    /// index of its end.
     pub fn scan(
         &mut self,
         header: &[u8],
@@ -201,7 +200,7 @@ impl Frame {
         Ok(scan.end())
     }
 
-    /// What the header of a scan says.
+    /// Parses the header of a scan.
     fn parts<'a>(&'a mut self, header: &[u8], tables: &'a Tables) -> Result<(Holds, Vec<ScanComponent<'a>>), Flaw> {
         const CONTRADICTION: Flaw = Flaw::Damaged("the header of a scan contradicts itself");
         let count = usize::from(*header.first().ok_or(CONTRADICTION)?);
@@ -232,7 +231,7 @@ impl Frame {
             };
             for coefficient in range.clone() {
                 let lacks = &mut component.lacks[usize::from(coefficient)];
-                // What is refined must have come that far, and nothing comes twice.
+                // Refinements continue where the last scan stopped, and nothing is sent twice.
                 if *lacks != if high > 0 { high } else { UNSENT } {
                     return Err(Flaw::Damaged("its scans do not follow one another"));
                 }
@@ -259,13 +258,13 @@ impl Frame {
         if parts.len() != count {
             return Err(CONTRADICTION);
         }
-        // Units hold them in the order of the scan.
+        // Units contain the components in the order of the scan.
         parts.sort_by_key(|part| selectors.iter().step_by(2).position(|&id| id == part.component.id));
         Ok((holds, parts))
     }
 
-    /// Whether the scans have sent all that there is: every DC coefficient, and the last bit of
-    /// whatever they began.
+    /// Whether the scans have sent everything: every DC coefficient, and the last bit of each
+    /// coefficient that they began.
     pub(crate) fn is_complete(&self) -> bool {
         self.components.iter().all(|component| {
             component.lacks[0] == 0 && component.lacks.iter().all(|&lacks| lacks == 0 || lacks == UNSENT)
@@ -297,7 +296,7 @@ impl Frame {
 }
 
 impl Component {
-    /// Before a scan; the first one decides on the quantiser.
+    /// Prepares a scan; the first one fixes the quantiser.
     fn begin(&mut self, progressive: bool, quantiser: [u16; 64]) {
         self.dc = 0;
         if self.quantised_by.is_some() {

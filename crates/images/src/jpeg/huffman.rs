@@ -2,23 +2,22 @@
 
 use super::Flaw;
 
-/// Codes of up to this many bits are found by one look into a table.
+/// Codes of up to this many bits are found with one table lookup.
 const DIRECT_BITS: u32 = 9;
 
 /// The codes of a DHT segment.
 pub struct HuffmanTable {
-    /// For the next [`DIRECT_BITS`] bits: length of the code and its value, or 0 where the code is
-    /// longer.
+    /// For the next [`DIRECT_BITS`] bits: length and value of the code, or 0 if the code is longer.
     direct: [u16; 1 << DIRECT_BITS],
-    /// For each length, the first code that is longer, in the upper bits of 16.
+    /// For each length, the first longer code, in the upper bits of 16.
     ends: [u32; 17],
-    /// For each length, what to add to a code to get the place of its value.
+    /// For each length, the number to add to a code to get the index of its value.
     offsets: [i32; 17],
     values: Vec<u8>,
 }
 
 impl HuffmanTable {
-    /// The codes with `counts[n - 1]` codes of `n` bits, which stand for `values` in order.
+    /// Builds the table with `counts[n - 1]` codes of `n` bits, which stand for `values` in order.
     pub fn new(counts: &[u8], values: &[u8]) -> Result<Self, Flaw> {
         let mut table = Self {
             direct: [0; 1 << DIRECT_BITS],
@@ -52,13 +51,13 @@ impl HuffmanTable {
 pub struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// Bits that were taken from `data`, the next one uppermost; zeros below them.
+    /// Bits taken from `data`, the next one in the highest position, zeros below them.
     held: u64,
     count: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// The bits of `data` from the byte `at` on.
+    /// The bits of `data` from the byte `at`.
     pub fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
@@ -68,8 +67,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The byte at which reading stopped: before a marker if [`Self::restart`] or the end was
-    /// reached.
+    /// The byte at which reading stopped; it precedes a marker after [`Self::restart`] or at the
+    /// end.
     pub fn position(&self) -> usize {
         self.at
     }
@@ -109,7 +108,7 @@ impl<'a> Bits<'a> {
     fn long_value(&self, table: &HuffmanTable) -> Result<(u32, u8), Flaw> {
         let next = (self.held >> 48) as u32;
         let Some(length) = (1..=16u32).find(|&length| next < table.ends[length as usize]) else {
-            // Zeros stand for bits that are not there.
+            // Missing bits are read as zeros.
             return Err(if self.count < 16 {
                 Flaw::ENDS_EARLY
             } else {
@@ -141,8 +140,8 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Passes over what is left before the next marker, which must be the restart marker with this
-    /// number, 0 to 7.
+    /// Skips the rest before the next marker, which must be the restart marker with this number, 0
+    /// to 7.
     pub(crate) fn restart(&mut self, number: u8) -> Result<(), Flaw> {
         loop {
             match self.data.get(self.at..) {
@@ -180,7 +179,7 @@ mod tests {
 
     #[test]
     fn codes_short_and_long_are_found() {
-        // 0 10 110 11100000000 1111: the last is no code.
+        // 0 10 110 11100000000 1111: the last is not a code.
         let data = [0b0101_1011, 0b1000_0000, 0b0111_1111];
         let mut bits = Bits::new(&data, 0);
         let table = table();

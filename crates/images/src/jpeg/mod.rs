@@ -1,14 +1,14 @@
 //! JPEG files, baseline and progressive (ITU-T T.81).
 //!
-//! The crates that decode JPEG fill up what a file does not have, with grey or with zeros and
-//! without a word, since browsers show files that way while they come in; that must not be trained
-//! on. (zune-jpeg, which the image crate uses, does so in its strict mode too, mixes up components
-//! that have scans of their own, and rounds otherwise than libjpeg, by up to 3 levels.) Contract:
+//! The JPEG crates silently fill missing data with grey or zeros, since browsers show files that
+//! way while they load. Nobody should train on such data. (zune-jpeg, which the image crate uses,
+//! does so in its strict mode too, mixes up components with separate scans, and rounds differently
+//! from libjpeg, by up to 3 levels.) Contract:
 //!
-//! - A file that is cut at any byte, lacks a scan, or ends before its last block has come, is an
-//!   error. Bytes after the end marker are ignored.
-//! - Samples, chroma and colours are computed as in libjpeg, which Pillow, PyTorch and OpenCV use,
-//!   to the bit.
+//! - A file that is cut at any byte, lacks a scan, or ends before its last block, is an error.
+//!   Bytes after the end marker are ignored.
+//! - Samples, chroma and colours are bit-identical to those of libjpeg, which Pillow, PyTorch and
+//!   OpenCV use.
 
 mod colour;
 mod frame;
@@ -48,7 +48,7 @@ impl From<Flaw> for ImageProblem {
     }
 }
 
-/// The pixels of a JPEG file, grey or red, green and blue, and how they are to be turned.
+/// The pixels of a JPEG file, grey or RGB, and their orientation.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
     let jpeg = Jpeg::read(bytes)?;
     let meaning = Meaning::of(&jpeg.frame.ids(), jpeg.is_jfif, jpeg.adobe_transform);
@@ -70,7 +70,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     ))
 }
 
-/// A whole JPEG file.
+/// A complete JPEG file.
 pub(crate) struct Jpeg<'a> {
     frame: Frame,
     is_jfif: bool,
@@ -86,15 +86,15 @@ impl<'a> Jpeg<'a> {
         let mut frame: Option<Frame> = None;
         let mut restart_interval = 0;
         let (mut is_jfif, mut adobe_transform, mut exif) = (false, None, None);
-        // After the mark of the format.
+        // After the magic bytes.
         let mut at = 2;
         loop {
             let marker = next_marker(bytes, &mut at)?;
             match marker {
                 // The end.
                 0xd9 => break,
-                // Markers without a segment: of restarts, one after the last of which some encoders
-                // write, and others.
+                // Markers without a segment, such as restart markers; some encoders write one after
+                // the last block.
                 0x01 | 0xd0..=0xd8 => continue,
                 _ => {}
             }
@@ -144,8 +144,8 @@ impl<'a> Jpeg<'a> {
         [self.frame.width, self.frame.height, self.frame.ids().len()]
     }
 
-    /// Gives each row of the image, with its number: a sample of each component for each pixel, and
-    /// some beyond the last.
+    /// Calls `row` with each row of the image and its number: one sample of each component per
+    /// pixel, and some beyond the last pixel.
     pub fn rows(&self, mut row: impl FnMut(usize, &mut [Vec<u8>])) {
         let planes = self.frame.planes();
         let mut components = vec![vec![0; self.frame.width + 4]; planes.len()];
@@ -161,7 +161,7 @@ impl<'a> Jpeg<'a> {
 const NO_HEADER: Flaw = Flaw::Damaged("its header is missing");
 const TABLE: Flaw = Flaw::Damaged("a table contradicts itself");
 
-/// The next marker, wherever it begins: libjpeg too passes over bytes that belong to nothing.
+/// Finds the next marker. Like libjpeg, it skips stray bytes before it.
 fn next_marker(bytes: &[u8], at: &mut usize) -> Result<u8, Flaw> {
     loop {
         match bytes.get(*at..) {
@@ -175,7 +175,7 @@ fn next_marker(bytes: &[u8], at: &mut usize) -> Result<u8, Flaw> {
     }
 }
 
-/// What a marker's segment holds.
+/// The content of a marker's segment.
 fn segment<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], Flaw> {
     let &[high, low, ..] = bytes.get(*at..).unwrap_or_default() else {
         return Err(Flaw::ENDS_EARLY);

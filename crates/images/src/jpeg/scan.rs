@@ -1,12 +1,11 @@
-//! The entropy-coded data of a scan (ITU-T T.81, F.2 and G.2): what it says of one block after the
-//! other.
+//! The entropy-coded data of a scan, decoded block by block (ITU-T T.81, F.2 and G.2).
 //!
 //! Contract: a scan that ends before its last block, or has an invalid code or value, is an error.
 
 use super::Flaw;
 use super::huffman::{Bits, HuffmanTable};
 
-/// The place in a block of each coefficient, in the order in which they are coded.
+/// The index within a block of each coefficient, in coding order.
 #[rustfmt::skip]
 pub(crate) const ZIGZAG: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
@@ -15,7 +14,7 @@ pub(crate) const ZIGZAG: [u8; 64] = [
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The coefficients of a block, in its own order.
+/// The coefficients of a block, in row-major order.
 pub type Block = [i16; 64];
 
 /// The Huffman tables of a component's scan.
@@ -25,29 +24,29 @@ pub struct Codes<'a> {
     pub ac: Option<&'a HuffmanTable>,
 }
 
-/// What a scan holds of each block.
+/// The part of each block that a scan contains.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holds {
-    /// All of it: a file that is not progressive.
+    /// All of it: the file is not progressive.
     Everything,
-    /// The first bits of the DC coefficient, down to the bit `low`.
+    /// The high bits of the DC coefficient, down to bit `low`.
     FirstDc { low: u8 },
-    /// Its bit `low`.
+    /// Bit `low` of the DC coefficient.
     MoreOfDc { low: u8 },
-    /// The first bits of the coefficients from `first` to `last`.
+    /// The high bits of the coefficients from `first` to `last`.
     FirstAc { first: u8, last: u8, low: u8 },
-    /// Their bit `low`.
+    /// Bit `low` of these coefficients.
     MoreOfAc { first: u8, last: u8, low: u8 },
 }
 
 const OUT_OF_RANGE: Flaw = Flaw::Damaged("a block has more coefficients than there are");
 const NO_TABLE: Flaw = Flaw::Damaged("a Huffman table is missing");
 
-/// A scan under way.
+/// A scan in progress.
 pub struct Scan<'a> {
     bits: Bits<'a>,
     holds: Holds,
-    /// Blocks to come of which the scan says nothing new.
+    /// Number of following blocks for which the scan has no new data.
     empty_blocks: u32,
     restarts: u8,
 }
@@ -63,7 +62,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over the next restart marker.
+    /// Skips the next restart marker.
     pub(crate) fn restart(&mut self) -> Result<(), Flaw> {
         self.bits.restart(self.restarts)?;
         self.restarts = (self.restarts + 1) % 8;
@@ -76,7 +75,7 @@ impl<'a> Scan<'a> {
         self.bits.position()
     }
 
-    /// Adds to a block what the scan holds of it; `dc` is the last DC coefficient of the component.
+    /// Adds the scan's data to a block; `dc` is the last DC coefficient of the component.
     #[inline]
     pub fn block(&mut self, codes: Codes, dc: &mut i32, block: &mut Block) -> Result<(), Flaw> {
         let ac = || codes.ac.ok_or(NO_TABLE);
@@ -110,7 +109,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// The next number of `size` bits: the lower half of them are negative (F.2.2.1).
+    /// The next number of `size` bits; the lower half of the range is negative (F.2.2.1).
     #[inline]
     fn signed(&mut self, size: u8) -> Result<i32, Flaw> {
         let number = self.bits.number(size.into())? as i32;
@@ -196,8 +195,8 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Adds their bit `low` to the coefficients that are not 0, up to the one that is 0 after
-    /// `zeros` others that are; returns where that is.
+    /// Adds bit `low` to the nonzero coefficients, up to the zero coefficient after `zeros` other
+    /// zeros; returns the index of that one.
     fn correct(&mut self, range: Coded, mut zeros: u32, low: u8, block: &mut Block) -> Result<usize, Flaw> {
         let mut at = range.start;
         while at <= range.end {
@@ -217,5 +216,5 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Numbers of coefficients in the order in which they are coded, the last one included.
+/// A range of coefficient numbers in coding order, inclusive.
 type Coded = std::ops::Range<usize>;

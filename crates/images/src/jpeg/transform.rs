@@ -1,8 +1,8 @@
-//! The inverse cosine transform of a block, and its dequantisation.
+//! The inverse cosine transform of a block, with dequantisation.
 //!
 //! C. Loeffler, A. Ligtenberg, G. Moschytz, "Practical fast 1-D DCT algorithms with 11
-//! multiplications", ICASSP 1989, in whole numbers as libjpeg's `jidctint.c` scales and rounds it,
-//! so that samples are equal to its own to the bit.
+//! multiplications", ICASSP 1989, in integers with the scaling and rounding of libjpeg's
+//! `jidctint.c`, so that samples are bit-identical to libjpeg's.
 
 use std::num::Wrapping;
 
@@ -10,7 +10,7 @@ use std::num::Wrapping;
 const CONSTANT_BITS: usize = 13;
 const PASS_BITS: usize = 2;
 
-/// Damaged data may hold any number: nothing here may overflow.
+/// Damaged data may contain any number, so arithmetic must wrap instead of overflowing.
 type Number = Wrapping<i32>;
 
 /// Writes the 8×8 samples of a block to `out`, whose rows are `stride` apart.
@@ -40,7 +40,7 @@ pub fn samples(coefficients: &[i16; 64], quantiser: &[u16; 64], out: &mut [u8], 
     }
 }
 
-/// A result of the second pass as a sample.
+/// Converts a result of the second pass to a sample.
 fn sample(result: Number) -> u8 {
     let centred = rounded(result, CONSTANT_BITS + PASS_BITS + 3) + Wrapping(128);
     centred.0.clamp(0, 255) as u8
@@ -50,7 +50,7 @@ fn rounded(value: Number, bits: usize) -> Number {
     (value + Wrapping(1 << (bits - 1))) >> bits
 }
 
-/// One dimension: the results have [`CONSTANT_BITS`] more fractional bits than the values, and are
+/// One dimension: the results have [`CONSTANT_BITS`] more fractional bits than the input, and are
 /// √8 times as large.
 #[inline(always)]
 fn transform(values: [Number; 8]) -> [Number; 8] {

@@ -1,18 +1,18 @@
-//! Components of fewer samples than the image, brought to its size.
+//! Scales subsampled components to the size of the image.
 //!
-//! As libjpeg does it by default: where a component has half of the samples, those between are
-//! weighted means of their neighbours, 3 to 1, with its rounding; otherwise samples are repeated.
+//! As in libjpeg by default: if a component has half of the samples, those in between are weighted
+//! means of their neighbours, 3 to 1, with its rounding; otherwise samples are repeated.
 
 /// A component's samples.
 pub struct Plane<'a> {
     /// Row by row.
     pub samples: &'a [u8],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
-    /// Rows and columns that belong to the image.
+    /// Rows and columns within the image.
     pub height: usize,
     pub width: usize,
-    /// Columns and rows of the image for a sample.
+    /// Columns and rows of the image per sample.
     pub across: usize,
     pub down: usize,
 }
@@ -22,11 +22,11 @@ impl Plane<'_> {
         &self.samples[row * self.stride..][..self.width]
     }
 
-    /// Writes the image's row `row` to `out`, which has place for what the last sample stands for
+    /// Writes row `row` of the image to `out`, which has room for the pixels of the last sample
     /// beyond the image.
     pub(crate) fn upsample(&self, row: usize, out: &mut [u8]) {
         let near = self.row(row / self.down);
-        // Half of the rows lie nearer to the sample before, half to the one after.
+        // Half of the rows are closer to the previous sample, half to the next.
         let after = row % 2 == 1;
         let far = || {
             let row = row / 2;
@@ -62,8 +62,8 @@ impl Plane<'_> {
     }
 }
 
-/// Twice as many samples in a row; the results are divided by 2 to the power of `BITS`, after
-/// `rounding` of the left and of the right one.
+/// Doubles the number of samples in a row. The results are divided by 2^`BITS`, after adding
+/// `rounding` for the left and the right one.
 fn across<const BITS: u32>(samples: &[u16], [left, right]: [u16; 2], out: &mut [u8]) {
     let pair = |before: u16, sample: u16, after: u16| {
         [

@@ -1,15 +1,15 @@
-//! The directories of a TIFF file: what its pages are made of, and whether all of it is there (TIFF
-//! 6.0, section 2).
+//! The directories of a TIFF file: the parts of its pages, and whether all of them are present
+//! (TIFF 6.0, section 2).
 //!
-//! Contract: [`Directory::first`] is an error where a value or the data of any page lies beyond the
-//! end of the file, so that a file that was cut is told from a whole one wherever the cut is.
+//! Contract: [`Directory::first`] is an error if a value or the data of any page lies beyond the
+//! end of the file. A truncated file is thus detected wherever it was cut.
 
 use std::ops::Range;
 
 use super::damaged;
 use crate::error::{ENDS_EARLY, ImageProblem};
 
-/// Most pages that are gone through: the chain of a damaged file may lead back.
+/// Maximum number of pages that are visited: the chain of a damaged file may be a loop.
 const MOST_PAGES: usize = 10_000;
 
 const PHOTOMETRIC: u64 = 262;
@@ -21,17 +21,17 @@ const TILE_OFFSETS: u64 = 324;
 const TILE_LENGTHS: u64 = 325;
 const JPEG_TABLES: u64 = 347;
 
-/// What of a page is asked for here; the tiff crate knows the rest.
+/// The fields of a page that are used here; the tiff crate reads the others.
 pub struct Directory {
-    /// Where the photometric interpretation is stated, if that is a palette.
+    /// Offset of the photometric interpretation, if the page has a palette.
     pub palette: Option<Range<usize>>,
-    /// Where its strips or tiles are.
+    /// Byte ranges of its strips or tiles.
     pub data: Vec<Range<usize>>,
-    /// Where the tables of its JPEG data are.
+    /// Byte range of the tables of its JPEG data.
     pub jpeg_tables: Option<Range<usize>>,
 }
 
-/// Whole numbers of a file.
+/// Reads the integers of a file.
 #[derive(Clone, Copy)]
 struct Numbers<'a> {
     bytes: &'a [u8],
@@ -58,7 +58,7 @@ impl Numbers<'_> {
 }
 
 impl Directory {
-    /// Goes through all pages; returns the first.
+    /// Visits all pages; returns the first.
     pub fn first(bytes: &[u8]) -> Result<Self, ImageProblem> {
         let numbers = Numbers {
             bytes,
@@ -79,7 +79,7 @@ impl Directory {
         first.ok_or_else(|| damaged("it has no page"))
     }
 
-    /// The page whose directory is at `at`, and where the next one is.
+    /// The page whose directory is at `at`, and the offset of the next one.
     fn read(numbers: Numbers, big: bool, at: u64) -> Result<(Self, u64), ImageProblem> {
         let (count_size, entry_size, offset_size) = if big { (8, 20, 8) } else { (2, 12, 4) };
         let count = numbers.get(at, count_size)?;
@@ -98,7 +98,7 @@ impl Directory {
                 3 | 8 => 2,
                 4 | 9 | 11 | 13 => 4,
                 5 | 10 | 12 | 16 | 17 | 18 => 8,
-                // Readers pass over what they do not know.
+                // Readers skip unknown fields.
                 _ => continue,
             };
             let length = numbers.get(entry + 4, offset_size)?.saturating_mul(size);

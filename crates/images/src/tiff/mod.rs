@@ -1,7 +1,7 @@
-//! TIFF files: the tiff crate decodes their data; what its samples mean as colours is here.
+//! TIFF files: the tiff crate decodes their data; this module converts samples to colours.
 //!
-//! Read are grey, palette, RGB, CMYK and JPEG's YCbCr of 1 to 16 bits, in strips or tiles,
-//! interleaved or not, with or without further channels. Samples of 32 bits or with a sign have no
+//! Supported are grey, palette, RGB, CMYK and JPEG's YCbCr with 1 to 16 bits, in strips or tiles,
+//! interleaved or not, with or without further channels. Samples with 32 bits or a sign have no
 //! agreed black and white, so they are refused.
 
 mod directory;
@@ -26,7 +26,7 @@ use directory::Directory;
 const BLACK_IS_ZERO: u8 = 1;
 /// `Compression`: JPEG.
 const JPEG: u16 = 7;
-/// `ExtraSamples`: colours were multiplied by this transparency.
+/// `ExtraSamples`: colours were premultiplied by this transparency.
 const ASSOCIATED_ALPHA: u16 = 1;
 
 fn damaged(reason: impl Into<Cow<'static, str>>) -> ImageProblem {
@@ -47,21 +47,21 @@ fn problem(error: TiffError) -> ImageProblem {
 /// The samples of an image, 8 bits each.
 struct Samples {
     values: Vec<u8>,
-    /// From one sample of a pixel to the next.
+    /// Distance from one sample of a pixel to the next.
     stride: usize,
-    /// From one pixel to the next.
+    /// Distance from one pixel to the next.
     step: usize,
     pixels: usize,
 }
 
 impl Samples {
-    /// A colour of every pixel, computed from its first `N` samples.
+    /// Computes a colour per pixel from its first `N` samples.
     fn colours<const N: usize>(&self, colour: impl Fn([u8; N]) -> [u8; 3]) -> Vec<u8> {
         let samples = |pixel| std::array::from_fn(|sample| self.values[pixel * self.step + sample * self.stride]);
         (0..self.pixels).flat_map(|pixel| colour(samples(pixel))).collect()
     }
 
-    /// The sample with this number of every pixel.
+    /// The sample with this number, for every pixel.
     fn plane(&self, sample: usize) -> Vec<u8> {
         (0..self.pixels)
             .map(|pixel| self.values[pixel * self.step + sample * self.stride])
@@ -69,8 +69,7 @@ impl Samples {
     }
 }
 
-/// The pixels of a TIFF file's first page, grey or red, green and blue, and how they are to be
-/// turned.
+/// The pixels of a TIFF file's first page, grey or RGB, and their orientation.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), ImageProblem> {
     let directory = Directory::first(bytes)?;
     let (bytes, has_palette) = without_palette(bytes, &directory);
@@ -112,8 +111,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     Ok((Image::new(shape, planes(&pixels, channels, channels)), orientation))
 }
 
-/// The file with grey in the place of a palette, which the tiff crate does not read; and whether
-/// there was one.
+/// The file with grey instead of a palette, which the tiff crate does not read; and whether there
+/// was a palette.
 fn without_palette<'a>(bytes: &'a [u8], directory: &Directory) -> (Cow<'a, [u8]>, bool) {
     let Some(place) = directory.palette.clone() else {
         return (bytes.into(), false);
@@ -172,7 +171,7 @@ fn jpeg_samples(
     })
 }
 
-/// A strip or tile with the tables that all share. They are a file of their own, as is the strip
+/// A strip or tile with the shared tables. The tables are a file of their own, as is the strip
 /// without them.
 fn jpeg_file<'a>(bytes: &'a [u8], directory: &Directory, range: &Range<usize>) -> Cow<'a, [u8]> {
     let strip = &bytes[range.clone()];
@@ -184,7 +183,7 @@ fn jpeg_file<'a>(bytes: &'a [u8], directory: &Directory, range: &Range<usize>) -
     [tables, strip.get(2..).unwrap_or_default()].concat().into()
 }
 
-/// The samples of all planes, scaled to 8 bits unless they are places in a palette.
+/// The samples of all planes, scaled to 8 bits unless they are indices into a palette.
 fn samples(
     decoder: &mut Decoder<Cursor<&[u8]>>,
     colours: ColorType,
@@ -223,7 +222,7 @@ fn samples(
     })
 }
 
-/// Samples of less than 8 bits, a byte each; rows begin with a byte.
+/// Samples of less than 8 bits, one per byte; rows begin at a byte boundary.
 fn unpacked(bytes: &[u8], per_row: usize, bits: u8, has_palette: bool) -> Vec<u8> {
     let most = (1u8 << bits) - 1;
     let scale = if has_palette { 1 } else { 255 / most };
@@ -273,7 +272,7 @@ fn from_cmyk([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     [colour(cyan), colour(magenta), colour(yellow)]
 }
 
-/// ITU-R BT.601 of full range, as in JPEG files.
+/// Full-range ITU-R BT.601, as in JPEG files.
 fn from_ycbcr([luma, blue, red]: [u8; 3]) -> [u8; 3] {
     let (luma, blue, red) = (f32::from(luma), f32::from(blue) - 128.0, f32::from(red) - 128.0);
     [

@@ -1,9 +1,9 @@
-//! A folder of files that somebody else may have put there: a run directory, a comparison.
+//! A folder of untrusted files: a run directory, a comparison.
 //!
-//! Contract: no link is followed below the folder, neither to read nor to write nor to remove, and
-//! no part of a name leads out of it. Only regular files of bounded size are read; a pipe or a
-//! device would take for ever, or all memory. A file appears whole or not at all. The folder's own
-//! path is its user's, and may lead through links.
+//! Contract: below the folder no link is followed, whether to read, write or remove, and no part of
+//! a name leads out of it. Only regular files of bounded size are read; reading a pipe or a device
+//! might never end or use all memory. A file appears complete or not at all. The path of the folder
+//! itself comes from the user and may contain links.
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -24,9 +24,9 @@ use crate::FileError;
 use crate::error::is_absent;
 use system::Handle;
 
-/// Ends the name of a file that is not yet whole, of a writer that keeps others out.
+/// Suffix of an incomplete file, for a writer that holds the lock.
 const PARTIAL: &str = ".partial";
-/// The same of a writer that does not, whose file nobody else may take away.
+/// Suffix of an incomplete file, for a writer without a lock; nobody else may remove it.
 const SHARED: &str = ".new";
 
 /// A folder whose files may come from others.
@@ -36,7 +36,7 @@ pub struct Folder {
     handle: Arc<Handle>,
 }
 
-/// What an entry of a folder is.
+/// The type of a folder entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A regular file.
@@ -52,17 +52,17 @@ pub enum Entry {
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
-    /// To read it.
+    /// For reading.
     Read,
-    /// To write to its end; it is created if it is missing.
+    /// For appending; created if missing.
     Append,
-    /// To read and write it; it is created if it is missing.
+    /// For reading and writing; created if missing.
     Keep,
-    /// To write it; it must be missing.
+    /// For writing; must not exist.
     New,
 }
 
-/// Something else than a regular file, where one was expected.
+/// An entry that is not a regular file where one was expected.
 #[derive(Debug)]
 struct NotAFile(Entry);
 
@@ -82,7 +82,7 @@ impl Folder {
     /// Opens the folder `path`.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let handle = Handle::open(path).map_err(|error| FileError::new("open", path, error))?;
         Ok(Self {
@@ -91,24 +91,24 @@ impl Folder {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Path of the file `name` in it, for messages.
     pub fn file(&self, name: &str) -> PathBuf {
-        // To join with nothing would add a slash.
+        // Joining an empty name would add a slash.
         match name {
             "" => self.path.clone(),
             name => self.path.join(name),
         }
     }
 
-    /// The folder `name` in it, with the folders above it; created where they are missing.
+    /// The folder `name` in it; created with its parents if missing.
     ///
     /// # Errors
-    /// If something else has one of their names, or what the system says.
+    /// If something else has one of these names, or an I/O error.
     pub fn within(&self, name: &str) -> Result<Self, FileError> {
         let created = parts(name).and_then(|(mut above, last)| {
             above.push(last);
@@ -121,10 +121,10 @@ impl Folder {
         })
     }
 
-    /// What `name` is; none if it is missing.
+    /// The type of `name`; `None` if it is missing.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn entry(&self, name: &str) -> Result<Option<Entry>, FileError> {
         let found = self.inside(name).and_then(|(folder, last)| folder.entry(last));
         match found {
@@ -139,10 +139,10 @@ impl Folder {
         matches!(self.entry(name), Ok(Some(Entry::File)))
     }
 
-    /// Names of what the folder `name` holds; none if it is missing.
+    /// Names of the entries of the folder `name`; empty if it is missing.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn entries(&self, name: &str) -> Result<Vec<OsString>, FileError> {
         match self.folder(name).and_then(|folder| folder.entries()) {
             Err(error) if is_absent(&error) => Ok(Vec::new()),
@@ -150,10 +150,10 @@ impl Folder {
         }
     }
 
-    /// Opens the regular file `name` to read it; none if it is missing.
+    /// Opens the regular file `name` for reading; `None` if it is missing.
     ///
     /// # Errors
-    /// If it is something else, or what the system says.
+    /// If it is something else, or an I/O error.
     pub fn open_file(&self, name: &str) -> Result<Option<File>, FileError> {
         match self.opened(name, Access::Read, false) {
             Ok(file) => Ok(Some(file)),
@@ -162,10 +162,10 @@ impl Folder {
         }
     }
 
-    /// Reads the regular file `name` of at most `most_bytes`; none if it is missing.
+    /// Reads the regular file `name` of at most `most_bytes`; `None` if it is missing.
     ///
     /// # Errors
-    /// If it is something else or larger, or what the system says.
+    /// If it is something else or larger, or an I/O error.
     pub fn read(&self, name: &str, most_bytes: u64) -> Result<Option<Vec<u8>>, FileError> {
         let Some(file) = self.open_file(name)? else {
             return Ok(None);
@@ -174,17 +174,17 @@ impl Folder {
         read.map(Some).map_err(|error| self.failed("read", name, error))
     }
 
-    /// Writes the file `name`, and the folders that it is in, whole or not at all: temporary file,
-    /// fsync, rename, fsync of the folder. The writer keeps others out, see [`Lock`](crate::Lock).
+    /// Writes the file `name` atomically, creating its folders: temporary file, fsync, rename,
+    /// fsync of the folder. The caller must hold the lock, see [`Lock`](crate::Lock).
     ///
     /// # Errors
-    /// What the system says; the file is then as it was before.
+    /// An I/O error; the file is then unchanged.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         self.written(name, bytes, PARTIAL)
             .map_err(|error| self.failed("write", name, error))
     }
 
-    /// As [`Self::write`], where other processes may be writing the same file.
+    /// Like [`Self::write`], but other processes may write the same file at the same time.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -203,16 +203,16 @@ impl Folder {
             file.sync_all()?;
             folder.rename(&partial, last)
         };
-        // What could not be finished must not stay; that it cannot be removed changes nothing.
+        // The partial file must not stay; a failure to remove it is not reported.
         write().inspect_err(|_| drop(folder.remove_file(&partial)))?;
         folder.sync()
     }
 
-    /// Adds `bytes` to the end of the file `name`, which is on the disk then; creates it, and the
-    /// folders that it is in.
+    /// Appends `bytes` to the file `name` and flushes it to disk; creates the file and its folders
+    /// if missing.
     ///
     /// # Errors
-    /// If it is something else than a regular file, or what the system says.
+    /// If it is not a regular file, or an I/O error.
     pub fn append(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         let appended = self.opened(name, Access::Append, true).and_then(|mut file| {
             file.write_all(bytes)?;
@@ -221,29 +221,31 @@ impl Folder {
         appended.map_err(|error| self.failed("write", name, error))
     }
 
-    /// Opens a new, empty file `name` to write to as it comes, in the place of what has that name.
+    /// Creates an empty file `name` for writing, replacing an existing one. Writes are visible at
+    /// once.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn create(&self, name: &str) -> Result<File, FileError> {
         self.remove(name)?;
         self.opened(name, Access::New, true)
             .map_err(|error| self.failed("create", name, error))
     }
 
-    /// Opens the regular file `name` to read and write it, as it is; creates it if it is missing.
+    /// Opens the regular file `name` for reading and writing without truncating it; creates it if
+    /// it is missing.
     ///
     /// # Errors
-    /// If it is something else, or what the system says.
+    /// If it is something else, or an I/O error.
     pub fn keep(&self, name: &str) -> Result<File, FileError> {
         self.opened(name, Access::Keep, false)
             .map_err(|error| self.failed("open", name, error))
     }
 
-    /// Gives the file `from` the name `to`, both in one folder; [`Self::sync`] makes that last.
+    /// Renames the file `from` to `to` in the same folder; [`Self::sync`] makes the change durable.
     ///
     /// # Errors
-    /// What the system says; both are then as they were before.
+    /// An I/O error; both are then unchanged.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
         let renamed = || {
             let (folder, last) = self.inside(to)?;
@@ -252,19 +254,19 @@ impl Folder {
         renamed().map_err(|error| self.failed("write", to, error))
     }
 
-    /// Makes the names in the folder that `name` is in last.
+    /// Makes the names in the folder of `name` durable.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn sync(&self, name: &str) -> Result<(), FileError> {
         let synced = self.inside(name).and_then(|(folder, _)| folder.sync());
         synced.map_err(|error| self.failed("write", name, error))
     }
 
-    /// Gives the file `from` the second name `to`, in the same folder.
+    /// Creates a hard link `to` to the file `from`, in the same folder.
     ///
     /// # Errors
-    /// What the system says, as on a file system that has no second names.
+    /// An I/O error, for example on a file system without hard links.
     pub fn link(&self, from: &str, to: &str) -> Result<(), FileError> {
         let linked = || {
             let (folder, last) = self.inside(to)?;
@@ -273,11 +275,11 @@ impl Folder {
         linked().map_err(|error| self.failed("write", to, error))
     }
 
-    /// Removes `name`, a file or a folder with all that it holds; a link is removed, not what it
-    /// leads to. It may be missing.
+    /// Removes `name`, a file or a folder with all its content; a link is removed, not its target.
+    /// It may be missing.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn remove(&self, name: &str) -> Result<(), FileError> {
         let removed = self.inside(name).and_then(|(folder, last)| remove(&folder, last));
         match removed {
@@ -286,13 +288,13 @@ impl Folder {
         }
     }
 
-    /// Removes what callers of [`Self::write`] that were killed left in the folder `name`. Whoever
-    /// calls it keeps others out.
+    /// Removes the partial files in the folder `name` that killed callers of [`Self::write`] left.
+    /// The caller must hold the lock.
     pub fn sweep(&self, name: &str) {
         let Ok(folder) = self.folder(name) else { return };
         for entry in folder.entries().unwrap_or_default() {
             if is_partial(&entry) {
-                // It is in nobody's way.
+                // A file that remains does no harm.
                 let _ = folder.remove_file(&entry);
             }
         }
@@ -304,13 +306,13 @@ impl Folder {
         } else {
             self.inside(name)?
         };
-        // Not even opened: that may wait for ever, or set a device going.
+        // Checked before opening: opening a pipe may block, and opening a device may have effects.
         match folder.entry(last) {
             Ok(Entry::File) | Err(_) => {}
             Ok(entry) => return Err(refused(entry)),
         }
         let file = folder.open_file(last, access)?;
-        // It may have become another meanwhile.
+        // It may have been replaced in the meantime.
         if file.metadata()?.is_file() {
             Ok(file)
         } else {
@@ -318,19 +320,19 @@ impl Folder {
         }
     }
 
-    /// The folder that `name` is in, and its last part.
+    /// The folder that contains `name`, and the last part of the name.
     fn inside<'a>(&self, name: &'a str) -> io::Result<(Handle, &'a OsStr)> {
         let (above, last) = parts(name)?;
         Ok((self.walk(&above, false)?, last))
     }
 
-    /// As [`Self::inside`], with the folders created that are missing.
+    /// Like [`Self::inside`], but creates missing folders.
     fn created<'a>(&self, name: &'a str) -> io::Result<(Handle, &'a OsStr)> {
         let (above, last) = parts(name)?;
         Ok((self.walk(&above, true)?, last))
     }
 
-    /// The folder `name`; itself where that is empty.
+    /// The folder `name`; this folder if the name is empty.
     fn folder(&self, name: &str) -> io::Result<Handle> {
         if name.is_empty() {
             return self.walk(&[], false);
@@ -359,10 +361,10 @@ impl Folder {
     }
 }
 
-/// Reads at most so much of a file.
+/// Reads a file of at most `most_bytes`.
 ///
 /// # Errors
-/// If it is larger, or what the system says.
+/// If it is larger, or an I/O error.
 pub(crate) fn read_bounded(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
     let too_large = || {
         io::Error::new(
@@ -375,9 +377,9 @@ pub(crate) fn read_bounded(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    // A file that claims more than there is memory for is refused, not a reason to end.
+    // A file that claims more than the available memory is refused; it must not abort the process.
     bytes.try_reserve_exact(usize::try_from(length).map_err(|_| too_large())?)?;
-    // It may grow meanwhile.
+    // The file may grow in the meantime.
     file.take(most_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most_bytes {
         return Err(too_large());
@@ -411,14 +413,14 @@ fn remove(folder: &Handle, name: &OsStr) -> io::Result<()> {
     folder.remove_folder(name)
 }
 
-/// A name that nobody else can have put there.
+/// An unpredictable name, which nobody else can have created in advance.
 fn partial_name(name: &OsStr, suffix: &str) -> OsString {
     // The keys of a hasher are random.
     let random = RandomState::new().build_hasher().finish();
     format!(".{}.{random:016x}{suffix}", name.to_string_lossy()).into()
 }
 
-/// Whether a file of that name was not finished by a caller of [`Folder::write`].
+/// Whether a file with this name is incomplete: a killed caller of [`Folder::write`] left it.
 pub fn is_partial(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with('.') && name.ends_with(PARTIAL)
@@ -426,7 +428,7 @@ pub fn is_partial(name: &OsStr) -> bool {
 
 fn refused(entry: Entry) -> io::Error {
     let kind = match entry {
-        // As the system has it.
+        // The same error as from the system.
         Entry::Folder => io::ErrorKind::IsADirectory,
         Entry::File | Entry::Link | Entry::Other => io::ErrorKind::InvalidData,
     };

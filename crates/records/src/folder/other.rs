@@ -1,5 +1,5 @@
-//! A folder by its path, where the system has no calls relative to an open folder: a link is
-//! refused where it is found, and one that is put there in between is followed.
+//! A folder by its path, for systems without calls relative to an open folder. A link is refused
+//! when it is found; a link created between check and use is followed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use super::{Access, Entry, refused};
 pub(super) struct Handle(PathBuf);
 
 impl Handle {
-    /// The folder `path`, by way of links too.
+    /// Opens the folder `path`, following links.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
@@ -21,7 +21,7 @@ impl Handle {
         Ok(Self(path.to_owned()))
     }
 
-    /// The same folder once more.
+    /// A second handle of the same folder.
     pub(super) fn again(&self) -> io::Result<Self> {
         Ok(Self(self.0.clone()))
     }
@@ -34,7 +34,7 @@ impl Handle {
         }
     }
 
-    /// Creates the folder `name`, unless there is something of that name.
+    /// Creates the folder `name`, unless something with that name exists.
     pub(super) fn create_folder(&self, name: &OsStr) -> io::Result<()> {
         match fs::create_dir(self.0.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -58,7 +58,7 @@ impl Handle {
         options.open(self.0.join(name))
     }
 
-    /// What `name` is.
+    /// The type of `name`.
     pub(super) fn entry(&self, name: &OsStr) -> io::Result<Entry> {
         let found = fs::symlink_metadata(self.0.join(name))?.file_type();
         Ok(if found.is_symlink() {
@@ -72,7 +72,7 @@ impl Handle {
         })
     }
 
-    /// Names of what it holds.
+    /// Names of its entries.
     pub(super) fn entries(&self) -> io::Result<Vec<OsString>> {
         fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name())).collect()
     }
@@ -93,7 +93,7 @@ impl Handle {
         fs::remove_dir(self.0.join(name))
     }
 
-    /// Names last by themselves there.
+    /// Does nothing: names are durable without it on these systems.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(())
     }

@@ -27,7 +27,7 @@ fn files_are_written_read_and_removed() {
     let mut names = folder.entries("a").unwrap();
     names.sort();
     assert_eq!(names, ["b", "d"]);
-    // A name through a file is absent.
+    // A path through a file counts as missing.
     assert_eq!(folder.read("c/d", 9).unwrap(), None);
     assert!(folder.write("c/d", b"x").is_err());
     for name in ["a", "c", "absent"] {
@@ -58,7 +58,7 @@ fn what_cannot_be_finished_leaves_nothing() {
     folder.write("file/inside", b"x").unwrap();
     assert!(folder.write("file", b"x").is_err());
     assert_eq!(folder.entries("").unwrap(), ["file"]);
-    // A writer that was killed leaves this.
+    // Left by a killed writer.
     fs::write(temporary.path().join(partial_name(OsStr::new("file"), PARTIAL)), "half").unwrap();
     folder.sweep("");
     folder.sweep("absent");
@@ -77,7 +77,7 @@ fn no_link_is_followed() {
     fs::write(outside.join("victim"), "mine").unwrap();
     symlink(outside.join("victim"), inside.join("file")).unwrap();
     symlink(&outside, inside.join("folder")).unwrap();
-    // The user's own way to the folder may be a link.
+    // The path of the folder itself may be a link.
     symlink(&inside, temporary.path().join("way")).unwrap();
     let folder = Folder::open(&temporary.path().join("way")).unwrap();
 
@@ -97,7 +97,7 @@ fn no_link_is_followed() {
     }
     assert!(folder.write("folder/victim", b"x").is_err() && folder.remove("folder/victim").is_err());
     assert!(!folder.has_file("file") && !folder.has_file("folder/victim"));
-    // A link itself is replaced or removed.
+    // The link itself is replaced or removed.
     folder.write("file", b"x").unwrap();
     folder.remove("folder").unwrap();
     assert_eq!(fs::read(outside.join("victim")).unwrap(), b"mine");

@@ -1,5 +1,5 @@
-//! A folder by its descriptor: what is done in it is done relative to that (`openat` and its kin),
-//! whatever its path means by then.
+//! A folder by its descriptor. All operations are relative to it (`openat` and related calls), so
+//! later changes of its path have no effect.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,12 +20,12 @@ pub(super) struct Handle(OwnedFd);
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Handle {
-    /// The folder `path`, by way of links too.
+    /// Opens the folder `path`, following links.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(openat(CWD, path, FOLDER, Mode::empty())?))
     }
 
-    /// The same folder once more.
+    /// A second handle of the same folder.
     pub(super) fn again(&self) -> io::Result<Self> {
         self.0.try_clone().map(Self)
     }
@@ -35,7 +35,7 @@ impl Handle {
         Ok(Self(openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// Creates the folder `name`, unless there is something of that name.
+    /// Creates the folder `name`, unless something with that name exists.
     pub(super) fn create_folder(&self, name: &OsStr) -> io::Result<()> {
         match mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Err(Errno::EXIST) => Ok(()),
@@ -43,7 +43,7 @@ impl Handle {
         }
     }
 
-    /// Opens `name`, unless it is a link; a pipe is not waited for.
+    /// Opens `name`, unless it is a link; does not block on a pipe.
     pub(super) fn open_file(&self, name: &OsStr, access: Access) -> io::Result<File> {
         let flags = match access {
             Access::Read => OFlags::RDONLY,
@@ -55,7 +55,7 @@ impl Handle {
         Ok(openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())
     }
 
-    /// What `name` is.
+    /// The type of `name`.
     pub(super) fn entry(&self, name: &OsStr) -> io::Result<Entry> {
         let found = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(match FileType::from_raw_mode(found.st_mode) {
@@ -66,7 +66,7 @@ impl Handle {
         })
     }
 
-    /// Names of what it holds.
+    /// Names of its entries.
     pub(super) fn entries(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
@@ -95,7 +95,7 @@ impl Handle {
         Ok(unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Makes the names in it last.
+    /// Makes the names in it durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.0)?)
     }

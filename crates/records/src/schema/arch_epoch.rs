@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::single;
 
-/// Nodes are few in every space; a larger index is damage, and would make a picture without end.
+/// All spaces have few nodes; a larger index is damage and would make a picture endless.
 pub const MOST_NODES: usize = 64;
 
 /// The mixture of every cell kind after an epoch.
@@ -18,7 +18,7 @@ pub struct ArchEpoch {
     pub cells: BTreeMap<String, ArchCell>,
 }
 
-/// The mixture of one cell kind. `edges`, `p`, `q` have one entry an edge.
+/// The mixture of one cell kind. `edges`, `p`, `q` have one entry per edge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchCell {
     /// (from, to) of each edge, from < to.
@@ -28,19 +28,19 @@ pub struct ArchCell {
     /// Architecture parameters of the operations, `[edges][operations]`; may be absent.
     #[serde(default, serialize_with = "single::option_rows")]
     pub alpha: Vec<Vec<Option<f64>>>,
-    /// Architecture parameter of each edge, `None` where its node has no β; may be absent.
+    /// Architecture parameter of each edge, `None` if its node has no β; may be absent.
     #[serde(default, serialize_with = "single::options")]
     pub beta: Vec<Option<f64>>,
-    /// Operation weights, `[edges][operations]`. NaN where the search diverged.
+    /// Operation weights, `[edges][operations]`. NaN if the search diverged.
     #[serde(serialize_with = "single::rows", deserialize_with = "rows_or_nan")]
     pub p: Vec<Vec<f64>>,
-    /// Edge weights, `[edges]`. NaN where the search diverged.
+    /// Edge weights, `[edges]`. NaN if the search diverged.
     #[serde(serialize_with = "single::row", deserialize_with = "row_or_nan")]
     pub q: Vec<f64>,
 }
 
 impl ArchEpoch {
-    /// Whether every weight is a number.
+    /// Whether every weight is finite.
     pub fn is_finite(&self) -> bool {
         self.cells.values().all(|cell| {
             cell.q
@@ -53,7 +53,7 @@ impl ArchEpoch {
     /// Checks the shapes, and that cells, edges and operations are those of the first epoch.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self, first: Option<&Self>) -> Result<(), String> {
         for (kind, cell) in &self.cells {
             cell.check().map_err(|reason| format!("cell {kind}: {reason}"))?;
@@ -74,7 +74,7 @@ impl ArchEpoch {
 }
 
 impl ArchCell {
-    /// Edge weights that sum to 1 at each node, whatever the writer gives a node that has no β.
+    /// Edge weights that sum to 1 at each node, whatever the writer stores for a node without β.
     pub fn shares(&self) -> Vec<f64> {
         let sum_at = |node: usize| -> f64 {
             self.edges
@@ -116,7 +116,7 @@ impl ArchCell {
     }
 }
 
-/// JSON has no NaN, so writers put `null`; a diverged search must still be reportable.
+/// JSON has no NaN, so writers use `null`; a diverged search must still have a report.
 fn row_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let row = Vec::<Option<f64>>::deserialize(deserializer)?;
     Ok(row.into_iter().map(|weight| weight.unwrap_or(f64::NAN)).collect())

@@ -1,29 +1,29 @@
-//! `cost.json`: where the parameters and the multiply-adds of the final network lie.
+//! `cost.json`: parameters and multiply-adds of the final network, part by part.
 
 use serde::{Deserialize, Serialize};
 
 /// More entries than any network has.
 const MOST_PARTS: usize = 1 << 14;
 
-/// What the final network costs, part by part.
+/// The cost of the final network, part by part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
     /// Side of an image in pixels.
     pub image_size: Option<usize>,
-    /// An entry a part and operation, in the order of the network; they sum to the parameters and
-    /// multiply-adds of `genotype.json`.
+    /// One entry per part and operation, in the order of the network. They sum to the parameters
+    /// and multiply-adds of `genotype.json`.
     pub parts: Vec<PartCost>,
 }
 
-/// What one operation costs, or what is not searched, in one part of the network.
+/// The cost of one operation, or of everything that is not searched, in one part of the network.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartCost {
-    /// Name of the part, as `cells.3`.
+    /// Name of the part, such as `cells.3`.
     pub part: String,
     /// Kind of the part: `stem`, `normal`, `reduction`, `residual` or `head`.
     pub kind: String,
-    /// The operation, on all edges that have it; `None` of what is not searched, which in a cell is
-    /// what its inputs go through.
+    /// The operation, on all edges that have it; `None` for everything that is not searched, which
+    /// in a cell is the preprocessing of its inputs.
     pub operation: Option<String>,
     /// Number of weights.
     pub parameters: u64,
@@ -32,10 +32,10 @@ pub struct PartCost {
 }
 
 impl Costs {
-    /// Checks that the entries can be added.
+    /// Checks that the entries can be summed.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         if self.parts.len() > MOST_PARTS {
             return Err(format!("{} parts, where {MOST_PARTS} are the most", self.parts.len()));

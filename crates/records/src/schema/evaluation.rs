@@ -19,27 +19,27 @@ pub struct Evaluation {
     /// `confusion[true class][predicted class]`, images.
     #[serde(default)]
     pub confusion: Vec<Vec<u64>>,
-    /// Images that were taken for another class, the worst first.
+    /// Misclassified images, the worst first.
     #[serde(default)]
     pub mistakes: Vec<Mistake>,
 }
 
-/// A test image that was taken for another class.
+/// A misclassified test image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mistake {
-    /// Its place among the test images, from 0.
+    /// Its index among the test images, from 0.
     pub index: u64,
     /// Its class, an index into the class names.
     pub class: usize,
-    /// What it was taken for.
+    /// The predicted class.
     pub predicted: usize,
-    /// Probability that the network gives its class.
+    /// The network's probability for its class.
     pub class_probability: Option<f64>,
-    /// Probability that the network gives what it was taken for.
+    /// The network's probability for the predicted class.
     pub predicted_probability: Option<f64>,
     /// Cross-entropy of the image, nats.
     pub loss: Option<f64>,
-    /// The image as a PNG file, for who reads it: the run has it as a file of its own.
+    /// The image as a PNG file, filled in by the reader: in a run it is a separate file.
     #[serde(skip)]
     pub picture: Option<Vec<u8>>,
 }
@@ -49,7 +49,7 @@ impl Evaluation {
     /// of these classes.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         let classes = self.classes.len();
         let unknown = |mistake: &&Mistake| mistake.class.max(mistake.predicted) >= classes;

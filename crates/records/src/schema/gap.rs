@@ -1,4 +1,4 @@
-//! `gap.json` and `edge_gaps.json`: what discretization costs, in all and edge by edge.
+//! `gap.json` and `edge_gaps.json`: the cost of discretization, in total and edge by edge.
 //!
 //! Accuracies are in percent. A number that is absent, `null` or not finite is `None`.
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::arch_epoch::MOST_NODES;
 
-/// `gap.json`: what each part of discretization costs, on held-out images without retraining.
+/// `gap.json`: the cost of each part of discretization, on held-out images without retraining.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Held-out images measured on.
+    /// Number of held-out images.
     pub images: Option<u64>,
     /// With the batch-norm statistics of the trained super-network.
     #[serde(default)]
     pub as_trained: GapRow,
-    /// With batch-norm statistics computed anew.
+    /// With recomputed batch-norm statistics.
     #[serde(default)]
     pub recalibrated: GapRow,
 }
@@ -24,7 +24,7 @@ pub struct Gap {
 /// Accuracies of the super-network and of its discretizations, percent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GapRow {
-    /// The whole mixture.
+    /// The full mixture.
     pub supernet: Option<f64>,
     /// Only operations pruned.
     pub operations: Option<f64>,
@@ -41,11 +41,11 @@ impl Gap {
     }
 }
 
-/// `edge_gaps.json`: what each edge costs by itself, all else mixed, on held-out images without
-/// retraining.
+/// `edge_gaps.json`: the cost of each edge by itself, with everything else mixed, on held-out
+/// images without retraining.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeGaps {
-    /// Held-out images measured on.
+    /// Number of held-out images.
     pub images: Option<u64>,
     /// The super-network on these images.
     pub supernet: Measured,
@@ -62,15 +62,15 @@ pub struct EdgeGap {
     pub from: usize,
     /// Destination node, larger than `from`.
     pub to: usize,
-    /// Whether it stays.
+    /// Whether the edge is kept.
     pub kept: bool,
-    /// Nothing but its operations discretized.
+    /// Only the operations of this edge discretized.
     pub operations: Measured,
-    /// Nothing but itself kept at its final weight, or pruned.
+    /// Only this edge set to its final weight, or pruned.
     pub edge: Measured,
 }
 
-/// How a network does on the images; what is not a number is `None`.
+/// Results of a network on the images; a value that is not finite is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Accuracy, percent.
@@ -80,10 +80,10 @@ pub struct Measured {
 }
 
 impl EdgeGaps {
-    /// Checks that the edges run forward between nodes that can be, and that none is there twice.
+    /// Checks that the edges run forward between valid nodes, and that none occurs twice.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         let mut seen = HashSet::new();
         if let Some(edge) = self

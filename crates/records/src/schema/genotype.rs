@@ -1,7 +1,7 @@
-//! `genotype.json`: what discretization kept, beside what was asked for.
+//! `genotype.json`: the result of discretization, with the requested target.
 //!
-//! The key `genotype` has the genotype as text; `cells` has the same for readers that do not know
-//! the text.
+//! The key `genotype` has the genotype as text; `cells` has the same content for readers that
+//! cannot parse the text.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::arch_epoch::MOST_NODES;
 use super::single;
 
-/// More operations an edge than any space has.
+/// More operations per edge than any space has.
 const MOST_OPERATIONS: usize = 64;
 
 /// `genotype.json`.
@@ -21,18 +21,18 @@ pub struct GenotypeFile {
     /// The genotype in the text of DARTS, `Genotype(normal=[…], …)`, or an architecture of
     /// NAS-Bench-201.
     pub genotype: Option<String>,
-    /// Cell kind → what is left of it.
+    /// Cell kind → its discretized cell.
     pub cells: BTreeMap<String, GenotypeCell>,
-    /// Cell kind → what was to be left of it.
+    /// Cell kind → its target.
     #[serde(default)]
     pub target: BTreeMap<String, GenotypeTarget>,
-    /// Whether every kept edge and operation had taken all the mass before pruning.
+    /// Whether every kept edge and operation had all the weight before pruning.
     pub decided: Option<bool>,
-    /// Least weight of a kept edge's best operation(s) at the end of the search; none for a
-    /// genotype that was given.
+    /// Minimum over the kept edges of the weight of the best operation(s) at the end of the search;
+    /// `None` for a given genotype.
     #[serde(default, serialize_with = "single::option")]
     pub p_least: Option<f64>,
-    /// Least n_j·q of a kept edge at the end of the search; none for a genotype that was given.
+    /// Minimum n_j·q of a kept edge at the end of the search; `None` for a given genotype.
     #[serde(default, serialize_with = "single::option")]
     pub q_least: Option<f64>,
     /// Edges that were not decided, in words.
@@ -47,14 +47,14 @@ pub struct GenotypeFile {
 /// One cell of a genotype.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeCell {
-    /// The edges that stay.
+    /// The kept edges.
     pub edges: Vec<GenotypeEdge>,
     /// The nodes whose states are concatenated into the cell's output.
     #[serde(default)]
     pub concat: Vec<usize>,
 }
 
-/// One edge that stays.
+/// A kept edge.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeEdge {
     /// Source node.
@@ -75,10 +75,10 @@ pub struct GenotypeTarget {
 }
 
 impl GenotypeFile {
-    /// Checks that the edges run forward, between nodes that a cell can have.
+    /// Checks that the edges run forward, between valid nodes.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         if let Some(target) = self.target.values().find(|target| target.operations > MOST_OPERATIONS) {
             return Err(format!("{} operations an edge", target.operations));

@@ -1,9 +1,8 @@
-//! What is in the files of a run: one type per file or line, for those who write it and those who
-//! read it.
+//! The content of the files of a run: one type per file or line, used by writers and readers.
 //!
-//! Contract: readers take what is there. A number that is absent, `null` or not finite is `None`,
-//! so that runs of earlier versions, runs that diverged and files that somebody else wrote can be
-//! shown; what cannot be shown at all is refused by `check`. Keys never change their meaning.
+//! Contract: readers are lenient. A number that is absent, `null` or not finite is `None`, so that
+//! runs of earlier versions, diverged runs and files from other tools can be shown; `check` refuses
+//! what cannot be shown at all. Keys never change their meaning.
 
 mod arch_epoch;
 mod cost;

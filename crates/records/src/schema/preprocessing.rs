@@ -1,22 +1,23 @@
-//! `preprocessing.json`: what is done to an image before a network sees it.
+//! `preprocessing.json`: how an image is prepared for a network.
 //!
-//! Contract: unlike other records this one is computed with, so a reader takes it whole or not at
-//! all. Only the rules may be absent, which earlier versions followed without writing them down; a
-//! rule that is not known is an error. The same record is in the metadata of every export.
+//! Contract: unlike other records this one is used in computations, so a reader accepts it
+//! completely or not at all. Only the rules may be absent: earlier versions followed them without
+//! writing them down. An unknown rule is an error. The metadata of every export contain the same
+//! record.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to an image, in the order of the fields.
+/// The preparation of an image, in the order of the fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// What is the same for every network.
+    /// The rules shared by all networks.
     #[serde(flatten)]
     pub rules: PreprocessingRules,
     /// 1 (grey) or 3 (red, green, blue).
     pub channels: usize,
-    /// Side of the centred square that is cut out, as a part of the image's shorter side.
+    /// Side of the centred crop, as a fraction of the image's shorter side.
     pub centre_crop: f32,
-    /// Rows and columns that the network sees.
+    /// Rows and columns of the network's input.
     pub image_size: usize,
     /// Mean of each channel on the scale 0 to 1.
     pub mean: Vec<f32>,
@@ -26,26 +27,26 @@ pub struct Preprocessing {
     pub classes: Vec<String>,
 }
 
-/// The rules that every network has in common: written so that nobody has to guess them, read so
-/// that a network with other rules is refused.
+/// The rules shared by all networks: written so that nobody has to guess them, read so that a
+/// network with other rules is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PreprocessingRules {
-    /// How the image is turned.
+    /// How the image is oriented.
     pub orientation: Orientation,
     /// Order of the channels, and of the weights in `grey`.
     pub colour_order: ColourOrder,
-    /// What one channel is of the colours: their sum with these weights, rounded to a byte.
+    /// Weights of the colours in a single grey channel, whose values are rounded to bytes.
     pub grey: [f32; 3],
-    /// What is cut out.
+    /// How the image is cropped.
     pub crop: Crop,
     /// How the square is resized; the result is rounded to bytes.
     pub filter: Filter,
-    /// Whether the filter widens where the image shrinks.
+    /// Whether the filter widens when the image shrinks.
     pub antialias: bool,
 }
 
-/// How an image is turned.
+/// How an image is oriented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Orientation {
@@ -63,7 +64,7 @@ pub enum ColourOrder {
     Rgb,
 }
 
-/// What is cut out of an image.
+/// How an image is cropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Crop {
@@ -82,7 +83,7 @@ pub enum Filter {
 }
 
 impl PreprocessingRules {
-    /// Weights of red, green and blue in grey, in ten-thousandths: the luma of sRGB.
+    /// Weights of red, green and blue in grey, in ten-thousandths: sRGB luma.
     pub const GREY: [u16; 3] = [2126, 7152, 722];
 }
 
@@ -103,7 +104,7 @@ impl Preprocessing {
     /// Checks constants that were read from a file.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         let Self {
             channels, mean, std, ..
@@ -136,17 +137,17 @@ impl Preprocessing {
         Ok(())
     }
 
-    /// Number of values that the network sees of an image.
+    /// Number of input values of the network per image.
     pub fn len(&self) -> usize {
         self.channels * self.image_size * self.image_size
     }
 
-    /// Whether the network sees no values; never so after [`Self::check`].
+    /// Whether the network has no input values; never true after [`Self::check`].
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The steps in words, for people. The first is about files, all others about pixels.
+    /// The steps in words. The first is about files, all others about pixels.
     pub fn steps(&self) -> Vec<String> {
         let [red, green, blue] = self.rules.grey;
         let colours = match self.channels {

@@ -1,33 +1,33 @@
-//! How a network fares with each class, from its confusion matrix: where one class is rare, the
-//! accuracy alone hides that the network never finds it.
+//! Scores per class from the confusion matrix. If a class is rare, the accuracy alone hides that
+//! the network never finds it.
 //!
 //! Contract: in percent, by the usual definitions (scikit-learn's
-//! `precision_recall_fscore_support`), but a share of nothing is `None`, not 0: the precision of a
-//! class that is never predicted, the recall of one without images.
+//! `precision_recall_fscore_support`), except that a fraction with denominator 0 is `None`, not 0:
+//! the precision of a class that is never predicted, the recall of one without images.
 
 use serde::{Deserialize, Serialize};
 
-/// How a network fares with one class.
+/// The scores of one class.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
     /// The class's name.
     pub class: String,
-    /// Images of it.
+    /// Number of images of the class.
     #[serde(default)]
     pub images: u64,
-    /// Images that are taken for it.
+    /// Number of images predicted as the class.
     #[serde(default)]
     pub predicted: u64,
-    /// Share of those taken for it that are of it.
+    /// Fraction of the images predicted as the class that belong to it.
     pub precision: Option<f64>,
-    /// Share of its images that are taken for it.
+    /// Fraction of its images that are predicted as the class.
     pub recall: Option<f64>,
     /// The harmonic mean of both.
     pub f1: Option<f64>,
 }
 
 impl ClassScores {
-    /// Whether there are images of the class, and none of all images is taken for it.
+    /// Whether the class has images but is never predicted.
     pub fn is_never_predicted(&self) -> bool {
         self.images > 0 && self.predicted == 0
     }
@@ -38,7 +38,7 @@ impl ClassScores {
 pub fn class_scores(classes: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScores> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| 100.0 * part as f64 / whole as f64);
     let at = |row: usize, column: usize| confusion.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0);
-    // Counts come from files too, and may be anything.
+    // Counts may come from files, so any value is possible.
     let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0, u64::saturating_add);
     let score = |(class, name): (usize, &String)| {
         let images = sum(&mut (0..classes.len()).map(|predicted| at(class, predicted)));
@@ -56,7 +56,7 @@ pub fn class_scores(classes: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScor
     classes.iter().enumerate().map(score).collect()
 }
 
-/// The mean recall of the classes that have images; `None` where there are none.
+/// The mean recall of the classes that have images; `None` if there are none.
 pub fn balanced_accuracy(scores: &[ClassScores]) -> Option<f64> {
     let recalls: Vec<f64> = scores.iter().filter_map(|score| score.recall).collect();
     (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)

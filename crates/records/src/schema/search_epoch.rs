@@ -1,8 +1,8 @@
-//! A line of `search/metrics.jsonl`: what the search measured in an epoch.
+//! A line of `search/metrics.jsonl`: the measurements of one epoch of the search.
 //!
-//! Accuracies are in percent, entropies in nats, means over the edges and nodes of both kinds of
-//! cell. There are no times: these lines are the same bytes for the same seed. A number that the
-//! method does not have, or that is not finite, is `None`.
+//! Accuracies are in percent, entropies in nats, means are over the edges and nodes of both kinds
+//! of cell. There are no times: the same seed produces the same bytes. A number that the method
+//! does not have, or that is not finite, is `None`.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,10 @@ pub struct SearchEpoch {
     pub alpha_rate: Option<f64>,
     /// Learning rate of β.
     pub beta_rate: Option<f64>,
-    /// Mean loss of the weight steps, with everything that is added to it.
+    /// Mean loss of the weight steps, including all added terms.
     pub weight_loss: Option<f64>,
-    /// Mean loss of the architecture steps, with everything that is added to it; none in an epoch
-    /// without any.
+    /// Mean loss of the architecture steps, including all added terms; `None` in an epoch without
+    /// any.
     pub arch_loss: Option<f64>,
     /// Mean cross-entropy of the weight steps.
     pub cross_entropy: Option<f64>,
@@ -45,16 +45,16 @@ pub struct SearchEpoch {
     pub lambda_c: Option<f64>,
     /// λ_α(t), the schedule of the operation term.
     pub lambda_alpha: Option<f64>,
-    /// What is added to the loss at the end of the epoch, all terms together.
+    /// The sum of all terms added to the loss at the end of the epoch.
     pub regulariser: Option<f64>,
-    /// Its terms; empty where λ, λ_c and λ_α give their weights.
+    /// Its terms; empty if λ, λ_c and λ_α determine their weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub terms: Vec<Term>,
-    /// How far along the path the search is, 0 to 1.
+    /// Position of the search on the path, 0 to 1.
     pub path_position: Option<f64>,
-    /// The least p that the path asks of every edge.
+    /// The minimum p that the path requires of every edge.
     pub path_p: Option<f64>,
-    /// Expected cost of the final network in parts of its limit, the largest of them.
+    /// The largest ratio of an expected cost of the final network to its limit.
     pub expected_cost: Option<f64>,
     /// Entropy of the operation weights, mean over the edges.
     pub entropy_operations: Option<f64>,
@@ -62,16 +62,16 @@ pub struct SearchEpoch {
     pub entropy_edges: Option<f64>,
     /// Mean square of Σ S_β(β) − n over those nodes.
     pub cardinality: Option<f64>,
-    /// Weight of the operations that would stay, mean over the edges that would stay.
+    /// Weight of the operations that would be kept, mean over the edges that would be kept.
     #[serde(serialize_with = "single::option")]
     pub p_mean: Option<f64>,
-    /// The least of them.
+    /// Their minimum.
     #[serde(serialize_with = "single::option")]
     pub p_least: Option<f64>,
     /// n·q of each node's weakest kept edge, mean over the nodes; 1 is decided.
     #[serde(serialize_with = "single::option")]
     pub q_mean: Option<f64>,
-    /// The least of them.
+    /// Their minimum.
     #[serde(serialize_with = "single::option")]
     pub q_least: Option<f64>,
     /// Mean norm of the weights' gradient before clipping.
@@ -87,7 +87,7 @@ pub struct SearchEpoch {
 pub struct Term {
     /// Its name.
     pub name: String,
-    /// What its value is multiplied by.
+    /// The factor of its value.
     pub weight: Option<f64>,
     /// Its value.
     pub value: Option<f64>,
@@ -101,13 +101,13 @@ impl SearchEpoch {
 }
 
 impl Term {
-    /// What it adds to the loss.
+    /// Its contribution to the loss.
     pub fn added(&self) -> Option<f64> {
         Some(self.weight? * self.value?)
     }
 }
 
-/// Names of the terms that some epoch has, in the order in which they appear.
+/// Names of the terms of all epochs, in order of first appearance.
 pub fn term_names(epochs: &[SearchEpoch]) -> Vec<&str> {
     let mut names = Vec::new();
     for term in epochs.iter().flat_map(|epoch| &epoch.terms) {

@@ -1,5 +1,4 @@
-//! Writes numbers in single precision, in which they were computed: with the digits that tell them
-//! from their neighbours.
+//! Writes numbers in single precision, as computed, with the fewest digits that identify them.
 //!
 //! JSON has no NaN and no infinity: both become `null`.
 

@@ -1,5 +1,5 @@
-//! `summary.json` and `environment.json`: what a script or a table wants to know of a run, and what
-//! the run was made with.
+//! `summary.json` and `environment.json`: the results of a run for scripts and tables, and how the
+//! run was created.
 //!
 //! A key that is absent or `null` is `None`; keys never change their meaning.
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClassScores, single};
 
-/// The summary of a run, one flat object but for the classes. Accuracies and the gap are in
-/// percent, on held-out images: the super-network's on the part of the training images that no
-/// gradient of the weights has seen, the final network's on the test images.
+/// The summary of a run, a flat object except for the classes. Accuracies and the gap are in
+/// percent, on held-out images: the super-network's on the part of the training images that is
+/// never used for weight gradients, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Data set.
     pub dataset: Option<String>,
     /// Method.
     pub method: Option<String>,
-    /// What took its mixture to the target: `none`, `regulariser` or `path`.
+    /// How its mixture was driven to the target: `none`, `regulariser` or `path`.
     pub drive: Option<String>,
     /// Seed.
     pub seed: Option<u64>,
@@ -30,7 +30,7 @@ pub struct Summary {
     pub discretized_edges_accuracy: Option<f64>,
     /// Both discretized, statistics as trained.
     pub discretized_accuracy: Option<f64>,
-    /// Both discretized, statistics estimated anew.
+    /// Both discretized, statistics recomputed.
     pub discretized_recalibrated_accuracy: Option<f64>,
     /// `supernet_accuracy − discretized_accuracy`.
     pub gap: Option<f64>,
@@ -39,17 +39,17 @@ pub struct Summary {
     /// Whether the search ended decided on every edge.
     #[serde(default)]
     pub decided: bool,
-    /// Least weight of a kept operation; none for a genotype that was given.
+    /// Minimum weight of a kept operation; `None` for a given genotype.
     #[serde(default, serialize_with = "single::option")]
     pub p_least: Option<f64>,
-    /// Least n·q of a kept edge; none for a genotype that was given.
+    /// Minimum n·q of a kept edge; `None` for a given genotype.
     #[serde(default, serialize_with = "single::option")]
     pub q_least: Option<f64>,
     /// The final network on the test images.
     pub network_accuracy: Option<f64>,
     /// Its mean recall over the classes.
     pub network_balanced_accuracy: Option<f64>,
-    /// How it fares with each class.
+    /// Its scores per class.
     #[serde(default)]
     pub class_scores: Vec<ClassScores>,
     /// Weights of the final network.
@@ -62,12 +62,12 @@ pub struct Summary {
     pub train_time_s: Option<f64>,
 }
 
-/// What a run was made with: version, machine, data.
+/// How a run was created: version, machine, data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Version of da2s.
     pub version: Option<String>,
-    /// Commit of da2s, where the build knew it.
+    /// Commit of da2s, if known at build time.
     pub git_hash: Option<String>,
     /// Device.
     pub device: Option<String>,
@@ -84,12 +84,12 @@ pub struct Environment {
     pub seed: Option<u64>,
     /// Data set.
     pub dataset: Option<String>,
-    /// SHA-256 in hexadecimal, of what the next field says.
+    /// SHA-256 in hexadecimal, over the data that the next field names.
     pub dataset_checksum: Option<String>,
-    /// What the checksum is of: `contents`, or `blocks` of files that are read only when needed.
-    /// Absent in runs of earlier versions, where it was of contents, or of names and sizes.
+    /// What the checksum covers: `contents`, or `blocks` of files that are read only when needed.
+    /// Absent in runs of earlier versions, which covered the contents, or names and sizes.
     pub dataset_checksum_of: Option<String>,
-    /// What a user should know of how the images lie: what was set aside, what was passed over.
+    /// What a user should know about the data set: which images were set aside or skipped.
     #[serde(default)]
     pub dataset_notes: Vec<String>,
     /// The command line.

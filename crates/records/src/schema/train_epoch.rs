@@ -32,7 +32,7 @@ pub struct TrainEpoch {
     pub time_s: Option<f64>,
 }
 
-/// A line of a `times.jsonl`: what an epoch took.
+/// A line of a `times.jsonl`: the duration of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochTime {
     /// Epoch, from 1.
