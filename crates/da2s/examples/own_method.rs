@@ -1,4 +1,4 @@
-//! A search method of one's own: DARTS that pays for skip connections, of which it tends to choose
+//! A custom search method: DARTS with a penalty on skip connections, of which it tends to choose
 //! too many (Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR
 //! 2020).
 //!
@@ -19,13 +19,13 @@ use da2s::search::{DrivenMethod, Moment, Search, SearchMethod};
 use da2s::space::{Operation, Space, Target};
 use da2s::{data, device};
 
-/// L = CE + weight · t · Σ_edges p_skip, where t is the share of the search that has gone.
+/// L = CE + weight · t · Σ_edges p_skip, where t is the completed fraction of the search.
 #[derive(Debug)]
 struct FewerSkips {
     weight: f64,
 }
 
-/// What it does not say is as in DARTS.
+/// Everything that is not overridden here is as in DARTS.
 impl SearchMethod for FewerSkips {
     fn penalty(&self, arch: &ArchParams, space: &Space, _: &Target, moment: Moment) -> Penalty {
         let skips = arch.kinds().map(|_, arch| {
@@ -36,7 +36,7 @@ impl SearchMethod for FewerSkips {
     }
 }
 
-/// The column of α that is skip-connect's.
+/// The column of α for skip-connect.
 fn skip(space: &Space) -> usize {
     let mut operations = space.operations.iter();
     operations

@@ -1,4 +1,4 @@
-//! Searches on the embedded digits, prunes the super-network and measures what the pruning costs.
+//! Searches on the embedded digits, prunes the super-network and measures the cost of pruning.
 //!
 //!     cargo run --release -p da2s --example search_and_prune
 
@@ -16,7 +16,7 @@ use da2s::{data, device};
 
 /// Searches, prunes and prints the gap.
 pub fn main() -> Result<(), Box<dyn Error>> {
-    // The recipe of `da2s run`, made small enough for a few seconds.
+    // The recipe of `da2s run`, reduced to a few seconds.
     let mut config = resolve(&[Layer::recipe("digits")?])?;
     (
         config.search.channels,

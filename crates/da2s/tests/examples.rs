@@ -1,4 +1,4 @@
-//! The programs of `examples/` run to their end.
+//! Runs the programs of `examples/`.
 
 #[path = "../examples/own_method.rs"]
 mod own_method;

@@ -1,8 +1,8 @@
-//! The floors: crates and rooms import downward only, as the picture in ARCHITECTURE.md draws them.
+//! The floors: crates and rooms import downward only, as drawn in the picture in ARCHITECTURE.md.
 //!
-//! The picture is read, and so are the manifests of the crates and the imports of the library's
-//! rooms. A crate or room that is missing in the picture, an import that points up, and a circle
-//! each fail by name, with file and line. Tests may import what they like.
+//! The test reads the picture, the manifests of the crates and the imports of the library's rooms.
+//! A crate or room that is missing from the picture, an upward import and a cycle are each reported
+//! by name, with file and line. Tests may import anything.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -15,7 +15,7 @@ const BEGIN: &str = "```text floors";
 /// The crate whose rooms are drawn below it, indented.
 const LIBRARY: &str = "da2s";
 
-/// Who imports whom, and where: `(importer, imported)` → places.
+/// The imports and where they are: `(importer, imported)` → places.
 type Imports = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// The lines of the picture from top to bottom, each with its names.
@@ -26,7 +26,7 @@ struct Floors {
 }
 
 impl Floors {
-    /// Reads the picture in `text`. Names are joined by ` · `; two spaces begin a remark.
+    /// Parses the picture in `text`. Names are separated by ` · `; two spaces begin a remark.
     fn read(text: &str) -> Self {
         let (_, rest) = text.split_once(BEGIN).expect("a picture of the floors");
         let (picture, _) = rest.split_once("```").expect("the end of the picture");
@@ -43,13 +43,13 @@ impl Floors {
         floors
     }
 
-    /// Those of ARCHITECTURE.md.
+    /// The picture in ARCHITECTURE.md.
     fn drawn() -> Self {
         Self::read(&fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap())
     }
 }
 
-/// What is wrong with `imports` between `existing` crates or rooms, in sentences.
+/// The violations by `imports` among `existing` crates or rooms, one sentence each.
 fn problems(floors: &[Vec<String>], imports: &Imports, existing: &BTreeSet<String>) -> Vec<String> {
     let mut problems = Vec::new();
     let drawn: BTreeSet<String> = floors.iter().flatten().cloned().collect();
@@ -74,7 +74,7 @@ fn problems(floors: &[Vec<String>], imports: &Imports, existing: &BTreeSet<Strin
     problems
 }
 
-/// A circle of imports, its first name repeated at its end.
+/// A cycle of imports, with its first name repeated at the end.
 fn circle(imports: &Imports) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     imports.keys().find_map(|(from, _)| {
@@ -83,8 +83,8 @@ fn circle(imports: &Imports) -> Option<Vec<String>> {
     })
 }
 
-/// Whether `path` can be continued to a circle; it is that circle then. Names from which there is
-/// none are `done`.
+/// Whether `path` can be extended to a cycle; `path` is that cycle then. Names that lead to no
+/// cycle are `done`.
 fn closes(path: &mut Vec<String>, done: &mut BTreeSet<String>, imports: &Imports) -> bool {
     let last = path[path.len() - 1].clone();
     for (_, next) in imports.keys().filter(|(from, _)| *from == last) {
@@ -120,7 +120,7 @@ fn crates() -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// Which crates of the workspace each crate depends on; what only its tests need does not count.
+/// The dependencies of each crate of the workspace on others, without dependencies of tests.
 fn imports_of_crates(crates: &BTreeMap<String, PathBuf>) -> Imports {
     let mut imports = Imports::new();
     for (name, folder) in crates {
@@ -139,8 +139,7 @@ fn imports_of_crates(crates: &BTreeMap<String, PathBuf>) -> Imports {
     imports
 }
 
-/// The source files below `folder` with their paths, which begin with `prefix`. Tests in files of
-/// their own do not count.
+/// The source files below `folder` with their paths, which begin with `prefix`, without test files.
 fn sources(folder: &Path, prefix: &str, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().to_str().unwrap().to_owned();
@@ -158,14 +157,14 @@ fn room(path: &str) -> &str {
     path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
-/// Which rooms the rooms of `files` name: each path that begins at the root of the crate counts,
-/// wherever it is written.
+/// Which rooms the rooms of `files` name: every path from the root of the crate counts, wherever it
+/// is written.
 fn imports_of_rooms(files: &BTreeMap<String, String>) -> (BTreeSet<String>, Imports) {
     let rooms: BTreeSet<String> = files.keys().map(|path| room(path).to_owned()).collect();
     let mut imports = Imports::new();
     for (path, text) in files {
         for (line, other) in named(path, text) {
-            // Other names are items of lib.rs: further crates under shorter names.
+            // Other names are items of lib.rs: crates re-exported under shorter names.
             if rooms.contains(&other) && other != room(path) {
                 let between = (room(path).to_owned(), other);
                 imports.entry(between).or_default().insert(format!("{path}:{line}"));
@@ -177,7 +176,7 @@ fn imports_of_rooms(files: &BTreeMap<String, String>) -> (BTreeSet<String>, Impo
 
 /// The names at the root of the crate that the file `path` with this `text` uses, by line.
 fn named(path: &str, text: &str) -> Vec<(usize, String)> {
-    // As many times `super` as leads from the module of the file to the root.
+    // As many times `super` as lead from the module of the file to the root.
     let folders = path.matches('/').count();
     let depth = if path.ends_with("/mod.rs") {
         folders
@@ -197,7 +196,7 @@ fn named(path: &str, text: &str) -> Vec<(usize, String)> {
     named
 }
 
-/// The first name of the path `rest`, or of each path where it is a list in braces.
+/// The first name of the path `rest`, or of each path if it is a list in braces.
 fn first_names(rest: &str) -> Vec<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut paths = vec![String::new()];
@@ -219,7 +218,7 @@ fn first_names(rest: &str) -> Vec<String> {
         .collect()
 }
 
-/// `text` without its comments and without items that only tests have; lines stay where they are.
+/// `text` without comments and test-only items; line numbers stay the same.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut in_test = false;
@@ -229,7 +228,7 @@ fn code(text: &str) -> String {
             code.push_str(line.split("//").next().unwrap_or_default());
         }
         code.push('\n');
-        // The item ends: a module in a file of its own, or a block.
+        // The end of the item: a module in a separate file, or a block.
         in_test &= !(line.ends_with(';') && !line.starts_with(' ') || line == "}");
     }
     code
@@ -254,7 +253,7 @@ fn rooms_import_downward() {
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// A tree with everything that can be wrong.
+/// A picture and imports with every kind of violation.
 #[test]
 fn what_is_wrong_is_named() {
     let picture = format!("# Title\n{BEGIN}\nlibrary\n    top · side  above\n    middle\n    ghost\n    bottom\n```\n");

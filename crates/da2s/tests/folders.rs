@@ -1,5 +1,5 @@
-//! Runs on a folder of images: validation images of its own, and damaged images in and out of
-//! memory.
+//! Runs on a folder of images: with separate validation images, and with damaged images, in memory
+//! or read when needed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -14,7 +14,7 @@ use da2s::parallel::Group;
 use da2s::records::schema::Summary;
 use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
 
-/// Keeps the warnings.
+/// Collects the warnings.
 #[derive(Default)]
 struct Warnings(Vec<String>);
 
@@ -26,7 +26,7 @@ impl Observer for Warnings {
     }
 }
 
-/// Two classes of ten pictures in each of `parts`.
+/// Two classes of ten images in each of `parts`.
 fn pictures(dir: &Path, parts: &[&str]) {
     for part in parts {
         for (class, red) in [("ape", 30), ("bee", 220)] {
@@ -56,7 +56,7 @@ fn config(dir: &Path) -> Config {
     config
 }
 
-/// Every stage; the summary, the lines of the training's metrics, the warnings.
+/// Runs every stage; returns the summary, the lines of the training's metrics, and the warnings.
 fn run(config: &Config, path: &Path) -> Result<(Summary, String, Vec<String>), Error> {
     let directory = RunDirectory::create(path)?;
     directory.write_config(config)?;
@@ -101,7 +101,8 @@ fn validation_images_of_its_own_choose_the_epoch() {
     );
 }
 
-/// A run that skips damaged images names them, and is the same in memory and out of it.
+/// A run that skips damaged images names them, and gives the same result in memory or read when
+/// needed.
 #[test]
 fn damaged_images_are_refused_or_skipped_and_named() {
     let temporary = tempfile::tempdir().unwrap();
@@ -130,7 +131,7 @@ fn damaged_images_are_refused_or_skipped_and_named() {
     let (lazy, lazy_metrics, warnings) = run(&config, &temporary.path().join("lazy")).unwrap();
     assert_eq!(lazy_metrics, eager_metrics);
     assert_eq!(lazy.network_accuracy, eager.network_accuracy);
-    // Read when needed, a stage has met only what it has asked for.
+    // If images are read when needed, a stage only knows about those that it has read.
     let last = warnings.iter().rfind(|text| text.contains("damaged images")).unwrap();
     assert!(last.contains("ape/9.png"), "{last}");
 }

@@ -1,5 +1,5 @@
-//! Every search method: its mixture against the formula of its paper, and the gradient of its loss
-//! against finite differences.
+//! Every search method: its mixture compared with the formula of its paper, and the gradient of its
+//! loss with finite differences.
 
 #![allow(clippy::unwrap_used)]
 
@@ -67,7 +67,7 @@ impl Fixture {
         }
     }
 
-    /// α, where a method has values of its own.
+    /// α, if a method uses other values than the fixture's.
     fn alpha_of(&self, method: Method) -> Vec<f32> {
         let positive = if method == Method::Gaea { 0.5 } else { 0.0 };
         self.alpha.iter().map(|x| x + positive).collect()
@@ -250,8 +250,8 @@ fn losses_have_the_gradients_of_finite_differences() {
                 } else {
                     both(normal_beta.clone(), other_beta.clone(), at)
                 };
-                // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference is not the
-                // derivative.
+                // Within a step of a kink (−1/2 for α, 0 and 1 for β) the difference does not equal
+                // the derivative.
                 let value = if of_alpha { start[7 * at] } else { fixture.beta[at] };
                 if [-0.5f32, 0.0, 1.0].iter().any(|kink| (value - kink).abs() < 2.0 * step) {
                     continue;
@@ -265,7 +265,7 @@ fn losses_have_the_gradients_of_finite_differences() {
     }
 }
 
-/// Every method with every drive that it takes.
+/// Every method with every drive that it accepts.
 fn combinations(fixture: &Fixture) -> Vec<(Method, Drive)> {
     let pairs = Method::ALL
         .into_iter()
@@ -275,7 +275,7 @@ fn combinations(fixture: &Fixture) -> Vec<(Method, Drive)> {
         .collect()
 }
 
-/// A drive changes nothing of how operations are read, and gives edges the weights of DA²S.
+/// A drive does not change how operations are weighted, and gives edges the weights of DA²S.
 #[test]
 fn a_drive_weighs_edges_and_leaves_operations_to_the_method() {
     let fixture = Fixture::new();
@@ -325,8 +325,8 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
         fixture.p(Method::Gdas, When::Training(draw(0))),
         fixture.p(Method::Gdas, When::Training(draw(1)))
     );
-    // As in the paper's algorithm 1, the weights' half of a step and the architecture's draw each
-    // their own; so do the kinds of cell.
+    // As in the paper's algorithm 1, the weight step and the architecture step draw separately, as
+    // do the kinds of cell.
     let mut drawn = Vec::new();
     for half in [Half::Weights, Half::Arch] {
         for kind in CellKind::ALL {
@@ -337,7 +337,7 @@ fn gdas_draws_one_operation_an_edge_and_pulls_back_through_the_soft_one() {
         assert!(!drawn[..at].contains(one), "draw {at} is one before it");
     }
 
-    // The gradient is that of a softmax: its rows sum to nothing, and it is not nothing.
+    // The gradient is that of a softmax: its rows sum to 0, and it is not 0.
     let pull = Tensor::<2>::from_data(
         TensorData::new((0..98).map(|i| (i % 5) as f32).collect::<Vec<_>>(), [14, 7]),
         &Device::flex(),
@@ -371,19 +371,20 @@ fn the_auxiliary_connection_of_darts_minus_fades_and_never_competes() {
     assert_eq!(fixture.p(Method::DartsMinus, end), fixture.p(Method::Darts, end));
 }
 
-/// Over many draws p has the mean of its Dirichlet distribution, and its gradient that of the mean.
+/// Over many draws p has the mean of its Dirichlet distribution, and its gradient has the mean's
+/// gradient.
 #[test]
 fn drnas_draws_from_its_distribution_and_pulls_back_through_it() {
     const DRAWS: usize = 3000;
     let fixture = Fixture::new();
-    // Edges whose operations all start alike, one that is nearly decided, and the fixture's.
+    // Edges with equal operations, one that is nearly decided, and those of the fixture.
     let mut alpha = fixture.alpha.clone();
     alpha[..7].fill(0.0);
     alpha[7..14].copy_from_slice(&[4.0, -3.0, -3.0, -2.0, -3.0, -1.0, -3.0]);
     let arch = fixture.kind(&alpha, &fixture.beta, true);
     let method = fixture.method(Method::DrNas);
     let p = |when| method.operations(arch.alpha.clone(), fixture.choices(), when);
-    // The slope of the first operation's weight and the last but one's, on every edge.
+    // The slopes of the first and the second to last operation's weight, on every edge.
     let slopes = |when| {
         let pulled = [0, 5].map(|at| {
             let gradients = p(when).narrow(1, at, 1).sum().backward();
@@ -409,7 +410,7 @@ fn drnas_draws_from_its_distribution_and_pulls_back_through_it() {
     }
     for (what, found, expected) in [("mean", &of_draws, &mean), ("slope", &of_slopes, &slope)] {
         for (found, expected) in found.iter().zip(expected) {
-            // A draw spreads by less than 0.4 around its mean: four standard errors.
+            // The standard deviation of a draw is below 0.4: four standard errors.
             let error = (found - f64::from(*expected)).abs();
             assert!(error < 0.03, "{what}: {found} != {expected}");
         }
@@ -431,7 +432,7 @@ fn pc_darts_normalises_edges_and_ranks_them_by_both_weights() {
         for (edge, expected) in range.clone().zip(expected) {
             assert!((f64::from(q[edge]) - expected).abs() < 1e-6);
         }
-        // The same order as that of the paper's q·max p.
+        // The same order as the paper's q·max p.
         let order = |of: &dyn Fn(usize) -> f32| {
             let mut edges: Vec<usize> = range.clone().collect();
             edges.sort_by(|&a, &b| of(b).total_cmp(&of(a)));

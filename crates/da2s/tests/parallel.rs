@@ -1,5 +1,5 @@
-//! Groups of processes, here threads of one process that exchange what MPI would carry: the same
-//! loops, without an MPI.
+//! Groups of processes, simulated by threads of one process that exchange the messages of MPI: the
+//! same loops, without MPI.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -18,7 +18,7 @@ use da2s::space::CellKind;
 use da2s_engine::Engine;
 use proptest::prelude::*;
 
-/// What the threads of a group share: a place a thread, and a barrier before and behind each
+/// Shared by the threads of a group: one slot per thread, and a barrier before and after each
 /// exchange.
 #[derive(Debug)]
 struct Table {
@@ -35,7 +35,7 @@ struct Member {
 }
 
 impl Member {
-    /// What every thread gave.
+    /// The values of every thread.
     fn exchange(&self, own: Vec<u64>) -> Vec<Vec<u64>> {
         self.table.places.lock().unwrap()[self.rank] = own;
         self.table.barrier.wait();
@@ -84,7 +84,7 @@ impl Transport for Member {
     }
 }
 
-/// What `work` gives in each of `size` threads that are a group.
+/// The results of `work` in each of `size` threads that form a group.
 fn together<T: Send>(size: usize, work: impl Fn(Group) -> T + Sync) -> Vec<T> {
     let table = Arc::new(Table {
         places: Mutex::new(vec![Vec::new(); size]),
@@ -105,7 +105,8 @@ fn digits() -> Dataset {
     open(Format::Digits, None, &DataOptions::default()).unwrap()
 }
 
-/// A small search without anything that a step would carry to the next: what moves is the gradient.
+/// A small search without state that one step passes to the next, so that a step depends on the
+/// gradient only.
 fn plain_steps() -> Config {
     let mut config = Config::default();
     let search = &mut config.search;
@@ -130,7 +131,7 @@ fn values(state: &SearchState) -> Vec<f32> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// The mean is that of the definition, the same bits in every process, whatever the lengths.
+    /// The mean is as defined, with the same bits in every process, for all lengths.
     #[test]
     fn a_mean_is_a_mean(size in 2usize..5, lengths in prop::collection::vec(0usize..7, 1..4), seed in 0u32..1000) {
         let value = |rank: usize, at: usize| ((rank as u32 * 7919 + at as u32 * 104_729 + seed * 31) % 1000) as f32 / 7.0 - 60.0;
@@ -173,8 +174,8 @@ fn sums_wishes_and_what_the_leader_has_are_the_same_everywhere() {
     }
 }
 
-/// Side by side, the batches of n processes are those of one with n times the batch, pictures as
-/// augmented.
+/// Put together, the batches of n processes equal one batch n times as large, including
+/// augmentation.
 #[test]
 fn shards_side_by_side_are_the_batch_of_one_process() {
     let dataset = digits();
@@ -226,9 +227,9 @@ fn evaluation_takes_every_nth_batch_and_none_twice() {
     assert_eq!(seen, (0..50).collect::<Vec<_>>());
 }
 
-/// The statement of the book (*Several processes*): a step of two processes is the mean of
-/// the steps that one process makes on each half of the batch, each half normalised with its own
-/// statistics; the regulariser counts once.
+/// The statement of the book (*Several processes*): a step of two processes is the mean of the
+/// steps of one process on each half of the batch, each half normalised with its own statistics;
+/// the regulariser counts once.
 #[test]
 fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());
@@ -258,7 +259,7 @@ fn a_step_of_two_is_the_mean_of_the_steps_on_each_half() {
             &device,
         )
         .in_group(group);
-        // Architecture and weights each from the start, so that one says nothing of the other.
+        // Architecture and weights each from the start, so that they are tested independently.
         let (mut arch, mut weights, mut second) = (search.start(), search.start(), search.start());
         let half =
             |state: &mut SearchState, trains| stepper.half_step(state, trains, &part(rank), draw, rates).unwrap();
@@ -318,7 +319,7 @@ fn every_process_has_whole_what_the_gap_is_measured_on() {
     }
 }
 
-/// Wants to stop behind a step, in one process only.
+/// Requests a stop after a step, in one process only.
 struct StopsAt {
     step: Option<usize>,
     steps: usize,
@@ -384,8 +385,8 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         });
         assert!(matches!(ended, Err(StageError::Stopped { epoch: 1 })), "{ended:?}");
         assert_eq!((observer.steps, saved), (5, 1));
-        // What the process that leads has written is what the other goes on from, to the bits of
-        // the search that never stopped.
+        // Both processes resume from the file of the leading process, and end with the bits of a
+        // search that was never stopped.
         search
             .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
             .unwrap();
@@ -394,7 +395,7 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
     assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
 }
 
-/// One process whose weights are not those of the others: the epoch ends with an error in all.
+/// The weights of one process differ from those of the others: the epoch ends with an error in all.
 #[test]
 fn processes_that_drift_apart_end() {
     let (config, dataset, device) = (plain_steps(), digits(), Device::flex());

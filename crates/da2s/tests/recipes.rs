@@ -1,5 +1,5 @@
-//! A dry run of every recipe: it resolves, its networks can be built at their full size, and at a
-//! small size it goes through every stage of a run.
+//! A dry run of every recipe: it resolves, its networks can be built at full size, and at a small
+//! size all stages of a run succeed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -17,7 +17,7 @@ use da2s::space::{Genotype, SpaceName};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
-/// The genotype that DARTS published: what every recipe's final network is built of here.
+/// The genotype published by DARTS, from which every recipe's final network is built here.
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
     ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
     normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
@@ -27,7 +27,7 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
 /// An architecture of NAS-Bench-201.
 const BENCH: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|";
 
-/// `config` of the recipe `name` with a data set in `dir` and what else `sets` say.
+/// The recipe `name` with a data set in `dir` and further settings `sets`.
 fn config(name: &str, dir: &Path, sets: &[&str]) -> Config {
     let mut layers = vec![Layer::recipe(name).unwrap()];
     layers.push(Layer::flag("--data-dir", "data.dir", dir.to_str().unwrap().into()).unwrap());
@@ -35,7 +35,7 @@ fn config(name: &str, dir: &Path, sets: &[&str]) -> Config {
     resolve(&layers).unwrap()
 }
 
-/// The smallest data set of `format`: 16 images a part at the least, of two classes or more.
+/// The smallest data set of `format`: at least 16 images per part, of two classes or more.
 fn data_set(format: Format, dir: &Path) {
     match format {
         Format::Digits | Format::Arrays => {}
@@ -102,7 +102,7 @@ fn picture(labels: &[u8], pixels: usize) -> Vec<u8> {
     labels.iter().copied().chain((0..pixels).map(pixel)).collect()
 }
 
-/// The published sizes fit each other: a stem, cells and an auxiliary head can be joined at the
+/// The published sizes fit together: a stem, cells and an auxiliary head can be built at the
 /// recipe's image size.
 #[test]
 fn every_recipe_can_be_built_at_its_full_size() {
@@ -121,7 +121,7 @@ fn every_recipe_can_be_built_at_its_full_size() {
     }
 }
 
-/// What makes a recipe small; the rest of it stays.
+/// Settings that make a recipe small; the others are unchanged.
 const SMALL: [&str; 14] = [
     "data.limit=40",
     "data.test_limit=20",

@@ -1,5 +1,5 @@
-//! Whole runs, small: the same seed gives the same bytes, stopping and going on changes nothing,
-//! the target is what comes out, and a damaged checkpoint is found.
+//! Complete small runs: the same seed gives the same bytes, stopping and resuming changes nothing,
+//! the result fits the target, and a damaged checkpoint is detected.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -21,7 +21,7 @@ use da2s::search::{ArchOptimizerName, Drive, Method, Rate, ScheduleName, SearchE
 use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
 use da2s_engine::Engine;
 
-/// Asks to stop after so many steps.
+/// Requests a stop after a number of steps.
 struct StopAfter {
     steps: Cell<usize>,
 }
@@ -38,7 +38,7 @@ impl Observer for StopAfter {
     }
 }
 
-/// Asks to stop when it has been asked so often whether to.
+/// Requests a stop when it has been asked a number of times.
 struct StopAsked {
     left: Cell<usize>,
 }
@@ -90,7 +90,7 @@ fn whole(path: &Path, config: &Config) -> Summary {
     evaluate(&context, &mut Silent).unwrap()
 }
 
-/// The files that must be the same bytes.
+/// Files that must have the same bytes.
 const FILES: [&str; 10] = [
     "config.toml",
     "search/metrics.jsonl",
@@ -125,7 +125,7 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     whole(&second, &config);
     assert_same(&first, &second);
 
-    // Stopped in the middle of an epoch again and again, and resumed each time.
+    // Repeatedly stopped in the middle of an epoch and resumed.
     let directory = RunDirectory::create(&third).unwrap();
     directory.write_config(&config).unwrap();
     let context = context(&directory, &config, true);
@@ -138,8 +138,8 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
         }
     };
     until_done(&|observer| search(&context, observer).map(|_| ()));
-    // A measurement that is stopped leaves nothing of itself: in the gap, and edge by edge behind
-    // the gap's batches.
+    // A measurement that is stopped leaves no files: in the gap, and in the edge gaps after the
+    // batches of the gap.
     for asks in [0, 3, 50, 110] {
         let left = Cell::new(asks);
         let stopped = discretize(&context, None, &mut StopAsked { left }).map(|_| ());
@@ -165,7 +165,7 @@ fn one_seed_gives_the_same_bytes_and_so_does_a_resumed_run() {
     assert_same(&first, &third);
 }
 
-/// Asks for a checkpoint at every step, and keeps a copy of the one behind step 2 of epoch 2.
+/// Requests a checkpoint at every step, and keeps a copy of the one after step 2 of epoch 2.
 struct CheckpointEveryStep<'a> {
     folder: &'a Path,
     written: usize,
@@ -196,7 +196,7 @@ fn a_checkpoint_asked_for_changes_nothing_and_can_be_gone_on_from() {
     let directory = RunDirectory::create(&asked).unwrap();
     directory.write_config(&config).unwrap();
     let context = context(&directory, &config, true);
-    // Goes on from the kept checkpoint, as a run that was killed behind it would.
+    // Resumes from the kept checkpoint, as a run that was killed right after it would.
     let twice = |name: &str, stage: &dyn Fn(&mut dyn Observer)| {
         let folder = asked.join(name);
         let mut observer = CheckpointEveryStep {
@@ -223,7 +223,7 @@ fn genotype_of(summary: &Summary) -> Genotype {
     Genotype::parse(summary.genotype.as_deref().unwrap()).unwrap()
 }
 
-/// A run of `config` and its resumed twin: the summary, and the same bytes.
+/// A run of `config` and a resumed copy: returns the summary after comparing the bytes.
 fn twice(config: &Config) -> Summary {
     let folder = tempfile::tempdir().unwrap();
     let (once, resumed) = (folder.path().join("a"), folder.path().join("b"));
@@ -334,8 +334,8 @@ fn a_limit_is_kept_or_refused() {
     let Error::Search(SearchError::LimitTooLow { least, .. }) = too_low else {
         panic!("{too_low}")
     };
-    // A search of two epochs that pays nothing for what is above the limit does not find the
-    // smallest network.
+    // Without a penalty for exceeding the limit, a search of two epochs does not find the smallest
+    // network.
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     let above = run("b", &config).unwrap_err().to_string();
@@ -343,8 +343,8 @@ fn a_limit_is_kept_or_refused() {
         above.contains(&format!("more than the {least} of target.max_parameters")),
         "{above}"
     );
-    // What was found can be looked at. It has no gap, which would say that it was accepted, and is
-    // refused as often as it is asked for.
+    // The result can be inspected. It has no gap, which would mean that it was accepted, and is
+    // refused every time.
     let refused = folder.path().join("b");
     assert!(refused.join("genotype.json").is_file() && refused.join("cost.json").is_file());
     let job = Job::open(&refused, &Request::default(), false, "da2s train".to_owned()).unwrap();
@@ -353,7 +353,7 @@ fn a_limit_is_kept_or_refused() {
     let trained = job.train(&mut Silent).map(drop);
     assert!(matches!(trained, Err(Error::OverLimit { .. })), "{trained:?}");
     assert!(!refused.join("gap.json").exists() && !refused.join("network").exists());
-    // One that is given does not even take the place of what was found.
+    // Not even a given genotype replaces the result.
     let found = fs::read(refused.join("genotype.json")).unwrap();
     let entries = ["('sep_conv_5x5', 0), ('sep_conv_5x5', 1)"; 4].join(", ");
     let text = format!(
@@ -386,7 +386,7 @@ fn any_number_of_threads_gives_the_same_bytes_at_every_level_of_the_cpu() {
         assert_same(&paths[0], &paths[2]);
         weights.push((level, fs::read(paths[0].join("search/checkpoint.safetensors")).unwrap()));
     }
-    // Not promised: other instructions add in another order.
+    // Not guaranteed: other instruction sets add in another order.
     for (level, bits) in &weights[1..] {
         let (best, best_bits) = &weights[0];
         println!("{level} and {best} give the same bits: {}", bits == best_bits);
@@ -401,7 +401,7 @@ fn the_weights_of_one_genotype_are_never_those_of_another() {
     let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
     directory.write_config(&config).unwrap();
     let first = context(&directory, &config, false);
-    // The same operations and so the same names and shapes, from other nodes.
+    // The same operations, and so the same names and shapes, from other nodes.
     let text = |from| {
         format!(
             "Genotype(normal=[('sep_conv_3x3', {from}), ('skip_connect', {})], normal_concat=[2], \
@@ -418,11 +418,11 @@ fn the_weights_of_one_genotype_are_never_those_of_another() {
     assert_eq!(there(), [true; 3]);
     let weights = ["network/best.safetensors", "network/checkpoint.safetensors"]
         .map(|name| (name, std::fs::read(directory.file(name)).unwrap()));
-    // Another genotype takes what comes of it along.
+    // Another genotype removes the files that depend on the old one.
     discretize(&first, Some(&genotype(1)), &mut Silent).unwrap();
     assert_eq!(there(), [false; 3]);
     assert!(matches!(evaluate(&first, &mut Silent), Err(Error::Incomplete { .. })));
-    // Put back by hand they are refused.
+    // If they are put back by hand, they are refused.
     for (name, bytes) in weights {
         directory.write(name, &bytes).unwrap();
     }
@@ -438,7 +438,7 @@ fn every_method_runs_to_the_end() {
         let mut config = tiny();
         config.network.training.epochs = 1;
         config.search.method = method;
-        // One in four channels passes in PC-DARTS.
+        // PC-DARTS sends one in four channels through the candidates.
         config.search.channels = 4;
         let summary = whole(&folder.path().join(method.name()), &config);
         assert_eq!(summary.method.as_deref(), Some(method.name()));
@@ -450,7 +450,7 @@ fn every_method_runs_to_the_end() {
     }
 }
 
-/// Every method that a drive makes sense with; a path ends decided, whatever it drives.
+/// Every combination of method and drive that makes sense; a path ends decided with any method.
 #[test]
 fn every_method_runs_with_every_drive() {
     let folder = tempfile::tempdir().unwrap();
@@ -550,8 +550,8 @@ fn a_genotype_can_be_given_and_trained_without_a_search() {
     train(&context, &mut Silent).unwrap();
     let summary = evaluate(&context, &mut Silent).unwrap();
     assert_eq!((summary.genotype.as_deref(), summary.gap), (Some(text), None));
-    // Gone on with, the run is as finished as before; trained anew, its results are of a network
-    // that is no more.
+    // Continued, the run is finished as before; retrained, its old results belong to a network that
+    // no longer exists.
     let again = Context {
         resume: true,
         ..context
@@ -591,7 +591,7 @@ fn stages_that_miss_their_input_and_damaged_checkpoints_say_so() {
     fs::write(&path, &bytes[..middle]).unwrap();
     assert!(matches!(search(&context, &mut Silent), Err(Error::Damaged { .. })));
 
-    // A checkpoint of other sizes belongs to another run.
+    // A checkpoint with other sizes belongs to another run.
     let other = RunDirectory::create(&folder.path().join("other")).unwrap();
     let mut larger = config.clone();
     larger.search.channels = 4;

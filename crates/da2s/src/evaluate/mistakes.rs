@@ -1,19 +1,18 @@
-//! The worst mistakes of a network: the images that it takes for another class, those with the
-//! highest loss first.
+//! The worst mistakes of a network: misclassified images, those with the highest loss first.
 //!
-//! Contract: ties go to the earlier image; nothing is kept of images that are classified rightly.
+//! Contract: the earlier image wins ties; correctly classified images are not kept.
 
 use da2s_records::schema::Mistake;
 
-/// Mistakes that are kept.
+/// Number of mistakes that are kept.
 const MOST: usize = 24;
 
-/// The worst of the mistakes that were met so far.
+/// The worst mistakes so far.
 #[derive(Debug, Default)]
 pub(super) struct Worst(Vec<Mistake>);
 
 impl Worst {
-    /// Looks at one image: its place, its class, what it was taken for and a logit a class.
+    /// Adds an image: its index, its class, the predicted class and one logit per class.
     pub(super) fn look(&mut self, index: usize, class: usize, predicted: usize, logits: &[f32]) {
         if class == predicted {
             return;
@@ -39,7 +38,7 @@ impl Worst {
         self.0.truncate(MOST);
     }
 
-    /// Them, the worst first.
+    /// The mistakes, worst first.
     pub(super) fn into_list(self) -> Vec<Mistake> {
         self.0
     }

@@ -14,22 +14,22 @@ use crate::hint::Hint;
 use crate::objective::cross_entropy;
 use crate::parallel::Group;
 
-/// Why a network is not measured.
+/// Why a network could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     /// An image that cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Outputs that mean no class.
+    /// Outputs that are not finite and so indicate no class.
     #[error(transparent)]
     Output(#[from] OutputNotFinite),
-    /// Whoever is asked before each batch wanted to stop; nothing of the measurement is kept.
+    /// `stop`, which is called before each batch, returned true; the partial results are discarded.
     #[error("stopped while a network was being measured")]
     Stopped,
 }
 
 impl EvaluateError {
-    /// What it is about.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Data(error) => error.kind(),
@@ -38,7 +38,7 @@ impl EvaluateError {
         }
     }
 
-    /// What the user can do about it, beyond what it says.
+    /// What the user can do about it, beyond the message itself.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Data(_) | Self::Output(_) => Vec::new(),
@@ -59,7 +59,7 @@ pub(crate) fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(labels, [count]), device)
 }
 
-/// How many of a batch have their label as the largest logit.
+/// The number of images in a batch whose largest logit is at their label.
 pub(crate) fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
     let predicted: Vec<i64> = logits.argmax(1).into_data().iter::<i64>().collect();
     predicted
@@ -69,12 +69,12 @@ pub(crate) fn correct_count(logits: Tensor<2>, labels: &[u32]) -> usize {
         .count()
 }
 
-/// Accuracy in percent on the images of `loader` and of those that the other processes of `group`
-/// have: the same number as on all images in one process. `stop` is asked before each batch, and
-/// must say the same in each process.
+/// Accuracy in percent on the images of `loader` and those of the other processes of `group`: the
+/// same number as on all images in one process. `stop` is called before each batch, and must return
+/// the same in each process.
 ///
 /// # Errors
-/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` returns true.
 pub fn accuracy(
     backbone: &Backbone,
     pass: Pass<'_>,
@@ -91,22 +91,22 @@ pub fn accuracy(
         images += batch.labels.len();
         correct += correct_count(logits, &batch.labels);
     }
-    // Counts are whole numbers, and so are exact.
+    // Counts are integers, so their sums are exact.
     let [images, correct] = group.sum([images as f64, correct as f64]);
     Ok(100.0 * if images == 0.0 { 0.0 } else { correct / images })
 }
 
-/// An error where `stop` says so.
+/// Returns an error if `stop` returns true.
 pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
     if stop() { Err(EvaluateError::Stopped) } else { Ok(()) }
 }
 
-/// Evaluates on all images of `loader`; without class names no confusion is counted and no mistake
-/// kept. `stop` is asked before each batch.
+/// Evaluates on all images of `loader`; without class names there is no confusion matrix and no
+/// list of mistakes. `stop` is called before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is
-/// NaN or infinite; [`EvaluateError::Stopped`] if `stop` says so.
+/// NaN or infinite; [`EvaluateError::Stopped`] if `stop` returns true.
 pub fn evaluate(
     backbone: &Backbone,
     pass: Pass<'_>,

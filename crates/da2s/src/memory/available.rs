@@ -1,8 +1,8 @@
-//! The memory that this process can still have: what the machine has, what its cgroup allows, and
-//! the limit on its addresses.
+//! The memory that this process can still allocate: limited by the machine, by its cgroup, and by
+//! its address space limit.
 //!
-//! Contract: read from Linux' files, of which each may be missing; elsewhere, and where nothing is
-//! to be read, it is not known.
+//! Contract: read from Linux' files, each of which may be missing; on other systems, or if no file
+//! can be read, it is unknown.
 
 use std::fmt;
 use std::fs;
@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 
 use super::Bytes;
 
-/// Memory that can still be had.
+/// Memory that can still be allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Available {
-    /// How much.
+    /// Its size.
     pub bytes: u64,
-    /// By what it is bounded.
+    /// What limits it.
     pub bound: Bound,
 }
 
-/// What bounds the memory of a process.
+/// What limits the memory of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// The machine.
     Machine,
-    /// The group of processes, as a container has one.
+    /// The cgroup, for example of a container.
     Group,
-    /// The limit on the addresses of the process.
+    /// The address space limit of the process.
     Addresses,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for Available {
     }
 }
 
-/// The least of all bounds that are known here.
+/// The minimum of all limits that are known here.
 pub fn available() -> Option<Available> {
     let read = |path: &Path| fs::read_to_string(path).ok();
     within(&read)
 }
 
-/// The same of files that `read` gives.
+/// The same, with files read by `read`.
 fn within(read: &dyn Fn(&Path) -> Option<String>) -> Option<Available> {
     let file = |path: &str| read(Path::new(path));
     let machine = file("/proc/meminfo").and_then(|text| {
@@ -72,14 +72,15 @@ fn within(read: &dyn Fn(&Path) -> Option<String>) -> Option<Available> {
     known.min_by_key(|known| known.bytes)
 }
 
-/// A row of a file of `/proc` in bytes.
+/// A row of a `/proc` file, in bytes.
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let row = text.lines().find_map(|line| line.strip_prefix(name))?;
     let number: u64 = row.trim().strip_suffix("kB")?.trim().parse().ok()?;
     number.checked_mul(1 << 10)
 }
 
-/// What the groups of `/proc/self/cgroup` and those that they are in have left, in either version.
+/// The memory left in the cgroups of `/proc/self/cgroup` and their parents, for both cgroup
+/// versions.
 fn of_groups(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     let left = text.lines().flat_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -108,7 +109,7 @@ fn above(root: &Path, path: &str) -> impl Iterator<Item = PathBuf> {
     folders.into_iter().filter(move |folder| folder.starts_with(&root))
 }
 
-/// What a group has left: files that nobody has used lately do not count as held.
+/// The memory left in a cgroup: inactive file cache does not count as used.
 fn of_group(
     folder: &Path,
     limit: &str,
@@ -116,7 +117,7 @@ fn of_group(
     inactive: &str,
     read: &dyn Fn(&Path) -> Option<String>,
 ) -> Option<u64> {
-    // "max" is none.
+    // "max" means no limit.
     let limit: u64 = read(&folder.join(limit))?.trim().parse().ok()?;
     let held: u64 = read(&folder.join(held))?.trim().parse().ok()?;
     let statistics = read(&folder.join("memory.stat")).unwrap_or_default();

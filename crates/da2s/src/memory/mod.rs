@@ -1,8 +1,8 @@
-//! Memory, known before it is taken: what a step will need, and what this process can have.
+//! Memory estimates: what a step will need, and what this process can allocate.
 //!
-//! Contract: needs are computed from plans, batch and threads for the fused engine on the CPU,
-//! where they are within a tenth of the measured peak (table in the book, *Memory*); the plain
-//! engine takes more, and so is refused no sooner than it must. On GPUs nothing is foretold.
+//! Contract: estimates are computed from plans, batch and threads for the fused engine on the CPU,
+//! where they are within a tenth of the measured peak (table in the book, *Memory*). The plain
+//! engine needs more, so some of its runs fail only later. There are no estimates for GPUs.
 
 mod available;
 
@@ -17,15 +17,15 @@ use crate::backbone::{Backbone, Source};
 use crate::data::{Dataset, Part};
 use crate::hint::Hint;
 
-/// What the program itself takes, its code and the threads' stacks: measured.
+/// Memory of the program itself, its code and the threads' stacks: measured.
 const PROGRAM_BYTES: u64 = 22 << 20;
-/// Vectors as long as the weights that a step of the optimiser holds: weights, gradient, velocity,
-/// and those that it writes.
+/// Number of vectors as long as the weights during an optimiser step: weights, gradient, velocity,
+/// and new values.
 const OPTIMISER_VECTORS: u64 = 4;
 /// Bytes of a float.
 const FLOAT: u64 = size_of::<f32>() as u64;
 
-/// What a step needs, in bytes.
+/// The memory that a step needs, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The program itself.
@@ -34,16 +34,16 @@ pub struct Needs {
     pub data: u64,
     /// Weights.
     pub parameters: u64,
-    /// Gradients, velocities, and what a step writes.
+    /// Gradients, velocities, and the new values of a step.
     pub optimiser: u64,
-    /// What the cells keep and yield, and the gradients of what they read.
+    /// What the cells keep and output, and the gradients of their inputs.
     pub activations: u64,
-    /// What the cells use in turn.
+    /// Scratch memory that the cells use in turn.
     pub workspace: u64,
 }
 
 impl Needs {
-    /// All of it.
+    /// The sum of all parts.
     pub fn total(&self) -> u64 {
         self.program + self.data + self.parameters + self.optimiser + self.activations + self.workspace
     }
@@ -60,13 +60,13 @@ impl Needs {
         ]
     }
 
-    /// Of a training step of `network` on `batch` images of `side` pixels a side.
+    /// For a training step of `network` on `batch` images of `side` × `side` pixels.
     pub fn of_training(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
         let cells = cells(network, side, |plan, sizes| {
             CellNeeds::of_training(plan, sizes, batch, threads)
         });
         let kept: usize = cells.iter().map(|cell| cell.kept + cell.output).sum();
-        // On the way back: the gradients of what two cells read, and of what they yield.
+        // In the backward pass: the gradients of two cells' inputs and outputs.
         let gradients = cells.iter().map(|cell| cell.inputs + cell.output).max().unwrap_or(0);
         Self {
             optimiser: (OPTIMISER_VECTORS - 1) * parameters(network),
@@ -110,7 +110,7 @@ impl Needs {
         }
     }
 
-    /// Of the evaluation of `network` on `batch` images of `side` pixels a side.
+    /// For the evaluation of `network` on `batch` images of `side` × `side` pixels.
     pub fn of_inference(network: &Backbone, batch: usize, side: usize, threads: usize) -> Self {
         let cells = cells(network, side, |plan, sizes| {
             CellNeeds::of_inference(plan, sizes, batch, threads)
@@ -130,7 +130,7 @@ impl Needs {
         }
     }
 
-    /// The same beside the images of `dataset`.
+    /// The same, plus the images of `dataset`.
     #[must_use]
     pub fn beside(self, dataset: &Dataset) -> Self {
         let images = Part::ALL
@@ -142,11 +142,11 @@ impl Needs {
         }
     }
 
-    /// Refuses what this process cannot have. `what` needs it, and it is less with `lower`
-    /// settings.
+    /// Fails if this process cannot allocate that much. `what` needs the memory; `lower` names
+    /// settings whose reduction helps.
     ///
     /// # Errors
-    /// With both numbers.
+    /// If the memory is not enough, with both numbers.
     pub fn check(
         &self,
         what: &'static str,
@@ -157,7 +157,7 @@ impl Needs {
         let Some(available) = available().filter(|_| foretold) else {
             return Ok(());
         };
-        // What it holds already is part of what is needed, and not of what is left.
+        // Memory that the process already uses counts as needed, but is not part of what is left.
         if self.total().saturating_sub(PROGRAM_BYTES + self.data) <= available.bytes {
             return Ok(());
         }
@@ -174,13 +174,13 @@ impl Needs {
 #[derive(Debug, thiserror::Error)]
 #[error("{what} needs about {needed} of memory, and {available}")]
 pub struct MemoryError {
-    /// What needs it.
+    /// The operation that needs it.
     pub what: &'static str,
-    /// How much.
+    /// The memory needed.
     pub needed: Bytes,
-    /// What there is.
+    /// The memory available.
     pub available: Available,
-    /// What makes it less.
+    /// How to reduce it.
     pub hint: Hint,
 }
 
@@ -189,7 +189,7 @@ fn lent(cells: &[CellNeeds]) -> Lent {
     cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent))
 }
 
-/// Every cell of `network` with what it needs by `of`.
+/// The memory of every cell of `network` according to `of`.
 fn cells(network: &Backbone, side: usize, of: impl Fn(&CellPlan, &[(usize, usize)]) -> CellNeeds) -> Vec<CellNeeds> {
     let mut sizes: Vec<(usize, usize)> = Vec::new();
     let mut cells = Vec::new();
@@ -220,7 +220,7 @@ fn parameters(network: &Backbone) -> u64 {
     FLOAT * network.parts().iter().map(|part| part.weight_count as u64).sum::<u64>()
 }
 
-/// A number of bytes, for people.
+/// A number of bytes, displayed in a readable unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 

@@ -1,4 +1,4 @@
-//! What moves α and β: Adam as in DARTS, or SGD with momentum as in the public NAS-Bench-201
+//! The optimiser of α and β: Adam as in DARTS, or SGD with momentum as in the public NAS-Bench-201
 //! protocol of DA²S.
 //!
 //! Contract: weight decay is added to the gradient (L2, as in PyTorch's `Adam` and `SGD`); SGD is
@@ -20,8 +20,8 @@ pub enum ArchOptimizer {
     },
 }
 
-/// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, in the order of the end of
-/// its section 2.
+/// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, in the operation order
+/// given at the end of its section 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// Decay of the mean of gradients.
@@ -32,10 +32,10 @@ pub struct Adam {
     pub weight_decay: f32,
 }
 
-/// Added to the root of the squares' mean, as in PyTorch.
+/// Added to the root of the mean square, as in PyTorch.
 const EPSILON: f32 = 1e-8;
 
-/// What an optimiser remembers of one tensor.
+/// The state of an optimiser for one tensor.
 #[derive(Clone, Debug)]
 pub enum ArchMoment<const D: usize> {
     /// Adam's means.
@@ -44,10 +44,10 @@ pub enum ArchMoment<const D: usize> {
     Velocity(Box<Tensor<D>>),
 }
 
-/// Adam's running means, without the correction of their start at 0.
+/// Adam's running means, without bias correction.
 #[derive(Clone, Debug)]
 pub struct AdamMeans<const D: usize> {
-    /// Steps that led here.
+    /// Number of steps so far.
     pub steps: usize,
     /// Of the gradients.
     pub mean: Tensor<D>,
@@ -56,7 +56,7 @@ pub struct AdamMeans<const D: usize> {
 }
 
 impl Adam {
-    /// Where `value` moves, and the means that it leaves.
+    /// The new value of `value`, and the updated means.
     fn step<const D: usize>(
         &self,
         rate: f64,
@@ -83,7 +83,7 @@ impl Adam {
 }
 
 impl ArchOptimizer {
-    /// Adam with the decays `betas` of its means.
+    /// Adam with `betas` as the decays of its means.
     pub(crate) fn adam(betas: [f64; 2], weight_decay: f64) -> Self {
         let [beta_1, beta_2] = betas.map(|beta| beta as f32);
         Self::Adam(Adam {
@@ -93,7 +93,7 @@ impl ArchOptimizer {
         })
     }
 
-    /// Moves `value` by `gradient` at `rate`; `moment` goes along.
+    /// Moves `value` along `gradient` at `rate`, and updates `moment`.
     pub fn step<const D: usize>(
         &self,
         rate: f64,

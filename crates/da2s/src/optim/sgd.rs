@@ -1,5 +1,5 @@
-//! Stochastic gradient descent with momentum and weight decay, the gradient's global norm clipped
-//! before it.
+//! Stochastic gradient descent with momentum and weight decay, after clipping the gradient's global
+//! norm.
 //!
 //! Contract: as PyTorch's `clip_grad_norm_` followed by `SGD` without dampening: `g ← g · min(1,
 //! clip/(‖g‖ + 1e-6))`, `v ← μ v + g + wd·w`, `w ← w − η v`. The norm is that of all gradients
@@ -22,7 +22,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// An optimiser at rest.
+    /// An optimiser without velocities.
     pub fn new(momentum: f64, weight_decay: f64, clip: f64) -> Self {
         Self {
             momentum,
@@ -32,11 +32,11 @@ impl Sgd {
         }
     }
 
-    /// Moves `weights` by `gradients`, one a part; a part without a gradient stays. Returns the
-    /// norm before clipping.
+    /// Moves `weights` along `gradients`, one per part; a part without a gradient does not move.
+    /// Returns the norm before clipping.
     ///
     /// # Errors
-    /// If a gradient is not finite; nothing has moved then.
+    /// If a gradient is not finite; no weight has moved then.
     pub fn step(
         &mut self,
         rate: f64,
@@ -67,7 +67,7 @@ impl Sgd {
         Ok(norm)
     }
 
-    /// Where a step would take `weights`, without clipping, and without taking it.
+    /// The weights after a step without clipping; the step is not taken.
     pub fn unrolled(&self, rate: f64, weights: &Weights, gradients: Vec<Option<Tensor<1>>>) -> Weights {
         let step = self.step_of(rate, 1.0);
         let parts = weights.parts().iter().zip(gradients).enumerate();
@@ -90,7 +90,7 @@ impl Sgd {
         }
     }
 
-    /// The velocities under their weights' names behind `sgd.`; none before the first step.
+    /// The velocities, named `sgd.` and the name of their weights; empty before the first step.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
         let device = Device::flex();
         let velocities = self.velocities.iter().zip(backbone.parts()).map(|(velocity, part)| {
@@ -109,7 +109,7 @@ impl Sgd {
         velocities.named(backbone).into_iter().map(rename).collect()
     }
 
-    /// Takes the velocities from named tensors; without any the optimiser is at rest.
+    /// Restores the velocities from named tensors; without any, the optimiser has no velocities.
     ///
     /// # Errors
     /// If some are missing or have another shape.
@@ -128,5 +128,5 @@ impl Sgd {
     }
 }
 
-/// Before the names of velocities.
+/// Prefix of the names of velocities.
 const PREFIX: &str = "sgd.";

@@ -1,16 +1,15 @@
 //! Processes that train one model together, each on its own part of every batch.
 //!
 //! Reference: synchronous data-parallel SGD, as PyTorch's `DistributedDataParallel` (Li et al.,
-//! "PyTorch Distributed", VLDB 2020). Contract: every process holds the same weights, statistics, α
+//! "PyTorch Distributed", VLDB 2020). Contract: every process has the same weights, statistics, α
 //! and β at every step, bit for bit. Sums are formed in the order of the ranks, in `f64`, so that
-//! they depend on the number of processes and on nothing else, whatever carries the messages. All
-//! processes of a group call the same functions in the same order. A group of one costs nothing and
-//! changes nothing.
+//! they depend only on the number of processes, not on the transport. All processes of a group call
+//! the same functions in the same order. A group of one has no cost and no effect.
 //!
-//! MPI carries the messages, not Burn's own collectives: in Burn 0.22 these join the devices of one
-//! process through NCCL and are unimplemented on the CPU. MPI works on one CPU or many machines,
-//! with any of Burn's devices; it costs one copy to the host and back per step, which NCCL would
-//! spare.
+//! Messages go over MPI, not over Burn's own collectives: in Burn 0.22 these connect the devices of
+//! one process through NCCL and are unimplemented on the CPU. MPI works on one CPU or many
+//! machines, with any of Burn's devices; it costs one copy to the host and back per step, which
+//! NCCL would avoid.
 
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -27,32 +26,32 @@ pub use mpi::{Mpi, MpiError};
 use crate::data::Shard;
 use crate::device::host;
 
-/// What carries messages between the processes of a group. Every call is made by all of them.
+/// Carries messages between the processes of a group. Every call is collective.
 pub trait Transport: Debug + Send + Sync {
-    /// This process, from 0.
+    /// Index of this process, from 0.
     fn rank(&self) -> usize;
 
-    /// Processes in all.
+    /// Number of processes.
     fn size(&self) -> usize;
 
-    /// What every process gave, in the order of the ranks; all give equally many.
+    /// The values of every process, in the order of the ranks; all must pass equally many.
     fn all_gather(&self, own: &[f32]) -> Vec<f32>;
 
-    /// As [`Self::all_gather`], whole words.
+    /// Like [`Self::all_gather`], for integers.
     fn all_gather_words(&self, own: &[u64]) -> Vec<u64>;
 
-    /// Piece `rank` of what every process gave, in the order of the ranks; all give `size` pieces
-    /// of one length.
+    /// Piece `rank` of every process's values, in the order of the ranks; all must pass `size`
+    /// pieces of equal length.
     fn all_to_all(&self, own: &[f32]) -> Vec<f32>;
 
-    /// What rank 0 gave.
+    /// The value of rank 0.
     fn broadcast(&self, own: Vec<u8>) -> Vec<u8>;
 
     /// Ends all processes at once, with `code`.
     fn abort(&self, code: i32) -> !;
 }
 
-/// Processes of a group that do not hold the same.
+/// Processes of a group with different states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the processes of this run do not have the same {what}: they need the same build, machines that are alike and the same images"
@@ -74,29 +73,29 @@ impl Group {
         Self::default()
     }
 
-    /// The processes that `transport` joins.
+    /// The processes that `transport` connects.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
         Self {
             transport: Some(transport).filter(|transport| transport.size() > 1),
         }
     }
 
-    /// This process, from 0.
+    /// Index of this process, from 0.
     pub fn rank(&self) -> usize {
         self.transport.as_ref().map_or(0, |transport| transport.rank())
     }
 
-    /// Processes in all.
+    /// Number of processes.
     pub fn size(&self) -> usize {
         self.transport.as_ref().map_or(1, |transport| transport.size())
     }
 
-    /// Whether this is the process that writes and tells.
+    /// Whether this is the process that writes and reports.
     pub fn leads(&self) -> bool {
         self.rank() == 0
     }
 
-    /// What this process has of every batch.
+    /// This process's part of every batch.
     pub fn shard(&self) -> Shard {
         Shard {
             rank: self.rank(),
@@ -104,7 +103,8 @@ impl Group {
         }
     }
 
-    /// The mean of each tensor over all processes. Where one is absent it is absent everywhere.
+    /// The mean of each tensor over all processes. A tensor must be present in all processes or in
+    /// none.
     pub fn average(&self, tensors: Vec<Option<Tensor<1>>>) -> Vec<Option<Tensor<1>>> {
         let Some(transport) = &self.transport else {
             return tensors;
@@ -135,14 +135,14 @@ impl Group {
         sums
     }
 
-    /// Which wishes some process has.
+    /// For each flag, whether it is set in some process.
     pub fn any<const N: usize>(&self, own: [bool; N]) -> [bool; N] {
         self.sum(own.map(|wish| f64::from(u8::from(wish))))
             .map(|wishes| wishes > 0.0)
     }
 
-    /// Refuses a group whose processes do not have the same `what`, of which `bytes` are compared
-    /// by their SHA-256; they are not asked for where there is one process.
+    /// Returns an error if the processes have different `what`, comparing `bytes` by their SHA-256;
+    /// `bytes` is not called if there is only one process.
     ///
     /// # Errors
     /// [`Apart`], in every process.
@@ -161,10 +161,10 @@ impl Group {
         }
     }
 
-    /// What `own` gives in the process that leads; it is not called elsewhere.
+    /// The result of `own` in the leading process; it is not called in the others.
     ///
     /// # Errors
-    /// What `own` returns. The other processes still wait then, and have to be ended: see
+    /// The error of `own`. The other processes still wait then, and must be ended: see
     /// [`Self::abort`].
     pub fn from_leader<E>(&self, own: impl FnOnce() -> Result<Vec<u8>, E>) -> Result<Vec<u8>, E> {
         let own = if self.leads() { own()? } else { Vec::new() };
@@ -174,8 +174,8 @@ impl Group {
         })
     }
 
-    /// Ends the other processes with this one: what a process does that met an error which the
-    /// others know nothing of. Returns where there are no others.
+    /// Ends the other processes and this one, after an error that the others do not know about.
+    /// Returns if there are no others.
     pub fn abort(&self, code: i32) {
         if let Some(transport) = &self.transport {
             transport.abort(code);
@@ -183,8 +183,8 @@ impl Group {
     }
 }
 
-/// The mean of `own` over all processes. Each process adds up one piece, in the order of the ranks:
-/// it receives and sends about twice what it holds, however many there are.
+/// The mean of `own` over all processes. Each process sums one piece, in the order of the ranks, so
+/// it receives and sends about twice its own data, however many processes there are.
 fn mean(transport: &dyn Transport, mut own: Vec<f32>) -> Vec<f32> {
     let (length, size) = (own.len(), transport.size());
     let piece = length.div_ceil(size);

@@ -1,8 +1,8 @@
 //! Messages over MPI: `mpirun -n 2 da2s run …`.
 //!
-//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: one for a
-//! program, alive until its end, since dropping it ends MPI. MPI's own error handling stays: where
-//! a process is lost, MPI and what started it end the others.
+//! Reference: MPI 3.1, chapter 5 (collectives); the crate `mpi` (rsmpi). Contract: one per program,
+//! alive until its end, since dropping it finalises MPI. MPI's own error handling stays: if a
+//! process is lost, MPI and its launcher end the others.
 
 use mpi::Threading;
 use mpi::environment::Universe;
@@ -11,27 +11,27 @@ use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
 use super::Transport;
 
-/// Most bytes of one message: MPI counts in 32 bits.
+/// Maximum size of one message in bytes: MPI counts in 32 bits.
 const MOST_BYTES: usize = 1 << 30;
 
-/// All processes of an MPI.
+/// All processes of an MPI job.
 pub struct Mpi {
     rank: usize,
     size: usize,
-    /// Ends MPI when it goes.
+    /// Finalises MPI when dropped.
     _universe: Universe,
 }
 
-/// MPI that does not start.
+/// Why MPI does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum MpiError {
-    /// It runs already.
+    /// It is already running.
     #[error("MPI was started before in this program")]
     Started,
-    /// It allows calls of one thread only.
+    /// It allows calls from one thread only.
     #[error("this MPI allows no calls from a program with threads (it offers {offered})")]
     Threads {
-        /// What it offers.
+        /// The thread support that it offers.
         offered: String,
     },
 }
@@ -40,7 +40,7 @@ impl Mpi {
     /// Joins the processes that were started together with this one.
     ///
     /// # Errors
-    /// If MPI was started before, or knows no threads.
+    /// If MPI was already started, or does not support threads.
     pub fn start() -> Result<Self, MpiError> {
         let (universe, offered) = mpi::initialize_with_threading(Threading::Serialized).ok_or(MpiError::Started)?;
         if offered < Threading::Funneled {
@@ -48,7 +48,7 @@ impl Mpi {
             return Err(MpiError::Threads { offered });
         }
         let world = universe.world();
-        // MPI counts from 0 up, in signed numbers.
+        // MPI uses signed numbers, which are never negative here.
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
         Ok(Self {
             rank: count(world.rank()),

@@ -17,21 +17,21 @@ pub enum StageError {
     /// An image that cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A network that is not measured.
+    /// A network that could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     /// A loss, a gradient or a tensor that is NaN or infinite.
     #[error("{at}{}", after(*.rollbacks))]
     NotFinite {
-        /// Which, and where.
+        /// What is not finite, and where.
         at: Divergence,
-        /// How often the stage had returned to a checkpoint before.
+        /// How often the stage had already returned to a checkpoint.
         rollbacks: u32,
     },
-    /// Processes of a group that do not hold the same.
+    /// Processes of a group with different states.
     #[error(transparent)]
     Apart(#[from] Apart),
-    /// The observer asked to stop; a checkpoint is written.
+    /// The observer requested a stop; a checkpoint was written.
     #[error("stopped in epoch {epoch}")]
     Stopped {
         /// Epoch, from 1.
@@ -39,10 +39,10 @@ pub enum StageError {
     },
 }
 
-/// A value that is not finite, and where it arose.
+/// A value that is not finite, and where it occurred.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// What.
+    /// The value.
     pub found: NotFinite,
     /// The stage.
     pub stage: Stage,
@@ -78,7 +78,7 @@ fn after(rollbacks: u32) -> String {
 }
 
 impl StageError {
-    /// What it is about.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Data(error) => error.kind(),
@@ -89,7 +89,7 @@ impl StageError {
         }
     }
 
-    /// What the user can do about it, beyond what it says.
+    /// What the user can do about it, beyond the message itself.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Data(_) | Self::Apart(_) => Vec::new(),
@@ -108,7 +108,7 @@ impl StageError {
         }
     }
 
-    /// Whether every process of a group meets this error at the same place, so that none waits for
+    /// Whether every process of a group gets this error at the same point, so that none waits for
     /// another.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Stopped { .. } | Self::NotFinite { .. } | Self::Apart(_))

@@ -1,9 +1,9 @@
 //! Stages that can be stopped after any step and resumed, and the loop over their epochs.
 //!
-//! Search and training both are such stages. Contract: a stage that is stopped and resumed ends
-//! with the same bits as one that never stops, so everything that changes is in its state. All
-//! processes of a group take the same steps; a wish of one process counts for all of them. A state
-//! is saved before the stage stops, and a state with NaN or infinity is never saved.
+//! The search and the training are such stages. Contract: a stage that is stopped and resumed ends
+//! with the same bits as one that is never stopped, so everything that changes is in its state. All
+//! processes of a group take the same steps; a request in one process counts for all of them. The
+//! state is saved before the stage stops, and a state with NaN or infinity is never saved.
 
 mod error;
 
@@ -16,17 +16,17 @@ use crate::stage::Stage;
 
 /// A stage of training that can be stopped and resumed.
 pub trait Resumable: Sized {
-    /// Everything that the stage changes: what a checkpoint holds.
+    /// Everything that the stage changes: the content of a checkpoint.
     type State;
     /// The images of one step.
     type Images;
-    /// What an epoch leaves for the files of a run.
+    /// The results of an epoch, for the files of a run.
     type Record;
 
     /// The stage.
     const STAGE: Stage;
 
-    /// The processes that work together.
+    /// The processes that train together.
     fn group(&self) -> &Group;
 
     /// Number of epochs, without any that are added because the stage is not finished after them.
@@ -41,11 +41,10 @@ pub trait Resumable: Sized {
     /// The state before the first step.
     fn start(&self) -> Self::State;
 
-    /// How far `state` is.
+    /// The progress of `state`.
     fn position(&self, state: &Self::State) -> Position;
 
-    /// Notes how often `state` has returned to a checkpoint, which halves its learning rates each
-    /// time.
+    /// Records how often `state` has returned to a checkpoint; each time halves its learning rates.
     fn set_rollbacks(&self, state: &mut Self::State, rollbacks: u32);
 
     /// Whether there are epochs left.
@@ -60,8 +59,7 @@ pub trait Resumable: Sized {
     /// Takes the next step.
     ///
     /// # Errors
-    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid
-    /// then.
+    /// If the loss, a gradient or a resulting value is not finite. The state is invalid then.
     fn step(&self, state: &mut Self::State, images: Self::Images) -> Result<(), NotFinite>;
 
     /// Checks that no weight and no running statistic is NaN or infinite. The loss does not always
@@ -80,16 +78,16 @@ pub trait Resumable: Sized {
     /// The bytes that must be the same in every process.
     fn bytes(&self, state: &Self::State) -> Vec<u8>;
 
-    /// The event that tells the observer of `record`.
+    /// The event that reports `record` to the observer.
     fn event(record: &Self::Record) -> Event<'_>;
 
     /// Takes `state` to the end of the stage. `save` is called with the record after each epoch,
-    /// and without one when the observer asks for a checkpoint, or to stop, within an epoch.
+    /// and without one if the observer requests a checkpoint or a stop within an epoch.
     ///
     /// # Errors
-    /// [`StageError::Stopped`] if the observer of any process asked to stop;
-    /// [`StageError::NotFinite`]; [`StageError::Apart`] if the processes do not hold the same
-    /// bytes; an image that cannot be read; and the errors of `save`.
+    /// [`StageError::Stopped`] if the observer of any process requests a stop;
+    /// [`StageError::NotFinite`]; [`StageError::Apart`] if the processes have different bytes; an
+    /// image that cannot be read; and the errors of `save`.
     fn run<E: From<StageError>>(
         &self,
         state: &mut Self::State,
@@ -130,7 +128,7 @@ pub trait Resumable: Sized {
 /// Saves a state: with a record at the end of an epoch, without one within an epoch.
 pub type Save<'a, S, E> = dyn FnMut(&<S as Resumable>::State, Option<&<S as Resumable>::Record>) -> Result<(), E> + 'a;
 
-/// How far a stage is, and the sums over the steps of the current epoch.
+/// The progress of a stage, and the sums over the steps of the current epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Position {
     /// Completed epochs.
@@ -139,7 +137,7 @@ pub struct Position {
     pub steps_done: usize,
     /// How often the stage has returned to a checkpoint because of NaN or infinity.
     pub rollbacks: u32,
-    /// Sum of the losses that the observer is told of.
+    /// Sum of the losses that are reported to the observer.
     pub loss: f64,
     /// Number of images that were classified correctly.
     pub correct: usize,
@@ -152,9 +150,9 @@ impl Position {
     }
 }
 
-/// Between two steps of an epoch: writes a checkpoint if the observer of any process asks for one,
-/// or asks to stop. After the last step of an epoch nobody is asked, because the end of the epoch
-/// saves.
+/// Between two steps of an epoch: writes a checkpoint if the observer of any process requests one,
+/// or requests a stop. After the last step of an epoch the observer is not asked, because the end
+/// of the epoch saves.
 fn between_steps<S: Resumable, E: From<StageError>>(
     stage: &S,
     state: &S::State,
@@ -202,7 +200,7 @@ fn not_finite<S: Resumable>(stage: &S, state: &S::State, step: usize, found: Not
     }
 }
 
-/// What the observer is told after a step.
+/// The event reported after a step.
 fn step_event<S: Resumable>(stage: &S, state: &S::State) -> Event<'static> {
     let position = stage.position(state);
     let images = position.steps_done * stage.batch_size() * stage.group().size();

@@ -1,10 +1,10 @@
 //! Training the final network from scratch.
 //!
-//! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a falling
+//! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a decaying
 //! learning rate, drop-path that rises linearly over the epochs, an auxiliary head, label
 //! smoothing. Contract: a pure function of the settings, the images, the seed and the number of
-//! processes; the test images are never used; with a validation part the best epoch on it is kept,
-//! without one the last epoch.
+//! processes; the test images are never used; the best epoch on the validation part is kept, or the
+//! last epoch if there is none.
 
 mod settings;
 
@@ -28,16 +28,16 @@ use crate::random::Purpose;
 use crate::resumable::{Position, Resumable, StageError};
 use crate::stage::Stage;
 
-/// Where a training stands, and the sums of the epoch under way.
+/// The progress of a training, and the sums of the current epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainProgress {
-    /// Epochs that are done.
+    /// Completed epochs.
     pub epochs_done: usize,
-    /// Steps of the epoch under way that are done.
+    /// Completed steps of the current epoch.
     pub steps_done: usize,
     /// Sum of the losses.
     pub loss: f64,
-    /// Samples that were right.
+    /// Number of images that were classified correctly.
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
@@ -48,7 +48,7 @@ pub struct TrainProgress {
     pub best_accuracy: Option<f64>,
 }
 
-/// The state of a training: what a checkpoint holds.
+/// The state of a training: the content of a checkpoint.
 #[derive(Clone, Debug)]
 pub struct TrainState {
     /// The weights.
@@ -57,34 +57,34 @@ pub struct TrainState {
     pub statistics: Statistics,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Where it stands.
+    /// Its progress.
     pub progress: TrainProgress,
 }
 
-/// Everything that a training needs and does not change.
+/// The unchanging inputs of a training.
 #[derive(Debug)]
 pub struct Retraining<'a> {
     /// The network.
     pub network: &'a Backbone,
-    /// How it is trained.
+    /// The training settings.
     pub settings: &'a TrainSettings,
-    /// A weight for each class, where not every image counts alike.
+    /// A weight for each class, if the classes are not weighted equally.
     pub class_weights: Option<Vec<f32>>,
     /// Seed of the run.
     pub seed: u64,
     /// The processes that train together.
     pub group: Group,
-    /// Training images, those of this process.
+    /// Training images of this process.
     pub loader: Loader,
-    /// Validation images, those of this process.
+    /// Validation images of this process.
     pub validation: Option<Loader>,
     /// The device, without autodiff.
     pub device: &'a Device,
-    /// What is told of each phase of a step.
+    /// Notified of each phase of a step.
     pub probe: Probe,
 }
 
-/// What an epoch leaves for the files of a run.
+/// The results of an epoch, for the files of a run.
 #[derive(Clone, Debug)]
 pub struct TrainRecord {
     /// The epoch's numbers.

@@ -1,5 +1,5 @@
-//! Networks of every space and stem with random weights and statistics of their own, and one that
-//! is trained, with their logits on 256 images.
+//! Networks of every space and stem with random weights and statistics, and one trained network,
+//! each with its logits on 256 images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
@@ -19,10 +19,10 @@ use da2s_engine::Engine;
 use da2s_records::Named;
 use rand::Rng;
 
-/// Images of the embedded digits.
+/// Number of images of the embedded digits.
 const IMAGES: usize = 256;
 
-/// A network and what it computes.
+/// A network and its expected outputs.
 pub struct Case {
     pub name: &'static str,
     pub trained: Trained,
@@ -44,8 +44,8 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
     ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))";
 
-/// Another number of edges at every node, two operations on an edge, every operation, outputs that
-/// are not all nodes.
+/// A different number of edges at every node, two operations per edge, every operation, and only
+/// some nodes as output.
 const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 2), \
     ('max_pool_3x3', 0), ('dil_conv_3x3', 1)], normal_concat=[3, 4], normal_nodes=[2, 1, 3], \
     reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
@@ -85,8 +85,7 @@ pub fn all() -> Vec<Case> {
     ]
 }
 
-/// A network with random weights for images with `preprocessing`, of which `values` are what it
-/// sees.
+/// A network with random weights for images with `preprocessing`; `values` are its inputs.
 pub fn of_images(preprocessing: Preprocessing, values: &[f32]) -> Trained {
     let device = Device::flex();
     let genotype = Genotype::parse(DARTS_V2).unwrap();
@@ -110,7 +109,7 @@ pub fn of_images(preprocessing: Preprocessing, values: &[f32]) -> Trained {
     Trained::new(genotype, size, preprocessing, &tensors, (&Engine::Plain, &device)).unwrap()
 }
 
-/// Weights and statistics that a short training leaves.
+/// Weights and statistics after a short training.
 fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named> {
     let settings = TrainSettings {
         epochs: 3,
@@ -141,10 +140,10 @@ fn trained(backbone: &Backbone, dataset: &Dataset, device: &Device) -> Vec<Named
     backbone.named(&state.weights, &state.statistics)
 }
 
-/// Random weights, with scales and shifts as training leaves them, and statistics near those of
+/// Random weights, with scales and shifts as after training, and statistics close to those of
 /// `images`.
 fn random(backbone: &Backbone, images: Tensor<4>, device: &Device) -> Vec<Named> {
-    // Not 1 and 0.
+    // Different from 1 and 0.
     let mut random = generator(1, Purpose::Weights, 0, 0);
     let mut tensors = Weights::new(backbone, 1, Purpose::Weights, device).named(backbone);
     for tensor in tensors.iter_mut().filter(|tensor| tensor.shape.len() == 1) {

@@ -1,8 +1,8 @@
-//! Exports, computed by the tools that they are for: onnx's checker, onnxruntime, PyTorch and tract
-//! give da2s's logits.
+//! Exports evaluated by the tools that read them: onnx's checker, onnxruntime, PyTorch and tract
+//! must reproduce da2s's logits.
 //!
-//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. The test
-//! that needs it says by name that it is skipped without and passes; `run.py` gets it and runs the
+//! Python is `$DA2S_PYTHON`, or `python3` if it has the packages in `requirements.txt`. Without it
+//! the test passes and prints that it is skipped; `run.py` installs the packages and runs the
 //! tests.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -25,10 +25,10 @@ use serde_json::Value;
 
 use cases::Case;
 
-/// Largest difference of a logit that passes.
+/// Largest allowed difference of a logit.
 const TOLERANCE: f64 = 1e-4;
 
-/// Writes everything that the tools read.
+/// Writes all files that the tools read.
 fn write(case: &Case, folder: &Path) {
     for (name, fold_batch_norms) in [("plain.onnx", false), ("folded.onnx", true)] {
         let options = ExportOptions {
@@ -47,7 +47,7 @@ fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("{key} of {value}"))
 }
 
-/// Asserts that a tool computed what da2s did.
+/// Asserts that a tool computed the same logits as da2s.
 fn same(case: &Case, tool: &str, result: &Value) {
     let (name, difference) = (case.name, number(result, "difference"));
     eprintln!("{name}, {tool}: largest difference {difference:.1e}");
@@ -179,7 +179,7 @@ fn a_deployed_network_computes_the_same_logits() {
             "{}: off by {difference:e}",
             case.name
         );
-        // Alone, at another batch size, and again.
+        // A single image, another batch size, and the first one again.
         let one = network.logits(&pictures[..1]).concat();
         assert!(f64::from(worst(&one, expected)) <= TOLERANCE, "{}", case.name);
         assert_eq!(network.logits(&pictures).concat(), logits.concat());
@@ -194,7 +194,7 @@ proptest! {
     ) {
         let files = files();
         let file = &files[case];
-        // One number of the description is another.
+        // One number of the description is changed.
         let text = &file.metadata["da2s"];
         let starts: Vec<usize> = text
             .char_indices()
@@ -215,7 +215,7 @@ proptest! {
     }
 }
 
-/// A plan may claim sizes that fit into no memory, and may read a node without inputs.
+/// A plan may claim sizes that exceed any memory, or read a node without inputs.
 #[test]
 fn plans_that_claim_too_much_are_errors() {
     let files = files();
@@ -291,7 +291,7 @@ fn exported(case: &Case) -> Vec<u8> {
     fs::read(&path).unwrap()
 }
 
-/// The files of some cases, made once.
+/// The files of some cases, created once.
 fn files() -> &'static [WeightsFile] {
     static FILES: OnceLock<Vec<WeightsFile>> = OnceLock::new();
     FILES.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Preprocessing travels with a network: graphs that do it, and descriptions that others follow,
-//! give da2s's probabilities on stripes and photographs of many sizes.
+//! Preprocessing is exported with a network: graphs that include it, and descriptions that other
+//! programs follow, must reproduce da2s's probabilities on stripes and photographs of many sizes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use da2s_records::{Named, WeightsFile};
 use crate::cases::{self, of_images};
 use crate::{number, tools};
 
-/// Largest difference of a probability that passes.
+/// Largest allowed difference of a probability.
 const TOLERANCE: f64 = 1e-3;
-/// The same where Pillow resizes bytes, which it rounds twice.
+/// The same if Pillow resizes bytes, which rounds twice.
 const BYTES_TOLERANCE: f64 = 1e-2;
 
 fn preprocessing(channels: usize, image_size: usize, centre_crop: f32) -> Preprocessing {
@@ -137,7 +137,7 @@ fn the_preprocessing_of_another_network_is_not_replaced() {
     let beside = folder.path().join("preprocessing.json");
     to("a.onnx").unwrap();
     to("b.onnx").unwrap();
-    // What an earlier version wrote is the same.
+    // A file of an earlier version means the same.
     let mut earlier: serde_json::Value = serde_json::from_slice(&fs::read(&beside).unwrap()).unwrap();
     earlier.as_object_mut().unwrap().remove("filter").unwrap();
     fs::write(&beside, earlier.to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! The tools from outside: where they are, and what they say.
+//! Finds and runs external tools.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Says past the test runner, which keeps what a passing test prints to itself, that `test` is
-/// skipped.
+/// Prints that `test` is skipped. Bypasses the test runner, which hides the output of passing
+/// tests.
 fn skipped(test: &str, need: &str) {
     let note = format!("skipped: {test} needs {need}; crates/da2s/tests/export/run.py gets it\n");
     std::io::stderr().write_all(note.as_bytes()).unwrap();
@@ -17,7 +17,7 @@ fn skipped(test: &str, need: &str) {
 /// A Python that has the packages.
 ///
 /// # Panics
-/// If `$DA2S_PYTHON` is set and has not.
+/// If `$DA2S_PYTHON` is set but lacks them.
 pub fn python(test: &str) -> Option<String> {
     let named = std::env::var("DA2S_PYTHON").ok();
     let program = named.clone().unwrap_or_else(|| "python3".to_owned());

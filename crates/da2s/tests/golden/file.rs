@@ -1,4 +1,4 @@
-//! Reading golden files, and comparing.
+//! Reads golden files and compares values with them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use da2s::device::EngineName;
 use da2s_engine::Engine;
 use da2s_records::{Named, WeightsFile};
 
-/// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the one of the repository.
+/// The file `name` of the golden folder: `$DA2S_GOLDEN_DIR`, or the repository's.
 pub fn path(name: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = std::env::var_os("DA2S_GOLDEN_DIR").map_or_else(|| "fixtures/golden".into(), PathBuf::from);
@@ -87,13 +87,13 @@ impl Golden {
         own.collect()
     }
 
-    /// The shape that a tensor is repeated to fill, of one that is stored as a short vector.
+    /// The shape that a tensor stored as a short vector is repeated to fill.
     fn full_shape(&self, name: &str) -> Option<Vec<usize>> {
         let sides = self.meta.get(&format!("shape.{name}"))?.split(',');
         Some(sides.map(|side| side.parse().unwrap()).collect())
     }
 
-    /// The gradient of the parameter `name` as the file holds it: of a repeated vector, the sum
+    /// The gradient of the parameter `name` in the form of the file: for a repeated vector, the sum
     /// over its repetitions.
     pub fn as_stored(&self, name: &str, gradient: Vec<f32>) -> Vec<f32> {
         let parameter = format!("init.{name}");
@@ -136,8 +136,8 @@ pub fn close(what: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     );
 }
 
-/// As [`close`]; where the golden values are zero but for rounding, like the gradient of a bias
-/// before a batch norm, so must ours be.
+/// Like [`close`]; if the golden values are zero up to rounding, such as the gradient of a bias
+/// before a batch norm, ours must be too.
 pub fn close_or_nothing(name: &str, ours: &[f32], golden: &[f32], tolerance: f64) {
     let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     if largest(golden) < 1e-8 {

@@ -77,7 +77,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     );
     super::network::check_gradients(golden, &backbone, &leaves, gradients, 1);
 
-    // The architecture that the public code reads off these parameters.
+    // The architecture that the public code derives from these parameters.
     let target = toml::from_str::<TargetSpec>("edges = \"all\"")
         .unwrap()
         .resolve(&space)

@@ -32,7 +32,7 @@ fn build(golden: &Golden, stem: Stem, engine: &da2s_engine::Engine) -> Backbone 
     network(&Genotype::parse(DARTS_V2).unwrap(), size, engine).unwrap()
 }
 
-/// Compares a final network with everything that `golden` has of it.
+/// Compares a final network with all its values in `golden`.
 pub fn check(golden: &Golden, backbone: &Backbone) {
     let device = device();
     let init = golden.under("init.");
@@ -107,7 +107,7 @@ pub fn check(golden: &Golden, backbone: &Backbone) {
     check_gradients(golden, backbone, &leaves, loss.backward(), 0);
 }
 
-/// Compares the gradients of all weights; `others` golden gradients are none of weights.
+/// Compares the gradients of all weights; `others` golden gradients do not belong to weights.
 pub fn check_gradients(golden: &Golden, backbone: &Backbone, leaves: &Weights, gradients: Gradients, others: usize) {
     let parts = leaves.gradients(gradients).into_iter().map(Option::unwrap).collect();
     let mut compared = others;

@@ -1,4 +1,4 @@
-//! The regulariser's terms and gradients for α, β from the start to far beyond decided.
+//! The regulariser's terms and gradients for α and β from the start to far beyond decided.
 
 use burn::tensor::{Tensor, TensorData};
 use da2s::objective::Regulariser;
@@ -16,7 +16,7 @@ struct File {
     cases: Vec<Case>,
 }
 
-/// Rows of numbers, or of null where the public code underflows and log-softmax does not.
+/// Rows of numbers, or of null if the public code underflows and log-softmax does not.
 type Rows = Vec<Vec<Option<f32>>>;
 
 #[derive(Deserialize)]
@@ -102,7 +102,7 @@ fn regulariser() {
     }
 }
 
-/// Compares row by row; where a row contains null, our numbers only have to be finite.
+/// Compares row by row; if a row contains null, our numbers only have to be finite.
 fn compare(what: &str, ours: &[f32], golden: &Rows) {
     assert!(ours.iter().all(|value| value.is_finite()), "{what}: {ours:?}");
     let (mut at, mut kept, mut wanted) = (0, Vec::new(), Vec::new());
@@ -121,7 +121,7 @@ fn alpha_leaf(rows: &[Vec<f32>]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(rows.concat(), shape), &device().autodiff()).require_grad()
 }
 
-/// β of nodes 3, 4, 5 behind the two edges of node 2, which has none.
+/// β of nodes 3, 4, 5, after the two edges of node 2, which has none.
 fn beta_leaf(nodes: &[Vec<f32>]) -> Tensor<1> {
     let flat = [vec![0.0; 2], nodes.concat()].concat();
     let count = flat.len();

@@ -1,5 +1,5 @@
-//! The DARTS-space super-network: logits, losses, every gradient, a trajectory of alternating steps
-//! and its end.
+//! The super-network of the DARTS space: logits, losses, every gradient, and a trajectory of
+//! alternating steps with its end.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s::arch::{ArchParams, KindParams};
@@ -16,7 +16,7 @@ use super::file::{Golden, close, device, fast_engine, values};
 
 /// The engines that must reproduce the golden values.
 pub fn engines() -> Vec<Engine> {
-    // The plain path on a GPU multiplies with fewer digits (TF32) than these tolerances ask for.
+    // On a GPU the plain path multiplies with less precision (TF32) than these tolerances require.
     let on_cpu = device() == Device::flex();
     on_cpu
         .then_some(Engine::Plain)
@@ -110,7 +110,7 @@ impl Case {
         );
         let init = self.golden.under("init.");
         state.weights = Weights::from_named(&self.backbone, &init, &self.device).unwrap();
-        // α and β of both kinds are the only golden tensors that are no weights: 2 + 2·3.
+        // α and β of both kinds are the only golden tensors that are not weights: 2 + 2·3.
         assert_eq!(
             state.weights.named(&self.backbone).len() + 8,
             init.len(),
@@ -274,7 +274,7 @@ fn supernet_trajectory() {
                 compared += 1;
             }
         }
-        // α, two of them, β, six of them, and the logits are the only golden values that are no
+        // Two tensors of α, six of β, and the logits are the only golden values that are not
         // weights.
         assert_eq!(
             compared + 9,
