@@ -1,4 +1,4 @@
-//! How long a stage takes from here, told from the steps that this process has seen.
+//! Estimates the time left in a stage, from the steps that this process has taken.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ pub struct Clock {
     began: Instant,
     /// Epochs of the stage.
     pub epochs: usize,
-    /// Steps of the stage that were done when this process began.
+    /// Steps of the stage that were complete when this process began.
     first_step: Option<usize>,
-    /// Steps that are done.
+    /// Completed steps.
     pub steps_done: usize,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: usize,
 }
 
 impl Clock {
-    /// A stage of `epochs` begins now.
+    /// Starts the clock of a stage of `epochs`.
     pub fn start(epochs: usize) -> Self {
         Self {
             began: Instant::now(),
@@ -28,22 +28,22 @@ impl Clock {
         }
     }
 
-    /// A step is done: `step` of `steps` in `epoch`, both from 1.
+    /// Records a step: `step` of `steps` in `epoch`, both from 1.
     pub fn step(&mut self, epoch: usize, step: usize, steps: usize) {
         self.steps = self.epochs * steps;
         self.steps_done = (epoch - 1) * steps + step;
         self.first_step.get_or_insert(self.steps_done - 1);
     }
 
-    /// The stage stood still for so long.
+    /// The stage was paused for `duration`.
     pub fn stood(&mut self, duration: Duration) {
         self.began += duration;
     }
 
-    /// Time left, once there is something to tell it from.
+    /// Time left; `None` until there is enough data for an estimate.
     pub fn left(&self) -> Option<Duration> {
         let done = self.steps_done - self.first_step?;
-        // A search that goes on beyond its epochs has none left that are known of.
+        // A search that continues beyond its epochs has no known remaining steps.
         let left = self.steps.saturating_sub(self.steps_done);
         Some(self.began.elapsed().mul_f64(left as f64 / done as f64))
     }

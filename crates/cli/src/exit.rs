@@ -1,4 +1,4 @@
-//! The one table of exit codes. The code of an error is a function of its kind.
+//! The exit codes. The code of an error depends only on its kind.
 
 use std::fmt::Write as _;
 use std::process::{ExitCode, ExitStatus};
@@ -10,7 +10,7 @@ use da2s_settings::strum::VariantArray;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 #[strum(crate = "da2s_settings::strum")]
 pub enum Code {
-    /// Everything asked for was done.
+    /// Everything requested was done.
     Done,
     /// Arguments, configuration or target.
     Usage,
@@ -70,13 +70,12 @@ impl Code {
         }
     }
 
-    /// The code where a process ends at once.
+    /// The code for a process that exits immediately.
     pub fn number(self) -> i32 {
         self.row().0.into()
     }
 
-    /// What another process of this program ended with; that of files where nothing of the table
-    /// says how it failed.
+    /// The code of another process of this program; `Files` if its exit status is not in the table.
     pub fn of_process(status: ExitStatus) -> Self {
         let known = Self::VARIANTS
             .iter()
@@ -140,7 +139,7 @@ mod tests {
 
         let ended = |code: i32| Code::of_process(ExitStatus::from_raw(code << 8));
         assert_eq!((ended(6), ended(130)), (Code::Device, Code::Stopped));
-        // It says nothing, it is none of ours, or a signal ended it.
+        // No exit status, one that is not ours, or ended by a signal.
         let killed = Code::of_process(ExitStatus::from_raw(9));
         assert_eq!((ended(0), ended(1), killed), (Code::Files, Code::Files, Code::Files));
     }

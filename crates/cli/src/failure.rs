@@ -1,7 +1,7 @@
-//! Why the command failed: the library's reason, or one of the command line's own.
+//! Why the command failed: an error of the library, or one of the command line itself.
 //!
-//! Contract: a reason is told once, in one line that a terminal shows as it is, with what the user
-//! can do about it.
+//! Contract: an error is reported once, in one line that is safe for a terminal, with advice on how
+//! to fix it.
 
 use std::process::ExitCode;
 
@@ -20,31 +20,31 @@ use crate::terminal::tell;
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The library's reason.
+    /// An error of the library.
     #[error(transparent)]
     Run(#[from] Error),
-    /// A command for one process was started in several, and each of them meets this.
+    /// A command for a single process was started in several; each of them gets this error.
     #[error("only run, search and train work in several processes; start this command without mpirun")]
     OneProcess,
-    /// A reason of the command line's own.
+    /// An error of the command line itself.
     #[error("{reason}")]
     Own {
         /// The exit code.
         code: Code,
-        /// What is wrong, in a sentence.
+        /// The error message, one sentence.
         reason: String,
-        /// What the user can do about it, beyond what it says.
+        /// What the user can do about it, beyond the message itself.
         hints: Vec<Hint>,
     },
 }
 
 impl Failure {
-    /// A reason of the command line's own.
+    /// An error of the command line itself.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
         Self::hinted(code, reason, &[])
     }
 
-    /// As [`Self::new`], with what the user can do about it.
+    /// Like [`Self::new`], with advice for the user.
     pub fn hinted(code: Code, reason: impl Into<String>, hints: &[Hint]) -> Self {
         Self::Own {
             code,
@@ -53,12 +53,12 @@ impl Failure {
         }
     }
 
-    /// Arguments that are invalid, or do not go together.
+    /// Arguments that are invalid or conflict.
     pub fn usage(reason: impl Into<String>) -> Self {
         Self::new(Code::Usage, reason)
     }
 
-    /// A panic, whose own message is written by then.
+    /// A panic; its message was already written.
     pub fn internal() -> Self {
         Self::new(
             Code::Internal,
@@ -75,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// Whether every process of a group meets this at the same place, so that none waits for
+    /// Whether every process of a group gets this error at the same point, so that none waits for
     /// another.
     pub fn is_shared(&self) -> bool {
         match self {
@@ -85,19 +85,19 @@ impl Failure {
         }
     }
 
-    /// Tells the user and returns the exit code.
+    /// Prints the message and returns the exit code.
     pub fn tell(&self) -> ExitCode {
         tell(&format!("da2s: {}", self.sentence()));
         self.code().into()
     }
 
-    /// As [`Self::tell`], where it is process `rank` of several that failed.
+    /// Like [`Self::tell`], for the failure of process `rank` of several.
     pub fn tell_as(&self, rank: usize) -> ExitCode {
         tell(&format!("da2s: process {rank}: {}", self.sentence()));
         self.code().into()
     }
 
-    /// The whole reason, and what can be done about it, in one line.
+    /// The complete message with its advice, in one line.
     pub fn sentence(&self) -> String {
         let hints = match self {
             Self::Run(error) => &error.hints(),

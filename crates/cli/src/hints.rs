@@ -1,18 +1,18 @@
-//! What a user can do about an error or a warning, in the words of the command line.
+//! Advice for an error or a warning, in terms of the command line.
 //!
-//! Contract: a hint of the library becomes a clause with flags and commands; several are
+//! Contract: a hint of the library becomes a clause with flags and commands; several hints are
 //! alternatives.
 
 use da2s::Hint;
 
 use crate::args::flag_of;
 
-/// `text` with what the user can do about it.
+/// `text` followed by the advice.
 pub fn with_hints(text: &str, hints: &[Hint]) -> String {
     Hint::append(text, hints, clause)
 }
 
-/// What to do, as an imperative.
+/// The advice, as an imperative.
 fn clause(hint: Hint) -> String {
     match hint {
         Hint::Resume => "resume with --resume".to_owned(),

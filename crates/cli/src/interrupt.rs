@@ -1,9 +1,8 @@
-//! Ctrl-C: the first press asks the library to stop after the step under way, the second aborts at
-//! once.
+//! Ctrl-C: the first press requests a stop after the current step, the second aborts at once.
 //!
-//! Contract: nothing that blocks keeps the second from ending the program, a standard error that
-//! nobody reads among it. So a thread of its own tells the user, and the end does not wait for the
-//! terminal for longer than [`GOODBYE`].
+//! Contract: nothing that blocks can prevent the second press from ending the program, not even a
+//! standard error that nobody reads. So a separate thread writes the message, and the exit waits
+//! for the terminal for at most [`GOODBYE`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,25 +14,25 @@ use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::terminal::tell;
 
-/// How long the terminal has to take back what the dashboard did to it.
+/// Time limit for restoring the terminal after the dashboard.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Whether the user wants to stop.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag {
     raised: Arc<AtomicBool>,
-    /// Whether another process tells the user.
+    /// Whether another process prints the messages.
     silent: bool,
 }
 
 impl StopFlag {
-    /// A flag that Ctrl-C, and a request of the system to terminate, raises, with a word to the
-    /// user.
+    /// A flag that is raised by Ctrl-C or a termination request of the system; a message is
+    /// printed.
     pub fn on_interrupt() -> Self {
         Self::listening(false)
     }
 
-    /// As [`Self::on_interrupt`], where another process has the word.
+    /// Like [`Self::on_interrupt`], for a process that prints no messages because another one does.
     pub fn on_interrupt_silent() -> Self {
         Self::listening(true)
     }
@@ -45,19 +44,19 @@ impl StopFlag {
         };
         let raised = flag.clone();
         if let Err(error) = ctrlc::set_handler(move || raised.interrupt()) {
-            // Without a handler Ctrl-C still ends the program, only less gently.
+            // Without a handler, Ctrl-C still ends the program, but without a checkpoint.
             tell(&format!("da2s: Ctrl-C will abort without a last checkpoint: {error}"));
         }
         flag
     }
 
-    /// What Ctrl-C does, also where it comes as a key.
+    /// The action of Ctrl-C, also if it arrives as a key.
     pub fn interrupt(&self) {
         if self.raised.swap(true, Ordering::Relaxed) {
             within(GOODBYE, screen::give_back);
             abort(Code::Stopped);
         }
-        // The dashboard says it in its own way.
+        // The dashboard shows this itself.
         if !self.silent && !screen::is_taken() {
             within(GOODBYE, || {
                 tell("da2s: stopping after this step; press Ctrl-C again to abort now");
@@ -65,23 +64,23 @@ impl StopFlag {
         }
     }
 
-    /// Raises it.
+    /// Raises the flag.
     pub fn raise(&self) {
         self.raised.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is raised.
+    /// Whether the flag is raised.
     pub fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Relaxed)
     }
 }
 
-/// Does `work` in a thread of its own, and waits for it for so long at most.
+/// Runs `work` in a separate thread, and waits for at most `patience`.
 fn within(patience: Duration, work: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let worker = thread::Builder::new().spawn(move || {
         work();
-        // Nobody waits any longer.
+        // The receiver may have stopped waiting.
         let _ = done.send(());
     });
     if worker.is_ok() {
@@ -89,7 +88,7 @@ fn within(patience: Duration, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Ends the process without writing what is still in its buffers, which could block.
+/// Ends the process without flushing its buffers, which could block.
 #[cfg(unix)]
 pub fn abort(code: Code) -> ! {
     signal_hook::low_level::exit(code.number())
@@ -100,11 +99,11 @@ pub fn abort(code: Code) -> ! {
     std::process::exit(code.number())
 }
 
-/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like that of a full
-/// disk, where the system would end the process by SIGXFSZ.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail like a write to a full disk; by
+/// default the system would end the process with SIGXFSZ.
 #[cfg(unix)]
 pub fn survive_file_limits() {
-    // Whether it came says nothing that the failed write does not say.
+    // The flag is not needed: the failed write reports the problem.
     let came = Arc::new(AtomicBool::new(false));
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, came) {
         tell(&format!(
@@ -113,6 +112,6 @@ pub fn survive_file_limits() {
     }
 }
 
-/// Elsewhere there is no such signal.
+/// Other systems have no such signal.
 #[cfg(not(unix))]
 pub fn survive_file_limits() {}

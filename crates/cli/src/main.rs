@@ -1,4 +1,4 @@
-//! The command da2s: arguments in, exit code out. What it does is in `commands`, a file a verb.
+//! The program da2s: arguments in, exit code out. Each command has a file in `commands`.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,6 @@ fn main() -> ExitCode {
         Err(failure) => return failure.tell(),
     };
     let ended = catch_unwind(AssertUnwindSafe(|| commands::execute(&arguments, &group)));
-    // A panic's own message has been written by then.
+    // The message of a panic was already written.
     processes::end(&group, ended.unwrap_or(Err(failure::Failure::internal())))
 }

@@ -9,15 +9,15 @@ use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::interrupt::abort;
 
-/// Every allocation of the program goes through it.
+/// Handles every allocation of the program.
 #[global_allocator]
 static MEMORY: Allocator = Allocator::new(exhausted);
 
-/// Says that so many bytes could not be had, and ends. A run is as its last checkpoint left it.
+/// Reports that `bytes` could not be allocated, and exits. The run stays at its last checkpoint.
 fn exhausted(bytes: usize) -> ! {
     // Whoever draws meanwhile ends, or comes here as well.
     screen::give_back();
-    // Nobody else is written to by then, and no buffer grows.
+    // This write does not allocate or lock a buffer.
     let _ = writeln!(
         std::io::stderr(),
         "da2s: not enough memory: {bytes} bytes more could not be had; lower the batch size, the channels or the cells, or give \

@@ -1,7 +1,7 @@
-//! The processes of MPI that this command is one of, and how all of them end.
+//! The MPI processes that this one belongs to, and how they end.
 //!
-//! Contract: one process leads, writes and tells; an error that all meet is told once, and one that
-//! a single process meets ends all, so that none waits for what never comes.
+//! Contract: the leading process writes and reports. An error that all processes get is reported
+//! once; an error of a single process ends all of them, so that none waits forever.
 
 use std::process::ExitCode;
 
@@ -11,10 +11,10 @@ use crate::args::Verb;
 use crate::exit::Code;
 use crate::failure::Failure;
 
-/// How long the process that leads has to end all by itself.
+/// How long the other processes wait for the leading one to end them.
 const LEADER_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What the starters of MPI programs set in the environment: Open MPI, MPICH and its kin, Slurm.
+/// Environment variables set by MPI launchers: Open MPI, MPICH and its derivatives, Slurm.
 #[cfg(feature = "mpi")]
 const STARTED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"];
 
@@ -24,8 +24,7 @@ const STARTED: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"];
 /// If MPI does not start.
 #[cfg(feature = "mpi")]
 pub fn join() -> Result<Group, Failure> {
-    // Without a starter MPI would have to be asked to run a single process, which costs time and
-    // serves nobody.
+    // Without a launcher there is a single process, so starting MPI would only cost time.
     if STARTED.iter().any(|name| std::env::var_os(name).is_some()) {
         return Ok(Group::over(std::sync::Arc::new(da2s::parallel::Mpi::start()?)));
     }
@@ -38,7 +37,7 @@ pub fn join() -> Result<Group, Failure> {
     Ok(Group::alone())
 }
 
-/// Refuses several processes for a command that is for one.
+/// Refuses several processes for a command that supports only one.
 ///
 /// # Errors
 /// [`Failure::OneProcess`], in all of them.
@@ -50,7 +49,7 @@ pub fn suit(verb: &Verb, group: &Group) -> Result<(), Failure> {
     }
 }
 
-/// The end of this process, and where it must be, of all.
+/// Ends this process and, if necessary, all of them.
 pub fn end(group: &Group, ended: Result<(), Failure>) -> ExitCode {
     let Err(failure) = ended else {
         return Code::Done.into();
@@ -62,8 +61,8 @@ pub fn end(group: &Group, ended: Result<(), Failure>) -> ExitCode {
         return failure.code().into();
     }
     if !group.leads() {
-        // Whatever settings or images are wrong for all, the process that leads tells and cleans up
-        // after; its end is ours then.
+        // If settings or images are invalid for all, the leading process reports that and cleans
+        // up; it then ends the others too.
         std::thread::sleep(LEADER_FIRST);
     }
     let code = if group.leads() {

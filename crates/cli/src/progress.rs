@@ -1,9 +1,9 @@
-//! Progress on the standard error: a bar on a terminal, otherwise one line per epoch; with `--tui`
-//! the dashboard; with `--quiet` nothing. With `--tensorboard` every epoch is also written to an
+//! Progress on the standard error: a bar on a terminal, otherwise one line per epoch; the dashboard
+//! with `--tui`; nothing with `--quiet`. With `--tensorboard` every epoch is also written to an
 //! event file.
 //!
-//! Contract: a warning is told in every style, on a line that a terminal shows as it is; of the
-//! processes of MPI one tells.
+//! Contract: warnings are always shown, on a line that is safe for a terminal; of several MPI
+//! processes only one reports.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::interrupt::StopFlag;
 use crate::table::decimals;
 use crate::terminal::tell;
 
-/// Tells the user how far the library is.
+/// Reports the library's progress to the user.
 #[derive(Debug)]
 pub struct Progress {
     style: Style,
@@ -31,24 +31,24 @@ pub struct Progress {
     clock: Clock,
     /// Accuracies and gap of the last epoch of the search, for the bar.
     gap: String,
-    /// Where epochs go for TensorBoard.
+    /// Writer of TensorBoard events.
     events: Option<EventWriter>,
 }
 
 #[derive(Debug)]
 enum Style {
-    /// Nothing: another process tells.
+    /// Nothing: another process reports.
     Silent,
-    /// Warnings alone.
+    /// Only warnings.
     Quiet,
     Lines,
     Bar(ProgressBar),
-    /// The dashboard, and the lines that it has no place for, to be written when it has gone.
+    /// The dashboard, and the lines to print after it is closed.
     Dashboard(Dashboard, Vec<String>),
 }
 
 impl Progress {
-    /// Progress as the standard error and the user want it.
+    /// Progress in the style that suits the standard error and the user's flags.
     pub fn new(quiet: bool, stop: StopFlag) -> Self {
         Self::in_style(
             if quiet {
@@ -62,7 +62,7 @@ impl Progress {
         )
     }
 
-    /// Progress that another process tells.
+    /// Progress in a process that reports nothing, because another does.
     pub fn silent(stop: StopFlag) -> Self {
         Self::in_style(Style::Silent, stop)
     }
@@ -77,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// Shows the dashboard of the run in `run_dir` from here on.
+    /// Shows the dashboard of the run in `run_dir` from now on.
     ///
     /// # Errors
     /// If there is no terminal.
@@ -87,13 +87,13 @@ impl Progress {
         Ok(())
     }
 
-    /// Writes every epoch to `events` from here on.
+    /// Writes every epoch to `events` from now on.
     pub fn write_events(&mut self, events: EventWriter) {
         self.events = Some(events);
     }
 
-    /// Writes to the event file what the run directory has by now. A run goes on without one that
-    /// cannot be written.
+    /// Writes new data of the run directory to the event file. If that fails, the run continues
+    /// without the file.
     pub fn update_events(&mut self) {
         if let Some(events) = &mut self.events
             && let Err(error) = events.update()
@@ -104,7 +104,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away, so that what is printed next stands alone. The dashboard stays.
+    /// Removes the bar before other output is printed. The dashboard stays.
     pub fn finish(&self) {
         match &self.style {
             Style::Bar(bar) => bar.finish_and_clear(),
@@ -112,7 +112,7 @@ impl Progress {
         }
     }
 
-    /// Takes the dashboard away and writes what it had no place for.
+    /// Closes the dashboard and prints the lines that it could not show.
     fn close(&mut self) {
         if let Style::Dashboard(dashboard, lines) = &mut self.style {
             let failed = dashboard.close();
@@ -123,8 +123,8 @@ impl Progress {
         }
     }
 
-    /// A warning, which names files of others. Quiet is progress alone: who hears nothing else has
-    /// to know of it all the same.
+    /// Prints a warning, which may contain names of untrusted files. `--quiet` only suppresses
+    /// progress, not warnings.
     fn warn(&mut self, text: &str) {
         let text = format!("da2s: {text}");
         if matches!(self.style, Style::Quiet) {
@@ -134,7 +134,7 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a permanent line.
     fn line(&mut self, text: &str) {
         match &mut self.style {
             Style::Silent | Style::Quiet => {}
@@ -147,7 +147,7 @@ impl Progress {
         }
     }
 
-    /// An epoch is done: a line of its own, where there is nothing that moves.
+    /// Prints a line for a completed epoch if there is no bar or dashboard.
     fn epoch(&mut self, text: &str) {
         match &self.style {
             Style::Lines => {
@@ -224,7 +224,7 @@ impl Progress {
         }
     }
 
-    /// Stands still while the user of the dashboard wants it.
+    /// Waits while the user of the dashboard has paused the run.
     fn wait(&mut self) {
         if let Style::Dashboard(dashboard, _) = &self.style {
             self.clock.stood(dashboard.wait());
@@ -233,7 +233,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// As [`Self::wait`] behind an epoch, where a checkpoint is written in any case.
+    /// Like [`Self::wait`], after an epoch, which always writes a checkpoint.
     fn wait_behind_epoch(&mut self, epoch: usize) {
         if let Style::Dashboard(dashboard, _) = &self.style {
             let text = format!("checkpoint written after epoch {epoch}");
@@ -350,7 +350,7 @@ fn gap_line(gap: &Gap) -> String {
 }
 
 fn bar_style() -> ProgressStyle {
-    // The template is constant and a test draws it; were it ever wrong, the default style would do.
+    // The template is constant and a test draws it; if it were wrong, the default style would do.
     ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

@@ -1,6 +1,6 @@
-//! The tables at the end: what a run, a comparison or a look-up came to, on a screen.
+//! The final tables of a run, a comparison or a lookup.
 //!
-//! Contract: whatever is in a cell, it stays in its row: names and reasons of others go through
+//! Contract: the content of a cell never leaves its row: untrusted names and reasons go through
 //! [`escaped`].
 
 use std::fmt::Write;
@@ -16,13 +16,13 @@ use da2s_report::comparison::RunOutcome;
 use crate::commands::runs::Row;
 use crate::terminal::escaped;
 
-/// Undecided edges that are named; a search that ends with more has the rest in `genotype.json`.
+/// Maximum number of undecided edges that are listed; `genotype.json` has the rest.
 const NAMED_EDGES: usize = 4;
-/// Classes that are shown; the report and `summary.json` have all.
+/// Maximum number of classes that are shown; the report and `summary.json` have all.
 const SHOWN_CLASSES: usize = 10;
 
-/// The table of a run; `undecided` are its undecided edges in words, the least decided first, where
-/// they are at hand.
+/// The table of a run; `undecided` describes its undecided edges, the least decided first, if
+/// known.
 pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) -> String {
     let mut table = Lines::default();
     let word = |word: &Option<String>| word.clone().unwrap_or_else(absent);
@@ -97,7 +97,7 @@ pub fn of_discretization(discretized: &Discretized) -> String {
     table.text + &format!("\n{}\n", discretized.genotype)
 }
 
-/// The tables of a comparison: means, tests, and the runs that are not finished.
+/// The tables of a comparison: means, tests, and unfinished runs.
 pub fn of_comparison(comparison: &Comparison, page: &Path) -> String {
     let mut text = columns(&comparison.means(), 1);
     let tests = comparison.differences();
@@ -142,7 +142,7 @@ pub fn of_runs(runs: &[Row], folder: &Path) -> String {
             run.state(),
             percent("gap"),
             percent("network_accuracy"),
-            // Counts are written as numbers without a sign.
+            // Counts are printed without a sign.
             run.value("parameters")
                 .map_or_else(absent, |value| grouped(value as u64)),
         ]
@@ -151,7 +151,7 @@ pub fn of_runs(runs: &[Row], folder: &Path) -> String {
     columns_with(&rows, |column| [0, 1, 2, 4].contains(&column))
 }
 
-/// The table of a look-up.
+/// The table of a lookup.
 pub fn of_standings(arch: Arch201, standings: &[Standing], passed_over: &[String]) -> String {
     let heading = ["column", "accuracy", "rank", "of", "percentile", "best", "distance"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -186,13 +186,13 @@ fn absent() -> String {
     "–".to_owned()
 }
 
-/// A number with so many decimals, if it is there.
+/// A number with this many decimals, if present.
 pub fn decimals(number: Option<f64>, decimals: usize) -> String {
     number.map_or_else(absent, |number| format!("{number:.decimals$}"))
 }
 
-/// Rows in columns; the first `words` are words, which begin together, the others numbers, which
-/// end together.
+/// Aligns rows in columns; the first `words` columns are left-aligned words, the others
+/// right-aligned numbers.
 fn columns(rows: &[Vec<String>], words: usize) -> String {
     columns_with(rows, |column| column < words)
 }
@@ -308,7 +308,7 @@ fn gap(points: Option<f64>) -> String {
         .unwrap_or_default()
 }
 
-/// As much of a class's name as its column holds.
+/// A class name, shortened to the width of its column.
 fn shortened(name: &str) -> String {
     const MOST: usize = 20;
     if name.chars().count() <= MOST {

@@ -1,8 +1,8 @@
-//! The standard output and the standard error: the only way to either.
+//! The standard output and the standard error. All output goes through this module.
 //!
-//! Contract: no text reaches a terminal with a character that controls it, whoever's name, value or
-//! reason is in it. A text of several lines is cleaned line by line; a name that is put into one
-//! goes through [`escaped`] first, or it could add a line of its own.
+//! Contract: no text reaches a terminal with control characters, wherever its names, values or
+//! reasons come from. A text of several lines is cleaned line by line; a name inserted into one
+//! must go through [`escaped`] first, or it could add a line.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -13,7 +13,7 @@ use da2s_records::one_line;
 use crate::exit::Code;
 use crate::failure::Failure;
 
-/// Writes a result to the standard output. A reader that has gone away has read enough.
+/// Writes a result to the standard output. A closed pipe is not an error.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -28,8 +28,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     write(shown.as_bytes())
 }
 
-/// Writes a text that another program may read: to a terminal as [`print`] does, elsewhere as it
-/// is.
+/// Writes a text that another program may read: to a terminal like [`print`], otherwise unchanged.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -41,8 +40,8 @@ pub fn print_document(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes a path and the end of a line, which another program may read: to a terminal escaped,
-/// elsewhere as it is.
+/// Writes a path and a line break, for another program to read: escaped on a terminal, otherwise
+/// unchanged.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -66,7 +65,7 @@ fn write(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes one line to the standard error. Where that is closed there is nobody to tell.
+/// Writes one line to the standard error. Does nothing if it is closed.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", one_line(text));
 }

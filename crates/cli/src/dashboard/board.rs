@@ -1,5 +1,5 @@
-//! What the dashboard shows: the run as its directory has it, the moment that the run is in, and
-//! what the user chose to see. Drawing it is a pure function of this.
+//! The contents of the dashboard: the run as its directory describes it, its current progress, and
+//! the user's view settings. Drawing is a pure function of these.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +13,11 @@ use super::theme::Theme;
 pub struct Board<'a> {
     /// The run.
     pub run: &'a Run,
-    /// The moment.
+    /// Its current progress.
     pub now: &'a Now,
-    /// What the user chose.
+    /// The user's view settings.
     pub view: &'a View,
-    /// A line for the user, in place of the keys.
+    /// A message for the user, shown instead of the keys.
     pub message: Option<&'a str>,
     /// The keys and what they do.
     pub keys: &'a [(&'static str, &'static str)],
@@ -25,14 +25,14 @@ pub struct Board<'a> {
     pub theme: Theme,
 }
 
-/// The moment that a run is in.
+/// The current progress of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Now {
-    /// What is being done, in a word: a stage, `paused`, `finished`, `failed`.
+    /// The current activity in one word: a stage, `paused`, `finished`, `failed`.
     pub word: String,
-    /// Epoch under way, from 1, of how many.
+    /// Current epoch, from 1, and the number of epochs.
     pub epoch: Option<(usize, usize)>,
-    /// Step of the epoch, from 1, of how many.
+    /// Current step of the epoch, from 1, and the number of steps.
     pub step: Option<(usize, usize)>,
     /// Mean loss in this epoch so far.
     pub loss: Option<f64>,
@@ -43,14 +43,14 @@ pub struct Now {
 }
 
 impl Now {
-    /// Share of the stage that is done, 0 to 1.
+    /// Completed fraction of the stage, 0 to 1.
     pub fn share(&self) -> Option<f64> {
         let (epoch, epochs) = self.epoch?;
         let steps = self.step.map_or(0.0, |(step, steps)| step as f64 / steps.max(1) as f64);
         Some((((epoch - 1) as f64 + steps) / epochs.max(1) as f64).clamp(0.0, 1.0))
     }
 
-    /// The moment of a run of another process, told from its directory.
+    /// The progress of a run in another process, determined from its directory.
     pub fn of_files(follow: &Follow, at: SystemTime) -> Self {
         let run = follow.run();
         let quiet = follow
@@ -67,14 +67,14 @@ impl Now {
         };
         let going = |name: &str, Epochs { done, planned }: Epochs, epoch_s: Option<f64>| {
             let quiet_s = quiet.as_secs_f64();
-            // A run that wrote nothing for so long has probably ended, and nobody knows when it
-            // goes on.
+            // A run that has written nothing for so long has probably ended, so no time left can be
+            // given.
             let epoch_s = epoch_s.filter(|epoch_s| quiet_s <= QUIET_EPOCHS * epoch_s);
             let left_s = epoch_s.map(|epoch_s| (planned - done) as f64 * epoch_s - quiet_s.min(epoch_s));
             Self {
                 word: name.to_owned(),
                 epoch: Some(((done + 1).min(planned), planned)),
-                // Times of a damaged file may be more than any clock counts.
+                // Times in a damaged file may exceed any clock.
                 left: left_s.and_then(|left_s| Duration::try_from_secs_f64(left_s.max(0.0)).ok()),
                 ..Self::default()
             }
@@ -90,7 +90,7 @@ impl Now {
                 if done >= planned.saturating_add(extra) {
                     return word("discretize");
                 }
-                // It takes as many of them as it needs, so the end is unknown.
+                // The search takes as many extra epochs as it needs, so the end is unknown.
                 Self {
                     epoch: Some((done + 1, done + 1)),
                     ..word("search")
@@ -102,10 +102,10 @@ impl Now {
     }
 }
 
-/// Epochs without a word after which no time is told.
+/// Epochs without an update after which no time left is shown.
 const QUIET_EPOCHS: f64 = 3.0;
 
-/// Epochs that a search may take beyond its own, in parts of these.
+/// Extra epochs that a search may take, as a fraction of its planned epochs.
 fn extra_epochs(run: &Run) -> f64 {
     let config: Option<toml::Table> = run.config.as_deref().and_then(|text| text.parse().ok());
     let share = config
@@ -114,12 +114,12 @@ fn extra_epochs(run: &Run) -> f64 {
     share.and_then(toml::Value::as_float).unwrap_or(0.0)
 }
 
-/// What the user chose to see.
+/// The user's view settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// The panel, counted on without end; where all fit, the one that scrolls.
+    /// The current panel, counted without wrapping; if all panels fit, the one that scrolls.
     pub panel: usize,
-    /// Rows of edges above the first that is shown.
+    /// Number of rows of edges that are scrolled past.
     pub scroll: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Curves over the epochs: which values go into which chart, and how a chart is drawn.
+//! Curves over the epochs: the values in each chart, and how a chart is drawn.
 
 use da2s_report::Run;
 use ratatui::Frame;
@@ -12,13 +12,13 @@ use super::theme::Theme;
 /// Curves that share their axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curves {
-    /// What is shown, with its unit.
+    /// The quantity, with its unit.
     pub title: &'static str,
-    /// Whether the vertical axis is that of percentages.
+    /// Whether the vertical axis shows percentages.
     pub percent: bool,
     /// Epochs planned.
     pub epochs: usize,
-    /// Name and (epoch, value) of each that has values.
+    /// Name and (epoch, value) points of each curve that has values.
     pub series: Vec<Series>,
 }
 
@@ -74,10 +74,10 @@ pub fn of(run: &Run) -> Vec<Curves> {
     charts
 }
 
-/// A name and the (epoch, value) of what has that name.
+/// A name and its (epoch, value) points.
 type Series = (&'static str, Vec<(f64, f64)>);
 
-/// Makes charts of `epochs` epochs from a title, whether values are in percent, and series.
+/// Creates charts of `epochs` epochs from a title, whether values are in percent, and series.
 fn charts_upto(epochs: usize) -> impl Fn(&'static str, bool, Vec<Series>) -> Curves {
     move |title, percent, series| Curves {
         title,
@@ -87,7 +87,7 @@ fn charts_upto(epochs: usize) -> impl Fn(&'static str, bool, Vec<Series>) -> Cur
     }
 }
 
-/// The values that are there and are numbers.
+/// The values that are present and finite.
 fn points<R>(records: &[R], value: impl Fn(&R) -> (usize, Option<f64>)) -> Vec<(f64, f64)> {
     let point = |record| {
         let (epoch, value) = value(record);
@@ -106,7 +106,7 @@ impl Curves {
         let mut legend = Vec::new();
         for (index, name, _, last) in there() {
             let digits = if self.percent { 1 } else { 3 };
-            // Without colours the letters of the markers tell which is which.
+            // Without colours, the marker symbols distinguish the curves.
             legend.push(Span::styled(
                 format!("{} {name} ", MARKERS[index % 3].1),
                 theme.series(index),
@@ -153,7 +153,7 @@ impl Curves {
         frame.render_widget(chart, plot);
     }
 
-    /// What the vertical axis covers: 0 to 100 %, or 0 to above the largest value.
+    /// The range of the vertical axis: 0 to 100 %, or 0 to slightly above the largest value.
     fn range(&self) -> (f64, f64) {
         if self.percent {
             return (0.0, 100.0);
@@ -166,5 +166,5 @@ impl Curves {
     }
 }
 
-/// How each curve is drawn, and the sign of it in the legend.
+/// The marker of each curve, and its symbol in the legend.
 const MARKERS: [(Marker, &str); 3] = [(Marker::Braille, "⣿"), (Marker::HalfBlock, "▀"), (Marker::Dot, "•")];

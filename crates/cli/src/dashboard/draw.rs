@@ -1,5 +1,5 @@
-//! The dashboard on a terminal of any size: everything at once where it fits, otherwise a panel at
-//! a time.
+//! Draws the dashboard on a terminal of any size: all panels at once if they fit, otherwise one
+//! panel at a time.
 
 use da2s_report::run::SearchEpoch;
 use ratatui::Frame;
@@ -12,8 +12,8 @@ use super::curves::{self, Curves};
 use super::edges;
 use crate::clock;
 
-/// From this size on everything is shown at once: the row of an edge is 50 columns, its frame 2, of
-/// 40 % of the width.
+/// From this size on all panels are shown at once: the row of an edge takes 50 columns and its
+/// frame 2, in 40 % of the width.
 const WIDE: (u16, u16) = (130, 30);
 
 /// A part of the dashboard.
@@ -55,7 +55,7 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board<'_>) {
     }
 }
 
-/// Charts on the left, two beside each other where the retraining has begun; cells on the right.
+/// Charts on the left, in two columns once the retraining has begun; cells on the right.
 fn all(frame: &mut Frame<'_>, area: Rect, charts: &[Panel<'_>], cells: &[Panel<'_>], board: &Board<'_>) {
     let sides = |left: bool, right: bool| match (left, right) {
         (true, true) => [Constraint::Percentage(60), Constraint::Percentage(40)],
@@ -73,7 +73,7 @@ fn all(frame: &mut Frame<'_>, area: Rect, charts: &[Panel<'_>], cells: &[Panel<'
     stack(frame, right, cells, board);
 }
 
-/// Panels above each other, of one height.
+/// Panels stacked vertically, with equal heights.
 fn stack(frame: &mut Frame<'_>, area: Rect, panels: &[Panel<'_>], board: &Board<'_>) {
     let rows = Layout::vertical(vec![Constraint::Fill(1); panels.len()]).split(area);
     for (panel, row) in panels.iter().zip(rows.iter()) {
@@ -141,13 +141,13 @@ fn gauge_line(board: &Board<'_>, width: u16) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The numbers of the moment, the most wanted first, as many as fit.
+/// The current numbers, the most important first, as many as fit.
 fn numbers_line(board: &Board<'_>, width: u16) -> Line<'static> {
     let (run, now) = (board.run, board.now);
     let search = run.search.last();
     let summary = run.summary.as_ref();
     let of_search = |value: fn(&SearchEpoch) -> Option<f64>| search.and_then(value);
-    // Without the regulariser there is nothing that λ weighs.
+    // Without the regulariser, λ has no effect.
     let regularised = search.is_some_and(|epoch| epoch.lambda.is_some_and(|lambda| lambda > 0.0));
     let of_regulariser = |value| of_search(value).filter(|_| regularised);
     let mut numbers = vec![

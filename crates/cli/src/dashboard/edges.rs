@@ -1,5 +1,5 @@
-//! The mixture as bars: for each edge its weight q, and of its operations the best with its weight
-//! p, and all as a row of columns in the order of the space.
+//! The mixture as bars: for each edge its weight q, its best operation with the weight p, and all
+//! operations as a row of columns in the order of the space.
 
 use da2s_report::run::ArchCell;
 use ratatui::Frame;
@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::theme::Theme;
 
-/// Draws the edges of `cell` into `area`, from row `scroll` on as far as there are any.
+/// Draws the edges of `cell` into `area`, starting at row `scroll`.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, kind: &str, cell: &ArchCell, scroll: usize, theme: Theme) {
     let block = Block::bordered()
         .border_style(theme.faint())
@@ -37,7 +37,7 @@ fn row<'a>(cell: &'a ArchCell, edge: usize, width: u16, theme: Theme) -> Line<'a
     let p = &cell.p[edge];
     let best = (0..p.len()).max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
     let name = &cell.operations[best];
-    // Everything but the two bars: edge, numbers, name, columns, and what is between them.
+    // Everything except the two bars: edge, numbers, name, columns, and gaps.
     let fixed = 5 + 2 * (3 + 5) + 1 + NAME + 1 + p.len();
     let bars = usize::from(width).saturating_sub(fixed);
     let length = (bars / 2).clamp(4, 20);
@@ -55,17 +55,17 @@ fn row<'a>(cell: &'a ArchCell, edge: usize, width: u16, theme: Theme) -> Line<'a
     ])
 }
 
-/// Letters of the name of an operation.
+/// Number of characters shown of an operation's name.
 const NAME: usize = 12;
 const COLUMNS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ROWS: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A share from 0 to 1 as one of nine characters; NaN gives an empty one.
+/// A fraction from 0 to 1 as one of nine characters; NaN is shown as empty.
 fn eighths(share: f64, signs: &[char; 9]) -> char {
     signs[(share.clamp(0.0, 1.0) * 8.0).round() as usize]
 }
 
-/// A bar of `share` of `length` columns.
+/// A bar that fills `share` of `length` columns.
 pub fn bar(length: usize, share: f64) -> String {
     let filled = share.clamp(0.0, 1.0) * length as f64;
     let column = |index: usize| eighths(filled - index as f64, &ROWS);

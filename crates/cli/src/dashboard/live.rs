@@ -1,5 +1,5 @@
-//! The dashboard of a run of this process: a thread of its own draws and takes the keys, while the
-//! run tells it every step and asks it what the user wants.
+//! The dashboard of a run in this process: a separate thread draws and reads the keys. The run
+//! reports every step to it and asks it for the user's requests.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,18 +16,18 @@ use crate::interrupt::StopFlag;
 /// How long a message stays.
 const MESSAGE: Duration = Duration::from_secs(4);
 
-/// The dashboard, while it is there.
+/// The dashboard while it is shown.
 #[derive(Debug)]
 pub struct Dashboard {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<(), Failure>>>,
 }
 
-/// What the thread and the run tell each other.
+/// State shared by the thread and the run.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// That the user no longer wants the run to wait.
+    /// Signals that the user no longer wants the run to wait.
     woken: Condvar,
     stop: StopFlag,
 }
@@ -43,14 +43,13 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is whole, so one by a thread that panicked later is as good as
-        // any.
+        // Every change of the state is complete, so the state is valid even if a thread panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Dashboard {
-    /// Takes the terminal and shows the run in `run_dir`, which `stop` stops.
+    /// Takes over the terminal and shows the run in `run_dir`, which `stop` stops.
     ///
     /// # Errors
     /// If there is no terminal, or no run in the directory.
@@ -73,23 +72,24 @@ impl Dashboard {
         })
     }
 
-    /// The run is at `now`.
+    /// Reports the progress of the run.
     pub fn tell(&self, now: Now) {
         self.shared.state().now = now;
     }
 
-    /// Shows `text` for a while.
+    /// Shows `text` for a few seconds.
     pub fn message(&self, text: &str) {
         self.shared.state().message = Some((text.to_owned(), Instant::now()));
     }
 
-    /// Waits while the user wants the run to stand still, and returns how long that was. A wish for
-    /// a checkpoint or to stop ends the wait, for the run to see to it.
+    /// Waits while the run is paused, and returns for how long. A request for a checkpoint or to
+    /// stop ends the wait, so that the run can act on it.
     pub fn wait(&self) -> Duration {
         let began = Instant::now();
         let mut state = self.shared.state();
         while state.paused && !state.wants_checkpoint && !self.shared.stop.is_raised() && !self.has_ended() {
-            // Awake now and then: signals raise the flag without a word to the condition.
+            // Wakes up regularly, because signals raise the flag without notifying the condition
+            // variable.
             let woken = self.shared.woken.wait_timeout(state, Duration::from_millis(100));
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -97,8 +97,8 @@ impl Dashboard {
         began.elapsed()
     }
 
-    /// As [`Self::wait`], where a checkpoint has just been written: that fulfils every wish for
-    /// one, which `text` says.
+    /// Like [`Self::wait`], right after a checkpoint was written. This fulfils all requests for
+    /// one, and `text` is shown for them.
     pub fn wait_behind_checkpoint(&self, text: &str) -> Duration {
         let began = Instant::now();
         loop {
@@ -112,12 +112,12 @@ impl Dashboard {
         }
     }
 
-    /// Whether the user wants a checkpoint; asked once, the wish is taken.
+    /// Whether the user requested a checkpoint; clears the request.
     pub fn takes_checkpoint(&self) -> bool {
         std::mem::take(&mut self.shared.state().wants_checkpoint)
     }
 
-    /// Gives the terminal back. Ends with why the dashboard ended by itself, if it did.
+    /// Restores the terminal. Returns the error if the dashboard failed.
     pub fn close(&mut self) -> Option<Failure> {
         self.shared.state().ended = true;
         let ended = self.thread.take()?.join();
@@ -125,13 +125,13 @@ impl Dashboard {
         match ended {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            // Its message has been written by then.
+            // The panic message was already written.
             Err(_) => Some(Failure::internal()),
         }
     }
 
-    /// Whether the dashboard has ended by itself, so that nothing is shown any more and no key can
-    /// end a wait.
+    /// Whether the dashboard has ended by itself, so that nothing is shown and no key can end a
+    /// wait.
     pub fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -143,7 +143,7 @@ impl Drop for Dashboard {
     }
 }
 
-/// The keys of a run.
+/// The keys while a run is shown.
 struct Keys(Arc<Shared>);
 
 impl Driver for Keys {
@@ -209,7 +209,7 @@ impl Driver for Keys {
 mod tests {
     use super::*;
 
-    /// A dashboard whose thread draws nothing and lives until it is closed, and its keys.
+    /// A dashboard whose thread draws nothing and runs until it is closed, and its keys.
     fn dashboard() -> (Dashboard, Keys) {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -238,7 +238,7 @@ mod tests {
                 dashboard.wait();
                 told.send(keys.0.state().paused).unwrap();
             });
-            // Whatever comes of the wait comes behind the second press.
+            // Every outcome of the wait comes after the second press.
             Keys(Arc::clone(&keys.0)).press('p');
             assert!(!waiting.recv().unwrap());
         });
@@ -270,7 +270,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 dashboard.wait_behind_checkpoint("written again");
-                // The wish has ended no wait: only the second press did.
+                // The request did not end a wait: only the second press did.
                 assert!(!keys.0.state().paused);
             });
             let ended = || {

@@ -1,8 +1,8 @@
-//! The dashboard: a run on a terminal, with keys. `da2s run --tui` shows it in a thread beside the
-//! run (`live.rs`), `da2s watch` for a run of another process.
+//! The dashboard: a run on a terminal, with keys. `da2s run --tui` shows it in a thread next to the
+//! run (`live.rs`), `da2s watch` for a run in another process.
 //!
-//! Contract: what it shows of finished epochs comes from the run directory, which it only reads;
-//! the screen is given back when it ends, however it ends, except where its memory is used up.
+//! Contract: its data about completed epochs comes from the run directory, which it only reads; the
+//! terminal is restored whenever it ends, except when memory is exhausted.
 
 mod board;
 mod curves;
@@ -25,36 +25,36 @@ use theme::Theme;
 pub use board::Now;
 pub use live::Dashboard;
 
-/// How long the screen waits for a key before it draws again.
+/// How long to wait for a key before the next redraw.
 const FRAME: Duration = Duration::from_millis(150);
-/// How often the run directory is looked at.
+/// How often the run directory is read.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Keys that only change what is seen.
+/// Keys that only change the view.
 const VIEW_KEYS: [(&str, &str); 2] = [("Tab", "panel"), ("↑↓", "edges")];
 
-/// What drives a dashboard.
+/// Controls a dashboard.
 pub trait Driver {
-    /// The moment that the run is in.
+    /// The current progress of the run.
     fn now(&mut self, follow: &Follow) -> Now;
 
-    /// A line that the user should see.
+    /// A message to show.
     fn message(&self, follow: &Follow) -> Option<String>;
 
-    /// Keys beyond those of the view, and what they do.
+    /// Keys in addition to those of the view, with their descriptions.
     fn keys(&self) -> &'static [(&'static str, &'static str)];
 
-    /// Does what `key` is for.
+    /// Handles `key`.
     fn press(&mut self, key: char);
 
-    /// Whether to end.
+    /// Whether to close the dashboard.
     fn ended(&self) -> bool;
 }
 
-/// Shows the run that `follow` reads until `driver` wants to end.
+/// Shows the run that `follow` reads until `driver` closes it.
 ///
 /// # Errors
-/// What the terminal says; a run directory that is damaged.
+/// An error of the terminal; a damaged run directory.
 pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) -> Result<(), Failure> {
     let (theme, mut view, mut looked) = (Theme::of_environment(), View::default(), Instant::now());
     let keys: Vec<_> = driver.keys().iter().chain(&VIEW_KEYS).copied().collect();
@@ -85,9 +85,9 @@ pub fn show(mut screen: Screen, follow: &mut Follow, driver: &mut dyn Driver) ->
     Ok(())
 }
 
-/// A key of the view is done here; Ctrl-C, which raw keys make a key like others, Esc and letters
-/// are the driver's. A letter with Ctrl or Alt is another key: Ctrl-S and Ctrl-Q are pressed to
-/// hold a terminal.
+/// Handles the keys of the view; the others go to the driver: Ctrl-C, which raw mode delivers as an
+/// ordinary key, Esc and letters. A letter with Ctrl or Alt is a different key: Ctrl-S and Ctrl-Q
+/// pause a terminal.
 fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => driver.press(INTERRUPT),
@@ -101,7 +101,7 @@ fn pressed(key: KeyEvent, view: &mut View, driver: &mut dyn Driver) {
                 scroll: 0,
             }
         }
-        // Where nothing lies before the first panel, it stays.
+        // The first panel has no predecessor, so it stays.
         KeyCode::BackTab | KeyCode::Left => {
             *view = View {
                 panel: view.panel.saturating_sub(1),

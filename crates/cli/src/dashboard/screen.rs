@@ -1,4 +1,4 @@
-//! The terminal while the dashboard has it: raw keys and the alternate screen, given back however
+//! The terminal while the dashboard uses it: raw mode and the alternate screen, restored however
 //! the program ends.
 //!
 //! Contract: [`give_back`] may be called from any thread, any number of times, and waits for a
@@ -21,20 +21,20 @@ use ratatui::{Frame, Terminal};
 use crate::exit::Code;
 use crate::failure::Failure;
 
-/// Whether the dashboard has the terminal.
+/// Whether the dashboard is using the terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal, taken.
+/// The terminal, in use by the dashboard.
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     ///
     /// # Errors
-    /// If there is none, or it refuses.
+    /// If there is no terminal, or it reports an error.
     pub fn take() -> Result<Self, Failure> {
         check()?;
         let before = std::panic::take_hook();
@@ -55,9 +55,9 @@ impl Screen {
         }
     }
 
-    /// Draws, unless the terminal has been given back.
+    /// Draws, unless the terminal has been restored.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        // Held over the whole drawing: the lock of the standard error lets its own thread in again.
+        // Locked during the whole drawing; the lock of the standard error is reentrant.
         let _whole = io::stderr().lock();
         if is_taken() {
             self.terminal.draw(draw)?;
@@ -66,11 +66,11 @@ impl Screen {
     }
 }
 
-/// Waits at most `wait` for the terminal, and returns what has come: keys, changes of its size.
+/// Waits for the terminal for at most `wait`; returns the events: keys, changes of its size.
 ///
 /// # Errors
-/// What the terminal says; [`io::ErrorKind::UnexpectedEof`] when it has gone, on which crossterm's
-/// own waiting never ends.
+/// An I/O error; [`io::ErrorKind::UnexpectedEof`] if the terminal was closed, in which case
+/// crossterm's own polling would never return.
 pub fn events(wait: Duration) -> io::Result<Vec<Event>> {
     wait_for_input(wait)?;
     let mut events = Vec::new();
@@ -88,7 +88,7 @@ fn wait_for_input(wait: Duration) -> io::Result<()> {
     let stdin = io::stdin();
     let mut input = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
     match poll(&mut input, PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO)) {
-        // A signal: that the size has changed, or that the program is to end.
+        // A signal: the size has changed, or the program is to end.
         Ok(_) | Err(nix::Error::EINTR) => {}
         Err(error) => return Err(error.into()),
     }
@@ -110,10 +110,10 @@ impl Drop for Screen {
     }
 }
 
-/// Whether there is a terminal to take.
+/// Checks that there is a terminal.
 ///
 /// # Errors
-/// If the standard error or the standard input is none.
+/// If the standard error or the standard input is not a terminal.
 pub fn check() -> Result<(), Failure> {
     if io::stderr().is_terminal() && io::stdin().is_terminal() {
         Ok(())
@@ -125,21 +125,21 @@ pub fn check() -> Result<(), Failure> {
     }
 }
 
-/// A terminal that does not do what it should.
+/// The failure for an error of the terminal.
 pub fn refused(error: io::Error) -> Failure {
     Failure::new(Code::Files, format!("cannot use the terminal: {error}"))
 }
 
-/// Whether the dashboard has the terminal.
+/// Whether the dashboard is using the terminal.
 pub fn is_taken() -> bool {
     TAKEN.load(Ordering::SeqCst)
 }
 
-/// Gives the terminal back, if it was taken.
+/// Restores the terminal if the dashboard was using it.
 pub fn give_back() {
     let mut out = io::stderr().lock();
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // There is nobody to tell, and each helps without the other.
+        // Errors cannot be reported here, and each step helps without the other.
         let _ = execute!(out, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }

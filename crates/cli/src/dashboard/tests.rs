@@ -1,4 +1,4 @@
-//! The dashboard drawn at the sizes that it must fit, on a run that is made up.
+//! The dashboard drawn at all the sizes that it must fit, with a made-up run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use ratatui::style::Color;
 
 use super::*;
 
-/// A search of `epochs` of which `done` are done, and perhaps a retraining.
+/// A search of `epochs` with `done` complete, followed by `trained` epochs of retraining.
 fn run(done: usize, epochs: usize, trained: usize) -> Run {
     let search = (1..=done).map(|epoch| {
         let share = epoch as f64 / epochs as f64;
@@ -256,7 +256,7 @@ fn everything_at_once_is_whole_from_its_narrowest_on() {
         row.iter().map(|cell| cell.symbol()).collect::<String>()
     };
     assert!(line(130, 3).contains("normal cell"), "{}", line(130, 3));
-    // The first edge, all seven operations of it.
+    // The first edge with all of its seven operations.
     assert!(line(130, 4).ends_with("▁▁▁▁▁▁▁│"), "{}", line(130, 4));
     assert!(!line(129, 3).contains("normal cell"));
 }
@@ -301,7 +301,7 @@ fn the_moment_of_another_process_is_told_from_its_files() {
     assert_eq!(Follow::new(dir).unwrap().failure(), None);
 }
 
-/// Somebody who notes the keys that come to him.
+/// A driver that records the keys it receives.
 #[derive(Default)]
 struct Noting(Vec<char>);
 

@@ -1,9 +1,9 @@
-//! Colours of the dashboard, few and safe for the colour-blind; none where the user wants none
-//! (<https://no-color.org>).
+//! Colours of the dashboard: few, and safe for colour-blind users. None if the user does not want
+//! any (<https://no-color.org>).
 
 use ratatui::style::{Color, Style};
 
-/// What is drawn in which style.
+/// The style of each element.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
     colour: bool,
@@ -22,17 +22,17 @@ impl Theme {
         Style::new().bold()
     }
 
-    /// What is said beside.
+    /// Secondary text.
     pub fn faint(self) -> Style {
         Style::new().dim()
     }
 
-    /// Something that went wrong.
+    /// Errors.
     pub fn alarm(self) -> Style {
         self.coloured(Color::LightRed).bold()
     }
 
-    /// The curve or bar of number `index`.
+    /// The curve or bar with this index.
     pub fn series(self, index: usize) -> Style {
         self.coloured([Color::Cyan, Color::Yellow, Color::Magenta][index % 3])
     }
