@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "docs/book/src"
 COMMANDS = BOOK / "reference/commands.md"
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "SECURITY.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-#: A fence: what stands behind it, and its lines.
+#: A fenced block: its info string, and its lines.
 FENCE = re.compile(r"^ {0,3}```([^\n]*)\n(.*?)^ {0,3}```", re.M | re.S)
 INCLUDE = re.compile(r"\{\{#include ([^}:]+)\}\}")
 LINK = re.compile(r"(?<!\\)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)?)\)")
-#: Flags of worked examples, which the program does not have.
+#: Flags of worked examples, which do not exist in the program.
 EXAMPLES = {"--small-alpha-weight"}
 PATH = re.compile(r"^(?:crates|configs|fixtures|benches|docs|python|\.ci|\.github)/[\w./*-]*$")
 

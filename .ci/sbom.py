@@ -28,8 +28,8 @@ def main():
         for node in metadata["resolve"]["nodes"]
     }
     program = next(name for name, package in packages.items() if package["name"] == PROGRAM)
-    # `cargo metadata` has what any feature could ask for; `cargo tree` what is compiled, here for
-    # every platform.
+    # `cargo metadata` lists the dependencies of all features; `cargo tree` lists what is compiled,
+    # here for every platform.
     command = ["cargo", "tree", "--locked", "-p", PROGRAM, "-e", "no-dev", "--target", "all", "--prefix", "none", "--format", "{p}"]
     tree = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     compiled = {tuple(line.split()[:2]) for line in tree.splitlines()}
@@ -44,7 +44,7 @@ def main():
         entry = {"type": "library", "bom-ref": url(package), "name": facts["name"], "version": facts["version"]}
         entry["purl"] = url(package)
         if facts["license"]:
-            # Before SPDX had expressions, crates wrote a slash for "or".
+            # Before SPDX had expressions, crates used a slash for "or".
             entry["licenses"] = [{"expression": facts["license"].replace("/", " OR ")}]
         checksum = checksums.get((facts["name"], facts["version"]))
         if checksum:

@@ -1,4 +1,5 @@
-//! Folders of images as people have them: what each layout is read as, and what is said of it.
+//! Folders of images in the layouts that people use: how each is read, and which messages it
+//! causes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
@@ -11,7 +12,7 @@ use da2s_records::Sha256;
 use image::RgbImage;
 use tempfile::TempDir;
 
-/// An image whose pixels say which it is.
+/// An image whose pixels encode its number.
 fn image(path: &Path, number: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     RgbImage::from_pixel(4, 4, image::Rgb([number, 10, 20]))
@@ -28,7 +29,7 @@ fn classes(dir: &Path, classes: &[&str], count: u8) {
     }
 }
 
-/// Two classes in each of `parts`, which have so many images of each.
+/// Two classes in each of `parts`, with the given number of images per class.
 fn parts(parts: &[(&str, u8)]) -> TempDir {
     let dir = TempDir::new().unwrap();
     for (part, count) in parts {
@@ -49,18 +50,18 @@ fn opened(path: &Path) -> Dataset {
     open(Format::Images, Some(path), &options()).unwrap()
 }
 
-/// Images for training, validation and test.
+/// Numbers of images for training, validation and test.
 fn counts(dataset: &Dataset) -> [usize; 3] {
     Part::ALL.map(|part| dataset.part(part).len())
 }
 
-/// What is wrong, without the folder's name.
+/// The error message, without the folder's name.
 fn refusal(dir: &TempDir) -> String {
     let error = open(Format::Images, Some(dir.path()), &options()).unwrap_err();
     error.to_string().replace(&dir.path().display().to_string(), "DIR")
 }
 
-/// The red of every image of a part: which it is.
+/// The red value of every image of a part, which identifies the image.
 fn reds(dataset: &Dataset, part: Part) -> BTreeSet<u8> {
     let split = dataset.part(part);
     (0..split.len())
@@ -75,7 +76,7 @@ fn parts_may_be_called_as_people_call_them() {
         let dataset = opened(dir.path());
         assert_eq!(counts(&dataset), [6, 4, 2], "{name}");
         assert!(dataset.notes.is_empty(), "{name}: {:?}", dataset.notes);
-        // There the validation images are what is tested on.
+        // The validation images are then used as test images.
         let dir = parts(&[("Train", 3), (name, 2)]);
         let dataset = opened(dir.path());
         assert_eq!(counts(&dataset), [6, 0, 4], "{name}");
@@ -122,7 +123,7 @@ fn without_a_test_part_a_fifth_of_each_class_is_set_aside_by_seed() {
         let (train, test) = (reds(&dataset, Part::Train), reds(&dataset, Part::Test));
         assert!(train.is_disjoint(&test) && train.len() + test.len() == 24);
         sets.push(test);
-        // Read when needed, the same ones.
+        // Read when needed, the parts contain the same images.
         let lazy = DataOptions {
             memory_limit_bytes: 0,
             ..options()
@@ -168,7 +169,7 @@ fn images_in_folders_within_a_class_are_read() {
     let dataset = opened(dir.path());
     assert_eq!(counts(&dataset), [10, 0, 4]);
     assert_eq!(dataset.train.labels(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
-    // Only there, as in Tiny ImageNet.
+    // Only in the training part, as in Tiny ImageNet.
     let dir = TempDir::new().unwrap();
     for part in ["train", "val"] {
         for class in ["a", "b"] {
@@ -267,7 +268,7 @@ fn table(text: &str) -> TempDir {
     dir
 }
 
-/// Rows of the table, with the part that `part` says.
+/// Rows of the table, with the part given by `part`.
 fn rows(part: impl Fn(usize) -> &'static str) -> String {
     let label = |number| if number % 3 == 0 { "cat" } else { "dog" };
     (0..12)
@@ -295,7 +296,7 @@ fn a_table_says_label_and_part() {
     assert_eq!(counts(&dataset), [8, 2, 2]);
     assert_eq!(reds(&dataset, Part::Test), BTreeSet::from([0, 1]));
     assert_eq!(reds(&dataset, Part::Validation), BTreeSet::from([2, 3]));
-    // Labels are not in the paths, and yet in the checksum.
+    // Labels are not in the paths, but the checksum covers them.
     let text = fs::read_to_string(dir.path().join("labels.csv")).unwrap();
     let exchanged = text.replace("cat", "x").replace("dog", "cat").replace('x', "dog");
     fs::write(dir.path().join("labels.csv"), exchanged).unwrap();
@@ -362,7 +363,7 @@ fn a_broken_link_is_one_more_damaged_file() {
     }
 }
 
-/// What runs of earlier versions have in their `environment.json`.
+/// The checksums in `environment.json` of runs of earlier versions.
 #[test]
 fn the_checksum_of_a_folder_in_memory_is_of_names_and_whole_files() {
     let dir = parts(&[("train", 2), ("val", 1), ("test", 1)]);
@@ -386,12 +387,12 @@ fn the_checksum_of_a_folder_in_memory_is_of_names_and_whole_files() {
     assert_eq!(dataset.checksum_of, ChecksumOf::Contents);
 }
 
-/// As long as the other class's files, and called as they are.
+/// Files with the same lengths and names as those of the other class.
 #[test]
 fn classes_that_are_exchanged_have_another_checksum_when_read_lazily() {
     let dir = parts(&[("train", 2), ("test", 2)]);
     let large = |name: &str, byte: u8| {
-        // Larger than the blocks that stand for it, and different in the middle alone.
+        // Larger than the blocks that are hashed, and different only in the middle.
         let mut bytes = vec![7; 40_000];
         bytes[20_000] = byte;
         fs::write(dir.path().join(name), bytes).unwrap();
