@@ -1,7 +1,7 @@
-//! The flags that are settings, built from the declarations of the settings.
+//! The flags for settings, generated from the declarations of the settings.
 //!
-//! Contract: a setting with a short name has a flag of that name, `search_epochs` the flag
-//! `--search-epochs`, whose help is the first paragraph of its documentation.
+//! Contract: a setting with a short name has a flag of that name, such as `--search-epochs` for
+//! `search_epochs`. Its help is the first paragraph of the setting's documentation.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
@@ -12,11 +12,11 @@ use toml::Value;
 
 use super::values::parse;
 
-/// The flags of settings that were given: of any setting, or of the machine's only.
+/// The given flags for settings: any setting, or only those of the machine.
 #[derive(Clone, Debug)]
 pub struct Flags<const MACHINE_ONLY: bool>(Vec<Flag>);
 
-/// A flag that was given.
+/// A given flag.
 #[derive(Clone, Debug)]
 struct Flag {
     key: String,
@@ -28,15 +28,15 @@ impl<const MACHINE_ONLY: bool> Flags<MACHINE_ONLY> {
         if MACHINE_ONLY { machine() } else { named() }
     }
 
-    /// What was given for the setting `key`.
+    /// The value given for the setting `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|flag| flag.key == key).map(|flag| &flag.value)
     }
 
-    /// A layer for each flag that was given.
+    /// One layer for each given flag.
     ///
     /// # Errors
-    /// For the first whose value its setting does not allow.
+    /// For the first invalid value.
     pub fn layers(&self) -> Result<Vec<Layer>, ConfigError> {
         let layer = |Flag { key, value }: &Flag| {
             let flag = flag_of(key).unwrap_or_default();
@@ -46,7 +46,7 @@ impl<const MACHINE_ONLY: bool> Flags<MACHINE_ONLY> {
     }
 }
 
-/// The argument of the command line that sets the setting `key`, if it has one of its own.
+/// The command-line flag for the setting `key`, if it has one of its own.
 pub fn flag_of(key: &str) -> Option<String> {
     if key == "data.dataset" {
         return Some("DATASET".to_owned());
@@ -89,7 +89,7 @@ fn help(entry: &Entry) -> String {
     if entry.key == "run.device" {
         return format!("Device; here: {} [default: cpu]", devices().join(", "));
     }
-    // As the help of the other arguments, without a full stop.
+    // Without a full stop, like the help of the other arguments.
     entry.field.summary().trim_end_matches('.').to_owned()
 }
 

@@ -1,8 +1,8 @@
 //! The images of a run as its first argument: the name of a data set, or a path.
 //!
-//! Contract: what is the name of a data set means that, even where a file is called so (`./digits`
-//! is the file); anything else is a path if it exists or looks like one. A folder says itself which
-//! data set it holds.
+//! Contract: the name of a data set means that data set, even if a file has the same name
+//! (`./digits` is the file); anything else is a path if it exists or looks like one. The data set
+//! in a folder is determined from its content.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The command line: its verbs here, their arguments in a file for each kind of verb.
+//! The command line: the commands here, their arguments in a file for each kind of command.
 
 mod flags;
 mod images;
@@ -35,7 +35,7 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-/// What the commands say that work in several processes.
+/// Help text of the commands that work in several processes.
 #[cfg(feature = "mpi")]
 const OVER_MPI: &str = "In several processes, over MPI:\n  mpirun -n 2 da2s run --threads 1 …  \
     search and train on 2 processes, which share the images of every step: each takes search.batch_size and network.batch_size of its own. \
@@ -104,7 +104,7 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
-    /// The help of `verb`, without the breaks of its lines.
+    /// The help of `verb`, without line breaks.
     fn help(verb: &str) -> String {
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut(verb).unwrap().render_help().to_string();
@@ -124,7 +124,7 @@ mod tests {
         for verb in ["run", "search", "discretize", "train", "evaluate"] {
             assert!(help(verb).contains("--data-dir"), "{verb}");
         }
-        // It reads no images but those that it is given.
+        // It reads only the images that it is given.
         assert!(!help("predict").contains("--data-dir"));
         let help = help("import");
         assert!(help.contains("Genotype of the network in --weights"), "{help}");

@@ -1,4 +1,4 @@
-//! The arguments of the verbs that work on one run.
+//! The arguments of the commands that work on one run.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub struct TrainArguments {
 }
 
 impl TrainArguments {
-    /// What was asked for: the machine, where the images are, and how many epochs.
+    /// The requested machine, location of the images, and number of epochs.
     ///
     /// # Errors
     /// If a flag has an invalid value.

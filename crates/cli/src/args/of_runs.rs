@@ -1,4 +1,4 @@
-//! The arguments of the verbs that work on several runs.
+//! The arguments of the commands that work on several runs.
 
 use std::path::PathBuf;
 

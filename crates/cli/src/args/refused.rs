@@ -1,5 +1,5 @@
-//! Reads the command line. A setting that a command on a run does not take is refused with the
-//! settings that it does take, where the parser would only call it unexpected.
+//! Parses the command line. If a command on an existing run does not accept a setting, the error
+//! lists the settings that it does accept; the parser would only call the argument unexpected.
 
 use std::ffi::OsString;
 
@@ -10,15 +10,15 @@ use da2s::config::named;
 use super::{Arguments, flag_of};
 use crate::failure::Failure;
 
-/// Flags for settings, beside those of one setting each.
+/// Flags for settings, in addition to those for a single setting.
 const SETTINGS: [&str; 4] = ["--set", "--config", "--recipe", "--epochs"];
 
 impl Arguments {
-    /// Reads the arguments of this process; ends it where the parser has all to say, as with
+    /// Parses the arguments of this process; exits if the parser handles them completely, as with
     /// `--help`.
     ///
     /// # Errors
-    /// For a setting that a command on a run does not take.
+    /// For a setting that a command on an existing run does not accept.
     pub fn read() -> Result<Self, Failure> {
         let words: Vec<OsString> = std::env::args_os().collect();
         Self::try_parse_from(&words).map_err(|error| match refusal(&words, &error) {
@@ -28,8 +28,8 @@ impl Arguments {
     }
 }
 
-/// What is said instead of `error` about `words`, if it is of a setting that a command on a run
-/// does not take.
+/// The message instead of `error` for the arguments `words`, if the error is about a setting that a
+/// command on an existing run does not accept.
 fn refusal(words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return None;

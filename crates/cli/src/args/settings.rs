@@ -1,5 +1,5 @@
-//! The arguments that create or resume a run, and how those that are settings become layers of the
-//! configuration: one for each flag that was given, over the recipe and the file.
+//! The arguments that create or resume a run, and their conversion to layers of the configuration:
+//! one for each given flag, over the recipe and the file.
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +101,7 @@ pub struct ImageStageArguments {
 }
 
 impl SettingArguments {
-    /// The configuration of a new run: the recipe of the data set, then what was asked for.
+    /// The configuration of a new run: the recipe of the data set, then the requested settings.
     ///
     /// # Errors
     /// If a file, a recipe or a flag has an invalid setting.
@@ -109,7 +109,7 @@ impl SettingArguments {
         self.request()?.resolve()
     }
 
-    /// The configuration of a run that is resumed: its own, `stored`, then what was asked for.
+    /// The configuration of a resumed run: its `stored` one, then the requested settings.
     ///
     /// # Errors
     /// If a file, a recipe or a flag has an invalid setting.
@@ -117,7 +117,7 @@ impl SettingArguments {
         self.request()?.resolve_over(stored)
     }
 
-    /// What was asked for.
+    /// The requested settings.
     ///
     /// # Errors
     /// If a file, a recipe or a flag has an invalid setting.
@@ -144,7 +144,7 @@ impl SettingArguments {
         self.flags.get("search.method").is_some()
     }
 
-    /// What was asked for: `--recipe`, `--config` and the flags, lowest first.
+    /// The requested settings: `--recipe`, `--config` and the flags, lowest first.
     fn asked(&self) -> Result<Vec<Layer>, ConfigError> {
         let mut layers = Vec::new();
         if let Some(recipe) = &self.recipe {
@@ -158,7 +158,7 @@ impl SettingArguments {
                 layers.push(Layer::flag("DATASET", "data.dataset", format.name().into())?)
             }
             Some(ImageSource::At(path)) => {
-                // Instead of what a file or a recipe says of the images.
+                // Overrides the images of a file or a recipe.
                 let format = format_in(path)?;
                 let text = path.to_string_lossy().into_owned();
                 layers.push(Layer::flag("DATASET", "data.dataset", format.name().into())?);
@@ -175,7 +175,7 @@ impl SettingArguments {
 }
 
 impl ImageStageArguments {
-    /// What was asked for: the machine, and where the images are.
+    /// The requested machine and location of the images.
     ///
     /// # Errors
     /// If a flag has an invalid value.
@@ -190,7 +190,7 @@ impl ImageStageArguments {
 }
 
 impl StageArguments {
-    /// What was asked for: the machine.
+    /// The requested machine.
     ///
     /// # Errors
     /// If a flag has an invalid value.

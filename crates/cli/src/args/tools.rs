@@ -1,4 +1,4 @@
-//! The arguments of the verbs that need no run: genotypes, tables of accuracies, data sets, this
+//! The arguments of the commands that need no run: genotypes, tables of accuracies, data sets, this
 //! machine.
 
 use std::path::PathBuf;

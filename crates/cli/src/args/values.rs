@@ -1,4 +1,4 @@
-//! Values of arguments as people write them.
+//! Parses the values of arguments.
 
 use std::fmt::Display;
 
@@ -18,11 +18,11 @@ where
     })
 }
 
-/// A value as people write it in an argument: a word without quotes, a list without brackets, a
-/// whole number with its unit. Whether a setting allows the value is checked by the library.
+/// Parses a value as written in an argument: a word without quotes, a list without brackets, an
+/// integer with its unit. The library checks whether the setting allows the value.
 ///
 /// # Errors
-/// What is expected, if the text is no such value.
+/// A description of the expected form, if the text does not have it.
 pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
     let value = match allowed {
         Allowed::Text | Allowed::Path | Allowed::Words(_) => Some(text.into()),
@@ -49,7 +49,7 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
             let table: Option<toml::Table> = text.split(',').map(entry).collect();
             table.map(Value::Table)
         }
-        // A word only if it is one of those that are allowed: anything else can be read as one.
+        // Only an allowed word is a word: any text could be read as one.
         Allowed::AnyOf(choices) => choices
             .iter()
             .filter_map(|&choice| Some((choice, parse(choice, text).ok()?)))
@@ -59,7 +59,7 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
     value.ok_or_else(|| format!("expected {allowed}"))
 }
 
-/// A whole number, or one in thousands, millions or billions: `600M`, `3.5M`.
+/// An integer, or a number in thousands, millions or billions: `600M`, `3.5M`.
 fn whole(text: &str) -> Result<i64, String> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1e3),
