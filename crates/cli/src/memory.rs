@@ -1,5 +1,5 @@
-//! The end of a process whose memory is used up: the terminal is given back, then one sentence and
-//! an exit code, without another allocation.
+//! Ends a process that runs out of memory: restores the terminal, then prints one message and exits
+//! with a code, without another allocation.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ static MEMORY: Allocator = Allocator::new(exhausted);
 
 /// Reports that `bytes` could not be allocated, and exits. The run stays at its last checkpoint.
 fn exhausted(bytes: usize) -> ! {
-    // Whoever draws meanwhile ends, or comes here as well.
+    // A thread that is drawing finishes first, or runs out of memory too.
     screen::give_back();
     // This write does not allocate or lock a buffer.
     let _ = writeln!(

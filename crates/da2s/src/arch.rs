@@ -1,9 +1,9 @@
-//! The architecture parameters α and β, and the mixture that they become.
+//! The architecture parameters α and β, and their mixture.
 //!
 //! Reference: Tian et al. 2021, equation 2: node j computes `s_j = Σ_i d_j q_ij Σ_o p_ij^o o(s_i)`.
-//! Contract: per kind of cell, α is `[edges, operations]` and β `[edges]`; the edges of a node
-//! whose in-degree equals its target count do not compete, so their β stays 0, unused, and they
-//! weigh 1.
+//! Contract: per kind of cell, α is `[edges, operations]` and β `[edges]`. If the in-degree of a
+//! node equals its target count, its edges do not compete: their β stays 0 and is unused, and their
+//! weight is 1.
 
 use std::sync::Arc;
 
@@ -31,23 +31,24 @@ pub struct ArchParams {
     kinds: PerKind<KindParams>,
 }
 
-/// How strong each operation and each edge is: what α and β become.
+/// The weight of each operation and each edge, computed from α and β.
 #[derive(Clone, Debug)]
 pub struct Strengths {
     /// p, weight of each operation on its edge, `[edges, operations]`.
     pub p: Tensor<2>,
     /// q, weight of each edge at its node, `[edges]`; sums to 1 at each node.
     pub q: Tensor<1>,
-    /// Which operations are computed, edge by edge; `None` is all.
+    /// The operations that are computed, edge by edge; `None` means all.
     pub active: Option<Arc<[bool]>>,
 }
 
-/// The mixture of one kind of cell as the engine takes it: `d_j · q_ij · p_ij^o`, edge by edge.
+/// The mixture of one kind of cell as input of the engine: `d_j · q_ij · p_ij^o`, edge by edge.
 #[derive(Clone, Debug)]
 pub struct Mixture {
     /// `[edges · operations]`.
     pub weights: Tensor<1>,
-    /// `d_j · q_ij`, `[edges]`: what goes around the operations weighs where channels are partial.
+    /// `d_j · q_ij`, `[edges]`: the weight of channels that bypass the operations, with partial
+    /// channels.
     pub edges: Tensor<1>,
     /// Which choices are computed; `None` is all.
     pub active: Option<Arc<[bool]>>,
@@ -96,7 +97,7 @@ impl ArchParams {
         self.kinds.kind(kind)
     }
 
-    /// α and β of one kind, to be changed.
+    /// α and β of one kind, mutable.
     pub fn kind_mut(&mut self, kind: CellKind) -> &mut KindParams {
         self.kinds.kind_mut(kind)
     }
@@ -119,7 +120,7 @@ impl ArchParams {
         self.map(Tensor::autodiff, Tensor::autodiff)
     }
 
-    /// The same values, each tensor mapped.
+    /// Applies a function to each tensor.
     pub fn map(&self, on_alpha: impl Fn(Tensor<2>) -> Tensor<2>, on_beta: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
         let kinds = self.kinds.map(|_, kind| KindParams {
             alpha: on_alpha(kind.alpha.clone()),
@@ -139,7 +140,7 @@ impl ArchParams {
 }
 
 impl Strengths {
-    /// p and q, every operation computed.
+    /// p and q, with every operation computed.
     pub fn new(p: Tensor<2>, q: Tensor<1>) -> Self {
         Self { p, q, active: None }
     }
@@ -162,7 +163,7 @@ impl Strengths {
         }
     }
 
-    /// q where every edge weighs the same: 1/d_j.
+    /// q with equal weights for all edges of a node: 1/d_j.
     pub fn uniform_edges(space: &Space, device: &Device) -> Tensor<1> {
         let graph = space.graph;
         let q: Vec<f32> = graph

@@ -1,28 +1,28 @@
-//! Devices: their names, and which of them are here; values on the host.
+//! Devices: their names and availability, and values on the host.
 
 use burn::tensor::{Device, Tensor};
 use da2s_engine::Engine;
 use da2s_settings::words;
 
-/// A device, or kernels, that a run cannot have here.
+/// A device or kernels that are unavailable here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// A device that is not available.
     #[error("the device {asked} is not available; available here: {}", .available.join(", "))]
     Missing {
-        /// What was asked for.
+        /// The requested device.
         asked: String,
-        /// What there is.
+        /// The available devices.
         available: Vec<String>,
     },
-    /// Kernels that the device cannot run.
+    /// Kernels that cannot run on the device.
     #[error("the engine {asked} cannot run on {device} here; available: {}", .available.join(", "))]
     Engine {
-        /// What was asked for.
+        /// The requested kernels.
         asked: &'static str,
         /// The device.
         device: String,
-        /// What there is.
+        /// The available kernels.
         available: Vec<String>,
     },
 }
@@ -46,16 +46,16 @@ words! {
     }
 }
 
-/// The device called `name`: `cpu`, or a GPU runtime that is compiled in, `cuda` or `cuda:1`.
+/// Opens the device called `name`: `cpu`, or a GPU runtime that is compiled in, `cuda` or `cuda:1`.
 ///
 /// # Errors
-/// If there is no such device here; the error names those that there are.
+/// If the device does not exist here; the error lists the available ones.
 pub fn open(name: &str) -> Result<Device, DeviceError> {
     open_for(name, 0)
 }
 
-/// As [`open`], for process `rank` of a group: where the name has no number, the processes take the
-/// GPUs of the machine in turn.
+/// Like [`open`], for process `rank` of a group: if the name has no number, the GPUs of the machine
+/// are assigned to the processes in turn.
 ///
 /// # Errors
 /// As [`open`].
@@ -73,7 +73,7 @@ pub(crate) fn open_for(name: &str, rank: usize) -> Result<Device, DeviceError> {
     found.into_iter().nth(index).ok_or_else(missing)
 }
 
-/// Names of all devices that are here.
+/// Names of all available devices.
 pub fn available() -> Vec<String> {
     let mut names = Vec::new();
     for runtime in RUNTIMES {
@@ -91,8 +91,7 @@ pub fn available() -> Vec<String> {
 /// The implementation of the cells on the device called `device`: kernels for the CPU, or for GPUs.
 ///
 /// # Errors
-/// If kernels were asked for that this CPU, or the device, cannot run; the error names those that
-/// it can.
+/// If the requested kernels cannot run on this CPU or the device; the error lists those that can.
 pub fn engine(name: EngineName, device: &str) -> Result<Engine, DeviceError> {
     let on_cpu = device.split(':').next() == Some("cpu");
     let level = match name {
@@ -123,7 +122,7 @@ pub fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
 
 const RUNTIMES: [&str; 5] = ["cpu", "cuda", "rocm", "metal", "vulkan"];
 
-/// The devices of one runtime; none where it is not compiled in.
+/// The devices of one runtime; empty if it is not compiled in.
 fn found(runtime: &str) -> Vec<Device> {
     match runtime {
         "cpu" => vec![Device::flex()],

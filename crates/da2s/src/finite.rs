@@ -1,19 +1,19 @@
-//! Values that are NaN or infinite: found in the step where they arise, with the tensor in which
-//! they are seen first.
+//! Detects NaN and infinity in the step where they occur, and reports the first tensor that
+//! contains them.
 //!
-//! Contract: nothing moves by a gradient that is not finite, and no checkpoint holds such a number.
+//! Contract: no update uses a gradient that is not finite, and no checkpoint contains such a value.
 
 /// A tensor that contains NaN or infinity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotFinite {
-    /// Which tensor or loss.
+    /// Name of the tensor or loss.
     pub what: String,
-    /// What stands in it.
+    /// The value.
     pub value: f64,
 }
 
 impl NotFinite {
-    /// An error if there is one in `values`, which are called `what`.
+    /// Checks `values`, whose name is `what`.
     ///
     /// # Errors
     /// The first that is not finite.
@@ -28,7 +28,7 @@ impl NotFinite {
     }
 }
 
-/// An output of a network that is NaN or infinite, and so means no class.
+/// An output of a network that is NaN or infinite, and so indicates no class.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("an output of the network is {value}: its weights are damaged, or diverged in training")]
 pub struct OutputNotFinite {
@@ -36,7 +36,7 @@ pub struct OutputNotFinite {
     pub value: f32,
 }
 
-/// An error where an output of a network is NaN or infinite.
+/// Returns an error if an output of a network is NaN or infinite.
 pub(crate) fn finite_outputs(outputs: &[f32]) -> Result<(), OutputNotFinite> {
     match outputs.iter().find(|value| !value.is_finite()) {
         Some(&value) => Err(OutputNotFinite { value }),

@@ -1,19 +1,19 @@
-//! What a user can do about an error or a warning.
+//! Advice to the user about an error or a warning.
 //!
-//! Contract: the library says what is wrong, in words that hold for every front end, and adds
-//! hints; a front end says each hint in its own words: the command line as flags and commands, the
-//! Python package as keyword arguments and functions.
+//! Contract: the library describes the problem in words that are valid for every front end, and
+//! adds hints; each front end words them itself: the command line as flags and commands, the Python
+//! package as keyword arguments and functions.
 
 use crate::stage::Stage;
 
-/// What a user can do about an error or a warning.
+/// Advice to the user about an error or a warning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Hint {
     /// Resume the run.
     Resume,
     /// Run the stage again, from its beginning instead of its checkpoint.
     Restart,
-    /// Repeat what was stopped.
+    /// Repeat the operation that was stopped.
     Repeat,
     /// Choose another directory for the run.
     OtherDirectory,
@@ -25,9 +25,9 @@ pub enum Hint {
     RunFirst(Stage),
     /// Resume this stage of the run, which is not finished, first.
     FinishFirst(Stage),
-    /// Leave out what was asked for beside the run's own settings.
+    /// Leave out the settings that were requested in addition to the run's own.
     OwnSettings,
-    /// Say where the images are, which have moved.
+    /// Pass the new location of the images.
     ImagesAt,
     /// Give this setting a value.
     Give(&'static str),
@@ -40,8 +40,8 @@ pub enum Hint {
 }
 
 impl Hint {
-    /// `text` with what the user can do about it: a clause for each of `hints`, as a front end
-    /// words it; several are alternatives.
+    /// `text` followed by the advice: a clause for each of `hints`, in the words of the front end;
+    /// several clauses are alternatives.
     ///
     /// ```
     /// use da2s::Hint;

@@ -1,24 +1,24 @@
 //! da2s: discretization-aware neural architecture search.
 //!
-//! A super-network is trained, driven toward the topology that was asked for, pruned at almost no
-//! cost in accuracy, and the result is trained anew. Reference: Tian, Liu, Xie, Jiao, Ye,
+//! A super-network is trained, driven toward the requested topology, pruned at almost no cost in
+//! accuracy, and the result is retrained. Reference: Tian, Liu, Xie, Jiao, Ye,
 //! "Discretization-Aware Architecture Search", Pattern Recognition 2021 (arXiv 2007.03154).
 //!
-//! The modules are floors, and imports go downward:
+//! The modules form floors, and imports go downward:
 //!
-//! - [`run`]: all of it, in a run directory; [`config`]: the settings of the modules, put together.
-//! - [`search`] trains a super-network, [`retrain`] the final network, [`export`] hands it on. The
-//!   loop that both trainings share is in [`resumable`]; [`discretize`] prunes a super-network to a
-//!   genotype.
+//! - [`run`]: all stages, in a run directory; [`config`]: the combined settings of the modules.
+//! - [`search`] trains a super-network, [`retrain`] the final network, and [`export`] writes it for
+//!   other tools. The loop shared by both trainings is in [`resumable`]; [`discretize`] prunes a
+//!   super-network to a genotype.
 //! - [`supernet`] and [`network`] build the two networks of a [`space`] on one [`backbone`], and
-//!   [`evaluate`] measures them.
-//! - [`objective`] has every loss, [`optim`] the optimisers, [`arch`] α, β and the mixture they
-//!   become; [`memory`] says what a step will need.
-//! - [`parallel`] joins processes, an [`observer`] is told of progress, and [`device`], [`finite`],
-//!   [`hint`], [`probe`] and [`stage`] are what all of them use.
+//!   [`evaluate`] measures their accuracy.
+//! - [`objective`] has all losses, [`optim`] the optimisers, [`arch`] α, β and their mixture;
+//!   [`memory`] estimates the memory of a step.
+//! - [`parallel`] connects processes, an [`observer`] receives progress, and all modules use
+//!   [`device`], [`finite`], [`hint`], [`probe`] and [`stage`].
 //!
-//! Images come from [`data`], what is in the files of a run from [`records`]. The library never
-//! prints, never exits and never reads the environment.
+//! [`data`] reads images, and [`records`] defines the files of a run. The library never prints,
+//! never exits and never reads the environment.
 
 #![forbid(unsafe_code)]
 

@@ -1,24 +1,23 @@
-//! Progress, told to whoever drives the library: the only way in which it speaks, and the only way
-//! to stop it.
+//! Progress reports to the caller of the library: its only output, and the only way to stop it.
 
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 
 use crate::hint::Hint;
 use crate::stage::Stage;
 
-/// What happened.
+/// An event.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A stage began; `resumed_at` is the epoch from which it goes on, if it goes on.
+    /// A stage began; `resumed_at` is the epoch from which it resumes, if it does.
     Started {
         /// The stage.
         stage: Stage,
-        /// Epochs that it will take.
+        /// Number of epochs of the stage.
         epochs: usize,
-        /// Epochs that are done.
+        /// Completed epochs.
         resumed_at: usize,
     },
-    /// A step is done.
+    /// A step is complete.
     Step {
         /// The stage.
         stage: Stage,
@@ -26,26 +25,26 @@ pub enum Event<'a> {
         epoch: usize,
         /// Step within the epoch, from 1.
         step: usize,
-        /// Steps an epoch.
+        /// Steps per epoch.
         steps: usize,
-        /// Mean cross-entropy of the weights' steps in this epoch so far, in training with that of
-        /// an auxiliary head.
+        /// Mean cross-entropy of the weight steps in this epoch so far; in training, including that
+        /// of an auxiliary head.
         loss: f64,
         /// Mean training accuracy in this epoch so far, in percent.
         accuracy: f64,
     },
-    /// An epoch of the search is done.
+    /// An epoch of the search is complete.
     SearchEpoch(&'a SearchEpoch),
-    /// An epoch of the retraining is done.
+    /// An epoch of the retraining is complete.
     TrainEpoch(&'a TrainEpoch),
-    /// A checkpoint that the observer asked for is written.
+    /// A checkpoint that the observer requested has been written.
     Checkpoint {
         /// Epoch, from 1.
         epoch: usize,
-        /// The step of it behind which it was written, from 1.
+        /// The step after which it was written, from 1.
         step: usize,
     },
-    /// The gap is measured.
+    /// The gap has been measured.
     Gap(&'a Gap),
     /// Something that the user should know.
     Warning(Warning),
@@ -54,7 +53,7 @@ pub enum Event<'a> {
 /// Something that the user should know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Warning {
-    /// What, in a sentence.
+    /// The message, one sentence.
     pub text: String,
     /// What can be done about it.
     pub hints: Vec<Hint>,
@@ -69,25 +68,25 @@ impl From<String> for Warning {
     }
 }
 
-/// Who is told.
+/// Receives events.
 pub trait Observer {
-    /// Something happened.
+    /// Called for each event.
     fn on(&mut self, event: Event<'_>);
 
     /// Whether to stop. Called after each step of a search or a retraining, which then writes a
-    /// checkpoint, and before each batch of a measurement, which then leaves no result.
+    /// checkpoint, and before each batch of a measurement, which then produces no result.
     fn stop(&self) -> bool {
         false
     }
 
-    /// Whether to write a checkpoint after this step and go on. Asked once a step, except behind
-    /// the last of an epoch, where one is written anyway.
+    /// Whether to write a checkpoint after this step and continue. Called once per step, except
+    /// after the last step of an epoch, when a checkpoint is written anyway.
     fn checkpoint(&self) -> bool {
         false
     }
 }
 
-/// Tells nobody.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,19 +1,19 @@
-//! Where the time of a step goes: steps report when each of their phases ends.
+//! Measures the phases of a step: steps report the end of each phase.
 //!
 //! Contract: only a benchmark listens; without a listener a report does nothing.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What the steps of a search or a training report to.
+/// Receives the reports of the steps of a search or a training.
 #[derive(Clone, Default)]
 pub struct Probe {
     listener: Option<Arc<dyn Fn(&'static str) + Send + Sync>>,
 }
 
 impl Probe {
-    /// Calls `listener` with the name of each phase when it ends. A phase begins where the one
-    /// before it ends.
+    /// Calls `listener` with the name of each phase when it ends. A phase begins when the previous
+    /// one ends.
     pub fn new(listener: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         Self {
             listener: Some(Arc::new(listener)),

@@ -14,7 +14,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Its name, as commands and functions are called.
+    /// Its name in commands and functions.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Search => "search",
@@ -24,7 +24,7 @@ impl Stage {
         }
     }
 
-    /// What a sentence calls it.
+    /// Its name in a sentence.
     pub(crate) const fn activity(self) -> &'static str {
         match self {
             Self::Search => "the search",

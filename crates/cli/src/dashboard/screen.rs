@@ -2,10 +2,10 @@
 //! the program ends.
 //!
 //! Contract: [`give_back`] may be called from any thread, any number of times, and waits for a
-//! drawing under way; after it nothing is drawn. It is called when [`Screen`] is dropped, by a
-//! panic before its message is written, by the second Ctrl-C before the process exits, and where
-//! memory is used up: it allocates nothing. The dashboard is drawn on the standard error, so that
-//! the result on the standard output can go to a file.
+//! drawing in progress; nothing is drawn after it. It is called when [`Screen`] is dropped, by a
+//! panic before its message is written, by the second Ctrl-C before the process exits, and when
+//! memory is exhausted, so it allocates nothing. The dashboard is drawn on the standard error, so
+//! that the standard output can be redirected to a file.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
