@@ -54,6 +54,16 @@ pub struct Mixture {
     pub active: Option<Arc<[bool]>>,
 }
 
+impl Mixture {
+    /// The same with `shift`, `[edges · operations]`, added to the weights.
+    pub(crate) fn shifted(&self, shift: Tensor<1>) -> Self {
+        Self {
+            weights: self.weights.clone() + shift,
+            ..self.clone()
+        }
+    }
+}
+
 /// The mixture of every kind of cell.
 pub type Mixtures = PerKind<Mixture>;
 

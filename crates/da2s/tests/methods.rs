@@ -118,7 +118,15 @@ fn operation_weights_are_those_of_the_papers() {
         for (row, ours) in fixture.alpha_of(method).chunks(7).zip(ours.chunks(7)) {
             let expected: Vec<f64> = match method {
                 Method::Da2s | Method::Da2sOperations | Method::Da2sEdges => softmax(row, strengthen),
-                Method::Darts | Method::Entropy | Method::Gdas | Method::PcDarts => softmax(row, |x| x),
+                Method::BetaDarts
+                | Method::Darts
+                | Method::Entropy
+                | Method::Gdas
+                | Method::LambdaDarts
+                | Method::Oles
+                | Method::PcDarts
+                | Method::SdartsAdv
+                | Method::SdartsRs => softmax(row, |x| x),
                 Method::DartsMinus => {
                     let mut p = softmax(row, |x| x);
                     p[skip] += 1.0 - MOMENT.share();
@@ -202,8 +210,12 @@ fn losses_have_the_gradients_of_finite_differences() {
                         | Method::Entropy
                         | Method::Gaea
                         | Method::Gdas
+                        | Method::LambdaDarts
+                        | Method::Oles
                         | Method::PcDarts
                         | Method::Random
+                        | Method::SdartsAdv
+                        | Method::SdartsRs
                 ),
                 "{}: list it here exactly if it adds nothing to the loss",
                 method.name()

@@ -78,6 +78,8 @@ pub struct Pass<'a> {
     pub weights: &'a Weights,
     /// The mixtures of a super-network; `None` weighs every choice 1.
     pub mixtures: Option<&'a Mixtures>,
+    /// What is added to the mixture's weights at each stage, `[edges · operations]`.
+    pub shifts: Option<&'a [Option<Tensor<1>>]>,
     /// Running statistics; `None` normalises by the batch and returns its statistics.
     pub statistics: Option<&'a Statistics>,
     /// Drop-path factors, one entry a stage: `[choices, batch]`.
@@ -93,6 +95,7 @@ impl<'a> Pass<'a> {
         Self {
             weights,
             mixtures: None,
+            shifts: None,
             statistics: None,
             drop_path: None,
             auxiliary: false,
@@ -218,6 +221,11 @@ impl Backbone {
                 .as_ref()
                 .zip(stage.kind)
                 .map(|(mixtures, kind)| mixtures.kind(kind));
+            let shifted = pass.mixtures.zip(stage.kind).and_then(|(mixtures, kind)| {
+                let shift = pass.shifts.and_then(|shifts| shifts[index].clone())?;
+                Some(self.of_choices(&mixtures.kind(kind).shifted(shift)))
+            });
+            let mixture = shifted.as_ref().or(mixture);
             let output = stage.cell.forward(Call {
                 inputs: inputs.collect(),
                 weights: pass.weights.part(index),

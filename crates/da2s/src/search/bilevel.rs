@@ -8,24 +8,25 @@
 //! of that part; gradients, statistics and readings are means over the group. The regulariser is
 //! the same in every process, and so in the mean: it counts once.
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 
+use super::arch_gradients::ArchGradients;
 use super::drive::DrivenMethod;
 use super::method::Choices;
 use super::moment::{Draw, Half, When};
+use super::perturbation::disturbed;
 use super::settings::SearchSettings;
 use super::state::SearchState;
-use crate::arch::{ArchParams, Mixtures};
-use crate::backbone::{Backbone, Pass};
+use crate::arch::{ArchParams, KindParams, Mixtures, Strengths};
+use crate::backbone::{Backbone, Pass, Weights};
 use crate::data::Batch;
-use crate::device::host;
 use crate::evaluate::{correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
 use crate::objective::{CostLimit, Weighting, weighted_cross_entropy};
 use crate::optim::ArchOptimizer;
 use crate::parallel::Group;
 use crate::probe::Probe;
-use crate::space::{PerKind, Space, Target};
+use crate::space::{CellKind, PerKind, Space, Target};
 
 /// Everything that a step needs and does not change.
 pub struct Bilevel<'a> {
@@ -67,7 +68,7 @@ impl Trains {
     }
 
     /// The half of a step whose draw counts: where both train, that of the weights.
-    fn half(self) -> Half {
+    pub(super) fn half(self) -> Half {
         match self {
             Self::Arch => Half::Arch,
             Self::Weights | Self::Both => Half::Weights,
@@ -93,6 +94,15 @@ pub struct Rates {
     pub alpha: f64,
     /// Of β.
     pub beta: f64,
+}
+
+/// The mixtures of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Under<'a> {
+    /// Of every kind of cell.
+    pub mixtures: &'a Mixtures,
+    /// What is added to them at each stage.
+    pub shifts: Option<&'a [Option<Tensor<1>>]>,
 }
 
 /// What a half-step measured.
@@ -155,15 +165,25 @@ impl<'a> Bilevel<'a> {
     /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is
     /// filled in here.
     pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
+        arch.kinds()
+            .map(|kind, arch| self.strengths(kind, arch, when).mixture(self.space))
+    }
+
+    /// The same with δ added to p, differentiable in both.
+    pub(super) fn disturbed_mixtures(&self, arch: &ArchParams, when: When, delta: &PerKind<Tensor<2>>) -> Mixtures {
         arch.kinds().map(|kind, arch| {
-            let choices = Choices {
-                space: self.space,
-                target: self.target.kind(kind),
-            };
-            self.method
-                .strengths(arch, choices, when.for_kind(kind))
-                .mixture(self.space)
+            let own = self.strengths(kind, arch, when);
+            let p = disturbed(own.p.clone(), delta.kind(kind).clone());
+            Strengths { p, ..own }.mixture(self.space)
         })
+    }
+
+    fn strengths(&self, kind: CellKind, arch: &KindParams, when: When) -> Strengths {
+        let choices = Choices {
+            space: self.space,
+            target: self.target.kind(kind),
+        };
+        self.method.strengths(arch, choices, when.for_kind(kind))
     }
 
     /// Moves what `trains` says by the gradient of the loss on `batch`.
@@ -185,12 +205,37 @@ impl<'a> Bilevel<'a> {
             state.arch.untracked()
         };
         let weights = state.weights.on_graph(trains.weights());
-        let (loss, mut reading) = self.loss(state, &weights, &arch, batch, draw.for_half(trains.half()))?;
+        let (moment, draw) = (draw.moment, draw.for_half(trains.half()));
+        let method = self.method.method();
+        let mixtures = match method.perturbs(moment).filter(|_| trains.weights()) {
+            Some(how) => {
+                let delta = self.perturbed(state, how, batch, draw)?;
+                let delta = delta.map(|_, delta| delta.clone().autodiff());
+                self.disturbed_mixtures(&arch, When::Training(draw), &delta)
+            }
+            None => self.mixtures(&arch, When::Training(draw)),
+        };
+        let aligned = method.aligns_layers(moment).filter(|_| trains.weights());
+        let layers = aligned.map(|_| self.layers(&mixtures));
+        let under = Under {
+            mixtures: &mixtures,
+            shifts: layers.as_deref(),
+        };
+        let (loss, mut reading) = self.loss_under(state, &weights, &arch, under, batch, draw)?;
         let [forward, backward, optimiser] = trains.phases();
         self.probe.ended(forward);
         let mut gradients = loss.backward();
         let of_arch = trains.arch().then(|| ArchGradients::of(&arch, &mut gradients));
-        let of_weights = trains.weights().then(|| self.averaged(weights.gradients(gradients)));
+        let directions = layers.map(|layers| self.directions(&layers, &mut gradients));
+        let of_weights = trains.weights().then(|| weights.gradients(gradients));
+        let of_weights = match (of_weights, aligned.zip(directions)) {
+            (Some(own), Some((lambda, directions))) => {
+                let fixed = (&state.arch.untracked(), directions.as_slice());
+                Some(self.with_alignment(state, own, lambda, fixed, batch, draw)?)
+            }
+            (own, _) => own,
+        };
+        let of_weights = of_weights.map(|own| self.averaged(own));
         self.probe.ended(backward);
         if let Some(gradients) = of_arch {
             self.move_arch(state, gradients, rates)?;
@@ -240,13 +285,32 @@ impl<'a> Bilevel<'a> {
     pub(super) fn loss(
         &self,
         state: &mut SearchState,
-        weights: &crate::backbone::Weights,
+        weights: &Weights,
         arch: &ArchParams,
         batch: &Batch,
         draw: Draw,
     ) -> Result<(Tensor<1>, Reading), NotFinite> {
-        let mixtures = self.mixtures(arch, When::Training(draw));
-        let pass = Pass::new(weights).with_mixtures(&mixtures);
+        let under = Under {
+            mixtures: &self.mixtures(arch, When::Training(draw)),
+            shifts: None,
+        };
+        self.loss_under(state, weights, arch, under, batch, draw)
+    }
+
+    /// The same under mixtures that are given.
+    pub(super) fn loss_under(
+        &self,
+        state: &mut SearchState,
+        weights: &Weights,
+        arch: &ArchParams,
+        Under { mixtures, shifts }: Under<'_>,
+        batch: &Batch,
+        draw: Draw,
+    ) -> Result<(Tensor<1>, Reading), NotFinite> {
+        let pass = Pass {
+            shifts,
+            ..Pass::new(weights).with_mixtures(mixtures)
+        };
         let device = self.device.clone().autodiff();
         let forward = self.backbone.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
@@ -262,7 +326,7 @@ impl<'a> Bilevel<'a> {
             loss = loss + penalty;
         }
         if let Some(limit) = self.limit {
-            loss = loss + limit.penalty(&mixtures);
+            loss = loss + limit.penalty(mixtures);
         }
         let size = self.group.size() as f64;
         let [of_loss, of_cross_entropy, correct] = self.group.sum([scalar(&loss), own, correct as f64]);
@@ -286,63 +350,6 @@ impl<'a> Bilevel<'a> {
             }
         }
         Ok((loss, reading))
-    }
-}
-
-/// Gradients of α and β; `None` where one does not take part in the loss.
-#[derive(Debug)]
-pub(super) struct ArchGradients {
-    pub kinds: PerKind<KindGradients>,
-}
-
-/// Those of one kind of cell.
-#[derive(Clone, Debug)]
-pub(super) struct KindGradients {
-    pub alpha: Option<Tensor<2>>,
-    pub beta: Option<Tensor<1>>,
-}
-
-impl ArchGradients {
-    /// Takes those of the leaves `arch` out of `gradients`.
-    pub(super) fn of(arch: &ArchParams, gradients: &mut Gradients) -> Self {
-        Self {
-            kinds: arch.kinds().map(|_, leaf| KindGradients {
-                alpha: leaf.alpha.grad_remove(gradients),
-                beta: leaf.beta.grad_remove(gradients),
-            }),
-        }
-    }
-
-    /// An error if one is not finite.
-    fn check(&self) -> Result<(), NotFinite> {
-        for (kind, of_kind) in self.kinds.iter() {
-            let name = |letter| format!("the gradient of {letter} of the {} cells", kind.name());
-            if let Some(alpha) = &of_kind.alpha {
-                NotFinite::check(|| name("α"), &host(alpha))?;
-            }
-            if let Some(beta) = &of_kind.beta {
-                NotFinite::check(|| name("β"), &host(beta))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Their means over the processes of `group`.
-    fn averaged(self, group: &Group) -> Self {
-        let flat = self.kinds.values().flat_map(|kind| {
-            let alpha = kind.alpha.clone().map(|alpha| alpha.flatten(0, 1));
-            [alpha, kind.beta.clone()]
-        });
-        let mut averaged = group.average(flat.collect()).into_iter();
-        let kinds = self.kinds.map(|_, kind| {
-            let (alpha, beta) = (averaged.next().flatten(), averaged.next().flatten());
-            let shape = kind.alpha.as_ref().map(Tensor::dims);
-            KindGradients {
-                alpha: alpha.zip(shape).map(|(alpha, shape)| alpha.reshape(shape)),
-                beta,
-            }
-        });
-        Self { kinds }
     }
 }
 

@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 
 use super::drive::Drive;
 use super::moment::{Moment, When};
+use super::perturbation::Perturbation;
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
 use crate::objective::{Halves, Link, Penalty};
 use crate::space::{KindTarget, Operation, Space, Target};
@@ -109,6 +110,22 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
     /// α after a step along `gradient` at `rate`; `None` leaves the step to the optimiser of the
     /// settings.
     fn step(&self, _alpha: Tensor<2>, _gradient: Tensor<2>, _rate: f64) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// How the mixture is disturbed while the weights train, if it is.
+    fn perturbs(&self, _moment: Moment) -> Option<Perturbation> {
+        None
+    }
+
+    /// λ, with which the weights are moved toward layers whose gradients of the mixture agree, if
+    /// they are.
+    fn aligns_layers(&self, _moment: Moment) -> Option<f64> {
+        None
+    }
+
+    /// The mean cosine of its two gradients below which an operation stops training, if any does.
+    fn freezes_below(&self) -> Option<f64> {
         None
     }
 

@@ -6,9 +6,12 @@
 //! is finished. Contract: a pure function of the settings, the images, the seed and the number of
 //! processes.
 
+mod alignment;
+mod arch_gradients;
 mod bilevel;
 mod drive;
 mod error;
+mod freezing;
 mod gamma;
 mod limit;
 mod method;
@@ -16,6 +19,7 @@ mod methods;
 mod metrics;
 mod moment;
 mod outcome;
+mod perturbation;
 mod second_order;
 mod settings;
 mod setup;
@@ -24,10 +28,12 @@ mod state;
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use drive::{Drive, DrivenMethod};
 pub use error::SearchError;
+pub use freezing::Freezing;
 pub use method::{ArchShares, Choices, SearchMethod};
 pub use methods::Method;
 pub use moment::{Draw, Half, Moment, When};
 pub use outcome::Outcome;
+pub use perturbation::Perturbation;
 pub use settings::{ArchOptimizerName, Auto, Rate, ScheduleName, SearchSettings};
 pub use setup::SearchSetup;
 pub use state::{ArchMoments, KindMoments, SearchProgress, SearchState};
@@ -152,6 +158,10 @@ impl Resumable for Search {
                 let both = stepper.half_step(state, Trains::Both, both, draw, rates)?;
                 (Some(both), both)
             }
+            StepImages::Bilevel(others, own) if self.method.method().freezes_below().is_some() => {
+                let [arch, weights] = stepper.freezing_step(state, [others, own], draw, rates)?;
+                (Some(arch), weights)
+            }
             StepImages::Bilevel(others, own) => {
                 let arch = if self.settings.second_order {
                     stepper.second_order_step(state, others, own, draw, rates)?
@@ -179,6 +189,7 @@ impl Resumable for Search {
             epochs_done: moment.epoch,
             rollbacks: state.progress.rollbacks,
             hardening,
+            freezing: state.progress.freezing.clone(),
             ..SearchProgress::default()
         };
         Ok(EpochRecord { metrics, arch })

@@ -16,7 +16,8 @@
 
 use burn::tensor::Tensor;
 
-use super::bilevel::{ArchGradients, Bilevel, KindGradients, Rates, Reading};
+use super::arch_gradients::{ArchGradients, KindGradients};
+use super::bilevel::{Bilevel, Rates, Reading};
 use super::moment::{Draw, Half};
 use super::state::SearchState;
 use crate::arch::ArchParams;

@@ -4,8 +4,8 @@
 //! et al. 2021 and Liu, Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
 
 use da2s_settings::{
-    Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, settings,
-    up_to, whole, words,
+    Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, positive_up_to,
+    settings, up_to, whole, words,
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +133,16 @@ settings! {
         regulariser: Regulariser = Regulariser::default();
         /// Weight of FairDARTS's zero-one loss.
         zero_one_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
+        /// Weight of β-DARTS's term at the end of the search; it grows from 0.
+        beta_weight: f64 = 50.0, in NOT_NEGATIVE.in_f32();
+        /// ε of SDARTS at the end of the search: the most by which a weight of the mixture is
+        /// disturbed. It grows from 0.03.
+        perturbation: f64 = 0.3, in positive_up_to(1.0);
+        /// λ of Λ-DARTS at the end of the search; it grows from 0.
+        alignment_weight: f64 = 0.25, in NOT_NEGATIVE.in_f32();
+        /// Mean cosine of its gradients on both halves of the images below which OLES freezes an
+        /// operation.
+        freeze_below: f64 = 0.4, in BELOW_1;
         /// Temperature of GDAS in the first epoch.
         temperature_first: f64 = 10.0, in TEMPERATURE;
         /// Temperature of GDAS in the last epoch.
@@ -228,6 +238,16 @@ impl SearchSettings {
         if self.one_level && self.second_order {
             let expected = "false with search.one_level, which has no inner level to look through";
             return Err(Problem::refused("search.second_order", true, expected));
+        }
+        if self.method.build(self).freezes_below().is_some() {
+            let expected = "false for search.method = oles, which compares the gradients of both halves of a step";
+            let refused = [
+                ("search.one_level", self.one_level),
+                ("search.second_order", self.second_order),
+            ];
+            if let Some((key, _)) = refused.into_iter().find(|(_, set)| *set) {
+                return Err(Problem::refused(key, true, expected));
+            }
         }
         Ok(())
     }

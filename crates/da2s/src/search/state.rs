@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::freezing::Freezing;
 use super::method::SearchMethod;
 use super::settings::SearchSettings;
 use crate::arch::ArchParams;
@@ -55,6 +56,9 @@ pub struct SearchProgress {
     /// Where on the path the search is, if it follows one.
     #[serde(default)]
     pub hardening: HardeningState,
+    /// What is known of operations that may be frozen.
+    #[serde(default, skip_serializing_if = "Freezing::is_empty")]
+    pub freezing: Freezing,
 }
 
 /// What the optimiser remembers of α and β of one kind of cell.

@@ -159,6 +159,7 @@ fn random(backbone: &Backbone, images: Tensor<4>, device: &Device) -> Vec<Named>
         Pass {
             weights: &weights,
             mixtures: None,
+            shifts: None,
             statistics: None,
             drop_path: None,
             auxiliary: false,

@@ -49,6 +49,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     let pass = Pass {
         weights: &leaves,
         mixtures: Some(&mixtures),
+        shifts: None,
         statistics: None,
         drop_path: None,
         auxiliary: false,

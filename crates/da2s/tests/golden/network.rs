@@ -48,6 +48,7 @@ pub fn check(golden: &Golden, backbone: &Backbone) {
     let pass = Pass {
         weights: &leaves,
         mixtures: None,
+        shifts: None,
         statistics: None,
         drop_path: None,
         auxiliary,
@@ -84,6 +85,7 @@ pub fn check(golden: &Golden, backbone: &Backbone) {
     let pass = Pass {
         weights: &weights,
         mixtures: None,
+        shifts: None,
         statistics: Some(&statistics),
         drop_path: None,
         auxiliary: false,

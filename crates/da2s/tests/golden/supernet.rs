@@ -157,6 +157,7 @@ fn supernet_forward_and_gradients() {
         let pass = Pass {
             weights: &weights,
             mixtures: Some(&mixtures),
+            shifts: None,
             statistics: None,
             drop_path: None,
             auxiliary: false,
@@ -286,6 +287,7 @@ fn supernet_trajectory() {
         let pass = Pass {
             weights: &state.weights,
             mixtures: Some(&mixtures),
+            shifts: None,
             statistics: Some(&state.statistics),
             drop_path: None,
             auxiliary: false,

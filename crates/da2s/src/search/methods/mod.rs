@@ -3,6 +3,7 @@
 //! To add a method, add a file with an implementation of [`SearchMethod`], its `mod` line and its
 //! row of the table; see CONTRIBUTING.md.
 
+mod beta_darts;
 mod da2s;
 mod darts;
 mod darts_minus;
@@ -11,8 +12,11 @@ mod entropy;
 mod fair_darts;
 mod gaea;
 mod gdas;
+mod lambda_darts;
+mod oles;
 mod pc_darts;
 mod random_search;
+mod sdarts;
 
 use da2s_settings::words;
 
@@ -49,6 +53,8 @@ macro_rules! methods {
 }
 
 methods! {
+    /// β-DARTS, which keeps the weights of an edge from spreading.
+    BetaDarts = "beta-darts", beta_darts::BetaDarts::new;
     /// Discretization-aware search.
     Da2s = "da2s", |_| da2s::Da2s { halves: Halves { operations: true, edges: true } };
     /// Its operation half: L_α alone; edges all weigh the same.
@@ -69,8 +75,16 @@ methods! {
     Gaea = "gaea", |_| gaea::Gaea;
     /// GDAS.
     Gdas = "gdas", gdas::Gdas::new;
+    /// Λ-DARTS, which makes the layers agree on the mixture.
+    LambdaDarts = "lambda-darts", lambda_darts::LambdaDarts::new;
+    /// OLES, which freezes operations that overfit.
+    Oles = "oles", oles::Oles::new;
     /// PC-DARTS.
     PcDarts = "pc-darts", |_| pc_darts::PcDarts;
     /// A genotype drawn at random.
     Random = "random", |_| random_search::RandomSearch;
+    /// SDARTS with the worst mixture near by.
+    SdartsAdv = "sdarts-adv", sdarts::Sdarts::adversarial;
+    /// SDARTS with a random mixture near by.
+    SdartsRs = "sdarts-rs", sdarts::Sdarts::random;
 }

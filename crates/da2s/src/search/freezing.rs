@@ -1,0 +1,227 @@
+//! Operations that stop training for good, judged by whether their gradients on both halves of the
+//! images agree.
+//!
+//! Reference: Jiang et al., OLES, NeurIPS 2023: the cosine between ∇L_train and ∇L_val in the
+//! weights of one operation, averaged over [`STEPS`] steps. Contract: an operation is one choice on
+//! one edge of one cell, if it has weights; a frozen one moves neither by its gradient nor by
+//! weight decay or momentum, and its gradient counts in no norm.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::arch_gradients::ArchGradients;
+use super::bilevel::{Bilevel, Rates, Reading, Trains};
+use super::moment::Draw;
+use super::state::SearchState;
+use crate::backbone::{Backbone, Weights};
+use crate::data::Batch;
+use crate::device::host;
+use crate::finite::NotFinite;
+
+/// Steps over which cosines are averaged.
+const STEPS: usize = 20;
+
+/// What is known of every operation that has weights, in the order of [`operations`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Freezing {
+    /// Sums of the cosines of the steps since the last judgement.
+    pub cosines: Vec<f64>,
+    /// Steps since then.
+    pub steps: usize,
+    /// Which are frozen.
+    pub frozen: Vec<bool>,
+}
+
+impl Freezing {
+    /// Whether no step was seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frozen.is_empty()
+    }
+
+    /// Adds the cosines of a step, and freezes what agrees less than `below` on average.
+    fn see(&mut self, cosines: &[f64], below: f64) {
+        self.cosines.resize(cosines.len(), 0.0);
+        self.frozen.resize(cosines.len(), false);
+        for (sum, cosine) in self.cosines.iter_mut().zip(cosines) {
+            *sum += cosine;
+        }
+        self.steps += 1;
+        if self.steps == STEPS {
+            for (frozen, sum) in self.frozen.iter_mut().zip(&mut self.cosines) {
+                *frozen |= *sum / (STEPS as f64) < below;
+                *sum = 0.0;
+            }
+            self.steps = 0;
+        }
+    }
+}
+
+/// Where the weights of every operation of every searched cell lie: part and range.
+fn operations(backbone: &Backbone) -> Vec<(usize, Range<usize>)> {
+    let stages = backbone.stages().iter().enumerate();
+    let searched = stages.filter(|(_, stage)| stage.kind.is_some());
+    let choices = searched.flat_map(|(index, stage)| {
+        let edges = stage.cell.plan().edges.iter();
+        edges.flat_map(move |edge| edge.choices.iter().map(move |choice| (index, choice)))
+    });
+    let placed = choices.map(|(index, choice)| {
+        let first = choice.weight_offset;
+        (index, first..first + choice.layout().weight_count)
+    });
+    placed.filter(|(_, range)| !range.is_empty()).collect()
+}
+
+impl Bilevel<'_> {
+    /// A step of architecture on `others` and weights on `own`, in which operations are judged and
+    /// those that agree less than the method asks are frozen.
+    ///
+    /// # Errors
+    /// As [`Bilevel::half_step`].
+    pub(super) fn freezing_step(
+        &self,
+        state: &mut SearchState,
+        [others, own]: [&Batch; 2],
+        draw: Draw,
+        rates: Rates,
+    ) -> Result<[Reading; 2], NotFinite> {
+        let (arch, weights) = (state.arch.tracked(), state.weights.on_graph(true));
+        let (loss, of_arch) = self.loss(state, &weights, &arch, others, draw.for_half(Trains::Arch.half()))?;
+        let mut gradients = loss.backward();
+        let first = ArchGradients::of(&arch, &mut gradients);
+        let validation = self.averaged(weights.gradients(gradients));
+        self.move_arch(state, first, rates)?;
+
+        let (arch, weights) = (state.arch.untracked(), state.weights.on_graph(true));
+        let (loss, mut of_weights) = self.loss(state, &weights, &arch, own, draw.for_half(Trains::Weights.half()))?;
+        let training = self.averaged(weights.gradients(loss.backward()));
+
+        let places = operations(self.backbone);
+        let (mut training, validation) = (on_host(training), on_host(validation));
+        let cosines: Vec<f64> = places
+            .iter()
+            .map(|(part, range)| {
+                let of =
+                    |parts: &[Option<Vec<f32>>]| parts[*part].as_ref().map(|values| values[range.clone()].to_vec());
+                of(&training).zip(of(&validation)).map_or(1.0, |(a, b)| cosine(&a, &b))
+            })
+            .collect();
+        if let Some(below) = self.method.method().freezes_below() {
+            state.progress.freezing.see(&cosines, below);
+        }
+        let frozen: Vec<&(usize, Range<usize>)> = places
+            .iter()
+            .zip(&state.progress.freezing.frozen)
+            .filter_map(|(place, frozen)| frozen.then_some(place))
+            .collect();
+        for (part, range) in &frozen {
+            if let Some(values) = &mut training[*part] {
+                values[range.clone()].fill(0.0);
+            }
+        }
+        let before = state.weights.clone();
+        let gradients = training.into_iter().map(|part| part.map(|values| self.flat(values)));
+        let SearchState { sgd, weights, .. } = state;
+        of_weights.gradient_norm = sgd.step(rates.weights, weights, gradients.collect(), self.backbone)?;
+        if !frozen.is_empty() {
+            *weights = self.restored(weights, &before, &frozen);
+        }
+        Ok([of_arch, of_weights])
+    }
+
+    /// `weights`, with what lies at `frozen` as in `before`.
+    fn restored(&self, weights: &Weights, before: &Weights, frozen: &[&(usize, Range<usize>)]) -> Weights {
+        let parts = weights.parts().iter().zip(before.parts()).enumerate();
+        let restored = parts.map(|(index, (now, before))| {
+            let mut own = frozen.iter().filter(|(part, _)| *part == index).peekable();
+            if own.peek().is_none() {
+                return now.clone();
+            }
+            let (mut values, before) = (host(now), host(before));
+            for (_, range) in own {
+                values[range.clone()].copy_from_slice(&before[range.clone()]);
+            }
+            self.flat(values)
+        });
+        Weights::from_parts(restored.collect())
+    }
+
+    fn flat(&self, values: Vec<f32>) -> Tensor<1> {
+        let count = values.len();
+        Tensor::from_data(TensorData::new(values, [count]), self.device)
+    }
+}
+
+fn on_host(parts: Vec<Option<Tensor<1>>>) -> Vec<Option<Vec<f32>>> {
+    let values = |part: Option<Tensor<1>>| part.map(|part| host(&part));
+    parts.into_iter().map(values).collect()
+}
+
+/// 1 where one of them is zero: what has no gradient learns nothing wrong.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let norms = (dot(a, a) * dot(b, b)).sqrt();
+    if norms > 0.0 { dot(a, b) / norms } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataOptions, Format, open};
+    use crate::resumable::Resumable;
+    use crate::search::{Method, Moment, Search, SearchSetup};
+    use burn::tensor::Device;
+    use da2s_engine::Engine;
+
+    #[test]
+    fn what_disagrees_on_average_is_frozen_for_good() {
+        let mut freezing = Freezing::default();
+        for step in 0..2 * STEPS {
+            let sign = if step % 2 == 0 { 1.0 } else { -1.0 };
+            // The first has the mean 0.5, the second 0.3, and 1 from the second judgement on.
+            let second = if step < STEPS { 0.3 + 0.6 * sign } else { 1.0 };
+            freezing.see(&[0.5 + 0.4 * sign, second], 0.4);
+            let judged = step + 1 >= STEPS;
+            assert_eq!(freezing.frozen, [false, judged], "step {step}");
+        }
+        assert!((cosine(&[3.0, 4.0], &[4.0, 3.0]) - 0.96).abs() < 1e-12);
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 0.0]), 1.0);
+    }
+
+    #[test]
+    fn frozen_operations_stay_as_they_are_and_all_else_trains() {
+        let mut setup = SearchSetup {
+            seed: 1,
+            ..SearchSetup::default()
+        };
+        (setup.search.channels, setup.search.batch_size) = (2, 32);
+        setup.search.method = Method::Oles;
+        let dataset = open(Format::Digits, None, &DataOptions::default()).unwrap();
+        let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
+        let mut state = search.start();
+        let places = operations(&search.backbone);
+        // Momentum first, then every second operation frozen.
+        let step = |state: &mut SearchState| {
+            let draw = Draw::new(1, Moment::of_epoch(1, 2, 0));
+            let rates = Rates {
+                weights: 0.1,
+                alpha: 0.0,
+                beta: 0.0,
+            };
+            let batches = [&search.arch_loader, &search.weight_loader].map(|loader| loader.batch(1, 0).unwrap());
+            let pair = [&batches[0], &batches[1]];
+            search.stepper().freezing_step(state, pair, draw, rates).unwrap();
+        };
+        step(&mut state);
+        state.progress.freezing.frozen = (0..places.len()).map(|at| at % 2 == 0).collect();
+        let before: Vec<Vec<f32>> = state.weights.parts().iter().map(host).collect();
+        step(&mut state);
+        let after: Vec<Vec<f32>> = state.weights.parts().iter().map(host).collect();
+        for (at, (part, range)) in places.iter().enumerate() {
+            let same = before[*part][range.clone()] == after[*part][range.clone()];
+            assert_eq!(same, at % 2 == 0, "operation {at}");
+        }
+        assert!(before.last() != after.last());
+    }
+}
