@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use da2s::config::{ConfigError, Layer, Request};
+use da2s::discretize::Rule;
 use da2s::export::ExportFormat;
 use da2s_report::drawing::DrawingFormat;
 
@@ -31,8 +32,26 @@ pub struct DiscretizeArguments {
     #[command(flatten)]
     pub stage: ImageStageArguments,
     /// Take this genotype instead of the search's: "Genotype(normal=[…], …)"
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "rule")]
     pub genotype: Option<String>,
+    /// What decides which operations and edges stay, instead of the run's rule, which becomes this
+    #[arg(long, value_name = "RULE", value_parser = Rule::ALL.map(Rule::name))]
+    pub rule: Option<String>,
+}
+
+impl DiscretizeArguments {
+    /// What was asked for: the machine, where the images are, and the rule.
+    ///
+    /// # Errors
+    /// If a flag has an invalid value.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut request = self.stage.request()?;
+        if let Some(rule) = &self.rule {
+            let layer = Layer::flag("--rule", "discretize.rule", rule.as_str().into())?;
+            request.layers.push(layer);
+        }
+        Ok(request)
+    }
 }
 
 /// Arguments of `train`.

@@ -13,7 +13,7 @@ use crate::terminal;
 /// Whatever is in the way.
 pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
     let given = arguments.genotype.as_deref().map(genotype::of_text).transpose()?;
-    let mut session = Session::open(&arguments.stage, false)?;
+    let mut session = Session::open(&arguments.stage.stage, &arguments.request()?)?;
     let discretized = session.discretize(given.as_ref())?;
     terminal::print(&table::of_discretization(&discretized))
 }

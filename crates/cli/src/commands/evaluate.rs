@@ -11,7 +11,7 @@ use crate::terminal;
 /// # Errors
 /// Whatever is in the way.
 pub fn execute(arguments: &ImageStageArguments) -> Result<(), Failure> {
-    let mut session = Session::open(arguments, false)?;
+    let mut session = Session::open(&arguments.stage, &arguments.request()?)?;
     let summary = session.evaluate()?;
     terminal::print(&table::of_run(&summary, &[], None))
 }

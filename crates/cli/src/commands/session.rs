@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use da2s::Hint;
+use da2s::config::Request;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
@@ -11,7 +12,7 @@ use da2s::space::Genotype;
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
-use crate::args::{CreateArguments, ImageStageArguments, LiveArguments, StageArguments, TrainArguments};
+use crate::args::{CreateArguments, LiveArguments, StageArguments, TrainArguments};
 use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -65,9 +66,9 @@ impl Session {
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
-    pub fn open(arguments: &ImageStageArguments, resume: bool) -> Result<Self, Failure> {
-        let run = run::Job::open(&arguments.stage.run, &arguments.request()?, resume, this_command())?;
-        Self::new(run, arguments.stage.quiet)
+    pub fn open(arguments: &StageArguments, request: &Request) -> Result<Self, Failure> {
+        let run = run::Job::open(&arguments.run, request, false, this_command())?;
+        Self::new(run, arguments.quiet)
     }
 
     /// Takes up a run to read what it came to, whoever works on it.

@@ -314,3 +314,40 @@ fn a_folder_with_other_files_is_left_alone() {
         .stderr(not_empty);
     assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
 }
+
+#[test]
+fn another_rule_reads_another_genotype_off_a_search() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    with("search", &TINY).arg("--out").arg(&run).assert().success();
+    let config = || fs::read_to_string(run.join("config.toml")).unwrap();
+    let before = config();
+    for (arguments, rule) in [
+        (&[][..], "strongest"),
+        (&["--rule", "sequential"], "sequential"),
+        (&[], "sequential"),
+    ] {
+        let table = predicate::str::contains("super-network").and(predicate::str::contains("Genotype("));
+        da2s()
+            .arg("discretize")
+            .arg(&run)
+            .args(arguments)
+            .assert()
+            .success()
+            .stdout(table);
+        // The rule becomes the run's, and nothing else changes.
+        assert_eq!(
+            config(),
+            before.replace("rule = \"strongest\"", &format!("rule = \"{rule}\""))
+        );
+        assert!(run.join("gap.json").is_file());
+    }
+    let unknown = predicate::str::contains("[possible values: strongest, perturbation, sequential]");
+    da2s()
+        .arg("discretize")
+        .arg(&run)
+        .args(["--rule", "weakest"])
+        .assert()
+        .code(2)
+        .stderr(unknown);
+}

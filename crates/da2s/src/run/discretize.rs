@@ -164,6 +164,9 @@ pub fn discretize(
         directory.remove(name)?;
     }
     remove_results_of_others(directory, &file)?;
+    if found.is_some() {
+        record_rule(context)?;
+    }
     directory.write_json(GENOTYPE, &file)?;
     let parts = cost_parts(&network, image_size);
     let costs = Costs {
@@ -216,6 +219,16 @@ fn measure(
     }
     let edge_gaps = measure_edge_gaps(pruned, edge_images, device, stop)?;
     Ok((gap, Some(edge_gaps)))
+}
+
+/// Writes the rule into the run's configuration, where it is another.
+fn record_rule(context: &Context<'_>) -> Result<(), Error> {
+    let mut config = context.directory.config()?;
+    if config.discretize.rule == context.config.discretize.rule {
+        return Ok(());
+    }
+    config.discretize.rule = context.config.discretize.rule;
+    context.directory.write_config(&config)
 }
 
 /// Refuses a genotype of another family than `space`: its network would have another skeleton than

@@ -7,7 +7,9 @@
 //! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
 //! CONTRIBUTING.md.
 
+mod measured;
 mod perturbation;
+mod sequential;
 mod strongest;
 
 pub use strongest::strongest;
@@ -48,6 +50,9 @@ rules! {
     /// What the super-network loses most accuracy without (Wang et al. 2021), measured on
     /// `discretize.rule_images` held-out images.
     Perturbation = "perturbation", perturbation::Perturbation;
+    /// The surest choice first, each by what serves best with all that is decided, measured on
+    /// `discretize.rule_images` held-out images.
+    Sequential = "sequential", sequential::Sequential;
 }
 
 /// A searched super-network.

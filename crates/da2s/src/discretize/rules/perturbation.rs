@@ -10,14 +10,11 @@
 //! measured on held-out images with the statistics as trained; ties are broken by the loss, then in
 //! favour of the earlier operation or edge.
 
-use std::ops::Range;
-
+use super::measured::{Choice, Quality, genotype_of, may_stay, quality};
 use super::{DiscretizationRule, Images, Searched};
-use crate::backbone::Pass;
-use crate::discretize::mixture::discrete_mixture;
 use crate::discretize::strengths::KindStrengths;
-use crate::evaluate::{EvaluateError, evaluate};
-use crate::space::{CellGenotype, CellKind, Genotype, KeptEdge, PerKind, Space, Target};
+use crate::evaluate::EvaluateError;
+use crate::space::{CellKind, Genotype, PerKind, Space, Target};
 
 /// The rule; it has no settings of its own.
 #[derive(Clone, Copy, Debug)]
@@ -30,65 +27,8 @@ impl DiscretizationRule for Perturbation {
         target: &Target,
         images: &Images<'_>,
     ) -> Result<Genotype, EvaluateError> {
-        let undecided = CellGenotype {
-            edges: Vec::new(),
-            concat: searched.space.output(),
-        };
-        let measure = |strengths: &PerKind<KindStrengths>| {
-            let mixtures = strengths.map(|_, strengths| {
-                discrete_mixture(strengths, searched.space, &undecided, false, false, images.device)
-            });
-            let pass = Pass::new(searched.weights)
-                .with_mixtures(&mixtures)
-                .with_statistics(searched.statistics);
-            let evaluation = evaluate(
-                searched.backbone,
-                pass,
-                images.held_out,
-                &[],
-                images.device,
-                images.stop,
-            )?;
-            Ok(Quality {
-                accuracy: evaluation.accuracy.unwrap_or(f64::NAN),
-                loss: evaluation.loss.unwrap_or(f64::INFINITY),
-            })
-        };
+        let measure = |strengths: &PerKind<KindStrengths>| quality(strengths, searched, images);
         choose(searched.strengths.clone(), searched.space, target, measure)
-    }
-}
-
-/// How good a super-network is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Quality {
-    /// In percent.
-    accuracy: f64,
-    /// Mean cross-entropy in nats.
-    loss: f64,
-}
-
-impl Quality {
-    /// Nothing is left to measure.
-    const NONE: Self = Self {
-        accuracy: f64::NEG_INFINITY,
-        loss: f64::INFINITY,
-    };
-}
-
-/// Weights of a mixture that are decided together.
-enum Choice {
-    /// The operations of one edge, by its index.
-    Operations(usize),
-    /// The edges into one node, by their indices.
-    Edges(Range<usize>),
-}
-
-impl Choice {
-    fn weights<'a>(&self, strengths: &'a mut KindStrengths) -> &'a mut [f32] {
-        match self {
-            Self::Operations(edge) => &mut strengths.p[*edge],
-            Self::Edges(edges) => &mut strengths.q[edges.clone()],
-        }
     }
 }
 
@@ -103,41 +43,25 @@ fn choose<E>(
     let kept_operations = PerKind::try_new(space.kinds(), |kind| {
         (0..space.graph.edge_count())
             .map(|edge| {
-                let candidates: Vec<usize> = (0..space.operations.len())
-                    .filter(|&candidate| space.may_keep(space.operations[candidate]))
-                    .collect();
+                let candidates = may_stay(space);
                 let count = target.kind(kind).operations;
                 let choice = Choice::Operations(edge);
                 decide(&mut strengths, kind, &choice, &candidates, count, &measure)
             })
             .collect::<Result<Vec<_>, E>>()
     })?;
-    let ends: Vec<(usize, usize)> = space.graph.edges().collect();
-    let cells = PerKind::try_new(space.kinds(), |kind| {
-        let mut edges = Vec::new();
-        for node in space.graph.all_nodes() {
+    let kept_edges = PerKind::try_new(space.kinds(), |kind| {
+        let nodes = space.graph.all_nodes().map(|node| {
             let into = space.graph.edges_into(node);
-            let first = into.start;
             let candidates: Vec<usize> = (0..into.len()).collect();
             let count = target.kind(kind).kept(space.graph, node);
-            let choice = Choice::Edges(into);
+            let choice = Choice::Edges(into.clone());
             let stay = decide(&mut strengths, kind, &choice, &candidates, count, &measure)?;
-            edges.extend(stay.into_iter().map(|index| {
-                let (from, to) = ends[first + index];
-                let operations = kept_operations.kind(kind)[first + index].iter();
-                KeptEdge {
-                    from,
-                    to,
-                    operations: operations.map(|&candidate| space.operations[candidate]).collect(),
-                }
-            }));
-        }
-        Ok(CellGenotype {
-            edges,
-            concat: space.output(),
-        })
+            Ok(stay.into_iter().map(|index| into.start + index).collect::<Vec<_>>())
+        });
+        Ok(nodes.collect::<Result<Vec<_>, E>>()?.concat())
     })?;
-    Ok(Genotype { cells })
+    Ok(genotype_of(space, &kept_operations, &kept_edges))
 }
 
 /// Keeps `count` of `candidates`, those whose absence costs most, costliest first; where all of
@@ -159,26 +83,17 @@ fn decide<E>(
             continue;
         }
         let mut without = strengths.clone();
-        let weights = choice.weights(without.kind_mut(kind));
-        let whole: f32 = weights.iter().sum();
-        weights[candidate] = 0.0;
-        let rest: f32 = weights.iter().sum();
-        let quality = if rest > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight *= whole / rest);
+        let quality = if choice.leave_out(without.kind_mut(kind), candidate) {
             measure(&without)?
         } else {
             Quality::NONE
         };
         stay.push((candidate, quality));
     }
-    stay.sort_by(|(_, a), (_, b)| a.accuracy.total_cmp(&b.accuracy).then(b.loss.total_cmp(&a.loss)));
+    stay.sort_by(|(_, a), (_, b)| a.order(b));
     stay.truncate(count);
     let kept: Vec<usize> = stay.into_iter().map(|(candidate, _)| candidate).collect();
-    let weights = choice.weights(strengths.kind_mut(kind));
-    weights.fill(0.0);
-    for &candidate in &kept {
-        weights[candidate] = 1.0 / kept.len() as f32;
-    }
+    choice.keep(strengths.kind_mut(kind), &kept);
     Ok(kept)
 }
 
