@@ -20,7 +20,7 @@ mod settings;
 mod target;
 
 pub(crate) use darts::darts_operations;
-pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge};
+pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge, PublishedGenotype};
 pub use graph::CellGraph;
 pub(crate) use nas_bench_201::NAS_BENCH_201_GRAPH;
 pub(crate) use nas_bench_201::NAS_BENCH_201_OPERATIONS;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use da2s::search::Method;
+use da2s::discretize::Rule;
+use da2s::search::{Drive, Method};
+use da2s::space::PublishedGenotype;
 
 use super::settings::SettingArguments;
 
@@ -22,6 +24,7 @@ pub struct ReportArguments {
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 #[command(mut_arg("method", |arg| arg.hide(true)))]
+#[command(mut_arg("drive", |arg| arg.hide(true)))]
 #[command(mut_arg("seed", |arg| arg.help("The first seed [default: 1]")))]
 pub struct CompareArguments {
     /// Settings that all runs share.
@@ -36,6 +39,21 @@ pub struct CompareArguments {
     /// A setting to vary, as target.edges=1,2; given twice, every combination is run
     #[arg(long, value_name = "KEY=VALUE,…")]
     pub vary: Vec<String>,
+    /// What takes the mixture to the target, as none,path; a method is left out where it makes no
+    /// sense with a drive
+    #[arg(long, value_name = "DRIVE,…", value_delimiter = ',', value_parser = Drive::ALL.map(Drive::name))]
+    pub drives: Vec<String>,
+    /// Rules of discretization, as strongest,perturbation
+    #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = Rule::ALL.map(Rule::name))]
+    pub rules: Vec<String>,
+    /// Published genotypes that are trained beside those found
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',',
+        value_parser = PublishedGenotype::ALL.map(|published| published.name))]
+    pub genotypes: Vec<String>,
+    /// Number of genotypes of the target, drawn at random, that are trained: a percentile says how
+    /// many of them a network is better than
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16))]
+    pub random: Option<u16>,
     /// Method that the others are tested against [default: the first]
     #[arg(long, value_name = "METHOD")]
     pub baseline: Option<String>,

@@ -426,3 +426,51 @@ fn is_held(run: &Path) -> bool {
     let id = holder.trim();
     !id.is_empty() && Path::new("/proc").join(id).join("exe").exists()
 }
+
+/// Methods × drives, published cells and random ones; what makes no sense is left out, and said.
+#[test]
+fn genotypes_are_trained_beside_what_is_found_and_ranked_among_random_ones() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("rivals");
+    let told = predicate::str::contains("random, search.drive=path is left out: it learns no mixture")
+        .and(predicate::str::contains("published_darts-v2-s1: retrained "));
+    let table = predicate::str::contains("percentile").and(predicate::str::contains("Holm"));
+    with("compare", &TINY)
+        .args(["--methods", "darts,random", "--drives", "none,path", "--seeds", "1"])
+        .args(["--genotypes", "darts-v2", "--random", "2", "--out"])
+        .arg(&out)
+        .assert()
+        .success()
+        .stderr(told)
+        .stdout(table);
+    let comparison = json(&out.join("compare.json"));
+    let runs = comparison["runs"].as_array().unwrap();
+    let directories: Vec<&str> = runs.iter().filter_map(|run| run["directory"].as_str()).collect();
+    assert_eq!(
+        directories,
+        [
+            "darts-search.drive=none-s1",
+            "darts-search.drive=path-s1",
+            "random-search.drive=none-s1",
+            "published_darts-v2-s1",
+            "random_genotype-s1",
+            "random_genotype-s2",
+        ]
+    );
+    for run in runs {
+        let percentile = run["values"]["percentile"].as_f64();
+        let is_random = run["setup"]["method"] == "random genotype";
+        assert_eq!(percentile.is_none(), is_random, "{run}");
+        assert!(percentile.is_none_or(|share| (0.0..=100.0).contains(&share)), "{run}");
+    }
+    let drive = |run: &str| json(&out.join(run).join("summary.json"))["drive"].clone();
+    assert_eq!([drive(directories[0]), drive(directories[1])], ["none", "path"]);
+
+    let refused = predicate::str::contains("are of the space darts");
+    with("compare", &TINY)
+        .args(["--space", "nas-bench-201", "--genotypes", "darts-v2", "--out"])
+        .arg(temporary.path().join("bench"))
+        .assert()
+        .code(2)
+        .stderr(refused);
+}

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::measure::PERCENTILE;
 use super::{Comparison, RunOutcome};
 use crate::data_link::CsvTable;
 
@@ -15,10 +16,14 @@ const NOTE_ON_MEANS: &str = "Mean ± sample standard deviation over the seeds. S
 const NOTE_ON_BENCHMARK: &str = "Columns with the name of a table’s column: accuracies and ranks of the architectures found, as \
     listed in that table of accuracies.";
 
+/// Explains the percentile.
+const NOTE_ON_PERCENTILE: &str = "Percentile: the share of the random genotypes whose networks, retrained alike, are worse on the \
+    test images; one that is as good counts half.";
+
 /// Explains the tests and their limits.
 pub(super) const NOTE_ON_TESTS: &str = "Pairs have the same seed; both tests are two-sided: Student’s t and Wilcoxon’s signed \
-    ranks (exact, pairs without a difference left out). They are not corrected for multiple testing. With few pairs, only large \
-    differences are significant, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
+    ranks (exact, pairs without a difference left out). “Holm” is the p-value before it, corrected by Holm’s method for all tests of \
+    the measure. With few pairs, only large differences are significant, and Wilcoxon’s p is at least 2 / 2ⁿ for n pairs.";
 
 impl Comparison {
     /// One line per run: its setup, its outcome, and its results in full precision.
@@ -33,7 +38,10 @@ impl Comparison {
         for run in &self.runs {
             let (state, reason) = run.state();
             let mut row = vec![run.setup.method.clone(), run.seed.to_string()];
-            row.extend(run.setup.settings.iter().map(|(_, value)| value.clone()));
+            row.extend(settings.iter().map(|(key, _)| {
+                let own = run.setup.settings.iter().find(|(own, _)| own == key);
+                own.map_or(String::new(), |(_, value)| value.clone())
+            }));
             row.extend([state.to_owned(), reason.to_owned(), run.directory.clone()]);
             row.extend(self.measures.iter().map(|measure| {
                 let value = run.value(&measure.key);
@@ -95,7 +103,12 @@ impl Comparison {
             .measures
             .iter()
             .any(|measure| measure.key.starts_with("benchmark:"));
-        let needed = [(NOTE_ON_MEANS, true), (NOTE_ON_BENCHMARK, looked_up)];
+        let percentile = self.measures.iter().any(|measure| measure.key == PERCENTILE);
+        let needed = [
+            (NOTE_ON_MEANS, true),
+            (NOTE_ON_PERCENTILE, percentile),
+            (NOTE_ON_BENCHMARK, looked_up),
+        ];
         needed
             .into_iter()
             .filter_map(|(note, needed)| needed.then_some(note))

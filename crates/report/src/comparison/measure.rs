@@ -29,13 +29,19 @@ pub enum Unit {
     Seconds,
     /// A rank in a table, 1 for the best.
     Rank,
+    /// The share of random networks that are worse, in percent.
+    Percentile,
 }
 
-const MEASURES: [(&str, &str, Unit); 8] = [
+/// Key of the percentile among random genotypes.
+pub(super) const PERCENTILE: &str = "percentile";
+
+const MEASURES: [(&str, &str, Unit); 9] = [
     ("supernet_accuracy", "super-network", Unit::Percent),
     ("discretized_accuracy", "discretized", Unit::Percent),
     ("gap", "gap", Unit::Points),
     ("network_accuracy", "retrained", Unit::Percent),
+    (PERCENTILE, "percentile", Unit::Percentile),
     ("parameters", "parameters", Unit::Count),
     ("multiply_adds", "multiply-adds", Unit::Count),
     ("search_time_s", "search", Unit::Seconds),
@@ -81,7 +87,7 @@ impl Measure {
     pub(super) fn is_tested(&self) -> bool {
         match self.unit {
             Unit::Percent | Unit::Points => true,
-            Unit::Count | Unit::Seconds | Unit::Rank => false,
+            Unit::Count | Unit::Seconds | Unit::Rank | Unit::Percentile => false,
         }
     }
 
@@ -89,7 +95,7 @@ impl Measure {
     pub fn heading(&self) -> String {
         match self.unit {
             Unit::Percent => format!("{} %", self.title),
-            Unit::Points | Unit::Count | Unit::Seconds | Unit::Rank => self.title.clone(),
+            Unit::Points | Unit::Count | Unit::Seconds | Unit::Rank | Unit::Percentile => self.title.clone(),
         }
     }
 }
@@ -112,7 +118,7 @@ impl Unit {
     fn scale(self, value: f64) -> (f64, usize, &'static str) {
         match self {
             Self::Percent | Self::Points => (1.0, 2, ""),
-            Self::Rank => (1.0, 0, ""),
+            Self::Rank | Self::Percentile => (1.0, 0, ""),
             Self::Count => match value {
                 _ if value >= 1e9 => (1e9, 2, " G"),
                 _ if value >= 1e6 => (1e6, 2, " M"),
@@ -133,7 +139,7 @@ pub fn cell(unit: Unit, value: f64) -> String {
     match unit {
         // Ranks and counts are never negative; `as` would turn a negative number into 0.
         Unit::Count | Unit::Rank => count(value as u64),
-        Unit::Percent | Unit::Points | Unit::Seconds => unit.spread(&Spread {
+        Unit::Percent | Unit::Points | Unit::Seconds | Unit::Percentile => unit.spread(&Spread {
             n: 1,
             mean: value,
             std: None,

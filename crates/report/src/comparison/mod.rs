@@ -10,16 +10,21 @@ mod measure;
 mod page;
 pub mod statistics;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+use measure::PERCENTILE;
 pub use measure::{Measure, Unit, cell};
 pub(crate) use page::comparison_page;
-use statistics::{Paired, Spread};
+use statistics::{Paired, Spread, holm};
 
 use crate::run::Digest;
+
+/// What stands for the method of runs whose genotype was drawn at random, without a search.
+pub const RANDOM: &str = "random genotype";
 
 /// One run of a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +143,7 @@ impl Comparison {
     /// A method is tested against `baseline` at the same settings. If settings vary, the baseline
     /// with other settings is tested against the baseline with the first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
+        let runs = with_percentiles(runs);
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());
         let measures: Vec<Measure> = Measure::all(benchmark).into_iter().filter(measured).collect();
         let mut setups: Vec<&Setup> = Vec::new();
@@ -148,12 +154,15 @@ impl Comparison {
         }
         let groups = setups.iter().map(|setup| group(setup, &runs, &measures)).collect();
         let test = |setup: &&Setup| {
+            // A genotype that was given has no settings.
             let against = setups.iter().find(|other| {
-                other.method == baseline && (setup.method == baseline || other.settings == setup.settings)
+                let alike = setup.settings.is_empty() || other.settings == setup.settings;
+                other.method == baseline && (setup.method == baseline || alike)
             })?;
             (against != setup).then(|| test(setup, against, &runs, &measures))
         };
-        let tests = setups.iter().filter_map(test).collect();
+        let mut tests: Vec<Test> = setups.iter().filter_map(test).collect();
+        measures.iter().for_each(|measure| correct(&mut tests, &measure.key));
         Self {
             name,
             dataset,
@@ -217,7 +226,9 @@ impl Comparison {
             "difference",
             "t",
             "p of t",
+            "Holm",
             "p of Wilcoxon",
+            "Holm",
         ];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
         for test in &self.tests {
@@ -234,7 +245,9 @@ impl Comparison {
                     measure::signed(result.mean_difference),
                     number(result.t, measure::signed),
                     number(result.t_p, measure::probability),
+                    number(result.t_holm, measure::probability),
                     number(result.wilcoxon_p, measure::probability),
+                    number(result.wilcoxon_holm, measure::probability),
                 ]);
             }
         }
@@ -269,6 +282,53 @@ impl ComparedRun {
 /// Serialises settings as one JSON object.
 fn as_map<S: Serializer>(settings: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(settings.iter().map(|(key, value)| (key, value)))
+}
+
+/// `runs` with the percentile of their networks among the random genotypes, if any of these is
+/// trained.
+fn with_percentiles(mut runs: Vec<ComparedRun>) -> Vec<ComparedRun> {
+    const ACCURACY: &str = "network_accuracy";
+    let is_random = |run: &&ComparedRun| run.setup.method == RANDOM;
+    let random: Vec<f64> = runs
+        .iter()
+        .filter(is_random)
+        .filter_map(|run| run.value(ACCURACY))
+        .collect();
+    if random.is_empty() {
+        return runs;
+    }
+    for run in &mut runs {
+        if run.setup.method == RANDOM {
+            continue;
+        }
+        if let RunOutcome::Finished { values, .. } = &mut run.outcome
+            && let Some(&accuracy) = values.get(ACCURACY)
+        {
+            let worse = random.iter().map(|&other| match other.total_cmp(&accuracy) {
+                Ordering::Less => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Greater => 0.0,
+            });
+            let share = worse.sum::<f64>() / random.len() as f64;
+            values.insert(PERCENTILE.to_owned(), 100.0 * share);
+        }
+    }
+    runs
+}
+
+/// Corrects the probabilities of all `tests` of the measure `key` for their number.
+fn correct(tests: &mut [Test], key: &str) {
+    let mut results: Vec<&mut Paired> = tests.iter_mut().filter_map(|test| test.results.get_mut(key)).collect();
+    let known = |of: fn(&Paired) -> Option<f64>, results: &[&mut Paired]| -> Vec<f64> {
+        results.iter().filter_map(|result| of(result)).collect()
+    };
+    let of_t = holm(&known(|result| result.t_p, &results));
+    let of_wilcoxon = holm(&known(|result| result.wilcoxon_p, &results));
+    let (mut of_t, mut of_wilcoxon) = (of_t.into_iter(), of_wilcoxon.into_iter());
+    for result in &mut results {
+        result.t_holm = result.t_p.and_then(|_| of_t.next());
+        result.wilcoxon_holm = result.wilcoxon_p.and_then(|_| of_wilcoxon.next());
+    }
 }
 
 fn group(setup: &Setup, runs: &[ComparedRun], measures: &[Measure]) -> SetupRuns {

@@ -108,6 +108,7 @@ fn unit(unit: Unit) -> &'static str {
         Unit::Count => "number",
         Unit::Seconds => "seconds",
         Unit::Rank => "rank",
+        Unit::Percentile => "percentile",
     }
 }
 

@@ -36,6 +36,10 @@ pub struct Paired {
     pub wilcoxon_w: Option<f64>,
     /// Its exact p-value.
     pub wilcoxon_p: Option<f64>,
+    /// The p-value of t with Holm's correction for all tests of the same measure.
+    pub t_holm: Option<f64>,
+    /// The same of Wilcoxon's.
+    pub wilcoxon_holm: Option<f64>,
 }
 
 impl Spread {
@@ -70,8 +74,27 @@ impl Paired {
             wilcoxon_n: ranks.len(),
             wilcoxon_w: wilcoxon.map(|(w, _)| w),
             wilcoxon_p: wilcoxon.map(|(_, p)| p),
+            t_holm: None,
+            wilcoxon_holm: None,
         })
     }
+}
+
+/// p-values corrected for their number by Holm's method, in the order given: the i-th smallest
+/// of m, counted from 0, times m − i, none less than one before it, at most 1. Holm, "A simple
+/// sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 1979.
+pub(super) fn holm(probabilities: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+    let mut corrected = vec![1.0; probabilities.len()];
+    let mut least = 0.0f64;
+    for (place, &index) in order.iter().enumerate() {
+        least = least
+            .max((probabilities.len() - place) as f64 * probabilities[index])
+            .min(1.0);
+        corrected[index] = least;
+    }
+    corrected
 }
 
 /// t and its p-value.
@@ -136,6 +159,17 @@ mod tests {
             (found - expected).abs() < 1e-6 * expected.abs(),
             "{found} for {expected}"
         );
+    }
+
+    /// R's `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.
+    #[test]
+    fn probabilities_are_corrected_for_their_number() {
+        let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (ours, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((ours - expected).abs() < 1e-12, "{corrected:?}");
+        }
+        assert_eq!(holm(&[0.6, 0.7]), [1.0, 1.0]);
+        assert!(holm(&[]).is_empty());
     }
 
     #[test]

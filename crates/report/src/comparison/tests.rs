@@ -142,3 +142,58 @@ fn looked_up_results_have_their_own_columns() {
     // The mean of ranks means little, so the table of means leaves it out.
     assert_eq!(comparison.means()[0].last().unwrap(), "cifar10-test %");
 }
+
+#[test]
+fn percentiles_are_among_random_genotypes_and_tests_are_corrected_together() {
+    let with = |setup: &Setup, seed: u64, accuracy: f64| {
+        let mut run = run(setup, seed, accuracy / 10.0);
+        if let RunOutcome::Finished { values, .. } = &mut run.outcome {
+            values.insert("network_accuracy".to_owned(), accuracy);
+        }
+        run
+    };
+    let (da2s, darts) = (
+        setup("da2s", &[("search.drive", "path")]),
+        setup("darts", &[("search.drive", "path")]),
+    );
+    let (random, published) = (setup(RANDOM, &[]), setup("published darts-v2", &[]));
+    let mut runs = Vec::new();
+    for (seed, step) in [(1, 0.0), (2, 0.1), (3, 0.3)] {
+        runs.push(with(&da2s, seed, 97.0 + step));
+        runs.push(with(&darts, seed, 96.0 + 2.0 * step));
+        runs.push(with(&published, seed, 98.0 - step));
+    }
+    for (seed, accuracy) in [(1, 96.0), (2, 97.0), (3, 97.05), (4, 99.0)] {
+        runs.push(with(&random, seed, accuracy));
+    }
+    let comparison = compared(runs);
+    let percentile = |setup: &Setup, seed: u64| {
+        let own = comparison
+            .runs
+            .iter()
+            .find(|run| run.setup == *setup && run.seed == seed);
+        own.unwrap().value("percentile")
+    };
+    assert_eq!(
+        [
+            percentile(&da2s, 1),
+            percentile(&da2s, 2),
+            percentile(&darts, 1),
+            percentile(&random, 4)
+        ],
+        [Some(37.5), Some(75.0), Some(12.5), None]
+    );
+    // Those that were given are tested against the baseline, whatever its settings.
+    let tests: Vec<&str> = comparison.tests.iter().map(|test| test.setup.method.as_str()).collect();
+    assert_eq!(tests, ["darts", "published darts-v2", RANDOM]);
+    let of = |at: usize| comparison.tests[at].results["network_accuracy"];
+    let plain: Vec<f64> = (0..3).map(|at| of(at).t_p.unwrap()).collect();
+    let expected = statistics::holm(&plain);
+    for (at, expected) in expected.into_iter().enumerate() {
+        assert_eq!(of(at).t_holm, Some(expected));
+        assert!(of(at).t_holm >= of(at).t_p);
+    }
+    let csv = comparison.csv();
+    let last = csv.lines().last().unwrap();
+    assert!(last.starts_with("random genotype,4,,finished,,"), "{last}");
+}

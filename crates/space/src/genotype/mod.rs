@@ -16,9 +16,11 @@ mod mistake;
 mod nas_bench_201_text;
 mod naslib_text;
 mod nni_text;
+mod published;
 
 pub use forms::{FormError, GenotypeForm};
 pub use mistake::GenotypeError;
+pub use published::PublishedGenotype;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
+use da2s::config::Config;
 use da2s_records::Folder;
 use da2s_records::files::MOST_LINES_BYTES;
 
@@ -28,6 +29,8 @@ pub struct Children<'a> {
     pub folder: &'a Folder,
     /// Settings that all runs share.
     pub settings: &'a Path,
+    /// What stands in them.
+    pub shared: &'a Config,
     /// Whether to search and discretize only.
     pub search_only: bool,
     /// Threads of each process.
@@ -86,13 +89,18 @@ impl Children<'_> {
             Ok(output) => output,
             Err(error) => return unstarted(&error),
         };
+        let given = run.config(self.shared).map_err(|error| error.to_string());
+        let genotype = match given.and_then(|config| run.genotype(&config)) {
+            Ok(genotype) => genotype,
+            Err(reason) => return Ended::Failed(reason),
+        };
         let verbs: &[Verb] = if self.search_only {
             &[Verb::Search, Verb::Discretize]
         } else {
             &[Verb::Run]
         };
         for verb in verbs {
-            let status = match self.process(*verb, run, &output) {
+            let status = match self.process(*verb, run, genotype.as_deref(), &output) {
                 Ok(status) => status,
                 Err(error) => return unstarted(&error),
             };
@@ -112,12 +120,12 @@ impl Children<'_> {
         Ended::Finished
     }
 
-    fn process(&self, verb: Verb, run: &Planned, log: &File) -> io::Result<ExitStatus> {
+    fn process(&self, verb: Verb, run: &Planned, genotype: Option<&str>, log: &File) -> io::Result<ExitStatus> {
         let mut command = Command::new(std::env::current_exe()?);
         let directory = self.folder.file(&run.name);
         match verb {
-            Verb::Run => self.create(command.arg("run"), run, &directory),
-            Verb::Search => self.create(command.arg("search"), run, &directory),
+            Verb::Run => self.create(command.arg("run"), run, genotype, &directory),
+            Verb::Search => self.create(command.arg("search"), run, None, &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
         command
@@ -144,13 +152,20 @@ impl Children<'_> {
         }
     }
 
-    fn create<'a>(&self, command: &'a mut Command, run: &Planned, directory: &Path) -> &'a mut Command {
-        command.args(["--config".as_ref(), self.settings.as_os_str()]).args([
-            "--method",
-            &run.setup.method,
-            "--seed",
-            &run.seed.to_string(),
-        ]);
+    fn create<'a>(
+        &self,
+        command: &'a mut Command,
+        run: &Planned,
+        genotype: Option<&str>,
+        directory: &Path,
+    ) -> &'a mut Command {
+        command
+            .args(["--config".as_ref(), self.settings.as_os_str()])
+            .args(["--seed", &run.seed.to_string()]);
+        match genotype {
+            Some(text) => command.args(["--genotype", text]),
+            None => command.args(["--method", &run.setup.method]),
+        };
         for (key, value) in &run.setup.settings {
             command.args(["--set", &format!("{key}={value}")]);
         }

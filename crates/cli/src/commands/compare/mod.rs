@@ -98,6 +98,9 @@ impl Comparing {
         for run in &runs {
             run.check(&out, &shared)?;
         }
+        if !arguments.quiet {
+            plan.left_out().iter().for_each(|text| terminal::tell(text));
+        }
         let baseline = baseline(arguments, &plan)?;
         let unwritable = |error: toml::ser::Error| Failure::usage(error.to_string());
         let plan_text = toml::to_string(&plan).map_err(unwritable)?;
@@ -130,6 +133,7 @@ impl Comparing {
         let children = Children {
             folder: &self.folder,
             settings: &settings,
+            shared: &self.shared,
             search_only: self.plan.search_only,
             threads: threads_each(self.shared.run.threads, jobs.min(missing.len()).max(1)),
             jobs,
@@ -223,6 +227,7 @@ impl Planned {
     /// Refuses an invalid run, or an existing one with other settings.
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
         let asked = self.config(shared)?;
+        self.genotype(&asked).map_err(Failure::usage)?;
         let path = out.join(&self.name);
         match RunDirectory::read(&path) {
             Ok(directory) => match difference(&directory.config()?, &asked) {
@@ -322,12 +327,22 @@ fn read_plan(folder: &Folder) -> Result<Plan, Failure> {
 }
 
 impl CompareArguments {
+    /// `--vary`, and what `--drives` and `--rules` vary.
+    fn varied(&self) -> Vec<String> {
+        let axes = [("search.drive", &self.drives), ("discretize.rule", &self.rules)];
+        let asked = axes.into_iter().filter(|(_, values)| !values.is_empty());
+        let own = asked.map(|(key, values)| format!("{key}={}", values.join(",")));
+        own.chain(self.vary.iter().cloned()).collect()
+    }
+
     fn plan(&self, first_seed: u64, stored: Option<&Plan>) -> Result<Plan, String> {
         let asked = Asked {
             methods: self.methods.clone(),
             seeds: self.seeds.map(u64::from),
             search_only: self.search_only,
-            vary: self.vary.clone(),
+            vary: self.varied(),
+            genotypes: self.genotypes.clone(),
+            random: self.random.map(u64::from),
         };
         Plan::new(&asked, first_seed, stored)
     }

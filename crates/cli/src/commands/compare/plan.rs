@@ -6,13 +6,17 @@
 use std::collections::BTreeSet;
 
 use da2s::config::{Config, ConfigError, Layer, resolve};
-use da2s::search::Method;
-use da2s_report::comparison::Setup;
+use da2s::discretize::random_genotype;
+use da2s::search::{Drive, Method, SearchSettings};
+use da2s::space::{PublishedGenotype, SpaceName};
+use da2s_report::comparison::{RANDOM, Setup};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 /// The methods that are compared where none are asked for.
 const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
+/// The setting that drives vary.
+const DRIVE: &str = "search.drive";
 /// Seeds where their number is not asked for.
 const SEEDS: u64 = 3;
 /// Runs beyond this are a slip, and their list alone would take gigabytes.
@@ -35,6 +39,12 @@ pub struct Plan {
     /// Settings that are varied; every combination of their values is run.
     #[serde(default)]
     pub vary: Vec<Varied>,
+    /// Published genotypes that are trained beside those found, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub genotypes: Vec<String>,
+    /// Number of genotypes drawn at random that are trained.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub random: u64,
 }
 
 /// A setting that is varied.
@@ -58,6 +68,10 @@ pub struct Asked {
     pub search_only: bool,
     /// Settings that are varied, as `KEY=VALUE,…`.
     pub vary: Vec<String>,
+    /// Published genotypes.
+    pub genotypes: Vec<String>,
+    /// Number of random genotypes.
+    pub random: Option<u64>,
 }
 
 /// One run of a plan.
@@ -69,6 +83,27 @@ pub struct Planned {
     pub seed: u64,
     /// Name of its directory.
     pub name: String,
+    /// What is trained instead of searching.
+    pub given: Option<Given>,
+}
+
+/// A genotype that a run is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A published one, by name.
+    Published(String),
+    /// One that the run's seed draws.
+    Random,
+}
+
+impl Given {
+    /// What stands for the method.
+    fn label(&self) -> String {
+        match self {
+            Self::Published(name) => format!("published {name}"),
+            Self::Random => RANDOM.to_owned(),
+        }
+    }
 }
 
 impl Plan {
@@ -88,17 +123,29 @@ impl Plan {
             seeds: SEEDS,
             search_only: asked.search_only,
             vary: vary.clone(),
+            genotypes: Vec::new(),
+            random: 0,
         });
         if !asked.methods.is_empty() {
             plan.methods.clone_from(&asked.methods);
         }
         plan.seeds = asked.seeds.unwrap_or(plan.seeds);
+        plan.random = asked.random.unwrap_or(plan.random);
+        if !asked.genotypes.is_empty() {
+            plan.genotypes.clone_from(&asked.genotypes);
+        }
         if let Some(stored) = stored {
             stored.allows(&plan, asked, &vary)?;
         }
         let keys = plan.vary.iter().map(|varied| &varied.key);
-        if let Some(twice) = first_twice(plan.methods.iter()).or_else(|| first_twice(keys)) {
+        if let Some(twice) = first_twice(plan.methods.iter().chain(keys)).or_else(|| first_twice(plan.genotypes.iter()))
+        {
             return Err(format!("{twice} is asked for twice"));
+        }
+        if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty()) {
+            return Err(
+                "--search-only leaves --genotypes and --random nothing to do: they are only trained".to_owned(),
+            );
         }
         plan.fits()?;
         let runs = plan.runs();
@@ -121,6 +168,17 @@ impl Plan {
                 self.seeds, plan.seeds
             ));
         }
+        if let Some(name) = self.genotypes.iter().find(|name| !plan.genotypes.contains(name)) {
+            return Err(format!(
+                "it trains {name}, which is not among the --genotypes asked for"
+            ));
+        }
+        if plan.random < self.random {
+            return Err(format!(
+                "it has {} random genotypes, but {} were asked for",
+                self.random, plan.random
+            ));
+        }
         if asked.search_only && !self.search_only {
             return Err("its networks are retrained, but --search-only was asked for".to_owned());
         }
@@ -133,6 +191,7 @@ impl Plan {
     /// Refuses more runs than anybody means, and seeds that no configuration can hold.
     fn fits(&self) -> Result<(), String> {
         let (first, seeds) = (self.first_seed, self.seeds);
+        let seeds = seeds.max(self.random);
         if seeds > 0 && first.checked_add(seeds - 1).is_none_or(|last| last > LAST_SEED) {
             return Err(format!(
                 "{seeds} seeds from {first} go beyond {LAST_SEED}, the largest seed"
@@ -140,32 +199,71 @@ impl Plan {
         }
         let setups = self.vary.iter().map(|varied| varied.values.len());
         let setups = setups.chain([self.methods.len()]).map(|count| count as u64);
-        let runs = setups.chain([seeds]).try_fold(1, u64::checked_mul);
+        let searched = setups.chain([seeds]).try_fold(1, u64::checked_mul);
+        let given = seeds.checked_mul(self.genotypes.len() as u64 + 1);
+        let runs = searched
+            .zip(given)
+            .and_then(|(searched, given)| searched.checked_add(given));
         match runs {
             Some(0..=MOST_RUNS) => Ok(()),
             _ => Err(format!("it would have more than {MOST_RUNS} runs")),
         }
     }
 
-    /// Every run, setup by setup.
-    pub fn runs(&self) -> Vec<Planned> {
-        let setups = self.methods.iter().flat_map(|method| {
+    /// Every setup of a search, those included that make no sense.
+    fn setups(&self) -> impl Iterator<Item = Setup> {
+        self.methods.iter().flat_map(|method| {
             combinations(&self.vary).into_iter().map(|settings| Setup {
                 method: method.clone(),
                 settings,
             })
-        });
-        let seeds = self.first_seed..self.first_seed.saturating_add(self.seeds);
-        setups
-            .flat_map(|setup| {
-                seeds.clone().map(move |seed| Planned {
-                    name: directory_name(&setup, seed),
-                    setup: setup.clone(),
-                    seed,
-                })
-            })
-            .collect()
+        })
     }
+
+    /// The setups that are left out, because the method makes no sense with the drive; in words.
+    pub fn left_out(&self) -> Vec<String> {
+        let reason = |setup: Setup| Some(format!("{} is left out: {}", setup.label(), refusal(&setup)?));
+        self.setups().filter_map(reason).collect()
+    }
+
+    /// Every run, setup by setup; then the genotypes that are given.
+    pub fn runs(&self) -> Vec<Planned> {
+        let seeds = |count: u64| self.first_seed..self.first_seed.saturating_add(count);
+        let planned = |setup: &Setup, seed: u64, given: Option<&Given>| Planned {
+            name: directory_name(setup, seed),
+            setup: setup.clone(),
+            seed,
+            given: given.cloned(),
+        };
+        let mut runs = Vec::new();
+        for setup in self.setups().filter(|setup| refusal(setup).is_none()) {
+            runs.extend(seeds(self.seeds).map(|seed| planned(&setup, seed, None)));
+        }
+        let published = self
+            .genotypes
+            .iter()
+            .map(|name| (Given::Published(name.clone()), self.seeds));
+        for (given, count) in published.chain([(Given::Random, self.random)]) {
+            let setup = Setup {
+                method: given.label(),
+                settings: Vec::new(),
+            };
+            runs.extend(seeds(count).map(|seed| planned(&setup, seed, Some(&given))));
+        }
+        runs
+    }
+}
+
+/// Why the method of `setup` makes no sense with its drive; `None` if it does.
+fn refusal(setup: &Setup) -> Option<&'static str> {
+    let method = Method::from_name(&setup.method)?;
+    let (_, drive) = setup.settings.iter().find(|(key, _)| key == DRIVE)?;
+    let drive = Drive::from_name(drive.trim_matches(['"', '\'']))?;
+    method.build(&SearchSettings::default()).refuses(drive)
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Planned {
@@ -177,13 +275,36 @@ impl Planned {
         let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
         let mut layers = vec![
             Layer::of(shared)?,
-            Layer::flag("--methods", "search.method", Value::String(self.setup.method.clone()))?,
             Layer::flag("--seeds", "run.seed", Value::Integer(seed))?,
         ];
+        if self.given.is_none() {
+            let method = Value::String(self.setup.method.clone());
+            layers.push(Layer::flag("--methods", "search.method", method)?);
+        }
         for (key, value) in &self.setup.settings {
             layers.push(Layer::assignment("--vary", &format!("{key}={value}"))?);
         }
         resolve(&layers)
+    }
+
+    /// The text of the genotype that the run is given, if it is given one.
+    ///
+    /// # Errors
+    /// In words, if the target does not fit the space or the genotype is of another space.
+    pub fn genotype(&self, config: &Config) -> Result<Option<String>, String> {
+        let space = config.space.build();
+        Ok(match &self.given {
+            None => None,
+            Some(Given::Published(name)) => {
+                let published = PublishedGenotype::named(name).filter(|_| space.name == SpaceName::Darts);
+                let text = published.map(|published| published.text.to_owned());
+                Some(text.ok_or_else(|| format!("--genotypes {name}: published genotypes are of the space darts"))?)
+            }
+            Some(Given::Random) => {
+                let target = config.target.resolve(&space).map_err(|error| error.to_string())?;
+                Some(random_genotype(&space, &target, self.seed).to_string())
+            }
+        })
     }
 }
 
@@ -264,7 +385,7 @@ fn directory_name(setup: &Setup, seed: u64) -> String {
         .settings
         .iter()
         .map(|(key, value)| format!("-{}={}", plain(key), plain(value)));
-    format!("{}{}-s{seed}", setup.method, settings.collect::<String>())
+    format!("{}{}-s{seed}", plain(&setup.method), settings.collect::<String>())
 }
 
 fn first_twice<'a>(words: impl Iterator<Item = &'a String>) -> Option<&'a String> {
@@ -280,8 +401,8 @@ mod tests {
         Asked {
             methods: methods.iter().map(|&method| method.to_owned()).collect(),
             seeds,
-            search_only: false,
             vary: vary.iter().map(|&vary| vary.to_owned()).collect(),
+            ..Asked::default()
         }
     }
 
@@ -323,6 +444,42 @@ mod tests {
             .config(&Config::default())
             .is_err()
         );
+    }
+
+    #[test]
+    fn methods_that_make_no_sense_with_a_drive_are_left_out_and_genotypes_come_last() {
+        let asked = Asked {
+            genotypes: vec!["darts-v2".to_owned()],
+            random: Some(2),
+            ..asked(&["darts", "random"], Some(1), &["search.drive=none,path"])
+        };
+        let plan = Plan::new(&asked, 5, None).unwrap();
+        let names: Vec<String> = plan.runs().into_iter().map(|run| run.name).collect();
+        assert_eq!(
+            names,
+            [
+                "darts-search.drive=none-s5",
+                "darts-search.drive=path-s5",
+                "random-search.drive=none-s5",
+                "published_darts-v2-s5",
+                "random_genotype-s5",
+                "random_genotype-s6",
+            ]
+        );
+        let left_out = plan.left_out();
+        assert!(left_out.len() == 1 && left_out[0].contains("random, search.drive=path is left out: it learns no"));
+        assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
+
+        let config = plan.runs()[4].config(&Config::default()).unwrap();
+        let text = |at: usize| plan.runs()[at].genotype(&config).unwrap();
+        assert_eq!((config.run.seed, text(0)), (5, None));
+        assert_eq!(text(3).unwrap(), PublishedGenotype::named("darts-v2").unwrap().text);
+        assert_ne!(text(4), text(5));
+        let search_only = Asked {
+            search_only: true,
+            ..asked
+        };
+        assert!(Plan::new(&search_only, 5, None).unwrap_err().contains("--search-only"));
     }
 
     #[test]
