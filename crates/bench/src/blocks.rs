@@ -9,7 +9,7 @@ use std::time::Instant;
 use burn::tensor::{Distribution, Tensor};
 use da2s::backbone::{NetworkSize, Stem};
 use da2s::memory::Needs;
-use da2s::space::{Reductions, Space};
+use da2s::space::{ChainShape, Reductions, Space};
 use da2s::supernet::supernet;
 use da2s_engine::{Call, Cell, Engine};
 
@@ -98,6 +98,7 @@ fn cells(engine: &Engine) -> Vec<Cell> {
         image_size: SIDES[0],
         classes: 10,
         auxiliary: false,
+        chain: ChainShape::default(),
     };
     let network = supernet(&Space::nas_bench_201(), size, 1, engine);
     let searched = network.stages().iter().filter(|stage| stage.kind.is_some());

@@ -12,7 +12,7 @@ use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
 use da2s::retrain::{Retraining, TrainSettings};
-use da2s::space::{Genotype, Reductions};
+use da2s::space::{ChainShape, Genotype, Reductions};
 
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};
@@ -113,6 +113,7 @@ fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Resul
         image_size: size.side,
         classes: dataset.classes(),
         auxiliary,
+        chain: ChainShape::default(),
     };
     Ok(network(&genotype, size, &bench.engine)?)
 }

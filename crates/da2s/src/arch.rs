@@ -84,8 +84,8 @@ impl ArchParams {
             let start = alpha_start(target);
             let alpha: Vec<f32> = (0..graph.edge_count() * candidates).map(|_| start + noise()).collect();
             let mut beta = Vec::with_capacity(graph.edge_count());
-            for node in graph.all_nodes() {
-                let (kept, degree) = (target.kept(graph, node), graph.in_degree(node));
+            for group in graph.groups() {
+                let (kept, degree) = (target.kept(group), graph.size_of(group));
                 let start = kept as f32 / degree as f32;
                 beta.extend((0..degree).map(|_| if kept < degree { start + noise() } else { 0.0 }));
             }
@@ -155,16 +155,15 @@ impl Strengths {
         Self { p, q, active: None }
     }
 
-    /// `d_j · q_ij · p_ij^o`, flat.
-    pub fn mixture(&self, space: &Space) -> Mixture {
-        let edges = space.graph.edge_count();
-        let degree: Vec<f32> = space
-            .graph
-            .all_nodes()
-            .flat_map(|node| vec![space.graph.in_degree(node) as f32; node])
-            .collect();
-        let degree = Tensor::<1>::from_data(TensorData::new(degree, [edges]), &self.q.device());
-        let edge_weights = self.q.clone() * degree;
+    /// `d_j · q_ij · p_ij^o`, flat; in a chain, whose layers weigh 1 where they stay, `n_j · q_ij ·
+    /// p_ij^o`.
+    pub fn mixture(&self, space: &Space, target: &KindTarget) -> Mixture {
+        let graph = space.graph;
+        let edges = graph.edge_count();
+        let total = |group| graph.total_weight(group, target.kept(group)) as f32;
+        let totals: Vec<f32> = graph.groups_of_edges().map(total).collect();
+        let totals = Tensor::<1>::from_data(TensorData::new(totals, [edges]), &self.q.device());
+        let edge_weights = self.q.clone() * totals;
         let weights = self.p.clone() * edge_weights.clone().reshape([edges, 1]);
         Mixture {
             weights: weights.reshape([edges * space.operations.len()]),
@@ -177,8 +176,8 @@ impl Strengths {
     pub fn uniform_edges(space: &Space, device: &Device) -> Tensor<1> {
         let graph = space.graph;
         let q: Vec<f32> = graph
-            .all_nodes()
-            .flat_map(|node| vec![1.0 / graph.in_degree(node) as f32; node])
+            .groups_of_edges()
+            .map(|group| 1.0 / graph.size_of(group) as f32)
             .collect();
         Tensor::from_data(TensorData::new(q, [graph.edge_count()]), device)
     }
@@ -188,9 +187,9 @@ impl Strengths {
 pub(crate) fn edge_softmax(logits: Tensor<1>, space: &Space, target: &KindTarget) -> Tensor<1> {
     let graph = space.graph;
     let device = logits.device();
-    let parts = graph.all_nodes().map(|node| {
-        let range = graph.edges_into(node);
-        if target.has_beta(graph, node) {
+    let parts = graph.groups().map(|group| {
+        let range = graph.edges_of(group);
+        if target.has_beta(graph, group) {
             burn::tensor::activation::softmax(logits.clone().narrow(0, range.start, range.len()), 0)
         } else {
             Tensor::full([range.len()], 1.0 / range.len() as f32, &device)

@@ -25,6 +25,7 @@ const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1
     reduce_concat=range(2, 6))";
 
 /// An architecture of NAS-Bench-201.
+const CHAIN: &str = "Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])";
 const BENCH: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|";
 
 /// The recipe `name` with a data set in `dir` and further settings `sets`.
@@ -110,12 +111,13 @@ fn every_recipe_can_be_built_at_its_full_size() {
         let config = config(name, Path::new("somewhere"), &[]);
         let shape = config.data.shape().unwrap();
         let engine = Engine::Plain;
-        let searched = config.search.size(shape, 10);
+        let searched = config.search.size(&config.space, shape, 10);
         supernet(&config.space.build(), searched, config.search.partial(), &engine);
-        let size = config.network.shape.size(shape, 10);
+        let size = config.network.shape.size(&config.space, shape, 10);
         let genotype = match config.space.name {
             SpaceName::Darts => DARTS_V2,
             SpaceName::NasBench201 => BENCH,
+            SpaceName::Mobile => CHAIN,
         };
         network(&Genotype::parse(genotype).unwrap(), size, &engine).unwrap();
     }

@@ -260,6 +260,49 @@ fn nas_bench_201_runs_with_its_protocol() {
     assert_eq!(genotype.cells.normal.edges.len(), 6);
 }
 
+fn tiny_chain() -> Config {
+    let mut config = tiny();
+    config.space.name = SpaceName::Mobile;
+    config.space.stages = Some(vec![vec![8, 3, 2], vec![16, 2, 1]]);
+    config.space.head_channels = Some(16);
+    config.target.edges = EdgeCount::All(All::All);
+    config.target.depth = Some(EdgeCount::PerNode(vec![2, 2]));
+    (config.search.channels, config.search.cells) = (8, 1);
+    config.search.reduction_cells = Reductions::At(Vec::new());
+    config.network.shape.cells = 1;
+    config.network.shape.reduction_cells = Reductions::At(Vec::new());
+    config
+}
+
+#[test]
+fn a_chain_runs_and_keeps_the_declared_depth() {
+    let mut config = tiny_chain();
+    let genotype = genotype_of(&twice(&config));
+    assert_eq!(genotype.cells.normal.stages, [3, 2]);
+    assert_eq!(genotype.cells.normal.edges.len(), 4);
+    // Both methods of deciding, the path, and a limit on the cost.
+    config.search.schedule = ScheduleName::Adaptive;
+    config.discretize.rule = Rule::Perturbation;
+    config.target.max_multiply_adds = Some(10_000_000);
+    assert_eq!(genotype_of(&twice(&config)).cells.normal.edges.len(), 4);
+}
+
+#[test]
+fn a_genotype_of_other_stages_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny_chain();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let other = Genotype::parse("Genotype(stages=[['mbconv_k3_e1', 'mbconv_k3_e1'], ['mbconv_k3_e1']])").unwrap();
+    let error = discretize(&context(&directory, &config, false), Some(&other), &mut Silent).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("[2, 1] layers, but those of this run [3, 2]"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_genotype_of_another_space_is_refused() {
     let folder = tempfile::tempdir().unwrap();

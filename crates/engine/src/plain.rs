@@ -168,6 +168,27 @@ impl Interpreter {
                 }
                 x
             }
+            Block::InvertedBottleneck {
+                relu: with_relu,
+                kernel,
+                stride,
+                ..
+            } => {
+                let mut x = x;
+                let depthwise = convolutions.len() - 2;
+                for (index, (weights, norm)) in convolutions.iter().zip(&norms).enumerate() {
+                    let options = if index == depthwise {
+                        let channels = weights.kernel.shape[0];
+                        ConvOptions::new([stride; 2], [kernel / 2; 2], [1; 2], channels)
+                    } else {
+                        ConvOptions::new([1; 2], [0; 2], [1; 2], 1)
+                    };
+                    let read = if index > 0 || with_relu { relu(x) } else { x };
+                    x = self.convolution(read, weights, options);
+                    x = self.normalised(x, Some(norm));
+                }
+                x
+            }
         }
     }
 

@@ -7,7 +7,7 @@ mod reference;
 
 use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
-use plans::{Numbers, darts, every_side, final_network, head, nas_bench_201, reduction, stem};
+use plans::{Numbers, chain, darts, every_side, final_network, head, nas_bench_201, reduction, stem};
 
 /// A cell, how to call it, and the expected results.
 struct Case {
@@ -192,6 +192,8 @@ fn all() -> Vec<Case> {
         case("auxiliary head", head(), &[(8, 8)], 2, 7),
         case("every side", every_side(5, 1), &[(9, 6)], 3, 13),
         case("every side at stride 2", every_side(6, 2), &[(8, 7)], 3, 14),
+        case("chain of bottlenecks", chain(5, 7, 1), &[(6, 5)], 3, 15),
+        case("chain of bottlenecks at stride 2", chain(16, 6, 2), &[(9, 8)], 3, 16),
     ]
 }
 
@@ -285,27 +287,32 @@ fn a_forward_run_without_keep_leaves_saved_activations_alone() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let case = case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11);
-    let on = |threads: usize| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap()
-            .install(|| run(&case))
-    };
-    let one = on(1);
-    assert_eq!(one, on(2));
-    assert_eq!(one, on(4));
+    for case in [
+        case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11),
+        case("threads of a chain", chain(8, 16, 2), &[(9, 8)], 37, 17),
+    ] {
+        let on = |threads: usize| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap()
+                .install(|| run(&case))
+        };
+        let one = on(1);
+        assert_eq!(one, on(2), "{}", case.name);
+        assert_eq!(one, on(4), "{}", case.name);
+    }
 }
 
 /// Fewer images than threads: steps of an image run in parallel.
 #[test]
 fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
-    let plans: [(CellPlan, &[(usize, usize)]); 4] = [
+    let plans: [(CellPlan, &[(usize, usize)]); 5] = [
         (darts(6, 5, 3), &[(8, 7); 2]),
         (reduction(6, 5), &[(8, 6); 2]),
         (final_network(6, 8), &[(16, 16), (8, 8)]),
         (nas_bench_201(6), &[(7, 5)]),
+        (chain(6, 8, 2), &[(7, 5)]),
     ];
     for (index, (plan, sizes)) in plans.into_iter().enumerate() {
         let mut case = case("few", plan, sizes, 2, 20 + index as u64);
@@ -333,15 +340,19 @@ fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
 #[test]
 fn every_level_matches_the_reference() {
     for level in da2s_kernels::Level::available() {
-        let case = case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12);
-        let expected = reference::run(&case.plan, &case.call, &case.d_output);
-        let mut kernel =
-            CellKernel::with_level(&case.plan, &case.call.sizes, case.call.batch, &Workspace::new(), level);
-        let (output, ..) = forward(&mut kernel, &case, true);
-        assert!(distance(&output, &expected.output) < 1e-4);
-        let (_, d_weights, d_mixture) = backward(&mut kernel, &case, [true; 3]);
-        assert!(distance(&d_weights, &expected.d_weights) < 1e-3);
-        assert!(distance(&d_mixture, &expected.d_mixture) < 1e-3);
+        for case in [
+            case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12),
+            case("levels of a chain", chain(9, 5, 2), &[(7, 6)], 3, 18),
+        ] {
+            let expected = reference::run(&case.plan, &case.call, &case.d_output);
+            let (sizes, batch) = (&case.call.sizes, case.call.batch);
+            let mut kernel = CellKernel::with_level(&case.plan, sizes, batch, &Workspace::new(), level);
+            let (output, ..) = forward(&mut kernel, &case, true);
+            assert!(distance(&output, &expected.output) < 1e-4);
+            let (_, d_weights, d_mixture) = backward(&mut kernel, &case, [true; 3]);
+            assert!(distance(&d_weights, &expected.d_weights) < 1e-3);
+            assert!(distance(&d_mixture, &expected.d_mixture) < 1e-3);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod agreement;
 
-use agreement::{Case, close, compare, plan, tensor, values};
+use agreement::{BOTTLENECKS, Case, close, compare, plan, tensor, values};
 use burn::tensor::{Device, Tensor};
 use da2s_engine::{Block, Call, Cell, CellPlanBuilder, Engine};
 use proptest::prelude::*;
@@ -31,6 +31,31 @@ proptest! {
         let [affine, drop, inactive, running] = flags;
         let case = Case {
             channels, sides: (height, width), batch, stride, affine, drop, inactive, running, wants, seed, moves: true, only: None,
+        };
+        compare(&case, &Engine::fused(), &Device::flex());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// One on every edge: where many of them, each of three convolutions, are summed on few pixels,
+    /// rounding decides which side of a ReLU a value falls on.
+    #[test]
+    fn the_engines_agree_on_inverted_bottlenecks(
+        channels in prop_oneof![Just(2usize), Just(3), Just(8), Just(17)],
+        height in 4usize..10,
+        width in 4usize..10,
+        stride in 1usize..=2,
+        only in BOTTLENECKS,
+        flags in any::<[bool; 4]>(),
+        wants in any::<[bool; 4]>(),
+        seed in 0u64..1_000_000,
+    ) {
+        let [affine, drop, inactive, running] = flags;
+        let case = Case {
+            channels, sides: (height, width), batch: 4, stride, affine, drop, inactive, running, wants, seed,
+            moves: false, only: Some(only),
         };
         compare(&case, &Engine::fused(), &Device::flex());
     }

@@ -78,6 +78,21 @@ pub enum Block {
         /// How often the sequence is applied.
         stages: usize,
     },
+    /// [ReLU →] pointwise to `expansion` times the channels → batch norm → ReLU → depthwise k×k →
+    /// batch norm → ReLU → pointwise → batch norm (Sandler et al., "MobileNetV2", 2018, table 1;
+    /// the residual is an identity beside it). An expansion of 1 has no first pointwise
+    /// convolution, as there. The depthwise convolution has the stride; padding keeps the size at
+    /// stride 1.
+    InvertedBottleneck {
+        /// Whether ReLU comes first: where the input is not a linear bottleneck, as after a stem.
+        relu: bool,
+        /// Kernel side.
+        kernel: usize,
+        /// Spatial stride.
+        stride: usize,
+        /// Hidden channels, in multiples of the input's.
+        expansion: usize,
+    },
 }
 
 /// The value that a pooling window yields.
@@ -99,7 +114,8 @@ impl Block {
             Self::Zero { stride }
             | Self::Pool { stride, .. }
             | Self::Conv { stride, .. }
-            | Self::Separable { stride, .. } => stride,
+            | Self::Separable { stride, .. }
+            | Self::InvertedBottleneck { stride, .. } => stride,
         }
     }
 
@@ -112,7 +128,9 @@ impl Block {
         };
         match self {
             Self::Identity | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => side,
-            Self::Zero { stride } | Self::Separable { stride, .. } => side.div_ceil(stride),
+            Self::Zero { stride } | Self::Separable { stride, .. } | Self::InvertedBottleneck { stride, .. } => {
+                side.div_ceil(stride)
+            }
             Self::FactorizedReduce => side.div_ceil(2),
             Self::Pool {
                 kernel,
@@ -149,7 +167,8 @@ impl Block {
             | Self::Pool { .. }
             | Self::FactorizedReduce
             | Self::Conv { .. }
-            | Self::Separable { .. } => None,
+            | Self::Separable { .. }
+            | Self::InvertedBottleneck { .. } => None,
         }
     }
 
@@ -157,7 +176,11 @@ impl Block {
     pub fn can_drop(self) -> bool {
         match self {
             Self::Identity | Self::Zero { .. } | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => false,
-            Self::Pool { .. } | Self::FactorizedReduce | Self::Conv { .. } | Self::Separable { .. } => true,
+            Self::Pool { .. }
+            | Self::FactorizedReduce
+            | Self::Conv { .. }
+            | Self::Separable { .. }
+            | Self::InvertedBottleneck { .. } => true,
         }
     }
 
@@ -181,6 +204,15 @@ impl Block {
                     pixels * (inputs * kernel * kernel + inputs * to) as u64
                 })
                 .sum(),
+            Self::InvertedBottleneck { kernel, expansion, .. } => {
+                let hidden = inputs * expansion;
+                let expanding = if expansion > 1 {
+                    height * width * inputs * hidden
+                } else {
+                    0
+                };
+                expanding as u64 + pixels * (hidden * kernel * kernel + hidden * outputs) as u64
+            }
         }
     }
 }

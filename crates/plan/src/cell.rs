@@ -31,6 +31,16 @@ pub struct Choice {
     pub norm_offset: usize,
 }
 
+impl Choice {
+    /// Whether drop-path may silence the choice: everything that computes, but for a bottleneck
+    /// that changes size or channels, beside which nothing is left.
+    pub fn can_drop(&self) -> bool {
+        let alone = matches!(self.block, Block::InvertedBottleneck { .. })
+            && (self.block.stride() > 1 || self.inputs != self.outputs);
+        self.block.can_drop() && !alone
+    }
+}
+
 /// An edge: every choice reads node `from` and is added to node `to`.
 #[derive(Clone, Debug)]
 pub struct Edge {

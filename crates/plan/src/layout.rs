@@ -145,6 +145,24 @@ impl<'a> Layouter<'a> {
                     self.norm(&format!(".{}", at + 3), to);
                 }
             }
+            Block::InvertedBottleneck {
+                relu,
+                kernel,
+                expansion,
+                ..
+            } => {
+                let hidden = inputs * expansion;
+                let mut at = first + usize::from(relu);
+                if expansion > 1 {
+                    self.convolution(&format!(".{at}"), [hidden, inputs, 1, 1], false);
+                    self.norm(&format!(".{}", at + 1), hidden);
+                    at += 3;
+                }
+                self.convolution(&format!(".{at}"), [hidden, 1, kernel, kernel], false);
+                self.norm(&format!(".{}", at + 1), hidden);
+                self.convolution(&format!(".{}", at + 3), [outputs, hidden, 1, 1], false);
+                self.norm(&format!(".{}", at + 4), outputs);
+            }
         }
         self.layout
     }
@@ -222,5 +240,31 @@ mod tests {
             (norms, layout.weight_count, layout.norm_channels),
             (vec![0, 4], 132, 10)
         );
+    }
+
+    #[test]
+    fn an_inverted_bottleneck_of_expansion_1_does_not_expand() {
+        let names = |expansion, relu| {
+            let block = Block::InvertedBottleneck {
+                relu,
+                kernel: 5,
+                stride: 2,
+                expansion,
+            };
+            let layout = block.layout(4, 6, false, 0);
+            let kernels = layout.convolutions.into_iter().map(|weights| weights.kernel);
+            kernels.map(|kernel| (kernel.name, kernel.shape)).collect::<Vec<_>>()
+        };
+        let expanded = [
+            (".0.weight".to_owned(), vec![12, 4, 1, 1]),
+            (".3.weight".to_owned(), vec![12, 1, 5, 5]),
+            (".6.weight".to_owned(), vec![6, 12, 1, 1]),
+        ];
+        assert_eq!(names(3, false), expanded);
+        let plain = [
+            (".1.weight".to_owned(), vec![4, 1, 5, 5]),
+            (".4.weight".to_owned(), vec![6, 4, 1, 1]),
+        ];
+        assert_eq!(names(1, true), plain);
     }
 }

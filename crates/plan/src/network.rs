@@ -253,8 +253,17 @@ impl NetworkPlan {
             let cell = stage.cell(&sizes).map_err(fail)?;
             let nodes = cell.node_sizes(&sizes);
             let output = (cell.output_channels(), nodes[cell.output[0]]);
+            // A bottleneck may be many times as large as what it reads.
+            let hidden = cell.edges.iter().flat_map(|edge| {
+                let size = nodes[edge.from];
+                edge.choices.iter().flat_map(move |choice| match choice.block {
+                    Block::InvertedBottleneck { expansion, .. } => vec![(choice.inputs * expansion, size); 2],
+                    _ => Vec::new(),
+                })
+            });
+            let hidden: Vec<_> = hidden.collect();
             let tensors = cell.node_channels.iter().copied().zip(nodes);
-            for (channels, (height, width)) in tensors.chain([output]) {
+            for (channels, (height, width)) in tensors.chain([output]).chain(hidden) {
                 numbers = channels
                     .saturating_mul(height)
                     .saturating_mul(width)
@@ -322,6 +331,20 @@ impl PlacedBlock {
                 in_range("a dilation", dilation, LARGEST_KERNEL)?;
                 in_range("a repetition", stages, LARGEST_KERNEL)?;
                 kernel % 2 == 1
+            }
+            Block::InvertedBottleneck {
+                kernel,
+                stride,
+                expansion,
+                ..
+            } => {
+                in_range("a kernel", kernel, LARGEST_KERNEL)?;
+                in_range("a stride", stride, LARGEST_KERNEL)?;
+                in_range("an expansion", expansion, LARGEST_KERNEL)?;
+                let hidden = inputs * expansion;
+                in_range("the number of channels", hidden, MOST_CHANNELS)?;
+                let numbers = hidden.checked_mul(height).and_then(|row| row.checked_mul(width));
+                kernel % 2 == 1 && numbers.is_some_and(|numbers| numbers <= MOST_NUMBERS)
             }
         };
         // The output size can be computed only for a block whose numbers are in range.

@@ -1,8 +1,13 @@
-//! The graph of a cell: inputs, nodes, and an edge from every earlier node to every node.
+//! The graph of a cell: inputs, nodes, edges, and which edges compete.
 //!
-//! Contract: nodes `0..inputs` are inputs; node `j` from `inputs` on receives every earlier node.
-//! Edges are ordered by their end, then by their start: (0,2) (1,2) (0,3) (1,3) (2,3) … for two
-//! inputs.
+//! Either a cell of nodes, where an edge leads from every earlier node to every node and the edges
+//! into a node compete; or a chain of layers in stages, where layer l leads from node l to node
+//! l + 1. In a chain the layers of a stage that may vanish compete, which is every layer but the
+//! first: that one changes the size or the channels, and has no residual beside it.
+//!
+//! Contract: nodes `0..inputs` are inputs. Edges are ordered by their end, then by their start:
+//! (0,2) (1,2) (0,3) (1,3) (2,3) … for two inputs. Edges that compete, and those that compete with
+//! none, are *groups*, which lie one after another.
 
 use std::ops::Range;
 
@@ -13,22 +18,70 @@ pub struct CellGraph {
     pub inputs: usize,
     /// Number of nodes that sum their incoming edges.
     pub nodes: usize,
+    /// Layers of each stage of a chain, then zeros; `None` in a cell of nodes. An array, so that a
+    /// graph is a value that is copied.
+    stages: Option<[u8; Self::MOST_STAGES]>,
 }
 
 impl CellGraph {
+    /// Most stages of a chain.
+    pub const MOST_STAGES: usize = 16;
+    /// Most layers of a chain.
+    pub const MOST_LAYERS: usize = 60;
+
     /// A graph with `inputs` inputs and `nodes` nodes behind them.
-    pub fn new(inputs: usize, nodes: usize) -> Self {
-        Self { inputs, nodes }
+    pub const fn new(inputs: usize, nodes: usize) -> Self {
+        Self {
+            inputs,
+            nodes,
+            stages: None,
+        }
+    }
+
+    /// A chain of stages of so many layers; what is beyond [`Self::MOST_STAGES`] and
+    /// [`Self::MOST_LAYERS`] is left out.
+    pub fn chain(layers: impl IntoIterator<Item = usize>) -> Self {
+        let mut stages = [0; Self::MOST_STAGES];
+        let mut left = Self::MOST_LAYERS;
+        for (stage, layers) in stages.iter_mut().zip(layers) {
+            let layers = layers.min(left);
+            left -= layers;
+            *stage = layers as u8;
+        }
+        Self {
+            inputs: 1,
+            nodes: Self::MOST_LAYERS - left,
+            stages: Some(stages),
+        }
+    }
+
+    /// The layers of each stage of a chain; none in a cell of nodes.
+    pub fn stages(&self) -> impl Iterator<Item = usize> + use<> {
+        let stages = self.stages.into_iter().flatten().map(usize::from);
+        stages.take_while(|&layers| layers > 0)
+    }
+
+    /// Whether it is a chain of layers.
+    pub const fn is_chain(&self) -> bool {
+        self.stages.is_some()
     }
 
     /// Number of edges.
     pub fn edge_count(&self) -> usize {
-        self.all_nodes().map(|node| self.in_degree(node)).sum()
+        if self.is_chain() {
+            self.nodes
+        } else {
+            self.all_nodes().sum()
+        }
     }
 
     /// Every edge as (from, to), in order.
     pub fn edges(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        self.all_nodes().flat_map(|to| (0..to).map(move |from| (from, to)))
+        let chain = self.is_chain();
+        self.all_nodes().flat_map(move |to| {
+            let first = if chain { to - 1 } else { 0 };
+            (first..to).map(move |from| (from, to))
+        })
     }
 
     /// The nodes that sum edges: `inputs .. inputs + nodes`.
@@ -36,15 +89,53 @@ impl CellGraph {
         self.inputs..self.inputs + self.nodes
     }
 
-    /// Number of edges that end in `node`.
-    pub fn in_degree(&self, node: usize) -> usize {
-        node
+    /// The groups: one a node, or in a chain the first layer of each stage and, where there are
+    /// others, these.
+    pub fn groups(&self) -> Range<usize> {
+        if self.is_chain() {
+            0..self.stages().map(|layers| layers.min(2)).sum()
+        } else {
+            0..self.nodes
+        }
     }
 
-    /// Indices of the edges that end in `node`.
-    pub fn edges_into(&self, node: usize) -> Range<usize> {
-        let start: usize = (self.inputs..node).map(|earlier| self.in_degree(earlier)).sum();
-        start..start + self.in_degree(node)
+    /// The edges of a group.
+    pub fn edges_of(&self, group: usize) -> Range<usize> {
+        if !self.is_chain() {
+            let node = self.inputs + group;
+            let start = (self.inputs..node).sum::<usize>();
+            return start..start + node;
+        }
+        let mut groups = group;
+        let mut first = 0;
+        for layers in self.stages() {
+            match groups {
+                0 => return first..first + 1,
+                1 if layers > 1 => return first + 1..first + layers,
+                _ => groups -= layers.min(2),
+            }
+            first += layers;
+        }
+        first..first
+    }
+
+    /// Number of edges in a group.
+    pub fn size_of(&self, group: usize) -> usize {
+        self.edges_of(group).len()
+    }
+
+    /// The group of each edge, in order.
+    pub fn groups_of_edges(&self) -> impl Iterator<Item = usize> + use<> {
+        let graph = *self;
+        self.groups()
+            .flat_map(move |group| std::iter::repeat_n(group, graph.size_of(group)))
+    }
+
+    /// What the weights of a group's edges sum to, where `kept` of them stay: their number, so that
+    /// each weighs 1 where all weigh the same; in a chain, where a layer that stays is to weigh 1,
+    /// the number of those that stay.
+    pub fn total_weight(&self, group: usize, kept: usize) -> usize {
+        if self.is_chain() { kept } else { self.size_of(group) }
     }
 }
 
@@ -58,8 +149,39 @@ mod tests {
         assert_eq!(graph.edge_count(), 14);
         let edges: Vec<_> = graph.edges().collect();
         assert_eq!(edges[..5], [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]);
-        for node in graph.all_nodes() {
-            assert!(edges[graph.edges_into(node)].iter().all(|&(_, to)| to == node));
+        for group in graph.groups() {
+            let node = graph.inputs + group;
+            assert!(edges[graph.edges_of(group)].iter().all(|&(_, to)| to == node));
+        }
+    }
+
+    #[test]
+    fn the_layers_of_a_stage_compete_but_for_its_first() {
+        let graph = CellGraph::chain([3, 1, 2]);
+        assert_eq!((graph.edge_count(), graph.groups().len()), (6, 5));
+        assert_eq!(graph.stages().collect::<Vec<_>>(), [3, 1, 2]);
+        assert_eq!(
+            graph.edges().collect::<Vec<_>>(),
+            [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
+        );
+        let groups: Vec<Range<usize>> = graph.groups().map(|group| graph.edges_of(group)).collect();
+        assert_eq!(groups, [0..1, 1..3, 3..4, 4..5, 5..6]);
+        assert_eq!(graph.groups_of_edges().collect::<Vec<_>>(), [0, 1, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn graphs_have_every_edge_in_one_group() {
+        for graph in [
+            CellGraph::new(2, 4),
+            CellGraph::new(1, 3),
+            CellGraph::chain([1]),
+            CellGraph::chain([2, 4, 1, 1, 3]),
+            CellGraph::chain([40, 40]),
+        ] {
+            assert_eq!(graph.edges().count(), graph.edge_count());
+            assert_eq!(graph.groups_of_edges().count(), graph.edge_count());
+            let edges: Vec<usize> = graph.groups().flat_map(|group| graph.edges_of(group)).collect();
+            assert!(edges.into_iter().eq(0..graph.edge_count()));
         }
     }
 }

@@ -12,6 +12,7 @@ mod darts;
 mod genotype;
 mod graph;
 pub mod lookup;
+mod mobile;
 mod nas_bench_201;
 mod operation;
 mod per_kind;
@@ -22,6 +23,8 @@ mod target;
 pub(crate) use darts::darts_operations;
 pub use genotype::{CellGenotype, FormError, Genotype, GenotypeError, GenotypeForm, KeptEdge, PublishedGenotype};
 pub use graph::CellGraph;
+pub(crate) use mobile::MOBILE_OPERATIONS;
+pub use mobile::{ChainPreset, ChainShape, LayerShape, StageShape};
 pub(crate) use nas_bench_201::NAS_BENCH_201_GRAPH;
 pub(crate) use nas_bench_201::NAS_BENCH_201_OPERATIONS;
 pub use operation::{HostNetwork, Operation};
@@ -64,6 +67,8 @@ words! {
         /// The space of NAS-Bench-201.
         #[strum(serialize = "nas-bench-201")]
         NasBench201,
+        /// A chain of stages of inverted bottlenecks, for devices.
+        Mobile,
     }
 }
 
@@ -72,7 +77,7 @@ impl SpaceName {
     pub const fn kinds(self) -> &'static [CellKind] {
         match self {
             Self::Darts => &CellKind::ALL,
-            Self::NasBench201 => &[CellKind::Normal],
+            Self::NasBench201 | Self::Mobile => &[CellKind::Normal],
         }
     }
 
@@ -81,6 +86,7 @@ impl SpaceName {
         match self {
             Self::Darts => operation.halves(),
             Self::NasBench201 => NAS_BENCH_201_OPERATIONS.contains(&operation),
+            Self::Mobile => MOBILE_OPERATIONS.contains(&operation),
         }
     }
 
@@ -88,7 +94,7 @@ impl SpaceName {
     /// by an operation: `none` is one that may stay.
     pub const fn keeps_every_edge(self) -> bool {
         match self {
-            Self::Darts => false,
+            Self::Darts | Self::Mobile => false,
             Self::NasBench201 => true,
         }
     }
@@ -129,6 +135,28 @@ impl Space {
         }
     }
 
+    /// The space `mobile` with stages of so many layers and these candidates, in their order.
+    pub fn mobile(layers: impl IntoIterator<Item = usize>, operations: Vec<Operation>) -> Self {
+        Self {
+            name: SpaceName::Mobile,
+            graph: CellGraph::chain(layers),
+            operations,
+        }
+    }
+
+    /// The cell of a genotype that keeps `edges`, given group by group; in a chain they are put in
+    /// the order of the layers.
+    pub fn cell(&self, mut edges: Vec<KeptEdge>) -> CellGenotype {
+        if self.graph.is_chain() {
+            edges.sort_by_key(|edge| edge.to);
+        }
+        CellGenotype {
+            edges,
+            concat: self.output(),
+            stages: self.graph.stages().collect(),
+        }
+    }
+
     /// The kinds of cell that are searched.
     pub fn kinds(&self) -> &'static [CellKind] {
         self.name.kinds()
@@ -144,7 +172,7 @@ impl Space {
     pub fn output(&self) -> Vec<usize> {
         match self.name {
             SpaceName::Darts => self.graph.all_nodes().collect(),
-            SpaceName::NasBench201 => self.graph.all_nodes().rev().take(1).collect(),
+            SpaceName::NasBench201 | SpaceName::Mobile => self.graph.all_nodes().rev().take(1).collect(),
         }
     }
 

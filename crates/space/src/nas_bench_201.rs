@@ -18,4 +18,4 @@ pub(crate) const NAS_BENCH_201_OPERATIONS: [Operation; 5] = [
 ];
 
 /// One input, three nodes behind it.
-pub(crate) const NAS_BENCH_201_GRAPH: CellGraph = CellGraph { inputs: 1, nodes: 3 };
+pub(crate) const NAS_BENCH_201_GRAPH: CellGraph = CellGraph::new(1, 3);

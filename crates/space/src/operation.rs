@@ -1,5 +1,6 @@
 //! Candidate operations: their names as in DARTS (Liu, Simonyan, Yang 2019) and the blocks that
-//! compute them.
+//! compute them. Inverted bottlenecks (Sandler et al., "MobileNetV2", 2018) are named after their
+//! kernel and expansion, as in FBNet (Wu et al. 2019): `mbconv_k5_e3`.
 //!
 //! An operation is a row of the table below. A row of existing blocks is all that a new one takes:
 //! spaces, genotypes, the engine and the exports follow from it.
@@ -67,6 +68,24 @@ operations! {
     NorConv1x1 = "nor_conv_1x1", false, |stride, place| convolution(1, stride, place);
     /// ReLU, 3×3 convolution, batch norm (NAS-Bench-201).
     NorConv3x3 = "nor_conv_3x3", false, |stride, place| convolution(3, stride, place);
+    /// 3×3 inverted bottleneck of expansion 1.
+    MbConvK3E1 = "mbconv_k3_e1", true, |stride, _| bottleneck(3, 1, stride);
+    /// 3×3 inverted bottleneck of expansion 3.
+    MbConvK3E3 = "mbconv_k3_e3", true, |stride, _| bottleneck(3, 3, stride);
+    /// 3×3 inverted bottleneck of expansion 6.
+    MbConvK3E6 = "mbconv_k3_e6", true, |stride, _| bottleneck(3, 6, stride);
+    /// 5×5 inverted bottleneck of expansion 1.
+    MbConvK5E1 = "mbconv_k5_e1", true, |stride, _| bottleneck(5, 1, stride);
+    /// 5×5 inverted bottleneck of expansion 3.
+    MbConvK5E3 = "mbconv_k5_e3", true, |stride, _| bottleneck(5, 3, stride);
+    /// 5×5 inverted bottleneck of expansion 6.
+    MbConvK5E6 = "mbconv_k5_e6", true, |stride, _| bottleneck(5, 6, stride);
+    /// 7×7 inverted bottleneck of expansion 1.
+    MbConvK7E1 = "mbconv_k7_e1", true, |stride, _| bottleneck(7, 1, stride);
+    /// 7×7 inverted bottleneck of expansion 3.
+    MbConvK7E3 = "mbconv_k7_e3", true, |stride, _| bottleneck(7, 3, stride);
+    /// 7×7 inverted bottleneck of expansion 6.
+    MbConvK7E6 = "mbconv_k7_e6", true, |stride, _| bottleneck(7, 6, stride);
 }
 
 /// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a
@@ -97,6 +116,15 @@ fn separable(kernel: usize, dilation: usize, stages: usize, stride: usize) -> Bl
         stride,
         dilation,
         stages,
+    }
+}
+
+fn bottleneck(kernel: usize, expansion: usize, stride: usize) -> Block {
+    Block::InvertedBottleneck {
+        relu: false,
+        kernel,
+        stride,
+        expansion,
     }
 }
 

@@ -2,13 +2,24 @@
 
 use da2s_settings::{Allowed, Problem, Setting, settings, whole};
 
-use crate::{Operation, Space, SpaceName, darts_operations};
+use crate::{CellGraph, ChainPreset, ChainShape, MOBILE_OPERATIONS, Operation, Space, SpaceName, darts_operations};
 
 /// Candidates of a space.
 const OPERATIONS: Allowed = Allowed::List {
     item: &Operation::KIND.value(),
     least: 1,
     distinct: true,
+};
+
+/// Stages of the space `mobile`. No number is larger than a network could use.
+const STAGES: Allowed = Allowed::List {
+    item: &Allowed::List {
+        item: &whole(1..=4096),
+        least: 1,
+        distinct: false,
+    },
+    least: 1,
+    distinct: false,
 };
 
 settings! {
@@ -18,10 +29,29 @@ settings! {
         name: SpaceName = SpaceName::Darts, named "space";
         /// Whether `none` is a candidate of the DARTS space.
         none: bool = false;
-        /// The candidates of the DARTS space in their order; unset takes the space's own.
+        /// The candidates of the space in their order; unset takes the space's own.
+        ///
+        /// The space `nas-bench-201` has its own and no others.
         operations: Option<Vec<Operation>> = None, in OPERATIONS;
         /// Nodes of a cell of the DARTS space.
         nodes: usize = 4, in whole(1..=32);
+        /// Side of the images that the chain of the space `mobile` is for, in pixels.
+        ///
+        /// It decides what the settings below leave unset.
+        preset: ChainPreset = ChainPreset::Pixels32;
+        /// Stages of the space `mobile`: for each its channels at width 1, its layers, the stride
+        /// of the first layer.
+        ///
+        /// `[[24, 3, 2], [40, 4, 2]]`. The width of a network is its `channels` (`search.channels`,
+        /// `network.channels`) divided by `space.stem_channels`; channels are rounded to multiples
+        /// of 8.
+        stages: Option<Vec<Vec<usize>>> = None, in STAGES;
+        /// Channels of the stem of the space `mobile` at width 1.
+        stem_channels: Option<usize> = None, in whole(2..=4096);
+        /// Stride of the stem of the space `mobile`.
+        stem_stride: Option<usize> = None, in whole(1..=4);
+        /// Channels of the last convolution of the space `mobile` at width 1.
+        head_channels: Option<usize> = None, in whole(1..=4096);
     }
 }
 
@@ -34,6 +64,32 @@ impl SpaceSettings {
                 Space::own(self.nodes, own.unwrap_or_else(|| darts_operations(self.none)))
             }
             SpaceName::NasBench201 => Space::nas_bench_201(),
+            SpaceName::Mobile => {
+                let own = self.operations.clone();
+                let layers = self.chain().stages.into_iter().map(|stage| stage.layers);
+                Space::mobile(layers, own.unwrap_or_else(|| MOBILE_OPERATIONS.to_vec()))
+            }
+        }
+    }
+
+    /// What of a network of the space `mobile` is not searched; none in other spaces.
+    pub fn chain(&self) -> ChainShape {
+        if self.name != SpaceName::Mobile {
+            return ChainShape::default();
+        }
+        let ChainShape {
+            stem_channels,
+            stem_stride,
+            stages,
+            head_channels,
+        } = self.preset.shape();
+        let row = |row: &Vec<usize>| <[usize; 3]>::try_from(row.as_slice()).ok().map(Into::into);
+        let own = self.stages.as_ref().map(|rows| rows.iter().filter_map(row).collect());
+        ChainShape {
+            stem_channels: self.stem_channels.unwrap_or(stem_channels),
+            stem_stride: self.stem_stride.unwrap_or(stem_stride),
+            stages: own.unwrap_or(stages),
+            head_channels: self.head_channels.unwrap_or(head_channels),
         }
     }
 
@@ -42,6 +98,7 @@ impl SpaceSettings {
     /// # Errors
     /// For the first that does not.
     pub fn check(&self) -> Result<(), Problem> {
+        self.check_chain()?;
         let Some(operations) = &self.operations else {
             return Ok(());
         };
@@ -57,11 +114,57 @@ impl SpaceSettings {
             return refused("[\"none\"]", "an operation beside none, which is never kept");
         }
         match operations.iter().find(|operation| !self.name.has(**operation)) {
+            Some(operation) if self.name == SpaceName::Mobile => refused(
+                operation.name(),
+                "operations of the space mobile: mbconv_k3_e1 and its like",
+            ),
             Some(operation) => refused(
                 operation.name(),
                 "operations of the DARTS space: those of NAS-Bench-201 cannot reduce",
             ),
             None => Ok(()),
         }
+    }
+
+    /// Checks the settings of the space `mobile`, which others do not have.
+    fn check_chain(&self) -> Result<(), Problem> {
+        if self.name != SpaceName::Mobile {
+            let set = [
+                ("space.preset", self.preset != ChainPreset::Pixels32),
+                ("space.stages", self.stages.is_some()),
+                ("space.stem_channels", self.stem_channels.is_some()),
+                ("space.stem_stride", self.stem_stride.is_some()),
+                ("space.head_channels", self.head_channels.is_some()),
+            ];
+            return match set.into_iter().find(|(_, set)| *set) {
+                Some((key, _)) => Err(Problem::refused(
+                    key,
+                    "set",
+                    "no such thing outside of the space mobile",
+                )),
+                None => Ok(()),
+            };
+        }
+        if self.none {
+            let expected = "false in the space mobile, whose layers vanish as target.depth says";
+            return Err(Problem::refused("space.none", true, expected));
+        }
+        let rows = self.stages.iter().flatten();
+        if let Some(row) = rows.clone().find(|row| row.len() != 3 || row[2] > 4) {
+            let expected = "three numbers a stage: channels, layers, the stride of the first layer, 1 to 4";
+            return Err(Problem::refused("space.stages", format!("{row:?}"), expected));
+        }
+        let stages = self.chain().stages;
+        let layers: usize = stages.iter().map(|stage| stage.layers).sum();
+        if stages.len() > CellGraph::MOST_STAGES || layers > CellGraph::MOST_LAYERS {
+            let given = format!("{} stages of {layers} layers", stages.len());
+            let expected = format!(
+                "at most {} stages and {} layers",
+                CellGraph::MOST_STAGES,
+                CellGraph::MOST_LAYERS
+            );
+            return Err(Problem::refused("space.stages", given, expected));
+        }
+        Ok(())
     }
 }

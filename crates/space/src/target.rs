@@ -7,9 +7,10 @@
 use da2s_settings::{Allowed, FROM_1, FieldKind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
-use crate::{CellGraph, CellKind, PerKind, Space};
+use crate::{CellGraph, CellKind, PerKind, Space, SpaceName};
 
-/// Edges kept: the same at every node, or one number a node.
+/// How many stay: the same number at every node, or one number a node. In a chain, layers of
+/// stages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EdgeCount {
@@ -65,6 +66,12 @@ settings! {
         ///
         /// `2`, or `[1, 2, 1, 3]`.
         edges: EdgeCount = EdgeCount::Uniform(2), named "edges";
+        /// Layers to keep in every stage of the space `mobile`, or one number for each stage; unset
+        /// keeps all.
+        ///
+        /// `2`, or `[2, 3, 4, 1]`. The first layer of a stage always stays, so that a stage of
+        /// several layers keeps 2 or more.
+        depth: Option<EdgeCount> = None, named "depth";
         /// Operations to keep on every kept edge.
         operations: usize = 1, in whole(1..=8), named "operations";
         /// Most multiply-adds of the final network, for one image.
@@ -81,7 +88,7 @@ settings! {
 /// A target that fits its space, for one kind of cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindTarget {
-    /// Edges kept at each node, in order.
+    /// Edges kept of each group of the graph, in order.
     pub edges: Vec<usize>,
     /// Operations kept on each kept edge.
     pub operations: usize,
@@ -125,6 +132,37 @@ pub enum TopologyError {
          target.operations = 1"
     )]
     Fixed,
+    /// A list of depths that does not name every stage.
+    #[error("target.depth has {given} numbers, but there are {stages} stages: give one number a stage, or one for all")]
+    StageCount {
+        /// Length of the list.
+        given: usize,
+        /// Stages of the space.
+        stages: usize,
+    },
+    /// A stage that cannot keep so many layers.
+    #[error(
+        "target.depth keeps {given} of the {layers} layers of stage {stage}: allowed are {least} to {layers}, since the first \
+         layer of a stage always stays; for fewer layers change space.stages"
+    )]
+    Depth {
+        /// Stage, from 1.
+        stage: usize,
+        /// Layers asked for.
+        given: usize,
+        /// The least that can be asked for.
+        least: usize,
+        /// Layers of the stage.
+        layers: usize,
+    },
+    /// Edges in a space of layers.
+    #[error(
+        "the space mobile has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth"
+    )]
+    Layers,
+    /// Layers in a space of edges.
+    #[error("target.depth is for the layers of the space mobile: a cell of this space has edges, see target.edges")]
+    NoLayers,
     /// An edge that cannot keep so many operations.
     #[error(
         "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
@@ -158,12 +196,17 @@ impl TargetSpec {
     fn resolve_kind(&self, space: &Space, kind: CellKind, own: Option<&KindSpec>) -> Result<KindTarget, TopologyError> {
         let graph = space.graph;
         let kind = kind.name();
-        let edges = match own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges) {
-            EdgeCount::Uniform(count) => vec![*count; graph.nodes],
-            EdgeCount::PerNode(counts) => counts.clone(),
-            EdgeCount::All(_) => graph.all_nodes().map(|node| graph.in_degree(node)).collect(),
+        let asked = own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges);
+        let edges = match space.name {
+            SpaceName::Mobile => self.layers(graph, asked)?,
+            SpaceName::Darts | SpaceName::NasBench201 if self.depth.is_some() => return Err(TopologyError::NoLayers),
+            SpaceName::Darts | SpaceName::NasBench201 => match asked {
+                EdgeCount::Uniform(count) => vec![*count; graph.nodes],
+                EdgeCount::PerNode(counts) => counts.clone(),
+                EdgeCount::All(_) => graph.groups().map(|group| graph.size_of(group)).collect(),
+            },
         };
-        if edges.len() != graph.nodes {
+        if edges.len() != graph.groups().len() {
             return Err(TopologyError::NodeCount {
                 kind,
                 given: edges.len(),
@@ -171,16 +214,16 @@ impl TargetSpec {
             });
         }
         let operations = own.and_then(|own| own.operations).unwrap_or(self.operations);
-        let degrees = graph.all_nodes().map(|node| graph.in_degree(node));
+        let degrees = graph.groups().map(|group| graph.size_of(group));
         if space.name.keeps_every_edge() && !(degrees.eq(edges.iter().copied()) && operations == 1) {
             return Err(TopologyError::Fixed);
         }
-        for (node, &given) in graph.all_nodes().zip(&edges) {
-            let incoming = graph.in_degree(node);
+        for (group, &given) in graph.groups().zip(&edges) {
+            let incoming = graph.size_of(group);
             if !(1..=incoming).contains(&given) {
                 return Err(TopologyError::Edges {
                     kind,
-                    node,
+                    node: graph.inputs + group,
                     given,
                     incoming,
                 });
@@ -196,17 +239,70 @@ impl TargetSpec {
         }
         Ok(KindTarget { edges, operations })
     }
+
+    /// The layers that each group of a chain keeps.
+    fn layers(&self, graph: CellGraph, asked: &EdgeCount) -> Result<Vec<usize>, TopologyError> {
+        if !matches!(asked, EdgeCount::All(_)) {
+            return Err(TopologyError::Layers);
+        }
+        let stages: Vec<usize> = graph.stages().collect();
+        let depths = match &self.depth {
+            None | Some(EdgeCount::All(_)) => stages.clone(),
+            // A stage of one layer keeps it.
+            Some(EdgeCount::Uniform(depth)) => {
+                let of_stage = |&layers: &usize| if layers == 1 { 1 } else { *depth };
+                stages.iter().map(of_stage).collect()
+            }
+            Some(EdgeCount::PerNode(depths)) => depths.clone(),
+        };
+        if depths.len() != stages.len() {
+            return Err(TopologyError::StageCount {
+                given: depths.len(),
+                stages: stages.len(),
+            });
+        }
+        let mut groups = Vec::new();
+        for (index, (given, layers)) in depths.into_iter().zip(stages).enumerate() {
+            let least = layers.min(2);
+            if !(least..=layers).contains(&given) {
+                return Err(TopologyError::Depth {
+                    stage: index + 1,
+                    given,
+                    least,
+                    layers,
+                });
+            }
+            groups.push(1);
+            groups.extend((layers > 1).then_some(given - 1));
+        }
+        Ok(groups)
+    }
 }
 
 impl KindTarget {
-    /// Edges kept at `node`.
-    pub fn kept(&self, graph: CellGraph, node: usize) -> usize {
-        self.edges[node - graph.inputs]
+    /// The target under which every edge stays.
+    pub fn whole(graph: CellGraph, operations: usize) -> Self {
+        Self {
+            edges: graph.groups().map(|group| graph.size_of(group)).collect(),
+            operations,
+        }
     }
 
-    /// Whether the edges of `node` compete, that is, whether the node has a β.
-    pub fn has_beta(&self, graph: CellGraph, node: usize) -> bool {
-        self.kept(graph, node) < graph.in_degree(node)
+    /// Edges kept of a group.
+    pub fn kept(&self, group: usize) -> usize {
+        self.edges[group]
+    }
+
+    /// Whether the edges of a group compete, that is, whether they have a β.
+    pub fn has_beta(&self, graph: CellGraph, group: usize) -> bool {
+        self.kept(group) < graph.size_of(group)
+    }
+
+    /// The layers that each stage of a chain keeps; none in a cell of nodes.
+    pub fn depth(&self, graph: CellGraph) -> Vec<usize> {
+        let mut groups = self.edges.iter();
+        let stages = graph.stages();
+        stages.map(|layers| groups.by_ref().take(layers.min(2)).sum()).collect()
     }
 }
 
@@ -229,7 +325,36 @@ mod tests {
             }
         );
         let graph = CellGraph::new(2, 4);
-        assert!(!target.normal.has_beta(graph, 2) && target.normal.has_beta(graph, 3));
+        assert!(!target.normal.has_beta(graph, 0) && target.normal.has_beta(graph, 1));
+    }
+
+    #[test]
+    fn a_depth_is_for_the_layers_that_may_vanish() {
+        let space = Space::mobile([3, 1, 4], vec![crate::Operation::MbConvK3E1]);
+        let edges = |text: &str| {
+            let target = spec(text).resolve(&space);
+            target.map(|target| (target.normal.edges.clone(), target.normal.depth(space.graph)))
+        };
+        let all = "edges = \"all\"\n";
+        assert_eq!(edges(all), Ok((vec![1, 2, 1, 1, 3], vec![3, 1, 4])));
+        assert_eq!(
+            edges(&format!("{all}depth = 2")),
+            Ok((vec![1, 1, 1, 1, 1], vec![2, 1, 2]))
+        );
+        let own = format!("{all}depth = [3, 1, 2]");
+        assert_eq!(edges(&own), Ok((vec![1, 2, 1, 1, 1], vec![3, 1, 2])));
+        for (text, says) in [
+            ("depth = [2, 1]", "3 stages"),
+            ("depth = [1, 1, 2]", "allowed are 2 to 3"),
+            ("depth = [2, 2, 2]", "allowed are 1 to 1"),
+            ("depth = 5", "allowed are 2 to 3"),
+        ] {
+            let error = edges(&format!("{all}{text}")).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+        assert_eq!(edges("edges = 2"), Err(TopologyError::Layers));
+        let darts = spec("depth = 2").resolve(&Space::darts(false));
+        assert_eq!(darts, Err(TopologyError::NoLayers));
     }
 
     #[test]

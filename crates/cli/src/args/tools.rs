@@ -20,7 +20,7 @@ pub struct GenotypeArguments {
     /// a run directory
     #[arg(value_name = "TEXT|FILE|RUN")]
     pub what: String,
-    /// Form to print it in [default: darts, and nas-bench-201 for its architectures]; nas-bench-301
+    /// Form to print it in [default: darts, nas-bench-201 or mobile, as its space]; nas-bench-301
     /// sorts the entries of a node, so that weights trained under the genotype no longer belong to
     /// it
     #[arg(long, value_parser = one_of(GenotypeForm::ALL))]

@@ -74,6 +74,7 @@ fn cell() -> ArchCell {
     });
     ArchCell {
         operations: names.map(str::to_owned).to_vec(),
+        groups: Vec::new(),
         alpha: Vec::new(),
         beta: Vec::new(),
         p: p.collect(),

@@ -9,7 +9,7 @@ use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::auxiliary_slot;
 use crate::search::Drive;
-use crate::space::{CellKind, SpaceName};
+use crate::space::{CellKind, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
@@ -102,6 +102,28 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
                 None => Ok(()),
             }
         }
+        SpaceName::Mobile => {
+            let none = Reductions::At(Vec::new());
+            let refused = [
+                ("network.auxiliary", shape.auxiliary),
+                ("search.partial_channels", search.partial() > 1),
+                ("search.skeleton", search.skeleton == Stem::Imagenet),
+                ("network.skeleton", shape.skeleton == Stem::Imagenet),
+                ("search.reduction_cells", search.reduction_cells != none),
+                ("network.reduction_cells", shape.reduction_cells != none),
+            ];
+            if let Some((key, _)) = refused.into_iter().find(|(_, set)| *set) {
+                let expected = "no such thing in the space mobile, whose stages are set in the table space";
+                return Err(Problem::refused(key, "set", expected));
+            }
+            for (key, cells) in [("search.cells", search.cells), ("network.cells", shape.cells)] {
+                if cells != 1 {
+                    let expected = "1 in the space mobile, whose chain of layers is one cell: see space.stages";
+                    return Err(Problem::refused(key, cells, expected));
+                }
+            }
+            Ok(())
+        }
     }
 }
 
@@ -167,8 +189,8 @@ fn augmented(
 /// many classes there are does not matter here.
 fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2] {
     [
-        ("search", config.search.size(shape, 1)),
-        ("network", config.network.shape.size(shape, 1)),
+        ("search", config.search.size(&config.space, shape, 1)),
+        ("network", config.network.shape.size(&config.space, shape, 1)),
     ]
 }
 
@@ -179,6 +201,10 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     for (table, size) in sizes(config, shape) {
         let skeleton = Skeleton::new(config.space.name, &size);
         let halvings = skeleton.halvings(skeleton.slots.len());
+        // A chain rounds odd sides up; only cells add images of two sizes.
+        if config.space.name == SpaceName::Mobile {
+            continue;
+        }
         // Reduction cells may be more than an integer has bits.
         let multiple = u32::try_from(halvings)
             .ok()

@@ -44,13 +44,13 @@ impl Planned {
         })?;
         let search = supernet(
             &space,
-            config.search.size(shape, CLASSES),
+            config.search.size(&config.space, shape, CLASSES),
             config.search.partial(),
             &engine,
         );
         let genotype = largest(&space, &target);
         // One that is too small an image for the auxiliary head was refused before.
-        let size = config.network.shape.size(shape, CLASSES);
+        let size = config.network.shape.size(&config.space, shape, CLASSES);
         let final_network = network(&genotype, size, &engine).map_err(|error| ConfigError::Missing {
             key: "network.auxiliary",
             expected: format!("false: {error}"),
@@ -85,18 +85,14 @@ fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     let graph = space.graph;
     let mut operations = largest_first(space);
     operations.truncate(target.operations);
-    let edges = graph.all_nodes().flat_map(|to| {
-        let operations = operations.clone();
-        (0..target.kept(graph, to)).map(move |from| KeptEdge {
-            from,
-            to,
-            operations: operations.clone(),
-        })
+    let ends: Vec<(usize, usize)> = graph.edges().collect();
+    let first_of = |group| graph.edges_of(group).take(target.kept(group));
+    let edges = graph.groups().flat_map(first_of).map(|edge| KeptEdge {
+        from: ends[edge].0,
+        to: ends[edge].1,
+        operations: operations.clone(),
     });
-    CellGenotype {
-        edges: edges.collect(),
-        concat: space.output(),
-    }
+    space.cell(edges.collect())
 }
 
 /// The candidates that may stay, those that need most first.
@@ -112,6 +108,7 @@ fn largest_first(space: &Space) -> Vec<Operation> {
 fn need(operation: Operation) -> (usize, usize, bool) {
     match operation.block(1, HostNetwork::Network).0 {
         Block::Separable { stages, kernel, .. } => (stages, kernel, false),
+        Block::InvertedBottleneck { kernel, expansion, .. } => (expansion, kernel, false),
         Block::Conv { kernel, .. } => (1, kernel, false),
         Block::Pool { kind, kernel, .. } => (0, kernel, kind == PoolKind::Average),
         Block::FactorizedReduce

@@ -136,6 +136,20 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
             ("network.auxiliary", Value::from(false)),
             ("network.drop_path", Value::from(0.0)),
         ],
+        // The chain is one cell, which no image is too small for.
+        SpaceName::Mobile => {
+            let none = || Value::Array(Vec::new());
+            vec![
+                ("target.edges", Value::from("all")),
+                ("search.cells", Value::from(1)),
+                ("search.reduction_cells", none()),
+                ("search.skeleton", Value::from("cifar")),
+                ("network.cells", Value::from(1)),
+                ("network.reduction_cells", none()),
+                ("network.skeleton", Value::from("cifar")),
+                ("network.auxiliary", Value::from(false)),
+            ]
+        }
     };
     let place = format!("the space {}", space.name());
     let layers = settings.into_iter().map(|(key, value)| Layer::flag(&place, key, value));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::gap::PruningChoice;
 use super::mixture::staying;
 use super::strengths::KindStrengths;
-use crate::space::{CellGenotype, CellKind, Genotype, PerKind, Space};
+use crate::space::{CellGenotype, CellKind, Genotype, KeptEdge, PerKind, Space};
 
 /// How decided a mixture is. 1 means that pruning takes nothing away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Undecided {
     pub from: usize,
     /// Node where it ends.
     pub to: usize,
-    /// Whether it is the choice of operations on the edge; else that of edges into its end.
+    /// Whether it is the choice of operations on the edge; else that of the edges it competes with.
     pub operations: bool,
     /// The weight of what stays: 1 if it were decided.
     pub weight: f32,
@@ -56,7 +56,7 @@ impl Undecided {
         if self.operations {
             PruningChoice::Operations { from, to }
         } else {
-            PruningChoice::Node { to }
+            PruningChoice::Group { from, to }
         }
     }
 }
@@ -103,17 +103,16 @@ fn decide_kind(strengths: &KindStrengths, space: &Space, genotype: &CellGenotype
         p_all.push(decided_share(row, stay.into_iter().map(|candidate| row[candidate])));
     }
 
-    for node in graph.all_nodes() {
-        let into = graph.edges_into(node);
-        let at = |from: usize| into.clone().find(|&edge| ends[edge].0 == from);
+    for group in graph.groups() {
+        let of_group = graph.edges_of(group);
+        let at = |kept: &KeptEdge| of_group.clone().find(|&edge| ends[edge] == (kept.from, kept.to));
         let kept: Vec<_> = genotype
             .edges
             .iter()
-            .filter(|kept| kept.to == node)
-            .filter_map(|kept| Some((at(kept.from)?, kept)))
+            .filter_map(|kept| Some((at(kept)?, kept)))
             .collect();
         let count = kept.len();
-        let competes = count < graph.in_degree(node);
+        let competes = count < graph.size_of(group);
         let weakest = kept.iter().map(|&(edge, _)| strengths.q[edge]);
         let q = lesser(weakest.fold(f32::INFINITY, lesser) * count as f32, 1.0);
         if competes {
@@ -233,8 +232,8 @@ mod tests {
         let mut strengths = uniform(vec![0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
         strengths.q = vec![0.0; 14];
         strengths.edge_rank = vec![0.0; 14];
-        for node in space.graph.all_nodes() {
-            for (order, edge) in space.graph.edges_into(node).enumerate() {
+        for group in space.graph.groups() {
+            for (order, edge) in space.graph.edges_of(group).enumerate() {
                 if order < 2 {
                     strengths.q[edge] = 0.5;
                     strengths.edge_rank[edge] = 1.0;
@@ -270,7 +269,7 @@ mod tests {
         let mut strengths = uniform(vec![0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1]);
         // A softmax with one NaN has nothing else.
         strengths.p[3] = vec![f32::NAN; 7];
-        let edges = space.graph.edges_into(5);
+        let edges = space.graph.edges_of(3);
         strengths.q[edges].fill(f32::NAN);
         let (genotype, decision) = decided(&strengths, &target);
         assert_eq!(genotype.edges.len(), 8);

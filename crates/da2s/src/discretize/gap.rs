@@ -16,7 +16,7 @@ use crate::backbone::{Pass, Statistics};
 use crate::data::Loader;
 use crate::evaluate::{EvaluateError, accuracy, images_on, unless};
 use crate::parallel::Group;
-use crate::space::{CellKind, Genotype};
+use crate::space::{CellKind, Genotype, KindTarget, Space};
 
 /// What is discretized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(super) enum PruningChoice {
     Operations { from: usize, to: usize },
     /// Whether the edge stays, at d/n, or weighs nothing.
     Edge { from: usize, to: usize },
-    /// The same of all edges into the node.
-    Node { to: usize },
+    /// The same of the edge and all that compete with it.
+    Group { from: usize, to: usize },
 }
 
 /// A searched super-network and what of it stays.
@@ -62,7 +62,7 @@ impl Pruned<'_> {
         };
         self.searched.strengths.map(|kind, strengths| {
             let genotype = self.genotype.kind(kind);
-            discrete_mixture(strengths, self.searched.space, genotype, operations, edges, device)
+            discrete_mixture(strengths, self.choices(kind), genotype, operations, edges, device)
         })
     }
 
@@ -84,14 +84,25 @@ impl Pruned<'_> {
 
     /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
     pub(super) fn mixtures_of(&self, kind: CellKind, choice: PruningChoice, device: &Device) -> Mixtures {
+        let graph = self.searched.space.graph;
+        let at = |from, to| graph.edges().position(|ends| ends == (from, to));
+        let group_of = |edge| graph.groups_of_edges().nth(edge);
+        let (operations_of, edge_itself, group) = match choice {
+            PruningChoice::Operations { from, to } => (at(from, to), None, None),
+            PruningChoice::Edge { from, to } => (None, at(from, to), None),
+            PruningChoice::Group { from, to } => (None, None, at(from, to).and_then(group_of)),
+        };
         self.searched.strengths.map(|other, strengths| {
             let here = other == kind;
-            let operations = |from, to| here && choice == PruningChoice::Operations { from, to };
-            let edges =
-                |from, to| here && (choice == PruningChoice::Edge { from, to } || choice == PruningChoice::Node { to });
+            let operations = |edge| here && operations_of == Some(edge);
+            let edges = |edge| here && (edge_itself == Some(edge) || (group.is_some() && group == group_of(edge)));
             let genotype = self.genotype.kind(other);
-            partly_discrete(strengths, self.searched.space, genotype, operations, edges, device)
+            partly_discrete(strengths, self.choices(other), genotype, operations, edges, device)
         })
+    }
+
+    fn choices(&self, kind: CellKind) -> (&Space, &KindTarget) {
+        (self.searched.space, self.searched.target.kind(kind))
     }
 
     /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is

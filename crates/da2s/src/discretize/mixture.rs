@@ -2,8 +2,8 @@
 //!
 //! Reference: Tian et al. 2021, section 3.2. Contract: what is kept is what the genotype keeps,
 //! whatever rule it comes from, and its operations are candidates of the space; a kept edge weighs
-//! d_j/n_j, so that a node's sum stays what the super-network trained with, and each of k kept
-//! operations 1/k; what is pruned weighs 0 and is not computed.
+//! d_j/n_j, so that a node's sum stays what the super-network trained with, or 1 in a chain, and
+//! each of k kept operations 1/k; what is pruned weighs 0 and is not computed.
 
 use std::sync::Arc;
 
@@ -11,44 +11,46 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::strengths::{KindStrengths, largest};
 use crate::arch::Mixture;
-use crate::space::{CellGenotype, KeptEdge, Space};
+use crate::space::{CellGenotype, KeptEdge, KindTarget, Space};
 
 /// The mixture with operations and edges discretized as asked.
 pub(crate) fn discrete_mixture(
     strengths: &KindStrengths,
-    space: &Space,
+    choices: (&Space, &KindTarget),
     genotype: &CellGenotype,
     operations: bool,
     edges: bool,
     device: &Device,
 ) -> Mixture {
-    partly_discrete(strengths, space, genotype, |_, _| operations, |_, _| edges, device)
+    partly_discrete(strengths, choices, genotype, |_| operations, |_| edges, device)
 }
 
-/// The same for the edges (from, to) whose operations are to be discretized, and those that are
-/// themselves to be kept or pruned.
+/// The same for the edges whose operations are to be discretized, and those that are themselves to
+/// be kept or pruned, by their numbers.
 pub(super) fn partly_discrete(
     strengths: &KindStrengths,
-    space: &Space,
+    (space, target): (&Space, &KindTarget),
     genotype: &CellGenotype,
-    operations: impl Fn(usize, usize) -> bool,
-    edges: impl Fn(usize, usize) -> bool,
+    operations: impl Fn(usize) -> bool,
+    edges: impl Fn(usize) -> bool,
     device: &Device,
 ) -> Mixture {
     let graph = space.graph;
+    let ends: Vec<(usize, usize)> = graph.edges().collect();
+    let entry = |edge: usize| genotype.edges.iter().find(|kept| (kept.from, kept.to) == ends[edge]);
+    let kept_of = |group| graph.edges_of(group).filter(|&edge| entry(edge).is_some()).count();
+    let kept_of: Vec<usize> = graph.groups().map(kept_of).collect();
     let mut weights = Vec::with_capacity(graph.edge_count() * space.operations.len());
     let mut edge_weights = Vec::with_capacity(graph.edge_count());
-    for (index, (from, to)) in graph.edges().enumerate() {
-        let degree = graph.in_degree(to) as f32;
-        let kept_edges = genotype.edges.iter().filter(|edge| edge.to == to).count() as f32;
-        let kept = genotype.edges.iter().find(|edge| edge.from == from && edge.to == to);
-        let edge_weight = match (edges(from, to), kept) {
-            (true, Some(_)) => degree / kept_edges,
+    for (index, group) in graph.groups_of_edges().enumerate() {
+        let kept = entry(index);
+        let edge_weight = match (edges(index), kept) {
+            (true, Some(_)) => graph.total_weight(group, kept_of[group]) as f32 / kept_of[group] as f32,
             (true, None) => 0.0,
-            (false, _) => degree * strengths.q[index],
+            (false, _) => graph.total_weight(group, target.kept(group)) as f32 * strengths.q[index],
         };
         edge_weights.push(edge_weight);
-        if operations(from, to) {
+        if operations(index) {
             let stay = staying(strengths, space, genotype, index, kept);
             let share = edge_weight / stay.len() as f32;
             let weight = |candidate| if stay.contains(&candidate) { share } else { 0.0 };
@@ -153,12 +155,12 @@ mod tests {
             let target = target("edges = [1, 2, 3, 2]", &space);
             let strengths = strengths(&space, seed);
             let genotype = strongest_of(&strengths, &space, &target).cells.normal;
-            let mixture = discrete_mixture(&strengths, &space, &genotype, true, true, &Device::flex());
+            let mixture = discrete_mixture(&strengths, (&space, &target.normal), &genotype, true, true, &Device::flex());
             let weights = weights(&mixture);
-            for node in space.graph.all_nodes() {
-                let range = space.graph.edges_into(node);
+            for group in space.graph.groups() {
+                let range = space.graph.edges_of(group);
                 let total: f32 = weights[range.start * 7..range.end * 7].iter().sum();
-                prop_assert!((total - space.graph.in_degree(node) as f32).abs() < 1e-4);
+                prop_assert!((total - space.graph.size_of(group) as f32).abs() < 1e-4);
             }
         }
 
@@ -173,7 +175,7 @@ mod tests {
             for (edge, &pick) in genotype.edges.iter_mut().zip(&picks) {
                 edge.operations = vec![space.operations[pick]];
             }
-            let mixture = discrete_mixture(&strengths, &space, &genotype, true, true, &Device::flex());
+            let mixture = discrete_mixture(&strengths, (&space, &target.normal), &genotype, true, true, &Device::flex());
             let weights = weights(&mixture);
             for (row, (from, to)) in weights.chunks(7).zip(space.graph.edges()) {
                 let kept = genotype.edges.iter().find(|edge| (edge.from, edge.to) == (from, to));

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::index::sample;
 
 use crate::random::{Purpose, generator};
-use crate::space::{CellGenotype, Genotype, KeptEdge, PerKind, Space, Target};
+use crate::space::{Genotype, KeptEdge, PerKind, Space, Target};
 
 /// The genotype of `target` that `seed` draws.
 pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
@@ -23,10 +23,10 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     let cells = PerKind::new(space.kinds(), |kind| {
         let target = target.kind(kind);
         let mut edges = Vec::new();
-        for node in graph.all_nodes() {
-            let into = graph.edges_into(node);
-            for at in some_of(&mut random, into.len(), target.kept(graph, node)) {
-                let (from, to) = ends[into.start + at];
+        for group in graph.groups() {
+            let of_group = graph.edges_of(group);
+            for at in some_of(&mut random, of_group.len(), target.kept(group)) {
+                let (from, to) = ends[of_group.start + at];
                 let operations = some_of(&mut random, candidates.len(), target.operations);
                 edges.push(KeptEdge {
                     from,
@@ -35,10 +35,7 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
                 });
             }
         }
-        CellGenotype {
-            edges,
-            concat: space.output(),
-        }
+        space.cell(edges)
     });
     Genotype { cells }
 }

@@ -19,9 +19,9 @@ impl KindStrengths {
     /// The mixture in which all operations of an edge and all edges into a node weigh the same.
     pub fn even(space: &Space) -> Self {
         let (graph, candidates) = (space.graph, space.operations.len());
-        let into = |node| vec![1.0 / graph.in_degree(node) as f32; graph.in_degree(node)];
         let p = vec![vec![1.0 / candidates as f32; candidates]; graph.edge_count()];
-        let q: Vec<f32> = graph.all_nodes().flat_map(into).collect();
+        let q = graph.groups_of_edges().map(|group| 1.0 / graph.size_of(group) as f32);
+        let q: Vec<f32> = q.collect();
         Self {
             operation_rank: p.clone(),
             edge_rank: vec![0.0; graph.edge_count()],

@@ -39,7 +39,7 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
 }
 
 /// What the choices of `space` cost in `network`, which is that of `genotype`: parameters,
-/// multiply-adds.
+/// multiply-adds. In a chain `genotype` has every layer.
 pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
     let graph = space.graph;
     let sizes = stage_sizes(network.stages(), image_size);
@@ -53,9 +53,15 @@ pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype
         let inner = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         for (edge, (from, to)) in graph.edges().enumerate() {
             let (channels, outputs) = (plan.node_channels[from], plan.node_channels[to]);
-            let (height, width_of_image) = if from < graph.inputs { nodes[from] } else { inner };
+            // A chain has every layer here, with its own stride and size.
+            let of_layer = plan.edges.get(edge).and_then(|edge| edge.choices.first());
+            let ((height, width_of_image), stride) = match of_layer.filter(|_| graph.is_chain()) {
+                Some(choice) => (nodes[from], choice.block.stride()),
+                None if from < graph.inputs => (nodes[from], stride(kind.stride(), from, graph)),
+                None => (inner, stride(kind.stride(), from, graph)),
+            };
             for (candidate, operation) in space.operations.iter().enumerate() {
-                let (block, _) = operation.block(stride(kind.stride(), from, graph), HostNetwork::Network);
+                let (block, _) = operation.block(stride, HostNetwork::Network);
                 let at = edge * width + candidate;
                 let count = block.layout(channels, outputs, true, 0).weight_count;
                 parameters.kind_mut(kind)[at] += count as f64;

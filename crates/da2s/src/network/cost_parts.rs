@@ -60,17 +60,31 @@ fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<
         })
     });
     let all: Vec<(Option<String>, &Choice, (usize, usize))> = before.chain(edges).collect();
-    // Stems have no prefix of their own; their weights are named after their convolution.
-    let part = match (stage.prefix.trim_end_matches('.'), all.first()) {
-        ("", Some((_, choice, _))) => choice.name.clone(),
+    let first = all
+        .first()
+        .map(|(_, choice, _)| choice.name.clone())
+        .unwrap_or_default();
+    let part_of = |choice: &Choice| match (stage.prefix.trim_end_matches('.'), stage.kind) {
+        // Stems have no prefix of their own; their weights are named after their convolution.
+        ("", None) => first.clone(),
+        // A layer of a chain; its operations are numbered.
+        ("", Some(_)) => choice
+            .name
+            .trim_end_matches(|c: char| c != '.')
+            .trim_end_matches('.')
+            .to_owned(),
         (prefix, _) => prefix.to_owned(),
     };
     let mut costs: Vec<PartCost> = Vec::new();
-    for (operation, choice, (height, width)) in all {
-        let at = costs.iter().position(|cost| cost.operation == operation);
+    // The residual beside a layer has no name and costs nothing.
+    for (operation, choice, (height, width)) in all.into_iter().filter(|(_, choice, _)| !choice.name.is_empty()) {
+        let part = part_of(choice);
+        let at = costs
+            .iter()
+            .position(|cost| cost.operation == operation && cost.part == part);
         let at = at.unwrap_or_else(|| {
             costs.push(PartCost {
-                part: part.clone(),
+                part,
                 kind: kind.to_owned(),
                 operation,
                 parameters: 0,
@@ -91,7 +105,7 @@ mod tests {
     use super::*;
     use crate::backbone::{NetworkSize, Stem};
     use crate::network::{cost, network};
-    use crate::space::{CellKind, Genotype, Reductions};
+    use crate::space::{CellKind, ChainShape, Genotype, Reductions, StageShape};
 
     const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
         ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
@@ -99,6 +113,8 @@ mod tests {
         ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
         reduce_concat=[2, 3, 4, 5])";
     const BENCH: &str = "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|";
+
+    const CHAIN: &str = "Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])";
 
     /// Checks the sums and returns the entries.
     fn parts(text: &str, stem: Stem, cells: usize, side: usize) -> Vec<PartCost> {
@@ -111,6 +127,12 @@ mod tests {
             image_size: side,
             classes: 10,
             auxiliary: false,
+            chain: ChainShape {
+                stem_channels: 16,
+                stem_stride: 1,
+                stages: [[24, 3, 2], [40, 1, 2]].map(StageShape::from).to_vec(),
+                head_channels: 64,
+            },
         };
         let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
         let (parts, all) = (cost_parts(&network, side), cost(&network, side));
@@ -185,6 +207,13 @@ mod tests {
         let large = parts(DARTS_V2, Stem::Imagenet, 5, 224);
         assert_eq!(named_kinds(&large, STEM), 2);
         assert_eq!((named(&large, "stem0").len(), named(&large, "stem1").len()), (1, 1));
+        let chain = parts(CHAIN, Stem::Cifar, 1, 32);
+        assert_eq!(named_kinds(&chain, CellKind::Normal.name()), 3);
+        let layer = named(&chain, "layers.1");
+        assert_eq!(layer.len(), 1, "the residual is no part");
+        assert_eq!(layer[0].operation.as_deref(), Some("mbconv_k5_e6"));
+        // 24 channels are 56 at a width of 36/16: 6 · 56 hidden ones on 16 × 16 pixels.
+        assert_eq!(layer[0].multiply_adds, 16 * 16 * 6 * 56 * (56 + 25 + 56));
         let bench = parts(BENCH, Stem::Cifar, 5, 32);
         assert_eq!(named_kinds(&bench, RESIDUAL), 2);
         assert_eq!(named_kinds(&bench, CellKind::Normal.name()), 15);

@@ -51,7 +51,7 @@ impl DropPath {
                         0.0
                     }
                 };
-                if choice.block.can_drop() {
+                if choice.can_drop() {
                     // All are drawn, so that each image has the factor of its place in the whole
                     // batch.
                     let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
@@ -73,7 +73,7 @@ mod tests {
     use crate::backbone::{NetworkSize, Stem};
     use crate::device::host;
     use crate::network::network;
-    use crate::space::{Genotype, Reductions};
+    use crate::space::{ChainShape, Genotype, Reductions};
     use da2s_engine::Engine;
 
     #[test]
@@ -89,6 +89,7 @@ mod tests {
             image_size: 8,
             classes: 2,
             auxiliary: false,
+            chain: ChainShape::default(),
         };
         let network = network(&Genotype::parse(text).unwrap(), size.clone(), &Engine::Plain).unwrap();
         let drop = DropPath {

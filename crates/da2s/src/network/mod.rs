@@ -23,8 +23,8 @@ pub use trained::{Description, Trained, TrainedError};
 use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
 
 use crate::backbone::{Backbone, CellSlot, NetworkSize, Skeleton};
-use crate::space::{CellGenotype, CellGraph, Genotype, HostNetwork, SpaceName};
-use crate::supernet::{preprocessed, stride};
+use crate::space::{CellGenotype, CellGraph, Genotype, HostNetwork, KeptEdge, LayerShape, SpaceName};
+use crate::supernet::{chain_input, preprocessed, residual, stride};
 
 /// The network of `genotype`.
 ///
@@ -39,6 +39,7 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
         match space {
             SpaceName::Darts => darts_cell(genotype, slot, inputs),
             SpaceName::NasBench201 => nas_bench_201_cell(genotype, slot),
+            SpaceName::Mobile => chain(genotype, &size),
         }
     });
     let auxiliary = head.map(|slot| auxiliary::head(&stages, slot, size.stem, engine));
@@ -84,4 +85,21 @@ fn nas_bench_201_cell(genotype: &CellGenotype, slot: &CellSlot) -> CellPlan {
         builder = builder.edge(edge.from, edge.to, choices);
     }
     builder.output([nodes])
+}
+
+/// The layers of a chain that stay, one after another. A layer of several operations sums them.
+fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
+    let all = size.chain.layers(size.channels);
+    let kept = genotype.edges.iter();
+    let kept: Vec<(&KeptEdge, LayerShape)> = kept.filter_map(|edge| Some((edge, *all.get(edge.from)?))).collect();
+    let layers: Vec<LayerShape> = kept.iter().map(|(_, layer)| *layer).collect();
+    let mut builder = chain_input(CellPlanBuilder::new(true), &layers);
+    for (index, (edge, layer)) in kept.into_iter().enumerate() {
+        let choices = edge.operations.iter().enumerate().map(|(place, operation)| {
+            let (block, _) = operation.block(layer.stride, HostNetwork::Network);
+            (block, format!("layers.{index}.{place}"), 0)
+        });
+        builder = builder.edge(index, index + 1, choices.chain(residual(&layer)));
+    }
+    builder.output([layers.len()])
 }

@@ -5,16 +5,18 @@ use da2s_settings::{settings, whole};
 
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::ImageShape;
-use crate::space::Reductions;
+use crate::space::{Reductions, SpaceSettings};
 
 settings! {
     /// The final network: its stem and cells.
     pub struct NetworkShape {
         /// The stem.
         skeleton: Stem = Stem::Cifar;
-        /// Channels of the first cells.
+        /// Channels of the first cells; in the space `mobile` those of the stem, to which all
+        /// others are in proportion.
         channels: usize = 16, in whole(2..=4096);
-        /// Cells; in NAS-Bench-201, cells of each of its three stages.
+        /// Cells; in NAS-Bench-201, cells of each of its three stages. The chain of the space
+        /// `mobile` is one.
         cells: usize = 5, in whole(1..=1000);
         /// Which cells halve the image, as `search.reduction_cells`.
         reduction_cells: Reductions = Reductions::THIRDS;
@@ -24,8 +26,8 @@ settings! {
 }
 
 impl NetworkShape {
-    /// The sizes of a network for images of `shape` in `classes` classes.
-    pub fn size(&self, shape: ImageShape, classes: usize) -> NetworkSize {
+    /// The sizes of a network of `space` for images of `shape` in `classes` classes.
+    pub fn size(&self, space: &SpaceSettings, shape: ImageShape, classes: usize) -> NetworkSize {
         NetworkSize {
             stem: self.skeleton,
             channels: self.channels,
@@ -35,6 +37,7 @@ impl NetworkShape {
             image_size: shape.height,
             classes,
             auxiliary: self.auxiliary,
+            chain: space.chain(),
         }
     }
 }

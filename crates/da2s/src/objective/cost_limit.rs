@@ -52,8 +52,8 @@ impl CostTable {
                 let row = row.filter(|(_, operation)| space.may_keep(**operation));
                 cheapest(row.map(|(cost, _)| *cost).collect(), target.operations)
             };
-            let of_node = |node| cheapest(graph.edges_into(node).map(of_edge).collect(), target.kept(graph, node));
-            graph.all_nodes().map(of_node).sum::<f64>()
+            let of_group = |group| cheapest(graph.edges_of(group).map(of_edge).collect(), target.kept(group));
+            graph.groups().map(of_group).sum::<f64>()
         };
         self.fixed + self.choices.iter().map(of_kind).sum::<f64>()
     }
@@ -68,8 +68,9 @@ impl CostLimit {
             let choices = table.choices.map(|kind, costs| {
                 let target = target.kind(kind);
                 // An edge weighs d q; what is expected to stay is n q, with k operations.
-                let shares = graph.edges().flat_map(|(_, to)| {
-                    let share = (target.kept(graph, to) * target.operations) as f64 / graph.in_degree(to) as f64;
+                let shares = graph.groups_of_edges().flat_map(|group| {
+                    let kept = target.kept(group);
+                    let share = (kept * target.operations) as f64 / graph.total_weight(group, kept) as f64;
                     std::iter::repeat_n(share, space.operations.len())
                 });
                 costs
@@ -132,7 +133,9 @@ mod tests {
     use crate::discretize::mixture::discrete_mixture;
     use crate::discretize::{KindStrengths, strongest};
     use crate::network::{cost, cost_tables, network};
-    use crate::space::{Genotype, Operation, Reductions, TargetSpec};
+    use crate::space::{
+        All, ChainPreset, ChainShape, EdgeCount, Genotype, KindTarget, Operation, Reductions, TargetSpec,
+    };
     use burn::tensor::Device;
     use da2s_engine::Engine;
     use proptest::prelude::*;
@@ -170,6 +173,8 @@ mod tests {
         ) {
             let space = Space::darts(none);
             let target = TargetSpec { operations, ..TargetSpec::default() }.resolve(&space).unwrap();
+            // Any genotype makes the table.
+            let (reference, _) = genotype(&space, &target, other);
             let size = NetworkSize {
                 stem: if imagenet { Stem::Imagenet } else { Stem::Cifar },
                 channels: 4,
@@ -179,41 +184,89 @@ mod tests {
                 image_size: 64,
                 classes: 10,
                 auxiliary: false,
+                chain: ChainShape::default(),
             };
-            let build = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).unwrap();
-            let (reference, _) = genotype(&space, &target, other);
-            let tables = cost_tables(&space, &build(&reference), &reference, 64);
-            let (found, strengths) = genotype(&space, &target, seed);
-            let ours = cost(&build(&found), 64);
-            let mixtures = strengths.map(|kind, strengths| {
-                discrete_mixture(strengths, &space, found.kind(kind), true, true, &Device::flex())
-            });
-            prop_assert!(tables[0].least(&space, &target) <= ours.parameters as f64 + 0.5);
-            prop_assert!(tables[1].least(&space, &target) <= ours.multiply_adds as f64 + 0.5);
-            let limits = [(tables[0].clone(), ours.parameters), (tables[1].clone(), ours.multiply_adds)];
-            let limit = CostLimit::new(&space, &target, 1.0, &limits).unwrap();
-            for share in limit.expected(&mixtures) {
-                prop_assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
-            }
-            // Neither does `none` on top of it save anything, nor do gates that are half shut.
-            let mut half_shut = mixtures.clone();
-            for kind in space.kinds() {
-                let mixture = half_shut.kind_mut(*kind);
-                let of_edges = host(&mixture.edges);
-                let mut weights: Vec<f32> = host(&mixture.weights).iter().map(|weight| 0.5 * weight).collect();
-                if let Some(at) = space.operations.iter().position(|&operation| operation == Operation::None) {
-                    for (row, edge) in weights.chunks_mut(space.operations.len()).zip(of_edges) {
-                        row[at] = 0.9 * edge;
-                    }
-                }
-                mixture.weights = Tensor::from_data(TensorData::new(weights, mixture.weights.dims()), &Device::flex());
-            }
-            for share in limit.expected(&half_shut) {
-                prop_assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
-            }
-            let half = limits.map(|(table, cost)| (table, cost / 2));
-            let penalty = CostLimit::new(&space, &target, 3.0, &half).unwrap().penalty(&mixtures);
-            prop_assert!((host(&penalty)[0] - 6.0).abs() < 1e-2, "{}", host(&penalty)[0]);
+            costs(&space, &target, &size, &reference, seed);
         }
+
+        /// In a chain the table is made from a genotype with every layer.
+        #[test]
+        fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize) {
+            let chain = ChainPreset::Pixels64.shape();
+            let layers = chain.stages.iter().map(|stage| stage.layers);
+            let space = Space::mobile(layers, vec![Operation::MbConvK3E1, Operation::MbConvK5E3, Operation::MbConvK7E6]);
+            let spec = TargetSpec {
+                edges: EdgeCount::All(All::All),
+                depth: Some(EdgeCount::PerNode(vec![2, 3, 4, 2])),
+                operations,
+                ..TargetSpec::default()
+            };
+            let target = spec.resolve(&space).unwrap();
+            let whole = target.map(|_, target| KindTarget::whole(space.graph, target.operations));
+            let (reference, _) = genotype(&space, &whole, seed ^ 1);
+            let size = NetworkSize {
+                stem: Stem::Cifar,
+                channels: 8,
+                cells: 1,
+                reductions: Reductions::At(Vec::new()),
+                image_channels: 3,
+                image_size: 64,
+                classes: 10,
+                auxiliary: false,
+                chain,
+            };
+            costs(&space, &target, &size, &reference, seed);
+        }
+    }
+
+    /// Checks the expected cost of a genotype, by a table made from the network of `reference`.
+    fn costs(space: &Space, target: &Target, size: &NetworkSize, reference: &Genotype, seed: u64) {
+        let build = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).unwrap();
+        let tables = cost_tables(space, &build(reference), reference, 64);
+        let (found, strengths) = genotype(space, target, seed);
+        let ours = cost(&build(&found), 64);
+        let mixtures = strengths.map(|kind, strengths| {
+            discrete_mixture(
+                strengths,
+                (space, target.kind(kind)),
+                found.kind(kind),
+                true,
+                true,
+                &Device::flex(),
+            )
+        });
+        assert!(tables[0].least(space, target) <= ours.parameters as f64 + 0.5);
+        assert!(tables[1].least(space, target) <= ours.multiply_adds as f64 + 0.5);
+        let limits = [
+            (tables[0].clone(), ours.parameters),
+            (tables[1].clone(), ours.multiply_adds),
+        ];
+        let limit = CostLimit::new(space, target, 1.0, &limits).unwrap();
+        for share in limit.expected(&mixtures) {
+            assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+        }
+        // Neither does `none` on top of it save anything, nor do gates that are half shut.
+        let mut half_shut = mixtures.clone();
+        for kind in space.kinds() {
+            let mixture = half_shut.kind_mut(*kind);
+            let of_edges = host(&mixture.edges);
+            let mut weights: Vec<f32> = host(&mixture.weights).iter().map(|weight| 0.5 * weight).collect();
+            if let Some(at) = space
+                .operations
+                .iter()
+                .position(|&operation| operation == Operation::None)
+            {
+                for (row, edge) in weights.chunks_mut(space.operations.len()).zip(of_edges) {
+                    row[at] = 0.9 * edge;
+                }
+            }
+            mixture.weights = Tensor::from_data(TensorData::new(weights, mixture.weights.dims()), &Device::flex());
+        }
+        for share in limit.expected(&half_shut) {
+            assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+        }
+        let half = limits.map(|(table, cost)| (table, cost / 2));
+        let penalty = CostLimit::new(space, target, 3.0, &half).unwrap().penalty(&mixtures);
+        assert!((host(&penalty)[0] - 6.0).abs() < 1e-2, "{}", host(&penalty)[0]);
     }
 }

@@ -161,9 +161,9 @@ impl Hardening {
     pub fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
         let graph = space.graph;
         let mut values = host(beta);
-        for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
-            let range = graph.edges_into(node);
-            let kept = target.kept(graph, node);
+        for group in graph.groups().filter(|&group| target.has_beta(graph, group)) {
+            let range = graph.edges_of(group);
+            let kept = target.kept(group);
             let bound = self.bound(position, kept, range.len());
             let may_stay = vec![true; range.len()];
             project(&mut values[range], &may_stay, kept, bound, Link::Capped);

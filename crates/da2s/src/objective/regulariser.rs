@@ -112,11 +112,11 @@ impl Regulariser {
     /// L_β of one kind of cell. `beta` is `[edges]`; only the β of nodes that have one is read.
     pub fn edges(&self, beta: Tensor<1>, graph: CellGraph, target: &KindTarget) -> Tensor<1> {
         let mut edges = Tensor::zeros([1], &beta.device());
-        for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
-            let range = graph.edges_into(node);
+        for group in graph.groups().filter(|&group| target.has_beta(graph, group)) {
+            let range = graph.edges_of(group);
             let raw = beta.clone().narrow(0, range.start, range.len());
             let strong = strengthen_beta(raw.clone());
-            let count = positive_part(strong.clone(), raw).sum() - target.kept(graph, node) as f64;
+            let count = positive_part(strong.clone(), raw).sum() - target.kept(group) as f64;
             edges = edges + entropy(strong, 0).sum() + count.square() * self.cardinality_weight;
         }
         edges
@@ -262,7 +262,7 @@ mod tests {
             // A target that keeps every edge leaves no node with a β, and the term of the edges
             // without gradient.
             let graph = CellGraph::new(2, 4);
-            let has_beta = graph.all_nodes().any(|node| target.has_beta(graph, node));
+            let has_beta = graph.groups().any(|group| target.has_beta(graph, group));
             for (leaf, is_read) in [(alpha_leaf, true), (beta_leaf, has_beta)] {
                 let gradient = leaf.grad(&gradients);
                 prop_assert_eq!(gradient.is_some(), is_read);
@@ -297,9 +297,9 @@ mod tests {
         let alpha: Vec<f32> = (0..EDGES).flat_map(|_| [0.5, 0.5, -2.0]).collect();
         let graph = CellGraph::new(2, 4);
         let mut beta = vec![0.0; EDGES];
-        for node in graph.all_nodes() {
-            for (order, edge) in graph.edges_into(node).enumerate() {
-                beta[edge] = if order < target.kept(graph, node) { 1.0 } else { -40.0 };
+        for group in graph.groups() {
+            for (order, edge) in graph.edges_of(group).enumerate() {
+                beta[edge] = if order < target.kept(group) { 1.0 } else { -40.0 };
             }
         }
         let device = Device::flex();

@@ -244,6 +244,13 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
             space.name.name()
         )));
     }
+    let stages: Vec<usize> = space.graph.stages().collect();
+    if genotype.cells.normal.stages != stages {
+        return Err(refused(format!(
+            "its stages have {:?} layers, but those of this run {stages:?}: set space.stages",
+            genotype.cells.normal.stages
+        )));
+    }
     let edges = genotype.cells.values().flat_map(|cell| &cell.edges);
     let mut operations = edges.flat_map(|edge| &edge.operations);
     match operations.find(|&&operation| !space.name.has(operation)) {
@@ -317,5 +324,9 @@ fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
 
 /// Sizes of the final network of a run.
 pub(super) fn network_size(context: &Context<'_>, dataset: &crate::data::Dataset) -> NetworkSize {
-    context.config.network.shape.size(dataset.shape, dataset.classes())
+    let config = context.config;
+    config
+        .network
+        .shape
+        .size(&config.space, dataset.shape, dataset.classes())
 }

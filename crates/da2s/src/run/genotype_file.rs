@@ -26,6 +26,7 @@ pub(super) fn record(
     let target = target.iter().map(|(kind, target)| {
         let target = GenotypeTarget {
             edges: target.edges.clone(),
+            depth: target.depth(space.graph),
             operations: target.operations,
         };
         (kind.name().to_owned(), target)

@@ -50,7 +50,11 @@ pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
         height: preprocessing.image_size,
         width: preprocessing.image_size,
     };
-    let size = context.config.network.shape.size(shape, preprocessing.classes.len());
+    let size = context
+        .config
+        .network
+        .shape
+        .size(&context.config.space, shape, preprocessing.classes.len());
     Trained::new(genotype, size, preprocessing, &best.tensors, (&engine, &device)).map_err(|error| match error {
         TrainedError::Network(error) => error.into(),
         TrainedError::Load(error) => Error::load(directory.file(BEST), &error),

@@ -165,8 +165,10 @@ impl<'a> Bilevel<'a> {
     /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is
     /// filled in here.
     pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
-        arch.kinds()
-            .map(|kind, arch| self.strengths(kind, arch, when).mixture(self.space))
+        arch.kinds().map(|kind, arch| {
+            self.strengths(kind, arch, when)
+                .mixture(self.space, self.target.kind(kind))
+        })
     }
 
     /// The same with δ added to p, differentiable in both.
@@ -174,7 +176,7 @@ impl<'a> Bilevel<'a> {
         arch.kinds().map(|kind, arch| {
             let own = self.strengths(kind, arch, when);
             let p = disturbed(own.p.clone(), delta.kind(kind).clone());
-            Strengths { p, ..own }.mixture(self.space)
+            Strengths { p, ..own }.mixture(self.space, self.target.kind(kind))
         })
     }
 

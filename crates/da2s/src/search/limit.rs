@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::discretize::{KindStrengths, strongest};
 use crate::network::{cost_tables, network};
 use crate::objective::CostLimit;
-use crate::space::{PerKind, Space, Target};
+use crate::space::{KindTarget, PerKind, Space, Target};
 
 /// The limits of `setup`; `None` if it sets none.
 pub(super) fn of(
@@ -24,10 +24,12 @@ pub(super) fn of(
     if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
         return Ok(None);
     }
-    // Any genotype of the target will do: its own choices are taken out again.
+    // Any genotype will do: its own choices are taken out again. One with every edge has every
+    // layer of a chain.
     let even = PerKind::new(space.kinds(), |_| KindStrengths::even(space));
-    let any = strongest(&even, space, target);
-    let size = setup.network.size(dataset.shape, dataset.classes());
+    let whole = target.map(|_, target| KindTarget::whole(space.graph, target.operations));
+    let any = strongest(&even, space, &whole);
+    let size = setup.network.size(&setup.space, dataset.shape, dataset.classes());
     let side = size.image_size;
     let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);
     let asked = [

@@ -30,12 +30,11 @@ impl SearchProgress {
 /// α, β, p and q of one kind of cell, as the files of a run have them.
 fn arch_cell(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> ArchCell {
     let graph = space.graph;
-    let competes = graph
-        .all_nodes()
-        .flat_map(|node| vec![target.has_beta(graph, node); graph.in_degree(node)]);
+    let competes = graph.groups_of_edges().map(|group| target.has_beta(graph, group));
     let double = |row: &[f32]| row.iter().copied().map(f64::from).collect();
     ArchCell {
         edges: graph.edges().collect(),
+        groups: graph.groups_of_edges().filter(|_| graph.is_chain()).collect(),
         operations: space
             .operations
             .iter()
@@ -111,15 +110,15 @@ impl Search {
             let target = self.target.kind(kind);
             let beta = host(&state.arch.kind(kind).beta);
             strengths.p.iter().for_each(|row| operations.add(entropy(row)));
-            for node in graph.all_nodes().filter(|&node| target.has_beta(graph, node)) {
-                let range = graph.edges_into(node);
+            for group in graph.groups().filter(|&group| target.has_beta(graph, group)) {
+                let range = graph.edges_of(group);
                 edges.add(entropy(&strengths.q[range.clone()]));
                 let kept: f32 = beta[range]
                     .iter()
                     .filter(|&&beta| beta > 0.0)
                     .map(|beta| beta.min(1.0))
                     .sum();
-                cardinalities.add(f64::from(kept - target.kept(graph, node) as f32).powi(2));
+                cardinalities.add(f64::from(kept - target.kept(group) as f32).powi(2));
             }
         }
         let decision = Decision::join(outcome.decisions.values().cloned());

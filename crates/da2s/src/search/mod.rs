@@ -330,7 +330,7 @@ impl Search {
         // Where every edge stays there is no β, and no step of the architecture is taken for it.
         let has_beta = self.space.kinds().iter().any(|&kind| {
             let (graph, target) = (self.space.graph, self.target.kind(kind));
-            graph.all_nodes().any(|node| target.has_beta(graph, node))
+            graph.groups().any(|group| target.has_beta(graph, group))
         });
         let beta = if has_beta { beta } else { 0.0 };
         let done = (moment.epoch - 1).min(moment.epochs) as f64 / moment.epochs as f64;

@@ -68,7 +68,7 @@ impl Search {
             device: &self.device,
             stop,
         };
-        let genotype = rule.genotype(&self.searched(state, &strengths), &self.target, &images)?;
+        let genotype = rule.genotype(&self.searched(state, &strengths), &images)?;
         Ok(self.outcome_of(strengths, genotype))
     }
 
@@ -86,6 +86,7 @@ impl Search {
             weights: &state.weights,
             statistics: &state.statistics,
             space: &self.space,
+            target: &self.target,
             strengths,
         }
     }
@@ -144,8 +145,10 @@ impl Search {
         let Some(limit) = &self.limit else { return Vec::new() };
         let when = When::Reading(self.moment(state));
         let mixtures = state.arch.kinds().map(|kind, arch| {
-            let strengths = self.method.strengths(arch, self.choices(kind), when);
-            strengths.mixture(&self.space)
+            let choices = self.choices(kind);
+            self.method
+                .strengths(arch, choices, when)
+                .mixture(choices.space, choices.target)
         });
         let shares = limit.expected(&mixtures).into_iter();
         shares.map(|share| f64::from(share.into_scalar::<f32>())).collect()

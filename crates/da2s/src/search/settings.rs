@@ -15,7 +15,7 @@ use crate::data::{Augmentation, ImageShape};
 use crate::network::NetworkShape;
 use crate::objective::{Hardening, Regulariser};
 use crate::optim::ArchOptimizer;
-use crate::space::Reductions;
+use crate::space::{Reductions, SpaceSettings};
 
 /// A learning rate of α or β: a number, or `"auto"`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ settings! {
         batch_size: usize = 64, in COUNT;
         /// The super-network's stem.
         skeleton: Stem = Stem::Cifar;
-        /// Channels of the super-network's first cells.
+        /// Channels of the super-network's first cells; in the space `mobile` those of the stem.
         channels: usize = 8, in whole(1..=4096);
         /// Cells of the super-network; in NAS-Bench-201, cells of each of its three stages.
         cells: usize = 3, in whole(1..=1000);
@@ -179,8 +179,8 @@ impl SearchSettings {
         DrivenMethod::new(self.method.build(self), self.drive(), self.regulariser.clone())
     }
 
-    /// The sizes of the super-network for images of `shape` in `classes` classes.
-    pub fn size(&self, shape: ImageShape, classes: usize) -> NetworkSize {
+    /// The sizes of the super-network of `space` for images of `shape` in `classes` classes.
+    pub fn size(&self, space: &SpaceSettings, shape: ImageShape, classes: usize) -> NetworkSize {
         let supernet = NetworkShape {
             skeleton: self.skeleton,
             channels: self.channels,
@@ -188,7 +188,7 @@ impl SearchSettings {
             reduction_cells: self.reduction_cells.clone(),
             auxiliary: false,
         };
-        supernet.size(shape, classes)
+        supernet.size(space, shape, classes)
     }
 
     /// The optimiser of α and β.

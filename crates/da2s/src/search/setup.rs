@@ -64,7 +64,7 @@ impl Search {
         let seed = setup.seed;
         let space = setup.space.build();
         let target = setup.target.resolve(&space)?;
-        let size = settings.size(dataset.shape, dataset.classes());
+        let size = settings.size(&setup.space, dataset.shape, dataset.classes());
         let backbone = supernet(&space, size, settings.partial(), engine);
         let split = SearchSplit::new(
             dataset.train.labels(),

@@ -3,18 +3,11 @@
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
 use crate::backbone::CellSlot;
-use crate::space::{CellGraph, HostNetwork, Space, SpaceName};
+use crate::space::{CellGraph, HostNetwork, Space};
 
-/// The cell of `space` for `slot`, with inputs of so many channels.
-pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
-    match space.name {
-        SpaceName::Darts => darts(space, slot, inputs),
-        SpaceName::NasBench201 => nas_bench_201(space, slot),
-    }
-}
-
-/// A cell of DARTS: preprocessed inputs, and all nodes side by side in its output.
-fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
+/// A cell of DARTS for `slot`, with inputs of so many channels: preprocessed inputs, and all nodes
+/// side by side in its output.
+pub(super) fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
     let graph = space.graph;
     let mut builder = preprocessed(CellPlanBuilder::new(false), slot, inputs);
     for _ in graph.all_nodes() {
@@ -32,7 +25,7 @@ fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
 }
 
 /// A cell of NAS-Bench-201: its input as it is, and its last node as its output.
-fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
+pub(super) fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     let graph = space.graph;
     let mut builder = CellPlanBuilder::new(false).input(slot.channels);
     for _ in graph.all_nodes() {

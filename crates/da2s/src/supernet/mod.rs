@@ -5,29 +5,32 @@
 //! of searched cells have no scale and no shift.
 
 mod cell;
+mod chain;
 mod partial_cell;
 
 pub(crate) use cell::{preprocessed, stride};
+pub(crate) use chain::{input as chain_input, residual};
 
 use da2s_engine::Engine;
 
 use crate::backbone::{Backbone, NetworkSize, Skeleton};
-use crate::space::Space;
+use crate::space::{Space, SpaceName};
 
-/// The super-network of `space`. One in `partial` channels goes through the candidates; 1 is all.
+/// The super-network of `space`. One in `partial` channels goes through the candidates; 1 is all,
+/// and the only one in a chain.
 pub fn supernet(space: &Space, size: NetworkSize, partial: usize, engine: &Engine) -> Backbone {
     let skeleton = Skeleton::new(space.name, &size);
-    let stages = skeleton.stages(engine, |slot, inputs| {
-        if partial > 1 {
-            partial_cell::plan(space, slot, inputs, partial)
-        } else {
-            cell::plan(space, slot, inputs)
-        }
+    let layers = size.chain.layers(size.channels);
+    let stages = skeleton.stages(engine, |slot, inputs| match space.name {
+        SpaceName::Mobile => chain::plan(space, &layers),
+        _ if partial > 1 => partial_cell::plan(space, slot, inputs, partial),
+        SpaceName::Darts => cell::darts(space, slot, inputs),
+        SpaceName::NasBench201 => cell::nas_bench_201(space, slot),
     });
     let backbone = Backbone::new(&skeleton, stages, None, engine);
-    if partial > 1 {
-        backbone.with_mixture_order(partial_cell::mixture_order(space))
-    } else {
-        backbone
+    match space.name {
+        SpaceName::Mobile => backbone.with_mixture_order(chain::mixture_order(space, &layers)),
+        _ if partial > 1 => backbone.with_mixture_order(partial_cell::mixture_order(space)),
+        SpaceName::Darts | SpaceName::NasBench201 => backbone,
     }
 }

@@ -33,7 +33,7 @@ fn parts(space: &Space) -> Vec<PartialEdge> {
     let split = |node: usize| both.map(|passes| PartialEdge::Split { node, passes });
     let mut parts: Vec<PartialEdge> = (0..graph.inputs).flat_map(split).collect();
     for node in graph.all_nodes() {
-        for edge in graph.edges_into(node) {
+        for edge in graph.edges_of(node - graph.inputs) {
             parts.extend([PartialEdge::Mixed { edge }, PartialEdge::Around { edge }]);
         }
         parts.extend(both.map(|passes| PartialEdge::Join { node, passes }));
@@ -44,7 +44,8 @@ fn parts(space: &Space) -> Vec<PartialEdge> {
     parts
 }
 
-/// The cell; the arguments are those of [`super::cell::plan`], and one in `groups` channels passes.
+/// The cell; the arguments are those of [`super::cell::darts`], and one in `groups` channels
+/// passes.
 pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usize) -> CellPlan {
     let (graph, channels) = (space.graph, slot.channels);
     let ends: Vec<(usize, usize)> = graph.edges().collect();
@@ -165,7 +166,7 @@ mod tests {
             let output = Cell::new(plan, &Engine::Plain).forward(call).output;
             output.into_data().iter::<f32>().collect()
         };
-        let whole = |mixture| output(super::super::cell::plan(&space, &slot, &[5, 5]), mixture);
+        let whole = |mixture| output(super::super::cell::darts(&space, &slot, &[5, 5]), mixture);
         let (older, newer) = (whole(vec![1.0, 0.0]), whole(vec![0.0, 1.0]));
 
         let edges = [0.3f32, 0.7];

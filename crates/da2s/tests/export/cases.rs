@@ -14,7 +14,7 @@ use da2s::probe::Probe;
 use da2s::random::{Purpose, generator};
 use da2s::resumable::{Resumable, StageError};
 use da2s::retrain::{Retraining, TrainSettings};
-use da2s::space::{Genotype, Reductions};
+use da2s::space::{ChainShape, Genotype, Reductions, SpaceName, StageShape};
 use da2s_engine::Engine;
 use da2s_records::Named;
 use rand::Rng;
@@ -51,6 +51,10 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
     reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
     reduce_nodes=[1, 3])";
 
+/// Two stages, layers that vanish, two operations in a layer, channels that a residual keeps.
+const CHAIN: &str =
+    "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
+
 /// All cases.
 pub fn all() -> Vec<Case> {
     let size = |stem, channels, cells, image_size| Size {
@@ -81,6 +85,7 @@ pub fn all() -> Vec<Case> {
             "|none~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
             size(cifar, 4, 1, 12),
         ),
+        case("mobile, odd sides", CHAIN, size(cifar, 8, 1, 15)),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
 }
@@ -101,6 +106,7 @@ pub fn of_images(preprocessing: Preprocessing, values: &[f32]) -> Trained {
         image_size,
         classes: preprocessing.classes.len(),
         auxiliary: false,
+        chain: ChainShape::default(),
     };
     let backbone = network(&genotype, size.clone(), &Engine::fused()).unwrap();
     let shape = [values.len() / preprocessing.len(), channels, image_size, image_size];
@@ -192,6 +198,15 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
         image_size: size.image_size,
         classes: dataset.classes(),
         auxiliary: false,
+        chain: match genotype.space() {
+            SpaceName::Mobile => ChainShape {
+                stem_channels: 8,
+                stem_stride: 2,
+                stages: [[8, 3, 1], [24, 2, 2]].map(StageShape::from).to_vec(),
+                head_channels: 32,
+            },
+            SpaceName::Darts | SpaceName::NasBench201 => ChainShape::default(),
+        },
     };
     let backbone = network(&genotype, sizes.clone(), &Engine::fused()).unwrap();
     let tensors = match name {

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod file;
+mod mobile;
 mod nas_bench_201;
 mod network;
 mod regulariser;

@@ -6,7 +6,7 @@ use da2s::backbone::{NetworkSize, Pass, Stem, Weights};
 use da2s::discretize::{KindStrengths, strongest};
 use da2s::network::network;
 use da2s::objective::cross_entropy;
-use da2s::space::{Genotype, PerKind, Reductions, Space, TargetSpec};
+use da2s::space::{ChainShape, Genotype, KindTarget, PerKind, Reductions, Space, TargetSpec};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
@@ -26,6 +26,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
         image_size: images[2],
         classes: golden.get("forward.logits").shape[1],
         auxiliary: false,
+        chain: ChainShape::default(),
     };
     let backbone = supernet(&space, size, 1, engine);
     let mut init = golden.under("init.");
@@ -41,7 +42,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     let alpha = golden.tensor::<2>("init.arch_parameters").autodiff().require_grad();
     let p = burn::tensor::activation::softmax(alpha.clone(), 1);
     let q = Strengths::uniform_edges(&space, &p.device());
-    let mixture = Strengths::new(p.clone(), q.clone()).mixture(&space);
+    let mixture = Strengths::new(p.clone(), q.clone()).mixture(&space, &KindTarget::whole(space.graph, 1));
     let mixtures: Mixtures = PerKind {
         normal: mixture,
         reduction: None,
@@ -105,6 +106,7 @@ fn check_network(golden: &Golden, engine: &Engine) {
         image_size: input[2],
         classes: golden.get("train.logits").shape[1],
         auxiliary: false,
+        chain: ChainShape::default(),
     };
     let genotype = Genotype::parse(golden.text("genotype")).unwrap();
     super::network::check(golden, &network(&genotype, size, engine).unwrap());

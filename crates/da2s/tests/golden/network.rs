@@ -5,7 +5,7 @@ use burn::tensor::{Gradients, Tensor};
 use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::network::network;
 use da2s::objective::cross_entropy;
-use da2s::space::{Genotype, Reductions};
+use da2s::space::{ChainShape, Genotype, Reductions};
 use da2s_records::Named;
 
 use super::file::{Golden, close, close_or_nothing, device, values};
@@ -28,6 +28,7 @@ fn build(golden: &Golden, stem: Stem, engine: &da2s_engine::Engine) -> Backbone 
         image_size: input[2],
         classes: golden.get("train.logits").shape[1],
         auxiliary: golden.has("train.aux_logits"),
+        chain: ChainShape::default(),
     };
     network(&Genotype::parse(DARTS_V2).unwrap(), size, engine).unwrap()
 }

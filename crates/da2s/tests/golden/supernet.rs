@@ -7,7 +7,7 @@ use da2s::backbone::{Backbone, NetworkSize, Pass, Statistics, Stem, Weights};
 use da2s::data::Batch;
 use da2s::objective::{Regulariser, cross_entropy};
 use da2s::search::{Bilevel, Draw, Moment, Rate, Rates, SearchSettings, SearchState, Trains, When};
-use da2s::space::{CellKind, PerKind, Reductions, Space, Target, TargetSpec};
+use da2s::space::{CellKind, ChainShape, PerKind, Reductions, Space, Target, TargetSpec};
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 use da2s_records::Named;
@@ -50,6 +50,7 @@ impl Case {
             image_size: images[2],
             classes: golden.get("forward.logits").shape[1],
             auxiliary: false,
+            chain: ChainShape::default(),
         };
         let rate = Rate::Fixed(golden.number("arch_lr"));
         let betas: (f64, f64) = (0.5, 0.999);
@@ -315,6 +316,7 @@ fn statistics_start_like_pytorch() {
         image_size: 8,
         classes: 2,
         auxiliary: false,
+        chain: ChainShape::default(),
     };
     let backbone = supernet(&Space::darts(true), size, 1, &Engine::Plain);
     for named in Statistics::new(&backbone, &device()).named(&backbone) {

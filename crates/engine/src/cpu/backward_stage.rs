@@ -25,7 +25,7 @@ pub(super) struct StageOnImage<'a, 'b> {
     pub at: At,
 }
 
-impl StageOnImage<'_, '_> {
+impl<'b> StageOnImage<'_, 'b> {
     /// # Safety
     /// As for [`run`](super::backward_steps::run).
     pub(super) unsafe fn backward(&mut self, block: &mut [f32], scratch: &mut Scratch) {
@@ -105,6 +105,7 @@ impl StageOnImage<'_, '_> {
                     }
                 }
                 ChainOperation::Dense { .. } => self.dense(g, z, tables, block, scratch),
+                ChainOperation::Depthwise { .. } => self.depthwise(g, z, tables, block, scratch),
                 ChainOperation::Separable { .. } => self.separable(g, z, tables, block, scratch),
             }
             scratch.scaled = scaled;
@@ -114,47 +115,24 @@ impl StageOnImage<'_, '_> {
     /// # Safety
     /// As for [`run`](super::backward_steps::run).
     unsafe fn dense(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
-        let Self {
-            frame,
-            flow,
-            unit,
-            stage,
-            at,
-            ..
-        } = *self;
-        let ChainOperation::Dense {
-            relu, walk, weights, ..
-        } = &stage.operation
-        else {
+        let Self { frame, flow, stage, .. } = *self;
+        let ChainOperation::Dense { walk, weights, .. } = &stage.operation else {
             return;
         };
         let level = frame.level;
-        let row = stage.output.packed().row;
-        scratch.border_gradient(walk.gradient);
-        for y in 0..stage.output.height {
-            let from = y * row..(y + 1) * row;
-            let to = walk.gradient.view().from_row(y).at;
-            elementwise::gradient(
-                level,
-                &g[from.clone()],
-                &z[from],
-                tables,
-                &mut scratch.gradient[to..to + row],
-            );
-        }
+        self.bordered_gradient(g, z, tables, walk, scratch);
         // SAFETY: guaranteed by the caller.
         unsafe {
             if flow.weights {
-                scratch.load_source(frame, unit.from, *relu, at);
                 let region = dense::Region {
                     target: walk.gradient.view(),
                     ..dense_region(walk, stage, 0, stage.output.height)
                 };
+                self.load(scratch);
                 let sums = flow.weight_sums.part(weights, block);
-                dense::weight_gradient(level, &region, scratch.source, scratch.gradient, sums);
+                dense::weight_gradient(level, &region, self.source(scratch), scratch.gradient, sums);
             }
-            if flow.wanted[unit.from] {
-                let to = gradient(frame, flow, unit.from, *relu, at);
+            if let Some(to) = self.read_gradient() {
                 let weights = transposed(frame, weights);
                 for phase in &walk.phases {
                     let region = dense::Region {
@@ -165,9 +143,49 @@ impl StageOnImage<'_, '_> {
                         target: stage.input.packed().strided(walk.window.stride, phase.y, phase.x),
                         taps: &phase.taps,
                     };
-                    dense::convolve(level, &region, weights, scratch.gradient, !self.first, to);
+                    dense::convolve(level, &region, weights, scratch.gradient, self.adds(), to);
                 }
+                self.sum_below(to, scratch);
             }
+        }
+    }
+
+    /// # Safety
+    /// As for [`run`](super::backward_steps::run).
+    unsafe fn depthwise(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], block: &mut [f32], scratch: &mut Scratch) {
+        let Self { frame, flow, stage, .. } = *self;
+        let ChainOperation::Depthwise { walk, weights, .. } = &stage.operation else {
+            return;
+        };
+        let level = frame.level;
+        self.bordered_gradient(g, z, tables, walk, scratch);
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            if flow.weights {
+                let region = depthwise::Region {
+                    target: walk.gradient.view(),
+                    ..depthwise_region(walk, stage, 0, stage.output.height)
+                };
+                self.load(scratch);
+                let sums = flow.weight_sums.part(weights, block);
+                depthwise::weight_gradient(level, &region, self.source(scratch), scratch.gradient, sums);
+            }
+            if let Some(to) = self.read_gradient() {
+                self.depthwise_back(walk, packed(frame, weights), scratch.gradient, to);
+                self.sum_below(to, scratch);
+            }
+        }
+    }
+
+    /// Writes the gradient of what the norm reads into `scratch.gradient`, in its border.
+    fn bordered_gradient(&self, g: &[f32], z: &[f32], tables: [&[f32]; 3], walk: &Walk, scratch: &mut Scratch) {
+        let row = self.stage.output.packed().row;
+        scratch.border_gradient(walk.gradient);
+        for y in 0..self.stage.output.height {
+            let from = y * row..(y + 1) * row;
+            let to = walk.gradient.view().from_row(y).at;
+            let (g, z) = (&g[from.clone()], &z[from]);
+            elementwise::gradient(self.frame.level, g, z, tables, &mut scratch.gradient[to..to + row]);
         }
     }
 
@@ -177,11 +195,9 @@ impl StageOnImage<'_, '_> {
         let Self {
             frame,
             flow,
-            unit,
             stage,
             index,
-            first: overwrites,
-            at,
+            ..
         } = *self;
         let ChainOperation::Separable {
             walk,
@@ -192,19 +208,12 @@ impl StageOnImage<'_, '_> {
             return;
         };
         let level = frame.level;
-        let inner = index > 0;
-        let adds = !inner && !overwrites;
         if flow.weights {
             // SAFETY: guaranteed by the caller.
-            unsafe {
-                match index {
-                    0 => scratch.load_source(frame, unit.from, true, at),
-                    _ => scratch.load_inner(frame, unit, index, at),
-                }
-            }
+            unsafe { self.load(scratch) };
         }
         scratch.border_gradient(walk.gradient);
-        let source = if inner { &*scratch.inner } else { &*scratch.source };
+        let source = if index > 0 { &*scratch.inner } else { &*scratch.source };
         let [y, dz] = &mut scratch.rows;
         let step = rows_at_once(stage.output);
         let row = stage.output.packed().row;
@@ -245,35 +254,93 @@ impl StageOnImage<'_, '_> {
             let sums = flow.weight_sums.part(depthwise, block);
             depthwise::weight_gradient(level, &region, source, scratch.gradient, sums);
         }
-        if !inner && !flow.wanted[unit.from] {
-            return;
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            if let Some(to) = self.read_gradient() {
+                self.depthwise_back(walk, packed(frame, depthwise), scratch.gradient, to);
+                self.sum_below(to, scratch);
+            }
         }
+    }
+
+    /// Brings what the stage reads into `scratch`.
+    ///
+    /// # Safety
+    /// As for [`run`](super::backward_steps::run).
+    unsafe fn load(&self, scratch: &mut Scratch) {
+        let relu = self.stage.operation.reads_relu();
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match self.index {
+                0 => scratch.load_source(self.frame, self.unit.from, relu, self.at),
+                _ => scratch.load_inner(self.frame, self.unit, self.index, self.at),
+            }
+        }
+    }
+
+    /// What [`Self::load`] has brought.
+    fn source<'s>(&self, scratch: &'s Scratch) -> &'s [f32] {
+        if self.index > 0 { scratch.inner } else { scratch.source }
+    }
+
+    /// Where the gradient of what the stage reads goes, if it is asked for: to the stage below or
+    /// to the node that the unit reads.
+    ///
+    /// # Safety
+    /// As for [`run`](super::backward_steps::run).
+    unsafe fn read_gradient(&self) -> Option<&'b mut [f32]> {
+        let Self {
+            frame, flow, unit, at, ..
+        } = *self;
         // SAFETY: guaranteed by the caller; an inner gradient belongs to the preceding stage.
         unsafe {
-            let below = index.checked_sub(1).map(|below| &unit.stages[below]);
-            let to = match below.and_then(|below| frame.inner_gradient(below, at)) {
-                Some(inner) => inner,
-                None => gradient(frame, flow, unit.from, true, at),
+            match self.index.checked_sub(1) {
+                Some(below) => frame.inner_gradient(&unit.stages[below], at),
+                None => flow.wanted[unit.from]
+                    .then(|| gradient(frame, flow, unit.from, self.stage.operation.reads_relu(), at)),
+            }
+        }
+    }
+
+    /// Whether the gradient of what the stage reads is added to what is there.
+    fn adds(&self) -> bool {
+        self.index == 0 && !self.first
+    }
+
+    /// The gradient of what a depthwise convolution reads, from that of what it yields.
+    fn depthwise_back(&self, walk: &Walk, weights: &[f32], from: &[f32], to: &mut [f32]) {
+        let (input, stride) = (self.stage.input, walk.window.stride);
+        for phase in &walk.phases {
+            let region = depthwise::Region {
+                channels: input.channels,
+                extent: phase.extent(input.height, input.width, stride),
+                source: walk.gradient.view(),
+                target: input.packed().strided(stride, phase.y, phase.x),
+                taps: &phase.taps,
             };
-            for phase in &walk.phases {
-                let region = depthwise::Region {
-                    channels: stage.input.channels,
-                    extent: phase.extent(stage.input.height, stage.input.width, walk.window.stride),
-                    source: walk.gradient.view(),
-                    target: stage.input.packed().strided(walk.window.stride, phase.y, phase.x),
-                    taps: &phase.taps,
-                };
-                depthwise::convolve(level, &region, packed(frame, depthwise), scratch.gradient, adds, to);
-            }
-            if let Some(below) = below {
-                let z = frame.z(unit, below, at);
-                let table = frame.table(below);
-                let coefficients = frame.coefficients;
-                let tables =
-                    [&coefficients.scale, &coefficients.shift, &coefficients.center].map(|all| &all[table.clone()]);
-                let (first, second) = own_sums(frame, flow, below, at);
-                norm::gate_sums(level, z, tables, to, scratch.tables, first, second);
-            }
+            depthwise::convolve(self.frame.level, &region, weights, from, self.adds(), to);
+        }
+    }
+
+    /// Sums of the gradient `to` that the norm of the stage below needs, if there is one.
+    ///
+    /// # Safety
+    /// As for [`run`](super::backward_steps::run).
+    unsafe fn sum_below(&self, to: &mut [f32], scratch: &mut Scratch) {
+        let Self {
+            frame, flow, unit, at, ..
+        } = *self;
+        let Some(below) = self.index.checked_sub(1).map(|below| &unit.stages[below]) else {
+            return;
+        };
+        let table = frame.table(below);
+        let coefficients = frame.coefficients;
+        let tables = [&coefficients.scale, &coefficients.shift, &coefficients.center].map(|all| &all[table.clone()]);
+        // SAFETY: guaranteed by the caller; these sums are the image's own.
+        unsafe {
+            let z = frame.z(unit, below, at);
+            let (first, second) = own_sums(frame, flow, below, at);
+            norm::gate_sums(frame.level, z, tables, to, scratch.tables, first, second);
         }
     }
 }

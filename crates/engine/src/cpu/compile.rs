@@ -4,7 +4,7 @@
 //! like any other.
 
 use da2s_kernels::{Padded, Window, pool, reduce::Reduce, table};
-use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, NormWeights, PoolKind};
+use da2s_plan::{Block, CellPlan, Choice, ConvolutionWeights, Layout, NormWeights, PoolKind};
 
 use super::compiled::{
     Chain, ChainOperation, Compiled, Node, PackedWeights, Shape, SharedPool, StageNorm, Storage, Unit, Walk,
@@ -114,6 +114,10 @@ impl Compiler<'_> {
                 Some(Block::FactorizedReduce) => 1,
                 Some(Block::Conv { padding, .. }) => padding,
                 Some(Block::Separable { kernel, dilation, .. }) => dilation * (kernel - 1) / 2,
+                Some(Block::InvertedBottleneck { kernel, expansion, .. }) => match expansion {
+                    1 => kernel / 2,
+                    _ => 0,
+                },
             };
             self.out.nodes[from].pad = self.out.nodes[from].pad.max(pad);
         }
@@ -266,8 +270,69 @@ impl Compiler<'_> {
                 }
                 return made;
             }
+            Block::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+            } => return self.inverted_bottleneck([input, output], source, &layout, (relu, kernel, stride, expansion)),
         };
         vec![stage]
+    }
+
+    /// A stage for each convolution, since each has a norm of its own.
+    fn inverted_bottleneck(
+        &mut self,
+        [input, output]: [Shape; 2],
+        source: Padded,
+        layout: &Layout,
+        (relu, kernel, stride, expansion): (bool, usize, usize, usize),
+    ) -> Vec<Chain> {
+        let channels = input.channels * expansion;
+        let (expanded, filtered) = (Shape { channels, ..input }, Shape { channels, ..output });
+        let depthwise = layout.convolutions.len() - 2;
+        let mut made: Vec<Chain> = Vec::with_capacity(layout.convolutions.len());
+        for (index, (weights, norm)) in layout.convolutions.iter().zip(&layout.norms).enumerate() {
+            let from = made.last().map_or(input, |before| before.output);
+            let at = weights.kernel.offset;
+            let relu = relu || index > 0;
+            let (to, operation) = if index == depthwise {
+                let window = Window::same(kernel, stride, 1);
+                let padded = if index == 0 {
+                    source
+                } else {
+                    from.padded(window.padding)
+                };
+                let walk = self.walk(window, from, filtered, padded, channels);
+                let tables = window.taps() * table::length(channels);
+                let weights = self.place_weights(at, window.taps() * channels, tables, 0);
+                (filtered, ChainOperation::Depthwise { relu, walk, weights })
+            } else {
+                let to = if index == 0 { expanded } else { output };
+                let padded = if index == 0 { source } else { from.padded(0) };
+                let walk = self.walk(Window::same(1, 1, 1), from, to, padded, to.channels);
+                let weights = self.place_weights(
+                    at,
+                    from.channels * to.channels,
+                    from.channels * table::rounded(to.channels),
+                    to.channels * table::rounded(from.channels),
+                );
+                let bias = None;
+                (
+                    to,
+                    ChainOperation::Dense {
+                        relu,
+                        walk,
+                        weights,
+                        bias,
+                    },
+                )
+            };
+            let mut stage = self.stage(operation, from, to, Some(stage_norm(norm)), false);
+            stage.inner = index + 1 < layout.convolutions.len();
+            made.push(stage);
+        }
+        made
     }
 
     fn stage(
@@ -287,6 +352,7 @@ impl Compiler<'_> {
             ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }
+            | ChainOperation::Depthwise { .. }
             | ChainOperation::Separable { .. } => Storage::Kept(self.kept.place(output.len())),
         };
         let index = self.out.stages;

@@ -167,6 +167,12 @@ pub(super) enum ChainOperation {
         weights: PackedWeights,
         bias: Option<usize>,
     },
+    /// A depthwise convolution with a norm of its own.
+    Depthwise {
+        relu: bool,
+        walk: Walk,
+        weights: PackedWeights,
+    },
     /// ReLU comes first. The gradient image has the input's channels.
     Separable {
         walk: Walk,
@@ -179,8 +185,16 @@ impl ChainOperation {
     pub fn reads_relu(&self) -> bool {
         match self {
             Self::Identity | Self::Pool(_) | Self::Move(_) => false,
-            Self::Dense { relu, .. } => *relu,
+            Self::Dense { relu, .. } | Self::Depthwise { relu, .. } => *relu,
             Self::Reduce { .. } | Self::Separable { .. } => true,
+        }
+    }
+
+    /// The border in which an inner stage reads the stage before.
+    pub fn inner_pad(&self) -> usize {
+        match self {
+            Self::Dense { walk, .. } | Self::Depthwise { walk, .. } | Self::Separable { walk, .. } => walk.source.pad,
+            Self::Identity | Self::Pool(_) | Self::Move(_) | Self::Reduce { .. } => 0,
         }
     }
 }

@@ -152,6 +152,10 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
             let region = dense_region(walk, stage, 0, stage.output.height);
             dense::convolve(level, &region, packed(frame, weights), source, bias.is_some(), z);
         }
+        ChainOperation::Depthwise { walk, weights, .. } => {
+            let region = depthwise_region(walk, stage, 0, stage.output.height);
+            depthwise::convolve(level, &region, packed(frame, weights), source, false, z);
+        }
         ChainOperation::Separable {
             walk,
             depthwise,

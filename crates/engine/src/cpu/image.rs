@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use da2s_kernels::{Level, Padded, prefetch};
 
-use super::compiled::{Chain, ChainOperation, Compiled, Storage, Unit};
+use super::compiled::{Chain, Compiled, Storage, Unit};
 use super::memory::Shared;
 use super::schedule::Moving;
 
@@ -200,10 +200,7 @@ impl<'a> Scratch<'a> {
     /// No other thread writes to that output for that image.
     pub unsafe fn load_inner(&mut self, frame: &Frame, unit: &Unit, stage: usize, at: At) {
         let before = &unit.stages[stage - 1];
-        let pad = match &unit.stages[stage].operation {
-            ChainOperation::Separable { walk, .. } => walk.source.pad,
-            _ => 0,
-        };
+        let pad = unit.stages[stage].operation.inner_pad();
         // SAFETY: guaranteed by the caller.
         let z = unsafe { frame.z(unit, before, at) };
         let padded = before.output.padded(pad);

@@ -196,6 +196,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                         | ChainOperation::Move(_)
                         | ChainOperation::Reduce { .. }
                         | ChainOperation::Dense { .. }
+                        | ChainOperation::Depthwise { .. }
                         | ChainOperation::Separable { .. },
                     ) => {
                         push(&mut passes, at, Step::Stage { unit: index, stage });
@@ -275,6 +276,7 @@ impl Written {
             | ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }
+            | ChainOperation::Depthwise { .. }
             | ChainOperation::Separable { .. } => {
                 return false;
             }

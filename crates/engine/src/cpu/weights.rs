@@ -23,6 +23,9 @@ pub(super) fn of(stage: &Chain) -> impl Iterator<Item = (PackedWeights, MatrixKi
         ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Move(_) => [None, None],
         ChainOperation::Reduce { reduce, weights } => [Some((*weights, MatrixKind::Reduce(*reduce))), None],
         ChainOperation::Dense { weights, .. } => [Some((*weights, dense)), None],
+        ChainOperation::Depthwise { weights, .. } => {
+            [Some((*weights, MatrixKind::Depthwise { channels: inputs })), None]
+        }
         ChainOperation::Separable {
             depthwise, pointwise, ..
         } => [

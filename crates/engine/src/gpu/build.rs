@@ -246,7 +246,11 @@ impl<'a> Builder<'a> {
             } => {
                 self.separable(records, placed, [kernel, stride, dilation, stages]);
             }
-            Block::Zero { .. } | Block::Norm | Block::Take { .. } | Block::Shuffle { .. } => {}
+            Block::Zero { .. }
+            | Block::Norm
+            | Block::Take { .. }
+            | Block::Shuffle { .. }
+            | Block::InvertedBottleneck { .. } => {}
         }
     }
 

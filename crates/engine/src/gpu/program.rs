@@ -109,7 +109,7 @@ impl Program {
                 | Block::FactorizedReduce
                 | Block::Conv { .. }
                 | Block::Separable { .. } => true,
-                Block::Norm | Block::Take { .. } | Block::Shuffle { .. } => false,
+                Block::Norm | Block::Take { .. } | Block::Shuffle { .. } | Block::InvertedBottleneck { .. } => false,
             })
     }
 

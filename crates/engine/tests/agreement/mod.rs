@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "every test takes a part of this")]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -83,6 +84,21 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     blocks
 }
 
+/// Numbers of the inverted bottlenecks, which stand on an edge only alone.
+pub const BOTTLENECKS: Range<usize> = 100..104;
+
+fn bottlenecks(stride: usize) -> Vec<Block> {
+    let bottleneck = |(relu, kernel, expansion)| Block::InvertedBottleneck {
+        relu,
+        kernel,
+        stride,
+        expansion,
+    };
+    [(false, 3, 1), (false, 5, 3), (true, 7, 2), (true, 3, 1)]
+        .map(bottleneck)
+        .to_vec()
+}
+
 /// Two preprocessed inputs, two nodes, every block on every edge. If `moves`, the blocks that only
 /// move or normalise channels are included, and some channels of the last node are passed on and
 /// shuffled.
@@ -112,9 +128,9 @@ pub fn plan(
     }
     for (from, to) in [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)] {
         let stride = if from < 2 { stride } else { 1 };
-        let choices = all_blocks(stride, channels, moves)
-            .into_iter()
-            .enumerate()
+        let choices = (0..)
+            .zip(all_blocks(stride, channels, moves))
+            .chain(BOTTLENECKS.zip(bottlenecks(stride)).filter(|_| only.is_some()))
             .filter(|(index, _)| only.is_none_or(|only| only == *index))
             .map(|(index, block)| (block, format!("{from}.{to}.{index}"), 0));
         builder = builder.edge(from, to, choices);

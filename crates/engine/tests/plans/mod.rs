@@ -195,6 +195,28 @@ pub fn stem() -> CellPlan {
         .output([2])
 }
 
+/// A chain of layers as in the space `mobile`: a step down to other channels, and a layer with a
+/// residual, each a mixture of inverted bottlenecks.
+pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
+    let bottlenecks = |relu: bool, stride: usize| {
+        let bottleneck = move |(kernel, expansion)| Block::InvertedBottleneck {
+            relu,
+            kernel,
+            stride,
+            expansion,
+        };
+        [(3, 1), (3, 3), (5, 2), (7, 1), (7, 6)].map(bottleneck).to_vec()
+    };
+    let residual = [bottlenecks(false, 1), vec![Block::Identity]].concat();
+    CellPlanBuilder::new(true)
+        .input(inputs)
+        .node(channels)
+        .node(channels)
+        .edge(0, 1, named(bottlenecks(true, stride)))
+        .edge(1, 2, named(residual))
+        .output([2])
+}
+
 /// An auxiliary head: pooling without padding, convolutions with and without bias and norm.
 pub fn head() -> CellPlan {
     let conv = |kernel: usize, bias: bool, norm: bool| Block::Conv {

@@ -552,5 +552,30 @@ fn block(
             }
             x
         }
+        Block::InvertedBottleneck {
+            relu,
+            kernel,
+            stride,
+            expansion,
+        } => {
+            let (whole, hidden) = ((x.height, x.width), expansion * x.channels);
+            let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
+            let mut x = if relu { tape.relu(x) } else { x };
+            if expansion > 1 {
+                let inputs = x.channels;
+                x = tape.convolve(x, weights, weight, hidden, 1, 1, 1, 0, 1, whole);
+                weight += inputs * hidden;
+                x = norm(tape, x, &mut weight);
+                x = tape.relu(x);
+            }
+            let padding = (kernel / 2) as isize;
+            x = tape.convolve(x, weights, weight, hidden, kernel, stride, 1, padding, hidden, size);
+            weight += hidden * kernel * kernel;
+            x = norm(tape, x, &mut weight);
+            x = tape.relu(x);
+            x = tape.convolve(x, weights, weight, outputs, 1, 1, 1, 0, 1, size);
+            weight += hidden * outputs;
+            norm(tape, x, &mut weight)
+        }
     })
 }

@@ -23,6 +23,9 @@ pub struct ArchEpoch {
 pub struct ArchCell {
     /// (from, to) of each edge, from < to.
     pub edges: Vec<(usize, usize)>,
+    /// The group of each edge, whose edges compete; absent where those into one node do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<usize>,
     /// Names of the candidate operations.
     pub operations: Vec<String>,
     /// Architecture parameters of the operations, `[edges][operations]`; may be absent.
@@ -74,21 +77,23 @@ impl ArchEpoch {
 }
 
 impl ArchCell {
-    /// Edge weights that sum to 1 at each node, whatever the writer stores for a node without β.
+    /// Edge weights that sum to 1 in each group, whatever the writer stores for one without β.
     pub fn shares(&self) -> Vec<f64> {
-        let sum_at = |node: usize| -> f64 {
-            self.edges
-                .iter()
-                .zip(&self.q)
-                .filter(|((_, to), _)| *to == node)
-                .map(|(_, q)| *q)
-                .sum()
+        let groups: Vec<usize> = (0..self.edges.len()).map(|edge| self.group(edge)).collect();
+        let sum_of = |group: usize| -> f64 {
+            let own = groups.iter().zip(&self.q).filter(|(other, _)| **other == group);
+            own.map(|(_, q)| *q).sum()
         };
-        self.edges
+        groups
             .iter()
             .zip(&self.q)
-            .map(|((_, to), q)| q / sum_at(*to))
+            .map(|(group, q)| q / sum_of(*group))
             .collect()
+    }
+
+    /// What tells the group of an edge from others: its number, or the node that its edges end in.
+    fn group(&self, edge: usize) -> usize {
+        self.groups.get(edge).copied().unwrap_or(self.edges[edge].1)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -98,6 +103,9 @@ impl ArchCell {
         }
         if operations == 0 {
             return Err("no operations".to_owned());
+        }
+        if !self.groups.is_empty() && self.groups.len() != edges {
+            return Err(format!("{edges} edges, but groups has {} entries", self.groups.len()));
         }
         if self.q.len() != edges || self.p.len() != edges {
             return Err(format!(

@@ -68,8 +68,11 @@ pub struct GenotypeEdge {
 /// The target topology of one cell kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GenotypeTarget {
-    /// n_j: edges to keep into each intermediate node.
+    /// n_j: edges to keep into each intermediate node, or in each group of a chain.
     pub edges: Vec<usize>,
+    /// Layers to keep in each stage of a chain; absent in a cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depth: Vec<usize>,
     /// k: operations to keep on each kept edge.
     pub operations: usize,
 }

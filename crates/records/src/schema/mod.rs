@@ -53,6 +53,7 @@ mod tests {
         assert_eq!((read.p_mean, read.q_least), (Some(0.1), None));
         let cell = ArchCell {
             edges: vec![(0, 1)],
+            groups: Vec::new(),
             operations: vec!["none".to_owned()],
             alpha: vec![vec![Some(f64::from(0.3f32))]],
             beta: vec![None],
@@ -63,5 +64,17 @@ mod tests {
             serde_json::to_string(&cell).unwrap(),
             "{\"edges\":[[0,1]],\"operations\":[\"none\"],\"alpha\":[[0.3]],\"beta\":[null],\"p\":[[0.7]],\"q\":[null]}"
         );
+    }
+
+    #[test]
+    fn edge_weights_are_shares_of_their_group() {
+        let cell = |groups: &str| -> ArchCell {
+            let text = format!(
+                "{{\"edges\":[[0,1],[1,2],[2,3]],{groups}\"operations\":[\"a\"],\"p\":[[1],[1],[1]],\"q\":[1,0.5,0.5]}}"
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        assert_eq!(cell("").shares(), [1.0; 3]);
+        assert_eq!(cell("\"groups\":[0,1,1],").shares(), [1.0, 0.5, 0.5]);
     }
 }

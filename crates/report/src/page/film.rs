@@ -117,8 +117,9 @@ impl CellFilm {
             .filter_map(|epoch| Some(Frame::of(&graph, epoch.cells.get(kind)?)))
             .collect();
         let need = |(place, (_, to)): (usize, &(usize, usize))| {
+            let group = mixture.and_then(|cell| cell.groups.get(place)).copied();
             let asked = target
-                .and_then(|target| target.edges.get(to - graph.inputs))
+                .and_then(|target| target.edges.get(group.unwrap_or(to - graph.inputs)))
                 .map(|need| *need as f64);
             asked.unwrap_or_else(|| strongest_as_whole(&graph, frames.last(), place))
         };

@@ -36,7 +36,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                     (cell.kind) " cell"
                     @if let Some(target) = target {
                         " " small {
-                            "target: " (asked_edges(target)) " edges into the nodes, "
+                            "target: " (asked_edges(target)) ", "
                             (plural(target.operations, "operation")) " on each"
                         }
                     }
@@ -48,7 +48,9 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                 } }
                 @for node in graph.inputs..graph.nodes {
                     @let edges: Vec<_> = found.edges.iter().filter(|edge| edge.to == node).collect();
-                    @let asked = target.and_then(|target| target.edges.get(node - graph.inputs));
+                    // In a chain layers of a stage are asked for, not edges into a node.
+                    @let cell_target = target.filter(|target| target.depth.is_empty());
+                    @let asked = cell_target.and_then(|target| target.edges.get(node - graph.inputs));
                     tbody {
                         @for (place, edge) in edges.iter().enumerate() {
                             tr {
@@ -81,9 +83,14 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
     }
 }
 
-/// `2, 1, 3, 2`
+/// `2, 1, 3, 2 edges into the nodes`
 fn asked_edges(target: &GenotypeTarget) -> String {
-    target.edges.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+    let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if target.depth.is_empty() {
+        format!("{} edges into the nodes", list(&target.edges))
+    } else {
+        format!("{} layers in the stages", list(&target.depth))
+    }
 }
 
 /// How many edges a node has kept of the number in the target.

@@ -349,6 +349,7 @@ mod tests {
                 .map(|(from, to)| edge(from, to))
                 .collect(),
             concat: (2..2 + nodes).collect(),
+            stages: Vec::new(),
         };
         Genotype {
             cells: PerKind {

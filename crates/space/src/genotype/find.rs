@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::literal::{Field, Kind, Reader, Value, is_wrapper};
 use super::mistake::Mistake;
 use super::nni_text::Object;
-use super::{Genotype, GenotypeError, darts_text, nas_bench_201_text, naslib_text, nni_text};
+use super::{Genotype, GenotypeError, darts_text, mobile_text, nas_bench_201_text, naslib_text, nni_text};
 
 /// Most names, and lines without one, that a sentence lists.
 const MOST_LISTED: usize = 16;
@@ -245,6 +245,10 @@ impl<'a> Search<'a> {
             Ok(Value {
                 kind: Kind::Call(_, fields),
                 ..
+            }) if fields.iter().any(|field| field.key == mobile_text::STAGES) => mobile_text::read(&fields),
+            Ok(Value {
+                kind: Kind::Call(_, fields),
+                ..
             }) => darts_text::read(&fields, reader.at - 1),
             Ok(value) => Err(Mistake::new(value.at, "expected the fields of a genotype")),
             Err(mistake) => Err(mistake),
@@ -349,7 +353,7 @@ fn nothing(text: &str) -> Mistake {
     }
     Mistake::new(
         at,
-        "expected Genotype(normal=…, normal_concat=…, reduce=…, reduce_concat=…), an architecture of NAS-Bench-201 as \
+        "expected Genotype(normal=…, normal_concat=…, reduce=…, reduce_concat=…), Genotype(stages=…), an architecture of NAS-Bench-201 as \
          |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, or an object of NNI or NAS-Bench-301, and found none of them",
     )
 }

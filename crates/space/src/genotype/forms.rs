@@ -14,6 +14,8 @@ words! {
     pub enum GenotypeForm {
         /// `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=…, …)`.
         Darts,
+        /// `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], …])`, of the space `mobile`.
+        Mobile,
         /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
         #[strum(serialize = "nas-bench-201")]
         NasBench201,
@@ -48,6 +50,7 @@ impl Genotype {
         match self.space() {
             SpaceName::Darts => GenotypeForm::Darts,
             SpaceName::NasBench201 => GenotypeForm::NasBench201,
+            SpaceName::Mobile => GenotypeForm::Mobile,
         }
     }
 
@@ -57,11 +60,13 @@ impl Genotype {
     /// If the form cannot say it.
     pub fn to_form(&self, form: GenotypeForm) -> Result<String, FormError> {
         let written = match (form, self.space()) {
-            (GenotypeForm::Darts, SpaceName::NasBench201) => Err("it is an architecture of NAS-Bench-201".to_owned()),
-            (GenotypeForm::NasBench201, SpaceName::Darts) => Err("it has reduction cells".to_owned()),
-            (GenotypeForm::Darts, SpaceName::Darts) | (GenotypeForm::NasBench201, SpaceName::NasBench201) => {
+            (GenotypeForm::Darts | GenotypeForm::Mobile | GenotypeForm::NasBench201, _) if form == self.own_form() => {
                 Ok(self.to_string())
             }
+            (_, SpaceName::Mobile) => Err("it is a chain of layers, of the space mobile".to_owned()),
+            (GenotypeForm::Darts, _) => Err("it is an architecture of NAS-Bench-201".to_owned()),
+            (GenotypeForm::NasBench201, _) => Err("it has reduction cells".to_owned()),
+            (GenotypeForm::Mobile, _) => Err("it has cells, not stages of layers".to_owned()),
             (GenotypeForm::Nni, _) => nni_text::write(self),
             (GenotypeForm::Nni2, _) => nni_text::write_2(self),
             (GenotypeForm::Naslib, _) => naslib_text::write(self),
@@ -95,11 +100,19 @@ mod tests {
         })
     }
 
+    const FORMS_OF_DARTS: [GenotypeForm; 5] = [
+        GenotypeForm::Darts,
+        GenotypeForm::Nni,
+        GenotypeForm::Nni2,
+        GenotypeForm::Naslib,
+        GenotypeForm::NasBench301,
+    ];
+
     proptest! {
         #[test]
         fn every_form_is_read_back(normal in darts_cell(), reduction in darts_cell()) {
             let genotype = Genotype { cells: PerKind { normal, reduction: Some(reduction) } };
-            for form in GenotypeForm::ALL.into_iter().filter(|&form| form != GenotypeForm::NasBench201) {
+            for form in FORMS_OF_DARTS {
                 let text = genotype.to_form(form).unwrap();
                 prop_assert_eq!(Genotype::parse(&text).unwrap(), genotype.clone(), "{}: {}", form.name(), text);
             }
@@ -113,7 +126,7 @@ mod tests {
         #[test]
         fn no_damage_makes_it_panic(normal in darts_cell(), at in any::<prop::sample::Index>(), byte in any::<char>()) {
             let genotype = Genotype { cells: PerKind { normal: normal.clone(), reduction: Some(normal) } };
-            for form in GenotypeForm::ALL.into_iter().filter(|&form| form != GenotypeForm::NasBench201) {
+            for form in FORMS_OF_DARTS {
                 let mut text: Vec<char> = genotype.to_form(form).unwrap().chars().collect();
                 let at = at.index(text.len());
                 text[at] = byte;
@@ -131,9 +144,12 @@ mod tests {
             "Genotype(normal={skip}, normal_concat=[2], normal_nodes=[1], reduce={skip}, reduce_concat=[2], reduce_nodes=[1])"
         );
         let small = Genotype::parse(&small).unwrap();
+        let chain = Genotype::parse("Genotype(stages=[['mbconv_k3_e1']])").unwrap();
         for form in GenotypeForm::ALL {
             let fits_bench = matches!(form, GenotypeForm::NasBench201 | GenotypeForm::Naslib);
             assert_eq!(bench.to_form(form).is_ok(), fits_bench, "{}", form.name());
+            let fits_chain = form == GenotypeForm::Mobile;
+            assert_eq!(chain.to_form(form).is_ok(), fits_chain, "{}", form.name());
             assert_eq!(
                 small.to_form(form).is_ok(),
                 form == GenotypeForm::Darts,

@@ -4,15 +4,16 @@
 //! reduce=[…], reduce_concat=…)`, entries in the order of the nodes, two a node. Where another
 //! number of entries stays at some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many
 //! entries belong to each node; several operations on one edge are several entries with the same
-//! start, one after the other. Architectures of NAS-Bench-201 are written in their own form;
-//! `forms.rs` has those of other tools. `find.rs` finds genotypes in the texts in which people have
-//! them, and `literal.rs` reads what they are written in.
+//! start, one after the other. Architectures of NAS-Bench-201 are written in their own form, and so
+//! are those of the space `mobile`; `forms.rs` has those of other tools. `find.rs` finds genotypes
+//! in the texts in which people have them, and `literal.rs` reads what they are written in.
 
 mod darts_text;
 mod find;
 mod forms;
 mod literal;
 mod mistake;
+mod mobile_text;
 mod nas_bench_201_text;
 mod naslib_text;
 mod nni_text;
@@ -47,9 +48,13 @@ pub struct CellGenotype {
     pub edges: Vec<KeptEdge>,
     /// Nodes whose concatenation is the cell's output.
     pub concat: Vec<usize>,
+    /// Layers that each stage of a chain has, those that vanish counted; none in a cell of nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<usize>,
 }
 
-/// What stays of a super-network. One without reduction cells is an architecture of NAS-Bench-201.
+/// What stays of a super-network. One without reduction cells is an architecture of NAS-Bench-201
+/// or, if it has stages, of the space `mobile`.
 ///
 /// ```
 /// use da2s_space::{Genotype, Operation};
@@ -94,7 +99,8 @@ impl Genotype {
     pub fn space(&self) -> SpaceName {
         match self.cells.reduction {
             Some(_) => SpaceName::Darts,
-            None => SpaceName::NasBench201,
+            None if self.cells.normal.stages.is_empty() => SpaceName::NasBench201,
+            None => SpaceName::Mobile,
         }
     }
 
@@ -177,7 +183,11 @@ impl CellGenotype {
         if let Some(node) = read.into_iter().find(|&node| !fed(node)) {
             return Err(format!("node {node} is used, but nothing leads to it").into());
         }
-        Ok(Self { edges, concat })
+        Ok(Self {
+            edges,
+            concat,
+            stages: Vec::new(),
+        })
     }
 
     fn entry_counts(&self) -> Vec<usize> {
@@ -196,7 +206,10 @@ impl CellGenotype {
 impl fmt::Display for Genotype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reduction) = &self.cells.reduction else {
-            return nas_bench_201_text::write(&self.cells.normal, f);
+            return match self.space() {
+                SpaceName::Mobile => mobile_text::write(&self.cells.normal, f),
+                SpaceName::Darts | SpaceName::NasBench201 => nas_bench_201_text::write(&self.cells.normal, f),
+            };
         };
         write!(f, "Genotype(")?;
         for (index, (name, cell)) in [("normal", &self.cells.normal), ("reduce", reduction)]

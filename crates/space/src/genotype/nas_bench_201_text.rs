@@ -8,7 +8,7 @@ use super::literal::{Field, Value};
 use super::mistake::Mistake;
 use super::{CellGenotype, Genotype, KeptEdge};
 use crate::arch_201::{Arch201, Operation201};
-use crate::{NAS_BENCH_201_GRAPH, Operation, PerKind};
+use crate::{NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
 /// The object of NNI: keys that end in these, in the order of the graph's edges.
 const NNI_EDGES: [&str; 6] = ["0_1", "0_2", "1_2", "0_3", "1_3", "2_3"];
@@ -24,6 +24,7 @@ impl From<Arch201> for Genotype {
         let normal = CellGenotype {
             edges: kept.collect(),
             concat: vec![NAS_BENCH_201_GRAPH.nodes],
+            stages: Vec::new(),
         };
         Self {
             cells: PerKind {
@@ -37,7 +38,7 @@ impl From<Arch201> for Genotype {
 impl Arch201 {
     /// The architecture of a genotype, if it is one.
     pub fn of(genotype: &Genotype) -> Option<Self> {
-        let bench = genotype.cells.reduction.is_none();
+        let bench = genotype.space() == SpaceName::NasBench201;
         bench.then(|| genotype.to_string().parse().ok()).flatten()
     }
 }

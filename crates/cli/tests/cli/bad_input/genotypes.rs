@@ -122,6 +122,16 @@ pub fn cases() -> Vec<Case> {
             &["64 nodes, where a cell has at most 62"],
         ),
         text("control characters", "\u{1b}[31m", &["character 0"]),
+        text(
+            "mobile: an operation of another space",
+            "Genotype(stages=[['sep_conv_3x3']])",
+            &["an operation of the space mobile: mbconv_k3_e1"],
+        ),
+        text(
+            "mobile: a stage without its first layer",
+            "Genotype(stages=[[None, 'mbconv_k3_e1']])",
+            &["the first layer of a stage never vanishes"],
+        ),
         text("nas-bench-201: cut", "|none~0|+|none~0|", &["expected"]),
         text("nas-bench-201: unknown operation", "|conv~0|", &["character 1"]),
         text(

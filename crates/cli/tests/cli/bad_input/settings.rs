@@ -48,6 +48,62 @@ pub fn cases() -> Vec<Case> {
     const TRAIN: &str = "`da2s train` takes only --threads, --device, --engine, --on-nan, --data-dir and --epochs;";
     const EVALUATE: &str = "`da2s evaluate` takes only --threads, --device, --engine and --data-dir;";
     vec![
+        flags(
+            &["run", "--depth", "2", "--out", "out"],
+            &["target.depth is for the layers of the space mobile"],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--depth", "1", "--out", "out"],
+            &["target.depth keeps 1 of the 3 layers of stage 1", "allowed are 2 to 3"],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--depth", "2,2", "--out", "out"],
+            &["target.depth has 2 numbers", "4 stages"],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--edges", "2", "--out", "out"],
+            &["target.edges = \"all\""],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--set", "space.none=true", "--out", "out"],
+            &["space.none"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "space.stages=[[8, 2]]",
+                "--out",
+                "out",
+            ],
+            &["space.stages", "three numbers a stage"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "space.stages=[[8, 61, 1]]",
+                "--out",
+                "out",
+            ],
+            &["at most 16 stages and 60 layers"],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--set", "search.cells=3", "--out", "out"],
+            &["search.cells", "1 in the space mobile"],
+        ),
+        flags(
+            &["run", "--space", "mobile", "--method", "pc-darts", "--out", "out"],
+            &["search.partial_channels"],
+        ),
+        flags(
+            &["run", "--set", "space.preset=64px", "--out", "out"],
+            &["space.preset", "outside of the space mobile"],
+        ),
         of_a_run(&["train", "run", "--set", "network.epochs=3"], TRAIN),
         of_a_run(&["train", "run", "--seed", "3"], TRAIN),
         of_a_run(&["evaluate", "run", "--set", "data.limit=3"], EVALUATE),

@@ -6,6 +6,7 @@
 //! and [`Skeleton::new`] is the only place that decides which one.
 
 mod darts;
+mod mobile;
 mod nas_bench_201;
 mod stem;
 
@@ -17,7 +18,7 @@ use da2s_engine::{Cell, CellPlan, Engine};
 use serde::{Deserialize, Serialize};
 
 use super::{NetworkStage, Source};
-use crate::space::{CellKind, Reductions, SpaceName};
+use crate::space::{CellKind, ChainShape, Reductions, SpaceName};
 
 /// Sizes of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct NetworkSize {
     /// The stem. Files have called it the skeleton since their first version.
     #[serde(rename = "skeleton")]
     pub stem: Stem,
-    /// Channels of the first cells.
+    /// Channels of the first cells; in the space `mobile` those of the stem.
     pub channels: usize,
     /// Number of cells; in NAS-Bench-201 of each of the three stages.
     pub cells: usize,
@@ -39,6 +40,9 @@ pub struct NetworkSize {
     pub classes: usize,
     /// Whether an auxiliary head trains too.
     pub auxiliary: bool,
+    /// The stages of the space `mobile`; none in other spaces.
+    #[serde(default, skip_serializing_if = "ChainShape::is_none")]
+    pub chain: ChainShape,
 }
 
 /// Everything but the cells of a network.
@@ -98,6 +102,7 @@ impl Skeleton {
         match space {
             SpaceName::Darts => darts::skeleton(size),
             SpaceName::NasBench201 => nas_bench_201::skeleton(size),
+            SpaceName::Mobile => mobile::skeleton(size),
         }
     }
 

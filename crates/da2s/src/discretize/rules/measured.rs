@@ -8,7 +8,7 @@ use crate::backbone::Pass;
 use crate::discretize::mixture::discrete_mixture;
 use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::{EvaluateError, evaluate};
-use crate::space::{CellGenotype, Genotype, KeptEdge, PerKind, Space};
+use crate::space::{Genotype, KeptEdge, PerKind, Space};
 
 /// How good a super-network is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,12 +80,11 @@ pub(super) fn quality(
     searched: &Searched<'_>,
     images: &Images<'_>,
 ) -> Result<Quality, EvaluateError> {
-    let undecided = CellGenotype {
-        edges: Vec::new(),
-        concat: searched.space.output(),
-    };
-    let mixtures = strengths
-        .map(|_, strengths| discrete_mixture(strengths, searched.space, &undecided, false, false, images.device));
+    let undecided = searched.space.cell(Vec::new());
+    let mixtures = strengths.map(|kind, strengths| {
+        let choices = (searched.space, searched.target.kind(kind));
+        discrete_mixture(strengths, choices, &undecided, false, false, images.device)
+    });
     let pass = Pass::new(searched.weights)
         .with_mixtures(&mixtures)
         .with_statistics(searched.statistics);
@@ -117,20 +116,16 @@ pub(super) fn genotype_of(
     edges: &PerKind<Vec<usize>>,
 ) -> Genotype {
     let ends: Vec<(usize, usize)> = space.graph.edges().collect();
-    Genotype {
-        cells: edges.map(|kind, edges| CellGenotype {
-            edges: edges
+    let cells = edges.map(|kind, edges| {
+        let kept = edges.iter().map(|&edge| KeptEdge {
+            from: ends[edge].0,
+            to: ends[edge].1,
+            operations: operations.kind(kind)[edge]
                 .iter()
-                .map(|&edge| KeptEdge {
-                    from: ends[edge].0,
-                    to: ends[edge].1,
-                    operations: operations.kind(kind)[edge]
-                        .iter()
-                        .map(|&candidate| space.operations[candidate])
-                        .collect(),
-                })
+                .map(|&candidate| space.operations[candidate])
                 .collect(),
-            concat: space.output(),
-        }),
-    }
+        });
+        space.cell(kept.collect())
+    });
+    Genotype { cells }
 }

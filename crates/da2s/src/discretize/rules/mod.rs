@@ -66,6 +66,8 @@ pub struct Searched<'a> {
     pub statistics: &'a Statistics,
     /// Its space.
     pub space: &'a Space,
+    /// What is to stay of it.
+    pub target: &'a Target,
     /// Its mixtures, and by what their choices are ranked.
     pub strengths: &'a PerKind<KindStrengths>,
 }
@@ -83,16 +85,12 @@ pub struct Images<'a> {
 
 /// A rule of discretization.
 pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
-    /// The genotype with the topology of `target` that this rule reads off `searched`: every kept
-    /// edge has `target.operations` candidates of the space, those first that the rule prefers.
+    /// The genotype with the topology of its target that this rule reads off `searched`: every kept
+    /// edge has as many candidates of the space as the target says, those first that the rule
+    /// prefers.
     ///
     /// # Errors
     /// Only of a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`] if
     /// `images.stop` asks to stop.
-    fn genotype(
-        &self,
-        searched: &Searched<'_>,
-        target: &Target,
-        images: &Images<'_>,
-    ) -> Result<Genotype, EvaluateError>;
+    fn genotype(&self, searched: &Searched<'_>, images: &Images<'_>) -> Result<Genotype, EvaluateError>;
 }

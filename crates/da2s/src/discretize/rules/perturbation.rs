@@ -21,14 +21,9 @@ use crate::space::{CellKind, Genotype, PerKind, Space, Target};
 pub(super) struct Perturbation;
 
 impl DiscretizationRule for Perturbation {
-    fn genotype(
-        &self,
-        searched: &Searched<'_>,
-        target: &Target,
-        images: &Images<'_>,
-    ) -> Result<Genotype, EvaluateError> {
+    fn genotype(&self, searched: &Searched<'_>, images: &Images<'_>) -> Result<Genotype, EvaluateError> {
         let measure = |strengths: &PerKind<KindStrengths>| quality(strengths, searched, images);
-        choose(searched.strengths.clone(), searched.space, target, measure)
+        choose(searched.strengths.clone(), searched.space, searched.target, measure)
     }
 }
 
@@ -51,15 +46,15 @@ fn choose<E>(
             .collect::<Result<Vec<_>, E>>()
     })?;
     let kept_edges = PerKind::try_new(space.kinds(), |kind| {
-        let nodes = space.graph.all_nodes().map(|node| {
-            let into = space.graph.edges_into(node);
-            let candidates: Vec<usize> = (0..into.len()).collect();
-            let count = target.kind(kind).kept(space.graph, node);
-            let choice = Choice::Edges(into.clone());
+        let groups = space.graph.groups().map(|group| {
+            let of_group = space.graph.edges_of(group);
+            let candidates: Vec<usize> = (0..of_group.len()).collect();
+            let count = target.kind(kind).kept(group);
+            let choice = Choice::Edges(of_group.clone());
             let stay = decide(&mut strengths, kind, &choice, &candidates, count, &measure)?;
-            Ok(stay.into_iter().map(|index| into.start + index).collect::<Vec<_>>())
+            Ok(stay.into_iter().map(|index| of_group.start + index).collect::<Vec<_>>())
         });
-        Ok(nodes.collect::<Result<Vec<_>, E>>()?.concat())
+        Ok(groups.collect::<Result<Vec<_>, E>>()?.concat())
     })?;
     Ok(genotype_of(space, &kept_operations, &kept_edges))
 }

@@ -20,14 +20,9 @@ use crate::space::{CellKind, Genotype, PerKind, Space, Target};
 pub(super) struct Sequential;
 
 impl DiscretizationRule for Sequential {
-    fn genotype(
-        &self,
-        searched: &Searched<'_>,
-        target: &Target,
-        images: &Images<'_>,
-    ) -> Result<Genotype, EvaluateError> {
+    fn genotype(&self, searched: &Searched<'_>, images: &Images<'_>) -> Result<Genotype, EvaluateError> {
         let measure = |strengths: &PerKind<KindStrengths>| quality(strengths, searched, images);
-        choose(searched.strengths.clone(), searched.space, target, measure)
+        choose(searched.strengths.clone(), searched.space, searched.target, measure)
     }
 }
 
@@ -51,11 +46,11 @@ fn choose<E>(
         }
     }
     let mut edges = PerKind::new(space.kinds(), |_| Vec::new());
-    let nodes = graph.all_nodes().map(|node| Choice::Edges(graph.edges_into(node)));
-    for (kind, choice) in surest_first(&mut strengths, space, nodes.collect()) {
+    let groups = graph.groups().map(|group| Choice::Edges(graph.edges_of(group)));
+    for (kind, choice) in surest_first(&mut strengths, space, groups.collect()) {
         let Choice::Edges(into) = &choice else { continue };
-        let node = graph.all_nodes().find(|&node| graph.edges_into(node) == *into);
-        let count = node.map_or(into.len(), |node| target.kind(kind).kept(graph, node));
+        let group = graph.groups().find(|&group| graph.edges_of(group) == *into);
+        let count = group.map_or(into.len(), |group| target.kind(kind).kept(group));
         let mut left: Vec<usize> = (0..into.len()).collect();
         while left.len() > count {
             let mut costs = Vec::with_capacity(left.len());

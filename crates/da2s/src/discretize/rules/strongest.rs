@@ -15,8 +15,8 @@ use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space,
 pub(super) struct Strongest;
 
 impl DiscretizationRule for Strongest {
-    fn genotype(&self, searched: &Searched<'_>, target: &Target, _: &Images<'_>) -> Result<Genotype, EvaluateError> {
-        Ok(strongest(searched.strengths, searched.space, target))
+    fn genotype(&self, searched: &Searched<'_>, _: &Images<'_>) -> Result<Genotype, EvaluateError> {
+        Ok(strongest(searched.strengths, searched.space, searched.target))
     }
 }
 
@@ -31,10 +31,10 @@ fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGe
     let graph = space.graph;
     let ends: Vec<(usize, usize)> = graph.edges().collect();
     let mut edges = Vec::new();
-    for node in graph.all_nodes() {
-        let into = graph.edges_into(node);
-        let first = into.start;
-        let mut chosen = largest(&strengths.edge_rank[into], target.kept(graph, node), |_| true);
+    for group in graph.groups() {
+        let of_group = graph.edges_of(group);
+        let first = of_group.start;
+        let mut chosen = largest(&strengths.edge_rank[of_group], target.kept(group), |_| true);
         if space.name.keeps_every_edge() {
             // Their rank decides nothing: they keep the order of the graph.
             chosen.sort_unstable();
@@ -53,8 +53,5 @@ fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGe
             }
         }));
     }
-    CellGenotype {
-        edges,
-        concat: space.output(),
-    }
+    space.cell(edges)
 }

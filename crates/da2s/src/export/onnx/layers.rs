@@ -230,6 +230,33 @@ impl<'a> Layers<'a> {
                 }
                 Ok(x)
             }
+            Block::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+            } => {
+                let mut y = x.name.clone();
+                let convolutions = if expansion > 1 { 3 } else { 2 };
+                for index in 0..convolutions {
+                    let window = if index + 2 == convolutions {
+                        ConvolutionShape {
+                            stride,
+                            pads: [kernel / 2; 4],
+                            groups: inputs * expansion,
+                            ..ConvolutionShape::POINT
+                        }
+                    } else {
+                        ConvolutionShape::POINT
+                    };
+                    if relu || index > 0 {
+                        y = self.graph.relu(&y);
+                    }
+                    let norm = self.norm(norm().unwrap_or_default(), affine)?;
+                    y = self.convolution(&place, &y, window, &weight(), None, Some(norm))?;
+                }
+                Ok(y)
+            }
             Block::Zero { .. } | Block::Take { .. } | Block::Shuffle { .. } => Err(ExportError::Layer {
                 place,
                 problem: "only cells of super-networks have it".to_owned(),

@@ -35,6 +35,17 @@ class SeparableConv(nn.Module):
         return self.op(x)
 
 
+class InvertedBottleneck(nn.Sequential):
+    """1×1 convolution to `expansion` times the channels (none if that is 1), depthwise convolution, 1×1 convolution; batch norm after each, ReLU between them."""
+
+    def __init__(self, inputs, outputs, kernel, stride, expansion):
+        hidden = inputs * expansion
+        layers = [convolution(inputs, hidden, 1), nn.BatchNorm2d(hidden), nn.ReLU()] if expansion > 1 else []
+        layers += [convolution(hidden, hidden, kernel, stride, groups=hidden), nn.BatchNorm2d(hidden), nn.ReLU()]
+        layers += [convolution(hidden, outputs, 1), nn.BatchNorm2d(outputs)]
+        super().__init__(*layers)
+
+
 class FactorizedReduce(nn.Module):
     """Halves the image: two 1×1 convolutions of stride 2 side by side, the second one pixel further down and right."""
 

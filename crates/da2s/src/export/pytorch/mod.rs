@@ -1,24 +1,26 @@
 //! PyTorch: a folder with a module that can be read, its weights, and what is done to pictures.
 //!
-//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of two written
-//! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations) or that of
-//! NAS-Bench-201, after the constants that say which network it is. `weights.safetensors` fits it
-//! strictly. `SHA256SUMS` has the checksums of all files, as `sha256sum --check` reads them;
-//! `model.py` checks those of the others before it uses them.
+//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of three written
+//! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations), that of
+//! NAS-Bench-201 or that of the space `mobile`, after the constants that say which network it is.
+//! `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files, as
+//! `sha256sum --check` reads them; `model.py` checks those of the others before it uses them.
 
 mod operations;
 
 use std::fmt::Write as _;
 
+use da2s_engine::Block;
 use da2s_records::Sha256;
 
 use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::{NetworkSize, STAGES, Stem};
 use crate::network::Trained;
-use crate::space::{CellGenotype, CellGraph, CellKind, PerKind, SpaceName};
+use crate::space::{CellGenotype, CellGraph, CellKind, HostNetwork, Operation, PerKind, SpaceName};
 
 const HEAD: &str = include_str!("head.py");
 const DARTS: &str = include_str!("darts.py");
+const MOBILE: &str = include_str!("mobile.py");
 const NAS_BENCH_201: &str = include_str!("nas_bench_201.py");
 const TAIL: &str = include_str!("tail.py");
 
@@ -39,14 +41,15 @@ pub(super) fn sums(files: &[ExportedFile]) -> ExportedFile {
 /// The text of `model.py`.
 fn module(trained: &Trained) -> String {
     let (cells, size) = (&trained.genotype.cells, &trained.description.size);
+    let table = || operations::table(cells.values());
     let (constants, body) = match trained.genotype.space() {
-        SpaceName::Darts => (darts_constants(cells, size), DARTS),
-        SpaceName::NasBench201 => (bench_constants(&cells.normal, size), NAS_BENCH_201),
+        SpaceName::Darts => (darts_constants(cells, size) + &table(), DARTS),
+        SpaceName::NasBench201 => (bench_constants(&cells.normal, size) + &table(), NAS_BENCH_201),
+        SpaceName::Mobile => (chain_constants(&cells.normal, size), MOBILE),
     };
-    let table = operations::table(cells.values());
-    let classes = operations::classes(&[&table, body].concat());
+    let classes = operations::classes(&[&constants, body].concat());
     let tail = TAIL.replace("    STEPS", &numbered(&trained.description.preprocessing.steps()));
-    [HEAD, &constants, &table, &classes, body, &tail].concat()
+    [HEAD, &constants, &classes, body, &tail].concat()
 }
 
 /// A step a line, for a docstring.
@@ -88,6 +91,43 @@ fn bench_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\nSTAGES = {STAGES}\nCELLS_PER_STAGE = {}", size.cells);
     text + &channels(size)
+}
+
+/// The layers that stay, one a line.
+fn chain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
+    let chain = &size.chain;
+    let mut text = "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\nLAYERS = [\n"
+        .to_owned();
+    let layers = chain.layers(size.channels);
+    for edge in &cell.edges {
+        let Some(layer) = layers.get(edge.from) else { continue };
+        let shape = |operation: &Operation| match operation.block(layer.stride, HostNetwork::Network).0 {
+            Block::InvertedBottleneck { kernel, expansion, .. } => Some(format!("({kernel}, {expansion})")),
+            _ => None,
+        };
+        let operations: Vec<String> = edge.operations.iter().filter_map(shape).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "    ({}, {}, [{}]),",
+            layer.outputs,
+            layer.stride,
+            operations.join(", ")
+        );
+    }
+    let (stem, behind) = (size.channels, chain.behind_stem(size.channels));
+    let _ = writeln!(
+        text,
+        "]\n# Channels and stride of the stem, and channels behind it.\nSTEM = ({stem}, {}, {behind})\n# Channels behind the layers.\nHEAD = {}",
+        chain.stem_stride,
+        chain.scaled(chain.head_channels, size.channels)
+    );
+    let _ = writeln!(
+        text,
+        "IMAGE_CHANNELS = {}\nCLASSES = {}",
+        size.image_channels, size.classes
+    );
+    text
 }
 
 fn channels(size: &NetworkSize) -> String {

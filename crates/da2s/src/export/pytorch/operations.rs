@@ -69,6 +69,9 @@ fn module(block: Block) -> String {
             stages,
             stride: _,
         } => format!("SeparableConv(channels, {kernel}, stride, dilation={dilation}, times={stages})"),
+        Block::InvertedBottleneck { kernel, expansion, .. } => {
+            format!("InvertedBottleneck(channels, channels, {kernel}, stride, {expansion})")
+        }
         Block::Pool {
             kind,
             kernel,
@@ -124,6 +127,10 @@ mod tests {
             (
                 Operation::DilConv5x5,
                 "SeparableConv(channels, 5, stride, dilation=2, times=1)",
+            ),
+            (
+                Operation::MbConvK5E3,
+                "InvertedBottleneck(channels, channels, 5, stride, 3)",
             ),
             (
                 Operation::NorConv3x3,

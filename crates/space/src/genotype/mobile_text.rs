@@ -1,0 +1,186 @@
+//! The text of genotypes of the space `mobile`, a literal of Python: for each stage its layers, for
+//! each layer its operation, or None if it vanishes,
+//! `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`.
+//!
+//! Contract: several operations of a layer are a tuple, the strongest first. The first layer of a
+//! stage never vanishes.
+
+use std::fmt;
+
+use super::literal::{Field, Kind, Value};
+use super::mistake::Mistake;
+use super::{CellGenotype, Genotype, KeptEdge};
+use crate::{CellGraph, MOBILE_OPERATIONS, Operation, PerKind, SpaceName};
+
+/// The field that such genotypes have.
+pub(super) const STAGES: &str = "stages";
+
+/// Reads the fields of a call.
+pub(super) fn read(fields: &[Field<'_>]) -> Result<Genotype, Mistake> {
+    let mut given = None;
+    for field in fields {
+        let repeated = match field.key {
+            STAGES => given.replace(&field.value).is_some(),
+            other => {
+                let problem = format!("unknown field {other}; a genotype with stages has no other");
+                return Err(Mistake::new(field.at, problem));
+            }
+        };
+        if repeated {
+            return Err(Mistake::new(field.at, "the field stages appears twice"));
+        }
+    }
+    let value = given.ok_or_else(|| Mistake::new(0, "the field stages is missing"))?;
+    let rows = list(value, "the stages, each a list of its layers")?;
+    let (mut edges, mut stages) = (Vec::new(), Vec::new());
+    let mut layer = 0;
+    for row in rows {
+        let layers = list(
+            row,
+            "a list of layers: names of operations, or None for one that vanishes",
+        )?;
+        if layers.len() + layer > CellGraph::MOST_LAYERS || stages.len() == CellGraph::MOST_STAGES {
+            let (layers, stages) = (CellGraph::MOST_LAYERS, CellGraph::MOST_STAGES);
+            return Err(Mistake::new(
+                row.at,
+                format!("more than {stages} stages or {layers} layers"),
+            ));
+        }
+        for (place, value) in layers.iter().enumerate() {
+            let operations = operations(value)?;
+            if place == 0 && operations.is_empty() {
+                return Err(Mistake::new(value.at, "the first layer of a stage never vanishes"));
+            }
+            if !operations.is_empty() {
+                edges.push(KeptEdge {
+                    from: layer,
+                    to: layer + 1,
+                    operations,
+                });
+            }
+            layer += 1;
+        }
+        stages.push(layers.len());
+    }
+    let normal = CellGenotype {
+        edges,
+        concat: vec![layer],
+        stages,
+    };
+    Ok(Genotype {
+        cells: PerKind {
+            normal,
+            reduction: None,
+        },
+    })
+}
+
+fn list<'v, 'a>(value: &'v Value<'a>, expected: &str) -> Result<&'v [Value<'a>], Mistake> {
+    let items = value.list().filter(|items| !items.is_empty());
+    items.ok_or_else(|| Mistake::new(value.at, format!("expected {expected}")))
+}
+
+/// The operations of a layer; none of one that vanishes.
+fn operations(value: &Value<'_>) -> Result<Vec<Operation>, Mistake> {
+    if value.kind == Kind::Null {
+        return Ok(Vec::new());
+    }
+    let one = |value: &Value<'_>| {
+        let known = value.text().and_then(Operation::from_name);
+        known
+            .filter(|&operation| SpaceName::Mobile.has(operation))
+            .ok_or_else(|| {
+                let known = MOBILE_OPERATIONS.map(Operation::name).join(", ");
+                Mistake::new(
+                    value.at,
+                    format!("expected None or an operation of the space mobile: {known}"),
+                )
+            })
+    };
+    match value.list().filter(|items| !items.is_empty()) {
+        Some(items) => items.iter().map(one).collect(),
+        None => Ok(vec![one(value)?]),
+    }
+}
+
+/// Writes the genotype of `cell`.
+pub(super) fn write(cell: &CellGenotype, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let of_layer = |layer: usize| {
+        let kept = cell.edges.iter().find(|edge| edge.from == layer);
+        let names = kept.map(|edge| edge.operations.iter().map(|operation| format!("'{operation}'")));
+        let names: Vec<String> = names.into_iter().flatten().collect();
+        match names.as_slice() {
+            [] => "None".to_owned(),
+            [one] => one.clone(),
+            several => format!("({})", several.join(", ")),
+        }
+    };
+    let mut first = 0;
+    let rows = cell.stages.iter().map(|&layers| {
+        let row: Vec<String> = (first..first + layers).map(of_layer).collect();
+        first += layers;
+        format!("[{}]", row.join(", "))
+    });
+    write!(f, "Genotype(stages=[{}])", rows.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn layer() -> impl Strategy<Value = Vec<Operation>> {
+        prop::sample::subsequence(MOBILE_OPERATIONS.to_vec(), 0..3)
+    }
+
+    proptest! {
+        #[test]
+        fn every_genotype_is_written_and_read_back(
+            rows in prop::collection::vec((prop::sample::select(MOBILE_OPERATIONS.to_vec()), prop::collection::vec(layer(), 0..4)), 1..5),
+        ) {
+            let mut edges = Vec::new();
+            let mut at = 0;
+            for (first, others) in &rows {
+                for operations in std::iter::once(vec![*first]).chain(others.iter().cloned()) {
+                    if !operations.is_empty() {
+                        edges.push(KeptEdge { from: at, to: at + 1, operations });
+                    }
+                    at += 1;
+                }
+            }
+            let stages = rows.iter().map(|(_, others)| others.len() + 1).collect();
+            let normal = CellGenotype { edges, concat: vec![at], stages };
+            let genotype = Genotype { cells: PerKind { normal, reduction: None } };
+            prop_assert_eq!(genotype.space(), SpaceName::Mobile);
+            prop_assert_eq!(Genotype::parse(&genotype.to_string()).unwrap(), genotype);
+        }
+
+        #[test]
+        fn no_damage_makes_it_panic(at in 0usize..70, byte in any::<char>()) {
+            let mut text: Vec<char> = "Genotype(stages=[['mbconv_k3_e3', None], [('mbconv_k5_e6', 'mbconv_k7_e1')]])".chars().collect();
+            text[at] = byte;
+            let _ = Genotype::parse(&text.iter().collect::<String>());
+            let _ = Genotype::parse(&text[..at].iter().collect::<String>());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, says) in [
+            ("Genotype(stages=[])", "expected the stages"),
+            ("Genotype(stages=[['mbconv_k3_e3'], []])", "expected a list of layers"),
+            ("Genotype(stages=[[None, 'mbconv_k3_e3']])", "never vanishes"),
+            (
+                "Genotype(stages=[['sep_conv_3x3']])",
+                "an operation of the space mobile: mbconv_k3_e1",
+            ),
+            ("Genotype(stages=[['mbconv_k3_e3']], normal=[])", "unknown field normal"),
+            ("Genotype(stages=[['mbconv_k3_e3']], stages=[])", "appears twice"),
+        ] {
+            let error = Genotype::parse(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+        let many = format!("Genotype(stages=[[{}]])", "'mbconv_k3_e3',".repeat(61));
+        assert!(Genotype::parse(&many).unwrap_err().to_string().contains("60 layers"));
+    }
+}

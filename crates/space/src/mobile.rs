@@ -1,0 +1,188 @@
+//! The space `mobile`: a chain of stages of inverted bottlenecks.
+//!
+//! Reference: Sandler et al., "MobileNetV2", CVPR 2018, section 4 (the blocks and the chain); Cai,
+//! Zhu, Han, "ProxylessNAS", ICLR 2019, section 4 (what is searched: kernel and expansion of every
+//! layer, and which layers vanish). Contract: a network is a stem (a 3×3 convolution and a fixed
+//! bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The first
+//! layer of a stage has its stride and its channels; the others have a residual and may vanish.
+
+use da2s_settings::words;
+use serde::{Deserialize, Serialize};
+
+use crate::Operation;
+
+/// The candidates in the order of α's columns.
+pub(crate) const MOBILE_OPERATIONS: [Operation; 9] = [
+    Operation::MbConvK3E1,
+    Operation::MbConvK3E3,
+    Operation::MbConvK3E6,
+    Operation::MbConvK5E1,
+    Operation::MbConvK5E3,
+    Operation::MbConvK5E6,
+    Operation::MbConvK7E1,
+    Operation::MbConvK7E3,
+    Operation::MbConvK7E6,
+];
+
+/// A stage of a chain, as a row of MobileNetV2's table 2: c, n, s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageShape {
+    /// Channels of its layers.
+    pub channels: usize,
+    /// Its layers.
+    pub layers: usize,
+    /// Stride of the first layer.
+    pub stride: usize,
+}
+
+/// Everything of a network of the space that is not searched, at width 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainShape {
+    /// Channels of the stem's convolution. A network with others has all channels in proportion.
+    pub stem_channels: usize,
+    /// Stride of the stem's convolution.
+    pub stem_stride: usize,
+    /// The stages.
+    pub stages: Vec<StageShape>,
+    /// Channels of the convolution behind the stages.
+    pub head_channels: usize,
+}
+
+/// A layer at its place in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerShape {
+    /// Channels that it reads.
+    pub inputs: usize,
+    /// Channels that it yields.
+    pub outputs: usize,
+    /// Its stride.
+    pub stride: usize,
+}
+
+words! {
+    /// Shapes of networks of the space `mobile`, by the side of the images that they are for.
+    pub enum ChainPreset {
+        /// 32 pixels and less.
+        #[strum(serialize = "32px")]
+        Pixels32,
+        /// 64 pixels.
+        #[strum(serialize = "64px")]
+        Pixels64,
+        /// 96 pixels.
+        #[strum(serialize = "96px")]
+        Pixels96,
+        /// 224 pixels: the chain of ProxylessNAS.
+        #[strum(serialize = "224px")]
+        Pixels224,
+    }
+}
+
+impl ChainPreset {
+    /// The shape.
+    pub fn shape(self) -> ChainShape {
+        let (stem, stages, head_channels): (_, &[[usize; 3]], _) = match self {
+            Self::Pixels32 => ([16, 1], &[[24, 3, 2], [40, 4, 2], [80, 4, 2], [96, 2, 1]], 256),
+            Self::Pixels64 => ([16, 2], &[[24, 3, 2], [40, 4, 2], [80, 4, 2], [96, 3, 1]], 320),
+            Self::Pixels96 => (
+                [16, 2],
+                &[[24, 3, 2], [40, 4, 2], [80, 4, 2], [96, 3, 1], [160, 3, 2]],
+                480,
+            ),
+            Self::Pixels224 => (
+                [32, 2],
+                &[[24, 4, 2], [40, 4, 2], [80, 4, 2], [96, 4, 1], [192, 4, 2], [320, 1, 1]],
+                1280,
+            ),
+        };
+        ChainShape {
+            stem_channels: stem[0],
+            stem_stride: stem[1],
+            stages: stages.iter().copied().map(StageShape::from).collect(),
+            head_channels,
+        }
+    }
+}
+
+impl From<[usize; 3]> for StageShape {
+    fn from([channels, layers, stride]: [usize; 3]) -> Self {
+        Self {
+            channels,
+            layers,
+            stride,
+        }
+    }
+}
+
+/// Channels are a multiple of this.
+const MULTIPLE: usize = 8;
+
+impl ChainShape {
+    /// Whether there is none: in other spaces.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `channels` of width 1 in a network whose stem has `stem` channels: the nearest multiple of
+    /// 8 that is not more than a tenth too small, as MobileNetV2 rounds.
+    pub fn scaled(&self, channels: usize, stem: usize) -> usize {
+        let exact = channels.saturating_mul(stem) as f64 / self.stem_channels.max(1) as f64;
+        let rounded = (exact / MULTIPLE as f64).round().max(1.0) as usize * MULTIPLE;
+        if (rounded as f64) < 0.9 * exact {
+            rounded + MULTIPLE
+        } else {
+            rounded
+        }
+    }
+
+    /// Channels behind a stem of `stem` channels: half of them.
+    pub fn behind_stem(&self, stem: usize) -> usize {
+        self.scaled(self.stem_channels / 2, stem)
+    }
+
+    /// Every layer of a network whose stem has `stem` channels, in order.
+    pub fn layers(&self, stem: usize) -> Vec<LayerShape> {
+        let mut inputs = self.behind_stem(stem);
+        let mut layers = Vec::new();
+        for stage in &self.stages {
+            let outputs = self.scaled(stage.channels, stem);
+            for layer in 0..stage.layers {
+                let stride = if layer == 0 { stage.stride } else { 1 };
+                layers.push(LayerShape {
+                    inputs,
+                    outputs,
+                    stride,
+                });
+                inputs = outputs;
+            }
+        }
+        layers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_scale_with_those_of_the_stem() {
+        let shape = ChainPreset::Pixels224.shape();
+        assert_eq!(shape.behind_stem(32), 16);
+        assert_eq!((shape.scaled(24, 32), shape.scaled(1280, 32)), (24, 1280));
+        // 8.25, 13.75, 27.5 and 33 channels; 24 would be more than a tenth below 27.5.
+        let narrow = [24, 40, 80, 96].map(|channels| shape.scaled(channels, 11));
+        assert_eq!(narrow, [8, 16, 32, 32]);
+        let layers = shape.layers(32);
+        assert_eq!(layers.len(), 21);
+        let first = LayerShape {
+            inputs: 16,
+            outputs: 24,
+            stride: 2,
+        };
+        assert_eq!((layers[0], layers[20].inputs, layers[20].outputs), (first, 192, 320));
+        assert!(
+            layers[1..4]
+                .iter()
+                .all(|layer| layer.stride == 1 && layer.inputs == layer.outputs)
+        );
+    }
+}
