@@ -25,9 +25,9 @@ const MOST_PIXELS: usize = 48;
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to
 /// stop; if there is no trained network; whatever is wrong with settings, images, device or files.
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
-    let (device, _) = context.device()?;
+    let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let (network, genotype) = genotype_network(context, &dataset, false)?;
+    let (network, genotype) = genotype_network(context, &engine, &dataset, false)?;
     let directory = context.directory;
     observer.on(Event::Started {
         stage: Stage::Evaluate,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use da2s_engine::Engine;
 use da2s_records::files::{
     BEST, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, previous,
 };
@@ -54,7 +55,8 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let group = &context.group;
     let stored = || Ok::<_, Error>(genotype_file::stored_text(context.directory)?.into_bytes());
     let genotype = String::from_utf8_lossy(&group.from_leader(stored)?).into_owned();
-    let network = network_of(context, &genotype, &dataset, context.config.network.shape.auxiliary)?;
+    let auxiliary = context.config.network.shape.auxiliary;
+    let network = network_of(context, &engine, &genotype, &dataset, auxiliary)?;
     let (batch, side) = (context.config.network.training.batch_size, dataset.shape.height);
     Needs::of_training(&network, batch, side, rayon::current_num_threads())
         .beside(&dataset)
@@ -207,20 +209,26 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
 /// The network of the run's genotype, with its auxiliary head or without, and the genotype's text.
 pub(super) fn genotype_network(
     context: &Context<'_>,
+    engine: &Engine,
     dataset: &Dataset,
     auxiliary: bool,
 ) -> Result<(Backbone, String), Error> {
     let text = genotype_file::stored_text(context.directory)?;
-    Ok((network_of(context, &text, dataset, auxiliary)?, text))
+    Ok((network_of(context, engine, &text, dataset, auxiliary)?, text))
 }
 
 /// The network of the genotype `text`.
-fn network_of(context: &Context<'_>, text: &str, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
-    let (_, engine) = context.device()?;
+fn network_of(
+    context: &Context<'_>,
+    engine: &Engine,
+    text: &str,
+    dataset: &Dataset,
+    auxiliary: bool,
+) -> Result<Backbone, Error> {
     let genotype = genotype_file::parsed(context.directory, text)?;
     let size = NetworkSize {
         auxiliary,
         ..network_size(context, dataset)
     };
-    Ok(network(&genotype, size, &engine)?)
+    Ok(network(&genotype, size, engine)?)
 }
