@@ -143,7 +143,10 @@ fn what_cannot_be_is_told_with_its_place() {
             "[search]\nepochs = true",
             "my.toml, line 2: search.epochs = true: expected a whole number from 1 to",
         ),
-        ("[run]\ndevice = 3", "my.toml, line 2: run.device = 3: expected a string in quotes"),
+        (
+            "[run]\ndevice = 3",
+            "my.toml, line 2: run.device = 3: expected a string in quotes",
+        ),
         ("target.edges = [1, 2, 9, 1]", "allowed are 1 to 4"),
         ("[search]\nepochs = [", "my.toml, line 2: "),
     ] {
