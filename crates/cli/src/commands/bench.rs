@@ -1,8 +1,7 @@
-//! `da2s bench`: how long the units of work take on this machine.
+//! `da2s bench`: measures the time of typical steps on this machine.
 //!
-//! Each case runs in a process of its own, which this one starts: the peak of memory is a
-//! process's. Such a process measures one case and prints it as JSON; what it printed is collected
-//! here.
+//! Each case runs in a child process of its own, because peak memory is a property of a process.
+//! The child measures one case and prints it as JSON; the parent collects the results.
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -14,10 +13,10 @@ use crate::failure::Failure;
 use crate::terminal;
 use da2s_bench::{Case, Measurement, Options, Results, measure};
 
-/// Measures what was asked for and prints it.
+/// Runs the requested measurements and prints them.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
     let engine = arguments.engine;
     start_threads(arguments.threads.into())?;
@@ -37,13 +36,13 @@ pub fn execute(arguments: &BenchArguments) -> Result<(), Failure> {
     };
     let results = Results::new(&arguments.device, engine, cases);
     if arguments.json {
-        // Numbers, names and nothing else: they can always be written.
+        // Only numbers and names, so serialization cannot fail.
         return terminal::print(&format!("{}\n", serde_json::json!(results)));
     }
     terminal::print(&table(&results))
 }
 
-/// The cases that an argument stands for.
+/// The cases that an argument selects.
 fn cases(asked: BenchCase) -> &'static [Case] {
     match asked {
         BenchCase::Search => &[Case::Search],
@@ -57,8 +56,8 @@ fn cases(asked: BenchCase) -> &'static [Case] {
     }
 }
 
-/// Measures `case` in a process of its own, which tells its reasons itself should it fail, and
-/// whose exit code is then ours.
+/// Measures `case` in a child process. A failing child prints the reason itself, and its exit code
+/// becomes ours.
 fn elsewhere(case: Case, arguments: &BenchArguments) -> Result<Measurement, Failure> {
     let (threads, repeat) = (arguments.threads.to_string(), arguments.repeat.to_string());
     let failure = |reason: String, code: Code| Failure::new(code, format!("cannot measure {}: {reason}", case.name()));

@@ -1,4 +1,4 @@
-//! `da2s completions`: what a shell needs to complete these commands, their flags and values.
+//! `da2s completions`: shell completions for the commands, their flags and values.
 
 use clap::CommandFactory;
 

@@ -1,4 +1,4 @@
-//! `da2s config`: the configuration that the arguments come to, or what there is to configure.
+//! `da2s config`: the resolved configuration for the arguments, or a description of all settings.
 
 use da2s::config::{Config, Planned, reference, schema};
 use da2s::memory::{Bytes, available};
@@ -7,7 +7,7 @@ use crate::args::ConfigArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// What the reference begins with.
+/// The beginning of the reference.
 const HEAD: &str = "\
 # Settings
 
@@ -24,8 +24,8 @@ An editor with a language server for TOML completes and checks a file whose firs
 
 ";
 
-/// Prints every setting, as a run would write it to its `config.toml`; or what memory a run takes;
-/// or the reference; or the JSON schema.
+/// Prints every setting, as in the `config.toml` of a run; or the memory that a run needs; or the
+/// reference; or the JSON schema.
 ///
 /// # Errors
 /// If the arguments are invalid.
@@ -42,7 +42,7 @@ pub fn execute(arguments: &ConfigArguments) -> Result<(), Failure> {
     })
 }
 
-/// A table of what the steps need, and of what there is.
+/// A table of the needed and the available memory.
 fn memory(config: &Config) -> Result<String, Failure> {
     let threads = match config.run.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -1,4 +1,4 @@
-//! `da2s discretize`: the genotype of a run's search and its gap; or a genotype that is given.
+//! `da2s discretize`: the genotype of a run's search and its gap; or a given genotype.
 
 use super::genotype;
 use super::session::Session;
@@ -10,7 +10,7 @@ use crate::terminal;
 /// Discretizes, and prints the genotype, its gap and its size.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &DiscretizeArguments) -> Result<(), Failure> {
     let given = arguments.genotype.as_deref().map(genotype::of_text).transpose()?;
     let mut session = Session::open(&arguments.stage.stage, &arguments.request()?)?;

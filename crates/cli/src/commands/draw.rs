@@ -9,8 +9,8 @@ use crate::terminal;
 /// Writes the pictures, and prints their paths.
 ///
 /// # Errors
-/// If the directory holds no run or nothing to draw, a file in it is damaged, or a picture cannot
-/// be written.
+/// If the directory is not a run or has nothing to draw, a file in it is damaged, or a picture
+/// cannot be written.
 pub fn execute(arguments: &DrawArguments) -> Result<(), Failure> {
     let asked = |format: &DrawingFormat| arguments.format.iter().any(|name| name == format.name());
     let formats: Vec<DrawingFormat> = DrawingFormat::ALL.iter().copied().filter(asked).collect();

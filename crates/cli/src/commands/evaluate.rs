@@ -1,4 +1,5 @@
-//! `da2s evaluate`: the trained network of a run on the test images, and the run's summary.
+//! `da2s evaluate`: evaluates the trained network of a run on the test images, and writes the run's
+//! summary.
 
 use super::session::Session;
 use crate::args::ImageStageArguments;
@@ -9,7 +10,7 @@ use crate::terminal;
 /// Evaluates, and prints the table.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &ImageStageArguments) -> Result<(), Failure> {
     let mut session = Session::open(&arguments.stage, &arguments.request()?)?;
     let summary = session.evaluate()?;

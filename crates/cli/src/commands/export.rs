@@ -1,4 +1,4 @@
-//! `da2s export`: the trained network of a run in the files of other tools.
+//! `da2s export`: writes the trained network of a run in the format of another tool.
 
 use da2s::config::{Layer, Request};
 use da2s::export::ExportOptions;
@@ -9,7 +9,7 @@ use crate::args::ExportArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Writes the network, and prints where.
+/// Writes the network, and prints its path.
 ///
 /// # Errors
 /// If there is no trained network, the format takes no such option, or the files cannot be written.
@@ -28,7 +28,7 @@ pub fn execute(arguments: &ExportArguments) -> Result<(), Failure> {
         fold_batch_norms: arguments.fold_batch_norms,
         with_preprocessing: arguments.with_preprocessing,
     };
-    // Weights are written from the host, wherever and with whichever kernels they were trained.
+    // Weights are exported from the host, whatever device and kernels trained them.
     let request = Request {
         layers: vec![
             Layer::flag("export", "run.device", "cpu".into())?,

@@ -1,5 +1,5 @@
-//! `da2s genotype`: a genotype in the form of another tool; and reading one that is given, for the
-//! other verbs.
+//! `da2s genotype`: prints a genotype in the form of another tool. Also parses given genotypes for
+//! the other commands.
 
 use std::io;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::args::{GenotypeArguments, GivenGenotype};
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Prints the genotype, and says so where the form loses something of it.
+/// Prints the genotype, and warns if the form loses part of it.
 ///
 /// # Errors
-/// If it cannot be read, or the form cannot say it.
+/// If it cannot be read, or the form cannot express it.
 pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     let genotype = given(&arguments.what)?;
     let form = arguments.form.unwrap_or_else(|| genotype.own_form());
@@ -32,10 +32,10 @@ pub fn execute(arguments: &GenotypeArguments) -> Result<(), Failure> {
     terminal::print(&format!("{text}\n"))
 }
 
-/// The genotype of a run directory, in a file, `FILE:NAME`, or in the text itself.
+/// Reads the genotype of a run directory, in a file, `FILE:NAME`, or in the text itself.
 ///
 /// # Errors
-/// If there is none, or there are several.
+/// If there is no genotype, or more than one.
 pub(super) fn given(what: &str) -> Result<Genotype, Failure> {
     let path = Path::new(what);
     if path.is_dir() {
@@ -61,10 +61,10 @@ fn is_path(what: &str) -> bool {
 }
 
 impl GivenGenotype {
-    /// The genotype that was given, in any form.
+    /// The given genotype, in any form.
     ///
     /// # Errors
-    /// If it is none, or its file cannot be read.
+    /// If it is invalid, or its file cannot be read.
     pub fn read(&self) -> Result<Option<Genotype>, Failure> {
         match (&self.genotype, &self.genotype_file) {
             (Some(text), _) => of_text(text).map(Some),
@@ -73,7 +73,7 @@ impl GivenGenotype {
         }
     }
 
-    /// As [`of_file`], of the file that was given, if one was.
+    /// Like [`of_file`], for the given file, if any.
     pub(super) fn named(&self, failure: Failure) -> Failure {
         match &self.genotype_file {
             Some(path) => of_file(path, failure),
@@ -82,7 +82,7 @@ impl GivenGenotype {
     }
 }
 
-/// The failure of a stage that was handed the genotype in the file `path`: where it blames a
+/// The failure of a stage that was given the genotype in the file `path`: if it is about a
 /// genotype, it names the file.
 pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     match failure {
@@ -104,17 +104,17 @@ pub(super) fn of_text(text: &str) -> Result<Genotype, Failure> {
     parse(text)
 }
 
-/// The genotype that `text` says.
+/// Parses the genotype in `text`.
 fn parse(text: &str) -> Result<Genotype, Failure> {
     Genotype::parse(text).map_err(|error| Error::Genotype { path: None, error }.into())
 }
 
-/// The genotype in a file, or `FILE:NAME`.
+/// Reads the genotype in a file, or `FILE:NAME`.
 pub(super) fn read(path: &Path) -> Result<Genotype, Failure> {
     read_genotype(path).map_err(Failure::from)
 }
 
-/// The genotype of the run in `path`.
+/// Reads the genotype of the run in `path`.
 fn of_run(path: &Path) -> Result<Genotype, Failure> {
     let folder = Folder::open(path)?;
     let file = folder.file(GENOTYPE);

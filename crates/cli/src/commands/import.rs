@@ -1,4 +1,4 @@
-//! `da2s import`: a run of weights from elsewhere.
+//! `da2s import`: creates a run from weights of another program.
 
 use da2s::parallel::Group;
 
@@ -8,11 +8,11 @@ use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
-/// Takes the weights of a network and evaluates it, or those of a super-network and discretizes it;
-/// prints the table.
+/// Imports the weights of a network and evaluates it, or those of a super-network and discretizes
+/// it; prints the table.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     if arguments.create.resume {
         return Err(Failure::usage("an import creates a run of its own: leave --resume out"));

@@ -1,4 +1,4 @@
-//! `da2s lookup`: how an architecture of NAS-Bench-201 stands in a table of accuracies.
+//! `da2s lookup`: looks up an architecture of NAS-Bench-201 in a table of accuracies.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -23,7 +23,7 @@ const SPACE: &str = "nas-bench-201";
 /// column.
 ///
 /// # Errors
-/// If the table cannot be read, or what is asked for is no architecture or not in it.
+/// If the table cannot be read, or the argument is not an architecture or not in the table.
 pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
     let what = arguments.what.as_str();
     let index = what.trim().parse().ok().filter(|_| !Path::new(what).exists());
@@ -46,7 +46,7 @@ pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
     terminal::print(&table::of_standings(arch, &standings, table.passed_over()))
 }
 
-/// What is asked for: an architecture in any form, a file with one, or a run directory.
+/// Reads the argument: an architecture in any form, a file with one, or a run directory.
 fn architecture(what: &str) -> Result<Arch201, Failure> {
     let path = Path::new(what);
     if path.is_dir() {

@@ -1,5 +1,5 @@
-//! `da2s metrics`: the numbers of runs for other programs: CSV, Parquet, or event files for
-//! TensorBoard.
+//! `da2s metrics`: exports the numbers of runs for other programs, as CSV, Parquet, or TensorBoard
+//! event files.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::terminal;
 /// Writes the files, and prints their paths.
 ///
 /// # Errors
-/// If a directory holds no run, a file in it is damaged, or nothing can be written.
+/// If a directory is not a run, a file in it is damaged, or an output file cannot be written.
 pub fn execute(arguments: &MetricsArguments) -> Result<(), Failure> {
     let runs = &arguments.runs;
     let files = match arguments.format {
@@ -24,7 +24,7 @@ pub fn execute(arguments: &MetricsArguments) -> Result<(), Failure> {
     files.iter().try_for_each(|path| terminal::print_path(path))
 }
 
-/// Where the files go: `--out`, or for one run its own directory.
+/// The folder for the files: `--out`, or for a single run its own directory.
 fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure> {
     match (&arguments.out, arguments.runs.as_slice()) {
         (Some(out), _) => Ok(out.clone()),
@@ -35,7 +35,7 @@ fn folder(arguments: &MetricsArguments, inside: &str) -> Result<PathBuf, Failure
     }
 }
 
-/// Event files: in `--out` a folder for each run, as TensorBoard tells runs apart.
+/// Event files: one folder per run in `--out`, since TensorBoard identifies runs by folder.
 fn events(arguments: &MetricsArguments) -> Result<Vec<PathBuf>, Failure> {
     let (runs, out) = (&arguments.runs, folder(arguments, FOLDER)?);
     let folders = runs.iter().zip(names(runs)).map(|(run, name)| match arguments.out {

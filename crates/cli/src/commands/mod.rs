@@ -1,4 +1,4 @@
-//! The verbs, a file each.
+//! The commands, one file each.
 
 mod bench;
 mod compare;
@@ -29,10 +29,10 @@ use crate::args::{Arguments, Verb};
 use crate::failure::Failure;
 use crate::processes;
 
-/// Does what was asked for, as one of the processes of `group`.
+/// Executes the command, as one of the processes of `group`.
 ///
 /// # Errors
-/// Whatever is in the way, with its exit code.
+/// Any failure, with its exit code.
 pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
     processes::suit(&arguments.verb, group)?;
     match &arguments.verb {

@@ -1,4 +1,4 @@
-//! `da2s predict`: what the trained network of a run sees on images, each preprocessed as in the
+//! `da2s predict`: classifies images with the trained network of a run, each preprocessed as in the
 //! evaluation.
 
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal::{self, escaped};
 
-/// Images that are in memory at a time.
+/// Number of images in memory at a time.
 const BATCH: usize = 32;
 
-/// An image and its most probable classes, or why there are none.
+/// An image and its most probable classes, or the reason why there are none.
 #[derive(Serialize)]
 struct Prediction {
     image: String,
@@ -37,7 +37,7 @@ enum Answer {
 /// that cannot be read are reported after the others.
 ///
 /// # Errors
-/// If there is no trained network; and, when all others are answered, if an image cannot be read.
+/// If there is no trained network; or, after all others are processed, if an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     let mut session = Session::read(&arguments.stage)?;
     let trained = session.trained()?;
@@ -94,8 +94,8 @@ pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
     }
 }
 
-/// The files that are asked for: those given, and those in and below the folders given. Says what
-/// is passed over there.
+/// The requested files: the given ones, and those in and below the given folders. Reports what is
+/// skipped there.
 fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut images = Vec::new();
     for path in given {
@@ -117,7 +117,7 @@ fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(images)
 }
 
-/// Columns for people: paths and classes of one width, without what could move the terminal.
+/// Columns for people: paths and classes are aligned and escaped for a terminal.
 fn lines(predictions: &[Prediction]) -> String {
     let width = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.chars().count()).max().unwrap_or(0);
     let shown: Vec<(String, Vec<(String, f32)>)> = predictions

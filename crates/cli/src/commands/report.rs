@@ -1,4 +1,4 @@
-//! `da2s report`: the report of a run, or several runs side by side.
+//! `da2s report`: writes the report of a run, or one page for several runs.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use crate::args::ReportArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Where several runs go if nothing else was asked for.
+/// Default file name for several runs.
 const SIDE_BY_SIDE: &str = "side-by-side.html";
 
 /// Writes the page, and prints its path.
 ///
 /// # Errors
-/// If a directory holds no run, a file in it is damaged, or the page cannot be written.
+/// If a directory is not a run, a file in it is damaged, or the page cannot be written.
 pub fn execute(arguments: &ReportArguments) -> Result<(), Failure> {
     let page = match (&arguments.out, &arguments.runs[..]) {
         (None, [run]) => da2s_report::write_report(run)?,

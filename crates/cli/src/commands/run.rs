@@ -1,5 +1,4 @@
-//! `da2s run`: every stage, one after the other; with a genotype that is given, those behind the
-//! search.
+//! `da2s run`: all stages in order; with a given genotype, those after the search.
 
 use da2s::parallel::Group;
 use da2s::space::Genotype;
@@ -9,12 +8,12 @@ use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::{table, terminal};
 
-/// Runs every stage, or with `--resume` those that are not finished, and prints the table.
+/// Runs all stages, or with `--resume` the unfinished ones, and prints the table.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
-    // The others get it from the process that leads.
+    // The other processes receive it from the leading one.
     let asked = if group.leads() { arguments.given.read()? } else { None };
     let mut session = Session::create(&arguments.create, group)?;
     let given = session.given(asked)?;
@@ -24,7 +23,7 @@ pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     table.map_or(Ok(()), |table| terminal::print(&table))
 }
 
-/// The stages, and the table at the end, in the process that leads: the others search and train.
+/// The stages and the final table, in the leading process; the others only search and train.
 fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<String>, Failure> {
     if session.as_led(given.is_none())? {
         session.search()?;

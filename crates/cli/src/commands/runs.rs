@@ -1,4 +1,4 @@
-//! `da2s runs`: the runs below a folder, a row each.
+//! `da2s runs`: lists the runs below a folder, one per row.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -13,11 +13,11 @@ use crate::failure::Failure;
 use crate::table;
 use crate::terminal;
 
-/// A run and where it is.
+/// A run and its location.
 pub struct Row {
     /// Path below the folder.
     pub name: String,
-    /// What it says of itself, or in what way it is damaged.
+    /// The run, or a description of its damage.
     pub run: Result<Digest, String>,
 }
 
@@ -41,7 +41,7 @@ pub fn execute(arguments: &RunsArguments) -> Result<(), Failure> {
     rows.sort_by(|a, b| natural(&a.name, &b.name));
     rows.sort_by(|a, b| {
         let order = compare(a, b, arguments.sort);
-        // What has no value comes last in both orders.
+        // Rows without a value come last in both orders.
         let both = has_value(a, arguments.sort) && has_value(b, arguments.sort);
         if arguments.reverse && both {
             order.reverse()
@@ -57,7 +57,7 @@ pub fn execute(arguments: &RunsArguments) -> Result<(), Failure> {
 }
 
 impl Row {
-    /// A word or a number of the row by its key, as it is filtered and shown.
+    /// A word or a number of the row by its key, for filtering and display.
     pub fn text(&self, key: &str) -> Option<String> {
         let digest = self.run.as_ref().ok();
         match key {
@@ -75,7 +75,7 @@ impl Row {
         self.run.as_ref().ok()?.values.get(key).copied()
     }
 
-    /// How far it came, in words.
+    /// The progress of the run, in words.
     pub fn state(&self) -> String {
         match &self.run {
             Ok(digest) => digest.state.to_string(),
@@ -103,7 +103,7 @@ impl Row {
     }
 }
 
-/// A result for a script: counts are whole numbers, as in `summary.json`.
+/// A result as JSON: counts are integers, as in `summary.json`.
 fn number(key: &str, value: f64) -> Value {
     match key {
         "parameters" | "multiply_adds" => json!(value as u64),
@@ -111,7 +111,7 @@ fn number(key: &str, value: f64) -> Value {
     }
 }
 
-/// `KEY=VALUE`: a column of words, or a setting with the table it is in.
+/// Parses `KEY=VALUE`: a column of words, or a setting with its table.
 fn filter(text: &str) -> Result<(&str, &str), Failure> {
     let known = |key: &str| ["name", "dataset", "method", "seed", "state"].contains(&key) || key.contains('.');
     match text.split_once('=') {
@@ -195,7 +195,7 @@ fn compare(a: &Row, b: &Row, key: RunKey) -> Ordering {
     })
 }
 
-/// The order of words in which s2 comes before s10.
+/// Natural order: s2 comes before s10.
 fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {

@@ -1,4 +1,4 @@
-//! `da2s search`: the super-network, in a new run directory.
+//! `da2s search`: trains the super-network, in a new run directory.
 
 use da2s::parallel::Group;
 
@@ -6,10 +6,10 @@ use super::session::Session;
 use crate::args::CreateArguments;
 use crate::failure::Failure;
 
-/// Searches, and prints where the run is.
+/// Searches, and prints the path of the run.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &CreateArguments, group: &Group) -> Result<(), Failure> {
     let mut session = Session::create(arguments, group)?;
     let searched = session.search();

@@ -1,4 +1,4 @@
-//! What a command works on: a run, who is told of it, and who may stop it.
+//! The context of a command on a run: the run, its progress display, and the flag to stop it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::interrupt::StopFlag;
 use crate::progress::Progress;
 use crate::terminal;
 
-/// A run that is being worked on.
+/// A run in progress.
 #[derive(Debug)]
 pub struct Session {
     run: run::Job,
@@ -40,7 +40,7 @@ impl Session {
 
     fn make(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
         if arguments.live.tui {
-            // Before anything is made that would have to be unmade.
+            // Checked before anything is created that would have to be removed.
             screen::check()?;
         }
         if let Some(path) = arguments.settings.own_images()
@@ -58,11 +58,11 @@ impl Session {
             job.show(arguments.live)?;
             Ok(job)
         });
-        // A run that no thread or no terminal could be had for is none.
+        // If no thread can be started or there is no terminal, the new run is removed.
         begun.inspect_err(|_| run.abandon())
     }
 
-    /// Takes up a run for one of its stages.
+    /// Opens a run for one of its stages.
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
@@ -71,7 +71,7 @@ impl Session {
         Self::new(run, arguments.quiet)
     }
 
-    /// Takes up a run to read what it came to, whoever works on it.
+    /// Opens a run to read its results, even while another process works on it.
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
@@ -80,10 +80,10 @@ impl Session {
         Self::new(run, arguments.quiet)
     }
 
-    /// Takes up a run for its training, in all processes of `group`.
+    /// Opens a run for its training, in all processes of `group`.
     ///
     /// # Errors
-    /// As [`Self::open`], or if there is no terminal for the dashboard.
+    /// Like [`Self::open`], or if there is no terminal for the dashboard.
     pub fn open_in(arguments: &TrainArguments, group: &Group) -> Result<Self, Failure> {
         Self::shared(group, || {
             let (stage, resume) = (&arguments.stage.stage, arguments.resume);
@@ -94,15 +94,14 @@ impl Session {
         })
     }
 
-    /// What `lead` makes in the process that leads, and in the others the same work, of which they
-    /// tell nothing.
+    /// Calls `lead` in the leading process; the others receive the same work, and report nothing.
     fn shared(group: &Group, lead: impl FnOnce() -> Result<Self, Failure>) -> Result<Self, Failure> {
         let mut led = None;
         let assignment = group.from_leader(|| Ok::<_, Failure>(led.insert(lead()?).run.assignment()?))?;
         if let Some(job) = led {
             return Ok(job);
         }
-        // It comes from the same program.
+        // It was sent by the same program.
         let run = run::Job::assigned(&assignment, this_command(), group.clone()).ok_or_else(Failure::internal)?;
         Self::new(run, true)
     }
@@ -122,7 +121,7 @@ impl Session {
         Ok(Self { run, stop, progress })
     }
 
-    /// Shows and writes along what was asked for.
+    /// Starts the requested dashboard and event files.
     ///
     /// # Errors
     /// If there is no terminal for the dashboard.
@@ -143,29 +142,29 @@ impl Session {
         self.run.directory().path()
     }
 
-    /// Whether this process writes and tells.
+    /// Whether this process writes and reports.
     pub fn leads(&self) -> bool {
         self.run.group().leads()
     }
 
-    /// What is so in the process that leads.
+    /// The value of `so` in the leading process.
     pub fn as_led(&self, so: bool) -> Result<bool, Failure> {
         Ok(self.run.group().from_leader(|| Ok::<_, Failure>(vec![u8::from(so)]))? == [1])
     }
 
-    /// Searches. A new run that fails before there is anything to go on from leaves nothing behind.
+    /// Searches. A new run that fails before its first checkpoint is removed.
     pub fn search(&mut self) -> Result<(), Failure> {
         self.run.search(&mut self.progress)?;
         self.unless_stopped()
     }
 
-    /// The genotype that takes the place of a search: what is asked for, or what the run that goes
-    /// on was given.
+    /// The genotype that replaces a search: the requested one, or the one that a resumed run was
+    /// given.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Failure> {
         Ok(self.run.given(asked)?)
     }
 
-    /// Discretizes the search, or takes the genotype that is given.
+    /// Discretizes the search, or uses the given genotype.
     pub fn discretize(&mut self, given: Option<&Genotype>) -> Result<Discretized, Failure> {
         let discretized = self.run.discretize(given, &mut self.progress)?;
         self.unless_stopped()?;
@@ -186,26 +185,26 @@ impl Session {
         Ok(summary)
     }
 
-    /// Ends the work, and with it the dashboard, so that what is printed next stands alone.
+    /// Ends the session and closes the dashboard, so that later output is not mixed with it.
     pub fn end(mut self) -> PathBuf {
-        // What a stage left behind its last epoch.
+        // Data that a stage wrote after its last epoch.
         self.progress.update_events();
         self.path().to_owned()
     }
 
-    /// As [`Self::end`], and prints where the run is.
+    /// Like [`Self::end`], and prints the path of the run.
     pub fn print_path(self) -> Result<(), Failure> {
         let leads = self.leads();
         let path = self.end();
         if leads { terminal::print_path(&path) } else { Ok(()) }
     }
 
-    /// Takes the weights of a network from a file.
+    /// Imports the weights of a network from a file.
     pub fn import_network(&mut self, genotype: &Genotype, path: &Path) -> Result<(), Failure> {
         Ok(self.run.import_network(genotype, path, &mut self.progress)?)
     }
 
-    /// Takes a super-network from a file.
+    /// Imports a super-network from a file.
     pub fn import_supernet(&mut self, path: &Path) -> Result<(), Failure> {
         Ok(self.run.import_supernet(path)?)
     }
@@ -220,13 +219,13 @@ impl Session {
         &self.run.config().run.device
     }
 
-    /// Leaves the reason in a run that failed, for those who come later, and passes it on.
+    /// Records the reason in a run that failed, and returns the result unchanged.
     pub fn noted<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.code() != Code::Stopped
         {
             self.run.note_failure(&failure.sentence());
-            // A run that came to nothing was unmade, and has no events.
+            // A run that was removed has no events.
             if RunDirectory::read(self.path()).is_ok() {
                 self.progress.update_events();
             }
@@ -234,8 +233,7 @@ impl Session {
         result
     }
 
-    /// Whether to go on with the next stage.
-    /// An error if the user wants to stop.
+    /// Checks whether to continue with the next stage. An error if the user wants to stop.
     pub fn unless_stopped(&mut self) -> Result<(), Failure> {
         self.progress.finish();
         if self.stop.is_raised() {
@@ -246,16 +244,16 @@ impl Session {
     }
 }
 
-/// The command line of this process, as it can be pasted.
+/// The command line of this process, quoted for a shell.
 pub(super) fn this_command() -> String {
     shell_words::join(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }
 
-/// Starts the threads of this process, 0 for one a core.
+/// Starts the threads of this process; 0 means one per core.
 ///
-/// The caller's is one of them, which works instead of waiting for the others: handing every pass
-/// over to them cost a search of small images 15 to 20 %. Whoever else computes in this process
-/// must do so on this thread, since nothing else wakes it.
+/// The calling thread is one of them and works instead of waiting: handing every pass over to other
+/// threads made a search on small images 15 to 20 % slower. All other computation in this process
+/// must run on this thread too, since nothing else wakes it.
 pub(super) fn start_threads(threads: usize) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -1,4 +1,4 @@
-//! `da2s train`: the final network of a run's genotype, or of one in a file.
+//! `da2s train`: trains the final network of a run's genotype, or of one in a file.
 
 use da2s::parallel::Group;
 
@@ -7,12 +7,12 @@ use super::session::Session;
 use crate::args::TrainArguments;
 use crate::failure::Failure;
 
-/// Trains, and prints where the run is.
+/// Trains, and prints the path of the run.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(arguments: &TrainArguments, group: &Group) -> Result<(), Failure> {
-    // The others get it from the process that leads.
+    // The other processes receive it from the leading one.
     let file = arguments.genotype_file.as_deref().filter(|_| group.leads());
     let given = file.map(genotype::read).transpose()?;
     let mut session = Session::open_in(arguments, group)?;

@@ -1,5 +1,5 @@
-//! The runs of a comparison as processes: so many at a time, each a `da2s` of its own with a log,
-//! stopped when we are.
+//! The runs of a comparison as child processes: several at a time, each a separate `da2s` with a
+//! log, stopped together with this process.
 
 use std::fs::File;
 use std::io;
@@ -17,12 +17,12 @@ use super::plan::Planned;
 use crate::interrupt::StopFlag;
 use crate::lifeline;
 
-/// How often a process is asked whether it has ended.
+/// How often to check whether a process has ended.
 const POLL: Duration = Duration::from_millis(50);
-/// What a run that was asked to stop exits with.
+/// Exit code of a run that was asked to stop.
 const STOPPED: i32 = 130;
 
-/// How processes are started.
+/// Starts the processes.
 #[derive(Debug)]
 pub struct Children<'a> {
     /// Directory of the comparison.
@@ -35,32 +35,31 @@ pub struct Children<'a> {
     pub search_only: bool,
     /// Threads of each process.
     pub threads: usize,
-    /// Processes at a time.
+    /// Number of processes at a time.
     pub jobs: usize,
-    /// Raised to stop.
+    /// Raised to stop all processes.
     pub stop: &'a StopFlag,
 }
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Well.
+    /// Successfully.
     Finished,
-    /// It was stopped, or not begun because of that.
+    /// It was stopped, or was not started because of a stop.
     Stopped,
-    /// It failed, and this is why.
+    /// It failed, for this reason.
     Failed(String),
 }
 
 impl Children<'_> {
-    /// Does `runs`, and tells `ended` of each by its place in them, as they end.
+    /// Executes `runs`, and calls `ended` with the index of each run when it ends.
     pub fn run(&self, runs: &[&Planned], ended: impl Fn(usize, &Ended) + Sync) -> Vec<Ended> {
         let next = Mutex::new(0..runs.len());
         let results = Mutex::new(runs.iter().map(|_| Ended::Stopped).collect::<Vec<_>>());
         let worker = || {
             loop {
-                // A thread that panicked with the lock would have left a counter behind, which is
-                // still right.
+                // A thread that panicked while holding the lock left a valid counter.
                 let Some(at) = next.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next() else {
                     return;
                 };
@@ -80,11 +79,11 @@ impl Children<'_> {
         results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Does one run, verb by verb. Its log stays if it fails, or holds a warning.
+    /// Executes the stages of one run. Its log is kept if the run fails or logs a warning.
     fn one(&self, run: &Planned) -> Ended {
         let log = log(run);
         let unstarted = |error: &dyn std::error::Error| Ended::Failed(format!("it cannot be started: {error}"));
-        // One for all verbs: each writes after what those before it said.
+        // One log for all stages: each appends to it.
         let output = match self.folder.create(&log) {
             Ok(output) => output,
             Err(error) => return unstarted(&error),
@@ -114,7 +113,7 @@ impl Children<'_> {
             }
         }
         if output.metadata().is_ok_and(|log| log.len() == 0) {
-            // One that cannot be removed says nothing wrong.
+            // A log that cannot be removed does no harm.
             let _ = self.folder.remove(&log);
         }
         Ended::Finished
@@ -133,10 +132,11 @@ impl Children<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.try_clone()?);
-        // A group of its own: Ctrl-C reaches it through us, once, since twice would mean at once.
+        // A separate process group: Ctrl-C reaches the child through this process, and only once,
+        // since a second signal would abort it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        // Killed, we tell nobody anything.
+        // If this process is killed, it cannot stop its children.
         lifeline::tie(&mut command);
         let mut child = command.spawn()?;
         let mut told = false;
@@ -176,7 +176,7 @@ impl Children<'_> {
     }
 }
 
-/// What a process does.
+/// The state of a process.
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     Run,
@@ -184,8 +184,8 @@ enum Verb {
     Discretize,
 }
 
-/// Asks a process to stop after the step under way. It was not waited for yet, so its number is
-/// still its own.
+/// Asks a process to stop after the current step. Its id is still valid, because it has not been
+/// waited for yet.
 #[cfg(unix)]
 fn interrupt(child: &mut Child) -> io::Result<()> {
     use nix::errno::Errno;
@@ -201,18 +201,18 @@ fn interrupt(child: &mut Child) -> io::Result<()> {
     }
 }
 
-/// Elsewhere Ctrl-C reaches every process of the console by itself.
+/// On other systems Ctrl-C reaches every process of the console directly.
 #[cfg(not(unix))]
 fn interrupt(_: &mut Child) -> io::Result<()> {
     Ok(())
 }
 
-/// Name of the file to which the processes of `run` write what they have to say.
+/// Name of the log file of the processes of `run`.
 pub fn log(run: &Planned) -> String {
     format!("{}.log", run.name)
 }
 
-/// The last thing that a process said, or how it ended.
+/// The last message of a process, or how it ended.
 fn reason(folder: &Folder, log: &str, status: ExitStatus) -> String {
     let said = folder.read(log, MOST_LINES_BYTES).ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&said);
@@ -222,8 +222,8 @@ fn reason(folder: &Folder, log: &str, status: ExitStatus) -> String {
     }
 }
 
-/// Threads of each of `jobs` processes, where `asked`, 0 for one a core, is what one alone may
-/// take.
+/// Number of threads for each of `jobs` processes; `asked` is the number for a single process, 0
+/// for one per core.
 pub fn threads_each(asked: usize, jobs: usize) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     match (asked, jobs) {

@@ -1,8 +1,8 @@
-//! `da2s compare`: methods side by side, on the same data, settings and seeds.
+//! `da2s compare`: compares methods on the same data, settings and seeds.
 //!
-//! Each run is a process of its own in a directory of its own; those directories are all the state
-//! there is. A run is done when its last file is there, so the same command goes on where it
-//! stopped. `compare.toml` holds the plan and `settings.toml` what all runs share.
+//! Each run is a separate process with its own directory, and these directories are the only state.
+//! A run is complete when its last file exists, so the same command resumes a comparison.
+//! `compare.toml` contains the plan, and `settings.toml` the settings shared by all runs.
 
 mod children;
 mod plan;
@@ -32,13 +32,13 @@ use plan::{Asked, Plan, Planned};
 
 /// The plan.
 const PLAN: &str = "compare.toml";
-/// What all runs share: a configuration for `--config`.
+/// The settings shared by all runs: a configuration for `--config`.
 const SETTINGS: &str = "settings.toml";
 
-/// Makes the runs that are not there yet, then writes and prints the tables.
+/// Executes the missing runs, then writes and prints the tables.
 ///
 /// # Errors
-/// Whatever is in the way; that a run failed only when all are through.
+/// Any failure; a failed run is only reported after all runs have ended.
 pub fn execute(arguments: &CompareArguments) -> Result<(), Failure> {
     let benchmark = arguments.benchmark.as_deref().map(Benchmark::read).transpose()?;
     let comparing = Comparing::open(arguments)?;
@@ -73,7 +73,7 @@ struct Comparing {
     runs: Vec<Planned>,
     shared: Config,
     baseline: String,
-    /// Keeps others out for as long as it is open.
+    /// Keeps other processes out while the comparison is open.
     _lock: Lock,
 }
 
@@ -105,7 +105,7 @@ impl Comparing {
         let unwritable = |error: toml::ser::Error| Failure::usage(error.to_string());
         let plan_text = toml::to_string(&plan).map_err(unwritable)?;
         if !stored {
-            // Like a run, a comparison begins in an empty directory.
+            // Like a run, a comparison starts in an empty directory.
             drop(RunDirectory::create(&out)?);
         }
         let folder = Folder::open(&out)?;
@@ -124,7 +124,7 @@ impl Comparing {
         })
     }
 
-    /// Makes the runs that are not done, as `--jobs` allows, and says how each of them ended.
+    /// Executes the missing runs, at most `--jobs` at a time; returns how each of them ended.
     fn run_missing(&self, arguments: &CompareArguments, stop: &StopFlag) -> BTreeMap<&str, Ended> {
         let is_missing = |run: &&Planned| !self.is_done(&self.out.join(&run.name));
         let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
@@ -153,7 +153,7 @@ impl Comparing {
             let name = &run.name;
             let warned = matches!(ended, Ended::Finished) && self.folder.has_file(&children::log(run));
             if warned && arguments.quiet {
-                // Quiet is progress alone.
+                // `--quiet` only suppresses progress.
                 terminal::tell(&format!("{name}: its warnings are in {name}.log"));
             }
             say(match ended {
@@ -166,13 +166,12 @@ impl Comparing {
         missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
     }
 
-    /// Whether the last file that a run writes is there: one that was refused, failed or was
-    /// stopped has not written it.
+    /// Whether the last file of a run exists: a refused, failed or stopped run has not written it.
     fn is_done(&self, path: &Path) -> bool {
         path.join(files::last(self.plan.search_only)).is_file()
     }
 
-    /// What a run came to, for its line.
+    /// The results of a run, for its line.
     fn results(&self, run: &Planned) -> String {
         let Ok(Some(digest)) = Digest::read(&self.out.join(&run.name)) else {
             return "finished".to_owned();
@@ -204,7 +203,7 @@ impl Comparing {
         )
     }
 
-    /// What a run came to, from its directory.
+    /// The results of a run, from its directory.
     fn outcome(&self, run: &Planned, ended: Option<&Ended>, benchmark: Option<&Benchmark>) -> RunOutcome {
         if let Some(Ended::Failed(reason)) = ended {
             return RunOutcome::Failed(reason.clone());
@@ -224,7 +223,7 @@ impl Comparing {
 }
 
 impl Planned {
-    /// Refuses an invalid run, or an existing one with other settings.
+    /// Refuses an invalid run, and an existing run with other settings.
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
         let asked = self.config(shared)?;
         self.genotype(&asked).map_err(Failure::usage)?;
@@ -255,11 +254,11 @@ fn place(arguments: &CompareArguments) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Settings and plan of the comparison in `out`, with what the arguments add.
+/// Settings and plan of the comparison in `out`, extended by the arguments.
 fn taken_up(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Plan), Failure> {
     let path = folder.file(SETTINGS);
     let text = text(folder, SETTINGS)?;
-    // Whole by itself: else it is the comparison that is damaged, not what is asked for.
+    // The file is complete, so if it is invalid the comparison is damaged, not the request.
     let layer = Layer::stored(&path, &text).map_err(Error::DamagedConfig)?;
     let stored = resolve_stored(slice::from_ref(&layer)).map_err(Error::DamagedConfig)?;
     let shared = arguments.settings.resolve_over(layer)?;
@@ -271,13 +270,14 @@ fn taken_up(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Pl
     Ok((shared, plan))
 }
 
-/// A comparison that exists and is another than the one asked for, as the file `path` says.
+/// The error for an existing comparison that differs from the requested one, according to the file
+/// `path`.
 fn other_comparison(path: &Path, problem: &str, hints: &[Hint]) -> Failure {
     let reason = format!("{} belongs to another comparison: {problem}", path.display());
     Failure::hinted(Code::RunDirectory, reason, hints)
 }
 
-/// The method that others are tested against.
+/// The method that the others are tested against.
 fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure> {
     let methods = &plan.methods;
     let asked = arguments.baseline.as_ref().or(methods.first());
@@ -304,7 +304,7 @@ fn looked_up(benchmark: &Benchmark, genotype: Option<&str>) -> Result<Vec<(Strin
     Ok(values.collect())
 }
 
-/// A text of the comparison.
+/// Reads a text file of the comparison.
 fn text(folder: &Folder, name: &str) -> Result<String, Failure> {
     let damaged = |problem: &str| Error::Damaged {
         path: folder.file(name),

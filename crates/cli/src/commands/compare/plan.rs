@@ -1,7 +1,7 @@
-//! The plan of a comparison: methods × varied settings × seeds, as it stands in `compare.toml`.
+//! The plan of a comparison: methods × varied settings × seeds, as stored in `compare.toml`.
 //!
-//! Contract: a plan may grow (more seeds, more methods) and never shrinks or changes, so that every
-//! run in the directory belongs to it and none is compared that was made with other settings.
+//! Contract: a plan may grow (more seeds, more methods) but never shrinks or changes. So every run
+//! in the directory belongs to it, and no run with other settings is compared.
 
 use std::collections::BTreeSet;
 
@@ -13,15 +13,15 @@ use da2s_report::comparison::{RANDOM, Setup};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-/// The methods that are compared where none are asked for.
+/// The methods compared by default.
 const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
 /// The setting that drives vary.
 const DRIVE: &str = "search.drive";
-/// Seeds where their number is not asked for.
+/// The default number of seeds.
 const SEEDS: u64 = 3;
-/// Runs beyond this are a slip, and their list alone would take gigabytes.
+/// More runs than this are a mistake, and their list alone would take gigabytes.
 const MOST_RUNS: u64 = 100_000;
-/// The largest seed: what a configuration can hold.
+/// The largest seed that a configuration can store.
 const LAST_SEED: u64 = i64::MAX as u64;
 
 /// A comparison.
@@ -32,11 +32,11 @@ pub struct Plan {
     pub methods: Vec<String>,
     /// The first seed.
     pub first_seed: u64,
-    /// Number of seeds, which follow one another.
+    /// Number of consecutive seeds.
     pub seeds: u64,
-    /// Whether the networks found are not retrained.
+    /// Whether retraining of the networks is skipped.
     pub search_only: bool,
-    /// Settings that are varied; every combination of their values is run.
+    /// Varied settings; every combination of their values is run.
     #[serde(default)]
     pub vary: Vec<Varied>,
     /// Published genotypes that are trained beside those found, by name.
@@ -47,26 +47,26 @@ pub struct Plan {
     pub random: u64,
 }
 
-/// A setting that is varied.
+/// A varied setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Varied {
-    /// Its key, with the tables it is in.
+    /// Its key, including its tables.
     pub key: String,
-    /// Its values, as they are written behind `KEY=`.
+    /// Its values, as written after `KEY=`.
     pub values: Vec<String>,
 }
 
-/// What the arguments say of a plan; what is absent is as it was, or the default.
+/// The arguments that affect a plan; absent ones keep the stored or the default value.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// Methods.
     pub methods: Vec<String>,
     /// Number of seeds.
     pub seeds: Option<u64>,
-    /// Whether the networks found are not retrained.
+    /// Whether retraining of the networks is skipped.
     pub search_only: bool,
-    /// Settings that are varied, as `KEY=VALUE,…`.
+    /// Varied settings, as `KEY=VALUE,…`.
     pub vary: Vec<String>,
     /// Published genotypes.
     pub genotypes: Vec<String>,
@@ -107,10 +107,10 @@ impl Given {
 }
 
 impl Plan {
-    /// A new plan, or `stored` as the arguments make it grow.
+    /// A new plan, or `stored` extended by the arguments.
     ///
     /// # Errors
-    /// What is invalid, in words.
+    /// A description of what is invalid.
     pub fn new(asked: &Asked, first_seed: u64, stored: Option<&Self>) -> Result<Self, String> {
         let vary: Vec<Varied> = asked
             .vary
@@ -155,7 +155,7 @@ impl Plan {
         }
     }
 
-    /// Refuses what `plan`, which came of this one, would leave out or change.
+    /// Refuses a new plan that would drop or change something in this one.
     fn allows(&self, plan: &Self, asked: &Asked, vary: &[Varied]) -> Result<(), String> {
         if let Some(method) = self.methods.iter().find(|method| !plan.methods.contains(method)) {
             return Err(format!(
@@ -188,7 +188,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses more runs than anybody means, and seeds that no configuration can hold.
+    /// Refuses plans with too many runs, and seeds that a configuration cannot store.
     fn fits(&self) -> Result<(), String> {
         let (first, seeds) = (self.first_seed, self.seeds);
         let seeds = seeds.max(self.random);
@@ -267,7 +267,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Planned {
-    /// What the run is made with, over the settings that all share.
+    /// The configuration of the run, based on the shared settings.
     ///
     /// # Errors
     /// If a varied setting does not exist or has an invalid value.
@@ -309,7 +309,7 @@ impl Planned {
 }
 
 impl Varied {
-    /// `KEY=VALUE,…`; commas in brackets or quotes belong to a value.
+    /// Parses `KEY=VALUE,…`; commas in brackets or quotes belong to a value.
     fn parse(text: &str) -> Result<Self, String> {
         let (key, values) = text
             .split_once('=')
@@ -331,7 +331,7 @@ impl Varied {
     }
 }
 
-/// The parts between commas that are in no brackets and no quotes.
+/// Splits at the commas outside brackets and quotes.
 fn split(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut depth, mut quote) = (0usize, None);
@@ -369,7 +369,7 @@ fn combinations(vary: &[Varied]) -> Vec<Vec<(String, String)>> {
     })
 }
 
-/// `METHOD-KEY=VALUE-sSEED`, with nothing in it that a path or a shell could take amiss.
+/// `METHOD-KEY=VALUE-sSEED`, without characters that have a special meaning in a path or a shell.
 fn directory_name(setup: &Setup, seed: u64) -> String {
     let plain = |value: &str| {
         let kept = |c: char| {

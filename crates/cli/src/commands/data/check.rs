@@ -1,4 +1,4 @@
-//! `da2s data check`: reads every image in a folder and prints what there is.
+//! `da2s data check`: reads every image in a folder and prints a summary.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::exit::Code;
 use crate::failure::Failure;
 use crate::terminal::{self, escaped};
 
-/// Reads everything and prints it.
+/// Reads all images and prints the summary.
 ///
 /// # Errors
 /// If there is no data set, or more than one; if it cannot be read; and, after the table, if single
@@ -43,7 +43,7 @@ pub fn execute(arguments: &DataCheckArguments) -> Result<(), Failure> {
     }
 }
 
-/// What there is, for another program.
+/// The summary as JSON.
 fn document(format: Format, check: &Check) -> serde_json::Value {
     let part = |part: &CheckedPart| {
         let counts = check.class_names.iter().zip(&part.images);
@@ -68,7 +68,7 @@ fn document(format: Format, check: &Check) -> serde_json::Value {
     })
 }
 
-/// The one data set in `dir`.
+/// The only data set in `dir`.
 fn detected(dir: &Path) -> Result<Format, Failure> {
     match Format::in_folder(dir)[..] {
         [format] => Ok(format),
@@ -98,8 +98,8 @@ fn detected(dir: &Path) -> Result<Format, Failure> {
     }
 }
 
-/// The content: one row per class, then the totals, the sizes, and the damaged images. Names of
-/// folders are escaped for the terminal.
+/// The summary as a table: one row per class, then the totals, the sizes, and the damaged images.
+/// Names of folders are escaped for the terminal.
 fn table(format: Format, check: &Check) -> String {
     let class_names: Vec<String> = check.class_names.iter().map(|name| escaped(name)).collect();
     let width = class_names.iter().map(|name| name.chars().count()).max();
@@ -141,7 +141,7 @@ fn table(format: Format, check: &Check) -> String {
     text
 }
 
-/// The one size that there is, or the ends of the range.
+/// The common size, or the range of sizes.
 fn sizes(sizes: &std::collections::BTreeMap<(usize, usize), usize>) -> String {
     match sizes.keys().collect::<Vec<_>>()[..] {
         [] => "none".to_owned(),

@@ -1,8 +1,8 @@
-//! One download: into a `.part` file that the next attempt goes on with, checked, then renamed.
+//! One download: into a `.part` file that the next attempt resumes, verified, then renamed.
 //!
-//! Contract: a file under its own name is whole and has the published checksum; an attempt that
-//! fails leaves at most the `.part` file, and none whose checksum is wrong. A server that stands
-//! still is given up; one that is slow is not.
+//! Contract: a file under its own name is complete and has the published checksum; a failed attempt
+//! leaves at most the `.part` file, and never one with a wrong checksum. A server that stops
+//! sending is given up; a slow one is not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ use ureq::http::StatusCode;
 use crate::exit::Code;
 use crate::failure::Failure;
 
-/// A file as it is published.
+/// A published file.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     /// Its name.
@@ -27,11 +27,11 @@ pub struct Published {
     pub sha256: &'static str,
 }
 
-/// Bytes read at a time.
+/// Read buffer size in bytes.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// What asks servers. Each has `patience` to be reached, to answer, and from one piece of what it
-/// sends to the next, however long the whole takes; with `https_only` a plain address is refused.
+/// The HTTP client. `patience` limits the time to connect, the time to the first byte, and the time
+/// between two pieces of data, but not the total time; with `https_only`, plain HTTP is refused.
 pub fn agent(patience: Duration, https_only: bool) -> ureq::Agent {
     agent_with(patience, patience, https_only)
 }
@@ -47,8 +47,8 @@ fn agent_with(to_answer: Duration, between_pieces: Duration, https_only: bool) -
         .into()
 }
 
-/// Gets `file` from `url` into the folder `out`, unless it is there; `progress` hears how many
-/// bytes there are.
+/// Downloads `file` from `url` into the folder `out`, unless it exists there; `progress` is called
+/// with the number of bytes so far.
 ///
 /// # Errors
 /// If the server cannot be reached or sends something else, or a file cannot be written.
@@ -76,7 +76,7 @@ pub fn download(
         receive(agent, url, file, &part, there, progress)?;
     }
     if !is_published(&part, file)? {
-        // What is wrong from its beginning must not be continued.
+        // A partial file with wrong content must not be continued.
         fs::remove_file(&part).map_err(io_error("remove", &part))?;
         return Err(Failure::new(
             Code::Network,
@@ -87,7 +87,7 @@ pub fn download(
     Ok(path)
 }
 
-/// Adds to `part`, of which `there` bytes are good, what is missing.
+/// Appends the missing data to `part`, whose first `there` bytes are valid.
 fn receive(
     agent: &ureq::Agent,
     url: &str,
@@ -109,7 +109,7 @@ fn receive(
         .is_some_and(|range| range.starts_with(&format!("bytes {there}-")));
     let mut there = match response.status() {
         StatusCode::PARTIAL_CONTENT if goes_on => there,
-        // A server that knows no ranges sends everything.
+        // A server without support for ranges sends everything.
         StatusCode::OK => 0,
         other => return Err(failed(format!("the server answered {other}"))),
     };
@@ -121,7 +121,7 @@ fn receive(
         .map_err(io_error("write", part))?;
     let at_end = output.set_len(there).and_then(|()| output.seek(SeekFrom::End(0)));
     at_end.map_err(io_error("write", part))?;
-    // One byte more tells that there is more than was published.
+    // One extra byte shows that there is more data than was published.
     let mut input = response.into_body().into_reader().take(file.size_bytes - there + 1);
     let mut block = vec![0; BLOCK_BYTES];
     loop {
@@ -144,7 +144,7 @@ fn receive(
     Ok(())
 }
 
-/// In words, that the server stood still, if that is what `error` of a body says.
+/// A message if `error` means that the server stopped sending.
 fn stood_still(agent: &ureq::Agent, error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<ureq::Error>()?;
     let patience = agent.config().timeout_per_read()?;
@@ -187,8 +187,8 @@ mod tests {
     const CONTENT: &[u8] = b"every image of a small data set";
     const SHA256: &str = "833b78dbb441912e2d7519a0e6efeb444daadf8e9331e18b67bd847c8e935b32";
 
-    /// A server that answers one request after the other as `answers` say, which get the first byte
-    /// that was asked for.
+    /// A server that answers each request in turn with one of `answers`, which are called with the
+    /// first requested byte.
     fn serve(answers: Vec<fn(usize) -> Vec<u8>>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -202,7 +202,7 @@ mod tests {
         format!("http://{address}/set.bin")
     }
 
-    /// A server that sends `beginning` and then nothing, for as long as whoever asked is there.
+    /// A server that sends `beginning` and then nothing, until the client disconnects.
     fn stand_still(beginning: Vec<u8>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -215,7 +215,7 @@ mod tests {
         format!("http://{address}/set.bin")
     }
 
-    /// Reads a request: the first byte that it asks for.
+    /// Reads a request; returns the first byte that it requests.
     fn asked_from(stream: &TcpStream) -> usize {
         let mut from = 0;
         for line in BufReader::new(stream.try_clone().unwrap()).lines() {
@@ -302,7 +302,7 @@ mod tests {
         let path = get(&url, out.path()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), CONTENT);
         assert!(!part.exists());
-        // What is there is not fetched again: the server has gone.
+        // An existing file is not downloaded again: the server no longer runs.
         assert_eq!(get(&url, out.path()).unwrap(), path);
     }
 
@@ -341,7 +341,7 @@ mod tests {
         let missing: fn(usize) -> Vec<u8> = |_| response("404 Not Found", b"");
         let told = get(&serve(vec![missing]), out.path()).unwrap_err().to_string();
         assert!(told.contains("404"), "{told}");
-        // Another part than the one that was asked for is not appended.
+        // A range other than the requested one is not appended.
         fs::write(out.path().join("set.bin.part"), &CONTENT[..5]).unwrap();
         let shifted: fn(usize) -> Vec<u8> = |from| ranged(from + 1);
         assert!(get(&serve(vec![shifted]), out.path()).is_err());

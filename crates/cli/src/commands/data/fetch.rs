@@ -1,7 +1,7 @@
-//! `da2s data fetch`: gets a published data set.
+//! `da2s data fetch`: downloads a published data set.
 //!
-//! The archives and files stay as they are published: da2s reads them in place. Their pages state
-//! MD5 sums; the SHA-256 sums here are those that other projects pin for the same files.
+//! The archives and files stay as published: da2s reads them directly. Their pages state MD5 sums;
+//! the SHA-256 sums here are those that other projects pin for the same files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,19 +16,18 @@ use crate::args::DataFetchArguments;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// How long to wait for a server: to be reached, to answer, and from one piece of a file to the
-/// next.
+/// Limit for connecting to a server, for its answer, and between two pieces of a file.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a data set is published.
+/// The location of a published data set.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// What comes before the files' names.
+    /// The URL before the file names.
     base: &'static str,
     files: &'static [Published],
 }
 
-/// Where `format` is published, if it is a data set that others publish.
+/// Where `format` is published, if it is a published data set.
 pub const fn source(format: Format) -> Option<Source> {
     match format {
         Format::Digits | Format::Images | Format::Arrays => None,
@@ -101,10 +100,11 @@ pub const fn source(format: Format) -> Option<Source> {
     }
 }
 
-/// Gets every file and prints how to go on.
+/// Downloads every file and prints the next step.
 ///
 /// # Errors
-/// If nobody publishes the data set, a file cannot be downloaded, or it is not the published one.
+/// If the data set is not published, or a file cannot be downloaded or does not match the published
+/// one.
 pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     let format = arguments.dataset;
     let source = source(format).ok_or_else(|| {
@@ -116,7 +116,7 @@ pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| PathBuf::from("data").join(format.name()));
     fs::create_dir_all(&out).map_err(|error| Error::io("create", &out, error))?;
-    // A mirror of one's own may be plain: the checksum decides.
+    // The user's own mirror may use plain HTTP: the checksum protects the data.
     let agent = agent(PATIENCE, arguments.from.is_none());
     let base = arguments.from.as_deref().unwrap_or(source.base).trim_end_matches('/');
     for file in source.files {
@@ -130,7 +130,7 @@ pub fn execute(arguments: &DataFetchArguments) -> Result<(), Failure> {
     terminal::print(&format!("da2s run {format} --data-dir {}\n", out.display()))
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A progress bar on a terminal, otherwise nothing.
 fn bar(file: &Published) -> ProgressBar {
     let bar = ProgressBar::new(file.size_bytes).with_message(file.name);
     let template = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}";

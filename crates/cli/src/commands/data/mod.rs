@@ -1,4 +1,4 @@
-//! `da2s data`: the data sets that there are, what is in a folder, and how to get one.
+//! `da2s data`: lists the data sets, checks a folder, and downloads a data set.
 
 mod check;
 mod download;
@@ -12,10 +12,10 @@ use crate::args::DataVerb;
 use crate::failure::Failure;
 use crate::terminal;
 
-/// Does what was asked for.
+/// Executes the subcommand.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// Any failure.
 pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
     match verb {
         DataVerb::List => terminal::print(&list()),

@@ -1,4 +1,4 @@
-//! `da2s watch`: a run of another process, on the terminal or as a page. Only reads.
+//! `da2s watch`: shows a run of another process, on the terminal or as a page. Only reads.
 
 mod pages;
 
@@ -18,11 +18,11 @@ use crate::failure::Failure;
 use crate::interrupt::StopFlag;
 use crate::terminal::{self, tell};
 
-/// Watches until the user has seen enough.
+/// Watches until the user quits.
 ///
 /// # Errors
-/// If the directory holds no run, a file in it is damaged; no terminal; an address that cannot be
-/// listened on.
+/// If the directory is not a run or a file in it is damaged; if there is no terminal; if the
+/// address is unavailable.
 pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
     let mut follow = Follow::new(&arguments.run)?;
     match arguments.http {
@@ -37,7 +37,7 @@ pub fn execute(arguments: &WatchArguments) -> Result<(), Failure> {
 /// Serves the run in `run_dir` at `address` until Ctrl-C.
 ///
 /// # Errors
-/// If the address cannot be listened on, or no longer.
+/// If the address is unavailable, or the server fails later.
 fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Failure> {
     let listen = |reason: String| {
         let advice = "choose another port, or 0 for any that is free";
@@ -55,7 +55,7 @@ fn serve(run_dir: &Path, follow: Follow, address: SocketAddr) -> Result<(), Fail
     Err(listen(failed.to_string()))
 }
 
-/// Somebody who looks on.
+/// The driver of a dashboard that only watches.
 struct Watcher {
     stop: StopFlag,
 }

@@ -1,8 +1,8 @@
-//! What the server has: a frame that looks for news, the report as the run is now, and the files of
-//! the run by their names.
+//! The pages of the server: a frame that polls for news, the current report of the run, and the
+//! files of the run by name.
 //!
-//! Contract: a path is one of a fixed list or it is nothing. No part of a path ever becomes part of
-//! a file's name, so there is nothing to traverse; a file of the list that is a link is not served.
+//! Contract: only a fixed list of paths exists. No part of a request path ever becomes part of a
+//! file name, so traversal is impossible; a listed file that is a link is not served.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -17,27 +17,27 @@ const JSON: &str = "application/json";
 const LINES: &str = "application/jsonl; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// A page that the frame may hold and that nobody else may.
+/// The page may be embedded by the frame and by nothing else.
 const REPORT_POLICY: &str = "frame-ancestors 'self'";
-/// The frame loads its own script and style, an icon that is empty, the report, and news.
+/// The frame loads its own script and style, an empty icon, the report, and news.
 const FRAME_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; frame-src 'self'; \
                             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// The run that pages are made of.
+/// The run whose pages are served.
 #[derive(Debug)]
 pub struct Source<'a> {
     run_dir: &'a Path,
     follow: Follow,
-    /// When this process began, so that what it says is not taken for what another said at the same
-    /// address.
+    /// Start time of this process, so that its answers differ from those of an earlier process at
+    /// the same address.
     began_ns: u128,
 }
 
 impl<'a> Source<'a> {
     /// The run in `run_dir`, which `follow` reads.
     pub fn new(run_dir: &'a Path, follow: Follow) -> Self {
-        // A clock before 1970 only makes the number one that another process may have.
+        // With a clock before 1970, the number may equal that of another process.
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             run_dir,
@@ -61,8 +61,8 @@ impl<'a> Source<'a> {
             },
             "/report.html" => match self.follow.poll() {
                 Ok(_) => Page::new(HTML, REPORT_POLICY, render(self.follow.run())),
-                // In the frame too: it could not reach into a page that it may not hold, to load it
-                // anew when the run is whole again.
+                // Also allows the frame: it can only reload a page that it may embed, once the run
+                // is readable again.
                 Err(error) => Page {
                     policy: REPORT_POLICY,
                     ..Page::refusal(500, &error.to_string())
@@ -72,13 +72,13 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Another one whenever the report is another.
+    /// Changes whenever the report changes.
     fn token(&self) -> String {
         format!("{}-{}", self.began_ns, self.follow.changes())
     }
 }
 
-/// What the frame shows of the moment; `token` tells it when to load the report anew.
+/// The current state for the frame; `token` signals when to reload the report.
 fn news(follow: &Follow, token: &str) -> serde_json::Value {
     let now = crate::dashboard::Now::of_files(follow, SystemTime::now());
     serde_json::json!({
@@ -92,7 +92,7 @@ fn news(follow: &Follow, token: &str) -> serde_json::Value {
     })
 }
 
-/// A file of the run, if it is one of the list, and is a file of the run directory.
+/// A file of the run, if it is in the list and inside the run directory.
 fn file(run_dir: &Path, path: &str) -> Option<Page> {
     let asked = path.strip_prefix("/files/")?;
     let name = files::WHOLE
