@@ -1,7 +1,7 @@
-//! How decided a genotype is in the mixture that it was read off.
+//! How decided the mixture is about a genotype.
 //!
 //! Contract: computed from a genotype and a mixture, whatever rule chose the genotype; 1 means that
-//! pruning takes nothing away. A weight that is NaN is never decided.
+//! pruning removes no weight. A weight that is NaN is never decided.
 
 use std::cmp::Ordering;
 
@@ -12,22 +12,22 @@ use super::mixture::staying;
 use super::strengths::KindStrengths;
 use crate::space::{CellGenotype, CellKind, Genotype, KeptEdge, PerKind, Space};
 
-/// How decided a mixture is. 1 means that pruning takes nothing away.
+/// How decided a mixture is. 1 means that pruning removes no weight.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Mean over the edges of the weight of the operations that stay.
+    /// Mean over the edges of the weight of the kept operations.
     pub p_mean: f32,
-    /// The least of them, over the edges that stay.
+    /// The minimum over the kept edges.
     pub p_least: f32,
     /// Mean over the nodes of n_j times the weakest kept q, at most 1.
     pub q_mean: f32,
-    /// The least of them.
+    /// The minimum over the nodes.
     pub q_least: f32,
-    /// What is not decided, the least decided first.
+    /// The undecided choices, the least decided first.
     pub undecided: Vec<Undecided>,
 }
 
-/// A choice that is not decided.
+/// An undecided choice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Undecided {
     /// Kind of cell.
@@ -38,19 +38,19 @@ pub struct Undecided {
     pub to: usize,
     /// Whether it is the choice of operations on the edge; else that of the edges it competes with.
     pub operations: bool,
-    /// The weight of what stays: 1 if it were decided.
+    /// The weight of what is kept; 1 means decided.
     pub weight: f32,
-    /// The same in words.
+    /// A description of the choice.
     pub text: String,
 }
 
-/// From which p, and which n_j·q, an edge counts as decided.
+/// The value of p, and of n_j·q, at which an edge counts as decided.
 const DECIDED: f32 = 0.99;
-/// By how much a softmax may miss a sum of 1.
+/// Rounding error allowed in the sum of a softmax.
 const ROUNDING: f32 = 1e-4;
 
 impl Undecided {
-    /// The choice by itself.
+    /// The choice, without its weight and description.
     pub(super) fn choice(&self) -> PruningChoice {
         let (from, to) = (self.from, self.to);
         if self.operations {
@@ -62,12 +62,12 @@ impl Undecided {
 }
 
 impl Decision {
-    /// What is not decided, in words.
+    /// Descriptions of the undecided choices.
     pub fn texts(&self) -> Vec<String> {
         self.undecided.iter().map(|one| one.text.clone()).collect()
     }
 
-    /// That of several kinds of cell together.
+    /// Combines the decisions of several kinds of cell.
     pub fn join(kinds: impl Iterator<Item = Self>) -> Self {
         let kinds: Vec<Self> = kinds.collect();
         let middle = |part: fn(&Self) -> f32| mean(kinds.iter().map(part));
@@ -86,7 +86,7 @@ impl Decision {
     }
 }
 
-/// How decided `genotype` is in the mixtures `strengths`.
+/// How decided the mixtures `strengths` are about `genotype`.
 pub fn decide(strengths: &PerKind<KindStrengths>, space: &Space, genotype: &Genotype) -> PerKind<Decision> {
     strengths.map(|kind, strengths| decide_kind(strengths, space, genotype.kind(kind), kind))
 }
@@ -155,31 +155,32 @@ fn decide_kind(strengths: &KindStrengths, space: &Space, genotype: &CellGenotype
     }
 }
 
-/// How decided an edge is whose operations weigh `row`, where those that weigh `stay` are kept.
+/// How decided an edge is whose operations have the weights `row`, if those with the weights `stay`
+/// are kept.
 fn decided_share(row: &[f32], stay: impl ExactSizeIterator<Item = f32> + Clone) -> f32 {
-    // Gates of their own may sum to more than 1: what stays is decided as far as it is all that is
-    // open.
+    // Independent gates may sum to more than 1: a choice is decided to the extent that the kept
+    // gates are the only open ones.
     let sum: f32 = row.iter().sum();
     let whole = if sum > 1.0 + ROUNDING { sum } else { 1.0 };
     let mass = stay.clone().sum::<f32>() / whole;
-    // With k > 1 the mass must also be shared: the weakest of the k counts k times.
+    // With k > 1 the kept operations must share the weight evenly: the weakest of the k counts k
+    // times.
     let count = stay.len() as f32;
     let weakest = stay.fold(f32::INFINITY, lesser) * count / whole;
     lesser(lesser(mass, weakest), 1.0)
 }
 
-/// The lesser of two weights, and not a number if one is none: `f32::min` passes over that, and 1
-/// would be the least.
+/// The smaller of two weights, or NaN if one is NaN. `f32::min` would ignore the NaN and return 1.
 fn lesser(a: f32, b: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::NAN } else { a.min(b) }
 }
 
-/// Whether a choice of this weight is not decided.
+/// Whether a choice with this weight is undecided.
 fn is_open(weight: f32) -> bool {
     weight.is_nan() || weight < DECIDED
 }
 
-/// The order of choices, the least decided first: one whose weight is not a number is least of all.
+/// The order of choices, the least decided first; a NaN weight comes before all others.
 fn least_decided(a: &Undecided, b: &Undecided) -> Ordering {
     let rank = |one: &Undecided| {
         if one.weight.is_nan() {
@@ -207,7 +208,8 @@ mod tests {
         spec.resolve(&Space::darts(false)).unwrap()
     }
 
-    /// Of normal cells, where both kinds of cell have the mixture `strengths`; with the genotype.
+    /// The decision about normal cells, if both kinds of cell have the mixture `strengths`; returns
+    /// the genotype too.
     fn decided(strengths: &KindStrengths, target: &Target) -> (CellGenotype, Decision) {
         let space = Space::darts(false);
         let strengths = PerKind::new(space.kinds(), |_| strengths.clone());
@@ -267,7 +269,7 @@ mod tests {
         let space = Space::darts(false);
         let target = target("edges = 2");
         let mut strengths = uniform(vec![0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1]);
-        // A softmax with one NaN has nothing else.
+        // The softmax of a row with one NaN is NaN everywhere.
         strengths.p[3] = vec![f32::NAN; 7];
         let edges = space.graph.edges_of(3);
         strengths.q[edges].fill(f32::NAN);

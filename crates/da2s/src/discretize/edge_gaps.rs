@@ -1,10 +1,10 @@
-//! The gap edge by edge: what it costs to discretize one edge's operations, or to prune or keep
-//! that one edge, and nothing else.
+//! The gap of each edge: the cost of discretizing only its operations, and of keeping or pruning
+//! only this edge.
 //!
-//! Contract: held-out images, statistics as trained, no retraining; everything but the one choice
-//! stays mixed. A kept edge alone gets its weight d/n and a pruned one 0, so that its node's sum
-//! changes: that is what pruning just this edge does. A choice that leaves every weight as it is
-//! costs nothing, and is not computed.
+//! Contract: held-out images, statistics as trained, no retraining; everything except the one
+//! choice stays mixed. A kept edge gets its weight d/n and a pruned one 0, so the sum of its node
+//! changes, as it does when only this edge is pruned. A choice that changes no weight costs nothing
+//! and is not computed.
 
 use burn::tensor::Device;
 use da2s_records::schema::{EdgeGap, EdgeGaps, Measured};
@@ -16,10 +16,10 @@ use crate::data::Loader;
 use crate::device::host;
 use crate::evaluate::{EvaluateError, evaluate};
 
-/// Measures every edge on `held_out`; `stop` is asked before each batch.
+/// Measures every edge on `held_out`; `stop` is called before each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` returns true.
 pub(crate) fn measure_edge_gaps(
     pruned: &Pruned<'_>,
     held_out: &Loader,
@@ -66,8 +66,8 @@ pub(crate) fn measure_edge_gaps(
     })
 }
 
-/// All weights of the mixtures: those of the choices, and those of the edges, by which partial
-/// channels go around.
+/// All weights of the mixtures: those of the choices, and those of the edges, which apply to
+/// channels that bypass the candidates.
 fn weights(mixtures: &Mixtures) -> Vec<f32> {
     mixtures
         .values()

@@ -2,8 +2,8 @@
 //! both pruned, without retraining.
 //!
 //! Reference: Tian et al. 2021, section 3.1. Contract: held-out images; each stage with batch-norm
-//! statistics as trained, and recalibrated, that is, estimated anew as a plain mean over batches as
-//! the weights trained on, augmented as those were.
+//! statistics as trained, and recalibrated, that is, recomputed as a plain mean over batches of the
+//! images that the weights trained on, with the same augmentation.
 
 use burn::tensor::Device;
 use da2s_records::schema::{Gap, GapRow};
@@ -31,23 +31,23 @@ pub enum Discretization {
     Both,
 }
 
-/// A part of discretization.
+/// A choice that discretization makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PruningChoice {
-    /// Which operations stay on the edge.
+    /// Which operations of the edge are kept.
     Operations { from: usize, to: usize },
-    /// Whether the edge stays, at d/n, or weighs nothing.
+    /// Whether the edge is kept, with weight d/n, or pruned, with weight 0.
     Edge { from: usize, to: usize },
     /// The same of the edge and all that compete with it.
     Group { from: usize, to: usize },
 }
 
-/// A searched super-network and what of it stays.
+/// A searched super-network and its genotype.
 #[derive(Clone, Copy, Debug)]
 pub struct Pruned<'a> {
     /// The super-network.
     pub searched: Searched<'a>,
-    /// What stays.
+    /// What is kept.
     pub genotype: &'a Genotype,
 }
 
@@ -66,8 +66,8 @@ impl Pruned<'_> {
         })
     }
 
-    /// Accuracy in percent at `stage`, statistics as trained, on the images of `held_out` and of
-    /// the other processes of `group`.
+    /// Accuracy in percent at `stage`, with statistics as trained, on the images of `held_out` and
+    /// those of the other processes of `group`.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -82,7 +82,7 @@ impl Pruned<'_> {
         self.accuracy_with(&mixtures, self.searched.statistics, held_out, group, device, &|| false)
     }
 
-    /// The mixtures where nothing but `choice` in cells of `kind` is discretized.
+    /// The mixtures with only `choice` in cells of `kind` discretized.
     pub(super) fn mixtures_of(&self, kind: CellKind, choice: PruningChoice, device: &Device) -> Mixtures {
         let graph = self.searched.space.graph;
         let at = |from, to| graph.edges().position(|ends| ends == (from, to));
@@ -105,11 +105,11 @@ impl Pruned<'_> {
         (self.searched.space, self.searched.target.kind(kind))
     }
 
-    /// Accuracy in percent on the images of `held_out` where nothing but the choice `one` is
-    /// discretized, statistics as trained.
+    /// Accuracy in percent on the images of `held_out` with only the choice `one` discretized, and
+    /// statistics as trained.
     ///
     /// # Errors
-    /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
+    /// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` returns true.
     pub(crate) fn accuracy_deciding(
         &self,
         one: &Undecided,
@@ -143,7 +143,7 @@ impl Pruned<'_> {
         accuracy(self.searched.backbone, pass, held_out, group, device, stop)
     }
 
-    /// Statistics of the super-network under `mixtures`, estimated anew: the mean over all batches
+    /// Recomputes the statistics of the super-network under `mixtures`: the mean over all batches
     /// of `loader`.
     fn recalibrate(
         &self,
@@ -173,10 +173,10 @@ impl Pruned<'_> {
 }
 
 /// Measures the gap on `held_out`; statistics are recalibrated on epoch 0 of `calibration`. `stop`
-/// is asked before each batch.
+/// is called before each batch.
 ///
 /// # Errors
-/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` says so.
+/// If an image cannot be read; [`EvaluateError::Stopped`] if `stop` returns true.
 pub fn measure_gap(
     pruned: &Pruned<'_>,
     held_out: &Loader,

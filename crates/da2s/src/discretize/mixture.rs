@@ -1,4 +1,4 @@
-//! The mixture of a super-network of which a genotype, or a part of it, is all that is left.
+//! The mixture of a super-network after discretization, in whole or in part.
 //!
 //! Reference: Tian et al. 2021, section 3.2. Contract: what is kept is what the genotype keeps,
 //! whatever rule it comes from, and its operations are candidates of the space; a kept edge weighs
@@ -13,7 +13,7 @@ use super::strengths::{KindStrengths, largest};
 use crate::arch::Mixture;
 use crate::space::{CellGenotype, KeptEdge, KindTarget, Space};
 
-/// The mixture with operations and edges discretized as asked.
+/// The mixture with operations, edges or both discretized.
 pub(crate) fn discrete_mixture(
     strengths: &KindStrengths,
     choices: (&Space, &KindTarget),
@@ -71,9 +71,9 @@ pub(super) fn partly_discrete(
     }
 }
 
-/// Indices of the candidates that stay on an edge: those of `kept`, its entry in the genotype. An
-/// edge that the genotype prunes keeps its strongest ones, as many as the others, where operations
-/// alone are discretized.
+/// Indices of the kept candidates of an edge; `kept` is its entry in the genotype. If only
+/// operations are discretized, an edge that the genotype prunes keeps its strongest candidates, as
+/// many as the other edges.
 pub(super) fn staying(
     strengths: &KindStrengths,
     space: &Space,
@@ -164,8 +164,8 @@ mod tests {
             }
         }
 
-        /// The gap of a genotype is that of the network that it stands for, even where another
-        /// operation of an edge is stronger in the mixture.
+        /// The gap of a genotype is measured on its own network, even if another operation of an
+        /// edge is stronger in the mixture.
         #[test]
         fn what_the_genotype_keeps_is_all_that_weighs(seed in any::<u64>(), picks in prop::collection::vec(0..7usize, 9)) {
             let space = Space::darts(false);

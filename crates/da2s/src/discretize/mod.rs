@@ -1,4 +1,4 @@
-//! Discretization: from a mixture to a genotype, and what that costs.
+//! Discretization: from a mixture to a genotype, and the cost of this step.
 
 mod decision;
 mod edge_gaps;

@@ -1,4 +1,4 @@
-//! The mixture of one kind of cell on the host, and by what its choices are ranked.
+//! The mixture of one kind of cell on the host, and the ranks of its choices.
 
 use crate::space::Space;
 
@@ -9,14 +9,16 @@ pub struct KindStrengths {
     pub p: Vec<Vec<f32>>,
     /// q, one value per edge.
     pub q: Vec<f32>,
-    /// What operations are ranked by, one row per edge: p, where the method adds nothing to it.
+    /// The ranks of operations, one row per edge: equal to p unless the method adds something to
+    /// it.
     pub operation_rank: Vec<Vec<f32>>,
-    /// What edges are ranked by: β where the method has one, else the strongest operation.
+    /// The ranks of edges: β if the method has one, otherwise the weight of the strongest
+    /// operation.
     pub edge_rank: Vec<f32>,
 }
 
 impl KindStrengths {
-    /// The mixture in which all operations of an edge and all edges into a node weigh the same.
+    /// The mixture with equal weights for all operations of an edge and all edges into a node.
     pub fn even(space: &Space) -> Self {
         let (graph, candidates) = (space.graph, space.operations.len());
         let p = vec![vec![1.0 / candidates as f32; candidates]; graph.edge_count()];
@@ -31,8 +33,8 @@ impl KindStrengths {
     }
 }
 
-/// Indices of the `count` largest of `values` among those allowed, largest first; ties go to the
-/// earlier.
+/// Indices of the `count` largest of `values` among those allowed, largest first; the earlier one
+/// wins ties.
 pub(super) fn largest(values: &[f32], count: usize, allowed: impl Fn(usize) -> bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).filter(|&index| allowed(index)).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));

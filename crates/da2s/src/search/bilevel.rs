@@ -1,12 +1,12 @@
-//! Half a step of a search: α and β move by the gradient on their batch, or the weights by that on
-//! theirs, or both by that on one batch.
+//! One half of a search step: α and β move along the gradient on their batch, or the weights along
+//! the gradient on theirs, or both along the gradient on one batch.
 //!
 //! Reference: Liu, Simonyan, Yang 2019, algorithm 1 with ξ = 0; Tian et al. 2021, section 3.3.
 //! Contract: every loss includes the regulariser, whose gradient reaches only α and β; every
 //! forward pass updates the running statistics; each half-step computes only the gradients that it
-//! uses. In a group of processes each sees its part of the batch and normalises with the statistics
+//! uses. In a group of processes each has its part of the batch and normalises with the statistics
 //! of that part; gradients, statistics and readings are means over the group. The regulariser is
-//! the same in every process, and so in the mean: it counts once.
+//! the same in every process, and therefore in the mean: it counts once.
 
 use burn::tensor::{Device, Tensor};
 
@@ -28,7 +28,7 @@ use crate::parallel::Group;
 use crate::probe::Probe;
 use crate::space::{CellKind, PerKind, Space, Target};
 
-/// Everything that a step needs and does not change.
+/// The unchanging inputs of a step.
 pub struct Bilevel<'a> {
     /// The super-network.
     pub backbone: &'a Backbone,
@@ -47,7 +47,7 @@ pub struct Bilevel<'a> {
     optimizer: ArchOptimizer,
 }
 
-/// What a half-step moves.
+/// The parameters that a half-step trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trains {
     /// α and β.
@@ -67,7 +67,7 @@ impl Trains {
         self != Self::Arch
     }
 
-    /// The half of a step whose draw counts: where both train, that of the weights.
+    /// The half of the step whose random draw is used: that of the weights if both train.
     pub(super) fn half(self) -> Half {
         match self {
             Self::Arch => Half::Arch,
@@ -75,7 +75,7 @@ impl Trains {
         }
     }
 
-    /// What a probe calls the phases of the half-step.
+    /// Names of the phases of the half-step for a probe.
     fn phases(self) -> [&'static str; 3] {
         match self {
             Self::Arch => ["arch forward", "arch backward", "arch optimiser"],
@@ -105,14 +105,14 @@ pub(super) struct Under<'a> {
     pub shifts: Option<&'a [Option<Tensor<1>>]>,
 }
 
-/// What a half-step measured.
+/// The measurements of a half-step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
     /// Cross-entropy plus regulariser.
     pub loss: f64,
     /// Cross-entropy.
     pub cross_entropy: f64,
-    /// Samples whose label had the largest logit.
+    /// Number of samples whose largest logit was at their label.
     pub correct: usize,
     /// Norm of the weights' gradient before clipping; 0 in the architecture step.
     pub gradient_norm: f64,
@@ -147,23 +147,22 @@ impl<'a> Bilevel<'a> {
         Self { limit, ..self }
     }
 
-    /// The same with weights of the classes in the cross-entropy.
+    /// The same with class weights in the cross-entropy.
     pub fn with_class_weights(self, class_weights: Option<&'a [f32]>) -> Self {
         Self { class_weights, ..self }
     }
 
-    /// The same as one of `group`.
+    /// The same as a member of `group`.
     pub fn in_group(self, group: Group) -> Self {
         Self { group, ..self }
     }
 
-    /// The same with `probe`, which is told of each phase of a half-step.
+    /// The same with `probe`, which is notified of each phase of a half-step.
     pub fn with_probe(self, probe: Probe) -> Self {
         Self { probe, ..self }
     }
 
-    /// The mixtures that `arch` stands for, differentiable in it. The kind of cell of `when` is
-    /// filled in here.
+    /// The mixtures of `arch`, differentiable in it. The kind of cell of `when` is filled in here.
     pub fn mixtures(&self, arch: &ArchParams, when: When) -> Mixtures {
         arch.kinds().map(|kind, arch| {
             self.strengths(kind, arch, when)
@@ -188,11 +187,10 @@ impl<'a> Bilevel<'a> {
         self.method.strengths(arch, choices, when.for_kind(kind))
     }
 
-    /// Moves what `trains` says by the gradient of the loss on `batch`.
+    /// Moves the parameters `trains` along the gradient of the loss on `batch`.
     ///
     /// # Errors
-    /// If the loss, a gradient or a value that it leads to is not finite. The state is invalid
-    /// then.
+    /// If the loss, a gradient or a resulting value is not finite. The state is invalid then.
     pub fn half_step(
         &self,
         state: &mut SearchState,
@@ -250,7 +248,7 @@ impl<'a> Bilevel<'a> {
         Ok(reading)
     }
 
-    /// Weights' gradients as the group has them.
+    /// The mean of the weights' gradients over the group.
     pub(super) fn averaged(&self, gradients: Vec<Option<Tensor<1>>>) -> Vec<Option<Tensor<1>>> {
         self.group.average(gradients)
     }
@@ -274,7 +272,7 @@ impl<'a> Bilevel<'a> {
                     None => self.optimizer.step(rate, value, gradient, &mut moments.alpha),
                 };
             }
-            // Where β is not used at all it stays as it is.
+            // If β is not used at all, it does not move.
             if let Some(gradient) = of_kind.beta.clone().filter(|_| rates.beta > 0.0) {
                 let value = arch.beta.clone();
                 arch.beta = self.optimizer.step(rates.beta, value, gradient, &mut moments.beta);
@@ -283,7 +281,7 @@ impl<'a> Bilevel<'a> {
         state.arch.check_finite()
     }
 
-    /// Cross-entropy plus regulariser; moves the running statistics.
+    /// Cross-entropy plus regulariser; updates the running statistics.
     pub(super) fn loss(
         &self,
         state: &mut SearchState,

@@ -1,20 +1,20 @@
-//! What takes the mixture to the target topology, apart from the method that makes the mixture.
+//! How the mixture is driven to the target topology, independently of the method that computes it.
 //!
 //! Reference: Tian et al. 2021, equations 3 to 6, for the regulariser; `objective/hardening.rs` for
-//! the path. Contract: a drive acts on the weights that are read, whatever produced them, through
-//! the method's [`Link`](crate::objective::Link):
+//! the path. Contract: a drive acts on the weights as they are read, whatever method computes them,
+//! through the method's [`Link`](crate::objective::Link):
 //!
-//! | methods | what is driven |
+//! | methods | driven weights |
 //! |---|---|
-//! | those with a softmax of α, with S_α or without | that softmax; GDAS's samples become certain |
-//! | `darts-minus` | its softmax; the auxiliary skip connection fades as ever |
+//! | those with a softmax of α, with or without S_α | that softmax; GDAS's samples become certain |
+//! | `darts-minus` | its softmax; the auxiliary skip connection fades as usual |
 //! | `gaea` | the point of the simplex itself |
 //! | `drnas` | the Dirichlet distribution's mean; the path keeps the sum of concentrations |
-//! | `fairdarts` | each gate: open for what is kept, shut for the rest |
+//! | `fairdarts` | each gate: open for kept operations, shut for the others |
 //!
 //! With a drive, edges have the weights of DA²S, q = softmax(S_β(β)), and are ranked by β, which
-//! trains from the first epoch unless the method says otherwise. `da2s-operations` and `entropy`
-//! leave edges alone, `da2s-edges` operations. Without a drive a method is what its paper says.
+//! trains from the first epoch unless the method defines otherwise. `da2s-operations` and `entropy`
+//! leave edges alone, `da2s-edges` operations. Without a drive a method is as in its paper.
 
 use burn::tensor::Tensor;
 use da2s_settings::words;
@@ -38,7 +38,7 @@ words! {
     }
 }
 
-/// A method and its drive: what a search asks for mixtures.
+/// A method and its drive, which together compute the mixtures of a search.
 #[derive(Debug)]
 pub struct DrivenMethod {
     method: Box<dyn SearchMethod>,
@@ -47,7 +47,7 @@ pub struct DrivenMethod {
 }
 
 impl DrivenMethod {
-    /// `method` with `drive`; `regulariser` has the strengths of that drive.
+    /// Combines `method` with `drive`; `regulariser` has the strengths of that drive.
     pub fn new(method: Box<dyn SearchMethod>, drive: Drive, regulariser: Regulariser) -> Self {
         Self {
             method,
@@ -56,12 +56,12 @@ impl DrivenMethod {
         }
     }
 
-    /// `method` as it is, without a drive.
+    /// `method` without a drive.
     pub fn undriven(method: impl SearchMethod + 'static) -> Self {
         Self::new(Box::new(method), Drive::None, Regulariser::default())
     }
 
-    /// The method itself.
+    /// The method.
     pub fn method(&self) -> &dyn SearchMethod {
         &*self.method
     }
@@ -71,7 +71,7 @@ impl DrivenMethod {
         self.drive
     }
 
-    /// Whether the drive gives edges their weights.
+    /// Whether the drive determines the weights of edges.
     fn drives_edges(&self) -> bool {
         self.drive != Drive::None && self.method.halves().edges
     }
@@ -92,7 +92,7 @@ impl DrivenMethod {
         }
     }
 
-    /// What edges are ranked by, one value per edge.
+    /// The ranks of edges, one value per edge.
     pub fn edge_rank(&self, beta: &[f32], operations: &[Vec<f32>], space: &Space) -> Vec<f32> {
         if self.drives_edges() {
             beta.to_vec()
@@ -101,7 +101,7 @@ impl DrivenMethod {
         }
     }
 
-    /// What is added to the loss: the method's own terms, then those of the drive.
+    /// The terms added to the loss: the method's own, then those of the drive.
     pub fn penalty(&self, arch: &ArchParams, space: &Space, target: &Target, moment: Moment) -> Penalty {
         let own = self.method.penalty(arch, space, target, moment);
         if self.drive != Drive::Regulariser {
@@ -130,12 +130,12 @@ impl DrivenMethod {
         }
     }
 
-    /// The regulariser, if that is the drive: its λ, λ_c and λ_α stand in the metrics.
+    /// The regulariser, if that is the drive; the metrics contain its λ, λ_c and λ_α.
     pub fn regulariser(&self) -> Option<&Regulariser> {
         (self.drive == Drive::Regulariser).then_some(&self.regulariser)
     }
 
-    /// Shares of their learning rates with which α and β train at this moment.
+    /// Factors of the learning rates of α and β at this moment.
     pub fn trains(&self, moment: Moment) -> ArchShares {
         let own = self.method.trains(moment);
         if self.drives_edges() && !self.method.weighs_edges() {
@@ -145,12 +145,12 @@ impl DrivenMethod {
         }
     }
 
-    /// Which halves of the mixture follow the path, if that is the drive.
+    /// The halves of the mixture that follow the path, if that is the drive.
     pub fn follows_path(&self) -> Option<Halves> {
         (self.drive == Drive::Path).then(|| self.method.halves())
     }
 
-    /// α and β of one kind of cell, projected onto what the path asks at `position`.
+    /// α and β of one kind of cell, projected onto the constraint of the path at `position`.
     pub(super) fn project(
         &self,
         arch: &mut KindParams,

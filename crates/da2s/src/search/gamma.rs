@@ -1,4 +1,4 @@
-//! How a draw from the Gamma distribution moves with the distribution's shape.
+//! The derivative of a draw from the Gamma distribution with respect to its shape.
 //!
 //! Reference: Figurnov, Mohamed, Mnih, "Implicit Reparameterization Gradients", NeurIPS 2018,
 //! equation 5: a draw x of Gamma(a, 1) moves as dx/da = −(∂F/∂a)/f. With the series of the
@@ -8,13 +8,13 @@
 //! dx/da = Σ_n (ψ(a+n+1) − ln x) · x^(n+1) / (a (a+1) … (a+n))
 //! ```
 //!
-//! Contract: for positive a and x; NaN where one is NaN. The terms cancel in the upper tail, so
-//! that a draw of probability 1e-6 has some ten correct digits.
+//! Contract: for positive a and x; NaN if one of them is NaN. The terms cancel in the upper tail,
+//! so a draw with a probability of 1e-6 has about ten correct digits.
 
-/// Share of the sum below which further terms no longer count.
+/// Fraction of the sum below which further terms are ignored.
 const ENOUGH: f64 = 1e-14;
 
-/// Shape from which the distribution is taken as normal, x = a + √a z: there the series is long,
+/// Shape from which the distribution is treated as normal, x = a + √a z: there the series is long,
 /// and the error is below a part in a thousand.
 const NORMAL: f64 = 1e3;
 
@@ -31,7 +31,7 @@ pub(super) fn slope(shape: f64, x: f64) -> f64 {
         let term = factor * (psi - log);
         sum += term;
         denominator += 1.0;
-        // Terms grow until the denominator passes x.
+        // Terms grow until the denominator exceeds x.
         if denominator > x && term.abs() <= ENOUGH * sum.abs() {
             return sum;
         }
@@ -81,12 +81,12 @@ mod tests {
     #[test]
     fn the_slope_keeps_the_share_of_draws_below() {
         for a in [0.02f64, 0.3, 1.0, 2.5, 8.0, 30.0] {
-            // Standard deviations from the mean: farther out F is 1 to all digits of an f64.
+            // Standard deviations from the mean; farther out F is 1 to all digits of an f64.
             for deviations in [-2.0f64, -1.0, 0.0, 1.0, 3.0] {
                 let x = (a + deviations * a.sqrt()).max(0.05 * a);
                 let step = 1e-5 * a;
                 let slope = slope(a, x);
-                // Along the slope F stays: F(a + h, x + h·dx/da) = F(a − h, x − h·dx/da).
+                // F is constant along the slope: F(a + h, x + h·dx/da) = F(a − h, x − h·dx/da).
                 let above = distribution(a + step, x + step * slope);
                 let below = distribution(a - step, x - step * slope);
                 let of_x = (distribution(a, x * (1.0 + 1e-6)) - distribution(a, x * (1.0 - 1e-6))) / (2e-6 * x);

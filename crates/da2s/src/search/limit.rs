@@ -1,7 +1,7 @@
-//! From the limits that the target sets on the final network to what the search pays for: builds
-//! that network once to learn what its parts cost.
+//! Converts the target's limits on the final network to a term of the search: builds that network
+//! once to determine the cost of its parts.
 //!
-//! Contract: a limit that no network of the target can keep is refused before the search begins.
+//! Contract: a limit that no network of the target satisfies is refused before the search begins.
 
 use da2s_engine::Engine;
 

@@ -1,10 +1,10 @@
-//! What a search method decides.
+//! The trait of search methods.
 //!
-//! A method answers how α and β become a mixture, what is added to the loss, when α and β train,
-//! and by what edges are ranked. What drives the mixture to the target is not its concern
-//! (`drive.rs`). The answers that it does not give are those of first-order DARTS
-//! (Liu, Simonyan, Yang, ICLR 2019), so a method states only what it changes. Everything else is
-//! the same loop for all methods, whose table is `methods/mod.rs`.
+//! A method defines how α and β become a mixture, what is added to the loss, when α and β train,
+//! and by what edges are ranked. It does not define how the mixture is driven to the target
+//! (`drive.rs`). The defaults are those of first-order DARTS (Liu, Simonyan, Yang, ICLR 2019), so a
+//! method contains only what it changes. Everything else is the same loop for all methods, whose
+//! table is `methods/mod.rs`.
 
 use burn::tensor::Tensor;
 
@@ -15,45 +15,45 @@ use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
 use crate::objective::{Halves, Link, Penalty};
 use crate::space::{KindTarget, Operation, Space, Target};
 
-/// What one kind of cell leaves to be chosen.
+/// The choices in one kind of cell.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices<'a> {
     /// The space: candidates, nodes and edges.
     pub space: &'a Space,
-    /// What is to stay.
+    /// The topology to keep.
     pub target: &'a KindTarget,
 }
 
 /// A search method. Shapes: α and p are `[edges, operations]`, β and q `[edges]`.
 pub trait SearchMethod: Send + Sync + std::fmt::Debug {
-    /// The value around which α starts where `target.operations` of `candidates` operations stay on
-    /// an edge. 0 weighs all alike; a method whose regulariser asks that the α of an edge sum to
-    /// `target.operations` starts near that.
+    /// The mean of the initial α if `target.operations` of `candidates` operations are kept on an
+    /// edge. 0 gives all the same weight; a method whose regulariser requires the α of an edge to
+    /// sum to `target.operations` starts close to that.
     fn alpha_start(&self, _target: &KindTarget, _candidates: usize) -> f32 {
         0.0
     }
 
-    /// K, where 1/K of the channels go through the candidates unless the settings say otherwise.
+    /// K: by default 1/K of the channels go through the candidates.
     fn partial_channels(&self) -> usize {
         1
     }
 
-    /// A candidate without which the method makes no sense.
+    /// A candidate that the method requires.
     fn needs(&self) -> Option<Operation> {
         None
     }
 
-    /// How α becomes the weights of operations where they are read: on these a drive acts.
+    /// How α becomes the weights of operations when they are read. A drive acts on these weights.
     fn link(&self, _target: &KindTarget) -> Link {
         Link::Softmax
     }
 
-    /// The drive that the method has where none is asked for.
+    /// The drive of the method if none is requested.
     fn own_drive(&self) -> Drive {
         Drive::None
     }
 
-    /// Which parts of the mixture a drive acts on.
+    /// The parts of the mixture on which a drive acts.
     fn halves(&self) -> Halves {
         Halves {
             operations: true,
@@ -61,19 +61,19 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         }
     }
 
-    /// Why the method makes no sense with `drive`; `None` if it does.
+    /// Why the method cannot be combined with `drive`; `None` if it can.
     fn refuses(&self, _drive: Drive) -> Option<&'static str> {
         None
     }
 
-    /// Whether edges have weights of their own, which β gives; otherwise all edges into a node
-    /// weigh the same.
+    /// Whether edges have weights of their own, given by β; otherwise all edges into a node have
+    /// the same weight.
     fn weighs_edges(&self) -> bool {
         false
     }
 
     /// The weights with which the operations of an edge compete, differentiable in α: p, unless
-    /// [`Self::strengths`] adds to it, and what operations are ranked by in discretization.
+    /// [`Self::strengths`] adds to it, and the ranks of operations in discretization.
     fn operations(&self, alpha: Tensor<2>, choices: Choices<'_>, _when: When) -> Tensor<2> {
         self.link(choices.target).weights(alpha)
     }
@@ -93,12 +93,12 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         Strengths::new(p, self.edges(arch.beta.clone(), choices))
     }
 
-    /// What is added to the loss.
+    /// The terms added to the loss.
     fn penalty(&self, _arch: &ArchParams, _space: &Space, _target: &Target, _moment: Moment) -> Penalty {
         Penalty::default()
     }
 
-    /// Shares of their learning rates with which α and β train at this moment.
+    /// Factors of the learning rates of α and β at this moment.
     fn trains(&self, moment: Moment) -> ArchShares {
         let after_warmup = if moment.epoch < moment.warmup { 0.0 } else { 1.0 };
         ArchShares {
@@ -107,8 +107,8 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         }
     }
 
-    /// α after a step along `gradient` at `rate`; `None` leaves the step to the optimiser of the
-    /// settings.
+    /// α after a step along `gradient` at `rate`; `None` leaves the step to the configured
+    /// optimiser.
     fn step(&self, _alpha: Tensor<2>, _gradient: Tensor<2>, _rate: f64) -> Option<Tensor<2>> {
         None
     }
@@ -129,14 +129,14 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// What edges are ranked by in discretization, one value per edge, from β and the answer of
+    /// The ranks of edges in discretization, one value per edge, from β and the result of
     /// [`Self::operations`], on the host.
     fn edge_rank(&self, _beta: &[f32], operations: &[Vec<f32>], space: &Space) -> Vec<f32> {
         strongest_operation(operations, space)
     }
 }
 
-/// Shares of the learning rates of α and β.
+/// Factors of the learning rates of α and β.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArchShares {
     /// Of α's.
@@ -145,8 +145,8 @@ pub struct ArchShares {
     pub beta: f64,
 }
 
-/// The weight of the strongest operation of each edge, `none` not counted: what edges are ranked by
-/// where a method has no β (Liu, Simonyan, Yang 2019, section 2.4).
+/// The weight of the strongest operation of each edge, except `none`: the rank of edges for methods
+/// without β (Liu, Simonyan, Yang 2019, section 2.4).
 pub(super) fn strongest_operation(p: &[Vec<f32>], space: &Space) -> Vec<f32> {
     let counted = |row: &Vec<f32>| {
         let real = row

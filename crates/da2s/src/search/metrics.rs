@@ -1,7 +1,7 @@
 //! The numbers of a search: its lines of `search/metrics.jsonl` and `search/arch.jsonl`.
 //!
-//! Contract: means over the edges and nodes of both kinds of cell. No times: these lines are the
-//! same bits for the same seed.
+//! Contract: means over the edges and nodes of both kinds of cell. No times: the same seed produces
+//! the same bits.
 
 use burn::tensor::Tensor;
 use da2s_records::schema::{self, ArchCell, ArchEpoch, SearchEpoch};
@@ -27,7 +27,7 @@ impl SearchProgress {
     }
 }
 
-/// α, β, p and q of one kind of cell, as the files of a run have them.
+/// α, β, p and q of one kind of cell, in the form of a run's files.
 fn arch_cell(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &KindStrengths) -> ArchCell {
     let graph = space.graph;
     let competes = graph.groups_of_edges().map(|group| target.has_beta(graph, group));
@@ -55,7 +55,7 @@ fn arch_cell(space: &Space, target: &KindTarget, arch: &KindParams, strengths: &
 }
 
 impl Search {
-    /// α, β, p and q of `state` as the files of a run have them.
+    /// α, β, p and q of `state`, in the form of a run's files.
     pub(crate) fn arch_record(&self, state: &SearchState, outcome: &Outcome, epoch: usize) -> ArchEpoch {
         let cells = outcome.strengths.iter().map(|(kind, strengths)| {
             let cell = arch_cell(&self.space, self.target.kind(kind), state.arch.kind(kind), strengths);
@@ -67,7 +67,7 @@ impl Search {
         }
     }
 
-    /// What the epoch measured that ends with `state`, on whose held-out images the super-network
+    /// The metrics of the epoch that ends with `state`; on its held-out images the super-network
     /// has the accuracy `supernet`, and `discretized` after discretization.
     pub(super) fn metrics(
         &self,
@@ -131,7 +131,7 @@ impl Search {
         metrics.q_least = Some(f64::from(decision.q_least));
     }
 
-    /// What is added to the loss.
+    /// Adds the terms of the loss.
     fn measure_penalty(&self, state: &SearchState, metrics: &mut SearchEpoch) {
         let scalar = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
         let moment = self.moment(state);
@@ -154,7 +154,7 @@ impl Search {
         metrics.terms = own.terms.iter().map(record).collect();
     }
 
-    /// What the path asks, where the method follows one.
+    /// Adds the requirements of the path, if the method follows one.
     fn measure_path(&self, state: &SearchState, metrics: &mut SearchEpoch) {
         if self.method.follows_path().is_some_and(|halves| halves.operations) {
             let position = state.progress.hardening.position;

@@ -1,8 +1,8 @@
-//! The search: THE LOOP, a step and the end of an epoch.
+//! The search: the main loop, a step and the end of an epoch.
 //!
-//! Reference: Tian et al. 2021, algorithm 1. In every epoch: for each step, first the architecture
-//! trains on its half of the training images, then the weights train on theirs; after the steps the
-//! super-network is evaluated on held-out images. [`Resumable::run`] repeats that until the search
+//! Reference: Tian et al. 2021, algorithm 1. In each step of an epoch, first the architecture
+//! trains on its half of the training images, then the weights train on theirs; after all steps the
+//! super-network is evaluated on held-out images. [`Resumable::run`] repeats this until the search
 //! is finished. Contract: a pure function of the settings, the images, the seed and the number of
 //! processes.
 
@@ -52,9 +52,9 @@ use crate::space::{Space, Target};
 use crate::stage::Stage;
 use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
-/// Everything that a search needs and does not change.
+/// The unchanging inputs of a search.
 ///
-/// `examples/search_and_prune.rs` runs one to its end, `examples/own_method.rs` gives it another
+/// `examples/search_and_prune.rs` runs a complete search, `examples/own_method.rs` adds a custom
 /// method.
 ///
 /// ```
@@ -87,7 +87,7 @@ pub struct Search {
     /// The limit on the final network's cost, if there is one.
     pub limit: Option<CostLimit>,
     settings: SearchSettings,
-    /// A weight for each class, where not every image counts alike.
+    /// A weight for each class, if the classes are not weighted equally.
     class_weights: Option<Vec<f32>>,
     seed: u64,
     device: Device,
@@ -98,13 +98,13 @@ pub struct Search {
     monitor: Loader,
     held_out: Loader,
     calibration: Loader,
-    /// Held-out images for the gap edge by edge, if it is asked for.
+    /// Held-out images for the gap of each edge, if it is requested.
     by_edge: Option<Loader>,
     /// Held-out images on which a rule of discretization compares choices.
     by_rule: Loader,
 }
 
-/// What an epoch leaves for the files of a run.
+/// The results of an epoch, for the files of a run.
 #[derive(Clone, Debug)]
 pub struct EpochRecord {
     /// The epoch's numbers.
@@ -116,11 +116,11 @@ pub struct EpochRecord {
 /// The images of a step.
 #[derive(Debug)]
 pub enum StepImages {
-    /// The weights alone.
+    /// A batch for the weights only.
     Weights(Batch),
-    /// One batch for the architecture and the weights.
+    /// One batch for both the architecture and the weights.
     Joint(Batch),
-    /// The architecture's, and the weights'.
+    /// A batch for the architecture, and one for the weights.
     Bilevel(Batch, Batch),
 }
 
@@ -147,7 +147,8 @@ impl Resumable for Search {
         })
     }
 
-    /// The architecture, where it is its turn, then the weights; then α and β go along the path.
+    /// Trains the architecture if it is its turn, then the weights; then α and β advance along the
+    /// path.
     fn step(&self, state: &mut SearchState, images: StepImages) -> Result<(), NotFinite> {
         let moment = self.moment(state);
         let (stepper, rates) = (self.stepper(), self.rates(moment, state));
@@ -246,8 +247,8 @@ impl Resumable for Search {
         self.settings.epochs
     }
 
-    /// One pass over the images of the weights. If the architecture has fewer, they are used again,
-    /// as in DARTS.
+    /// One pass over the images of the weights. If the architecture has fewer, they are reused, as
+    /// in DARTS.
     fn steps(&self) -> usize {
         self.weight_loader.steps_per_epoch() as usize
     }
@@ -258,7 +259,7 @@ impl Resumable for Search {
 }
 
 impl Search {
-    /// The same with `probe`, which is told of each phase of a step.
+    /// The same with `probe`, which is notified of each phase of a step.
     #[must_use]
     pub fn with_probe(self, probe: Probe) -> Self {
         Self { probe, ..self }
@@ -268,7 +269,7 @@ impl Search {
     pub(crate) fn arch_rates(&self) -> (f64, f64) {
         let settings = &self.settings;
         let steps = (settings.epochs - settings.warmup_epochs.min(settings.epochs)) * self.steps();
-        // Those in which α and β move.
+        // The steps in which α and β move.
         let steps = steps.div_ceil(settings.arch_every);
         (settings.alpha_rate.resolve(steps), settings.beta_rate.resolve(steps))
     }
@@ -283,12 +284,12 @@ impl Search {
         (&self.held_out, &self.calibration)
     }
 
-    /// Held-out images for the gap edge by edge, if it is asked for.
+    /// Held-out images for the gap of each edge, if it is requested.
     pub(crate) fn edge_loader(&self) -> Option<&Loader> {
         self.by_edge.as_ref()
     }
 
-    /// Takes α and β along the path, if there is one, after the step at `moment`.
+    /// Advances α and β along the path, if there is one, after the step at `moment`.
     fn harden(&self, state: &mut SearchState, moment: Moment) {
         if self.method.follows_path().is_none() || moment.epoch < moment.warmup.max(1) {
             return;
@@ -305,7 +306,7 @@ impl Search {
         }
     }
 
-    /// Where in the search the next step of `state` is.
+    /// The position of the next step of `state` in the search.
     pub fn moment(&self, state: &SearchState) -> Moment {
         Moment {
             epoch: state.progress.epochs_done + 1,
@@ -316,7 +317,7 @@ impl Search {
         }
     }
 
-    /// Samples of a step, those of all processes together.
+    /// Number of samples in a step, over all processes.
     fn global_batch(&self) -> usize {
         self.settings.batch_size * self.group.size()
     }
@@ -327,7 +328,7 @@ impl Search {
         let settings = &self.settings;
         let (alpha, beta) = self.arch_rates();
         let shares = self.method.trains(moment);
-        // Where every edge stays there is no β, and no step of the architecture is taken for it.
+        // If every edge is kept there is no β, and no step of the architecture is taken for it.
         let has_beta = self.space.kinds().iter().any(|&kind| {
             let (graph, target) = (self.space.graph, self.target.kind(kind));
             graph.groups().any(|group| target.has_beta(graph, group))

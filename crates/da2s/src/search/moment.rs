@@ -1,15 +1,15 @@
-//! When a method is asked: where in the search, in which half of a step, and with which random
-//! numbers.
+//! When a method is called: at which point of the search, in which half of a step, and with which
+//! random numbers.
 //!
-//! Contract: what a method draws is a pure function of seed, purpose, epoch, step, half and kind of
-//! cell, so a search that resumes draws what the search that never stopped would have drawn.
+//! Contract: a random draw of a method is a pure function of seed, purpose, epoch, step, half and
+//! kind of cell, so a resumed search draws the same as one that was never stopped.
 
 use rand::Rng;
 
 use crate::random::{Purpose, generator};
 use crate::space::CellKind;
 
-/// Where in the search something happens.
+/// A point in the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Epoch, from 1.
@@ -25,7 +25,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The beginning of an epoch, where steps do not matter: the epoch counts as one step.
+    /// The beginning of an epoch, for uses in which steps do not matter: the epoch counts as one
+    /// step.
     pub const fn of_epoch(epoch: usize, epochs: usize, warmup: usize) -> Self {
         Self {
             epoch,
@@ -41,7 +42,7 @@ impl Moment {
         Self { step, ..self }
     }
 
-    /// The share of the search that has gone: 0 before the first step, 1 after the last step of the
+    /// The completed fraction of the search: 0 before the first step, 1 after the last step of the
     /// last epoch and in further epochs.
     pub fn share(self) -> f64 {
         let done = (self.epoch - 1) * self.steps + self.step;
@@ -49,7 +50,7 @@ impl Moment {
     }
 }
 
-/// The halves of a bilevel step. A step that trains both at once draws for the weights.
+/// The halves of a bilevel step. A step that trains both at once uses the draw of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
     /// The weights train.
@@ -58,12 +59,12 @@ pub enum Half {
     Arch,
 }
 
-/// One half of a step of training and one kind of cell, for methods that draw at random.
+/// One half of a training step and one kind of cell, for methods that draw at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// Seed of the run.
     pub seed: u64,
-    /// Where in the search.
+    /// The point in the search.
     pub moment: Moment,
     /// Half of the step.
     pub half: Half,
@@ -72,7 +73,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// The step at `moment`. Half and kind of cell are filled in where something is drawn for them.
+    /// The step at `moment`. Half and kind of cell are filled in when something is drawn for them.
     pub fn new(seed: u64, moment: Moment) -> Self {
         Self {
             seed,
@@ -86,24 +87,24 @@ impl Draw {
         Self { half, ..self }
     }
 
-    /// The random numbers of this draw for `purpose`, always the same ones.
+    /// The random numbers of this draw for `purpose`, always the same.
     pub fn random(self, purpose: Purpose) -> impl Rng {
         let stream = 4 * self.moment.step as u64 + 2 * self.half as u64 + self.kind as u64;
         generator(self.seed, purpose, self.moment.epoch as u64, stream)
     }
 }
 
-/// What a mixture is wanted for.
+/// The purpose of a mixture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// For a half of a step of training, in which a method may draw.
+    /// Training, in one half of a step; a method may draw.
     Training(Draw),
-    /// To be read: nothing is drawn.
+    /// Reading: nothing is drawn.
     Reading(Moment),
 }
 
 impl When {
-    /// Where in the search.
+    /// The point in the search.
     pub fn moment(self) -> Moment {
         match self {
             Self::Training(draw) => draw.moment,
@@ -111,7 +112,7 @@ impl When {
         }
     }
 
-    /// The half of a step that a mixture trains in; `None` where it is only read.
+    /// The half of a step in which a mixture trains; `None` if it is only read.
     pub fn draw(self) -> Option<Draw> {
         match self {
             Self::Training(draw) => Some(draw),

@@ -1,9 +1,9 @@
-//! What a search comes to: its mixture as a genotype and how decided that is, whether there are
-//! epochs left, and the look at the held-out images at the end of each.
+//! The outcome of a search: the genotype of its mixture and how decided it is, whether the search
+//! continues, and the evaluation on the held-out images at the end of each epoch.
 //!
-//! Reference: Tian et al. 2021, section 3.1, for the accuracy behind discretization. Contract:
-//! nothing here moves a state. Every process of a group takes the look, whose accuracies are those
-//! over all of them; the rest each has from its own state alone.
+//! Reference: Tian et al. 2021, section 3.1, for the accuracy after discretization. Contract:
+//! nothing here changes a state. Every process of a group takes part in the evaluation, whose
+//! accuracies are over all of them; everything else is computed from the process's own state.
 
 use burn::tensor::Tensor;
 
@@ -16,25 +16,25 @@ use crate::evaluate::EvaluateError;
 use crate::space::{CellKind, Genotype, PerKind};
 use da2s_records::schema::SearchEpoch;
 
-/// What the mixture of a state comes to.
+/// The outcome for the mixture of a state.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What stays.
+    /// What is kept.
     pub genotype: Genotype,
-    /// How decided that is.
+    /// How decided the mixture is about it.
     pub decisions: PerKind<Decision>,
     /// The mixtures.
     pub strengths: PerKind<KindStrengths>,
 }
 
 impl Search {
-    /// Epochs with all that an undecided search may add.
+    /// The number of epochs, including those that an undecided search may add.
     pub(crate) fn most_epochs(&self) -> usize {
         let extra = (self.settings.extra_epochs * self.settings.epochs as f64).round() as usize;
         self.settings.epochs + extra
     }
 
-    /// Whether a search whose epochs are done is undecided and has further ones to spend.
+    /// Whether a search is undecided after its planned epochs and may continue.
     pub fn goes_on(&self, state: &SearchState) -> bool {
         state.progress.epochs_done < self.most_epochs()
             && self
@@ -44,15 +44,16 @@ impl Search {
                 .any(|decision| !decision.undecided.is_empty())
     }
 
-    /// What the mixture of `state` comes to by its strongest operations and edges: what the search
-    /// watches while it runs, whatever rule discretizes it in the end.
+    /// The outcome for the mixture of `state` by its strongest operations and edges: monitored
+    /// while the search runs, whatever rule discretizes it in the end.
     pub fn outcome(&self, state: &SearchState) -> Outcome {
         let strengths = self.host_strengths(state);
         let genotype = strongest(&strengths, &self.space, &self.target);
         self.outcome_of(strengths, genotype)
     }
 
-    /// What `rule` makes of `state`. `stop` is asked before each batch that it measures.
+    /// The genotype that `rule` derives from `state`. `stop` is called before each batch that it
+    /// measures.
     ///
     /// # Errors
     /// Those of [`DiscretizationRule::genotype`].
@@ -91,7 +92,7 @@ impl Search {
         }
     }
 
-    /// The super-network of `state` with what `outcome` prunes.
+    /// The super-network of `state`, pruned to `outcome`.
     pub fn pruned<'a>(&'a self, state: &'a SearchState, outcome: &'a Outcome) -> Pruned<'a> {
         Pruned {
             searched: self.searched(state, &outcome.strengths),
@@ -99,7 +100,7 @@ impl Search {
         }
     }
 
-    /// What one kind of cell leaves to be chosen.
+    /// The choices in one kind of cell.
     fn choices(&self, kind: CellKind) -> Choices<'_> {
         Choices {
             space: &self.space,
@@ -107,7 +108,7 @@ impl Search {
         }
     }
 
-    /// p and q on the host, and what operations and edges are ranked by.
+    /// p and q on the host, and the ranks of operations and edges.
     fn host_strengths(&self, state: &SearchState) -> PerKind<KindStrengths> {
         let when = When::Reading(self.moment(state));
         let rows = |p: &Tensor<2>| -> Vec<Vec<f32>> {
@@ -127,7 +128,8 @@ impl Search {
         })
     }
 
-    /// What the epoch that ends with `state` measured, on the held-out images too.
+    /// The measurements of the epoch that ends with `state`, including those on the held-out
+    /// images.
     pub(super) fn look(
         &self,
         state: &SearchState,
@@ -140,7 +142,7 @@ impl Search {
         Ok(self.metrics(state, outcome, rates, accuracies))
     }
 
-    /// The expected cost of the final network in parts of each limit on it.
+    /// The expected cost of the final network as a fraction of each limit.
     pub(super) fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
         let Some(limit) = &self.limit else { return Vec::new() };
         let when = When::Reading(self.moment(state));

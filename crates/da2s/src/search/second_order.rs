@@ -1,4 +1,4 @@
-//! Second-order DARTS: the architecture's gradient through one step of the weights.
+//! Second-order DARTS: the gradient of the architecture through one step of the weights.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
 //! equations 6 to 8:
@@ -10,9 +10,9 @@
 //! ```
 //!
 //! with ξ the rate of the weights. Contract: what is added to both losses cancels in the
-//! difference, so the regulariser counts once; only the pass over the architecture's batch moves
+//! difference, so the regulariser counts once; only the pass over the architecture's batch updates
 //! the running statistics, as in the first-order step. In a group of processes the unrolled weights
-//! and the direction are the group's.
+//! and the direction are means over the group.
 
 use burn::tensor::Tensor;
 
@@ -40,7 +40,7 @@ impl Bilevel<'_> {
         rates: Rates,
     ) -> Result<Reading, NotFinite> {
         let (draw, draw_of_arch) = (draw.for_half(Half::Weights), draw.for_half(Half::Arch));
-        // Passes whose statistics nobody asks for run on a copy of the state.
+        // Passes whose statistics are not needed run on a copy of the state.
         let mut aside = state.clone();
         let (weights, fixed) = (state.weights.on_graph(true), state.arch.untracked());
         let (loss, _) = self.loss(&mut aside, &weights, &fixed, training, draw)?;
@@ -57,8 +57,8 @@ impl Bilevel<'_> {
         let direction = self.averaged(weights.gradients(gradients));
         let square: f64 = direction.iter().flatten().map(squares).sum();
         if square == 0.0 {
-            // Nothing to unroll along: where a loss is flat in the weights, the second-order term
-            // is zero.
+            // If a loss is flat in the weights there is nothing to unroll, and the second-order
+            // term is zero.
             self.move_arch(state, first, rates)?;
             return Ok(reading);
         }
@@ -161,8 +161,8 @@ mod tests {
         )
     }
 
-    /// GDAS draws for the weights' half and for the architecture's: on the same batch, weights and
-    /// α each step has the loss of its own draw.
+    /// GDAS draws separately for the weights' half and for the architecture's: with the same batch,
+    /// weights and α, each step has the loss of its own draw.
     #[test]
     fn each_half_of_a_step_draws_for_itself() {
         let mut setup = SearchSetup {
@@ -175,7 +175,7 @@ mod tests {
         let stepper = stepper(&search, &device);
         let batch = search.weight_loader.batch(1, 0).unwrap();
         let draw = Draw::new(1, MOMENT);
-        // Unrolled by nothing, the second order's weights are those that there are.
+        // With a zero step, the second-order weights are the current ones.
         let rates = Rates {
             weights: 0.0,
             alpha: 0.0,
@@ -192,8 +192,8 @@ mod tests {
         assert_ne!(arch, weights);
     }
 
-    /// The gradient is that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some of
-    /// α.
+    /// The gradient equals that of L_val(w − ξ ∇w L_train(w, α), α), by central differences in some
+    /// entries of α.
     #[test]
     fn it_is_the_gradient_through_a_step_of_the_weights() {
         let mut setup = SearchSetup {
@@ -202,7 +202,7 @@ mod tests {
         };
         (setup.search.channels, setup.search.batch_size) = (2, 32);
         setup.search.method = Method::Darts;
-        // With plain SGD at rate 1 the gradient is what α moves by.
+        // With plain SGD at rate 1, α moves by the gradient.
         setup.search.arch_optimizer = ArchOptimizerName::Sgd;
         (setup.search.arch_momentum, setup.search.arch_weight_decay) = (0.0, 0.0);
         let (search, device) = on_digits(&setup);
@@ -212,8 +212,8 @@ mod tests {
             search.weight_loader.batch(1, 0).unwrap(),
         );
         let draw = Draw::new(1, MOMENT);
-        // A short step: ReLU and maximum make the loss a polyhedron, on which long ones say nothing
-        // of derivatives.
+        // A short step: ReLU and maximum make the loss piecewise linear, so long differences do not
+        // approximate derivatives.
         let rates = Rates {
             weights: 1e-3,
             alpha: 1.0,
@@ -259,13 +259,13 @@ mod tests {
             reading.loss
         };
         let by = 0.02f32;
-        // What the step of the weights adds to the first-order gradient, measured and computed.
+        // The second-order part of the gradient, by finite differences and as computed.
         let slope = |index| (loss_at(index, by) - loss_at(index, -by)) / (2.0 * f64::from(by));
         let measured: Vec<f64> = (0..98).map(|index| slope(index) - first[index]).collect();
         let computed: Vec<f64> = (0..98).map(|index| second[index] - first[index]).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        // Along what was computed the kinks of the loss, which the measured slopes have and it has
-        // not, cancel.
+        // The projection onto the computed direction cancels the kinks of the loss, which affect
+        // only the measured slopes.
         let length = dot(&measured, &computed) / dot(&computed, &computed);
         let alike = dot(&measured, &computed) / (dot(&measured, &measured) * dot(&computed, &computed)).sqrt();
         assert!(

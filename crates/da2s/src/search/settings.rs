@@ -1,7 +1,7 @@
-//! The settings of a search, and what they must be to each other.
+//! The settings of a search, and checks that involve several of them.
 //!
-//! The defaults are those of the main job, the embedded digits. Published values are those of Tian
-//! et al. 2021 and Liu, Simonyan, Yang 2019; `configs/*.toml` hold them for other data sets.
+//! The defaults are those for the embedded digits. Published values are those of Tian et al. 2021
+//! and Liu, Simonyan, Yang 2019; `configs/*.toml` contain them for other data sets.
 
 use da2s_settings::{
     Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, positive_up_to,
@@ -155,7 +155,7 @@ settings! {
     }
 }
 
-/// Epochs by which a path must begin before its end, against rounding alone.
+/// Minimum length of a path in epochs, to allow for rounding errors.
 const ROUNDING: f64 = 1e-9;
 
 impl SearchSettings {
@@ -165,7 +165,7 @@ impl SearchSettings {
             .unwrap_or_else(|| self.method.build(self).partial_channels())
     }
 
-    /// What takes the mixture to the target.
+    /// How the mixture is driven to the target.
     pub fn drive(&self) -> Drive {
         let own = || match (self.method, self.schedule) {
             (Method::Da2s | Method::Da2sOperations | Method::Da2sEdges, ScheduleName::Adaptive) => Drive::Path,

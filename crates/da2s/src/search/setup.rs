@@ -1,11 +1,12 @@
-//! What a search needs, from its settings: space, target, super-network, method, limits, and what
-//! trains on which images.
+//! Creates a search from its settings: space, target, super-network, method, limits, and the images
+//! for each part of training.
 //!
-//! Contract: the weights train on one half of the training images, on which, augmented as then,
-//! statistics are recalibrated too (those of an imported super-network on what it would train on
-//! here); α and β on the other, whose images are watched as well. In a one-level search both train
-//! on the first, and the second is only watched. The processes of a group share the batches that
-//! train and the images watched after every epoch; those of the gap each has whole.
+//! Contract: the weights train on one half of the training images; statistics are recalibrated on
+//! the same images with the same augmentation (those of an imported super-network on the images
+//! that it would train on here). α and β train on the other half, which also serves for evaluation.
+//! In a one-level search both train on the first half, and the second is only for evaluation. The
+//! processes of a group share the training batches and the evaluation after every epoch; for the
+//! gap each process uses all images.
 
 use burn::tensor::Device;
 use da2s_engine::Engine;
@@ -19,11 +20,11 @@ use crate::probe::Probe;
 use crate::space::{SpaceSettings, TargetSpec};
 use crate::supernet::supernet;
 
-/// What a search is created from. Contract: the settings fit each other, which
-/// `Config::search_setup` checks when it puts them together.
+/// The inputs of a search. Contract: the settings fit together, as checked by
+/// `Config::search_setup`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchSetup {
-    /// Which images train weights and architecture.
+    /// The images that train weights and architecture.
     pub data: DataSettings,
     /// The space.
     pub space: SpaceSettings,
@@ -31,28 +32,28 @@ pub struct SearchSetup {
     pub target: TargetSpec,
     /// The search itself.
     pub search: SearchSettings,
-    /// What is measured when it is pruned.
+    /// What is measured after pruning.
     pub discretize: DiscretizeSettings,
-    /// The final network, whose cost the limits are on.
+    /// The final network, whose cost is limited.
     pub network: NetworkShape,
     /// Seed of everything random.
     pub seed: u64,
 }
 
 impl Search {
-    /// The search that `setup` describes, on `dataset`.
+    /// Creates the search for `setup` on `dataset`.
     ///
     /// # Errors
-    /// If the target does not fit the space, its limits leave no network, or the batches do not fit
+    /// If the target does not fit the space, its limits allow no network, or the batches do not fit
     /// the images.
     pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, SearchError> {
         Self::in_group(setup, dataset, device, engine, Group::alone())
     }
 
-    /// The same as one of the processes of `group`, each with batches of its own.
+    /// The same as a member of `group`, with its own batches.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Like [`Self::new`].
     pub fn in_group(
         setup: &SearchSetup,
         dataset: &Dataset,
@@ -99,7 +100,8 @@ impl Search {
         Ok(Self {
             method: settings.driven(),
             weight_loader,
-            // One level: both train on the same batches, and the other images are only watched.
+            // One level: both train on the same batches, and the other images are only for
+            // evaluation.
             arch_loader: sharded(training(
                 if settings.one_level {
                     &split.weight_half
@@ -112,8 +114,8 @@ impl Search {
             by_edge,
             by_rule: evaluation(&some(setup.discretize.rule_images))?,
             held_out: evaluation(&split.arch_half)?,
-            // As the weights train: crops, flips and batches of all classes leave other moments
-            // than images as they are, and lie.
+            // As in training: crops, flips and batches of all classes have other moments than
+            // unchanged images in their stored order.
             calibration: training(&split.weight_half, Stream::Weights)?,
             limit: limit::of(setup, dataset, &space, &target, engine)?,
             space,
@@ -129,7 +131,7 @@ impl Search {
     }
 }
 
-/// Refuses a search in which no step moves α, although its method would.
+/// Refuses a search in which no step trains α, although the method requires it.
 fn moves(settings: &SearchSettings, steps_per_epoch: u64) -> Result<(), SearchError> {
     let steps_of = |epochs: usize| (epochs as u64).saturating_mul(steps_per_epoch);
     let (arch_every, all) = (settings.arch_every as u64, steps_of(settings.epochs));
@@ -141,7 +143,7 @@ fn moves(settings: &SearchSettings, steps_per_epoch: u64) -> Result<(), SearchEr
     Err(SearchError::NeverMoves { arch_every, steps })
 }
 
-/// At most `count` of the images at `half`, the same share of each class; 0 takes all.
+/// At most `count` of the images at `half`, the same fraction of each class; 0 takes all.
 fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
     if count == 0 || count >= half.len() {
         return half.to_vec();
@@ -175,7 +177,7 @@ mod tests {
             height: 8,
             width: 8,
         };
-        // By class, as images of a folder lie.
+        // Sorted by class, like images in a folder.
         let labels: Vec<u32> = (0..120).map(|image| image / 60).collect();
         let pixels = (0..120 * 64).map(|at| (at % 251) as u8).collect();
         let train = LabelledImages { shape, pixels, labels };

@@ -1,4 +1,4 @@
-//! Everything that a search changes: what a checkpoint holds.
+//! Everything that a search changes: the content of a checkpoint.
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -25,18 +25,18 @@ pub struct SearchState {
     pub arch: ArchParams,
     /// The optimiser of the weights.
     pub sgd: Sgd,
-    /// What the optimiser of α and β remembers.
+    /// The state of the optimiser of α and β.
     pub arch_moments: ArchMoments,
-    /// Where the search stands.
+    /// The progress of the search.
     pub progress: SearchProgress,
 }
 
-/// Where a search stands, and the sums of the epoch under way.
+/// The progress of a search, and the sums of the current epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SearchProgress {
-    /// Epochs that are done.
+    /// Completed epochs.
     pub epochs_done: usize,
-    /// Steps of the epoch under way that are done.
+    /// Completed steps of the current epoch.
     pub steps_done: usize,
     /// Sum of the weight steps' losses.
     pub weight_loss: f64,
@@ -46,14 +46,14 @@ pub struct SearchProgress {
     pub arch_loss: f64,
     /// Sum of the weight steps' cross-entropies.
     pub cross_entropy: f64,
-    /// Samples of the weight steps that were right.
+    /// Number of samples that were classified correctly in the weight steps.
     pub correct: usize,
     /// Sum of the gradients' norms.
     pub gradient_norm: f64,
-    /// How often the search went back to a checkpoint because a number was none.
+    /// How often the search returned to a checkpoint because of NaN or infinity.
     #[serde(default)]
     pub rollbacks: u32,
-    /// Where on the path the search is, if it follows one.
+    /// The position of the search on the path, if it follows one.
     #[serde(default)]
     pub hardening: HardeningState,
     /// What is known of operations that may be frozen.
@@ -61,7 +61,7 @@ pub struct SearchProgress {
     pub freezing: Freezing,
 }
 
-/// What the optimiser remembers of α and β of one kind of cell.
+/// The optimiser's state for α and β of one kind of cell.
 #[derive(Clone, Debug, Default)]
 pub struct KindMoments {
     /// Of α.
@@ -70,7 +70,7 @@ pub struct KindMoments {
     pub beta: Option<ArchMoment<1>>,
 }
 
-/// What the optimiser remembers of α and β.
+/// The optimiser's state for α and β.
 pub type ArchMoments = PerKind<KindMoments>;
 
 impl SearchState {
@@ -100,7 +100,7 @@ impl SearchState {
         }
     }
 
-    /// Weights, statistics, α and β: what every process of a group must hold alike.
+    /// Weights, statistics, α and β as bytes: these must be equal in every process of a group.
     pub fn bytes(&self) -> Vec<u8> {
         let arch: Vec<Tensor<1>> = self
             .arch

@@ -1,8 +1,8 @@
-//! What a rule of discretization decides, and the table of all rules.
+//! The trait of discretization rules, and the table of all rules.
 //!
-//! A rule reads a genotype off a searched super-network: from its mixture and ranks alone, or from
-//! what it measures on images. How decided the genotype is and what pruning to it costs is computed
-//! from the genotype, whatever the rule.
+//! A rule derives a genotype from a searched super-network, either from its mixture and ranks
+//! alone, or from measurements on images. How decided the genotype is and what pruning to it costs
+//! is computed from the genotype, whatever the rule.
 //!
 //! To add a rule, add a file with an implementation, its `mod` line and its row of the table; see
 //! CONTRIBUTING.md.
@@ -34,7 +34,7 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// The rule itself.
+            /// The implementation of the rule.
             pub fn build(self) -> Box<dyn DiscretizationRule> {
                 match self {
                     $(Self::$variant => Box::new($rule),)*
@@ -68,18 +68,18 @@ pub struct Searched<'a> {
     pub space: &'a Space,
     /// What is to stay of it.
     pub target: &'a Target,
-    /// Its mixtures, and by what their choices are ranked.
+    /// Its mixtures, and the ranks of their choices.
     pub strengths: &'a PerKind<KindStrengths>,
 }
 
-/// What a rule that measures may use.
+/// The inputs of a rule that measures.
 #[derive(Clone, Copy)]
 pub struct Images<'a> {
-    /// Images on which a choice is measured; the weights have not trained on them.
+    /// Images for measuring a choice; the weights were not trained on them.
     pub held_out: &'a Loader,
     /// Where to compute, without autodiff.
     pub device: &'a Device,
-    /// Asked before each batch whether to stop.
+    /// Called before each batch; returns whether to stop.
     pub stop: &'a dyn Fn() -> bool,
 }
 
@@ -90,7 +90,7 @@ pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
     /// prefers.
     ///
     /// # Errors
-    /// Only of a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`] if
-    /// `images.stop` asks to stop.
+    /// Only from a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`]
+    /// if `images.stop` returns true.
     fn genotype(&self, searched: &Searched<'_>, images: &Images<'_>) -> Result<Genotype, EvaluateError>;
 }

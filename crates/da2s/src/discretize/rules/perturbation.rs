@@ -1,14 +1,14 @@
-//! Perturbation: what the super-network can least do without stays, whatever its weight.
+//! Perturbation: keeps what the super-network needs most, whatever its weight.
 //!
 //! Reference: Wang, Cheng, Chen, Tang, Hsieh, "Rethinking Architecture Selection in Differentiable
-//! NAS", ICLR 2021, algorithm 1. Edge after edge, each operation is left out in turn, and those
-//! that cost the most accuracy stay; then, node after node, the same for the edges into it. What
-//! is decided is discretized before the next choice is measured. Differences from its authors'
+//! NAS", ICLR 2021, algorithm 1. Edge by edge, each operation is left out in turn, and those whose
+//! absence costs the most accuracy are kept; then, node by node, the same for the incoming edges.
+//! Each decision is discretized before the next choice is measured. Differences from the authors'
 //! code: kinds of cells, edges and nodes come in order and not at random; nothing is fine-tuned in
-//! between, because a rule changes no weights; what remains takes over the weight of what is left
-//! out; the edges into a node are ranked once and not removed one after another. Contract:
-//! measured on held-out images with the statistics as trained; ties are broken by the loss, then in
-//! favour of the earlier operation or edge.
+//! between, because a rule changes no weights; the remaining candidates take over the weight of
+//! what is left out; the edges into a node are ranked once and not removed one after another.
+//! Contract: measured on held-out images with the statistics as trained; the loss breaks ties, then
+//! the earlier operation or edge wins.
 
 use super::measured::{Choice, Quality, genotype_of, may_stay, quality};
 use super::{DiscretizationRule, Images, Searched};
@@ -27,8 +27,8 @@ impl DiscretizationRule for Perturbation {
     }
 }
 
-/// Decides all operations, then all edges. `measure` says how good the super-network is under a
-/// mixture.
+/// Decides all operations, then all edges. `measure` returns the quality of the super-network under
+/// a mixture.
 fn choose<E>(
     mut strengths: PerKind<KindStrengths>,
     space: &Space,
@@ -59,9 +59,9 @@ fn choose<E>(
     Ok(genotype_of(space, &kept_operations, &kept_edges))
 }
 
-/// Keeps `count` of `candidates`, those whose absence costs most, costliest first; where all of
-/// them stay, in their order. They are places in the weights of `choice` in cells of `kind`, which
-/// what is kept then shares evenly.
+/// Keeps `count` of `candidates`: those whose absence costs most, in that order, or all of them in
+/// their own order. Candidates are indices into the weights of `choice` in cells of `kind`, which
+/// the kept ones then share evenly.
 fn decide<E>(
     strengths: &mut PerKind<KindStrengths>,
     kind: CellKind,
@@ -72,7 +72,7 @@ fn decide<E>(
 ) -> Result<Vec<usize>, E> {
     let mut stay: Vec<(usize, Quality)> = Vec::with_capacity(candidates.len());
     for &candidate in candidates {
-        // All of them stay: there is nothing to compare.
+        // All are kept, so there is nothing to compare.
         if count >= candidates.len() {
             stay.push((candidate, Quality::NONE));
             continue;
@@ -98,8 +98,8 @@ mod tests {
     use crate::space::TargetSpec;
     use std::convert::Infallible;
 
-    /// A super-network that loses by the amount planted for an operation whatever its weight: the
-    /// planted ones stay, although others weigh more.
+    /// A super-network whose loss depends on planted operations, not on their weights: the planted
+    /// ones are kept, although others have larger weights.
     #[test]
     fn what_costs_most_stays_although_it_weighs_least() {
         let space = Space::darts(false);
@@ -119,7 +119,7 @@ mod tests {
             for strengths in strengths.values() {
                 for (edge, row) in strengths.p.iter().enumerate() {
                     let there = if row[planted(edge)] > 0.0 { 1.0 } else { 0.0 };
-                    // Later edges into a node are worth more.
+                    // Later edges into a node matter more.
                     let worth = (edge + 1) as f64;
                     accuracy += worth * there * if strengths.q[edge] > 0.0 { 1.0 } else { 0.0 };
                 }

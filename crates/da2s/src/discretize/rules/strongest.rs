@@ -1,9 +1,9 @@
-//! The rule of DARTS and DA²S: the operations and edges of largest rank stay.
+//! The rule of DARTS and DA²S: keeps the operations and edges of largest rank.
 //!
 //! Reference: Liu, Simonyan, Yang 2019, section 2.4; Tian et al. 2021, section 3.2: at each node
 //! the n_j strongest edges, on each the k strongest operations (never `none`, except in
-//! NAS-Bench-201, where it is a choice like the others). Contract: nothing is measured; ties go to
-//! the earlier edge or operation.
+//! NAS-Bench-201, where it is a choice like the others). Contract: nothing is measured; the earlier
+//! edge or operation wins ties.
 
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::strengths::{KindStrengths, largest};
@@ -36,7 +36,7 @@ fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGe
         let first = of_group.start;
         let mut chosen = largest(&strengths.edge_rank[of_group], target.kept(group), |_| true);
         if space.name.keeps_every_edge() {
-            // Their rank decides nothing: they keep the order of the graph.
+            // Their rank has no further meaning: they stay in the order of the graph.
             chosen.sort_unstable();
         }
         edges.extend(chosen.into_iter().map(|index| {

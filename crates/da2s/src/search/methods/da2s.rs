@@ -1,12 +1,12 @@
-//! DA²S: the mixture is driven toward the target topology while the weights train; and its two
-//! halves.
+//! DA²S: the mixture is driven toward the target topology while the weights train. Also contains
+//! the two halves of the method.
 //!
 //! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021: p_ij =
 //! softmax(S_α(α_ij)), q_j = softmax(S_β(β_j)) (equation 2), loss L = CE + R (equation 6), which is
-//! the drive `regulariser`; α stands still before epoch E, β trains from the first epoch; at each
-//! node the edges with the largest β stay. The halves are the paper's ablation: operations only
-//! (L_α, edges that all weigh the same, ranked as DARTS ranks them) and edges only (L_β, α without
-//! a regulariser).
+//! the drive `regulariser`; α is constant before epoch E, β trains from the first epoch; at each
+//! node the edges with the largest β are kept. The halves are the paper's ablation: operations only
+//! (L_α, edges with equal weights, ranked as in DARTS) and edges only (L_β, α without a
+//! regulariser).
 
 use burn::tensor::Tensor;
 
@@ -17,14 +17,14 @@ use crate::search::method::{ArchShares, Choices, SearchMethod, strongest_operati
 use crate::search::moment::Moment;
 use crate::space::{KindTarget, Space};
 
-/// The method, and which halves of it are on.
+/// The method; `halves` are the active ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Da2s {
     pub(super) halves: Halves,
 }
 
 impl SearchMethod for Da2s {
-    /// Where k > 1 operations stay, S_α of the start sums to k.
+    /// If k > 1 operations are kept, the initial S_α sums to k.
     fn alpha_start(&self, target: &KindTarget, candidates: usize) -> f32 {
         if target.operations > 1 {
             target.operations as f32 / (2 * candidates) as f32

@@ -1,12 +1,13 @@
-//! DARTS-: an auxiliary skip connection beside the candidates of every edge, which fades out.
+//! DARTS-: an auxiliary skip connection in addition to the candidates of every edge, which fades
+//! out.
 //!
 //! Reference: Chu, Wang, Zhang, Lu, Wei, Yan, "DARTS-: Robustly Stepping out of Performance
 //! Collapse Without Indicators", ICLR 2021, equation 4: o(x) = β(t)·x + Σ_o softmax(α)_o · o(x), β
 //! from 1 to 0 linearly, so that the candidate `skip_connect` need not win for the network to train
 //! well. Contract: the auxiliary connection does not compete, so operations are ranked without it.
-//! Where an edge halves the image it is the factorised reduce of the candidate and shares its
-//! weights, while the paper's code gives it weights of its own. β falls with every step, not every
-//! epoch.
+//! If an edge halves the image, the connection is the candidate's factorised reduce and shares its
+//! weights, while the paper's code gives it separate weights. β decreases with every step, not with
+//! every epoch.
 
 use burn::tensor::{Tensor, TensorData};
 

@@ -1,5 +1,5 @@
-//! DARTS with the entropy of its mixture added to the loss: what a regulariser alone does, without
-//! strengthening functions and without weights of edges.
+//! DARTS with the entropy of its mixture added to the loss: the effect of the regulariser alone,
+//! without strengthening functions and edge weights.
 //!
 //! Reference: the ablation of Tian et al. 2021, section 4.1; entropy of the mixture as in ASAP (Noy
 //! et al. 2019) and Discretization-aware search's equation 3. p_ij = softmax(α_ij), L = CE + λ
@@ -9,7 +9,7 @@ use crate::objective::Halves;
 use crate::search::Drive;
 use crate::search::method::SearchMethod;
 
-/// The method; of the regulariser only λ, λ_c and λ_α are read.
+/// The method; it uses only λ, λ_c and λ_α of the regulariser.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entropy;
 

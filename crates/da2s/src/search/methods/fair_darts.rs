@@ -1,10 +1,10 @@
-//! FairDARTS: every operation has a gate of its own, pushed toward open or shut.
+//! FairDARTS: every operation has its own gate, pushed toward open or shut.
 //!
 //! Reference: Chu, Zhou, Zhang, Li, "Fair DARTS: Eliminating Unfair Advantages in Differentiable
 //! Architecture Search", ECCV 2020: p = σ(α) (equation 3), zero-one loss L_01 = −(1/N) Σ (σ(α) −
-//! 1/2)² over all N gates (equation 6), weighted 10 in its search on CIFAR-10. Edges all weigh the
-//! same and are ranked by their strongest gate; the paper's threshold on gates is replaced by the
-//! target topology, so that all methods answer the same question.
+//! 1/2)² over all N gates (equation 6), with weight 10 in its search on CIFAR-10. All edges have
+//! the same weight and are ranked by their strongest gate; the target topology replaces the paper's
+//! threshold on gates, so that all methods solve the same problem.
 
 use crate::arch::ArchParams;
 use crate::objective::{Link, Penalty, zero_one};

@@ -2,10 +2,10 @@
 //! exponentiated gradients.
 //!
 //! Reference: Li, Khodak, Balcan, Talwalkar, "Geometry-Aware Gradient Algorithms for Neural
-//! Architecture Search", ICLR 2021, algorithm 1: p ← p ⊙ exp(−η ∇p) / Σ, mirror descent whose
-//! geometry is that of the simplex (Beck, Teboulle 2003). No weight falls below 1e-5, as in its
-//! code, so that every operation can come back; its η on CIFAR-10 is 0.1 (`search.alpha_rate`).
-//! Contract: the optimiser of α, its momentum and its weight decay have no part in this.
+//! Architecture Search", ICLR 2021, algorithm 1: p ← p ⊙ exp(−η ∇p) / Σ, mirror descent with the
+//! geometry of the simplex (Beck, Teboulle 2003). No weight falls below 1e-5, as in its code, so
+//! that every operation can recover; its η on CIFAR-10 is 0.1 (`search.alpha_rate`). Contract: the
+//! optimiser of α, its momentum and its weight decay are not used.
 
 use burn::tensor::Tensor;
 
@@ -13,7 +13,7 @@ use crate::objective::{Link, normalized};
 use crate::search::method::SearchMethod;
 use crate::space::KindTarget;
 
-/// The least weight of an operation.
+/// The minimum weight of an operation.
 const LEAST: f32 = 1e-5;
 
 /// The method; it has no settings of its own.
@@ -25,15 +25,14 @@ impl SearchMethod for Gaea {
         1.0 / candidates as f32
     }
 
-    /// α as it is, but that a start with noise does not sum to 1.
+    /// α itself, normalised because the initial noise changes its sum.
     fn link(&self, _: &KindTarget) -> Link {
         Link::Simplex
     }
 
     fn step(&self, alpha: Tensor<2>, gradient: Tensor<2>, rate: f64) -> Option<Tensor<2>> {
         let exponent = gradient * -rate;
-        // A factor that a row has in common is normalised away; without it no exponent is too
-        // large.
+        // A common factor of a row is normalised away; removing it keeps the exponents small.
         let exponent = exponent.clone() - exponent.max_dim(1);
         Some(normalized(normalized(alpha * exponent.exp()).clamp_min(LEAST)))
     }
@@ -51,7 +50,8 @@ mod tests {
     }
 
     proptest! {
-        /// A step of the paper's algorithm 1, and a point of the simplex whatever the gradient.
+        /// A step as in the paper's algorithm 1; the result is a point of the simplex for any
+        /// gradient.
         #[test]
         fn a_step_is_an_exponentiated_gradient_on_the_simplex(
             weights in prop::collection::vec(0.05f32..1.0, 5),
@@ -68,7 +68,7 @@ mod tests {
             for (moved, expected) in moved(&gradient).iter().zip(&unnormalised) {
                 prop_assert!(near(*moved, expected / sum), "{} {}", moved, expected / sum);
             }
-            // What a row's gradients have in common moves nothing.
+            // A constant added to a row's gradients has no effect.
             let shifted: Vec<f32> = gradient.iter().map(|slope| slope + 3.0).collect();
             prop_assert!(moved(&gradient).iter().zip(moved(&shifted)).all(|(a, b)| near(*a, b)));
             let far = moved(&huge);

@@ -1,11 +1,11 @@
-//! GDAS: one operation an edge is drawn in each half of a step, and only it is computed.
+//! GDAS: one operation per edge is drawn in each half of a step, and only that one is computed.
 //!
 //! Reference: Dong, Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR
-//! 2019, equations 3 to 5: h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g going
-//! forward, p̃ = softmax((log softmax(α) + g)/τ) going back; τ falls linearly over the epochs (10
-//! to 0.1 in the paper); by algorithm 1 each half of a step draws for itself. Contract: the draw is
-//! a pure function of seed, epoch, step, half and kind of cell; when nothing trains, p =
-//! softmax(α).
+//! 2019, equations 3 to 5: h = one_hot(argmax(log softmax(α) + g)) with Gumbel noise g in the
+//! forward pass, p̃ = softmax((log softmax(α) + g)/τ) in the backward pass; τ falls linearly over
+//! the epochs (10 to 0.1 in the paper); in algorithm 1 each half of a step has its own draw.
+//! Contract: the draw is a pure function of seed, epoch, step, half and kind of cell; outside of
+//! training, p = softmax(α).
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl SearchMethod for Gdas {
         let drawn: Vec<bool> = host(&noisy).chunks(shape[1]).flat_map(one_hot).collect();
         let hard: Vec<f32> = drawn.iter().map(|&drawn| f32::from(u8::from(drawn))).collect();
         let soft = softmax(noisy * (1.0 / self.temperature(draw.moment)), 1);
-        // Straight through: the value is the hard draw, the gradient that of the soft one.
+        // Straight-through: the value of the hard draw, the gradient of the soft one.
         let p = Tensor::from_data(TensorData::new(hard, shape), &device) + soft.clone() - soft.detach();
         Strengths {
             p,

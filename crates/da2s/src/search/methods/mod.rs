@@ -1,4 +1,4 @@
-//! The methods, a file each, and their table.
+//! The search methods, one file each, and their table.
 //!
 //! To add a method, add a file with an implementation of [`SearchMethod`], its `mod` line and its
 //! row of the table; see CONTRIBUTING.md.

@@ -1,9 +1,10 @@
-//! Random search: the genotype is drawn at random, and the super-network only trains along so that
-//! the gap can be measured.
+//! Random search: the genotype is drawn at random, and the super-network trains only so that the
+//! gap can be measured.
 //!
 //! Reference: Li, Talwalkar, "Random Search and Reproducibility for Neural Architecture Search",
-//! UAI 2019. What is drawn is one uniform genotype per seed, not their best of many: with the same
-//! budget of retraining as the other methods, several seeds say what chance alone gives.
+//! UAI 2019. Differs from theirs: one uniform genotype per seed is drawn, not the best of many.
+//! With the same retraining budget as the other methods, several seeds show what chance alone
+//! achieves.
 
 use burn::tensor::Tensor;
 
@@ -12,8 +13,8 @@ use crate::search::method::{ArchShares, Choices, SearchMethod};
 use crate::search::moment::{Moment, When};
 use crate::space::Space;
 
-/// The method; it has no settings. The draw is the noise with which α and β start, which depends on
-/// the seed alone.
+/// The method; it has no settings. The draw is the initial noise of α and β, which depends only on
+/// the seed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RandomSearch;
 
@@ -22,8 +23,8 @@ impl SearchMethod for RandomSearch {
         (drive != Drive::None).then_some("it learns no mixture that could be driven")
     }
 
-    /// Uniform while weights train; read, the noise in α is added: too little to change an
-    /// accuracy, enough to rank by.
+    /// Uniform while weights train; when read, the noise in α is added: too small to change an
+    /// accuracy, but enough for a ranking.
     fn operations(&self, alpha: Tensor<2>, _: Choices<'_>, when: When) -> Tensor<2> {
         let shape = alpha.dims();
         let even = 1.0 / shape[1] as f32;
