@@ -1,7 +1,7 @@
-//! Names, shapes and places of the weights and statistics of a backbone, part by part.
+//! Names, shapes and offsets of the weights and statistics of a backbone, part by part.
 //!
-//! Names are those of the DARTS family of PyTorch code, so that weights can be read from and
-//! written for it. A part holds its weights in one flat vector and its statistics in two.
+//! Names are those of the DARTS family of PyTorch code, so that weights can be exchanged with it. A
+//! part stores its weights in one flat vector and its statistics in two.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{CellPlan, Norm, Weight, WeightRole};
@@ -11,9 +11,9 @@ use da2s_records::Named;
 #[derive(Clone, Debug)]
 pub struct PartLayout {
     prefix: String,
-    /// Its weights in order; names behind the prefix.
+    /// Its weights in order; names without the prefix.
     pub weights: Vec<Weight>,
-    /// Its batch norms in order; names behind the prefix.
+    /// Its batch norms in order; names without the prefix.
     pub norms: Vec<Norm>,
     /// Length of the flat weight vector.
     pub weight_count: usize,
@@ -24,7 +24,7 @@ pub struct PartLayout {
 /// A set of named tensors that does not fit a backbone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// A tensor that is not there.
+    /// A missing tensor.
     #[error("the tensor {name} is missing")]
     Missing {
         /// Its name.
@@ -141,7 +141,7 @@ impl PartLayout {
 /// The tensor called `name` among `tensors`.
 ///
 /// # Errors
-/// If there is none, or it has another shape.
+/// If it is missing or has another shape.
 pub(crate) fn find_tensor<const D: usize>(
     tensors: &[Named],
     name: &str,

@@ -27,7 +27,7 @@ use da2s_records::Named;
 use crate::arch::{Mixture, Mixtures};
 use crate::space::CellKind;
 
-/// What a stage reads.
+/// The source of a stage's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The image.
@@ -36,17 +36,17 @@ pub enum Source {
     Stage(usize),
 }
 
-/// A cell at its place in the backbone.
+/// A cell and its connections in the backbone.
 #[derive(Clone, Debug)]
 pub struct NetworkStage {
-    /// What comes before the names of its weights, for example `cells.3.`.
+    /// Prefix of the names of its weights, for example `cells.3.`.
     pub prefix: String,
     /// The cell.
     pub cell: Cell,
-    /// What it reads, one source an input.
+    /// Its inputs, one source each.
     pub sources: Vec<Source>,
-    /// Kind of a cell of the space, which decides its mixture in a super-network; `None` for stems
-    /// and the like.
+    /// Kind of a cell of the space, which selects its mixture in a super-network; `None` for stems
+    /// and other fixed stages.
     pub kind: Option<CellKind>,
 }
 
@@ -55,7 +55,7 @@ pub struct NetworkStage {
 pub struct Auxiliary {
     /// The stage that it reads.
     pub stage: usize,
-    /// Its convolutions; a ReLU comes before and behind them.
+    /// Its convolutions, with a ReLU before and after them.
     pub cell: Cell,
 }
 
@@ -64,33 +64,33 @@ pub struct Auxiliary {
 pub struct Backbone {
     stages: Vec<NetworkStage>,
     classifier: Classifier,
-    /// Which of a mixture's weights, edges' weights and 1 each choice of a searched cell has;
-    /// `None` has the mixture's in order.
+    /// For each choice of a searched cell, the index of its weight in the concatenation of the
+    /// mixture's weights, the edges' weights and 1; `None` means the mixture's weights in order.
     mixture_order: Option<Vec<usize>>,
     auxiliary: Option<(Auxiliary, Classifier)>,
     parts: Vec<PartLayout>,
 }
 
-/// What a forward pass depends on beside the images.
+/// The inputs of a forward pass other than the images.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'a> {
     /// The weights.
     pub weights: &'a Weights,
-    /// The mixtures of a super-network; `None` weighs every choice 1.
+    /// The mixtures of a super-network; `None` gives every choice the weight 1.
     pub mixtures: Option<&'a Mixtures>,
     /// What is added to the mixture's weights at each stage, `[edges · operations]`.
     pub shifts: Option<&'a [Option<Tensor<1>>]>,
     /// Running statistics; `None` normalises by the batch and returns its statistics.
     pub statistics: Option<&'a Statistics>,
-    /// Drop-path factors, one entry a stage: `[choices, batch]`.
+    /// Drop-path factors, one entry per stage: `[choices, batch]`.
     pub drop_path: Option<&'a [Option<Tensor<2>>]>,
     /// Whether the auxiliary head runs.
     pub auxiliary: bool,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass with `weights` and nothing else: every choice weighs 1, and the batch is normalised
-    /// by itself.
+    /// A pass with only `weights`: every choice has the weight 1, and the batch is normalised by
+    /// its own statistics.
     pub fn new(weights: &'a Weights) -> Self {
         Self {
             weights,
@@ -102,7 +102,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The same for a super-network, whose choices weigh what `mixtures` says.
+    /// The same for a super-network with the weights `mixtures` of its choices.
     pub(crate) fn with_mixtures(self, mixtures: &'a Mixtures) -> Self {
         Self {
             mixtures: Some(mixtures),
@@ -110,7 +110,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The same normalised by the running `statistics`.
+    /// The same, normalised by the running `statistics`.
     pub fn with_statistics(self, statistics: &'a Statistics) -> Self {
         Self {
             statistics: Some(statistics),
@@ -119,14 +119,14 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What a forward pass yields.
+/// The result of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// `[batch, classes]`.
     pub logits: Tensor<2>,
-    /// `[batch, classes]`, where the auxiliary head ran.
+    /// `[batch, classes]`, if the auxiliary head ran.
     pub auxiliary: Option<Tensor<2>>,
-    /// Statistics of the batch, where it was normalised by them.
+    /// Statistics of the batch, if it was normalised by them.
     pub statistics: Option<Statistics>,
 }
 
@@ -161,7 +161,7 @@ impl Backbone {
         }
     }
 
-    /// The same for cells whose choices are not those of the mixture, one by one.
+    /// The same for cells whose choices do not match the mixture one by one.
     pub(crate) fn with_mixture_order(self, order: Vec<usize>) -> Self {
         Self {
             mixture_order: Some(order),
@@ -174,7 +174,7 @@ impl Backbone {
         &self.stages
     }
 
-    /// Whether ReLU comes between the last stage and the global mean.
+    /// Whether there is a ReLU between the last stage and the global mean.
     pub(crate) fn has_last_relu(&self) -> bool {
         self.classifier.has_relu()
     }
@@ -184,7 +184,7 @@ impl Backbone {
         self.auxiliary.as_ref().map(|(head, _)| head)
     }
 
-    /// The layout of the weights: one part a stage, then the classifier, then the auxiliary head
+    /// The layout of the weights: one part per stage, then the classifier, then the auxiliary head
     /// and its classifier.
     pub fn parts(&self) -> &[PartLayout] {
         &self.parts
@@ -195,8 +195,8 @@ impl Backbone {
         [weights.named(self), statistics.named(self)].concat()
     }
 
-    /// Weights and running statistics of this backbone from named tensors; names that it does not
-    /// have are passed over.
+    /// Weights and running statistics of this backbone from named tensors; unknown names are
+    /// ignored.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
@@ -267,7 +267,7 @@ impl Backbone {
 }
 
 impl Backbone {
-    /// The weights of a searched cell's choices, and which of them are computed.
+    /// The weights of a searched cell's choices, and the choices that are computed.
     fn of_choices(&self, mixture: &Mixture) -> (Tensor<1>, Option<Arc<[bool]>>) {
         let Some(order) = &self.mixture_order else {
             return (mixture.weights.clone(), mixture.active.clone());
@@ -275,7 +275,7 @@ impl Backbone {
         let (weights, edges) = (mixture.weights.clone(), mixture.edges.clone());
         let device = weights.device();
         let given = weights.dims()[0];
-        // What is not in the mixture is always computed.
+        // Choices outside the mixture are always computed.
         let active = mixture.active.as_ref().map(|active| {
             let active = order.iter().map(|&at| at >= given || active[at]);
             active.collect()

@@ -1,4 +1,5 @@
-//! Which tensor of a backbone is not finite: the culprit is named, not the loss in which it shows.
+//! Finds the tensor of a backbone that is not finite: errors name the cause, not the loss in which
+//! it shows.
 
 use burn::tensor::Tensor;
 use da2s_records::Named;
@@ -9,7 +10,7 @@ use crate::device::host;
 use crate::finite::NotFinite;
 
 impl NotFinite {
-    /// The gradient, one flat tensor a part, from which the others were spoilt: the one nearest to
+    /// The gradient, one flat tensor per part, that made the others not finite: the one closest to
     /// the loss.
     pub(crate) fn in_gradients(backbone: &Backbone, gradients: &[Option<Tensor<1>>]) -> Option<Self> {
         let parts = backbone.parts().iter().zip(gradients).rev();
@@ -20,7 +21,7 @@ impl NotFinite {
     }
 
     /// Why a loss, called `what`, is `value`: α and β, the weights, the statistics of the first
-    /// batch norm in the order of the forward pass whose input is not finite, or the loss itself.
+    /// batch norm of the forward pass whose input is not finite, or the loss itself.
     pub(crate) fn in_forward(
         (what, value): (&str, f64),
         arch: Option<&ArchParams>,
@@ -38,7 +39,7 @@ impl NotFinite {
         })
     }
 
-    /// An error if a weight or a running statistic is not finite.
+    /// Returns an error if a weight or a running statistic is not finite.
     pub(crate) fn in_values(weights: &Weights, statistics: &Statistics, backbone: &Backbone) -> Result<(), Self> {
         let mut tensors = weights.parts().iter().chain(statistics.tensors());
         if tensors.all(|tensor| host(tensor).iter().all(|value| value.is_finite())) {

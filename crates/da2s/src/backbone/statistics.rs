@@ -1,7 +1,7 @@
 //! Running statistics of the batch norms of a backbone.
 //!
-//! Contract: means start at 0 and variances at 1; variances are unbiased, as PyTorch keeps them;
-//! values only, outside of autodiff.
+//! Contract: means start at 0 and variances at 1; variances are unbiased, as in PyTorch; values
+//! only, outside of autodiff.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::NormStatistics;
@@ -41,18 +41,18 @@ impl Statistics {
         Self { parts }
     }
 
-    /// The statistics of part `index`; none where it has no batch norm.
+    /// The statistics of part `index`; `None` if it has no batch norm.
     pub(super) fn part(&self, index: usize) -> Option<NormStatistics> {
         self.parts[index].clone()
     }
 
-    /// Moves toward the statistics of a batch by the usual momentum.
+    /// Moves toward the statistics of a batch with the usual momentum.
     pub fn update(&mut self, batch: &Self) {
         self.blend(batch, MOMENTUM);
     }
 
-    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. What did not
-    /// run stays.
+    /// Moves toward the statistics of a batch: `(1 − share)·running + share·batch`. Statistics of
+    /// parts that did not run are unchanged.
     pub fn blend(&mut self, batch: &Self, share: f64) {
         for (running, batch) in self.parts.iter_mut().zip(&batch.parts) {
             if let (Some(running), Some(batch)) = (running.as_mut(), batch) {
@@ -67,7 +67,7 @@ impl Statistics {
         }
     }
 
-    /// Their means over the processes of `group`: of each batch norm, the mean of the means and the
+    /// The means over the processes of `group`: for each batch norm, the mean of the means and the
     /// mean of the variances.
     pub fn averaged(&self, group: &Group) -> Self {
         let tensors = self.parts.iter().flat_map(|part| {

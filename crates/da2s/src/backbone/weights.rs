@@ -1,6 +1,6 @@
-//! The weights of a backbone: one flat tensor a part.
+//! The weights of a backbone: one flat tensor per part.
 //!
-//! Contract: values only, outside of autodiff; [`Weights::on_graph`] makes leaves of a new graph.
+//! Contract: values only, outside of autodiff; [`Weights::on_graph`] creates leaves of a new graph.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Initial weights as PyTorch has them: kernels and biases uniform in ±1/√fan_in, scales 1,
-    /// shifts 0. Drawn from the stream of `purpose`.
+    /// Initial weights as in PyTorch: kernels and biases uniform in ±1/√fan_in, scales 1, shifts 0.
+    /// Drawn from the stream of `purpose`.
     pub fn new(backbone: &Backbone, seed: u64, purpose: Purpose, device: &Device) -> Self {
         let parts = backbone.parts().iter().enumerate().map(|(index, part)| {
             let mut random = generator(seed, purpose, 0, index as u64);
@@ -42,7 +42,7 @@ impl Weights {
         Self { parts: parts.collect() }
     }
 
-    /// Weights from one tensor a part.
+    /// Weights from one tensor per part.
     pub fn from_parts(parts: Vec<Tensor<1>>) -> Self {
         Self { parts }
     }
@@ -65,7 +65,7 @@ impl Weights {
         }
     }
 
-    /// The gradients of these leaves, one a part; `None` where a part did not take part.
+    /// The gradients of these leaves, one per part; `None` for a part that was not used.
     pub fn gradients(&self, mut gradients: Gradients) -> Vec<Option<Tensor<1>>> {
         self.parts.iter().map(|part| part.grad_remove(&mut gradients)).collect()
     }
@@ -80,7 +80,7 @@ impl Weights {
             .collect()
     }
 
-    /// Weights from named tensors; names that the backbone does not have are passed over.
+    /// Weights from named tensors; unknown names are ignored.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.

@@ -1,9 +1,9 @@
 //! A trained network in the files of other tools: ONNX, PyTorch, plain safetensors.
 //!
-//! One file a format. Contract: what is exported computes the logits of evaluation, with the
-//! running statistics, and neither the auxiliary head nor drop-path; images are preprocessed by
-//! whoever uses it, as every format and the file `preprocessing.json` beside it say, or by an ONNX
-//! graph itself. The same network is written as the same bytes.
+//! Each format has its own file. Contract: an export computes the logits of evaluation, with the
+//! running statistics, and without auxiliary head and drop-path. Images are preprocessed either by
+//! the program that uses it, as every format and the accompanying file `preprocessing.json`
+//! describe, or by an ONNX graph itself. The same network always produces the same bytes.
 
 mod onnx;
 mod pytorch;
@@ -41,7 +41,7 @@ pub enum ExportError {
     Layer {
         /// The layer.
         place: String,
-        /// Why not.
+        /// The reason.
         problem: String,
     },
     /// A description that has no JSON form.
@@ -50,7 +50,7 @@ pub enum ExportError {
     /// Weights that have no safetensors form.
     #[error("the weights cannot be written: the file {0}")]
     Weights(#[from] WeightsFileError),
-    /// A `preprocessing.json` that would be replaced and is of another network.
+    /// An existing `preprocessing.json` of another network, which would be replaced.
     #[error("{} is there and belongs to another network, or to none: export into another folder", path.display())]
     Other {
         /// The file.
@@ -62,7 +62,7 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    /// What it is about.
+    /// The kind of the error.
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Layer { .. } | Self::Description(_) | Self::Weights(_) => Kind::Internal,
@@ -71,18 +71,18 @@ impl ExportError {
     }
 }
 
-/// What of an export can be chosen.
+/// Options of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// Whether batch norms become part of the convolutions in front of them, where both are of one
+    /// Whether batch norms are folded into the preceding convolutions, if both belong to one
     /// operation.
     pub fold_batch_norms: bool,
-    /// Whether the graph itself preprocesses images, of any size and in bytes.
+    /// Whether the graph itself preprocesses images, given as bytes and of any size.
     pub with_preprocessing: bool,
 }
 
 impl ExportFormat {
-    /// What the file or folder is called, if nobody says otherwise.
+    /// The default name of the file or folder.
     pub(crate) const fn default_name(self) -> &'static str {
         match self {
             Self::Onnx => "network.onnx",
@@ -91,7 +91,7 @@ impl ExportFormat {
         }
     }
 
-    /// Whether it is a graph, which [`ExportOptions`] are for.
+    /// Whether it is a graph; [`ExportOptions`] only apply to graphs.
     pub const fn is_graph(self) -> bool {
         match self {
             Self::Onnx => true,
@@ -99,7 +99,7 @@ impl ExportFormat {
         }
     }
 
-    /// Whether it is a folder; otherwise it is a file, with `preprocessing.json` beside it.
+    /// Whether it is a folder; otherwise it is a file, next to `preprocessing.json`.
     pub(crate) const fn is_folder(self) -> bool {
         match self {
             Self::Pytorch => true,
@@ -108,14 +108,14 @@ impl ExportFormat {
     }
 }
 
-/// A file of an export: its name in the export's folder, or nothing where it is the export itself,
+/// A file of an export: its name in the export's folder, or an empty name for the export itself,
 /// and its contents.
 pub type ExportedFile = (&'static str, Vec<u8>);
 
 /// The files of `trained` in `format`; `preprocessing.json` comes first.
 ///
 /// # Errors
-/// If the network has something that the format cannot express.
+/// If the network contains something that the format cannot express.
 pub fn files(
     trained: &Trained,
     format: ExportFormat,
@@ -135,13 +135,13 @@ pub fn files(
     Ok(files)
 }
 
-/// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; the folders that
-/// it is in are created. What was there under the same names is replaced, except for the
-/// preprocessing of another network. Nothing is written beside a pipe or a device.
+/// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; missing parent
+/// folders are created. Existing files with the same names are replaced, except for the
+/// preprocessing of another network. No other file is written next to a pipe or a device.
 ///
 /// # Errors
-/// If the network has something that the format cannot express, another network's preprocessing
-/// lies there, or the files cannot be written.
+/// If the network contains something that the format cannot express, another network's
+/// preprocessing exists there, or the files cannot be written.
 pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, path: &Path) -> Result<(), ExportError> {
     for (name, bytes) in files(trained, format, options)? {
         let file = match name {
@@ -158,10 +158,10 @@ pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, p
     Ok(())
 }
 
-/// Where the file `name` with `preprocessing` lies beside the network `path`.
+/// The path of the file `name` with `preprocessing` next to the network `path`.
 ///
 /// # Errors
-/// If something else is there, or is to be.
+/// If another file exists there, or has the same path.
 fn beside(path: &Path, name: &str, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let file = path.with_file_name(name);
     let same = || {

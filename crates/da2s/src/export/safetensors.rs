@@ -1,10 +1,10 @@
-//! Plain safetensors: weights and running statistics under the names of DARTS, and one text that
+//! Plain safetensors: weights and running statistics under the names of DARTS, and a text that
 //! describes the network.
 //!
-//! Contract: the metadata's `da2s` is the JSON of a [`Description`](crate::network::Description):
-//! genotype, sizes and preprocessing, so that the file is all that it takes to build and use the
-//! network. Its first field, `sha256`, is a checksum of the rest and of the tensors, which
-//! everything of da2s that reads the file checks.
+//! Contract: the metadata entry `da2s` is the JSON of a
+//! [`Description`](crate::network::Description): genotype, sizes and preprocessing, so that the
+//! file is sufficient to build and use the network. Its first field, `sha256`, is a checksum of the
+//! rest and of the tensors; all da2s programs verify it when they read the file.
 
 use da2s_records::{WeightsFile, signed};
 

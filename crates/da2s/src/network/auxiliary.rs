@@ -1,8 +1,8 @@
-//! The auxiliary head: a second classifier at two thirds of the depth that helps training.
+//! The auxiliary head: a second classifier at two thirds of the depth, which helps training.
 //!
 //! Reference: Liu, Simonyan, Yang 2019 and its code: ReLU → 5×5 mean pooling → 1×1 convolution to
 //! 128 → batch norm → ReLU → 2×2 convolution to 768 → batch norm → ReLU → classifier. A global mean
-//! follows, which changes nothing where the result is one pixel, as in the published settings.
+//! follows, which has no effect if the result is one pixel, as in the published settings.
 
 use da2s_engine::{Block, Cell, CellPlanBuilder, Engine, PoolKind};
 
@@ -21,7 +21,7 @@ pub struct AuxiliaryError {
     pub image: usize,
     /// Side after the cell in pixels.
     pub found: usize,
-    /// Side that is needed in pixels.
+    /// Required side in pixels.
     pub needed: usize,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn slot(skeleton: &Skeleton, size: &NetworkSize) -> Result<Option<usi
     })
 }
 
-/// What makes images of every size small enough for the convolutions of the head.
+/// The pooling that makes images of every size small enough for the convolutions of the head.
 fn pool(stem: Stem) -> Block {
     let stride = match stem {
         Stem::Cifar => 3,
@@ -78,7 +78,7 @@ pub(super) fn head(stages: &[NetworkStage], at: usize, stem: Stem, engine: &Engi
         norm,
     };
     let inputs = stages[at].cell.plan().output_channels();
-    // The code for ImageNet leaves the second batch norm out, and so do the published weights.
+    // The code for ImageNet omits the second batch norm, and so do the published weights.
     let last_norm = stem == Stem::Cifar;
     let plan = CellPlanBuilder::new(true)
         .input(inputs)

@@ -1,8 +1,8 @@
-//! What a network costs: parameters and multiply-adds.
+//! The cost of a network: parameters and multiply-adds.
 //!
-//! Contract: multiply-adds count convolutions and the classifier for one image, as the field does
-//! (batch norm, pooling and additions are free); parameters are those of the deployed network,
-//! without an auxiliary head.
+//! Contract: multiply-adds are those of convolutions and the classifier for one image, as is
+//! customary (batch norm, pooling and additions are free); parameters are those of the deployed
+//! network, without an auxiliary head.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct Cost {
     pub multiply_adds: u64,
 }
 
-/// The cost of `network` for square images of `image_size` pixels a side.
+/// The cost of `network` for square images with a side of `image_size` pixels.
 pub fn cost(network: &Backbone, image_size: usize) -> Cost {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);

@@ -1,8 +1,7 @@
-//! Where the parameters and the multiply-adds of a network lie: part by part, and in each part
-//! operation by operation.
+//! The parameters and multiply-adds of a network by part, and in each part by operation.
 //!
-//! Contract: counted as in `cost.rs`, so the entries sum to the cost of the network; parts in the
-//! order of the network, under the names that their weights have.
+//! Contract: counted as in `cost.rs`, so the entries sum to the cost of the network; parts are in
+//! the order of the network and named like their weights.
 
 use da2s_engine::Choice;
 use da2s_records::schema::PartCost;
@@ -11,12 +10,12 @@ use super::cost::{input_sizes, stage_sizes};
 use crate::backbone::{Backbone, NetworkStage};
 use crate::space::Operation;
 
-/// Kinds of parts that are no cells: in front of them, between them (NAS-Bench-201), behind them.
+/// Kinds of parts that are not cells: before, between (NAS-Bench-201) and after the cells.
 const STEM: &str = "stem";
 const RESIDUAL: &str = "residual";
 const HEAD: &str = "head";
 
-/// Where the cost of `network` lies, for square images of `image_size` pixels a side.
+/// The cost of `network` by part, for square images with a side of `image_size` pixels.
 pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost> {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
@@ -45,7 +44,7 @@ pub(crate) fn cost_parts(network: &Backbone, image_size: usize) -> Vec<PartCost>
     costs
 }
 
-/// An entry an operation, and one for what is not searched.
+/// One entry per operation, and one for everything that is not searched.
 fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<PartCost> {
     let plan = stage.cell.plan();
     let nodes = plan.node_sizes(inputs);
@@ -180,7 +179,7 @@ mod tests {
                 named_operation(Operation::SkipConnect)
             ]
         );
-        // Five separable convolutions of two stages each, on images as large as the network's.
+        // Five separable convolutions with two stages each, on images of the network's size.
         let separable = named(&parts, "cells.0")[1];
         assert_eq!(separable.multiply_adds, 5 * 2 * 32 * 32 * (9 * 36 + 36 * 36));
         let kinds = |kind| named_kinds(&parts, kind);

@@ -1,9 +1,10 @@
-//! Drop-path: silences whole operations of a sample while training.
+//! Drop-path: disables whole operations for single samples during training.
 //!
 //! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation
-//! but the identity is dropped with probability `p` for each sample, and what stays is divided by 1
-//! − p; p rises linearly over the epochs. Contract: a pure function of (seed, epoch, step); what a
-//! process draws for its part of a batch is what one process draws there for the whole.
+//! except the identity is dropped with probability `p` for each sample, and the others are divided
+//! by 1 − p; p rises linearly over the epochs. Contract: a pure function of (seed, epoch, step);
+//! the factors that a process draws for its part of a batch are those of a single process for the
+//! same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
@@ -12,7 +13,7 @@ use crate::backbone::Backbone;
 use crate::data::Shard;
 use crate::random::{Purpose, generator};
 
-/// When and how often paths are dropped.
+/// The settings of drop-path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropPath {
     /// Probability of dropping.
@@ -22,8 +23,8 @@ pub struct DropPath {
 }
 
 impl DropPath {
-    /// The factors of one step on the part `shard` of its images, of which there are `batch`: for
-    /// each stage `[choices, batch]`, 0 or 1/(1 − p). `None` where nothing is dropped.
+    /// The factors of one step for the part `shard` of its images, which has `batch` images: for
+    /// each stage `[choices, batch]`, 0 or 1/(1 − p). `None` if nothing is dropped.
     pub fn factors(
         &self,
         network: &Backbone,
@@ -52,7 +53,7 @@ impl DropPath {
                     }
                 };
                 if choice.can_drop() {
-                    // All are drawn, so that each image has the factor of its place in the whole
+                    // All are drawn, so that each image has the factor of its index in the whole
                     // batch.
                     let all: Vec<f32> = (0..batch * shard.size).map(|_| factor()).collect();
                     factors.extend_from_slice(&all[shard.places(batch)]);
@@ -100,8 +101,8 @@ mod tests {
             .factors(&network, 2000, Shard::WHOLE, 1, 0, &Device::flex())
             .unwrap();
         assert!(factors[0].is_none(), "a stem drops nothing");
-        // A network of one cell has a reduction cell, in which the skip is a factorised reduce and
-        // can be dropped.
+        // A network with one cell has a reduction cell, in which the skip is a factorised reduce
+        // and can be dropped.
         let values = host(factors[1].as_ref().unwrap());
         assert!(
             values
@@ -130,7 +131,7 @@ mod tests {
         let normal = host(factors[1].as_ref().unwrap());
         assert!(normal[..100].contains(&0.0) && normal[100..].iter().all(|&value| value == 1.0));
 
-        // Two processes with 50 images each have together what one has with 100.
+        // Two processes with 50 images each have the same factors as one with 100.
         let half = |rank| {
             let shard = Shard { rank, size: 2 };
             let factors = drop.factors(three.as_ref().unwrap(), 50, shard, 1, 0, &Device::flex());

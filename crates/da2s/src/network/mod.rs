@@ -1,4 +1,4 @@
-//! The final network: a backbone whose cells hold what the genotype keeps.
+//! The final network: a backbone whose cells have the edges and operations of the genotype.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, section 3.2 and its code for CIFAR and ImageNet.
 //! Contract: it has the skeleton of the genotype's space; batch norms with scale and shift, no
@@ -29,7 +29,7 @@ use crate::supernet::{chain_input, preprocessed, residual, stride};
 /// The network of `genotype`.
 ///
 /// # Errors
-/// If an auxiliary head is asked for where the image is too small for one.
+/// If an auxiliary head is requested but the image is too small for it.
 pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Result<Backbone, AuxiliaryError> {
     let space = genotype.space();
     let skeleton = Skeleton::new(space, &size);

@@ -1,8 +1,8 @@
-//! A trained network with all that it takes to use it: genotype, sizes, weights, statistics,
+//! A trained network with everything needed to use it: genotype, sizes, weights, statistics,
 //! preprocessing.
 //!
-//! Contract: without the auxiliary head, which only helps training; [`Description`] and the named
-//! tensors say all of it, so that it can be used where neither its run nor its images are.
+//! Contract: without the auxiliary head, which only helps training; a [`Description`] and the named
+//! tensors are complete, so that the network can be used without its run and its images.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{Engine, NetworkPlan, StagePlan};
@@ -16,21 +16,21 @@ use crate::device::host;
 use crate::finite::{OutputNotFinite, finite_outputs};
 use crate::space::Genotype;
 
-/// What of a trained network is no tensor.
+/// Everything about a trained network except its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The genotype, in the text of DARTS or NAS-Bench-201.
     pub genotype: String,
     /// The sizes, without an auxiliary head.
     pub size: NetworkSize,
-    /// What is done to a picture.
+    /// The preprocessing of an image.
     pub preprocessing: Preprocessing,
-    /// The network as stages of blocks, which says the same as genotype and sizes to those who do
-    /// not know spaces.
+    /// The network as stages of blocks, with the same content as genotype and sizes for readers
+    /// that do not know the search spaces.
     pub plan: NetworkPlan,
 }
 
-/// Why tensors are not the trained network of a genotype.
+/// Why tensors do not form the trained network of a genotype.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainedError {
     /// A network that the images are too small for.
@@ -44,7 +44,7 @@ pub enum TrainedError {
 /// A trained network.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// What it is.
+    /// Its description.
     pub description: Description,
     /// Its genotype.
     pub genotype: Genotype,
@@ -57,8 +57,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The network of `genotype` with the weights and statistics among `tensors`; others, as an
-    /// auxiliary head's, are passed over.
+    /// The network of `genotype` with the weights and statistics in `tensors`; other tensors, such
+    /// as those of an auxiliary head, are ignored.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape, or the images are too small for the network.
@@ -94,24 +94,24 @@ impl Trained {
         self.network.named(&self.weights, &self.statistics)
     }
 
-    /// As [`Self::logits`], on the host, one row after the other.
+    /// Like [`Self::logits`], on the host, as consecutive rows.
     ///
     /// # Errors
-    /// If one is NaN or infinite, as weights of others can make them.
+    /// If one is NaN or infinite, which untrusted weights can cause.
     ///
     /// # Panics
-    /// As [`Self::logits`].
+    /// Like [`Self::logits`].
     pub fn finite_logits(&self, values: Vec<f32>, count: usize, device: &Device) -> Result<Vec<f32>, OutputNotFinite> {
         let logits = host(&self.logits(values, count, device));
         finite_outputs(&logits)?;
         Ok(logits)
     }
 
-    /// Applies the network to `count` pictures, whose preprocessed values lie one after the other:
+    /// Applies the network to `count` images, given by their concatenated preprocessed values:
     /// `[count, classes]`.
     ///
     /// # Panics
-    /// If there are not as many values as `count` pictures have.
+    /// If the number of values does not match `count` images.
     pub fn logits(&self, values: Vec<f32>, count: usize, device: &Device) -> Tensor<2> {
         let Preprocessing {
             channels, image_size, ..

@@ -2,19 +2,20 @@
 //! − 1) for each limit.
 //!
 //! The expected cost is that of the final network under the mixture, as in Cai, Zhu, Han,
-//! "ProxylessNAS", ICLR 2019, equation 10, with the edges' weights beside the operations': E =
-//! fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, o over the operations that may
-//! stay, of which k do, each of them whole: `none` saves nothing, and gates that do not sum to 1
-//! weigh against each other. A hinge is an exact penalty: below the limit it does nothing.
-//! Contract: differentiable in α and β through the mixture, and in nothing else.
+//! "ProxylessNAS", ICLR 2019, equation 10, with the weights of edges in addition to those of
+//! operations: E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, where o are the
+//! operations that may be kept, of which k will be, each completely: `none` saves nothing, and
+//! gates that do not sum to 1 are weighed against each other. A hinge is an exact penalty: below
+//! the limit it has no effect. Contract: differentiable in α and β through the mixture, and in
+//! nothing else.
 
 use burn::tensor::{Tensor, TensorData};
 
 use crate::arch::{Mixture, Mixtures};
 use crate::space::{PerKind, Space, Target};
 
-/// What one resource costs: a fixed part, and what each operation on each edge adds over all cells
-/// of its kind.
+/// The cost of one resource: a fixed part, and the cost of each operation on each edge, summed over
+/// all cells of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostTable {
     /// Stem, inputs of cells, classifier.
@@ -27,18 +28,19 @@ pub struct CostTable {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostLimit {
     weight: f64,
-    /// 1 for each operation that may stay, else 0.
+    /// 1 for each operation that may be kept, otherwise 0.
     may_stay: Vec<f32>,
-    /// For each resource, in parts of its limit: the fixed part, and what each choice costs on an
-    /// edge of weight 1 that has nothing else.
+    /// For each resource, as a fraction of its limit: the fixed part, and the cost of each choice
+    /// on an edge of weight 1 without other operations.
     parts: Vec<(f64, PerKind<Vec<f32>>)>,
 }
 
-/// Least sum of an edge's weights that is divided by: below it the edge is out of the mixture.
+/// Smallest sum of an edge's weights by which to divide: below it the edge is not part of the
+/// mixture.
 const LEAST_SUM: f64 = 1e-12;
 
 impl CostTable {
-    /// What the cheapest network of `target` costs.
+    /// The cost of the cheapest network of `target`.
     pub fn least(&self, space: &Space, target: &Target) -> f64 {
         let (graph, width) = (space.graph, space.operations.len());
         let cheapest = |mut costs: Vec<f64>, count: usize| -> f64 {
@@ -60,14 +62,15 @@ impl CostTable {
 }
 
 impl CostLimit {
-    /// The limits `limits`, each with its table; `None` if there is none.
+    /// The limits `limits`, each with its cost table; `None` if there are none.
     pub fn new(space: &Space, target: &Target, weight: f64, limits: &[(CostTable, u64)]) -> Option<Self> {
         let graph = space.graph;
         let part = |(table, limit): &(CostTable, u64)| {
             let limit = *limit as f64;
             let choices = table.choices.map(|kind, costs| {
                 let target = target.kind(kind);
-                // An edge weighs d q; what is expected to stay is n q, with k operations.
+                // An edge has the weight d q; the expected number of kept edges is n q, with k
+                // operations.
                 let shares = graph.groups_of_edges().flat_map(|group| {
                     let kept = target.kept(group);
                     let share = (kept * target.operations) as f64 / graph.total_weight(group, kept) as f64;
@@ -89,7 +92,7 @@ impl CostLimit {
         })
     }
 
-    /// What is added to the loss, one element.
+    /// The term added to the loss, one element.
     pub fn penalty(&self, mixtures: &Mixtures) -> Tensor<1> {
         let device = mixtures.normal.weights.device();
         let hinges = self
@@ -101,7 +104,7 @@ impl CostLimit {
             .unwrap_or_else(|| Tensor::zeros([1], &device))
     }
 
-    /// The expected cost in parts of each limit, each one element.
+    /// The expected cost as a fraction of each limit, one element each.
     pub fn expected(&self, mixtures: &Mixtures) -> Vec<Tensor<1>> {
         let device = mixtures.normal.weights.device();
         let width = self.may_stay.len();
@@ -165,8 +168,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-        /// Where nothing is undecided the expected cost is the cost, whatever genotype the table
-        /// was made from.
+        /// If nothing is undecided, the expected cost is the cost, whatever genotype the table is
+        /// based on.
         #[test]
         fn the_expected_cost_of_a_genotype_is_its_cost(
             seed in any::<u64>(), other in any::<u64>(), imagenet in any::<bool>(), none in any::<bool>(), operations in 1..3usize,

@@ -1,5 +1,5 @@
-//! The data's loss: cross-entropy, with label smoothing (Szegedy et al., "Rethinking the Inception
-//! Architecture", 2016, section 7), and with weights of the classes.
+//! The loss on the data: cross-entropy, with label smoothing (Szegedy et al., "Rethinking the
+//! Inception Architecture", 2016, section 7), and with class weights.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -25,18 +25,17 @@ fn smoothed(log: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1>
     }
 }
 
-/// Weights of the classes, and by what a batch's loss is divided.
+/// Class weights, and the divisor of a batch's loss.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighting<'a> {
     classes: &'a [f32],
-    /// The sum of the weights of the batch's images: in a group of processes the mean of theirs, so
-    /// that the mean of their losses is the loss of all images.
+    /// The sum of the weights of the batch's images. In a group of processes it is the mean of
+    /// their sums, so that the mean of their losses is the loss of all images.
     pub total: f64,
 }
 
 impl<'a> Weighting<'a> {
-    /// The weights `classes`, where there are some, for the labels that this process of `group` has
-    /// of a batch.
+    /// The weights `classes`, if any, for this process's labels of a batch.
     pub fn in_group(classes: Option<&'a [f32]>, labels: &[u32], group: &Group) -> Option<Self> {
         let own = Self::of(classes?, labels);
         let [total] = group.sum([own.total]);
@@ -53,9 +52,9 @@ impl<'a> Weighting<'a> {
     }
 }
 
-/// [`cross_entropy`] with weights of the classes, where there are some, as PyTorch's
-/// `CrossEntropyLoss(weight, label_smoothing)`: with w the weights, y the labels and ℓ the negative
-/// logarithms of the probabilities, Σᵢ ((1 − ε) w(yᵢ) ℓᵢ(yᵢ) + ε/C Σ_c w(c) ℓᵢ(c)) / Σᵢ w(yᵢ).
+/// [`cross_entropy`] with class weights, if any, as PyTorch's `CrossEntropyLoss(weight,
+/// label_smoothing)`: with w the weights, y the labels and ℓ the negative logarithms of the
+/// probabilities, Σᵢ ((1 − ε) w(yᵢ) ℓᵢ(yᵢ) + ε/C Σ_c w(c) ℓᵢ(c)) / Σᵢ w(yᵢ).
 pub fn weighted_cross_entropy(
     logits: Tensor<2>,
     labels: Tensor<1, Int>,
@@ -113,8 +112,8 @@ mod tests {
         f64::from(weighted(logits, smoothing).1.into_scalar::<f32>())
     }
 
-    /// torch.nn.CrossEntropyLoss(weight=torch.tensor([4., .5, 1., 2.]), label_smoothing=…) of
-    /// PyTorch 2.
+    /// Values of torch.nn.CrossEntropyLoss(weight=torch.tensor([4., .5, 1., 2.]),
+    /// label_smoothing=…) in PyTorch 2.
     #[test]
     fn weighted_values_are_those_of_pytorch() {
         for (smoothing, expected) in [(0.0, 2.1711450967), (0.1, 2.1547972559)] {

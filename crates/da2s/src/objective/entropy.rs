@@ -1,5 +1,5 @@
-//! The entropy of a softmax, in nats: 0 where one choice has all the mass, ln n where n choices
-//! share it.
+//! The entropy of a softmax, in nats: 0 if one choice has all the weight, ln n if n choices share
+//! it evenly.
 //!
 //! Reference: the mixture's entropy as a loss is that of ASAP (Noy et al. 2019) and of Tian et al.
 //! 2021, equation 3.
@@ -7,10 +7,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-/// Entropy of softmax(`logits`) along `dim`, which stays with length 1.
+/// Entropy of softmax(`logits`) along `dim`, which remains with length 1.
 pub(super) fn entropy<const D: usize>(logits: Tensor<D>, dim: usize) -> Tensor<D> {
     let log = log_softmax(logits, dim);
-    // exp(log p)·log p is 0 where p underflows, whatever the size of log p.
+    // exp(log p)·log p is 0 if p underflows, however large log p is.
     -(log.clone().exp() * log).sum_dim(dim)
 }
 

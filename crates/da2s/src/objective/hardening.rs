@@ -1,30 +1,30 @@
-//! The closed loop: the mixture follows a stated path to the target topology, whatever the data,
-//! the rates and the number of steps.
+//! The path: the mixture is kept on a prescribed course to the target topology, independent of the
+//! data, the rates and the number of steps.
 //!
 //! Instead of adding λ·L to the loss and hoping that λ, rate and steps suffice, the search solves a
-//! constrained problem whose constraints tighten: minimise the cross-entropy so that every edge and
-//! every node is at least as decided as the path asks. For a choice of k of m with weights p =
-//! softmax(z), let K be the k strongest that may stay and
+//! constrained problem whose constraints tighten: minimise the cross-entropy such that every edge
+//! and every node is at least as decided as the path requires. For a choice of k of m with weights
+//! p = softmax(z), let K be the k strongest that may be kept and
 //!
 //! ```text
 //! u(p) = 1 − k · min_{i ∈ K} p_i                 0 where pruning takes nothing away
 //! u*(τ) = u_1 + (1 − k/m − u_1) (1 − τ)^a        the path, from the uniform mixture to u_1 = 0.002
 //! ```
 //!
-//! Behind every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k
-//! for i ∈ K}, a convex set, in the sense of Kullback and Leibler (Csiszár, "I-Divergence Geometry
-//! of Probability Distributions", 1975): what is kept and too weak is raised to the bound, all
-//! others are scaled by one factor, so that their ratios, which the data decides, stay as they are.
-//! Projected steps of this kind are mirror descent (Beck, Teboulle 2003). There is no gain to tune
-//! and nothing to oscillate: the path bounds the least decided edge from below and never holds a
-//! faster one back. The weights of the projection are pulled back to parameters by the method's
-//! [`Link`]. Where weights do not compete, as the gates of FairDARTS, the path asks p ≥ 1 − u* of
-//! each that is kept and p ≤ u* of the others, u* ending at u_1 / (m − k).
+//! After every step of α and β, each choice with u > u* is projected onto {p : p_i ≥ (1 − u*)/k for
+//! i ∈ K}, a convex set, in the Kullback-Leibler divergence (Csiszár, "I-Divergence Geometry of
+//! Probability Distributions", 1975): kept weights below the bound are raised to it, and all others
+//! are scaled by one factor, so that their ratios, which the data determines, do not change. Such
+//! projected steps are mirror descent (Beck, Teboulle 2003). There is no gain to tune and no
+//! oscillation: the path is a lower bound for the least decided edge and never slows a faster one
+//! down. The projected weights are converted back to parameters by the method's [`Link`]. If
+//! weights do not compete, such as the gates of FairDARTS, the path requires p ≥ 1 − u* of each
+//! that is kept and p ≤ u* of the others, with u* ending at u_1 / (m − k).
 //!
-//! τ runs from 0 at the end of the warm-up to 1 at a stated share of the search, the rest being for
+//! τ rises from 0 at the end of the warm-up to 1 at a given fraction of the search; the rest is for
 //! the weights to settle. While the super-network's accuracy on held-out images is below its best,
-//! τ runs at half its pace in the first half of the way, and makes up for it later. Contract: after
-//! τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] goes into
+//! τ advances at half its pace in the first half of the path, and catches up later. Contract: after
+//! τ = 1 every edge has p ≥ 0.998/k and every kept edge q ≥ 0.998/n; [`HardeningState`] is part of
 //! checkpoints.
 
 use burn::tensor::{Tensor, TensorData};
@@ -35,12 +35,12 @@ use super::link::Link;
 use crate::device::host;
 use crate::space::{KindTarget, Space};
 
-/// What is left undecided at the end of the path.
+/// What remains undecided at the end of the path.
 const LAST: f64 = 0.002;
-/// Largest size of the strongest logit behind a projection: what f32 still tells apart, far from
-/// any that trains.
+/// Largest absolute value of the strongest logit after a projection: f32 still resolves it, and it
+/// is far from any value in training.
 const LEVEL: f64 = 50.0;
-/// Points below its best at which the accuracy counts as falling.
+/// Number of points below its best at which the accuracy counts as falling.
 const TOLERATED: f64 = 1.0;
 
 settings! {
@@ -53,7 +53,7 @@ settings! {
     }
 }
 
-/// Where on the path a search is.
+/// The position of a search on the path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HardeningState {
     /// τ.
@@ -74,18 +74,18 @@ impl Default for HardeningState {
     }
 }
 
-/// Which of the two halves of the method are on.
+/// Which of the two halves of the method are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Halves {
     /// α follows the path.
     pub operations: bool,
-    /// β follows it.
+    /// β follows the path.
     pub edges: bool,
 }
 
 impl HardeningState {
-    /// One step further, `left` steps before the end of the path, including this one; at the end
-    /// and after it, to the end.
+    /// Advances by one step, with `left` steps before the end of the path including this one; at
+    /// the end and after it, to the end.
     pub(crate) fn advance(&mut self, left: usize) {
         let pace = if self.position < 0.5 { self.pace } else { 1.0 };
         self.position = if left <= 1 {
@@ -95,7 +95,7 @@ impl HardeningState {
         };
     }
 
-    /// Sees the super-network's accuracy at the end of an epoch, in percent.
+    /// Records the super-network's accuracy at the end of an epoch, in percent.
     pub fn see(&mut self, accuracy: f64) {
         self.pace = if accuracy < self.best_accuracy - TOLERATED {
             0.5
@@ -107,8 +107,8 @@ impl HardeningState {
 }
 
 impl Hardening {
-    /// Steps left to the end of the path, including the one at `step` (from 0) of `steps`; 0 after
-    /// the end.
+    /// Number of steps to the end of the path, including the one at `step` (from 0) of `steps`; 0
+    /// after the end.
     pub fn left(&self, step: usize, steps: usize) -> usize {
         let end = (self.decided_at * steps as f64).ceil() as usize;
         end.saturating_sub(step)
@@ -124,7 +124,7 @@ impl Hardening {
         last + (first - last).max(0.0) * (1.0 - position).max(0.0).powf(self.exponent)
     }
 
-    /// α projected onto what the path asks at `position`; `link` says how it is read.
+    /// α projected onto the constraint of the path at `position`; `link` defines how it is read.
     pub fn operations(
         &self,
         alpha: &Tensor<2>,
@@ -142,7 +142,7 @@ impl Hardening {
         let last = if link.normalises() {
             LAST
         } else {
-            // Of all gates that are shut together.
+            // For all closed gates together.
             LAST / candidates.saturating_sub(target.operations).max(1) as f64
         };
         let bound = self.bound_to(last, position, target.operations, candidates);
@@ -157,7 +157,7 @@ impl Hardening {
         Tensor::from_data(TensorData::new(values, alpha.dims()), &alpha.device())
     }
 
-    /// β of DA²S projected onto what the path asks at `position`.
+    /// β of DA²S projected onto the constraint of the path at `position`.
     pub fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
         let graph = space.graph;
         let mut values = host(beta);
@@ -172,7 +172,7 @@ impl Hardening {
     }
 }
 
-/// Projects one choice: `values` are its parameters, of which `kept` stay.
+/// Projects one choice: `values` are its parameters, of which `kept` are kept.
 fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link: Link) {
     let logits: Vec<f64> = values.iter().map(|&value| link.logit(f64::from(value))).collect();
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -182,8 +182,8 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link:
     let least = (1.0 - bound) / kept as f64;
     let mut raised: Vec<bool> = vec![false; values.len()];
     let mut factor = 1.0;
-    // What the raised ones take is taken from the others in proportion, which may make another one
-    // too weak.
+    // Raising some weights scales the others down in proportion, which may bring another one below
+    // the bound.
     loop {
         let more: Vec<usize> = order
             .iter()
@@ -218,8 +218,8 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link:
     let level = if link.keeps_sum() {
         largest + total.ln() + highest
     } else {
-        // A softmax does not see a shift: the strongest keeps its logit, within what parameters can
-        // hold.
+        // A softmax is invariant to shifts: the strongest keeps its logit, within the range of
+        // parameters.
         largest.clamp(-LEVEL, LEVEL)
     };
     for (index, value) in values.iter_mut().enumerate() {
@@ -230,7 +230,8 @@ fn project(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64, link:
     }
 }
 
-/// Projects gates: the `kept` strongest are open by all but `bound`, the others closed by as much.
+/// Projects gates: the `kept` strongest are open except for `bound`, the others closed except for
+/// `bound`.
 fn project_gates(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64) {
     let open = ((1.0 - bound) / bound).ln() as f32;
     let stay = strongest(values, may_stay, kept);
@@ -243,8 +244,8 @@ fn project_gates(values: &mut [f32], may_stay: &[bool], kept: usize, bound: f64)
     }
 }
 
-/// The `kept` largest of those that may stay. By the parameters, which still differ where a link
-/// caps them; ties go to the earlier.
+/// The `kept` largest of those that may be kept. Compares parameters, which differ even if a link
+/// caps them; the earlier one wins ties.
 fn strongest(values: &[f32], may_stay: &[bool], kept: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).filter(|&index| may_stay[index]).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -283,7 +284,7 @@ mod tests {
             order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
             let weakest = order[..kept].iter().map(|&index| new[index]).fold(1.0, f64::min);
             prop_assert!(1.0 - kept as f64 * weakest <= bound + 1e-4);
-            // What is pruned keeps its ratios.
+            // Pruned choices keep their ratios.
             for pair in order[kept..].windows(2) {
                 if old[pair[1]] > 1e-6 && new[pair[1]] > 1e-6 {
                     let (before, now) = (old[pair[0]] / old[pair[1]], new[pair[0]] / new[pair[1]]);
@@ -372,7 +373,7 @@ mod tests {
         project_gates(&mut gates, &[true, true, false, true, true], 2, 0.1);
         let open = 9.0f32.ln();
         assert_eq!(gates, [open, -open, -open, open, -6.0]);
-        // The path begins where gates that stand at their share are.
+        // The path starts at gates that have their share.
         let mut gates = [0.0; 4];
         project_gates(&mut gates, &[true; 4], 1, 0.75);
         assert_eq!(gates, [0.0; 4]);

@@ -1,9 +1,9 @@
-//! How a parameter becomes the weight of its choice, and back.
+//! Conversion between a parameter and the weight of its choice.
 //!
-//! A method reads its parameters in one of these ways; what drives a mixture acts on the weights,
-//! whichever way they are read. References stand with the methods. Contract: a link that normalises
-//! is the softmax of its logits, and parameter and logit are each other's inverse where both are
-//! finite.
+//! A method reads its parameters in one of these ways; a drive acts on the weights, however they
+//! are read. References are given with the methods. Contract: a link that normalises is the softmax
+//! of its logits, and the conversions between parameter and logit are inverse to each other if both
+//! are finite.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softmax};
@@ -11,17 +11,17 @@ use burn::tensor::activation::{sigmoid, softmax};
 use super::entropy::total_entropy;
 use super::regulariser::strengthen_alpha;
 
-/// The least weight, and the least concentration, that f32 still divides by.
+/// The smallest weight, and the smallest concentration, by which f32 can still divide.
 const LEAST: f64 = 1e-30;
 
-/// From parameters to weights.
+/// Converts parameters to weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
     /// p = softmax(α), as in DARTS.
     Softmax,
-    /// p = softmax(S_α(α)), as in DA²S; S_α is capped where more than one of them is kept.
+    /// p = softmax(S_α(α)), as in DA²S; S_α is capped if more than one of them is kept.
     Strengthened {
-        /// Operations that stay on an edge.
+        /// Number of kept operations per edge.
         kept: usize,
     },
     /// q = softmax(S_β(β)), as in DA²S.
@@ -30,7 +30,7 @@ pub enum Link {
     Simplex,
     /// p = c / Σ c with c = elu(α) + 1: the mean of DrNAS's Dirichlet distribution.
     Dirichlet,
-    /// p = σ(α), each by itself, as in FairDARTS.
+    /// p = σ(α), each independently, as in FairDARTS.
     Sigmoid,
 }
 
@@ -64,8 +64,8 @@ impl Link {
         self != Self::Sigmoid
     }
 
-    /// Whether the size of parameters has a meaning beside their weights: a projection keeps their
-    /// sum.
+    /// Whether the magnitude of parameters has a meaning besides their weights: a projection keeps
+    /// their sum.
     pub(super) fn keeps_sum(self) -> bool {
         matches!(self, Self::Simplex | Self::Dirichlet)
     }
@@ -85,7 +85,7 @@ impl Link {
         }
     }
 
-    /// A parameter of that logit.
+    /// A parameter with this logit.
     pub(super) fn parameter(self, logit: f64) -> f64 {
         match self {
             Self::Softmax | Self::Sigmoid | Self::Capped => logit,

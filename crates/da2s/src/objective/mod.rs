@@ -1,7 +1,7 @@
-//! What training and search minimise: the cross-entropy of the images; the regulariser that drives
-//! the mixture toward the target topology, with the schedules of its strength; the path that does
-//! so in a closed loop; how the parameters of a mixture are read; limits on the cost of the final
-//! network.
+//! The objectives of training and search: the cross-entropy of the images; the regulariser that
+//! drives the mixture toward the target topology, with the schedules of its strength; the path, an
+//! alternative drive; the links, which read the parameters of a mixture; limits on the cost of the
+//! final network.
 
 mod cost_limit;
 mod cross_entropy;

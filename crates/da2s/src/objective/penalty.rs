@@ -1,4 +1,4 @@
-//! What is added to the loss of both half-steps, as named terms.
+//! The terms added to the loss of both half-steps, with their names.
 //!
 //! Contract: a term's value is differentiable in α and β and has no gradient in the weights; the
 //! loss is the sum of weight × value, first over the terms of a kind of cell, then over the kinds.
@@ -12,13 +12,13 @@ use crate::space::PerKind;
 pub struct Term {
     /// Its name, in the metrics and in the report.
     pub name: &'static str,
-    /// What its value is multiplied by.
+    /// The factor of its value.
     pub weight: f64,
     /// Its value for every kind of cell, one element each.
     pub values: PerKind<Tensor<1>>,
 }
 
-/// The terms that are added to the loss at one moment; often none.
+/// The terms added to the loss at one moment; may be empty.
 #[derive(Clone, Debug, Default)]
 pub struct Penalty {
     /// The terms.
@@ -38,7 +38,7 @@ impl Penalty {
         self
     }
 
-    /// The sum of weight × value, one element; `None` without a term.
+    /// The sum of weight × value, one element; `None` if there are no terms.
     pub fn loss(&self) -> Option<Tensor<1>> {
         let mut sums: Vec<Tensor<1>> = Vec::new();
         for term in &self.terms {

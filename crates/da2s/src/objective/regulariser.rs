@@ -11,10 +11,10 @@
 //! R   = λ λ_c(t) (λ_α(t) L_α + λ_β L_β)
 //! ```
 //!
-//! Where k > 1 operations stay on an edge, the operation term gets the edges' form: `S_α` is capped
-//! at 1, so that k operations can share the mass evenly, and `w (Σ_{o: α_o > 0} S_α(α_o) − k)²` is
-//! added per edge; its minimum has entropy ln k. Entropies use log-softmax throughout, since S_α
-//! cubes and softmax underflows.
+//! If k > 1 operations are kept on an edge, the operation term has the form of the edge term: `S_α`
+//! is capped at 1, so that k operations can share the weight evenly, and `w (Σ_{o: α_o > 0}
+//! S_α(α_o) − k)²` is added per edge; its minimum has entropy ln k. Entropies use log-softmax
+//! throughout, since S_α cubes its argument and softmax underflows.
 
 use burn::tensor::Tensor;
 use da2s_settings::{NOT_NEGATIVE, Problem, settings};
@@ -51,7 +51,7 @@ pub struct Terms {
     pub edges: Tensor<1>,
 }
 
-/// S_α, element-wise: doubles, and cubes what lies below −1; capped at 1 where `kept` > 1.
+/// S_α, element-wise: doubles, and cubes values below −1; capped at 1 if `kept` > 1.
 pub(crate) fn strengthen_alpha<const D: usize>(alpha: Tensor<D>, kept: usize) -> Tensor<D> {
     let y = alpha * 2.0;
     let cubed = y.clone() * y.clone() * y.clone();
@@ -66,11 +66,11 @@ pub(crate) fn strengthen_beta<const D: usize>(beta: Tensor<D>) -> Tensor<D> {
 }
 
 impl Regulariser {
-    /// Checks that λ λ_β, which the edge term is multiplied by, is finite in 32 bits. `table` is
-    /// the table of these settings, for the error.
+    /// Checks that λ λ_β, the factor of the edge term, is finite in 32 bits. `table` is the table
+    /// of these settings, for the error.
     ///
     /// # Errors
-    /// If it is not.
+    /// If it is not finite.
     pub fn check(&self, table: &str) -> Result<(), Problem> {
         let (lambda, lambda_beta) = (self.lambda, self.lambda_beta);
         if ((lambda * lambda_beta) as f32).is_infinite() {
@@ -94,8 +94,8 @@ impl Regulariser {
         }
     }
 
-    /// L_α of one kind of cell, whose α, `[edges, operations]`, `link` reads. The entropy alone
-    /// where the link is not that of DA²S.
+    /// L_α of one kind of cell, whose α, `[edges, operations]`, is read by `link`. Only the entropy
+    /// if the link is not that of DA²S.
     pub fn operations(&self, alpha: Tensor<2>, link: Link) -> Tensor<1> {
         let Link::Strengthened { kept } = link else {
             return link.total_entropy(alpha);
@@ -122,7 +122,7 @@ impl Regulariser {
         edges
     }
 
-    /// λ λ_c(t) λ_α(t) and λ λ_c(t) λ_β: what L_α and L_β are multiplied by.
+    /// λ λ_c(t) λ_α(t) and λ λ_c(t) λ_β: the factors of L_α and L_β.
     pub fn strengths(&self, epoch: usize, epochs: usize, warmup: usize) -> (f64, f64) {
         let outer = self.lambda * self.lambda_c.at(epoch, epochs, warmup);
         (
@@ -132,7 +132,7 @@ impl Regulariser {
     }
 }
 
-/// `strong` where `raw` is positive, 0 elsewhere.
+/// `strong` if `raw` is positive, otherwise 0.
 fn positive_part<const D: usize>(strong: Tensor<D>, raw: Tensor<D>) -> Tensor<D> {
     strong.mask_fill(raw.lower_equal_elem(0.0), 0.0)
 }
@@ -259,8 +259,8 @@ mod tests {
             let loss = loss * (of_operations.max(of_edges).min(1e12));
             prop_assert!(loss.clone().into_scalar::<f32>().is_finite());
             let gradients = loss.backward();
-            // A target that keeps every edge leaves no node with a β, and the term of the edges
-            // without gradient.
+            // A target that keeps every edge leaves no node with a β, and the edge term without a
+            // gradient.
             let graph = CellGraph::new(2, 4);
             let has_beta = graph.groups().any(|group| target.has_beta(graph, group));
             for (leaf, is_read) in [(alpha_leaf, true), (beta_leaf, has_beta)] {

@@ -1,10 +1,10 @@
-//! How strong the regulariser is at each epoch: λ_c(t) and λ_α(t).
+//! The strength of the regulariser at each epoch: λ_c(t) and λ_α(t).
 //!
 //! Reference: Tian, Liu, Xie, Jiao, Ye, "Discretization-Aware Architecture Search", 2021, section
 //! 3.3, and its public implementation, with the epochs `T` and the warm-up `E` as parameters
 //! instead of 50 and 8. Contract: epochs count from 1 to T; the delayed form is 0 during the
-//! warm-up. The published values end slightly above 1 for the delayed logarithm (1.006 at T = 50,
-//! E = 8); they are kept as they are.
+//! warm-up. The published values end slightly above 1 for the delayed logarithm (1.006 at T = 50, E
+//! = 8), and are reproduced exactly.
 
 use da2s_settings::{settings, words};
 
@@ -55,7 +55,7 @@ impl Schedule {
     pub fn at(self, epoch: usize, epochs: usize, warmup: usize) -> f64 {
         let (t, total, wait) = (epoch as f64, epochs as f64, warmup as f64);
         if self.delayed {
-            // The logarithm starts in the last epoch of the warm-up, where it is ln 1 = 0.
+            // The logarithm starts in the last epoch of the warm-up, at ln 1 = 0.
             if epoch <= warmup {
                 return 0.0;
             }
@@ -81,7 +81,7 @@ impl Schedule {
     }
 }
 
-/// `part / whole`; a search too short to have a curve is at its end.
+/// `part / whole`; 1 if the search is too short for a curve.
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 1.0 }
 }

@@ -24,7 +24,7 @@ pub(super) fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPla
     builder.output(space.output())
 }
 
-/// A cell of NAS-Bench-201: its input as it is, and its last node as its output.
+/// A cell of NAS-Bench-201: its unchanged input, and its last node as output.
 pub(super) fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     let graph = space.graph;
     let mut builder = CellPlanBuilder::new(false).input(slot.channels);
@@ -41,14 +41,14 @@ pub(super) fn nas_bench_201(space: &Space, slot: &CellSlot) -> CellPlan {
     builder.output(space.output())
 }
 
-/// Stride of the edges that leave node `from` in a cell of stride `stride`: only what comes from
-/// the inputs of the cell is larger than its nodes.
+/// Stride of the edges that leave node `from` in a cell of stride `stride`: only the cell's inputs
+/// are larger than its nodes.
 pub(crate) fn stride(stride: usize, from: usize, graph: CellGraph) -> usize {
     if from < graph.inputs { stride } else { 1 }
 }
 
-/// Adds the inputs of a cell, each through ReLU → 1×1 convolution → batch norm; the first one
-/// through a factorised reduce where it is larger than the others.
+/// Adds the inputs of a cell, each after ReLU → 1×1 convolution → batch norm; the first one after a
+/// factorised reduce if it is larger than the others.
 pub(crate) fn preprocessed(mut builder: CellPlanBuilder, slot: &CellSlot, inputs: &[usize]) -> CellPlanBuilder {
     let convolution = Block::Conv {
         relu: true,

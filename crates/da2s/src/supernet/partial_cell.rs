@@ -1,10 +1,10 @@
-//! The plan of a super-network cell with partial channels: one in K channels of a node passes
-//! through the candidates, the others go around them, and a channel shuffle mixes both.
+//! The plan of a super-network cell with partial channels: one in K channels of a node goes through
+//! the candidates, the others bypass them, and a channel shuffle mixes both.
 //!
 //! Reference: Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture
-//! Search", ICLR 2020, equation 2, and its code: a 2×2 maximum goes around candidates of stride 2.
-//! The shuffle is the same for every edge into a node, so it is done once on their sum. Contract:
-//! the channels are a multiple of K, and K > 1.
+//! Search", ICLR 2020, equation 2, and its code: a 2×2 max pooling bypasses candidates of stride 2.
+//! The shuffle is the same for every edge into a node, so it is applied once to their sum.
+//! Contract: the number of channels is a multiple of K, and K > 1.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
@@ -12,21 +12,21 @@ use super::cell::{preprocessed, stride};
 use crate::backbone::CellSlot;
 use crate::space::{HostNetwork, Space};
 
-/// An edge of the plan. Every node of the space is three to five nodes here: the sums through and
-/// around the candidates, the two shuffled together, and that split again.
+/// An edge of the plan. Every node of the space becomes three to five nodes here: the sums through
+/// and around the candidates, their shuffled combination, and the two parts into which it is split.
 #[derive(Clone, Copy, Debug)]
 enum PartialEdge {
-    /// The channels of a node that pass, or those that do not.
+    /// The channels of a node that go through the candidates, or the others.
     Split { node: usize, passes: bool },
     /// The candidates of an edge of the space.
     Mixed { edge: usize },
-    /// What goes around them.
+    /// The bypass of an edge.
     Around { edge: usize },
-    /// One of the two sums of a node on its way into the shuffle.
+    /// One of the two sums of a node, as input of the shuffle.
     Join { node: usize, passes: bool },
 }
 
-/// Every edge, sources before what reads them.
+/// All edges, in topological order.
 fn parts(space: &Space) -> Vec<PartialEdge> {
     let graph = space.graph;
     let both = [true, false];
@@ -51,7 +51,7 @@ pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usi
     let ends: Vec<(usize, usize)> = graph.edges().collect();
     let passing = channels / groups;
     let mut builder = preprocessed(CellPlanBuilder::new(false), slot, inputs);
-    // Of each node of the space: its place here, and those of its two parts.
+    // For each node of the space: its index here, and those of its two parts.
     let mut whole: Vec<usize> = (0..graph.inputs).collect();
     let mut halves: Vec<[usize; 2]> = Vec::new();
     let mut sums: Vec<[usize; 2]> = Vec::new();
@@ -110,7 +110,8 @@ pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usi
     builder.output(graph.all_nodes().map(|node| whole[node]))
 }
 
-/// Where the weight of each choice of the plan stands in: the mixture, the weights of the edges, 1.
+/// The index of each choice's weight in the concatenation of the mixture, the weights of the edges,
+/// and 1.
 pub(super) fn mixture_order(space: &Space) -> Vec<usize> {
     let (edges, candidates) = (space.graph.edge_count(), space.operations.len());
     let one = edges * candidates + edges;
@@ -131,8 +132,8 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
     use da2s_engine::{Call, Cell, Engine};
 
-    /// With the identity as the only candidate the cell is known: a node is the weighted sum of its
-    /// shuffled inputs, which a cell without partial channels hands out one by one.
+    /// With the identity as the only candidate the result is known: a node is the weighted sum of
+    /// its shuffled inputs, which a cell without partial channels outputs one by one.
     #[test]
     fn what_passes_and_what_goes_around_is_shuffled_as_in_the_paper() {
         let (channels, groups, side) = (8, 4, 3);
@@ -170,7 +171,8 @@ mod tests {
         let (older, newer) = (whole(vec![1.0, 0.0]), whole(vec![0.0, 1.0]));
 
         let edges = [0.3f32, 0.7];
-        // p = 1 on both edges: the mixture is the edges' weights, then those weights, then 1.
+        // p = 1 on both edges: the mixture equals the edges' weights; then come those weights, then
+        // 1.
         let all = [edges[0], edges[1], edges[0], edges[1], 1.0];
         let mixture = mixture_order(&space).into_iter().map(|at| all[at]).collect();
         let ours = output(plan(&space, &slot, &[5, 5], groups), mixture);

@@ -12,12 +12,13 @@ pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
     let mut slots = size.stem.slots(size.image_channels, size.channels);
     let stems = slots.len();
     let mut channels = size.channels;
-    // A stem of two stages halves the image in the second.
+    // With two stem stages, the second one halves the image.
     let mut older_is_larger = stems > 1;
     for index in 0..size.cells {
         let kind = size.reductions.kind(index, size.cells);
         let stride = kind.stride();
-        // Sizes that overflow are refused where settings are checked, which asks the skeleton too.
+        // Sizes that overflow are refused when settings are checked, which also builds the
+        // skeleton.
         channels = channels.saturating_mul(stride);
         let last = index + stems - 1;
         slots.push(Slot {

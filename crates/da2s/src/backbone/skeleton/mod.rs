@@ -1,9 +1,9 @@
-//! The skeleton of a network: everything but its cells.
+//! The skeleton of a network: everything except its cells.
 //!
-//! A skeleton is a value: a chain of slots, each with what it reads. Some slots are fixed, such as
-//! stems and residual blocks; the others are for cells, and whoever builds a network says what
-//! those are. Contract: the super-network and the final network of a space have the same skeleton,
-//! and [`Skeleton::new`] is the only place that decides which one.
+//! A skeleton is a value: a list of slots, each with its inputs. Some slots are fixed, such as
+//! stems and residual blocks; the others are for cells, which the caller defines when it builds a
+//! network. Contract: the super-network and the final network of a space have the same skeleton,
+//! and [`Skeleton::new`] is the only place where it is chosen.
 
 mod darts;
 mod mobile;
@@ -30,7 +30,7 @@ pub struct NetworkSize {
     pub channels: usize,
     /// Number of cells; in NAS-Bench-201 of each of the three stages.
     pub cells: usize,
-    /// Which of them reduce.
+    /// The positions of the reduction cells.
     pub reductions: Reductions,
     /// Channels of an image.
     pub image_channels: usize,
@@ -45,14 +45,14 @@ pub struct NetworkSize {
     pub chain: ChainShape,
 }
 
-/// Everything but the cells of a network.
+/// Everything except the cells of a network.
 #[derive(Clone, Debug)]
 pub struct Skeleton {
     /// The slots in order; the last one feeds the classifier.
     pub slots: Vec<Slot>,
-    /// Whether ReLU comes between the last slot and the global mean.
+    /// Whether there is a ReLU between the last slot and the global mean.
     pub last_relu: bool,
-    /// The slot that an auxiliary head reads; `None` in skeletons that have no such head.
+    /// The slot that an auxiliary head reads; `None` if the skeleton does not support one.
     pub auxiliary: Option<usize>,
     /// Channels of an image.
     pub image_channels: usize,
@@ -60,20 +60,20 @@ pub struct Skeleton {
     pub classes: usize,
 }
 
-/// A stage of the network to be.
+/// A future stage of a network.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// What comes before the names of its weights, for example `cells.3.`.
+    /// Prefix of the names of its weights, for example `cells.3.`.
     pub prefix: String,
-    /// What it reads, one source for each input.
+    /// Its inputs, one source each.
     pub sources: Vec<Source>,
-    /// How much smaller the sides of its output are than those of its last input.
+    /// The factor by which its output is smaller than its last input.
     pub stride: usize,
-    /// What stands there.
+    /// Its content.
     pub content: Content,
 }
 
-/// What stands in a slot.
+/// The content of a slot.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// The same in every network of the space: a stem, a residual block.
@@ -82,10 +82,10 @@ pub enum Content {
     Cell(CellSlot),
 }
 
-/// What a slot asks of its cell.
+/// The requirements of a slot for its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellSlot {
-    /// Kind of the cell, which decides its mixture in a super-network.
+    /// Kind of the cell, which selects its mixture in a super-network.
     pub kind: CellKind,
     /// Channels of each of its nodes.
     pub channels: usize,
@@ -106,8 +106,8 @@ impl Skeleton {
         }
     }
 
-    /// The stages of a network whose cells are those of `cell`, which is told the slot and the
-    /// channels of each input.
+    /// The stages of a network. `cell` creates each cell from its slot and the channels of each
+    /// input.
     pub fn stages(&self, engine: &Engine, cell: impl Fn(&CellSlot, &[usize]) -> CellPlan) -> Vec<NetworkStage> {
         let mut stages: Vec<NetworkStage> = Vec::with_capacity(self.slots.len());
         for Slot {
@@ -144,7 +144,7 @@ impl Skeleton {
         self.slots.iter().any(is)
     }
 
-    /// How often an image is halved on its way through slot `last` and those before it.
+    /// How often an image is halved up to and including slot `last`.
     pub(crate) fn halvings(&self, last: usize) -> usize {
         let strides = self.slots.iter().take(last + 1).map(|slot| slot.stride);
         strides.map(|stride| stride.ilog2() as usize).sum()

@@ -2,7 +2,7 @@
 //! halve the image and double the channels, batch norm and ReLU before the global mean.
 //!
 //! Reference: Dong, Yang, "NAS-Bench-201", ICLR 2020, section 2.1 and figure 1. Contract: every
-//! slot reads the one before it; names are those of the public code.
+//! slot reads the previous one; names are those of the public code.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
@@ -11,7 +11,7 @@ use super::{CellSlot, Content, NetworkSize, Skeleton, Slot};
 use crate::backbone::Source;
 use crate::space::CellKind;
 
-/// Stages of cells of one number of channels.
+/// Number of stages; the cells of a stage have the same number of channels.
 pub(crate) const STAGES: usize = 3;
 
 /// The skeleton for networks of `size`.
@@ -61,8 +61,8 @@ fn last_norm(channels: usize) -> CellPlan {
         .output([1])
 }
 
-/// Two 3×3 convolutions, the first of stride 2, beside a 2×2 mean and a 1×1 convolution (He et al.
-/// 2016).
+/// Two 3×3 convolutions, the first of stride 2, in parallel with a 2×2 mean and a 1×1 convolution
+/// (He et al. 2016).
 fn residual(channels: usize) -> CellPlan {
     let halved = Block::Pool {
         kind: PoolKind::Average,

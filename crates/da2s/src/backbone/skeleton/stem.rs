@@ -1,4 +1,4 @@
-//! Stems: what stands before the first cell.
+//! Stems: the stages before the first cell.
 //!
 //! Reference: Liu, Simonyan, Yang, "DARTS", 2019, and its code for CIFAR and ImageNet. Contract:
 //! batch norms with scale and shift.
@@ -20,11 +20,11 @@ words! {
     }
 }
 
-/// Channels of the CIFAR stem, in multiples of a cell's.
+/// Channels of the CIFAR stem, as a multiple of a cell's.
 const CIFAR_MULTIPLIER: usize = 3;
 
 impl Stem {
-    /// The slots before cells of `channels` channels.
+    /// The slots before cells with `channels` channels.
     pub(super) fn slots(self, image_channels: usize, channels: usize) -> Vec<Slot> {
         let slot = |source, stride, plan| Slot {
             prefix: String::new(),

@@ -1,7 +1,7 @@
-//! A graph of ONNX as it grows: nodes, constants, names.
+//! An ONNX graph under construction: nodes, constants, names.
 //!
-//! Contract: nodes stand in the order in which they are computed; every value has one name, that of
-//! the layer that computes it followed by the operator; equal integers and equal ReLUs are there
+//! Contract: nodes are in the order of computation; every value has a unique name, that of the
+//! layer that computes it followed by the operator; equal integers and equal ReLUs are added only
 //! once.
 
 use std::collections::HashMap;
@@ -13,13 +13,13 @@ use super::messages::{AttributeProto, AttributeType, FLOAT, INT64, NodeProto, Te
 pub(super) struct Graph {
     pub nodes: Vec<NodeProto>,
     pub(super) constants: Vec<TensorProto>,
-    /// How many nodes have a name.
+    /// How many nodes have each name.
     named: HashMap<String, usize>,
     /// ReLU of a value.
     rectified: HashMap<String, String>,
 }
 
-/// A constant of an operator.
+/// An attribute of an operator.
 pub(super) enum Attribute {
     Float(f32),
     Int(i64),
@@ -58,7 +58,7 @@ impl Attribute {
 }
 
 impl Graph {
-    /// Adds a node of the layer `place` and returns the name of its output.
+    /// Adds a node of the layer `place`; returns the name of its output.
     pub(super) fn node<const N: usize>(
         &mut self,
         place: &str,
@@ -74,7 +74,7 @@ impl Graph {
         name
     }
 
-    /// Adds a node whose output is called `output`.
+    /// Adds a node with `output` as the name of its output.
     pub(crate) fn node_to<const N: usize>(
         &mut self,
         output: &str,
@@ -101,13 +101,13 @@ impl Graph {
         output
     }
 
-    /// Adds a tensor under a name that no other has.
+    /// Adds a tensor under a unique name.
     pub(super) fn constant(&mut self, name: &str, shape: &[usize], data: &[f32]) -> String {
         self.constants.push(floats(name, shape, data));
         name.to_owned()
     }
 
-    /// The number `value`, of no dimensions, added if it is not there.
+    /// The scalar `value`, added if it does not exist yet.
     pub(super) fn number(&mut self, value: f32) -> String {
         let name = format!("number.{value}");
         if !self.has(&name) {
@@ -120,18 +120,18 @@ impl Graph {
         self.constants.iter().any(|constant| constant.name == name)
     }
 
-    /// The vector `values`, added if it is not there.
+    /// The vector `values`, added if it does not exist yet.
     pub(super) fn integers(&mut self, values: &[i64]) -> String {
         let words: Vec<String> = values.iter().map(i64::to_string).collect();
         self.integer_tensor(format!("integers.{}", words.join(".")), &[values.len()], values)
     }
 
-    /// The number `value`, of no dimensions, added if it is not there.
+    /// The scalar `value`, added if it does not exist yet.
     pub(super) fn integer(&mut self, value: i64) -> String {
         self.integer_tensor(format!("integer.{value}"), &[], &[value])
     }
 
-    /// The tensor `name` of integers, added if it is not there.
+    /// The integer tensor `name`, added if it does not exist yet.
     pub(super) fn integer_tensor(&mut self, name: String, shape: &[usize], values: &[i64]) -> String {
         if !self.has(&name) {
             self.constants.push(TensorProto {

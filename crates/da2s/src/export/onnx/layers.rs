@@ -1,10 +1,10 @@
-//! The plan of a cell interpreted with the operators of ONNX, as the engine's plain path interprets
-//! it with Burn's.
+//! Converts the plan of a cell to ONNX operators, as the engine's plain path does with Burn's
+//! operations.
 //!
-//! Contract: any plan of a final network, so every space; weights keep the names of DARTS. Batch
-//! norms use the running statistics; on request each becomes part of the convolution in front of it
-//! in its block, as `norm.rs` has it. Those without one stay: behind a pool, and alone between
-//! stages, even if a cell ends in a convolution.
+//! Contract: works for any plan of a final network, and so for every space; weights keep the names
+//! of DARTS. Batch norms use the running statistics; on request each is folded into the preceding
+//! convolution of its block, as in `norm.rs`. Batch norms without one remain: after a pool, and
+//! between stages, even if a cell ends in a convolution.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(super) struct Value {
     pub size: (usize, usize),
 }
 
-/// Writes stages into a graph.
+/// Adds stages to a graph.
 pub(super) struct Layers<'a> {
     pub graph: Graph,
     tensors: HashMap<&'a str, &'a Named>,
@@ -34,7 +34,7 @@ pub(super) struct Layers<'a> {
 #[derive(Clone, Copy)]
 struct ConvolutionShape {
     stride: usize,
-    /// Before and behind rows and columns: top, left, bottom, right.
+    /// Padding: top, left, bottom, right.
     pads: [usize; 4],
     dilation: usize,
     groups: usize,
@@ -59,7 +59,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// A tensor of the network as a constant of the graph.
+    /// Adds a tensor of the network as a constant of the graph.
     pub(super) fn weight(&mut self, name: &str) -> Result<String, ExportError> {
         let tensor = self.tensor(name)?;
         Ok(self.graph.constant(name, &tensor.shape, &tensor.data))
@@ -78,8 +78,8 @@ impl<'a> Layers<'a> {
         }
         for edge in &plan.edges {
             for choice in &edge.choices {
-                // What leads nowhere adds nothing; of a node that nothing reaches a batch norm
-                // makes its shift.
+                // Unreachable choices add nothing; the batch norm of a node without inputs outputs
+                // its shift.
                 if matches!(choice.block, Block::Zero { .. }) {
                     continue;
                 }
@@ -122,7 +122,7 @@ impl<'a> Layers<'a> {
         Ok(Value { name, size })
     }
 
-    /// Zeros for as many images as `like` has: a node that nothing reaches.
+    /// Zeros for as many images as `like` has: the value of a node without inputs.
     fn zeros(&mut self, place: &str, like: &str, channels: usize, (height, width): (usize, usize)) -> String {
         let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
         let batch = self.graph.node(place, "Shape", &[like], first);
@@ -135,7 +135,7 @@ impl<'a> Layers<'a> {
         self.graph.node(place, "ConstantOfShape", &[&shape], value)
     }
 
-    /// Adds a block at its place and returns the name of its output.
+    /// Adds a block with its prefix; returns the name of its output.
     fn choice(&mut self, prefix: &str, choice: &Choice, x: &Value) -> Result<String, ExportError> {
         let Choice {
             block, inputs, affine, ..
@@ -264,8 +264,8 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Two 1×1 convolutions of stride 2 of the rectified image, the second from its second row and
-    /// column on, where an odd side has a zero behind its end.
+    /// Two 1×1 convolutions of stride 2 of the rectified image. The second starts at the second row
+    /// and column; an odd side is padded with a zero at its end.
     fn factorized_reduce(
         &mut self,
         place: &str,
@@ -276,8 +276,8 @@ impl<'a> Layers<'a> {
         let (height, width) = x.size;
         let rectified = self.graph.relu(&x.name);
         let half = self.tensor(&one)?.shape[0];
-        // An image of one row has no second one: what is read in its place is a zero, here one in
-        // front of it.
+        // An image with one row has no second row: a zero is read instead, here as padding in front
+        // of the image.
         let start = [height, width].map(|side| i64::from(side > 1));
         let (start, axes) = (self.graph.integers(&start), self.graph.integers(&[2, 3]));
         let end = self.graph.integers(&[i64::from(i32::MAX); 2]);
@@ -311,7 +311,7 @@ impl<'a> Layers<'a> {
         Ok(self.normalised(joined, rest))
     }
 
-    /// Adds a convolution with the weights called `weight`, and the batch norm behind it.
+    /// Adds a convolution with the weights called `weight`, and its batch norm.
     fn convolution(
         &mut self,
         place: &str,
@@ -358,7 +358,7 @@ impl<'a> Layers<'a> {
         Ok(self.normalised(y, rest))
     }
 
-    /// Adds a batch norm behind `x`, if there is one.
+    /// Adds a batch norm after `x`, if there is one.
     fn normalised(&mut self, x: String, norm: Option<Norm<'_>>) -> String {
         let Some(norm) = norm else { return x };
         let mut vector = |part: &str, data: &[f32]| {

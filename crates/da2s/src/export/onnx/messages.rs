@@ -1,8 +1,8 @@
-//! The messages of ONNX that a network needs, for prost.
+//! The ONNX messages that a network needs, for prost.
 //!
-//! Reference: onnx.proto of github.com/onnx/onnx, IR version 8; names and numbers of fields are
-//! those of that file, fields that are never written are left out. Contract: numbers that ONNX
-//! calls optional are written even where they are 0.
+//! Reference: onnx.proto of github.com/onnx/onnx, IR version 8. Names and numbers of fields are the
+//! same; fields that are never written are omitted. Contract: numbers that ONNX calls optional are
+//! written even if they are 0.
 
 use prost::Message;
 
@@ -17,7 +17,7 @@ pub(super) const UINT8: i32 = 2;
 /// `TensorProto.DataType.INT64`.
 pub(super) const INT64: i32 = 7;
 
-/// A model: a graph and what it needs.
+/// A model: a graph and its requirements.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
     #[prost(int64, optional, tag = "1")]
@@ -36,7 +36,7 @@ pub(super) struct ModelProto {
     pub metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// Which operators a model uses; the empty domain is ONNX's own.
+/// The operator set that a model uses; the empty domain is ONNX's own.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct OperatorSetIdProto {
     #[prost(string, optional, tag = "1")]
@@ -45,7 +45,7 @@ pub(super) struct OperatorSetIdProto {
     pub version: Option<i64>,
 }
 
-/// A text under a name.
+/// A text with a key.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct StringStringEntryProto {
     #[prost(string, tag = "1")]
@@ -54,7 +54,7 @@ pub(super) struct StringStringEntryProto {
     pub value: String,
 }
 
-/// Nodes in the order in which they are computed.
+/// Nodes in the order of computation.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -84,7 +84,7 @@ pub(super) struct NodeProto {
     pub attribute: Vec<AttributeProto>,
 }
 
-/// A constant of an operator.
+/// An attribute of an operator.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -101,7 +101,7 @@ pub(super) struct AttributeProto {
     pub r#type: Option<i32>,
 }
 
-/// Which field of an [`AttributeProto`] holds its value.
+/// The field of an [`AttributeProto`] that contains its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
 pub(super) enum AttributeType {
@@ -135,7 +135,7 @@ pub(super) struct ValueInfoProto {
     pub r#type: Option<TypeProto>,
 }
 
-/// A type; of the kinds there are, a tensor's.
+/// A type; only tensors are used here.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TypeProto {
     #[prost(message, optional, tag = "1")]
@@ -158,7 +158,7 @@ pub(super) struct TensorShapeProto {
     pub dim: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`: a number, or the name of one that is not fixed.
+/// `TensorShapeProto.Dimension`: a number, or the name of a variable one.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]

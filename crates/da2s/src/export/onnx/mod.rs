@@ -1,14 +1,14 @@
 //! ONNX: one file with the graph, the weights and the constants of preprocessing.
 //!
 //! Reference: the Open Neural Network Exchange, onnx.ai, operator set 17. Contract: the input
-//! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; or uint8,
-//! `[batch, height, width, 3]` with any batch, height and width, where the graph preprocesses. The
-//! output `logits` is `[batch, classes]`. `metadata_props` hold the fields of `preprocessing.json`,
-//! of which `classes` is called `class_names`; who follows them, `preprocessing`; and `genotype`.
-//! The model's `doc_string` says the same to people.
+//! `images` is float32, `[batch, channels, height, width]` with any batch, preprocessed; or, if the
+//! graph preprocesses, uint8, `[batch, height, width, 3]` with any batch, height and width. The
+//! output `logits` is `[batch, classes]`. `metadata_props` contain the fields of
+//! `preprocessing.json`, with `classes` renamed to `class_names`; `preprocessing`, which names the
+//! side that applies them; and `genotype`. The model's `doc_string` contains the same for people.
 //!
-//! The last of the entries is `sha256`: the file's last 76 bytes are this entry, and end in the
-//! SHA-256 of all bytes before them, in hexadecimal digits.
+//! The last entry is `sha256`: the file's last 76 bytes are this entry, and end with the SHA-256 of
+//! all preceding bytes in hexadecimal.
 
 mod graph;
 mod layers;
@@ -33,7 +33,7 @@ use crate::network::Trained;
 const IMAGES: &str = "images";
 /// Name of the output.
 const LOGITS: &str = "logits";
-/// Name of the dimension that is never fixed.
+/// Name of the variable batch dimension.
 const BATCH: &str = "batch";
 
 /// The file.
@@ -41,8 +41,8 @@ pub(super) fn bytes(trained: &Trained, options: ExportOptions) -> Result<Vec<u8>
     Ok(summed(model(trained, options)?.encode_to_vec()))
 }
 
-/// `bytes` of a model and its checksum: messages one after the other are one, whose lists are
-/// joined.
+/// `bytes` of a model with its checksum appended: concatenated messages are merged into one, and
+/// their lists are joined.
 fn summed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = ModelProto {
         metadata_props: vec![StringStringEntryProto {
@@ -153,10 +153,10 @@ fn value_info(name: &str, kind: i32, dim: Vec<Dimension>) -> ValueInfoProto {
     }
 }
 
-/// What is done to images, for people.
+/// Describes the preprocessing for people.
 fn documentation(trained: &Trained, options: ExportOptions) -> String {
     let steps = trained.description.preprocessing.steps();
-    // Of a file the graph sees the pixels alone.
+    // The graph only sees the pixels of a file.
     let (input, steps) = if options.with_preprocessing {
         let input = "images: uint8, batch × height × width × 3 (red, green, blue), of any one size, turned upright as the EXIF \
             orientation of their files says. The graph does the rest:";
@@ -169,13 +169,13 @@ fn documentation(trained: &Trained, options: ExportOptions) -> String {
     format!("{input}{steps}\nlogits: batch × classes, whose names are the metadata class_names.")
 }
 
-/// Texts are plain, everything else is JSON.
+/// Texts are written as they are, everything else as JSON.
 fn metadata(trained: &Trained, options: ExportOptions) -> Result<Vec<StringStringEntryProto>, ExportError> {
     let entry = |key: &str, value: String| StringStringEntryProto {
         key: key.to_owned(),
         value,
     };
-    // By way of the text, in which numbers have their own digits.
+    // Converted by way of text, so that numbers keep their digits.
     let text = serde_json::to_string(&trained.description.preprocessing)?;
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)?;
     let fields = fields.iter().map(|(key, value)| {

@@ -1,16 +1,16 @@
-//! A batch norm of a network that is exported, as it was and as `scale · x + shift`.
+//! A batch norm of an exported network, as trained and as `scale · x + shift`.
 //!
 //! Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 //! Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2. Contract: scale and shift are
-//! computed in 64 bits from the running statistics, for the convolution in front, whose weights are
-//! multiplied by the one and whose bias becomes the other.
+//! computed in 64 bits from the running statistics. When folded into the preceding convolution, the
+//! scale multiplies its weights and the shift becomes its bias.
 
 use da2s_engine::NORM_EPSILON;
 use da2s_records::Named;
 
 use crate::export::ExportError;
 
-/// A batch norm as it was: a value a channel each.
+/// A batch norm as trained: one value per channel each.
 pub(super) struct Norm<'a> {
     pub(super) name: String,
     pub(super) gamma: Vec<f32>,
@@ -20,8 +20,8 @@ pub(super) struct Norm<'a> {
 }
 
 impl<'a> Norm<'a> {
-    /// The batch norm called `name`, of what `tensor` finds; without scale and shift of its own it
-    /// has 1 and 0.
+    /// The batch norm called `name`, with its tensors found by `tensor`; if it has no scale and
+    /// shift, these are 1 and 0.
     ///
     /// # Errors
     /// Those of `tensor`.
@@ -46,7 +46,7 @@ impl<'a> Norm<'a> {
         })
     }
 
-    /// What each channel is multiplied by.
+    /// The factor of each channel.
     pub(super) fn scale(&self) -> Vec<f64> {
         let parts = self.gamma.iter().zip(self.variance);
         parts
@@ -54,7 +54,7 @@ impl<'a> Norm<'a> {
             .collect()
     }
 
-    /// What is added behind the scaled convolution, whose own bias, if it has one, is scaled along.
+    /// The bias after the scaled convolution; an existing bias of the convolution is scaled too.
     pub(super) fn shift(&self, scale: &[f64], bias: Option<&[f32]>) -> Vec<f32> {
         let parts = self.beta.iter().zip(self.mean).zip(scale).enumerate();
         parts

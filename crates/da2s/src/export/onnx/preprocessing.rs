@@ -1,14 +1,14 @@
-//! Preprocessing as a part of the graph: from bytes of any size to what the network sees.
+//! Preprocessing as part of the graph: from bytes of any size to the network's input.
 //!
 //! Contract: `images` is uint8, `[batch, height, width, 3]`, upright, red, green, blue; the result
-//! is that of `Image::preprocessed` (crates/images), of which a sum that lies between two bytes may
-//! be rounded the other way.
+//! is that of `Image::preprocessed` (crates/images), except that a sum halfway between two bytes
+//! may be rounded the other way.
 //!
-//! Resizing is a product with a matrix on both sides, since the square's two sides are equal. ONNX
-//! has an operator for it, `Resize` with `antialias`, which OpenVINO takes and computes without
+//! Resizing multiplies by the same matrix on both sides, since the cropped image is square. ONNX
+//! has an operator for it, `Resize` with `antialias`, but OpenVINO accepts it and computes without
 //! antialiasing. Positions and weights are integers until they are divided by their sum, so that
-//! runtimes which compute in bfloat16 lose nothing in them. Rows and columns are picked one by one,
-//! since tract does not know the length of a slice between two computed bounds.
+//! runtimes that compute in bfloat16 keep them exact. Rows and columns are gathered individually,
+//! since tract cannot infer the length of a slice between two computed bounds.
 
 use da2s_records::schema::{Preprocessing, PreprocessingRules};
 
@@ -18,7 +18,7 @@ use super::messages::{FLOAT, INT64};
 /// Prefix of the names of nodes and constants.
 const PLACE: &str = "preprocessing";
 
-/// Adds the preprocessing of `images`, and returns the name of what the network sees.
+/// Adds the preprocessing of `images`; returns the name of the network's input.
 pub(super) fn preprocessed(graph: &mut Graph, images: &str, what: &Preprocessing) -> String {
     let mut step = Step { graph };
     let (side, square) = step.centred_square(images, what.centre_crop);
@@ -37,7 +37,7 @@ pub(super) fn preprocessed(graph: &mut Graph, images: &str, what: &Preprocessing
     step.normalised(&bytes, what)
 }
 
-/// Writes one node after the other.
+/// Adds nodes one after the other.
 struct Step<'a> {
     graph: &'a mut Graph,
 }
@@ -52,7 +52,7 @@ impl Step<'_> {
         self.graph.node(PLACE, "Cast", &[x], to)
     }
 
-    /// To the nearest whole number, halves up, where nothing is negative.
+    /// Rounds to the nearest integer, halves up; the input is not negative.
     fn rounded(&mut self, x: &str) -> String {
         let half = self.graph.number(0.5);
         let sum = self.node("Add", &[x, &half]);
@@ -87,7 +87,7 @@ impl Step<'_> {
         (side, square)
     }
 
-    /// The luma of planes of red, green and blue. Its sums are whole numbers that floats hold.
+    /// The luma of red, green and blue planes. Its sums are integers that floats represent exactly.
     fn grey(&mut self, planes: &str) -> String {
         let weights = PreprocessingRules::GREY.map(f32::from);
         let weights = self.graph.constant(&format!("{PLACE}.grey"), &[1, 3, 1, 1], &weights);
@@ -97,11 +97,11 @@ impl Step<'_> {
         self.rounded(&luma)
     }
 
-    /// What each of `size` pixels takes of the `side` pixels of a line: `[size, side]`, rows whose
-    /// sum is 1.
+    /// The weights of the `side` pixels of a line in each of `size` output pixels: `[size, side]`,
+    /// rows whose sum is 1.
     ///
-    /// The centre of pixel o lies at `(o + ½)·side/size − ½`, and the weight of pixel i is a
-    /// triangle of its distance, as wide as `max(side/size, 1)`; both times `2·size`.
+    /// The centre of pixel o is `(o + ½)·side/size − ½`, and the weight of pixel i is a triangle of
+    /// the distance, `max(side/size, 1)` wide; both are multiplied by `2·size`.
     fn resampling(&mut self, side: &str, size: usize) -> String {
         let length = size as i64;
         let [zero, one, two] = [0, 1, 2].map(|value| self.graph.integer(value));

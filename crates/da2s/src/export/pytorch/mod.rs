@@ -1,4 +1,4 @@
-//! PyTorch: a folder with a module that can be read, its weights, and what is done to pictures.
+//! PyTorch: a folder with a readable module, its weights, and the preprocessing.
 //!
 //! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of three written
 //! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations), that of
@@ -52,7 +52,7 @@ fn module(trained: &Trained) -> String {
     [HEAD, &constants, &classes, body, &tail].concat()
 }
 
-/// A step a line, for a docstring.
+/// One step per line, for a docstring.
 fn numbered(steps: &[String]) -> String {
     let lines = steps
         .iter()
@@ -137,7 +137,7 @@ fn channels(size: &NetworkSize) -> String {
     )
 }
 
-/// A node a line.
+/// One node per line.
 fn nodes(name: &str, cell: &CellGenotype, graph: CellGraph) -> String {
     let mut text = format!("{name} = [\n");
     for node in graph.all_nodes() {

@@ -1,7 +1,7 @@
-//! The operations of `model.py`: what computes each of them, written from their blocks, and the
-//! classes that this takes.
+//! The operations in `model.py`: an expression for each, generated from its blocks, and the classes
+//! that these use.
 //!
-//! Contract: modules have the layers of a [`Block`] under the names of its weights, so that
+//! Contract: modules have the layers of a [`Block`], named like its weights, so that
 //! `weights.safetensors` fits.
 
 use std::fmt::Write as _;
@@ -10,13 +10,13 @@ use da2s_engine::{Block, PoolKind};
 
 use crate::space::{CellGenotype, HostNetwork, Operation};
 
-/// Classes one after another, each of which uses those before it.
+/// Classes in order; each uses only those before it.
 const LAYERS: &str = include_str!("layers.py");
-/// What lies between two of them.
+/// The separator between two classes.
 const GAP: &str = "\n\n\n";
 
-/// A line for each operation of `cells`: a function from the number of channels and the stride to a
-/// module.
+/// One line for each operation of `cells`: a function from the number of channels and the stride to
+/// a module.
 pub(super) fn table<'a>(cells: impl IntoIterator<Item = &'a CellGenotype>) -> String {
     let edges = cells.into_iter().flat_map(|cell| &cell.edges);
     let used: Vec<Operation> = edges.flat_map(|edge| edge.operations.iter().copied()).collect();
@@ -54,11 +54,11 @@ fn function(operation: Operation) -> String {
     }
 }
 
-/// The module of a block between images of equally many channels.
+/// The module for a block with as many input as output channels.
 fn module(block: Block) -> String {
     match block {
         Block::Zero { .. } => "Zero(stride)".to_owned(),
-        // All channels, from the first on.
+        // All channels, starting at the first.
         Block::Identity | Block::Take { .. } => "nn.Identity()".to_owned(),
         Block::Norm => "nn.Sequential(nn.BatchNorm2d(channels))".to_owned(),
         Block::Shuffle { groups, .. } => format!("nn.ChannelShuffle({groups})"),
