@@ -1,8 +1,8 @@
 //! An architecture of NAS-Bench-201 and its text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 //!
-//! Dong, Yang, "NAS-Bench-201", ICLR 2020: a cell of four nodes; each of its six edges carries one
-//! of five operations, and `none` stands for no edge. In the text a `+` divides the nodes 1, 2 and
-//! 3, and `op~i` is the operation on the edge from node i. What is read is written back unchanged.
+//! Dong, Yang, "NAS-Bench-201", ICLR 2020: a cell of four nodes; each of its six edges has one of
+//! five operations, and `none` means no edge. In the text, `+` separates the nodes 1, 2 and 3, and
+//! `op~i` is the operation on the edge from node i. A text that is read is written back unchanged.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,7 @@ impl Operation201 {
     /// Every operation, in the order of the paper.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The candidate that it is.
+    /// The same operation as a candidate.
     pub fn operation(self) -> Operation {
         match self {
             Self::None => Operation::None,
@@ -42,7 +42,7 @@ impl Operation201 {
         }
     }
 
-    /// The names of all, with commas between them.
+    /// The names of all operations, separated by commas.
     pub(crate) fn names() -> String {
         let names: Vec<&str> = Self::ALL.iter().map(|operation| operation.name()).collect();
         names.join(", ")
@@ -61,13 +61,13 @@ pub struct Arch201 {
     pub operations: [Operation201; 6],
 }
 
-/// Why a text is no architecture, with the byte where reading stopped.
+/// Why a text is not an architecture, with the byte offset where reading stopped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("architecture, character {at}: expected {expected}")]
 pub struct Arch201Error {
     /// Byte offset in the text.
     pub at: usize,
-    /// What should be there.
+    /// The expected text.
     pub expected: String,
 }
 
@@ -75,10 +75,10 @@ impl Arch201 {
     /// Number of architectures: each of the six edges has five candidates.
     pub const COUNT: usize = 15_625;
 
-    /// The architecture at the beginning of `text`, and how many bytes it takes.
+    /// The architecture at the beginning of `text`, and its length in bytes.
     ///
     /// # Errors
-    /// If the text does not begin with one.
+    /// If the text does not begin with an architecture.
     pub fn prefix(text: &str) -> Result<(Self, usize), Arch201Error> {
         let mut reader = Reader { text, at: 0 };
         let mut operations = [Operation201::None; 6];
@@ -92,7 +92,8 @@ impl Arch201 {
         Ok((Self { operations }, reader.at))
     }
 
-    /// Its place among all, from 0: a number in base five, the first edge counting most.
+    /// Its index among all, from 0: a number in base five, with the first edge as the most
+    /// significant digit.
     pub fn index(self) -> usize {
         self.operations.iter().fold(0, |index, operation| {
             index * Operation201::ALL.len() + *operation as usize

@@ -29,7 +29,7 @@ impl CellGraph {
     /// Most layers of a chain.
     pub const MOST_LAYERS: usize = 60;
 
-    /// A graph with `inputs` inputs and `nodes` nodes behind them.
+    /// A graph with `inputs` inputs followed by `nodes` nodes.
     pub const fn new(inputs: usize, nodes: usize) -> Self {
         Self {
             inputs,

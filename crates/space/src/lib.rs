@@ -1,9 +1,9 @@
-//! Search spaces, and what is chosen in them.
+//! Search spaces, their targets and genotypes.
 //!
-//! A [`Space`] says which nodes, edges and candidate operations a cell has; a [`Target`] how many
-//! of them stay; a [`Genotype`] which ones, in the texts of several tools. Each space has its own
-//! file; CONTRIBUTING.md says how to add one. Everything here is plain data: nothing computes on
-//! images.
+//! A [`Space`] defines the nodes, edges and candidate operations of a cell; a [`Target`] how many
+//! of them are kept; a [`Genotype`] which ones, with the text forms of several tools. Each space
+//! has its own file; CONTRIBUTING.md explains how to add one. Everything here is plain data:
+//! nothing computes on images.
 
 #![forbid(unsafe_code)]
 
@@ -48,8 +48,7 @@ words! {
 }
 
 impl CellKind {
-    /// How much smaller the sides of an image are after a cell, and how many times as many channels
-    /// it has.
+    /// The factor by which a cell divides the sides of an image and multiplies the channels.
     pub const fn stride(self) -> usize {
         match self {
             Self::Normal => 1,
@@ -90,8 +89,8 @@ impl SpaceName {
         }
     }
 
-    /// Whether a genotype has every edge, each with one operation. An edge can then only be dropped
-    /// by an operation: `none` is one that may stay.
+    /// Whether a genotype has every edge, each with one operation. An edge can then only be removed
+    /// by choosing the operation `none`.
     pub const fn keeps_every_edge(self) -> bool {
         match self {
             Self::Darts | Self::Mobile => false,
@@ -103,7 +102,7 @@ impl SpaceName {
 /// A search space: the graph of a cell, the candidates on each of its edges, and the kinds of cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Which space, and so how its cells are joined to networks.
+    /// The name of the space, which also determines the skeleton of its networks.
     pub name: SpaceName,
     /// Nodes and edges of a cell.
     pub graph: CellGraph,
@@ -112,7 +111,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// The DARTS space: 4 nodes, 14 edges, 7 candidates, and `none` before them if asked for.
+    /// The DARTS space: 4 nodes, 14 edges, 7 candidates, with `none` before them if requested.
     pub fn darts(none: bool) -> Self {
         Self::own(4, darts_operations(none))
     }
@@ -162,8 +161,8 @@ impl Space {
         self.name.kinds()
     }
 
-    /// Whether discretization may keep `operation`: any but `none`, which stays only where every
-    /// edge does.
+    /// Whether discretization may keep `operation`: any except `none`, which may only be kept in
+    /// spaces that keep every edge.
     pub fn may_keep(&self, operation: Operation) -> bool {
         operation != Operation::None || self.name.keeps_every_edge()
     }

@@ -1,13 +1,13 @@
-//! Looking an architecture of NAS-Bench-201 up in a table of accuracies that the user brings.
+//! Looks up an architecture of NAS-Bench-201 in a table of accuracies provided by the user.
 //!
-//! The table is CSV, with commas, semicolons or tabs, as it is or compressed with gzip. Its first
-//! line names the columns, which [`heading`] distinguishes by their names; every other line has an
-//! architecture in its text and an accuracy in percent for each of those columns. Cells may be
-//! quoted, lines empty. Accuracies are in percent: a column most of which is not above 1 contains
-//! fractions, and is refused rather than guessed at. Contract: only regular files of [`MOST_BYTES`]
-//! are read, line by line, and only numbers are kept, whatever a file unpacks to. Architectures
-//! that compute the same function are lines of their own, as they were trained separately; a table
-//! may lack some, and ranks are among those that it has.
+//! The table is CSV with commas, semicolons or tabs, optionally compressed with gzip. Its first
+//! line names the columns, whose meaning [`heading`] derives from the names; every other line has
+//! an architecture in its text form and an accuracy in percent for each of those columns. Cells may
+//! be quoted, lines empty. A column whose values are mostly not above 1 contains fractions, and is
+//! refused rather than guessed at. Contract: only regular files of at most [`MOST_BYTES`] are read,
+//! line by line, and only numbers are kept, whatever size a file unpacks to. Architectures that
+//! compute the same function have separate lines, as they were trained separately; a table may lack
+//! some, and ranks are among those that it has.
 
 mod heading;
 
@@ -22,13 +22,13 @@ use serde::Serialize;
 use self::heading::{Column, Heading, cells};
 use super::arch_201::{Arch201, Arch201Error};
 
-/// Most bytes of a table, also of one that is unpacked: each architecture stands there at most
-/// once, in a line of [`LONGEST_LINE_BYTES`].
+/// Maximum size of a table in bytes, also after unpacking: each architecture occurs at most once,
+/// in a line of [`LONGEST_LINE_BYTES`].
 const MOST_BYTES: u64 = Arch201::COUNT as u64 * LONGEST_LINE_BYTES;
-/// Longest line that is read, with its end.
+/// Longest line, including its line break.
 const LONGEST_LINE_BYTES: u64 = 4096;
 
-/// What every file compressed with gzip begins with.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A table of accuracies.
@@ -37,37 +37,37 @@ pub struct Benchmark {
     columns: Vec<String>,
     passed_over: Vec<String>,
     archs: Vec<Arch201>,
-    /// Line of an architecture by the index that its line has, if lines have one.
+    /// Line of an architecture by its index in the table, if the table has indices.
     indices: Option<HashMap<usize, usize>>,
     /// `accuracies[column][line]`, percent.
     accuracies: Vec<Vec<f64>>,
-    /// Line of an architecture by its index.
+    /// Line of an architecture by its index in the benchmark.
     lines: Vec<Option<usize>>,
 }
 
-/// How an architecture stands in one column.
+/// The result of an architecture in one column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
     /// Name of the column.
     pub column: String,
     /// Its accuracy, percent.
     pub accuracy: f64,
-    /// 1 for the best: one more than the architectures that are more accurate, so that equal ones
-    /// share a rank.
+    /// Rank, 1 for the best: one more than the number of more accurate architectures, so that equal
+    /// ones share a rank.
     pub rank: usize,
     /// Architectures in the table.
     pub of: usize,
-    /// Share of the others that are less accurate, percent; 100 where there are no others.
+    /// Percentage of the others that are less accurate; 100 if there are no others.
     pub percentile: f64,
     /// The best accuracy, percent.
     pub best_accuracy: f64,
-    /// The architecture that has it, the first in the table where there are several.
+    /// The best architecture, the first in the table if there are several.
     pub best_architecture: String,
-    /// Points from here to the best.
+    /// Difference to the best accuracy in points.
     pub distance: f64,
 }
 
-/// Why a table cannot be read or does not answer.
+/// Why a table cannot be read or has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchmarkError {
     /// A file that cannot be read.
@@ -75,20 +75,20 @@ pub enum BenchmarkError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file that is no such table.
+    /// A file that is not such a table.
     #[error("{}, line {line}: {problem}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: String,
     },
-    /// An architecture that the table does not have.
+    /// An architecture that is not in the table.
     #[error(
         "the table has {of} of the {} architectures, and {arch} is not one of them",
         Arch201::COUNT
@@ -96,15 +96,15 @@ pub enum BenchmarkError {
     Absent {
         /// The architecture.
         arch: Arch201,
-        /// How many it has.
+        /// Number of architectures in the table.
         of: usize,
     },
-    /// An index that the table does not have.
+    /// An index that is not in the table.
     #[error("{}", no_index(*index, *of))]
     NoIndex {
         /// The index.
         index: usize,
-        /// How many architectures it has, if their indices are known.
+        /// Number of architectures, if their indices are known.
         of: Option<usize>,
     },
 }
@@ -144,7 +144,7 @@ impl Benchmark {
         }
     }
 
-    /// Reads the table; `number` is that of the line under way, from 1.
+    /// Reads the table; `number` is the current line number, from 1.
     fn from_lines(mut reader: impl BufRead, number: &mut usize) -> Result<Self, Reason> {
         *number = 1;
         let mut line = String::new();
@@ -188,8 +188,8 @@ impl Benchmark {
         Ok(table)
     }
 
-    /// Refuses columns of shares. Hardly any network of the benchmark has an accuracy of 1 % or
-    /// less, so that a column with many of these holds shares, even if not all of it does.
+    /// Refuses columns of fractions. Hardly any network of the benchmark has an accuracy of 1 % or
+    /// less, so a column with many such values contains fractions, at least in part.
     fn require_percent(&self) -> Result<(), String> {
         for (column, accuracies) in self.columns.iter().zip(&self.accuracies) {
             let small = accuracies.iter().filter(|&&accuracy| accuracy <= 1.0).count();
@@ -207,8 +207,7 @@ impl Benchmark {
         Ok(())
     }
 
-    /// Where a program numbered the rows of a table that lacks architectures, the numbers are not
-    /// the benchmark's.
+    /// If a program numbered the rows of an incomplete table, the numbers are not the benchmark's.
     fn forget_row_numbers(&mut self, heading: &Heading) {
         let numbers_rows = |indices: &HashMap<usize, usize>| indices.iter().all(|(index, row)| index == row);
         if heading.unnamed_index && self.len() < Arch201::COUNT && self.indices.as_ref().is_some_and(numbers_rows) {
@@ -264,11 +263,11 @@ impl Benchmark {
         Ok(())
     }
 
-    /// The architecture of an index: that of the table's column of indices. Without one it is the
-    /// line of a table that has all architectures, from 0, as published tables list them.
+    /// The architecture with an index, according to the table's column of indices. Without such a
+    /// column, and if the table is complete, it is the line number from 0, as in published tables.
     ///
     /// # Errors
-    /// [`BenchmarkError::NoIndex`] if there is no such index, or the table says nothing of indices.
+    /// [`BenchmarkError::NoIndex`] if the index does not exist, or the table has no indices.
     pub fn at_index(&self, index: usize) -> Result<Arch201, BenchmarkError> {
         let row = match &self.indices {
             Some(indices) => indices.get(&index).copied(),
@@ -287,7 +286,7 @@ impl Benchmark {
         &self.columns
     }
 
-    /// Names of the columns that hold something else than accuracies.
+    /// Names of the ignored columns, which are not accuracies.
     pub fn passed_over(&self) -> &[String] {
         &self.passed_over
     }
@@ -298,10 +297,10 @@ impl Benchmark {
         self.archs.len()
     }
 
-    /// How `arch` stands in every column.
+    /// The results of `arch` in every column.
     ///
     /// # Errors
-    /// [`BenchmarkError::Absent`] if the table does not have it.
+    /// [`BenchmarkError::Absent`] if it is not in the table.
     pub fn look_up(&self, arch: Arch201) -> Result<Vec<Standing>, BenchmarkError> {
         let of = self.len();
         let row = self.lines[arch.index()].ok_or(BenchmarkError::Absent { arch, of })?;
@@ -345,7 +344,8 @@ impl Reason {
     }
 }
 
-/// An accuracy in percent: `93.5`, `93.5 %`; with a decimal comma where a comma divides no columns.
+/// An accuracy in percent: `93.5`, `93.5 %`; with a decimal comma if commas do not separate
+/// columns.
 fn accuracy(cell: &str, delimiter: u8) -> Option<f64> {
     let number = cell.strip_suffix('%').unwrap_or(cell).trim_end();
     let value = if delimiter == b',' {
@@ -356,23 +356,23 @@ fn accuracy(cell: &str, delimiter: u8) -> Option<f64> {
     value.filter(|value| (0.0..=100.0).contains(value))
 }
 
-/// The separator of a first line that names it, as Excel reads and writes it: `sep=;`.
+/// The separator given by a first line `sep=;`, as Excel reads and writes it.
 fn named_delimiter(line: &str) -> Option<u8> {
     match line.trim().trim_matches('"').strip_prefix("sep=")?.as_bytes() {
         [one @ (b',' | b';' | b'\t')] => Some(*one),
-        // Blanks at the end are gone.
+        // Trailing whitespace was already removed.
         [] => Some(b'\t'),
         _ => None,
     }
 }
 
-/// Reads a line without its end into `line`; `false` after the last.
+/// Reads a line without its line break into `line`; `false` at the end of the file.
 fn next_line(reader: &mut impl BufRead, line: &mut String) -> Result<bool, Reason> {
     let mut bytes = std::mem::take(line).into_bytes();
     bytes.clear();
     let read = reader.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut bytes);
     let read = read.map_err(|error| match error.kind() {
-        // What a damaged or cut-off gzip file gives.
+        // Errors of a damaged or truncated gzip file.
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             Reason::Content(format!("the file is damaged: {error}"))
         }

@@ -2,8 +2,8 @@
 //! architectures (Dong, Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural
 //! Architecture Search", ICLR 2020, section 2.1).
 //!
-//! Every edge stays, and `none` is a choice like the others, so that an architecture is one of 5⁶ =
-//! 15,625. Its text names for each node the operations of its edges:
+//! Every edge is kept, and `none` is a choice like the others, so an architecture is one of 5⁶ =
+//! 15,625. Its text lists the operations of the edges for each node:
 //! `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
 
 use super::{CellGraph, Operation};
@@ -17,5 +17,5 @@ pub(crate) const NAS_BENCH_201_OPERATIONS: [Operation; 5] = [
     Operation::AvgPool3x3,
 ];
 
-/// One input, three nodes behind it.
+/// One input, followed by three nodes.
 pub(crate) const NAS_BENCH_201_GRAPH: CellGraph = CellGraph::new(1, 3);

@@ -2,7 +2,7 @@
 //! compute them. Inverted bottlenecks (Sandler et al., "MobileNetV2", 2018) are named after their
 //! kernel and expansion, as in FBNet (Wu et al. 2019): `mbconv_k5_e3`.
 //!
-//! An operation is a row of the table below. A row of existing blocks is all that a new one takes:
+//! An operation is a row of the table below. A new one built from existing blocks needs only a row:
 //! spaces, genotypes, the engine and the exports follow from it.
 
 use da2s_plan::{Block, PoolKind};
@@ -30,8 +30,8 @@ macro_rules! operations {
                 }
             }
 
-            /// Whether it can halve an image. What cannot is in no DARTS space: its reduction cells
-            /// need that.
+            /// Whether it can halve an image. The DARTS space, whose reduction cells require this,
+            /// has only such operations.
             pub fn halves(self) -> bool {
                 match self {
                     $(Self::$variant => $halves,)*
@@ -88,15 +88,15 @@ operations! {
     MbConvK7E6 = "mbconv_k7_e6", true, |stride, _| bottleneck(7, 6, stride);
 }
 
-/// Where an operation stands: the places differ in the batch norm after a pool and in the bias of a
-/// convolution.
+/// The network that contains an operation: networks differ in the batch norm after a pool and in
+/// the bias of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostNetwork {
-    /// In the super-network of DARTS: a pool is followed by batch norm.
+    /// The super-network of DARTS: a pool is followed by batch norm.
     Supernet,
-    /// In the super-network of NAS-Bench-201: a pool is not, and a convolution has a bias.
+    /// The super-network of NAS-Bench-201: a pool has no batch norm, and a convolution has a bias.
     NasBench201Supernet,
-    /// In a final network: neither.
+    /// A final network: neither.
     Network,
 }
 
@@ -140,13 +140,13 @@ fn convolution(kernel: usize, stride: usize, place: HostNetwork) -> Block {
 }
 
 impl Operation {
-    /// The operation of that name.
+    /// The operation called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// The block that computes the operation at `stride`, and what its weights' names have between
-    /// the operation's own prefix and the layer (`.op` where DARTS wraps the layers once more).
+    /// The block that computes the operation at `stride`, and the part of its weights' names
+    /// between the operation's prefix and the layer (`.op` if DARTS wraps the layers once more).
     pub fn block(self, stride: usize, place: HostNetwork) -> (Block, &'static str) {
         let block = self.computed_by()(stride, place);
         let wrapped = matches!(block, Block::Separable { .. } | Block::Conv { .. });

@@ -1,18 +1,18 @@
 //! A value for each kind of cell that a space has.
 //!
-//! Contract: normal cells are always there; a space of one kind has no other, and whoever asks for
-//! the other kind is given what belongs to the only one.
+//! Contract: there are always normal cells; a space with one kind has no other, and the value of
+//! the missing kind is that of the existing one.
 
 use serde::{Deserialize, Serialize};
 
 use super::CellKind;
 
-/// A value a kind of cell.
+/// One value per kind of cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerKind<T> {
-    /// Of normal cells, or of the only kind.
+    /// The value of normal cells, or of the only kind.
     pub normal: T,
-    /// Of reduction cells, where the space has them.
+    /// The value of reduction cells, if the space has them.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub reduction: Option<T>,
 }
@@ -26,10 +26,10 @@ impl<T> PerKind<T> {
         }
     }
 
-    /// The same, where making a value can fail.
+    /// The same, if creating a value can fail.
     ///
     /// # Errors
-    /// The first that `of` returns.
+    /// The first error of `of`.
     pub fn try_new<E>(kinds: &[CellKind], mut of: impl FnMut(CellKind) -> Result<T, E>) -> Result<Self, E> {
         let normal = of(CellKind::Normal)?;
         let reduction = match kinds.contains(&CellKind::Reduction) {
@@ -47,7 +47,7 @@ impl<T> PerKind<T> {
         }
     }
 
-    /// The value of one kind, to be changed.
+    /// The value of one kind, mutable.
     pub fn kind_mut(&mut self, kind: CellKind) -> &mut T {
         match kind {
             CellKind::Normal => &mut self.normal,
@@ -66,7 +66,7 @@ impl<T> PerKind<T> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// Every value mapped.
+    /// Applies a function to every value.
     pub fn map<U>(&self, mut of: impl FnMut(CellKind, &T) -> U) -> PerKind<U> {
         PerKind {
             normal: of(CellKind::Normal, &self.normal),

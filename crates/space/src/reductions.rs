@@ -1,4 +1,5 @@
-//! Which cells of a network reduce: halve the image's sides and double the channels.
+//! The positions of the reduction cells of a network, which halve the image's sides and double the
+//! channels.
 
 use da2s_settings::{Allowed, FieldKind, Problem, Setting, words};
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ impl Reductions {
     /// settings, for the error.
     ///
     /// # Errors
-    /// If they are not, or one is named twice.
+    /// If they are not, or one is listed twice.
     pub fn check(&self, table: &str, cells: usize) -> Result<(), Problem> {
         match self {
             Self::Thirds(_) if cells < 3 => {

@@ -56,7 +56,7 @@ settings! {
 }
 
 impl SpaceSettings {
-    /// The space that is described.
+    /// Builds the space.
     pub fn build(&self) -> Space {
         match self.name {
             SpaceName::Darts => {

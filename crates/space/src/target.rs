@@ -112,7 +112,7 @@ pub enum TopologyError {
         /// Nodes of the space.
         nodes: usize,
     },
-    /// A node that cannot keep so many edges.
+    /// A node that cannot keep this many edges.
     #[error(
         "target.{kind}.edges keeps {given} edges at node {node}, which has {incoming} incoming edges: allowed are 1 to {incoming}"
     )]
@@ -121,9 +121,9 @@ pub enum TopologyError {
         kind: &'static str,
         /// Node, counted with the inputs, as in genotypes.
         node: usize,
-        /// Edges asked for.
+        /// Number of requested edges.
         given: usize,
-        /// Edges that there are.
+        /// Number of incoming edges.
         incoming: usize,
     },
     /// A space whose topology cannot be chosen.
@@ -163,26 +163,26 @@ pub enum TopologyError {
     /// Layers in a space of edges.
     #[error("target.depth is for the layers of the space mobile: a cell of this space has edges, see target.edges")]
     NoLayers,
-    /// An edge that cannot keep so many operations.
+    /// An edge that cannot keep this many operations.
     #[error(
         "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
     )]
     Operations {
         /// Kind of cell.
         kind: &'static str,
-        /// Operations asked for.
+        /// Number of requested operations.
         given: usize,
-        /// Candidates, `none` not counted.
+        /// Number of candidates without `none`.
         candidates: usize,
     },
 }
 
 impl TargetSpec {
-    /// The target in full, checked against `space`.
+    /// The complete target, checked against `space`.
     ///
     /// # Errors
-    /// If a node cannot keep so many edges or an edge so many operations; the message has the
-    /// allowed range.
+    /// If a node cannot keep this many edges or an edge this many operations; the message contains
+    /// the allowed range.
     pub fn resolve(&self, space: &Space) -> Result<Target, TopologyError> {
         PerKind::try_new(space.kinds(), |kind| {
             let own = match kind {

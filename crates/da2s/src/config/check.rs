@@ -1,5 +1,5 @@
-//! Checks that involve the settings of several rooms, each of which is fine by itself: a run fails
-//! here before its search, not after hours of it. Checks within a room belong to the room.
+//! Checks that involve the settings of several rooms, each of which is valid by itself: a run
+//! should fail before its search, not after hours of it. Checks within a room belong to that room.
 
 use da2s_settings::Problem;
 
@@ -14,10 +14,10 @@ use crate::space::{CellKind, Reductions, SpaceName};
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
 
-/// Checks `config`, each of whose values is in its own range.
+/// Checks `config`, whose values are each in their own range.
 ///
 /// # Errors
-/// For the first setting that does not fit the others.
+/// For the first setting that conflicts with others.
 pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     let placed = |problem| at(place, problem);
     config.search.check().map_err(placed)?;
@@ -38,10 +38,10 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     kinds(config, shape).map_err(placed)
 }
 
-/// Checks what a new run needs, but a stored run of an earlier version may lack.
+/// Checks the requirements of a new run, which a stored run of an earlier version need not meet.
 ///
 /// # Errors
-/// For the first setting that does not fit the others.
+/// For the first setting that conflicts with others.
 pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
     config.search.check_path().map_err(|problem| at(place, problem))
 }
@@ -69,7 +69,7 @@ fn data(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         .map_err(|error| of_data("data", error, place))
 }
 
-/// An error of [`crate::data`] about an option, as one about the key in `table`.
+/// Converts an error of [`crate::data`] about an option to one about the key in `table`.
 fn of_data(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
     match error {
         DataError::Setting {
@@ -81,7 +81,7 @@ fn of_data(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
     }
 }
 
-/// What the space asks of the super-network and of the final network.
+/// Requirements of the space for the super-network and the final network.
 fn skeletons(config: &Config) -> Result<(), Problem> {
     let (search, shape) = (&config.search, &config.network.shape);
     match config.space.name {
@@ -138,13 +138,13 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
         })
 }
 
-/// What the method asks of the space.
+/// Requirements of the method for the space.
 fn method(config: &Config) -> Result<(), Problem> {
     let search = &config.search;
     let built = search.method.build(search);
     let several = match config.target.resolve(&config.space.build()) {
         Ok(target) => target.values().any(|target| target.operations > 1),
-        // It was refused before.
+        // It was refused earlier.
         Err(_) => false,
     };
     if several && search.drive() == Drive::Regulariser && built.own_drive() != Drive::Regulariser {
@@ -185,8 +185,8 @@ fn augmented(
         .map_err(|error| of_data(table, error, place))
 }
 
-/// The sizes of the super-network and of the final network, by the table of their settings. How
-/// many classes there are does not matter here.
+/// The sizes of the super-network and of the final network, by the table of their settings. The
+/// number of classes has no effect here.
 fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2] {
     [
         ("search", config.search.size(&config.space, shape, 1)),
@@ -194,8 +194,8 @@ fn sizes(config: &Config, shape: ImageShape) -> [(&'static str, NetworkSize); 2]
     ]
 }
 
-/// Whether images can be halved as often as the networks do, and are large enough for the auxiliary
-/// head.
+/// Checks that images can be halved as often as the networks do, and are large enough for the
+/// auxiliary head.
 fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     let side = shape.height;
     for (table, size) in sizes(config, shape) {
@@ -205,7 +205,7 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
         if config.space.name == SpaceName::Mobile {
             continue;
         }
-        // Reduction cells may be more than an integer has bits.
+        // There may be more reduction cells than an integer has bits.
         let multiple = u32::try_from(halvings)
             .ok()
             .and_then(|halvings| 1usize.checked_shl(halvings));
@@ -227,8 +227,8 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a final network with a kind of cell that the super-network does not have: nothing but
-/// chance would decide what is in it.
+/// Refuses a final network with a kind of cell that the super-network does not have: its content
+/// would be random.
 fn kinds(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     let [search, network] = sizes(config, shape).map(|(_, size)| Skeleton::new(config.space.name, &size));
     match CellKind::ALL

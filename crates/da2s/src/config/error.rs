@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration: where it was said, which key, what is allowed.
+//! Errors in a configuration: where the setting is, its key, and the allowed values.
 
 use std::fmt;
 use std::io;
@@ -11,25 +11,25 @@ use crate::data::DataError;
 use crate::hint::Hint;
 use crate::space::TopologyError;
 
-/// Who said something.
+/// The origin of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A [`Config`](super::Config) in memory, or a default that nobody changed.
+    /// A [`Config`](super::Config) in memory, or an unchanged default.
     Settings,
     /// A recipe, by name.
     Recipe(&'static str),
     /// A file.
     File(PathBuf),
-    /// A flag of the command line, as it was written.
+    /// A command-line flag as the user wrote it.
     Flag(String),
 }
 
-/// Where something was said.
+/// The location of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// By whom.
+    /// Its origin.
     pub origin: Origin,
-    /// Line, from 1, where the origin has lines and the line is known.
+    /// Line, from 1, if the origin has lines and the line is known.
     pub line: Option<usize>,
 }
 
@@ -62,29 +62,30 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A text that is not TOML.
     #[error("{place}: {problem}")]
     Syntax {
-        /// Where.
+        /// The location.
         place: Box<Location>,
-        /// What is wrong there.
+        /// The problem.
         problem: String,
     },
-    /// A key that does not exist, or a value that is not allowed, by itself or beside the others.
+    /// A key that does not exist, or a value that is invalid by itself or in combination with
+    /// others.
     #[error("{place}: {problem}")]
     Setting {
-        /// Where.
+        /// The location.
         place: Box<Location>,
-        /// What is wrong.
+        /// The problem.
         problem: Problem,
     },
     /// A missing setting that others require.
     #[error("{key} is not set: expected {expected}")]
     Missing {
-        /// The key with the tables it is in.
+        /// The key, including its tables.
         key: &'static str,
         /// What it must be, and why.
         expected: String,
@@ -92,12 +93,12 @@ pub enum ConfigError {
     /// A target that the space does not allow.
     #[error("{place}: {error}")]
     Target {
-        /// Where.
+        /// The location.
         place: Box<Location>,
-        /// What is impossible.
+        /// The problem.
         error: TopologyError,
     },
-    /// Something wrong with the data's options.
+    /// An invalid option of the data.
     #[error(transparent)]
     Data(DataError),
     /// A recipe that does not exist.
@@ -111,14 +112,14 @@ pub enum ConfigError {
     /// A configuration that has no TOML form.
     #[error("the configuration cannot be written: {problem}")]
     Unwritable {
-        /// Why.
+        /// The reason.
         problem: String,
     },
 }
 
 impl ConfigError {
-    /// What it is about: the settings, or a file that the system does not give. A file whose bytes
-    /// are not text is given, and wrong in what it says.
+    /// The kind of the error: settings, or a file that the system could not read. A file that was
+    /// read but is not text counts as invalid settings.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Read { source, .. } if source.kind() != io::ErrorKind::InvalidData => Kind::Files,
@@ -126,7 +127,7 @@ impl ConfigError {
         }
     }
 
-    /// What the user can do about it, beyond what it says.
+    /// What the user can do about it, beyond the message itself.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Missing { key, .. } => vec![Hint::Give(key)],

@@ -1,24 +1,24 @@
-//! Batch sizes of the recipe for folders of images, lowered to what a small folder has.
+//! Lowers the batch sizes of the recipe for folders of images to fit a small folder.
 //!
-//! Contract: only the recipe's own numbers are lowered. One that was asked for stays, and is
-//! refused where it is too large, as it is in every other recipe.
+//! Contract: only the recipe's own numbers are lowered. A requested batch size stays, and is
+//! refused if it is too large, as with every other recipe.
 
 use super::error::ConfigError;
 use super::layers::Layer;
 use super::settings::Config;
 use crate::data::{Format, SearchSplit, small_training_set};
 
-/// Files beyond which a folder has enough images for every batch.
+/// Number of files at which a folder has enough images for every batch.
 const MANY_FILES: usize = 4096;
 /// The batch sizes of search and retraining.
 const SEARCH: &str = "search.batch_size";
 const NETWORK: &str = "network.batch_size";
 
-/// The batch sizes that `config`, of these layers, takes from the recipe for folders and that its
-/// folder has too few images for, as layers above the recipe.
+/// The batch sizes that `config`, resolved from these layers, takes from the recipe for folders and
+/// that are too large for its folder; lowered, as layers above the recipe.
 ///
 /// # Errors
-/// None for what is wrong with the folder: whoever opens it says so.
+/// Problems with the folder are not reported here but when it is opened.
 pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, ConfigError> {
     let of_recipe = |key: &str| {
         let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
@@ -51,7 +51,7 @@ pub(super) fn lowered(layers: &[Layer], config: &Config) -> Result<Vec<Layer>, C
         .collect()
 }
 
-/// What a user should know of `lowered` layers, in sentences.
+/// Messages for the user about the `lowered` layers, one sentence each.
 pub(super) fn notes(lowered: &[Layer], recipe: &Config) -> Vec<String> {
     let rows = [
         (SEARCH, recipe.search.batch_size),

@@ -1,8 +1,8 @@
-//! The layers of a configuration and how they are laid over each other.
+//! The layers of a configuration and how they are merged.
 //!
-//! Contract: a layer is checked by itself, so that an error names the file and line that said it; a
-//! value that nothing overrides is the default. A layer that sets `target.edges` or
-//! `target.operations` means both kinds of cell, and so overrides what a lower layer said of one
+//! Contract: each layer is checked separately, so an error names the file and line of the setting;
+//! a value that is not set anywhere is the default. A layer that sets `target.edges` or
+//! `target.operations` means both kinds of cell, and so overrides what a lower layer sets for one
 //! kind.
 
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ use super::check;
 use super::error::{ConfigError, Location, Origin};
 use super::settings::Config;
 
-/// Most parts of a key, as `search.regulariser.lambda`: more than any has.
+/// Maximum number of parts of a key such as `search.regulariser.lambda`: more than any key has.
 const MOST_PARTS: usize = 16;
 
-/// The recipes that are compiled in: name and text. Each data set has one of its own name.
+/// The built-in recipes: name and text. Each data set has a recipe of its name.
 pub const RECIPES: [(&str, &str); 11] = [
     ("digits", include_str!("../../../../configs/digits.toml")),
     ("cifar10", include_str!("../../../../configs/cifar10.toml")),
@@ -38,20 +38,20 @@ pub const RECIPES: [(&str, &str); 11] = [
     ("pc-darts", include_str!("../../../../configs/pc-darts.toml")),
 ];
 
-/// Settings from one origin; those it leaves out come from the layers below.
+/// Settings from one origin; missing ones come from the layers below.
 #[derive(Clone, Debug)]
 pub struct Layer {
     origin: Origin,
     table: Table,
-    /// The line of each key, with the tables it is in.
+    /// The line of each key, including its tables.
     lines: BTreeMap<String, usize>,
 }
 
 impl Layer {
-    /// The recipe of that name.
+    /// The recipe called `name`.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownRecipe`] if there is none.
+    /// [`ConfigError::UnknownRecipe`] if it does not exist.
     pub fn recipe(name: &str) -> Result<Self, ConfigError> {
         match RECIPES.into_iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Self::text(Origin::Recipe(name), text),
@@ -65,7 +65,7 @@ impl Layer {
         }
     }
 
-    /// A whole configuration, to lay others over.
+    /// A complete configuration as a layer.
     ///
     /// # Errors
     /// If a value has no TOML form.
@@ -75,7 +75,7 @@ impl Layer {
         Self { origin, table, lines }.checked()
     }
 
-    /// A file.
+    /// Reads a file.
     ///
     /// # Errors
     /// If it cannot be read, is not TOML, or has an invalid setting.
@@ -90,7 +90,7 @@ impl Layer {
         Self::text(Origin::File(path.to_owned()), &text)
     }
 
-    /// The text of the file `path`, which was read before.
+    /// Parses the text of the file `path`, which was already read.
     ///
     /// # Errors
     /// If it is not TOML, or has an invalid setting.
@@ -98,13 +98,13 @@ impl Layer {
         Self::text(Origin::File(path.to_owned()), text)
     }
 
-    /// One setting from the flag `flag`; `key` has the tables it is in, as `search.epochs`.
+    /// One setting from the flag `flag`; `key` includes its tables, such as `search.epochs`.
     ///
     /// # Errors
     /// If the key does not exist or does not allow the value.
     pub fn flag(flag: &str, key: &str, value: Value) -> Result<Self, ConfigError> {
-        // Tables are nested by one call a level, here and where they are dropped: a key of many
-        // parts would take the whole stack.
+        // Tables are built and dropped recursively, one call per level: a key with many parts would
+        // exhaust the stack.
         if key.split('.').count() > MOST_PARTS {
             return Err(ConfigError::Setting {
                 place: Box::new(Origin::Flag(flag.to_owned()).into()),
@@ -130,11 +130,11 @@ impl Layer {
         .checked()
     }
 
-    /// One setting as `KEY=VALUE`, from the flag `flag`. A value that is not TOML is taken as a
+    /// One setting as `KEY=VALUE`, from the flag `flag`. A value that is not TOML is treated as
     /// text, so that words need no quotes.
     ///
     /// # Errors
-    /// If there is no `=`, the key does not exist or does not allow the value.
+    /// If there is no `=`, the key does not exist, or the value is invalid.
     pub fn assignment(flag: &str, text: &str) -> Result<Self, ConfigError> {
         let Some((key, value)) = text.split_once('=') else {
             let problem = format!("`{text}`: expected KEY=VALUE, as search.epochs=10");
@@ -171,7 +171,7 @@ impl Layer {
         Ok(self)
     }
 
-    /// What this layer says of `key`.
+    /// The value of `key` in this layer.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
         let mut table = &self.table;
@@ -186,12 +186,12 @@ impl Layer {
         matches!(self.origin, Origin::Recipe(_))
     }
 
-    /// Whether it is the recipe of that name.
+    /// Whether it is the recipe called `name`.
     pub(super) fn is_recipe_of(&self, name: &str) -> bool {
         matches!(&self.origin, Origin::Recipe(recipe) if *recipe == name)
     }
 
-    /// Whether it is one setting that was asked for by itself.
+    /// Whether it is a single setting from a flag.
     pub(super) fn is_flag(&self) -> bool {
         matches!(self.origin, Origin::Flag(_))
     }
@@ -204,7 +204,7 @@ impl Layer {
     }
 }
 
-/// Checks every key and value of `document` by itself; `place` tells where a key was written.
+/// Checks every key and value of `document` separately; `place` returns the location of a key.
 ///
 /// # Errors
 /// [`ConfigError::Setting`] for the first in the order of lines.
@@ -220,22 +220,22 @@ pub(super) fn check_document(document: &Table, place: &dyn Fn(&str) -> Location)
     }
 }
 
-/// Lays `layers` over the defaults, each over those before it, and checks the result as what a new
-/// run begins with.
+/// Merges `layers` over the defaults, in order, and checks the result as the configuration of a new
+/// run.
 ///
 /// # Errors
-/// If values are at odds with each other; the error names where the offending one was set.
+/// If values conflict; the error names the location of the offending one.
 pub fn resolve(layers: &[Layer]) -> Result<Config, ConfigError> {
     let config = resolve_stored(layers)?;
     check::check_new(&config, &|key| place_of(layers, key))?;
     Ok(config)
 }
 
-/// As [`resolve`], for what is stored already: a run of an earlier version may have what none is
-/// begun with any more.
+/// Like [`resolve`], for a stored configuration: a run of an earlier version may have settings that
+/// a new run must not have.
 ///
 /// # Errors
-/// As those of [`resolve`].
+/// Like [`resolve`].
 pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
     let broken = |problem: String| ConfigError::Syntax {
         place: Box::new(Origin::Settings.into()),
@@ -251,13 +251,13 @@ pub fn resolve_stored(layers: &[Layer]) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// Where `key` was set: by the last that says something of it.
+/// The location of `key`: the last layer that sets it.
 fn place_of(layers: &[Layer], key: &str) -> Location {
     let last = layers.iter().rev().find(|layer| layer.get(key).is_some());
     last.map_or(Origin::Settings.into(), |layer| layer.place(key))
 }
 
-/// Writes `above` over `below`, table by table.
+/// Merges `above` into `below`, table by table.
 fn overlay(below: &mut Table, above: &Table) {
     for (name, value) in above {
         match (below.get_mut(name), value) {
@@ -269,7 +269,7 @@ fn overlay(below: &mut Table, above: &Table) {
     }
 }
 
-/// Forgets what was said of one kind of cell where `layer` speaks of both.
+/// Removes the settings for one kind of cell if `layer` sets both.
 fn widen_target(merged: &mut Table, layer: &Layer) {
     let Some(target) = merged.get_mut("target").and_then(Value::as_table_mut) else {
         return;

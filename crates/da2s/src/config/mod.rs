@@ -1,9 +1,9 @@
-//! The configuration of a run: its settings, the layers it is put together from, and what each
-//! setting allows.
+//! The configuration of a run: its settings, the layers that are merged into it, and the allowed
+//! values of each setting.
 //!
-//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] lays the layers
-//! over each other and checks every value; [`Config::to_toml`] writes the result, which
-//! [`Config::read`] reads back unchanged.
+//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] merges the layers
+//! and checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back
+//! unchanged.
 
 mod check;
 mod error;
@@ -25,7 +25,7 @@ use std::path::Path;
 use crate::data::DataOptions;
 use crate::search::SearchSetup;
 
-/// The settings that have a short name, with it: what front ends offer.
+/// The settings with a short name, which front ends offer as flags and arguments.
 pub fn named() -> Vec<(Entry, &'static str)> {
     let entries = Config::TABLE.entries().into_iter();
     entries
@@ -36,7 +36,7 @@ pub fn named() -> Vec<(Entry, &'static str)> {
         .collect()
 }
 
-/// Those that say on what a stage of a run is computed, which every stage takes.
+/// The settings that define where a stage is computed, which every stage accepts.
 pub fn machine() -> Vec<(Entry, &'static str)> {
     let of_machine = |(entry, _): &(Entry, &str)| entry.key.starts_with("run.") && entry.field.may_change;
     named().into_iter().filter(of_machine).collect()
@@ -69,7 +69,8 @@ impl Config {
         })
     }
 
-    /// Reads and checks a file, which may leave out what has a default. No recipe lies below it.
+    /// Reads and checks a file, in which settings with a default may be missing. No recipe is
+    /// applied.
     ///
     /// # Errors
     /// If the file cannot be read or has an invalid setting; the error names the line.
@@ -77,21 +78,21 @@ impl Config {
         resolve_stored(&[Layer::file(path)?])
     }
 
-    /// The configuration as a file: every value, defaults included.
+    /// The configuration as a file, with all values including defaults.
     ///
     /// # Errors
-    /// If a value has no TOML form, as a seed above 2^63 − 1.
+    /// If a value has no TOML form, such as a seed above 2^63 − 1.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|error| ConfigError::Unwritable {
             problem: error.to_string(),
         })
     }
 
-    /// Checks every value, and what the values must be to each other. What [`resolve`] returns is
-    /// checked already.
+    /// Checks every value, and conflicts between values. The results of [`resolve`] are already
+    /// checked.
     ///
     /// # Errors
-    /// For the first invalid value, with what is allowed.
+    /// For the first invalid value, with the allowed ones.
     pub fn check(&self) -> Result<(), ConfigError> {
         let table = self.to_table()?;
         let unplaced = |_: &str| Location::from(Origin::Settings);
@@ -99,10 +100,10 @@ impl Config {
         check::check(self, &unplaced)
     }
 
-    /// What a search is created from.
+    /// The inputs of a search.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// Like [`Self::check`].
     pub fn search_setup(&self) -> Result<SearchSetup, ConfigError> {
         self.check()?;
         Ok(SearchSetup {
@@ -116,7 +117,7 @@ impl Config {
         })
     }
 
-    /// How the settings have the images opened.
+    /// The options for opening the images.
     pub fn data_options(&self) -> DataOptions {
         let augmentations = [&self.search.augmentation, &self.network.training.augmentation];
         let mut crops = augmentations

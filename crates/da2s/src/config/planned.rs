@@ -1,8 +1,8 @@
-//! What the stages of a configuration will need, before there is a run: for `da2s config --memory`.
+//! Estimates the memory of the stages before there is a run, for `da2s config --memory`.
 //!
-//! Contract: no image is read, so those in memory are not in it. The final network is not known
-//! before the search; its need is that of the one with the largest operations on as many edges as
-//! the target keeps, and so the most that it can be.
+//! Contract: no image is read, so the estimate does not include images in memory. The final network
+//! is unknown before the search, so its estimate is for the largest operations on as many edges as
+//! the target keeps: an upper bound.
 
 use std::cmp::Reverse;
 
@@ -14,23 +14,23 @@ use crate::network::network;
 use crate::space::{CellGenotype, Genotype, HostNetwork, KeptEdge, KindTarget, Operation, PerKind, Space, Target};
 use crate::supernet::supernet;
 
-/// Classes where the data set does not say how many: they hardly count.
+/// Number of classes if the data set does not define it: it has little influence.
 const CLASSES: usize = 10;
 
-/// What the stages of a run need.
+/// The memory that the stages of a run need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// A step of the search.
     pub search: Needs,
-    /// A step of the training of the final network, at most.
+    /// A step of the training of the final network, upper bound.
     pub train: Needs,
 }
 
 impl Planned {
-    /// For a run of `config` on the CPU, by the fused engine, on so many threads.
+    /// For a run of `config` on the CPU, with the fused engine and this number of threads.
     ///
     /// # Errors
-    /// If the target does not fit the space, or the side of the images is not known.
+    /// If the target does not fit the space, or the size of the images is unknown.
     pub fn new(config: &Config, threads: usize) -> Result<Self, ConfigError> {
         let shape = config.data.shape().ok_or_else(|| ConfigError::Missing {
             key: "data.image_size",
@@ -49,7 +49,7 @@ impl Planned {
             &engine,
         );
         let genotype = largest(&space, &target);
-        // One that is too small an image for the auxiliary head was refused before.
+        // An image too small for the auxiliary head was refused earlier.
         let size = config.network.shape.size(&config.space, shape, CLASSES);
         let final_network = network(&genotype, size, &engine).map_err(|error| ConfigError::Missing {
             key: "network.auxiliary",
@@ -73,14 +73,14 @@ impl Planned {
     }
 }
 
-/// A genotype of `target` whose network needs most.
+/// The genotype of `target` whose network needs the most memory.
 fn largest(space: &Space, target: &Target) -> Genotype {
     Genotype {
         cells: PerKind::new(space.kinds(), |kind| kept(space, target.kind(kind))),
     }
 }
 
-/// The first edges into each node, as many as stay, with the largest candidates.
+/// The first edges into each node, as many as are kept, with the largest candidates.
 fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     let graph = space.graph;
     let mut operations = largest_first(space);
@@ -95,7 +95,7 @@ fn kept(space: &Space, target: &KindTarget) -> CellGenotype {
     space.cell(edges.collect())
 }
 
-/// The candidates that may stay, those that need most first.
+/// The candidates that may be kept, those that need the most memory first.
 fn largest_first(space: &Space) -> Vec<Operation> {
     let stay = |operation: &Operation| space.may_keep(*operation);
     let mut operations: Vec<Operation> = space.operations.iter().copied().filter(stay).collect();
@@ -103,8 +103,8 @@ fn largest_first(space: &Space) -> Vec<Operation> {
     operations
 }
 
-/// What operations are ordered by: one that needs more compares as larger. Its parts are the
-/// convolutions one after another, the side of the kernel, and whether a pool averages.
+/// The sort key of operations: one that needs more memory compares as larger. Its parts are the
+/// number of consecutive convolutions, the kernel size, and whether a pool averages.
 fn need(operation: Operation) -> (usize, usize, bool) {
     match operation.block(1, HostNetwork::Network).0 {
         Block::Separable { stages, kernel, .. } => (stages, kernel, false),

@@ -1,9 +1,9 @@
-//! What is asked of a run: layers, and what lies below them where a run begins or goes on.
+//! The requested settings of a run, and the layers below them for a new or a resumed run.
 //!
-//! Contract: a new run has the recipe of its data set below what was asked for, unless a recipe was
-//! asked for; a run that goes on has its own configuration there. A folder of images says by its
-//! content which data set it is, unless one was asked for; one that the data set does not need is
-//! refused. Command line and Python package ask in the same way.
+//! Contract: for a new run, the recipe of its data set is below the requested settings, unless
+//! another recipe is requested; for a resumed run it is the run's own configuration. The data set
+//! in a folder of images is determined from its content, unless one is requested; a folder that the
+//! data set does not need is refused. Command line and Python package both use this module.
 
 use std::path::Path;
 
@@ -17,15 +17,15 @@ use super::settings::Config;
 use crate::data::Format;
 use crate::space::SpaceName;
 
-/// What is asked of a run.
+/// The requested settings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// What was asked for, lowest first; a recipe that was asked for is the first.
+    /// The requested layers, lowest first; a requested recipe is the first.
     pub layers: Vec<Layer>,
     /// Whether a recipe is among them.
     pub names_recipe: bool,
-    /// The space, where it was asked for by itself, not as one setting of many: it then takes what
-    /// its recipes' data sets say of the other along.
+    /// The space, if it was requested separately and not as one setting of many: then the space's
+    /// own settings replace those of its recipes' data sets.
     pub space: Option<SpaceName>,
 }
 
@@ -33,21 +33,21 @@ impl Request {
     /// The configuration of a new run.
     ///
     /// # Errors
-    /// If there is no recipe of the data set, or settings are at odds with each other.
+    /// If the data set has no recipe, or settings conflict.
     pub fn resolve(&self) -> Result<Config, ConfigError> {
         Ok(self.resolve_with_notes()?.0)
     }
 
-    /// As [`Self::resolve`], with what a user should know of settings that are not the recipe's, in
-    /// sentences.
+    /// Like [`Self::resolve`]; also returns messages for the user about settings that differ from
+    /// the recipe, one sentence each.
     ///
     /// # Errors
-    /// As those of [`Self::resolve`].
+    /// Like [`Self::resolve`].
     pub fn resolve_with_notes(&self) -> Result<(Config, Vec<String>), ConfigError> {
         let mut layers = self.layers.clone();
         layers.extend(self.detected()?);
         if !self.names_recipe {
-            // The last that names a data set is the one that counts.
+            // The last layer that names a data set decides.
             let dataset = last_text(&layers, "data.dataset").unwrap_or(Format::Digits.name());
             let recipe = Layer::recipe(dataset)?;
             let of_space = self.space.map_or(Ok(Vec::new()), of_space)?;
@@ -63,18 +63,18 @@ impl Request {
         Ok((resolve(&layers)?, notes))
     }
 
-    /// The configuration of a run that is resumed, whose own is `stored`.
+    /// The configuration of a resumed run, whose own is `stored`.
     ///
     /// # Errors
-    /// If settings are at odds with each other.
+    /// If settings conflict.
     pub fn resolve_over(&self, stored: Layer) -> Result<Config, ConfigError> {
         let mut layers = vec![stored];
         layers.extend(self.layers.iter().cloned());
         self.used(resolve_stored(&layers)?)
     }
 
-    /// The data set that the folder of the images holds, where one was asked for and no data set
-    /// was, but for that of a recipe.
+    /// The data set in the requested folder of images, if no data set was requested other than that
+    /// of a recipe.
     fn detected(&self) -> Result<Option<Layer>, ConfigError> {
         let own: Vec<&Layer> = self.layers.iter().filter(|layer| !layer.is_recipe()).collect();
         let named = own.iter().any(|layer| layer.get("data.dataset").is_some());
@@ -85,7 +85,7 @@ impl Request {
         let (dir, found) = (Path::new(dir), Format::in_folder(Path::new(dir)));
         match of_recipe {
             Some(format) if found.contains(&format) => return Ok(None),
-            // Opening it says what is missing.
+            // The error when it is opened names what is missing.
             Some(format) if found.is_empty() && format.needs_folder() => return Ok(None),
             _ => {}
         }
@@ -93,7 +93,7 @@ impl Request {
         Layer::flag("what data.dir holds", "data.dataset", format.name().into()).map(Some)
     }
 
-    /// Refuses a folder that nothing would be read from: beside another one, or where none is
+    /// Refuses a folder that would not be read: in addition to another one, or if no folder is
     /// needed.
     fn used(&self, config: Config) -> Result<Config, ConfigError> {
         let flags = self.layers.iter().filter(|layer| layer.is_flag());
@@ -127,7 +127,7 @@ impl Request {
     }
 }
 
-/// What a space sets instead of the recipes of data sets, which are for the DARTS space.
+/// Settings of a space that replace the recipes of data sets, which are for the DARTS space.
 fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
     let settings = match space {
         SpaceName::Darts => vec![],
@@ -156,11 +156,10 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
     layers.collect()
 }
 
-/// The data set whose files are in `path`; images of one's own where it is none of those that are
-/// known.
+/// The data set whose files are in `path`; the user's own images if no known data set is found.
 ///
 /// # Errors
-/// If it may be several.
+/// If there are several candidates.
 pub fn format_in(path: &Path) -> Result<Format, ConfigError> {
     match Format::in_folder(path)[..] {
         [] => Ok(Format::Images),
@@ -175,7 +174,7 @@ pub fn format_in(path: &Path) -> Result<Format, ConfigError> {
     }
 }
 
-/// What the last of `layers` that says something of `key` says.
+/// The value of `key` in the last of `layers` that sets it.
 fn last_text<'a>(layers: &'a [Layer], key: &str) -> Option<&'a str> {
     layers.iter().rev().find_map(|layer| layer.get(key)?.as_str())
 }

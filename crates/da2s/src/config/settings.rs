@@ -1,4 +1,4 @@
-//! Every setting of a run, put together from those of the rooms.
+//! All settings of a run, combined from those of the rooms.
 
 use da2s_settings::{settings, whole, words};
 

@@ -1,10 +1,10 @@
 //! Checkpoints: named tensors and one JSON value in a safetensors file, with a version and a
 //! checksum.
 //!
-//! Contract: written whole or not at all; reading a damaged, cut or foreign file is an error that
-//! names the file, never a panic and never wrong values. Of the states of a search or a training
-//! the one before the newest is kept beside it until the next is on the disk, and takes its place
-//! should it be damaged.
+//! Contract: written completely or not at all; reading a damaged, truncated or foreign file is an
+//! error that names the file, never a panic and never wrong values. The previous state of a search
+//! or a training is kept until the next one is on the disk, and replaces the newest if that is
+//! damaged.
 
 use std::io;
 use std::path::Path;
@@ -23,13 +23,13 @@ const VERSION: u32 = 1;
 /// Key of the [`Header`] in the file's metadata.
 const HEADER: &str = "da2s";
 
-/// What stands in the file's metadata.
+/// The content of the file's metadata.
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
     /// See [`digest`].
     sha256: String,
-    /// What is no tensor, as JSON.
+    /// Everything except the tensors, as JSON.
     meta: String,
 }
 
@@ -38,7 +38,7 @@ struct Header {
 pub struct Checkpoint<T> {
     /// The tensors.
     pub tensors: Vec<Named>,
-    /// What is no tensor.
+    /// Everything except the tensors.
     pub meta: T,
 }
 
@@ -46,25 +46,25 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     /// Writes the checkpoint as the file `name` of a run.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn write(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
         directory.write(name, &self.to_bytes(&directory.file(name))?)
     }
 
-    /// Writes the checkpoint as the newest of those called `name`; the newest until now becomes the
-    /// one before.
+    /// Writes the checkpoint as the newest of those called `name`; the one that was newest becomes
+    /// the previous one.
     ///
     /// # Errors
-    /// What the system says; the checkpoints that were there are then there still.
+    /// An I/O error; the existing checkpoints are still there then.
     pub(crate) fn write_newest(&self, directory: &RunDirectory, name: &str) -> Result<(), Error> {
-        // On the disk under a name of its own before any other is touched.
+        // Written to disk under a temporary name before any other file is changed.
         let (next, before, kept) = (format!("{name}.next"), previous(name), format!("{name}.kept"));
         self.write(directory, &next)?;
         if directory.has_file(name) {
-            // Of an earlier time that ended between two steps.
+            // Left over from a process that ended between two steps.
             directory.remove(&kept)?;
-            // A second name, so that the newest is never without one; on a file system without
-            // links it is, between two renames, and a reader takes the one before.
+            // A second name, so that the newest always exists. On a file system without links it is
+            // missing between two renames, and a reader uses the previous one.
             match directory.link(name, &kept) {
                 Ok(()) => directory.replace(&kept, &before)?,
                 Err(_) => directory.replace(name, &before)?,
@@ -74,12 +74,11 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         directory.sync(name)
     }
 
-    /// Reads the newest checkpoint called `name`, or, should it be damaged or missing, the one
-    /// before, which then takes its place and of which `warn` is told; `Ok(None)` if there is none
-    /// at all.
+    /// Reads the newest checkpoint called `name`. If it is damaged or missing, the previous one
+    /// replaces it, and `warn` is called. `Ok(None)` if neither exists.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if there is no whole one; or what the system says.
+    /// [`Error::Damaged`] if no complete one exists; or an I/O error.
     pub(crate) fn read_newest(
         directory: &RunDirectory,
         name: &str,
@@ -102,7 +101,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
                 warn(format!("{problem}; the checkpoint before it takes its place"));
                 Ok(Some(whole))
             }
-            // Nothing to fall back to: what is wrong with the newest is what matters.
+            // There is no previous one: report the problem with the newest.
             (_, Some(error)) => Err(error),
             (other, None) => other,
         }
@@ -120,11 +119,11 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         WeightsFile::to_bytes(&self.tensors, HEADER, header).map_err(|error| invalid(problem(error)))
     }
 
-    /// What `read` gives in the process of `group` that leads, in all of them; `path` is for
+    /// The result of `read` in the leading process of `group`, sent to all processes; `path` is for
     /// errors.
     ///
     /// # Errors
-    /// What `read` returns, in that process.
+    /// The error of `read`, in that process.
     pub(super) fn shared(
         group: &Group,
         path: &Path,
@@ -149,8 +148,8 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     /// Reads the checkpoint `name` of a run; `Ok(None)` if there is no file.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file is not a whole checkpoint of this version; or what the system
-    /// says.
+    /// [`Error::Damaged`] if the file is not a complete checkpoint of this version; or an I/O
+    /// error.
     pub fn read(directory: &RunDirectory, name: &str) -> Result<Option<Self>, Error> {
         let Some(bytes) = directory.bytes(name, MOST_WEIGHTS_BYTES)? else {
             return Ok(None);
@@ -158,7 +157,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let path = directory.file(name);
         let version = Self::version(&bytes);
         if let Some(version) = version.filter(|&version| version != VERSION) {
-            // Whole, for another program: nothing may take its place.
+            // It is complete, but for another version: nothing may replace it.
             return Err(Error::Mismatch {
                 path,
                 problem: format!("it has version {version}, this program reads {VERSION}"),
@@ -170,7 +169,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             .map_err(|problem| Error::Damaged { path, problem })
     }
 
-    /// The version that a file says it has.
+    /// The version in the header of a file.
     fn version(bytes: &[u8]) -> Option<u32> {
         let metadata = WeightsFile::metadata(bytes).ok()?;
         let header: serde_json::Value = serde_json::from_str(metadata.get(HEADER)?).ok()?;
@@ -198,7 +197,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     }
 }
 
-/// What is wrong with a file that is named elsewhere.
+/// The problem with a file that the caller names.
 fn problem(error: WeightsFileError) -> String {
     match error {
         WeightsFileError::Format(problem) => problem,
@@ -206,8 +205,8 @@ fn problem(error: WeightsFileError) -> String {
     }
 }
 
-/// Whether a checkpoint is lost with this error. A disk that cannot give it back has damaged it
-/// too; who may not read it may not read another either.
+/// Whether an error means that the checkpoint is lost, including a disk that cannot read it.
+/// Missing permission does not count: it would affect the other checkpoint too.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::Damaged { .. } => true,
@@ -249,7 +248,7 @@ mod tests {
 
     const NAME: &str = "search/checkpoint.safetensors";
 
-    /// A run directory, and the folder that goes with it.
+    /// A run directory, and the temporary folder that contains it.
     fn place() -> (tempfile::TempDir, RunDirectory) {
         let folder = tempfile::tempdir().unwrap();
         let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
@@ -293,14 +292,14 @@ mod tests {
             warnings[0].contains("is damaged") && warnings[0].ends_with("the checkpoint before it takes its place"),
             "{warnings:?}"
         );
-        // It took its place, and the next does not lose it.
+        // It replaced the newest, and the next write keeps it.
         write(4);
         assert_eq!(newest(&directory).0.unwrap(), Some(4));
         fs::remove_file(directory.file(NAME)).unwrap();
         let (read, warnings) = newest(&directory);
         assert_eq!(read.unwrap(), Some(2));
         assert!(warnings[0].contains("is missing"), "{warnings:?}");
-        // Now there is no other.
+        // Now there is no other one.
         fs::write(directory.file(NAME), b"nothing").unwrap();
         assert!(matches!(newest(&directory).0, Err(Error::Damaged { .. })));
     }
@@ -312,8 +311,8 @@ mod tests {
             prop_assert!(Checkpoint::<u32>::from_bytes(&whole[..cut.index(whole.len())]).is_err());
             let mut damaged = whole.clone();
             damaged[at.index(whole.len())] ^= flip;
-            // A flipped byte of padding or of a key that is not read changes nothing; anything else
-            // is found.
+            // A flipped byte in padding or in an unread key changes nothing; every other one is
+            // detected.
             if let Ok(mut read) = Checkpoint::<u32>::from_bytes(&damaged) {
                 read.tensors.sort_by(|a, b| a.name.cmp(&b.name));
                 prop_assert_eq!(read, example());

@@ -1,8 +1,8 @@
-//! The run directory: where each file lies, and who may write to it.
+//! The run directory: the location of each file, and access to it.
 //!
-//! Contract: who created it or opened it for work keeps others out. Nothing is written to a
-//! directory that was removed meanwhile, and so nothing brings half of it back. What is in it may
-//! come from others, see [`Folder`].
+//! Contract: a process that created it or opened it for work keeps others out. Nothing is written
+//! to a directory that was removed in the meantime, so it is never partly recreated. Its content
+//! may be untrusted, see [`Folder`].
 
 use std::fs;
 use std::io;
@@ -19,26 +19,26 @@ use super::made::Made;
 use crate::config::{Config, Layer, resolve_stored};
 use crate::stage::Stage;
 
-/// A directory that holds a run.
+/// A directory with a run.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
-    /// None where another process reads and writes it.
+    /// `None` if another process reads and writes it.
     folder: Option<Folder>,
-    /// None where it is only read.
+    /// `None` if it is only read.
     lock: Option<Arc<Lock>>,
-    /// What was made for the run: the directory itself, unless it was there, and what was missing
+    /// The folders created for the run: the directory itself if it was missing, and missing ones
     /// above it.
     made: Made,
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run, or takes an empty one: stages remove what a stage before
-    /// wrote, and must never find somebody else's files there.
+    /// Creates a directory for a new run, or uses an empty one: stages remove the files of earlier
+    /// stages, and must never find other files there.
     ///
     /// # Errors
-    /// [`Error::RunExists`] if it already holds a run, [`Error::NotEmpty`] if it holds anything
-    /// else, [`Error::Busy`] if another process is making a run there; or what the system says.
+    /// [`Error::RunExists`] if it already contains a run, [`Error::NotEmpty`] if it contains
+    /// anything else, [`Error::Busy`] if another process is creating a run there; or an I/O error.
     pub fn create(path: &Path) -> Result<Self, Error> {
         vacant(path)?;
         let made = Made::make(path).map_err(|error| Error::io("create", path, error))?;
@@ -48,7 +48,7 @@ impl RunDirectory {
             Ok((folder, lock))
         };
         let (folder, lock) = locked().inspect_err(|_| made.unmake())?;
-        // Somebody may have created a run between the two.
+        // Another process may have created a run in between.
         vacant(path)?;
         folder.sweep("");
         Ok(Self {
@@ -59,11 +59,11 @@ impl RunDirectory {
         })
     }
 
-    /// Opens the directory of a run to work on it.
+    /// Opens the directory of a run for work.
     ///
     /// # Errors
-    /// [`Error::NotARun`] if there is no `config.toml` in it, [`Error::Busy`] if another process
-    /// works on it.
+    /// [`Error::NotARun`] if it has no `config.toml`, [`Error::Busy`] if another process works on
+    /// it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let directory = Self::read(path)?;
         let folder = directory.folder()?;
@@ -77,10 +77,10 @@ impl RunDirectory {
         })
     }
 
-    /// Opens the directory of a run to read it, whoever works on it.
+    /// Opens the directory of a run for reading, even while another process works on it.
     ///
     /// # Errors
-    /// [`Error::NotARun`] if there is no `config.toml` in it.
+    /// [`Error::NotARun`] if it has no `config.toml`.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let not_a_run = || Error::NotARun { path: path.to_owned() };
         let folder = match Folder::open(path) {
@@ -98,23 +98,23 @@ impl RunDirectory {
         })
     }
 
-    /// Whether it was opened for work and a second process is not kept out, for want of locks in
-    /// its file system.
+    /// Whether it was opened for work but other processes are not kept out, because its file system
+    /// has no locks.
     pub(crate) fn is_unguarded(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
-    /// Removes what a run that came to nothing left: `names`, and of the directory and those above
-    /// it what was made for the run and has nothing else in it.
+    /// Removes the files `names` of a run that failed early, then its directory and those above it,
+    /// if they were created for the run and are empty.
     pub(crate) fn unmake(self, names: &[&str]) {
         for name in names.iter().chain(&[CONFIG, LOCK]) {
-            // What went wrong before is what matters.
+            // The earlier error is the relevant one.
             let _ = self.remove(name);
         }
         self.made.unmake();
     }
 
-    /// The directory of a run that another process reads and writes: nothing is looked at.
+    /// The directory of a run that another process reads and writes; nothing is opened.
     pub fn elsewhere(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -124,7 +124,7 @@ impl RunDirectory {
         }
     }
 
-    /// Its files.
+    /// The folder with its files.
     fn folder(&self) -> Result<&Folder, Error> {
         let elsewhere = || {
             Error::io(
@@ -136,7 +136,7 @@ impl RunDirectory {
         self.folder.as_ref().ok_or_else(elsewhere)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -151,18 +151,18 @@ impl RunDirectory {
         self.folder.as_ref().is_some_and(|folder| folder.has_file(name))
     }
 
-    /// The contents of the file `name` of at most `most_bytes`; none if it is missing.
+    /// The contents of the file `name` of at most `most_bytes`; `None` if it is missing.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it is no regular file, or larger; or what the system says.
+    /// [`Error::Damaged`] if it is not a regular file, or larger; or an I/O error.
     pub fn bytes(&self, name: &str, most_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
         Ok(self.folder()?.read(name, most_bytes)?)
     }
 
-    /// As [`Self::bytes`], of a text.
+    /// Like [`Self::bytes`], as text.
     ///
     /// # Errors
-    /// As [`Self::bytes`], and [`Error::Damaged`] if it is not UTF-8.
+    /// Like [`Self::bytes`], and [`Error::Damaged`] if it is not UTF-8.
     pub(super) fn text(&self, name: &str, most_bytes: u64) -> Result<Option<String>, Error> {
         let Some(bytes) = self.bytes(name, most_bytes)? else {
             return Ok(None);
@@ -173,7 +173,7 @@ impl RunDirectory {
         })
     }
 
-    /// The configuration that the run was made with.
+    /// The configuration of the run.
     ///
     /// # Errors
     /// If `config.toml` cannot be read; [`Error::DamagedConfig`] if it is not a configuration.
@@ -181,10 +181,10 @@ impl RunDirectory {
         resolve_stored(&[self.config_layer()?]).map_err(Error::DamagedConfig)
     }
 
-    /// The same, to lay other settings over.
+    /// The configuration as a layer.
     ///
     /// # Errors
-    /// As those of [`Self::config`].
+    /// Like [`Self::config`].
     pub(crate) fn config_layer(&self) -> Result<Layer, Error> {
         let text = self.text(CONFIG, MOST_WHOLE_BYTES)?;
         let text = text.ok_or_else(|| Error::NotARun {
@@ -196,29 +196,29 @@ impl RunDirectory {
     /// Writes the resolved configuration.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn write_config(&self, config: &Config) -> Result<(), Error> {
         self.write(CONFIG, config.to_toml()?.as_bytes())
     }
 
-    /// Writes a file of the run, whole or not at all.
+    /// Writes a file of the run, completely or not at all.
     ///
     /// # Errors
-    /// What the system says; or that the directory is gone.
+    /// An I/O error; or the directory no longer exists.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         self.expect_there(&self.file(name))?;
         Ok(self.folder()?.write(name, bytes)?)
     }
 
-    /// As [`Self::write`], by whoever reads the run: others may be writing the same file.
+    /// Like [`Self::write`], for a process that only reads the run: others may write the same file.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn publish(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         Ok(self.folder()?.publish(name, bytes)?)
     }
 
-    /// Refuses to write `path` where the directory was removed.
+    /// Refuses to write `path` if the directory was removed.
     fn expect_there(&self, path: &Path) -> Result<(), Error> {
         let there = match &self.lock {
             Some(lock) => lock.guards(&self.path),
@@ -227,7 +227,7 @@ impl RunDirectory {
         if there {
             return Ok(());
         }
-        // Or another run is in its place by now.
+        // Or another run has replaced it.
         let gone = io::Error::new(io::ErrorKind::NotFound, "the run directory is gone");
         Err(Error::io("write", path, gone))
     }
@@ -235,7 +235,7 @@ impl RunDirectory {
     /// Writes `value` as JSON.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let path = self.file(name);
         let mut text = to_json(&path, value, true)?;
@@ -246,8 +246,8 @@ impl RunDirectory {
     /// Reads a JSON file that `stage` writes.
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if the file is missing, [`Error::Damaged`] if it is not what it should
-    /// be, or what the system says.
+    /// [`Error::Incomplete`] if the file is missing, [`Error::Damaged`] if its content is invalid,
+    /// or an I/O error.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str, stage: Stage) -> Result<T, Error> {
         self.find_json(name)?.ok_or_else(|| Error::Incomplete {
             path: self.file(name),
@@ -255,10 +255,10 @@ impl RunDirectory {
         })
     }
 
-    /// Reads a JSON file; none if it is missing.
+    /// Reads a JSON file; `None` if it is missing.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file is not what it should be, or what the system says.
+    /// [`Error::Damaged`] if its content is invalid, or an I/O error.
     pub(crate) fn find_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let Some(bytes) = self.bytes(name, MOST_WHOLE_BYTES)? else {
             return Ok(None);
@@ -274,22 +274,22 @@ impl RunDirectory {
     /// Appends `value` as one line of JSON.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub(crate) fn append_line<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
         let path = self.file(name);
         let mut line = to_json(&path, value, false)?;
         line.push(b'\n');
         self.expect_there(&path)?;
-        // On the disk before the checkpoint that counts it.
+        // It must be on the disk before the checkpoint that counts it.
         Ok(self.folder()?.append(name, &line)?)
     }
 
-    /// Refuses to begin `stage` again where it was to be resumed, if the file of lines `name`
-    /// records more epochs than the one whose checkpoint may not have been written yet:
-    /// `checkpoint` was there and is lost.
+    /// Refuses to restart `stage` if it was to be resumed, but its `checkpoint` is lost: the file
+    /// of lines `name` records more epochs than the one whose checkpoint may not have been written
+    /// yet.
     ///
     /// # Errors
-    /// [`Error::LostCheckpoint`], or what the system says.
+    /// [`Error::LostCheckpoint`], or an I/O error.
     pub(super) fn expect_no_epochs(&self, name: &str, checkpoint: &Path, stage: Stage) -> Result<(), Error> {
         if self.lines(name)?.lines().count() <= 1 {
             return Ok(());
@@ -300,15 +300,15 @@ impl RunDirectory {
         })
     }
 
-    /// The text of a file of lines; of an absent file none.
+    /// The text of a file of lines; empty if the file is missing.
     fn lines(&self, name: &str) -> Result<String, Error> {
         Ok(self.text(name, MOST_LINES_BYTES)?.unwrap_or_default())
     }
 
-    /// Keeps the first `count` lines of a file of lines; an absent file has none.
+    /// Keeps the first `count` lines of a file of lines; a missing file has none.
     ///
     /// # Errors
-    /// What the system says, or [`Error::Damaged`] if there are fewer lines.
+    /// An I/O error, or [`Error::Damaged`] if there are fewer lines.
     pub(crate) fn keep_lines(&self, name: &str, count: usize) -> Result<(), Error> {
         let path = self.file(name);
         let text = self.lines(name)?;
@@ -323,47 +323,48 @@ impl RunDirectory {
         self.write(name, kept.as_bytes())
     }
 
-    /// Removes what a stage wrote before, so that it starts anew. `name` is a file or a folder.
+    /// Removes earlier results of a stage, so that it can start again. `name` is a file or a
+    /// folder.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         Ok(self.folder()?.remove(name)?)
     }
 
-    /// Puts the file `from` in the place of `to`, in the same folder; [`Self::sync`] makes that
-    /// last.
+    /// Renames the file `from` to `to`, replacing it, in the same folder; [`Self::sync`] makes the
+    /// change durable.
     ///
     /// # Errors
-    /// What the system says; both are then as they were before.
+    /// An I/O error; both files are then unchanged.
     pub(super) fn replace(&self, from: &str, to: &str) -> Result<(), Error> {
         Ok(self.folder()?.rename(from, to)?)
     }
 
-    /// Makes the names in the folder that the file `name` is in last.
+    /// Makes the names in the folder of the file `name` durable.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub(super) fn sync(&self, name: &str) -> Result<(), Error> {
         Ok(self.folder()?.sync(name)?)
     }
 
-    /// Gives the file `from` the second name `to`, in the same folder; not on a file system without
-    /// second names.
+    /// Creates a hard link `to` to the file `from`, in the same folder, unless the file system has
+    /// no links.
     pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Error> {
         Ok(self.folder()?.link(from, to)?)
     }
 }
 
-/// Refuses a place where a run is, or anything else but a lock and what a process that was killed
-/// had begun to write.
+/// Refuses a directory that contains a run, or anything other than a lock and partial files of a
+/// killed process.
 fn vacant(path: &Path) -> Result<(), Error> {
     if path.join(CONFIG).symlink_metadata().is_ok() {
         return Err(Error::RunExists { path: path.to_owned() });
     }
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
-        // Whether it can be made is found out by making it.
+        // Whether it can be created is determined by trying.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
         Err(error) => return Err(Error::io("read", path, error)),
     };
@@ -397,7 +398,7 @@ mod tests {
         let directory = RunDirectory::create(&path).unwrap();
         assert!(!directory.is_unguarded());
         assert!(matches!(RunDirectory::open(&path), Err(Error::NotARun { .. })));
-        // Somebody else is making it.
+        // Another process is creating it.
         assert!(matches!(RunDirectory::create(&path), Err(Error::Busy { .. })));
         directory.write_config(&Config::default()).unwrap();
         assert!(matches!(RunDirectory::open(&path), Err(Error::Busy { .. })));
@@ -419,13 +420,13 @@ mod tests {
         directory.append_line("search/metrics.jsonl", &1).unwrap();
         directory.unmake(&["search"]);
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
-        // A directory that the user had made stays.
+        // A directory that the user created is kept.
         fs::create_dir_all(&path).unwrap();
         let directory = RunDirectory::create(&path).unwrap();
         directory.write_config(&Config::default()).unwrap();
         directory.unmake(&["search"]);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
-        // What a killed process had begun is no run.
+        // Partial files of a killed process are not a run.
         fs::write(path.join(".config.toml.1.partial"), "[data]").unwrap();
         RunDirectory::create(&path).unwrap();
     }

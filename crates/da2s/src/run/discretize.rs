@@ -1,4 +1,4 @@
-//! The stage `discretize`: the genotype of a finished search and what pruning to it costs.
+//! The stage `discretize`: the genotype of a finished search and the cost of pruning to it.
 
 use burn::tensor::Device;
 use da2s_records::files::{COST, EDGE_GAPS, ENVIRONMENT, GAP, GENOTYPE, NETWORK, SEARCH_CHECKPOINT, SUMMARY};
@@ -15,27 +15,26 @@ use crate::search::{Drive, Search, SearchError};
 use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
 use crate::stage::Stage;
 
-/// Undecided choices whose own cost is measured.
+/// Maximum number of undecided choices whose own cost is measured.
 const MOST_EXAMINED: usize = 12;
 
-/// What discretization came to.
+/// The result of discretization.
 #[derive(Clone, Debug)]
 pub struct Discretized {
-    /// What stays.
+    /// What is kept.
     pub genotype: Genotype,
-    /// What it costs; none for a genotype that was given.
+    /// Its cost in accuracy; `None` for a given genotype.
     pub gap: Option<Gap>,
-    /// How decided the mixture was; as given, a genotype is decided.
+    /// How decided the mixture was; a given genotype is always decided.
     pub decision: Decision,
     /// Size of the final network.
     pub cost: Cost,
 }
 
-/// The genotype with which a run goes on instead of a search: `asked`, or the one that it was given
-/// when it was made.
+/// The genotype that replaces the search of a run: `asked`, or the one with which it was created.
 ///
 /// # Errors
-/// If the run has another genotype than `asked`, or its file cannot be read.
+/// If the run has a genotype other than `asked`, or its file cannot be read.
 pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
     let Some(stored) = genotype_file::stored(directory)? else {
         return Ok(asked);
@@ -50,14 +49,14 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
     Ok(stored.given.then_some(stored.genotype))
 }
 
-/// Discretizes the finished search of a run, or takes `given`, and measures the gap of the former.
-/// Stopped, it leaves the run as it was.
+/// Discretizes the finished search of a run and measures its gap, or uses the genotype `given`. If
+/// it is stopped, the run is unchanged.
 ///
 /// # Errors
-/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
 /// stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
-/// target allows: one that is given changes nothing then, what was found stays, but for its gap,
-/// which says that this stage was done; whatever is wrong with settings, images, device or files.
+/// target allows: a given genotype then changes nothing, and a searched one is kept, but without
+/// the gap, which marks this stage as complete; any problem with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -87,7 +86,7 @@ pub fn discretize(
             (genotype.clone(), decision, None)
         }
         None => {
-            // Only a search has to fit the images: of a genotype that is given nothing is searched.
+            // Only a search has to fit the images: a given genotype needs none.
             let search = Search::new(&setup, &dataset, &device, &engine)?;
             let state = search::finished(context, &search, &device, observer)?;
             state
@@ -120,7 +119,7 @@ pub fn discretize(
         }
         Some(_) => {}
         None => {
-            // Without a search nobody else says on what the run was made.
+            // Without a search, nothing else records how the run was created.
             if !directory.has_file(ENVIRONMENT) {
                 context.write_environment(&dataset, &engine, observer)?;
             }
@@ -158,8 +157,8 @@ pub fn discretize(
         }));
     }
     let file = genotype_file::record((&space, &target), &genotype, &decision, found.is_some(), cost);
-    // What is there is of the genotype beside it, wherever this is stopped. The gap is the last: a
-    // run that has it is discretized.
+    // At every moment the existing results belong to the stored genotype, even if this is stopped.
+    // The gap is written last: a run with a gap is discretized.
     for name in [GAP, EDGE_GAPS, COST] {
         directory.remove(name)?;
     }
@@ -174,7 +173,7 @@ pub fn discretize(
         parts,
     };
     directory.write_json(COST, &costs)?;
-    // Larger than allowed it is known, and nothing is measured of it.
+    // A network above the limit is recorded, but nothing is measured.
     allowed?;
     let (gap, edge_gaps) = measured.unzip();
     if let Some(edge_gaps) = edge_gaps.flatten() {
@@ -192,9 +191,8 @@ pub fn discretize(
     })
 }
 
-/// The gap of what a search came to, in all; and where `discretize.edge_images` does not say that
-/// none is measured, edge by edge, and in `decision` what each of the least decided choices costs
-/// by itself.
+/// The gap of a search as a whole. Unless `discretize.edge_images` disables it, also the gap of
+/// each edge, and in `decision` the cost of each of the least decided choices.
 fn measure(
     search: &Search,
     pruned: &Pruned<'_>,
@@ -232,7 +230,7 @@ fn record_rule(context: &Context<'_>) -> Result<(), Error> {
 }
 
 /// Refuses a genotype of another family than `space`: its network would have another skeleton than
-/// the run's, or layers that no export of the skeleton knows.
+/// the run's, or layers that no export of the skeleton supports.
 pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> {
     let refused = |problem: String| Error::Genotype {
         path: None,
@@ -262,17 +260,17 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
     }
 }
 
-/// Removes what comes of another genotype than that of `file`, so that nothing takes it for what
-/// comes of this one: the summary, and the network that was trained.
+/// Removes the results of a genotype other than that in `file`, so that they are not taken for
+/// results of this one: the summary, and the trained network.
 fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
     let (same_network, same_gap) = match directory.find_json::<GenotypeFile>(GENOTYPE) {
         Ok(Some(stored)) => {
             let same = stored.genotype == file.genotype;
             (same, same && stored.p_least.is_some() == file.p_least.is_some())
         }
-        // Weights know whose they are.
+        // Weights record the genotype that they belong to.
         Ok(None) => (true, false),
-        // What cannot be understood does not say whose results there are.
+        // An unreadable genotype does not show to whom the results belong.
         Err(Error::Damaged { .. }) => (false, false),
         Err(error) => return Err(error),
     };
@@ -293,7 +291,7 @@ pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec
     within_limits(target, genotype_file::stored_cost(directory)?)
 }
 
-/// Refuses a network that is larger than the target allows.
+/// Refuses a network that exceeds the limits of the target.
 fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
     let rows = [
         (

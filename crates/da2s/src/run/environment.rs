@@ -1,4 +1,4 @@
-//! `environment.json`: on what a run was made.
+//! `environment.json`: version, machine and data with which a run was created.
 
 use da2s_records::files::ENVIRONMENT;
 use da2s_records::schema::Environment;
@@ -8,9 +8,8 @@ use crate::data::Dataset;
 use crate::observer::{Event, Observer};
 
 impl Context<'_> {
-    /// Writes on what the run is made, and tells `observer` how the images lie; of a run that is
-    /// resumed it is there already, and `observer` is told if the run continues with other
-    /// arithmetic.
+    /// Writes the file for a new run, and reports notes about the images to `observer`. A resumed
+    /// run already has it; `observer` is warned if the run continues with different arithmetic.
     pub(super) fn write_environment(
         &self,
         dataset: &Dataset,
@@ -59,7 +58,7 @@ impl Context<'_> {
     }
 }
 
-/// What decides how numbers are rounded.
+/// Everything that affects the rounding of numbers.
 fn arithmetic(environment: &Environment) -> String {
     [&environment.device, &environment.engine, &environment.cpu_level]
         .map(|word| word.as_deref().unwrap_or("unknown"))

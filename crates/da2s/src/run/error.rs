@@ -1,6 +1,6 @@
-//! What can go wrong with a run: the errors of the rooms below, and those of a run directory.
+//! Errors of a run: those of the rooms below, and those of a run directory.
 //!
-//! Contract: each error names its place. Its kind is the exit code of the command line.
+//! Contract: each error names its location. Its kind determines the exit code of the command line.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,10 +37,10 @@ pub enum Error {
     /// A stage needs more memory than is available.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// Outputs of a network that mean no class.
+    /// Outputs of a network that are not finite and so indicate no class.
     #[error(transparent)]
     Output(#[from] OutputNotFinite),
-    /// A network that is not measured.
+    /// A network that could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     /// An auxiliary head on too small an image.
@@ -55,9 +55,9 @@ pub enum Error {
         .problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default(), path = .path.display()
     )]
     ImagesMoved {
-        /// Where they were, or were said to be.
+        /// Their previous or given location.
         path: PathBuf,
-        /// What is wrong with what is there, if there is anything.
+        /// The problem with what exists there, if anything does.
         problem: Option<DataError>,
     },
     /// A network that a format cannot express.
@@ -68,7 +68,7 @@ pub enum Error {
     Genotype {
         /// The file, if it came from one.
         path: Option<PathBuf>,
-        /// What is wrong.
+        /// The problem.
         error: GenotypeError,
     },
     /// A network above a limit of the target.
@@ -78,9 +78,9 @@ pub enum Error {
     OverLimit {
         /// `multiply-adds` or `parameters`.
         what: &'static str,
-        /// What it needs.
+        /// Its cost.
         found: u64,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
         /// The setting.
         setting: &'static str,
@@ -88,7 +88,7 @@ pub enum Error {
     /// A device, or kernels, that are not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// A directory for a new run that holds one already.
+    /// A directory for a new run that already contains one.
     #[error("{path} already holds a run", path = .path.display())]
     RunExists {
         /// The directory.
@@ -102,10 +102,10 @@ pub enum Error {
     Busy {
         /// The directory.
         path: PathBuf,
-        /// Number of the process, as far as it is known.
+        /// Id of the process, if it is known.
         holder: Option<u32>,
     },
-    /// A directory for a new run that holds other files.
+    /// A directory for a new run that contains other files.
     #[error("{path} is not empty", path = .path.display())]
     NotEmpty {
         /// The directory.
@@ -117,13 +117,13 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// Nothing that a run could be resumed from.
+    /// No run to resume.
     #[error("there is no run in {path}: the directory does not exist", path = .path.display())]
     NothingToResume {
         /// The directory.
         path: PathBuf,
     },
-    /// A run directory without what a stage needs.
+    /// A run directory without a file that a stage needs.
     #[error("{path} is missing", path = .path.display())]
     Incomplete {
         /// The file.
@@ -150,7 +150,7 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// Stored settings of a run that are invalid.
@@ -161,9 +161,9 @@ pub enum Error {
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The problem.
         problem: String,
-        /// What to do about it.
+        /// How to fix it.
         hints: &'static [Hint],
     },
     /// A file that cannot be read or written.
@@ -179,7 +179,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it is about.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Config(error) => error.kind(),
@@ -209,7 +209,7 @@ impl Error {
         }
     }
 
-    /// What the user can do about it, beyond what it says.
+    /// What the user can do about it, beyond the message itself.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Config(error) => error.hints(),
@@ -223,7 +223,7 @@ impl Error {
             Self::Unfinished { .. } => vec![Hint::FinishFirst(Stage::Search)],
             Self::LostCheckpoint { stage, .. } => match stage {
                 Stage::Train => vec![Hint::Restart],
-                // A search that begins again is a new run.
+                // A search that starts again is a new run.
                 Stage::Search | Stage::Discretize | Stage::Evaluate => vec![Hint::OtherDirectory],
             },
             Self::Mismatch { hints, .. } => hints.to_vec(),
@@ -245,7 +245,7 @@ impl Error {
         }
     }
 
-    /// An input or output error at `path`.
+    /// An I/O error at `path`.
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -254,7 +254,7 @@ impl Error {
         }
     }
 
-    /// Whether every process of a group meets this error at the same place, so that none waits for
+    /// Whether every process of a group gets this error at the same point, so that none waits for
     /// another.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Stage(error) if error.is_shared())
@@ -273,7 +273,7 @@ impl Error {
 impl From<FileError> for Error {
     fn from(FileError { action, path, source }: FileError) -> Self {
         match source.kind() {
-            // The file exists, but is not what a run writes there.
+            // The file exists, but a run would not write such content.
             io::ErrorKind::InvalidData => Self::Damaged {
                 path,
                 problem: source.to_string(),
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use da2s_records::sentence;
 
-    /// The error that a configuration file of that name would be.
+    /// The error for a configuration file with this name.
     fn unread(kind: io::ErrorKind) -> ConfigError {
         ConfigError::Read {
             path: "own.toml".into(),

@@ -1,4 +1,5 @@
-//! The stage `evaluate`: the final network on the test images, and the summary of the run.
+//! The stage `evaluate`: evaluates the final network on the test images and writes the summary of
+//! the run.
 
 use da2s_records::files::{
     BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
@@ -15,15 +16,15 @@ use crate::hint::Hint;
 use crate::observer::{Event, Observer, Warning};
 use crate::stage::Stage;
 
-/// Longest side of the pictures of mistakes.
+/// Longest side of the images of mistakes.
 const MOST_PIXELS: usize = 48;
 
-/// Evaluates the trained network on the test images; writes `network/evaluation.json`, pictures of
-/// its worst mistakes, and `summary.json`.
+/// Evaluates the trained network on the test images; writes `network/evaluation.json`, the images
+/// of its worst mistakes, and `summary.json`.
 ///
 /// # Errors
-/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer asked to
-/// stop; if there is no trained network; whatever is wrong with settings, images, device or files.
+/// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
+/// stop; if there is no trained network; any problem with settings, images, device or files.
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
@@ -56,7 +57,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     tell_never_predicted(&scores, observer);
 
     let genotype: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
-    // A genotype that was given has none.
+    // A given genotype has no gap.
     let gap: Gap = directory.find_json(GAP)?.unwrap_or_default();
     let config = context.config;
     let summary = Summary {
@@ -87,8 +88,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     Ok(summary)
 }
 
-/// Names the classes that the network has not learned to see, which an accuracy over all images
-/// hides.
+/// Reports the classes that the network never predicts, which the overall accuracy hides.
 fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     const MOST: usize = 5;
     let never: Vec<String> = scores
@@ -112,7 +112,7 @@ fn tell_never_predicted(scores: &[ClassScores], observer: &mut dyn Observer) {
     }));
 }
 
-/// Sum of the times of a stage's epochs; none where it did not run.
+/// Sum of the times of a stage's epochs; `None` if it did not run.
 fn total_time_s(context: &Context<'_>, name: &str) -> Result<Option<f64>, Error> {
     let path = context.directory.file(name);
     let Some(text) = context.directory.text(name, MOST_LINES_BYTES)? else {

@@ -1,8 +1,7 @@
-//! `genotype.json`: what the stage `discretize` writes of a genotype, and what the stages after it
-//! read.
+//! `genotype.json`: written by the stage `discretize`, read by the stages after it.
 //!
-//! Contract: read is the text, since weights know by it whose they are; the cells beside it are for
-//! other tools.
+//! Contract: only the text is read, since weights record it to identify their genotype; the cells
+//! are for other tools.
 
 use da2s_records::files::GENOTYPE;
 use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
@@ -13,8 +12,8 @@ use crate::network::Cost;
 use crate::space::{Genotype, Space, Target};
 use crate::stage::Stage;
 
-/// The file of `genotype`, whose network has the size `cost`; `searched` says that it was not
-/// given.
+/// The file for `genotype`, whose network has the size `cost`; `searched` is set unless the
+/// genotype was given.
 pub(super) fn record(
     (space, target): (&Space, &Target),
     genotype: &Genotype,
@@ -60,7 +59,7 @@ pub(super) fn record(
 /// The run's genotype as text.
 ///
 /// # Errors
-/// If there is none.
+/// If it is missing.
 pub(super) fn stored_text(directory: &RunDirectory) -> Result<String, Error> {
     let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     required(directory, file.genotype, "genotype")
@@ -69,7 +68,7 @@ pub(super) fn stored_text(directory: &RunDirectory) -> Result<String, Error> {
 /// The size of the network of the run's genotype.
 ///
 /// # Errors
-/// If there is none.
+/// If it is missing.
 pub(super) fn stored_cost(directory: &RunDirectory) -> Result<Cost, Error> {
     let file: GenotypeFile = directory.read_json(GENOTYPE, Stage::Discretize)?;
     Ok(Cost {
@@ -78,7 +77,7 @@ pub(super) fn stored_cost(directory: &RunDirectory) -> Result<Cost, Error> {
     })
 }
 
-/// The genotype with which the run continues instead of a search, if it has been given one.
+/// The given genotype that replaces the search of the run, if there is one.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -96,11 +95,11 @@ pub(super) fn stored(directory: &RunDirectory) -> Result<Option<Stored>, Error> 
 /// The run's genotype.
 pub(super) struct Stored {
     pub(super) genotype: Genotype,
-    /// Whether it was given, not searched.
+    /// Whether it was given rather than searched.
     pub(super) given: bool,
 }
 
-/// The genotype `text` of the run.
+/// Parses the genotype `text` of the run.
 pub(super) fn parsed(directory: &RunDirectory, text: &str) -> Result<Genotype, Error> {
     Genotype::parse(text).map_err(|error| Error::Genotype {
         path: Some(directory.file(GENOTYPE)),

@@ -1,4 +1,4 @@
-//! Genotypes that are given in files: any text in which one stands, and which of several it is.
+//! Genotypes in files: any text that contains one, and the selection among several.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use da2s_records::read_input;
 use super::Error;
 use crate::space::Genotype;
 
-/// The genotype in the file `path`. Where there is no such file, `FILE:NAME` is the one of that
-/// name in FILE, or that begins in the line of that number.
+/// The genotype in the file `path`. If there is no such file, `FILE:NAME` selects a genotype in
+/// FILE by its name, or by the number of the line in which it begins.
 ///
 /// # Errors
-/// If the file cannot be read or is no text, or holds no genotype, or several.
+/// If the file cannot be read, is not text, or contains no genotype or several.
 pub fn read_genotype(path: &Path) -> Result<Genotype, Error> {
     let (file, name) = file_and_name(path).map_or((path.to_owned(), None), |(file, name)| (file, Some(name)));
     let text = text_of(read_input(&file, MOST_WHOLE_BYTES)?).map_err(|problem| {
@@ -30,14 +30,14 @@ pub fn read_genotype(path: &Path) -> Result<Genotype, Error> {
     })
 }
 
-/// The file and the name of `FILE:NAME`, if there is such a file and `path` as a whole is none.
+/// The file and the name in `FILE:NAME`, if that file exists and `path` as a whole does not.
 pub fn file_and_name(path: &Path) -> Option<(PathBuf, String)> {
     let (file, name) = path.to_str().filter(|_| !path.exists())?.rsplit_once(':')?;
     let file = PathBuf::from(file);
     (file.is_file() && !name.is_empty()).then(|| (file, name.to_owned()))
 }
 
-/// The text of a file in UTF-8, or in the UTF-16 that Windows writes with a mark in front.
+/// The text of a file in UTF-8, or in UTF-16 with a byte order mark, as Windows writes it.
 fn text_of(bytes: Vec<u8>) -> Result<String, &'static str> {
     let wide = |of: fn([u8; 2]) -> u16| {
         let (units, rest) = bytes[2..].as_chunks::<2>();

@@ -1,11 +1,11 @@
-//! Weights of a DARTS-family network or super-network from elsewhere, taken into a run.
+//! Imports the weights of a DARTS-family network or super-network into a run.
 //!
-//! Contract: every tensor that the run's network or super-network has must be in the file, under
-//! the name that it has in the PyTorch code of DARTS (or of NAS-Bench-201), in its shape; what else
-//! the file holds, as an auxiliary head, is passed over. What is taken stands where a training or a
-//! search would have left it, so that every later stage goes on from it. An export of da2s's own
-//! says of which genotype its weights are and which images its network was trained on, and is taken
-//! beside no others.
+//! Contract: every tensor of the run's network or super-network must be in the file, with the name
+//! that it has in the PyTorch code of DARTS (or NAS-Bench-201), and with its shape; other tensors,
+//! such as those of an auxiliary head, are ignored. Imported data has the form in which a training
+//! or a search would have left it, so every later stage continues from it. An export of da2s
+//! records the genotype of its weights and the images that its network was trained on, and is
+//! refused for others.
 
 use std::path::Path;
 
@@ -29,30 +29,30 @@ use crate::retrain::TrainProgress;
 use crate::search::Search;
 use crate::space::{CellKind, Genotype, SpaceName};
 
-/// Largest difference of a mean or a standard deviation that passes: decoders of JPEG do not round
-/// alike on every machine.
+/// Largest accepted difference of a mean or a standard deviation: JPEG decoders round differently
+/// on different machines.
 const SAME: f32 = 1e-4;
 
-/// What an export of da2s's own says of pictures. The header of a checkpoint stands under the same
-/// key and says nothing of them. Both say whose weights they are.
+/// The metadata of da2s's own files: an export describes its images. The header of a checkpoint has
+/// the same key but no such description. Both name the genotype of their weights.
 #[derive(Deserialize)]
 struct Exported {
     preprocessing: Option<Preprocessing>,
     genotype: Option<String>,
 }
 
-/// Takes the weights of the network of `genotype` from the file `path`.
+/// Imports the weights of the network of `genotype` from the file `path`.
 ///
 /// # Errors
-/// If the genotype is not one of the run's space, the file cannot be read or was exported for other
-/// pictures, or a tensor is missing, has another shape or a number that is not finite.
+/// If the genotype does not belong to the run's space, the file cannot be read or was exported for
+/// other images, or a tensor is missing, has another shape or a value that is not finite.
 pub fn import_network(
     context: &Context<'_>,
     genotype: &Genotype,
     path: &Path,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    // Before the weights are blamed for what the genotype is.
+    // Checked first, so that a wrong genotype is not reported as wrong weights.
     discretize::of_space(genotype, &context.config.space.build())?;
     let file = read(path)?;
     let dataset = context.dataset()?;
@@ -69,7 +69,7 @@ pub fn import_network(
     finite(path, NotFinite::in_values(&weights, &statistics, &network))?;
     let tensors = network.named(&weights, &statistics);
     usable(path, &tensors)?;
-    // Nothing is written before everything fits.
+    // Nothing is written until everything fits.
     discretize::discretize(context, Some(genotype), observer)?;
     context.directory.remove(NETWORK)?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
@@ -77,9 +77,9 @@ pub fn import_network(
     context.directory.write_json(PREPROCESSING, &preprocessing)
 }
 
-/// Refuses weights of da2s's own that belong to another genotype, whose operations would get those
-/// of others, or to a network that saw other images than those of `here`: it would be evaluated,
-/// and used, on what it was not trained for.
+/// Refuses da2s's own weights if they belong to another genotype, since operations would get the
+/// weights of others, or to a network trained on other images than those described by `here`, since
+/// it would be evaluated and used on the wrong data.
 fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Preprocessing) -> Result<(), Error> {
     let Some(description) = file.metadata.get(DESCRIPTION) else {
         return Ok(());
@@ -123,7 +123,7 @@ fn of_this_run(path: &Path, file: &WeightsFile, genotype: &Genotype, here: &Prep
     })
 }
 
-/// A field in which two differ, with both its values; of the classes the first that is another.
+/// A field in which the two differ, with both values; for the classes, the first difference.
 fn other_pictures(own: &Preprocessing, here: &Preprocessing) -> Option<[String; 3]> {
     let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= SAME);
     let row = |same: bool, field: &str, own: String, here: String| (!same).then(|| [field.to_owned(), own, here]);
@@ -151,11 +151,11 @@ fn other_pictures(own: &Preprocessing, here: &Preprocessing) -> Option<[String; 
         .or_else(|| numbers("std", &own.std, &here.std))
 }
 
-/// Takes the weights, statistics and architecture parameters of a super-network from the file
-/// `path`, as those of a search that is finished.
+/// Imports the weights, statistics and architecture parameters of a super-network from the file
+/// `path`, as those of a finished search.
 ///
 /// # Errors
-/// If the file cannot be read, or a tensor is missing, has another shape or a number that is not
+/// If the file cannot be read, or a tensor is missing, has another shape or a value that is not
 /// finite.
 pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> {
     let file = read(path)?;
@@ -169,8 +169,8 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
         let [alpha, beta] = arch_names(search.space.name, kind);
         let arch = state.arch.kind_mut(kind);
         arch.alpha = find_tensor(&file.tensors, alpha, arch.alpha.dims(), &device).map_err(misfit)?;
-        // Only PC-DARTS and its like have weights of edges; without, all edges into a node weigh
-        // the same.
+        // Only PC-DARTS and similar methods have weights of edges; otherwise all edges into a node
+        // have the same weight.
         if file.tensors.iter().any(|tensor| tensor.name == beta) {
             arch.beta = find_tensor(&file.tensors, beta, arch.beta.dims(), &device).map_err(misfit)?;
         } else {
@@ -183,7 +183,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     )?;
     finite(path, state.arch.check_finite())?;
     usable(path, &search.backbone.named(&state.weights, &state.statistics))?;
-    // Nothing is left to search, decided or not.
+    // The search is complete, decided or not.
     state.progress.epochs_done = search.most_epochs();
     let directory = context.directory;
     context.write_environment(&dataset, &engine, &mut Silent)?;
@@ -193,7 +193,7 @@ pub fn import_supernet(context: &Context<'_>, path: &Path) -> Result<(), Error> 
     search_checkpoint(&state, &search.backbone, 1).write_newest(directory, SEARCH_CHECKPOINT)
 }
 
-/// Refuses a file if a number taken from it is not finite in 32 bits.
+/// Refuses a file if an imported number is not finite in 32 bits.
 fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     found.map_err(|NotFinite { what, value }| Error::Damaged {
         path: path.to_owned(),
@@ -201,8 +201,8 @@ fn finite(path: &Path, found: Result<(), NotFinite>) -> Result<(), Error> {
     })
 }
 
-/// Refuses numbers that no training leaves: variances below zero, and those whose squares are
-/// infinite in 32 bits, with which a network can compute plausible outputs from infinite values.
+/// Refuses numbers that no training produces: negative variances, and numbers whose squares are
+/// infinite in 32 bits. A network could compute plausible outputs from infinite values.
 fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
     let damaged = |name: &str, value: f32, problem: &str| Error::Damaged {
         path: path.to_owned(),
@@ -221,7 +221,7 @@ fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What public code calls the architecture parameters: α and β.
+/// The names of the architecture parameters in public code: α and β.
 fn arch_names(space: SpaceName, kind: CellKind) -> [&'static str; 2] {
     match (space, kind) {
         (SpaceName::NasBench201, _) => ["arch_parameters", "betas"],

@@ -2,8 +2,8 @@
 //! checkpoint.
 //!
 //! Contract: a run is resumed only with settings that give the same result; a new run that fails
-//! before there is anything to go on from leaves nothing behind. Command line and Python package
-//! work on runs in this way.
+//! before its first checkpoint is removed. Both the command line and the Python package use this
+//! module.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,10 +28,10 @@ use crate::parallel::Group;
 use crate::search::Rate;
 use crate::space::Genotype;
 
-/// What to do about a run that was made with other settings than those that are asked for.
+/// Advice for a run whose settings differ from the requested ones.
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 
-/// A run that is being worked on.
+/// A run in progress.
 ///
 /// ```no_run
 /// use da2s::config::Request;
@@ -53,16 +53,16 @@ pub struct Job {
     directory: RunDirectory,
     config: Config,
     resume: bool,
-    /// Whether this made the run, so that it may be unmade if it comes to nothing.
+    /// Whether this job created the run, so that it may be removed if it fails early.
     fresh: bool,
     command: String,
     arrays: Option<Arc<Arrays>>,
     group: Group,
-    /// What was set otherwise than a recipe has it.
+    /// Settings that differ from the recipe.
     notes: Vec<String>,
 }
 
-/// What the process that leads has the others work on.
+/// The work that the leading process assigns to the others.
 #[derive(Debug, Serialize, Deserialize)]
 struct Assignment {
     path: PathBuf,
@@ -72,7 +72,7 @@ struct Assignment {
 
 impl Job {
     /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` opens the
-    /// existing one; in an empty directory it creates one all the same. `command` is recorded in
+    /// existing one; in an empty directory `resume` also creates a run. `command` is recorded in
     /// `environment.json`.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Job {
     /// the directory does not exist.
     pub fn create(request: &Request, out: Option<&Path>, resume: bool, command: String) -> Result<Self, Error> {
         let holds_run = |path: &Path| resume && path.join(CONFIG).symlink_metadata().is_ok();
-        // A run that goes on needs only what its own configuration does not say.
+        // A resumed run uses the request only for what its own configuration does not contain.
         let (path, asked, notes) = match out.filter(|path| holds_run(path)) {
             Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?, Vec::new()),
             None => {
@@ -98,7 +98,7 @@ impl Job {
                     hints: &OTHER_SETTINGS,
                 });
             }
-            // The number that "auto" came to when the search began.
+            // The number for "auto" that was computed when the search began.
             for (asked, came_to) in [
                 (&mut config.search.alpha_rate, was.search.alpha_rate),
                 (&mut config.search.beta_rate, was.search.beta_rate),
@@ -122,7 +122,7 @@ impl Job {
         Ok(job)
     }
 
-    /// Takes up the run in `path` for one of its stages.
+    /// Opens the run in `path` for one of its stages.
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
@@ -130,7 +130,7 @@ impl Job {
         Self::of(RunDirectory::open(path)?, request, resume, command)
     }
 
-    /// Takes up the run in `path` to read what it came to, whoever works on it.
+    /// Opens the run in `path` to read its results, even while another process works on it.
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
@@ -156,10 +156,10 @@ impl Job {
         }
     }
 
-    /// What this job is for the other processes of a group, see [`Self::assigned`].
+    /// Describes this job for the other processes of a group, see [`Self::assigned`].
     ///
     /// # Errors
-    /// If the directory has a name that is no Unicode.
+    /// If the path of the directory is not Unicode.
     pub fn assignment(&self) -> Result<Vec<u8>, Error> {
         let assignment = Assignment {
             path: self.directory.path().to_owned(),
@@ -169,8 +169,8 @@ impl Job {
         serde_json::to_vec(&assignment).map_err(|error| Error::io("send the name of", &assignment.path, error.into()))
     }
 
-    /// The same job in a process of `group` that does not lead, from the leader's
-    /// [`Self::assignment`]; none if it is not one.
+    /// The same job in another process of `group`, from the leading process's [`Self::assignment`];
+    /// `None` if that is invalid.
     pub fn assigned(assignment: &[u8], command: String, group: Group) -> Option<Self> {
         let Assignment { path, config, resume } = serde_json::from_slice(assignment).ok()?;
         Some(Self::new(RunDirectory::elsewhere(&path), config, resume, command).among(group))
@@ -187,7 +187,7 @@ impl Job {
         &self.group
     }
 
-    /// The same run on images that the program holds.
+    /// The same run on images that the calling program has in memory.
     #[must_use]
     pub fn on(self, arrays: Option<Arc<Arrays>>) -> Self {
         Self { arrays, ..self }
@@ -198,8 +198,8 @@ impl Job {
         &self.directory
     }
 
-    /// What a user should know before the run begins: settings that are not those of its recipe,
-    /// and that nothing keeps a second process out.
+    /// Messages to show before the run begins: settings that differ from its recipe, and that other
+    /// processes are not kept out.
     pub fn warnings(&self) -> Vec<Warning> {
         let path = self.directory.path().display();
         let unguarded =
@@ -232,11 +232,11 @@ impl Job {
         self.or_unmake(search(&self.context(), observer))
     }
 
-    /// The genotype that takes the place of a search: what is asked for, or what the run that goes
-    /// on was given.
+    /// The genotype that replaces a search: the requested one, or the one that a resumed run was
+    /// given.
     ///
     /// # Errors
-    /// If the run that resumes was given another genotype, or its file cannot be read.
+    /// If a resumed run was given another genotype, or its file cannot be read.
     pub fn given(&self, asked: Option<Genotype>) -> Result<Option<Genotype>, Error> {
         if self.resume && self.group.leads() {
             given_genotype(&self.directory, asked)
@@ -245,7 +245,7 @@ impl Job {
         }
     }
 
-    /// Discretizes the search, or takes the genotype that is given.
+    /// Discretizes the search, or uses the given genotype.
     ///
     /// # Errors
     /// Those of [`discretize`].
@@ -278,7 +278,7 @@ impl Job {
         Ok(summary)
     }
 
-    /// Takes the weights of a network from a file.
+    /// Imports the weights of a network from a file.
     ///
     /// # Errors
     /// Those of [`import_network`].
@@ -286,7 +286,7 @@ impl Job {
         self.or_unmake(import_network(&self.context(), genotype, path, observer))
     }
 
-    /// Takes a super-network from a file.
+    /// Imports a super-network from a file.
     ///
     /// # Errors
     /// Those of [`import_supernet`].
@@ -294,7 +294,7 @@ impl Job {
         self.or_unmake(import_supernet(&self.context(), path))
     }
 
-    /// Refuses images that are not those that the run began with, as every stage does.
+    /// Refuses images other than those with which the run began, as every stage does.
     ///
     /// # Errors
     /// [`Error::Mismatch`]; or if the images cannot be read.
@@ -311,7 +311,7 @@ impl Job {
     }
 
     /// Writes the trained network for another tool to `out`, by default into the run, and returns
-    /// where it is.
+    /// the path.
     ///
     /// # Errors
     /// Those of [`trained`] and of [`export()`].
@@ -333,15 +333,15 @@ impl Job {
         Ok(self.directory.file(&place))
     }
 
-    /// Leaves the reason in a run that failed, for those who come later.
+    /// Records the reason in a run that failed.
     pub fn note_failure(&self, reason: &str) {
         if self.group.leads() && self.directory.has_file(CONFIG) {
-            // The first error is the one that matters.
+            // The first error is the relevant one.
             let _ = self.directory.write(FAILURE, format!("{reason}\n").as_bytes());
         }
     }
 
-    /// A stage that came to its end: that the run failed before is no longer so.
+    /// After a completed stage: removes the record of an earlier failure.
     fn got_over(&self) -> Result<(), Error> {
         if self.group.leads() {
             self.directory.remove(FAILURE)?;
@@ -349,7 +349,7 @@ impl Job {
         Ok(())
     }
 
-    /// Removes what a new run wrote, if it comes to nothing before there is anything to go on from.
+    /// Removes the files of a new run that fails before its first checkpoint.
     pub fn abandon(&self) {
         let begun = [SEARCH_CHECKPOINT, &previous(SEARCH_CHECKPOINT), GENOTYPE]
             .iter()
@@ -364,17 +364,18 @@ impl Job {
     }
 }
 
-/// The folder of images in full, so that a stage that is run from elsewhere finds it.
+/// Makes the path of the image folder absolute, so that a stage started from another directory
+/// finds it.
 pub fn anchored(mut config: Config) -> Config {
     if let Some(folder) = config.data.dir.take() {
-        // Where the present folder is unknown, the path stays as it was given.
+        // If the current directory is unknown, the path stays as given.
         config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
     }
     config
 }
 
-/// What is asked for over the settings of the run in `directory`, which must be whole by
-/// themselves: else it is the run that is damaged.
+/// The request applied to the settings of the run in `directory`. These must be valid by
+/// themselves; otherwise the run is damaged.
 fn over(directory: &RunDirectory, request: &Request) -> Result<Config, Error> {
     directory.config()?;
     Ok(request.resolve_over(directory.config_layer()?)?)
@@ -386,16 +387,16 @@ fn default_path(config: &Config) -> PathBuf {
     Path::new("runs").join(format!("{dataset}-{method}-s{seed}"))
 }
 
-/// In words, a setting that differs and must not.
+/// Describes a setting that differs but must not.
 pub fn difference(stored: &Config, asked: &Config) -> Option<String> {
-    // Both were read from TOML, so both can be written as such.
+    // Both were read from TOML, so both can be converted back.
     let (stored, asked) = (Table::try_from(stored).ok()?, Table::try_from(asked).ok()?);
     first_difference(&stored, &asked, "")
 }
 
-/// Whether a run may change a setting when it resumes: where it computes, where its images are, and
-/// what it does when it diverges. Another engine or device rounds differently, so the same bits are
-/// promised only while those stay.
+/// Whether a setting may change when a run resumes: where it is computed, where its images are, and
+/// how it handles NaN. Another engine or device rounds differently, so identical bits are
+/// guaranteed only if these stay the same.
 fn may_change(key: &str) -> bool {
     let entries = Config::TABLE.entries();
     entries.iter().any(|entry| entry.key == key && entry.field.may_change)
@@ -415,7 +416,7 @@ fn first_difference(stored: &Table, asked: &Table, prefix: &str) -> Option<Strin
         match (old, new) {
             (Some(Value::Table(old)), Some(Value::Table(new))) => first_difference(old, new, &key),
             _ if old == new || may_change(&key) => None,
-            // The run holds the number that "auto" came to.
+            // The run contains the number computed for "auto".
             (Some(Value::Float(_)), Some(Value::String(word))) if word == "auto" => None,
             _ => {
                 let say = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);

@@ -1,9 +1,9 @@
-//! The number of epochs that a training is asked for, where it is not the run's.
+//! A requested number of training epochs that differs from the run's.
 //!
-//! Contract: a training of another length starts anew, because its schedules span all epochs. It
-//! continues where no schedule depends on their number and there are more of them than before.
-//! Either way it ends with the weights of a run that had this length from the start, and
-//! `config.toml` says how long the training is before its first step.
+//! Contract: a training of another length starts again, because its schedules span all epochs. It
+//! continues if no schedule depends on the number of epochs and the number increases. Either way it
+//! ends with the weights of a run that had this length from the start, and `config.toml` contains
+//! the new length before the first step.
 
 use da2s_records::files::{BEST, CONFIG, EVALUATION, NETWORK_CHECKPOINT, SUMMARY, previous};
 
@@ -11,12 +11,12 @@ use super::{Context, Error};
 use crate::hint::Hint;
 use crate::observer::{Event, Observer};
 
-/// Whether the training of `context` resumes. Tells `observer` what becomes of one of another
-/// length.
+/// Whether the training of `context` resumes. Reports to `observer` what happens to a training of
+/// another length.
 ///
 /// # Errors
-/// [`Error::Mismatch`] if it was asked to resume one of another length that cannot continue; or if
-/// `config.toml` cannot be read.
+/// [`Error::Mismatch`] if resuming was requested but a training of another length cannot continue;
+/// or if `config.toml` cannot be read.
 pub(super) fn resumes(context: &Context<'_>, observer: &mut dyn Observer) -> Result<bool, Error> {
     let decided = context.group.from_leader(|| {
         let (directory, asked) = (context.directory, &context.config.network.training);
@@ -59,8 +59,8 @@ pub(super) fn resumes(context: &Context<'_>, observer: &mut dyn Observer) -> Res
     Ok(decided == [1])
 }
 
-/// Writes the number of epochs into the run's configuration, where it is another. Other settings of
-/// this command, such as the threads, are not the run's.
+/// Writes a changed number of epochs into the run's configuration. Other settings of this command,
+/// such as the number of threads, are not stored.
 ///
 /// # Errors
 /// If `config.toml` cannot be read or written.
@@ -70,7 +70,7 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
     if config.network.training.epochs == epochs {
         return Ok(());
     }
-    // They are of the shorter training.
+    // They belong to the shorter training.
     for name in [SUMMARY, EVALUATION] {
         directory.remove(name)?;
     }

@@ -1,21 +1,21 @@
-//! The folders that were made for a run, so that one that comes to nothing leaves none of them.
+//! The folders created for a run, so that a run that fails early leaves none of them.
 //!
-//! Contract: a folder that was there before, that another process made, or that holds anything is
+//! Contract: a folder that existed before, that another process created, or that is not empty is
 //! never removed.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Folders that were made, each inside the one before it.
+/// Created folders, each inside the previous one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Makes the folder `path` and those above it that are missing; it may be there already.
+    /// Creates the folder `path` and missing parents; it may already exist.
     ///
     /// # Errors
-    /// What the system says; nothing is left behind then.
+    /// An I/O error; no folder is left behind then.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         let missing: Vec<&Path> = path
             .ancestors()
@@ -23,20 +23,20 @@ impl Made {
             .collect();
         let mut made = Self::default();
         for folder in missing.into_iter().rev() {
-            // Where another process was faster it is not ours.
+            // If another process was faster, the folder is not ours.
             if fs::create_dir(folder).is_ok() {
                 made.0.push(folder.to_owned());
             }
         }
-        // What was in the way is in its way too.
+        // This fails for the same reason, and returns the error.
         fs::create_dir_all(path).inspect_err(|_| made.unmake())?;
         Ok(made)
     }
 
-    /// Removes those that are empty.
+    /// Removes the empty ones.
     pub(super) fn unmake(&self) {
         for folder in self.0.iter().rev() {
-            // Only of one that is empty does the system do it.
+            // The system only removes empty folders.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -52,7 +52,7 @@ mod tests {
         let top = temporary.path().join("a");
         Made::make(&top.join("b/c")).unwrap().unmake();
         assert!(!top.exists());
-        // By way of a folder that has to be made for it.
+        // Through a folder that must be created first.
         Made::make(&top.join("../d/e")).unwrap().unmake();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
     }
@@ -65,11 +65,11 @@ mod tests {
         Made::make(&path).unwrap().unmake();
         assert!(there.exists() && !there.join("b").exists());
         let made = Made::make(&path).unwrap();
-        // A neighbour that came meanwhile.
+        // A file that another process created in the meantime.
         fs::create_dir(there.join("b/neighbour")).unwrap();
         made.unmake();
         assert!(there.join("b/neighbour").exists() && !path.exists());
-        // Nothing of this was made here.
+        // Nothing was created here.
         fs::create_dir(&path).unwrap();
         Made::make(&path).unwrap().unmake();
         assert!(path.exists());
@@ -82,7 +82,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert!(Made::make(&file).is_err());
         assert!(Made::make(&file.join("a/b")).is_err());
-        // The folder could be made, but nothing of such a name in it.
+        // The folder can be created, but not a file with such a name in it.
         let long = temporary.path().join("folder").join("x".repeat(1000));
         assert!(Made::make(&long).is_err());
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);

@@ -1,9 +1,9 @@
 //! A run: a directory, and the stages that read from it and write to it.
 //!
-//! Every stage reads what the stage before it wrote, so each can be repeated alone. Contract: files
-//! appear whole or not at all; a stage that is run again with `resume` goes on from its checkpoint
-//! and ends with the same bits. In a group of processes all search and train, and the one that
-//! leads alone reads and writes the directory, and runs the other stages.
+//! Every stage reads the results of the previous one, so each can be repeated alone. Contract:
+//! files appear completely or not at all; a stage that runs again with `resume` continues from its
+//! checkpoint and ends with the same bits. In a group of processes all search and train, but only
+//! the leading one reads and writes the directory and runs the other stages.
 
 mod checkpoint;
 mod directory;
@@ -49,27 +49,27 @@ use crate::observer::{Event, Observer};
 use crate::parallel::Group;
 use crate::resumable::StageError;
 
-/// Damaged images that are named; `da2s data check` names all of them.
+/// Maximum number of damaged images that are listed; `da2s data check` lists all of them.
 const NAMED_IMAGES: usize = 5;
 
-/// What a stage works on.
+/// The inputs of a stage.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
     /// The run directory.
     pub directory: &'a RunDirectory,
     /// The resolved configuration.
     pub config: &'a Config,
-    /// Whether to go on from a checkpoint; otherwise a stage starts anew.
+    /// Whether to resume from a checkpoint; otherwise a stage starts again.
     pub resume: bool,
     /// The command line, for `environment.json`.
     pub command: String,
-    /// The images, where the program holds them and the configuration says `arrays`.
+    /// The images, if the calling program has them in memory and the configuration says `arrays`.
     pub arrays: Option<&'a Arrays>,
     /// The processes that search and train together.
     pub group: Group,
 }
 
-/// Devices that can be asked for here.
+/// Devices that are available here.
 pub fn devices() -> Vec<String> {
     device::available()
 }
@@ -98,7 +98,7 @@ impl Context<'_> {
         })
     }
 
-    /// What to do if the images are no longer where they were.
+    /// Advice if the images have moved.
     fn moved(&self) -> &'static [Hint] {
         if self.config.data.dataset.needs_folder() {
             &[Hint::ImagesAt]
@@ -107,7 +107,7 @@ impl Context<'_> {
         }
     }
 
-    /// The images, which must be those that the run began with.
+    /// The images, which must be those with which the run began.
     fn dataset(&self) -> Result<Dataset, Error> {
         let environment = self.directory.find_json::<Environment>(ENVIRONMENT)?;
         if let (Some(_), Some(path)) = (&environment, &self.config.data.dir)
@@ -121,7 +121,7 @@ impl Context<'_> {
         let dataset =
             self.open_dataset()
                 .map_err(|error| match (error, &self.config.data.dir) {
-                    // There was a layout when the run began.
+                    // The layout existed when the run began.
                     (
                         Error::Data(problem @ (DataError::Layout { .. } | DataError::ClassMismatch { .. })),
                         Some(path),
@@ -149,7 +149,7 @@ impl Context<'_> {
         }
     }
 
-    /// The images, where all processes work on them: the same in each.
+    /// The images, in all processes: they must be equal in each.
     fn shared_dataset(&self) -> Result<Dataset, Error> {
         let dataset = if self.group.leads() {
             self.dataset()?
@@ -163,7 +163,7 @@ impl Context<'_> {
     }
 }
 
-/// Names the classes that a half of the search has no image of.
+/// Reports the classes of which one half of the search has no image.
 fn tell_absent(context: &Context<'_>, dataset: &Dataset, observer: &mut dyn Observer) -> Result<(), Error> {
     let data = &context.config.data;
     let labels = dataset.train.labels();
@@ -191,7 +191,7 @@ fn tell_absent(context: &Context<'_>, dataset: &Dataset, observer: &mut dyn Obse
     Ok(())
 }
 
-/// Says which damaged images others stood in for, as far as the stage that ends has met them.
+/// Reports the damaged images that were replaced, if the stage that ends has read them.
 fn tell_damaged(dataset: &Dataset, observer: &mut dyn Observer) {
     let damaged: Vec<_> = Part::ALL
         .into_iter()

@@ -1,10 +1,10 @@
-//! Takes a resumable stage of a run to its end: from its checkpoint or from the start, and back to
-//! the checkpoint where a value becomes NaN or infinite, if the settings ask for that.
+//! Runs a resumable stage to its end, from its checkpoint or from the start. If a value becomes NaN
+//! or infinite and the settings request it, the stage returns to its checkpoint.
 //!
-//! Contract: a stage goes back at most [`MOST_ROLLBACKS`] times, each time with half of all
-//! learning rates and a warning. All processes of a group take part; only the one that leads reads
-//! and writes the run directory. The lines of an epoch are on the disk before the checkpoint that
-//! counts them.
+//! Contract: a stage returns to its checkpoint at most [`MOST_ROLLBACKS`] times, each time with
+//! half of all learning rates and a warning. All processes of a group take part; only the leading
+//! one reads and writes the run directory. The lines of an epoch are on the disk before the
+//! checkpoint that counts them.
 
 use std::path::Path;
 use std::time::Instant;
@@ -23,31 +23,31 @@ use crate::resumable::{Position, Resumable, StageError};
 /// How often a stage returns to its last checkpoint before it gives up.
 const MOST_ROLLBACKS: u32 = 5;
 
-/// What a resumable stage keeps in the directory of its run.
+/// The files of a resumable stage in its run directory.
 pub(super) trait StageFiles {
     /// The stage.
     type Stage: Resumable;
-    /// What a checkpoint holds beside tensors.
+    /// The content of a checkpoint other than tensors.
     type Meta: CheckpointMeta;
 
     /// The checkpoint of the last state.
     const CHECKPOINT: &'static str;
     /// The numbers of each epoch, one line per epoch.
     const METRICS: &'static str;
-    /// The time of each epoch, one line per epoch: not the same bytes for the same seed, so it has
-    /// a file of its own.
+    /// The time of each epoch, one line per epoch. In a separate file, because it is not the same
+    /// for the same seed.
     const TIMES: &'static str;
 
     /// The stage.
     fn stage(&self) -> &Self::Stage;
 
-    /// `state` as a checkpoint.
+    /// Converts `state` to a checkpoint.
     fn checkpoint(&self, state: &State<Self>) -> Checkpoint<Self::Meta>;
 
-    /// The state of `checkpoint`.
+    /// Restores the state from `checkpoint`.
     fn restore(&self, checkpoint: &Checkpoint<Self::Meta>) -> Result<State<Self>, LoadError>;
 
-    /// Refuses the checkpoint in `path` if it belongs to something else than the stage.
+    /// Refuses the checkpoint in `path` if it does not belong to the stage.
     fn expect(&self, _meta: &Self::Meta, _path: &Path) -> Result<(), Error> {
         Ok(())
     }
@@ -60,8 +60,8 @@ pub(super) trait StageFiles {
     /// Prepares the directory for a stage that starts from `state` instead of a checkpoint.
     fn start_anew(&self, state: &State<Self>) -> Result<(), Error>;
 
-    /// Cuts the files that have lines of their own to `epochs` epochs, and writes what has to be
-    /// there while the stage runs.
+    /// Truncates the stage's other files of lines to `epochs` epochs, and writes the files that
+    /// must exist while the stage runs.
     fn prepare(&self, epochs: usize) -> Result<(), Error>;
 
     /// Writes the record of an epoch; `state` is the state after it.
@@ -73,18 +73,18 @@ pub(super) type State<F> = <<F as StageFiles>::Stage as Resumable>::State;
 /// The record of an epoch of the stage of `F`.
 pub(super) type Record<F> = <<F as StageFiles>::Stage as Resumable>::Record;
 
-/// What a checkpoint holds beside tensors.
+/// The content of a checkpoint other than tensors.
 pub(super) trait CheckpointMeta: Serialize + DeserializeOwned {
-    /// How many processes wrote it together.
+    /// The number of processes that wrote it.
     fn processes(&self) -> usize;
 }
 
-/// Takes the stage of `files` to its end. Returns the record of the last epoch; `None` if there was
+/// Runs the stage of `files` to its end. Returns the record of the last epoch; `None` if there was
 /// nothing left to do.
 ///
 /// # Errors
 /// Those of [`Resumable::run`]; [`Error::Incomplete`], [`Error::Damaged`] or [`Error::Mismatch`] if
-/// the checkpoint cannot be resumed; whatever the file system reports.
+/// the checkpoint cannot be resumed; any I/O error.
 pub(super) fn drive<F: StageFiles>(
     context: &Context<'_>,
     files: &F,
@@ -147,7 +147,8 @@ where
 /// The state to continue from after `state` ended in `error`.
 ///
 /// # Errors
-/// `error`, unless it is a value that is not finite and the stage may go back once more.
+/// `error`, unless it is a value that is not finite and the stage may return to its checkpoint once
+/// more.
 fn rolled_back<F: StageFiles>(
     context: &Context<'_>,
     files: &F,
@@ -168,7 +169,7 @@ fn rolled_back<F: StageFiles>(
     files.stage().set_rollbacks(&mut state, rollbacks);
     if context.group.leads() {
         prepare(context.directory, files, &state)?;
-        // Whoever resumes from here does so with these rates.
+        // A process that resumes from here uses these rates.
         let checkpoint = files.checkpoint(&state);
         checkpoint.write_newest(context.directory, F::CHECKPOINT)?;
     }
@@ -183,7 +184,7 @@ fn rolled_back<F: StageFiles>(
     Ok(state)
 }
 
-/// The newest checkpoint that is whole.
+/// The newest complete checkpoint.
 pub(super) fn newest<F: StageFiles>(
     context: &Context<'_>,
     observer: &mut dyn Observer,
@@ -193,7 +194,7 @@ pub(super) fn newest<F: StageFiles>(
     })
 }
 
-/// The newest checkpoint that is whole, in every process.
+/// The newest complete checkpoint, in every process.
 fn stored<F: StageFiles>(
     context: &Context<'_>,
     files: &F,
@@ -221,7 +222,7 @@ pub(super) fn restored<F: StageFiles>(
     }
 }
 
-/// Prepares the directory for going on from `state`.
+/// Prepares the directory for continuing from `state`.
 fn prepare<F: StageFiles>(directory: &RunDirectory, files: &F, state: &State<F>) -> Result<(), Error> {
     let epochs = files.stage().position(state).epochs_done;
     directory.keep_lines(F::METRICS, epochs)?;
@@ -229,8 +230,8 @@ fn prepare<F: StageFiles>(directory: &RunDirectory, files: &F, state: &State<F>)
     directory.keep_lines(F::TIMES, epochs)
 }
 
-/// Refuses the checkpoint in `path` in a group of another size: its batches would have another
-/// size.
+/// Refuses the checkpoint in `path` for a group with another number of processes, whose batches
+/// would have another size.
 fn expect_processes(stored: usize, present: usize, path: &Path) -> Result<(), Error> {
     if stored == present {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The stage `search`: trains the super-network and leaves its checkpoint, its metrics, α and β.
+//! The stage `search`: trains the super-network and writes its checkpoint, its metrics, α and β.
 
 use da2s_records::files::{ARCH, SEARCH, SEARCH_CHECKPOINT, SEARCH_METRICS, SEARCH_TIMES};
 
@@ -14,17 +14,17 @@ use crate::search::{EpochRecord, Rate, Search, SearchState};
 use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
 
-/// What makes a search need less memory.
+/// Settings whose reduction lowers the memory of a search.
 const LOWER: [&str; 3] = ["search.batch_size", "search.channels", "search.cells"];
 
 /// The result of a search.
 #[derive(Clone, Debug)]
 pub struct SearchSummary {
-    /// The last epoch's numbers; none if there was nothing left to do.
+    /// The metrics of the last epoch; `None` if there was nothing left to do.
     pub last: Option<SearchEpoch>,
 }
 
-/// A search and the files that it keeps.
+/// A search and its files.
 struct SearchFiles<'a> {
     context: &'a Context<'a>,
     search: &'a Search,
@@ -34,8 +34,8 @@ struct SearchFiles<'a> {
 /// Searches, from the start or from the checkpoint.
 ///
 /// # Errors
-/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer asked to;
-/// whatever is wrong with settings, images, device or files.
+/// [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the observer requests a stop;
+/// any problem with settings, images, device or files.
 pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<SearchSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
@@ -46,7 +46,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     Needs::of_search(&search.backbone, batch, side, threads, second_order)
         .beside(&dataset)
         .check("a step of this search", &LOWER, &engine)?;
-    // What would make training fail makes the search fail before it begins.
+    // Problems that would make the training fail are reported before the search begins.
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {
         context.write_environment(&dataset, &engine, observer)?;
@@ -106,7 +106,7 @@ impl StageFiles for SearchFiles<'_> {
     }
 }
 
-/// Writes a rate that was `"auto"` into the run's configuration as the number that it became.
+/// Writes the number computed for an `"auto"` rate into the run's configuration.
 fn write_rates(context: &Context<'_>, search: &Search) -> Result<(), Error> {
     let (alpha, beta) = search.arch_rates();
     let mut resolved = context.config.clone();

@@ -1,4 +1,4 @@
-//! The states of search and training as checkpoints, and back.
+//! Converts the states of search and training to checkpoints, and back.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ use crate::search::{SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::stage::Stage;
 
-/// Processes of a run whose checkpoint is older than groups of them.
+/// Number of processes of a run whose checkpoint does not contain it yet.
 const fn one() -> usize {
     1
 }
 
-/// What of a search state is no tensor.
+/// A search state without its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SearchMeta {
     progress: SearchProgress,
@@ -94,19 +94,19 @@ pub(super) fn search_state(
     Ok(state)
 }
 
-/// What of a training state is no tensor.
+/// A training state without its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct TrainMeta {
     progress: TrainProgress,
     /// Processes that train together.
     #[serde(default = "one")]
     processes: usize,
-    /// The genotype that the network was built from: names and shapes alone do not tell two apart.
+    /// The genotype of the network: names and shapes alone do not identify it.
     pub(super) genotype: String,
 }
 
 impl TrainMeta {
-    /// Of a training of the network of `genotype` by `processes` that stands at `progress`.
+    /// For a training of the network of `genotype` by `processes` with this `progress`.
     pub(super) fn new(progress: &TrainProgress, genotype: &str, processes: usize) -> Self {
         Self {
             progress: progress.clone(),
@@ -115,12 +115,12 @@ impl TrainMeta {
         }
     }
 
-    /// Whether no epoch led there: what a training leaves has one at least.
+    /// Whether the state was imported: a training has at least one epoch.
     pub(super) fn is_imported(&self) -> bool {
         self.progress.epochs_done == 0
     }
 
-    /// Refuses the weights in `path` for another genotype than that they were trained for.
+    /// Refuses the weights in `path` if they belong to another genotype.
     pub(super) fn expect(&self, genotype: &str, path: &Path) -> Result<(), Error> {
         if self.genotype == genotype {
             return Ok(());
@@ -169,7 +169,8 @@ fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
     }
 }
 
-/// Adds what an optimiser remembers and returns Adam's steps; 0 before the first, and for SGD.
+/// Adds the optimiser's state and returns the number of Adam's steps; 0 before the first step, and
+/// for SGD.
 fn push_moments<const D: usize>(tensors: &mut Vec<Named>, name: &str, moment: Option<&ArchMoment<D>>) -> usize {
     match moment {
         None => 0,

@@ -1,4 +1,4 @@
-//! The stage `train`: trains the network of the genotype and leaves its checkpoint and its weights.
+//! The stage `train`: trains the network of the genotype and writes its checkpoint and its weights.
 
 use std::path::Path;
 
@@ -24,17 +24,17 @@ use crate::resumable::Resumable;
 use crate::retrain::{Retraining, TrainRecord, TrainState};
 use da2s_records::schema::TrainEpoch;
 
-/// What makes a training need less memory.
+/// Settings whose reduction lowers the memory of a training.
 const LOWER: [&str; 3] = ["network.batch_size", "network.channels", "network.cells"];
 
 /// The result of a training.
 #[derive(Clone, Debug)]
 pub struct TrainSummary {
-    /// The last epoch's numbers; none if there was nothing left to do.
+    /// The metrics of the last epoch; `None` if there was nothing left to do.
     pub last: Option<TrainEpoch>,
 }
 
-/// A training and the files that it keeps.
+/// A training and its files.
 struct TrainFiles<'a> {
     context: &'a Context<'a>,
     retraining: Retraining<'a>,
@@ -42,13 +42,13 @@ struct TrainFiles<'a> {
     genotype: &'a str,
 }
 
-/// Trains the network of the run's genotype, from the start or from the checkpoint. With another
-/// number of epochs than the run has, it starts anew unless no schedule depends on their number,
-/// and the run's configuration is changed.
+/// Trains the network of the run's genotype, from the start or from the checkpoint. If the number
+/// of epochs differs from the run's, the training starts again unless no schedule depends on this
+/// number, and the run's configuration is changed.
 ///
 /// # Errors
 /// If there is no genotype; [`StageError::Stopped`](crate::resumable::StageError::Stopped) if the
-/// observer asked to; whatever is wrong with settings, images, device or files.
+/// observer requests a stop; any problem with settings, images, device or files.
 pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<TrainSummary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.shared_dataset()?;
@@ -97,7 +97,7 @@ impl TrainFiles<'_> {
         self.retraining.network
     }
 
-    /// The network to keep: weights and statistics, no optimiser.
+    /// The network to keep: weights and statistics, without the optimiser.
     fn best(&self, state: &TrainState) -> Checkpoint<TrainMeta> {
         Checkpoint {
             tensors: self.network().named(&state.weights, &state.statistics),
@@ -144,8 +144,8 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 
     fn start_anew(&self, _: &TrainState) -> Result<(), Error> {
-        // The summary is that of the network before. The newest checkpoint goes last: while it is
-        // there, nothing else of the stage is missing.
+        // The summary belongs to the previous network. The newest checkpoint is removed last: while
+        // it exists, nothing else of the stage is missing.
         for name in [SUMMARY, &previous(NETWORK_CHECKPOINT), NETWORK] {
             self.context.directory.remove(name)?;
         }
@@ -167,7 +167,7 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 }
 
-/// Batches for training the final network, and of the validation part, if there is one.
+/// Batches for training the final network, and for the validation part if there is one.
 pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loader, Option<Loader>), Error> {
     let config = context.config;
     let split = SearchSplit::new(
@@ -206,7 +206,7 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     Ok((loader, validation.map(|loader| loader.sharded(shard)).transpose()?))
 }
 
-/// The network of the run's genotype, with its auxiliary head or without, and the genotype's text.
+/// The network of the run's genotype, with or without its auxiliary head, and the genotype's text.
 pub(super) fn genotype_network(
     context: &Context<'_>,
     engine: &Engine,

@@ -1,5 +1,4 @@
-//! The trained network of a run, for whoever wants to use it: needs the run's files alone, not its
-//! images.
+//! The trained network of a run: needs only the run's files, not its images.
 
 use da2s_records::files::{BEST, PREPROCESSING};
 
@@ -10,15 +9,15 @@ use crate::data::{self, Dataset, ImageShape, Preprocessing};
 use crate::network::{Trained, TrainedError};
 use crate::stage::Stage;
 
-/// What the evaluation of a run does to the pictures of `dataset`.
+/// The preprocessing of the images of `dataset` in the evaluation of a run.
 pub(super) fn preprocessing(context: &Context<'_>, dataset: &Dataset) -> Preprocessing {
     data::preprocessing(dataset, context.config.data.centre_crop)
 }
 
-/// The weights that the training of `genotype` left.
+/// The weights from the training of `genotype`.
 ///
 /// # Errors
-/// If there are none, they are damaged, or those of another genotype.
+/// If they are missing or damaged, or belong to another genotype.
 pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<Checkpoint<TrainMeta>, Error> {
     let path = context.directory.file(BEST);
     let best: Checkpoint<TrainMeta> = Checkpoint::read(context.directory, BEST)?.ok_or_else(|| Error::Incomplete {
@@ -32,14 +31,14 @@ pub(super) fn trained_weights(context: &Context<'_>, genotype: &str) -> Result<C
 /// The trained network of a run.
 ///
 /// # Errors
-/// If there is none; or a file of it is missing, damaged or does not fit.
+/// If it does not exist, or one of its files is missing, damaged or does not fit.
 pub fn trained(context: &Context<'_>) -> Result<Trained, Error> {
     let (device, engine) = context.device()?;
     let directory = context.directory;
     let text = genotype_file::stored_text(directory)?;
     let genotype = genotype_file::parsed(directory, &text)?;
     let best = trained_weights(context, &text)?;
-    // Only an earlier version trained without writing it.
+    // Missing only if an earlier version trained the network.
     let preprocessing: Preprocessing = directory.read_json(PREPROCESSING, Stage::Evaluate)?;
     preprocessing.check().map_err(|problem| Error::Damaged {
         path: directory.file(PREPROCESSING),

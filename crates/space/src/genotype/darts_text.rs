@@ -1,32 +1,32 @@
-//! Reads the genotypes of DARTS and of the code that descends from it, from the literals that it
-//! prints.
+//! Reads the genotypes of DARTS and of code derived from it, from printed literals.
 //!
-//! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, two of them a node;
-//! FairDARTS names its own node too, `('sep_conv_3x3', 2, 0)`, and pt.darts and AutoDL put the
-//! entries of a node in a list of their own. `normal_nodes=[1, 2]`, ours, says how many entries
-//! each node has where it is not two. Fields come by name, or in the order of DARTS' named tuple.
+//! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, with two entries per
+//! node. FairDARTS also names the entry's own node, `('sep_conv_3x3', 2, 0)`, and pt.darts and
+//! AutoDL put the entries of each node in a separate list. `normal_nodes=[1, 2]`, an extension of
+//! da2s, gives the number of entries of each node if it is not two. Fields are given by name, or in
+//! the order of DARTS' named tuple.
 
 use super::literal::{Field, Kind, Value};
 use super::mistake::Mistake;
 use super::{CellGenotype, Genotype, INPUTS, MOST_NODES};
 use crate::{Operation, PerKind};
 
-/// The largest number of a node.
+/// The largest index of a node.
 const LAST_NODE: usize = MOST_NODES - 1;
-/// Entries of a node: every operation from every node before it.
+/// Maximum number of entries of a node: every operation from every earlier node.
 const MOST_AT_NODE: usize = LAST_NODE * Operation::ALL.len();
-/// Entries of a cell.
+/// Maximum number of entries of a cell.
 const MOST_ENTRIES: usize = MOST_NODES * LAST_NODE / 2 * Operation::ALL.len();
 /// The fields of DARTS' named tuple, in their order.
 const FIELDS: [&str; 4] = ["normal", "normal_concat", "reduce", "reduce_concat"];
 
-/// The entries of a cell, node after node.
+/// The entries of a cell, node by node.
 #[derive(Default)]
 pub(super) struct Entries {
     pub(super) entries: Vec<(Operation, usize)>,
-    /// Where each of them stands in the text.
+    /// The offset of each entry in the text.
     pub(super) at: Vec<usize>,
-    /// How many each node has, where the text says it.
+    /// The number of entries of each node, if the text contains it.
     counts: Option<Vec<usize>>,
 }
 
@@ -37,7 +37,7 @@ struct CellText {
     nodes: Option<Vec<usize>>,
 }
 
-/// The genotype of the fields of a call or a dictionary that ends at `end`; see
+/// The genotype with the fields of a call or a dictionary that ends at `end`; see
 /// [`Genotype::parse`].
 pub(super) fn read(fields: &[Field<'_>], end: usize) -> Result<Genotype, Mistake> {
     let (mut normal, mut reduce) = (CellText::default(), CellText::default());
@@ -98,7 +98,7 @@ fn cell(name: &str, cell: CellText, end: usize) -> Result<CellGenotype, Mistake>
     })
 }
 
-/// `[2, 3, 4, 5]`, `range(2, 6)` or `range(4)`: numbers up to `most`, one a node at most.
+/// `[2, 3, 4, 5]`, `range(2, 6)` or `range(4)`: numbers up to `most`, at most one per node.
 fn numbers(value: &Value<'_>, most: usize) -> Result<Vec<usize>, Mistake> {
     if let Kind::Call(name, ends) = &value.kind
         && *name == "range"
@@ -122,7 +122,7 @@ fn numbers(value: &Value<'_>, most: usize) -> Result<Vec<usize>, Mistake> {
     items.iter().map(|item| number(item, most)).collect()
 }
 
-/// A whole number from 0 to `most`.
+/// An integer from 0 to `most`.
 fn number(value: &Value<'_>, most: usize) -> Result<usize, Mistake> {
     match value.whole() {
         Some(number) if number <= most => Ok(number),
@@ -131,7 +131,7 @@ fn number(value: &Value<'_>, most: usize) -> Result<usize, Mistake> {
     }
 }
 
-/// `[('sep_conv_3x3', 0), …]`, in any of the ways to write entries.
+/// `[('sep_conv_3x3', 0), …]`, in any supported notation.
 fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
     let items = value
         .list()
@@ -156,7 +156,7 @@ fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
         let problem = "some entries name the node that they belong to, and others do not";
         return Err(Mistake::new(value.at, problem));
     }
-    // The order within a node stays.
+    // The sort is stable: the order within a node stays.
     all.sort_by_key(|(_, entry)| entry.node);
     let last = all.last().and_then(|(_, entry)| entry.node);
     let counts = last.map(|last| {
@@ -206,12 +206,13 @@ fn grouped_entries(nodes: &[Value<'_>]) -> Result<Entries, Mistake> {
 
 struct Entry {
     operation: Operation,
-    /// The node that it belongs to, where it says so.
+    /// The node that it belongs to, if it is given.
     node: Option<usize>,
     from: usize,
 }
 
-/// `('sep_conv_3x3', 0)`, or `('sep_conv_3x3', 2, 0)` with the node before the one that it reads.
+/// `('sep_conv_3x3', 0)`, or `('sep_conv_3x3', 2, 0)` with its own node before the node that it
+/// reads.
 fn entry(value: &Value<'_>) -> Result<Entry, Mistake> {
     let form = || {
         Mistake::new(
@@ -336,7 +337,7 @@ mod tests {
         }
     }
 
-    /// A cell of `nodes` nodes, each of which keeps the operations from every node before it.
+    /// A cell of `nodes` nodes, each of which keeps the operations from every earlier node.
     fn dense(nodes: usize, operations: &[Operation]) -> Genotype {
         let edge = |from, to| KeptEdge {
             from,
@@ -365,7 +366,7 @@ mod tests {
         let largest = dense(62, &skip);
         assert_eq!(largest.cells.normal.nodes(), 62);
         assert_eq!(Genotype::parse(&largest.to_string()).unwrap(), largest);
-        // The largest space with as many operations as may stay.
+        // The largest space, with the maximum number of kept operations.
         let full = dense(32, &Operation::ALL[1..9]);
         assert_eq!(Genotype::parse(&full.to_string()).unwrap(), full);
 

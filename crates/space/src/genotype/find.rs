@@ -1,12 +1,13 @@
-//! Finds genotypes in the texts in which people have them: a line of a log, a whole `genotypes.py`,
-//! a dictionary that Python printed, a JSON file with results, the listing of a paper.
+//! Finds genotypes in all kinds of text: a line of a log, a whole `genotypes.py`, a dictionary
+//! printed by Python, a JSON file with results, a listing in a paper.
 //!
-//! What is found is told by how it begins: `…Genotype(`, a text of NAS-Bench-201, an object with
-//! keys of a known tool; lists of numbers count only where there is nothing else. What is commented
-//! out counts only where nothing else is there, and code that computes a genotype never does.
-//! Contract: one genotype, however often it is repeated, is the answer; of several none is chosen,
-//! but they are listed with their names and lines, and a name or a line picks one. Time is linear
-//! in the text, and memory beyond that of one literal bounded.
+//! A genotype is recognised by its beginning: `…Genotype(`, a text of NAS-Bench-201, an object with
+//! keys of a known tool. Lists of numbers count only if there is nothing else. Comments count only
+//! if nothing outside of comments is found, and code that computes a genotype never counts.
+//! Contract: a single genotype, however often it is repeated, is the result. If there are several,
+//! none is chosen, but they are listed with their names and lines, and a name or a line number
+//! selects one. Time is linear in the length of the text, and memory is bounded, except for a
+//! single literal.
 
 use std::ops::Range;
 
@@ -15,55 +16,54 @@ use super::mistake::Mistake;
 use super::nni_text::Object;
 use super::{Genotype, GenotypeError, darts_text, mobile_text, nas_bench_201_text, naslib_text, nni_text};
 
-/// Most names, and lines without one, that a sentence lists.
+/// Maximum number of names, and of lines without a name, listed in a message.
 const MOST_LISTED: usize = 16;
-/// Longest name of a genotype, and most bytes between it and its genotype.
+/// Longest name of a genotype, and maximum number of bytes between the name and its genotype.
 const LONGEST_NAME: usize = 64;
-/// Most names that stand for each other.
+/// Maximum length of a chain of aliases.
 const MOST_ALIASES: usize = 8;
 
 impl Genotype {
-    /// Reads the genotype in `text`, in any of the [forms](super::GenotypeForm), wherever it stands
-    /// there.
+    /// Reads the genotype in `text`, in any of the [forms](super::GenotypeForm), wherever it is in
+    /// the text.
     ///
     /// # Errors
-    /// If there is none, or it is wrong: syntax, an unknown operation, an edge that does not go
+    /// If there is none, or it is invalid: syntax, an unknown operation, an edge that does not go
     /// forward; if there are several, with their names.
     pub fn parse(text: &str) -> Result<Self, GenotypeError> {
         Search::new(text, None).genotype()
     }
 
-    /// As [`Genotype::parse`], the one of that name, or that begins in the line of that number,
-    /// from 1.
+    /// Like [`Genotype::parse`], for the genotype with this name, or the one that begins in the
+    /// line with this number, from 1.
     ///
     /// # Errors
-    /// As [`Genotype::parse`]; if no genotype has this name, or several have.
+    /// Like [`Genotype::parse`]; if no genotype has this name, or several have.
     pub fn parse_named(text: &str, name: &str) -> Result<Self, GenotypeError> {
         Search::new(text, Some(name)).genotype()
     }
 }
 
-/// A way through a text, and what was found on it.
+/// A pass through a text, with its results.
 struct Search<'a> {
     text: &'a str,
     pick: Option<&'a str>,
-    /// What stands in the text, and what is commented out there.
+    /// The genotypes outside of comments, and those inside.
     found: [Found<'a>; 2],
-    /// Why what looks like a genotype is none, if nothing is one.
+    /// If no genotype was found: why the text that looked like one is invalid.
     missed: Option<Mistake>,
-    /// How far lines are counted, that line, and whether a comment began in it.
+    /// How far lines have been counted, the current line, and whether a comment began in it.
     counted: usize,
     line: usize,
     commented: bool,
-    /// Where the first byte is of which something is to be seen.
+    /// Offset of the first visible byte.
     begin: usize,
-    /// Bytes that readers went through, some of them several times.
+    /// Number of bytes that readers have processed, some of them several times.
     #[cfg(test)]
     read_bytes: usize,
 }
 
-/// The genotypes of a text: the first that is asked for, how many there are, and what they are
-/// called.
+/// The genotypes of a text: the first one that was requested, how many there are, and their names.
 #[derive(Default)]
 struct Found<'a> {
     first: Option<Result<Genotype, Mistake>>,
@@ -72,7 +72,7 @@ struct Found<'a> {
     all: Names<'a>,
 }
 
-/// Names with the first of their lines; beyond [`MOST_LISTED`] they are counted.
+/// Names with the first of their lines; beyond [`MOST_LISTED`] they are only counted.
 #[derive(Default)]
 struct Names<'a> {
     listed: Vec<(Option<&'a str>, usize)>,
@@ -88,12 +88,12 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Whether all have one name, if any, and one line.
+    /// Whether all have the same name, if any, and the same line.
     fn are_alike(&self) -> bool {
         self.others == 0 && self.listed.windows(2).all(|two| two[0] == two[1])
     }
 
-    /// What is listed, each name and line once.
+    /// The list for a message, with each name and line once.
     fn words(&self) -> String {
         let one = |&(name, line): &(Option<&str>, usize)| match name {
             Some(name) => format!("{name} (line {line})"),
@@ -131,7 +131,7 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// The one genotype that is asked for.
+    /// The requested genotype.
     fn genotype(self) -> Result<Genotype, GenotypeError> {
         let text = self.text;
         let [live, commented] = self.found;
@@ -142,7 +142,7 @@ impl<'a> Search<'a> {
         match (found.first, self.pick) {
             (Some(_), _) if found.several => {
                 let names = found.picked.words();
-                // No name and no line picks one of them.
+                // No name or line number can select one of them.
                 if found.picked.are_alike() {
                     return Err(GenotypeError::whole(format!(
                         "there are several in {names}, which no name or line tells apart: give one of them alone"
@@ -163,13 +163,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Counts what a reader went through.
+    /// Counts the bytes that a reader has processed.
     #[cfg(test)]
     fn count(&mut self, bytes: usize) {
         self.read_bytes += bytes;
     }
 
-    /// Counts lines up to `at`, which only grows.
+    /// Counts lines up to `at`, which only increases.
     fn go_to(&mut self, at: usize) {
         for byte in self.text.as_bytes().get(self.counted..at).unwrap_or_default() {
             match byte {
@@ -181,7 +181,7 @@ impl<'a> Search<'a> {
         self.counted = self.counted.max(at);
     }
 
-    /// Adds the genotype that begins at `start`, up to which lines are counted.
+    /// Adds the genotype that begins at `start`, up to which lines have been counted.
     fn add(&mut self, start: usize, genotype: Result<Genotype, Mistake>) {
         let (name, line) = (name_before(self.text, start), self.line);
         let found = &mut self.found[usize::from(self.commented)];
@@ -196,12 +196,12 @@ impl<'a> Search<'a> {
         found.picked.add(name, line);
         match &found.first {
             None => found.first = Some(genotype),
-            // Two that are wrong are not the same.
+            // Two invalid ones do not count as equal.
             Some(first) => found.several |= first.is_err() || *first != genotype,
         }
     }
 
-    /// Finds what is meant as a genotype beyond doubt.
+    /// Finds texts that are certainly meant as genotypes.
     fn certain(&mut self) {
         let text = self.text;
         let mut at = 0;
@@ -238,7 +238,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Reads the call of a genotype; `None` if it is code, which computes one.
+    /// Reads a call that creates a genotype; `None` if its arguments are code.
     fn call(&mut self, reader: &mut Reader<'a>, open: usize) -> Option<Result<Genotype, Mistake>> {
         let code = is_code(Reader::new(self.text, open + 1, self.commented));
         let read = match reader.value() {
@@ -262,7 +262,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Reads an object; `None` if it is not one of a known tool.
+    /// Reads an object; `None` if it is not from a known tool.
     fn object(&mut self, reader: &mut Reader<'a>) -> Option<Result<Genotype, Mistake>> {
         let start = reader.at;
         let whole = start <= self.begin;
@@ -298,7 +298,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finds lists that say an architecture in numbers, or as pairs of names and numbers.
+    /// Finds lists that describe an architecture by numbers, or by pairs of names and numbers.
     fn numbers(&mut self) {
         let text = self.text;
         let mut at = 0;
@@ -340,7 +340,7 @@ fn of_object(at: usize, fields: &[Field<'_>]) -> Option<Result<Genotype, Mistake
     Some(Object::new(at, fields).and_then(read))
 }
 
-/// What is said of a text in which nothing is like a genotype.
+/// The error for a text without anything similar to a genotype.
 fn nothing(text: &str) -> Mistake {
     let inner = text.trim_start_matches(is_blank);
     let at = text.len() - inner.len();
@@ -358,7 +358,7 @@ fn nothing(text: &str) -> Mistake {
     )
 }
 
-/// Whether nothing is to be seen of it.
+/// Whether the character is invisible.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\'' | '"')
 }
@@ -367,7 +367,7 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.'
 }
 
-/// The last of at most `most` bytes of `bytes`.
+/// The last bytes of `bytes`, at most `most`.
 fn last(bytes: &[u8], most: usize) -> &[u8] {
     &bytes[bytes.len().saturating_sub(most)..]
 }
@@ -379,8 +379,8 @@ fn begins_201(text: &str) -> bool {
     name > 0 && text.get(name) == Some(&b'~') && text.get(name + 1).is_some_and(u8::is_ascii_digit)
 }
 
-/// Where the name of the genotype or dictionary begins that is called with the parenthesis at
-/// `open`, if it is one.
+/// The offset of the name of the genotype or dictionary whose call has its parenthesis at `open`,
+/// if it is one.
 fn caller(text: &str, open: usize) -> Option<usize> {
     let before = last(&text.as_bytes()[..open], 2 * LONGEST_NAME);
     let blanks = before
@@ -393,7 +393,7 @@ fn caller(text: &str, open: usize) -> Option<usize> {
     let (rest, name) = before.split_at(before.len() - length);
     let start = open - blanks - length;
     let known = is_genotype(&text[start..open]) || name.ends_with(b"dict") || name.ends_with(b"OrderedDict");
-    // Its definition is none.
+    // A definition is not a call.
     let defined = [&b"class "[..], b"def "].iter().any(|word| rest.ends_with(word));
     (known && !defined && name.first().is_some_and(|first| !first.is_ascii_digit())).then_some(start)
 }
@@ -402,7 +402,7 @@ fn is_genotype(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.contains("Genotype"))
 }
 
-/// Whether the first argument that `reader` is before is no literal.
+/// Whether the first argument at the position of `reader` is not a literal.
 fn is_code(mut reader: Reader<'_>) -> bool {
     reader.space();
     let name = reader.name();
@@ -417,7 +417,7 @@ fn is_code(mut reader: Reader<'_>) -> bool {
     !value.is_empty() && !is_wrapper(value)
 }
 
-/// The name that `text` gives to what begins at `start`: `NAME = …`, `"NAME": …`.
+/// The name in `text` of the value that begins at `start`: `NAME = …`, `"NAME": …`.
 fn name_before(text: &str, start: usize) -> Option<&str> {
     let (name, sign) = name_and_sign(text, start)?;
     // The type of an assignment is not its name: `NAME: Genotype = …`.
@@ -426,7 +426,7 @@ fn name_before(text: &str, start: usize) -> Option<&str> {
     text.get(name)
 }
 
-/// Where the name before the `=` or `:` before `start` stands, and which of the two it is.
+/// The range of the name before the `=` or `:` before `start`, and the sign.
 fn name_and_sign(text: &str, start: usize) -> Option<(Range<usize>, u8)> {
     let before = last(&text.as_bytes()[..start], 2 * LONGEST_NAME);
     let trim = |bytes: &[u8], is: fn(u8) -> bool| bytes.iter().rev().take_while(|&&byte| is(byte)).count();
@@ -444,7 +444,7 @@ fn name_and_sign(text: &str, start: usize) -> Option<(Range<usize>, u8)> {
         .then_some((end - length..end, *sign))
 }
 
-/// The name that `name` stands for in a text of Python: `DARTS = DARTS_V2`.
+/// The name for which `name` is an alias in a text of Python: `DARTS = DARTS_V2`.
 fn meant<'a>(text: &'a str, name: &'a str) -> &'a str {
     let mut meant = name;
     for _ in 0..MOST_ALIASES {

@@ -1,7 +1,7 @@
-//! The forms in which other tools write genotypes: which there are, and writing one.
+//! The forms in which other tools write genotypes, and conversion to them.
 //!
-//! Contract: [`Genotype::parse`] reads every form; [`Genotype::to_form`] refuses what a form cannot
-//! say. PC-DARTS, GDAS and most others write the form of DARTS.
+//! Contract: [`Genotype::parse`] reads every form; [`Genotype::to_form`] is an error if a form
+//! cannot express the genotype. PC-DARTS, GDAS and most others use the form of DARTS.
 
 use da2s_settings::words;
 
@@ -34,18 +34,18 @@ words! {
     }
 }
 
-/// A genotype that a form cannot say.
+/// A genotype that a form cannot express.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the form {form} cannot say this genotype: {problem}")]
 pub struct FormError {
     /// The form.
     pub form: GenotypeForm,
-    /// Why not.
+    /// The reason.
     pub problem: String,
 }
 
 impl Genotype {
-    /// The form that da2s itself writes it in.
+    /// The form in which da2s writes it.
     pub fn own_form(&self) -> GenotypeForm {
         match self.space() {
             SpaceName::Darts => GenotypeForm::Darts,
@@ -57,7 +57,7 @@ impl Genotype {
     /// Writes the genotype in a form.
     ///
     /// # Errors
-    /// If the form cannot say it.
+    /// If the form cannot express it.
     pub fn to_form(&self, form: GenotypeForm) -> Result<String, FormError> {
         let written = match (form, self.space()) {
             (GenotypeForm::Darts | GenotypeForm::Mobile | GenotypeForm::NasBench201, _) if form == self.own_form() => {
@@ -82,7 +82,8 @@ mod tests {
     use crate::{CellGenotype, Operation, PerKind, darts_operations};
     use proptest::prelude::*;
 
-    /// Four nodes of two edges, any operations of the DARTS space, inputs in ascending order.
+    /// Four nodes with two edges each, any operations of the DARTS space, inputs in ascending
+    /// order.
     fn darts_cell() -> impl Strategy<Value = CellGenotype> {
         let node = |to: usize| {
             let pair = prop::sample::subsequence((0..to).collect::<Vec<_>>(), 2);

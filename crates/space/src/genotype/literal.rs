@@ -1,29 +1,29 @@
-//! Literals as Python and JSON write them: the one reader of everything in a genotype's text but
-//! the strings of NAS-Bench-201.
+//! Reads literals of Python and JSON: used for all texts of genotypes except those of
+//! NAS-Bench-201.
 //!
-//! Tolerant where nothing can be misunderstood: quotes of either kind, escaped or curly; comments;
-//! trailing commas; `True` and `true`; `np.int64(2)` and `OrderedDict([…])` as what they hold;
-//! whitespace of every kind, also written as `\n`. Contract: a call reads forward only, at most
-//! [`DEEPEST`] brackets deep and [`MOST_VALUES`] values long, so that its time and memory are
-//! bounded by the length of the text.
+//! Accepts everything unambiguous: quotes of either kind, escaped or curly; comments; trailing
+//! commas; `True` and `true`; `np.int64(2)` and `OrderedDict([…])` as the value they contain;
+//! whitespace of every kind, including `\n` as an escape. Contract: a call only reads forward, at
+//! most [`DEEPEST`] nested brackets and [`MOST_VALUES`] values, so its time and memory are bounded
+//! by the length of the text.
 
 use super::mistake::Mistake;
 
-/// Brackets in each other. A genotype takes seven at most.
+/// Maximum depth of nested brackets. A genotype needs at most seven.
 const DEEPEST: usize = 10;
-/// Bytes of a comment, and of a text between quotes: what seems to be longer is not gone through
-/// from every place again.
+/// Longest comment and longest quoted text in bytes: apparently longer ones are not scanned again
+/// from every position.
 const LONGEST_COMMENT: usize = 1 << 12;
 const LONGEST_TEXT: usize = 1 << 16;
-/// Values of one literal: more than the entries of the largest genotype take.
+/// Maximum number of values of one literal: more than the entries of the largest genotype.
 const MOST_VALUES: usize = 1 << 17;
-/// Calls that stand for the value in them, by the last part of their name.
+/// Calls that are replaced by their argument, by the last part of their name.
 const WRAPPERS: [&str; 15] = [
     "int", "int8", "int16", "int32", "int64", "uint8", "intp", "str", "str_", "bool", "bool_", "array", "list",
     "tuple", "tensor",
 ];
 
-/// A value and where it begins.
+/// A value and its offset.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Value<'a> {
     pub(super) at: usize,
@@ -38,19 +38,19 @@ pub(super) enum Kind<'a> {
     Whole(usize),
     /// Any other number.
     Number,
-    /// What stands between quotes, as it stands there.
+    /// The text between quotes, unchanged.
     Text(&'a str),
-    /// A name that is not quoted.
+    /// An unquoted name.
     Name(&'a str),
     /// A list or a tuple.
     List(Vec<Value<'a>>),
-    /// An object of JSON, a dictionary of Python.
+    /// A JSON object or a Python dictionary.
     Object(Vec<Field<'a>>),
-    /// A call, as `range(2, 6)`.
+    /// A call, such as `range(2, 6)`.
     Call(&'a str, Vec<Field<'a>>),
 }
 
-/// A value with its key; an empty one is that of a positional argument.
+/// A value with its key; the key of a positional argument is empty.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Field<'a> {
     pub(super) at: usize,
@@ -67,7 +67,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What it says, if it is a text.
+    /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&'a str> {
         match self.kind {
             Kind::Text(text) => Some(text),
@@ -75,7 +75,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, if it is a whole one.
+    /// The number, if it is an integer.
     pub(super) fn whole(&self) -> Option<usize> {
         match self.kind {
             Kind::Whole(number) => Some(number),
@@ -83,8 +83,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The place of the only `true`, if it is a list of truth values with one; the list's length
-    /// beside it.
+    /// The index of the only `true`, and the length, if it is a list of truth values with exactly
+    /// one.
     pub(super) fn one_of_mask(&self) -> Option<(usize, usize)> {
         let chosen = self.mask()?;
         match chosen[..] {
@@ -93,7 +93,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The places of `true`, if it is a list of truth values.
+    /// The indices of `true`, if it is a list of truth values.
     pub(super) fn mask(&self) -> Option<Vec<usize>> {
         let items = self.list().filter(|items| !items.is_empty())?;
         let mut chosen = Vec::new();
@@ -108,7 +108,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// How a quote is written: which of the two, and how often it is escaped.
+/// The kind of a quote: single or double, and its level of escaping.
 #[derive(Clone, Copy, PartialEq)]
 struct Quote {
     double: bool,
@@ -116,12 +116,12 @@ struct Quote {
     length: usize,
 }
 
-/// Reads literals of a text from a place on.
+/// Reads literals of a text from a position on.
 pub(super) struct Reader<'a> {
     text: &'a str,
-    /// Where it is.
+    /// The current position.
     pub(super) at: usize,
-    /// Whether the literal stands in a comment, so that each of its lines begins with `#`.
+    /// Whether the literal is in a comment, so that each of its lines begins with `#`.
     commented: bool,
     deep: usize,
     values: usize,
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         Err(Mistake::new(self.at, problem))
     }
 
-    /// Passes over whitespace, written out too, and comments.
+    /// Skips whitespace, including escaped whitespace, and comments.
     pub(super) fn space(&mut self) {
         loop {
             let rest = self.rest();
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over `token` if it is next.
+    /// Skips `token` if it is next.
     pub(super) fn take(&mut self, token: char) -> bool {
         self.space();
         let found = self.rest().starts_with(token);
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The name that begins here, with dots in it; empty if none does.
+    /// The name that begins here, which may contain dots; empty if there is none.
     pub(super) fn name(&self) -> &'a str {
         let rest = self.rest();
         let begins = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         Ok(Value { at, kind })
     }
 
-    /// The items between the bracket that stands here and `end`.
+    /// The items between the bracket at the current position and `end`.
     fn within<T>(
         &mut self,
         end: char,
@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
         whole.and_then(Result::ok).map_or(Kind::Number, Kind::Whole)
     }
 
-    /// What stands between `quote`, which begins here, and the next that is written alike.
+    /// The text between `quote`, which begins here, and the next identical quote.
     fn quoted(&mut self, quote: Quote) -> Result<&'a str, Mistake> {
         let start = self.at + quote.length;
         let mut at = start;
@@ -314,14 +314,14 @@ impl<'a> Reader<'a> {
                     at += other.length;
                 }
                 None if rest.starts_with('\n') => break,
-                // Escapes of anything else, all at once.
+                // Skips a run of other escapes at once.
                 None => at += rest.len() - rest.trim_start_matches('\\').len(),
             }
         }
         self.fail("a quote is not closed")
     }
 
-    /// A constant, a name, a call, or a text behind a letter that says its kind.
+    /// A constant, a name, a call, or a text with a prefix letter.
     fn named(&mut self) -> Result<Value<'a>, Mistake> {
         let (at, name) = (self.at, self.name());
         if name.is_empty() {
@@ -346,13 +346,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a call of `name` says no more than the type of the value in it.
+/// Whether a call of `name` only gives the type of its argument.
 pub(super) fn is_wrapper(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     WRAPPERS.contains(&last) || matches!(last, "dict" | "OrderedDict" | "range")
 }
 
-/// The value of a call: that in it, where the call says no more than its type.
+/// The value of a call: its argument, if the call only gives the type.
 fn unwrapped<'a>(at: usize, name: &'a str, mut arguments: Vec<Field<'a>>) -> Value<'a> {
     let last = name.rsplit('.').next().unwrap_or(name);
     let positional = arguments.first().is_some_and(|first| first.key.is_empty());
@@ -395,7 +395,7 @@ fn is_quote(c: char) -> bool {
     matches!(c, '\'' | '"' | '‘' | '’' | '“' | '”')
 }
 
-/// The quote at the beginning of `text`, if one is there.
+/// The quote at the beginning of `text`, if there is one.
 fn quote(text: &str) -> Option<Quote> {
     let mark = text.trim_start_matches('\\');
     let escapes = text.len() - mark.len();
@@ -427,7 +427,7 @@ mod tests {
         Reader::new(text, 0, false).value()
     }
 
-    /// The value without places, in JSON's words.
+    /// The value without positions, as JSON.
     fn plain(value: &Value<'_>) -> String {
         let fields = |fields: &[Field<'_>]| {
             let field = |field: &Field<'_>| format!("{}:{}", field.key, plain(&field.value));

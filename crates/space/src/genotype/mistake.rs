@@ -1,26 +1,27 @@
-//! What is wrong with the text of a genotype, and where.
+//! Errors in the text of a genotype, and their position.
 
 use std::fmt::Write as _;
 
-/// Characters of the text that are shown on either side of the place.
+/// Number of characters of the text that are shown on either side of the position.
 const SHOWN: usize = 24;
 
-/// Why a text is no genotype, with the byte where reading stopped and the text around it.
+/// Why a text is not a genotype, with the byte offset where reading stopped and the surrounding
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("genotype{place}: {problem}")]
 pub struct GenotypeError {
-    /// Byte offset in the text; 0 where the genotype as a whole is wrong.
+    /// Byte offset in the text; 0 if the genotype as a whole is invalid.
     pub at: usize,
-    /// What is wrong there.
+    /// The problem.
     pub problem: String,
-    /// Whether it is that there are several genotypes, of which one has to be named.
+    /// Whether the problem is that there are several genotypes, one of which must be selected.
     pub several: bool,
-    /// The place in words, with the text around it.
+    /// The position in words, with the surrounding text.
     place: String,
 }
 
 impl GenotypeError {
-    /// A genotype that is wrong as a whole, wherever it was written.
+    /// A genotype that is invalid as a whole, at any position.
     pub fn whole(problem: impl Into<String>) -> Self {
         Self {
             at: 0,
@@ -31,7 +32,7 @@ impl GenotypeError {
     }
 }
 
-/// A mistake before the place is put into words, which takes a walk through the text.
+/// An error whose position has not been described yet, which requires a pass through the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) at: usize,
@@ -46,7 +47,7 @@ impl Mistake {
         }
     }
 
-    /// The mistake as one of `text`.
+    /// Adds the description of the position in `text`.
     pub(super) fn of(self, text: &str) -> GenotypeError {
         GenotypeError {
             at: self.at,
@@ -57,8 +58,8 @@ impl Mistake {
     }
 }
 
-/// The line, if there are several, the character in it, both as they are counted in the text, and
-/// what stands around it.
+/// The line, if there are several, and the character, both counted in the text, with the
+/// surrounding text.
 fn place(text: &str, at: usize) -> String {
     let at = (0..=at.min(text.len()))
         .rev()

@@ -1,4 +1,4 @@
-//! The genotype: which edges and operations of each kind of cell stay, and its text form.
+//! The genotype: the kept edges and operations of each kind of cell, and its text form.
 //!
 //! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6),
 //! reduce=[…], reduce_concat=…)`, entries in the order of the nodes, two a node. Where another
@@ -30,23 +30,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, Operation, PerKind, SpaceName};
 
-/// An edge that stays.
+/// A kept edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptEdge {
-    /// Node that is read.
+    /// The node that it reads.
     pub from: usize,
-    /// Node that is added to.
+    /// The node to which it adds.
     pub to: usize,
-    /// Operations that stay on it, strongest first.
+    /// Its kept operations, strongest first.
     pub operations: Vec<Operation>,
 }
 
-/// What stays of one kind of cell.
+/// The discretized cell of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellGenotype {
-    /// Edges that stay, by their end; within a node strongest first.
+    /// The kept edges, ordered by their end; within a node strongest first.
     pub edges: Vec<KeptEdge>,
-    /// Nodes whose concatenation is the cell's output.
+    /// The nodes whose concatenation is the cell's output.
     pub concat: Vec<usize>,
     /// Layers that each stage of a chain has, those that vanish counted; none in a cell of nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,11 +69,11 @@ pub struct CellGenotype {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Genotype {
-    /// Of every kind of cell.
+    /// The cells of every kind.
     pub cells: PerKind<CellGenotype>,
 }
 
-/// Why entries make no cell, and the entry, from 0, if it is one that is wrong.
+/// Why entries do not form a cell, and the index of the entry if a single one is invalid.
 #[derive(Debug)]
 struct WrongEntry {
     entry: Option<usize>,
@@ -86,12 +86,12 @@ impl From<String> for WrongEntry {
     }
 }
 
-/// Entries a node in the text of DARTS.
+/// Number of entries per node in the text of DARTS.
 const DARTS_ENTRIES: usize = 2;
-/// Inputs of a cell in genotypes.
+/// Number of inputs of a cell in genotypes.
 const INPUTS: usize = 2;
-/// Nodes of a cell, its inputs counted. A report draws no more, and a genotype that has more is
-/// refused before it is trained.
+/// Maximum number of nodes of a cell, including its inputs. A report cannot draw more, so a larger
+/// genotype is refused before it is trained.
 const MOST_NODES: usize = 64;
 
 impl Genotype {
@@ -104,14 +104,14 @@ impl Genotype {
         }
     }
 
-    /// The part for one kind of cell.
+    /// The cell of one kind.
     pub fn kind(&self, kind: CellKind) -> &CellGenotype {
         self.cells.kind(kind)
     }
 }
 
 impl CellGenotype {
-    /// Number of nodes behind the inputs.
+    /// Number of nodes, without the inputs.
     pub fn nodes(&self) -> usize {
         let last = self
             .edges
@@ -122,9 +122,9 @@ impl CellGenotype {
         last.map_or(0, |last| (last + 1).saturating_sub(INPUTS))
     }
 
-    /// The cell whose entries, node after node, are `entries`; `counts` says how many belong to
-    /// each node. No cell has more than [`MOST_NODES`]. An operation may stand twice on an edge, as
-    /// in NASNet: then it is there twice.
+    /// The cell with the given `entries`, node by node; `counts` gives the number of entries of
+    /// each node. A cell has at most [`MOST_NODES`]. An operation may occur twice on an edge, as in
+    /// NASNet, and is then computed twice.
     fn from_entries(entries: &[(Operation, usize)], counts: &[usize], concat: Vec<usize>) -> Result<Self, WrongEntry> {
         if counts.len() > MOST_NODES - INPUTS {
             let (found, most) = (counts.len(), MOST_NODES - INPUTS);
@@ -151,8 +151,8 @@ impl CellGenotype {
                 }
                 let known = edges[first..].iter().position(|edge| edge.from == from);
                 match known.map(|at| first + at) {
-                    // Weights are numbered in the order of the entries: brought together,
-                    // operations would get those of others.
+                    // Weights are numbered in the order of the entries: if operations were merged,
+                    // they would get the weights of others.
                     Some(at) if at + 1 < edges.len() => {
                         return Err(wrong(format!(
                             "entries of one edge must stand together: those from node {from} to node {to} do not"

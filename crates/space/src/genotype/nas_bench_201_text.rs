@@ -1,5 +1,5 @@
 //! The text of NAS-Bench-201's architectures (Dong, Yang 2020): node by node, the operation of each
-//! incoming edge and where it begins,
+//! incoming edge and its source,
 //! `|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|`.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use super::{CellGenotype, Genotype, KeptEdge};
 use crate::arch_201::{Arch201, Operation201};
 use crate::{NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
-/// The object of NNI: keys that end in these, in the order of the graph's edges.
+/// The object of NNI: endings of its keys, in the order of the graph's edges.
 const NNI_EDGES: [&str; 6] = ["0_1", "0_2", "1_2", "0_3", "1_3", "2_3"];
 
 impl From<Arch201> for Genotype {
@@ -43,8 +43,8 @@ impl Arch201 {
     }
 }
 
-/// Reads the text that begins at `at`, and where it ends. What follows may be anything but more of
-/// the same.
+/// Reads the text that begins at `at`; returns its end too. Anything may follow, except a
+/// continuation of the same text.
 pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) {
     let rest = &text[at..];
     let (arch, length) = match Arch201::prefix(rest) {
@@ -63,14 +63,13 @@ pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) 
     (end, Ok(arch.into()))
 }
 
-/// Bytes at the beginning of `text` of which such texts consist.
+/// The number of bytes at the beginning of `text` that may belong to such a text.
 fn run(text: &str) -> usize {
     text.find(|c: char| !(c.is_ascii_alphanumeric() || "|+~_".contains(c)))
         .unwrap_or(text.len())
 }
 
-/// Reads lists of pairs, one a node, as AutoDL's structures hold them; `None` if it is no such
-/// list.
+/// Reads lists of pairs, one per node, as in AutoDL's structures; `None` for any other list.
 pub(super) fn read_lists(value: &Value<'_>) -> Option<Result<Genotype, Mistake>> {
     let nodes = value.list().filter(|nodes| nodes.len() == NAS_BENCH_201_GRAPH.nodes)?;
     let mut entries = Vec::new();
@@ -86,13 +85,13 @@ pub(super) fn read_lists(value: &Value<'_>) -> Option<Result<Genotype, Mistake>>
     Some(read_operations(entries.into_iter()))
 }
 
-/// Whether an object of these keys is NNI's.
+/// Whether an object with these keys is from NNI.
 pub(super) fn is_nni<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> bool {
     let has = |end: &str| keys.clone().any(|key| edge(key) == Some(end));
     has("0_1") && has("2_3")
 }
 
-/// The edge that a key of NNI's names, perhaps after the name of the cell.
+/// The edge in a key of NNI, which may follow the name of the cell.
 fn edge(key: &str) -> Option<&str> {
     let start = key.len().checked_sub(3)?;
     let own = key.get(start..).filter(|own| NNI_EDGES.contains(own))?;
@@ -120,7 +119,7 @@ pub(super) fn read_nni(at: usize, fields: &[Field<'_>]) -> Result<Genotype, Mist
     read_operations(values.into_iter().flatten())
 }
 
-/// The architecture of these operations, in the order of the graph's edges.
+/// The architecture with these operations, in the order of the graph's edges.
 fn read_operations<'v, 'a: 'v>(values: impl Iterator<Item = &'v Value<'a>>) -> Result<Genotype, Mistake> {
     let mut operations = [Operation201::None; 6];
     for (own, value) in operations.iter_mut().zip(values) {
@@ -132,7 +131,8 @@ fn read_operations<'v, 'a: 'v>(values: impl Iterator<Item = &'v Value<'a>>) -> R
     Ok(Arch201 { operations }.into())
 }
 
-/// By name, with `nor_` or without it; by a mask or by a number, in the order of the paper.
+/// An operation by name, with or without `nor_`, or by a mask or a number, in the order of the
+/// paper.
 fn operation(value: &Value<'_>) -> Option<Operation201> {
     if let Some(name) = value.text() {
         let is = |known: &Operation201| known.name() == name || known.name().strip_prefix("nor_") == Some(name);
@@ -145,7 +145,7 @@ fn operation(value: &Value<'_>) -> Option<Operation201> {
     Operation201::ALL.get(place).copied()
 }
 
-/// Writes the architecture of `cell`, whose edges stand in the order of the graph.
+/// Writes the architecture of `cell`, whose edges are in the order of the graph.
 pub(super) fn write(cell: &CellGenotype, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, edge) in cell.edges.iter().enumerate() {
         if edge.from == 0 {

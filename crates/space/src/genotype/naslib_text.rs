@@ -2,10 +2,10 @@
 //! `search_spaces/*/conversions.py`).
 //!
 //! In the DARTS space, "compact": for normal and reduction cells, eight pairs (node that is read,
-//! number of the operation), two a node; operations count from 0 in the order of the candidates, as
-//! NASLib writes them from a genotype (its own way back counts from 1 and does not undo it).
-//! "Config", also that of NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
-//! each edge that stays. In the space of NAS-Bench-201: the numbers of the operations on the edges,
+//! number of the operation), two per node. Operations count from 0 in the order of the candidates,
+//! as NASLib writes them from a genotype (its own inverse counts from 1 and does not match).
+//! "Config", also used by NAS-Bench-301 (Zela et al., ICLR 2022): an object with an operation for
+//! each kept edge. In the space of NAS-Bench-201: the numbers of the operations on the edges,
 //! ordered by their start.
 
 use super::literal::Value;
@@ -15,9 +15,9 @@ use super::{CellGenotype, Genotype};
 use crate::arch_201::{Arch201, Operation201};
 use crate::{CellKind, NAS_BENCH_201_GRAPH, Operation, PerKind, SpaceName};
 
-/// What tells the object of NAS-Bench-301 from others.
+/// Distinguishes the object of NAS-Bench-301 from others.
 pub(super) const EDGE: &str = ":darts:edge_";
-/// Before every key of it.
+/// Prefix of all its keys.
 const PREFIX: &str = "NetworkSelectorDatasetInfo:darts:";
 /// Operations of NAS-Bench-201 in NASLib's order.
 const OPERATIONS_201: [Operation201; 5] = [
@@ -27,14 +27,14 @@ const OPERATIONS_201: [Operation201; 5] = [
     Operation201::Conv1x1,
     Operation201::AvgPool3x3,
 ];
-/// NASLib's edges of NAS-Bench-201, each the place of the same edge in the order of the graph.
+/// For each of NASLib's edges of NAS-Bench-201, the index of this edge in the graph.
 const EDGES_201: [usize; 6] = [0, 1, 3, 2, 4, 5];
 
 /// The form, in words.
 pub(super) const NUMBERS: &str =
     "six numbers, as (4, 0, 3, 1, 4, 3), or two lists of pairs (node, operation), for normal and reduction cells";
 
-/// The architecture of either space that a list says in numbers; `None` if it is no such list.
+/// The architecture of either space that a list describes by numbers; `None` for any other list.
 pub(super) fn read(value: &Value<'_>) -> Option<Result<Genotype, Mistake>> {
     let items = value.list()?;
     let numbers: Option<Vec<usize>> = items.iter().map(Value::whole).collect();
@@ -139,7 +139,8 @@ fn first_edge(node: usize) -> usize {
     (2..node).sum()
 }
 
-/// Reads the object of NAS-Bench-301. Where it says which nodes a node reads, its edges must agree.
+/// Reads the object of NAS-Bench-301. If it also lists the inputs of a node, they must match its
+/// edges.
 pub(super) fn read_301<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake> {
     let counts = |key: &str| key.contains(EDGE);
     if let Some(key) = object.first(|key| key.contains(EDGE) && !key.starts_with(PREFIX)) {
@@ -169,8 +170,8 @@ pub(super) fn read_301<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mista
     })
 }
 
-/// Writes the object of NAS-Bench-301, whose edges are in the order of their starts: the order of a
-/// node's entries is lost, and with it the numbers under which their weights are kept.
+/// Writes the object of NAS-Bench-301, whose edges are ordered by their starts. The order of a
+/// node's entries is lost, and with it the numbering of their weights.
 pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
     for Pairs {
@@ -189,7 +190,7 @@ pub(super) fn write_301(genotype: &Genotype) -> Result<String, String> {
             let key = format!("{PREFIX}edge_{cell}_{}", first_edge(node) + from);
             rows.push((key, serde_json::Value::from(operation.name())));
         }
-        // The first node has only two edges, of which there is nothing to choose.
+        // The first node has only two edges, so there is no choice.
         if node > 2 {
             let key = format!("{PREFIX}inputs_node_{cell}_{node}");
             rows.push((

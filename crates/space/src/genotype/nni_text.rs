@@ -1,9 +1,9 @@
-//! The objects in which NNI writes what its DARTS space chose (github.com/microsoft/nni, versions 3
-//! and 2).
+//! The objects in which NNI stores an architecture of its DARTS space (github.com/microsoft/nni,
+//! versions 3 and 2).
 //!
 //! Version 3: `CELL/op_N_I` is the operation of entry I of node N and `CELL/input_N_I` the node
 //! that it reads, alone or in a list. Version 2: `CELL_nN_pI` is the operation on the edge from
-//! node I to node N, by name or by number, and `CELL_nN_switch` names the edges that stay. In both,
+//! node I to node N, by name or by number, and `CELL_nN_switch` lists the kept edges. In both,
 //! cells are `normal` and `reduce`, nodes count from 2, and a cell's output is all of its nodes.
 
 use std::collections::{HashMap, HashSet};
@@ -14,9 +14,9 @@ use super::mistake::Mistake;
 use super::{CellGenotype, Genotype, MOST_NODES};
 use crate::{CellGraph, CellKind, Operation, PerKind, SpaceName};
 
-/// Entries a node.
+/// Number of entries per node.
 const ENTRIES: usize = 2;
-/// The operations of the published DARTS space in the order in which NNI and NASLib number them,
+/// The operations of the published DARTS space in the order of their numbers in NNI and NASLib,
 /// with their names in version 2.
 const NUMBERED: [(Operation, &str); 7] = [
     (Operation::MaxPool3x3, "maxpool"),
@@ -28,7 +28,7 @@ const NUMBERED: [(Operation, &str); 7] = [
     (Operation::DilConv5x5, "dilconv5x5"),
 ];
 
-/// What the cells of a kind are called, here and by NASLib.
+/// The name of the cells of a kind, in NNI and NASLib.
 pub(super) fn cell_name(kind: CellKind) -> &'static str {
     match kind {
         CellKind::Normal => "normal",
@@ -36,7 +36,7 @@ pub(super) fn cell_name(kind: CellKind) -> &'static str {
     }
 }
 
-/// The fields of an object by their keys.
+/// The fields of an object by key.
 pub(super) struct Object<'v, 'a> {
     at: usize,
     fields: HashMap<&'a str, &'v Field<'a>>,
@@ -59,28 +59,28 @@ impl<'v, 'a> Object<'v, 'a> {
         })
     }
 
-    /// The value of `key`, which counts as read.
+    /// The value of `key`, which is then marked as read.
     pub(super) fn take(&mut self, key: &str) -> Option<&'v Value<'a>> {
         let (&key, field) = self.fields.get_key_value(key)?;
         self.read.insert(key);
         Some(&field.value)
     }
 
-    /// A mistake at `key`.
+    /// An error at `key`.
     pub(super) fn mistake(&self, key: &str, problem: impl fmt::Display) -> Mistake {
         let at = self.fields.get(key).map_or(self.at, |field| field.at);
         Mistake::new(at, format!("{key:.80}: {problem}"))
     }
 
-    /// The first key in the text that `is` so.
+    /// The first key of the text for which `is` holds.
     pub(super) fn first(&self, is: impl Fn(&str) -> bool) -> Option<&'a str> {
         let keys = self.fields.values().filter(|field| is(field.key));
         keys.min_by_key(|field| field.at).map(|field| field.key)
     }
 }
 
-/// The cells whose nodes have the entries that `node` finds, none after the last node. A key that
-/// `counts` and that was not read is a mistake: a node or an entry before it is missing.
+/// The cells whose nodes have the entries that `node` finds, until a node has none. It is an error
+/// if a key selected by `counts` was not read: a node or an entry before it is missing.
 pub(super) fn cells<'v, 'a>(
     mut object: Object<'v, 'a>,
     counts: impl Fn(&str) -> bool,
@@ -107,7 +107,7 @@ pub(super) fn cells<'v, 'a>(
     }
 }
 
-/// The operation that `value` names, as DARTS or as NNI 2 does.
+/// The operation that `value` names, as in DARTS or as in NNI 2.
 pub(super) fn named(value: &Value<'_>) -> Option<Operation> {
     let name = value.text()?;
     let short = NUMBERED
@@ -117,8 +117,8 @@ pub(super) fn named(value: &Value<'_>) -> Option<Operation> {
     Operation::from_name(name).or(short)
 }
 
-/// The operation that `value` chooses: by name, alone or in a list, or by a mask of true and false
-/// over the seven of DARTS, which NNI 1 follows with one for no operation.
+/// The operation that `value` selects: by name, alone or in a list, or by a mask of truth values
+/// over the seven of DARTS. In NNI 1 the mask has another value at the end for no operation.
 fn chosen(value: &Value<'_>) -> Option<Operation> {
     if let Some([one]) = value.list() {
         return named(one);
@@ -161,7 +161,7 @@ pub(super) fn parse<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake>
     })
 }
 
-/// Reads the form of version 2, and that of version 1, which says what is chosen by masks.
+/// Reads the form of version 2, and that of version 1, which selects by masks.
 pub(super) fn parse_2<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistake> {
     let counts = |key: &str| key.ends_with("_switch");
     cells(object, counts, |kind, node, object| {
@@ -173,7 +173,7 @@ pub(super) fn parse_2<'v, 'a>(object: Object<'v, 'a>) -> Result<Genotype, Mistak
         let expected = || object.mistake(&switch, "expected a list of edges");
         let edges = value.list().filter(|edges| !edges.is_empty()).ok_or_else(expected)?;
         let from = |edge: &Value<'_>| {
-            // An edge by name, or by the number of the node that it leaves.
+            // An edge by name, or by the index of its start node.
             let own = edge
                 .text()
                 .and_then(|name| name.strip_prefix(&prefix)?.strip_prefix('p')?.parse().ok());
@@ -211,8 +211,8 @@ pub(super) struct Pairs {
     pub(super) entries: Vec<(Operation, usize)>,
 }
 
-/// Every node of every cell with its entries, if all nodes have [`ENTRIES`] and are part of the
-/// output, in their order.
+/// The entries of every node of every cell, if all nodes have [`ENTRIES`] and are part of the
+/// output, in order.
 pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     match genotype.space() {
         SpaceName::Darts => {}
@@ -245,7 +245,7 @@ pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     Ok(all)
 }
 
-/// The operation of that number among the seven of DARTS.
+/// The operation with this number among the seven of DARTS.
 pub(super) fn numbered(number: usize) -> Option<Operation> {
     NUMBERED.get(number).map(|&(operation, _)| operation)
 }
@@ -256,7 +256,7 @@ pub(super) fn number(operation: Operation) -> Result<usize, String> {
     position.ok_or_else(|| format!("{operation} is not of the DARTS space"))
 }
 
-/// A JSON object, its keys in the order given.
+/// A JSON object with keys in the given order.
 pub(super) fn written(rows: &[(String, serde_json::Value)]) -> String {
     let rows: Vec<String> = rows
         .iter()
@@ -282,7 +282,7 @@ pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
     Ok(written(&rows))
 }
 
-/// Writes the form of version 2, in which edges that fall have an empty list.
+/// Writes the form of version 2, in which pruned edges have an empty list.
 pub(super) fn write_2(genotype: &Genotype) -> Result<String, String> {
     let mut rows = Vec::new();
     for Pairs { kind, node, entries } in pairs(genotype)? {

@@ -1,11 +1,11 @@
-//! The first line of a table of accuracies: what stands between its columns, and what each column
-//! holds.
+//! The first line of a table of accuracies: the separator and the meaning of each column.
 //!
-//! Contract: a column is what its name says. One that names something else than an accuracy (a
-//! count, a size, a time, a loss, an error) is passed over, whatever its values are. If a name says
-//! that a column holds accuracies, only such columns do; otherwise every other one does.
+//! Contract: the name of a column determines its meaning. A column that is named after something
+//! other than an accuracy (a count, a size, a time, a loss, an error) is ignored, whatever its
+//! values. If some name indicates accuracies, only such columns are accuracies; otherwise all
+//! remaining columns are.
 
-/// What the column of architectures may be called.
+/// Accepted names of the column of architectures.
 const ARCHITECTURE: [&str; 6] = [
     "architecture",
     "arch",
@@ -14,19 +14,19 @@ const ARCHITECTURE: [&str; 6] = [
     "arch_string",
     "architecture_str",
 ];
-/// What the column of the benchmark's indices may be called, the surest names first.
+/// Accepted names of the column of the benchmark's indices, the most certain names first.
 const INDEX: [&[&str]; 2] = [
     &["arch_index", "arch-index", "arch index", "arch_idx", "arch_id"],
     &["index", "idx"],
 ];
-/// How pandas calls columns that have no name.
+/// The name that pandas gives to unnamed columns.
 const UNNAMED: &str = "unnamed:";
-/// What the names of columns of accuracies contain, and how their words begin.
+/// Parts of the names of accuracy columns, and prefixes of their words.
 const ACCURACY_PARTS: [&str; 7] = ["accuracy", "top-1", "top_1", "top 1", "top-5", "top_5", "top 5"];
 const ACCURACY_WORDS: [&str; 9] = [
     "acc", "test", "train", "valid", "eval", "top1", "top5", "cifar", "imagenet",
 ];
-/// What the names of other columns contain, whatever else they say: `test_loss`, `latency-ms`.
+/// Parts of the names of other columns, whatever else the names contain: `test_loss`, `latency-ms`.
 const OTHER_PARTS: [&str; 14] = [
     "param",
     "flop",
@@ -43,30 +43,31 @@ const OTHER_PARTS: [&str; 14] = [
     "duration",
     "deviation",
 ];
-/// The same as whole words: `val_time`, `accuracy std`.
+/// The same, as complete words: `val_time`, `accuracy std`.
 const OTHER_WORDS: [&str; 29] = [
     "time", "times", "ms", "sec", "secs", "hours", "days", "std", "stdev", "sd", "var", "variance", "err", "nll",
     "rank", "ranking", "id", "uid", "idx", "mb", "size", "macs", "madds", "cost", "count", "num", "number", "lr",
     "date",
 ];
-/// Whole words that say the same where nothing speaks of accuracy: `seed`, but `accuracy seed 777`.
+/// Complete words with the same meaning, unless the name mentions accuracy: `seed`, but not
+/// `accuracy seed 777`.
 const RUN_WORDS: [&str; 6] = ["seed", "seeds", "run", "trial", "epoch", "epochs"];
 
-/// What a column holds.
+/// The meaning of a column.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// The architecture.
     Architecture,
     /// The index of the benchmark.
     Index,
-    /// The accuracies of that name.
+    /// Accuracies with this name.
     Accuracy(String),
-    /// Something else, of that name.
+    /// Something else with this name.
     Other(String),
 }
 
 impl Column {
-    /// What the column is called in a sentence.
+    /// The name of the column in a message.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Architecture => ARCHITECTURE[0],
@@ -79,19 +80,19 @@ impl Column {
 /// The columns, from the first line.
 #[derive(Debug)]
 pub(super) struct Heading {
-    /// What stands between them.
+    /// The separator.
     pub delimiter: u8,
-    /// What each of them holds.
+    /// The meaning of each column.
     pub columns: Vec<Column>,
-    /// Whether the column of indices has no name, as where pandas numbers rows.
+    /// Whether the column of indices has no name, such as the row numbers of pandas.
     pub unnamed_index: bool,
 }
 
 impl Heading {
-    /// Reads the first line; `delimiter` if another line said so before.
+    /// Parses the first line; `delimiter` is given if an earlier line defined it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A description of the problem.
     pub(super) fn read(line: &str, delimiter: Option<u8>) -> Result<Self, String> {
         let delimiter = delimiter.unwrap_or_else(|| delimiter_of(line));
         let names = cells(line, delimiter);
@@ -161,7 +162,7 @@ impl Heading {
         self.columns.iter().filter_map(name).collect()
     }
 
-    /// The names of the columns that are passed over and have one.
+    /// The names of the ignored columns that have one.
     pub(super) fn others(&self) -> Vec<String> {
         let name = |column: &Column| match column {
             Column::Other(name) if !name.is_empty() => Some(name.clone()),
@@ -188,7 +189,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Whether a name, in lower case, says that its column holds accuracies.
+/// Whether a name, in lower case, indicates accuracies.
 fn names_accuracy(name: &str) -> bool {
     let is_one = |word: &str| {
         word == "val" || word.ends_with("acc") || ACCURACY_WORDS.iter().any(|begin| word.starts_with(begin))
@@ -197,7 +198,7 @@ fn names_accuracy(name: &str) -> bool {
     says_so && !names_other(name)
 }
 
-/// Whether a name, in lower case, says that its column holds something else, whatever it is of.
+/// Whether a name, in lower case, indicates something else.
 fn names_other(name: &str) -> bool {
     name.starts_with(UNNAMED)
         || OTHER_PARTS.iter().any(|part| name.contains(part))
@@ -209,17 +210,17 @@ fn names_run(name: &str) -> bool {
     words(name).any(|word| RUN_WORDS.contains(&word))
 }
 
-/// Of comma, semicolon and tab the one that a line has most often.
+/// The most frequent separator in a line: comma, semicolon or tab.
 fn delimiter_of(line: &str) -> u8 {
     let count = |one: u8| line.bytes().filter(|&byte| byte == one).count();
-    // Of those that are alike the last counts.
+    // The last one wins ties.
     [b'\t', b';', b',']
         .into_iter()
         .max_by_key(|&one| count(one))
         .unwrap_or(b',')
 }
 
-/// The cells of a line, without blanks and quotes around them.
+/// The cells of a line, without surrounding whitespace and quotes.
 pub(super) fn cells(line: &str, delimiter: u8) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -227,14 +228,15 @@ pub(super) fn cells(line: &str, delimiter: u8) -> Vec<String> {
         .buffer_capacity(line.len().max(1))
         .from_reader(line.as_bytes());
     let mut record = csv::StringRecord::new();
-    // A line of text always is a record; an empty one has no cells.
+    // A line of text is always a record; an empty line has no cells.
     match reader.read_record(&mut record) {
         Ok(true) => record.iter().map(|cell| unquoted(cell).to_owned()).collect(),
         Ok(false) | Err(_) => Vec::new(),
     }
 }
 
-/// A cell without blanks and quotes around it; those of cells that begin with a blank are left.
+/// A cell without surrounding whitespace and quotes; the CSV reader leaves quotes in cells that
+/// begin with whitespace.
 fn unquoted(cell: &str) -> &str {
     let cell = cell.trim();
     let inner = cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));

@@ -1,18 +1,17 @@
-//! Genotypes in the texts in which people have them, each with the right value, and texts that must
-//! not be misunderstood.
+//! Genotypes in all kinds of texts, each with the expected value, and texts that must not be
+//! misunderstood.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::Operation;
 
-/// The second order network of DARTS (Liu, Simonyan, Yang 2019), as `genotype` of its code prints
-/// it.
+/// The second-order network of DARTS (Liu, Simonyan, Yang 2019), as printed by its code.
 const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
     ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], \
     reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
     ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])";
-/// The first order one.
+/// The first-order network.
 const DARTS_V1: &str = "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
     ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], \
     reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), \
@@ -31,7 +30,7 @@ fn says(text: &str) -> String {
     Genotype::parse(text).unwrap_err().to_string()
 }
 
-/// What stands in code above its genotypes.
+/// Code that precedes genotypes in a file.
 const HEAD: &str = "from collections import namedtuple\n\n\
     Genotype = namedtuple('Genotype', 'normal normal_concat reduce reduce_concat')\n\n\
     PRIMITIVES = [\n    'none',\n    'max_pool_3x3',\n]\n\n";
@@ -109,7 +108,7 @@ fn entries_may_name_their_node_or_stand_with_those_of_their_node() {
         normal_nodes=[2, 1], reduce=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), ('avg_pool_3x3', 1)], \
         reduce_concat=[2, 3])";
     assert_eq!(read(small), right);
-    // FairDARTS says the node before the one that it reads, in any order.
+    // FairDARTS gives an entry's own node before the node that it reads, in any order.
     let named = "Genotype(normal=[('max_pool_3x3', 3, 2), ('skip_connect', 2, 0), ('sep_conv_3x3', 2, 1)], normal_concat=[3], \
         reduce=[('skip_connect', 2, 0), ('skip_connect', 2, 1), ('skip_connect', 3, 0), ('avg_pool_3x3', 3, 1)], \
         reduce_concat=range(2, 4))";
@@ -180,7 +179,7 @@ fn of_several_one_is_picked_by_its_name_or_line() {
         "{other}"
     );
 
-    // A log has many of a name.
+    // A log contains many with the same name.
     let epochs: String = [DARTS_V1, DARTS_V2]
         .into_iter()
         .cycle()
@@ -277,7 +276,7 @@ fn objects_are_found_in_others() {
 
 #[test]
 fn a_long_text_takes_linear_time() {
-    // What could be gone through again from every place: each would take minutes if it were.
+    // Texts that could be scanned again from every position: each would take minutes then.
     for unit in [
         "(",
         "[0,",
@@ -339,8 +338,8 @@ fn several_in_one_line_are_not_told_apart_by_it() {
     assert_eq!(Genotype::parse(&format!("{one} {one}")).unwrap().to_string(), one);
 }
 
-/// A reader goes at most ten brackets deep, each of which begins a reader of its own, and the text
-/// is gone through twice.
+/// A reader goes at most ten brackets deep, each of which may start another reader, and the text is
+/// scanned twice.
 #[test]
 fn hostile_brackets_are_read_in_linear_time() {
     const TIMES: usize = 24;

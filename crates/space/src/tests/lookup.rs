@@ -1,4 +1,4 @@
-//! Tables that are whole, damaged, or not there; and the published ones, where the user has them.
+//! Complete, damaged and missing tables, and the published ones if the user has them.
 
 use std::fs;
 use std::io::Write;
@@ -66,7 +66,7 @@ fn ranks_ties_and_distances() {
             (rank, 4, percentile, distance)
         );
         assert_eq!(first.best_architecture, uniform(Operation201::Conv3x3).to_string());
-        // All are equal in the second column: everybody is best, the first in the table by name.
+        // All are equal in the second column: all have rank 1, and the first in the table is named.
         assert_eq!((standings[1].rank, standings[1].percentile), (1, 0.0));
         assert_eq!(standings[1].best_architecture, uniform(Operation201::None).to_string());
     }
@@ -142,7 +142,7 @@ fn tables_as_other_programs_write_them() {
     ] {
         assert_eq!(read(text.as_bytes()).unwrap(), right, "{text}");
     }
-    // pandas writes the index of a row before it.
+    // pandas writes the row index in the first column.
     let rows = plain
         .lines()
         .skip(1)
@@ -194,7 +194,7 @@ fn tables_with_other_separators_and_numbers() {
 #[test]
 fn columns_that_hold_something_else_are_passed_over() {
     let (skip, conv) = (uniform(Operation201::SkipConnect), uniform(Operation201::Conv3x3));
-    // Shares of a million parameters, text and an empty cell stand in what is passed over.
+    // Ignored columns may contain fractions of a million parameters, text and empty cells.
     let text = format!(
         "arch,params,test_acc,train_time,note,test_loss\n{skip},0.07,54.3,,fast,0.9\n{conv},0.8,94,1e9,\"a, b\",NaN\n"
     );
@@ -210,7 +210,7 @@ fn shares_beside_percent_are_refused() {
         FOUR.map(|(operation, accuracy)| (operation, if accuracy < 95.0 { accuracy / 100.0 } else { accuracy }));
     let error = read(table(&shares).as_bytes()).unwrap_err().to_string();
     assert!(error.contains("line 1: most accuracies in a are at most 1"), "{error}");
-    // Of a hundred classes, chance is 1 %.
+    // With a hundred classes, chance is 1 %.
     let chance = FOUR.map(|(operation, accuracy)| (operation, if accuracy < 50.0 { 1.0 } else { accuracy }));
     assert!(read(table(&chance).as_bytes()).is_ok());
 }
@@ -270,7 +270,7 @@ fn published(name: &str, test: &str) -> Option<PathBuf> {
     if let Some(path) = path.filter(|path| path.is_file()) {
         return Some(path);
     }
-    // Past the test runner, which keeps what a passing test prints to itself.
+    // Bypasses the test runner, which hides the output of passing tests.
     let note = format!("skipped: {test} needs {name} in the folder that DA2S_DATA_DIR names\n");
     io::stderr().write_all(note.as_bytes()).unwrap();
     None
@@ -287,7 +287,7 @@ fn the_published_table_of_200_epochs() {
         table.columns(),
         ["cifar10-test", "cifar100-test", "imagenet16-120-test"]
     );
-    // Published tables list architectures in the benchmark's own order.
+    // Published tables list architectures in the benchmark's order.
     let second = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|";
     assert_eq!(table.at_index(1).unwrap().to_string(), second);
     let standings = table.look_up(uniform(Operation201::SkipConnect)).unwrap();

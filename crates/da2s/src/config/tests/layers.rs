@@ -1,4 +1,4 @@
-//! Precedence, places of errors, and the recipes.
+//! Precedence, error locations, and the recipes.
 
 use super::*;
 use crate::config::RunSettings;
@@ -11,7 +11,7 @@ fn layer(text: &str) -> Result<Layer, ConfigError> {
     Layer::text(Origin::File("my.toml".into()), text)
 }
 
-/// What is said against `text`, by itself or laid over the defaults.
+/// The error message for `text`, by itself or merged over the defaults.
 fn complaint(text: &str) -> String {
     layer(text).and_then(|layer| resolve(&[layer])).unwrap_err().to_string()
 }
@@ -32,7 +32,7 @@ fn cifar_10_has_the_published_values() {
         (search.alpha_rate, search.beta_rate),
         (Rate::Auto(Auto::Auto), Rate::Auto(Auto::Auto))
     );
-    // 25,000 images of each half are 390 whole batches of 64; 42 epochs lie behind the warm-up.
+    // 25,000 images of each half are 390 full batches of 64; 42 epochs follow the warm-up.
     assert!((search.alpha_rate.resolve(390 * 42) - 3e-4).abs() < 1e-12);
     assert_eq!(
         (
@@ -46,7 +46,7 @@ fn cifar_10_has_the_published_values() {
     assert_eq!((network.augmentation.cutout, network.drop_path), (16, 0.2));
 }
 
-/// `--config` on the file of a run repeats the run, whatever recipe it came from.
+/// `--config` with the file of a run repeats the run, whatever recipe it came from.
 #[test]
 fn a_resolved_configuration_is_its_own_fixed_point() {
     for (name, _) in RECIPES {
@@ -58,7 +58,7 @@ fn a_resolved_configuration_is_its_own_fixed_point() {
             ];
             layers.push(flag("data.dir", "somewhere".into()));
             layers.push(flag("data.image_size", 224.into()));
-            // What a recipe says of a folder's images, the other formats do not take.
+            // Recipe settings for the images of a folder, which other formats do not accept.
             if let Some(shape) = dataset.facts().shape {
                 layers.push(flag("data.channels", (shape.channels as i64).into()));
                 layers.push(flag("data.centre_crop", 1.0.into()));
@@ -91,7 +91,7 @@ fn later_layers_win_and_leave_the_rest() {
         (config.search.epochs, config.search.warmup_epochs, config.search.cells),
         (7, 2, 3)
     );
-    // A table that is named in part keeps the rest of what lies below, not of some other default.
+    // A partially set table keeps the rest from the layers below, not from a default.
     assert_eq!(
         (config.search.regulariser.lambda_beta, config.search.regulariser.lambda),
         (3.0, 1.0)
@@ -364,7 +364,7 @@ fn only_what_follows_a_path_needs_one() {
         let layer = layer(&format!("[search]\nmethod = \"{method}\"\n{adaptive}")).unwrap();
         assert_eq!(resolve(&[layer]).is_err(), refused, "{method}");
     }
-    // A drive is asked for by itself, and goes before its older name.
+    // A drive can be requested separately, and has precedence over its older name.
     for (method, drive, refused) in [("darts", "path", true), ("da2s", "none", false)] {
         let text = format!("[search]\nmethod = \"{method}\"\ndrive = \"{drive}\"\n{adaptive}");
         assert_eq!(resolve(&[layer(&text).unwrap()]).is_err(), refused, "{method} {drive}");
