@@ -1,10 +1,10 @@
-//! Pictures that a program holds in memory: what the Python package hands over.
+//! Images in the memory of the calling program, such as those passed to the Python package.
 //!
-//! Contract: bytes, 0 to 255, in planes, all pictures of one shape; labels are places in the class
-//! names. Where there are no test pictures, a fifth of the others is set aside for the test, each
-//! class in proportion, the same for every seed. Pictures that are no squares of `image_size`
-//! become their centred square, resampled, like those of a folder. The checksum is of everything,
-//! so that a run is not resumed on other pictures.
+//! Contract: bytes, 0 to 255, in planes, all images of one shape; labels are indices into the class
+//! names. If there are no test images, a fifth of the others is set aside for testing, each class
+//! in proportion, the same for every seed. Images that are not squares of `image_size` become their
+//! centred square, resampled, like those of a folder. The checksum covers everything, so a run
+//! cannot be resumed on other images.
 
 use std::collections::BTreeSet;
 
@@ -16,19 +16,19 @@ use super::error::DataError;
 use super::options::{Content, DataOptions, Pictures};
 use super::split::stratified_subset;
 
-/// One picture of so many is for the test, where none are given.
+/// One of this many images is set aside for testing if no test images are given.
 const TRAIN_TO_TEST: usize = 5;
-/// Chooses them; not a user's seed, so that every run is tested on the same ones.
+/// Selects the test images; not the user's seed, so that every run is tested on the same ones.
 const TEST_SEED: u64 = 0;
 
-/// Pictures of one shape, one after the other, with their labels.
+/// Concatenated images of one shape, with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelledImages {
-    /// Shape of every picture.
+    /// Shape of every image.
     pub shape: ImageShape,
-    /// `channels × height × width` bytes a picture.
+    /// `channels × height × width` bytes per image.
     pub pixels: Vec<u8>,
-    /// The class of each picture, a place in the class names.
+    /// The class of each image, an index into the class names.
     pub labels: Vec<u32>,
 }
 
@@ -42,11 +42,11 @@ pub struct Arrays {
 }
 
 impl Arrays {
-    /// A data set of these pictures.
+    /// A data set of these images.
     ///
     /// # Errors
-    /// [`DataError::Arrays`] if there are not as many labels as pictures, too few classes or
-    /// pictures, or shapes that no network takes.
+    /// [`DataError::Arrays`] if the numbers of labels and images differ, there are too few classes
+    /// or images, or no network supports the shape.
     pub fn new(
         class_names: Vec<String>,
         train: LabelledImages,
@@ -105,15 +105,15 @@ impl Arrays {
         })
     }
 
-    /// The shape of every picture.
+    /// The shape of every image.
     pub fn shape(&self) -> ImageShape {
         self.train.shape
     }
 
-    /// The data set as the loops see it.
+    /// Opens the data set for training.
     ///
     /// # Errors
-    /// If an option is out of range, or names other channels than the pictures have.
+    /// If an option is out of range, or the number of channels is not that of the images.
     pub fn open(&self, options: &DataOptions) -> Result<Dataset, DataError> {
         options.validate(Format::Arrays)?;
         let shape = self.train.shape;
@@ -163,10 +163,11 @@ impl LabelledImages {
         }
     }
 
-    /// The pictures without those for the test, and these.
+    /// Splits off the images for testing; returns the rest and these.
     fn set_aside(self) -> Result<(Self, Self), DataError> {
         let mut test = stratified_subset(&self.labels, self.labels.len() / TRAIN_TO_TEST, TEST_SEED);
-        // Shares are rounded over all classes together: a rare class must not go to the test whole.
+        // Fractions are rounded over all classes together: a rare class must not go to the test
+        // part completely.
         let images = |label: u32, of: &[usize]| of.iter().filter(|&&index| self.labels[index] == label).count();
         let everything: Vec<usize> = (0..self.labels.len()).collect();
         let whole: BTreeSet<u32> = test
@@ -328,7 +329,7 @@ mod tests {
                 labels,
                 ..images(count)
             };
-            // Where too few are left for a test that is an error.
+            // If too few are left for testing, an error is expected.
             let Ok(arrays) = Arrays::new(names(), images, None) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! Augmentation: each kind a pure function of a picture and a generator.
+//! Augmentation: each kind is a pure function of an image and a generator.
 //!
 //! Crops and flips as in the usual CIFAR recipe; cutout by T. DeVries, G. W. Taylor, "Improved
 //! Regularization of Convolutional Neural Networks with Cutout", 2017; random resized crops by C.
@@ -18,7 +18,7 @@ use rand::seq::SliceRandom;
 
 /// A number of pixels of an image's side; 0 for none.
 const SIDE: Allowed = whole(0..=4096);
-/// Windows drawn before a random resized crop gives up and takes the centre.
+/// Number of windows drawn before a random resized crop falls back to the centre.
 const CROP_ATTEMPTS: usize = 10;
 /// Weights of red, green and blue in a grey value (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
@@ -69,10 +69,10 @@ settings! {
 }
 
 impl Augmentation {
-    /// Checks that every strength is in range for pictures of `shape`.
+    /// Checks that every strength is in range for images of `shape`.
     ///
     /// # Errors
-    /// [`DataError::Setting`] for the first that is not.
+    /// [`DataError::Setting`] for the first that is out of range.
     pub fn validate(&self, shape: ImageShape) -> Result<(), DataError> {
         let side = shape.height.min(shape.width);
         for (option, value) in [("crop_padding", self.crop_padding), ("cutout", self.cutout)] {
@@ -104,7 +104,7 @@ impl Augmentation {
     }
 
     /// The part that works on bytes: crop, flip, jitter. `image` may have any size if
-    /// `random_resized_crop` is set, and has `shape` otherwise; the result has `shape`.
+    /// `random_resized_crop` is set, and must have `shape` otherwise; the result has `shape`.
     pub fn apply(&self, image: Image, shape: ImageShape, rng: &mut impl Rng) -> Image {
         let mut image = match self.random_resized_crop {
             Some(crop) => {
@@ -123,7 +123,7 @@ impl Augmentation {
         image
     }
 
-    /// The part that works on normalised values, `channels × height × width` of them: cutout.
+    /// The part that works on `channels × height × width` normalised values: cutout.
     pub(crate) fn apply_normalised(&self, values: &mut [f32], shape: ImageShape, rng: &mut impl Rng) {
         if self.cutout > 0 {
             cutout(values, shape, self.cutout, rng);
@@ -132,7 +132,7 @@ impl Augmentation {
 }
 
 impl RandomResizedCrop {
-    /// Draws a window within a picture of `shape`.
+    /// Draws a window within an image of `shape`.
     pub fn window(&self, shape: ImageShape, rng: &mut impl Rng) -> Rectangle {
         let (height, width) = (shape.height as f32, shape.width as f32);
         let [least, greatest] = self.ratio;
@@ -161,13 +161,12 @@ impl RandomResizedCrop {
     }
 }
 
-/// A window of the picture's own size, at random within the picture with `padding` black pixels
-/// around it.
+/// A random window of the image's own size within the image and `padding` black pixels around it.
 fn padded_crop(image: &Image, padding: usize, rng: &mut impl Rng) -> Image {
     let shape = image.shape();
     let (height, width) = (shape.height, shape.width);
-    // Offset of the window from the padded picture's corner. Each row of it is black but for its
-    // overlap with the picture.
+    // Offset of the window from the corner of the padded image. Each row is black except for its
+    // overlap with the image.
     let down = rng.random_range(0..=2 * padding);
     let right = rng.random_range(0..=2 * padding);
     let overlap = |offset: usize, size: usize| {
@@ -200,7 +199,7 @@ fn flip(image: &mut Image) {
 }
 
 /// Sets a square of side `length` to 0 in every channel of `values`, `channels × height × width`.
-/// Its centre is uniform over the picture; what lies outside is cut off.
+/// Its centre is uniform over the image; parts outside are cut off.
 pub fn cutout(values: &mut [f32], shape: ImageShape, length: usize, rng: &mut impl Rng) {
     let mut side = |size: usize| {
         let end = rng.random_range(0..size) + length - length / 2;
@@ -214,7 +213,7 @@ pub fn cutout(values: &mut [f32], shape: ImageShape, length: usize, rng: &mut im
     }
 }
 
-/// One kind of change of colour.
+/// One kind of colour change.
 #[derive(Clone, Copy)]
 enum Change {
     Brightness,
@@ -224,7 +223,7 @@ enum Change {
 }
 
 impl ColorJitter {
-    /// Changes the colours of `image`, of one channel or three.
+    /// Changes the colours of `image`, which has one channel or three.
     pub fn apply(&self, image: &mut Image, rng: &mut impl Rng) {
         let mut changes = [Change::Brightness, Change::Contrast, Change::Saturation, Change::Hue];
         changes.shuffle(rng);
@@ -265,7 +264,7 @@ fn luma(pixel: &[f32; 3]) -> f32 {
     pixel.iter().zip(LUMA).map(|(value, weight)| value * weight).sum()
 }
 
-/// `factor` of each pixel and 1 − `factor` of what `other` makes of it, kept within 0 to 255.
+/// `factor` of each pixel plus 1 − `factor` of `other`'s value for it, clamped to 0 to 255.
 fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn(&[f32; 3]) -> f32) {
     for pixel in pixels {
         let other = other(pixel);
@@ -273,15 +272,15 @@ fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn(&[f32; 3]) -> f32)
     }
 }
 
-/// Turns the hue (of hue, saturation, value) by `turn` of the circle; the greatest and the least of
-/// the three values stay.
+/// Rotates the hue (of hue, saturation, value) by `turn` of the circle; the largest and the
+/// smallest of the three values stay.
 fn turn_hue([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
     let value = red.max(green).max(blue);
     let chroma = value - red.min(green).min(blue);
     if chroma == 0.0 {
         return [red, green, blue];
     }
-    // The hue in sixths of the circle, red being 0.
+    // The hue in sixths of the circle, with red at 0.
     let hue = if value == red {
         (green - blue) / chroma
     } else if value == green {
@@ -290,8 +289,8 @@ fn turn_hue([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
         (red - green) / chroma + 4.0
     };
     let hue = hue + 6.0 * turn;
-    // Each channel is the value less the chroma times how far the hue is from that channel's own
-    // third of the circle.
+    // Each channel is the value minus the chroma times the distance of the hue from that channel's
+    // own third of the circle.
     [5.0_f32, 3.0, 1.0].map(|offset| {
         let k = (offset + hue).rem_euclid(6.0);
         value - chroma * k.min(4.0 - k).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-//! Reads every image of a data set and says what there is, before a run meets a damaged one after
+//! Reads every image of a data set and summarises it, before a run finds a damaged image after
 //! hours.
 
 use super::dataset::Part;
@@ -12,37 +12,37 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What there is.
+/// A summary of a data set.
 #[derive(Debug)]
 pub struct Check {
     /// Names of the classes.
     pub class_names: Vec<String>,
-    /// The parts that there are.
+    /// The existing parts.
     pub parts: Vec<CheckedPart>,
-    /// What is wrong with single images.
+    /// Errors of single images.
     pub damaged: Vec<ImageError>,
-    /// What is not read.
+    /// Files that are not read.
     pub passed_over: PassedOver,
-    /// What a user should know of how the images lie, in sentences.
+    /// Notes for the user about the layout of the images, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// What there is in one part.
+/// A summary of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedPart {
     /// The part.
     pub part: Part,
-    /// Images of each class, damaged ones included.
+    /// Number of images of each class, including damaged ones.
     pub images: Vec<usize>,
-    /// How many images have each height and width, damaged ones left out.
+    /// Number of images for each height and width, without damaged ones.
     pub sizes: BTreeMap<(usize, usize), usize>,
 }
 
-/// Reads every image in `dir`, a folder or, for [`Format::Images`], a table of labels too.
+/// Reads every image in `dir`, a folder or, for [`Format::Images`], also a table of labels.
 ///
 /// # Errors
-/// If the folder is not laid out as the format prescribes, or a file that holds many images is
-/// damaged; single damaged pictures are no error but in [`Check::damaged`].
+/// If the folder does not have the layout of the format, or a file with many images is damaged;
+/// single damaged images are listed in [`Check::damaged`] instead.
 pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
     match (format, dir) {
         (Format::Images, Some(dir)) => folder(dir),
@@ -78,9 +78,9 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
     }
 }
 
-/// Reads every file of a folder of pictures.
+/// Reads every file of a folder of images.
 fn folder(dir: &Path) -> Result<Check, DataError> {
-    // The files' own pixels: the size does not matter.
+    // The files' own pixels are used, so the size does not matter.
     let options = DataOptions {
         image_size: Some(1),
         ..DataOptions::default()
@@ -111,10 +111,10 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
     Ok(check)
 }
 
-/// How many images have each height and width.
+/// Number of images for each height and width.
 type Sizes = BTreeMap<(usize, usize), usize>;
 
-/// The sizes of the pictures in `files`, and what is wrong with those that cannot be decoded.
+/// The sizes of the images in `files`, and the errors of those that cannot be decoded.
 fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<ImageError>), DataError> {
     let read = |index| match files.picture(index) {
         Ok(image) => Ok(Ok((image.shape().height, image.shape().width))),
@@ -135,7 +135,7 @@ fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<ImageError>), DataError> {
     Ok((sizes, damaged))
 }
 
-/// How many labels there are of each class.
+/// Number of labels of each class.
 fn counts(labels: &[u32], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     for &label in labels {

@@ -1,8 +1,7 @@
-//! How much each class counts in the loss of a training, where some classes are rare.
+//! The weight of each class in the loss of a training, for data sets with rare classes.
 //!
-//! Contract: a weight for each class, to be used as those of PyTorch's
-//! `CrossEntropyLoss(weight=…)`; only their ratios matter. `"balanced"` is scikit-learn's: n /
-//! (classes · n of the class).
+//! Contract: one weight per class, used like those of PyTorch's `CrossEntropyLoss(weight=…)`; only
+//! their ratios matter. `"balanced"` is scikit-learn's: n / (classes · n of the class).
 
 use da2s_settings::{Allowed, FieldKind, Setting, positive_up_to, words};
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::error::DataError;
 use std::collections::BTreeMap;
 
-/// A class with a larger weight would be all that counts.
+/// With a larger weight, a class would be the only one that counts.
 const WEIGHT: Allowed = positive_up_to(1e6).in_f32();
-/// Names that a sentence lists.
+/// Maximum number of names listed in a message.
 const NAMED: usize = 12;
 
 /// The setting: a word, or weights by the names of the classes.
@@ -41,11 +40,11 @@ impl Setting for ClassWeights {
 }
 
 impl ClassWeights {
-    /// The weight of each class of training images with these labels; none where every image counts
-    /// alike.
+    /// The weight of each class of training images with these labels; `None` if all images have the
+    /// same weight.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if a name is that of no class.
+    /// [`DataError::Setting`] if a name is not that of a class.
     pub fn of(&self, class_names: &[String], labels: &[u32]) -> Result<Option<Vec<f32>>, DataError> {
         match self {
             Self::Scheme(Scheme::None) => Ok(None),
@@ -55,7 +54,7 @@ impl ClassWeights {
                     counts[label as usize] += 1;
                 }
                 let even = labels.len() as f64 / class_names.len() as f64;
-                // Of a class without images no loss is ever taken.
+                // A class without images never contributes to a loss.
                 let weight = |count: u32| {
                     if count == 0 {
                         1.0

@@ -1,5 +1,5 @@
-//! What the training loops see of any data set: pictures with labels, divided into parts, and how
-//! to normalise them.
+//! An opened data set, the interface of all formats to training: labelled images, divided into
+//! parts, and their normalisation.
 
 use da2s_images::{Image, byte_table};
 
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Most images that [`Normalisation::measure`] looks at: right to a few thousandths, and a folder
-/// of a million files opens in seconds.
+/// Maximum number of images that [`Normalisation::measure`] reads: accurate to a few thousandths,
+/// and a folder with a million files opens in seconds.
 const MEASURED_IMAGES: usize = 4096;
 
-/// How bytes become the numbers a network sees: `(byte / 255 − mean) / std`, per channel.
+/// Converts bytes to the network's input: `(byte / 255 − mean) / std`, per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
     /// Mean of each channel, on the scale 0 to 1.
@@ -27,8 +27,8 @@ pub struct Normalisation {
 
 impl Normalisation {
     /// Mean and standard deviation over the images of `split`, or over 4,096 of them, evenly
-    /// spread, if there are more. A channel that never varies gets a standard deviation of 1, so
-    /// that it becomes 0. The sums are integers: their order does not matter.
+    /// spaced, if there are more. A constant channel gets a standard deviation of 1, so that it
+    /// becomes 0. The sums are integers: their order does not matter.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -50,7 +50,7 @@ impl Normalisation {
         Ok(Self { mean, std })
     }
 
-    /// What each byte becomes, per channel.
+    /// The normalised value of each byte, per channel.
     pub(super) fn table(&self) -> Vec<[f32; 256]> {
         byte_table(&self.mean, &self.std)
     }
@@ -70,7 +70,7 @@ fn moments(image: &Image) -> Vec<[u64; 3]> {
         .collect()
 }
 
-/// Adds moments channel by channel; no moments at all are the zero.
+/// Adds moments channel by channel; an empty list is zero.
 fn add(a: Vec<[u64; 3]>, b: Vec<[u64; 3]>) -> Vec<[u64; 3]> {
     if a.is_empty() {
         return b;
@@ -84,27 +84,27 @@ fn add(a: Vec<[u64; 3]>, b: Vec<[u64; 3]>) -> Vec<[u64; 3]> {
         .collect()
 }
 
-/// Where the pictures of a [`Split`] are.
+/// Location of the images of a [`Split`].
 #[derive(Debug)]
 pub(super) enum Store {
-    /// In memory, one after the other, all of the same shape.
+    /// Concatenated in memory, all of the same shape.
     Memory { shape: ImageShape, pixels: Vec<u8> },
-    /// In files, each read and decoded when asked for.
+    /// In files, each read and decoded when requested.
     Files(ImageFiles),
 }
 
-/// Labelled pictures: a part of a data set.
+/// Labelled images: a part of a data set.
 #[derive(Debug)]
 pub struct Split {
     labels: Vec<u32>,
     store: Store,
-    /// Damaged files that others stand in for, where the pictures are in memory.
+    /// Damaged files that were replaced by others, if the images are in memory.
     damaged: Vec<PathBuf>,
 }
 
 impl Split {
     /// # Panics
-    /// If the number of pictures is not the number of labels.
+    /// If the numbers of images and labels differ.
     pub(super) fn new(labels: Vec<u32>, store: Store) -> Self {
         let pictures = match &store {
             Store::Memory { shape, pixels } => pixels.len() / shape.values(),
@@ -118,12 +118,12 @@ impl Split {
         }
     }
 
-    /// The pictures in `files`, read when asked for.
+    /// The images in `files`, read when requested.
     pub(super) fn lazy(files: ImageFiles) -> Self {
         Self::new(files.list.labels().to_vec(), Store::Files(files))
     }
 
-    /// The pictures in `files`, which `pixels` holds in the data set's shape.
+    /// The images in `files`, with `pixels` as their content in the data set's shape.
     pub(super) fn read(files: &ImageFiles, pixels: Vec<u8>) -> Self {
         let shape = files.fit.shape();
         Self {
@@ -132,7 +132,7 @@ impl Split {
         }
     }
 
-    /// No pictures, in the shape of a data set's.
+    /// An empty part, with the shape of a data set.
     pub(super) fn empty(shape: ImageShape) -> Self {
         Self::new(
             Vec::new(),
@@ -143,7 +143,7 @@ impl Split {
         )
     }
 
-    /// Bytes of the pictures that are held in memory.
+    /// Number of bytes of the images in memory.
     pub fn resident_bytes(&self) -> usize {
         match &self.store {
             Store::Memory { pixels, .. } => pixels.len(),
@@ -151,23 +151,22 @@ impl Split {
         }
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no picture. In an opened data set only so for validation pictures that it
-    /// does not have.
+    /// Whether there are no images. In an opened data set only true for missing validation images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The class of each picture, an index into the data set's class names.
+    /// The class of each image, an index into the data set's class names.
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// Whether pictures are read from files when asked for, not kept in memory.
+    /// Whether images are read from files when requested, instead of being kept in memory.
     #[cfg(test)]
     pub(crate) fn is_lazy(&self) -> bool {
         match self.store {
@@ -176,8 +175,8 @@ impl Split {
         }
     }
 
-    /// Damaged files that others stand in for, see [`BadImages::Skip`](super::BadImages::Skip): all
-    /// of them where the pictures are in memory, otherwise those that were asked for so far.
+    /// Damaged files that were replaced by others, see [`BadImages::Skip`](super::BadImages::Skip):
+    /// all of them if the images are in memory, otherwise those that were requested so far.
     pub fn damaged(&self) -> Vec<PathBuf> {
         match &self.store {
             Store::Memory { .. } => self.damaged.clone(),
@@ -185,7 +184,7 @@ impl Split {
         }
     }
 
-    /// One picture, of the data set's shape.
+    /// One image, in the data set's shape.
     ///
     /// # Errors
     /// If its file cannot be read or decoded.
@@ -202,7 +201,7 @@ impl Split {
         }
     }
 
-    /// The picture that a random resized crop is cut from: the file's own pixels, of any size, if
+    /// The image from which a random resized crop is cut: the file's own pixels, of any size, if
     /// the data set was opened with `crop_from_original`; otherwise the same as [`Split::image`].
     ///
     /// # Errors
@@ -232,29 +231,29 @@ words! {
     }
 }
 
-/// A data set, opened.
+/// An opened data set.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The format's name, as the user writes it.
     pub name: String,
     /// Names of the classes, in the order of the labels.
     pub class_names: Vec<String>,
-    /// Shape of every picture.
+    /// Shape of every image.
     pub shape: ImageShape,
-    /// How to normalise them.
+    /// Normalisation of the images.
     pub normalisation: Normalisation,
-    /// Training pictures.
+    /// Training images.
     pub train: Arc<Split>,
-    /// Validation pictures that the data set sets aside by itself; mostly none.
+    /// Validation images that the data set itself provides; usually empty.
     pub validation: Arc<Split>,
-    /// Test pictures.
+    /// Test images.
     pub test: Arc<Split>,
-    /// SHA-256 in hexadecimal of what [`Self::checksum_of`] says.
+    /// SHA-256 in hexadecimal over what [`Self::checksum_of`] names.
     pub checksum: String,
-    /// What the checksum is of.
+    /// What the checksum covers.
     pub checksum_of: ChecksumOf,
-    /// What a user should know of how the images lie, in sentences: what is set aside, and what is
-    /// passed over.
+    /// Notes for the user about the layout of the images, one sentence each: what is set aside, and
+    /// what is skipped.
     pub notes: Vec<String>,
 }
 
@@ -276,7 +275,7 @@ impl Dataset {
         self.class_names.len()
     }
 
-    /// The pictures of a part.
+    /// The images of a part.
     pub fn part(&self, part: Part) -> &Arc<Split> {
         match part {
             Part::Train => &self.train,

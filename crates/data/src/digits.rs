@@ -1,9 +1,9 @@
-//! The handwritten digits that are in the binary: 1,797 grey images of 8×8 pixels in 10 classes.
+//! The built-in handwritten digits: 1,797 grey images of 8×8 pixels in 10 classes.
 //!
 //! E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-//! Repository, 1998, CC BY 4.0; see fixtures/README.md. One image a line: 64 numbers from 0 (white)
-//! to 16 (ink), scaled here to 0 to 255, then the class. 360 images, the same for every seed, are
-//! for the test.
+//! Repository, 1998, CC BY 4.0; see fixtures/README.md. One image per line: 64 numbers from 0
+//! (white) to 16 (ink), scaled here to 0 to 255, then the class. 360 images, the same for every
+//! seed, are for testing.
 
 use da2s_records::Sha256;
 
@@ -19,7 +19,7 @@ const FILE: &[u8] = include_bytes!("../../../fixtures/digits.csv.gz");
 const FILE_NAME: &str = "fixtures/digits.csv.gz";
 const CLASSES: u32 = 10;
 const TEST_IMAGES: usize = 360;
-/// Chooses the test images; not a user's seed, so that every run is tested on the same ones.
+/// Selects the test images; not the user's seed, so that every run is tested on the same ones.
 const TEST_SEED: u64 = 0;
 const INK: u16 = 16;
 const SHAPE: ImageShape = ImageShape {

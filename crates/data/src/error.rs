@@ -1,4 +1,4 @@
-//! What can be wrong with a data set: which file, where in it, what was expected.
+//! Errors in a data set: the file, the position in it, and what was expected.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use da2s_images::ImageError;
 use da2s_records::Kind;
 
-/// Where in a file something is wrong. Everything counts from 0, lines from 1.
+/// The position of an error in a file. Positions count from 0, lines from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The file as a whole.
@@ -39,7 +39,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a data set cannot be opened or a batch cannot be made.
+/// Why a data set cannot be opened or a batch cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The operating system refused a file or a folder.
@@ -47,33 +47,33 @@ pub enum DataError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Files or folders are not where the format wants them.
+    /// Files or folders are not where the format requires them.
     #[error("{}: expected {expected}", path.display())]
     Layout {
-        /// The folder that was looked into.
+        /// The folder that was searched.
         path: PathBuf,
-        /// What should be there.
+        /// The missing content.
         expected: String,
     },
-    /// A file's content is not what the format prescribes.
+    /// A file's content does not have the required format.
     #[error("{}{place}: expected {expected}, found {found}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The position in it.
         place: Place,
-        /// What the format prescribes.
+        /// What the format requires.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
     /// A file that cannot be read as an image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A class that only one of the training and test folders has.
+    /// A class that only the training folder or only the test folder has.
     #[error("class `{class}` is in {} but not in {}", present.display(), missing.display())]
     ClassMismatch {
         /// The class's name.
@@ -86,27 +86,27 @@ pub enum DataError {
     /// Arrays that do not fit together.
     #[error("{part}: expected {expected}, found {found}")]
     Arrays {
-        /// Which of them.
+        /// Which arrays.
         part: &'static str,
-        /// What they must be.
+        /// The requirement.
         expected: String,
-        /// What they are.
+        /// What was found.
         found: String,
     },
-    /// A setting out of range, or one that this format does not take.
+    /// A setting that is out of range, or that this format does not support.
     #[error("{option} = {value}: expected {expected}")]
     Setting {
         /// The setting's name.
         option: &'static str,
         /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
 }
 
 impl DataError {
-    /// What it is about.
+    /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Setting { .. } => Kind::Usage,
@@ -122,7 +122,7 @@ impl DataError {
         }
     }
 
-    /// An error unless the setting's value is `allowed`.
+    /// Returns an error unless the setting's value is `allowed`.
     pub(super) fn require(
         option: &'static str,
         value: impl fmt::Display,
@@ -136,7 +136,8 @@ impl DataError {
         }
     }
 
-    /// The same, with `key` for what a loader calls its batch size: settings have two.
+    /// The same, with `key` instead of the loader's name for its batch size: there are two such
+    /// settings.
     pub fn of_batch_size(self, key: &'static str) -> Self {
         match self {
             Self::Setting {
@@ -148,7 +149,7 @@ impl DataError {
         }
     }
 
-    /// What `map_err` needs to name the file.
+    /// For `map_err`, to name the file.
     pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Read { path, source }

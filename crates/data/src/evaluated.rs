@@ -1,10 +1,11 @@
-//! What the evaluation does to pictures, for whoever uses a trained network.
+//! The preprocessing of images in the evaluation, for programs that use a trained network.
 
 use da2s_records::schema::{Preprocessing, PreprocessingRules};
 
 use super::dataset::{Dataset, Normalisation};
 
-/// The preprocessing of `dataset`, of whose pictures the evaluation sees `centre_crop`.
+/// The preprocessing of `dataset`; `centre_crop` is the fraction of the image that the evaluation
+/// uses.
 pub fn preprocessing(dataset: &Dataset, centre_crop: f32) -> Preprocessing {
     let Normalisation { mean, std } = dataset.normalisation.clone();
     Preprocessing {

@@ -1,10 +1,10 @@
-//! MNIST and Fashion-MNIST: IDX files, as they are or compressed with gzip.
+//! MNIST and Fashion-MNIST: IDX files, uncompressed or compressed with gzip.
 //!
 //! Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits"; H. Xiao, K.
 //! Rasul, R. Vollgraf, "Fashion-MNIST", 2017. A file begins with two zero bytes, the type of its
-//! numbers (8: bytes), how many dimensions it has and, big-endian in four bytes each, their sizes;
+//! numbers (8: bytes), the number of dimensions and, in four big-endian bytes each, their sizes;
 //! the numbers follow. Any number of images is accepted, so that a part of the data set can be read
-//! as well; what a header declares is compared with the file before it is believed.
+//! as well; the header is checked against the file before it is trusted.
 
 use da2s_records::Sha256;
 
@@ -23,9 +23,10 @@ const SHAPE: ImageShape = ImageShape {
     width: 28,
 };
 const CLASSES: usize = 10;
-/// Most numbers of a file: more than the largest set of this kind has (EMNIST, 814,255 images).
+/// Maximum number of values in a file: more than in the largest set of this kind (EMNIST, 814,255
+/// images).
 const MOST_NUMBERS: u64 = 1 << 30;
-/// Which of the two.
+/// MNIST or Fashion-MNIST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
     Mnist,
@@ -79,7 +80,7 @@ impl Variant {
         }
     }
 
-    /// Where torchvision puts the files, within the folder that is given.
+    /// The subfolder in which torchvision puts the files.
     const fn inner_folder(self) -> &'static str {
         match self {
             Self::Mnist => "MNIST/raw",
@@ -120,8 +121,7 @@ fn locate(variant: Variant, dir: &Path) -> Option<PathBuf> {
 }
 
 impl IdxFile {
-    /// The published name, with the separator that it has in archives of today (`-`) or in those of
-    /// old (`.`).
+    /// The published name, with the separator of current archives (`-`) or old ones (`.`).
     fn name(self, separator: char) -> String {
         let Self {
             part,
@@ -131,7 +131,7 @@ impl IdxFile {
         format!("{part}-{content}{separator}idx{dimensions}-ubyte")
     }
 
-    /// The file in `folder`, under whichever name it is there.
+    /// The path of the file in `folder`, under any of its names.
     fn path(self, folder: &Path) -> Option<PathBuf> {
         let names = ['-', '.'].map(|separator| self.name(separator));
         let compressed = names.clone().map(|name| name + ".gz");
@@ -155,7 +155,7 @@ impl IdxFile {
     }
 }
 
-/// Reads header and numbers from `input`, which must end with them.
+/// Reads header and numbers from `input`, which must end after them.
 fn parse(path: &Path, mut input: impl Read, dimensions: u8) -> Result<(Vec<u32>, Vec<u8>), DataError> {
     let malformed = |offset_bytes: usize, expected: String, found: String| DataError::Malformed {
         path: path.into(),
@@ -186,8 +186,8 @@ fn parse(path: &Path, mut input: impl Read, dimensions: u8) -> Result<(Vec<u32>,
         let expected = format!("sizes whose product is 1 to {MOST_NUMBERS}");
         return Err(malformed(4, expected, format!("{sizes:?}")));
     };
-    // Memory grows with what is there, not with what was declared; one byte more tells that there
-    // is more.
+    // Memory grows with the actual content, not with the declared size; one extra byte shows that
+    // there is more data.
     let mut numbers = Vec::new();
     input
         .take(declared + 1)

@@ -1,10 +1,10 @@
-//! Image files, in the folders of their classes, read when asked for: their names in little memory,
-//! and what happens to damaged ones.
+//! Image files in the folders of their classes, read when requested: compact storage of their
+//! names, and handling of damaged files.
 //!
-//! Contract: what [`ImageFiles::picture`] gives for an index never changes while the files do not,
-//! whatever was asked for before. With [`BadImages::Skip`] the next picture of the same class that
-//! can be decoded stands in for a damaged one, so that numbers, labels and batches stay as they
-//! are; the damaged ones that were met are remembered by name.
+//! Contract: the result of [`ImageFiles::picture`] for an index only depends on the files, not on
+//! earlier requests. With [`BadImages::Skip`] the next decodable image of the same class replaces a
+//! damaged one, so that numbers, labels and batches stay the same; the names of damaged files are
+//! recorded.
 
 use da2s_images::{Image, ImageError};
 
@@ -15,21 +15,20 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// Names of files in the folders of their classes, in the order of the classes: about 50 bytes a
-/// file.
+/// Names of files in the folders of their classes, ordered by class: about 50 bytes per file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileList {
     /// The folder of each class.
     folders: Vec<PathBuf>,
     labels: Vec<u32>,
-    /// All names, one after the other.
+    /// All names, concatenated.
     names: String,
-    /// Where each name ends.
+    /// End offset of each name.
     ends: Vec<usize>,
 }
 
 impl FileList {
-    /// No files yet, of classes with these folders.
+    /// An empty list, for classes with these folders.
     pub fn new(folders: Vec<PathBuf>) -> Self {
         Self {
             folders,
@@ -37,8 +36,8 @@ impl FileList {
         }
     }
 
-    /// Adds the file `name`, a path within the folder of the class `label`, which is not below the
-    /// last one's.
+    /// Adds the file `name`, a path within the folder of the class `label`, which must not be less
+    /// than the last one's.
     pub fn push(&mut self, label: u32, name: &str) {
         self.labels.push(label);
         self.names.push_str(name);
@@ -68,7 +67,7 @@ impl FileList {
         self.folders[self.labels[index] as usize].join(self.name(index))
     }
 
-    /// Those at `kept`, in ascending order.
+    /// The files at the indices `kept`, which are in ascending order.
     pub fn select(&self, kept: &[usize]) -> Self {
         let mut list = Self::new(self.folders.clone());
         for &index in kept {
@@ -77,7 +76,7 @@ impl FileList {
         list
     }
 
-    /// The other files of the class of `index`, beginning with the next one.
+    /// The other files of the class of `index`, starting with the next one.
     fn same_class(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
         let label = self.labels[index];
         let start = self.labels.partition_point(|&other| other < label);
@@ -86,19 +85,19 @@ impl FileList {
     }
 }
 
-/// How a file's picture of any size becomes one of the data set's shape.
+/// How a file's image of any size is converted to the data set's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fit {
     /// Channels to decode to: 1 or 3.
     pub channels: usize,
     /// Rows and columns.
     pub size: usize,
-    /// Part of the shorter side that is seen, see [`Image::fit`].
+    /// Fraction of the shorter side that is used, see [`Image::fit`].
     pub centre_crop: f32,
 }
 
 impl Fit {
-    /// The shape of every picture that was fitted.
+    /// The shape of every converted image.
     pub const fn shape(self) -> ImageShape {
         ImageShape {
             channels: self.channels,
@@ -115,7 +114,7 @@ pub(super) struct ImageFiles {
     pub fit: Fit,
     pub crop_from_original: bool,
     pub bad_images: BadImages,
-    /// The damaged ones that were met so far.
+    /// The damaged files found so far.
     damaged: Mutex<BTreeSet<usize>>,
 }
 
@@ -130,23 +129,23 @@ impl ImageFiles {
         }
     }
 
-    /// The picture at `index` with the file's own pixels, or what stands in for it.
+    /// The image at `index` with the file's own pixels, or its replacement.
     pub fn picture(&self, index: usize) -> Result<Image, DataError> {
         let path = self.list.path(index);
         self.decode(index, Image::read(&path, self.fit.channels))
     }
 
-    /// The picture at `index`, of the data set's shape.
+    /// The image at `index`, in the data set's shape.
     pub fn fitted(&self, index: usize) -> Result<Image, DataError> {
         Ok(self.fit(&self.picture(index)?))
     }
 
-    /// `image` in the data set's shape.
+    /// Converts `image` to the data set's shape.
     pub fn fit(&self, image: &Image) -> Image {
         image.fit(self.fit.size, self.fit.centre_crop)
     }
 
-    /// The picture at `index`, of which `own` was read, or what stands in for it.
+    /// The image at `index`, given `own` as the result of reading it, or its replacement.
     pub fn decode(&self, index: usize, own: Result<Image, ImageError>) -> Result<Image, DataError> {
         match (own, self.bad_images) {
             (Err(error), BadImages::Skip) => {
@@ -162,7 +161,7 @@ impl ImageFiles {
         }
     }
 
-    /// The damaged files that were met so far, in order.
+    /// The damaged files found so far, in order.
     pub fn damaged(&self) -> Vec<PathBuf> {
         let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
         damaged.iter().map(|&index| self.list.path(index)).collect()

@@ -1,10 +1,9 @@
-//! A folder of images, or a table of labels: opening what [`Listing`] found there.
+//! Opens the files that [`Listing`] found in a folder of images or a table of labels.
 //!
-//! Each image becomes the centred square of it, resampled to `image_size`. They are decoded in
-//! parallel, into memory if they fit there, otherwise file by file as batches ask. The checksum is
-//! of paths and whole files where they are in memory; where they are not it is of paths, sizes and
-//! three blocks of each file, so that a folder of a million files opens in seconds, and no exchange
-//! of files goes unseen.
+//! Each image becomes its centred square, resampled to `image_size`. Images are decoded in parallel
+//! into memory if they fit, otherwise file by file when batches need them. In memory, the checksum
+//! covers paths and complete files; otherwise it covers paths, sizes and three blocks of each file,
+//! so that a folder with a million files opens in seconds, and swapped files are still detected.
 
 use da2s_images::{Image, ImageError, open_file, read_file};
 use da2s_records::Sha256;
@@ -22,22 +21,23 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of a file at its beginning, in its middle and at its end that stand for all of it.
+/// Size of each block of a file that represents its content: at its beginning, in its middle and at
+/// its end.
 const BLOCK_BYTES: u64 = 4096;
 
-/// The files of every part, as the options have them.
+/// The files of every part, after applying the options.
 pub(super) struct Parts {
     pub class_names: Vec<String>,
     pub train: ImageFiles,
     pub validation: Option<ImageFiles>,
     pub test: ImageFiles,
     pub passed_over: PassedOver,
-    /// What a user should know, in sentences.
+    /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
     names: ChecksumNames,
 }
 
-/// How the checksum calls a file.
+/// How the checksum names a file.
 struct ChecksumNames {
     root: PathBuf,
     class_names: Vec<String>,
@@ -94,20 +94,21 @@ pub(super) fn is_in(path: &Path) -> bool {
     FolderLayout::is_in(path).unwrap_or(false)
 }
 
-/// The labels of the training images in `path`, a folder or a table of labels, as `options` has
-/// them; none where there are more than `most_files` files, or they cannot be listed.
+/// The labels of the training images in `path`, a folder or a table of labels, after applying
+/// `options`; `None` if there are more than `most_files` files, or they cannot be listed.
 pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize) -> Option<Vec<u32>> {
     if path.is_dir() && has_more_files(path, most_files)? {
         return None;
     }
-    // A thread of its own: whoever asks has not started those of the process yet.
+    // A separate thread: the process's thread pool may not have been started yet.
     let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
     let parts = thread.install(|| Parts::list(path, options)).ok()?;
     let labels = parts.train.list.labels().to_vec();
     (labels.len() <= most_files).then_some(labels)
 }
 
-/// Why the images in `path` cannot be listed, if there seem to be some or it cannot be read.
+/// Why the images in `path` cannot be listed, if there seem to be images or the path cannot be
+/// read.
 pub fn images_problem(path: &Path) -> Option<DataError> {
     match FolderLayout::is_in(path) {
         Ok(true) => Listing::of(path, 0).err(),
@@ -117,7 +118,7 @@ pub fn images_problem(path: &Path) -> Option<DataError> {
 }
 
 impl Parts {
-    /// Lists the files in `dir` that the limits keep; reads none of them.
+    /// Lists the files in `dir` that the limits keep, without reading them.
     pub fn list(dir: &Path, options: &DataOptions) -> Result<Self, DataError> {
         let fit = options.fit()?;
         let listing = Listing::of(dir, options.seed)?;
@@ -151,7 +152,7 @@ impl Parts {
 
 impl ChecksumNames {
     /// Adds every file of a part to the checksum: its path within the data set, its class and part
-    /// where the path does not say them, and what `contents` says of it.
+    /// if the path does not contain them, and its hash in `contents`.
     fn hash(&self, part: Part, list: &FileList, contents: &[[u8; 32]], hasher: &mut Sha256) {
         for (index, content) in contents.iter().enumerate() {
             let path = list.path(index);
@@ -169,7 +170,7 @@ impl ChecksumNames {
     }
 }
 
-/// Decodes every file, and returns the SHA-256 of each.
+/// Decodes every file; returns the SHA-256 of each.
 fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> {
     let values = files.fit.shape().values();
     let mut pixels = vec![0; files.list.len() * values];
@@ -194,8 +195,8 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
     Ok((Split::read(files, pixels), hashes))
 }
 
-/// What stands for the contents of each file. One that cannot be read is an error, or, where
-/// another stands in for it, empty.
+/// The fingerprint of each file's content. A file that cannot be read is an error, or has an empty
+/// fingerprint if another one replaces it.
 fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
     (0..files.list.len())
         .into_par_iter()
@@ -209,7 +210,8 @@ fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
         .collect()
 }
 
-/// The SHA-256 of a file's size and of three blocks of it, or of all of it where it is no longer.
+/// The SHA-256 of a file's size and three blocks of it, or of the complete file if it is not
+/// longer.
 fn fingerprint(path: &Path) -> io::Result<[u8; 32]> {
     let (mut file, length) = open_file(path)?;
     let mut hasher = Sha256::default();

@@ -1,11 +1,11 @@
-//! A table of labels: a row for each image, with its path, its label and, where there is such a
-//! column, its part.
+//! A table of labels: one row per image, with its path, its label and, if there is such a column,
+//! its part.
 //!
-//! Format: comma-separated values as of RFC 4180, or with semicolons, tabs or bars, in UTF-8 with
-//! or without a byte order mark, with any line ends. The first line names the columns, in any order
-//! and case, after a line `sep=;` if there is one; other columns are ignored. Paths are relative to
-//! the table's folder, with `/` or `\`, and must not leave it. Contract: whatever is in the bytes,
-//! a table or an error that names the line; memory is bounded by [`MOST_ROWS`].
+//! Format: comma-separated values as in RFC 4180, or with semicolons, tabs or bars, in UTF-8 with
+//! or without a byte order mark, with any line breaks. The first line names the columns, in any
+//! order and case, after an optional line `sep=;`; other columns are ignored. Paths are relative to
+//! the table's folder, with `/` or `\`, and must not leave it. Contract: any bytes result in a
+//! table or an error that names the line; memory is bounded by [`MOST_ROWS`].
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -15,7 +15,7 @@ use super::layout::part_of;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the columns may be called, in lower case.
+/// Accepted names of the columns, in lower case.
 const PATH_NAMES: [&str; 8] = [
     "path",
     "file",
@@ -28,7 +28,7 @@ const PATH_NAMES: [&str; 8] = [
 ];
 const LABEL_NAMES: [&str; 6] = ["label", "class", "class_name", "category", "target", "labels"];
 const PART_NAMES: [&str; 5] = ["part", "split", "subset", "set", "partition"];
-/// Classes beyond this are rather numbers to predict.
+/// More classes than this are probably numbers to predict.
 const MOST_CLASSES: usize = 65_536;
 /// More than any published data set has.
 const MOST_ROWS: usize = 16_000_000;
@@ -47,13 +47,13 @@ pub struct LabelTable {
 pub struct LabelledPath {
     /// Its path within the table's folder, with `/`.
     pub path: String,
-    /// Its class, a place in the names of the classes.
+    /// Its class, an index into the class names.
     pub label: u32,
-    /// Its part; none where the table has no such column.
+    /// Its part; `None` if the table has no such column.
     pub part: Option<Part>,
 }
 
-/// Where the columns are.
+/// The indices of the columns.
 struct Columns {
     path: usize,
     label: usize,
@@ -61,12 +61,11 @@ struct Columns {
 }
 
 impl LabelTable {
-    /// The table that `bytes` are; `file` names it in errors.
+    /// Parses `bytes` as a table; `file` names it in errors.
     ///
     /// # Errors
-    /// [`DataError::Malformed`] with the line for what cannot be read: another encoding, columns
-    /// that are missing or there twice, a row that is too short, a path that leaves the folder or
-    /// comes twice.
+    /// [`DataError::Malformed`] with the line: another encoding, missing or duplicate columns, a
+    /// row that is too short, a path that leaves the folder or occurs twice.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, DataError> {
         let text = text(file, bytes)?;
         let (delimiter, text, lines_before) = delimiter(text);
@@ -131,7 +130,7 @@ impl LabelTable {
         Self::sorted(file, labels, rows, &lines)
     }
 
-    /// Rows in order of their paths, and labels in the order of their names.
+    /// Rows ordered by path, and labels ordered by name.
     fn sorted(
         file: &Path,
         labels: BTreeMap<String, u32>,
@@ -173,11 +172,10 @@ impl LabelTable {
         })
     }
 
-    /// Refuses rows whose folders lie outside of `root` by way of links.
+    /// Refuses rows whose folders are outside of `root` because of links.
     ///
     /// # Errors
-    /// [`DataError::Layout`] for the first; a folder that is missing is left to whoever reads its
-    /// images.
+    /// [`DataError::Layout`] for the first; a missing folder is reported when its images are read.
     pub(super) fn require_inside(&self, root: &Path) -> Result<(), DataError> {
         let whole = |path: &Path| path.canonicalize().ok();
         let Some(own) = whole(root) else { return Ok(()) };
@@ -199,7 +197,7 @@ impl LabelTable {
     }
 }
 
-/// What the first line must have.
+/// The requirement for the first line.
 const COLUMNS: &str = "a first line that names the columns: path, label and, if images are divided, part";
 
 impl Columns {
@@ -241,9 +239,9 @@ fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
     })
 }
 
-/// What stands between the columns, the text of the table itself, and how many lines are before it.
-/// A first line may say so, as Excel writes it: `sep=;`. Otherwise it is of comma, semicolon, tab
-/// and bar the most frequent in the first line.
+/// The separator, the text of the table itself, and the number of lines before it. A first line may
+/// define the separator, as Excel writes it: `sep=;`. Otherwise it is the most frequent of comma,
+/// semicolon, tab and bar in the first line.
 fn delimiter(text: &str) -> (u8, &str, usize) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let named = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=");
@@ -251,12 +249,12 @@ fn delimiter(text: &str) -> (u8, &str, usize) {
         return (one, rest, 1);
     }
     let count = |one: u8| first.bytes().filter(|&byte| byte == one).count();
-    // Of those that are alike the last counts.
+    // The last one wins ties.
     let most = [b'|', b'\t', b';', b','].into_iter().max_by_key(|&one| count(one));
     (most.unwrap_or(b','), text, 0)
 }
 
-/// A path within the table's folder, with `/` between its names.
+/// A path within the table's folder, with `/` as separator.
 fn inside(file: &Path, line: usize, path: &str) -> Result<String, DataError> {
     let slashed = path.replace('\\', "/");
     let names: Vec<&str> = slashed
@@ -271,7 +269,7 @@ fn inside(file: &Path, line: usize, path: &str) -> Result<String, DataError> {
     Ok(names.join("/"))
 }
 
-/// As much of a text as a sentence holds.
+/// A text, shortened for a message.
 fn shortened(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {

@@ -1,8 +1,7 @@
-//! How the images of a folder lie: what its folders are called decides.
+//! The layout of a folder of images, determined by the names of its folders.
 //!
-//! Contract: see docs/book/src/reference/images.md. [`FolderLayout::find`] looks at names alone and
-//! reads no image.
-//! Where a folder could mean two things it is refused, never guessed.
+//! Contract: see docs/book/src/reference/images.md. [`FolderLayout::find`] only uses names and
+//! reads no image. An ambiguous folder is refused, never guessed.
 
 use super::dataset::Part;
 use super::error::DataError;
@@ -10,19 +9,19 @@ use super::walk::{FolderLevel, PassedOver, images_below, level};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Folders around the images that hold nothing else, as archives have them.
+/// Maximum number of nested folders around the images that contain nothing else, as in archives.
 const MOST_WRAPPERS: usize = 8;
 /// Names of the table of labels in a folder, in any case.
 const TABLE_NAMES: [&str; 2] = ["labels.csv", "labels.tsv"];
 /// Endings of the names of tables, in any case.
 const TABLE_ENDINGS: [&str; 2] = ["csv", "tsv"];
-/// Sub-folders that classes must have in common to look like parts rather than classes.
+/// Minimum number of common sub-folders at which classes look like parts.
 const ALIKE: usize = 2;
 
-/// How images lie.
+/// A layout of images.
 #[derive(Debug)]
 pub(super) enum FolderLayout {
-    /// A folder for each part, in each a folder for each class.
+    /// A folder for each part, which contains a folder for each class.
     Parts(Folders),
     /// A folder for each class.
     Classes(PathBuf),
@@ -33,15 +32,15 @@ pub(super) enum FolderLayout {
 /// The folders of the parts.
 #[derive(Debug)]
 pub(super) struct Folders {
-    /// What they lie in.
+    /// The folder that contains them.
     pub root: PathBuf,
     /// Their names.
     pub train: String,
     pub validation: Option<String>,
     pub test: Option<String>,
-    /// Names of the other folders there.
+    /// Names of the other folders in it.
     pub others: Vec<String>,
-    /// The files there.
+    /// The files in it.
     pub passed_over: PassedOver,
 }
 
@@ -49,7 +48,7 @@ impl FolderLayout {
     /// The layout of the images in `path`, a folder or a table of labels.
     ///
     /// # Errors
-    /// [`DataError::Layout`] if there is none, or several could be meant.
+    /// [`DataError::Layout`] if there is none, or several are possible.
     pub fn find(path: &Path) -> Result<Self, DataError> {
         let nothing = || {
             expected(
@@ -60,7 +59,7 @@ impl FolderLayout {
         Self::search(path)?.ok_or_else(nothing)
     }
 
-    /// As [`Self::find`]; none if nothing in `path` looks like images.
+    /// Like [`Self::find`]; `None` if nothing in `path` looks like images.
     fn search(path: &Path) -> Result<Option<Self>, DataError> {
         if path.is_file() {
             return match has_table_ending(path) {
@@ -94,15 +93,15 @@ impl FolderLayout {
         Ok(None)
     }
 
-    /// Whether there seem to be images in `path`, of which none is read.
+    /// Whether there seem to be images in `path`; none is read.
     ///
     /// # Errors
-    /// As those of [`Self::find`], if there is something but no layout of images.
+    /// Like [`Self::find`], if there is something but no layout of images.
     pub fn is_in(path: &Path) -> Result<bool, DataError> {
         Ok(match Self::search(path)? {
             None => false,
             Some(Self::Parts(_) | Self::Table(_)) => true,
-            // Folders of anything look like this.
+            // Any kind of folders may look like this.
             Some(Self::Classes(dir)) => {
                 let found = images_below(&dir)?;
                 if found.names.is_empty() && found.passed_over.is_empty() {
@@ -122,7 +121,7 @@ impl FolderLayout {
         let name = |part| parts.get(&part).cloned();
         let (validation, test) = (name(Part::Validation), name(Part::Test));
         let train = match (name(Part::Train), table) {
-            // Without classes in it the folder only holds what the table names.
+            // Without class folders, the folder only contains the files that the table lists.
             (Some(train), Some(table)) if level(&root.join(&train))?.folders.is_empty() => {
                 return Ok(Self::Table(table));
             }
@@ -148,7 +147,7 @@ impl FolderLayout {
     }
 }
 
-/// The part that a folder of this name, or this word in a table, stands for.
+/// The part that corresponds to a folder of this name, or to this word in a table.
 pub(super) fn part_of(name: &str) -> Option<Part> {
     let name = name.to_ascii_lowercase();
     let bare = ["_set", "-set", " set"].iter().find_map(|end| name.strip_suffix(end));
@@ -160,7 +159,7 @@ pub(super) fn part_of(name: &str) -> Option<Part> {
     }
 }
 
-/// The folders that are parts.
+/// The folders that correspond to parts.
 fn parts_of(dir: &Path, folders: &[String]) -> Result<HashMap<Part, String>, DataError> {
     let mut parts = HashMap::new();
     for name in folders {
@@ -196,8 +195,8 @@ fn table_in(dir: &Path) -> Result<Option<PathBuf>, DataError> {
     }
 }
 
-/// Refuses folders that are rather parts of other names than classes: without images of their own,
-/// and with several sub-folders of the same names in each.
+/// Refuses folders that look like parts with unusual names rather than classes: without images of
+/// their own, and with several sub-folders of the same names in each.
 fn require_classes(dir: &Path, folders: &[String]) -> Result<(), DataError> {
     let mut common: Option<Vec<String>> = None;
     for name in folders {

@@ -1,10 +1,10 @@
-//! Data sets: one file per format, and what turns their pictures into batches.
+//! Data sets, one file per format, and their conversion to batches.
 //!
-//! [`open`] reads one of the [`Format`]s into a [`Dataset`], [`Arrays`] are one in memory; the
-//! training loops see nothing else. A [`SearchSplit`] divides the training pictures between weights
-//! and architecture; a [`Loader`] makes [`Batch`]es of them, each a pure function of (seed, epoch,
-//! step), with an [`Augmentation`] applied. A [`Shard`] is the part of every batch that one process
-//! of several gets. All random numbers of da2s come from [`random`].
+//! [`open`] reads one of the [`Format`]s into a [`Dataset`], and [`Arrays`] are a data set in
+//! memory; the training loops use nothing else. A [`SearchSplit`] divides the training images
+//! between weights and architecture; a [`Loader`] creates [`Batch`]es of them, each a pure function
+//! of (seed, epoch, step), with an [`Augmentation`] applied. A [`Shard`] is the part of every batch
+//! for one process of several. All random numbers of da2s come from [`random`].
 
 #![forbid(unsafe_code)]
 
@@ -76,18 +76,18 @@ words! {
     }
 }
 
-/// What there is to know of a format before it is opened.
+/// Facts about a format that are known without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// What it is.
+    /// A short description.
     pub title: &'static str,
     /// Number of images, training and test.
     pub images: &'static str,
     /// Number of classes.
     pub classes: &'static str,
-    /// Shape of every image; none where files may have any size.
+    /// Shape of every image; `None` if files may have any size.
     pub shape: Option<ImageShape>,
-    /// What its folder must hold.
+    /// Required content of its folder.
     pub folder: &'static str,
     /// Licence and source, as far as they are published.
     pub source: &'static str,
@@ -102,7 +102,7 @@ const fn shape(channels: usize, side: usize) -> Option<ImageShape> {
 }
 
 impl Format {
-    /// Every format that [`open`] reads: all but [`Format::Arrays`].
+    /// Every format that [`open`] reads: all except [`Format::Arrays`].
     pub fn readable() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|&format| format != Self::Arrays)
     }
@@ -177,7 +177,7 @@ impl Format {
         }
     }
 
-    /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have files of the same
+    /// The formats whose files seem to be in `dir`. MNIST and Fashion-MNIST have the same file
     /// names.
     pub fn in_folder(dir: &Path) -> Vec<Self> {
         let is_in = |format: &Self| match format {
@@ -192,12 +192,11 @@ impl Format {
     }
 }
 
-/// Opens a data set. `data_dir` is the folder that holds it; [`Format::Digits`] needs none and
-/// looks into none.
+/// Opens a data set. `data_dir` is its folder; [`Format::Digits`] needs none and ignores it.
 ///
 /// # Errors
-/// If the folder is missing or not laid out as the format prescribes, a file is truncated or
-/// corrupt, or an option is out of range or one that the format does not take.
+/// If the folder is missing or does not have the layout of the format, a file is truncated or
+/// corrupt, or an option is out of range or not supported by the format.
 pub fn open(format: Format, data_dir: Option<&Path>, options: &DataOptions) -> Result<Dataset, DataError> {
     options.validate(format)?;
     let folder = || data_dir.ok_or_else(|| DataError::setting("data_dir", "(none)", format!("the folder of {format}")));

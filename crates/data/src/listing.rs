@@ -1,10 +1,10 @@
-//! The image files of every part of a folder, in little memory: what its layout comes to, before
+//! The image files of every part of a folder, stored compactly: the result of its layout, before
 //! any image is read.
 //!
-//! Contract: classes in alphabetical order, and within each its files. Where there are no test
-//! images, the validation images are for the test; where there are none either, some of the
-//! training images are, by class and seed: see [`set_aside`]. What a user should know of this is in
-//! [`Listing::notes`], what is not read in [`Listing::passed_over`].
+//! Contract: classes in alphabetical order, and their files within each. If there are no test
+//! images, the validation images are used for testing; if there are none either, some of the
+//! training images are, chosen by class and seed: see [`set_aside`]. [`Listing::notes`] informs the
+//! user about this, [`Listing::passed_over`] counts the files that are not read.
 
 use da2s_images::{IMAGE_ENDINGS, read_file};
 
@@ -19,28 +19,28 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Classes whose folders are listed in parallel.
+/// Number of classes whose folders are listed in parallel.
 const CLASSES_AT_A_TIME: usize = 64;
-/// Folders that a note names.
+/// Maximum number of folders listed in a note.
 const NAMED_FOLDERS: usize = 5;
 
 /// The files of every part.
 #[derive(Debug)]
 pub(super) struct Listing {
-    /// What paths are relative to in the checksum.
+    /// The base of relative paths in the checksum.
     pub root: PathBuf,
     pub class_names: Vec<String>,
     pub train: FileList,
     pub validation: Option<FileList>,
     pub test: FileList,
-    /// Whether a table says the labels, so that paths do not.
+    /// Whether the labels come from a table, and not from the paths.
     pub by_table: bool,
     pub passed_over: PassedOver,
-    /// Sentences.
+    /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// What a layout has by itself, before a test part is set aside.
+/// The parts of a layout before a test part is set aside.
 struct OwnParts {
     train: FileList,
     validation: Option<FileList>,
@@ -50,7 +50,7 @@ struct OwnParts {
 }
 
 impl Listing {
-    /// Lists the files in `path`; `seed` decides what is set aside.
+    /// Lists the files in `path`; `seed` determines what is set aside.
     pub fn of(path: &Path, seed: u64) -> Result<Self, DataError> {
         match FolderLayout::find(path)? {
             FolderLayout::Parts(folders) => {
@@ -114,7 +114,7 @@ impl OwnParts {
     }
 
     fn of_table(root: &Path, table: &LabelTable) -> Self {
-        // All images lie below one folder, whatever their class.
+        // All images are below one folder, whatever their class.
         let folders = vec![root.to_owned(); table.class_names.len()];
         let of_part = |wanted: Part| {
             let mut rows: Vec<_> = table
@@ -122,7 +122,7 @@ impl OwnParts {
                 .iter()
                 .filter(|row| row.part.unwrap_or(Part::Train) == wanted)
                 .collect();
-            // In the order of the classes; within each that of the paths stays.
+            // Ordered by class; the sort is stable, so within a class they stay ordered by path.
             rows.sort_by_key(|row| row.label);
             let mut list = FileList::new(folders.clone());
             for row in rows {
@@ -140,7 +140,7 @@ impl OwnParts {
         }
     }
 
-    /// The same with a test part, whatever there is.
+    /// The same, with a test part in any case.
     fn completed(
         mut self,
         root: PathBuf,
@@ -207,7 +207,7 @@ impl OwnParts {
     }
 }
 
-/// What to say of classes of which `part` has no image; none where there are no such.
+/// A note about classes of which `part` has no image; `None` if there are no such classes.
 pub fn absent_note(part: &str, classes: &[&str]) -> Option<String> {
     const MOST: usize = 5;
     let named = classes[..classes.len().min(MOST)].join(", ");
@@ -221,7 +221,7 @@ pub fn absent_note(part: &str, classes: &[&str]) -> Option<String> {
     }
 }
 
-/// What to say of classes whose names differ only in case, which one class was rather meant by.
+/// A note about classes whose names differ only in case, which are probably the same class.
 fn alike_note(classes: &[String]) -> Option<String> {
     let mut first: HashMap<String, &str> = HashMap::new();
     let twice = classes
@@ -233,7 +233,7 @@ fn alike_note(classes: &[String]) -> Option<String> {
     ))
 }
 
-/// The names of the classes in `dir`, and what else is there.
+/// The names of the classes in `dir`, and what else it contains.
 fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
     let found = level(dir)?;
     if found.folders.len() < 2 {
@@ -245,8 +245,8 @@ fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
     Ok((found.folders, found.passed_over))
 }
 
-/// Contract: the classes of `other` are those of the training images. Returns what else is in
-/// `other`.
+/// Contract: the classes of `other` are those of the training images. Returns what else `other`
+/// contains.
 fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> Result<PassedOver, DataError> {
     let found = level(other)?;
     if found.folders.is_empty() && found.passed_over.outside > 0 {
@@ -276,7 +276,7 @@ fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> 
     Ok(passed_over)
 }
 
-/// The image files of every class, in its folder and the folders below it.
+/// The image files of every class, in its folder and its sub-folders.
 fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Result<FileList, DataError> {
     let folders: Vec<PathBuf> = class_names.iter().map(|name| dir.join(name)).collect();
     let of_class = |folder: &PathBuf| {
@@ -297,8 +297,8 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
         Ok(found)
     };
     let mut list = FileList::new(folders.clone());
-    // Some classes at a time: waiting for a disk is shared, and the names of few are in memory
-    // twice.
+    // A limited number of classes in parallel: disk accesses overlap, and only a few names are in
+    // memory twice.
     for (folders, first) in folders.chunks(CLASSES_AT_A_TIME).zip((0..).step_by(CLASSES_AT_A_TIME)) {
         let found: Vec<_> = folders.par_iter().map(of_class).collect::<Result<_, _>>()?;
         for (found, label) in found.iter().zip(first..) {

@@ -1,10 +1,10 @@
-//! Batches. Each is a pure function of (seed, epoch, step): a resumed run sees what the run that
-//! never stopped saw.
+//! Batches. Each is a pure function of (seed, epoch, step): a resumed run gets the same batches as
+//! a run that was never stopped.
 //!
-//! For training, an epoch's order is a Fisher-Yates shuffle from a generator keyed by (seed, epoch,
-//! stream), and a sample's augmentation from one keyed by (seed, epoch, stream, sample), so that
-//! neither depends on threads or on what was loaded before. Loaders of different streams are
-//! independent even over the same images.
+//! In training, an epoch's order is a Fisher-Yates shuffle with a generator keyed by (seed, epoch,
+//! stream), and a sample's augmentation uses one keyed by (seed, epoch, stream, sample), so that
+//! neither depends on threads or on earlier batches. Loaders with different streams are independent
+//! even over the same images.
 
 use super::augment::Augmentation;
 use super::dataset::{Dataset, ImageShape, Part, Split};
@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whom the batches of a training loader are for. The codes are part of the meaning of a seed and
+/// The purpose of a training loader's batches. The codes are part of the meaning of a seed and
 /// never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -33,13 +33,13 @@ pub enum Stream {
 pub struct TrainingOrder {
     /// The run's seed.
     pub seed: u64,
-    /// Whom the batches are for.
+    /// The purpose of the batches.
     pub stream: Stream,
-    /// What is done to each picture.
+    /// The augmentation of each image.
     pub augmentation: Augmentation,
 }
 
-/// Normalised pictures with their classes.
+/// Normalised images with their classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The values: samples × channels × height × width.
@@ -48,7 +48,7 @@ pub struct Batch {
     pub labels: Vec<u32>,
     /// Samples, channels, height, width.
     pub shape: [usize; 4],
-    /// The place of each sample in its [`Split`].
+    /// The index of each sample in its [`Split`].
     pub indices: Vec<usize>,
 }
 
@@ -58,7 +58,7 @@ enum Order {
     Training(TrainingOrder),
 }
 
-/// The order of one pass over the images; the last one drawn is kept.
+/// The order of one pass over the images; the last one is cached.
 #[derive(Debug)]
 struct Shuffled {
     epoch: u64,
@@ -66,25 +66,25 @@ struct Shuffled {
     indices: Arc<[usize]>,
 }
 
-/// Makes batches of some of the pictures of a [`Split`].
+/// Creates batches of some of the images of a [`Split`].
 #[derive(Debug)]
 pub struct Loader {
     split: Arc<Split>,
     indices: Arc<[usize]>,
-    /// Samples of a batch that are this process's.
+    /// Number of samples per batch in this process.
     batch_size: usize,
-    /// Which part of the batches they are.
+    /// This process's part of the batches.
     shard: Shard,
     shape: ImageShape,
-    /// What each byte becomes, per channel.
+    /// The normalised value of each byte, per channel.
     normalised: Vec<[f32; 256]>,
     order: Order,
     shuffled: Mutex<Option<Shuffled>>,
 }
 
 impl Loader {
-    /// Shuffled, augmented batches of the training images at `indices`, all of `batch_size`: what
-    /// is left of an epoch is dropped.
+    /// Shuffled, augmented batches of the training images at `indices`, all of size `batch_size`:
+    /// the rest of an epoch is dropped.
     ///
     /// # Errors
     /// [`DataError::Setting`] if `batch_size` is 0 or more than there are images, or an
@@ -112,8 +112,7 @@ impl Loader {
         ))
     }
 
-    /// The images at `indices` of one part as they are, in that order; the last batch may be
-    /// smaller.
+    /// The unchanged images at `indices` of one part, in that order; the last batch may be smaller.
     ///
     /// # Errors
     /// [`DataError::Setting`] if `batch_size` is 0.
@@ -151,12 +150,12 @@ impl Loader {
         }
     }
 
-    /// The part `shard` of the same: for training, batches of `batch_size` samples out of batches
-    /// of `size · batch_size` in the order of one process; for evaluation, every `size`-th batch.
+    /// The part `shard` of these batches: in training, `batch_size` samples of each batch of `size
+    /// · batch_size` in the order of a single process; in evaluation, every `size`-th batch.
     ///
     /// # Errors
-    /// [`DataError::Setting`] if there are fewer images to train on than all processes take in a
-    /// step.
+    /// [`DataError::Setting`] if there are fewer training images than all processes together use in
+    /// a step.
     pub fn sharded(self, shard: Shard) -> Result<Self, DataError> {
         let training = matches!(self.order, Order::Training(_));
         if training && self.batch_size * shard.size > self.indices.len() {
@@ -171,12 +170,12 @@ impl Loader {
         Ok(Self { shard, ..self })
     }
 
-    /// Number of images in a pass.
+    /// Number of images per pass.
     pub fn samples(&self) -> usize {
         self.indices.len()
     }
 
-    /// Batches in a pass over the images.
+    /// Number of batches per pass.
     pub fn steps_per_epoch(&self) -> u64 {
         let Shard { rank, size } = self.shard;
         let steps = match self.order {
@@ -189,15 +188,15 @@ impl Loader {
         steps as u64
     }
 
-    /// The batch of a step. A training loader whose epoch is longer than a pass goes on with
-    /// further passes, each in an order of its own, for instance when there are fewer images for
-    /// the architecture than for the weights.
+    /// The batch of a step. If a training epoch is longer than a pass, it continues with further
+    /// passes, each in its own order, for instance if there are fewer images for the architecture
+    /// than for the weights.
     ///
     /// # Errors
     /// If a file cannot be read or decoded.
     ///
     /// # Panics
-    /// If an evaluation loader is asked for a step past its last.
+    /// If `step` is beyond the last step of an evaluation loader.
     pub fn batch(&self, epoch: u64, step: u64) -> Result<Batch, DataError> {
         let steps = self.steps_per_epoch();
         let Shard { rank, size } = self.shard;
@@ -211,7 +210,7 @@ impl Loader {
                 (pass, self.shuffle(order, epoch, pass))
             }
         };
-        // Of each step's batches, one a process, that of this one.
+        // This process's batch, of the step's batches for all processes.
         let start = ((step % steps) as usize * size + rank) * self.batch_size;
         let end = (start + self.batch_size).min(order.len());
         let indices = order[start..end].to_vec();
@@ -263,10 +262,10 @@ impl Loader {
         }
     }
 
-    /// The order of a pass: the one kept, or drawn anew.
+    /// The order of a pass: cached, or drawn again.
     fn shuffle(&self, order: &TrainingOrder, epoch: u64, pass: u64) -> Arc<[usize]> {
-        // What is kept is whole at every moment, so a thread that panicked while holding the lock
-        // left nothing broken.
+        // The cached value is always complete, so it is valid even if a thread panicked while
+        // holding the lock.
         let mut kept = self.shuffled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shuffled) = &*kept
             && (shuffled.epoch, shuffled.pass) == (epoch, pass)
@@ -286,7 +285,7 @@ impl Loader {
     }
 }
 
-/// Stream, pass and sample in one number: 8, 24 and 32 bits.
+/// Stream, pass and sample as one number: 8, 24 and 32 bits.
 fn counter(stream: Stream, pass: u64, sample: usize) -> u64 {
     (stream as u64) << 56 | (pass & 0x00ff_ffff) << 32 | (sample as u64 & 0xffff_ffff)
 }

@@ -1,4 +1,4 @@
-//! How a data set is to be opened, and what every format does with that in the same way.
+//! Options for opening a data set, and their implementation for all formats.
 
 use da2s_images::Image;
 use da2s_settings::words;
@@ -27,29 +27,29 @@ words! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
-    /// Rows and columns that every picture is resampled to, 1 to 4096; the format's own size if not
+    /// Rows and columns to which every image is resampled, 1 to 4096; the format's own size if not
     /// given. A folder of images has no size of its own.
     pub image_size: Option<usize>,
-    /// Channels that a folder of images is decoded to: 1 (grey) or 3 (colour, the default). The
-    /// other formats take none but their own.
+    /// Channels to which a folder of images is decoded: 1 (grey) or 3 (colour, the default). The
+    /// other formats only accept their own.
     pub channels: Option<usize>,
-    /// Keeps so many training images, each class in proportion; all if not given.
+    /// Keeps this many training images, each class in proportion; all if not given.
     pub limit: Option<usize>,
-    /// Keeps so many test images, each class in proportion, and as many validation images; all if
+    /// Keeps this many test images, each class in proportion, and as many validation images; all if
     /// not given.
     pub test_limit: Option<usize>,
-    /// Decides which images the limits keep.
+    /// Determines which images the limits keep.
     pub seed: u64,
-    /// A folder of images is kept in memory if its decoded and resampled pictures need no more than
+    /// A folder of images is kept in memory if its decoded and resampled images need no more than
     /// this; otherwise each file is read when a batch needs it. Both give the same batches.
     pub memory_limit_bytes: u64,
     /// Random resized crops of a folder of images are cut from the files' own pixels, not from
-    /// pictures of `image_size`. Every file is then read anew in every epoch.
+    /// images of `image_size`. Every file is then read again in every epoch.
     pub crop_from_original: bool,
-    /// Part of a file's shorter side that the centred square takes which becomes the picture, more
-    /// than 0 to 1. ImageNet's custom of scaling to 256 and cutting out 224 is 0.875.
+    /// Side of the centred crop, as a fraction of a file's shorter side, above 0 and up to 1.
+    /// ImageNet's convention of scaling to 256 and cropping to 224 is 0.875.
     pub centre_crop: f32,
-    /// What happens to damaged files of a folder of images.
+    /// Handling of damaged files in a folder of images.
     pub bad_images: BadImages,
 }
 
@@ -73,7 +73,8 @@ impl DataOptions {
     /// Checks every option for `format`.
     ///
     /// # Errors
-    /// [`DataError::Setting`] for the first that is out of range, or that `format` does not take.
+    /// [`DataError::Setting`] for the first that is out of range, or that `format` does not
+    /// support.
     pub fn validate(&self, format: Format) -> Result<(), DataError> {
         if let Some(size) = self.image_size {
             DataError::require("image_size", size, (1..=4096).contains(&size), "1 to 4096")?;
@@ -106,7 +107,7 @@ impl DataOptions {
         Ok(())
     }
 
-    /// What the files of a folder of images are made to fit.
+    /// How the files of a folder of images are converted.
     pub(super) fn fit(&self) -> Result<Fit, DataError> {
         match self.image_size {
             Some(size) => Ok(Fit {
@@ -127,15 +128,14 @@ impl DataOptions {
     }
 }
 
-/// All the pictures of one part as a format's file holds them: labels, and bytes of one shape one
-/// after the other.
+/// All images of one part of a format: labels, and concatenated images of one shape.
 pub(super) struct Pictures {
     pub labels: Vec<u32>,
     pub pixels: Vec<u8>,
 }
 
 impl Pictures {
-    /// Those at `kept`, resampled to squares of `size`.
+    /// The images at `kept`, resampled to squares of `size`.
     fn select(&self, kept: &[usize], from: ImageShape, size: usize, centre_crop: f32) -> Split {
         let picture = |index: usize| &self.pixels[index * from.values()..][..from.values()];
         let shape = ImageShape {
@@ -160,7 +160,7 @@ impl Pictures {
     }
 }
 
-/// A format's whole content, before the options have been applied.
+/// The complete content of a format, before the options are applied.
 pub(super) struct Content {
     pub format: Format,
     pub class_names: Vec<String>,

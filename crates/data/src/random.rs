@@ -1,17 +1,16 @@
-//! Randomness without state: every use draws from its own generator, keyed by (seed, purpose,
-//! epoch, step).
+//! Stateless randomness: every use has its own generator, keyed by (seed, purpose, epoch, step).
 //!
-//! The generator is ChaCha with 8 rounds; its 32-byte key is the four values side by side, so that
-//! two different quadruples never share a stream and no draw depends on what was drawn before it
-//! elsewhere. A run that is resumed at step n therefore sees what the run that never stopped would
-//! have seen, bit for bit.
+//! The generator is ChaCha with 8 rounds; its 32-byte key is the concatenation of the four values,
+//! so that two different quadruples never share a stream and no draw depends on earlier draws
+//! elsewhere. A run that is resumed at step n therefore draws the same numbers as a run that was
+//! never stopped, bit for bit.
 
 use da2s_settings::strum::VariantArray;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a random draw is for. The codes are part of the meaning of a seed: they never change, and a
-/// new purpose takes the next free code.
+/// The purpose of a random draw. The codes are part of the meaning of a seed: they never change,
+/// and a new purpose gets the next free code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
 #[strum(crate = "da2s_settings::strum")]
 #[repr(u64)]
@@ -20,27 +19,27 @@ pub enum Purpose {
     Weights = 1,
     /// Initial architecture parameters.
     ArchParams = 2,
-    /// Dividing the training images into a part for the weights and a part for the architecture.
+    /// Division of the training images into a part for the weights and a part for the architecture.
     Split = 3,
     /// The order of the samples in an epoch.
     Shuffle = 4,
     /// Augmentation of one sample.
     Augment = 5,
-    /// Which paths are dropped while the final network trains.
+    /// Choice of the paths that are dropped while the final network trains.
     DropPath = 6,
     /// Gumbel noise of the methods that sample operations.
     Gumbel = 7,
     /// Any other draw of a search method.
     Method = 8,
-    /// Choosing a subset of a data set.
+    /// Choice of a subset of a data set.
     Subset = 9,
     /// Initial weights of the discretized network.
     NetworkWeights = 10,
-    /// Drawing whole genotypes at random.
+    /// Complete genotypes drawn at random.
     Genotype = 11,
-    /// Choosing the training images that are set aside for validation.
+    /// Choice of the training images that are set aside for validation.
     Validation = 12,
-    /// Choosing the images that are set aside for the test, where there are no test images.
+    /// Choice of the images that are set aside for testing, if there are no test images.
     Test = 13,
 }
 
@@ -48,14 +47,14 @@ impl Purpose {
     /// Every purpose, in the order of the codes.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The code that enters the generator's key.
+    /// The code in the generator's key.
     pub const fn code(self) -> u64 {
         self as u64
     }
 }
 
-/// The generator of one use. `epoch` and `step` are whatever counts the uses of this purpose (0
-/// where there is only one): an epoch and a step, or the index of a tensor, a class, a sample.
+/// The generator of one use. `epoch` and `step` count the uses of this purpose (0 if there is only
+/// one): an epoch and a step, or the index of a tensor, a class, a sample.
 pub fn generator(seed: u64, purpose: Purpose, epoch: u64, step: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, value) in key.chunks_exact_mut(8).zip([seed, purpose.code(), epoch, step]) {

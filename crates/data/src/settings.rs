@@ -65,7 +65,7 @@ impl DataSettings {
         Ok(())
     }
 
-    /// The shape of every image; none where files may have any size and no size is set.
+    /// The shape of every image; `None` if files may have any size and no size is set.
     pub fn shape(&self) -> Option<ImageShape> {
         let own = self.dataset.facts().shape;
         let side = self.image_size.or(own.map(|shape| shape.height))?;
@@ -76,8 +76,8 @@ impl DataSettings {
         })
     }
 
-    /// How the images are to be opened; `seed` chooses those that limits keep, and `cropped` says
-    /// whether training cuts out random windows and resizes them.
+    /// The options for opening the images; `seed` selects those that limits keep, and `cropped`
+    /// tells whether training cuts out random windows and resizes them.
     pub fn options(&self, seed: u64, cropped: bool) -> DataOptions {
         DataOptions {
             image_size: self.image_size,
@@ -86,7 +86,7 @@ impl DataSettings {
             test_limit: self.test_limit,
             seed,
             memory_limit_bytes: self.memory_limit_bytes,
-            // Images that all have one size are cropped as they are.
+            // Images that all have the same size are cropped at that size.
             crop_from_original: cropped && self.dataset == Format::Images,
             centre_crop: self.centre_crop,
             bad_images: self.bad_images,

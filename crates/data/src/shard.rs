@@ -1,24 +1,24 @@
-//! What a process has of every batch.
+//! The part of every batch that a process gets.
 //!
-//! Contract: the shards of a group are disjoint, of one size, and side by side they are the batch
-//! of one process.
+//! Contract: the shards of a group are disjoint and of equal size, and their concatenation is the
+//! batch of a single process.
 
 use std::ops::Range;
 
 /// Part `rank` of `size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// The process, from 0.
+    /// Index of the process, from 0.
     pub rank: usize,
-    /// Processes in all.
+    /// Number of processes.
     pub size: usize,
 }
 
 impl Shard {
-    /// Everything.
+    /// The complete batch.
     pub const WHOLE: Self = Self { rank: 0, size: 1 };
 
-    /// Its places in the whole, where each process has `each`.
+    /// Its range within the whole, if each process has `each`.
     pub fn places(self, each: usize) -> Range<usize> {
         self.rank * each..(self.rank + 1) * each
     }

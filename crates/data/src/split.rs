@@ -1,15 +1,14 @@
-//! Dividing labelled pictures, stratified: every part has nearly the same share of each class.
+//! Divides labelled images, stratified: every part has nearly the same fraction of each class.
 //!
-//! Each class is shuffled by the seed and cut in two; the counts per class are rounded
-//! cumulatively, so that a division puts no class off by a whole image and has exactly the size
-//! that was asked for.
+//! Each class is shuffled by the seed and divided; the counts per class are rounded cumulatively,
+//! so that each is off by less than one image and the total is exact.
 
 use super::error::DataError;
 use crate::random::{Purpose, generator};
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// The training images as a search uses them. The parts are disjoint, cover everything, and are in
+/// The training images as used by a search. The parts are disjoint, cover everything, and are in
 /// ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchSplit {
@@ -17,14 +16,14 @@ pub struct SearchSplit {
     pub weight_half: Vec<usize>,
     /// Images whose gradients train the architecture parameters.
     pub arch_half: Vec<usize>,
-    /// Images that no gradient sees; empty unless asked for.
+    /// Images without gradients; empty unless requested.
     pub validation: Vec<usize>,
 }
 
 impl SearchSplit {
     /// Divides images with these labels: `arch_fraction` of them for the architecture,
-    /// `validation_fraction` for nothing but validation, the rest for the weights. `seed` decides
-    /// which.
+    /// `validation_fraction` only for validation, the rest for the weights. `seed` determines the
+    /// choice.
     ///
     /// # Errors
     /// [`DataError::Setting`] if a fraction is out of range, or so small that its part would be
@@ -62,18 +61,19 @@ impl SearchSplit {
 }
 
 /// `count` of the images with these labels, each class in proportion, in ascending order; all of
-/// them if there are no more. `seed` decides which.
+/// them if there are no more. `seed` determines the choice.
 pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
     let everything: Vec<usize> = (0..labels.len()).collect();
     let count = count.min(labels.len());
     divide(labels, everything, count, seed, Purpose::Subset).0
 }
 
-/// One image of so many is for the test where there are no test images.
+/// One of this many images is set aside for testing if there are no test images.
 const TRAIN_TO_TEST: usize = 5;
 
-/// The images with these labels without those for the test, and these: a fifth of each class,
-/// rounded, but at least one of each that has two. Both in ascending order; `seed` decides which.
+/// Splits the images with these labels: those that remain, and those for testing, a fifth of each
+/// class, rounded, but at least one of each class that has two. Both in ascending order; `seed`
+/// determines the choice.
 pub(super) fn set_aside(labels: &[u32], seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, &label) in labels.iter().enumerate() {
@@ -92,7 +92,7 @@ pub(super) fn set_aside(labels: &[u32], seed: u64) -> (Vec<usize>, Vec<usize>) {
     (kept, aside)
 }
 
-/// Takes `count` of the `candidates`, indices into `labels`, and returns them and the others.
+/// Takes `count` of the `candidates`, indices into `labels`; returns them and the others.
 fn divide(
     labels: &[u32],
     candidates: Vec<usize>,
@@ -106,8 +106,8 @@ fn divide(
         classes.entry(labels[index]).or_default().push(index);
     }
 
-    // The share of the first n candidates, to the nearest integer: differences of it are whole and
-    // add up to `count`.
+    // The fraction of the first n candidates, rounded to the nearest integer: its differences are
+    // integers that sum to `count`.
     let share = |n: usize| (2 * n * count + total) / (2 * total);
     let (mut taken, mut others) = (Vec::with_capacity(count), Vec::new());
     let mut before = 0;

@@ -1,4 +1,4 @@
-//! A picture as a small PNG file, for those who want to see what a network saw.
+//! An image as a small PNG file, for people.
 
 use da2s_images::{Image, Rectangle};
 use image::codecs::png::PngEncoder;
@@ -6,10 +6,10 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::dataset::ImageShape;
 
-/// The picture as a PNG file, shrunk so that no side is longer than `most` pixels.
+/// The image as a PNG file, shrunk so that no side is longer than `most` pixels.
 ///
 /// # Panics
-/// If `most` is 0, or the picture has neither 1 nor 3 channels.
+/// If `most` is 0, or the image has neither 1 nor 3 channels.
 pub fn thumbnail_png(image: &Image, most: usize) -> Vec<u8> {
     let ImageShape {
         channels,

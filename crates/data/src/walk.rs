@@ -1,9 +1,10 @@
-//! The image files below a folder, and what is passed over there.
+//! The image files below a folder, and the files that are skipped there.
 //!
 //! Contract: paths in alphabetical order. Hidden names (a leading dot, and those of [`HIDDEN`]) are
-//! left out and not counted. A link to a file is that file. A link to a folder is not followed,
-//! since it may lead back: it is counted, and so is every file whose name does not end as that of
-//! an image. What has the name of an image is one, whatever it is: reading it says why not.
+//! left out and not counted. A link to a file counts as that file. A link to a folder is not
+//! followed, since it may be a loop: it is counted, and so is every file whose name does not end
+//! like that of an image. Everything with the name of an image counts as one: if it is not, reading
+//! it reports why.
 
 use da2s_images::has_image_ending;
 use da2s_records::counted;
@@ -16,32 +17,32 @@ use std::fmt;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
-/// Names that archivers and file servers leave beside the files that people put there.
+/// Names that archivers and file servers create next to the user's files.
 const HIDDEN: [&str; 2] = ["__MACOSX", "@eaDir"];
 /// Longest ending that counts as one: longer ones are the rest of a sentence with a dot in it.
 const LONGEST_ENDING: usize = 10;
-/// Endings that a sentence names.
+/// Maximum number of endings listed in a message.
 const NAMED_ENDINGS: usize = 8;
 
-/// What lies in a folder of images and is not read.
+/// Skipped content of a folder of images.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
-    /// Files whose names do not end as those of images, by their ending in lower case; those
-    /// without one under "".
+    /// Number of files whose names do not end like those of images, by their ending in lower case;
+    /// files without an ending have the key "".
     pub endings: BTreeMap<String, usize>,
-    /// Images that are in no folder of a class.
+    /// Images outside of class folders.
     pub outside: usize,
     /// Links to folders.
     pub folder_links: usize,
 }
 
 impl PassedOver {
-    /// Whether nothing was passed over.
+    /// Whether nothing was skipped.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds what was passed over elsewhere.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         for (ending, count) in &other.endings {
             *self.endings.entry(ending.clone()).or_default() += count;
@@ -50,7 +51,7 @@ impl PassedOver {
         self.folder_links += other.folder_links;
     }
 
-    /// Counts a file that is no image by its name.
+    /// Counts a file that is not an image according to its name.
     fn count(&mut self, name: &OsStr) {
         let ending = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or_default();
         let is_one = ending.len() <= LONGEST_ENDING && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -92,7 +93,7 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || HIDDEN.iter().any(|hidden| name == *hidden)
 }
 
-/// What is in a folder, hidden names apart.
+/// The entries of a folder, without hidden names.
 fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
     let read = fs::read_dir(folder).map_err(DataError::read(folder))?;
     let entries: Result<Vec<DirEntry>, _> = read.collect();
@@ -116,7 +117,7 @@ pub(super) struct FoundImages {
     pub passed_over: PassedOver,
 }
 
-/// The image files in `dir` and in the folders below it.
+/// The image files in `dir` and its sub-folders.
 pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
     let mut found = FoundImages::default();
     let mut folders = vec![String::new()];
@@ -151,8 +152,8 @@ pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
     Ok(found)
 }
 
-/// Whether there are more than `most` files in `dir` and in the folders below it; none if a folder
-/// cannot be read. Links are not followed.
+/// Whether there are more than `most` files in `dir` and its sub-folders; `None` if a folder cannot
+/// be read. Links are not followed.
 pub(super) fn has_more_files(dir: &Path, most: usize) -> Option<bool> {
     let (mut folders, mut files) = (vec![dir.to_owned()], 0);
     while let Some(folder) = folders.pop() {
@@ -171,27 +172,26 @@ pub(super) fn has_more_files(dir: &Path, most: usize) -> Option<bool> {
     Some(false)
 }
 
-/// The image files in `dir` and in the folders below it, in alphabetical order, and what is passed
-/// over there.
+/// The image files in `dir` and its sub-folders, in alphabetical order, and what is skipped there.
 ///
 /// # Errors
-/// If a folder cannot be read, or a name is not in UTF-8.
+/// If a folder cannot be read, or a name is not UTF-8.
 pub fn pictures_below(dir: &Path) -> Result<(Vec<PathBuf>, PassedOver), DataError> {
     let found = images_below(dir)?;
     let paths = found.names.iter().map(|name| dir.join(name)).collect();
     Ok((paths, found.passed_over))
 }
 
-/// What is directly in a folder.
+/// The direct content of a folder.
 #[derive(Debug, Default)]
 pub(super) struct FolderLevel {
-    /// Names of the folders, links to folders among them, in alphabetical order.
+    /// Names of the folders, including links to folders, in alphabetical order.
     pub folders: Vec<String>,
     /// The files.
     pub passed_over: PassedOver,
 }
 
-/// What is directly in `dir`.
+/// The direct content of `dir`.
 pub(super) fn level(dir: &Path) -> Result<FolderLevel, DataError> {
     let mut level = FolderLevel::default();
     for entry in entries(dir)? {

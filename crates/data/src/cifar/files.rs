@@ -1,5 +1,5 @@
-//! Where CIFAR's files are: in a folder, or in an archive as it was downloaded, which is read in
-//! place.
+//! Locates CIFAR's files in a folder, or in a downloaded archive, which is read without unpacking
+//! it to disk.
 
 use da2s_images::read_file;
 
@@ -11,10 +11,10 @@ use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 use tar::Archive;
 
-/// Most bytes that an archive may unpack to: the published ones have up to 186 MB.
+/// Maximum unpacked size of an archive in bytes: the published ones have up to 186 MB.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// How the files hold their pictures.
+/// The format of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// Records of fixed size.
@@ -29,7 +29,7 @@ pub(super) struct Version {
     pub encoding: Encoding,
     /// The archive's name.
     pub archive: &'static str,
-    /// The folder that it unpacks to.
+    /// The folder in the archive.
     pub folder: &'static str,
     pub train: &'static [&'static str],
     pub test: &'static str,
@@ -37,19 +37,18 @@ pub(super) struct Version {
     pub names: &'static str,
 }
 
-/// A version that was found.
+/// An existing version.
 #[derive(Debug)]
 pub(super) struct Files {
     pub version: &'static Version,
     path: PathBuf,
-    /// Contents, where they come from an archive.
+    /// Contents of the files from an archive.
     members: Option<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Files {
-    /// Finds one of `versions`: in `dir` itself, in a folder in it, in an archive in it, or in an
-    /// archive that is `dir` itself. An unpacked version goes before an archive, the first before
-    /// the second.
+    /// Finds one of `versions`: in `dir` itself, in a folder or an archive in it, or in `dir` as an
+    /// archive. An unpacked version has precedence over an archive, the first over the second.
     ///
     /// # Errors
     /// If there is none, or the archive cannot be read.
@@ -76,7 +75,7 @@ impl Files {
         locate(versions, dir).is_some()
     }
 
-    /// The content of the file `name`, once, and its path for errors.
+    /// The content of the file `name`, which can be taken once, and its path for errors.
     ///
     /// # Errors
     /// If it is missing or cannot be read.
@@ -93,7 +92,7 @@ impl Files {
     }
 }
 
-/// The version that is there, and its folder or archive.
+/// The existing version, and its folder or archive.
 fn locate(versions: &'static [Version], dir: &Path) -> Option<(&'static Version, PathBuf)> {
     let unpacked = versions.iter().flat_map(|version| {
         [dir.to_path_buf(), dir.join(version.folder)]
@@ -110,9 +109,8 @@ fn locate(versions: &'static [Version], dir: &Path) -> Option<(&'static Version,
     unpacked.chain(archives).next()
 }
 
-/// The files of `version` in the archive at `path`, by name; whatever else is there is passed over.
-/// Nothing is written anywhere, and what headers declare is not believed: the archive is read as
-/// far as [`MOST_BYTES`] unpacked.
+/// The files of `version` in the archive at `path`, by name; other files are ignored. Nothing is
+/// written to disk, and headers are not trusted: at most [`MOST_BYTES`] are unpacked.
 fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, DataError> {
     let wanted = |name: &str| version.train.contains(&name) || [version.test, version.names].contains(&name);
     let read = || DataError::read(path);
@@ -146,7 +144,7 @@ fn unpack(version: &Version, path: &Path) -> Result<BTreeMap<String, Vec<u8>>, D
     Ok(members)
 }
 
-/// What an archive unpacks to, up to a limit: behind it is an error, not the end.
+/// The unpacked content of an archive up to a limit; reaching the limit is an error, not the end.
 struct Bounded<R> {
     unpacked: R,
     left: u64,

@@ -1,12 +1,12 @@
-//! CIFAR-10 and CIFAR-100, the binary version and the Python one, unpacked or in the archive that
-//! was downloaded.
+//! CIFAR-10 and CIFAR-100, in the binary and the Python version, unpacked or in the downloaded
+//! archive.
 //!
 //! A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. A file of the
 //! binary version is a sequence of records: one label byte (CIFAR-10) or a coarse and a fine label
 //! byte (CIFAR-100), then 3 × 32 × 32 bytes, channel by channel. A file of the Python version is a
-//! pickle with the same labels and pixels; it is turned into such records, so that both versions
-//! have the same checksum. Any whole number of records is accepted, so that a part of the data set
-//! can be read as well.
+//! pickle with the same labels and pixels; it is converted to such records, so that both versions
+//! have the same checksum. Any number of complete records is accepted, so that a part of the data
+//! set can be read as well.
 
 mod files;
 mod pickle;
@@ -27,22 +27,22 @@ const SHAPE: ImageShape = ImageShape {
     width: 32,
 };
 
-/// Which of the two.
+/// CIFAR-10 or CIFAR-100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
     Cifar10,
     Cifar100,
 }
 
-/// What distinguishes the two.
+/// The differences between the two.
 struct VariantFacts {
     format: Format,
-    /// The binary version, the Python version.
+    /// The binary version and the Python version.
     versions: &'static [Version; 2],
     classes: usize,
-    /// The labels of a record, by their name in a pickle; the last is the class.
+    /// The labels of a record, by their keys in a pickle; the last is the class.
     labels: &'static [&'static str],
-    /// The classes' names, by their name in a pickle.
+    /// The key of the classes' names in a pickle.
     class_names: &'static str,
     mean: [f32; 3],
     std: [f32; 3],
@@ -126,7 +126,7 @@ impl Variant {
     }
 }
 
-/// Opens the data set in `dir`: in one of the published folders within it, or in an archive there.
+/// Opens the data set in `dir`: from one of the published folders in it, or from an archive.
 pub(super) fn open(variant: Variant, dir: &Path, options: &DataOptions) -> Result<Dataset, DataError> {
     let table = variant.table();
     let mut files = Files::find(table.versions, dir)?;
@@ -228,7 +228,7 @@ fn lacking(path: &Path, key: &str) -> DataError {
     }
 }
 
-/// The records of the binary version with what the pickle `bytes` holds.
+/// Converts the content of the pickle `bytes` to records of the binary version.
 fn records_of(table: &VariantFacts, path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     let pickle = unpickled(path, bytes)?;
     let data = pickle.array("data").ok_or_else(|| lacking(path, "data"))?;

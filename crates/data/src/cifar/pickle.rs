@@ -1,21 +1,21 @@
-//! Reads the pickles of CIFAR's Python version: a dictionary of numbers, texts, lists of them and
-//! numpy arrays of bytes.
+//! Reads the pickles of CIFAR's Python version: a dictionary with numbers, texts, lists of these,
+//! and numpy arrays of bytes.
 //!
 //! Reference: the opcodes of Python's `pickletools`, protocols 2 to 4, as far as these files use
-//! them. Contract: nothing is executed: the three names of numpy that an array needs are known
-//! here, any other is an error. Every container stands once in one list and refers to others by
-//! their place, so that memory is bounded by the file however often it refers to itself; texts and
-//! arrays are slices of the file.
+//! them. Contract: nothing is executed. The three numpy names that an array needs are known here;
+//! any other is an error. All containers are in one list and refer to each other by index, so
+//! memory is bounded by the size of the file, however often it refers to itself; texts and arrays
+//! are slices of the file.
 
 use std::collections::BTreeMap;
 
-/// Values that a pickle may hold: far more than CIFAR's, which hold four an image.
+/// Maximum number of values in a pickle: far more than CIFAR's, which have four per image.
 const MOST_VALUES: usize = 1 << 22;
 
-/// Why bytes are no such pickle.
+/// Why bytes are not such a pickle.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Where the opcode starts that cannot be followed.
+    /// Offset of the unsupported opcode.
     pub offset_bytes: usize,
     pub expected: &'static str,
     pub found: String,
@@ -29,7 +29,7 @@ pub(super) struct Array<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What was read: a dictionary.
+/// The result: a dictionary.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     nodes: Vec<Node<'a>>,
@@ -41,21 +41,21 @@ enum Value<'a> {
     None,
     Flag(bool),
     Whole(i64),
-    /// A text or a string of bytes: Python 2 knows no difference.
+    /// A text or a byte string, which are the same in Python 2.
     Text(&'a [u8]),
     Global(Global),
-    /// A container, by its place in the list of them.
+    /// A container, by its index in the list of containers.
     Node(usize),
 }
 
-/// What a pickle may name.
+/// A name in a pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Global {
-    /// `_reconstruct`: makes an array that a state then fills.
+    /// `_reconstruct`: creates an array, which a state then fills.
     Reconstruct,
-    /// `ndarray`, an argument of it.
+    /// `ndarray`, an argument of `_reconstruct`.
     NdArray,
-    /// `dtype`: makes the type of an array's elements.
+    /// `dtype`: creates the element type of an array.
     Dtype,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Pickle<'a> {
     /// Reads `bytes`.
     ///
     /// # Errors
-    /// Where they end too early, hold another opcode or name, or are no dictionary.
+    /// If they end too early, contain another opcode or name, or are not a dictionary.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
         let mut machine = Machine {
             bytes,
@@ -106,7 +106,7 @@ impl<'a> Pickle<'a> {
         })
     }
 
-    /// The list of whole numbers at `key`.
+    /// The list of integers at `key`.
     pub(crate) fn whole_numbers(&self, key: &str) -> Option<Vec<i64>> {
         let Node::List(values) = self.node(key)? else {
             return None;
@@ -139,17 +139,17 @@ impl<'a> Pickle<'a> {
     }
 }
 
-/// The stack machine that a pickle is a program of.
+/// The stack machine that runs a pickle.
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     opcode_at: usize,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack at which marks stand.
+    /// Stack heights of the marks.
     marks: Vec<usize>,
     memo: BTreeMap<u32, Value<'a>>,
     nodes: Vec<Node<'a>>,
-    /// Values that were pushed so far.
+    /// Number of values pushed so far.
     values: usize,
 }
 
@@ -211,7 +211,7 @@ impl<'a> Machine<'a> {
                 let place = self.size_4()? as u32;
                 self.recall(place)?;
             }
-            // Numbers and the like.
+            // Numbers and other constants.
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Flag(true)),
             0x89 => self.push(Value::Flag(false)),
@@ -304,7 +304,7 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, width: usize) -> Result<(), Problem> {
         let length = self.little_endian(width)?;
-        // A length that does not fit the machine is more than the file has.
+        // A length that does not fit into `usize` exceeds the file.
         let text = self.take(usize::try_from(length).unwrap_or(usize::MAX))?;
         self.push(Value::Text(text));
         Ok(())
@@ -324,7 +324,7 @@ impl<'a> Machine<'a> {
         Ok(self.top(1)?[0])
     }
 
-    /// Takes `count` values from the stack, down to the last mark at most.
+    /// Takes `count` values from the stack, at most down to the last mark.
     fn top(&mut self, count: usize) -> Result<Vec<Value<'a>>, Problem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
@@ -355,7 +355,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Adds items to the list, or pairs of them to the dictionary, on top of the stack.
+    /// Adds items to the list, or pairs to the dictionary, on top of the stack.
     fn extend(&mut self, items: Vec<Value<'a>>) -> Result<(), Problem> {
         let container = self.pop()?;
         self.stack.push(container);
@@ -410,8 +410,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// An array's state is (version, shape, type, whether columns come first, bytes); a type's says
-    /// nothing about bytes.
+    /// An array's state is (version, shape, type, whether columns come first, bytes); the state of
+    /// a type is not needed for bytes.
     fn set_state(&mut self) -> Result<(), Problem> {
         let [object, state] = self.top(2)?[..] else {
             return Err(self.problem("an object and its state", "something else"));
@@ -434,7 +434,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The array that a state describes, if it is one of bytes.
+    /// The array with this state, if it is an array of bytes.
     fn array(&self, state: usize) -> Option<Array<'a>> {
         let tuple = |node: usize| match &self.nodes[node] {
             Node::Tuple(items) => Some(&items[..]),

@@ -18,7 +18,7 @@ fn shape(channels: usize, height: usize, width: usize) -> ImageShape {
     }
 }
 
-/// A picture without black pixels, all neighbours different.
+/// An image without black pixels, in which all neighbours differ.
 fn picture(shape: ImageShape) -> Image {
     let pixels = (0..shape.values()).map(|i| (i * 37 % 255) as u8 + 1);
     Image::new(shape, pixels.collect())
@@ -159,7 +159,7 @@ proptest! {
         let planes: Vec<&[f32]> = values.chunks_exact(height * width).collect();
         prop_assert!(planes.iter().all(|plane| plane == &planes[0]));
         let zeros = planes[0].iter().filter(|&&value| value == 0.0).count();
-        // At least the quarter that is left when the centre is in a corner.
+        // At least the quarter that remains if the centre is in a corner.
         let least = length.div_ceil(2).min(height) * length.div_ceil(2).min(width);
         prop_assert!(zeros >= least, "{} of at least {}", zeros, least);
         prop_assert!(zeros <= length.min(height) * length.min(width));

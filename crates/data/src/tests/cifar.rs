@@ -1,4 +1,4 @@
-//! Both versions of both data sets, in folders and archives, whole and damaged.
+//! Both versions of both data sets, in folders and archives, complete and damaged.
 
 use super::*;
 use flate2::Compression;
@@ -28,7 +28,7 @@ fn class_names(variant: Variant) -> Vec<String> {
         .collect()
 }
 
-/// Every file of a version with its name; `per_file` records each.
+/// Every file of a version with its name, with `per_file` records each.
 fn contents(variant: Variant, encoding: Encoding, per_file: u8) -> Vec<(&'static str, Vec<u8>)> {
     let table = variant.table();
     let version = version(variant, encoding);
@@ -60,7 +60,7 @@ fn folder(variant: Variant, encoding: Encoding, dir: &Path, per_file: u8) {
     }
 }
 
-/// The archive as it is published: the files in their folder, beside a page that nobody asks for.
+/// The archive as published: the files in their folder, with an unused HTML page.
 fn archive(variant: Variant, encoding: Encoding, dir: &Path, per_file: u8) -> PathBuf {
     let version = version(variant, encoding);
     let path = dir.join(version.archive);
@@ -95,7 +95,7 @@ fn list(items: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     [&b"]q\x03("[..], &items.flatten().collect::<Vec<u8>>(), b"e"].concat()
 }
 
-/// Two-dimensional array of bytes, by the opcodes that numpy's own pickle has.
+/// A two-dimensional array of bytes, with the opcodes of numpy's own pickle.
 fn array(columns: usize, bytes: &[u8]) -> Vec<u8> {
     let size = |size: usize| [&b"J"[..], &(size as u32).to_le_bytes()].concat();
     [
@@ -110,7 +110,7 @@ fn array(columns: usize, bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// The pickle that holds the same as `records`.
+/// The pickle with the same content as `records`.
 fn pickled(table: &VariantFacts, records: &[u8]) -> Vec<u8> {
     let record_bytes = table.labels.len() + SHAPE.values();
     let records: Vec<&[u8]> = records.chunks_exact(record_bytes).collect();
@@ -318,8 +318,8 @@ proptest! {
         }
     }
 
-    /// Opcodes at random, so that most go deeper than the first byte: an error or a dictionary,
-    /// never a panic.
+    /// Random opcodes, most of which are accepted beyond the first byte: the result is an error or
+    /// a dictionary, never a panic.
     #[test]
     fn arbitrary_pickles_do_not_panic(
         opcodes in prop::collection::vec(

@@ -1,4 +1,4 @@
-//! IDX files under each of their names, whole and damaged.
+//! IDX files under each of their names, complete and damaged.
 
 use super::*;
 use flate2::Compression;
@@ -19,8 +19,8 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Files with 20 training and 10 test images, whose pixels count up from the label; names as `name`
-/// makes them.
+/// Files with 20 training and 10 test images, whose pixels count up from the label; names depend on
+/// `gzip` and `separator`.
 fn folder(dir: &Path, gzip: bool, separator: char) {
     fs::create_dir_all(dir).unwrap();
     for ([images, labels], count) in [(TRAIN, 20_u8), (TEST, 10)] {

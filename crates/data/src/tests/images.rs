@@ -1,4 +1,4 @@
-//! Folders of pictures: order, laziness, parts, limits, and what is wrong with them.
+//! Folders of images: order, reading when needed, parts, limits, and errors.
 
 use super::*;
 use crate::{BadImages, Image};
@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use std::fs;
 use tempfile::TempDir;
 
-/// `train/` and `test/` with the classes given, three pictures of different sizes each.
+/// `train/` and `test/` with the given classes, three images of different sizes each.
 fn folder(classes: &[&str]) -> TempDir {
     let dir = TempDir::new().unwrap();
     for part in ["train", "test"] {
@@ -139,8 +139,8 @@ fn val_beside_test_is_for_validation() {
     assert_eq!(message(&dir), "DIR/val: expected a folder for each class, two or more");
 }
 
-/// In memory or not, the next picture of the class stands in for a damaged one, and the damaged one
-/// is named.
+/// In memory or not, the next image of the class replaces a damaged one, and the damaged one is
+/// named.
 #[test]
 fn damaged_pictures_can_be_stood_in_for() {
     let dir = folder(&["ape", "zebra"]);

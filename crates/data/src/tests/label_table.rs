@@ -1,4 +1,4 @@
-//! Tables of labels as spreadsheets, scripts and people write them, and what is refused.
+//! Tables of labels as written by spreadsheets, scripts and people, and refused ones.
 
 use super::*;
 

@@ -1,5 +1,4 @@
-//! The loader's promises: batches that depend on (seed, epoch, step) only, and cover what they
-//! should.
+//! The loader's contract: batches depend only on (seed, epoch, step), and cover the images.
 
 use super::*;
 use crate::{DataOptions, Format, SearchSplit, open};
