@@ -50,7 +50,7 @@ pub struct Mixture {
     /// `d_j · q_ij`, `[edges]`: the weight of channels that bypass the operations, with partial
     /// channels.
     pub edges: Tensor<1>,
-    /// Which choices are computed; `None` is all.
+    /// The choices that are computed; `None` means all.
     pub active: Option<Arc<[bool]>>,
 }
 
@@ -155,7 +155,7 @@ impl Strengths {
         Self { p, q, active: None }
     }
 
-    /// `d_j · q_ij · p_ij^o`, flat; in a chain, whose layers weigh 1 where they stay, `n_j · q_ij ·
+    /// `d_j · q_ij · p_ij^o`, flat; in a chain, whose kept layers have weight 1, `n_j · q_ij ·
     /// p_ij^o`.
     pub fn mixture(&self, space: &Space, target: &KindTarget) -> Mixture {
         let graph = space.graph;

@@ -280,7 +280,7 @@ fn a_chain_runs_and_keeps_the_declared_depth() {
     let genotype = genotype_of(&twice(&config));
     assert_eq!(genotype.cells.normal.stages, [3, 2]);
     assert_eq!(genotype.cells.normal.edges.len(), 4);
-    // Both methods of deciding, the path, and a limit on the cost.
+    // The perturbation rule, the path, and a limit on the cost.
     config.search.schedule = ScheduleName::Adaptive;
     config.discretize.rule = Rule::Perturbation;
     config.target.max_multiply_adds = Some(10_000_000);

@@ -40,7 +40,7 @@ pub enum ImageProblem {
     Unreadable(io::Error),
     /// It does not begin like any known format.
     NotAnImage,
-    /// A file of no bytes.
+    /// An empty file.
     Empty,
     /// Its format is known, but it is cut short, altered or inconsistent.
     Damaged {
@@ -143,7 +143,7 @@ pub(crate) fn cleaned(text: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect();
     let mut text = words.join(" ");
-    // The PNG decoder writes a chunk as a struct of Rust.
+    // The PNG decoder prints a chunk as a Rust struct.
     while let Some((before, rest)) = text.split_once("ChunkType { type: ") {
         let (chunk, after) = rest.split_once('}').unwrap_or((rest, ""));
         let name = chunk.split(',').next().unwrap_or_default();

@@ -43,7 +43,7 @@ pub fn one_line(text: &str) -> String {
     format!("{first} … {last}")
 }
 
-/// A number of things: "1 image", "3 images".
+/// A count with its noun: "1 image", "3 images".
 pub fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")

@@ -1,13 +1,13 @@
-//! The graph of a cell: inputs, nodes, edges, and which edges compete.
+//! The graph of a cell: inputs, nodes, edges, and the groups of competing edges.
 //!
-//! Either a cell of nodes, where an edge leads from every earlier node to every node and the edges
-//! into a node compete; or a chain of layers in stages, where layer l leads from node l to node
-//! l + 1. In a chain the layers of a stage that may vanish compete, which is every layer but the
-//! first: that one changes the size or the channels, and has no residual beside it.
+//! Either a cell of nodes, in which every node has an edge from every earlier node, and the edges
+//! into a node compete; or a chain of layers in stages, in which layer l leads from node l to node
+//! l + 1. In a chain, the removable layers of a stage compete. These are all except the first,
+//! which changes the size or the channels and has no residual.
 //!
 //! Contract: nodes `0..inputs` are inputs. Edges are ordered by their end, then by their start:
-//! (0,2) (1,2) (0,3) (1,3) (2,3) … for two inputs. Edges that compete, and those that compete with
-//! none, are *groups*, which lie one after another.
+//! (0,2) (1,2) (0,3) (1,3) (2,3) … for two inputs. Competing edges form a *group*; an edge without
+//! competitors is a group by itself. The edges of a group are consecutive.
 
 use std::ops::Range;
 
@@ -18,15 +18,15 @@ pub struct CellGraph {
     pub inputs: usize,
     /// Number of nodes that sum their incoming edges.
     pub nodes: usize,
-    /// Layers of each stage of a chain, then zeros; `None` in a cell of nodes. An array, so that a
-    /// graph is a value that is copied.
+    /// Number of layers in each stage of a chain, followed by zeros; `None` in a cell of nodes. An
+    /// array, so that a graph can be `Copy`.
     stages: Option<[u8; Self::MOST_STAGES]>,
 }
 
 impl CellGraph {
-    /// Most stages of a chain.
+    /// Maximum number of stages of a chain.
     pub const MOST_STAGES: usize = 16;
-    /// Most layers of a chain.
+    /// Maximum number of layers of a chain.
     pub const MOST_LAYERS: usize = 60;
 
     /// A graph with `inputs` inputs followed by `nodes` nodes.
@@ -38,8 +38,8 @@ impl CellGraph {
         }
     }
 
-    /// A chain of stages of so many layers; what is beyond [`Self::MOST_STAGES`] and
-    /// [`Self::MOST_LAYERS`] is left out.
+    /// A chain of stages with the given numbers of layers, truncated to [`Self::MOST_STAGES`] and
+    /// [`Self::MOST_LAYERS`].
     pub fn chain(layers: impl IntoIterator<Item = usize>) -> Self {
         let mut stages = [0; Self::MOST_STAGES];
         let mut left = Self::MOST_LAYERS;
@@ -55,7 +55,7 @@ impl CellGraph {
         }
     }
 
-    /// The layers of each stage of a chain; none in a cell of nodes.
+    /// The number of layers in each stage of a chain; empty in a cell of nodes.
     pub fn stages(&self) -> impl Iterator<Item = usize> + use<> {
         let stages = self.stages.into_iter().flatten().map(usize::from);
         stages.take_while(|&layers| layers > 0)
@@ -89,8 +89,8 @@ impl CellGraph {
         self.inputs..self.inputs + self.nodes
     }
 
-    /// The groups: one a node, or in a chain the first layer of each stage and, where there are
-    /// others, these.
+    /// The groups: one per node, or in a chain the first layer of each stage and, if there are
+    /// others, the group of the others.
     pub fn groups(&self) -> Range<usize> {
         if self.is_chain() {
             0..self.stages().map(|layers| layers.min(2)).sum()
@@ -131,9 +131,9 @@ impl CellGraph {
             .flat_map(move |group| std::iter::repeat_n(group, graph.size_of(group)))
     }
 
-    /// What the weights of a group's edges sum to, where `kept` of them stay: their number, so that
-    /// each weighs 1 where all weigh the same; in a chain, where a layer that stays is to weigh 1,
-    /// the number of those that stay.
+    /// The sum of the weights of a group's edges if `kept` of them are kept: the number of edges,
+    /// so that equal weights are 1; in a chain, in which a kept layer should have weight 1, the
+    /// number of kept ones.
     pub fn total_weight(&self, group: usize, kept: usize) -> usize {
         if self.is_chain() { kept } else { self.size_of(group) }
     }

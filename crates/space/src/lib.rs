@@ -134,7 +134,8 @@ impl Space {
         }
     }
 
-    /// The space `mobile` with stages of so many layers and these candidates, in their order.
+    /// The space `mobile` with stages of the given numbers of layers, and these candidates, in
+    /// order.
     pub fn mobile(layers: impl IntoIterator<Item = usize>, operations: Vec<Operation>) -> Self {
         Self {
             name: SpaceName::Mobile,
@@ -143,8 +144,8 @@ impl Space {
         }
     }
 
-    /// The cell of a genotype that keeps `edges`, given group by group; in a chain they are put in
-    /// the order of the layers.
+    /// The cell of a genotype that keeps `edges`, given group by group; in a chain they are sorted
+    /// in the order of the layers.
     pub fn cell(&self, mut edges: Vec<KeptEdge>) -> CellGenotype {
         if self.graph.is_chain() {
             edges.sort_by_key(|edge| edge.to);

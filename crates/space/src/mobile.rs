@@ -2,9 +2,10 @@
 //!
 //! Reference: Sandler et al., "MobileNetV2", CVPR 2018, section 4 (the blocks and the chain); Cai,
 //! Zhu, Han, "ProxylessNAS", ICLR 2019, section 4 (what is searched: kernel and expansion of every
-//! layer, and which layers vanish). Contract: a network is a stem (a 3×3 convolution and a fixed
-//! bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The first
-//! layer of a stage has its stride and its channels; the others have a residual and may vanish.
+//! layer, and which layers are removed). Contract: a network is a stem (a 3×3 convolution and a
+//! fixed bottleneck of expansion 1), the stages, a 1×1 convolution, the mean, a classifier. The
+//! first layer of a stage has its stride and its channels; the others have a residual and may be
+//! removed.
 
 use da2s_settings::words;
 use serde::{Deserialize, Serialize};
@@ -29,31 +30,32 @@ pub(crate) const MOBILE_OPERATIONS: [Operation; 9] = [
 pub struct StageShape {
     /// Channels of its layers.
     pub channels: usize,
-    /// Its layers.
+    /// Number of layers.
     pub layers: usize,
     /// Stride of the first layer.
     pub stride: usize,
 }
 
-/// Everything of a network of the space that is not searched, at width 1.
+/// Everything in a network of the space that is not searched, at width 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainShape {
-    /// Channels of the stem's convolution. A network with others has all channels in proportion.
+    /// Channels of the stem's convolution. A network with another number scales all channels in
+    /// proportion.
     pub stem_channels: usize,
     /// Stride of the stem's convolution.
     pub stem_stride: usize,
     /// The stages.
     pub stages: Vec<StageShape>,
-    /// Channels of the convolution behind the stages.
+    /// Channels of the convolution after the stages.
     pub head_channels: usize,
 }
 
-/// A layer at its place in a network.
+/// A layer of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerShape {
-    /// Channels that it reads.
+    /// Number of input channels.
     pub inputs: usize,
-    /// Channels that it yields.
+    /// Number of output channels.
     pub outputs: usize,
     /// Its stride.
     pub stride: usize,
@@ -117,13 +119,13 @@ impl From<[usize; 3]> for StageShape {
 const MULTIPLE: usize = 8;
 
 impl ChainShape {
-    /// Whether there is none: in other spaces.
+    /// Whether there is no chain, as in other spaces.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// `channels` of width 1 in a network whose stem has `stem` channels: the nearest multiple of
-    /// 8 that is not more than a tenth too small, as MobileNetV2 rounds.
+    /// Scales `channels` of width 1 to a network whose stem has `stem` channels: the nearest
+    /// multiple of 8 that is at most a tenth too small, as in MobileNetV2.
     pub fn scaled(&self, channels: usize, stem: usize) -> usize {
         let exact = channels.saturating_mul(stem) as f64 / self.stem_channels.max(1) as f64;
         let rounded = (exact / MULTIPLE as f64).round().max(1.0) as usize * MULTIPLE;
@@ -134,12 +136,12 @@ impl ChainShape {
         }
     }
 
-    /// Channels behind a stem of `stem` channels: half of them.
+    /// Channels after a stem with `stem` channels: half of them.
     pub fn behind_stem(&self, stem: usize) -> usize {
         self.scaled(self.stem_channels / 2, stem)
     }
 
-    /// Every layer of a network whose stem has `stem` channels, in order.
+    /// All layers of a network whose stem has `stem` channels, in order.
     pub fn layers(&self, stem: usize) -> Vec<LayerShape> {
         let mut inputs = self.behind_stem(stem);
         let mut layers = Vec::new();

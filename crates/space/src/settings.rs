@@ -72,7 +72,7 @@ impl SpaceSettings {
         }
     }
 
-    /// What of a network of the space `mobile` is not searched; none in other spaces.
+    /// Everything in a network of the space `mobile` that is not searched; empty in other spaces.
     pub fn chain(&self) -> ChainShape {
         if self.name != SpaceName::Mobile {
             return ChainShape::default();
@@ -126,7 +126,7 @@ impl SpaceSettings {
         }
     }
 
-    /// Checks the settings of the space `mobile`, which others do not have.
+    /// Checks the settings of the space `mobile`, which other spaces do not have.
     fn check_chain(&self) -> Result<(), Problem> {
         if self.name != SpaceName::Mobile {
             let set = [

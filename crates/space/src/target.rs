@@ -88,7 +88,7 @@ settings! {
 /// A target that fits its space, for one kind of cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindTarget {
-    /// Edges kept of each group of the graph, in order.
+    /// Number of edges kept in each group of the graph, in order.
     pub edges: Vec<usize>,
     /// Operations kept on each kept edge.
     pub operations: usize,
@@ -140,7 +140,7 @@ pub enum TopologyError {
         /// Stages of the space.
         stages: usize,
     },
-    /// A stage that cannot keep so many layers.
+    /// A stage that cannot keep this many layers.
     #[error(
         "target.depth keeps {given} of the {layers} layers of stage {stage}: allowed are {least} to {layers}, since the first \
          layer of a stage always stays; for fewer layers change space.stages"
@@ -148,14 +148,14 @@ pub enum TopologyError {
     Depth {
         /// Stage, from 1.
         stage: usize,
-        /// Layers asked for.
+        /// Number of requested layers.
         given: usize,
-        /// The least that can be asked for.
+        /// The smallest allowed number.
         least: usize,
-        /// Layers of the stage.
+        /// Number of layers of the stage.
         layers: usize,
     },
-    /// Edges in a space of layers.
+    /// A number of edges in a space of layers.
     #[error(
         "the space mobile has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth"
     )]
@@ -240,7 +240,7 @@ impl TargetSpec {
         Ok(KindTarget { edges, operations })
     }
 
-    /// The layers that each group of a chain keeps.
+    /// The number of layers that each group of a chain keeps.
     fn layers(&self, graph: CellGraph, asked: &EdgeCount) -> Result<Vec<usize>, TopologyError> {
         if !matches!(asked, EdgeCount::All(_)) {
             return Err(TopologyError::Layers);
@@ -248,7 +248,7 @@ impl TargetSpec {
         let stages: Vec<usize> = graph.stages().collect();
         let depths = match &self.depth {
             None | Some(EdgeCount::All(_)) => stages.clone(),
-            // A stage of one layer keeps it.
+            // A stage with one layer keeps it.
             Some(EdgeCount::Uniform(depth)) => {
                 let of_stage = |&layers: &usize| if layers == 1 { 1 } else { *depth };
                 stages.iter().map(of_stage).collect()
@@ -280,7 +280,7 @@ impl TargetSpec {
 }
 
 impl KindTarget {
-    /// The target under which every edge stays.
+    /// The target that keeps every edge.
     pub fn whole(graph: CellGraph, operations: usize) -> Self {
         Self {
             edges: graph.groups().map(|group| graph.size_of(group)).collect(),
@@ -288,7 +288,7 @@ impl KindTarget {
         }
     }
 
-    /// Edges kept of a group.
+    /// Number of edges kept in a group.
     pub fn kept(&self, group: usize) -> usize {
         self.edges[group]
     }
@@ -298,7 +298,7 @@ impl KindTarget {
         self.kept(group) < graph.size_of(group)
     }
 
-    /// The layers that each stage of a chain keeps; none in a cell of nodes.
+    /// The number of layers that each stage of a chain keeps; empty in a cell of nodes.
     pub fn depth(&self, graph: CellGraph) -> Vec<usize> {
         let mut groups = self.edges.iter();
         let stages = graph.stages();

@@ -40,7 +40,7 @@ pub struct DiscretizeArguments {
 }
 
 impl DiscretizeArguments {
-    /// What was asked for: the machine, where the images are, and the rule.
+    /// The requested machine, location of the images, and rule.
     ///
     /// # Errors
     /// If a flag has an invalid value.

@@ -130,7 +130,7 @@ impl SettingArguments {
         })
     }
 
-    /// Where the images are that are worked on, if it is a path.
+    /// The requested path of the images, if it is a path.
     pub fn own_images(&self) -> Option<&Path> {
         match &self.dataset {
             Some(ImageSource::At(path)) => Some(path),

@@ -47,8 +47,8 @@ pub(super) fn given(what: &str) -> Result<Genotype, Failure> {
     }
 }
 
-/// Whether `what` is, or can only be meant as, the name of a file: no genotype is without brackets
-/// and bars, and a name is one word or has an ending.
+/// Whether `what` is the name of a file, or can only be meant as one: every genotype contains
+/// brackets or bars, and a name is one word or has an ending.
 fn is_path(what: &str) -> bool {
     let path = Path::new(what);
     if path.exists() || file_and_name(path).is_some() {
@@ -94,7 +94,7 @@ pub(super) fn of_file(path: &Path, failure: Failure) -> Failure {
     }
 }
 
-/// The genotype that `--genotype` says.
+/// The genotype given by `--genotype`.
 pub(super) fn of_text(text: &str) -> Result<Genotype, Failure> {
     if is_path(text) {
         return Err(Failure::usage(format!(

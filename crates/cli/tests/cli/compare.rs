@@ -427,7 +427,8 @@ fn is_held(run: &Path) -> bool {
     !id.is_empty() && Path::new("/proc").join(id).join("exe").exists()
 }
 
-/// Methods × drives, published cells and random ones; what makes no sense is left out, and said.
+/// Methods × drives, published cells and random ones; combinations that make no sense are skipped
+/// and reported.
 #[test]
 fn genotypes_are_trained_beside_what_is_found_and_ranked_among_random_ones() {
     let temporary = tempfile::tempdir().unwrap();

@@ -217,7 +217,8 @@ fn a_network_goes_out_and_comes_back() {
     let whole = ["export", "--format", "safetensors", "--with-preprocessing"];
     da2s().args(whole).arg(&out).assert().code(2).stderr(told);
 
-    // Preprocessing lies beside every export; another network's is not replaced.
+    // `preprocessing.json` is written next to every export; that of another network is not
+    // replaced.
     let stated = fs::read(out.join("export/preprocessing.json")).unwrap();
     assert_eq!(stated, fs::read(out.join("export/pytorch/preprocessing.json")).unwrap());
     let elsewhere = temporary.path().join("elsewhere");

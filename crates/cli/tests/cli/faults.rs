@@ -372,7 +372,7 @@ fn a_search_that_needs_more_memory_than_there_is_leaves_nothing() {
         .stdout(table);
 }
 
-/// A search that is estimated at less than 330 MB, and needs more in the plain engine.
+/// A search with an estimate below 330 MB, which needs more in the plain engine.
 #[cfg(target_os = "linux")]
 const PLAIN_IS_TOO_LARGE: [&str; 6] = [
     "data.limit=256",
@@ -412,7 +412,7 @@ fn an_allocation_that_fails_ends_with_a_sentence() {
         .success();
 }
 
-/// The same with the dashboard, in a terminal of `script`: it has its keys and lines again.
+/// The same with the dashboard, in a terminal of `script`: the terminal is restored.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_allocation_that_fails_gives_the_terminal_back() {

@@ -400,8 +400,8 @@ fn good_images_are_answered_beside_bad_ones() {
     assert_eq!(answers.iter().filter(|one| one["classes"].is_array()).count(), 38);
 }
 
-/// The recipe for folders has batches of 64 and 96; a folder of fewer images lowers them, and says
-/// so. What is asked for stays.
+/// The recipe for folders has batches of 64 and 96. For a folder with fewer images they are
+/// lowered, which is reported. A requested batch size stays.
 #[test]
 fn a_small_folder_lowers_the_batches_of_its_recipe() {
     let temporary = tempfile::tempdir().unwrap();
@@ -417,7 +417,7 @@ fn a_small_folder_lowers_the_batches_of_its_recipe() {
         let table: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
         ["search", "network"].map(|part| table[part]["batch_size"].as_integer().unwrap())
     };
-    // Of 15 images of each class 3 are for the test; the others have two halves.
+    // 3 of the 15 images of each class are for testing; the others are divided into two halves.
     assert_eq!(config(&[]), [12, 24]);
     assert_eq!(config(&["--set", "search.batch_size=8"]), [8, 24]);
     assert_eq!(config(&["--set", "network.batch_size=96"]), [12, 96]);

@@ -335,7 +335,7 @@ fn another_rule_reads_another_genotype_off_a_search() {
             .assert()
             .success()
             .stdout(table);
-        // The rule becomes the run's, and nothing else changes.
+        // The run's rule changes, and nothing else.
         assert_eq!(
             config(),
             before.replace("rule = \"strongest\"", &format!("rule = \"{rule}\""))

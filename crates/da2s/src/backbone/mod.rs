@@ -78,7 +78,7 @@ pub struct Pass<'a> {
     pub weights: &'a Weights,
     /// The mixtures of a super-network; `None` gives every choice the weight 1.
     pub mixtures: Option<&'a Mixtures>,
-    /// What is added to the mixture's weights at each stage, `[edges · operations]`.
+    /// Added to the mixture's weights at each stage, `[edges · operations]`.
     pub shifts: Option<&'a [Option<Tensor<1>>]>,
     /// Running statistics; `None` normalises by the batch and returns its statistics.
     pub statistics: Option<&'a Statistics>,

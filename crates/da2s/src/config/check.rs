@@ -201,7 +201,7 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
     for (table, size) in sizes(config, shape) {
         let skeleton = Skeleton::new(config.space.name, &size);
         let halvings = skeleton.halvings(skeleton.slots.len());
-        // A chain rounds odd sides up; only cells add images of two sizes.
+        // A chain rounds odd sides up; only cells add images of different sizes.
         if config.space.name == SpaceName::Mobile {
             continue;
         }

@@ -136,7 +136,7 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
             ("network.auxiliary", Value::from(false)),
             ("network.drop_path", Value::from(0.0)),
         ],
-        // The chain is one cell, which no image is too small for.
+        // The chain is a single cell, for which no image is too small.
         SpaceName::Mobile => {
             let none = || Value::Array(Vec::new());
             vec![

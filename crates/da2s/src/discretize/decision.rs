@@ -36,7 +36,8 @@ pub struct Undecided {
     pub from: usize,
     /// Node where it ends.
     pub to: usize,
-    /// Whether it is the choice of operations on the edge; else that of the edges it competes with.
+    /// Whether this is the choice of operations on the edge; otherwise that of the edges that
+    /// compete with it.
     pub operations: bool,
     /// The weight of what is kept; 1 means decided.
     pub weight: f32,

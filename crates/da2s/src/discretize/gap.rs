@@ -38,7 +38,7 @@ pub(super) enum PruningChoice {
     Operations { from: usize, to: usize },
     /// Whether the edge is kept, with weight d/n, or pruned, with weight 0.
     Edge { from: usize, to: usize },
-    /// The same of the edge and all that compete with it.
+    /// The same for the edge and all that compete with it.
     Group { from: usize, to: usize },
 }
 

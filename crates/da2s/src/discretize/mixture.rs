@@ -1,9 +1,9 @@
 //! The mixture of a super-network after discretization, in whole or in part.
 //!
-//! Reference: Tian et al. 2021, section 3.2. Contract: what is kept is what the genotype keeps,
-//! whatever rule it comes from, and its operations are candidates of the space; a kept edge weighs
-//! d_j/n_j, so that a node's sum stays what the super-network trained with, or 1 in a chain, and
-//! each of k kept operations 1/k; what is pruned weighs 0 and is not computed.
+//! Reference: Tian et al. 2021, section 3.2. Contract: what the genotype keeps is kept, whatever
+//! rule chose it, and its operations are candidates of the space; a kept edge has the weight
+//! d_j/n_j, so that the sum of its node stays as in training, or 1 in a chain, and each of k kept
+//! operations has 1/k; everything else has weight 0 and is not computed.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub(crate) fn discrete_mixture(
     partly_discrete(strengths, choices, genotype, |_| operations, |_| edges, device)
 }
 
-/// The same for the edges whose operations are to be discretized, and those that are themselves to
-/// be kept or pruned, by their numbers.
+/// The same for only some edges, by index: those whose operations are discretized, and those that
+/// are kept or pruned themselves.
 pub(super) fn partly_discrete(
     strengths: &KindStrengths,
     (space, target): (&Space, &KindTarget),

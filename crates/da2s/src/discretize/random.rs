@@ -1,4 +1,4 @@
-//! Genotypes drawn at random, without a search.
+//! Random genotypes, without a search.
 //!
 //! Contract: uniform over the genotypes of a target (edges of each node, and operations of each
 //! edge, without repetition); a pure function of space, target and seed.
@@ -9,7 +9,7 @@ use rand::seq::index::sample;
 use crate::random::{Purpose, generator};
 use crate::space::{Genotype, KeptEdge, PerKind, Space, Target};
 
-/// The genotype of `target` that `seed` draws.
+/// The genotype of `target` drawn with `seed`.
 pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     let mut random = generator(seed, Purpose::Genotype, 0, 0);
     let graph = space.graph;
@@ -40,7 +40,7 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     Genotype { cells }
 }
 
-/// `count` different numbers below `all`, in order.
+/// `count` different numbers below `all`, in ascending order.
 fn some_of(random: &mut impl Rng, all: usize, count: usize) -> Vec<usize> {
     let mut drawn = sample(random, all, count).into_vec();
     drawn.sort_unstable();
@@ -79,7 +79,7 @@ mod tests {
                 }
             }
         }
-        // Three standard deviations and a half.
+        // Three and a half standard deviations.
         let near = |count: usize, all: f64, share: f64| {
             let spread = (all * share * (1.0 - share)).sqrt();
             (count as f64 - all * share).abs() < 3.5 * spread

@@ -74,9 +74,9 @@ impl Needs {
         }
     }
 
-    /// Of a step of the search of `supernet`, as [`Self::of_training`]. A second-order step holds
-    /// two more vectors as long as the weights: the unrolled weights and the direction in which
-    /// they are moved for the finite difference.
+    /// For a step of the search of `supernet`, like [`Self::of_training`]. A second-order step
+    /// needs two more vectors as long as the weights: the unrolled weights and the direction of the
+    /// finite difference.
     pub fn of_search(supernet: &Backbone, batch: usize, side: usize, threads: usize, second_order: bool) -> Self {
         let needs = Self::of_training(supernet, batch, side, threads);
         let unrolled = if second_order { 2 * needs.parameters } else { 0 };
@@ -86,8 +86,8 @@ impl Needs {
         }
     }
 
-    /// Of forward and backward passes of single cells, all of whose graphs are held at once; each
-    /// with the height and width of its inputs.
+    /// For forward and backward passes of single cells whose graphs all exist at once; each with
+    /// the height and width of its inputs.
     pub fn of_cells<'a>(
         cells: impl IntoIterator<Item = (&'a CellPlan, (usize, usize))>,
         batch: usize,
@@ -184,7 +184,7 @@ pub struct MemoryError {
     pub hint: Hint,
 }
 
-/// What is enough for every cell in its turn.
+/// Enough for every cell in turn.
 fn lent(cells: &[CellNeeds]) -> Lent {
     cells.iter().fold(Lent::default(), |lent, cell| lent.max(cell.lent))
 }

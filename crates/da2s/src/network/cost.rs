@@ -38,7 +38,7 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
     }
 }
 
-/// What the choices of `space` cost in `network`, which is that of `genotype`: parameters,
+/// The cost of the choices of `space` in `network`, the network of `genotype`: parameters,
 /// multiply-adds. In a chain `genotype` has every layer.
 pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype, image_size: usize) -> [CostTable; 2] {
     let graph = space.graph;
@@ -53,7 +53,7 @@ pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype
         let inner = plan.output.first().map_or((0, 0), |&node| nodes[node]);
         for (edge, (from, to)) in graph.edges().enumerate() {
             let (channels, outputs) = (plan.node_channels[from], plan.node_channels[to]);
-            // A chain has every layer here, with its own stride and size.
+            // In a chain every layer is present here, with its own stride and size.
             let of_layer = plan.edges.get(edge).and_then(|edge| edge.choices.first());
             let ((height, width_of_image), stride) = match of_layer.filter(|_| graph.is_chain()) {
                 Some(choice) => (nodes[from], choice.block.stride()),

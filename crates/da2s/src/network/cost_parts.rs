@@ -64,9 +64,9 @@ fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<
         .map(|(_, choice, _)| choice.name.clone())
         .unwrap_or_default();
     let part_of = |choice: &Choice| match (stage.prefix.trim_end_matches('.'), stage.kind) {
-        // Stems have no prefix of their own; their weights are named after their convolution.
+        // Stems have no prefix; their weights are named after their convolution.
         ("", None) => first.clone(),
-        // A layer of a chain; its operations are numbered.
+        // A layer of a chain, whose operations are numbered.
         ("", Some(_)) => choice
             .name
             .trim_end_matches(|c: char| c != '.')
@@ -75,7 +75,7 @@ fn of_stage(stage: &NetworkStage, kind: &str, inputs: &[(usize, usize)]) -> Vec<
         (prefix, _) => prefix.to_owned(),
     };
     let mut costs: Vec<PartCost> = Vec::new();
-    // The residual beside a layer has no name and costs nothing.
+    // The residual of a layer has no name and no cost.
     for (operation, choice, (height, width)) in all.into_iter().filter(|(_, choice, _)| !choice.name.is_empty()) {
         let part = part_of(choice);
         let at = costs
@@ -211,7 +211,7 @@ mod tests {
         let layer = named(&chain, "layers.1");
         assert_eq!(layer.len(), 1, "the residual is no part");
         assert_eq!(layer[0].operation.as_deref(), Some("mbconv_k5_e6"));
-        // 24 channels are 56 at a width of 36/16: 6 · 56 hidden ones on 16 × 16 pixels.
+        // 24 channels become 56 at a width of 36/16: 6 · 56 hidden channels on 16 × 16 pixels.
         assert_eq!(layer[0].multiply_adds, 16 * 16 * 6 * 56 * (56 + 25 + 56));
         let bench = parts(BENCH, Stem::Cifar, 5, 32);
         assert_eq!(named_kinds(&bench, RESIDUAL), 2);

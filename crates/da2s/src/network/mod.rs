@@ -87,7 +87,7 @@ fn nas_bench_201_cell(genotype: &CellGenotype, slot: &CellSlot) -> CellPlan {
     builder.output([nodes])
 }
 
-/// The layers of a chain that stay, one after another. A layer of several operations sums them.
+/// The kept layers of a chain, in order. A layer with several operations sums them.
 fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
     let all = size.chain.layers(size.channels);
     let kept = genotype.edges.iter();

@@ -176,7 +176,7 @@ mod tests {
         ) {
             let space = Space::darts(none);
             let target = TargetSpec { operations, ..TargetSpec::default() }.resolve(&space).unwrap();
-            // Any genotype makes the table.
+            // The table can be based on any genotype.
             let (reference, _) = genotype(&space, &target, other);
             let size = NetworkSize {
                 stem: if imagenet { Stem::Imagenet } else { Stem::Cifar },
@@ -192,7 +192,7 @@ mod tests {
             costs(&space, &target, &size, &reference, seed);
         }
 
-        /// In a chain the table is made from a genotype with every layer.
+        /// In a chain the table is based on a genotype with every layer.
         #[test]
         fn the_expected_cost_of_a_chain_is_its_cost(seed in any::<u64>(), operations in 1..3usize) {
             let chain = ChainPreset::Pixels64.shape();
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// Checks the expected cost of a genotype, by a table made from the network of `reference`.
+    /// Checks the expected cost of a genotype with a table based on the network of `reference`.
     fn costs(space: &Space, target: &Target, size: &NetworkSize, reference: &Genotype, seed: u64) {
         let build = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).unwrap();
         let tables = cost_tables(space, &build(reference), reference, 64);
@@ -248,7 +248,7 @@ mod tests {
         for share in limit.expected(&mixtures) {
             assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
         }
-        // Neither does `none` on top of it save anything, nor do gates that are half shut.
+        // Adding `none` saves nothing either, and neither do half-closed gates.
         let mut half_shut = mixtures.clone();
         for kind in space.kinds() {
             let mixture = half_shut.kind_mut(*kind);

@@ -219,7 +219,7 @@ fn measure(
     Ok((gap, Some(edge_gaps)))
 }
 
-/// Writes the rule into the run's configuration, where it is another.
+/// Writes a changed rule into the run's configuration.
 fn record_rule(context: &Context<'_>) -> Result<(), Error> {
     let mut config = context.directory.config()?;
     if config.discretize.rule == context.config.discretize.rule {

@@ -1,4 +1,4 @@
-//! Gradients of the mixture at each layer, and what makes them agree.
+//! Gradients of the mixture at each layer, and their alignment.
 //!
 //! Reference: Movahedi et al., Λ-DARTS, ICLR 2023, and its code. g_l is the gradient of the loss in
 //! the mixture's weights at cell l, u_l = g_l / ‖g_l‖, and over the cells of a kind
@@ -9,10 +9,10 @@
 //! ∇_w Λ ≈ (∇_w L(p_l + ε δ_l) − ∇_w L(p_l − ε δ_l)) / 2ε,   ε = 0.01 / ‖δ‖
 //! ```
 //!
-//! Contract: L is the loss of the weights on their batch; passes beside the first move no running
-//! statistics. ε is that of DARTS's second order; the 1e-4 of the authors' code leaves little but
-//! rounding of 32 bits on small networks. A kind with fewer than two cells, or without a gradient,
-//! has no part in Λ.
+//! Contract: L is the loss of the weights on their batch; only the first pass updates the running
+//! statistics. ε is that of DARTS's second order; with the 1e-4 of the authors' code the difference
+//! is mostly 32-bit rounding error on small networks. A kind with fewer than two cells, or without
+//! a gradient, is not part of Λ.
 
 use burn::tensor::{Gradients, Tensor, TensorData};
 
@@ -25,13 +25,13 @@ use crate::device::host;
 use crate::finite::NotFinite;
 use crate::space::CellKind;
 
-/// What is added to the mixture at each stage of the backbone.
+/// Added to the mixture at each stage of the backbone.
 pub(super) type Shifts = Vec<Option<Tensor<1>>>;
 
 /// δ at each stage.
 pub(super) type Directions = Vec<Option<Vec<f64>>>;
 
-/// The step of the difference, times ‖δ‖.
+/// The step of the finite difference, times ‖δ‖.
 const STEP: f64 = 0.01;
 
 impl Bilevel<'_> {
@@ -45,8 +45,8 @@ impl Bilevel<'_> {
         stages.map(|stage| stage.kind.map(zeros)).collect()
     }
 
-    /// δ of each layer, from the gradients of `layers`, which are taken out of `gradients`; empty
-    /// where Λ is not defined.
+    /// δ of each layer, from the gradients of `layers`, which are taken from `gradients`; empty if
+    /// Λ is not defined.
     pub(super) fn directions(&self, layers: &[Option<Tensor<1>>], gradients: &mut Gradients) -> Directions {
         let of_layers = layers
             .iter()
@@ -71,7 +71,7 @@ impl Bilevel<'_> {
         found
     }
 
-    /// `own` − λ ∇_w Λ, one a part of the weights.
+    /// `own` − λ ∇_w Λ, one tensor per part of the weights.
     ///
     /// # Errors
     /// If the loss is not finite.
@@ -94,7 +94,7 @@ impl Bilevel<'_> {
         Ok(joined.collect())
     }
 
-    /// ∇_w Λ, one a part of the weights; `None` where nothing is to be aligned.
+    /// ∇_w Λ, one tensor per part of the weights; `None` if there is nothing to align.
     fn alignment(
         &self,
         state: &SearchState,
@@ -138,7 +138,7 @@ impl Bilevel<'_> {
     }
 }
 
-/// δ_l of the gradients `slopes`, none of which is zero.
+/// δ_l for the gradients `slopes`, none of which is zero.
 fn directions(slopes: &[&[f64]]) -> Vec<Vec<f64>> {
     let count = slopes.len();
     if count < 2 {
@@ -158,7 +158,7 @@ fn directions(slopes: &[&[f64]]) -> Vec<Vec<f64>> {
     units.iter().zip(slopes).map(of).collect()
 }
 
-/// The mean cosine of every two of `slopes`.
+/// The mean cosine over all pairs of `slopes`.
 #[cfg(test)]
 fn mean_cosine(slopes: &[&[f64]]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -207,7 +207,7 @@ mod tests {
         assert!(directions(&[&[1.0, 2.0]]).is_empty());
     }
 
-    /// Along its own gradient Λ rises as that gradient says.
+    /// Along its own gradient, Λ increases as predicted.
     #[test]
     fn the_weights_move_toward_layers_that_agree() {
         let mut setup = SearchSetup {

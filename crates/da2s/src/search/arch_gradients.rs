@@ -1,4 +1,4 @@
-//! Gradients of α and β, apart from the values that they move.
+//! Gradients of α and β.
 
 use burn::tensor::{Gradients, Tensor};
 
@@ -8,13 +8,13 @@ use crate::finite::NotFinite;
 use crate::parallel::Group;
 use crate::space::PerKind;
 
-/// Gradients of α and β; `None` where one does not take part in the loss.
+/// Gradients of α and β; `None` for one that is not part of the loss.
 #[derive(Debug)]
 pub(super) struct ArchGradients {
     pub kinds: PerKind<KindGradients>,
 }
 
-/// Those of one kind of cell.
+/// The gradients of one kind of cell.
 #[derive(Clone, Debug)]
 pub(super) struct KindGradients {
     pub alpha: Option<Tensor<2>>,
@@ -22,7 +22,7 @@ pub(super) struct KindGradients {
 }
 
 impl ArchGradients {
-    /// Takes those of the leaves `arch` out of `gradients`.
+    /// Takes the gradients of the leaves `arch` from `gradients`.
     pub(super) fn of(arch: &ArchParams, gradients: &mut Gradients) -> Self {
         Self {
             kinds: arch.kinds().map(|_, leaf| KindGradients {
@@ -32,7 +32,7 @@ impl ArchGradients {
         }
     }
 
-    /// An error if one is not finite.
+    /// Returns an error if one is not finite.
     pub(super) fn check(&self) -> Result<(), NotFinite> {
         for (kind, of_kind) in self.kinds.iter() {
             let name = |letter| format!("the gradient of {letter} of the {} cells", kind.name());

@@ -101,7 +101,7 @@ pub struct Rates {
 pub(super) struct Under<'a> {
     /// Of every kind of cell.
     pub mixtures: &'a Mixtures,
-    /// What is added to them at each stage.
+    /// Added to them at each stage.
     pub shifts: Option<&'a [Option<Tensor<1>>]>,
 }
 
@@ -297,7 +297,7 @@ impl<'a> Bilevel<'a> {
         self.loss_under(state, weights, arch, under, batch, draw)
     }
 
-    /// The same under mixtures that are given.
+    /// The same under given mixtures.
     pub(super) fn loss_under(
         &self,
         state: &mut SearchState,

@@ -1,10 +1,9 @@
-//! Operations that stop training for good, judged by whether their gradients on both halves of the
-//! images agree.
+//! Freezes operations permanently if their gradients on both halves of the images disagree.
 //!
 //! Reference: Jiang et al., OLES, NeurIPS 2023: the cosine between ∇L_train and ∇L_val in the
 //! weights of one operation, averaged over [`STEPS`] steps. Contract: an operation is one choice on
-//! one edge of one cell, if it has weights; a frozen one moves neither by its gradient nor by
-//! weight decay or momentum, and its gradient counts in no norm.
+//! one edge of one cell, if it has weights; a frozen one does not move, whether by its gradient,
+//! weight decay or momentum, and its gradient is not part of any norm.
 
 use std::ops::Range;
 
@@ -20,27 +19,27 @@ use crate::data::Batch;
 use crate::device::host;
 use crate::finite::NotFinite;
 
-/// Steps over which cosines are averaged.
+/// Number of steps over which cosines are averaged.
 const STEPS: usize = 20;
 
-/// What is known of every operation that has weights, in the order of [`operations`].
+/// The state of every operation that has weights, in the order of [`operations`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Freezing {
-    /// Sums of the cosines of the steps since the last judgement.
+    /// Sums of the cosines since the last decision.
     pub cosines: Vec<f64>,
-    /// Steps since then.
+    /// Number of steps since the last decision.
     pub steps: usize,
-    /// Which are frozen.
+    /// Whether each operation is frozen.
     pub frozen: Vec<bool>,
 }
 
 impl Freezing {
-    /// Whether no step was seen.
+    /// Whether there was no step yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.frozen.is_empty()
     }
 
-    /// Adds the cosines of a step, and freezes what agrees less than `below` on average.
+    /// Adds the cosines of a step, and freezes operations whose average is less than `below`.
     fn see(&mut self, cosines: &[f64], below: f64) {
         self.cosines.resize(cosines.len(), 0.0);
         self.frozen.resize(cosines.len(), false);
@@ -58,7 +57,7 @@ impl Freezing {
     }
 }
 
-/// Where the weights of every operation of every searched cell lie: part and range.
+/// The weights of every operation of every searched cell: part and range.
 fn operations(backbone: &Backbone) -> Vec<(usize, Range<usize>)> {
     let stages = backbone.stages().iter().enumerate();
     let searched = stages.filter(|(_, stage)| stage.kind.is_some());
@@ -74,11 +73,11 @@ fn operations(backbone: &Backbone) -> Vec<(usize, Range<usize>)> {
 }
 
 impl Bilevel<'_> {
-    /// A step of architecture on `others` and weights on `own`, in which operations are judged and
-    /// those that agree less than the method asks are frozen.
+    /// A step of the architecture on `others` and the weights on `own`, which also freezes the
+    /// operations whose gradients agree less than the method requires.
     ///
     /// # Errors
-    /// As [`Bilevel::half_step`].
+    /// Like [`Bilevel::half_step`].
     pub(super) fn freezing_step(
         &self,
         state: &mut SearchState,
@@ -130,7 +129,7 @@ impl Bilevel<'_> {
         Ok([of_arch, of_weights])
     }
 
-    /// `weights`, with what lies at `frozen` as in `before`.
+    /// `weights`, with the ranges `frozen` as in `before`.
     fn restored(&self, weights: &Weights, before: &Weights, frozen: &[&(usize, Range<usize>)]) -> Weights {
         let parts = weights.parts().iter().zip(before.parts()).enumerate();
         let restored = parts.map(|(index, (now, before))| {
@@ -158,7 +157,7 @@ fn on_host(parts: Vec<Option<Tensor<1>>>) -> Vec<Option<Vec<f32>>> {
     parts.into_iter().map(values).collect()
 }
 
-/// 1 where one of them is zero: what has no gradient learns nothing wrong.
+/// 1 if one of them is zero: without a gradient, an operation does not overfit.
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
@@ -179,7 +178,7 @@ mod tests {
         let mut freezing = Freezing::default();
         for step in 0..2 * STEPS {
             let sign = if step % 2 == 0 { 1.0 } else { -1.0 };
-            // The first has the mean 0.5, the second 0.3, and 1 from the second judgement on.
+            // The first has the mean 0.5; the second 0.3, and 1 from the second decision on.
             let second = if step < STEPS { 0.3 + 0.6 * sign } else { 1.0 };
             freezing.see(&[0.5 + 0.4 * sign, second], 0.4);
             let judged = step + 1 >= STEPS;
@@ -201,7 +200,7 @@ mod tests {
         let search = Search::new(&setup, &dataset, &Device::flex(), &Engine::fused()).unwrap();
         let mut state = search.start();
         let places = operations(&search.backbone);
-        // Momentum first, then every second operation frozen.
+        // First build up momentum, then freeze every second operation.
         let step = |state: &mut SearchState| {
             let draw = Draw::new(1, Moment::of_epoch(1, 2, 0));
             let rates = Rates {

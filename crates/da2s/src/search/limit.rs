@@ -24,8 +24,8 @@ pub(super) fn of(
     if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
         return Ok(None);
     }
-    // Any genotype will do: its own choices are taken out again. One with every edge has every
-    // layer of a chain.
+    // Any genotype works: the cost of its own choices is subtracted again. One with every edge has
+    // every layer of a chain.
     let even = PerKind::new(space.kinds(), |_| KindStrengths::even(space));
     let whole = target.map(|_, target| KindTarget::whole(space.graph, target.operations));
     let any = strongest(&even, space, &whole);

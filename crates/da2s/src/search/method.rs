@@ -113,18 +113,17 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// How the mixture is disturbed while the weights train, if it is.
+    /// The perturbation of the mixture while the weights train, if any.
     fn perturbs(&self, _moment: Moment) -> Option<Perturbation> {
         None
     }
 
-    /// λ, with which the weights are moved toward layers whose gradients of the mixture agree, if
-    /// they are.
+    /// λ, the strength with which layers are made to agree on the gradient of the mixture, if any.
     fn aligns_layers(&self, _moment: Moment) -> Option<f64> {
         None
     }
 
-    /// The mean cosine of its two gradients below which an operation stops training, if any does.
+    /// The mean cosine of its two gradients below which an operation is frozen, if any.
     fn freezes_below(&self) -> Option<f64> {
         None
     }

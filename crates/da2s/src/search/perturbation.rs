@@ -1,9 +1,9 @@
-//! A mixture disturbed on purpose while the weights train.
+//! Perturbs the mixture while the weights train.
 //!
 //! Reference: Chen, Hsieh, ICML 2020, and their code: projected gradient ascent (Madry et al. 2018)
 //! of the weights' loss in δ, from a uniform draw. Contract: |δ| ≤ radius for each weight; a pure
-//! function of seed and moment; running statistics do not see the ascent. In a group of processes δ
-//! is the group's.
+//! function of seed and moment; the ascent does not update running statistics. In a group of
+//! processes δ is the same in all.
 
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
@@ -17,19 +17,19 @@ use crate::objective::normalized;
 use crate::random::Purpose;
 use crate::space::PerKind;
 
-/// The least weight that is left of one that δ takes away.
+/// The smallest weight after subtracting δ.
 const LEAST: f64 = 1e-6;
 
-/// How a mixture is disturbed.
+/// The parameters of a perturbation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perturbation {
     /// The largest change of a weight, ε.
     pub radius: f64,
-    /// Steps of ascent from the random draw; 0 leaves it as drawn.
+    /// Number of ascent steps from the random draw; 0 leaves the draw unchanged.
     pub steps: usize,
 }
 
-/// p + δ, each weight in 0 to 1 and each row with the sum 1. `[edges, operations]`.
+/// p + δ, with weights between 0 and 1 and rows with the sum 1. `[edges, operations]`.
 pub(super) fn disturbed(p: Tensor<2>, delta: Tensor<2>) -> Tensor<2> {
     normalized((p + delta).clamp(LEAST, 1.0))
 }
@@ -102,7 +102,7 @@ mod tests {
                 .all(|(ours, expected)| (ours - expected).abs() < 1e-5),
             "{mixed:?}"
         );
-        // Where everything is taken away, all that is left weighs the same.
+        // If everything is removed, the remaining minimum weights are equal.
         let even = host(&disturbed(row([0.2, 0.2, 0.2]), row([-0.3; 3])));
         assert!(even.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-5), "{even:?}");
     }
@@ -136,7 +136,7 @@ mod tests {
         let mean = drawn.iter().sum::<f32>() / drawn.len() as f32;
         let square = drawn.iter().map(|value| value * value).sum::<f32>() / drawn.len() as f32;
         assert!(drawn.iter().all(|value| value.abs() <= radius));
-        // Of 3,920 draws the standard error of the mean is 9e-4, that of the square 5e-5.
+        // For 3,920 draws the standard error of the mean is 9e-4, that of the square 5e-5.
         assert!(
             mean.abs() < 4e-3 && (square - radius * radius / 3.0).abs() < 2e-4,
             "{mean} {square}"

@@ -56,7 +56,7 @@ pub struct SearchProgress {
     /// The position of the search on the path, if it follows one.
     #[serde(default)]
     pub hardening: HardeningState,
-    /// What is known of operations that may be frozen.
+    /// The state of operations that may be frozen.
     #[serde(default, skip_serializing_if = "Freezing::is_empty")]
     pub freezing: Freezing,
 }

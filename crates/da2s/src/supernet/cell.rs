@@ -5,8 +5,8 @@ use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 use crate::backbone::CellSlot;
 use crate::space::{CellGraph, HostNetwork, Space};
 
-/// A cell of DARTS for `slot`, with inputs of so many channels: preprocessed inputs, and all nodes
-/// side by side in its output.
+/// A cell of DARTS for `slot`, with the given numbers of input channels: preprocessed inputs, and
+/// the concatenated nodes as output.
 pub(super) fn darts(space: &Space, slot: &CellSlot, inputs: &[usize]) -> CellPlan {
     let graph = space.graph;
     let mut builder = preprocessed(CellPlanBuilder::new(false), slot, inputs);

@@ -1,9 +1,9 @@
 //! The plan of a chain of layers in a super-network: every candidate of every layer, and an
-//! identity beside them where a layer has a residual.
+//! identity in parallel if the layer has a residual.
 //!
-//! Contract: layer l leads from node l to node l + 1. It computes `x + g_l · Σ_o p_l^o · o(x)`
-//! where it keeps size and channels, `g_l · Σ_o p_l^o · o(x)` elsewhere. The g of the first layer
-//! of a stage is 1.
+//! Contract: layer l leads from node l to node l + 1. It computes `x + g_l · Σ_o p_l^o · o(x)` if
+//! it keeps size and channels, otherwise `g_l · Σ_o p_l^o · o(x)`. The g of the first layer of a
+//! stage is 1.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
@@ -28,13 +28,14 @@ pub(crate) fn input(builder: CellPlanBuilder, layers: &[LayerShape]) -> CellPlan
     layers.iter().fold(start, |builder, layer| builder.node(layer.outputs))
 }
 
-/// What stands beside the operations of a layer that keeps size and channels.
+/// The identity in parallel with the operations of a layer that keeps size and channels.
 pub(crate) fn residual(layer: &LayerShape) -> Option<(Block, String, usize)> {
     let whole = layer.stride == 1 && layer.inputs == layer.outputs;
     whole.then(|| (Block::Identity, String::new(), 0))
 }
 
-/// Where the weight of each choice of the plan stands in: the mixture, the weights of the edges, 1.
+/// The index of each choice's weight in the concatenation of the mixture, the weights of the edges,
+/// and 1.
 pub(super) fn mixture_order(space: &Space, layers: &[LayerShape]) -> Vec<usize> {
     let candidates = space.operations.len();
     let one = layers.len() * (candidates + 1);

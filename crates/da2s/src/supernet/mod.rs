@@ -16,8 +16,8 @@ use da2s_engine::Engine;
 use crate::backbone::{Backbone, NetworkSize, Skeleton};
 use crate::space::{Space, SpaceName};
 
-/// The super-network of `space`. One in `partial` channels goes through the candidates; 1 is all,
-/// and the only one in a chain.
+/// The super-network of `space`. One in `partial` channels goes through the candidates; 1 means
+/// all, and is required for a chain.
 pub fn supernet(space: &Space, size: NetworkSize, partial: usize, engine: &Engine) -> Backbone {
     let skeleton = Skeleton::new(space.name, &size);
     let layers = size.chain.layers(size.channels);

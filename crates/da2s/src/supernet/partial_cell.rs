@@ -44,8 +44,8 @@ fn parts(space: &Space) -> Vec<PartialEdge> {
     parts
 }
 
-/// The cell; the arguments are those of [`super::cell::darts`], and one in `groups` channels
-/// passes.
+/// The cell; the arguments are those of [`super::cell::darts`], and one in `groups` channels goes
+/// through the candidates.
 pub(super) fn plan(space: &Space, slot: &CellSlot, inputs: &[usize], groups: usize) -> CellPlan {
     let (graph, channels) = (space.graph, slot.channels);
     let ends: Vec<(usize, usize)> = graph.edges().collect();

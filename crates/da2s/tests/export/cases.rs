@@ -51,7 +51,7 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
     reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_5x5', 2)], reduce_concat=[2, 3], \
     reduce_nodes=[1, 3])";
 
-/// Two stages, layers that vanish, two operations in a layer, channels that a residual keeps.
+/// Two stages, removed layers, two operations in a layer, channels that a residual keeps.
 const CHAIN: &str =
     "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
 

@@ -1,5 +1,5 @@
 //! Networks of the space `mobile`: the super-network with its gates, gradients of α, β and all
-//! weights; a final network, from which layers have vanished.
+//! weights; a final network with removed layers.
 
 use da2s::arch::{KindParams, Mixtures};
 use da2s::backbone::{NetworkSize, Pass, Stem, Weights};

@@ -23,7 +23,7 @@ pub struct ArchEpoch {
 pub struct ArchCell {
     /// (from, to) of each edge, from < to.
     pub edges: Vec<(usize, usize)>,
-    /// The group of each edge, whose edges compete; absent where those into one node do.
+    /// The group of each edge, within which edges compete; absent if the edges into a node compete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<usize>,
     /// Names of the candidate operations.
@@ -91,7 +91,7 @@ impl ArchCell {
             .collect()
     }
 
-    /// What tells the group of an edge from others: its number, or the node that its edges end in.
+    /// Identifies the group of an edge: its number, or the end node of the edge.
     fn group(&self, edge: usize) -> usize {
         self.groups.get(edge).copied().unwrap_or(self.edges[edge].1)
     }

@@ -1,9 +1,9 @@
-//! The text of genotypes of the space `mobile`, a literal of Python: for each stage its layers, for
-//! each layer its operation, or None if it vanishes,
-//! `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`.
+//! The text of genotypes of the space `mobile`, a Python literal: for each stage its layers, for
+//! each layer its operation, or None if the layer is removed, `Genotype(stages=[['mbconv_k3_e3',
+//! None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`.
 //!
 //! Contract: several operations of a layer are a tuple, the strongest first. The first layer of a
-//! stage never vanishes.
+//! stage is never removed.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::mistake::Mistake;
 use super::{CellGenotype, Genotype, KeptEdge};
 use crate::{CellGraph, MOBILE_OPERATIONS, Operation, PerKind, SpaceName};
 
-/// The field that such genotypes have.
+/// The field that identifies such genotypes.
 pub(super) const STAGES: &str = "stages";
 
 /// Reads the fields of a call.
@@ -80,7 +80,7 @@ fn list<'v, 'a>(value: &'v Value<'a>, expected: &str) -> Result<&'v [Value<'a>],
     items.ok_or_else(|| Mistake::new(value.at, format!("expected {expected}")))
 }
 
-/// The operations of a layer; none of one that vanishes.
+/// The operations of a layer; empty if it is removed.
 fn operations(value: &Value<'_>) -> Result<Vec<Operation>, Mistake> {
     if value.kind == Kind::Null {
         return Ok(Vec::new());

@@ -1,12 +1,12 @@
 //! The genotype: the kept edges and operations of each kind of cell, and its text form.
 //!
 //! The text is that of DARTS: `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6),
-//! reduce=[…], reduce_concat=…)`, entries in the order of the nodes, two a node. Where another
-//! number of entries stays at some node, `normal_nodes=[1, 2, 1, 3]` follows and says how many
-//! entries belong to each node; several operations on one edge are several entries with the same
-//! start, one after the other. Architectures of NAS-Bench-201 are written in their own form, and so
-//! are those of the space `mobile`; `forms.rs` has those of other tools. `find.rs` finds genotypes
-//! in the texts in which people have them, and `literal.rs` reads what they are written in.
+//! reduce=[…], reduce_concat=…)`, with the entries in the order of the nodes, two per node. If some
+//! node keeps another number of entries, `normal_nodes=[1, 2, 1, 3]` follows and gives the number
+//! for each node; several operations on one edge are consecutive entries with the same start.
+//! Architectures of NAS-Bench-201 have a form of their own, and so do those of the space `mobile`;
+//! `forms.rs` has those of other tools. `find.rs` finds genotypes in larger texts, and `literal.rs`
+//! reads their literals.
 
 mod darts_text;
 mod find;
@@ -48,13 +48,13 @@ pub struct CellGenotype {
     pub edges: Vec<KeptEdge>,
     /// The nodes whose concatenation is the cell's output.
     pub concat: Vec<usize>,
-    /// Layers that each stage of a chain has, those that vanish counted; none in a cell of nodes.
+    /// Number of layers in each stage of a chain, including removed ones; empty in a cell of nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<usize>,
 }
 
-/// What stays of a super-network. One without reduction cells is an architecture of NAS-Bench-201
-/// or, if it has stages, of the space `mobile`.
+/// A discretized architecture. One without reduction cells is an architecture of NAS-Bench-201 or,
+/// if it has stages, of the space `mobile`.
 ///
 /// ```
 /// use da2s_space::{Genotype, Operation};

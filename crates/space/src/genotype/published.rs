@@ -1,15 +1,15 @@
-//! Published cells of the DARTS space, to be trained beside what a search finds.
+//! Published cells of the DARTS space, to be trained in addition to those that a search finds.
 //!
-//! Reference: each row names the public repository and the name in it. Contract: each is the text
-//! of that repository, read as it is; all keep two edges at each of four nodes. Cells that public
-//! sources state differently, as SNAS's, are left out.
+//! Reference: each row gives the public repository and the name in it. Contract: each text is
+//! copied unchanged from that repository; all keep two edges at each of four nodes. Cells for which
+//! public sources disagree, such as SNAS's, are left out.
 
 use super::Genotype;
 
 /// A published genotype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishedGenotype {
-    /// What it is called here.
+    /// The name in da2s.
     pub name: &'static str,
     /// Repository on GitHub, and the name of the genotype there.
     pub source: &'static str,
@@ -18,7 +18,7 @@ pub struct PublishedGenotype {
 }
 
 impl PublishedGenotype {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 8] = [
         Self {
             name: "darts-v1",
@@ -86,7 +86,7 @@ impl PublishedGenotype {
         },
     ];
 
-    /// The one of that name.
+    /// The published genotype called `name`.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|published| published.name == name)
     }
@@ -94,7 +94,7 @@ impl PublishedGenotype {
     /// The genotype.
     ///
     /// # Errors
-    /// Never, as a test holds.
+    /// Never, which a test checks.
     pub fn genotype(self) -> Result<Genotype, super::GenotypeError> {
         Genotype::parse(self.text)
     }

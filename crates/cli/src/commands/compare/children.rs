@@ -29,7 +29,7 @@ pub struct Children<'a> {
     pub folder: &'a Folder,
     /// Settings that all runs share.
     pub settings: &'a Path,
-    /// What stands in them.
+    /// The content of that file.
     pub shared: &'a Config,
     /// Whether to search and discretize only.
     pub search_only: bool,

@@ -327,7 +327,7 @@ fn read_plan(folder: &Folder) -> Result<Plan, Failure> {
 }
 
 impl CompareArguments {
-    /// `--vary`, and what `--drives` and `--rules` vary.
+    /// `--vary`, and the settings varied by `--drives` and `--rules`.
     fn varied(&self) -> Vec<String> {
         let axes = [("search.drive", &self.drives), ("discretize.rule", &self.rules)];
         let asked = axes.into_iter().filter(|(_, values)| !values.is_empty());

@@ -15,7 +15,7 @@ use toml::Value;
 
 /// The methods compared by default.
 const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
-/// The setting that drives vary.
+/// The setting varied by `--drives`.
 const DRIVE: &str = "search.drive";
 /// The default number of seeds.
 const SEEDS: u64 = 3;
@@ -39,10 +39,10 @@ pub struct Plan {
     /// Varied settings; every combination of their values is run.
     #[serde(default)]
     pub vary: Vec<Varied>,
-    /// Published genotypes that are trained beside those found, by name.
+    /// Names of published genotypes that are trained in addition to those found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub genotypes: Vec<String>,
-    /// Number of genotypes drawn at random that are trained.
+    /// Number of random genotypes to train.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub random: u64,
 }
@@ -83,21 +83,21 @@ pub struct Planned {
     pub seed: u64,
     /// Name of its directory.
     pub name: String,
-    /// What is trained instead of searching.
+    /// The genotype that replaces the search.
     pub given: Option<Given>,
 }
 
-/// A genotype that a run is given.
+/// A given genotype.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
-    /// A published one, by name.
+    /// A published genotype, by name.
     Published(String),
-    /// One that the run's seed draws.
+    /// A random genotype, drawn with the run's seed.
     Random,
 }
 
 impl Given {
-    /// What stands for the method.
+    /// The name in the column of methods.
     fn label(&self) -> String {
         match self {
             Self::Published(name) => format!("published {name}"),
@@ -210,7 +210,7 @@ impl Plan {
         }
     }
 
-    /// Every setup of a search, those included that make no sense.
+    /// Every setup with a search, including combinations that make no sense.
     fn setups(&self) -> impl Iterator<Item = Setup> {
         self.methods.iter().flat_map(|method| {
             combinations(&self.vary).into_iter().map(|settings| Setup {
@@ -220,13 +220,14 @@ impl Plan {
         })
     }
 
-    /// The setups that are left out, because the method makes no sense with the drive; in words.
+    /// Descriptions of the setups that are skipped, because the method cannot be combined with the
+    /// drive.
     pub fn left_out(&self) -> Vec<String> {
         let reason = |setup: Setup| Some(format!("{} is left out: {}", setup.label(), refusal(&setup)?));
         self.setups().filter_map(reason).collect()
     }
 
-    /// Every run, setup by setup; then the genotypes that are given.
+    /// Every run, setup by setup; then the given genotypes.
     pub fn runs(&self) -> Vec<Planned> {
         let seeds = |count: u64| self.first_seed..self.first_seed.saturating_add(count);
         let planned = |setup: &Setup, seed: u64, given: Option<&Given>| Planned {
@@ -254,7 +255,7 @@ impl Plan {
     }
 }
 
-/// Why the method of `setup` makes no sense with its drive; `None` if it does.
+/// Why the method of `setup` cannot be combined with its drive; `None` if it can.
 fn refusal(setup: &Setup) -> Option<&'static str> {
     let method = Method::from_name(&setup.method)?;
     let (_, drive) = setup.settings.iter().find(|(key, _)| key == DRIVE)?;
@@ -287,10 +288,11 @@ impl Planned {
         resolve(&layers)
     }
 
-    /// The text of the genotype that the run is given, if it is given one.
+    /// The text of the run's given genotype, if it has one.
     ///
     /// # Errors
-    /// In words, if the target does not fit the space or the genotype is of another space.
+    /// A description of the problem, if the target does not fit the space or the genotype is of
+    /// another space.
     pub fn genotype(&self, config: &Config) -> Result<Option<String>, String> {
         let space = config.space.build();
         Ok(match &self.given {

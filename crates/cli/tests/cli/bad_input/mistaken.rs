@@ -1,4 +1,4 @@
-//! Paths that are mistyped, and files and folders of one kind where another is expected.
+//! Mistyped paths, and files and folders of one kind where another is expected.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// A run that is not there, or is something else.
+/// A run that does not exist, or something that is not a run.
 fn runs() -> Vec<Case> {
     let nothing =
         |arguments: &[&str], says: &[&str]| case(&format!("no such run: {}", arguments.join(" ")), arguments, 5, says);
@@ -101,13 +101,13 @@ fn runs() -> Vec<Case> {
     ]
 }
 
-/// A picture in a format that the tests cannot write.
+/// An image in a format that the tests cannot write.
 fn tiff() -> Vec<u8> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/corpus/files");
     fs::read(corpus.join("grey-16.tif")).unwrap()
 }
 
-/// Things in the place of images.
+/// Other files where images are expected.
 fn images() -> Vec<Case> {
     let check = |name: &str, says: &[&str], make: fn(&Path)| {
         case(&format!("data check: {name}"), &["data", "check", "own"], 3, says).make(make)
@@ -276,7 +276,7 @@ fn images() -> Vec<Case> {
     ]
 }
 
-/// Files, pipes and devices in the place of genotypes.
+/// Files, pipes and devices where genotypes are expected.
 fn genotypes() -> Vec<Case> {
     let given = |name: &str, what: &str, says: &[&str]| {
         case(
@@ -361,7 +361,7 @@ fn genotypes() -> Vec<Case> {
     ]
 }
 
-/// Files in the place of weights.
+/// Other files where weights are expected.
 fn weights() -> Vec<Case> {
     let import = |name: &str, path: &str, code: i32, says: &[&str]| {
         let arguments = ["import", "digits", "--genotype", GENOTYPE, "--weights", path];

@@ -104,7 +104,7 @@ impl Case {
     }
 }
 
-/// Creates a pipe that nobody writes to.
+/// Creates a pipe without a writer.
 fn pipe(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.unwrap().success());

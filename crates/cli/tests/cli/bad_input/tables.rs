@@ -1,4 +1,4 @@
-//! Tables of accuracies, and what is looked up in them.
+//! Tables of accuracies, and lookups in them.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::{Case, case, pipe};
 const NONE: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
 const SKIP: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|";
 
-/// A look-up in a table of these bytes.
+/// A lookup in a table with these bytes.
 fn table(name: &str, says: &[&str], bytes: impl AsRef<[u8]>) -> Case {
     let bytes = bytes.as_ref().to_vec();
     case(
@@ -24,7 +24,7 @@ fn table(name: &str, says: &[&str], bytes: impl AsRef<[u8]>) -> Case {
     .make(move |dir| fs::write(dir.join("own.csv"), &bytes).unwrap())
 }
 
-/// A look-up of `what` in a table that is right.
+/// A lookup of `what` in a valid table.
 fn lookup(name: &str, what: &str, code: i32, says: &[&str]) -> Case {
     case(
         &format!("lookup: {name}"),
@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
     contents().into_iter().chain(files()).chain(questions()).collect()
 }
 
-/// What a table may say.
+/// Invalid contents of a table.
 fn contents() -> Vec<Case> {
     let packed = |bytes: &[u8]| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -180,7 +180,7 @@ fn contents() -> Vec<Case> {
     ]
 }
 
-/// What may lie in a table's place.
+/// Other files where a table is expected.
 fn files() -> Vec<Case> {
     let lies = |name: &str, path: &str, code: i32, says: &[&str]| {
         case(
@@ -215,7 +215,7 @@ fn files() -> Vec<Case> {
     ]
 }
 
-/// What may be looked up.
+/// Invalid lookups.
 fn questions() -> Vec<Case> {
     vec![
         lookup(

@@ -1,8 +1,8 @@
-//! The skeleton of the space `mobile`: a stem, one cell that is the whole chain of layers, a 1×1
+//! The skeleton of the space `mobile`: a stem, one cell with the complete chain of layers, a 1×1
 //! convolution, batch norm and ReLU before the global mean.
 //!
 //! Reference: Sandler et al., "MobileNetV2", CVPR 2018, table 2; as in ProxylessNAS, the first
-//! bottleneck, of expansion 1, is not searched. Contract: every slot reads the one before it.
+//! bottleneck, of expansion 1, is not searched. Contract: every slot reads the previous one.
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
@@ -43,7 +43,7 @@ pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
     }
 }
 
-/// 3×3 convolution, batch norm, and a bottleneck whose ReLU comes first.
+/// 3×3 convolution, batch norm, and a bottleneck that begins with ReLU.
 fn stem(size: &NetworkSize) -> CellPlan {
     let convolution = Block::Conv {
         relu: false,

@@ -40,7 +40,7 @@ pub struct NetworkSize {
     pub classes: usize,
     /// Whether an auxiliary head trains too.
     pub auxiliary: bool,
-    /// The stages of the space `mobile`; none in other spaces.
+    /// The stages of the space `mobile`; empty in other spaces.
     #[serde(default, skip_serializing_if = "ChainShape::is_none")]
     pub chain: ChainShape,
 }

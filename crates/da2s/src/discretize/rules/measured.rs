@@ -1,4 +1,4 @@
-//! What rules share that measure the super-network under one choice after another.
+//! Shared by rules that measure the super-network for one choice after another.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::{EvaluateError, evaluate};
 use crate::space::{Genotype, KeptEdge, PerKind, Space};
 
-/// How good a super-network is.
+/// The quality of a super-network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Quality {
     /// In percent.
@@ -20,13 +20,13 @@ pub(super) struct Quality {
 }
 
 impl Quality {
-    /// Nothing is left to measure.
+    /// The value if nothing remains to be measured.
     pub const NONE: Self = Self {
         accuracy: f64::NEG_INFINITY,
         loss: f64::INFINITY,
     };
 
-    /// The worse first; the loss breaks ties of accuracy.
+    /// Orders the worse first; the loss breaks ties of accuracy.
     pub fn order(&self, other: &Self) -> Ordering {
         let by_accuracy = self.accuracy.total_cmp(&other.accuracy);
         by_accuracy.then(other.loss.total_cmp(&self.loss))
@@ -43,7 +43,7 @@ pub(super) enum Choice {
 }
 
 impl Choice {
-    /// The weights that `strengths` has for them.
+    /// Their weights in `strengths`.
     pub fn weights<'a>(&self, strengths: &'a mut KindStrengths) -> &'a mut [f32] {
         match self {
             Self::Operations(edge) => &mut strengths.p[*edge],
@@ -51,8 +51,8 @@ impl Choice {
         }
     }
 
-    /// Leaves `candidate` out of `strengths`; what remains takes over its weight. False if nothing
-    /// remains.
+    /// Removes `candidate` from `strengths`; the remaining ones take over its weight. False if
+    /// nothing remains.
     pub fn leave_out(&self, strengths: &mut KindStrengths, candidate: usize) -> bool {
         let weights = self.weights(strengths);
         let whole: f32 = weights.iter().sum();
@@ -64,7 +64,7 @@ impl Choice {
         rest > 0.0
     }
 
-    /// Leaves nothing but `kept`, which share the weight evenly.
+    /// Removes everything except `kept`, which share the weight evenly.
     pub fn keep(&self, strengths: &mut KindStrengths, kept: &[usize]) {
         let weights = self.weights(strengths);
         weights.fill(0.0);
@@ -74,7 +74,8 @@ impl Choice {
     }
 }
 
-/// The super-network under `strengths`, on the images of a rule, with the statistics as trained.
+/// The quality of the super-network under `strengths`, on the images of a rule, with the statistics
+/// as trained.
 pub(super) fn quality(
     strengths: &PerKind<KindStrengths>,
     searched: &Searched<'_>,
@@ -102,14 +103,14 @@ pub(super) fn quality(
     })
 }
 
-/// The candidates that an edge may keep, by their places.
+/// The indices of the candidates that an edge may keep.
 pub(super) fn may_stay(space: &Space) -> Vec<usize> {
     let stay = |&candidate: &usize| space.may_keep(space.operations[candidate]);
     (0..space.operations.len()).filter(stay).collect()
 }
 
-/// The genotype of the kept edges, by their indices in the order of the nodes, and of the kept
-/// operations of every edge, by their places.
+/// The genotype with the kept edges, by index in the order of the nodes, and the kept operations of
+/// every edge, by index.
 pub(super) fn genotype_of(
     space: &Space,
     operations: &PerKind<Vec<Vec<usize>>>,

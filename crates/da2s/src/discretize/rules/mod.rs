@@ -66,7 +66,7 @@ pub struct Searched<'a> {
     pub statistics: &'a Statistics,
     /// Its space.
     pub space: &'a Space,
-    /// What is to stay of it.
+    /// The topology to keep.
     pub target: &'a Target,
     /// Its mixtures, and the ranks of their choices.
     pub strengths: &'a PerKind<KindStrengths>,
@@ -85,9 +85,9 @@ pub struct Images<'a> {
 
 /// A rule of discretization.
 pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
-    /// The genotype with the topology of its target that this rule reads off `searched`: every kept
-    /// edge has as many candidates of the space as the target says, those first that the rule
-    /// prefers.
+    /// The genotype with the topology of its target that this rule derives from `searched`: every
+    /// kept edge has as many candidates of the space as the target requires, in the rule's order of
+    /// preference.
     ///
     /// # Errors
     /// Only from a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`]

@@ -1,13 +1,13 @@
-//! Sequential: the surest choice is decided first, and every later one is measured with it in
-//! place.
+//! Sequential: the most certain choice is decided first, and every later one is measured with this
+//! decision in place.
 //!
 //! Reference: the order is that of Li, Qian, Delgadillo, Müller, Thabet, Ghanem, "SGAS: Sequential
 //! Greedy Architecture Search", CVPR 2020: the certainty of a choice is 1 − H/ln m of its m
-//! weights. Edge after edge, the operation is kept with which by itself the super-network is best;
-//! then node after node, edges are left out one by one, each time the one whose absence costs
-//! least. Differences from SGAS: it decides while the search trains, by the largest weight; a rule
-//! changes no weights, so what is decided is measured. Contract: measured on held-out images with
-//! the statistics as trained; the loss breaks ties of accuracy, then the earlier choice wins.
+//! weights. Edge by edge, the operation that alone makes the super-network best is kept; then node
+//! by node, edges are left out one at a time, always the one whose absence costs least. Differences
+//! from SGAS: SGAS decides during the search, by the largest weight; a rule changes no weights, so
+//! the decisions are measured. Contract: measured on held-out images with the statistics as
+//! trained; the loss breaks ties of accuracy, then the earlier choice wins.
 
 use super::measured::{Choice, Quality, genotype_of, may_stay, quality};
 use super::{DiscretizationRule, Images, Searched};
@@ -26,8 +26,8 @@ impl DiscretizationRule for Sequential {
     }
 }
 
-/// Decides all operations, then all edges. `measure` says how good the super-network is under a
-/// mixture.
+/// Decides all operations, then all edges. `measure` returns the quality of the super-network under
+/// a mixture.
 fn choose<E>(
     mut strengths: PerKind<KindStrengths>,
     space: &Space,
@@ -60,7 +60,7 @@ fn choose<E>(
                     costs.push((place, measure(&without)?));
                 }
             }
-            // Of equals the later one goes.
+            // The later one of equals is removed.
             let least = costs.into_iter().max_by(|(_, a), (_, b)| a.order(b));
             let place = least.map_or(left.len() - 1, |(place, _)| place);
             choice.leave_out(strengths.kind_mut(kind), left.remove(place));
@@ -78,7 +78,7 @@ fn choose<E>(
     Ok(genotype_of(space, &operations, &edges))
 }
 
-/// `choices` of every kind of cell, those whose weights are most certain first.
+/// The `choices` of every kind of cell, the most certain first.
 fn surest_first(
     strengths: &mut PerKind<KindStrengths>,
     space: &Space,
@@ -95,7 +95,7 @@ fn surest_first(
     all.into_iter().map(|(_, kind, choice)| (kind, choice)).collect()
 }
 
-/// 1 − H(weights / Σ) / ln m: 1 where one of m has all the weight, 0 where all have the same.
+/// 1 − H(weights / Σ) / ln m: 1 if one of m has all the weight, 0 if all have the same.
 fn certainty(weights: &[f32]) -> f64 {
     let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
     if weights.len() < 2 || sum <= 0.0 {
@@ -109,7 +109,7 @@ fn certainty(weights: &[f32]) -> f64 {
     1.0 - entropy / (weights.len() as f64).ln()
 }
 
-/// The `count` of `candidates` with each of which alone the super-network is best, best first.
+/// The `count` of `candidates` that each alone make the super-network best, best first.
 fn best_alone<E>(
     strengths: &PerKind<KindStrengths>,
     kind: CellKind,
@@ -146,8 +146,8 @@ mod tests {
         assert!(certainty(&[0.7, 0.2, 0.1]) > certainty(&[0.5, 0.3, 0.2]));
     }
 
-    /// A super-network whose accuracy is the sum of what is planted: brute force says what is best,
-    /// and the surest edge is measured first.
+    /// A super-network whose accuracy is a sum of planted values: brute force finds the optimum,
+    /// and the most certain edge is measured first.
     #[test]
     fn what_is_best_with_all_that_is_decided_stays_and_the_surest_comes_first() {
         let space = Space::darts(false);
@@ -161,7 +161,7 @@ mod tests {
             even.p[surest][0] = 1.0 - 0.01 * (candidates - 1) as f32;
             even
         });
-        // An operation is worth more where the edge before it has the same one.
+        // An operation is worth more if the previous edge has the same one.
         let worth = |edge: usize, candidate: usize| ((edge * 5 + candidate * 3) % candidates) as f64;
         let first = RefCell::new(None);
         let quality = |strengths: &PerKind<KindStrengths>| {

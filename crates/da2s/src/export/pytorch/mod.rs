@@ -1,10 +1,10 @@
 //! PyTorch: a folder with a readable module, its weights, and the preprocessing.
 //!
-//! Contract: `model.py` needs torch and safetensors and nothing of da2s; it is one of three written
-//! modules, for the skeleton of DARTS (`darts.py`, every space of its own operations), that of
-//! NAS-Bench-201 or that of the space `mobile`, after the constants that say which network it is.
-//! `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files, as
-//! `sha256sum --check` reads them; `model.py` checks those of the others before it uses them.
+//! Contract: `model.py` needs torch and safetensors but not da2s. It is one of three hand-written
+//! modules, for the skeleton of DARTS (`darts.py`, with the operations of every space), that of
+//! NAS-Bench-201 or that of the space `mobile`, after constants that define the network.
+//! `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files in the
+//! format of `sha256sum --check`; `model.py` verifies the other files before it uses them.
 
 mod operations;
 
@@ -93,7 +93,7 @@ fn bench_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     text + &channels(size)
 }
 
-/// The layers that stay, one a line.
+/// The kept layers, one per line.
 fn chain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     let chain = &size.chain;
     let mut text = "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\nLAYERS = [\n"

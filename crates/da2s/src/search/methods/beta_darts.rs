@@ -1,9 +1,9 @@
-//! β-DARTS: DARTS that keeps the weights of an edge from spreading.
+//! β-DARTS: DARTS with a term that keeps the weights of an edge from diverging.
 //!
 //! Reference: Ye, Li, Li, Chen, Fan, Ouyang, "β-DARTS: Beta-Decay Regularization for Differentiable
 //! Architecture Search", CVPR 2022: w(t) times the mean over all edges of log Σ_o exp(α_o) is added
-//! to the loss of α; w grows linearly from 0 to `search.beta_weight`, which is 50 in its code.
-//! Contract: here w grows with every step, not every epoch.
+//! to the loss of α; w increases linearly from 0 to `search.beta_weight`, which is 50 in its code.
+//! Contract: here w increases with every step, not with every epoch.
 
 use burn::tensor::Tensor;
 
@@ -35,7 +35,7 @@ impl SearchMethod for BetaDarts {
     }
 }
 
-/// log Σ exp of each row, `[rows, 1]`; no value is too large for it.
+/// log Σ exp of each row, `[rows, 1]`; does not overflow.
 fn log_sum_exp(rows: Tensor<2>) -> Tensor<2> {
     let largest = rows.clone().detach().max_dim(1);
     (rows - largest.clone()).exp().sum_dim(1).log() + largest

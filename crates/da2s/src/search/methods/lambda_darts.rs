@@ -1,10 +1,10 @@
-//! Λ-DARTS: the weights are kept from letting some layers decide for all.
+//! Λ-DARTS: the weights are trained such that no layers dominate the choice of operations.
 //!
 //! Reference: Movahedi, Adabinejad, Imani, Keshavarz, Dehghani, Shakery, Araabi, "Λ-DARTS:
 //! Mitigating Performance Collapse by Harmonizing Operation Selection among Cells", ICLR 2023: Λ is
-//! the mean cosine of the gradients of the mixture at every two layers; λ(t) Λ is taken from the
-//! loss of the weights, by central differences (`alignment.rs`). λ grows linearly
-//! from 0 to `search.alignment_weight`; the paper has 0.25 in the DARTS space and 0.125 in
+//! the mean cosine of the gradients of the mixture over all pairs of layers; λ(t) Λ is subtracted
+//! from the loss of the weights, by central differences (`alignment.rs`). λ increases linearly from
+//! 0 to `search.alignment_weight`; the paper has 0.25 in the DARTS space and 0.125 in
 //! NAS-Bench-201.
 
 use crate::search::method::SearchMethod;

@@ -1,11 +1,11 @@
-//! OLES: an operation whose weights no longer learn what holds on other images stops training.
+//! OLES: freezes operations whose weights no longer learn anything that holds on other images.
 //!
 //! Reference: Jiang, Ji, Zhu, Yuan, Huang, "Operation-Level Early Stopping for Robustifying
 //! Differentiable NAS", NeurIPS 2023: the mean over 20 steps of the cosine between the gradients of
-//! an operation's weights on the weights' images and on the architecture's; one below
-//! `search.freeze_below` (0.4 in the paper) freezes the operation for good (`freezing.rs`).
-//! Contract: cosines are of all weights of an operation in one cell at once, where its code
-//! averages those of each kernel's outputs; each operation of each cell is judged by itself.
+//! an operation's weights on the weights' images and on the architecture's; a mean below
+//! `search.freeze_below` (0.4 in the paper) freezes the operation permanently (`freezing.rs`).
+//! Contract: cosines are over all weights of an operation in one cell, while its code averages
+//! those of each kernel's outputs; each operation of each cell is treated separately.
 
 use crate::search::method::SearchMethod;
 use crate::search::settings::SearchSettings;

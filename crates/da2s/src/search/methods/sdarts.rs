@@ -1,12 +1,12 @@
-//! SDARTS: the weights train in a mixture that is disturbed, so that they work in all mixtures near
-//! the one that α stands for.
+//! SDARTS: the weights train with a perturbed mixture, so that they work for all mixtures close to
+//! that of α.
 //!
 //! Reference: Chen, Hsieh, "Stabilizing Differentiable Architecture Search via Perturbation-based
 //! Regularization", ICML 2020: L_train(w, p + δ) with ‖δ‖_∞ ≤ ε; RS draws δ uniformly, ADV takes
 //! seven steps of 2ε/7 along the sign of the gradient from there, each projected back
-//! (`perturbation.rs`). As in its code ε grows linearly from 0.03 to `search.perturbation`, 0.3,
-//! and p + δ is clipped and divided by its sum. α moves by the gradient of the mixture that it
-//! stands for.
+//! (`perturbation.rs`). As in its code, ε increases linearly from 0.03 to `search.perturbation`,
+//! 0.3, and p + δ is clipped and divided by its sum. α moves along the gradient of its own,
+//! unperturbed mixture.
 
 use crate::search::method::SearchMethod;
 use crate::search::moment::Moment;
@@ -16,7 +16,7 @@ use crate::search::settings::SearchSettings;
 /// ε at the start of the search.
 const FIRST: f64 = 0.03;
 
-/// The method: ε at the end of the search, and how many steps make δ worse than it was drawn.
+/// The method: ε at the end of the search, and the number of ascent steps after the draw of δ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sdarts {
     last: f64,
