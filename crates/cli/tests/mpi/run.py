@@ -18,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
 NEEDS = "openmpi-bin libopenmpi-dev libclang-dev"
-# Longer than any run here takes on a busy machine: past it something hangs, which is what must not
-# be.
+# Longer than any run takes here on a busy machine: a run that exceeds this hangs, which is an
+# error.
 LIMIT_S = 400
 SMALL = [
     "--threads", "1", "--search-epochs", "4", "--train-epochs", "2",
@@ -27,7 +27,7 @@ SMALL = [
     "--set", "network.channels=4", "--set", "network.cells=3", "--set", "network.batch_size=16",
     "--set", "network.drop_path=0.2", "--set", "data.validation_fraction=0.1",
 ]  # fmt: skip
-# What of a run is the same bits each time.
+# Files of a run with the same bits each time.
 SAME = [
     "config.toml", "search/metrics.jsonl", "search/arch.jsonl", "search/checkpoint.safetensors", "genotype.json", "gap.json",
     "network/metrics.jsonl", "network/best.safetensors", "network/checkpoint.safetensors", "network/evaluation.json",
@@ -105,13 +105,13 @@ class Cases:
             first, second = (self.folder / run / name for run in (one, other))
             assert first.read_bytes() == second.read_bytes(), f"{first} and {second} differ"
 
-    # The cases, in this order: the first leaves the run that the others are compared with.
+    # The cases, in this order: the first creates the run with which the others are compared.
 
     def two_processes_give_the_same_bits_each_time(self):
         for name in ["whole", "again"]:
             code, out, err = self.run("run", *SMALL, "--out", self.out(name))
             assert code == 0, err
-            # One process tells.
+            # Only one process reports.
             assert out.count("retrained") == 1 and err.count("search 4/4:") == 1, (out, err)
         self.same("whole", "again")
         environment = json.loads((self.folder / "whole/environment.json").read_text())
@@ -134,7 +134,7 @@ class Cases:
         code, _, err = self.end(started)
         assert code != 0 and "signal 9" in err, (code, err)
         assert not (self.folder / "lost/genotype.json").exists(), "it was in the search"
-        # Another number of processes would be another run.
+        # With another number of processes it would be another run.
         code, _, err = self.run("run", *SMALL, "--resume", "--out", self.out("lost"), processes=1)
         assert code == 5 and "it was written by 2 processes, and this is 1 process" in err, (code, err)
         code, _, err = self.run("run", *SMALL, "--resume", "--out", self.out("lost"))

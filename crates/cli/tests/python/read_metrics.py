@@ -34,7 +34,7 @@ def main():
         with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
             return json.load(answer)
 
-    # TensorBoard loads in a thread of its own; the results are the last that da2s writes.
+    # TensorBoard loads data in a separate thread; the results are the last that da2s writes.
     deadline = time.monotonic() + WAIT_S
     while not any("result/gap" in tags for tags in get("plugin/scalars/tags").values()):
         if time.monotonic() > deadline:

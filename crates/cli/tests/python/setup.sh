@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what reads da2s's metrics in the tests, the real TensorBoard and pyarrow, into
-# target/metrics-venv. Then:
+# Installs the programs that read da2s's metrics in the tests, the real TensorBoard and pyarrow,
+# into target/metrics-venv. Then:
 #     export DA2S_METRICS_PYTHON="$PWD/target/metrics-venv/bin/python"
 #     cargo test --release --test cli metrics
 set -eu

@@ -58,7 +58,7 @@ def by_onnxruntime(path, expected):
 
 
 def by_tract(path, expected):
-    # The batch stays a symbol: the model is made for any. What is run is optimised.
+    # The batch size stays symbolic, since the model accepts any. The optimised model is run.
     model = tract.onnx().load(path).into_model().into_runnable()
     return compared(model.run([expected["images"]])[0].to_numpy(), expected)
 

@@ -30,7 +30,7 @@ def main():
         for left, top, width, height in [(100, 50, 31, 24), (300, 100, 25, 40), (0, 0, 640, 9), (200, 200, 1, 7), (150, 9, 64, 64)]:
             part = photograph.crop((left, top, left + width, top + height))
             part.save(folder / f"part-{index}-{width}x{height}.png")
-        # Lying on its side, but for its EXIF orientation.
+        # Stored on its side, with an EXIF orientation.
         exif = Image.Exif()
         exif[0x0112] = 6
         photograph.rotate(90, expand=True).save(folder / f"turned-{index}.jpg", exif=exif, quality=90)

@@ -14,7 +14,7 @@ import sys
 import venv
 from pathlib import Path
 
-# PyTorch is two gigabytes to fetch.
+# PyTorch is a download of two gigabytes.
 FETCH_LIMIT_S = 900
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[3]

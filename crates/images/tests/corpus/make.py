@@ -114,7 +114,7 @@ def jpegs():
         endian = "<" if orientation % 2 else ">"
         save(f"orientation-{orientation}.jpg", RGB, quality=90, exif=exif(orientation, endian))
     save("orientation-none.jpg", RGB, quality=90, exif=exif(0))
-    # CMYK as Adobe writes it, inverted; YCCK is the same with another mark; and without the mark.
+    # CMYK as Adobe writes it, inverted; YCCK, the same with another marker; and without the marker.
     cmyk = save("cmyk.jpg", RGB.convert("CMYK"), quality=90)
     at = cmyk.index(b"Adobe")
     put("ycck.jpg", cmyk[: at + 11] + b"\2" + cmyk[at + 12 :])
@@ -132,12 +132,12 @@ def jpegs():
     scans.unlink()
     put("bytes-after-the-end.jpg", whole + b"more\xff\xd8\xff" + b"\0" * 40)
     put("fill-bytes.jpg", whole[:2] + b"\xff\xff\xff" + whole[2:])
-    # As cameras and tools that repair leave them: an end mark after what there is.
+    # As written by cameras and repair tools: an end marker after the existing data.
     refuse("damaged", "ended-early.jpg", whole[: len(whole) * 3 // 4] + b"\xff\xd9")
     progressive = (FILES / "progressive-420.jpg").read_bytes()
     last_scan = progressive.rindex(b"\xff\xda")
     refuse("damaged", "without-its-last-scan.jpg", progressive[:last_scan] + b"\xff\xd9")
-    # As interrupted downloads leave them.
+    # As left by interrupted downloads.
     refuse("damaged", "zeros-for-its-end.jpg", whole[: len(whole) * 3 // 4] + b"\0" * (len(whole) // 4))
     first, second = restarts.index(b"\xff\xd0"), restarts.index(b"\xff\xd1")
     refuse("damaged", "without-a-middle-part.jpg", restarts[:first] + restarts[second:])
@@ -171,7 +171,7 @@ def pngs():
     save("animated.png", RGB, save_all=True, append_images=[MIRRORED])
     put("a-png.jpg", whole)
     put("bytes-after-the-end.png", whole + b"more")
-    # One byte of the pixels is another.
+    # One byte of the pixels is changed.
     at = whole.index(b"IDAT") + 40
     refuse("damaged", "altered.png", whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
 
@@ -185,7 +185,7 @@ def others():
     save("interlaced.gif", RGB, interlace=True)
     save("not-interlaced.gif", RGB, interlace=False)
     save("transparent.gif", RGB.quantize(16), transparency=3)
-    # The first frame covers a part of the image.
+    # The first frame covers only part of the image.
     small = save("small-frame.gif", RGB.quantize(16))
     put("small-frame.gif", small[:6] + struct.pack("<HH", 33, 25) + small[10:])
     data = save("animated.gif", RGB, save_all=True, append_images=[MIRRORED, RGB], duration=100, loop=0)
@@ -214,7 +214,7 @@ def tiffs():
     save("grey-16-lzw.tif", Image.fromarray(GREY16), compression="tiff_lzw")
     for orientation in range(1, 9):
         save(f"orientation-{orientation}.tif", RGB, tiffinfo={274: orientation}, compression="tiff_lzw")
-    # Without the zeros that Pillow adds at the end, which may be cut.
+    # Without the zeros that Pillow adds at the end, which may be missing.
     put("pages.tif", save("pages.tif", RGB, save_all=True, append_images=[MIRRORED]).rstrip(b"\0"))
     save("big.tif", RGB, big_tiff=True)
     save("transparent.tif", TRANSPARENT)
