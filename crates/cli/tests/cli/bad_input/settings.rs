@@ -232,12 +232,12 @@ pub fn cases() -> Vec<Case> {
         file(
             "a long value",
             format!("[search]\nmethod = \"{long}\"\n"),
-            &["line 2", "one of da2s"],
+            &["line 2", "one of beta-darts"],
         ),
         file(
             "control characters",
             "[search]\nmethod = \"\\u001b[31m\"\n",
-            &["line 2", "one of da2s"],
+            &["line 2", "one of beta-darts"],
         ),
         case(
             "config: a folder",
