@@ -194,6 +194,7 @@ fn a_full_disk_ends_the_run_with_what_was_there_intact() {
         for size in 64 256 512 900 1150 1350; do
             mount -o remount,size=${size}k "$DISK"
             code=0
+            mkdir -p "$DISK/run"
             "$DA2S" run --resume -q $SETTINGS --out "$DISK/run" >/dev/null 2>"$DISK/../said" || code=$?
             echo "$size $code $(sed '/ended undecided/d; /never predicts/d' "$DISK/../said")"
             rm "$DISK/../said"
