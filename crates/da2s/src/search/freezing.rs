@@ -22,7 +22,7 @@ use crate::finite::NotFinite;
 /// Number of steps over which cosines are averaged.
 const STEPS: usize = 20;
 
-/// The state of every operation that has weights, in the order of [`operations`].
+/// The state of every operation that has weights, in the order of `operations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Freezing {
     /// Sums of the cosines since the last decision.
