@@ -32,12 +32,17 @@ pub(crate) struct EdgeLook {
 
 /// The drawing of `graph`, with one look per edge. `title` describes it for screen readers.
 pub(crate) fn draw(graph: &DrawnGraph, looks: &[EdgeLook], label_lines: usize, title: &str) -> Markup {
-    let stays: Vec<bool> = looks.iter().map(|look| look.presence >= STAYS).collect();
+    let chain = graph.is_chain();
+    let stays: Vec<bool> = looks.iter().map(|look| chain || look.presence >= STAYS).collect();
     let layout = Layout::new(graph, &stays, label_lines);
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (px(WIDTH)) " " (px(layout.height)) }
             class="cell" role="img" aria-label=(title) font-family="system-ui, sans-serif" font-size="12" {
             @for line in &layout.outputs {
+                path.concat d=(path_data(line)) fill="none" stroke="#999" stroke-width="1" stroke-dasharray="2 4" {}
+            }
+            // Below each layer of a chain, the way of its input where the layer vanishes.
+            @for line in layout.edges.iter().filter(|_| chain) {
                 path.concat d=(path_data(line)) fill="none" stroke="#999" stroke-width="1" stroke-dasharray="2 4" {}
             }
             // Lines first, then labels, then nodes: text must be on top.

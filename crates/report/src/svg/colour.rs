@@ -1,11 +1,12 @@
 //! Colours that people with any kind of colour vision can distinguish.
 //!
-//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008). Heat maps: cividis, Nuñez,
+//! Operations and curves: Okabe & Ito, "Color Universal Design" (2008), whose eight colours include
+//! black or white. Heat maps: cividis, Nuñez,
 //! Anderton, Renslow, "Optimizing colormaps with consideration for color vision deficiency" (2018),
 //! from colorous.
 
 /// Number of colours for operations.
-pub(crate) const SLOTS: usize = 8;
+pub(crate) const SLOTS: usize = 9;
 
 /// Number of steps of the heat map.
 pub(crate) const LEVELS: usize = 25;
@@ -20,6 +21,7 @@ pub(crate) const OPERATION_COLOURS: [(&str, &str); SLOTS] = [
     ("#009e73", "#1fbf92"),
     ("#cc79a7", "#dd92bb"),
     ("#b3a200", "#f0e442"),
+    ("#1a1d20", "#e9e7e2"),
 ];
 
 /// Number of lines that can be distinguished.
@@ -41,14 +43,15 @@ pub(crate) const LINE_STYLES: [(&str, &str, &str); LINES] = [
 /// The colour slot of an operation: fixed for those of the known spaces, so that runs look alike.
 pub(crate) fn slot(operation: &str) -> usize {
     match operation {
-        "skip_connect" => 0,
-        "max_pool_3x3" => 1,
-        "avg_pool_3x3" => 2,
-        "sep_conv_3x3" | "nor_conv_3x3" => 3,
-        "sep_conv_5x5" | "nor_conv_1x1" => 4,
-        "dil_conv_3x3" => 5,
-        "dil_conv_5x5" => 6,
-        "none" => 7,
+        "skip_connect" | "mbconv_k3_e1" => 0,
+        "max_pool_3x3" | "mbconv_k3_e3" => 1,
+        "avg_pool_3x3" | "mbconv_k3_e6" => 2,
+        "sep_conv_3x3" | "nor_conv_3x3" | "mbconv_k5_e1" => 3,
+        "sep_conv_5x5" | "nor_conv_1x1" | "mbconv_k5_e3" => 4,
+        "dil_conv_3x3" | "mbconv_k5_e6" => 5,
+        "dil_conv_5x5" | "mbconv_k7_e1" => 6,
+        "none" | "mbconv_k7_e3" => 7,
+        "mbconv_k7_e6" => 8,
         other => other.bytes().map(usize::from).sum::<usize>() % SLOTS,
     }
 }
@@ -70,6 +73,13 @@ pub(crate) fn heat(level: usize) -> (String, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_operations_of_the_mobile_space_share_a_colour() {
+        let names = [3, 5, 7].map(|kernel| [1, 3, 6].map(|expansion| format!("mbconv_k{kernel}_e{expansion}")));
+        let slots: std::collections::BTreeSet<usize> = names.iter().flatten().map(|name| slot(name)).collect();
+        assert_eq!(slots.len(), 9);
+    }
 
     #[test]
     fn levels_cover_the_map() {

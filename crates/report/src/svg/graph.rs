@@ -41,6 +41,12 @@ impl DrawnGraph {
         })
     }
 
+    /// Whether each node has one edge, from the node before it: the layers of the space `mobile`. A
+    /// layer that vanishes passes its input on.
+    pub(crate) fn is_chain(&self) -> bool {
+        self.inputs == 1 && (0..).zip(&self.edges).all(|(place, edge)| *edge == (place, place + 1))
+    }
+
     /// The name of a node: `cₖ₋₂`, `cₖ₋₁` for the inputs, then 0, 1, …
     pub(crate) fn node_name(&self, node: usize) -> String {
         match (self.inputs, node) {
