@@ -58,6 +58,22 @@ pub const EXPORT: &str = "export";
 /// Folder of the report's pictures as files.
 pub const DRAWINGS: &str = "drawings";
 
+/// What a run's directory holds that nothing else may replace.
+pub const OWN: [&str; 12] = [
+    CONFIG,
+    ENVIRONMENT,
+    LOCK,
+    FAILURE,
+    SEARCH,
+    GENOTYPE,
+    COST,
+    GAP,
+    EDGE_GAPS,
+    NETWORK,
+    SUMMARY,
+    REPORT,
+];
+
 /// Maximum size in bytes of a file that is written at once, and of one that grows by a line per
 /// epoch: far more than a run writes.
 pub const MOST_WHOLE_BYTES: u64 = 64 << 20;

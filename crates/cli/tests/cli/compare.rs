@@ -444,6 +444,13 @@ fn genotypes_are_trained_beside_what_is_found_and_ranked_among_random_ones() {
         .success()
         .stderr(told)
         .stdout(table);
+    let nothing = predicate::str::contains("no run is left: random, search.drive=path is left out");
+    with("compare", &TINY)
+        .args(["--methods", "random", "--drives", "path", "--seeds", "1", "--out"])
+        .arg(temporary.path().join("nothing"))
+        .assert()
+        .code(2)
+        .stderr(nothing);
     let comparison = json(&out.join("compare.json"));
     let runs = comparison["runs"].as_array().unwrap();
     let directories: Vec<&str> = runs.iter().filter_map(|run| run["directory"].as_str()).collect();

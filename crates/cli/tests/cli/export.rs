@@ -17,6 +17,36 @@ fn genotype() -> String {
     format!("Genotype(normal={CELL}, normal_concat=[2], reduce={CELL}, reduce_concat=[2])")
 }
 
+/// What belongs to a genotype does not outlive it.
+#[test]
+fn another_genotype_removes_what_the_one_before_left() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    crate::bad_input::runs::finished_copy(temporary.path());
+    for command in ["export", "draw", "report"] {
+        da2s().arg(command).arg(&run).assert().success();
+    }
+    let left = ["report.html", "summary.json", "export", "drawings", "network"];
+    assert!(left.iter().all(|name| run.join(name).exists()));
+    let discretize = || {
+        let mut command = da2s();
+        command.arg("discretize").arg(&run);
+        command
+    };
+    // The same genotype takes nothing away.
+    discretize().assert().success();
+    assert!(run.join("network/best.safetensors").exists());
+    let told = predicate::str::contains("the trained network of the earlier one is removed");
+    discretize()
+        .args(["--genotype", &genotype()])
+        .assert()
+        .success()
+        .stderr(told);
+    for name in left {
+        assert!(!run.join(name).exists(), "{name}");
+    }
+}
+
 /// A run in `folder` with a given genotype.
 fn trained(folder: &Path) -> PathBuf {
     let out = folder.join("run");
@@ -238,6 +268,30 @@ fn a_network_goes_out_and_comes_back() {
     fs::write(elsewhere.join("preprocessing.json"), "{}").unwrap();
     let told = predicate::str::contains("preprocessing.json is there and belongs to another network");
     whole().assert().code(7).stderr(told);
+
+    let folder = ["export", "--format", "pytorch", "--out"];
+    let told = predicate::str::contains("preprocessing.json is there and belongs to another network");
+    da2s()
+        .args(folder)
+        .arg(&elsewhere)
+        .arg(&out)
+        .assert()
+        .code(7)
+        .stderr(told);
+    // What a run consists of is not replaced, nor is anything written beside it.
+    for own in ["config.toml", "network/best.safetensors", "search/n.onnx"] {
+        let before = fs::read(out.join(own)).ok();
+        let told = predicate::str::contains("is a file of a run");
+        da2s()
+            .args(["export", "--format", "onnx", "--out"])
+            .arg(out.join(own))
+            .arg(&out)
+            .assert()
+            .code(7)
+            .stderr(told);
+        assert_eq!(fs::read(out.join(own)).ok(), before);
+        assert!(!out.join("preprocessing.json").exists());
+    }
 
     let weights = out.join("export/network.safetensors");
     let import = |name: &str, weights: &Path, settings: &[&str]| {

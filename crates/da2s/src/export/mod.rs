@@ -12,7 +12,7 @@ mod safetensors;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use da2s_records::files::{MOST_WHOLE_BYTES, PREPROCESSING_NAME};
+use da2s_records::files::{CONFIG, MOST_WHOLE_BYTES, OWN, PREPROCESSING_NAME};
 use da2s_records::{FileError, Kind, WeightsFileError, is_stream, read_input, write_output};
 use da2s_settings::words;
 
@@ -56,6 +56,12 @@ pub enum ExportError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of a run, which would be replaced.
+    #[error("{} is a file of a run: export to another path", path.display())]
+    OfRun {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -66,7 +72,7 @@ impl ExportError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Layer { .. } | Self::Description(_) | Self::Weights(_) => Kind::Internal,
-            Self::Other { .. } | Self::File(_) => Kind::Files,
+            Self::Other { .. } | Self::OfRun { .. } | Self::File(_) => Kind::Files,
         }
     }
 }
@@ -141,15 +147,24 @@ pub fn files(
 ///
 /// # Errors
 /// If the network contains something that the format cannot express, another network's
-/// preprocessing exists there, or the files cannot be written.
+/// preprocessing exists there, a file of a run would be replaced, or the files cannot be written.
 pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, path: &Path) -> Result<(), ExportError> {
+    let preprocessing = &trained.description.preprocessing;
+    let mut targets = Vec::new();
     for (name, bytes) in files(trained, format, options)? {
-        let file = match name {
-            "" => path.to_owned(),
-            name if format.is_folder() => path.join(name),
-            _ if is_stream(path) => continue,
-            name => beside(path, name, &trained.description.preprocessing)?,
+        let file = match (name, format.is_folder()) {
+            ("", _) => path.to_owned(),
+            (PREPROCESSING_NAME, true) => unless_other(path.join(name), preprocessing)?,
+            (name, true) => path.join(name),
+            (_, false) if is_stream(path) => continue,
+            (name, false) => beside(path, name, preprocessing)?,
         };
+        if is_of_run(&file) {
+            return Err(ExportError::OfRun { path: file });
+        }
+        targets.push((file, bytes));
+    }
+    for (file, bytes) in targets {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(|error| FileError::new("create", folder, error))?;
         }
@@ -164,13 +179,31 @@ pub fn export(trained: &Trained, format: ExportFormat, options: ExportOptions, p
 /// If another file exists there, or has the same path.
 fn beside(path: &Path, name: &str, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let file = path.with_file_name(name);
+    if file == path {
+        return Err(ExportError::Other { path: file });
+    }
+    unless_other(file, preprocessing)
+}
+
+/// `file`, unless there is something else than `preprocessing` in it.
+fn unless_other(file: PathBuf, preprocessing: &Preprocessing) -> Result<PathBuf, ExportError> {
     let same = || {
         let there = read_input(&file, MOST_WHOLE_BYTES).ok()?;
         let there: Preprocessing = serde_json::from_slice(&there).ok()?;
         (there == *preprocessing).then_some(())
     };
-    if file == path || (file.symlink_metadata().is_ok() && same().is_none()) {
+    if file.symlink_metadata().is_ok() && same().is_none() {
         return Err(ExportError::Other { path: file });
     }
     Ok(file)
+}
+
+/// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
+fn is_of_run(path: &Path) -> bool {
+    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    let Some(real) = path.canonicalize().ok().or_else(in_folder) else {
+        return false;
+    };
+    let mut folders = real.ancestors().skip(1);
+    folders.any(|folder| folder.join(CONFIG).is_file() && OWN.iter().any(|name| real.starts_with(folder.join(name))))
 }

@@ -1,12 +1,15 @@
 //! The stage `discretize`: the genotype of a finished search and the cost of pruning to it.
 
 use burn::tensor::Device;
-use da2s_records::files::{COST, EDGE_GAPS, ENVIRONMENT, GAP, GENOTYPE, NETWORK, SEARCH_CHECKPOINT, SUMMARY};
+use da2s_records::files::{
+    BEST, COST, DRAWINGS, EDGE_GAPS, ENVIRONMENT, EXPORT, GAP, GENOTYPE, NETWORK, NETWORK_CHECKPOINT, REPORT,
+    SEARCH_CHECKPOINT, SUMMARY,
+};
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
 use super::{Context, Error, RunDirectory, genotype_file, search};
 use crate::backbone::NetworkSize;
-use crate::discretize::{Decision, Pruned, measure_edge_gaps, measure_gap};
+use crate::discretize::{Decision, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, cost, cost_parts, network};
@@ -55,8 +58,8 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
 /// stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
-/// target allows: a given genotype then changes nothing, and a searched one is kept, but without
-/// the gap, which marks this stage as complete; any problem with settings, images, device or files.
+/// target allows: a given genotype, or another one for a discretized search, then changes nothing,
+/// and the first of a search is kept, but without the gap, which marks this stage as complete; any problem with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
@@ -108,7 +111,7 @@ pub fn discretize(
     let network = network(&genotype, network_size(context, &dataset), &engine)?;
     let cost = cost(&network, image_size);
     let allowed = match within_limits(&context.config.target, cost) {
-        Err(error) if given.is_some() => return Err(error),
+        Err(error) if given.is_some() || directory.has_file(GAP) => return Err(error),
         allowed => allowed,
     };
     let mut measured = None;
@@ -141,19 +144,18 @@ pub fn discretize(
         } else {
             format!(" and {} more", rest.len())
         };
-        let mut hints = vec![
-            Hint::Set("search.extra_epochs", "0.5"),
-            Hint::Raise(&["search.alpha_rate", "search.beta_rate"]),
-        ];
-        let searching = &context.config.search;
-        let takes_path = searching.method.build(searching).refuses(Drive::Path).is_none();
-        if searching.drive() != Drive::Path && takes_path {
-            // It always ends decided.
-            hints.push(Hint::Set("search.drive", "path"));
-        }
-        observer.on(Event::Warning(Warning {
-            text: format!("the search ended undecided ({}{more})", first.text),
-            hints,
+        let text = format!("{}{more}", first.text);
+        observer.on(Event::Warning(match context.config.discretize.rule {
+            Rule::Strongest => Warning {
+                text: format!("the search ended undecided ({text})"),
+                hints: decisive(context),
+            },
+            // A longer search would not change what another rule measures.
+            rule => format!(
+                "the rule {} keeps what the search had not decided for ({text})",
+                rule.name()
+            )
+            .into(),
         }));
     }
     let file = genotype_file::record((&space, &target), &genotype, &decision, found.is_some(), cost);
@@ -162,7 +164,7 @@ pub fn discretize(
     for name in [GAP, EDGE_GAPS, COST] {
         directory.remove(name)?;
     }
-    remove_results_of_others(directory, &file)?;
+    remove_results_of_others(directory, &file, observer)?;
     if found.is_some() {
         record_rule(context)?;
     }
@@ -219,6 +221,21 @@ fn measure(
     Ok((gap, Some(edge_gaps)))
 }
 
+/// What makes a search end decided.
+fn decisive(context: &Context<'_>) -> Vec<Hint> {
+    let mut hints = vec![
+        Hint::Set("search.extra_epochs", "0.5"),
+        Hint::Raise(&["search.alpha_rate", "search.beta_rate"]),
+    ];
+    let searching = &context.config.search;
+    let takes_path = searching.method.build(searching).refuses(Drive::Path).is_none();
+    if searching.drive() != Drive::Path && takes_path {
+        // It always ends decided.
+        hints.push(Hint::Set("search.drive", "path"));
+    }
+    hints
+}
+
 /// Writes a changed rule into the run's configuration.
 fn record_rule(context: &Context<'_>) -> Result<(), Error> {
     let mut config = context.directory.config()?;
@@ -261,8 +278,13 @@ pub(super) fn of_space(genotype: &Genotype, space: &Space) -> Result<(), Error> 
 }
 
 /// Removes the results of a genotype other than that in `file`, so that they are not taken for
-/// results of this one: the summary, and the trained network.
-fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Result<(), Error> {
+/// results of this one: summary and report, and the trained network with its exports and drawings.
+/// Reports the loss of a network.
+fn remove_results_of_others(
+    directory: &RunDirectory,
+    file: &GenotypeFile,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
     let (same_network, same_gap) = match directory.find_json::<GenotypeFile>(GENOTYPE) {
         Ok(Some(stored)) => {
             let same = stored.genotype == file.genotype;
@@ -276,9 +298,17 @@ fn remove_results_of_others(directory: &RunDirectory, file: &GenotypeFile) -> Re
     };
     if !same_gap {
         directory.remove(SUMMARY)?;
+        directory.remove(REPORT)?;
     }
     if !same_network {
-        directory.remove(NETWORK)?;
+        if [NETWORK_CHECKPOINT, BEST].iter().any(|name| directory.has_file(name)) {
+            let text = "the genotype is another one: the trained network of the earlier one is removed, with its \
+                exports, drawings and report";
+            observer.on(Event::Warning(text.to_owned().into()));
+        }
+        for name in [NETWORK, EXPORT, DRAWINGS] {
+            directory.remove(name)?;
+        }
     }
     Ok(())
 }

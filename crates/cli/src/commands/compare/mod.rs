@@ -95,6 +95,12 @@ impl Comparing {
         };
         let shared = anchored(shared);
         let runs = plan.runs();
+        if runs.is_empty() {
+            return Err(Failure::usage(format!(
+                "no run is left: {}",
+                plan.left_out().join("; ")
+            )));
+        }
         for run in &runs {
             run.check(&out, &shared)?;
         }

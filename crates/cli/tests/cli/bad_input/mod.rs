@@ -12,7 +12,7 @@ mod data;
 mod folders;
 mod genotypes;
 mod mistaken;
-mod runs;
+pub mod runs;
 mod settings;
 mod stages;
 mod tables;
