@@ -10,7 +10,7 @@ mod pytorch;
 mod safetensors;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use da2s_records::files::{CONFIG, MOST_WHOLE_BYTES, OWN, PREPROCESSING_NAME};
 use da2s_records::{FileError, Kind, WeightsFileError, is_stream, read_input, write_output};
@@ -200,8 +200,10 @@ fn unless_other(file: PathBuf, preprocessing: &Preprocessing) -> Result<PathBuf,
 
 /// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
 fn is_of_run(path: &Path) -> bool {
-    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
-    let Some(real) = path.canonicalize().ok().or_else(in_folder) else {
+    let Ok(path) = absolute(path) else { return false };
+    // Folders that are missing are created, so they are no links.
+    let there = |folder: &Path| Some(folder.canonicalize().ok()?.join(path.strip_prefix(folder).ok()?));
+    let Some(real) = path.ancestors().find_map(there) else {
         return false;
     };
     let mut folders = real.ancestors().skip(1);

@@ -58,8 +58,9 @@ pub(crate) fn given_genotype(directory: &RunDirectory, asked: Option<Genotype>) 
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
 /// stop; if the search is not finished; [`Error::OverLimit`] if the network is larger than the
-/// target allows: a given genotype, or another one for a discretized search, then changes nothing,
-/// and the first of a search is kept, but without the gap, which marks this stage as complete; any problem with settings, images, device or files.
+/// target allows: a given genotype, or another one for a discretized search, then changes nothing;
+/// the first of a search is kept, but without the gap, which marks this stage as complete; any
+/// problem with settings, images, device or files.
 pub fn discretize(
     context: &Context<'_>,
     given: Option<&Genotype>,
