@@ -22,7 +22,7 @@ fn genotype() -> String {
 fn another_genotype_removes_what_the_one_before_left() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");
-    crate::bad_input::runs::finished_copy(temporary.path());
+    crate::bad_input::finished_copy(temporary.path());
     for command in [&["export", "--format", "onnx"][..], &["draw"], &["report"]] {
         da2s().args(command).arg(&run).assert().success();
     }

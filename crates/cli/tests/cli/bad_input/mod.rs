@@ -12,7 +12,7 @@ mod data;
 mod folders;
 mod genotypes;
 mod mistaken;
-pub mod runs;
+mod runs;
 mod settings;
 mod stages;
 mod tables;
@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 
+pub use self::runs::finished_copy;
 use crate::TINY;
 
 /// Address space of a process, in KiB.
