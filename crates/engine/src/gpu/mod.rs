@@ -89,6 +89,10 @@ impl Programs {
 }
 
 /// Applies `plan` if the kernels can run it; returns `call` if they cannot.
+#[allow(
+    clippy::result_large_err,
+    reason = "the call itself is returned, for the plain path to run"
+)]
 pub(crate) fn forward(plan: &Arc<CellPlan>, programs: &Programs, call: Call) -> Result<Output, Call> {
     let Some(loaded) = programs.of(plan, &call) else {
         return Err(call);

@@ -4,6 +4,13 @@
 //! with [`SLOT_FIELDS`] numbers per channel. The grid is elements × channels (or groups of them) ×
 //! records.
 
+#![allow(
+    clippy::manual_is_multiple_of,
+    clippy::eq_op,
+    clippy::collapsible_if,
+    reason = "kernels are written in the subset of Rust that CubeCL translates"
+)]
+
 pub(super) mod convolution;
 pub(super) mod data_gradient;
 pub(super) mod move_data;
