@@ -52,7 +52,7 @@ def test_what_has_no_end_is_no_setting():
     itself = []
     itself.append(itself)
     for value in (itself, {"a": itself}):
-        with pytest.raises(TypeError, match="a setting cannot have more than 16 lists"):
+        with pytest.raises(TypeError, match="a setting cannot have more than 16 nested lists"):
             da2s.run("digits", settings={"target.edges": value})
     # A number of numpy that is its own item.
     with pytest.raises(TypeError, match="a setting cannot be a (longdouble|float128)"):
