@@ -230,6 +230,8 @@ class RunResult:
     path: Path
     dataset: str
     method: str
+    #: What drove the mixture to the target; ``None`` in a run of an earlier version.
+    drive: Optional[str]
     seed: int
     device: str
     #: Accuracies of the super-network on held-out training images, before and after pruning.
