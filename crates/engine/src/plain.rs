@@ -89,6 +89,7 @@ impl Interpreter {
         } = choice.layout();
         match choice.block {
             Block::Identity => x,
+            Block::Relu => relu(x),
             Block::Norm => self.normalised(x, norms.first()),
             Block::Take { .. } | Block::Shuffle { .. } => moved_channels(x, choice),
             Block::Zero { stride } => {
@@ -164,6 +165,15 @@ impl Interpreter {
                     let pointwise = ConvOptions::new([1; 2], [0; 2], [1; 2], 1);
                     x = self.convolution(relu(x), &pair[0], depthwise);
                     x = self.convolution(x, &pair[1], pointwise);
+                    x = self.normalised(x, Some(norm));
+                }
+                x
+            }
+            Block::Basic { kernel, stride } => {
+                let mut x = x;
+                for (stride, (weights, norm)) in [stride, 1].into_iter().zip(convolutions.iter().zip(&norms)) {
+                    let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1; 2], 1);
+                    x = self.convolution(relu(x), weights, options);
                     x = self.normalised(x, Some(norm));
                 }
                 x

@@ -7,7 +7,7 @@ mod reference;
 
 use da2s_engine::CellPlan;
 use da2s_engine::cpu::{CellKernel, Forward, Gradients, Statistics, Workspace};
-use plans::{Numbers, chain, darts, every_side, final_network, head, nas_bench_201, reduction, stem};
+use plans::{Numbers, chain, darts, every_side, final_network, head, nas_bench_201, reduction, residual, stem};
 
 /// A cell, how to call it, and the expected results.
 struct Case {
@@ -194,6 +194,8 @@ fn all() -> Vec<Case> {
         case("every side at stride 2", every_side(6, 2), &[(8, 7)], 3, 14),
         case("chain of bottlenecks", chain(5, 7, 1), &[(6, 5)], 3, 15),
         case("chain of bottlenecks at stride 2", chain(16, 6, 2), &[(9, 8)], 3, 16),
+        case("residual layers", residual(5, 7, 1), &[(6, 5)], 3, 19),
+        case("residual layers at stride 2", residual(16, 6, 2), &[(9, 8)], 3, 20),
     ]
 }
 
@@ -290,6 +292,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     for case in [
         case("threads", darts(16, 16, 3), &[(8, 8); 2], 37, 11),
         case("threads of a chain", chain(8, 16, 2), &[(9, 8)], 37, 17),
+        case("threads of residual layers", residual(8, 16, 2), &[(9, 8)], 37, 21),
     ] {
         let on = |threads: usize| {
             rayon::ThreadPoolBuilder::new()
@@ -307,12 +310,13 @@ fn results_do_not_depend_on_the_number_of_threads() {
 /// Fewer images than threads: steps of an image run in parallel.
 #[test]
 fn inference_of_few_images_is_the_same_on_any_number_of_threads() {
-    let plans: [(CellPlan, &[(usize, usize)]); 5] = [
+    let plans: [(CellPlan, &[(usize, usize)]); 6] = [
         (darts(6, 5, 3), &[(8, 7); 2]),
         (reduction(6, 5), &[(8, 6); 2]),
         (final_network(6, 8), &[(16, 16), (8, 8)]),
         (nas_bench_201(6), &[(7, 5)]),
         (chain(6, 8, 2), &[(7, 5)]),
+        (residual(6, 8, 2), &[(7, 5)]),
     ];
     for (index, (plan, sizes)) in plans.into_iter().enumerate() {
         let mut case = case("few", plan, sizes, 2, 20 + index as u64);
@@ -343,6 +347,7 @@ fn every_level_matches_the_reference() {
         for case in [
             case("levels", darts(9, 5, 3), &[(6, 5); 2], 3, 12),
             case("levels of a chain", chain(9, 5, 2), &[(7, 6)], 3, 18),
+            case("levels of residual layers", residual(9, 5, 2), &[(7, 6)], 3, 22),
         ] {
             let expected = reference::run(&case.plan, &case.call, &case.d_output);
             let (sizes, batch) = (&case.call.sizes, case.call.batch);

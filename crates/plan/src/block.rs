@@ -19,6 +19,8 @@ pub enum Block {
     Identity,
     /// Batch norm alone.
     Norm,
+    /// ReLU alone: the shortcut beside a [`Block::Basic`] that keeps size and channels.
+    Relu,
     /// Channels `first..` of the input, as many as the output has.
     Take {
         /// First channel that is copied.
@@ -93,6 +95,16 @@ pub enum Block {
         /// Hidden channels, in multiples of the input's.
         expansion: usize,
     },
+    /// ReLU → k×k convolution → batch norm → ReLU → k×k convolution → batch norm: the residual
+    /// branch of ResNet's basic block (He et al., "Deep Residual Learning for Image Recognition",
+    /// CVPR 2016, figure 5, left). The first convolution has the stride and the output's channels;
+    /// padding keeps the size at stride 1.
+    Basic {
+        /// Kernel side.
+        kernel: usize,
+        /// Spatial stride.
+        stride: usize,
+    },
 }
 
 /// The value that a pooling window yields.
@@ -109,13 +121,14 @@ impl Block {
     /// Stride of the whole block.
     pub fn stride(self) -> usize {
         match self {
-            Self::Identity | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => 1,
+            Self::Identity | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => 1,
             Self::FactorizedReduce => 2,
             Self::Zero { stride }
             | Self::Pool { stride, .. }
             | Self::Conv { stride, .. }
             | Self::Separable { stride, .. }
-            | Self::InvertedBottleneck { stride, .. } => stride,
+            | Self::InvertedBottleneck { stride, .. }
+            | Self::Basic { stride, .. } => stride,
         }
     }
 
@@ -127,10 +140,11 @@ impl Block {
                 .map_or(0, |room| room / stride + 1)
         };
         match self {
-            Self::Identity | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => side,
-            Self::Zero { stride } | Self::Separable { stride, .. } | Self::InvertedBottleneck { stride, .. } => {
-                side.div_ceil(stride)
-            }
+            Self::Identity | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => side,
+            Self::Zero { stride }
+            | Self::Separable { stride, .. }
+            | Self::InvertedBottleneck { stride, .. }
+            | Self::Basic { stride, .. } => side.div_ceil(stride),
             Self::FactorizedReduce => side.div_ceil(2),
             Self::Pool {
                 kernel,
@@ -164,23 +178,28 @@ impl Block {
             Self::Zero { .. }
             | Self::Identity
             | Self::Norm
+            | Self::Relu
             | Self::Pool { .. }
             | Self::FactorizedReduce
             | Self::Conv { .. }
             | Self::Separable { .. }
-            | Self::InvertedBottleneck { .. } => None,
+            | Self::InvertedBottleneck { .. }
+            | Self::Basic { .. } => None,
         }
     }
 
     /// Whether drop-path may drop the block: true for all blocks with arithmetic.
     pub fn can_drop(self) -> bool {
         match self {
-            Self::Identity | Self::Zero { .. } | Self::Norm | Self::Take { .. } | Self::Shuffle { .. } => false,
+            Self::Identity | Self::Zero { .. } | Self::Norm | Self::Relu | Self::Take { .. } | Self::Shuffle { .. } => {
+                false
+            }
             Self::Pool { .. }
             | Self::FactorizedReduce
             | Self::Conv { .. }
             | Self::Separable { .. }
-            | Self::InvertedBottleneck { .. } => true,
+            | Self::InvertedBottleneck { .. }
+            | Self::Basic { .. } => true,
         }
     }
 
@@ -193,11 +212,13 @@ impl Block {
             Self::Zero { .. }
             | Self::Identity
             | Self::Norm
+            | Self::Relu
             | Self::Take { .. }
             | Self::Shuffle { .. }
             | Self::Pool { .. } => 0,
             Self::FactorizedReduce => pixels * (inputs * outputs) as u64,
             Self::Conv { kernel, .. } => pixels * (inputs * outputs * kernel * kernel) as u64,
+            Self::Basic { kernel, .. } => pixels * ((inputs + outputs) * outputs * kernel * kernel) as u64,
             Self::Separable { kernel, stages, .. } => (0..stages)
                 .map(|stage| {
                     let to = if stage + 1 == stages { outputs } else { inputs };

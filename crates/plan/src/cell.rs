@@ -32,12 +32,17 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Whether drop-path may silence the choice: everything that computes, but for a bottleneck
-    /// that changes size or channels, beside which nothing is left.
+    /// Whether drop-path may drop the choice: every block with arithmetic, except a bottleneck with
+    /// no residual, which would leave nothing, and a convolution without a norm, which is a
+    /// shortcut itself.
     pub fn can_drop(&self) -> bool {
-        let alone = matches!(self.block, Block::InvertedBottleneck { .. })
-            && (self.block.stride() > 1 || self.inputs != self.outputs);
-        self.block.can_drop() && !alone
+        let stays = match self.block {
+            // A bottleneck that begins with ReLU has no residual.
+            Block::InvertedBottleneck { relu, stride, .. } => relu || stride > 1 || self.inputs != self.outputs,
+            Block::Conv { norm, .. } => !norm,
+            _ => false,
+        };
+        self.block.can_drop() && !stays
     }
 }
 

@@ -110,7 +110,7 @@ impl<'a> Layouter<'a> {
 
     fn place(mut self, block: Block, inputs: usize, outputs: usize, first: usize) -> Layout {
         match block {
-            Block::Zero { .. } | Block::Identity | Block::Take { .. } | Block::Shuffle { .. } => {}
+            Block::Zero { .. } | Block::Identity | Block::Relu | Block::Take { .. } | Block::Shuffle { .. } => {}
             Block::Norm => self.norm(&format!(".{first}"), outputs),
             Block::Pool { norm, .. } => {
                 if norm {
@@ -143,6 +143,12 @@ impl<'a> Layouter<'a> {
                     self.convolution(&format!(".{}", at + 1), [inputs, 1, kernel, kernel], false);
                     self.convolution(&format!(".{}", at + 2), [to, inputs, 1, 1], false);
                     self.norm(&format!(".{}", at + 3), to);
+                }
+            }
+            Block::Basic { kernel, .. } => {
+                for (at, from) in [(first + 1, inputs), (first + 4, outputs)] {
+                    self.convolution(&format!(".{at}"), [outputs, from, kernel, kernel], false);
+                    self.norm(&format!(".{}", at + 1), outputs);
                 }
             }
             Block::InvertedBottleneck {

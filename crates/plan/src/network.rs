@@ -296,7 +296,7 @@ impl PlacedBlock {
         let same = inputs == outputs;
         let fits = match *block {
             Block::Zero { stride } => in_range("a stride", stride, LARGEST_KERNEL).map(|()| true)?,
-            Block::Identity | Block::Norm => same,
+            Block::Identity | Block::Norm | Block::Relu => same,
             // Only cells of super-networks move channels.
             Block::Take { .. } | Block::Shuffle { .. } => false,
             Block::FactorizedReduce => outputs >= 2,
@@ -330,6 +330,11 @@ impl PlacedBlock {
                 in_range("a stride", stride, LARGEST_KERNEL)?;
                 in_range("a dilation", dilation, LARGEST_KERNEL)?;
                 in_range("a repetition", stages, LARGEST_KERNEL)?;
+                kernel % 2 == 1
+            }
+            Block::Basic { kernel, stride } => {
+                in_range("a kernel", kernel, LARGEST_KERNEL)?;
+                in_range("a stride", stride, LARGEST_KERNEL)?;
                 kernel % 2 == 1
             }
             Block::InvertedBottleneck {

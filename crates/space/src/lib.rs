@@ -16,6 +16,7 @@ mod mobile;
 mod nas_bench_201;
 mod operation;
 mod per_kind;
+mod plain;
 mod reductions;
 mod settings;
 mod target;
@@ -29,6 +30,7 @@ pub(crate) use nas_bench_201::NAS_BENCH_201_GRAPH;
 pub(crate) use nas_bench_201::NAS_BENCH_201_OPERATIONS;
 pub use operation::{HostNetwork, Operation};
 pub use per_kind::PerKind;
+pub(crate) use plain::PLAIN_OPERATIONS;
 pub use reductions::{Reductions, Thirds};
 pub use settings::SpaceSettings;
 pub use target::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
@@ -68,6 +70,8 @@ words! {
         NasBench201,
         /// A chain of stages of inverted bottlenecks, for devices.
         Mobile,
+        /// A chain of stages of fixed operations: plain networks, which are not searched.
+        Plain,
     }
 }
 
@@ -76,7 +80,7 @@ impl SpaceName {
     pub const fn kinds(self) -> &'static [CellKind] {
         match self {
             Self::Darts => &CellKind::ALL,
-            Self::NasBench201 | Self::Mobile => &[CellKind::Normal],
+            Self::NasBench201 | Self::Mobile | Self::Plain => &[CellKind::Normal],
         }
     }
 
@@ -86,6 +90,7 @@ impl SpaceName {
             Self::Darts => operation.halves(),
             Self::NasBench201 => NAS_BENCH_201_OPERATIONS.contains(&operation),
             Self::Mobile => MOBILE_OPERATIONS.contains(&operation),
+            Self::Plain => PLAIN_OPERATIONS.contains(&operation),
         }
     }
 
@@ -93,9 +98,19 @@ impl SpaceName {
     /// by choosing the operation `none`.
     pub const fn keeps_every_edge(self) -> bool {
         match self {
-            Self::Darts | Self::Mobile => false,
+            Self::Darts | Self::Mobile | Self::Plain => false,
             Self::NasBench201 => true,
         }
+    }
+
+    /// Whether its networks are chains of layers.
+    pub const fn is_chain(self) -> bool {
+        matches!(self, Self::Mobile | Self::Plain)
+    }
+
+    /// Whether there is something to search in it.
+    pub const fn is_searched(self) -> bool {
+        !matches!(self, Self::Plain)
     }
 }
 
@@ -144,6 +159,15 @@ impl Space {
         }
     }
 
+    /// The space `plain` with stages of the given numbers of layers.
+    pub fn plain(layers: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            name: SpaceName::Plain,
+            graph: CellGraph::chain(layers),
+            operations: PLAIN_OPERATIONS.to_vec(),
+        }
+    }
+
     /// The cell of a genotype that keeps `edges`, given group by group; in a chain they are sorted
     /// in the order of the layers.
     pub fn cell(&self, mut edges: Vec<KeptEdge>) -> CellGenotype {
@@ -172,7 +196,9 @@ impl Space {
     pub fn output(&self) -> Vec<usize> {
         match self.name {
             SpaceName::Darts => self.graph.all_nodes().collect(),
-            SpaceName::NasBench201 | SpaceName::Mobile => self.graph.all_nodes().rev().take(1).collect(),
+            SpaceName::NasBench201 | SpaceName::Mobile | SpaceName::Plain => {
+                self.graph.all_nodes().rev().take(1).collect()
+            }
         }
     }
 

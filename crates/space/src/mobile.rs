@@ -48,6 +48,10 @@ pub struct ChainShape {
     pub stages: Vec<StageShape>,
     /// Channels of the convolution after the stages.
     pub head_channels: usize,
+    /// Whether it is a chain of the space `plain`: no bottleneck after the stem, no convolution
+    /// after the stages, and channels in exact proportion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
 }
 
 /// A layer of a network.
@@ -101,6 +105,7 @@ impl ChainPreset {
             stem_stride: stem[1],
             stages: stages.iter().copied().map(StageShape::from).collect(),
             head_channels,
+            plain: false,
         }
     }
 }
@@ -125,9 +130,13 @@ impl ChainShape {
     }
 
     /// Scales `channels` of width 1 to a network whose stem has `stem` channels: the nearest
-    /// multiple of 8 that is at most a tenth too small, as in MobileNetV2.
+    /// multiple of 8 that is at most a tenth too small, as in MobileNetV2; in the space `plain` the
+    /// nearest number.
     pub fn scaled(&self, channels: usize, stem: usize) -> usize {
         let exact = channels.saturating_mul(stem) as f64 / self.stem_channels.max(1) as f64;
+        if self.plain {
+            return exact.round().max(1.0) as usize;
+        }
         let rounded = (exact / MULTIPLE as f64).round().max(1.0) as usize * MULTIPLE;
         if (rounded as f64) < 0.9 * exact {
             rounded + MULTIPLE
@@ -136,8 +145,12 @@ impl ChainShape {
         }
     }
 
-    /// Channels after a stem with `stem` channels: half of them.
+    /// Channels after a stem whose convolution has `stem` channels: half of them after the
+    /// bottleneck of the space `mobile`.
     pub fn behind_stem(&self, stem: usize) -> usize {
+        if self.plain {
+            return stem;
+        }
         self.scaled(self.stem_channels / 2, stem)
     }
 

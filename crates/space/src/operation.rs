@@ -86,6 +86,10 @@ operations! {
     MbConvK7E3 = "mbconv_k7_e3", true, |stride, _| bottleneck(7, 3, stride);
     /// 7×7 inverted bottleneck of expansion 6.
     MbConvK7E6 = "mbconv_k7_e6", true, |stride, _| bottleneck(7, 6, stride);
+    /// ReLU, 3×3 convolution, batch norm, twice: ResNet's basic block, whose shortcut is beside it.
+    BasicBlock = "basic_block", true, |stride, _| Block::Basic { kernel: 3, stride };
+    /// ReLU, 3×3 depthwise convolution, batch norm, ReLU, 1×1 convolution, batch norm (DS-CNN).
+    DsConv3x3 = "ds_conv_3x3", true, |stride, _| depthwise_separable(3, stride);
 }
 
 /// The network that contains an operation: networks differ in the batch norm after a pool and in
@@ -125,6 +129,16 @@ fn bottleneck(kernel: usize, expansion: usize, stride: usize) -> Block {
         kernel,
         stride,
         expansion,
+    }
+}
+
+/// An inverted bottleneck that expands nothing and has no residual.
+fn depthwise_separable(kernel: usize, stride: usize) -> Block {
+    Block::InvertedBottleneck {
+        relu: true,
+        kernel,
+        stride,
+        expansion: 1,
     }
 }
 

@@ -11,7 +11,7 @@ const OPERATIONS: Allowed = Allowed::List {
     distinct: true,
 };
 
-/// Stages of the space `mobile`. No number is larger than a network could use.
+/// Stages of a chain. No number is larger than a network could use.
 const STAGES: Allowed = Allowed::List {
     item: &Allowed::List {
         item: &whole(1..=4096),
@@ -39,16 +39,16 @@ settings! {
         ///
         /// It decides what the settings below leave unset.
         preset: ChainPreset = ChainPreset::Pixels32;
-        /// Stages of the space `mobile`: for each its channels at width 1, its layers, the stride
-        /// of the first layer.
+        /// Stages of the spaces `mobile` and `plain`: for each its channels at width 1, its layers,
+        /// the stride of the first layer.
         ///
         /// `[[24, 3, 2], [40, 4, 2]]`. The width of a network is its `channels` (`search.channels`,
         /// `network.channels`) divided by `space.stem_channels`; channels are rounded to multiples
-        /// of 8.
+        /// of 8, in the space `plain` to whole numbers.
         stages: Option<Vec<Vec<usize>>> = None, in STAGES;
-        /// Channels of the stem of the space `mobile` at width 1.
+        /// Channels of the stem of the spaces `mobile` and `plain` at width 1.
         stem_channels: Option<usize> = None, in whole(2..=4096);
-        /// Stride of the stem of the space `mobile`.
+        /// Stride of the stem of the spaces `mobile` and `plain`.
         stem_stride: Option<usize> = None, in whole(1..=4);
         /// Channels of the last convolution of the space `mobile` at width 1.
         head_channels: Option<usize> = None, in whole(1..=4096);
@@ -64,6 +64,7 @@ impl SpaceSettings {
                 Space::own(self.nodes, own.unwrap_or_else(|| darts_operations(self.none)))
             }
             SpaceName::NasBench201 => Space::nas_bench_201(),
+            SpaceName::Plain => Space::plain(self.chain().stages.into_iter().map(|stage| stage.layers)),
             SpaceName::Mobile => {
                 let own = self.operations.clone();
                 let layers = self.chain().stages.into_iter().map(|stage| stage.layers);
@@ -72,16 +73,18 @@ impl SpaceSettings {
         }
     }
 
-    /// Everything in a network of the space `mobile` that is not searched; empty in other spaces.
+    /// Everything in a chain of layers that is not searched; empty in spaces of cells.
     pub fn chain(&self) -> ChainShape {
-        if self.name != SpaceName::Mobile {
+        if !self.name.is_chain() {
             return ChainShape::default();
         }
+        let plain = self.name == SpaceName::Plain;
         let ChainShape {
             stem_channels,
             stem_stride,
             stages,
             head_channels,
+            plain: _,
         } = self.preset.shape();
         let row = |row: &Vec<usize>| <[usize; 3]>::try_from(row.as_slice()).ok().map(Into::into);
         let own = self.stages.as_ref().map(|rows| rows.iter().filter_map(row).collect());
@@ -89,7 +92,12 @@ impl SpaceSettings {
             stem_channels: self.stem_channels.unwrap_or(stem_channels),
             stem_stride: self.stem_stride.unwrap_or(stem_stride),
             stages: own.unwrap_or(stages),
-            head_channels: self.head_channels.unwrap_or(head_channels),
+            head_channels: if plain {
+                0
+            } else {
+                self.head_channels.unwrap_or(head_channels)
+            },
+            plain,
         }
     }
 
@@ -103,8 +111,10 @@ impl SpaceSettings {
             return Ok(());
         };
         let refused = |value: &str, expected| Err(Problem::refused("space.operations", value, expected));
-        if self.name == SpaceName::NasBench201 {
-            return refused("set", "no such thing in the space nas-bench-201");
+        match self.name {
+            SpaceName::NasBench201 => return refused("set", "no such thing in the space nas-bench-201"),
+            SpaceName::Plain => return refused("set", "no such thing in the space plain, which is not searched"),
+            SpaceName::Darts | SpaceName::Mobile => {}
         }
         if self.none {
             let expected = "absent beside space.operations, which names all candidates: put \"none\" in the list";
@@ -126,9 +136,9 @@ impl SpaceSettings {
         }
     }
 
-    /// Checks the settings of the space `mobile`, which other spaces do not have.
+    /// Checks the settings of chains, which spaces of cells do not have.
     fn check_chain(&self) -> Result<(), Problem> {
-        if self.name != SpaceName::Mobile {
+        if !self.name.is_chain() {
             let set = [
                 ("space.preset", self.preset != ChainPreset::Pixels32),
                 ("space.stages", self.stages.is_some()),
@@ -140,14 +150,27 @@ impl SpaceSettings {
                 Some((key, _)) => Err(Problem::refused(
                     key,
                     "set",
-                    "no such thing outside of the space mobile",
+                    "no such thing outside of the spaces mobile and plain",
                 )),
                 None => Ok(()),
             };
         }
         if self.none {
-            let expected = "false in the space mobile, whose layers vanish as target.depth says";
+            let expected = "false in a chain, whose layers vanish as target.depth says";
             return Err(Problem::refused("space.none", true, expected));
+        }
+        if self.name == SpaceName::Plain {
+            let set = [
+                ("space.preset", self.preset != ChainPreset::Pixels32),
+                ("space.head_channels", self.head_channels.is_some()),
+            ];
+            if let Some((key, _)) = set.into_iter().find(|(_, set)| *set) {
+                return Err(Problem::refused(key, "set", "no such thing in the space plain"));
+            }
+            if self.stages.is_none() {
+                let expected = "set in the space plain, as [[16, 1, 1], [32, 1, 2]]";
+                return Err(Problem::refused("space.stages", "unset", expected));
+            }
         }
         let rows = self.stages.iter().flatten();
         if let Some(row) = rows.clone().find(|row| row.len() != 3 || row[2] > 4) {

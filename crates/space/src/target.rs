@@ -66,8 +66,8 @@ settings! {
         ///
         /// `2`, or `[1, 2, 1, 3]`.
         edges: EdgeCount = EdgeCount::Uniform(2), named "edges";
-        /// Layers to keep in every stage of the space `mobile`, or one number for each stage; unset
-        /// keeps all.
+        /// Layers to keep in every stage of the spaces `mobile` and `plain`, or one number for each
+        /// stage; unset keeps all.
         ///
         /// `2`, or `[2, 3, 4, 1]`. The first layer of a stage always stays, so that a stage of
         /// several layers keeps 2 or more.
@@ -156,12 +156,12 @@ pub enum TopologyError {
         layers: usize,
     },
     /// A number of edges in a space of layers.
-    #[error(
-        "the space mobile has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth"
-    )]
+    #[error("a chain has layers in stages: set target.edges = \"all\", and how many layers stay with target.depth")]
     Layers,
     /// Layers in a space of edges.
-    #[error("target.depth is for the layers of the space mobile: a cell of this space has edges, see target.edges")]
+    #[error(
+        "target.depth is for the layers of a chain, as in the space mobile: a cell of this space has edges, see target.edges"
+    )]
     NoLayers,
     /// An edge that cannot keep this many operations.
     #[error(
@@ -198,7 +198,7 @@ impl TargetSpec {
         let kind = kind.name();
         let asked = own.and_then(|own| own.edges.as_ref()).unwrap_or(&self.edges);
         let edges = match space.name {
-            SpaceName::Mobile => self.layers(graph, asked)?,
+            SpaceName::Mobile | SpaceName::Plain => self.layers(graph, asked)?,
             SpaceName::Darts | SpaceName::NasBench201 if self.depth.is_some() => return Err(TopologyError::NoLayers),
             SpaceName::Darts | SpaceName::NasBench201 => match asked {
                 EdgeCount::Uniform(count) => vec![*count; graph.nodes],

@@ -102,7 +102,7 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
                 None => Ok(()),
             }
         }
-        SpaceName::Mobile => {
+        space @ (SpaceName::Mobile | SpaceName::Plain) => {
             let none = Reductions::At(Vec::new());
             let refused = [
                 ("network.auxiliary", shape.auxiliary),
@@ -113,12 +113,18 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
                 ("network.reduction_cells", shape.reduction_cells != none),
             ];
             if let Some((key, _)) = refused.into_iter().find(|(_, set)| *set) {
-                let expected = "no such thing in the space mobile, whose stages are set in the table space";
+                let expected = format!(
+                    "no such thing in the space {}, whose stages are set in the table space",
+                    space.name()
+                );
                 return Err(Problem::refused(key, "set", expected));
             }
             for (key, cells) in [("search.cells", search.cells), ("network.cells", shape.cells)] {
                 if cells != 1 {
-                    let expected = "1 in the space mobile, whose chain of layers is one cell: see space.stages";
+                    let expected = format!(
+                        "1 in the space {}, whose chain of layers is one cell: see space.stages",
+                        space.name()
+                    );
                     return Err(Problem::refused(key, cells, expected));
                 }
             }
@@ -202,7 +208,7 @@ fn sides(config: &Config, shape: ImageShape) -> Result<(), Problem> {
         let skeleton = Skeleton::new(config.space.name, &size);
         let halvings = skeleton.halvings(skeleton.slots.len());
         // A chain rounds odd sides up; only cells add images of different sizes.
-        if config.space.name == SpaceName::Mobile {
+        if config.space.name.is_chain() {
             continue;
         }
         // There may be more reduction cells than an integer has bits.

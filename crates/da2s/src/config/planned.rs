@@ -109,11 +109,13 @@ fn need(operation: Operation) -> (usize, usize, bool) {
     match operation.block(1, HostNetwork::Network).0 {
         Block::Separable { stages, kernel, .. } => (stages, kernel, false),
         Block::InvertedBottleneck { kernel, expansion, .. } => (expansion, kernel, false),
+        Block::Basic { kernel, .. } => (2, kernel, false),
         Block::Conv { kernel, .. } => (1, kernel, false),
         Block::Pool { kind, kernel, .. } => (0, kernel, kind == PoolKind::Average),
         Block::FactorizedReduce
         | Block::Identity
         | Block::Norm
+        | Block::Relu
         | Block::Shuffle { .. }
         | Block::Take { .. }
         | Block::Zero { .. } => (0, 0, false),

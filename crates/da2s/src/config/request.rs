@@ -137,7 +137,7 @@ fn of_space(space: SpaceName) -> Result<Vec<Layer>, ConfigError> {
             ("network.drop_path", Value::from(0.0)),
         ],
         // The chain is a single cell, for which no image is too small.
-        SpaceName::Mobile => {
+        SpaceName::Mobile | SpaceName::Plain => {
             let none = || Value::Array(Vec::new());
             vec![
                 ("target.edges", Value::from("all")),

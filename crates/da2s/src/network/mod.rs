@@ -20,10 +20,10 @@ pub use drop_path::DropPath;
 pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};
 
-use da2s_engine::{CellPlan, CellPlanBuilder, Engine};
+use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};
 
 use crate::backbone::{Backbone, CellSlot, NetworkSize, Skeleton};
-use crate::space::{CellGenotype, CellGraph, Genotype, HostNetwork, KeptEdge, LayerShape, SpaceName};
+use crate::space::{CellGenotype, CellGraph, Genotype, HostNetwork, KeptEdge, LayerShape, Operation, SpaceName};
 use crate::supernet::{chain_input, preprocessed, residual, stride};
 
 /// The network of `genotype`.
@@ -39,7 +39,7 @@ pub fn network(genotype: &Genotype, size: NetworkSize, engine: &Engine) -> Resul
         match space {
             SpaceName::Darts => darts_cell(genotype, slot, inputs),
             SpaceName::NasBench201 => nas_bench_201_cell(genotype, slot),
-            SpaceName::Mobile => chain(genotype, &size),
+            SpaceName::Mobile | SpaceName::Plain => chain(genotype, &size),
         }
     });
     let auxiliary = head.map(|slot| auxiliary::head(&stages, slot, size.stem, engine));
@@ -99,7 +99,33 @@ fn chain(genotype: &CellGenotype, size: &NetworkSize) -> CellPlan {
             let (block, _) = operation.block(layer.stride, HostNetwork::Network);
             (block, format!("layers.{index}.{place}"), 0)
         });
-        builder = builder.edge(index, index + 1, choices.chain(residual(&layer)));
+        let beside = shortcut(
+            &layer,
+            &edge.operations,
+            format!("layers.{index}.{}", edge.operations.len()),
+        );
+        builder = builder.edge(index, index + 1, choices.chain(beside));
     }
     builder.output([layers.len()])
+}
+
+/// What stands in parallel with the operations of a layer. `name` is that of its weights.
+fn shortcut(layer: &LayerShape, operations: &[Operation], name: String) -> Option<(Block, String, usize)> {
+    let keeps_shape = layer.stride == 1 && layer.inputs == layer.outputs;
+    match operations {
+        [Operation::BasicBlock] if keeps_shape => Some((Block::Relu, String::new(), 0)),
+        [Operation::BasicBlock] => {
+            let projection = Block::Conv {
+                relu: true,
+                kernel: 1,
+                stride: layer.stride,
+                padding: 0,
+                bias: false,
+                norm: false,
+            };
+            Some((projection, name, 0))
+        }
+        [Operation::DsConv3x3] => None,
+        _ => residual(layer),
+    }
 }

@@ -12,11 +12,11 @@ settings! {
     pub struct NetworkShape {
         /// The stem.
         skeleton: Stem = Stem::Cifar;
-        /// Channels of the first cells; in the space `mobile` those of the stem, to which all
-        /// others are in proportion.
+        /// Channels of the first cells; in the spaces `mobile` and `plain` those of the stem, to
+        /// which all others are in proportion.
         channels: usize = 16, in whole(2..=4096);
-        /// Cells; in NAS-Bench-201, cells of each of its three stages. The chain of the space
-        /// `mobile` is one.
+        /// Cells; in NAS-Bench-201, cells of each of its three stages. The chain of the
+        /// spaces `mobile` and `plain` is one.
         cells: usize = 5, in whole(1..=1000);
         /// Which cells halve the image, as `search.reduction_cells`.
         reduction_cells: Reductions = Reductions::THIRDS;

@@ -225,7 +225,7 @@ fn usable(path: &Path, tensors: &[Named]) -> Result<(), Error> {
 fn arch_names(space: SpaceName, kind: CellKind) -> [&'static str; 2] {
     match (space, kind) {
         (SpaceName::NasBench201, _) => ["arch_parameters", "betas"],
-        (SpaceName::Mobile, _) => ["alphas", "betas"],
+        (SpaceName::Mobile | SpaceName::Plain, _) => ["alphas", "betas"],
         (SpaceName::Darts, CellKind::Normal) => ["alphas_normal", "betas_normal"],
         (SpaceName::Darts, CellKind::Reduction) => ["alphas_reduce", "betas_reduce"],
     }

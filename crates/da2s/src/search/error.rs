@@ -12,6 +12,11 @@ pub enum SearchError {
     /// A target that the space does not allow.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// A space without a choice.
+    #[error(
+        "space.name = {0}: expected a space to search, as darts or mobile; networks of this one are trained without a search"
+    )]
+    NotSearched(&'static str),
     /// An auxiliary head on too small an image, in the network whose cost is limited.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryError),
@@ -49,7 +54,11 @@ impl SearchError {
     /// The kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Topology(_) | Self::Auxiliary(_) | Self::LimitTooLow { .. } | Self::NeverMoves { .. } => Kind::Usage,
+            Self::Topology(_)
+            | Self::NotSearched(_)
+            | Self::Auxiliary(_)
+            | Self::LimitTooLow { .. }
+            | Self::NeverMoves { .. } => Kind::Usage,
             Self::Data(error) => error.kind(),
         }
     }

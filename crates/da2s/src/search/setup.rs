@@ -44,8 +44,8 @@ impl Search {
     /// Creates the search for `setup` on `dataset`.
     ///
     /// # Errors
-    /// If the target does not fit the space, its limits allow no network, or the batches do not fit
-    /// the images.
+    /// If the space has nothing to search, the target does not fit it, its limits allow no network,
+    /// or the batches do not fit the images.
     pub fn new(setup: &SearchSetup, dataset: &Dataset, device: &Device, engine: &Engine) -> Result<Self, SearchError> {
         Self::in_group(setup, dataset, device, engine, Group::alone())
     }
@@ -64,6 +64,9 @@ impl Search {
         let settings = setup.search.clone();
         let seed = setup.seed;
         let space = setup.space.build();
+        if !space.name.is_searched() {
+            return Err(SearchError::NotSearched(space.name.name()));
+        }
         let target = setup.target.resolve(&space)?;
         let size = settings.size(&setup.space, dataset.shape, dataset.classes());
         let backbone = supernet(&space, size, settings.partial(), engine);

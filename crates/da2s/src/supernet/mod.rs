@@ -22,14 +22,14 @@ pub fn supernet(space: &Space, size: NetworkSize, partial: usize, engine: &Engin
     let skeleton = Skeleton::new(space.name, &size);
     let layers = size.chain.layers(size.channels);
     let stages = skeleton.stages(engine, |slot, inputs| match space.name {
-        SpaceName::Mobile => chain::plan(space, &layers),
+        SpaceName::Mobile | SpaceName::Plain => chain::plan(space, &layers),
         _ if partial > 1 => partial_cell::plan(space, slot, inputs, partial),
         SpaceName::Darts => cell::darts(space, slot, inputs),
         SpaceName::NasBench201 => cell::nas_bench_201(space, slot),
     });
     let backbone = Backbone::new(&skeleton, stages, None, engine);
     match space.name {
-        SpaceName::Mobile => backbone.with_mixture_order(chain::mixture_order(space, &layers)),
+        SpaceName::Mobile | SpaceName::Plain => backbone.with_mixture_order(chain::mixture_order(space, &layers)),
         _ if partial > 1 => backbone.with_mixture_order(partial_cell::mixture_order(space)),
         SpaceName::Darts | SpaceName::NasBench201 => backbone,
     }

@@ -54,6 +54,7 @@ const IMBALANCED: &str = "Genotype(normal=[('dil_conv_5x5', 0), ('avg_pool_3x3',
 /// Two stages, removed layers, two operations in a layer, channels that a residual keeps.
 const CHAIN: &str =
     "Genotype(stages=[['mbconv_k3_e3', None, ('mbconv_k5_e6', 'mbconv_k7_e1')], ['mbconv_k7_e1', 'mbconv_k3_e6']])";
+const PLAIN: &str = "Genotype(stages=[['basic_block', 'basic_block'], ['basic_block', 'ds_conv_3x3']])";
 
 /// All cases.
 pub fn all() -> Vec<Case> {
@@ -86,6 +87,7 @@ pub fn all() -> Vec<Case> {
             size(cifar, 4, 1, 12),
         ),
         case("mobile, odd sides", CHAIN, size(cifar, 8, 1, 15)),
+        case("plain, odd sides", PLAIN, size(cifar, 8, 1, 15)),
         case("trained", DARTS_V2, size(cifar, 4, 3, 8)),
     ]
 }
@@ -199,11 +201,19 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
         classes: dataset.classes(),
         auxiliary: false,
         chain: match genotype.space() {
+            SpaceName::Plain => ChainShape {
+                stem_channels: 8,
+                stem_stride: 2,
+                stages: [[8, 2, 1], [24, 2, 2]].map(StageShape::from).to_vec(),
+                head_channels: 0,
+                plain: true,
+            },
             SpaceName::Mobile => ChainShape {
                 stem_channels: 8,
                 stem_stride: 2,
                 stages: [[8, 3, 1], [24, 2, 2]].map(StageShape::from).to_vec(),
                 head_channels: 32,
+                plain: false,
             },
             SpaceName::Darts | SpaceName::NasBench201 => ChainShape::default(),
         },

@@ -12,6 +12,7 @@ mod file;
 mod mobile;
 mod nas_bench_201;
 mod network;
+mod plain;
 mod regulariser;
 mod schedules;
 mod supernet;

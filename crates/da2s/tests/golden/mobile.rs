@@ -41,6 +41,7 @@ fn size(golden: &Golden, classes: usize) -> NetworkSize {
                 .map(|row| StageShape::from([row[0], row[1], row[2]]))
                 .collect(),
             head_channels: golden.number("head"),
+            plain: false,
         },
     }
 }

@@ -54,6 +54,16 @@ impl<'b> StageOnImage<'_, 'b> {
                         elementwise::add_scaled(frame.level, g, tables[0], gradient(frame, flow, unit.from, false, at));
                     }
                 }
+                ChainOperation::Relu => {
+                    if flow.wanted[unit.from] {
+                        // Gated where the node's gradient is completed.
+                        let to = gradient(frame, flow, unit.from, true, at);
+                        if self.first {
+                            to.fill(0.0);
+                        }
+                        elementwise::add_scaled(frame.level, g, tables[0], to);
+                    }
+                }
                 ChainOperation::Move(map) => {
                     if flow.wanted[unit.from] {
                         let to = gradient(frame, flow, unit.from, false, at);

@@ -107,12 +107,14 @@ impl Compiler<'_> {
                     Block::Zero { .. }
                     | Block::Identity
                     | Block::Norm
+                    | Block::Relu
                     | Block::Take { .. }
                     | Block::Shuffle { .. }
                     | Block::Pool { .. },
                 ) => 0,
                 Some(Block::FactorizedReduce) => 1,
                 Some(Block::Conv { padding, .. }) => padding,
+                Some(Block::Basic { kernel, .. }) => kernel / 2,
                 Some(Block::Separable { kernel, dilation, .. }) => dilation * (kernel - 1) / 2,
                 Some(Block::InvertedBottleneck { kernel, expansion, .. }) => match expansion {
                     1 => kernel / 2,
@@ -149,6 +151,7 @@ impl Compiler<'_> {
         let norm = layout.norms.first().map(stage_norm);
         let stage = match choice.block {
             Block::Zero { .. } | Block::Identity => self.stage(ChainOperation::Identity, input, output, None, true),
+            Block::Relu => self.stage(ChainOperation::Relu, input, output, None, true),
             Block::Take { .. } | Block::Shuffle { .. } => {
                 let map = choice
                     .block
@@ -276,8 +279,44 @@ impl Compiler<'_> {
                 stride,
                 expansion,
             } => return self.inverted_bottleneck([input, output], source, &layout, (relu, kernel, stride, expansion)),
+            Block::Basic { kernel, stride } => return self.basic([input, output], source, &layout, (kernel, stride)),
         };
         vec![stage]
+    }
+
+    /// A stage for each of the two convolutions.
+    fn basic(
+        &mut self,
+        [input, output]: [Shape; 2],
+        source: Padded,
+        layout: &Layout,
+        (kernel, stride): (usize, usize),
+    ) -> Vec<Chain> {
+        let stages = [
+            (input, source, Window::same(kernel, stride, 1)),
+            (output, output.padded(kernel / 2), Window::same(kernel, 1, 1)),
+        ];
+        let with_weights = stages.into_iter().zip(layout.convolutions.iter().zip(&layout.norms));
+        let mut made: Vec<Chain> = Vec::with_capacity(stages.len());
+        for ((from, padded, window), (weights, norm)) in with_weights {
+            let walk = self.walk(window, from, output, padded, output.channels);
+            let weights = self.place_weights(
+                weights.kernel.offset,
+                window.taps() * from.channels * output.channels,
+                window.taps() * from.channels * table::rounded(output.channels),
+                window.taps() * output.channels * table::rounded(from.channels),
+            );
+            let operation = ChainOperation::Dense {
+                relu: true,
+                walk,
+                weights,
+                bias: None,
+            };
+            let mut stage = self.stage(operation, from, output, Some(stage_norm(norm)), false);
+            stage.inner = made.is_empty();
+            made.push(stage);
+        }
+        made
     }
 
     /// A stage for each convolution, since each has a norm of its own.
@@ -349,7 +388,8 @@ impl Compiler<'_> {
             ChainOperation::Separable { walk, .. } if only && walk.taps.len() + input.channels <= RECOMPUTE_COST => {
                 Storage::Moving
             }
-            ChainOperation::Move(_)
+            ChainOperation::Relu
+            | ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }
             | ChainOperation::Depthwise { .. }

@@ -154,6 +154,7 @@ pub(super) enum ChainOperation {
     Identity,
     /// Index of the [`SharedPool`].
     Pool(usize),
+    Relu,
     /// The input channel of each output channel; `None` is zero.
     Move(Vec<Option<usize>>),
     /// ReLU comes first.
@@ -186,7 +187,7 @@ impl ChainOperation {
         match self {
             Self::Identity | Self::Pool(_) | Self::Move(_) => false,
             Self::Dense { relu, .. } | Self::Depthwise { relu, .. } => *relu,
-            Self::Reduce { .. } | Self::Separable { .. } => true,
+            Self::Relu | Self::Reduce { .. } | Self::Separable { .. } => true,
         }
     }
 
@@ -194,7 +195,7 @@ impl ChainOperation {
     pub fn inner_pad(&self) -> usize {
         match self {
             Self::Dense { walk, .. } | Self::Depthwise { walk, .. } | Self::Separable { walk, .. } => walk.source.pad,
-            Self::Identity | Self::Pool(_) | Self::Move(_) | Self::Reduce { .. } => 0,
+            Self::Identity | Self::Pool(_) | Self::Relu | Self::Move(_) | Self::Reduce { .. } => 0,
         }
     }
 }

@@ -111,6 +111,14 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     if matches!(stage.operation, ChainOperation::Pool(_) | ChainOperation::Identity) {
         return false;
     }
+    if matches!(stage.operation, ChainOperation::Relu) {
+        // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
+        let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
+        if let Some(z) = z {
+            elementwise::relu(level, state, z);
+        }
+        return true;
+    }
     if let ChainOperation::Move(map) = &stage.operation {
         // SAFETY: guaranteed by the caller; the tensor belongs to this stage.
         let (state, z) = unsafe { (frame.state(unit.from, at), frame.z_mut(stage, at)) };
@@ -136,7 +144,7 @@ pub(super) unsafe fn compute(frame: &Frame, unit: &Unit, index: usize, scratch: 
     let Some(z) = z else { return false };
     let source = if index == 0 { &*scratch.source } else { &*scratch.inner };
     match &stage.operation {
-        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Move(_) => {}
+        ChainOperation::Identity | ChainOperation::Pool(_) | ChainOperation::Relu | ChainOperation::Move(_) => {}
         ChainOperation::Reduce { reduce, weights } => {
             let source = &source[..reduce.image.len()];
             reduce.convolve(level, packed(frame, weights), source, z);

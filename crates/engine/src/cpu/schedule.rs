@@ -193,6 +193,7 @@ pub(super) fn forward(compiled: &Compiled, live: &[bool], barriers: bool) -> Vec
                     }
                     Some(
                         ChainOperation::Identity
+                        | ChainOperation::Relu
                         | ChainOperation::Move(_)
                         | ChainOperation::Reduce { .. }
                         | ChainOperation::Dense { .. }
@@ -273,6 +274,7 @@ impl Written {
             ChainOperation::Pool(pool) => &mut self.pools[*pool],
             operation if operation.reads_relu() => &mut self.relus[unit.from],
             ChainOperation::Identity
+            | ChainOperation::Relu
             | ChainOperation::Move(_)
             | ChainOperation::Reduce { .. }
             | ChainOperation::Dense { .. }

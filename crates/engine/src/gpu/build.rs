@@ -248,9 +248,11 @@ impl<'a> Builder<'a> {
             }
             Block::Zero { .. }
             | Block::Norm
+            | Block::Relu
             | Block::Take { .. }
             | Block::Shuffle { .. }
-            | Block::InvertedBottleneck { .. } => {}
+            | Block::InvertedBottleneck { .. }
+            | Block::Basic { .. } => {}
         }
     }
 

@@ -109,7 +109,12 @@ impl Program {
                 | Block::FactorizedReduce
                 | Block::Conv { .. }
                 | Block::Separable { .. } => true,
-                Block::Norm | Block::Take { .. } | Block::Shuffle { .. } | Block::InvertedBottleneck { .. } => false,
+                Block::Norm
+                | Block::Relu
+                | Block::Take { .. }
+                | Block::Shuffle { .. }
+                | Block::InvertedBottleneck { .. }
+                | Block::Basic { .. } => false,
             })
     }
 

@@ -55,6 +55,7 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     let groups = if channels.is_multiple_of(2) { 2 } else { 1 };
     let keeps_size = [
         Block::Norm,
+        Block::Relu,
         Block::Take { first: 0 },
         Block::Shuffle { groups, first: 0 },
     ];
@@ -84,8 +85,8 @@ fn all_blocks(stride: usize, channels: usize, moves: bool) -> Vec<Block> {
     blocks
 }
 
-/// Numbers of the inverted bottlenecks, which stand on an edge only alone.
-pub const BOTTLENECKS: Range<usize> = 100..104;
+/// Numbers of the inverted bottlenecks and basic blocks, which are only tested alone on an edge.
+pub const BOTTLENECKS: Range<usize> = 100..106;
 
 fn bottlenecks(stride: usize) -> Vec<Block> {
     let bottleneck = |(relu, kernel, expansion)| Block::InvertedBottleneck {
@@ -94,9 +95,12 @@ fn bottlenecks(stride: usize) -> Vec<Block> {
         stride,
         expansion,
     };
+    let basic = |kernel| Block::Basic { kernel, stride };
     [(false, 3, 1), (false, 5, 3), (true, 7, 2), (true, 3, 1)]
+        .into_iter()
         .map(bottleneck)
-        .to_vec()
+        .chain([3, 5].map(basic))
+        .collect()
 }
 
 /// Two preprocessed inputs, two nodes, every block on every edge. If `moves`, the blocks that only

@@ -217,6 +217,27 @@ pub fn chain(inputs: usize, channels: usize, stride: usize) -> CellPlan {
         .output([2])
 }
 
+/// Layers of a ResNet: a step down with a convolution as its shortcut, then a layer whose shortcut
+/// is ReLU alone.
+pub fn residual(inputs: usize, channels: usize, stride: usize) -> CellPlan {
+    let shortcut = Block::Conv {
+        relu: true,
+        kernel: 1,
+        stride,
+        padding: 0,
+        bias: false,
+        norm: false,
+    };
+    let basic = |kernel: usize, stride: usize| Block::Basic { kernel, stride };
+    CellPlanBuilder::new(true)
+        .input(inputs)
+        .node(channels)
+        .node(channels)
+        .edge(0, 1, named(vec![basic(3, stride), shortcut]))
+        .edge(1, 2, named(vec![basic(5, 1), Block::Relu]))
+        .output([2])
+}
+
 /// An auxiliary head: pooling without padding, convolutions with and without bias and norm.
 pub fn head() -> CellPlan {
     let conv = |kernel: usize, bias: bool, norm: bool| Block::Conv {

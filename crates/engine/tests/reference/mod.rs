@@ -464,6 +464,7 @@ fn block(
     Some(match choice.block {
         Block::Zero { .. } => return None,
         Block::Identity => x,
+        Block::Relu => tape.relu(x),
         Block::Norm | Block::Take { .. } | Block::Shuffle { .. } => {
             panic!("no plan of these tests contains this block: engines.rs compares it with the plain path")
         }
@@ -548,6 +549,19 @@ fn block(
                 weight += channels * kernel * kernel;
                 x = tape.convolve(x, weights, weight, to, 1, 1, 1, 0, 1, size);
                 weight += channels * to;
+                x = norm(tape, x, &mut weight);
+            }
+            x
+        }
+        Block::Basic { kernel, stride } => {
+            let size = (x.height.div_ceil(stride), x.width.div_ceil(stride));
+            let padding = (kernel / 2) as isize;
+            let mut x = x;
+            for stride in [stride, 1] {
+                let inputs = x.channels;
+                x = tape.relu(x);
+                x = tape.convolve(x, weights, weight, outputs, kernel, stride, 1, padding, 1, size);
+                weight += inputs * outputs * kernel * kernel;
                 x = norm(tape, x, &mut weight);
             }
             x

@@ -14,7 +14,8 @@ words! {
     pub enum GenotypeForm {
         /// `Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=…, …)`.
         Darts,
-        /// `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], …])`, of the space `mobile`.
+        /// `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], …])`, of the spaces `mobile`
+        /// and `plain`.
         Mobile,
         /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
         #[strum(serialize = "nas-bench-201")]
@@ -50,7 +51,7 @@ impl Genotype {
         match self.space() {
             SpaceName::Darts => GenotypeForm::Darts,
             SpaceName::NasBench201 => GenotypeForm::NasBench201,
-            SpaceName::Mobile => GenotypeForm::Mobile,
+            SpaceName::Mobile | SpaceName::Plain => GenotypeForm::Mobile,
         }
     }
 
@@ -63,7 +64,7 @@ impl Genotype {
             (GenotypeForm::Darts | GenotypeForm::Mobile | GenotypeForm::NasBench201, _) if form == self.own_form() => {
                 Ok(self.to_string())
             }
-            (_, SpaceName::Mobile) => Err("it is a chain of layers, of the space mobile".to_owned()),
+            (_, SpaceName::Mobile | SpaceName::Plain) => Err("it is a chain of layers".to_owned()),
             (GenotypeForm::Darts, _) => Err("it is an architecture of NAS-Bench-201".to_owned()),
             (GenotypeForm::NasBench201, _) => Err("it has reduction cells".to_owned()),
             (GenotypeForm::Mobile, _) => Err("it has cells, not stages of layers".to_owned()),

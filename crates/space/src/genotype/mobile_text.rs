@@ -1,16 +1,16 @@
-//! The text of genotypes of the space `mobile`, a Python literal: for each stage its layers, for
-//! each layer its operation, or None if the layer is removed, `Genotype(stages=[['mbconv_k3_e3',
-//! None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`.
+//! The text of genotypes of the spaces `mobile` and `plain`, a Python literal: for each stage its
+//! layers, for each layer its operation, or None if the layer is removed,
+//! `Genotype(stages=[['mbconv_k3_e3', None, 'mbconv_k5_e6'], ['mbconv_k7_e1']])`.
 //!
 //! Contract: several operations of a layer are a tuple, the strongest first. The first layer of a
-//! stage is never removed.
+//! stage is never removed. All operations are of one space; in `plain`, a layer has one.
 
 use std::fmt;
 
 use super::literal::{Field, Kind, Value};
 use super::mistake::Mistake;
 use super::{CellGenotype, Genotype, KeptEdge};
-use crate::{CellGraph, MOBILE_OPERATIONS, Operation, PerKind, SpaceName};
+use crate::{CellGraph, MOBILE_OPERATIONS, Operation, PLAIN_OPERATIONS, PerKind, SpaceName};
 
 /// The field that identifies such genotypes.
 pub(super) const STAGES: &str = "stages";
@@ -48,6 +48,7 @@ pub(super) fn read(fields: &[Field<'_>]) -> Result<Genotype, Mistake> {
         }
         for (place, value) in layers.iter().enumerate() {
             let operations = operations(value)?;
+            of_one_space(edges.first(), &operations).map_err(|problem| Mistake::new(value.at, problem))?;
             if place == 0 && operations.is_empty() {
                 return Err(Mistake::new(value.at, "the first layer of a stage never vanishes"));
             }
@@ -87,20 +88,34 @@ fn operations(value: &Value<'_>) -> Result<Vec<Operation>, Mistake> {
     }
     let one = |value: &Value<'_>| {
         let known = value.text().and_then(Operation::from_name);
-        known
-            .filter(|&operation| SpaceName::Mobile.has(operation))
-            .ok_or_else(|| {
-                let known = MOBILE_OPERATIONS.map(Operation::name).join(", ");
-                Mistake::new(
-                    value.at,
-                    format!("expected None or an operation of the space mobile: {known}"),
-                )
-            })
+        let of_chains =
+            |operation: &Operation| MOBILE_OPERATIONS.contains(operation) || PLAIN_OPERATIONS.contains(operation);
+        known.filter(of_chains).ok_or_else(|| {
+            let [mobile, plain] = [&MOBILE_OPERATIONS[..], &PLAIN_OPERATIONS]
+                .map(|operations| operations.iter().map(|one| one.name()).collect::<Vec<_>>().join(", "));
+            Mistake::new(
+                value.at,
+                format!("expected None or an operation of the space mobile: {mobile}; or plain: {plain}"),
+            )
+        })
     };
     match value.list().filter(|items| !items.is_empty()) {
         Some(items) => items.iter().map(one).collect(),
         None => Ok(vec![one(value)?]),
     }
+}
+
+/// Refuses `operations` of a layer that do not fit each other or those of the `first` layer.
+fn of_one_space(first: Option<&KeptEdge>, operations: &[Operation]) -> Result<(), &'static str> {
+    let all = first.into_iter().flat_map(|edge| &edge.operations).chain(operations);
+    let plain: Vec<bool> = all.map(|&operation| SpaceName::Plain.has(operation)).collect();
+    if plain.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err("operations of the spaces mobile and plain in one genotype");
+    }
+    if plain.contains(&true) && operations.len() > 1 {
+        return Err("several operations in a layer of the space plain, which has one");
+    }
+    Ok(())
 }
 
 /// Writes the genotype of `cell`.
@@ -165,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_chain_is_written_and_read_back() {
+        let text = "Genotype(stages=[['basic_block', None], ['ds_conv_3x3']])";
+        let genotype = Genotype::parse(text).unwrap();
+        assert_eq!(
+            (genotype.space(), genotype.to_string()),
+            (SpaceName::Plain, text.to_owned())
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, says) in [
             ("Genotype(stages=[])", "expected the stages"),
@@ -176,6 +201,14 @@ mod tests {
             ),
             ("Genotype(stages=[['mbconv_k3_e3']], normal=[])", "unknown field normal"),
             ("Genotype(stages=[['mbconv_k3_e3']], stages=[])", "appears twice"),
+            (
+                "Genotype(stages=[['mbconv_k3_e3'], ['basic_block']])",
+                "of the spaces mobile and plain in one",
+            ),
+            (
+                "Genotype(stages=[['basic_block'], [('basic_block', 'ds_conv_3x3')]])",
+                "several operations in a layer",
+            ),
         ] {
             let error = Genotype::parse(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

@@ -4,7 +4,7 @@
 //! reduce=[…], reduce_concat=…)`, with the entries in the order of the nodes, two per node. If some
 //! node keeps another number of entries, `normal_nodes=[1, 2, 1, 3]` follows and gives the number
 //! for each node; several operations on one edge are consecutive entries with the same start.
-//! Architectures of NAS-Bench-201 have a form of their own, and so do those of the space `mobile`;
+//! Architectures of NAS-Bench-201 have a form of their own, and so do chains of layers;
 //! `forms.rs` has those of other tools. `find.rs` finds genotypes in larger texts, and `literal.rs`
 //! reads their literals.
 
@@ -54,7 +54,7 @@ pub struct CellGenotype {
 }
 
 /// A discretized architecture. One without reduction cells is an architecture of NAS-Bench-201 or,
-/// if it has stages, of the space `mobile`.
+/// if it has stages, of the space `mobile` or `plain`.
 ///
 /// ```
 /// use da2s_space::{Genotype, Operation};
@@ -100,7 +100,14 @@ impl Genotype {
         match self.cells.reduction {
             Some(_) => SpaceName::Darts,
             None if self.cells.normal.stages.is_empty() => SpaceName::NasBench201,
-            None => SpaceName::Mobile,
+            None => {
+                let mut operations = self.cells.normal.edges.iter().flat_map(|edge| &edge.operations);
+                // A chain is of one space as a whole.
+                match operations.next() {
+                    Some(&operation) if SpaceName::Plain.has(operation) => SpaceName::Plain,
+                    _ => SpaceName::Mobile,
+                }
+            }
         }
     }
 
@@ -207,7 +214,7 @@ impl fmt::Display for Genotype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(reduction) = &self.cells.reduction else {
             return match self.space() {
-                SpaceName::Mobile => mobile_text::write(&self.cells.normal, f),
+                SpaceName::Mobile | SpaceName::Plain => mobile_text::write(&self.cells.normal, f),
                 SpaceName::Darts | SpaceName::NasBench201 => nas_bench_201_text::write(&self.cells.normal, f),
             };
         };

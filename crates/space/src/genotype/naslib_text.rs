@@ -103,7 +103,7 @@ pub(super) fn write(genotype: &Genotype) -> Result<String, String> {
     match genotype.space() {
         SpaceName::Darts => write_darts(genotype),
         SpaceName::NasBench201 => write_201(&genotype.cells.normal),
-        SpaceName::Mobile => Err("it is a chain of layers, of the space mobile".to_owned()),
+        SpaceName::Mobile | SpaceName::Plain => Err("it is a chain of layers".to_owned()),
     }
 }
 

@@ -217,7 +217,7 @@ pub(super) fn pairs(genotype: &Genotype) -> Result<Vec<Pairs>, String> {
     match genotype.space() {
         SpaceName::Darts => {}
         SpaceName::NasBench201 => return Err("it is an architecture of NAS-Bench-201".to_owned()),
-        SpaceName::Mobile => return Err("it is a chain of layers, of the space mobile".to_owned()),
+        SpaceName::Mobile | SpaceName::Plain => return Err("it is a chain of layers".to_owned()),
     }
     let mut all = Vec::new();
     for (kind, cell) in genotype.cells.iter() {

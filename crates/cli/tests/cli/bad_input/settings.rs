@@ -102,7 +102,37 @@ pub fn cases() -> Vec<Case> {
         ),
         flags(
             &["run", "--set", "space.preset=64px", "--out", "out"],
-            &["space.preset", "outside of the space mobile"],
+            &["space.preset", "outside of the spaces mobile and plain"],
+        ),
+        flags(
+            &["run", "--space", "plain", "--out", "out"],
+            &["space.stages = unset", "set in the space plain"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "plain",
+                "--set",
+                "space.stages=[[16, 1, 1]]",
+                "--out",
+                "out",
+            ],
+            &["space.name = plain", "a space to search"],
+        ),
+        flags(
+            &[
+                "run",
+                "--space",
+                "plain",
+                "--set",
+                "space.stages=[[16, 1, 1]]",
+                "--set",
+                "space.head_channels=3",
+                "--out",
+                "out",
+            ],
+            &["space.head_channels", "space plain"],
         ),
         of_a_run(&["train", "run", "--set", "network.epochs=3"], TRAIN),
         of_a_run(&["train", "run", "--seed", "3"], TRAIN),

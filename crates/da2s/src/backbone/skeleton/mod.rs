@@ -8,6 +8,7 @@
 mod darts;
 mod mobile;
 mod nas_bench_201;
+mod plain;
 mod stem;
 
 pub use stem::Stem;
@@ -26,7 +27,7 @@ pub struct NetworkSize {
     /// The stem. Files have called it the skeleton since their first version.
     #[serde(rename = "skeleton")]
     pub stem: Stem,
-    /// Channels of the first cells; in the space `mobile` those of the stem.
+    /// Channels of the first cells; in a chain those of the stem.
     pub channels: usize,
     /// Number of cells; in NAS-Bench-201 of each of the three stages.
     pub cells: usize,
@@ -40,7 +41,7 @@ pub struct NetworkSize {
     pub classes: usize,
     /// Whether an auxiliary head trains too.
     pub auxiliary: bool,
-    /// The stages of the space `mobile`; empty in other spaces.
+    /// The stages of a chain; empty in spaces of cells.
     #[serde(default, skip_serializing_if = "ChainShape::is_none")]
     pub chain: ChainShape,
 }
@@ -103,6 +104,7 @@ impl Skeleton {
             SpaceName::Darts => darts::skeleton(size),
             SpaceName::NasBench201 => nas_bench_201::skeleton(size),
             SpaceName::Mobile => mobile::skeleton(size),
+            SpaceName::Plain => plain::skeleton(size),
         }
     }
 

@@ -153,6 +153,7 @@ impl<'a> Layers<'a> {
         let mut norm = || norms.next().map(|norm| format!("{prefix}{}", norm.statistics.name));
         match block {
             Block::Identity => Ok(x.name.clone()),
+            Block::Relu => Ok(self.graph.relu(&x.name)),
             Block::Norm => {
                 let norm = norm().map(|name| self.norm(name, affine)).transpose()?;
                 Ok(self.normalised(x.name.clone(), norm))
@@ -229,6 +230,20 @@ impl<'a> Layers<'a> {
                     x = self.convolution(&place, &between, ConvolutionShape::POINT, &weight(), None, Some(norm))?;
                 }
                 Ok(x)
+            }
+            Block::Basic { kernel, stride } => {
+                let mut y = x.name.clone();
+                for stride in [stride, 1] {
+                    let window = ConvolutionShape {
+                        stride,
+                        pads: [kernel / 2; 4],
+                        ..ConvolutionShape::POINT
+                    };
+                    y = self.graph.relu(&y);
+                    let norm = self.norm(norm().unwrap_or_default(), affine)?;
+                    y = self.convolution(&place, &y, window, &weight(), None, Some(norm))?;
+                }
+                Ok(y)
             }
             Block::InvertedBottleneck {
                 relu,

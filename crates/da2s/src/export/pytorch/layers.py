@@ -46,6 +46,14 @@ class InvertedBottleneck(nn.Sequential):
         super().__init__(*layers)
 
 
+class BasicBlock(nn.Sequential):
+    """ReLU, convolution, batch norm, twice; the first convolution has the stride."""
+
+    def __init__(self, inputs, outputs, kernel, stride):
+        first = [nn.ReLU(), convolution(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs)]
+        super().__init__(*first, nn.ReLU(), convolution(outputs, outputs, kernel), nn.BatchNorm2d(outputs))
+
+
 class FactorizedReduce(nn.Module):
     """Halves the image: two 1×1 convolutions of stride 2 side by side, the second one pixel further down and right."""
 

@@ -1,8 +1,8 @@
 //! PyTorch: a folder with a readable module, its weights, and the preprocessing.
 //!
-//! Contract: `model.py` needs torch and safetensors but not da2s. It is one of three hand-written
+//! Contract: `model.py` needs torch and safetensors but not da2s. It is one of four hand-written
 //! modules, for the skeleton of DARTS (`darts.py`, with the operations of every space), that of
-//! NAS-Bench-201 or that of the space `mobile`, after constants that define the network.
+//! NAS-Bench-201 or that of the space `mobile` or `plain`, after constants that define the network.
 //! `weights.safetensors` fits it strictly. `SHA256SUMS` has the checksums of all files in the
 //! format of `sha256sum --check`; `model.py` verifies the other files before it uses them.
 
@@ -16,11 +16,14 @@ use da2s_records::Sha256;
 use super::{ExportError, ExportedFile, safetensors};
 use crate::backbone::{NetworkSize, STAGES, Stem};
 use crate::network::Trained;
-use crate::space::{CellGenotype, CellGraph, CellKind, HostNetwork, Operation, PerKind, SpaceName};
+use crate::space::{
+    CellGenotype, CellGraph, CellKind, HostNetwork, KeptEdge, LayerShape, Operation, PerKind, SpaceName,
+};
 
 const HEAD: &str = include_str!("head.py");
 const DARTS: &str = include_str!("darts.py");
 const MOBILE: &str = include_str!("mobile.py");
+const PLAIN: &str = include_str!("plain.py");
 const NAS_BENCH_201: &str = include_str!("nas_bench_201.py");
 const TAIL: &str = include_str!("tail.py");
 
@@ -45,7 +48,8 @@ fn module(trained: &Trained) -> String {
     let (constants, body) = match trained.genotype.space() {
         SpaceName::Darts => (darts_constants(cells, size) + &table(), DARTS),
         SpaceName::NasBench201 => (bench_constants(&cells.normal, size) + &table(), NAS_BENCH_201),
-        SpaceName::Mobile => (chain_constants(&cells.normal, size), MOBILE),
+        SpaceName::Mobile => (mobile_constants(&cells.normal, size), MOBILE),
+        SpaceName::Plain => (plain_constants(&cells.normal, size), PLAIN),
     };
     let classes = operations::classes(&[&constants, body].concat());
     let tail = TAIL.replace("    STEPS", &numbered(&trained.description.preprocessing.steps()));
@@ -93,32 +97,52 @@ fn bench_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     text + &channels(size)
 }
 
-/// The kept layers, one per line.
-fn chain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
-    let chain = &size.chain;
-    let mut text = "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\nLAYERS = [\n"
-        .to_owned();
-    let layers = chain.layers(size.channels);
+/// The kept layers of a chain, one per line, each with what `operations` writes for it.
+fn layers(cell: &CellGenotype, size: &NetworkSize, operations: impl Fn(&KeptEdge, &LayerShape) -> String) -> String {
+    let mut text = "LAYERS = [\n".to_owned();
+    let layers = size.chain.layers(size.channels);
     for edge in &cell.edges {
         let Some(layer) = layers.get(edge.from) else { continue };
+        let (outputs, stride) = (layer.outputs, layer.stride);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    ({outputs}, {stride}, {}),", operations(edge, layer));
+    }
+    text + "]\n"
+}
+
+fn plain_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
+    let name = |edge: &KeptEdge, _: &LayerShape| {
+        let names = edge.operations.iter().map(|operation| format!("\"{operation}\""));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "\n# For each layer its channels, its stride and its operation.\n{}# Channels and stride of the stem.\nSTEM = ({}, {})\n\
+         IMAGE_CHANNELS = {}\nCLASSES = {}\n",
+        layers(cell, size, name),
+        size.channels,
+        size.chain.stem_stride,
+        size.image_channels,
+        size.classes
+    )
+}
+
+fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
+    let chain = &size.chain;
+    let of_layer = |edge: &KeptEdge, layer: &LayerShape| {
         let shape = |operation: &Operation| match operation.block(layer.stride, HostNetwork::Network).0 {
             Block::InvertedBottleneck { kernel, expansion, .. } => Some(format!("({kernel}, {expansion})")),
             _ => None,
         };
         let operations: Vec<String> = edge.operations.iter().filter_map(shape).collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "    ({}, {}, [{}]),",
-            layer.outputs,
-            layer.stride,
-            operations.join(", ")
-        );
-    }
+        format!("[{}]", operations.join(", "))
+    };
+    let mut text =
+        "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\n".to_owned();
+    text += &layers(cell, size, of_layer);
     let (stem, behind) = (size.channels, chain.behind_stem(size.channels));
     let _ = writeln!(
         text,
-        "]\n# Channels and stride of the stem, and channels behind it.\nSTEM = ({stem}, {}, {behind})\n# Channels behind the layers.\nHEAD = {}",
+        "# Channels and stride of the stem, and channels behind it.\nSTEM = ({stem}, {}, {behind})\n# Channels behind the layers.\nHEAD = {}",
         chain.stem_stride,
         chain.scaled(chain.head_channels, size.channels)
     );

@@ -69,8 +69,20 @@ fn module(block: Block) -> String {
             stages,
             stride: _,
         } => format!("SeparableConv(channels, {kernel}, stride, dilation={dilation}, times={stages})"),
-        Block::InvertedBottleneck { kernel, expansion, .. } => {
-            format!("InvertedBottleneck(channels, channels, {kernel}, stride, {expansion})")
+        Block::Relu => "nn.ReLU()".to_owned(),
+        Block::Basic { kernel, .. } => format!("BasicBlock(channels, channels, {kernel}, stride)"),
+        Block::InvertedBottleneck {
+            relu,
+            kernel,
+            expansion,
+            ..
+        } => {
+            let bottleneck = format!("InvertedBottleneck(channels, channels, {kernel}, stride, {expansion})");
+            if relu {
+                format!("nn.Sequential(nn.ReLU(), *{bottleneck})")
+            } else {
+                bottleneck
+            }
         }
         Block::Pool {
             kind,
@@ -131,6 +143,11 @@ mod tests {
             (
                 Operation::MbConvK5E3,
                 "InvertedBottleneck(channels, channels, 5, stride, 3)",
+            ),
+            (Operation::BasicBlock, "BasicBlock(channels, channels, 3, stride)"),
+            (
+                Operation::DsConv3x3,
+                "nn.Sequential(nn.ReLU(), *InvertedBottleneck(channels, channels, 3, stride, 1))",
             ),
             (
                 Operation::NorConv3x3,

@@ -1,0 +1,75 @@
+//! Networks of the space `plain`: a small ResNet and a small DS-CNN, and the published sizes of
+//! ResNet-8.
+
+use da2s::backbone::{NetworkSize, Stem};
+use da2s::network::{Cost, cost, network};
+use da2s::space::{ChainShape, Genotype, Reductions, StageShape};
+use da2s_engine::Engine;
+
+use super::file::Golden;
+use super::supernet::engines;
+
+/// Sizes of a network at width 1.
+fn size(stem: [usize; 2], stages: &[[usize; 3]], image: [usize; 2], classes: usize) -> NetworkSize {
+    NetworkSize {
+        stem: Stem::Cifar,
+        channels: stem[0],
+        cells: 1,
+        reductions: Reductions::At(Vec::new()),
+        image_channels: image[0],
+        image_size: image[1],
+        classes,
+        auxiliary: false,
+        chain: ChainShape {
+            stem_channels: stem[0],
+            stem_stride: stem[1],
+            stages: stages.iter().copied().map(StageShape::from).collect(),
+            head_channels: 0,
+            plain: true,
+        },
+    }
+}
+
+fn check(name: &str) {
+    let golden = Golden::read(name);
+    let numbers: Vec<usize> = golden
+        .text("stages")
+        .split(',')
+        .map(|number| number.parse().unwrap())
+        .collect();
+    let (stages, _) = numbers.as_chunks::<3>();
+    let images = &golden.get("input").shape;
+    let classes = golden.get("train.logits").shape[1];
+    let stem = [golden.number("stem"), golden.number("stem_stride")];
+    let size = size(stem, stages, [images[1], images[2]], classes);
+    let genotype = Genotype::parse(golden.text("genotype")).unwrap();
+    for engine in engines() {
+        super::network::check(&golden, &network(&genotype, size.clone(), &engine).unwrap());
+    }
+}
+
+#[test]
+fn a_plain_residual_network_is_that_of_pytorch() {
+    check("plain-resnet.safetensors");
+}
+
+#[test]
+fn a_plain_depthwise_separable_network_is_that_of_pytorch() {
+    check("plain-ds-cnn.safetensors");
+}
+
+/// TensorFlow reports 78,666 parameters for ResNet-8 of MLPerf Tiny: also the biases of its nine
+/// convolutions, which batch norms cancel or repeat, and the statistics of its batch norms.
+#[test]
+fn resnet_8_has_the_published_number_of_parameters() {
+    let genotype = Genotype::parse("Genotype(stages=[['basic_block'], ['basic_block'], ['basic_block']])").unwrap();
+    let size = size([16, 1], &[[16, 1, 1], [32, 1, 2], [64, 1, 2]], [3, 32], 10);
+    let network = network(&genotype, size, &Engine::Plain).unwrap();
+    let outputs = 3 * 16 + 3 * 32 + 3 * 64;
+    let normalised = 3 * 16 + 2 * 32 + 2 * 64;
+    let expected = Cost {
+        parameters: 78_666 - outputs - 2 * normalised,
+        multiply_adds: 12_501_632,
+    };
+    assert_eq!(cost(&network, 32), expected);
+}
