@@ -43,6 +43,12 @@ class Genotype:
     q_least: Optional[float]
     parameters: int
     multiply_adds: int
+    #: Bytes of the weights, and of the activations for one image where tensors share memory; in
+    #: float32 and in int8. ``None`` in a run of an earlier version.
+    size_bytes: Optional[int]
+    size_int8_bytes: Optional[int]
+    ram_bytes: Optional[int]
+    ram_int8_bytes: Optional[int]
 
     def __str__(self) -> str:
         return self.text
@@ -254,6 +260,12 @@ class RunResult:
     class_scores: List[ClassScores]
     parameters: int
     multiply_adds: int
+    #: Bytes of the weights, and of the activations for one image where tensors share memory; in
+    #: float32 and in int8. ``None`` in a run of an earlier version.
+    size_bytes: Optional[int]
+    size_int8_bytes: Optional[int]
+    ram_bytes: Optional[int]
+    ram_int8_bytes: Optional[int]
     search_time_s: Optional[float]
     train_time_s: Optional[float]
 

@@ -9,9 +9,10 @@ use std::path::Path;
 use da2s::run::Discretized;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
-use da2s_records::schema::{ClassScores, Summary};
+use da2s_records::schema::{ClassScores, DeviceCost, Summary};
 use da2s_report::Comparison;
 use da2s_report::comparison::RunOutcome;
+use da2s_settings::Quantity;
 
 use crate::commands::runs::Row;
 use crate::terminal::escaped;
@@ -54,6 +55,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     table.classes(&summary.class_scores);
     table.count("parameters", summary.parameters);
     table.count("multiply-adds", summary.multiply_adds);
+    table.device(&summary.on_device);
     if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
         table.decision(summary.decided, p_least, q_least, undecided);
     }
@@ -84,6 +86,7 @@ pub fn of_discretization(discretized: &Discretized) -> String {
     }
     table.count("parameters", Some(discretized.cost.parameters));
     table.count("multiply-adds", Some(discretized.cost.multiply_adds));
+    table.device(&discretized.cost.on_device);
     if discretized.gap.is_some() {
         let decision = &discretized.decision;
         let undecided = &decision.texts();
@@ -253,6 +256,19 @@ impl Lines {
         self.row(name, &count.map_or_else(absent, grouped));
     }
 
+    /// Size and memory, if they are known.
+    fn device(&mut self, cost: &DeviceCost) {
+        let text = |bytes: u64| Quantity::Bytes.text(bytes as f64);
+        for (name, float, int8) in [
+            ("size", cost.size_bytes, cost.size_int8_bytes),
+            ("peak memory", cost.ram_bytes, cost.ram_int8_bytes),
+        ] {
+            if let Some((float, int8)) = float.zip(int8) {
+                self.row(name, &format!("{}, in int8 {}", text(float), text(int8)));
+            }
+        }
+    }
+
     /// One row per class, the worst first if there are many.
     fn classes(&mut self, scores: &[ClassScores]) {
         let f1 = |score: &ClassScores| score.f1.unwrap_or(f64::INFINITY);
@@ -352,6 +368,12 @@ mod tests {
             network_accuracy: Some(98.06),
             parameters: Some(83_210),
             multiply_adds: Some(2_345_678),
+            on_device: DeviceCost {
+                size_bytes: Some(340_840),
+                size_int8_bytes: Some(91_210),
+                ram_bytes: Some(163_840),
+                ram_int8_bytes: Some(40_960),
+            },
             search_time_s: Some(61.4),
             train_time_s: Some(40.0),
             ..Summary::default()
@@ -370,6 +392,8 @@ mod tests {
         retrained                  98.06 %   test images
         parameters                83,210
         multiply-adds             2,345,678
+        size                      341 KB, in int8 91.2 KB
+        peak memory               164 KB, in int8 41.0 KB
         decided                   every edge; least p 0.999, least q 0.998
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
@@ -435,6 +459,8 @@ mod tests {
         retrained                  98.06 %   test images
         parameters                83,210
         multiply-adds             2,345,678
+        size                      341 KB, in int8 91.2 KB
+        peak memory               164 KB, in int8 41.0 KB
         decided                   not every edge; least p 0.120, least q 0.600
                                   normal 0→4: sep_conv_3x3 has p = 0.120
                                   normal 1→4: sep_conv_3x3 has p = 0.120

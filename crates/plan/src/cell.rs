@@ -105,6 +105,12 @@ pub struct CellPlan {
 }
 
 impl CellPlan {
+    /// Every block: those of the inputs, then those of the edges.
+    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
+        let of_edges = self.edges.iter().flat_map(|edge| &edge.choices);
+        self.preprocess.iter().flatten().chain(of_edges)
+    }
+
     /// Number of choices over all edges: the length of a mixture.
     pub fn choice_count(&self) -> usize {
         self.edges.iter().map(|edge| edge.choices.len()).sum()

@@ -8,6 +8,9 @@
 use crate::block::Block;
 use crate::cell::{Choice, Norm, Weight};
 
+/// Bytes of the scale and the bias of a channel whose weights are int8.
+pub const SCALE_AND_BIAS: usize = 8;
+
 /// What a weight tensor is used for; determines its initial values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightRole {
@@ -69,6 +72,26 @@ impl Layout {
         let mut all: Vec<&Weight> = of_convolutions.chain(of_norms).collect();
         all.sort_by_key(|weight| weight.offset);
         all
+    }
+
+    /// Bytes of the weights and of the running statistics in float32.
+    pub fn size_bytes(&self) -> u64 {
+        const NUMBER: usize = size_of::<f32>();
+        ((self.weight_count + 2 * self.norm_channels) * NUMBER) as u64
+    }
+
+    /// Bytes of the weights in int8, with a scale and a bias per output of a convolution: batch
+    /// norms belong to the convolution before them, and one without has the same two numbers.
+    pub fn size_int8_bytes(&self) -> u64 {
+        let kernels = self.convolutions.iter().map(|weights| &weights.kernel.shape);
+        let weights: usize = kernels.clone().map(|shape| shape.iter().product::<usize>()).sum();
+        let outputs: usize = kernels.map(|shape| shape[0]).sum();
+        let alone = if self.convolutions.is_empty() {
+            self.norm_channels
+        } else {
+            0
+        };
+        (weights + SCALE_AND_BIAS * (outputs + alone)) as u64
     }
 }
 
@@ -246,6 +269,23 @@ mod tests {
             (norms, layout.weight_count, layout.norm_channels),
             (vec![0, 4], 132, 10)
         );
+    }
+
+    #[test]
+    fn int8_has_a_byte_per_weight_and_two_numbers_per_channel() {
+        let separable = Block::Separable {
+            kernel: 3,
+            stride: 1,
+            dilation: 1,
+            stages: 2,
+        };
+        let layout = separable.layout(4, 6, true, 0);
+        // The scales and shifts of the batch norms, 20 numbers, become biases.
+        assert_eq!(layout.size_int8_bytes(), (132 - 20) + 8 * (4 + 4 + 4 + 6));
+        assert_eq!(layout.size_bytes(), 4 * (132 + 2 * 10));
+        let norm = Block::Norm.layout(5, 5, true, 0);
+        assert_eq!((norm.size_int8_bytes(), norm.size_bytes()), (8 * 5, 4 * 5 * 4));
+        assert_eq!(Block::Identity.layout(5, 5, true, 0).size_int8_bytes(), 0);
     }
 
     #[test]

@@ -7,14 +7,18 @@
 
 #![forbid(unsafe_code)]
 
+mod activations;
+mod arena;
 mod block;
 mod cell;
 mod layout;
 mod network;
 
+pub use activations::{Activation, RunningStage, activations};
+pub use arena::{Arena, breadth};
 pub use block::{Block, PoolKind};
 pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
-pub use layout::{ConvolutionWeights, Layout, NormWeights, WeightRole};
+pub use layout::{ConvolutionWeights, Layout, NormWeights, SCALE_AND_BIAS, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 
 /// The ε that every batch norm adds to the variance, as in PyTorch.

@@ -15,6 +15,7 @@
 mod allowed;
 mod check;
 mod declare;
+mod quantity;
 mod reference;
 mod schema;
 mod setting;
@@ -25,6 +26,7 @@ pub use allowed::{
     interval, positive_up_to, up_to, whole,
 };
 pub use check::Problem;
+pub use quantity::Quantity;
 pub use reference::reference;
 pub use schema::schema;
 pub use setting::Setting;

@@ -107,6 +107,7 @@ impl Row {
 fn number(key: &str, value: f64) -> Value {
     match key {
         "parameters" | "multiply_adds" => json!(value as u64),
+        key if key.ends_with("_bytes") => json!(value as u64),
         _ => json!(value),
     }
 }

@@ -1,23 +1,26 @@
-//! The cost of a network: parameters and multiply-adds.
+//! The cost of a network: parameters, multiply-adds, size and memory on a device.
 //!
 //! Contract: multiply-adds are those of convolutions and the classifier for one image, as is
-//! customary (batch norm, pooling and additions are free); parameters are those of the deployed
-//! network, without an auxiliary head.
+//! customary (batch norm, pooling and additions are free); everything is that of the deployed
+//! network, without an auxiliary head. Size and memory are those of [`DeviceCost`].
 
-use serde::{Deserialize, Serialize};
+use da2s_engine::{Activation, Arena, Choice, RunningStage, SCALE_AND_BIAS, activations};
+use da2s_records::schema::DeviceCost;
 
-use crate::backbone::{Backbone, NetworkStage, Source};
+use crate::backbone::{Backbone, NetworkStage, PartLayout, Source};
 use crate::objective::CostTable;
 use crate::space::{Genotype, HostNetwork, PerKind, Space};
 use crate::supernet::stride;
 
 /// Size of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// Number of weights.
     pub parameters: u64,
     /// Multiply-adds for one image.
     pub multiply_adds: u64,
+    /// Size and memory on a device.
+    pub on_device: DeviceCost,
 }
 
 /// The cost of `network` for square images with a side of `image_size` pixels.
@@ -30,12 +33,68 @@ pub fn cost(network: &Backbone, image_size: usize) -> Cost {
         .iter()
         .map(|part| part.weight_count)
         .sum();
-    let classes = classifier.weights.last().map_or(0, |bias| bias.shape[0]);
-    let multiply_adds = stages.iter().map(of_stage).sum::<u64>() + (classifier.weight_count - classes) as u64;
+    let multiply_adds = stages.iter().map(of_stage).sum::<u64>() + products(classifier);
     Cost {
         parameters: parameters as u64,
         multiply_adds,
+        on_device: on_device(network, image_size, &sizes),
     }
+}
+
+/// Size and memory on a device.
+fn on_device(network: &Backbone, image_size: usize, sizes: &[(usize, usize)]) -> DeviceCost {
+    const NUMBER: u64 = size_of::<f32>() as u64;
+    let stages = network.stages();
+    let classifier = &network.parts()[stages.len()];
+    let layouts = || {
+        stages
+            .iter()
+            .flat_map(|stage| stage.cell.plan().choices())
+            .map(Choice::layout)
+    };
+    let size_bytes = layouts().map(|layout| layout.size_bytes()).sum::<u64>();
+    let size_int8_bytes = layouts().map(|layout| layout.size_int8_bytes()).sum::<u64>();
+    let classes = classes(classifier);
+    let values = Arena::new(&network_activations(network, image_size, sizes)).len as u64;
+    DeviceCost {
+        size_bytes: Some(size_bytes + NUMBER * classifier.weight_count as u64),
+        size_int8_bytes: Some(size_int8_bytes + products(classifier) + (SCALE_AND_BIAS * classes) as u64),
+        ram_bytes: Some(NUMBER * values),
+        ram_int8_bytes: Some(values),
+    }
+}
+
+/// Every tensor that inference on one image writes.
+fn network_activations(network: &Backbone, image_size: usize, sizes: &[(usize, usize)]) -> Vec<Activation> {
+    let stages = network.stages();
+    let inputs: Vec<_> = stages
+        .iter()
+        .map(|stage| {
+            let sources = stage.sources.iter().map(|source| match source {
+                Source::Image => None,
+                Source::Stage(earlier) => Some(*earlier),
+            });
+            (sources.collect::<Vec<_>>(), input_sizes(stage, sizes, image_size))
+        })
+        .collect();
+    let running = stages
+        .iter()
+        .zip(&inputs)
+        .map(|(stage, (sources, sizes))| RunningStage {
+            cell: stage.cell.plan(),
+            sources,
+            sizes,
+        });
+    activations(running, classes(&network.parts()[stages.len()]))
+}
+
+fn classes(classifier: &PartLayout) -> usize {
+    classifier.weights.last().map_or(0, |bias| bias.shape[0])
+}
+
+/// Multiply-adds of a classifier: its weights without the biases.
+fn products(classifier: &PartLayout) -> u64 {
+    (classifier.weight_count - classes(classifier)) as u64
 }
 
 /// The cost of the choices of `space` in `network`, the network of `genotype`: parameters,
@@ -73,6 +132,7 @@ pub(crate) fn cost_tables(space: &Space, network: &Backbone, genotype: &Genotype
     let Cost {
         parameters: all_parameters,
         multiply_adds: all_multiply_adds,
+        ..
     } = cost(network, image_size);
     [(parameters, all_parameters), (multiply_adds, all_multiply_adds)].map(|(choices, all)| {
         let searched = genotype.cells.iter().flat_map(|(kind, cell)| {

@@ -81,6 +81,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         class_scores: scores,
         parameters: genotype.parameters,
         multiply_adds: genotype.multiply_adds,
+        on_device: genotype.on_device,
         search_time_s: total_time_s(context, SEARCH_TIMES)?,
         train_time_s: total_time_s(context, NETWORK_TIMES)?,
     };

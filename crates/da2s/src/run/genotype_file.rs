@@ -53,6 +53,7 @@ pub(super) fn record(
         undecided: decision.texts(),
         parameters: Some(cost.parameters),
         multiply_adds: Some(cost.multiply_adds),
+        on_device: cost.on_device,
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) fn stored_cost(directory: &RunDirectory) -> Result<Cost, Error> {
     Ok(Cost {
         parameters: required(directory, file.parameters, "parameters")?,
         multiply_adds: required(directory, file.multiply_adds, "multiply_adds")?,
+        on_device: file.on_device,
     })
 }
 

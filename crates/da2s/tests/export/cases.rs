@@ -7,7 +7,7 @@ use da2s::data::{
     DataOptions, Dataset, Format, Loader, Part, Preprocessing, Stream, TrainingOrder, open, preprocessing,
 };
 use da2s::device::host;
-use da2s::network::{Trained, network};
+use da2s::network::{Cost, Trained, cost, network};
 use da2s::observer::Silent;
 use da2s::parallel::Group;
 use da2s::probe::Probe;
@@ -30,6 +30,8 @@ pub struct Case {
     pub expected: Vec<Named>,
     /// In percent.
     pub accuracy: f64,
+    /// What it takes.
+    pub cost: Cost,
 }
 
 struct Size {
@@ -256,5 +258,6 @@ fn case(name: &'static str, genotype: &str, size: Size) -> Case {
         trained,
         expected,
         accuracy,
+        cost: cost(&backbone, size.image_size),
     }
 }

@@ -134,6 +134,13 @@ fn a_safetensors_file_is_all_that_a_network_takes() {
             case.name
         );
         let file = WeightsFile::from_bytes(&bytes).unwrap();
+        let numbers: usize = file.tensors.iter().map(|tensor| tensor.data.len()).sum();
+        assert_eq!(
+            case.cost.on_device.size_bytes,
+            Some(4 * numbers as u64),
+            "{}",
+            case.name
+        );
         let description: Description = serde_json::from_str(&file.metadata["da2s"]).unwrap();
         assert_eq!(description, case.trained.description);
         let genotype = da2s::space::Genotype::parse(&description.genotype).unwrap();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::arch_epoch::MOST_NODES;
-use super::single;
+use super::{DeviceCost, single};
 
 /// More operations per edge than any space has.
 const MOST_OPERATIONS: usize = 64;
@@ -42,6 +42,9 @@ pub struct GenotypeFile {
     pub parameters: Option<u64>,
     /// Multiply-adds of the final network for one image.
     pub multiply_adds: Option<u64>,
+    /// Its size and memory on a device.
+    #[serde(flatten)]
+    pub on_device: DeviceCost,
 }
 
 /// One cell of a genotype.

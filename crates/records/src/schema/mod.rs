@@ -6,6 +6,7 @@
 
 mod arch_epoch;
 mod cost;
+mod device_cost;
 mod evaluation;
 mod gap;
 mod genotype;
@@ -18,6 +19,7 @@ mod train_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
 pub use cost::{Costs, PartCost};
+pub use device_cost::DeviceCost;
 pub use evaluation::{Evaluation, Mistake};
 pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured};
 pub use genotype::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassScores, single};
+use super::{ClassScores, DeviceCost, single};
 
 /// The summary of a run, a flat object except for the classes. Accuracies and the gap are in
 /// percent, on held-out images: the super-network's on the part of the training images that is
@@ -56,6 +56,9 @@ pub struct Summary {
     pub parameters: Option<u64>,
     /// Multiply-adds of the final network for one image.
     pub multiply_adds: Option<u64>,
+    /// Size and memory of the final network on a device.
+    #[serde(flatten)]
+    pub on_device: DeviceCost,
     /// Time of the search in seconds.
     pub search_time_s: Option<f64>,
     /// Time of the training in seconds.

@@ -2,6 +2,9 @@
 
 use maud::{Markup, html};
 
+use da2s_records::schema::DeviceCost;
+use da2s_settings::Quantity;
+
 use super::{confusion, cost, curves, mistakes, scores};
 use crate::Run;
 use crate::number::{count, duration, magnitude, percent, significant};
@@ -37,11 +40,27 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
     let multiply_adds = genotype
         .and_then(|g| g.multiply_adds)
         .or_else(|| summary.and_then(|s| s.multiply_adds));
+    let on_device = match (genotype, summary) {
+        (Some(genotype), _) => genotype.on_device,
+        (None, Some(summary)) => summary.on_device,
+        (None, None) => DeviceCost::default(),
+    };
+    let bytes = |name, float: Option<u64>, int8: Option<u64>| {
+        let text = |bytes: u64| Quantity::Bytes.text(bytes as f64);
+        let int8 = int8.map_or_else(String::new, |bytes| format!("{} in int8", text(bytes)));
+        float.map(|bytes| (name, text(bytes), int8))
+    };
     let evaluation = run.evaluation.as_ref();
     let time = |name, seconds: Option<f64>| seconds.map(|seconds| (name, duration(seconds), String::new()));
     [
         parameters.map(|number| ("parameters", magnitude(number), count(number))),
         multiply_adds.map(|number| ("multiply-adds per image", magnitude(number), count(number))),
+        bytes("size of its weights", on_device.size_bytes, on_device.size_int8_bytes),
+        bytes(
+            "peak memory of activations",
+            on_device.ram_bytes,
+            on_device.ram_int8_bytes,
+        ),
         evaluation.and_then(|e| e.accuracy).map(|accuracy| {
             let wrong = evaluation.and_then(|e| e.images).map(|images| {
                 let wrong = (images as f64 * (100.0 - accuracy) / 100.0).round().max(0.0) as u64;

@@ -11,7 +11,7 @@ use std::path::Path;
 use da2s_records::files::{
     CONFIG, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, NETWORK_TIMES, SEARCH_METRICS, SEARCH_TIMES, SUMMARY,
 };
-use da2s_records::schema::{Gap, GenotypeFile, Summary};
+use da2s_records::schema::{DeviceCost, Gap, GenotypeFile, Summary};
 use da2s_records::{Epochs, State, Traces};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -54,6 +54,8 @@ struct Kept {
     genotype: Option<String>,
     parameters: Option<u64>,
     multiply_adds: Option<u64>,
+    #[serde(flatten)]
+    on_device: DeviceCost,
 }
 
 impl Digest {
@@ -166,7 +168,7 @@ impl<F: Files + ?Sized> Traces for Seen<'_, F> {
 
 fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
     let count = |number: Option<u64>| number.map(|number| number as f64);
-    there([
+    let mut values = there([
         ("supernet_accuracy", summary.supernet_accuracy),
         ("discretized_accuracy", summary.discretized_accuracy),
         (
@@ -179,7 +181,9 @@ fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
         ("multiply_adds", count(summary.multiply_adds)),
         ("search_time_s", summary.search_time_s),
         ("train_time_s", summary.train_time_s),
-    ])
+    ]);
+    values.extend(there(summary.on_device.values()));
+    values
 }
 
 impl Traces for Run {
@@ -224,6 +228,7 @@ impl Run {
                     genotype: None,
                     parameters: number(|genotype| genotype.parameters),
                     multiply_adds: number(|genotype| genotype.multiply_adds),
+                    on_device: genotype.as_ref().map(|genotype| genotype.on_device).unwrap_or_default(),
                 };
                 before_summary(self.gap.clone().unwrap_or_default(), &kept)
             }
@@ -233,14 +238,16 @@ impl Run {
 
 fn before_summary(gap: Gap, kept: &Kept) -> BTreeMap<&'static str, f64> {
     let (supernet, discretized) = (gap.as_trained.supernet, gap.as_trained.both);
-    there([
+    let mut values = there([
         ("supernet_accuracy", supernet),
         ("discretized_accuracy", discretized),
         ("discretized_recalibrated_accuracy", gap.recalibrated.both),
         ("gap", supernet.zip(discretized).map(|(before, after)| before - after)),
         ("parameters", kept.parameters.map(|number| number as f64)),
         ("multiply_adds", kept.multiply_adds.map(|number| number as f64)),
-    ])
+    ]);
+    values.extend(there(kept.on_device.values()));
+    values
 }
 
 fn there<const N: usize>(rows: [(&'static str, Option<f64>); N]) -> BTreeMap<&'static str, f64> {

@@ -1,0 +1,31 @@
+//! What the final network takes on the device that runs it: part of `genotype.json` and of
+//! `summary.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// What the final network takes on a device. A key is `None` in runs of earlier versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceCost {
+    /// Bytes of its weights and running statistics in float32, as in every export.
+    pub size_bytes: Option<u64>,
+    /// Bytes of its weights in int8: one for each, and for each output of a convolution or of the
+    /// classifier a scale and a bias of four bytes.
+    pub size_int8_bytes: Option<u64>,
+    /// Bytes of its activations for one image in float32, where tensors share memory.
+    pub ram_bytes: Option<u64>,
+    /// The same in int8.
+    pub ram_int8_bytes: Option<u64>,
+}
+
+impl DeviceCost {
+    /// The numbers by their key.
+    pub fn values(&self) -> [(&'static str, Option<f64>); 4] {
+        [
+            ("size_bytes", self.size_bytes),
+            ("size_int8_bytes", self.size_int8_bytes),
+            ("ram_bytes", self.ram_bytes),
+            ("ram_int8_bytes", self.ram_int8_bytes),
+        ]
+        .map(|(key, bytes)| (key, bytes.map(|bytes| bytes as f64)))
+    }
+}

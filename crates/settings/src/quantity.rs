@@ -1,0 +1,160 @@
+//! Amounts with the units that people write: `500KB`, `256 KiB`, `5ms`.
+//!
+//! Contract: KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024 (IEC 80000-13). A number
+//! without a unit is in bytes or milliseconds. A letter alone is refused, since readers disagree on
+//! what 256K is.
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// A number of bytes, whole and at least 1.
+    Bytes,
+    /// A time in milliseconds, more than 0.
+    Milliseconds,
+}
+
+impl Quantity {
+    /// The units and their size in bytes or milliseconds; the first of equal ones is written.
+    const fn units(self) -> &'static [(&'static str, f64)] {
+        match self {
+            Self::Bytes => &[
+                ("B", 1.0),
+                ("KB", 1e3),
+                ("kB", 1e3),
+                ("MB", 1e6),
+                ("GB", 1e9),
+                ("KiB", 1024.0),
+                ("MiB", 1_048_576.0),
+                ("GiB", 1_073_741_824.0),
+            ],
+            Self::Milliseconds => &[("us", 1e-3), ("µs", 1e-3), ("ms", 1.0), ("s", 1e3)],
+        }
+    }
+
+    /// What is expected; continues a sentence after "expected".
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Bytes => "a number of bytes from 1, such as 500KB (1000 bytes each), 256KiB (1024), 2MB or 80000",
+            Self::Milliseconds => "a time of more than 0, such as 5ms, 800us, 0.1s, or a number of milliseconds",
+        }
+    }
+
+    /// The amount in `text`, in bytes or milliseconds; bytes are rounded.
+    pub fn parse(self, text: &str) -> Option<f64> {
+        let text = text.trim();
+        let at = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(at);
+        let number = number.trim_end();
+        // Other forms of numbers, such as `1e3`, have a letter.
+        let amount: f64 = number.parse().ok()?;
+        let scale = match unit {
+            "" => 1.0,
+            unit => self.units().iter().find(|(name, _)| *name == unit)?.1,
+        };
+        self.checked(amount * scale)
+    }
+
+    /// The amount `amount`, if it is possible.
+    pub(crate) fn checked(self, amount: f64) -> Option<f64> {
+        /// Up to this, every whole number is exact.
+        const MOST: f64 = (1u64 << 53) as f64;
+        let amount = match self {
+            Self::Bytes => amount.round(),
+            Self::Milliseconds => amount,
+        };
+        (amount > 0.0 && amount <= MOST).then_some(amount)
+    }
+
+    /// The amount with three significant digits and a unit of the decimal system: `41.3 KB`,
+    /// `0.872 ms`.
+    pub fn text(self, amount: f64) -> String {
+        let (scale, unit) = match self {
+            Self::Bytes if amount < 999.5 => return format!("{amount:.0} B"),
+            Self::Bytes if amount < 999.5e3 => (1e3, "KB"),
+            Self::Bytes if amount < 999.5e6 => (1e6, "MB"),
+            Self::Bytes => (1e9, "GB"),
+            Self::Milliseconds => (1.0, "ms"),
+        };
+        let scaled = amount / scale;
+        let decimals = match scaled {
+            _ if scaled >= 99.95 => 0,
+            _ if scaled >= 9.995 => 1,
+            _ if scaled >= 0.9995 => 2,
+            _ => 3,
+        };
+        format!("{scaled:.decimals$} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_those_that_people_write() {
+        let bytes = |text| Quantity::Bytes.parse(text);
+        for (text, amount) in [
+            ("500KB", 500_000.0),
+            ("500 kB", 500_000.0),
+            ("256KiB", 262_144.0),
+            ("1.5MB", 1_500_000.0),
+            ("2 MiB", 2_097_152.0),
+            ("1GB", 1e9),
+            ("80000", 80_000.0),
+            ("12B", 12.0),
+            (" 0.0304 KB ", 30.0),
+        ] {
+            assert_eq!(bytes(text), Some(amount), "{text}");
+        }
+        for text in [
+            "",
+            "KB",
+            "256K",
+            "256k",
+            "5Mb",
+            "-1KB",
+            "0",
+            "0.1B",
+            "1e3",
+            "nan",
+            "inf",
+            "9e99",
+            "99999999GB",
+            "5 ms",
+        ] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+        let time = |text| Quantity::Milliseconds.parse(text);
+        assert_eq!(
+            [time("5ms"), time("800us"), time("250 µs")],
+            [Some(5.0), Some(0.8), Some(0.25)]
+        );
+        assert_eq!([time("0.1s"), time("2.5")], [Some(100.0), Some(2.5)]);
+        assert!(
+            ["5m", "0ms", "-5ms", "5 sec", "ms", "1KB"]
+                .iter()
+                .all(|text| time(text).is_none())
+        );
+    }
+
+    #[test]
+    fn amounts_have_three_digits() {
+        let bytes = |amount| Quantity::Bytes.text(amount);
+        assert_eq!(
+            [
+                bytes(12.0),
+                bytes(999.6),
+                bytes(41_312.0),
+                bytes(123_456.0),
+                bytes(999_999.0),
+                bytes(2.5e9)
+            ],
+            ["12 B", "1.00 KB", "41.3 KB", "123 KB", "1.00 MB", "2.50 GB"]
+        );
+        let time = |amount| Quantity::Milliseconds.text(amount);
+        assert_eq!(
+            [time(0.1234), time(5.0), time(12.34), time(1234.0)],
+            ["0.123 ms", "5.00 ms", "12.3 ms", "1234 ms"]
+        );
+    }
+}
