@@ -158,7 +158,8 @@ impl Walk {
         let after = choice.block.output_side(height) * choice.block.output_side(width);
         let (inputs, outputs) = (choice.inputs, choice.outputs);
         let lens = match choice.block {
-            Block::Identity => {
+            // The sum that reads a ReLU computes it.
+            Block::Identity | Block::Relu => {
                 return Value {
                     tensor: source,
                     own: false,
@@ -171,6 +172,7 @@ impl Walk {
             | Block::Pool { .. }
             | Block::FactorizedReduce
             | Block::Conv { .. } => vec![outputs * after],
+            Block::Basic { .. } => vec![outputs * after; 2],
             Block::Separable { stages, .. } => {
                 let of_stage = |stage| [inputs, if stage + 1 == stages { outputs } else { inputs }];
                 (0..stages)
