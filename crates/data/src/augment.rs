@@ -3,8 +3,9 @@
 //! Crops and flips as in the usual CIFAR recipe; cutout by T. DeVries, G. W. Taylor, "Improved
 //! Regularization of Convolutional Neural Networks with Cutout", 2017; random resized crops by C.
 //! Szegedy et al., "Going Deeper with Convolutions", 2015, and colour jitter, both with the
-//! parameters of torchvision. The order is fixed: crop, flip, jitter on bytes, then, on the
-//! normalised values, cutout.
+//! parameters of torchvision; TrivialAugment and random erasing are in files of their own. The
+//! order is fixed: crop, flip, TrivialAugment, jitter, erasing on bytes, then, on the normalised
+//! values, cutout.
 
 use std::ops::Bound::{Included, Unbounded};
 
@@ -13,6 +14,8 @@ use da2s_settings::{Allowed, UP_TO_1, interval, settings, up_to, whole};
 
 use super::dataset::ImageShape;
 use super::error::DataError;
+use super::random_erasing::RandomErasing;
+use super::trivial_augment::trivial_augment;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -37,6 +40,11 @@ settings! {
         random_resized_crop: Option<RandomResizedCrop> = None;
         /// Changes the colours.
         color_jitter: Option<ColorJitter> = None;
+        /// Whether each image gets one of fourteen operations, of random strength (TrivialAugment,
+        /// "wide"). It moves images by up to 32 pixels, so it is for images of that size or more.
+        trivial_augment: bool = false;
+        /// Replaces a rectangle by noise.
+        random_erasing: Option<RandomErasing> = None;
     }
 }
 
@@ -100,10 +108,10 @@ impl Augmentation {
                 DataError::require(option, strength, allowed, format!("0 to {most}"))?;
             }
         }
-        Ok(())
+        self.random_erasing.map_or(Ok(()), |erasing| erasing.validate())
     }
 
-    /// The part that works on bytes: crop, flip, jitter. `image` may have any size if
+    /// The part that works on bytes: all but cutout. `image` may have any size if
     /// `random_resized_crop` is set, and must have `shape` otherwise; the result has `shape`.
     pub fn apply(&self, image: Image, shape: ImageShape, rng: &mut impl Rng) -> Image {
         let mut image = match self.random_resized_crop {
@@ -117,8 +125,14 @@ impl Augmentation {
         if self.flip && rng.random() {
             flip(&mut image);
         }
+        if self.trivial_augment {
+            image = trivial_augment(image, rng);
+        }
         if let Some(jitter) = self.color_jitter {
             jitter.apply(&mut image, rng);
+        }
+        if let Some(erasing) = self.random_erasing {
+            erasing.apply(&mut image, rng);
         }
         image
     }

@@ -214,6 +214,8 @@ proptest! {
             cutout: 3,
             random_resized_crop: Some(RandomResizedCrop::default()),
             color_jitter: Some(ColorJitter { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.2 }),
+            trivial_augment: true,
+            random_erasing: Some(RandomErasing::default()),
         };
         let target = shape(channels, 8, 8);
         let image = picture(shape(channels, 13, 10));
