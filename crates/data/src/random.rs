@@ -41,6 +41,8 @@ pub enum Purpose {
     Validation = 12,
     /// Choice of the images that are set aside for testing, if there are no test images.
     Test = 13,
+    /// How the images of a batch are mixed with others.
+    Mix = 14,
 }
 
 impl Purpose {

@@ -18,17 +18,19 @@ use crate::fused::{primitive, slice};
 /// Floats that a thread updates at a time: enough to outweigh the cost of a task.
 const CHUNK: usize = 1 << 14;
 
-/// The updated `weights` and velocity. Without a velocity it starts at zero.
+/// The updated `weights` and velocity. Without a velocity it starts at zero. Where there is a
+/// `mask`, it multiplies the decay of each weight.
 pub fn sgd_step(
     step: SgdStep,
     weights: Tensor<1>,
     gradient: Tensor<1>,
     velocity: Option<Tensor<1>>,
+    mask: Option<&Tensor<1>>,
 ) -> (Tensor<1>, Tensor<1>) {
     if weights.device() == Device::flex() {
-        on_cpu(step, weights, gradient, velocity)
+        on_cpu(step, weights, gradient, velocity, mask)
     } else {
-        by_operations(step, weights, gradient, velocity)
+        by_operations(step, weights, gradient, velocity, mask)
     }
 }
 
@@ -48,15 +50,24 @@ fn on_cpu(
     weights: Tensor<1>,
     gradient: Tensor<1>,
     velocity: Option<Tensor<1>>,
+    mask: Option<&Tensor<1>>,
 ) -> (Tensor<1>, Tensor<1>) {
     let velocity = velocity.unwrap_or_else(|| Tensor::zeros([weights.dims()[0]], &Device::flex()));
     let weights = primitive(weights);
+    let mask = mask.map(|mask| primitive(mask.clone()));
     let (mut velocity, mut gradient) = (whole(primitive(velocity)), whole(primitive(gradient)));
-    slice(&weights)
+    let chunks = slice(&weights)
         .par_chunks(CHUNK)
         .zip(velocity.storage_mut::<f32>().par_chunks_mut(CHUNK))
-        .zip(gradient.storage_mut::<f32>().par_chunks_mut(CHUNK))
-        .for_each(|((weights, velocity), gradient)| sgd::step(step, weights, velocity, gradient));
+        .zip(gradient.storage_mut::<f32>().par_chunks_mut(CHUNK));
+    match &mask {
+        None => chunks.for_each(|((weights, velocity), gradient)| sgd::step(step, weights, velocity, gradient)),
+        Some(mask) => chunks
+            .zip(slice(mask).par_chunks(CHUNK))
+            .for_each(|(((weights, velocity), gradient), mask)| {
+                sgd::masked_step(step, mask, weights, velocity, gradient);
+            }),
+    }
     (
         Tensor::from_primitive::<Flex>(gradient),
         Tensor::from_primitive::<Flex>(velocity),
@@ -77,8 +88,13 @@ fn by_operations(
     weights: Tensor<1>,
     gradient: Tensor<1>,
     velocity: Option<Tensor<1>>,
+    mask: Option<&Tensor<1>>,
 ) -> (Tensor<1>, Tensor<1>) {
-    let decayed = weights.clone() * step.weight_decay + gradient * step.scale;
+    let decay = match mask {
+        Some(mask) => weights.clone() * (mask.clone() * step.weight_decay),
+        None => weights.clone() * step.weight_decay,
+    };
+    let decayed = decay + gradient * step.scale;
     let velocity = match velocity {
         Some(velocity) => decayed + velocity * step.momentum,
         None => decayed,
@@ -107,8 +123,12 @@ mod tests {
         let part = Tensor::cat(vec![data(3), data(5)], 0).narrow(0, 7, count);
         for (gradient, velocity) in [(data(7), None), (data(11), Some(data(13))), (part.clone(), Some(part))] {
             let bits = |(weights, velocity): (Tensor<1>, Tensor<1>)| [weights, velocity].map(|x| x.into_data());
-            let ours = bits(sgd_step(step, data(2), gradient.clone(), velocity.clone()));
-            assert_eq!(ours, bits(by_operations(step, data(2), gradient, velocity)));
+            let mask = data(17).greater_elem(0.0).float();
+            for mask in [None, Some(&mask)] {
+                let ours = bits(sgd_step(step, data(2), gradient.clone(), velocity.clone(), mask));
+                let operations = by_operations(step, data(2), gradient.clone(), velocity.clone(), mask);
+                assert_eq!(ours, bits(operations));
+            }
         }
     }
 }

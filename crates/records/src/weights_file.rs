@@ -25,6 +25,26 @@ pub struct Named {
     pub data: Vec<f32>,
 }
 
+impl Named {
+    /// The same tensor with `prefix` before its name.
+    #[must_use]
+    pub fn with_prefix(self, prefix: &str) -> Self {
+        Self {
+            name: format!("{prefix}{}", self.name),
+            ..self
+        }
+    }
+
+    /// The tensors of `all` whose names start with `prefix`, without it.
+    pub fn below(all: &[Self], prefix: &str) -> Vec<Self> {
+        let below = all.iter().filter_map(|tensor| {
+            let name = tensor.name.strip_prefix(prefix)?.to_owned();
+            Some(Self { name, ..tensor.clone() })
+        });
+        below.collect()
+    }
+}
+
 /// Named tensors with the metadata of their file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightsFile {

@@ -66,7 +66,7 @@ pub struct TrainArguments {
     pub genotype_file: Option<PathBuf>,
     /// Train for N epochs instead of the run's number, which becomes N. A training of another
     /// length starts anew; it continues if N is larger, network.decay is exponential and
-    /// network.drop_path is 0
+    /// network.drop_path is 0 or rises over the depth
     #[arg(long = "epochs", alias = "train-epochs", value_name = "N")]
     pub train_epochs: Option<u32>,
     /// Go on from the checkpoint

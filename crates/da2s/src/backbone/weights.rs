@@ -70,6 +70,13 @@ impl Weights {
         self.parts.iter().map(|part| part.grad_remove(&mut gradients)).collect()
     }
 
+    /// Moves toward other weights: `(1 − share)·own + share·other`.
+    pub fn blend(&mut self, other: &Self, share: f64) {
+        for (own, other) in self.parts.iter_mut().zip(&other.parts) {
+            *own = own.clone() * (1.0 - share) + other.clone() * share;
+        }
+    }
+
     /// Every weight under its name.
     pub fn named(&self, backbone: &Backbone) -> Vec<Named> {
         backbone

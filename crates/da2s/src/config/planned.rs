@@ -68,7 +68,8 @@ impl Planned {
                 config.network.training.batch_size,
                 shape.height,
                 threads,
-            ),
+            )
+            .with_vectors(config.network.training.extra_vectors()),
         })
     }
 }

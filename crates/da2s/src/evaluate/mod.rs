@@ -53,8 +53,8 @@ pub fn images_on(batch: &Batch, device: &Device) -> Tensor<4> {
 }
 
 /// The labels of a batch as a tensor, `[batch]`.
-pub(crate) fn labels_on(batch: &Batch, device: &Device) -> Tensor<1, Int> {
-    let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
+pub(crate) fn labels_on(labels: &[u32], device: &Device) -> Tensor<1, Int> {
+    let labels: Vec<i64> = labels.iter().map(|&label| i64::from(label)).collect();
     let count = labels.len();
     Tensor::from_data(TensorData::new(labels, [count]), device)
 }
@@ -122,7 +122,7 @@ pub fn evaluate(
         unless(stop)?;
         let batch = loader.batch(0, step)?;
         let logits = backbone.forward(images_on(&batch, device), pass).logits;
-        let mean = cross_entropy(logits.clone(), labels_on(&batch, device), 0.0).into_scalar::<f32>();
+        let mean = cross_entropy(logits.clone(), labels_on(&batch.labels, device), 0.0).into_scalar::<f32>();
         loss += f64::from(mean) * batch.labels.len() as f64;
         images += batch.labels.len();
         let predictions: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();

@@ -79,10 +79,15 @@ impl Needs {
     /// finite difference.
     pub fn of_search(supernet: &Backbone, batch: usize, side: usize, threads: usize, second_order: bool) -> Self {
         let needs = Self::of_training(supernet, batch, side, threads);
-        let unrolled = if second_order { 2 * needs.parameters } else { 0 };
+        needs.with_vectors(if second_order { 2 } else { 0 })
+    }
+
+    /// The same, plus `count` vectors as long as the weights.
+    #[must_use]
+    pub fn with_vectors(self, count: u64) -> Self {
         Self {
-            optimiser: needs.optimiser + unrolled,
-            ..needs
+            optimiser: self.optimiser + count * self.parameters,
+            ..self
         }
     }
 

@@ -1,23 +1,42 @@
 //! Drop-path: disables whole operations for single samples during training.
 //!
 //! Reference: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, as DARTS uses it: each operation
-//! except the identity is dropped with probability `p` for each sample, and the others are divided
-//! by 1 − p; p rises linearly over the epochs. Contract: a pure function of (seed, epoch, step);
-//! the factors that a process draws for its part of a batch are those of a single process for the
-//! same images.
+//! except the identity is dropped with probability p for each sample, and the others are divided by
+//! 1 − p; p rises linearly over the epochs. Where p rises over the depth instead, this is
+//! stochastic depth (Huang et al., "Deep Networks with Stochastic Depth", 2016): layer ℓ of L is
+//! dropped with the probability p·ℓ/L, the linear rule of equation 4, but for each sample on its
+//! own, and with the division in training, which in the paper is a factor in testing (equation 5).
+//! A layer is a node of a cell, counted through all cells; in the chains of the space `mobile` this
+//! is a residual block. Contract: a pure function of (seed, epoch, step); the factors that a
+//! process draws for its part of a batch are those of a single process for the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use da2s_engine::CellPlan;
+use da2s_settings::words;
 use rand::Rng;
 
 use crate::backbone::Backbone;
 use crate::data::Shard;
 use crate::random::{Purpose, generator};
 
+words! {
+    /// What the probability of drop-path rises over.
+    #[strum(serialize_all = "lowercase")]
+    pub enum DropPathRamp {
+        /// The epochs, as in DARTS: p·(t − 1)/T in epoch t of T, everywhere in the network.
+        Epochs,
+        /// The depth, as in stochastic depth: p·ℓ/L in layer ℓ of L, in every epoch.
+        Depth,
+    }
+}
+
 /// The settings of drop-path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropPath {
-    /// Probability of dropping.
+    /// Largest probability of dropping in this epoch.
     pub probability: f64,
+    /// Whether it is the same at every depth.
+    pub ramp: DropPathRamp,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -37,14 +56,24 @@ impl DropPath {
         if self.probability <= 0.0 {
             return None;
         }
-        let keep = 1.0 - self.probability;
         let mut random = generator(self.seed, Purpose::DropPath, epoch as u64, step as u64);
+        // Only cells drop paths.
+        let cells = network.stages().iter().filter(|stage| stage.kind.is_some());
+        let layers: usize = cells.map(|stage| layers_of(stage.cell.plan())).sum();
+        let mut before = 0;
         let stages = network.stages().iter().map(|stage| {
-            // Only cells drop paths.
             stage.kind?;
             let plan = stage.cell.plan();
             let mut factors = Vec::with_capacity(plan.choice_count() * batch);
-            for choice in plan.edges.iter().flat_map(|edge| &edge.choices) {
+            let choices = plan.edges.iter().flat_map(|edge| {
+                let layer = before + edge.to - plan.input_channels.len() + 1;
+                edge.choices.iter().map(move |choice| (layer, choice))
+            });
+            for (layer, choice) in choices {
+                let keep = match self.ramp {
+                    DropPathRamp::Epochs => 1.0 - self.probability,
+                    DropPathRamp::Depth => 1.0 - self.probability * layer as f64 / layers as f64,
+                };
                 let mut factor = || {
                     if random.random_bool(keep) {
                         (1.0 / keep) as f32
@@ -61,11 +90,17 @@ impl DropPath {
                     factors.extend(std::iter::repeat_n(1.0, batch));
                 }
             }
+            before += layers_of(plan);
             let shape = [plan.choice_count(), batch];
             Some(Tensor::from_data(TensorData::new(factors, shape), device))
         });
         Some(stages.collect())
     }
+}
+
+/// Number of layers of a cell: its nodes that are not inputs.
+fn layers_of(plan: &CellPlan) -> usize {
+    plan.node_channels.len() - plan.input_channels.len()
 }
 
 #[cfg(test)]
@@ -74,7 +109,7 @@ mod tests {
     use crate::backbone::{NetworkSize, Stem};
     use crate::device::host;
     use crate::network::network;
-    use crate::space::{ChainShape, Genotype, Reductions};
+    use crate::space::{ChainShape, Genotype, Reductions, StageShape};
     use da2s_engine::Engine;
 
     #[test]
@@ -95,6 +130,7 @@ mod tests {
         let network = network(&Genotype::parse(text).unwrap(), size.clone(), &Engine::Plain).unwrap();
         let drop = DropPath {
             probability: 0.3,
+            ramp: DropPathRamp::Epochs,
             seed: 1,
         };
         let factors = drop
@@ -114,7 +150,7 @@ mod tests {
         assert!(
             DropPath {
                 probability: 0.0,
-                seed: 1
+                ..drop
             }
             .factors(&network, 4, Shard::WHOLE, 1, 0, &Device::flex())
             .is_none()
@@ -143,5 +179,67 @@ mod tests {
             .flat_map(|(a, b)| [a, b].concat())
             .collect::<Vec<f32>>();
         assert_eq!(halves, normal);
+    }
+
+    #[test]
+    fn over_the_depth_the_last_layer_is_dropped_most() {
+        // A chain of five layers; the third changes its channels, so nothing would be left of it.
+        let text =
+            "Genotype(stages=[['mbconv_k3_e3', 'mbconv_k3_e3'], ['mbconv_k5_e3', 'mbconv_k3_e1', 'mbconv_k3_e3']])";
+        let stage = |channels, layers| StageShape {
+            channels,
+            layers,
+            stride: 1,
+        };
+        let size = NetworkSize {
+            stem: Stem::Cifar,
+            channels: 8,
+            cells: 1,
+            reductions: Reductions::At(Vec::new()),
+            image_channels: 1,
+            image_size: 8,
+            classes: 2,
+            auxiliary: false,
+            chain: ChainShape {
+                stem_channels: 8,
+                stem_stride: 1,
+                stages: vec![stage(8, 2), stage(16, 3)],
+                head_channels: 16,
+                plain: false,
+            },
+        };
+        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let drop = DropPath {
+            probability: 0.5,
+            ramp: DropPathRamp::Depth,
+            seed: 1,
+        };
+        let batch = 4000;
+        let factors = drop
+            .factors(&network, batch, Shard::WHOLE, 1, 0, &Device::flex())
+            .unwrap();
+        let values = host(factors[1].as_ref().unwrap());
+        let plan = network.stages()[1].cell.plan();
+        let choices = plan
+            .edges
+            .iter()
+            .flat_map(|edge| edge.choices.iter().map(move |choice| (edge.to, choice)));
+        let mut dropping = Vec::new();
+        for ((layer, choice), factors) in choices.zip(values.chunks_exact(batch)) {
+            let dropped = factors.iter().filter(|&&factor| factor == 0.0).count() as f64 / batch as f64;
+            if choice.can_drop() {
+                let probability = 0.5 * layer as f64 / 5.0;
+                assert!((dropped - probability).abs() < 0.03, "{layer}: {dropped}");
+                let kept = factors.iter().filter(|&&factor| factor != 0.0);
+                assert!(
+                    kept.into_iter()
+                        .all(|&factor| f64::from(factor - (1.0 / (1.0 - probability)) as f32).abs() < 1e-6)
+                );
+                dropping.push(layer);
+            } else {
+                assert_eq!(dropped, 0.0);
+            }
+        }
+        assert_eq!(dropping, [1, 2, 4, 5]);
     }
 }

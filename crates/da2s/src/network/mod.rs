@@ -16,7 +16,7 @@ pub(crate) use auxiliary::slot as auxiliary_slot;
 pub(crate) use cost::cost_tables;
 pub use cost::{Cost, cost};
 pub(crate) use cost_parts::cost_parts;
-pub use drop_path::DropPath;
+pub use drop_path::{DropPath, DropPathRamp};
 pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};
 

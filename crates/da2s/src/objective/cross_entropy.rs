@@ -1,5 +1,6 @@
 //! The loss on the data: cross-entropy, with label smoothing (Szegedy et al., "Rethinking the
-//! Inception Architecture", 2016, section 7), and with class weights.
+//! Inception Architecture", 2016, section 7), with class weights, and for images that are mixed
+//! from two (Zhang, Cissé, Dauphin, Lopez-Paz, "mixup", 2018, equation 1).
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -68,6 +69,44 @@ pub fn weighted_cross_entropy(
     let log = log_softmax(logits, 1);
     let log = log.clone() * Tensor::from_data(weights, &log.device());
     smoothed(log, labels, smoothing) * (-1.0 / total)
+}
+
+/// A second label for each image of a batch whose images are mixed from two.
+#[derive(Clone, Debug)]
+pub struct SecondLabels {
+    /// `[batch]`: a permutation of the first labels.
+    pub labels: Tensor<1, Int>,
+    /// The share λ of the first label; the second has 1 − λ.
+    pub first_share: f64,
+}
+
+/// [`weighted_cross_entropy`] for the targets λ·y + (1 − λ)·z of labels y and `second` labels z, if
+/// there are any. With t the mixed target of an image and t' = (1 − ε) t + ε/C this is
+///
+/// ```text
+/// Σᵢ Σ_c w(c) t'ᵢ(c) ℓᵢ(c) / Σᵢ Σ_c w(c) tᵢ(c)
+/// ```
+///
+/// It is linear in t, and since z is a permutation of y, the divisor does not depend on λ. So it is
+/// λ times the loss of y plus 1 − λ times the loss of z. (PyTorch's `CrossEntropyLoss` divides by
+/// the number of images where targets are probabilities, whatever their weights.)
+pub fn mixed_cross_entropy(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    second: Option<SecondLabels>,
+    smoothing: f64,
+    weighting: Option<Weighting<'_>>,
+) -> Tensor<1> {
+    let Some(SecondLabels {
+        labels: others,
+        first_share,
+    }) = second
+    else {
+        return weighted_cross_entropy(logits, labels, smoothing, weighting);
+    };
+    let own = weighted_cross_entropy(logits.clone(), labels, smoothing, weighting);
+    let other = weighted_cross_entropy(logits, others, smoothing, weighting);
+    own * first_share + other * (1.0 - first_share)
 }
 
 #[cfg(test)]
@@ -153,6 +192,61 @@ mod tests {
                 };
                 let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * f64::from(STEP));
                 assert!((numeric - f64::from(own)).abs() < 1e-4, "{place}: {own} != {numeric}");
+            }
+        }
+    }
+
+    const SECOND: [u32; 3] = [0, 2, 1];
+    const SHARE: f64 = 0.7;
+
+    fn mixed(logits: [[f32; 4]; 3], smoothing: f64, weights: Option<&[f32]>) -> (Tensor<2>, Tensor<1>) {
+        let device = Device::flex().autodiff();
+        let logits = Tensor::<2>::from_data(TensorData::from(logits), &device).require_grad();
+        let tensor = |labels: [u32; 3]| Tensor::from_data(TensorData::from(labels.map(i64::from)), &device);
+        let second = SecondLabels {
+            labels: tensor(SECOND),
+            first_share: SHARE,
+        };
+        let weighting = weights.map(|weights| Weighting::of(weights, &LABELS));
+        let loss = mixed_cross_entropy(logits.clone(), tensor(LABELS), Some(second), smoothing, weighting);
+        (logits, loss)
+    }
+
+    /// The definition with soft targets, and its gradient by finite differences.
+    #[test]
+    fn mixed_labels_are_soft_targets() {
+        const STEP: f64 = 1e-5;
+        let defined = |logits: &[[f64; 4]; 3], smoothing: f64, weights: [f64; 4]| {
+            let (mut sum, mut divisor) = (0.0, 0.0);
+            for (image, row) in logits.iter().enumerate() {
+                let norm = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                for class in 0..4 {
+                    let is = |label: u32| f64::from(u8::from(label as usize == class));
+                    let target = SHARE * is(LABELS[image]) + (1.0 - SHARE) * is(SECOND[image]);
+                    let smoothed = (1.0 - smoothing) * target + smoothing / 4.0;
+                    sum += weights[class] * smoothed * (norm - row[class]);
+                    divisor += weights[class] * target;
+                }
+            }
+            sum / divisor
+        };
+        for (smoothing, weights) in [(0.0, None), (0.1, None), (0.0, Some(WEIGHTS)), (0.1, Some(WEIGHTS))] {
+            let (logits, loss) = mixed(LOGITS, smoothing, weights.as_ref().map(|weights| &weights[..]));
+            let weights = weights.unwrap_or([1.0; 4]).map(f64::from);
+            let rows = LOGITS.map(|row| row.map(f64::from));
+            let expected = defined(&rows, smoothing, weights);
+            let ours = f64::from(loss.clone().into_scalar::<f32>());
+            assert!((ours - expected).abs() < 1e-6, "{ours} != {expected}");
+
+            let gradient = logits.grad(&loss.backward()).unwrap();
+            for (place, own) in gradient.into_data().iter::<f32>().enumerate() {
+                let moved = |step: f64| {
+                    let mut rows = rows;
+                    rows[place / 4][place % 4] += step;
+                    defined(&rows, smoothing, weights)
+                };
+                let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                assert!((numeric - f64::from(own)).abs() < 1e-6, "{place}: {own} != {numeric}");
             }
         }
     }

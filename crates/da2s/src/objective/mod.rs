@@ -14,7 +14,7 @@ mod schedule;
 mod zero_one;
 
 pub use cost_limit::{CostLimit, CostTable};
-pub use cross_entropy::{Weighting, cross_entropy, weighted_cross_entropy};
+pub use cross_entropy::{SecondLabels, Weighting, cross_entropy, mixed_cross_entropy, weighted_cross_entropy};
 pub use hardening::{Halves, Hardening, HardeningState};
 pub use link::Link;
 pub(crate) use link::{concentration, normalized};

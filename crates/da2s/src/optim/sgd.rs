@@ -3,13 +3,14 @@
 //!
 //! Contract: as PyTorch's `clip_grad_norm_` followed by `SGD` without dampening: `g ← g · min(1,
 //! clip/(‖g‖ + 1e-6))`, `v ← μ v + g + wd·w`, `w ← w − η v`. The norm is that of all gradients
-//! together.
+//! together. The decay can be limited to kernels, as in He et al., "Bag of Tricks for Image
+//! Classification with Convolutional Neural Networks", 2019, section 3.1 ("no bias decay").
 
-use burn::tensor::{Device, Tensor};
-use da2s_engine::{SgdStep, sgd_step, squared_norm};
+use burn::tensor::{Device, Tensor, TensorData};
+use da2s_engine::{SgdStep, WeightRole, sgd_step, squared_norm};
 use da2s_records::Named;
 
-use crate::backbone::{Backbone, LoadError, Weights};
+use crate::backbone::{Backbone, LoadError, PartLayout, Weights};
 use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.
@@ -18,6 +19,8 @@ pub struct Sgd {
     momentum: f64,
     weight_decay: f64,
     clip: f64,
+    /// For each part, 1 where a weight decays and 0 elsewhere; empty if all weights decay.
+    masks: Vec<Tensor<1>>,
     velocities: Vec<Option<Tensor<1>>>,
 }
 
@@ -28,7 +31,19 @@ impl Sgd {
             momentum,
             weight_decay,
             clip,
+            masks: Vec::new(),
             velocities: Vec::new(),
+        }
+    }
+
+    /// The same for the weights of `backbone`, of which only kernels decay: neither scales and
+    /// shifts of batch norms nor biases.
+    #[must_use]
+    pub fn decaying_kernels(self, backbone: &Backbone, device: &Device) -> Self {
+        let masks = backbone.parts().iter().map(|part| kernel_mask(part, device));
+        Self {
+            masks: masks.collect(),
+            ..self
         }
     }
 
@@ -55,14 +70,17 @@ impl Sgd {
         let step = self.step_of(rate, (self.clip / (norm + 1e-6)).min(1.0));
         self.velocities.resize_with(gradients.len(), || None);
         let parts = weights.parts().iter().zip(gradients).zip(&mut self.velocities);
-        let moved = parts.map(|((part, gradient), velocity)| match gradient {
-            None => part.clone(),
-            Some(gradient) => {
-                let (moved, next) = sgd_step(step, part.clone(), gradient, velocity.take());
-                *velocity = Some(next);
-                moved
-            }
-        });
+        let moved = parts
+            .enumerate()
+            .map(|(index, ((part, gradient), velocity))| match gradient {
+                None => part.clone(),
+                Some(gradient) => {
+                    let mask = self.masks.get(index);
+                    let (moved, next) = sgd_step(step, part.clone(), gradient, velocity.take(), mask);
+                    *velocity = Some(next);
+                    moved
+                }
+            });
         *weights = Weights::from_parts(moved.collect());
         Ok(norm)
     }
@@ -75,7 +93,7 @@ impl Sgd {
             None => part.clone(),
             Some(gradient) => {
                 let velocity = self.velocities.get(index).cloned().flatten();
-                sgd_step(step, part.clone(), gradient, velocity).0
+                sgd_step(step, part.clone(), gradient, velocity, self.masks.get(index)).0
             }
         });
         Weights::from_parts(moved.collect())
@@ -102,11 +120,8 @@ impl Sgd {
         if velocities.parts().is_empty() {
             return Vec::new();
         }
-        let rename = |named: Named| Named {
-            name: format!("{PREFIX}{}", named.name),
-            ..named
-        };
-        velocities.named(backbone).into_iter().map(rename).collect()
+        let named = velocities.named(backbone).into_iter();
+        named.map(|named| named.with_prefix(PREFIX)).collect()
     }
 
     /// Restores the velocities from named tensors; without any, the optimiser has no velocities.
@@ -114,11 +129,7 @@ impl Sgd {
     /// # Errors
     /// If some are missing or have another shape.
     pub(crate) fn restore(&mut self, backbone: &Backbone, named: &[Named], device: &Device) -> Result<(), LoadError> {
-        let own = named.iter().filter_map(|tensor| {
-            let name = tensor.name.strip_prefix(PREFIX)?.to_owned();
-            Some(Named { name, ..tensor.clone() })
-        });
-        let own: Vec<Named> = own.collect();
+        let own = Named::below(named, PREFIX);
         self.velocities = Vec::new();
         if !own.is_empty() {
             let velocities = Weights::from_named(backbone, &own, device)?;
@@ -130,3 +141,66 @@ impl Sgd {
 
 /// Prefix of the names of velocities.
 const PREFIX: &str = "sgd.";
+
+/// 1 at the kernels of `part`, 0 at all other weights.
+fn kernel_mask(part: &PartLayout, device: &Device) -> Tensor<1> {
+    let mut mask = vec![0.0f32; part.weight_count];
+    for weight in &part.weights {
+        if matches!(weight.role, WeightRole::Kernel { .. }) {
+            let size: usize = weight.shape.iter().product();
+            mask[weight.offset..weight.offset + size].fill(1.0);
+        }
+    }
+    Tensor::from_data(TensorData::new(mask, [part.weight_count]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbone::{NetworkSize, Stem};
+    use crate::device::host;
+    use crate::network::network;
+    use crate::random::Purpose;
+    use crate::space::{ChainShape, Genotype, Reductions};
+    use da2s_engine::Engine;
+
+    #[test]
+    fn only_kernels_decay_where_norms_and_biases_do_not() {
+        let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
+            reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
+        let size = NetworkSize {
+            stem: Stem::Cifar,
+            channels: 2,
+            cells: 3,
+            reductions: Reductions::THIRDS,
+            image_channels: 1,
+            image_size: 8,
+            classes: 2,
+            auxiliary: false,
+            chain: ChainShape::default(),
+        };
+        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let device = Device::flex();
+        let start = Weights::new(&network, 1, Purpose::NetworkWeights, &device);
+        let mut weights = start.clone();
+        // Without gradients, only the decay moves weights: w ← w − η λ w.
+        let still = start.parts().iter().map(|part| Some(part.zeros_like())).collect();
+        let mut sgd = Sgd::new(0.9, 0.5, 5.0).decaying_kernels(&network, &device);
+        sgd.step(0.1, &mut weights, still, &network).unwrap();
+        let (mut decayed, mut spared) = (0, 0);
+        for (before, after) in start.named(&network).iter().zip(weights.named(&network)) {
+            let is_kernel = before.shape.len() > 1;
+            for (&before, after) in before.data.iter().zip(after.data) {
+                let expected = if is_kernel {
+                    before - 0.1 * (0.5 * before)
+                } else {
+                    before
+                };
+                assert_eq!(after.to_bits(), expected.to_bits());
+            }
+            *(if is_kernel { &mut decayed } else { &mut spared }) += 1;
+        }
+        assert!(decayed > 3 && spared > 3, "{decayed} and {spared} tensors");
+        assert_eq!(host(&start.part(0)).len(), host(&weights.part(0)).len());
+    }
+}

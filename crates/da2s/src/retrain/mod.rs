@@ -2,12 +2,17 @@
 //!
 //! Reference: Liu, Simonyan, Yang 2019, section 3.2 and its code: SGD with momentum, a decaying
 //! learning rate, drop-path that rises linearly over the epochs, an auxiliary head, label
-//! smoothing. Contract: a pure function of the settings, the images, the seed and the number of
-//! processes; the test images are never used; the best epoch on the validation part is kept, or the
-//! last epoch if there is none.
+//! smoothing. Parts of later recipes are in files of their own, each with its reference. Contract:
+//! a pure function of the settings, the images, the seed and the number of processes; the test
+//! images are never used; the best epoch on the validation part is kept, or the last epoch if there
+//! is none.
 
+mod average;
+mod mixing;
 mod settings;
 
+pub use average::Average;
+pub use mixing::{MixedBatch, Mixing, Other};
 pub use settings::{Decay, TrainSettings};
 
 use burn::tensor::Device;
@@ -15,16 +20,16 @@ use da2s_records::schema::TrainEpoch;
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Pass, Statistics, Weights};
-use crate::data::{Batch, Loader};
+use crate::data::Loader;
 use crate::evaluate::{accuracy, correct_count, images_on, labels_on};
 use crate::finite::NotFinite;
-use crate::network::DropPath;
-use crate::objective::{Weighting, weighted_cross_entropy};
+use crate::network::{DropPath, DropPathRamp};
+use crate::objective::{SecondLabels, Weighting, mixed_cross_entropy};
 use crate::observer::Event;
 use crate::optim::Sgd;
 use crate::parallel::{Group, bytes_of};
 use crate::probe::Probe;
-use crate::random::Purpose;
+use crate::random::{Purpose, generator};
 use crate::resumable::{Position, Resumable, StageError};
 use crate::stage::Stage;
 
@@ -57,8 +62,20 @@ pub struct TrainState {
     pub statistics: Statistics,
     /// The optimiser.
     pub sgd: Sgd,
+    /// The averages over the steps, if they are what is evaluated.
+    pub average: Option<Average>,
     /// Its progress.
     pub progress: TrainProgress,
+}
+
+impl TrainState {
+    /// The weights and statistics that are evaluated and kept.
+    pub fn evaluated(&self) -> (&Weights, &Statistics) {
+        match &self.average {
+            Some(average) => (&average.weights, &average.statistics),
+            None => (&self.weights, &self.statistics),
+        }
+    }
 }
 
 /// The unchanging inputs of a training.
@@ -95,23 +112,27 @@ pub struct TrainRecord {
 
 impl Resumable for Retraining<'_> {
     type State = TrainState;
-    type Images = Batch;
+    type Images = MixedBatch;
     type Record = TrainRecord;
 
     const STAGE: Stage = Stage::Train;
 
-    fn images(&self, state: &TrainState) -> Result<Batch, StageError> {
-        let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
-        let batch = self.loader.batch(epoch as u64, step as u64)?;
+    fn images(&self, state: &TrainState) -> Result<MixedBatch, StageError> {
+        let (epoch, step) = (state.progress.epochs_done as u64 + 1, state.progress.steps_done as u64);
+        let batch = self.loader.batch(epoch, step)?;
+        let mut random = generator(self.seed, Purpose::Mix, epoch, step);
+        let mixed = self.settings.mixing.apply(batch, &mut random);
         self.probe.ended("data");
-        Ok(batch)
+        Ok(mixed)
     }
 
-    fn step(&self, state: &mut TrainState, batch: Batch) -> Result<(), NotFinite> {
+    fn step(&self, state: &mut TrainState, mixed: MixedBatch) -> Result<(), NotFinite> {
+        let MixedBatch { batch, other } = &mixed;
         let (epoch, step) = (state.progress.epochs_done + 1, state.progress.steps_done);
         let device = self.device.clone().autodiff();
         let drop_path = DropPath {
             probability: self.drop_path(epoch),
+            ramp: self.settings.drop_path_ramp,
             seed: self.seed,
         };
         let (images, shard) = (batch.labels.len(), self.group.shard());
@@ -122,18 +143,22 @@ impl Resumable for Retraining<'_> {
             auxiliary: self.network.auxiliary().is_some(),
             ..Pass::new(&weights)
         };
-        let forward = self.network.forward(images_on(&batch, &device), pass);
+        let forward = self.network.forward(images_on(batch, &device), pass);
         if let Some(statistics) = &forward.statistics {
             state.statistics.update(&statistics.averaged(&self.group));
         }
-        let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
-        let labels = labels_on(&batch, &device);
+        let correct = correct_count(forward.logits.clone().without_autodiff(), mixed.main_labels());
+        let labels = labels_on(&batch.labels, &device);
+        let second = other.as_ref().map(|other| SecondLabels {
+            labels: labels_on(&other.labels, &device),
+            first_share: other.own_share,
+        });
         let smoothing = self.settings.label_smoothing;
         let weighting = Weighting::in_group(self.class_weights.as_deref(), &batch.labels, &self.group);
-        let mut loss = weighted_cross_entropy(forward.logits, labels.clone(), smoothing, weighting);
+        let loss_of = |logits| mixed_cross_entropy(logits, labels.clone(), second.clone(), smoothing, weighting);
+        let mut loss = loss_of(forward.logits);
         if let Some(logits) = forward.auxiliary {
-            let auxiliary = weighted_cross_entropy(logits, labels, smoothing, weighting);
-            loss = loss + auxiliary * self.settings.auxiliary_weight;
+            loss = loss + loss_of(logits) * self.settings.auxiliary_weight;
         }
         let own = f64::from(loss.clone().into_scalar::<f32>());
         let [value, correct] = self.group.sum([own, correct as f64]);
@@ -148,6 +173,11 @@ impl Resumable for Retraining<'_> {
         self.probe.ended("backward");
         let rate = self.rate(state);
         let norm = state.sgd.step(rate, &mut state.weights, gradients, self.network)?;
+        if let Some(average) = &mut state.average {
+            let taken = (epoch - 1) * self.steps() + step + 1;
+            let most = self.settings.weight_average;
+            average.add(&state.weights, &state.statistics, most, taken);
+        }
         self.probe.ended("optimiser");
         let progress = &mut state.progress;
         progress.steps_done += 1;
@@ -194,10 +224,21 @@ impl Resumable for Retraining<'_> {
 
     fn start(&self) -> TrainState {
         let settings = self.settings;
+        let weights = Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device);
+        let statistics = Statistics::new(self.network, self.device);
+        let sgd = Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip);
         TrainState {
-            weights: Weights::new(self.network, self.seed, Purpose::NetworkWeights, self.device),
-            statistics: Statistics::new(self.network, self.device),
-            sgd: Sgd::new(settings.momentum, settings.weight_decay, settings.gradient_clip),
+            average: (settings.weight_average > 0.0).then(|| Average {
+                weights: weights.clone(),
+                statistics: statistics.clone(),
+            }),
+            sgd: if settings.decay_norms {
+                sgd
+            } else {
+                sgd.decaying_kernels(self.network, self.device)
+            },
+            weights,
+            statistics,
             progress: TrainProgress::default(),
         }
     }
@@ -222,7 +263,16 @@ impl Resumable for Retraining<'_> {
     }
 
     fn bytes(&self, state: &TrainState) -> Vec<u8> {
-        bytes_of(state.weights.parts().iter().chain(state.statistics.tensors()))
+        let evaluated = state.average.iter();
+        let averages = evaluated.flat_map(|average| average.weights.parts().iter().chain(average.statistics.tensors()));
+        bytes_of(
+            state
+                .weights
+                .parts()
+                .iter()
+                .chain(state.statistics.tensors())
+                .chain(averages),
+        )
     }
 
     fn event(record: &TrainRecord) -> Event<'_> {
@@ -254,16 +304,22 @@ impl Retraining<'_> {
         0.5f64.powi(progress.rollbacks as i32) * learning_rate(self.settings, progress.epochs_done + 1)
     }
 
-    /// The probability of dropping a path in `epoch`, from 1: it rises linearly from 0.
+    /// The largest probability of dropping a path in `epoch`, from 1. Over the epochs it rises
+    /// linearly from 0.
     fn drop_path(&self, epoch: usize) -> f64 {
-        self.settings.drop_path * (epoch - 1) as f64 / self.settings.epochs as f64
+        let most = self.settings.drop_path;
+        match self.settings.drop_path_ramp {
+            DropPathRamp::Epochs => most * (epoch - 1) as f64 / self.settings.epochs as f64,
+            DropPathRamp::Depth => most,
+        }
     }
 
     fn validate(&self, state: &TrainState) -> Result<Option<f64>, StageError> {
         let Some(loader) = &self.validation else {
             return Ok(None);
         };
-        let pass = Pass::new(&state.weights).with_statistics(&state.statistics);
+        let (weights, statistics) = state.evaluated();
+        let pass = Pass::new(weights).with_statistics(statistics);
         let (group, device) = (&self.group, self.device);
         Ok(Some(accuracy(self.network, pass, loader, group, device, &|| false)?))
     }

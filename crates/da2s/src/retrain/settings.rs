@@ -2,15 +2,19 @@
 
 use da2s_settings::{BELOW_1, COUNT, COUNT_OR_0, NOT_NEGATIVE, POSITIVE, Problem, settings, words};
 
+use super::mixing::Mixing;
 use crate::data::Augmentation;
+use crate::network::DropPathRamp;
 
 settings! {
     /// How the final network trains.
     pub struct TrainSettings {
         /// Weight of the auxiliary head's loss.
         auxiliary_weight: f64 = 0.4, in NOT_NEGATIVE.in_f32();
-        /// Probability p of drop-path at the end: in epoch t of T it is p·(t − 1)/T.
+        /// Largest probability p of drop-path.
         drop_path: f64 = 0.0, in BELOW_1;
+        /// What the probability of drop-path rises over.
+        drop_path_ramp: DropPathRamp = DropPathRamp::Epochs;
         /// Label smoothing.
         label_smoothing: f64 = 0.0, in BELOW_1;
         /// Epochs of the training of the final network.
@@ -28,10 +32,18 @@ settings! {
         momentum: f64 = 0.9, in BELOW_1.in_f32();
         /// Weight decay.
         weight_decay: f64 = 3e-4, in NOT_NEGATIVE.in_f32();
+        /// Whether scales and shifts of batch norms, and biases, decay too.
+        decay_norms: bool = true;
+        /// Decay of an average of the weights over the steps, which is evaluated and kept in place
+        /// of the last weights; 0 keeps the last weights. After step n it is at most
+        /// 1 − n^(−2/3).
+        weight_average: f64 = 0.0, in BELOW_1.in_f32();
         /// Largest norm of the gradient.
         gradient_clip: f64 = 5.0, in POSITIVE;
         /// What is done to training images.
         augmentation: Augmentation = Augmentation::default();
+        /// How images are mixed with others.
+        mixing: Mixing = Mixing::default();
     }
 }
 
@@ -45,12 +57,19 @@ impl TrainSettings {
             let expected = format!("less than network.epochs = {}", self.epochs);
             return Err(Problem::refused("network.warmup_epochs", self.warmup_epochs, expected));
         }
-        Ok(())
+        self.mixing.check()
     }
 
     /// Whether each epoch is the same, however many there are: no schedule depends on their number.
     pub fn has_steps_of_any_length(&self) -> bool {
-        self.decay == Decay::Exponential && self.drop_path == 0.0
+        let drop_path = self.drop_path == 0.0 || self.drop_path_ramp == DropPathRamp::Depth;
+        self.decay == Decay::Exponential && drop_path
+    }
+
+    /// Number of vectors as long as the weights that these settings need beside those of every
+    /// training: the average, and which weights decay.
+    pub(crate) fn extra_vectors(&self) -> u64 {
+        u64::from(self.weight_average > 0.0) + u64::from(!self.decay_norms)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::backbone::{Backbone, LoadError, find_tensor};
 use crate::device::host;
 use crate::hint::Hint;
 use crate::optim::{AdamMeans, ArchMoment};
-use crate::retrain::{TrainProgress, TrainState};
+use crate::retrain::{Average, TrainProgress, TrainState};
 use crate::search::{SearchProgress, SearchState};
 use crate::space::CellKind;
 use crate::stage::Stage;
@@ -142,6 +142,7 @@ pub(super) fn train_checkpoint(
 ) -> Checkpoint<TrainMeta> {
     let mut tensors = network.named(&state.weights, &state.statistics);
     tensors.extend(state.sgd.named(network));
+    tensors.extend(state.average.iter().flat_map(|average| average.named(network)));
     Checkpoint {
         tensors,
         meta: TrainMeta::new(&state.progress, genotype, processes),
@@ -157,6 +158,9 @@ pub(super) fn train_state(
 ) -> Result<TrainState, LoadError> {
     (state.weights, state.statistics) = network.load(&checkpoint.tensors, device)?;
     state.sgd.restore(network, &checkpoint.tensors, device)?;
+    if state.average.is_some() {
+        state.average = Some(Average::restored(network, &checkpoint.tensors, device)?);
+    }
     state.progress = checkpoint.meta.progress.clone();
     Ok(state)
 }

@@ -59,6 +59,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     let network = network_of(context, &engine, &genotype, &dataset, auxiliary)?;
     let (batch, side) = (context.config.network.training.batch_size, dataset.shape.height);
     Needs::of_training(&network, batch, side, rayon::current_num_threads())
+        .with_vectors(context.config.network.training.extra_vectors())
         .beside(&dataset)
         .check("a step of this training", &LOWER, &engine)?;
     let (loader, validation) = loaders(context, &dataset)?;
@@ -99,8 +100,9 @@ impl TrainFiles<'_> {
 
     /// The network to keep: weights and statistics, without the optimiser.
     fn best(&self, state: &TrainState) -> Checkpoint<TrainMeta> {
+        let (weights, statistics) = state.evaluated();
         Checkpoint {
-            tensors: self.network().named(&state.weights, &state.statistics),
+            tensors: self.network().named(weights, statistics),
             meta: TrainMeta::new(&state.progress, self.genotype, self.context.group.size()),
         }
     }

@@ -318,7 +318,7 @@ impl<'a> Bilevel<'a> {
         }
         let correct = correct_count(forward.logits.clone().without_autodiff(), &batch.labels);
         let weighting = Weighting::in_group(self.class_weights, &batch.labels, &self.group);
-        let cross_entropy = weighted_cross_entropy(forward.logits, labels_on(batch, &device), 0.0, weighting);
+        let cross_entropy = weighted_cross_entropy(forward.logits, labels_on(&batch.labels, &device), 0.0, weighting);
         let own = scalar(&cross_entropy);
         let mut loss = cross_entropy;
         let penalty = self.method.penalty(arch, self.space, self.target, draw.moment);
