@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""The table of docs/book/src/experiments/recipe.md: which parts of a training recipe help on few images?
+
+    cargo build --release
+    python3 docs/book/src/experiments/recipe.py --data-dir DIR --out runs/recipe      # resumes; OUT/recipe.csv grows
+    python3 docs/book/src/experiments/recipe.py --table runs/recipe/recipe.csv
+
+Each run trains one given network of the space `mobile`, without a search, and evaluates it on all test images. All parts have their
+first seed before any has its second.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LAYER = ["mbconv_k3_e3"] * 2
+GENOTYPE = f"Genotype(stages={[LAYER] * 3})"
+PARTS = {
+    "base": [],
+    "weight average 0.999": ["weight_average=0.999"],
+    "no decay of norms": ["decay_norms=false"],
+    "label smoothing 0.1": ["label_smoothing=0.1"],
+    "warm-up, 2 epochs": ["warmup_epochs=2"],
+    "TrivialAugment": ["augmentation.trivial_augment=true"],
+    "random erasing for cutout": ["augmentation.random_erasing.probability=0.5", "augmentation.cutout=0"],
+    "mixup 0.2": ["mixing.mixup=0.2"],
+    "CutMix 1.0, half of the batches": ["mixing.cutmix=1.0", "mixing.probability=0.5"],
+    "drop-path over the depth": ["drop_path_ramp=depth"],
+}
+ALL = "all of these"
+# Not a part: whether the base itself is regularised too much for its budget.
+BARE = "without cutout and drop-path"
+# Of Student's t, 97.5 % with n − 1 degrees of freedom.
+T = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 8: 2.36, 10: 2.26}
+
+
+def settings(variant):
+    if variant == BARE:
+        return ["augmentation.cutout=0", "drop_path=0.0"]
+    if variant != ALL:
+        return PARTS[variant]
+    both = [setting for part in PARTS.values() for setting in part if not setting.startswith("mixing.")]
+    return [*both, "mixing.mixup=0.2", "mixing.cutmix=1.0", "mixing.probability=0.5"]
+
+
+def run(program, data, folder, variant, seed):
+    """Test accuracy in percent of a run that is complete, or that this call completes."""
+    summary = folder / "summary.json"
+    if not summary.exists():
+        resume = ["--resume"] if folder.exists() else []
+        sets = [word for setting in settings(variant) for word in ("--set", f"network.{setting}")]
+        subprocess.run([program, "run", "cifar10", "--data-dir", data, "--space", "mobile", "--config", HERE / "recipe.toml",
+                        "--genotype", GENOTYPE, "--seed", str(seed), "--threads", "1", "--quiet", "--out", folder, *resume, *sets],
+                       check=True, stdout=subprocess.DEVNULL)
+    return json.loads(summary.read_text())["network_accuracy"]
+
+
+def table(path):
+    with path.open() as file:
+        accuracy = {(row["variant"], int(row["seed"])): float(row["accuracy"]) for row in csv.DictReader(file)}
+    print("| recipe | seeds | test accuracy, percent | minus base, points | 95 % interval | better of |\n|---|---|---|---|---|---|")
+    for variant in [*PARTS, ALL, BARE]:
+        own = {seed: value for (name, seed), value in accuracy.items() if name == variant}
+        if not own:
+            continue
+        spread = f" ± {statistics.stdev(own.values()):.2f}" if len(own) > 1 else ""
+        cells = [variant, str(len(own)), f"{statistics.mean(own.values()):.2f}{spread}"]
+        differences = [value - accuracy["base", seed] for seed, value in own.items() if ("base", seed) in accuracy]
+        if variant == "base" or not differences:
+            cells += ["", "", ""]
+        else:
+            mean, count = statistics.mean(differences), len(differences)
+            cells.append(f"{mean:+.2f}")
+            half = T[count] * statistics.stdev(differences) / count**0.5 if count in T else None
+            cells.append(f"{mean - half:+.2f} to {mean + half:+.2f}" if half is not None else "")
+            cells.append(f"{sum(difference > 0 for difference in differences)} of {count}")
+        print("| " + " | ".join(cells) + " |")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = arguments.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, help="runs everything that this folder does not contain yet")
+    what.add_argument("--table", type=Path, metavar="RECIPE.CSV", help="prints the table of recipe.md")
+    arguments.add_argument("--data-dir", type=Path, help="folder of CIFAR-10")
+    arguments.add_argument("--program", default="target/release/da2s")
+    arguments.add_argument("--seeds", type=int, default=3)
+    asked = arguments.parse_args()
+    if asked.table:
+        table(asked.table)
+        return
+    if asked.data_dir is None:
+        arguments.error("--out needs --data-dir")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    results = asked.out / "recipe.csv"
+    rows = []
+    for seed in range(1, asked.seeds + 1):
+        for index, variant in enumerate([*PARTS, ALL, BARE]):
+            accuracy = run(asked.program, asked.data_dir, asked.out / f"{index:02}-s{seed}", variant, seed)
+            rows.append({"variant": variant, "seed": seed, "accuracy": accuracy})
+            with results.open("w") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
