@@ -56,6 +56,7 @@ impl Asked<'_> {
             layers,
             names_recipe: self.recipe.is_some(),
             space,
+            network: None,
         })
     }
 }

@@ -32,7 +32,12 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         &format!(
             "{}, {}, seed {}, {}",
             word(&summary.dataset),
-            word(&summary.method),
+            // Without a search there is no method.
+            word(if summary.network.is_some() {
+                &summary.network
+            } else {
+                &summary.method
+            }),
             summary.seed.map_or_else(absent, |seed| seed.to_string()),
             word(&summary.device)
         ),

@@ -84,6 +84,16 @@ words! {
 }
 
 impl ChainPreset {
+    /// The preset for images with a side of `side` pixels: the smallest that is not smaller.
+    pub const fn of_side(side: usize) -> Self {
+        match side {
+            0..=32 => Self::Pixels32,
+            33..=64 => Self::Pixels64,
+            65..=96 => Self::Pixels96,
+            97.. => Self::Pixels224,
+        }
+    }
+
     /// The shape.
     pub fn shape(self) -> ChainShape {
         let (stem, stages, head_channels): (_, &[[usize; 3]], _) = match self {

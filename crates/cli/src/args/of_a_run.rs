@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use da2s::config::{ConfigError, Layer, Request};
 use da2s::discretize::Rule;
 use da2s::export::ExportFormat;
+use da2s::space::NamedNetwork;
 use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
@@ -22,6 +23,18 @@ pub struct RunArguments {
     /// A genotype that takes the place of the search.
     #[command(flatten)]
     pub given: GivenGenotype,
+    /// Do not search: train this network. Under a limit such as --max-multiply-adds it is as wide
+    /// as the limit allows, unless network.channels is set
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["genotype", "genotype_file", "space"],
+        value_parser = PossibleValuesParser::new(NamedNetwork::names()))]
+    network: Option<String>,
+}
+
+impl RunArguments {
+    /// The network that takes the place of the search, if one was requested.
+    pub fn network(&self) -> Option<NamedNetwork> {
+        NamedNetwork::from_name(self.network.as_deref()?)
+    }
 }
 
 /// Arguments of `discretize`.

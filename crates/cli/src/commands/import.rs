@@ -20,7 +20,7 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
     let given = arguments.given.read()?;
     match (&arguments.weights, given, &arguments.supernet) {
         (Some(weights), Some(genotype), _) => {
-            let mut session = Session::create(&arguments.create, &Group::alone())?;
+            let mut session = Session::create(&arguments.create, None, &Group::alone())?;
             session
                 .import_network(&genotype, weights)
                 .map_err(|failure| arguments.given.named(failure))?;
@@ -28,7 +28,7 @@ pub fn execute(arguments: &ImportArguments) -> Result<(), Failure> {
             terminal::print(&table::of_run(&summary, &[], None))
         }
         (None, None, Some(supernet)) => {
-            let mut session = Session::create(&arguments.create, &Group::alone())?;
+            let mut session = Session::create(&arguments.create, None, &Group::alone())?;
             session.import_supernet(supernet)?;
             let discretized = session.discretize(None)?;
             terminal::print(&table::of_discretization(&discretized))

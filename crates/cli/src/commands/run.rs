@@ -1,5 +1,6 @@
-//! `da2s run`: all stages in order; with a given genotype, those after the search.
+//! `da2s run`: all stages in order; with a given genotype or network, those after the search.
 
+use da2s::Error;
 use da2s::parallel::Group;
 use da2s::space::Genotype;
 
@@ -14,13 +15,24 @@ use crate::{table, terminal};
 /// Any failure.
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
     // The other processes receive it from the leading one.
-    let asked = if group.leads() { arguments.given.read()? } else { None };
-    let mut session = Session::create(&arguments.create, group)?;
+    let asked = if group.leads() { asked(arguments)? } else { None };
+    let mut session = Session::create(&arguments.create, arguments.network(), group)?;
     let given = session.given(asked)?;
     let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
     let table = session.noted(finished)?;
     session.end();
     table.map_or(Ok(()), |table| terminal::print(&table))
+}
+
+/// The requested genotype, given as such or as the name of a network.
+fn asked(arguments: &RunArguments) -> Result<Option<Genotype>, Failure> {
+    match arguments.network() {
+        Some(network) => {
+            let genotype = network.genotype();
+            Ok(Some(genotype.map_err(|error| Error::Genotype { path: None, error })?))
+        }
+        None => arguments.given.read(),
+    }
 }
 
 /// The stages and the final table, in the leading process; the others only search and train.

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// # Errors
 /// Any failure.
 pub fn execute(arguments: &CreateArguments, group: &Group) -> Result<(), Failure> {
-    let mut session = Session::create(arguments, group)?;
+    let mut session = Session::create(arguments, None, group)?;
     let searched = session.search();
     session.noted(searched)?;
     session.print_path()

@@ -8,7 +8,7 @@ use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
 use da2s::run::{self, Discretized, RunDirectory};
-use da2s::space::Genotype;
+use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
@@ -30,15 +30,15 @@ pub struct Session {
 
 impl Session {
     /// Creates a run, or opens the existing one if `--resume` was given; the leading process of
-    /// `group` does so for all.
+    /// `group` does so for all. `network` is the network that takes the place of a search.
     ///
     /// # Errors
     /// If the arguments are invalid, a run already exists, or it has other settings.
-    pub fn create(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
-        Self::shared(group, || Self::make(arguments, group))
+    pub fn create(arguments: &CreateArguments, network: Option<NamedNetwork>, group: &Group) -> Result<Self, Failure> {
+        Self::shared(group, || Self::make(arguments, network, group))
     }
 
-    fn make(arguments: &CreateArguments, group: &Group) -> Result<Self, Failure> {
+    fn make(arguments: &CreateArguments, network: Option<NamedNetwork>, group: &Group) -> Result<Self, Failure> {
         if arguments.live.tui {
             // Checked before anything is created that would have to be removed.
             screen::check()?;
@@ -51,11 +51,18 @@ impl Session {
                 "{path} is a run directory, not a folder of images; continue the run with `da2s run --resume --out {path}`"
             )));
         }
-        let request = arguments.settings.request()?;
+        let request = Request {
+            network,
+            ..arguments.settings.request()?
+        };
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
         let run = run.among(group.clone());
         let begun = Self::new(run.clone(), arguments.quiet).and_then(|mut job| {
             job.show(arguments.live)?;
+            // Opens the images, for which the threads must have been started.
+            if let Some(message) = job.run.widen()?.filter(|_| !arguments.quiet) {
+                job.progress.on(Event::Warning(message.into()));
+            }
             Ok(job)
         });
         // If no thread can be started or there is no terminal, the new run is removed.

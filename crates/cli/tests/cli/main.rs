@@ -15,6 +15,7 @@ mod folders;
 mod kill;
 mod lookup;
 mod metrics;
+mod network;
 mod report;
 mod run;
 mod shell;

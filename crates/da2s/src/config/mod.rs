@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod fitted;
 mod layers;
+mod networks;
 mod planned;
 mod request;
 mod settings;

@@ -1,7 +1,8 @@
 //! The requested settings of a run, and the layers below them for a new or a resumed run.
 //!
 //! Contract: for a new run, the recipe of its data set is below the requested settings, unless
-//! another recipe is requested; for a resumed run it is the run's own configuration. The data set
+//! another recipe is requested, and the settings of a requested network are between them; for a
+//! resumed run it is the run's own configuration. The data set
 //! in a folder of images is determined from its content, unless one is requested; a folder that the
 //! data set does not need is refused. Command line and Python package both use this module.
 
@@ -13,9 +14,10 @@ use toml::Value;
 use super::error::ConfigError;
 use super::fitted;
 use super::layers::{Layer, resolve, resolve_stored};
+use super::networks;
 use super::settings::Config;
 use crate::data::Format;
-use crate::space::SpaceName;
+use crate::space::{NamedNetwork, SpaceName};
 
 /// The requested settings of a run.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Request {
     /// The space, if it was requested separately and not as one setting of many: then the space's
     /// own settings replace those of its recipes' data sets.
     pub space: Option<SpaceName>,
+    /// A network that takes the place of a search.
+    pub network: Option<NamedNetwork>,
 }
 
 impl Request {
@@ -49,10 +53,24 @@ impl Request {
         if !self.names_recipe {
             // The last layer that names a data set decides.
             let dataset = last_text(&layers, "data.dataset").unwrap_or(Format::Digits.name());
-            let recipe = Layer::recipe(dataset)?;
-            let of_space = self.space.map_or(Ok(Vec::new()), of_space)?;
-            layers.splice(0..0, [recipe].into_iter().chain(of_space));
+            layers.insert(0, Layer::recipe(dataset)?);
         }
+        let space = match self.network {
+            Some(network) => Some(network.space()),
+            None => self.space.filter(|_| !self.names_recipe),
+        };
+        let mut above_recipe = space.map_or(Ok(Vec::new()), of_space)?;
+        if let Some(NamedNetwork::Plain(network)) = self.network {
+            // The shape of the images is known once the other settings are resolved, with those of
+            // a network for any shape.
+            let with = |side: usize| -> Result<Vec<Layer>, ConfigError> {
+                Ok([above_recipe.clone(), networks::settings(network, side)?].concat())
+            };
+            let (recipe, requested) = layers.split_at(1);
+            let trial = resolve(&[recipe, &with(0)?, requested].concat())?;
+            above_recipe = with(trial.data.shape().map_or(0, |shape| shape.height))?;
+        }
+        layers.splice(1..1, above_recipe);
         let config = self.used(resolve(&layers)?)?;
         let lowered = fitted::lowered(&layers, &config)?;
         if lowered.is_empty() {
@@ -61,6 +79,12 @@ impl Request {
         let notes = fitted::notes(&lowered, &config);
         layers.extend(lowered);
         Ok((resolve(&layers)?, notes))
+    }
+
+    /// Whether `key` was requested, and not only set by a recipe.
+    pub fn sets(&self, key: &str) -> bool {
+        let mut requested = self.layers.iter().filter(|layer| !layer.is_recipe());
+        requested.any(|layer| layer.get(key).is_some())
     }
 
     /// The configuration of a resumed run, whose own is `stored`.

@@ -10,6 +10,7 @@ mod cost_parts;
 mod drop_path;
 mod settings;
 mod trained;
+mod width;
 
 pub use auxiliary::AuxiliaryError;
 pub(crate) use auxiliary::slot as auxiliary_slot;
@@ -19,6 +20,7 @@ pub(crate) use cost_parts::cost_parts;
 pub use drop_path::{DropPath, DropPathRamp};
 pub use settings::NetworkShape;
 pub use trained::{Description, Trained, TrainedError};
+pub use width::widest;
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};
 

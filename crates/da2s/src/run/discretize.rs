@@ -323,7 +323,7 @@ pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec
 }
 
 /// Refuses a network that exceeds the limits of the target.
-fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
+pub(super) fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
     let rows = [
         (
             "multiply-adds",

@@ -7,6 +7,7 @@ use da2s_records::files::{
 };
 use da2s_records::schema::{ClassScores, EpochTime, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores};
 
+use super::discretize::given_genotype;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};
 use super::{Context, Error};
@@ -14,6 +15,7 @@ use crate::backbone::Pass;
 use crate::data::{Loader, Part, thumbnail_png};
 use crate::hint::Hint;
 use crate::observer::{Event, Observer, Warning};
+use crate::space::NamedNetwork;
 use crate::stage::Stage;
 
 /// Longest side of the images of mistakes.
@@ -63,6 +65,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     let summary = Summary {
         dataset: Some(dataset.name.clone()),
         method: Some(config.search.method.name().to_owned()),
+        network: named(context)?,
         drive: Some(config.search.drive().name().to_owned()),
         seed: Some(config.run.seed),
         device: Some(config.run.device.clone()),
@@ -87,6 +90,13 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     };
     directory.write_json(SUMMARY, &summary)?;
     Ok(summary)
+}
+
+/// The name of the run's network, if its genotype was given and is that of a named network.
+fn named(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let given = given_genotype(context.directory, None)?;
+    let network = given.and_then(|genotype| NamedNetwork::of(&genotype));
+    Ok(network.map(|network| network.name().to_owned()))
 }
 
 /// Reports the classes that the network never predicts, which the overall accuracy hides.

@@ -13,7 +13,8 @@ use da2s_records::schema::Summary;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::discretize::stored_within_limits;
+use super::discretize::{network_size, stored_within_limits};
+use super::width::{is_limited, widest_within};
 use super::{
     Context, Discretized, Error, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
     import_network, import_supernet, search, train, trained,
@@ -26,7 +27,7 @@ use crate::network::Trained;
 use crate::observer::{Observer, Warning};
 use crate::parallel::Group;
 use crate::search::Rate;
-use crate::space::Genotype;
+use crate::space::{Genotype, NamedNetwork};
 
 /// Advice for a run whose settings differ from the requested ones.
 pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
@@ -60,6 +61,8 @@ pub struct Job {
     group: Group,
     /// Settings that differ from the recipe.
     notes: Vec<String>,
+    /// A network whose width is still to be determined from the limits of the target.
+    widened: Option<NamedNetwork>,
 }
 
 /// The work that the leading process assigns to the others.
@@ -71,7 +74,8 @@ struct Assignment {
 }
 
 impl Job {
-    /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED`, or with `resume` opens the
+    /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED` (of a requested network
+    /// `runs/DATASET-NETWORK-sSEED`), or with `resume` opens the
     /// existing one; in an empty directory `resume` also creates a run. `command` is recorded in
     /// `environment.json`.
     ///
@@ -85,7 +89,8 @@ impl Job {
             Some(path) => (path.to_owned(), over(&RunDirectory::read(path)?, request)?, Vec::new()),
             None => {
                 let (asked, notes) = request.resolve_with_notes()?;
-                (out.map_or_else(|| default_path(&asked), Path::to_owned), asked, notes)
+                let path = out.map_or_else(|| default_path(&asked, request.network), Path::to_owned);
+                (path, asked, notes)
             }
         };
         if holds_run(&path) {
@@ -108,7 +113,9 @@ impl Job {
                 }
             }
             directory.remove(FAILURE)?;
-            return Ok(Self::new(directory, config, true, command));
+            let mut job = Self::new(directory, config, true, command);
+            job.widened = job.to_widen(request);
+            return Ok(job);
         }
         if resume && !path.exists() {
             return Err(Error::NothingToResume { path });
@@ -117,6 +124,7 @@ impl Job {
         let mut job = Self::new(directory, anchored(asked), false, command);
         job.fresh = true;
         job.notes = notes;
+        job.widened = job.to_widen(request);
         let written = job.directory.write_config(&job.config);
         job.or_unmake(written)?;
         Ok(job)
@@ -153,7 +161,46 @@ impl Job {
             arrays: None,
             group: Group::alone(),
             notes: Vec::new(),
+            widened: None,
         }
+    }
+
+    /// The requested network, if its width follows from the limits of the target and it is not the
+    /// run's genotype yet.
+    fn to_widen(&self, request: &Request) -> Option<NamedNetwork> {
+        let follows = is_limited(&self.config.target) && !request.sets("network.channels");
+        request
+            .network
+            .filter(|_| follows && !self.directory.has_file(GENOTYPE))
+    }
+
+    /// Gives a requested network the largest width within the limits of the target, if there are
+    /// any and no width was requested, and records it in the run's configuration. Returns a message
+    /// for the user. Contract: called in the leading process, before the first stage.
+    ///
+    /// # Errors
+    /// [`Error::OverLimit`] if even the narrowest network is above a limit; or if the images cannot
+    /// be read. A new run is removed.
+    pub fn widen(&mut self) -> Result<Option<String>, Error> {
+        let Some(network) = self.widened.take() else {
+            return Ok(None);
+        };
+        let channels = self.or_unmake(self.widest(network))?;
+        self.config.network.shape.channels = channels;
+        self.or_unmake(self.directory.write_config(&self.config))?;
+        let name = network.name();
+        Ok(Some(format!(
+            "network.channels is {channels}: the widest {name} within the limits of the target"
+        )))
+    }
+
+    fn widest(&self, network: NamedNetwork) -> Result<usize, Error> {
+        let context = self.context();
+        let genotype = network
+            .genotype()
+            .map_err(|error| Error::Genotype { path: None, error })?;
+        let size = network_size(&context, &context.dataset()?);
+        widest_within(&self.config.target, &genotype, size)
     }
 
     /// Describes this job for the other processes of a group, see [`Self::assigned`].
@@ -381,10 +428,11 @@ fn over(directory: &RunDirectory, request: &Request) -> Result<Config, Error> {
     Ok(request.resolve_over(directory.config_layer()?)?)
 }
 
-/// `runs/DATASET-METHOD-sSEED`.
-fn default_path(config: &Config) -> PathBuf {
-    let (dataset, method, seed) = (config.data.dataset.name(), config.search.method.name(), config.run.seed);
-    Path::new("runs").join(format!("{dataset}-{method}-s{seed}"))
+/// `runs/DATASET-METHOD-sSEED`, or `runs/DATASET-NETWORK-sSEED` without a search.
+fn default_path(config: &Config, network: Option<NamedNetwork>) -> PathBuf {
+    let (dataset, seed) = (config.data.dataset.name(), config.run.seed);
+    let what = network.map_or(config.search.method.name(), NamedNetwork::name);
+    Path::new("runs").join(format!("{dataset}-{what}-s{seed}"))
 }
 
 /// Describes a setting that differs but must not.
@@ -463,6 +511,8 @@ mod tests {
     #[test]
     fn the_directory_is_named_after_the_run() {
         let config = config(&["run.seed=3", "search.method=darts"]);
-        assert_eq!(default_path(&config), Path::new("runs/digits-darts-s3"));
+        assert_eq!(default_path(&config, None), Path::new("runs/digits-darts-s3"));
+        let network = NamedNetwork::from_name("resnet8");
+        assert_eq!(default_path(&config, network), Path::new("runs/digits-resnet8-s3"));
     }
 }

@@ -22,6 +22,7 @@ mod search;
 mod state_file;
 mod train;
 mod trained;
+mod width;
 
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;

@@ -16,6 +16,9 @@ pub struct Summary {
     pub dataset: Option<String>,
     /// Method.
     pub method: Option<String>,
+    /// Name of the final network, if it was given and has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// How its mixture was driven to the target: `none`, `regulariser` or `path`.
     pub drive: Option<String>,
     /// Seed.

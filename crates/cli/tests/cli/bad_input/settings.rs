@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         flags(
             &["run", "--depth", "2", "--out", "out"],
-            &["target.depth is for the layers of the space mobile"],
+            &["target.depth is for the layers of a chain"],
         ),
         flags(
             &["run", "--space", "mobile", "--depth", "1", "--out", "out"],
@@ -133,6 +133,22 @@ pub fn cases() -> Vec<Case> {
                 "out",
             ],
             &["space.head_channels", "space plain"],
+        ),
+        flags(
+            &["run", "--network", "resnet9", "--out", "out"],
+            &["--network", "resnet8, resnet14, mobilenet-v2, ds-cnn, darts-v1"],
+        ),
+        flags(
+            &["run", "--network", "resnet8", "--space", "darts", "--out", "out"],
+            &["--network", "cannot be used with", "--space"],
+        ),
+        flags(
+            &["run", "--network", "resnet8", "--genotype", "x", "--out", "out"],
+            &["--network", "cannot be used with", "--genotype"],
+        ),
+        flags(
+            &["run", "--network", "resnet8", "--max-parameters", "100", "--out", "out"],
+            &["target.max_parameters = 100 cannot be kept", "needs 1360 parameters"],
         ),
         of_a_run(&["train", "run", "--set", "network.epochs=3"], TRAIN),
         of_a_run(&["train", "run", "--seed", "3"], TRAIN),
