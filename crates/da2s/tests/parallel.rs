@@ -7,14 +7,18 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use da2s::backbone::{NetworkSize, Stem};
 use da2s::config::Config;
 use da2s::data::{Augmentation, DataOptions, Dataset, Format, Loader, Shard, Stream, TrainingOrder, open};
 use da2s::device::host;
+use da2s::network::network;
 use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::{Apart, Group, Transport};
+use da2s::probe::Probe;
 use da2s::resumable::{Resumable, StageError};
+use da2s::retrain::{MixedBatch, Mixing, Retraining, TrainSettings};
 use da2s::search::{ArchOptimizerName, Bilevel, Draw, Moment, Rates, Search, SearchState, Trains};
-use da2s::space::CellKind;
+use da2s::space::{CellKind, ChainShape, Genotype, Reductions};
 use da2s_engine::Engine;
 use proptest::prelude::*;
 
@@ -393,6 +397,70 @@ fn a_search_of_two_is_alike_in_both_and_stops_where_one_wants_to() {
         state.bytes()
     });
     assert_eq!([&stopped[0], &stopped[1]], [&whole[0].0, &whole[1].0]);
+}
+
+#[test]
+fn a_training_of_two_mixes_by_the_same_share_and_has_the_same_average() {
+    let (dataset, device) = (digits(), Device::flex());
+    let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
+        reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
+    let size = NetworkSize {
+        stem: Stem::Cifar,
+        channels: 4,
+        cells: 3,
+        reductions: Reductions::THIRDS,
+        image_channels: 1,
+        image_size: 8,
+        classes: 10,
+        auxiliary: false,
+        chain: ChainShape::default(),
+    };
+    let network = network(&Genotype::parse(text).unwrap(), size, &Engine::fused()).unwrap();
+    let mixing = Mixing {
+        mixup: 0.5,
+        ..Mixing::default()
+    };
+    let settings = TrainSettings {
+        epochs: 1,
+        batch_size: 20,
+        weight_average: 0.9,
+        decay_norms: false,
+        mixing,
+        ..TrainSettings::default()
+    };
+    let [first, second] = together(2, |group| {
+        let order = TrainingOrder {
+            seed: 1,
+            stream: Stream::Network,
+            augmentation: Augmentation::default(),
+        };
+        let loader = Loader::training(&dataset, (0..400).collect(), settings.batch_size, order).unwrap();
+        let training = Retraining {
+            network: &network,
+            settings: &settings,
+            class_weights: Some((1..=10).map(|weight| weight as f32).collect()),
+            seed: 1,
+            loader: loader.sharded(group.shard()).unwrap(),
+            group,
+            validation: None,
+            device: &device,
+            probe: Probe::default(),
+        };
+        let mut state = training.start();
+        let mixed = training.images(&state).unwrap();
+        training
+            .run::<StageError>(&mut state, &mut Silent, &mut |_, _| Ok(()))
+            .unwrap();
+        let (weights, _) = state.evaluated();
+        let averages: Vec<f32> = weights.parts().iter().flat_map(host).collect();
+        (mixed, averages, training.bytes(&state))
+    })
+    .try_into()
+    .unwrap();
+    assert_eq!((&first.1, &first.2), (&second.1, &second.2));
+    let share = |mixed: &MixedBatch| mixed.other.as_ref().unwrap().own_share;
+    assert_eq!(share(&first.0), share(&second.0));
+    assert_ne!(first.0.batch.images, second.0.batch.images);
 }
 
 /// The weights of one process differ from those of the others: the epoch ends with an error in all.

@@ -89,26 +89,34 @@ mod tests {
         let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
         let device = Device::flex();
         let after = |step| Weights::new(&network, step, Purpose::NetworkWeights, &device);
-        let statistics = Statistics::new(&network, &device);
+        let statistics = |step: u64| {
+            let mut named = Statistics::new(&network, &device).named(&network);
+            named.iter_mut().for_each(|tensor| tensor.data.fill(step as f32));
+            Statistics::from_named(&network, &named, &device).unwrap()
+        };
+        let values = |weights: &Weights, statistics: &Statistics| {
+            let tensors = weights.parts().iter().chain(statistics.tensors());
+            tensors.flat_map(host).collect::<Vec<f32>>()
+        };
         let mut average = Average {
             weights: after(99),
-            statistics: statistics.clone(),
+            statistics: statistics(99),
         };
         let mut expected: Vec<f64> = Vec::new();
         for step in 1..=4 {
-            average.add(&after(step), &statistics, 0.5, step as usize);
+            average.add(&after(step), &statistics(step), 0.5, step as usize);
             let decay = if step == 1 {
                 0.0
             } else {
                 (1.0 - (step as f64).powf(-2.0 / 3.0)).min(0.5)
             };
-            let values: Vec<f32> = after(step).parts().iter().flat_map(host).collect();
-            expected.resize(values.len(), 0.0);
-            for (mean, value) in expected.iter_mut().zip(values) {
+            let now = values(&after(step), &statistics(step));
+            expected.resize(now.len(), 0.0);
+            for (mean, value) in expected.iter_mut().zip(now) {
                 *mean = decay * *mean + (1.0 - decay) * f64::from(value);
             }
         }
-        let ours: Vec<f32> = average.weights.parts().iter().flat_map(host).collect();
+        let ours = values(&average.weights, &average.statistics);
         assert!(
             ours.iter()
                 .zip(&expected)

@@ -47,12 +47,12 @@ def settings(variant):
     return [*both, "mixing.mixup=0.2", "mixing.cutmix=1.0", "mixing.probability=0.5"]
 
 
-def run(program, data, folder, variant, seed):
+def run(program, data, folder, variant, seed, epochs):
     """Test accuracy in percent of a run that is complete, or that this call completes."""
     summary = folder / "summary.json"
     if not summary.exists():
         resume = ["--resume"] if folder.exists() else []
-        sets = [word for setting in settings(variant) for word in ("--set", f"network.{setting}")]
+        sets = [word for setting in [f"epochs={epochs}", *settings(variant)] for word in ("--set", f"network.{setting}")]
         subprocess.run([program, "run", "cifar10", "--data-dir", data, "--space", "mobile", "--config", HERE / "recipe.toml",
                         "--genotype", GENOTYPE, "--seed", str(seed), "--threads", "1", "--quiet", "--out", folder, *resume, *sets],
                        check=True, stdout=subprocess.DEVNULL)
@@ -89,6 +89,7 @@ def main():
     arguments.add_argument("--data-dir", type=Path, help="folder of CIFAR-10")
     arguments.add_argument("--program", default="target/release/da2s")
     arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--epochs", type=int, default=20, help="of each run; another number needs another folder")
     asked = arguments.parse_args()
     if asked.table:
         table(asked.table)
@@ -100,7 +101,7 @@ def main():
     rows = []
     for seed in range(1, asked.seeds + 1):
         for index, variant in enumerate([*PARTS, ALL, BARE]):
-            accuracy = run(asked.program, asked.data_dir, asked.out / f"{index:02}-s{seed}", variant, seed)
+            accuracy = run(asked.program, asked.data_dir, asked.out / f"{index:02}-s{seed}", variant, seed, asked.epochs)
             rows.append({"variant": variant, "seed": seed, "accuracy": accuracy})
             with results.open("w") as file:
                 writer = csv.DictWriter(file, list(rows[0]))
