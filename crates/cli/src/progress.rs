@@ -234,10 +234,10 @@ impl Progress {
 
 impl Progress {
     /// Like [`Self::wait`], after an epoch, which always writes a checkpoint.
-    fn wait_behind_epoch(&mut self, epoch: usize) {
+    fn wait_after_epoch(&mut self, epoch: usize) {
         if let Style::Dashboard(dashboard, _) = &self.style {
             let text = format!("checkpoint written after epoch {epoch}");
-            self.clock.stood(dashboard.wait_behind_checkpoint(&text));
+            self.clock.stood(dashboard.wait_after_checkpoint(&text));
         }
     }
 }
@@ -281,12 +281,12 @@ impl Observer for Progress {
                 self.gap = format!("  gap {}", decimals(metrics.gap, 1));
                 self.epoch(&search_line(metrics));
                 self.update_events();
-                self.wait_behind_epoch(metrics.epoch);
+                self.wait_after_epoch(metrics.epoch);
             }
             Event::TrainEpoch(metrics) => {
                 self.epoch(&train_line(metrics));
                 self.update_events();
-                self.wait_behind_epoch(metrics.epoch);
+                self.wait_after_epoch(metrics.epoch);
             }
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),

@@ -164,7 +164,7 @@ impl StagePlan {
                     builder.input(input.channels)
                 }
                 Some(placed) => {
-                    reached[node] = Some(placed.behind(input.channels, input.outputs, size)?);
+                    reached[node] = Some(placed.after(input.channels, input.outputs, size)?);
                     builder.preprocessed_input(input.channels, input.outputs, placed.block, &placed.name, placed.first)
                 }
             };
@@ -183,8 +183,8 @@ impl StagePlan {
             for placed in &edge.blocks {
                 let size =
                     reached[from].ok_or_else(|| format!("the edge {from} → {to} reads a node without inputs"))?;
-                let behind = placed.behind(channels(from), channels(to), size)?;
-                if *reached[to].get_or_insert(behind) != behind {
+                let after = placed.after(channels(from), channels(to), size)?;
+                if *reached[to].get_or_insert(after) != after {
                     return Err(format!("node {to} sums images of different sizes"));
                 }
             }
@@ -290,7 +290,7 @@ impl NetworkPlan {
 impl PlacedBlock {
     /// Height and width of the block's output, if the block accepts these channels and this image
     /// size.
-    fn behind(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
+    fn after(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
         let Self { block, name, first } = self;
         in_range("the index of a layer", first.saturating_add(1), MOST)?;
         let same = inputs == outputs;
@@ -353,8 +353,8 @@ impl PlacedBlock {
             }
         };
         // The output size can be computed only for a block whose numbers are in range.
-        let behind = fits.then(|| (block.output_side(height), block.output_side(width)));
-        behind.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
+        let after = fits.then(|| (block.output_side(height), block.output_side(width)));
+        after.filter(|size| size.0 > 0 && size.1 > 0).ok_or_else(|| {
             format!("{name} ({block:?}) cannot map {inputs} to {outputs} channels on {height}×{width} pixels")
         })
     }

@@ -157,7 +157,7 @@ impl ChainShape {
 
     /// Channels after a stem whose convolution has `stem` channels: half of them after the
     /// bottleneck of the space `mobile`.
-    pub fn behind_stem(&self, stem: usize) -> usize {
+    pub fn after_stem(&self, stem: usize) -> usize {
         if self.plain {
             return stem;
         }
@@ -166,7 +166,7 @@ impl ChainShape {
 
     /// All layers of a network whose stem has `stem` channels, in order.
     pub fn layers(&self, stem: usize) -> Vec<LayerShape> {
-        let mut inputs = self.behind_stem(stem);
+        let mut inputs = self.after_stem(stem);
         let mut layers = Vec::new();
         for stage in &self.stages {
             let outputs = self.scaled(stage.channels, stem);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn channels_scale_with_those_of_the_stem() {
         let shape = ChainPreset::Pixels224.shape();
-        assert_eq!(shape.behind_stem(32), 16);
+        assert_eq!(shape.after_stem(32), 16);
         assert_eq!((shape.scaled(24, 32), shape.scaled(1280, 32)), (24, 1280));
         // 8.25, 13.75, 27.5 and 33 channels; 24 would be more than a tenth below 27.5.
         let narrow = [24, 40, 80, 96].map(|channels| shape.scaled(channels, 11));

@@ -99,7 +99,7 @@ impl Dashboard {
 
     /// Like [`Self::wait`], right after a checkpoint was written. This fulfils all requests for
     /// one, and `text` is shown for them.
-    pub fn wait_behind_checkpoint(&self, text: &str) -> Duration {
+    pub fn wait_after_checkpoint(&self, text: &str) -> Duration {
         let began = Instant::now();
         loop {
             if self.takes_checkpoint() {
@@ -261,7 +261,7 @@ mod tests {
     fn a_wish_at_the_end_of_an_epoch_is_fulfilled_and_a_pause_goes_on() {
         let (dashboard, mut keys) = dashboard();
         keys.press('c');
-        dashboard.wait_behind_checkpoint("written");
+        dashboard.wait_after_checkpoint("written");
         let told = dashboard.shared.state().message.clone().map(|(text, _)| text);
         assert_eq!(told.as_deref(), Some("written"));
         assert!(!dashboard.takes_checkpoint());
@@ -269,7 +269,7 @@ mod tests {
         keys.press('c');
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                dashboard.wait_behind_checkpoint("written again");
+                dashboard.wait_after_checkpoint("written again");
                 // The request did not end a wait: only the second press did.
                 assert!(!keys.0.state().paused);
             });

@@ -142,7 +142,7 @@ fn a_small_terminal_shows_a_panel_at_a_time() {
     assert_eq!(
         drawn(60, 15, &board(&run, &now, &first)).backend(),
         drawn(60, 15, &board(&run, &now, &again)).backend(),
-        "behind the last comes the first"
+        "after the last comes the first"
     );
 }
 
@@ -160,7 +160,7 @@ fn a_large_terminal_shows_everything() {
 }
 
 #[test]
-fn before_the_first_epoch_and_behind_the_last() {
+fn before_the_first_epoch_and_after_the_last() {
     let begun = Run {
         name: "new".to_owned(),
         ..Run::default()

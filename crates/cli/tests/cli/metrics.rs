@@ -179,9 +179,9 @@ fn a_run_without_events_says_so() {
 fn sorted(file: &[u8]) -> Vec<Vec<u8>> {
     let (mut records, mut rest) = (Vec::new(), file);
     while let Some((length, _)) = rest.split_first_chunk::<8>() {
-        let (record, behind) = rest.split_at(16 + u64::from_le_bytes(*length) as usize);
+        let (record, after) = rest.split_at(16 + u64::from_le_bytes(*length) as usize);
         records.push(record.to_vec());
-        rest = behind;
+        rest = after;
     }
     records.sort_unstable();
     records

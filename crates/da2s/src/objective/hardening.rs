@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_begins_behind_its_end_is_at_its_end() {
+    fn a_path_that_begins_after_its_end_is_at_its_end() {
         let hardening = Hardening {
             decided_at: 0.5,
             ..Hardening::default()

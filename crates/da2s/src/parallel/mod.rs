@@ -113,8 +113,8 @@ impl Group {
         let mean = mean(&**transport, own);
         let mut rest = mean.as_slice();
         let mut next = |tensor: Tensor<1>| {
-            let (values, behind) = rest.split_at(tensor.dims()[0]);
-            rest = behind;
+            let (values, after) = rest.split_at(tensor.dims()[0]);
+            rest = after;
             Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &tensor.device())
         };
         tensors.into_iter().map(|tensor| tensor.map(&mut next)).collect()

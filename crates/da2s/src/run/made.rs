@@ -15,7 +15,7 @@ impl Made {
     /// Creates the folder `path` and missing parents; it may already exist.
     ///
     /// # Errors
-    /// An I/O error; no folder is left behind then.
+    /// An I/O error; the folder is removed then.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         let missing: Vec<&Path> = path
             .ancestors()

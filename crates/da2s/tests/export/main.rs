@@ -83,7 +83,7 @@ fn onnxruntime_pytorch_and_tract_compute_the_same_logits() {
         assert!(number(&results["plain"], "norms") > number(&results["folded"], "norms"));
         assert_eq!(
             results["folded"]["foldable"], 0,
-            "every batch norm behind a convolution is folded"
+            "every batch norm after a convolution is folded"
         );
         let metadata = &results["plain"]["metadata"];
         let preprocessing = &case.trained.description.preprocessing;

@@ -14,7 +14,7 @@ use crate::space::CellKind;
 pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
     let chain = &size.chain;
     let last = chain.layers(size.channels).last().copied();
-    let channels = last.map_or_else(|| chain.behind_stem(size.channels), |layer| layer.outputs);
+    let channels = last.map_or_else(|| chain.after_stem(size.channels), |layer| layer.outputs);
     let stride = chain.stages.iter().map(|stage| stage.stride).product();
     let cell = CellSlot {
         kind: CellKind::Normal,
@@ -62,7 +62,7 @@ fn stem(size: &NetworkSize) -> CellPlan {
     CellPlanBuilder::new(true)
         .input(size.image_channels)
         .node(size.channels)
-        .node(size.chain.behind_stem(size.channels))
+        .node(size.chain.after_stem(size.channels))
         .edge(0, 1, [(convolution, "stem".to_owned(), 0)])
         .edge(1, 2, [(bottleneck, "stem".to_owned(), 2)])
         .output([2])

@@ -304,20 +304,20 @@ impl<'a> Layers<'a> {
         };
         let around = |side: usize| if side == 1 { (1, 0) } else { (0, side % 2) };
         let ((top, bottom), (left, right)) = (around(height), around(width));
-        let (plain, behind) = (window([0; 4]), window([top, left, bottom, right]));
+        let (plain, after) = (window([0; 4]), window([top, left, bottom, right]));
         let (first, second, rest) = if self.fold {
             let (upper, lower) = norm.split(half);
             let first = self.convolution(place, &rectified, plain, &one, None, Some(upper))?;
             (
                 first,
-                self.convolution(place, &shifted, behind, &two, None, Some(lower))?,
+                self.convolution(place, &shifted, after, &two, None, Some(lower))?,
                 None,
             )
         } else {
             let first = self.convolution(place, &rectified, plain, &one, None, None)?;
             (
                 first,
-                self.convolution(place, &shifted, behind, &two, None, None)?,
+                self.convolution(place, &shifted, after, &two, None, None)?,
                 Some(norm),
             )
         };

@@ -139,10 +139,10 @@ fn mobile_constants(cell: &CellGenotype, size: &NetworkSize) -> String {
     let mut text =
         "\n# For each layer its channels, its stride, and kernel and expansion of each of its operations.\n".to_owned();
     text += &layers(cell, size, of_layer);
-    let (stem, behind) = (size.channels, chain.behind_stem(size.channels));
+    let (stem, after) = (size.channels, chain.after_stem(size.channels));
     let _ = writeln!(
         text,
-        "# Channels and stride of the stem, and channels behind it.\nSTEM = ({stem}, {}, {behind})\n# Channels behind the layers.\nHEAD = {}",
+        "# Channels and stride of the stem, and channels after it.\nSTEM = ({stem}, {}, {after})\n# Channels after the layers.\nHEAD = {}",
         chain.stem_stride,
         chain.scaled(chain.head_channels, size.channels)
     );

@@ -19,7 +19,7 @@ def preprocess(image):
 
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
-        # 16 bits, which Pillow would cut off at 255; the sum rounds, since whole numbers are cut off behind the point.
+        # 16 bits, which Pillow would clip at 255. Adding 0.5 rounds, because fractions are dropped.
         image = image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
     if PREPROCESSING["channels"] == 1:
         # The weights of sRGB; Pillow's own are those of an older standard.
