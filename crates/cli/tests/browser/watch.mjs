@@ -1,6 +1,8 @@
-// Looks at the page of `da2s watch --http` while its run grows, and exits with 1 if an update takes the reader's place away.
+// Checks the page of `da2s watch --http` while its run grows. Exits with 1 if an update loses the
+// reader's place.
 //     node watch.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES URL RUN SOURCE
-// RUN has epochs 0 and 1 of the search in SOURCE, a run of two epochs; this script adds the second, then the genotype.
+// RUN has epochs 0 and 1 of the search in SOURCE, a run of two epochs; this script adds the second,
+// then the genotype.
 import { appendFileSync, copyFileSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";

@@ -1,7 +1,8 @@
 // Opens pages in a headless Chromium as a reader would, and exits with 1 if a check fails.
-//     node check.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…      ("-": the Chromium downloaded by playwright)
-// A page must log nothing to the console, request nothing, fit widths of 360, 800 and 1400 pixels, work with the keyboard,
-// switch its theme, and draw every epoch if it has a slider.
+//     node check.mjs CHROMIUM|- FOLDER-OF-NODE-MODULES SCREENSHOTS|- PAGE…
+// ("-": the Chromium downloaded by playwright.) A page must log nothing to the console, request
+// nothing, fit widths of 360, 800 and 1400 pixels, work with the keyboard, switch its theme, and
+// draw every epoch if it has a slider.
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,5 +1,5 @@
-// Looks for news every two seconds and loads the report anew when something changed, as the reader left it: the place on the
-// page, the epoch of the slider, what was unfolded, where the keyboard was.
+// Asks for news every two seconds and reloads the report when something changed. Keeps the reader's
+// place: the scroll position, the epoch of the slider, what was unfolded, and the keyboard focus.
 "use strict";
 
 const EVERY_MS = 2000;
