@@ -12,17 +12,10 @@ use da2s::parallel::Group;
 use da2s::probe::Probe;
 use da2s::random::Purpose;
 use da2s::retrain::{Retraining, TrainSettings};
-use da2s::space::{ChainShape, Genotype, Reductions};
+use da2s::space::{ChainShape, Genotype, PublishedGenotype, Reductions};
 
 use super::clock::{elapsed_ms, time_steps};
 use super::{Bench, SEED, Work, images, loader};
-
-/// The published cell of second-order DARTS, on which networks of this family are usually compared.
-const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
-    ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
-    normal_concat=range(2, 6), reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
-    ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
-    reduce_concat=range(2, 6))";
 
 /// The sizes of a network.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +96,8 @@ pub(super) fn inference(bench: &Bench, size: Size, batch: usize, runs: u32) -> R
 }
 
 fn build(bench: &Bench, size: Size, dataset: &Dataset, auxiliary: bool) -> Result<Backbone, Error> {
-    let genotype = Genotype::parse(DARTS_V2).map_err(|error| Error::Genotype { path: None, error })?;
+    let genotype =
+        Genotype::parse(PublishedGenotype::DartsV2.text()).map_err(|error| Error::Genotype { path: None, error })?;
     let size = NetworkSize {
         stem: Stem::Cifar,
         channels: size.channels,

@@ -107,14 +107,9 @@ pub fn small_training_set(path: &Path, options: &DataOptions, most_files: usize)
     (labels.len() <= most_files).then_some(labels)
 }
 
-/// Why the images in `path` cannot be listed, if there seem to be images or the path cannot be
-/// read.
+/// Why there are no images in `path`, if something in it looks like them or it cannot be read.
 pub fn images_problem(path: &Path) -> Option<DataError> {
-    match FolderLayout::is_in(path) {
-        Ok(true) => Listing::of(path, 0).err(),
-        Ok(false) => None,
-        Err(error) => Some(error),
-    }
+    FolderLayout::is_in(path).err()
 }
 
 impl Parts {

@@ -14,7 +14,7 @@ use super::image_files::FileList;
 use super::label_table::LabelTable;
 use super::layout::{FolderLayout, Folders};
 use super::split::set_aside;
-use super::walk::{PassedOver, images_below, level};
+use super::walk::{FolderLevel, PassedOver, images_below, level};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -235,7 +235,11 @@ fn alike_note(classes: &[String]) -> Option<String> {
 
 /// The names of the classes in `dir`, and what else it contains.
 fn class_folders(dir: &Path) -> Result<(Vec<String>, PassedOver), DataError> {
-    let found = level(dir)?;
+    classes_of(dir, level(dir)?)
+}
+
+/// The same, for what was `found` in `dir`.
+fn classes_of(dir: &Path, found: FolderLevel) -> Result<(Vec<String>, PassedOver), DataError> {
     if found.folders.len() < 2 {
         return Err(DataError::Layout {
             path: dir.into(),
@@ -253,13 +257,13 @@ fn require_same_classes(in_train: &[String], train_dir: &Path, other: &Path) -> 
         return Err(DataError::Layout {
             path: other.into(),
             expected: format!(
-                "a folder for each class, as beside it; there is only {}: sort them by class, or move them away, so that some of \
+                "a folder for each class, as beside it; found only {}: sort them by class, or move them away, so that some of \
                  the training images are set aside",
                 found.passed_over
             ),
         });
     }
-    let (in_other, passed_over) = class_folders(other)?;
+    let (in_other, passed_over) = classes_of(other, found)?;
     let lacking = |wanted: &[String], found: &[String], present: &Path, missing: &Path| match wanted
         .iter()
         .find(|&class| found.binary_search(class).is_err())
@@ -284,7 +288,7 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
         if found.names.is_empty() {
             let there = match found.passed_over.is_empty() {
                 true => "and it is empty".to_owned(),
-                false => format!("and there is only {}", found.passed_over),
+                false => format!("and there is nothing but {}", found.passed_over),
             };
             return Err(DataError::Layout {
                 path: folder.clone(),

@@ -68,15 +68,6 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
     }
 }
 
-/// `1 edge`, `2 edges`.
-pub(crate) fn plural(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
-}
-
 /// Numbers larger than this, or spans smaller than its inverse, would overflow `f64` while ticks
 /// are computed.
 const EXTREME: f64 = 1e300;

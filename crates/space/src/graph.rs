@@ -3,7 +3,7 @@
 //! Either a cell of nodes, in which every node has an edge from every earlier node, and the edges
 //! into a node compete; or a chain of layers in stages, in which layer l leads from node l to node
 //! l + 1. In a chain, the removable layers of a stage compete. These are all except the first,
-//! which changes the size or the channels and has no residual.
+//! which may change the size or the channels and always stays.
 //!
 //! Contract: nodes `0..inputs` are inputs. Edges are ordered by their end, then by their start:
 //! (0,2) (1,2) (0,3) (1,3) (2,3) … for two inputs. Competing edges form a *group*; an edge without

@@ -4,10 +4,10 @@
 //! line names the columns, whose meaning `heading` derives from the names; every other line has
 //! an architecture in its text form and an accuracy in percent for each of those columns. Cells may
 //! be quoted, lines empty. A column whose values are mostly not above 1 contains fractions, and is
-//! refused rather than guessed at. Contract: only regular files of at most `MOST_BYTES` are read,
-//! line by line, and only numbers are kept, whatever size a file unpacks to. Architectures that
-//! compute the same function have separate lines, as they were trained separately; a table may lack
-//! some, and ranks are among those that it has.
+//! refused rather than guessed at. Contract: only regular files of at most `MOST_BYTES` are read;
+//! the text is unpacked and parsed line by line, and only numbers are kept, whatever its size.
+//! Architectures that compute the same function have separate lines, as they were trained
+//! separately; a table may lack some, and ranks are among those that it has.
 
 mod heading;
 

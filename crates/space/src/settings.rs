@@ -136,8 +136,12 @@ impl SpaceSettings {
         }
     }
 
-    /// Checks the settings of chains, which spaces of cells do not have.
+    /// Checks the settings that only one space has.
     fn check_chain(&self) -> Result<(), Problem> {
+        if self.name != SpaceName::Darts && self.nodes != Self::default().nodes {
+            let expected = "no such thing outside of the space darts";
+            return Err(Problem::refused("space.nodes", self.nodes, expected));
+        }
         if !self.name.is_chain() {
             let set = [
                 ("space.preset", self.preset != ChainPreset::Pixels32),

@@ -15,7 +15,9 @@ pub use of_a_run::{
     TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
-pub use settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
+pub use settings::{
+    CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, SettingArguments, StageArguments,
+};
 pub use tools::{
     BenchArguments, BenchCase, CompletionsArguments, ConfigArguments, DataArguments, DataCheckArguments,
     DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments,
@@ -60,15 +62,15 @@ pub enum Verb {
     /// Measure the trained network of a run on the test images
     #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
     Evaluate(ImageStageArguments),
-    /// Name what the trained network of a run sees on images
+    /// Classify images with the trained network of a run
     Predict(PredictArguments),
     /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors
     Export(ExportArguments),
-    /// Make a run of weights from elsewhere: of a network, or of a super-network
+    /// Create a run from existing weights: of a network, or of a super-network
     Import(ImportArguments),
     /// Print a genotype in the form of another tool
     Genotype(GenotypeArguments),
-    /// Write the report of a run, whatever it holds so far, or one page with several side by side
+    /// Write the report of a run, finished or not, or one page with several side by side
     Report(ReportArguments),
     /// Write the cells and curves of a run as pictures
     Draw(DrawArguments),
@@ -82,7 +84,7 @@ pub enum Verb {
     Watch(WatchArguments),
     /// Look an architecture of NAS-Bench-201 up in a table of accuracies
     Lookup(LookupArguments),
-    /// Print the configuration that the other arguments come to, and do nothing
+    /// Print the configuration that results from the other arguments, and do nothing
     Config(ConfigArguments),
     /// List data sets, check a folder of one, or fetch one
     Data(DataArguments),

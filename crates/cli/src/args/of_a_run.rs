@@ -78,11 +78,11 @@ pub struct TrainArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub genotype_file: Option<PathBuf>,
     /// Train for N epochs instead of the run's number, which becomes N. A training of another
-    /// length starts anew; it continues if N is larger, network.decay is exponential and
+    /// length starts from scratch; it continues if N is larger, network.decay is exponential and
     /// network.drop_path is 0 or rises over the depth
     #[arg(long = "epochs", alias = "train-epochs", value_name = "N")]
     pub train_epochs: Option<u32>,
-    /// Go on from the checkpoint
+    /// Continue from the checkpoint
     #[arg(long)]
     pub resume: bool,
     /// What is shown and written along.
@@ -135,7 +135,7 @@ pub struct ExportArguments {
     /// [default: RUN/export/network.onnx, …/pytorch, …/network.safetensors]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Make batch norms part of the convolutions in front of them, where both are of one operation
+    /// Fold batch norms into the convolutions before them, if both belong to the same operation
     /// (onnx)
     #[arg(long)]
     pub fold_batch_norms: bool,

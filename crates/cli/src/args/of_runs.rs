@@ -24,7 +24,6 @@ pub struct ReportArguments {
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 #[command(mut_arg("method", |arg| arg.hide(true)))]
-#[command(mut_arg("drive", |arg| arg.hide(true)))]
 #[command(mut_arg("seed", |arg| arg.help("The first seed [default: 1]")))]
 pub struct CompareArguments {
     /// Settings that all runs share.
@@ -41,14 +40,16 @@ pub struct CompareArguments {
     pub vary: Vec<String>,
     /// What takes the mixture to the target, as none,path; a method is left out where it makes no
     /// sense with a drive
-    #[arg(long, value_name = "DRIVE,…", value_delimiter = ',', value_parser = Drive::ALL.map(Drive::name))]
+    #[arg(long, value_name = "DRIVE,…", value_delimiter = ',', conflicts_with = "drive",
+        value_parser = Drive::ALL.map(Drive::name))]
     pub drives: Vec<String>,
     /// Rules of discretization, as strongest,perturbation
-    #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = Rule::ALL.map(Rule::name))]
+    #[arg(long, value_name = "RULE,…", value_delimiter = ',', conflicts_with = "rule",
+        value_parser = Rule::ALL.map(Rule::name))]
     pub rules: Vec<String>,
     /// Published genotypes that are trained beside those found
     #[arg(long, value_name = "NAME,…", value_delimiter = ',',
-        value_parser = PublishedGenotype::ALL.map(|published| published.name))]
+        value_parser = PublishedGenotype::ALL.map(PublishedGenotype::name))]
     pub genotypes: Vec<String>,
     /// Number of genotypes of the target, drawn at random, that are trained: a percentile says how
     /// many of them a network is better than
@@ -66,7 +67,7 @@ pub struct CompareArguments {
     /// Runs at a time; they share the cores unless --threads says otherwise
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
-    /// Directory of the comparison; one that is there goes on [default: runs/compare-DATASET]
+    /// Directory of the comparison; an existing one is continued [default: runs/compare-DATASET]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print only the tables at the end

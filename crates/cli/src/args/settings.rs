@@ -38,7 +38,7 @@ pub struct LiveArguments {
     /// Show a dashboard with keys to pause, write a checkpoint and stop
     #[arg(long, conflicts_with = "quiet")]
     pub tui: bool,
-    /// Write events for TensorBoard into the run directory as the run goes on
+    /// Write events for TensorBoard into the run directory during the run
     #[arg(long)]
     pub tensorboard: bool,
 }

@@ -77,7 +77,7 @@ pub enum DataVerb {
     List,
     /// Read every image in a folder, and print counts, sizes and damaged files
     Check(DataCheckArguments),
-    /// Get a published data set; goes on where it was interrupted
+    /// Get a published data set; continues an interrupted download
     Fetch(DataFetchArguments),
 }
 
@@ -86,7 +86,7 @@ pub enum DataVerb {
 pub struct DataCheckArguments {
     /// Folder of the images, or a table of their labels
     pub dir: PathBuf,
-    /// What it holds [default: what its files tell]
+    /// Data set [default: detected from its files]
     #[arg(long, value_parser = one_of(DataFormat::ALL.into_iter().filter(|format| format.needs_folder())))]
     pub dataset: Option<DataFormat>,
     /// Print one JSON object instead of a table

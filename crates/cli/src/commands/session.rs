@@ -12,7 +12,7 @@ use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::schema::Summary;
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
-use crate::args::{CreateArguments, LiveArguments, StageArguments, TrainArguments};
+use crate::args::{CreateArguments, LiveArguments, SettingArguments, StageArguments, TrainArguments};
 use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::failure::Failure;
@@ -26,6 +26,22 @@ pub struct Session {
     run: run::Job,
     stop: StopFlag,
     progress: Progress,
+}
+
+/// Refuses a run directory given as a folder of images.
+///
+/// # Errors
+/// A usage error that names the command that continues the run.
+pub fn require_images(settings: &SettingArguments) -> Result<(), Failure> {
+    match settings.own_images() {
+        Some(path) if RunDirectory::read(path).is_ok_and(|directory| directory.config().is_ok()) => {
+            let path = path.display();
+            Err(Failure::usage(format!(
+                "{path} is a run directory, not a folder of images; continue the run with `da2s run --resume --out {path}`"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Session {
@@ -43,14 +59,7 @@ impl Session {
             // Checked before anything is created that would have to be removed.
             screen::check()?;
         }
-        if let Some(path) = arguments.settings.own_images()
-            && RunDirectory::read(path).is_ok_and(|directory| directory.config().is_ok())
-        {
-            let path = path.display();
-            return Err(Failure::usage(format!(
-                "{path} is a run directory, not a folder of images; continue the run with `da2s run --resume --out {path}`"
-            )));
-        }
+        require_images(&arguments.settings)?;
         let request = Request {
             network,
             ..arguments.settings.request()?

@@ -8,8 +8,9 @@ use super::settings::Config;
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::auxiliary_slot;
-use crate::search::Drive;
-use crate::space::{CellKind, Reductions, SpaceName};
+use crate::objective::Link;
+use crate::search::{Drive, Moment};
+use crate::space::{CellKind, KindTarget, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
@@ -35,7 +36,8 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
         augmented(table, augmentation, shape, place)?;
     }
     sides(config, shape).map_err(placed)?;
-    kinds(config, shape).map_err(placed)
+    kinds(config, shape).map_err(placed)?;
+    layers(config, shape).map_err(placed)
 }
 
 /// Checks the requirements of a new run, which a stored run of an earlier version need not meet.
@@ -43,7 +45,8 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
 /// # Errors
 /// For the first setting that conflicts with others.
 pub(super) fn check_new(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
-    config.search.check_path().map_err(|problem| at(place, problem))
+    config.search.check_path().map_err(|problem| at(place, problem))?;
+    counted(config).map_err(|problem| at(place, problem))
 }
 
 fn at(place: PlaceOf<'_>, problem: Problem) -> ConfigError {
@@ -148,19 +151,6 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
 fn method(config: &Config) -> Result<(), Problem> {
     let search = &config.search;
     let built = search.method.build(search);
-    let several = match config.target.resolve(&config.space.build()) {
-        Ok(target) => target.values().any(|target| target.operations > 1),
-        // It was refused earlier.
-        Err(_) => false,
-    };
-    if several && search.drive() == Drive::Regulariser && built.own_drive() != Drive::Regulariser {
-        let expected = format!(
-            "\"path\", which leaves as many operations on an edge as target.operations says: the entropy leaves one, \
-             unless search.method is da2s, and is {}",
-            search.method.name()
-        );
-        return Err(Problem::refused("search.drive", search.drive(), expected));
-    }
     let needed = built.needs();
     let candidates = config.space.build().operations;
     match needed.filter(|needed| !candidates.contains(needed)) {
@@ -170,6 +160,39 @@ fn method(config: &Config) -> Result<(), Problem> {
         }
         None => Ok(()),
     }
+}
+
+/// A regulariser that does not count what is kept leaves one operation on an edge.
+fn counted(config: &Config) -> Result<(), Problem> {
+    let search = &config.search;
+    let built = search.method.build(search);
+    let uncounted =
+        |target: &KindTarget| target.operations > 1 && !matches!(built.link(target), Link::Strengthened { .. });
+    let resolved = config.target.resolve(&config.space.build());
+    // A target that does not resolve was refused earlier.
+    let refused = resolved.is_ok_and(|target| target.values().any(uncounted));
+    if refused && search.drive() == Drive::Regulariser && built.halves().operations {
+        let expected = format!(
+            "\"path\", which leaves as many operations on an edge as target.operations says: with search.method = {} \
+             the entropy does not count them",
+            search.method.name()
+        );
+        return Err(Problem::refused("search.drive", search.drive(), expected));
+    }
+    Ok(())
+}
+
+/// A method that aligns the layers needs at least two cells of one kind.
+fn layers(config: &Config, shape: ImageShape) -> Result<(), Problem> {
+    let search = &config.search;
+    let aligns = search.method.build(search).aligns_layers(Moment::of_epoch(1, 1, 0));
+    let [(_, size), _] = sizes(config, shape);
+    let skeleton = Skeleton::new(config.space.name, &size);
+    if aligns.is_none() || CellKind::ALL.into_iter().any(|kind| skeleton.count(kind) > 1) {
+        return Ok(());
+    }
+    let expected = "another method: it compares cells of one kind, and the super-network has no two";
+    Err(Problem::refused("search.method", search.method.name(), expected))
 }
 
 /// The shape of every image.

@@ -72,11 +72,13 @@ impl Request {
         }
         layers.splice(1..1, above_recipe);
         let config = self.used(resolve(&layers)?)?;
+        let idle = self.idle_schedule(&config);
         let lowered = fitted::lowered(&layers, &config)?;
         if lowered.is_empty() {
-            return Ok((config, Vec::new()));
+            return Ok((config, Vec::from_iter(idle)));
         }
-        let notes = fitted::notes(&lowered, &config);
+        let mut notes = fitted::notes(&lowered, &config);
+        notes.extend(idle);
         layers.extend(lowered);
         Ok((resolve(&layers)?, notes))
     }
@@ -85,6 +87,17 @@ impl Request {
     pub fn sets(&self, key: &str) -> bool {
         let mut requested = self.layers.iter().filter(|layer| !layer.is_recipe());
         requested.any(|layer| layer.get(key).is_some())
+    }
+
+    /// A message if a flag sets a schedule that has no effect. Recipes and files set one for
+    /// whatever method they are used with.
+    fn idle_schedule(&self, config: &Config) -> Option<String> {
+        let set = |layer: &Layer| layer.is_flag() && layer.get("search.schedule").is_some();
+        let idle = config.search.drive.is_some() || !config.search.follows_schedule();
+        (idle && self.layers.iter().any(set)).then(|| {
+            "search.schedule has no effect: it is the drive of da2s and its halves where search.drive is unset"
+                .to_owned()
+        })
     }
 
     /// The configuration of a resumed run, whose own is `stored`.

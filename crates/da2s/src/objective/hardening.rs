@@ -74,12 +74,12 @@ impl Default for HardeningState {
     }
 }
 
-/// Which of the two halves of the method are active.
+/// The parts of the mixture on which a drive acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Halves {
-    /// α follows the path.
+    /// p, through α.
     pub operations: bool,
-    /// β follows the path.
+    /// q, through β.
     pub edges: bool,
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softmax};
 
 use super::entropy::total_entropy;
-use super::regulariser::strengthen_alpha;
+use super::regulariser::{strengthen_alpha, strengthen_beta};
 
 /// The smallest weight, and the smallest concentration, by which f32 can still divide.
 const LEAST: f64 = 1e-30;
@@ -40,7 +40,7 @@ impl Link {
         match self {
             Self::Softmax => softmax(parameters, 1),
             Self::Strengthened { kept } => softmax(strengthen_alpha(parameters, kept), 1),
-            Self::Capped => softmax(parameters.clamp_max(1.0), 1),
+            Self::Capped => softmax(strengthen_beta(parameters), 1),
             Self::Simplex => normalized(parameters),
             Self::Dirichlet => normalized(concentration(parameters)),
             Self::Sigmoid => sigmoid(parameters),
@@ -52,7 +52,7 @@ impl Link {
         total_entropy(match self {
             Self::Softmax => parameters,
             Self::Strengthened { kept } => strengthen_alpha(parameters, kept),
-            Self::Capped => parameters.clamp_max(1.0),
+            Self::Capped => strengthen_beta(parameters),
             Self::Simplex => parameters.clamp_min(LEAST).log(),
             Self::Dirichlet => concentration(parameters).log(),
             Self::Sigmoid => return gate_entropy(sigmoid(parameters)),

@@ -19,7 +19,7 @@ pub use hardening::{Halves, Hardening, HardeningState};
 pub use link::Link;
 pub(crate) use link::{concentration, normalized};
 pub use penalty::{Penalty, Term};
+pub use regulariser::Regulariser;
 pub(crate) use regulariser::strengthen_beta;
-pub use regulariser::{Regulariser, Terms};
 pub use schedule::{Curve, Schedule};
 pub(crate) use zero_one::zero_one;

@@ -42,15 +42,6 @@ settings! {
     }
 }
 
-/// The terms of one kind of cell, each a tensor of one element.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// L_α, entropies and, for k > 1, cardinalities.
-    pub operations: Tensor<1>,
-    /// L_β.
-    pub edges: Tensor<1>,
-}
-
 /// S_α, element-wise: doubles, and cubes values below −1; capped at 1 if `kept` > 1.
 pub(crate) fn strengthen_alpha<const D: usize>(alpha: Tensor<D>, kept: usize) -> Tensor<D> {
     let y = alpha * 2.0;
@@ -83,30 +74,17 @@ impl Regulariser {
         Ok(())
     }
 
-    /// L_α and L_β of one kind of cell of DA²S, without their strengths.
-    ///
-    /// `alpha` is `[edges, operations]`, `beta` `[edges]`.
-    pub fn terms(&self, alpha: Tensor<2>, beta: Tensor<1>, graph: CellGraph, target: &KindTarget) -> Terms {
-        let kept = target.operations;
-        Terms {
-            operations: self.operations(alpha, Link::Strengthened { kept }),
-            edges: self.edges(beta, graph, target),
-        }
-    }
-
     /// L_α of one kind of cell, whose α, `[edges, operations]`, is read by `link`. Only the entropy
     /// if the link is not that of DA²S.
     pub fn operations(&self, alpha: Tensor<2>, link: Link) -> Tensor<1> {
-        let Link::Strengthened { kept } = link else {
-            return link.total_entropy(alpha);
-        };
-        let strong = strengthen_alpha(alpha.clone(), kept);
-        let mut operations = entropy(strong.clone(), 1).sum();
-        if kept > 1 {
-            let count = positive_part(strong, alpha).sum_dim(1) - kept as f64;
-            operations = operations + count.square().sum() * self.cardinality_weight;
+        let entropies = link.total_entropy(alpha.clone());
+        match link {
+            Link::Strengthened { kept } if kept > 1 => {
+                let count = positive_part(strengthen_alpha(alpha.clone(), kept), alpha).sum_dim(1) - kept as f64;
+                entropies + count.square().sum() * self.cardinality_weight
+            }
+            _ => entropies,
         }
-        operations
     }
 
     /// L_β of one kind of cell. `beta` is `[edges]`; only the β of nodes that have one is read.
@@ -167,13 +145,10 @@ mod tests {
             device,
         ));
         let beta = leaf(Tensor::from_data(TensorData::new(beta.to_vec(), [EDGES]), device));
-        let terms = regulariser.terms(
-            flat.clone().reshape([EDGES, width]),
-            beta.clone(),
-            CellGraph::new(2, 4),
-            target,
-        );
-        [terms.operations + terms.edges, flat, beta]
+        let kept = target.operations;
+        let operations = regulariser.operations(flat.clone().reshape([EDGES, width]), Link::Strengthened { kept });
+        let edges = regulariser.edges(beta.clone(), CellGraph::new(2, 4), target);
+        [operations + edges, flat, beta]
     }
 
     fn target(operations: usize) -> KindTarget {

@@ -215,7 +215,9 @@ impl<'a> Bilevel<'a> {
             }
             None => self.mixtures(&arch, When::Training(draw)),
         };
-        let aligned = method.aligns_layers(moment).filter(|_| trains.weights());
+        let aligned = method
+            .aligns_layers(moment)
+            .filter(|&lambda| lambda > 0.0 && trains.weights());
         let layers = aligned.map(|_| self.layers(&mixtures));
         let under = Under {
             mixtures: &mixtures,
@@ -241,8 +243,7 @@ impl<'a> Bilevel<'a> {
             self.move_arch(state, gradients, rates)?;
         }
         if let Some(gradients) = of_weights {
-            let SearchState { sgd, weights, .. } = state;
-            reading.gradient_norm = sgd.step(rates.weights, weights, gradients, self.backbone)?;
+            reading.gradient_norm = self.move_weights(state, gradients, rates)?;
         }
         self.probe.ended(optimiser);
         Ok(reading)

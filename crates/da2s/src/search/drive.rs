@@ -66,11 +66,6 @@ impl DrivenMethod {
         &*self.method
     }
 
-    /// The drive.
-    pub fn drive(&self) -> Drive {
-        self.drive
-    }
-
     /// Whether the drive determines the weights of edges.
     fn drives_edges(&self) -> bool {
         self.drive != Drive::None && self.method.halves().edges

@@ -5,6 +5,7 @@
 //! one edge of one cell, if it has weights; a frozen one does not move, whether by its gradient,
 //! weight decay or momentum, and its gradient is not part of any norm.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData};
@@ -74,7 +75,7 @@ fn operations(backbone: &Backbone) -> Vec<(usize, Range<usize>)> {
 
 impl Bilevel<'_> {
     /// A step of the architecture on `others` and the weights on `own`, which also freezes the
-    /// operations whose gradients agree less than the method requires.
+    /// operations whose gradients agree less than `below`.
     ///
     /// # Errors
     /// Like [`Bilevel::half_step`].
@@ -82,6 +83,7 @@ impl Bilevel<'_> {
         &self,
         state: &mut SearchState,
         [others, own]: [&Batch; 2],
+        below: f64,
         draw: Draw,
         rates: Rates,
     ) -> Result<[Reading; 2], NotFinite> {
@@ -89,72 +91,79 @@ impl Bilevel<'_> {
         let (loss, of_arch) = self.loss(state, &weights, &arch, others, draw.for_half(Trains::Arch.half()))?;
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
-        let validation = self.averaged(weights.gradients(gradients));
+        let validation = on_host(&self.averaged(weights.gradients(gradients)));
         self.move_arch(state, first, rates)?;
 
         let (arch, weights) = (state.arch.untracked(), state.weights.on_graph(true));
         let (loss, mut of_weights) = self.loss(state, &weights, &arch, own, draw.for_half(Trains::Weights.half()))?;
-        let training = self.averaged(weights.gradients(loss.backward()));
-
-        let places = operations(self.backbone);
-        let (mut training, validation) = (on_host(training), on_host(validation));
-        let cosines: Vec<f64> = places
-            .iter()
-            .map(|(part, range)| {
-                let of =
-                    |parts: &[Option<Vec<f32>>]| parts[*part].as_ref().map(|values| values[range.clone()].to_vec());
-                of(&training).zip(of(&validation)).map_or(1.0, |(a, b)| cosine(&a, &b))
-            })
-            .collect();
-        if let Some(below) = self.method.method().freezes_below() {
-            state.progress.freezing.see(&cosines, below);
-        }
-        let frozen: Vec<&(usize, Range<usize>)> = places
-            .iter()
-            .zip(&state.progress.freezing.frozen)
-            .filter_map(|(place, frozen)| frozen.then_some(place))
-            .collect();
-        for (part, range) in &frozen {
-            if let Some(values) = &mut training[*part] {
-                values[range.clone()].fill(0.0);
-            }
-        }
-        let before = state.weights.clone();
-        let gradients = training.into_iter().map(|part| part.map(|values| self.flat(values)));
-        let SearchState { sgd, weights, .. } = state;
-        of_weights.gradient_norm = sgd.step(rates.weights, weights, gradients.collect(), self.backbone)?;
-        if !frozen.is_empty() {
-            *weights = self.restored(weights, &before, &frozen);
-        }
+        let gradients = self.averaged(weights.gradients(loss.backward()));
+        let training = on_host(&gradients);
+        let of_operation = |(part, range): (usize, Range<usize>)| {
+            let pair = training[part].as_ref().zip(validation[part].as_ref());
+            pair.map_or(1.0, |(a, b)| cosine(&a[range.clone()], &b[range]))
+        };
+        let cosines: Vec<f64> = operations(self.backbone).into_iter().map(of_operation).collect();
+        state.progress.freezing.see(&cosines, below);
+        of_weights.gradient_norm = self.move_weights(state, gradients, rates)?;
         Ok([of_arch, of_weights])
     }
 
-    /// `weights`, with the ranges `frozen` as in `before`.
-    fn restored(&self, weights: &Weights, before: &Weights, frozen: &[&(usize, Range<usize>)]) -> Weights {
-        let parts = weights.parts().iter().zip(before.parts()).enumerate();
-        let restored = parts.map(|(index, (now, before))| {
-            let mut own = frozen.iter().filter(|(part, _)| *part == index).peekable();
-            if own.peek().is_none() {
-                return now.clone();
+    /// Moves the weights along `gradients`, except for those of frozen operations. Returns the norm
+    /// of what is left of the gradient, before clipping.
+    ///
+    /// # Errors
+    /// If the norm or a resulting value is not finite.
+    pub(super) fn move_weights(
+        &self,
+        state: &mut SearchState,
+        mut gradients: Vec<Option<Tensor<1>>>,
+        rates: Rates,
+    ) -> Result<f64, NotFinite> {
+        let masks = self.frozen(state);
+        let of_mask = |(part, _): &(usize, Tensor<1>)| state.weights.parts()[*part].clone();
+        let before: Vec<Tensor<1>> = masks.iter().map(of_mask).collect();
+        for (part, frozen) in &masks {
+            let without = |gradient: Tensor<1>| gradient.mask_fill(frozen.clone().greater_elem(0.5), 0.0);
+            gradients[*part] = gradients[*part].take().map(without);
+        }
+        let SearchState { sgd, weights, .. } = state;
+        let norm = sgd.step(rates.weights, weights, gradients, self.backbone)?;
+        if !masks.is_empty() {
+            let mut parts = weights.parts().to_vec();
+            for ((part, frozen), before) in masks.into_iter().zip(before) {
+                parts[part] = parts[part].clone().mask_where(frozen.greater_elem(0.5), before);
             }
-            let (mut values, before) = (host(now), host(before));
-            for (_, range) in own {
-                values[range.clone()].copy_from_slice(&before[range.clone()]);
-            }
-            self.flat(values)
-        });
-        Weights::from_parts(restored.collect())
+            *weights = Weights::from_parts(parts);
+        }
+        Ok(norm)
     }
 
-    fn flat(&self, values: Vec<f32>) -> Tensor<1> {
-        let count = values.len();
-        Tensor::from_data(TensorData::new(values, [count]), self.device)
+    /// For each part with a frozen operation, 1 where a weight is frozen and 0 elsewhere.
+    fn frozen(&self, state: &SearchState) -> Vec<(usize, Tensor<1>)> {
+        let frozen = &state.progress.freezing.frozen;
+        if !frozen.contains(&true) {
+            return Vec::new();
+        }
+        let mut masks: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for ((part, range), _) in operations(self.backbone)
+            .into_iter()
+            .zip(frozen)
+            .filter(|(_, frozen)| **frozen)
+        {
+            let count = state.weights.parts()[part].dims()[0];
+            masks.entry(part).or_insert_with(|| vec![0.0; count])[range].fill(1.0);
+        }
+        let tensor = |values: Vec<f32>| {
+            let count = values.len();
+            Tensor::from_data(TensorData::new(values, [count]), self.device)
+        };
+        masks.into_iter().map(|(part, values)| (part, tensor(values))).collect()
     }
 }
 
-fn on_host(parts: Vec<Option<Tensor<1>>>) -> Vec<Option<Vec<f32>>> {
-    let values = |part: Option<Tensor<1>>| part.map(|part| host(&part));
-    parts.into_iter().map(values).collect()
+/// The values of each part that has a gradient.
+fn on_host(parts: &[Option<Tensor<1>>]) -> Vec<Option<Vec<f32>>> {
+    parts.iter().map(|part| part.as_ref().map(host)).collect()
 }
 
 /// 1 if one of them is zero: without a gradient, an operation does not overfit.
@@ -210,7 +219,12 @@ mod tests {
             };
             let batches = [&search.arch_loader, &search.weight_loader].map(|loader| loader.batch(1, 0).unwrap());
             let pair = [&batches[0], &batches[1]];
-            search.stepper().freezing_step(state, pair, draw, rates).unwrap();
+            search.stepper().freezing_step(state, pair, 0.4, draw, rates).unwrap();
+            // A step without the architecture, as `arch_every` has them, moves them no more.
+            search
+                .stepper()
+                .half_step(state, Trains::Weights, pair[1], draw, rates)
+                .unwrap();
         };
         step(&mut state);
         state.progress.freezing.frozen = (0..places.len()).map(|at| at % 2 == 0).collect();

@@ -153,17 +153,26 @@ impl Resumable for Search {
         let moment = self.moment(state);
         let (stepper, rates) = (self.stepper(), self.rates(moment, state));
         let draw = Draw::new(self.seed, moment);
-        let (arch, weights) = match &images {
-            StepImages::Weights(own) => (None, stepper.half_step(state, Trains::Weights, own, draw, rates)?),
-            StepImages::Joint(both) => {
+        let method = self.method.method();
+        let (arch, weights) = match (&images, method.freezes_below()) {
+            (StepImages::Weights(own), _) => (None, stepper.half_step(state, Trains::Weights, own, draw, rates)?),
+            // A perturbation is for the weights alone: the architecture sees the mixture as it is.
+            (StepImages::Joint(both), _) if method.perturbs(moment).is_some() => {
+                let arch = stepper.half_step(state, Trains::Arch, both, draw, rates)?;
+                (
+                    Some(arch),
+                    stepper.half_step(state, Trains::Weights, both, draw, rates)?,
+                )
+            }
+            (StepImages::Joint(both), _) => {
                 let both = stepper.half_step(state, Trains::Both, both, draw, rates)?;
                 (Some(both), both)
             }
-            StepImages::Bilevel(others, own) if self.method.method().freezes_below().is_some() => {
-                let [arch, weights] = stepper.freezing_step(state, [others, own], draw, rates)?;
+            (StepImages::Bilevel(others, own), Some(below)) => {
+                let [arch, weights] = stepper.freezing_step(state, [others, own], below, draw, rates)?;
                 (Some(arch), weights)
             }
-            StepImages::Bilevel(others, own) => {
+            (StepImages::Bilevel(others, own), None) => {
                 let arch = if self.settings.second_order {
                     stepper.second_order_step(state, others, own, draw, rates)?
                 } else {

@@ -145,13 +145,7 @@ impl Search {
     /// The expected cost of the final network as a fraction of each limit.
     pub(super) fn expected_cost(&self, state: &SearchState) -> Vec<f64> {
         let Some(limit) = &self.limit else { return Vec::new() };
-        let when = When::Reading(self.moment(state));
-        let mixtures = state.arch.kinds().map(|kind, arch| {
-            let choices = self.choices(kind);
-            self.method
-                .strengths(arch, choices, when)
-                .mixture(choices.space, choices.target)
-        });
+        let mixtures = self.stepper().mixtures(&state.arch, When::Reading(self.moment(state)));
         let shares = limit.expected(&mixtures).into_iter();
         shares.map(|share| f64::from(share.into_scalar::<f32>())).collect()
     }

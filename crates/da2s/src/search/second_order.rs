@@ -15,6 +15,7 @@
 //! and the direction are means over the group.
 
 use burn::tensor::Tensor;
+use da2s_engine::squared_norm;
 
 use super::arch_gradients::{ArchGradients, KindGradients};
 use super::bilevel::{Bilevel, Rates, Reading};
@@ -23,7 +24,6 @@ use super::state::SearchState;
 use crate::arch::ArchParams;
 use crate::backbone::Weights;
 use crate::data::Batch;
-use crate::device::host;
 use crate::finite::NotFinite;
 
 impl Bilevel<'_> {
@@ -55,7 +55,7 @@ impl Bilevel<'_> {
         let mut gradients = loss.backward();
         let first = ArchGradients::of(&arch, &mut gradients);
         let direction = self.averaged(weights.gradients(gradients));
-        let square: f64 = direction.iter().flatten().map(squares).sum();
+        let square: f64 = direction.iter().flatten().map(squared_norm).sum();
         if square == 0.0 {
             // If a loss is flat in the weights there is nothing to unroll, and the second-order
             // term is zero.
@@ -127,15 +127,12 @@ fn corrected<const D: usize>(
     }
 }
 
-fn squares(part: &Tensor<1>) -> f64 {
-    host(part).iter().map(|&value| f64::from(value).powi(2)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::bilevel::Trains;
     use super::*;
     use crate::data::{DataOptions, Format, open};
+    use crate::device::host;
     use crate::resumable::Resumable;
     use crate::search::{ArchOptimizerName, Draw, Method, Moment, Search, SearchSetup};
     use crate::space::CellKind;

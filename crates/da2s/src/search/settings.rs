@@ -123,7 +123,7 @@ settings! {
         /// Unset is what the method's paper has: `regulariser` for `da2s`, its halves and
         /// `entropy`, or what `search.schedule` says; `none` for the others.
         drive: Option<Drive> = None, named "drive";
-        /// An older name of the drive of DA²S and its halves, where `search.drive` is unset.
+        /// The drive of DA²S and its halves where `search.drive` is unset; other methods ignore it.
         schedule: ScheduleName = ScheduleName::Published, named "schedule";
         /// Share of its epochs by which a search that ends undecided may continue, as 0.5.
         extra_epochs: f64 = 0.0, in up_to(10.0), named "extra_epochs";
@@ -165,10 +165,15 @@ impl SearchSettings {
             .unwrap_or_else(|| self.method.build(self).partial_channels())
     }
 
+    /// Whether `schedule` has an effect where `drive` is unset.
+    pub(crate) fn follows_schedule(&self) -> bool {
+        matches!(self.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges)
+    }
+
     /// How the mixture is driven to the target.
     pub fn drive(&self) -> Drive {
-        let own = || match (self.method, self.schedule) {
-            (Method::Da2s | Method::Da2sOperations | Method::Da2sEdges, ScheduleName::Adaptive) => Drive::Path,
+        let own = || match self.schedule {
+            ScheduleName::Adaptive if self.follows_schedule() => Drive::Path,
             _ => self.method.build(self).own_drive(),
         };
         self.drive.unwrap_or_else(own)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use da2s::backbone::{Backbone, Weights};
 use da2s::device::EngineName;
 use da2s_engine::Engine;
 use da2s_records::{Named, WeightsFile};
@@ -122,6 +123,17 @@ impl Golden {
         let count = labels.len();
         Tensor::from_data(TensorData::new(labels, [count]), &device())
     }
+}
+
+/// The weights `init` of `backbone`, each of which has its place there.
+pub fn load(backbone: &Backbone, init: &[Named]) -> Weights {
+    let weights = Weights::from_named(backbone, init, &device()).unwrap();
+    assert_eq!(
+        weights.named(backbone).len(),
+        init.len(),
+        "every golden weight has its place"
+    );
+    weights
 }
 
 /// Asserts that `ours` is within `tolerance` of `golden`, relative to the golden norm.

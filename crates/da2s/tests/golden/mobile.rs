@@ -2,7 +2,7 @@
 //! weights; a final network with removed layers.
 
 use da2s::arch::{KindParams, Mixtures};
-use da2s::backbone::{NetworkSize, Pass, Stem, Weights};
+use da2s::backbone::{NetworkSize, Pass, Stem};
 use da2s::network::network;
 use da2s::objective::cross_entropy;
 use da2s::search::{Choices, Method, Moment, SearchSettings, When};
@@ -12,7 +12,7 @@ use da2s::space::{
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
-use super::file::{Golden, close, device, values};
+use super::file::{Golden, close, load, values};
 use super::supernet::engines;
 
 fn numbers(golden: &Golden, key: &str) -> Vec<usize> {
@@ -58,14 +58,8 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     };
     let target = spec.resolve(&space).unwrap();
     let backbone = supernet(&space, size, 1, engine);
-    let device = device();
     let init = golden.under("init.");
-    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
-    assert_eq!(
-        weights.named(&backbone).len(),
-        init.len(),
-        "every golden weight has its place"
-    );
+    let weights = load(&backbone, &init);
 
     let leaves = weights.on_graph(true);
     let alpha = golden.tensor::<2>("arch.alpha").autodiff().require_grad();

@@ -2,7 +2,7 @@
 //! gradients and running statistics of a final network.
 
 use da2s::arch::{Mixtures, Strengths};
-use da2s::backbone::{NetworkSize, Pass, Stem, Weights};
+use da2s::backbone::{NetworkSize, Pass, Stem};
 use da2s::discretize::{KindStrengths, strongest};
 use da2s::network::network;
 use da2s::objective::cross_entropy;
@@ -10,12 +10,11 @@ use da2s::space::{ChainShape, Genotype, KindTarget, PerKind, Reductions, Space, 
 use da2s::supernet::supernet;
 use da2s_engine::Engine;
 
-use super::file::{Golden, close, device, values};
+use super::file::{Golden, close, load, values};
 use super::supernet::engines;
 
 fn check_supernet(golden: &Golden, engine: &Engine) {
     let space = Space::nas_bench_201();
-    let device = device();
     let images = &golden.get("input").shape;
     let size = NetworkSize {
         stem: Stem::Cifar,
@@ -31,12 +30,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     let backbone = supernet(&space, size, 1, engine);
     let mut init = golden.under("init.");
     init.retain(|tensor| tensor.name != "arch_parameters");
-    let weights = Weights::from_named(&backbone, &init, &device).unwrap();
-    assert_eq!(
-        weights.named(&backbone).len(),
-        init.len(),
-        "every golden weight has its place"
-    );
+    let weights = load(&backbone, &init);
 
     let leaves = weights.on_graph(true);
     let alpha = golden.tensor::<2>("init.arch_parameters").autodiff().require_grad();

@@ -1,7 +1,7 @@
 //! The regulariser's terms and gradients for α and β from the start to far beyond decided.
 
 use burn::tensor::{Tensor, TensorData};
-use da2s::objective::Regulariser;
+use da2s::objective::{Link, Regulariser};
 use da2s::space::{KindTarget, Space};
 use serde::Deserialize;
 
@@ -67,13 +67,17 @@ fn regulariser() {
             (&case.alpha_reduce, &case.beta_reduce),
         ]
         .map(|(alpha, beta)| (alpha_leaf(alpha), beta_leaf(beta)));
-        let terms = leaves
-            .clone()
-            .map(|(alpha, beta)| regulariser.terms(alpha, beta, space.graph, &target));
+        let link = Link::Strengthened {
+            kept: target.operations,
+        };
+        let terms = leaves.clone().map(|(alpha, beta)| {
+            let edges = regulariser.edges(beta, space.graph, &target);
+            [regulariser.operations(alpha, link), edges]
+        });
         let (on_operations, on_edges) = regulariser.strengths(case.epoch, 50, 8);
         let [normal, reduction] = terms;
-        let operations = normal.operations + reduction.operations;
-        let edges = normal.edges + reduction.edges;
+        let ([operations, edges], [more, others]) = (normal, reduction);
+        let (operations, edges) = (operations + more, edges + others);
         let scalar = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
         let near = |what: &str, ours: f64, golden: Option<f64>| {
             assert!(ours.is_finite(), "case {index}, {what}: {ours}");

@@ -14,12 +14,29 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::config::Config;
-use da2s::observer::Silent;
+use da2s::observer::{Event, Observer, Silent};
 use da2s::parallel::Group;
 use da2s::records::schema::Summary;
 use da2s::resumable::StageError;
 use da2s::run::{Context, RunDirectory, discretize, evaluate, search, train};
 use da2s::space::Genotype;
+
+/// Requests a stop after a number of steps.
+struct StopAfter {
+    steps: Cell<usize>,
+}
+
+impl Observer for StopAfter {
+    fn on(&mut self, event: Event<'_>) {
+        if let Event::Step { .. } = event {
+            self.steps.set(self.steps.get().saturating_sub(1));
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.steps.get() == 0
+    }
+}
 
 fn tiny() -> Config {
     let mut config = Config::default();

@@ -162,7 +162,7 @@ impl Preprocessing {
                 "Cut out the centred square whose side is {fraction} of the shorter side, rounded to whole pixels."
             ),
             format!(
-                "Resize it to {side}×{side}: bilinear, antialiased where it shrinks (Pillow's BILINEAR), rounded to 8 bits."
+                "Resize it to {side}×{side}: bilinear, antialiased where it shrinks (the weights of Pillow's BILINEAR), rounded once, to 8 bits."
             ),
             format!(
                 "Divide by 255, subtract the mean {:?} and divide by the standard deviation {:?} of each channel.",

@@ -140,7 +140,8 @@ impl Comparison {
     /// Compares `runs`; `benchmark` names the columns that were looked up in a table of accuracies,
     /// if any.
     ///
-    /// A method is tested against `baseline` at the same settings. If settings vary, the baseline
+    /// A method is tested against `baseline` at the same settings, or at those of its setups that
+    /// share most. If settings vary, the baseline
     /// with other settings is tested against the baseline with the first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let runs = with_percentiles(runs);
@@ -154,11 +155,14 @@ impl Comparison {
         }
         let groups = setups.iter().map(|setup| group(setup, &runs, &measures)).collect();
         let test = |setup: &&Setup| {
-            // A genotype that was given has no settings.
-            let against = setups.iter().find(|other| {
-                let alike = setup.settings.is_empty() || other.settings == setup.settings;
-                other.method == baseline && (setup.method == baseline || alike)
-            })?;
+            // The baseline may lack these settings, and a given genotype has none.
+            let shared = |other: &&&Setup| other.settings.iter().filter(|own| setup.settings.contains(own)).count();
+            let own = || setups.iter().filter(|other| other.method == baseline);
+            // Of equals, `max_by_key` takes the last one.
+            let against = match setup.method == baseline {
+                true => own().next(),
+                false => own().rev().max_by_key(shared),
+            }?;
             (against != setup).then(|| test(setup, against, &runs, &measures))
         };
         let mut tests: Vec<Test> = setups.iter().filter_map(test).collect();

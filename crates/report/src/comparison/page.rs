@@ -6,7 +6,9 @@ use super::export::NOTE_ON_TESTS;
 use super::measure::{Unit, cell};
 use super::{Comparison, Measure, RunOutcome};
 use crate::data_link::CsvTable;
-use crate::number::{plural, significant};
+use da2s_records::counted;
+
+use crate::number::significant;
 use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};
 
@@ -29,8 +31,8 @@ pub(crate) fn comparison_page(comparison: &Comparison) -> String {
                 h1 { (comparison.name) }
                 p.facts {
                     span { (comparison.dataset) }
-                    span { (plural(comparison.groups.len(), "setup")) }
-                    span { (comparison.finished()) " of " (plural(comparison.runs.len(), "run")) " finished" }
+                    span { (counted(comparison.groups.len(), "setup")) }
+                    span { (comparison.finished()) " of " (counted(comparison.runs.len(), "run")) " finished" }
                 }
             }
             (theme_button())
@@ -64,8 +66,8 @@ fn notice(comparison: &Comparison) -> Markup {
             div.notice role="note" {
                 h2 { "This comparison is not complete" }
                 ul {
-                    @if failed > 0 { li { (plural(failed, "run")) " failed; the table of runs gives the reasons." } }
-                    @if unfinished > 0 { li { (plural(unfinished, "run")) " not finished; the same command continues." } }
+                    @if failed > 0 { li { (counted(failed, "run")) " failed; the table of runs gives the reasons." } }
+                    @if unfinished > 0 { li { (counted(unfinished, "run")) " not finished; the same command continues." } }
                 }
             }
         }

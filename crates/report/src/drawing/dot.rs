@@ -1,7 +1,8 @@
 //! A cell as a graph for Graphviz: the pen width of an edge grows with its weight; its colour is
 //! that of its operation.
 //!
-//! Reference: the DOT language, graphviz.org/doc/info/lang.html. Pruned edges are left out.
+//! Reference: the DOT language, graphviz.org/doc/info/lang.html. Pruned edges are left out, except
+//! that a layer of a chain that vanishes passes its input on.
 
 use std::fmt::Write;
 
@@ -35,6 +36,12 @@ pub(super) fn graph(kind: &str, graph: &DrawnGraph, looks: &[EdgeLook]) -> Strin
     line(format_args!("out [style=\"rounded,filled\", fillcolor=\"#e3ecf4\"];"));
     for ((from, to), look) in graph.edges.iter().zip(looks) {
         if look.presence.is_nan() || look.presence < LEAST {
+            // A layer that vanishes passes its input on.
+            if graph.is_chain() {
+                line(format_args!(
+                    "n{from} -> n{to} [style=dashed, color=\"#999999\", arrowhead=none];"
+                ));
+            }
             continue;
         }
         let label = quoted(&look.operations.join("\n"));
@@ -53,8 +60,7 @@ pub(super) fn graph(kind: &str, graph: &DrawnGraph, looks: &[EdgeLook]) -> Strin
     text
 }
 
-/// A quoted identifier: quotes and backslashes are escaped, line breaks become `
-/// `.
+/// A quoted identifier: quotes and backslashes are escaped, line breaks become `\n`.
 fn quoted(words: &str) -> String {
     let escaped = words.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")

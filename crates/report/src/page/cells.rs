@@ -25,9 +25,9 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
         div.pair {
             @for cell in &film.cells {
                 figure.cell-figure data-kind=(cell.kind) {
-                    h3 { @if cell.graph.is_chain() { "layers" } @else { (cell.kind) " cell" } }
+                    h3 { (cell.title()) }
                     (draw(&cell.graph, &cell.last_looks(), cell.kept_operations, &cell.spoken()))
-                    @let (file, what) = (format!("{}-cell", cell.kind), format!("{} cell", cell.kind));
+                    @let (file, what) = (format!("{}-cell", cell.kind), cell.title());
                     figcaption { "p and q of every edge and epoch: " (table(film, cell).link(&file, &what)) }
                 }
             }

@@ -7,7 +7,9 @@ use maud::{Markup, html};
 
 use crate::Run;
 use crate::data_link::CsvTable;
-use crate::number::{count, magnitude, plural};
+use da2s_records::counted;
+
+use crate::number::{count, magnitude};
 use crate::run::{Costs, PartCost};
 use crate::svg::bars::{Bar, Segment, bars};
 use crate::svg::colour::slot;
@@ -74,9 +76,9 @@ fn operation(part: &PartCost) -> (String, String) {
 fn kind_name(kind: &str, number: usize) -> String {
     match (kind, number) {
         ("normal" | "reduction", 0) => format!("{kind} cells"),
-        ("normal" | "reduction", number) => plural(number, &format!("{kind} cell")),
+        ("normal" | "reduction", number) => counted(number, &format!("{kind} cell")),
         ("residual", 0 | 1) => "residual block".to_owned(),
-        ("residual", number) => plural(number, "residual block"),
+        ("residual", number) => counted(number, "residual block"),
         ("head", _) => "classifier".to_owned(),
         (other, _) => other.to_owned(),
     }

@@ -105,6 +105,15 @@ impl Film {
 }
 
 impl CellFilm {
+    /// What the figure shows: `normal cell`, or the layers of a chain.
+    pub(crate) fn title(&self) -> String {
+        if self.graph.is_chain() {
+            "layers".to_owned()
+        } else {
+            format!("{} cell", self.kind)
+        }
+    }
+
     fn of(run: &Run, kind: &str) -> Option<Self> {
         let mixture = run.architecture.last().and_then(|epoch| epoch.cells.get(kind));
         let genotype = run.genotype.as_ref();

@@ -5,7 +5,9 @@ use maud::{Markup, html};
 
 use super::document::theme_button;
 use crate::Run;
-use crate::number::{count, percent, plural, points};
+use da2s_records::counted;
+
+use crate::number::{count, percent, points};
 use crate::run::StageState;
 
 /// Number of undecided choices shown at once, the least decided first; the rest is collapsed.
@@ -134,7 +136,7 @@ fn flow(run: &Run) -> Markup {
             (figure("Discretized", discretized, &format!("the same weights, pruned, not retrained{at_discretized}")))
             div.arrow {
                 @match run.training.last() {
-                    Some(last) => { span { "retrained for" } b { (plural(last.epoch, "epoch")) } }
+                    Some(last) => { span { "retrained for" } b { (counted(last.epoch, "epoch")) } }
                     None => span { "retrained" },
                 }
             }

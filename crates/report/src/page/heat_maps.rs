@@ -20,17 +20,17 @@ pub(super) fn section(film: &Film) -> Option<Markup> {
             @for cell in film.cells.iter().filter(|cell| !cell.frames.is_empty()) {
                 div {
                     figure.matrix data-kind=(cell.kind) {
-                        h3 { (cell.kind) " cell after epoch " span.frame { (last) } }
+                        h3 { (cell.title()) " after epoch " span.frame { (last) } }
                         (matrix(cell))
                         figcaption { "p of each operation on each edge; in the separate column, n·q of the edge." }
                     }
                     @if film.epochs.len() > 1 {
                         figure.history {
-                            h3 { (cell.kind) " cell, p of the best operation" }
+                            h3 { (cell.title()) ", p of the best operation" }
                             (history(film, cell, "p of the best operation", best_weight))
                         }
                         figure.history {
-                            h3 { (cell.kind) " cell, n·q of each edge" }
+                            h3 { (cell.title()) ", n·q of each edge" }
                             (history(film, cell, "n·q", |_, edge_share, _| edge_share))
                         }
                     }

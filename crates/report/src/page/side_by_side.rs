@@ -14,7 +14,9 @@ use super::settings::differing;
 use crate::Run;
 use crate::comparison::{Measure, cell};
 use crate::data_link::CsvTable;
-use crate::number::{plural, points, significant};
+use da2s_records::counted;
+
+use crate::number::{points, significant};
 use crate::run::StageState;
 use crate::svg::cell::draw;
 use crate::svg::chart::{Chart, Series};
@@ -46,7 +48,7 @@ pub fn side_by_side(runs: &[Run]) -> String {
         a.skip href="#main" { "Skip to the report" }
         header.top {
             div {
-                h1 { (plural(runs.len(), "run")) " side by side" }
+                h1 { (counted(runs.len(), "run")) " side by side" }
                 p.facts { @for name in &names { span { (name) } } }
             }
             (theme_button())

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::film::{CellFilm, Film, best};
 use crate::Run;
-use crate::number::plural;
 use crate::run::{GenotypeCell, GenotypeTarget};
 use crate::svg::colour::slot;
 use crate::svg::heat::share;
+use da2s_records::counted;
 
 /// One table per cell kind and the genotype as text; `None` without a genotype.
 pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {
@@ -30,14 +30,14 @@ pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {
 fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>) -> Markup {
     let graph = &cell.graph;
     html! {
-        div.scroll tabindex="0" role="region" aria-label={ "Target and result of the " (cell.kind) " cell" } {
+        div.scroll tabindex="0" role="region" aria-label={ "Target and result of the " (cell.title()) } {
             table {
                 caption {
-                    (cell.kind) " cell"
+                    (cell.title())
                     @if let Some(target) = target {
                         " " small {
                             "target: " (asked_edges(target)) ", "
-                            (plural(target.operations, "operation")) " on each"
+                            (counted(target.operations, "operation")) " on each"
                         }
                     }
                 }
@@ -48,7 +48,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                 } }
                 @for node in graph.inputs..graph.nodes {
                     @let edges: Vec<_> = found.edges.iter().filter(|edge| edge.to == node).collect();
-                    // In a chain layers of a stage are asked for, not edges into a node.
+                    // In a chain, the target is a number of layers per stage, not edges per node.
                     @let cell_target = target.filter(|target| target.depth.is_empty());
                     @let asked = cell_target.and_then(|target| target.edges.get(node - graph.inputs));
                     tbody {
@@ -73,7 +73,7 @@ fn table(cell: &CellFilm, found: &GenotypeCell, target: Option<&GenotypeTarget>)
                             tr {
                                 th.node scope="row" { (graph.node_name(node)) }
                                 td { (kept(0, asked)) }
-                                td colspan="4" { "no edge" }
+                                td colspan="4" { @if graph.is_chain() { "no layer" } @else { "no edge" } }
                             }
                         }
                     }

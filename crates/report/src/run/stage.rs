@@ -117,7 +117,7 @@ fn evaluation(run: &Run) -> StageProgress {
 fn epochs_stage(name: &'static str, noun: &str, epochs: Option<(usize, usize)>, nothing: &str) -> StageProgress {
     match epochs {
         None => StageProgress::missing(name, nothing),
-        Some((done, planned)) if done >= planned => StageProgress::complete(name, crate::number::plural(done, "epoch")),
+        Some((done, planned)) if done >= planned => StageProgress::complete(name, da2s_records::counted(done, "epoch")),
         Some((done, planned)) => StageProgress::partial(
             name,
             format!("{done} of {planned} epochs"),

@@ -33,6 +33,10 @@ impl DrawnGraph {
         } else {
             named
         };
+        // A genotype does not list the layers of a chain that vanished.
+        if inputs == 1 && edges.iter().all(|(from, to)| *to == from + 1) {
+            edges = (0..last).map(|from| (from, from + 1)).collect();
+        }
         Some(Self {
             inputs,
             nodes: last + 1,

@@ -245,11 +245,7 @@ impl<'a> Search<'a> {
             Ok(Value {
                 kind: Kind::Call(_, fields),
                 ..
-            }) if fields.iter().any(|field| field.key == mobile_text::STAGES) => mobile_text::read(&fields),
-            Ok(Value {
-                kind: Kind::Call(_, fields),
-                ..
-            }) => darts_text::read(&fields, reader.at - 1),
+            }) => mobile_text::read(&fields).unwrap_or_else(|| darts_text::read(&fields, reader.at - 1)),
             Ok(value) => Err(Mistake::new(value.at, "expected the fields of a genotype")),
             Err(mistake) => Err(mistake),
         };

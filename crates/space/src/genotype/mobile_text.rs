@@ -13,24 +13,23 @@ use super::{CellGenotype, Genotype, KeptEdge};
 use crate::{CellGraph, MOBILE_OPERATIONS, Operation, PLAIN_OPERATIONS, PerKind, SpaceName};
 
 /// The field that identifies such genotypes.
-pub(super) const STAGES: &str = "stages";
+const STAGES: &str = "stages";
 
-/// Reads the fields of a call.
-pub(super) fn read(fields: &[Field<'_>]) -> Result<Genotype, Mistake> {
-    let mut given = None;
-    for field in fields {
-        let repeated = match field.key {
-            STAGES => given.replace(&field.value).is_some(),
-            other => {
-                let problem = format!("unknown field {other}; a genotype with stages has no other");
-                return Err(Mistake::new(field.at, problem));
-            }
-        };
-        if repeated {
-            return Err(Mistake::new(field.at, "the field stages appears twice"));
+/// Reads the fields of a call; `None` if none of them is [`STAGES`].
+pub(super) fn read(fields: &[Field<'_>]) -> Option<Result<Genotype, Mistake>> {
+    let place = fields.iter().position(|field| field.key == STAGES)?;
+    let other = fields.iter().enumerate().find(|&(at, _)| at != place);
+    Some(match other {
+        None => of_stages(&fields[place].value),
+        Some((_, other)) if other.key == STAGES => Err(Mistake::new(other.at, "the field stages appears twice")),
+        Some((_, other)) => {
+            let problem = format!("unknown field {}; a genotype with stages has no other", other.key);
+            Err(Mistake::new(other.at, problem))
         }
-    }
-    let value = given.ok_or_else(|| Mistake::new(0, "the field stages is missing"))?;
+    })
+}
+
+fn of_stages(value: &Value<'_>) -> Result<Genotype, Mistake> {
     let rows = list(value, "the stages, each a list of its layers")?;
     let (mut edges, mut stages) = (Vec::new(), Vec::new());
     let mut layer = 0;

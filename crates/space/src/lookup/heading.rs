@@ -103,6 +103,13 @@ impl Heading {
         }
         let (index, unnamed_index) = index_of(&lower);
         let explicit = lower.iter().any(|name| names_accuracy(name));
+        let is_accuracy = |at: usize, lower: &str| {
+            if explicit {
+                names_accuracy(lower)
+            } else {
+                !(names_other(lower) || names_run(lower) || at == 0 && lower.is_empty())
+            }
+        };
         let columns: Vec<Column> = names
             .iter()
             .zip(&lower)
@@ -112,12 +119,10 @@ impl Heading {
                     Column::Architecture
                 } else if Some(at) == index {
                     Column::Index
-                } else if names_accuracy(lower) {
+                } else if is_accuracy(at, lower) {
                     Column::Accuracy(name.clone())
-                } else if explicit || names_other(lower) || names_run(lower) || at == 0 && name.is_empty() {
-                    Column::Other(name.clone())
                 } else {
-                    Column::Accuracy(name.clone())
+                    Column::Other(name.clone())
                 }
             })
             .collect();
@@ -137,7 +142,7 @@ impl Heading {
             return Err(match others.is_empty() {
                 true => "there is no column of accuracies".to_owned(),
                 false => format!(
-                    "there is no column of accuracies: {:.200} name something else",
+                    "there is no column of accuracies: {:.200} have other names",
                     others.join(", ")
                 ),
             });

@@ -176,7 +176,7 @@ impl Children<'_> {
     }
 }
 
-/// The state of a process.
+/// The command of a child process.
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     Run,

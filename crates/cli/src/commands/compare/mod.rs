@@ -22,6 +22,7 @@ use da2s_report::comparison::{ComparedRun, Comparison, Measure, RunOutcome};
 use da2s_report::run::Digest;
 
 use crate::args::CompareArguments;
+use crate::commands::session;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::interrupt::StopFlag;
@@ -84,6 +85,7 @@ impl Comparing {
         if arguments.settings.names_method() {
             return Err(Failure::usage("--method: use --methods"));
         }
+        session::require_images(&arguments.settings)?;
         let out = place(arguments)?;
         let stored = out.join(PLAN).symlink_metadata().is_ok();
         let (shared, plan) = if stored {
@@ -107,7 +109,7 @@ impl Comparing {
         if !arguments.quiet {
             plan.left_out().iter().for_each(|text| terminal::tell(text));
         }
-        let baseline = baseline(arguments, &plan)?;
+        let baseline = baseline(&plan, &runs)?;
         let unwritable = |error: toml::ser::Error| Failure::usage(error.to_string());
         let plan_text = toml::to_string(&plan).map_err(unwritable)?;
         if !stored {
@@ -284,14 +286,28 @@ fn other_comparison(path: &Path, problem: &str, hints: &[Hint]) -> Failure {
 }
 
 /// The method that the others are tested against.
-fn baseline(arguments: &CompareArguments, plan: &Plan) -> Result<String, Failure> {
-    let methods = &plan.methods;
-    let asked = arguments.baseline.as_ref().or(methods.first());
-    let known = asked.filter(|method| methods.contains(method));
-    known.cloned().ok_or_else(|| {
-        let asked = asked.map_or("", String::as_str);
-        Failure::usage(format!("--baseline {asked}: expected one of {}", methods.join(", ")))
-    })
+fn baseline(plan: &Plan, runs: &[Planned]) -> Result<String, Failure> {
+    let methods: Vec<&String> = plan.methods.iter().collect();
+    let runs_of = |method: &&String| {
+        runs.iter()
+            .any(|run| run.given.is_none() && run.setup.method == **method)
+    };
+    let Some(asked) = &plan.baseline else {
+        let first = methods.iter().find(|method| runs_of(method)).or(methods.first());
+        return Ok(first.map_or_else(String::new, |method| (*method).clone()));
+    };
+    if !methods.contains(&asked) {
+        let expected = plan.methods.join(", ");
+        return Err(Failure::usage(format!(
+            "--baseline {asked}: expected one of {expected}"
+        )));
+    }
+    if !runs_of(&asked) {
+        return Err(Failure::usage(format!(
+            "--baseline {asked}: every run of it is left out"
+        )));
+    }
+    Ok(asked.clone())
 }
 
 /// Accuracy and rank in every column of the table.
@@ -349,6 +365,7 @@ impl CompareArguments {
             vary: self.varied(),
             genotypes: self.genotypes.clone(),
             random: self.random.map(u64::from),
+            baseline: self.baseline.clone(),
         };
         Plan::new(&asked, first_seed, stored)
     }

@@ -45,6 +45,9 @@ pub struct Plan {
     /// Number of random genotypes to train.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub random: u64,
+    /// The method that the others are tested against; `None` for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
 }
 
 /// A varied setting.
@@ -72,6 +75,8 @@ pub struct Asked {
     pub genotypes: Vec<String>,
     /// Number of random genotypes.
     pub random: Option<u64>,
+    /// The method that the others are tested against.
+    pub baseline: Option<String>,
 }
 
 /// One run of a plan.
@@ -125,12 +130,14 @@ impl Plan {
             vary: vary.clone(),
             genotypes: Vec::new(),
             random: 0,
+            baseline: None,
         });
         if !asked.methods.is_empty() {
             plan.methods.clone_from(&asked.methods);
         }
         plan.seeds = asked.seeds.unwrap_or(plan.seeds);
         plan.random = asked.random.unwrap_or(plan.random);
+        plan.baseline = asked.baseline.clone().or(plan.baseline);
         if !asked.genotypes.is_empty() {
             plan.genotypes.clone_from(&asked.genotypes);
         }
@@ -140,12 +147,20 @@ impl Plan {
         let keys = plan.vary.iter().map(|varied| &varied.key);
         if let Some(twice) = first_twice(plan.methods.iter().chain(keys)).or_else(|| first_twice(plan.genotypes.iter()))
         {
-            return Err(format!("{twice} is asked for twice"));
+            return Err(format!("{twice} is given twice"));
         }
         if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty()) {
             return Err(
                 "--search-only leaves --genotypes and --random nothing to do: they are only trained".to_owned(),
             );
+        }
+        let given = plan.random > 0 || !plan.genotypes.is_empty();
+        let of_search = |key: &str| key.starts_with("search.") || key.starts_with("discretize.");
+        if let Some(other) = plan.vary.iter().find(|varied| given && !of_search(&varied.key)) {
+            return Err(format!(
+                "--vary {}: --genotypes and --random have only the shared settings; compare each value separately",
+                other.key
+            ));
         }
         plan.fits()?;
         let runs = plan.runs();
@@ -159,31 +174,31 @@ impl Plan {
     fn allows(&self, plan: &Self, asked: &Asked, vary: &[Varied]) -> Result<(), String> {
         if let Some(method) = self.methods.iter().find(|method| !plan.methods.contains(method)) {
             return Err(format!(
-                "it compares {method}, which is not among the --methods asked for"
+                "it compares {method}, which is not among the requested --methods"
             ));
         }
         if plan.seeds < self.seeds {
             return Err(format!(
-                "it has {} seeds, but {} were asked for",
+                "it has {} seeds, but {} were requested",
                 self.seeds, plan.seeds
             ));
         }
         if let Some(name) = self.genotypes.iter().find(|name| !plan.genotypes.contains(name)) {
             return Err(format!(
-                "it trains {name}, which is not among the --genotypes asked for"
+                "it trains {name}, which is not among the requested --genotypes"
             ));
         }
         if plan.random < self.random {
             return Err(format!(
-                "it has {} random genotypes, but {} were asked for",
+                "it has {} random genotypes, but {} were requested",
                 self.random, plan.random
             ));
         }
         if asked.search_only && !self.search_only {
-            return Err("its networks are retrained, but --search-only was asked for".to_owned());
+            return Err("its networks are retrained, but --search-only was requested".to_owned());
         }
         if !vary.is_empty() && vary != self.vary {
-            return Err("it varies other settings than --vary asks for".to_owned());
+            return Err("it varies other settings".to_owned());
         }
         Ok(())
     }
@@ -191,16 +206,17 @@ impl Plan {
     /// Refuses plans with too many runs, and seeds that a configuration cannot store.
     fn fits(&self) -> Result<(), String> {
         let (first, seeds) = (self.first_seed, self.seeds);
-        let seeds = seeds.max(self.random);
-        if seeds > 0 && first.checked_add(seeds - 1).is_none_or(|last| last > LAST_SEED) {
+        let most = seeds.max(self.random);
+        if most > 0 && first.checked_add(most - 1).is_none_or(|last| last > LAST_SEED) {
             return Err(format!(
-                "{seeds} seeds from {first} go beyond {LAST_SEED}, the largest seed"
+                "{most} seeds from {first} go beyond {LAST_SEED}, the largest seed"
             ));
         }
         let setups = self.vary.iter().map(|varied| varied.values.len());
         let setups = setups.chain([self.methods.len()]).map(|count| count as u64);
         let searched = setups.chain([seeds]).try_fold(1, u64::checked_mul);
-        let given = seeds.checked_mul(self.genotypes.len() as u64 + 1);
+        let given = seeds.checked_mul(self.genotypes.len() as u64);
+        let given = given.and_then(|given| given.checked_add(self.random));
         let runs = searched
             .zip(given)
             .and_then(|(searched, given)| searched.checked_add(given));
@@ -298,8 +314,8 @@ impl Planned {
         Ok(match &self.given {
             None => None,
             Some(Given::Published(name)) => {
-                let published = PublishedGenotype::named(name).filter(|_| space.name == SpaceName::Darts);
-                let text = published.map(|published| published.text.to_owned());
+                let published = PublishedGenotype::from_name(name).filter(|_| space.name == SpaceName::Darts);
+                let text = published.map(|published| published.text().to_owned());
                 Some(text.ok_or_else(|| format!("--genotypes {name}: published genotypes are of the space darts"))?)
             }
             Some(Given::Random) => {
@@ -475,7 +491,7 @@ mod tests {
         let config = plan.runs()[4].config(&Config::default()).unwrap();
         let text = |at: usize| plan.runs()[at].genotype(&config).unwrap();
         assert_eq!((config.run.seed, text(0)), (5, None));
-        assert_eq!(text(3).unwrap(), PublishedGenotype::named("darts-v2").unwrap().text);
+        assert_eq!(text(3).unwrap(), PublishedGenotype::DartsV2.text());
         assert_ne!(text(4), text(5));
         let search_only = Asked {
             search_only: true,

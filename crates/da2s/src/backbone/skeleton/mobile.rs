@@ -6,8 +6,7 @@
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder};
 
-use super::{CellSlot, Content, NetworkSize, Skeleton, Slot};
-use crate::backbone::Source;
+use super::{CellSlot, Content, NetworkSize, Skeleton};
 use crate::space::CellKind;
 
 /// The skeleton for networks of `size`.
@@ -27,20 +26,9 @@ pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
         (chain.stem_stride, Content::Fixed(stem(size))),
         (stride, Content::Cell(cell)),
         (1, Content::Fixed(head)),
-    ];
-    let slots = contents.into_iter().enumerate().map(|(index, (stride, content))| Slot {
-        prefix: String::new(),
-        sources: vec![index.checked_sub(1).map_or(Source::Image, Source::Stage)],
-        stride,
-        content,
-    });
-    Skeleton {
-        slots: slots.collect(),
-        last_relu: true,
-        auxiliary: None,
-        image_channels: size.image_channels,
-        classes: size.classes,
-    }
+    ]
+    .map(|(stride, content)| (String::new(), stride, content));
+    Skeleton::in_line(size, contents)
 }
 
 /// 3×3 convolution, batch norm, and a bottleneck that begins with ReLU.

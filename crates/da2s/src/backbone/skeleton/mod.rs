@@ -140,10 +140,34 @@ impl Skeleton {
         stages
     }
 
+    /// A skeleton whose slots, each a prefix, a stride and a content, read the previous one, with a
+    /// ReLU before the global mean.
+    fn in_line(size: &NetworkSize, slots: impl IntoIterator<Item = (String, usize, Content)>) -> Self {
+        let slots = slots.into_iter().enumerate();
+        let slots = slots.map(|(index, (prefix, stride, content))| Slot {
+            prefix,
+            sources: vec![index.checked_sub(1).map_or(Source::Image, Source::Stage)],
+            stride,
+            content,
+        });
+        Self {
+            slots: slots.collect(),
+            last_relu: true,
+            auxiliary: None,
+            image_channels: size.image_channels,
+            classes: size.classes,
+        }
+    }
+
+    /// Number of cells of `kind`.
+    pub fn count(&self, kind: CellKind) -> usize {
+        let is = |slot: &&Slot| matches!(&slot.content, Content::Cell(cell) if cell.kind == kind);
+        self.slots.iter().filter(is).count()
+    }
+
     /// Whether there are cells of `kind`.
     pub fn has(&self, kind: CellKind) -> bool {
-        let is = |slot: &Slot| matches!(&slot.content, Content::Cell(cell) if cell.kind == kind);
-        self.slots.iter().any(is)
+        self.count(kind) > 0
     }
 
     /// How often an image is halved up to and including slot `last`.

@@ -7,8 +7,7 @@
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, PoolKind};
 
 use super::stem::cifar_stem;
-use super::{CellSlot, Content, NetworkSize, Skeleton, Slot};
-use crate::backbone::Source;
+use super::{CellSlot, Content, NetworkSize, Skeleton};
 use crate::space::CellKind;
 
 /// Number of stages; the cells of a stage have the same number of channels.
@@ -38,19 +37,7 @@ pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
     let all = std::iter::once(stem)
         .chain(middle)
         .chain([unnamed(last_norm(channels))]);
-    let slots = all.enumerate().map(|(index, (prefix, stride, content))| Slot {
-        prefix,
-        sources: vec![index.checked_sub(1).map_or(Source::Image, Source::Stage)],
-        stride,
-        content,
-    });
-    Skeleton {
-        slots: slots.collect(),
-        last_relu: true,
-        auxiliary: None,
-        image_channels: size.image_channels,
-        classes: size.classes,
-    }
+    Skeleton::in_line(size, all)
 }
 
 fn last_norm(channels: usize) -> CellPlan {

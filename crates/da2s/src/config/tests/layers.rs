@@ -265,6 +265,14 @@ fn errors_name_file_line_key_and_what_is_allowed() {
             "my.toml, line 3: search.drive = regulariser: expected \"path\", which leaves as many operations",
         ),
         (
+            "[search]\nmethod = \"entropy\"\n[target]\noperations = 2",
+            "search.drive = regulariser: expected \"path\", which leaves as many operations",
+        ),
+        (
+            "[search]\nmethod = \"lambda-darts\"\ncells = 1\nreduction_cells = []",
+            "search.method = lambda-darts: expected another method: it compares cells of one kind",
+        ),
+        (
             "[search]\nschedule = \"adaptive\"\nepochs = 50\nwarmup_epochs = 49",
             "search.hardening.decided_at = 0.9: expected more than 48/50",
         ),

@@ -252,9 +252,9 @@ impl<'a> Layers<'a> {
                 expansion,
             } => {
                 let mut y = x.name.clone();
-                let convolutions = if expansion > 1 { 3 } else { 2 };
-                for index in 0..convolutions {
-                    let window = if index + 2 == convolutions {
+                let count = convolutions.len();
+                for index in 0..count {
+                    let window = if index + 2 == count {
                         ConvolutionShape {
                             stride,
                             pads: [kernel / 2; 4],
