@@ -5,6 +5,7 @@
 //! float64 or int64 tensors, whatever its other metadata. Whether the tensors fit a network is
 //! checked elsewhere.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -158,7 +159,7 @@ impl WeightsFile {
     /// # Errors
     /// If the number of elements of a tensor does not match its shape.
     pub fn to_bytes(tensors: &[Named], key: &str, value: String) -> Result<Vec<u8>, WeightsFileError> {
-        let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
+        let bytes: Vec<Cow<'_, [u8]>> = tensors.iter().map(Named::le_bytes).collect();
         let views = tensors.iter().zip(&bytes).map(|(tensor, data)| {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), data)?;
             Ok((tensor.name.as_str(), view))
@@ -174,8 +175,18 @@ fn is_pickle(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..])
 }
 
-/// Checksum over a text and its tensors: names, shapes and bytes, in any order.
-pub fn checksum<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
+/// Checksum over a text and `tensors`: names, shapes and elements, in any order.
+pub fn checksum(text: &str, tensors: &[Named]) -> String {
+    let bytes: Vec<Cow<'_, [u8]>> = tensors.iter().map(Named::le_bytes).collect();
+    let parts = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|(tensor, bytes)| (&*tensor.name, &*tensor.shape, &**bytes));
+    checksum_of_bytes(text, parts)
+}
+
+/// [`checksum`] of tensors whose elements are little-endian bytes.
+fn checksum_of_bytes<'a>(text: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [u8])>) -> String {
     let mut order: Vec<_> = tensors.into_iter().collect();
     order.sort_by_key(|&(name, ..)| name);
     let mut sum = Sha256::default();
@@ -193,14 +204,9 @@ const SIGNED: &str = "{\"sha256\":\"";
 /// Characters of a checksum.
 const DIGITS: usize = 64;
 
-/// `description`, a JSON object, with a [`checksum`] of itself and of `tensors` as its first field.
+/// `description`, a JSON object, with a checksum of itself and of `tensors` as its first field.
 pub fn signed(description: &str, tensors: &[Named]) -> String {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
-    let parts = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|(tensor, bytes)| (&*tensor.name, &*tensor.shape, &**bytes));
-    let sum = checksum(description, parts);
+    let sum = checksum(description, tensors);
     let rest = description.strip_prefix('{').unwrap_or(description);
     format!("{SIGNED}{sum}\",{rest}")
 }
@@ -214,7 +220,7 @@ pub fn is_whole(description: &str, file: &SafeTensors<'_>) -> Option<bool> {
     let parts = tensors
         .iter()
         .map(|(name, view)| (name.as_str(), view.shape(), view.data()));
-    Some(sum == checksum(&format!("{{{rest}"), parts))
+    Some(sum == checksum_of_bytes(&format!("{{{rest}"), parts))
 }
 
 fn format(error: SafeTensorError) -> WeightsFileError {
@@ -222,9 +228,13 @@ fn format(error: SafeTensorError) -> WeightsFileError {
 }
 
 impl Named {
-    /// The elements as little-endian bytes.
-    pub fn le_bytes(&self) -> Vec<u8> {
-        self.data.iter().flat_map(|value| value.to_le_bytes()).collect()
+    /// The elements as little-endian bytes: on most machines without a copy, because a checkpoint
+    /// of large weights would otherwise need as much memory again.
+    pub fn le_bytes(&self) -> Cow<'_, [u8]> {
+        if cfg!(target_endian = "little") {
+            return Cow::Borrowed(bytemuck::cast_slice(&self.data));
+        }
+        Cow::Owned(self.data.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }
 

@@ -347,6 +347,12 @@ fn bodies_that_are_claimed_and_do_not_come_hold_nothing() {
     }
 }
 
+/// Whether it is a whole page.
+#[cfg(unix)]
+fn is_answer(text: &str) -> bool {
+    text.starts_with("HTTP/1.1 200 OK\r\n")
+}
+
 /// A hundred connections that each send one byte, and reconnect as soon as they are closed, lock no
 /// reader out.
 #[cfg(unix)]
@@ -367,15 +373,13 @@ fn readers_are_answered_while_others_hold_connections() {
             });
         }
         // The reconnecting clients have filled the free slots in the meantime.
-        let answers: Vec<String> = (0..12).map(|_| server.raw_news()).collect();
+        // A reader whose connection made room tries again, as browsers do.
+        let answer = || (0..3).map(|_| server.raw_news()).find(|answer| is_answer(answer));
+        let answers: Vec<Option<String>> = (0..12).map(|_| answer()).collect();
         ended.store(true, Ordering::Relaxed);
         // Requests that still wait end with the server.
         server.stop();
-        let answered = answers
-            .iter()
-            .filter(|answer| answer.starts_with("HTTP/1.1 200 OK\r\n"))
-            .count();
-        assert_eq!(answered, 12);
+        assert_eq!(answers.iter().flatten().count(), 12);
     });
 }
 

@@ -19,9 +19,10 @@ use crate::hint::Hint;
 
 /// Memory of the program itself, its code and the threads' stacks: measured.
 const PROGRAM_BYTES: u64 = 22 << 20;
-/// Number of vectors as long as the weights during an optimiser step: weights, gradient, velocity,
-/// and new values.
-const OPTIMISER_VECTORS: u64 = 4;
+/// Number of vectors as long as the weights. In a step: weights, gradient, velocity, new values.
+/// While a checkpoint is written: also weights and velocity as tensors of the file, and as its
+/// bytes; the allocator keeps what the step had until then (measured).
+const OPTIMISER_VECTORS: u64 = 8;
 /// Bytes of a float.
 const FLOAT: u64 = size_of::<f32>() as u64;
 
@@ -34,7 +35,7 @@ pub struct Needs {
     pub data: u64,
     /// Weights.
     pub parameters: u64,
-    /// Gradients, velocities, and the new values of a step.
+    /// Gradients, velocities, the new values of a step, and the copies in a checkpoint.
     pub optimiser: u64,
     /// What the cells keep and output, and the gradients of their inputs.
     pub activations: u64,

@@ -27,7 +27,7 @@ const HEADER: &str = "da2s";
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
-    /// See [`digest`].
+    /// [`checksum`] of `meta` and the tensors.
     sha256: String,
     /// Everything except the tensors, as JSON.
     meta: String,
@@ -112,7 +112,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
         let meta = serde_json::to_string(&self.meta).map_err(|error| invalid(error.to_string()))?;
         let header = Header {
             version: VERSION,
-            sha256: digest(&meta, &self.tensors),
+            sha256: checksum(&meta, &self.tensors),
             meta,
         };
         let header = serde_json::to_string(&header).map_err(|error| invalid(error.to_string()))?;
@@ -188,7 +188,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
             ));
         }
         let WeightsFile { tensors, .. } = WeightsFile::from_own_bytes(bytes).map_err(problem)?;
-        if header.sha256 != digest(&header.meta, &tensors) {
+        if header.sha256 != checksum(&header.meta, &tensors) {
             return Err("its checksum does not match".to_owned());
         }
         let meta =
@@ -213,16 +213,6 @@ fn is_lost(error: &Error) -> bool {
         Error::Io { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
         _ => false,
     }
-}
-
-/// Checksum over metadata and tensors.
-fn digest(meta: &str, tensors: &[Named]) -> String {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(Named::le_bytes).collect();
-    let parts = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|(tensor, bytes)| (&*tensor.name, &*tensor.shape, &**bytes));
-    checksum(meta, parts)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn images() -> Vec<Case> {
         ),
         check(
             "photographs of a telephone",
-            &["train/dog", "there is only 3 .heic files"],
+            &["train/dog", "there is nothing but 3 .heic files"],
             |dir| {
                 folder(&dir.join("own"));
                 for number in 0..3 {
@@ -178,7 +178,7 @@ fn images() -> Vec<Case> {
         ),
         check(
             "test images without classes",
-            &["own/test", "there is only 1 image outside", "sort them by class"],
+            &["own/test", "found only 1 image outside", "sort them by class"],
             |dir| {
                 folder(&dir.join("own"));
                 fs::remove_dir_all(dir.join("own/test")).unwrap();

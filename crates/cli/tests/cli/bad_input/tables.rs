@@ -50,7 +50,7 @@ fn contents() -> Vec<Case> {
     vec![
         table(
             "no accuracies, by the names",
-            &["line 1", "params, train_time name something else"],
+            &["line 1", "params, train_time have other names"],
             format!("arch,params,train_time\n{NONE},1,2\n"),
         ),
         table(

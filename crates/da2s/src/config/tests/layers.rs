@@ -269,7 +269,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
             "search.drive = regulariser: expected \"path\", which leaves as many operations",
         ),
         (
-            "[search]\nmethod = \"lambda-darts\"\ncells = 1\nreduction_cells = []",
+            "[search]\nmethod = \"lambda-darts\"\ncells = 2\nreduction_cells = [1]\n[network]\nreduction_cells = [1]",
             "search.method = lambda-darts: expected another method: it compares cells of one kind",
         ),
         (
