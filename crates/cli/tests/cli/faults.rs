@@ -394,7 +394,7 @@ fn an_allocation_that_fails_ends_with_a_sentence() {
     let search = with("search", &PLAIN_IS_TOO_LARGE);
     let mut shell = assert_cmd::Command::new("sh");
     shell
-        .args(["-c", "ulimit -v 330000; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -v 400000; exec \"$0\" \"$@\""])
         .arg(search.get_program())
         .args(search.get_args());
     shell
@@ -424,7 +424,7 @@ fn an_allocation_that_fails_gives_the_terminal_back() {
     let words = std::iter::once(search.get_program()).chain(search.get_args());
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
     let command = format!(
-        "(ulimit -v 330000; exec {} --engine plain --threads 1 --tui --out run); echo \"ended with $?\"; stty -a",
+        "(ulimit -v 400000; exec {} --engine plain --threads 1 --tui --out run); echo \"ended with $?\"; stty -a",
         shell_words::join(words)
     );
     let mut script = std::process::Command::new("script");
