@@ -124,7 +124,7 @@ pub enum NamedNetwork {
 impl NamedNetwork {
     /// All names, plain networks first.
     pub fn names() -> Vec<&'static str> {
-        let cells = PublishedGenotype::ALL.iter().map(|published| published.name);
+        let cells = PublishedGenotype::ALL.iter().map(|published| published.name());
         PlainNetwork::ALL
             .iter()
             .map(|plain| plain.name())
@@ -135,7 +135,7 @@ impl NamedNetwork {
     /// The network called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         let plain = PlainNetwork::from_name(name).map(Self::Plain);
-        plain.or_else(|| PublishedGenotype::named(name).map(Self::Cells))
+        plain.or_else(|| PublishedGenotype::from_name(name).map(Self::Cells))
     }
 
     /// The network of `genotype`, if it has a name.
@@ -148,7 +148,7 @@ impl NamedNetwork {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain(plain) => plain.name(),
-            Self::Cells(published) => published.name,
+            Self::Cells(published) => published.name(),
         }
     }
 
@@ -167,7 +167,7 @@ impl NamedNetwork {
     pub fn genotype(self) -> Result<Genotype, GenotypeError> {
         match self {
             Self::Plain(plain) => Ok(plain.genotype()),
-            Self::Cells(published) => Genotype::parse(published.text),
+            Self::Cells(published) => Genotype::parse(published.text()),
         }
     }
 }
