@@ -1,0 +1,101 @@
+//! Runs in every space, and the genotypes that do not belong to it.
+
+use da2s::config::Config;
+use da2s::discretize::Rule;
+use da2s::observer::Silent;
+use da2s::run::{RunDirectory, discretize};
+use da2s::search::{ArchOptimizerName, ScheduleName};
+use da2s::space::{All, EdgeCount, Genotype, Operation, Reductions, SpaceName};
+
+use crate::{context, genotype_of, tiny, twice};
+
+#[test]
+fn nas_bench_201_runs_with_its_protocol() {
+    let mut config = tiny();
+    config.space.name = SpaceName::NasBench201;
+    config.target.edges = EdgeCount::All(All::All);
+    (
+        config.search.cells,
+        config.network.shape.cells,
+        config.network.training.drop_path,
+    ) = (1, 1, 0.0);
+    config.search.one_level = true;
+    config.search.arch_optimizer = ArchOptimizerName::Sgd;
+    config.search.arch_every = 2;
+    let summary = twice(&config);
+    let text = summary.genotype.unwrap();
+    assert!(text.starts_with('|'), "{text}");
+    let genotype = Genotype::parse(&text).unwrap();
+    assert_eq!(genotype.to_string(), text);
+    assert_eq!(genotype.cells.normal.edges.len(), 6);
+}
+
+fn tiny_chain() -> Config {
+    let mut config = tiny();
+    config.space.name = SpaceName::Mobile;
+    config.space.stages = Some(vec![vec![8, 3, 2], vec![16, 2, 1]]);
+    config.space.head_channels = Some(16);
+    config.target.edges = EdgeCount::All(All::All);
+    config.target.depth = Some(EdgeCount::PerNode(vec![2, 2]));
+    (config.search.channels, config.search.cells) = (8, 1);
+    config.search.reduction_cells = Reductions::At(Vec::new());
+    config.network.shape.cells = 1;
+    config.network.shape.reduction_cells = Reductions::At(Vec::new());
+    config
+}
+
+#[test]
+fn a_chain_runs_and_keeps_the_declared_depth() {
+    let mut config = tiny_chain();
+    let genotype = genotype_of(&twice(&config));
+    assert_eq!(genotype.cells.normal.stages, [3, 2]);
+    assert_eq!(genotype.cells.normal.edges.len(), 4);
+    // The perturbation rule, the path, and a limit on the cost.
+    config.search.schedule = ScheduleName::Adaptive;
+    config.discretize.rule = Rule::Perturbation;
+    config.target.max_multiply_adds = Some(10_000_000);
+    assert_eq!(genotype_of(&twice(&config)).cells.normal.edges.len(), 4);
+}
+
+#[test]
+fn a_genotype_of_other_stages_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny_chain();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let other = Genotype::parse("Genotype(stages=[['mbconv_k3_e1', 'mbconv_k3_e1'], ['mbconv_k3_e1']])").unwrap();
+    let error = discretize(&context(&directory, &config, false), Some(&other), &mut Silent).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("[2, 1] layers, but those of this run [3, 2]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_genotype_of_another_space_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tiny();
+    let directory = RunDirectory::create(&folder.path().join("run")).unwrap();
+    directory.write_config(&config).unwrap();
+    let bench = Genotype::parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|").unwrap();
+    let error = discretize(&context(&directory, &config, false), Some(&bench), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("not one of the space darts"), "{error}");
+}
+
+#[test]
+fn a_space_of_the_users_own_runs() {
+    let mut config = tiny();
+    config.space.operations = Some(vec![Operation::SepConv3x3, Operation::SkipConnect]);
+    config.space.nodes = 2;
+    config.search.reduction_cells = Reductions::At(vec![0]);
+    config.network.shape.reduction_cells = Reductions::At(vec![2]);
+    config.target.edges = EdgeCount::PerNode(vec![1, 2]);
+    let genotype = genotype_of(&twice(&config));
+    for cell in genotype.cells.values() {
+        assert_eq!(cell.edges.len(), 3);
+        let allowed = [Operation::SepConv3x3, Operation::SkipConnect];
+        assert!(cell.edges.iter().all(|edge| allowed.contains(&edge.operations[0])));
+    }
+}
