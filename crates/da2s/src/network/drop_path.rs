@@ -35,7 +35,7 @@ words! {
 pub struct DropPath {
     /// Largest probability of dropping in this epoch.
     pub probability: f64,
-    /// Whether it is the same at every depth.
+    /// What it rises over; over the epochs it is the same at every depth.
     pub ramp: DropPathRamp,
     /// Seed of the run.
     pub seed: u64,
