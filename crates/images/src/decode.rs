@@ -17,7 +17,6 @@
 use da2s_records::schema::PreprocessingRules;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
-use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageResult, Limits};
@@ -29,7 +28,7 @@ use crate::file::read_file;
 use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use crate::orientation::upright;
-use crate::{chunks, jpeg, tiff};
+use crate::{chunks, jpeg, png, tiff};
 
 /// Maximum number of bytes that a decoder may allocate for an image, whatever the header claims.
 pub const MOST_DECODED_BYTES: u64 = 512 << 20;
@@ -92,8 +91,7 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
         ImageFormat::Tiff => tiff::decode(bytes)?,
         ImageFormat::Png => {
             let exif = chunks::png(bytes)?;
-            let image = PngDecoder::with_limits(data, limits()).and_then(pixels).map_err(said)?;
-            (image, exif.and_then(Orientation::from_exif_chunk))
+            (png::decode(bytes)?, exif.and_then(Orientation::from_exif_chunk))
         }
         ImageFormat::WebP => {
             chunks::webp(bytes)?;

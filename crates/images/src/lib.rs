@@ -16,6 +16,7 @@ mod format;
 mod image;
 mod jpeg;
 mod orientation;
+mod png;
 mod preprocessing;
 mod tiff;
 

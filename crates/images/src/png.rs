@@ -1,0 +1,97 @@
+//! Decodes PNG files.
+//!
+//! Reference: W3C, "Portable Network Graphics Specification", third edition, 2025. Contract: every
+//! checksum counts, also the Adler-32 of the compressed data, which the image crate's decoder
+//! ignores; of an animation, the default image.
+
+use std::io;
+
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
+
+use crate::decode::{MOST_DECODED_BYTES, from_16_bits, planes};
+use crate::error::{ENDS_EARLY, ImageProblem, cleaned};
+use crate::format::ImageFormat;
+use crate::image::{Image, ImageShape};
+
+/// The image in a file whose chunks are complete, without transparency.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_adler32(false);
+    let mut decoder = Decoder::new_with_options(io::Cursor::new(bytes), options);
+    decoder.set_limits(Limits {
+        bytes: MOST_DECODED_BYTES as usize,
+    });
+    // Palettes and fewer than 8 bits become 8 bits; 16 bits stay.
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(problem)?;
+    let (width, height) = reader.info().size();
+    let len = reader
+        .output_buffer_size()
+        .filter(|&len| len as u64 <= MOST_DECODED_BYTES);
+    let mut samples = vec![0; len.ok_or_else(|| ImageProblem::too_many_pixels(width.into(), height.into()))?];
+    let frame = reader.next_frame(&mut samples).map_err(problem)?;
+    samples.truncate(frame.buffer_size());
+    if frame.bit_depth == BitDepth::Sixteen {
+        let (wide, _) = samples.as_chunks::<2>();
+        samples = wide
+            .iter()
+            .map(|&bytes| from_16_bits(u16::from_be_bytes(bytes)))
+            .collect();
+    }
+    let channels = match frame.color_type {
+        ColorType::Grayscale | ColorType::GrayscaleAlpha => 1,
+        ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => 3,
+    };
+    let shape = ImageShape {
+        channels,
+        height: height as usize,
+        width: width as usize,
+    };
+    Ok(Image::new(
+        shape,
+        planes(&samples, frame.color_type.samples(), channels),
+    ))
+}
+
+fn problem(error: DecodingError) -> ImageProblem {
+    match error {
+        DecodingError::LimitsExceeded => ImageProblem::TooLarge {
+            size: format!("this {} image", ImageFormat::Png),
+        },
+        DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ImageProblem::damaged(ImageFormat::Png, ENDS_EARLY)
+        }
+        other => ImageProblem::damaged(ImageFormat::Png, cleaned(&other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_checksum_of_the_compressed_data_is_found() {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 3, 2);
+        encoder.set_color(ColorType::Rgb);
+        let pixels: Vec<u8> = (0..18).collect();
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&pixels).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(decode(&bytes).unwrap().pixels(), planes(&pixels, 3, 3));
+        let start = bytes.windows(4).position(|name| name == b"IDAT").unwrap();
+        let end = bytes.windows(4).position(|name| name == b"IEND").unwrap() - 8;
+        bytes[end - 1] ^= 1;
+        let crc = crc32(&bytes[start..end]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_be_bytes());
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(error.starts_with("damaged PNG image: "), "{error}");
+    }
+
+    /// The checksum of a chunk: CRC-32 with the reversed polynomial 0xedb88320.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0_u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+        })
+    }
+}
