@@ -17,18 +17,34 @@ fn take<'a>(format: ImageFormat, bytes: &mut &'a [u8], count: usize) -> Result<&
 }
 
 /// Reads a PNG file to its IEND chunk; returns the content of its eXIf chunk, which may follow the
-/// pixels.
+/// pixels. A palette must be whole: the decoder panics otherwise.
 pub(crate) fn png(bytes: &[u8]) -> Result<Option<&[u8]>, ImageProblem> {
     let mut rest = bytes;
     take(ImageFormat::Png, &mut rest, 8)?;
     let mut exif = None;
+    // Colours of the smallest palette, and of them those with a transparency.
+    let (mut colours, mut transparent) = (256, 0);
+    let mut indexed = false;
     loop {
         let header = take(ImageFormat::Png, &mut rest, 8)?;
         let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let data = take(ImageFormat::Png, &mut rest, length)?;
         take(ImageFormat::Png, &mut rest, 4)?;
         match &header[4..] {
+            b"IEND" if indexed && transparent > colours => {
+                return Err(ImageProblem::damaged(
+                    ImageFormat::Png,
+                    "its palette has fewer colours than transparencies",
+                ));
+            }
             b"IEND" => return Ok(exif),
+            b"IHDR" => indexed = data.get(9) == Some(&3),
+            b"PLTE" if !length.is_multiple_of(3) || !(3..=3 * 256).contains(&length) => {
+                let reason = format!("its palette has {length} bytes");
+                return Err(ImageProblem::damaged(ImageFormat::Png, reason));
+            }
+            b"PLTE" => colours = colours.min(length / 3),
+            b"tRNS" => transparent = transparent.max(length),
             b"eXIf" => exif = Some(data),
             _ => {}
         }

@@ -68,6 +68,7 @@ fn problem(error: DecodingError) -> ImageProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunks;
 
     #[test]
     fn a_wrong_checksum_of_the_compressed_data_is_found() {
@@ -86,6 +87,40 @@ mod tests {
         bytes[end..end + 4].copy_from_slice(&crc.to_be_bytes());
         let error = decode(&bytes).unwrap_err().to_string();
         assert!(error.starts_with("damaged PNG image: "), "{error}");
+    }
+
+    /// A palette of `colours` bytes and `transparent` alphas, as bytes of a file of 1×1 pixels.
+    fn with_palette(colours: usize, transparent: usize) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+        let mut header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0].to_vec();
+        let pixels = [0x78, 0x01, 1, 2, 0, 0xfd, 0xff, 0, 0, 0, 2, 0, 1];
+        for (name, data) in [
+            (b"IHDR", &mut header),
+            (b"PLTE", &mut vec![7; colours]),
+            (b"tRNS", &mut vec![9; transparent]),
+            (b"IDAT", &mut pixels.to_vec()),
+            (b"IEND", &mut Vec::new()),
+        ] {
+            let chunk = [&name[..], data].concat();
+            bytes.extend((data.len() as u32).to_be_bytes());
+            bytes.extend(&chunk);
+            bytes.extend(crc32(&chunk).to_be_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_palette_that_is_not_whole_is_damaged() {
+        let whole = |bytes: Vec<u8>| {
+            chunks::png(&bytes)
+                .and_then(|_| decode(&bytes))
+                .map(|image| image.pixels()[0])
+        };
+        assert_eq!(whole(with_palette(6, 2)).unwrap(), 7);
+        for (colours, transparent) in [(1, 0), (4, 1), (6, 3), (3 * 257, 0), (0, 0), (0, 2)] {
+            let error = whole(with_palette(colours, transparent)).unwrap_err().to_string();
+            assert!(error.starts_with("damaged PNG image: its palette has "), "{error}");
+        }
     }
 
     /// The checksum of a chunk: CRC-32 with the reversed polynomial 0xedb88320.
