@@ -165,8 +165,8 @@ impl Observer for Teller<'_> {
             Event::SearchEpoch(metrics) => ("SearchEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
-            // Checkpoints are not reported here.
-            Event::Checkpoint { .. } => return,
+            // Neither checkpoints nor the names of baselines are reported here.
+            Event::Checkpoint { .. } | Event::Baseline { .. } => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

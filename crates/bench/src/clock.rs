@@ -75,6 +75,7 @@ impl Observer for StepTimes {
             | Event::Checkpoint { .. }
             | Event::SearchEpoch(_)
             | Event::TrainEpoch(_)
+            | Event::Baseline { .. }
             | Event::Gap(_)
             | Event::Warning(_) => {}
         }

@@ -288,6 +288,9 @@ impl Observer for Progress {
                 self.update_events();
                 self.wait_after_epoch(metrics.epoch);
             }
+            Event::Baseline { network, channels } => {
+                self.line(&format!("baseline {network}, {channels} channels in its stem"));
+            }
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),
         }

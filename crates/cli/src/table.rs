@@ -9,7 +9,7 @@ use std::path::Path;
 use da2s::run::Discretized;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
-use da2s_records::schema::{ClassScores, DeviceCost, Summary};
+use da2s_records::schema::{Baseline, ClassScores, DeviceCost, Summary};
 use da2s_report::Comparison;
 use da2s_report::comparison::RunOutcome;
 use da2s_settings::Quantity;
@@ -51,7 +51,11 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         summary.discretized_recalibrated_accuracy,
         "",
     );
-    table.percent("retrained", summary.network_accuracy, "test images");
+    table.percent(
+        "retrained",
+        summary.network_accuracy,
+        &on_test_images(summary.network_accuracy_interval),
+    );
     table.percent(
         "  balanced over classes",
         summary.network_balanced_accuracy,
@@ -64,6 +68,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
     if let Some((p_least, q_least)) = summary.p_least.zip(summary.q_least) {
         table.decision(summary.decided, p_least, q_least, undecided);
     }
+    table.baselines(summary);
     let times = [("search", summary.search_time_s), ("training", summary.train_time_s)];
     let times: Vec<String> = times
         .iter()
@@ -76,6 +81,19 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         table.row("report", &report.display().to_string());
     }
     table.text
+}
+
+/// `97.20–99.29 %`
+fn interval([from, to]: [f64; 2]) -> String {
+    format!("{from:.2}–{to:.2} %")
+}
+
+/// The remark on an accuracy on the test images.
+fn on_test_images(confidence: Option<[f64; 2]>) -> String {
+    match confidence {
+        Some(ends) => format!("test images; 95 % interval {}", interval(ends)),
+        None => "test images".to_owned(),
+    }
 }
 
 /// The table of a discretization, with the genotype.
@@ -254,6 +272,32 @@ impl Lines {
         if let Some(percent) = percent {
             let row = format!("{percent:>6.2} %   {remark}");
             self.row(name, row.trim_end());
+        }
+    }
+
+    /// The baselines, and what they say about the search.
+    fn baselines(&mut self, summary: &Summary) {
+        if summary.baselines.is_empty() {
+            return;
+        }
+        let heading = format!(
+            "{:>8}    {:>15}  {:>13}  {:>12}",
+            "accuracy", "95 % interval", "multiply-adds", "parameters"
+        );
+        self.row("baselines", &heading);
+        for baseline in &summary.baselines {
+            let number = |count: Option<u64>| count.map_or_else(absent, grouped);
+            let row = format!(
+                "{:>6} %    {:>15}  {:>13}  {:>12}",
+                decimals(baseline.accuracy, 2),
+                baseline.accuracy_interval.map_or_else(absent, interval),
+                number(baseline.multiply_adds),
+                number(baseline.parameters)
+            );
+            self.row(&format!("  {}", baseline.network), &row);
+        }
+        if let Some(verdict) = Baseline::verdict(summary) {
+            self.row("", &verdict);
         }
     }
 

@@ -44,6 +44,13 @@ pub enum Event<'a> {
         /// The step after which it was written, from 1.
         step: usize,
     },
+    /// The training of a baseline begins.
+    Baseline {
+        /// Its name.
+        network: &'static str,
+        /// Channels of its stem.
+        channels: usize,
+    },
     /// The gap has been measured.
     Gap(&'a Gap),
     /// Something that the user should know.

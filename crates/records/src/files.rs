@@ -51,6 +51,8 @@ pub const MISTAKES: &str = "network/mistakes";
 
 /// The run in one flat object. A run with this file is finished.
 pub const SUMMARY: &str = "summary.json";
+/// Folder of the baselines, each a run in a folder of its own: [`baseline`].
+pub const BASELINES: &str = "baselines";
 /// The report.
 pub const REPORT: &str = "report.html";
 /// Folder of the network in other tools' formats.
@@ -59,7 +61,7 @@ pub const EXPORT: &str = "export";
 pub const DRAWINGS: &str = "drawings";
 
 /// What a run's directory holds that nothing else may replace.
-pub const OWN: [&str; 12] = [
+pub const OWN: [&str; 13] = [
     CONFIG,
     ENVIRONMENT,
     LOCK,
@@ -71,6 +73,7 @@ pub const OWN: [&str; 12] = [
     EDGE_GAPS,
     NETWORK,
     SUMMARY,
+    BASELINES,
     REPORT,
 ];
 
@@ -106,6 +109,11 @@ pub const fn last(search_only: bool) -> &'static str {
 /// The file of the test image `index`, which the network misclassified.
 pub fn mistake(index: impl std::fmt::Display) -> String {
     format!("{MISTAKES}/{index}.png")
+}
+
+/// The folder of the baseline `network`.
+pub fn baseline(network: impl std::fmt::Display) -> String {
+    format!("{BASELINES}/{network}")
 }
 
 /// The previous checkpoint, for the newest one called `name`.

@@ -20,6 +20,7 @@ mod output;
 pub mod schema;
 mod sha256;
 mod state;
+pub mod statistics;
 mod weights_file;
 
 pub use error::{FileError, LockError};

@@ -46,10 +46,15 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
         None
     };
     session.train()?;
-    let Some(discretized) = discretized else {
+    let evaluated = if session.leads() {
+        Some(session.evaluate()?)
+    } else {
+        None
+    };
+    let with_baselines = session.baselines()?;
+    let (Some(discretized), Some(summary)) = (discretized, with_baselines.or(evaluated)) else {
         return Ok(None);
     };
-    let summary = session.evaluate()?;
     let report = da2s_report::write_report(session.path())?;
     Ok(Some(table::of_run(
         &summary,

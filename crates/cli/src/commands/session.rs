@@ -201,6 +201,13 @@ impl Session {
         Ok(summary)
     }
 
+    /// Trains the baselines, if there are any; returns the summary with them.
+    pub fn baselines(&mut self) -> Result<Option<Summary>, Failure> {
+        let summary = self.run.baselines(&mut self.progress)?;
+        self.progress.finish();
+        Ok(summary)
+    }
+
     /// Ends the session and closes the dashboard, so that later output is not mixed with it.
     pub fn end(mut self) -> PathBuf {
         // Data that a stage wrote after its last epoch.

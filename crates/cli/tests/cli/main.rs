@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bad_input;
+mod baselines;
 mod bench;
 mod browser;
 mod compare;

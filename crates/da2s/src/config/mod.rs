@@ -17,6 +17,7 @@ mod settings;
 pub use da2s_settings::Entry;
 pub use error::{ConfigError, Location, Origin};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
+pub use networks::baseline_of;
 pub use planned::Planned;
 pub use request::{Request, format_in};
 pub use settings::{Config, NetworkSettings, OnNan, RunSettings};

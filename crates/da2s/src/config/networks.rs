@@ -1,13 +1,18 @@
-//! The settings of a plain network that was requested by name.
+//! The settings of plain networks: one that was requested by name, and the baselines of a run.
 //!
-//! Contract: they lie above the recipe and below everything that was requested, so any of them can
-//! be changed.
+//! Contract: those of a requested network lie above the recipe and below everything else that was
+//! requested, so any of them can be changed. A baseline has all settings of its run except those of
+//! the search and of the networks' shapes.
 
 use toml::Value;
 
 use super::error::ConfigError;
 use super::layers::Layer;
-use crate::space::PlainNetwork;
+use super::settings::{Config, NetworkSettings};
+use crate::backbone::Stem;
+use crate::network::{BaselineSettings, NetworkShape};
+use crate::search::SearchSettings;
+use crate::space::{All, EdgeCount, PlainNetwork, Reductions, TargetSpec};
 
 /// The settings of `network` at width 1 for images with a side of `side` pixels, one layer each.
 pub(super) fn settings(network: PlainNetwork, side: usize) -> Result<Vec<Layer>, ConfigError> {
@@ -26,4 +31,43 @@ pub(super) fn settings(network: PlainNetwork, side: usize) -> Result<Vec<Layer>,
     let place = format!("the network {network}");
     let given = settings.into_iter().filter_map(|(key, value)| Some((key, value?)));
     given.map(|(key, value)| Layer::flag(&place, key, value)).collect()
+}
+
+/// The settings of the baseline `network` of a run of `config`, at width 1.
+pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
+    let side = config.data.shape().map_or(0, |shape| shape.height);
+    let none = || Reductions::At(Vec::new());
+    Config {
+        space: network.settings(side),
+        target: TargetSpec {
+            edges: EdgeCount::All(All::All),
+            depth: None,
+            operations: 1,
+            normal: None,
+            reduction: None,
+            ..config.target.clone()
+        },
+        search: SearchSettings {
+            cells: 1,
+            reduction_cells: none(),
+            // It decides how images are kept in memory.
+            augmentation: config.search.augmentation.clone(),
+            ..SearchSettings::default()
+        },
+        network: NetworkSettings {
+            shape: NetworkShape {
+                skeleton: Stem::Cifar,
+                channels: network.stem_channels(),
+                cells: 1,
+                reduction_cells: none(),
+                auxiliary: false,
+            },
+            training: config.network.training.clone(),
+            beside: BaselineSettings {
+                baselines: None,
+                ..config.network.beside.clone()
+            },
+        },
+        ..config.clone()
+    }
 }

@@ -5,7 +5,7 @@ use da2s_settings::{settings, whole, words};
 use crate::data::DataSettings;
 use crate::device::EngineName;
 use crate::discretize::DiscretizeSettings;
-use crate::network::NetworkShape;
+use crate::network::{BaselineSettings, NetworkShape};
 use crate::retrain::TrainSettings;
 use crate::search::SearchSettings;
 use crate::space::{SpaceSettings, TargetSpec};
@@ -35,6 +35,7 @@ settings! {
     pub struct NetworkSettings {
         ..shape: NetworkShape;
         ..training: TrainSettings;
+        ..beside: BaselineSettings;
     }
 }
 

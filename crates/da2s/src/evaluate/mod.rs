@@ -102,7 +102,7 @@ pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
 }
 
 /// Evaluates on all images of `loader`; without class names there is no confusion matrix and no
-/// list of mistakes. `stop` is called before each batch.
+/// list of misclassified images. `stop` is called before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is
@@ -117,6 +117,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvaluateError> {
     let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
     let mut worst = Worst::default();
+    let mut wrong = Vec::new();
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
@@ -136,8 +137,12 @@ pub fn evaluate(
                 worst.look(index, label as usize, predicted as usize, row);
             }
         }
-        for (&label, predicted) in batch.labels.iter().zip(predictions) {
-            correct += usize::from(i64::from(label) == predicted);
+        for ((&index, &label), predicted) in batch.indices.iter().zip(&batch.labels).zip(predictions) {
+            if i64::from(label) == predicted {
+                correct += 1;
+            } else {
+                wrong.push(index as u64);
+            }
             let cell = confusion
                 .get_mut(label as usize)
                 .and_then(|row| row.get_mut(predicted as usize));
@@ -151,6 +156,7 @@ pub fn evaluate(
         images: Some(images as u64),
         loss: Some(share(loss)),
         accuracy: Some(100.0 * share(correct as f64)),
+        wrong: (!classes.is_empty()).then_some(wrong),
         classes: classes.to_vec(),
         confusion,
         mistakes: worst.into_list(),

@@ -1,11 +1,18 @@
-//! The settings of the final network itself. How it trains is
-//! [`TrainSettings`](crate::retrain::TrainSettings).
+//! The settings of the final network itself, and of the plain ones to compare it with. How they
+//! train is [`TrainSettings`](crate::retrain::TrainSettings).
 
-use da2s_settings::{settings, whole};
+use da2s_settings::{Allowed, POSITIVE, Setting, settings, whole};
 
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::ImageShape;
-use crate::space::{Reductions, SpaceSettings};
+use crate::space::{PlainNetwork, Reductions, SpaceSettings};
+
+/// Baselines by name.
+const BASELINES: Allowed = Allowed::List {
+    item: &PlainNetwork::KIND.value(),
+    least: 1,
+    distinct: true,
+};
 
 settings! {
     /// The final network: its stem and cells.
@@ -22,6 +29,19 @@ settings! {
         reduction_cells: Reductions = Reductions::THIRDS;
         /// Whether there is an auxiliary head in training.
         auxiliary: bool = false;
+    }
+}
+
+settings! {
+    /// Plain networks that are trained after the final network, to compare it with.
+    pub struct BaselineSettings {
+        /// Plain networks to train after the final network by the same recipe, to compare it with.
+        baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
+        /// Width of the baselines; unset makes each as wide as the multiply-adds of the final
+        /// network allow.
+        ///
+        /// At width 1 a baseline has its published channels.
+        baseline_width: Option<f64> = None, in POSITIVE, named "baseline_width", may_change on resume;
     }
 }
 

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 use da2s_records::files::{
-    BEST, COST, DRAWINGS, EDGE_GAPS, ENVIRONMENT, EXPORT, GAP, GENOTYPE, NETWORK, NETWORK_CHECKPOINT, REPORT,
-    SEARCH_CHECKPOINT, SUMMARY,
+    BASELINES, BEST, COST, DRAWINGS, EDGE_GAPS, ENVIRONMENT, EXPORT, GAP, GENOTYPE, NETWORK, NETWORK_CHECKPOINT,
+    REPORT, SEARCH_CHECKPOINT, SUMMARY,
 };
 use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
@@ -307,7 +307,7 @@ fn remove_results_of_others(
                 exports, drawings and report";
             observer.on(Event::Warning(text.to_owned().into()));
         }
-        for name in [NETWORK, EXPORT, DRAWINGS] {
+        for name in [NETWORK, EXPORT, DRAWINGS, BASELINES] {
             directory.remove(name)?;
         }
     }

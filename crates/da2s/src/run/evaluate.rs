@@ -7,6 +7,7 @@ use da2s_records::files::{
 };
 use da2s_records::schema::{ClassScores, EpochTime, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores};
 
+use super::baseline;
 use super::discretize::given_genotype;
 use super::train::genotype_network;
 use super::trained::{preprocessing, trained_weights};
@@ -80,6 +81,8 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         p_least: genotype.p_least,
         q_least: genotype.q_least,
         network_accuracy: evaluation.accuracy,
+        network_accuracy_interval: evaluation.interval(),
+        baselines: baseline::trained(context, &evaluation)?,
         network_balanced_accuracy: balanced_accuracy(&scores),
         class_scores: scores,
         parameters: genotype.parameters,

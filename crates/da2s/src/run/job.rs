@@ -260,7 +260,26 @@ impl Job {
         &self.config
     }
 
-    fn context(&self) -> Context<'_> {
+    /// The command line.
+    pub(super) fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// The run of `config` in `path`, created or resumed, on the same images and in the same
+    /// processes as this one.
+    pub(super) fn beside(&self, path: &Path, config: Config) -> Result<Self, Error> {
+        let (directory, resume) = match RunDirectory::open(path) {
+            Err(Error::NotARun { .. }) => (RunDirectory::create(path)?, false),
+            directory => (directory?, true),
+        };
+        if !resume {
+            directory.write_config(&config)?;
+        }
+        let run = Self::new(directory, config, resume, self.command.clone());
+        Ok(run.on(self.arrays.clone()).among(self.group.clone()))
+    }
+
+    pub(super) fn context(&self) -> Context<'_> {
         Context {
             directory: &self.directory,
             config: &self.config,

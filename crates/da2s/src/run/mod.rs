@@ -5,6 +5,7 @@
 //! checkpoint and ends with the same bits. In a group of processes all search and train, but only
 //! the leading one reads and writes the directory and runs the other stages.
 
+mod baseline;
 mod checkpoint;
 mod directory;
 mod discretize;
@@ -24,6 +25,7 @@ mod train;
 mod trained;
 mod width;
 
+pub use baseline::baseline_config;
 pub use checkpoint::Checkpoint;
 pub use directory::RunDirectory;
 pub(crate) use discretize::given_genotype;

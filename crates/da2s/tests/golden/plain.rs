@@ -2,8 +2,8 @@
 //! ResNet-8.
 
 use da2s::backbone::{NetworkSize, Stem};
-use da2s::network::{cost, network};
-use da2s::space::{ChainShape, Genotype, Reductions, StageShape};
+use da2s::network::{Cost, cost, network};
+use da2s::space::{ChainShape, Genotype, PlainNetwork, Reductions, StageShape};
 use da2s_engine::Engine;
 
 use super::file::Golden;
@@ -58,18 +58,32 @@ fn a_plain_depthwise_separable_network_is_that_of_pytorch() {
     check("plain-ds-cnn.safetensors");
 }
 
+/// The cost of `plain` at width 1.
+fn cost_of(plain: PlainNetwork, side: usize, classes: usize) -> Cost {
+    let size = NetworkSize {
+        chain: plain.settings(side).chain(),
+        ..size([plain.stem_channels(), 1], &[], [3, side], classes)
+    };
+    cost(&network(&plain.genotype(), size, &Engine::Plain).unwrap(), side)
+}
+
 /// TensorFlow reports 78,666 parameters for ResNet-8 of MLPerf Tiny: also the biases of its nine
 /// convolutions, which batch norms cancel or repeat, and the statistics of its batch norms.
 #[test]
 fn resnet_8_has_the_published_number_of_parameters() {
-    let genotype = Genotype::parse("Genotype(stages=[['basic_block'], ['basic_block'], ['basic_block']])").unwrap();
-    let size = size([16, 1], &[[16, 1, 1], [32, 1, 2], [64, 1, 2]], [3, 32], 10);
-    let network = network(&genotype, size, &Engine::Plain).unwrap();
     let outputs = 3 * 16 + 3 * 32 + 3 * 64;
     let normalised = 3 * 16 + 2 * 32 + 2 * 64;
-    let found = cost(&network, 32);
+    let found = cost_of(PlainNetwork::Resnet8, 32, 10);
     assert_eq!(found.parameters, 78_666 - outputs - 2 * normalised);
     assert_eq!(found.multiply_adds, 12_501_632);
     // Both branches and the result of the first block: three images of 16 channels.
     assert_eq!(found.on_device.ram_int8_bytes, Some(3 * 16 * 32 * 32));
+}
+
+/// Sandler et al. report 3.4 M parameters and 300 M multiply-adds; 3,504,872 is the number of
+/// torchvision's network.
+#[test]
+fn mobilenet_v2_has_the_published_number_of_parameters() {
+    let found = cost_of(PlainNetwork::MobilenetV2, 224, 1000);
+    assert_eq!((found.parameters, found.multiply_adds), (3_504_872, 300_774_272));
 }

@@ -13,6 +13,9 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// Accuracy, percent.
     pub accuracy: Option<f64>,
+    /// Indices of all misclassified images, ascending; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<Vec<u64>>,
     /// Class names.
     #[serde(default)]
     pub classes: Vec<String>,

@@ -5,6 +5,7 @@
 //! what cannot be shown at all. Keys never change their meaning.
 
 mod arch_epoch;
+mod baseline;
 mod cost;
 mod device_cost;
 mod evaluation;
@@ -18,6 +19,7 @@ mod summary;
 mod train_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
+pub use baseline::Baseline;
 pub use cost::{Costs, PartCost};
 pub use device_cost::DeviceCost;
 pub use evaluation::{Evaluation, Mistake};

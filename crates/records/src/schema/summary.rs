@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassScores, DeviceCost, single};
+use super::{Baseline, ClassScores, DeviceCost, single};
 
-/// The summary of a run, a flat object except for the classes. Accuracies and the gap are in
+/// The summary of a run, a flat object except for the classes and the
+/// baselines. Accuracies and the gap are in
 /// percent, on held-out images: the super-network's on the part of the training images that is
 /// never used for weight gradients, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,7 +18,6 @@ pub struct Summary {
     /// Method.
     pub method: Option<String>,
     /// Name of the final network, if it was given and has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// How its mixture was driven to the target: `none`, `regulariser` or `path`.
     pub drive: Option<String>,
@@ -50,6 +50,9 @@ pub struct Summary {
     pub q_least: Option<f64>,
     /// The final network on the test images.
     pub network_accuracy: Option<f64>,
+    /// Wilson's 95 % interval of that, percent.
+    #[serde(default)]
+    pub network_accuracy_interval: Option<[f64; 2]>,
     /// Its mean recall over the classes.
     pub network_balanced_accuracy: Option<f64>,
     /// Its scores per class.
@@ -62,6 +65,9 @@ pub struct Summary {
     /// Size and memory of the final network on a device.
     #[serde(flatten)]
     pub on_device: DeviceCost,
+    /// Plain networks that were trained by the same recipe.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
     /// Time of the search in seconds.
     pub search_time_s: Option<f64>,
     /// Time of the training in seconds.

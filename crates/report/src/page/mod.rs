@@ -4,6 +4,7 @@
 //! Each section is a file here and returns `None` (or nothing) if the run has no data for it; the
 //! top of the page lists what is missing.
 
+mod baselines;
 mod cells;
 mod confusion;
 mod cost;
@@ -42,6 +43,7 @@ pub fn render(run: &Run) -> String {
         ("curves", "The search in curves", curves::search(run)),
         ("mixture", "The mixture in numbers", heat_maps::section(&film)),
         ("network", "The final network", network::section(run)),
+        ("baselines", baselines::title(run), baselines::section(run)),
         ("origin", "Repeat it", Some(origin::section(run))),
     ]
     .into_iter()

@@ -135,6 +135,15 @@ pub fn cases() -> Vec<Case> {
             &["space.head_channels", "space plain"],
         ),
         flags(
+            &["run", "--baselines", "resnet8,darts-v2", "--out", "out"],
+            &["--baselines", "resnet8, resnet14, mobilenet-v2, ds-cnn"],
+        ),
+        flags(
+            &["run", "--baselines", "resnet8,resnet8", "--out", "out"],
+            &["network.baselines", "different words"],
+        ),
+        flags(&["run", "--baseline-width", "0", "--out", "out"], &["--baseline-width"]),
+        flags(
             &["run", "--network", "resnet9", "--out", "out"],
             &["--network", "resnet8, resnet14, mobilenet-v2, ds-cnn, darts-v1"],
         ),

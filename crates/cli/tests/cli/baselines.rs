@@ -1,0 +1,122 @@
+//! `da2s run --baselines`: plain networks trained after the searched one, and what they say.
+
+use std::fs;
+use std::path::Path;
+
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+use crate::{TINY, da2s, with};
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn baselines(run: &Path) -> Vec<Value> {
+    json(&run.join("summary.json"))["baselines"].as_array().unwrap().clone()
+}
+
+/// The baselines without the time that they took.
+fn timeless(run: &Path) -> Vec<Value> {
+    let mut all = baselines(run);
+    all.iter_mut()
+        .for_each(|baseline| baseline["train_time_s"] = Value::Null);
+    all
+}
+
+#[test]
+fn baselines_are_trained_compared_and_resumed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let verdict =
+        predicate::str::is_match("(is (better|worse) than|No difference to) the best baseline, (resnet8|ds-cnn)")
+            .unwrap();
+    with("run", &TINY)
+        .args(["--baselines", "resnet8,ds-cnn,mobilenet-v2", "--out"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(contains("\nbaselines ").and(contains("\n  resnet8 ")).and(verdict))
+        .stderr(contains("the baseline mobilenet-v2 is left out").and(contains("baseline resnet8, ")));
+    let summary = json(&run.join("summary.json"));
+    let limit = summary["multiply_adds"].as_u64().unwrap();
+    let first = timeless(&run);
+    let names: Vec<&str> = first
+        .iter()
+        .map(|baseline| baseline["network"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["resnet8", "ds-cnn"]);
+    for baseline in &first {
+        assert!(baseline["multiply_adds"].as_u64().unwrap() <= limit, "{baseline}");
+        let own = run.join("baselines").join(baseline["network"].as_str().unwrap());
+        let own = json(&own.join("summary.json"));
+        for key in ["accuracy", "parameters", "size_bytes"] {
+            let of_run = if key == "accuracy" { "network_accuracy" } else { key };
+            assert_eq!(baseline[key], own[of_run], "{key}");
+        }
+        let p = baseline["p"].as_f64().unwrap();
+        assert!(
+            (0.0..=1.0).contains(&p) && baseline["accuracy_interval"][1].is_f64(),
+            "{baseline}"
+        );
+    }
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("Was the search worth it?") && page.contains("McNemar"));
+
+    // A run that was killed continues with what is missing, and ends with the same bits.
+    let resnet = fs::read(run.join("baselines/resnet8/network/best.safetensors")).unwrap();
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_file(run.join("baselines/resnet8/summary.json")).unwrap();
+    fs::remove_dir_all(run.join("baselines/ds-cnn")).unwrap();
+    let resumed = |arguments: &[&str]| {
+        let mut command = da2s();
+        command.args(["run", "--resume", "--out"]).arg(&run).args(arguments);
+        command.assert().success()
+    };
+    resumed(&[]);
+    assert_eq!(timeless(&run), first);
+    assert!(resnet == fs::read(run.join("baselines/resnet8/network/best.safetensors")).unwrap());
+
+    // Nothing is left to do; evaluation alone keeps them.
+    resumed(&[]).stderr(contains("baseline resnet8").not());
+    da2s()
+        .arg("evaluate")
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(contains("baselines"));
+    assert_eq!(timeless(&run), first);
+
+    // They may change when a run resumes.
+    resumed(&["--baselines", "ds-cnn", "--baseline-width", "0.5", "--quiet"]);
+    let wide = baselines(&run);
+    assert_eq!((wide.len(), wide[0]["channels"].as_u64()), (1, Some(32)));
+    resumed(&["--quiet"]);
+    assert_eq!(timeless(&run)[0]["channels"], 32);
+
+    // Those of another network are of another width.
+    da2s()
+        .args(["discretize", "--rule", "sequential"])
+        .arg(&run)
+        .assert()
+        .success();
+    let same = json(&run.join("genotype.json"))["genotype"] == summary["genotype"];
+    assert!(same || !run.join("baselines").exists());
+}
+
+#[test]
+fn a_network_by_name_has_baselines_too() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let own = |setting: &&str| !["network.channels=2", "network.cells=3"].contains(setting);
+    let settings: Vec<&str> = TINY.into_iter().filter(own).collect();
+    with("run", &settings)
+        .args(["--network", "resnet8", "--set", "network.channels=4", "--quiet"])
+        .args(["--baselines", "ds-cnn", "--out"])
+        .arg(&run)
+        .assert()
+        .success()
+        .stdout(contains("resnet8, seed 1").and(contains("the search was").not()));
+    assert_eq!(baselines(&run)[0]["network"], "ds-cnn");
+}

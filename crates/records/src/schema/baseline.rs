@@ -1,0 +1,214 @@
+//! A plain network that was trained after the network of a run, by the same recipe: part of
+//! `summary.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceCost, Evaluation, Summary};
+use crate::statistics::{mcnemar, wilson};
+
+/// A difference with a larger p-value is not shown.
+const SIGNIFICANT: f64 = 0.05;
+
+/// A plain network beside that of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Its name.
+    pub network: String,
+    /// Its channels: those of its stem.
+    pub channels: Option<u64>,
+    /// Its accuracy on the test images, percent.
+    pub accuracy: Option<f64>,
+    /// Wilson's 95 % interval of the accuracy, percent.
+    pub accuracy_interval: Option<[f64; 2]>,
+    /// Weights.
+    pub parameters: Option<u64>,
+    /// Multiply-adds for one image.
+    pub multiply_adds: Option<u64>,
+    /// What it takes on a device.
+    #[serde(flatten)]
+    pub on_device: DeviceCost,
+    /// Time of its training in seconds.
+    pub train_time_s: Option<f64>,
+    /// Test images that only the run's network classifies correctly.
+    pub only_network: Option<u64>,
+    /// Test images that only the baseline classifies correctly.
+    pub only_baseline: Option<u64>,
+    /// Two-sided p-value of McNemar's exact test on these two numbers.
+    pub p: Option<f64>,
+}
+
+impl Baseline {
+    /// The baseline `network` with the results in `summary` and `evaluation`, beside the run's own
+    /// `evaluated` network.
+    pub fn new(
+        network: &str,
+        channels: u64,
+        summary: &Summary,
+        evaluation: &Evaluation,
+        evaluated: &Evaluation,
+    ) -> Self {
+        let disagree = evaluated.wrong.as_ref().zip(evaluation.wrong.as_ref());
+        // Both lists are of the same images only if there are as many.
+        let disagree = disagree.filter(|_| evaluated.images == evaluation.images);
+        let only = |right_in: &[u64], wrong_in: &[u64]| {
+            let wrong = |image: &&u64| right_in.binary_search(image).is_err();
+            wrong_in.iter().filter(wrong).count() as u64
+        };
+        let counts = disagree.map(|(network, baseline)| (only(network, baseline), only(baseline, network)));
+        Self {
+            network: network.to_owned(),
+            channels: Some(channels),
+            accuracy: summary.network_accuracy,
+            accuracy_interval: evaluation.interval(),
+            parameters: summary.parameters,
+            multiply_adds: summary.multiply_adds,
+            on_device: summary.on_device,
+            train_time_s: summary.train_time_s,
+            only_network: counts.map(|(network, _)| network),
+            only_baseline: counts.map(|(_, baseline)| baseline),
+            p: counts.map(|(network, baseline)| mcnemar(network, baseline)),
+        }
+    }
+
+    /// One sentence on whether the search of the run in `summary` was worth it: its network against
+    /// the best of its baselines. `None` without baselines or accuracies.
+    pub fn verdict(summary: &Summary) -> Option<String> {
+        let accuracy = summary.network_accuracy?;
+        let with_accuracy = summary
+            .baselines
+            .iter()
+            .filter_map(|one| Some((one, one.accuracy?, one.p?)));
+        let (best, other, p) = with_accuracy.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        // A given genotype has no such weight.
+        let searched = summary.p_least.is_some();
+        let subject = if searched {
+            "The network that was searched"
+        } else {
+            "This network"
+        };
+        let name = match summary.baselines.len() {
+            1 => best.network.clone(),
+            _ => format!("the best baseline, {},", best.network),
+        };
+        let points = (accuracy - other).abs();
+        let test = if p < 0.001 {
+            "p < 0.001, McNemar's exact test on the same test images".to_owned()
+        } else {
+            format!("p = {p:.3}, McNemar's exact test on the same test images")
+        };
+        let difference = accuracy - other;
+        let (found, conclusion) = match p < SIGNIFICANT {
+            true if difference > 0.0 => (
+                format!("{subject} is better than {name} by {points:.2} points ({test})"),
+                "the search was worth it",
+            ),
+            true => (
+                format!("{subject} is worse than {name} by {points:.2} points ({test})"),
+                "the search was not worth it",
+            ),
+            false => (
+                format!("No difference to {name} is shown ({difference:+.2} points, {test})"),
+                "nothing shows that the search was worth it",
+            ),
+        };
+        Some(if searched {
+            format!("{found}: {conclusion}.")
+        } else {
+            format!("{found}.")
+        })
+    }
+}
+
+impl Evaluation {
+    /// Wilson's 95 % interval of the accuracy, percent.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        let images = self.images?;
+        let correct = (images as f64 * self.accuracy? / 100.0).round().max(0.0);
+        wilson(correct as u64, images)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An evaluation on 100 images, of which these are wrong.
+    fn evaluation(wrong: impl IntoIterator<Item = u64>) -> Evaluation {
+        let wrong: Vec<u64> = wrong.into_iter().collect();
+        Evaluation {
+            images: Some(100),
+            accuracy: Some(100.0 - wrong.len() as f64),
+            wrong: Some(wrong),
+            ..Evaluation::default()
+        }
+    }
+
+    /// The run's summary with a baseline that has these images wrong.
+    fn against(own: &Evaluation, baselines: &[Evaluation]) -> Summary {
+        let of = |evaluation: &Evaluation| {
+            let summary = Summary {
+                network_accuracy: evaluation.accuracy,
+                ..Summary::default()
+            };
+            Baseline::new("resnet8", 16, &summary, evaluation, own)
+        };
+        Summary {
+            network_accuracy: own.accuracy,
+            p_least: Some(1.0),
+            baselines: baselines.iter().map(of).collect(),
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn images_that_one_of_the_two_knows_are_counted() {
+        let summary = against(&evaluation(0..10), &[evaluation(4..30)]);
+        let baseline = &summary.baselines[0];
+        assert_eq!((baseline.only_network, baseline.only_baseline), (Some(20), Some(4)));
+        assert_eq!(baseline.p, Some(mcnemar(20, 4)));
+        assert_eq!(baseline.accuracy_interval, wilson(74, 100));
+        let older = Evaluation {
+            wrong: None,
+            ..evaluation(0..3)
+        };
+        assert_eq!(against(&older, &[evaluation(4..30)]).baselines[0].p, None);
+    }
+
+    #[test]
+    fn the_verdict_is_on_the_best_baseline() {
+        let [best, good, bad] = [0..10, 1..13, 4..30].map(evaluation);
+        for (own, others, says) in [
+            (
+                &best,
+                vec![&bad],
+                "is better than resnet8 by 16.00 points (p = 0.002, McNemar",
+            ),
+            (&bad, vec![&best], "is worse than resnet8 by 16.00 points (p = 0.002"),
+            (
+                &best,
+                vec![&good],
+                "No difference to resnet8 is shown (+2.00 points, p = 0.625",
+            ),
+            (
+                &best,
+                vec![&bad, &good],
+                "No difference to the best baseline, resnet8, is shown",
+            ),
+        ] {
+            let others: Vec<Evaluation> = others.into_iter().cloned().collect();
+            let verdict = Baseline::verdict(&against(own, &others)).unwrap();
+            assert!(verdict.contains(says), "{verdict}");
+            assert!(verdict.ends_with("worth it."), "{verdict}");
+        }
+        let given = Summary {
+            p_least: None,
+            ..against(&evaluation(0..10), &[evaluation(4..30)])
+        };
+        assert!(
+            Baseline::verdict(&given)
+                .unwrap()
+                .starts_with("This network is better than")
+        );
+        assert_eq!(Baseline::verdict(&Summary::default()), None);
+    }
+}

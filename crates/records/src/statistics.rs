@@ -1,0 +1,80 @@
+//! What accuracies on a limited number of test images say.
+//!
+//! Reference: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA
+//! 1927; McNemar, "Note on the Sampling Error of the Difference Between Correlated Proportions or
+//! Percentages", Psychometrika 1947, here with the exact binomial distribution.
+
+/// The 97.5 % point of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Wilson's 95 % interval of an accuracy, in percent, for `correct` of `images` images; `None` if
+/// there are none.
+pub fn wilson(correct: u64, images: u64) -> Option<[f64; 2]> {
+    if images == 0 {
+        return None;
+    }
+    let (n, share) = (images as f64, correct.min(images) as f64 / images as f64);
+    let centre = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let ends = [centre - half, centre + half];
+    Some(ends.map(|end| 100.0 * (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0)))
+}
+
+/// The two-sided p-value of McNemar's exact test: two networks that are equally good would disagree
+/// at least as unevenly as `first`, the images that only one classifies correctly, to `second`,
+/// those that only the other does.
+pub fn mcnemar(first: u64, second: u64) -> f64 {
+    let n = first + second;
+    // Each term of the binomial distribution from the one before, as logarithms: 2^−n alone would
+    // be zero from 1,075 images on.
+    let mut log_term = -(n as f64) * std::f64::consts::LN_2;
+    let mut tail = 0.0;
+    for count in 0..=first.min(second) {
+        tail += log_term.exp();
+        log_term += (((n - count) as f64) / ((count + 1) as f64)).ln();
+    }
+    (2.0 * tail).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_those_of_wilson() {
+        // Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I.
+        for (correct, images, lower, upper) in [
+            (81, 263, 25.53, 36.62),
+            (15, 148, 6.24, 16.05),
+            (0, 20, 0.0, 16.11),
+            (1, 29, 0.61, 17.18),
+        ] {
+            let [from, to] = wilson(correct, images).unwrap();
+            assert!(
+                (from - lower).abs() < 0.006 && (to - upper).abs() < 0.006,
+                "{from} {to}"
+            );
+        }
+        assert_eq!(wilson(0, 0), None);
+        let [from, to] = wilson(7, 7).unwrap();
+        assert!(from > 60.0 && to == 100.0);
+    }
+
+    #[test]
+    fn p_is_that_of_the_binomial_distribution() {
+        for (first, second, p) in [
+            (0, 0, 1.0),
+            (5, 5, 1.0),
+            (0, 5, 2.0 / 32.0),
+            (1, 8, 2.0 * 10.0 / 512.0),
+            (2, 10, 2.0 * 79.0 / 4096.0),
+        ] {
+            let ours = mcnemar(first, second);
+            assert!((ours - p).abs() < 1e-12, "{first} {second}: {ours}");
+            assert!((ours - mcnemar(second, first)).abs() < 1e-12);
+        }
+        // Two standard deviations from the mean of 4,000 throws.
+        let p = mcnemar(1936, 2064);
+        assert!((0.042..0.046).contains(&p), "{p}");
+    }
+}
