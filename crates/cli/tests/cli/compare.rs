@@ -482,3 +482,68 @@ fn genotypes_are_trained_beside_what_is_found_and_ranked_among_random_ones() {
         .code(2)
         .stderr(refused);
 }
+
+#[test]
+fn baselines_are_as_wide_as_the_network_of_the_same_seed_allows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("yardsticks");
+    let compare = |arguments: &[&str]| {
+        let mut command = with("compare", &TINY);
+        command
+            .args(["--methods", "darts", "--seeds", "2", "--jobs", "2", "--out"])
+            .arg(&out)
+            .args(arguments);
+        command.assert()
+    };
+    let told = predicate::str::contains("resnet8-s2: retrained ");
+    compare(&["--baselines", "resnet8"])
+        .success()
+        .stderr(told)
+        .stdout(predicate::str::contains("\nresnet8 "));
+    let summary = |run: &str| json(&out.join(run).join("summary.json"));
+    for seed in ["s1", "s2"] {
+        let (baseline, searched) = (summary(&format!("resnet8-{seed}")), summary(&format!("darts-{seed}")));
+        assert!(baseline["multiply_adds"].as_u64() <= searched["multiply_adds"].as_u64());
+        assert_eq!(
+            (&baseline["network"], &baseline["seed"]),
+            (&"resnet8".into(), &searched["seed"])
+        );
+        // Here they are runs of their own.
+        assert!(!out.join(format!("darts-{seed}/baselines")).exists());
+    }
+
+    // The comparison continues where it was, and grows.
+    let kept = fs::read(out.join("resnet8-s1/summary.json")).unwrap();
+    fs::remove_file(out.join("resnet8-s2/summary.json")).unwrap();
+    da2s()
+        .args(["compare", "--quiet", "--out"])
+        .arg(&out)
+        .assert()
+        .success();
+    compare(&["--baselines", "resnet8,ds-cnn", "--quiet"]).success();
+    assert!(kept == fs::read(out.join("resnet8-s1/summary.json")).unwrap());
+    let directories: Vec<String> = json(&out.join("compare.json"))["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["directory"].as_str().unwrap().to_owned())
+        .collect();
+    let expected = [
+        "darts-s1",
+        "darts-s2",
+        "resnet8-s1",
+        "resnet8-s2",
+        "ds-cnn-s1",
+        "ds-cnn-s2",
+    ];
+    assert_eq!(directories, expected);
+    compare(&["--baselines", "ds-cnn"])
+        .code(5)
+        .stderr(predicate::str::contains("it trains resnet8"));
+
+    // A network that is wider at its narrowest is a row that says so.
+    let too_wide = predicate::str::contains("mobilenet-v2-s1 failed: ").and(predicate::str::contains("cannot be kept"));
+    compare(&["--baselines", "resnet8,ds-cnn,mobilenet-v2"])
+        .code(9)
+        .stdout(too_wide);
+}

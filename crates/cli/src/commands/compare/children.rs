@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::thread;
@@ -13,7 +13,8 @@ use da2s::config::Config;
 use da2s_records::Folder;
 use da2s_records::files::MOST_LINES_BYTES;
 
-use super::plan::Planned;
+use super::plan::{Given, Planned};
+use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
 use crate::lifeline;
 
@@ -88,9 +89,15 @@ impl Children<'_> {
             Ok(output) => output,
             Err(error) => return unstarted(&error),
         };
-        let given = run.config(self.shared).map_err(|error| error.to_string());
-        let genotype = match given.and_then(|config| run.genotype(&config)) {
-            Ok(genotype) => genotype,
+        let prepared = if let Some(Given::Baseline { searched, .. }) = &run.given {
+            self.baseline(run, searched)
+        } else {
+            let config = run.config(self.shared).map_err(|error| error.to_string());
+            let genotype = config.and_then(|config| run.genotype(&config));
+            genotype.map(|genotype| (self.settings.to_owned(), genotype))
+        };
+        let (settings, genotype) = match prepared {
+            Ok(prepared) => prepared,
             Err(reason) => return Ended::Failed(reason),
         };
         let verbs: &[Verb] = if self.search_only {
@@ -99,7 +106,7 @@ impl Children<'_> {
             &[Verb::Run]
         };
         for verb in verbs {
-            let status = match self.process(*verb, run, genotype.as_deref(), &output) {
+            let status = match self.process(*verb, run, (&settings, genotype.as_deref()), &output) {
                 Ok(status) => status,
                 Err(error) => return unstarted(&error),
             };
@@ -119,12 +126,32 @@ impl Children<'_> {
         Ended::Finished
     }
 
-    fn process(&self, verb: Verb, run: &Planned, genotype: Option<&str>, log: &File) -> io::Result<ExitStatus> {
+    /// Settings file and genotype of a baseline, which follow from the run `searched`.
+    fn baseline(&self, run: &Planned, searched: &str) -> Result<(PathBuf, Option<String>), String> {
+        let out = self.folder.file("");
+        let config = run
+            .baseline(&out, self.shared)
+            .map_err(|error| with_hints(&error.to_string(), &error.hints()))?;
+        let config = config.ok_or_else(|| format!("its width follows from {searched}, which is not finished"))?;
+        let text = config.to_toml().map_err(|error| error.to_string())?;
+        let file = format!("{}.toml", run.name);
+        let written = self.folder.write(&file, text.as_bytes());
+        written.map_err(|error| error.to_string())?;
+        Ok((self.folder.file(&file), run.genotype(&config)?))
+    }
+
+    fn process(
+        &self,
+        verb: Verb,
+        run: &Planned,
+        (settings, genotype): (&Path, Option<&str>),
+        log: &File,
+    ) -> io::Result<ExitStatus> {
         let mut command = Command::new(std::env::current_exe()?);
         let directory = self.folder.file(&run.name);
         match verb {
-            Verb::Run => self.create(command.arg("run"), run, genotype, &directory),
-            Verb::Search => self.create(command.arg("search"), run, None, &directory),
+            Verb::Run => create(command.arg("run"), run, (settings, genotype), &directory),
+            Verb::Search => create(command.arg("search"), run, (settings, None), &directory),
             Verb::Discretize => command.arg("discretize").arg(&directory),
         };
         command
@@ -151,29 +178,29 @@ impl Children<'_> {
             thread::sleep(POLL);
         }
     }
+}
 
-    fn create<'a>(
-        &self,
-        command: &'a mut Command,
-        run: &Planned,
-        genotype: Option<&str>,
-        directory: &Path,
-    ) -> &'a mut Command {
-        command
-            .args(["--config".as_ref(), self.settings.as_os_str()])
-            .args(["--seed", &run.seed.to_string()]);
-        match genotype {
-            Some(text) => command.args(["--genotype", text]),
-            None => command.args(["--method", &run.setup.method]),
-        };
-        for (key, value) in &run.setup.settings {
-            command.args(["--set", &format!("{key}={value}")]);
-        }
-        if directory.exists() {
-            command.arg("--resume");
-        }
-        command.args(["--out".as_ref(), directory.as_os_str()])
+/// The arguments that create or resume `run`.
+fn create<'a>(
+    command: &'a mut Command,
+    run: &Planned,
+    (settings, genotype): (&Path, Option<&str>),
+    directory: &Path,
+) -> &'a mut Command {
+    command
+        .args(["--config".as_ref(), settings.as_os_str()])
+        .args(["--seed", &run.seed.to_string()]);
+    match genotype {
+        Some(text) => command.args(["--genotype", text]),
+        None => command.args(["--method", &run.setup.method]),
+    };
+    for (key, value) in &run.setup.settings {
+        command.args(["--set", &format!("{key}={value}")]);
     }
+    if directory.exists() {
+        command.arg("--resume");
+    }
+    command.args(["--out".as_ref(), directory.as_os_str()])
 }
 
 /// The command of a child process.

@@ -29,7 +29,7 @@ use crate::interrupt::StopFlag;
 use crate::table;
 use crate::terminal;
 use children::{Children, Ended, threads_each};
-use plan::{Asked, Plan, Planned};
+use plan::{Asked, Given, Plan, Planned};
 
 /// The plan.
 const PLAN: &str = "compare.toml";
@@ -91,8 +91,8 @@ impl Comparing {
         let (shared, plan) = if stored {
             taken_up(arguments, &Folder::open(&out)?)?
         } else {
-            let shared = arguments.settings.resolve()?;
-            let plan = arguments.plan(shared.run.seed, None).map_err(Failure::usage)?;
+            let mut shared = arguments.settings.resolve()?;
+            let plan = arguments.plan(&mut shared, None).map_err(Failure::usage)?;
             (shared, plan)
         };
         let shared = anchored(shared);
@@ -156,8 +156,7 @@ impl Comparing {
         if done > 0 {
             say(format!("{done} of {} runs are done already", self.runs.len()));
         }
-        let ended = children.run(&missing, |at, ended| {
-            let run = missing[at];
+        let said = |run: &Planned, ended: &Ended| {
             let name = &run.name;
             let warned = matches!(ended, Ended::Finished) && self.folder.has_file(&children::log(run));
             if warned && arguments.quiet {
@@ -170,8 +169,16 @@ impl Comparing {
                 Ended::Stopped => format!("{name}: stopped"),
                 Ended::Failed(reason) => format!("{name}: failed: {reason}"),
             });
-        });
-        missing.iter().map(|run| run.name.as_str()).zip(ended).collect()
+        };
+        // The width of a baseline follows from the network of another run.
+        let is_baseline = |run: &&Planned| matches!(run.given, Some(Given::Baseline { .. }));
+        let (baselines, others): (Vec<&Planned>, Vec<&Planned>) = missing.into_iter().partition(is_baseline);
+        let mut all = BTreeMap::new();
+        for runs in [others, baselines] {
+            let ended = children.run(&runs, |at, ended| said(runs[at], ended));
+            all.extend(runs.iter().map(|run| run.name.as_str()).zip(ended));
+        }
+        all
     }
 
     /// Whether the last file of a run exists: a refused, failed or stopped run has not written it.
@@ -233,8 +240,17 @@ impl Comparing {
 impl Planned {
     /// Refuses an invalid run, and an existing run with other settings.
     fn check(&self, out: &Path, shared: &Config) -> Result<(), Failure> {
-        let asked = self.config(shared)?;
-        self.genotype(&asked).map_err(Failure::usage)?;
+        let asked = if matches!(self.given, Some(Given::Baseline { .. })) {
+            // One that has not begun has nothing to fit.
+            let Ok(Some(config)) = self.baseline(out, shared) else {
+                return Ok(());
+            };
+            config
+        } else {
+            let asked = self.config(shared)?;
+            self.genotype(&asked).map_err(Failure::usage)?;
+            asked
+        };
         let path = out.join(&self.name);
         match RunDirectory::read(&path) {
             Ok(directory) => match difference(&directory.config()?, &asked) {
@@ -269,11 +285,11 @@ fn taken_up(arguments: &CompareArguments, folder: &Folder) -> Result<(Config, Pl
     // The file is complete, so if it is invalid the comparison is damaged, not the request.
     let layer = Layer::stored(&path, &text).map_err(Error::DamagedConfig)?;
     let stored = resolve_stored(slice::from_ref(&layer)).map_err(Error::DamagedConfig)?;
-    let shared = arguments.settings.resolve_over(layer)?;
+    let mut shared = arguments.settings.resolve_over(layer)?;
     if let Some(problem) = difference(&stored, &shared) {
         return Err(other_comparison(&path, &problem, &OTHER_SETTINGS));
     }
-    let plan = arguments.plan(shared.run.seed, Some(&read_plan(folder)?));
+    let plan = arguments.plan(&mut shared, Some(&read_plan(folder)?));
     let plan = plan.map_err(|problem| other_comparison(&folder.file(PLAN), &problem, &[Hint::OtherDirectory]))?;
     Ok((shared, plan))
 }
@@ -357,7 +373,8 @@ impl CompareArguments {
         own.chain(self.vary.iter().cloned()).collect()
     }
 
-    fn plan(&self, first_seed: u64, stored: Option<&Plan>) -> Result<Plan, String> {
+    /// The plan. Takes the baselines out of the shared settings: here they are runs of their own.
+    fn plan(&self, shared: &mut Config, stored: Option<&Plan>) -> Result<Plan, String> {
         let asked = Asked {
             methods: self.methods.clone(),
             seeds: self.seeds.map(u64::from),
@@ -366,8 +383,9 @@ impl CompareArguments {
             genotypes: self.genotypes.clone(),
             random: self.random.map(u64::from),
             baseline: self.baseline.clone(),
+            baselines: shared.network.beside.baselines.take().unwrap_or_default(),
         };
-        Plan::new(&asked, first_seed, stored)
+        Plan::new(&asked, shared.run.seed, stored)
     }
 }
 

@@ -4,11 +4,15 @@
 //! in the directory belongs to it, and no run with other settings is compared.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use da2s::Error;
 use da2s::config::{Config, ConfigError, Layer, resolve};
 use da2s::discretize::random_genotype;
+use da2s::run::{RunDirectory, baseline_config};
 use da2s::search::{Drive, Method, SearchSettings};
-use da2s::space::{PublishedGenotype, SpaceName};
+use da2s::space::{PlainNetwork, PublishedGenotype, SpaceName};
+use da2s_records::files;
 use da2s_report::comparison::{RANDOM, Setup};
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -48,6 +52,9 @@ pub struct Plan {
     /// The method that the others are tested against; `None` for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// Plain networks to train, as wide as the networks of the first setup allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<PlainNetwork>,
 }
 
 /// A varied setting.
@@ -77,6 +84,8 @@ pub struct Asked {
     pub random: Option<u64>,
     /// The method that the others are tested against.
     pub baseline: Option<String>,
+    /// Plain networks.
+    pub baselines: Vec<PlainNetwork>,
 }
 
 /// One run of a plan.
@@ -99,6 +108,13 @@ pub enum Given {
     Published(String),
     /// A random genotype, drawn with the run's seed.
     Random,
+    /// A plain network, whose width follows from the network of another run.
+    Baseline {
+        /// The network.
+        network: PlainNetwork,
+        /// Directory of the other run, which has the same seed.
+        searched: String,
+    },
 }
 
 impl Given {
@@ -107,6 +123,7 @@ impl Given {
         match self {
             Self::Published(name) => format!("published {name}"),
             Self::Random => RANDOM.to_owned(),
+            Self::Baseline { network, .. } => network.name().to_owned(),
         }
     }
 }
@@ -131,6 +148,7 @@ impl Plan {
             genotypes: Vec::new(),
             random: 0,
             baseline: None,
+            baselines: Vec::new(),
         });
         if !asked.methods.is_empty() {
             plan.methods.clone_from(&asked.methods);
@@ -141,6 +159,9 @@ impl Plan {
         if !asked.genotypes.is_empty() {
             plan.genotypes.clone_from(&asked.genotypes);
         }
+        if !asked.baselines.is_empty() {
+            plan.baselines.clone_from(&asked.baselines);
+        }
         if let Some(stored) = stored {
             stored.allows(&plan, asked, &vary)?;
         }
@@ -149,9 +170,10 @@ impl Plan {
         {
             return Err(format!("{twice} is given twice"));
         }
-        if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty()) {
+        if plan.search_only && (plan.random > 0 || !plan.genotypes.is_empty() || !plan.baselines.is_empty()) {
             return Err(
-                "--search-only leaves --genotypes and --random nothing to do: they are only trained".to_owned(),
+                "--search-only leaves --genotypes, --random and --baselines nothing to do: they are only trained"
+                    .to_owned(),
             );
         }
         let given = plan.random > 0 || !plan.genotypes.is_empty();
@@ -188,6 +210,11 @@ impl Plan {
                 "it trains {name}, which is not among the requested --genotypes"
             ));
         }
+        if let Some(network) = self.baselines.iter().find(|network| !plan.baselines.contains(network)) {
+            return Err(format!(
+                "it trains {network}, which is not among the requested --baselines"
+            ));
+        }
         if plan.random < self.random {
             return Err(format!(
                 "it has {} random genotypes, but {} were requested",
@@ -215,7 +242,7 @@ impl Plan {
         let setups = self.vary.iter().map(|varied| varied.values.len());
         let setups = setups.chain([self.methods.len()]).map(|count| count as u64);
         let searched = setups.chain([seeds]).try_fold(1, u64::checked_mul);
-        let given = seeds.checked_mul(self.genotypes.len() as u64);
+        let given = seeds.checked_mul((self.genotypes.len() + self.baselines.len()) as u64);
         let given = given.and_then(|given| given.checked_add(self.random));
         let runs = searched
             .zip(given)
@@ -243,7 +270,8 @@ impl Plan {
         self.setups().filter_map(reason).collect()
     }
 
-    /// Every run, setup by setup; then the given genotypes.
+    /// Every run, setup by setup; then the given genotypes; then the baselines, which follow from
+    /// the runs of the first setup.
     pub fn runs(&self) -> Vec<Planned> {
         let seeds = |count: u64| self.first_seed..self.first_seed.saturating_add(count);
         let planned = |setup: &Setup, seed: u64, given: Option<&Given>| Planned {
@@ -267,6 +295,21 @@ impl Plan {
             };
             runs.extend(seeds(count).map(|seed| planned(&setup, seed, Some(&given))));
         }
+        let first = self.setups().find(|setup| refusal(setup).is_none());
+        for &network in &self.baselines {
+            for (first, seed) in first
+                .iter()
+                .flat_map(|first| seeds(self.seeds).map(move |seed| (first, seed)))
+            {
+                let searched = directory_name(first, seed);
+                let given = Given::Baseline { network, searched };
+                let setup = Setup {
+                    method: given.label(),
+                    settings: Vec::new(),
+                };
+                runs.push(planned(&setup, seed, Some(&given)));
+            }
+        }
         runs
     }
 }
@@ -284,7 +327,26 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Planned {
-    /// The configuration of the run, based on the shared settings.
+    /// The settings of a baseline among the comparison's runs in `out`; `None` if it is not one, or
+    /// if the run that it follows from is not finished.
+    ///
+    /// # Errors
+    /// If no width fits, or that run cannot be read.
+    pub fn baseline(&self, out: &Path, shared: &Config) -> Result<Option<Config>, Error> {
+        let Some(Given::Baseline { network, searched }) = &self.given else {
+            return Ok(None);
+        };
+        let path = out.join(searched);
+        if !path.join(files::SUMMARY).is_file() {
+            return Ok(None);
+        }
+        let directory = RunDirectory::read(&path)?;
+        let mut config = directory.config()?;
+        config.network.beside.clone_from(&shared.network.beside);
+        baseline_config(&directory, &config, *network).map(Some)
+    }
+
+    /// The configuration of a run that is not a baseline, based on the shared settings.
     ///
     /// # Errors
     /// If a varied setting does not exist or has an invalid value.
@@ -313,6 +375,7 @@ impl Planned {
         let space = config.space.build();
         Ok(match &self.given {
             None => None,
+            Some(Given::Baseline { network, .. }) => Some(network.genotype().to_string()),
             Some(Given::Published(name)) => {
                 let published = PublishedGenotype::from_name(name).filter(|_| space.name == SpaceName::Darts);
                 let text = published.map(|published| published.text().to_owned());
@@ -498,6 +561,48 @@ mod tests {
             ..asked
         };
         assert!(Plan::new(&search_only, 5, None).unwrap_err().contains("--search-only"));
+    }
+
+    #[test]
+    fn baselines_follow_the_first_setup_that_is_run() {
+        let asked = Asked {
+            baselines: vec![PlainNetwork::Resnet8, PlainNetwork::DsCnn],
+            ..asked(&["random", "darts"], Some(2), &["search.drive=path,none"])
+        };
+        let plan = Plan::new(&asked, 5, None).unwrap();
+        let baselines: Vec<(String, String)> = plan
+            .runs()
+            .into_iter()
+            .filter_map(|run| match run.given {
+                Some(Given::Baseline { searched, .. }) => Some((run.name, searched)),
+                _ => None,
+            })
+            .collect();
+        let expected = [
+            ("resnet8-s5", "random-search.drive=none-s5"),
+            ("resnet8-s6", "random-search.drive=none-s6"),
+            ("ds-cnn-s5", "random-search.drive=none-s5"),
+            ("ds-cnn-s6", "random-search.drive=none-s6"),
+        ];
+        assert_eq!(
+            baselines,
+            expected.map(|(name, searched)| (name.to_owned(), searched.to_owned()))
+        );
+        assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
+        let fewer = Asked {
+            baselines: vec![PlainNetwork::DsCnn],
+            ..Asked::default()
+        };
+        assert!(
+            Plan::new(&fewer, 5, Some(&plan))
+                .unwrap_err()
+                .contains("it trains resnet8")
+        );
+        let search_only = Asked {
+            search_only: true,
+            ..asked
+        };
+        assert!(Plan::new(&search_only, 5, None).unwrap_err().contains("--baselines"));
     }
 
     #[test]
