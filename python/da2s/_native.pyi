@@ -49,6 +49,9 @@ def draw(path: _Path, formats: Sequence[str], folder: Optional[_Path]) -> List[_
 def genotype(text: str) -> str:
     """A genotype in any form, as standard text."""
 
+def network(name: str) -> str:
+    """The genotype of a network by name, as standard text."""
+
 def genotype_file(path: _Path) -> str:
     """The genotype in a file, or FILE:NAME, as standard text."""
 
@@ -113,6 +116,9 @@ class Job:
 
     def evaluate(self, listener: _Listener) -> None:
         """Evaluates the final network."""
+
+    def baselines(self, listener: _Listener) -> None:
+        """Trains the run's baselines."""
 
     def note_failure(self, reason: str) -> None:
         """Records the reason of a failure in the run directory."""

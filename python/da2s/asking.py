@@ -29,11 +29,12 @@ class Asked(NamedTuple):
     recipe: Optional[str] = None
     config: Optional[PathLike] = None
     settings: Sequence[Setting] = ()
+    network: Optional[str] = None
 
     def native(self) -> Dict[str, Any]:
         """The arguments in the library's form."""
         config = None if self.config is None else os.fspath(self.config)
-        return {"recipe": self.recipe, "config": config, "settings": list(self.settings)}
+        return {"recipe": self.recipe, "config": config, "settings": list(self.settings), "network": self.network}
 
 
 def of_options(options: Mapping[str, Any], known: Sequence[str] = tuple(OPTIONS)) -> List[Setting]:

@@ -236,6 +236,8 @@ class RunResult:
     path: Path
     dataset: str
     method: str
+    #: Name of the final network, if it was given and has one.
+    network: Optional[str]
     #: What drove the mixture to the target; ``None`` in a run of an earlier version.
     drive: Optional[str]
     seed: int
@@ -252,8 +254,9 @@ class RunResult:
     decided: bool
     p_least: Optional[float]
     q_least: Optional[float]
-    #: Accuracy of the final network on the test images.
+    #: Accuracy of the final network on the test images, and its 95 % interval.
     network_accuracy: Optional[float]
+    network_accuracy_interval: Optional[List[float]]
     #: Its mean recall over the classes.
     network_balanced_accuracy: Optional[float]
     #: Scores per class.
@@ -266,6 +269,8 @@ class RunResult:
     size_int8_bytes: Optional[int]
     ram_bytes: Optional[int]
     ram_int8_bytes: Optional[int]
+    #: Plain networks that were trained by the same recipe, with the keys of ``summary.json``.
+    baselines: List[Dict[str, Any]]
     search_time_s: Optional[float]
     train_time_s: Optional[float]
 

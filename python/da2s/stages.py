@@ -36,6 +36,7 @@ def run(
     out: Optional[PathLike] = None,
     resume: bool = False,
     genotype: Union[str, "os.PathLike[str]", None] = None,
+    network: Optional[str] = None,
     recipe: Optional[str] = None,
     config: Optional[PathLike] = None,
     settings: Optional[Mapping[str, Any]] = None,
@@ -47,15 +48,18 @@ def run(
     ``data`` is the name of a data set (by default the embedded digits), a folder, or ``(images, labels)``; see :mod:`da2s.data`.
     ``out`` is the run directory, by default ``runs/DATASET-METHOD-sSEED``; with ``resume`` an existing run continues; its
     directory must exist. With a ``genotype`` there is no search: a ``str`` is the text of a genotype, in any form; a
-    ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``options`` are the flags of the command line (``seed``, ``method``,
+    ``pathlib.Path`` is a file with a genotype, or ``FILE:NAME`` if the file contains several. ``network`` is
+    a network by name, such as ``"mobilenet-v2"``, trained without a search. ``options`` are the flags of the command line (``seed``, ``method``,
     ``search_epochs``, ``train_epochs``, ``edges``, …, see :data:`da2s.asking.OPTIONS`), ``settings`` the keys of a run's
     ``config.toml``, for example ``{"search.regulariser.lambda": 0.5}``. ``on_progress`` receives the events of
     :mod:`da2s.progress`.
     """
     listen = listener(on_progress)
     # Invalid arguments are detected before anything is created.
-    asked = _genotype(genotype)
-    job = created("run", data, test, class_names, out, resume, recipe, config, settings, options)
+    if network is not None and genotype is not None:
+        raise ConfigError("network: not beside a genotype")
+    asked = _genotype(genotype) if network is None else _native.network(network)
+    job = created("run", data, test, class_names, out, resume, recipe, config, settings, options, network)
     with closing(job), _noted(job):
         given = job.given(asked)
         if given is None:
@@ -63,6 +67,7 @@ def run(
         job.discretize(given, listen)
         job.train(listen)
         job.evaluate(listen)
+        job.baselines(listen)
         made = Run(job.path)
         made.report()
     return made.result
@@ -166,10 +171,11 @@ def created(
     config: Optional[PathLike],
     settings: Optional[Mapping[str, Any]],
     options: Mapping[str, Any],
+    network: Optional[str] = None,
 ) -> _native.Job:
     """The requested run, created or resumed."""
     named, arrays = images_of(data, test, class_names)
-    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(settings)])
+    asked = Asked(recipe, config, [*named, *of_options(options), *of_settings(settings)], network)
     return _native.Job.create(asked.native(), out, resume, arrays, f"da2s.{name}")
 
 

@@ -10,7 +10,7 @@ use da2s::evaluate::EvaluateError;
 use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory, read_genotype};
-use da2s::space::Genotype;
+use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
 use da2s_records::{Folder, counted};
 use da2s_report::drawing;
@@ -137,6 +137,11 @@ impl Job {
         self.stage(py, listener, |run, observer| run.evaluate(observer).map(drop))
     }
 
+    /// Trains the run's baselines.
+    fn baselines(&self, py: Python<'_>, listener: Option<Py<PyAny>>) -> PyResult<()> {
+        self.stage(py, listener, |run, observer| run.baselines(observer).map(drop))
+    }
+
     /// Records the reason of a failure in the run directory.
     fn note_failure(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
         self.run(py)?.note_failure(reason);
@@ -213,8 +218,11 @@ impl Job {
     fn new(py: Python<'_>, run: run::Job, arrays: Option<&Bound<'_, Arrays>>) -> PyResult<Self> {
         let threads = pool(py, run.config().run.threads)?;
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
+        let mut run = run.on(arrays);
+        let widened = py.detach(|| threads.install(|| run.widen()));
+        widened.map_err(|error| raised(py, &error))?;
         Ok(Self {
-            run: Mutex::new(Some(Arc::new(run.on(arrays)))),
+            run: Mutex::new(Some(Arc::new(run))),
             threads,
         })
     }
@@ -284,6 +292,18 @@ pub fn draw(py: Python<'_>, path: PathBuf, formats: Vec<String>, folder: Option<
 pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
     let parsed = Genotype::parse(text).map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
     Ok(parsed.to_string())
+}
+
+/// The genotype of a network by name, as standard text.
+#[pyfunction]
+pub fn network(py: Python<'_>, name: &str) -> PyResult<String> {
+    let found = NamedNetwork::from_name(name).ok_or_else(|| {
+        let known = NamedNetwork::names().join(", ");
+        exception(py, "ConfigError", &format!("network: {name}: expected one of {known}"))
+    })?;
+    let genotype = found.genotype();
+    let genotype = genotype.map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
+    Ok(genotype.to_string())
 }
 
 /// The genotype in a file, or `FILE:NAME`, as standard text.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use da2s::config::{self, ConfigError, Layer, Request};
-use da2s::space::SpaceName;
+use da2s::space::{NamedNetwork, SpaceName};
 use pyo3::prelude::*;
 
 use crate::errors::raised;
@@ -27,6 +27,7 @@ pub type Setting<'py> = (String, String, Bound<'py, PyAny>);
 pub struct Asked<'py> {
     recipe: Option<String>,
     config: Option<PathBuf>,
+    network: Option<String>,
     settings: Vec<Setting<'py>>,
 }
 
@@ -56,7 +57,7 @@ impl Asked<'_> {
             layers,
             names_recipe: self.recipe.is_some(),
             space,
-            network: None,
+            network: self.network.as_deref().and_then(NamedNetwork::from_name),
         })
     }
 }

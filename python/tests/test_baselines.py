@@ -1,0 +1,23 @@
+"""Networks by name, and baselines."""
+
+import pytest
+from conftest import TINY
+
+import da2s
+
+SMALL = {key: value for key, value in TINY.items() if key not in ("network.channels", "network.cells")}
+
+
+def test_a_network_is_trained_by_its_name_and_has_baselines(tmp_path):
+    made = da2s.run("digits", out=tmp_path / "run", network="resnet8", max_parameters=5000, baselines=["ds-cnn"], settings=SMALL)
+    assert (made.network, made.gap) == ("resnet8", None)
+    assert made.parameters <= 5000
+    (baseline,) = made.baselines
+    assert baseline["network"] == "ds-cnn" and 0 <= baseline["p"] <= 1
+    assert da2s.Run(made.path / "baselines" / "ds-cnn").result.network == "ds-cnn"
+
+
+def test_what_is_no_network_is_refused(tmp_path):
+    with pytest.raises(da2s.ConfigError, match="resnet9: expected one of resnet8"):
+        da2s.run("digits", out=tmp_path / "run", network="resnet9", settings=SMALL)
+    assert not (tmp_path / "run").exists()
