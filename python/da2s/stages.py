@@ -131,7 +131,7 @@ def train(
 ) -> Run:
     """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`.
 
-    ``epochs`` trains for another number of epochs than the run's, which is then the run's. Such a training starts anew; it continues if
+    ``epochs`` trains for another number of epochs than the run's, which is then the run's. Such a training starts from scratch; it continues if
     there are more epochs than before, ``network.decay`` is ``"exponential"`` and ``network.drop_path`` is 0. A warning says which.
     """
     listen = listener(on_progress)

@@ -52,7 +52,7 @@ def test_stages_by_themselves_come_to_the_same(result, tmp_path):
     assert same_bits(run.path, made.path) == []
     # For another number of epochs, which the run then has.
     before = len(run.train_epochs())
-    with pytest.warns(UserWarning, match=f"the training starts anew for {before + 1} epochs instead of {before}"):
+    with pytest.warns(UserWarning, match=f"the training starts from scratch for {before + 1} epochs instead of {before}"):
         da2s.train(run, epochs=before + 1)
     assert len(run.train_epochs()) == run.settings["network"]["epochs"] == before + 1
     with pytest.raises(da2s.ConfigError, match="epochs"):

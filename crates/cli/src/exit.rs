@@ -46,7 +46,10 @@ impl Code {
         match self {
             Self::Done => (0, "done"),
             Self::Usage => (2, "invalid argument, setting or target"),
-            Self::Data => (3, "images, or the table of a lookup, are missing or cannot be read"),
+            Self::Data => (
+                3,
+                "images are missing or cannot be read; the table of a lookup is damaged, or lacks the architecture",
+            ),
             Self::Genotype => (
                 4,
                 "invalid genotype or architecture, or a network above the limits of the target",

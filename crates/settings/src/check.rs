@@ -27,6 +27,14 @@ pub enum Problem {
         /// What is allowed.
         expected: String,
     },
+    /// A setting that means nothing with the others.
+    #[error("{key} has no use {place}; leave it unset")]
+    Useless {
+        /// The key, including its tables.
+        key: String,
+        /// Where it has none, as `in the space darts`.
+        place: String,
+    },
 }
 
 impl Problem {
@@ -39,11 +47,21 @@ impl Problem {
         }
     }
 
+    /// `key` is set, but has no use `place`.
+    pub fn useless(key: impl Into<String>, place: impl Into<String>) -> Self {
+        Self::Useless {
+            key: key.into(),
+            place: place.into(),
+        }
+    }
+
     /// The same problem for a key in the table `table`.
     #[must_use]
     pub fn within(mut self, table: &str) -> Self {
         match &mut self {
-            Self::UnknownKey { key, .. } | Self::Refused { key, .. } => *key = join(table, key),
+            Self::UnknownKey { key, .. } | Self::Refused { key, .. } | Self::Useless { key, .. } => {
+                *key = join(table, key)
+            }
         }
         self
     }
@@ -51,7 +69,7 @@ impl Problem {
     /// The key that has the problem.
     pub fn key(&self) -> &str {
         match self {
-            Self::UnknownKey { key, .. } | Self::Refused { key, .. } => key,
+            Self::UnknownKey { key, .. } | Self::Refused { key, .. } | Self::Useless { key, .. } => key,
         }
     }
 }

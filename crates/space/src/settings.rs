@@ -112,8 +112,11 @@ impl SpaceSettings {
         };
         let refused = |value: &str, expected| Err(Problem::refused("space.operations", value, expected));
         match self.name {
-            SpaceName::NasBench201 => return refused("set", "no such thing in the space nas-bench-201"),
-            SpaceName::Plain => return refused("set", "no such thing in the space plain, which is not searched"),
+            SpaceName::NasBench201 => return Err(Problem::useless("space.operations", "in the space nas-bench-201")),
+            SpaceName::Plain => {
+                let place = "in the space plain, which is not searched";
+                return Err(Problem::useless("space.operations", place));
+            }
             SpaceName::Darts | SpaceName::Mobile => {}
         }
         if self.none {
@@ -139,8 +142,7 @@ impl SpaceSettings {
     /// Checks the settings that only one space has.
     fn check_chain(&self) -> Result<(), Problem> {
         if self.name != SpaceName::Darts && self.nodes != Self::default().nodes {
-            let expected = "no such thing outside of the space darts";
-            return Err(Problem::refused("space.nodes", self.nodes, expected));
+            return Err(Problem::useless("space.nodes", "outside the space darts"));
         }
         if !self.name.is_chain() {
             let set = [
@@ -151,11 +153,7 @@ impl SpaceSettings {
                 ("space.head_channels", self.head_channels.is_some()),
             ];
             return match set.into_iter().find(|(_, set)| *set) {
-                Some((key, _)) => Err(Problem::refused(
-                    key,
-                    "set",
-                    "no such thing outside of the spaces mobile and plain",
-                )),
+                Some((key, _)) => Err(Problem::useless(key, "outside the spaces mobile and plain")),
                 None => Ok(()),
             };
         }
@@ -169,7 +167,7 @@ impl SpaceSettings {
                 ("space.head_channels", self.head_channels.is_some()),
             ];
             if let Some((key, _)) = set.into_iter().find(|(_, set)| *set) {
-                return Err(Problem::refused(key, "set", "no such thing in the space plain"));
+                return Err(Problem::useless(key, "in the space plain"));
             }
             if self.stages.is_none() {
                 let expected = "set in the space plain, as [[16, 1, 1], [32, 1, 2]]";

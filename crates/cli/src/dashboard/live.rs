@@ -177,7 +177,7 @@ impl Driver for Keys {
                 if state.paused {
                     "pausing after this step; p continues"
                 } else {
-                    "going on"
+                    "continuing"
                 }
             }
             'c' => {

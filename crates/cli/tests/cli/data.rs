@@ -170,7 +170,7 @@ fn what_cannot_be_fetched_says_why() {
     fetch(&["mnist", "--from", &server])
         .code(10)
         .stderr(predicate::str::contains(
-            "28881 of 9912422 bytes are there, and the same command goes on",
+            "28881 of 9912422 bytes are there, and the same command continues",
         ));
     answering.join().unwrap();
     assert!(out.join("train-images-idx3-ubyte.gz.part").is_file());

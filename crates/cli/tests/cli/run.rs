@@ -180,7 +180,7 @@ fn another_number_of_epochs_is_trained_anew_or_continued() {
     for (settings, told) in [
         (
             &[][..],
-            "the training starts anew for 3 epochs instead of 2: learning rate and drop-path follow the number of epochs",
+            "the training starts from scratch for 3 epochs instead of 2: learning rate and drop-path follow the number of epochs",
         ),
         (exponential, "the training of 2 epochs continues to 3"),
     ] {
@@ -201,7 +201,7 @@ fn another_number_of_epochs_is_trained_anew_or_continued() {
             let network = |run: &Path| fs::read(run.join("network").join(name)).unwrap();
             assert!(network(&run) == network(&whole), "{name}");
         }
-        let fewer = "the training starts anew for 2 epochs instead of 3";
+        let fewer = "the training starts from scratch for 2 epochs instead of 3";
         train(&run, &["--epochs", "2"]).stderr(predicate::str::contains(fewer));
         for out in [run, whole] {
             fs::remove_dir_all(out).unwrap();

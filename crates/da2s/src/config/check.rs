@@ -87,7 +87,20 @@ fn of_data(table: &str, error: DataError, place: PlaceOf<'_>) -> ConfigError {
 /// Requirements of the space for the super-network and the final network.
 fn skeletons(config: &Config) -> Result<(), Problem> {
     let (search, shape) = (&config.search, &config.network.shape);
-    match config.space.name {
+    let space = config.space.name;
+    if space != SpaceName::Darts && search.partial() > 1 {
+        return Err(match search.partial_channels {
+            Some(_) => Problem::useless("search.partial_channels", format!("in the space {}", space.name())),
+            None => {
+                let expected = format!(
+                    "another method: it has partial channels, and the space {} has none",
+                    space.name()
+                );
+                Problem::refused("search.method", search.method.name(), expected)
+            }
+        });
+    }
+    match space {
         SpaceName::Darts => {
             search.reduction_cells.check("search", search.cells)?;
             shape.reduction_cells.check("network", shape.cells)
@@ -96,12 +109,11 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
             let refused = [
                 ("network.auxiliary", shape.auxiliary),
                 ("network.drop_path", config.network.training.drop_path > 0.0),
-                ("search.partial_channels", search.partial() > 1),
                 ("search.skeleton", search.skeleton == Stem::Imagenet),
                 ("network.skeleton", shape.skeleton == Stem::Imagenet),
             ];
             match refused.into_iter().find(|(_, set)| *set) {
-                Some((key, _)) => Err(Problem::refused(key, "set", "no such thing in the space nas-bench-201")),
+                Some((key, _)) => Err(Problem::useless(key, "in the space nas-bench-201")),
                 None => Ok(()),
             }
         }
@@ -109,18 +121,14 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
             let none = Reductions::At(Vec::new());
             let refused = [
                 ("network.auxiliary", shape.auxiliary),
-                ("search.partial_channels", search.partial() > 1),
                 ("search.skeleton", search.skeleton == Stem::Imagenet),
                 ("network.skeleton", shape.skeleton == Stem::Imagenet),
                 ("search.reduction_cells", search.reduction_cells != none),
                 ("network.reduction_cells", shape.reduction_cells != none),
             ];
             if let Some((key, _)) = refused.into_iter().find(|(_, set)| *set) {
-                let expected = format!(
-                    "no such thing in the space {}, whose stages are set in the table space",
-                    space.name()
-                );
-                return Err(Problem::refused(key, "set", expected));
+                let place = format!("in the space {}, whose stages are set in the table space", space.name());
+                return Err(Problem::useless(key, place));
             }
             for (key, cells) in [("search.cells", search.cells), ("network.cells", shape.cells)] {
                 if cells != 1 {

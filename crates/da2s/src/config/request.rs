@@ -57,7 +57,11 @@ impl Request {
         }
         let space = match self.network {
             Some(network) => Some(network.space()),
-            None => self.space.filter(|_| !self.names_recipe),
+            // A recipe that names its space has settings of its own for it.
+            None => self.space.filter(|_| {
+                let recipe = layers.first().filter(|layer| layer.is_recipe());
+                recipe.is_none_or(|recipe| recipe.get("space.name").is_none())
+            }),
         };
         let mut above_recipe = space.map_or(Ok(Vec::new()), of_space)?;
         if let Some(NamedNetwork::Plain(network)) = self.network {

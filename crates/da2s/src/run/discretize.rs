@@ -99,7 +99,7 @@ pub fn discretize(
                 .map_err(|NotFinite { what, value }| Error::Damaged {
                     path: directory.file(SEARCH_CHECKPOINT),
                     problem: format!(
-                        "{what} are {value}: the search diverged in its last steps; search anew, with lower rates"
+                        "{what} are {value}: the search diverged in its last steps; search again with lower rates"
                     ),
                 })?;
             let rule = context.config.discretize.rule.build();

@@ -48,7 +48,7 @@ pub(super) fn resumes(context: &Context<'_>, observer: &mut dyn Observer) -> Res
                     ": learning rate and drop-path follow the number of epochs"
                 };
                 format!(
-                    "the training starts anew for {} epochs instead of {was}{why}",
+                    "the training starts from scratch for {} epochs instead of {was}{why}",
                     asked.epochs
                 )
             };

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-use da2s::config::{Config, Layer, resolve_stored};
+use da2s::config::{Config, ConfigError, Layer, resolve_stored};
 use da2s::run::{OTHER_SETTINGS, RunDirectory, anchored, difference};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
 use da2s::{Error, Hint};
 use da2s_records::files::MOST_WHOLE_BYTES;
-use da2s_records::{Folder, Lock, files};
+use da2s_records::{Folder, Lock, files, sentence};
 use da2s_report::comparison::{ComparedRun, Comparison, Measure, RunOutcome};
 use da2s_report::run::Digest;
 
@@ -247,7 +247,11 @@ impl Planned {
             };
             config
         } else {
-            let asked = self.config(shared)?;
+            let asked = self.config(shared).map_err(|error| match error {
+                // The problem may be with what only this setup has.
+                ConfigError::Setting { .. } => Failure::usage(format!("{}: {}", self.setup.label(), sentence(&error))),
+                other => other.into(),
+            })?;
             self.genotype(&asked).map_err(Failure::usage)?;
             asked
         };

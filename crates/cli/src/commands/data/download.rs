@@ -154,7 +154,7 @@ fn stood_still(agent: &ureq::Agent, error: &io::Error) -> Option<String> {
 
 fn interrupted(there: u64, file: &Published, reason: &str) -> String {
     format!(
-        "{reason}; {there} of {} bytes are there, and the same command goes on",
+        "{reason}; {there} of {} bytes are there, and the same command continues",
         file.size_bytes
     )
 }

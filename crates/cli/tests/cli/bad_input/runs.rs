@@ -245,7 +245,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             REPORT,
             5,
-            &["line 1", "EOF"],
+            &["line 1"],
         ),
         with(
             "deep",
@@ -286,7 +286,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             REPORT,
             5,
-            &["line 1", "EOF"],
+            &["line 1"],
         ),
         with(
             "a negative count",

@@ -98,11 +98,11 @@ pub fn cases() -> Vec<Case> {
         ),
         flags(
             &["run", "--space", "mobile", "--method", "pc-darts", "--out", "out"],
-            &["search.partial_channels"],
+            &["partial channels"],
         ),
         flags(
             &["run", "--set", "space.preset=64px", "--out", "out"],
-            &["space.preset", "outside of the spaces mobile and plain"],
+            &["space.preset", "outside the spaces mobile and plain"],
         ),
         flags(
             &["run", "--space", "plain", "--out", "out"],
