@@ -113,10 +113,18 @@ fn a_network_by_name_has_baselines_too() {
     let settings: Vec<&str> = TINY.into_iter().filter(own).collect();
     with("run", &settings)
         .args(["--network", "resnet8", "--set", "network.channels=4", "--quiet"])
-        .args(["--baselines", "ds-cnn", "--out"])
+        .args(["--baselines", "ds-cnn", "--baseline-match", "parameters", "--out"])
         .arg(&run)
         .assert()
         .success()
         .stdout(contains("resnet8, seed 1").and(contains("the search was").not()));
-    assert_eq!(baselines(&run)[0]["network"], "ds-cnn");
+    let baseline = &baselines(&run)[0];
+    assert_eq!(baseline["network"], "ds-cnn");
+    let own = &json(&run.join("summary.json"))["parameters"];
+    assert!(baseline["parameters"].as_u64() <= own.as_u64(), "{baseline}");
+    // One channel more would have more parameters: it has all that fit.
+    assert!(
+        20 * baseline["parameters"].as_u64().unwrap() > 15 * own.as_u64().unwrap(),
+        "{baseline}"
+    );
 }

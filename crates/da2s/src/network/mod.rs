@@ -18,7 +18,7 @@ pub(crate) use cost::cost_tables;
 pub use cost::{Cost, cost};
 pub(crate) use cost_parts::cost_parts;
 pub use drop_path::{DropPath, DropPathRamp};
-pub use settings::{BaselineSettings, NetworkShape};
+pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
 pub use width::widest;
 

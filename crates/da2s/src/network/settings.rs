@@ -1,7 +1,7 @@
 //! The settings of the final network itself, and of the plain ones to compare it with. How they
 //! train is [`TrainSettings`](crate::retrain::TrainSettings).
 
-use da2s_settings::{Allowed, POSITIVE, Setting, settings, whole};
+use da2s_settings::{Allowed, POSITIVE, Setting, settings, whole, words};
 
 use crate::backbone::{NetworkSize, Stem};
 use crate::data::ImageShape;
@@ -32,13 +32,27 @@ settings! {
     }
 }
 
+words! {
+    /// A cost of the final network.
+    #[strum(serialize_all = "kebab-case")]
+    pub enum BaselineMatch {
+        /// Multiply-adds for one image.
+        MultiplyAdds,
+        /// Parameters, which are also its size.
+        Parameters,
+    }
+}
+
 settings! {
     /// Plain networks that are trained after the final network, to compare it with.
     pub struct BaselineSettings {
         /// Plain networks to train after the final network by the same recipe, to compare it with.
         baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
-        /// Width of the baselines; unset makes each as wide as the multiply-adds of the final
-        /// network allow.
+        /// Which cost of the final network limits the width of the baselines; unset is
+        /// `multiply-adds`.
+        baseline_match: Option<BaselineMatch> = None, named "baseline_match", may_change on resume;
+        /// Width of the baselines, whatever they cost; unset makes each as wide as
+        /// `network.baseline_match` allows.
         ///
         /// At width 1 a baseline has its published channels.
         baseline_width: Option<f64> = None, in POSITIVE, named "baseline_width", may_change on resume;

@@ -2,9 +2,9 @@
 //! the same images, to tell whether the search was worth it.
 //!
 //! Contract: each is a run in a directory of its own below the run's, and is resumed like one. By
-//! default its width is the largest with which it needs no more multiply-adds than the run's
-//! network. A finished one whose settings still fit is not trained again; one whose settings do not
-//! is removed.
+//! default its width is the largest with which it costs no more than the run's network: no more
+//! multiply-adds, or no more parameters. A finished one whose settings still fit is not trained
+//! again; one whose settings do not is removed.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ use super::{Context, Error, Job, RunDirectory, genotype_file};
 use crate::config::{Config, baseline_of};
 use crate::data::ImageShape;
 use crate::evaluate::EvaluateError;
+use crate::network::BaselineMatch;
 use crate::observer::{Event, Observer};
 use crate::search::SearchError;
 use crate::space::{PlainNetwork, TargetSpec};
@@ -136,17 +137,19 @@ fn stored(path: &Path) -> Result<Option<RunDirectory>, Error> {
 /// width.
 ///
 /// # Errors
-/// [`SearchError::LimitTooLow`] if even the narrowest network needs more multiply-adds than that of
-/// the run; if the run's network is not trained.
+/// [`SearchError::LimitTooLow`] if even the narrowest network costs more than that of the run; if
+/// the run's network is not trained.
 pub fn baseline_config(directory: &RunDirectory, config: &Config, network: PlainNetwork) -> Result<Config, Error> {
     let mut config = baseline_of(config, network);
     config.network.shape.channels = match config.network.beside.baseline_width {
         Some(width) => ((network.stem_channels() as f64 * width).round() as usize).clamp(2, 4096),
         None => {
-            let target = TargetSpec {
-                max_multiply_adds: Some(genotype_file::stored_cost(directory)?.multiply_adds),
-                ..config.target.clone()
-            };
+            let cost = genotype_file::stored_cost(directory)?;
+            let mut target: TargetSpec = config.target.clone();
+            match config.network.beside.baseline_match {
+                None | Some(BaselineMatch::MultiplyAdds) => target.max_multiply_adds = Some(cost.multiply_adds),
+                Some(BaselineMatch::Parameters) => target.max_parameters = Some(cost.parameters),
+            }
             let images: Preprocessing = directory.read_json(PREPROCESSING, Stage::Train)?;
             let shape = ImageShape {
                 channels: images.channels,
