@@ -113,7 +113,13 @@ fn a_network_by_name_has_baselines_too() {
     let settings: Vec<&str> = TINY.into_iter().filter(own).collect();
     with("run", &settings)
         .args(["--network", "resnet8", "--set", "network.channels=4", "--quiet"])
-        .args(["--baselines", "ds-cnn", "--baseline-match", "parameters", "--out"])
+        .args([
+            "--baselines",
+            "ds-cnn",
+            "--set",
+            "network.baseline_match=parameters",
+            "--out",
+        ])
         .arg(&run)
         .assert()
         .success()

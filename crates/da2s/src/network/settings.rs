@@ -50,7 +50,7 @@ settings! {
         baselines: Option<Vec<PlainNetwork>> = None, in BASELINES, named "baselines", may_change on resume;
         /// Which cost of the final network limits the width of the baselines; unset is
         /// `multiply-adds`.
-        baseline_match: Option<BaselineMatch> = None, named "baseline_match", may_change on resume;
+        baseline_match: Option<BaselineMatch> = None, may_change on resume;
         /// Width of the baselines, whatever they cost; unset makes each as wide as
         /// `network.baseline_match` allows.
         ///
