@@ -87,6 +87,10 @@ class SearchEpoch:
     p_least: float
     q_mean: float
     q_least: float
+    #: Operations and edges removed for good at the end of the epoch, and the points of accuracy that this cost.
+    removed_operations: Optional[int]
+    removed_edges: Optional[int]
+    removal_gap: Optional[float]
     gradient_norm: float
 
 

@@ -5,6 +5,10 @@
 //! node equals its target count, its edges do not compete: their β stays 0 and is unused, and their
 //! weight is 1.
 
+mod removed;
+
+pub use removed::Removed;
+
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -23,6 +27,16 @@ pub struct KindParams {
     pub alpha: Tensor<2>,
     /// `[edges]`.
     pub beta: Tensor<1>,
+    /// What has been removed for good; `None` if nothing has.
+    pub removed: Option<Arc<Removed>>,
+}
+
+impl KindParams {
+    /// α and β of which nothing has been removed.
+    pub fn new(alpha: Tensor<2>, beta: Tensor<1>) -> Self {
+        let removed = None;
+        Self { alpha, beta, removed }
+    }
 }
 
 /// α and β of every kind of cell.
@@ -89,10 +103,10 @@ impl ArchParams {
                 let start = kept as f32 / degree as f32;
                 beta.extend((0..degree).map(|_| if kept < degree { start + noise() } else { 0.0 }));
             }
-            KindParams {
-                alpha: Tensor::from_data(TensorData::new(alpha, [graph.edge_count(), candidates]), device),
-                beta: Tensor::from_data(TensorData::new(beta, [graph.edge_count()]), device),
-            }
+            KindParams::new(
+                Tensor::from_data(TensorData::new(alpha, [graph.edge_count(), candidates]), device),
+                Tensor::from_data(TensorData::new(beta, [graph.edge_count()]), device),
+            )
         });
         Self { kinds }
     }
@@ -135,6 +149,7 @@ impl ArchParams {
         let kinds = self.kinds.map(|_, kind| KindParams {
             alpha: on_alpha(kind.alpha.clone()),
             beta: on_beta(kind.beta.clone()),
+            removed: kind.removed.clone(),
         });
         Self { kinds }
     }

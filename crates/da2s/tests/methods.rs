@@ -51,12 +51,9 @@ impl Fixture {
         let alpha = Tensor::from_data(TensorData::new(alpha.to_vec(), [14, 7]), &device);
         let beta = Tensor::from_data(TensorData::new(beta.to_vec(), [14]), &device);
         if tracked {
-            KindParams {
-                alpha: alpha.require_grad(),
-                beta: beta.require_grad(),
-            }
+            KindParams::new(alpha.require_grad(), beta.require_grad())
         } else {
-            KindParams { alpha, beta }
+            KindParams::new(alpha, beta)
         }
     }
 

@@ -267,6 +267,18 @@ impl Backbone {
 }
 
 impl Backbone {
+    /// Which choices of a searched cell are computed if `active` are those of the mixture. Choices
+    /// outside the mixture always are.
+    pub(crate) fn active_choices(&self, active: &Arc<[bool]>) -> Arc<[bool]> {
+        match &self.mixture_order {
+            None => Arc::clone(active),
+            Some(order) => order
+                .iter()
+                .map(|&at| active.get(at).copied().unwrap_or(true))
+                .collect(),
+        }
+    }
+
     /// The weights of a searched cell's choices, and the choices that are computed.
     fn of_choices(&self, mixture: &Mixture) -> (Tensor<1>, Option<Arc<[bool]>>) {
         let Some(order) = &self.mixture_order else {
@@ -274,12 +286,7 @@ impl Backbone {
         };
         let (weights, edges) = (mixture.weights.clone(), mixture.edges.clone());
         let device = weights.device();
-        let given = weights.dims()[0];
-        // Choices outside the mixture are always computed.
-        let active = mixture.active.as_ref().map(|active| {
-            let active = order.iter().map(|&at| at >= given || active[at]);
-            active.collect()
-        });
+        let active = mixture.active.as_ref().map(|active| self.active_choices(active));
         let count = order.len();
         let order: Vec<i64> = order.iter().map(|&at| at as i64).collect();
         let order = Tensor::<1, Int>::from_data(TensorData::new(order, [count]), &device);

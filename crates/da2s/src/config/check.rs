@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigErr
     skeletons(config).map_err(placed)?;
     target(config, place)?;
     method(config).map_err(placed)?;
+    dropping(config).map_err(placed)?;
     let shape = image_shape(config)?;
     for (table, augmentation) in [
         ("search.augmentation", &config.search.augmentation),
@@ -167,6 +168,37 @@ fn method(config: &Config) -> Result<(), Problem> {
             Err(Problem::refused("search.method", search.method.name(), expected))
         }
         None => Ok(()),
+    }
+}
+
+/// Refuses to remove choices with the share that all of them have at the start.
+fn dropping(config: &Config) -> Result<(), Problem> {
+    let (space, bound) = (config.space.build(), config.search.drop_below);
+    let Ok(target) = config.target.resolve(&space) else {
+        return Ok(());
+    };
+    let Some(halves) = config.search.driven().driven().filter(|_| bound > 0.0) else {
+        return Ok(());
+    };
+    let graph = space.graph;
+    let compete = |target: &KindTarget| {
+        let groups = graph.groups().filter(|&group| target.has_beta(graph, group));
+        groups.map(|group| graph.size_of(group)).max()
+    };
+    let edges = target.values().filter_map(compete).max();
+    let operations = halves
+        .operations
+        .then_some((space.operations.len(), "operations of an edge"));
+    let edges = edges
+        .filter(|_| halves.edges)
+        .map(|edges| (edges, "edges that compete"));
+    let most = operations.into_iter().chain(edges).max();
+    match most.filter(|(most, _)| bound * *most as f64 >= 1.0) {
+        None => Ok(()),
+        Some((most, what)) => {
+            let expected = format!("less than 1/{most}, the share of each of {most} {what} at the start");
+            Err(Problem::refused("search.drop_below", format!("{bound:?}"), expected))
+        }
     }
 }
 

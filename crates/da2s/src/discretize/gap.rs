@@ -205,5 +205,6 @@ pub fn measure_gap(
         images: Some(held_out.samples() as u64),
         as_trained: row(|pair| pair.0),
         recalibrated: row(|pair| pair.1),
+        removed: None,
     })
 }

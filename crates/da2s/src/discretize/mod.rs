@@ -16,3 +16,4 @@ pub use random::random_genotype;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;
+pub(crate) use strengths::largest;

@@ -1,5 +1,7 @@
 //! The mixture of one kind of cell on the host, and the ranks of its choices.
 
+use std::ops::Range;
+
 use crate::space::Space;
 
 /// The mixture of one kind of cell, and the ranks of operations and edges.
@@ -10,14 +12,29 @@ pub struct KindStrengths {
     /// q, one value per edge.
     pub q: Vec<f32>,
     /// The ranks of operations, one row per edge: equal to p unless the method adds something to
-    /// it.
+    /// it; −∞ for operations that have been removed.
     pub operation_rank: Vec<Vec<f32>>,
     /// The ranks of edges: β if the method has one, otherwise the weight of the strongest
-    /// operation.
+    /// operation; −∞ for edges that have been removed.
     pub edge_rank: Vec<f32>,
 }
 
 impl KindStrengths {
+    /// The candidates that `edge` may keep, by index.
+    pub(super) fn may_stay(&self, edge: usize, space: &Space) -> Vec<usize> {
+        let stay = |&candidate: &usize| {
+            space.may_keep(space.operations[candidate]) && self.operation_rank[edge][candidate] != f32::NEG_INFINITY
+        };
+        (0..space.operations.len()).filter(stay).collect()
+    }
+
+    /// Those of `edges` that have not been removed.
+    pub(super) fn remaining(&self, edges: Range<usize>) -> Vec<usize> {
+        edges
+            .filter(|&edge| self.edge_rank[edge] != f32::NEG_INFINITY)
+            .collect()
+    }
+
     /// The mixture with equal weights for all operations of an edge and all edges into a node.
     pub fn even(space: &Space) -> Self {
         let (graph, candidates) = (space.graph, space.operations.len());
@@ -35,7 +52,7 @@ impl KindStrengths {
 
 /// Indices of the `count` largest of `values` among those allowed, largest first; the earlier one
 /// wins ties.
-pub(super) fn largest(values: &[f32], count: usize, allowed: impl Fn(usize) -> bool) -> Vec<usize> {
+pub(crate) fn largest(values: &[f32], count: usize, allowed: impl Fn(usize) -> bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).filter(|&index| allowed(index)).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     order.truncate(count);

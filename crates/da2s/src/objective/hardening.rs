@@ -32,6 +32,7 @@ use da2s_settings::{POSITIVE, positive_up_to, settings};
 use serde::{Deserialize, Serialize};
 
 use super::link::Link;
+use crate::arch::KindParams;
 use crate::device::host;
 use crate::space::{KindTarget, Space};
 
@@ -124,21 +125,17 @@ impl Hardening {
         last + (first - last).max(0.0) * (1.0 - position).max(0.0).powf(self.exponent)
     }
 
-    /// α projected onto the constraint of the path at `position`; `link` defines how it is read.
+    /// α of `arch` projected onto the constraint of the path at `position`; `link` defines how α is
+    /// read.
     pub fn operations(
         &self,
-        alpha: &Tensor<2>,
+        arch: &KindParams,
         link: Link,
         space: &Space,
         target: &KindTarget,
         position: f64,
     ) -> Tensor<2> {
-        let candidates = space.operations.len();
-        let may_stay: Vec<bool> = space
-            .operations
-            .iter()
-            .map(|&operation| space.may_keep(operation))
-            .collect();
+        let (alpha, candidates) = (&arch.alpha, space.operations.len());
         let last = if link.normalises() {
             LAST
         } else {
@@ -147,7 +144,15 @@ impl Hardening {
         };
         let bound = self.bound_to(last, position, target.operations, candidates);
         let mut values = host(alpha);
-        for row in values.chunks_mut(candidates) {
+        for (edge, row) in values.chunks_mut(candidates).enumerate() {
+            let removed = |candidate| {
+                arch.removed
+                    .as_ref()
+                    .is_some_and(|removed| removed.has(edge, candidate))
+            };
+            let may_stay: Vec<bool> = (0..candidates)
+                .map(|candidate| space.may_keep(space.operations[candidate]) && !removed(candidate))
+                .collect();
             if link.normalises() {
                 project(row, &may_stay, target.operations, bound, link);
             } else {
@@ -157,15 +162,18 @@ impl Hardening {
         Tensor::from_data(TensorData::new(values, alpha.dims()), &alpha.device())
     }
 
-    /// β of DA²S projected onto the constraint of the path at `position`.
-    pub fn edges(&self, beta: &Tensor<1>, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
-        let graph = space.graph;
+    /// β of `arch`, as in DA²S, projected onto the constraint of the path at `position`.
+    pub fn edges(&self, arch: &KindParams, space: &Space, target: &KindTarget, position: f64) -> Tensor<1> {
+        let (beta, graph) = (&arch.beta, space.graph);
         let mut values = host(beta);
         for group in graph.groups().filter(|&group| target.has_beta(graph, group)) {
             let range = graph.edges_of(group);
             let kept = target.kept(group);
             let bound = self.bound(position, kept, range.len());
-            let may_stay = vec![true; range.len()];
+            let may_stay: Vec<bool> = match &arch.removed {
+                None => vec![true; range.len()],
+                Some(removed) => removed.edges[range.clone()].iter().map(|removed| !removed).collect(),
+            };
             project(&mut values[range], &may_stay, kept, bound, Link::Capped);
         }
         Tensor::from_data(TensorData::new(values, beta.dims()), &beta.device())

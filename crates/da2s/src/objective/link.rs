@@ -13,6 +13,8 @@ use super::regulariser::{strengthen_alpha, strengthen_beta};
 
 /// The smallest weight, and the smallest concentration, by which f32 can still divide.
 const LEAST: f64 = 1e-30;
+/// A logit whose weight is 0 beside any that training reaches.
+const GONE: f64 = -200.0;
 
 /// Converts parameters to weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,11 @@ impl Link {
             Self::Simplex => value.max(LEAST).ln(),
             Self::Dirichlet => (value.max(0.0) + value.min(0.0).exp()).max(LEAST).ln(),
         }
+    }
+
+    /// The parameter of a choice that has been removed: its weight is 0.
+    pub(crate) fn removed(self) -> f32 {
+        self.parameter(GONE) as f32
     }
 
     /// A parameter with this logit.

@@ -6,11 +6,14 @@
 //! together. The decay can be limited to kernels, as in He et al., "Bag of Tricks for Image
 //! Classification with Convolutional Neural Networks", 2019, section 3.1 ("no bias decay").
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use da2s_engine::{SgdStep, WeightRole, sgd_step, squared_norm};
 use da2s_records::Named;
 
 use crate::backbone::{Backbone, LoadError, PartLayout, Weights};
+use crate::device::host;
 use crate::finite::NotFinite;
 
 /// The optimiser of a backbone's weights, with its velocities.
@@ -83,6 +86,16 @@ impl Sgd {
             });
         *weights = Weights::from_parts(moved.collect());
         Ok(norm)
+    }
+
+    /// Sets the velocities of the weights at `ranges` of part `index` to 0.
+    pub(crate) fn forget(&mut self, index: usize, ranges: &[Range<usize>]) {
+        let Some(velocity) = self.velocities.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        let mut values = host(velocity);
+        ranges.iter().for_each(|range| values[range.clone()].fill(0.0));
+        *velocity = Tensor::from_data(TensorData::new(values, velocity.dims()), &velocity.device());
     }
 
     /// The weights after a step without clipping; the step is not taken.
@@ -158,7 +171,6 @@ fn kernel_mask(part: &PartLayout, device: &Device) -> Tensor<1> {
 mod tests {
     use super::*;
     use crate::backbone::{NetworkSize, Stem};
-    use crate::device::host;
     use crate::network::network;
     use crate::random::Purpose;
     use crate::space::{ChainShape, Genotype, Reductions};

@@ -119,7 +119,9 @@ pub fn discretize(
     match &found {
         Some((search, state, outcome)) if allowed.is_ok() => {
             let pruned = search.pruned(state, outcome);
-            measured = Some(measure(search, &pruned, &mut decision, &device, &|| observer.stop())?);
+            let (gap, edges) = measure(search, &pruned, &mut decision, &device, &|| observer.stop())?;
+            let removed = search.removed_gap(state);
+            measured = Some((Gap { removed, ..gap }, edges));
         }
         Some(_) => {}
         None => {

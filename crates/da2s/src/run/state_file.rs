@@ -1,6 +1,8 @@
 //! Converts the states of search and training to checkpoints, and back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use da2s_records::Named;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::checkpoint::Checkpoint;
 use super::resume::CheckpointMeta;
+use crate::arch::Removed;
 use crate::backbone::{Backbone, LoadError, find_tensor};
 use crate::device::host;
 use crate::hint::Hint;
@@ -32,6 +35,9 @@ pub(super) struct SearchMeta {
     processes: usize,
     /// Adam's steps: α and β of normal cells, α and β of reduction cells.
     adam_steps: [usize; 4],
+    /// What has been removed from each kind of cell, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    removed: BTreeMap<String, Removed>,
 }
 
 impl CheckpointMeta for SearchMeta {
@@ -50,12 +56,15 @@ impl CheckpointMeta for TrainMeta {
 pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone, processes: usize) -> Checkpoint<SearchMeta> {
     let mut tensors = backbone.named(&state.weights, &state.statistics);
     tensors.extend(state.sgd.named(backbone));
-    let mut adam_steps = [0; 4];
+    let (mut adam_steps, mut removed) = ([0; 4], BTreeMap::new());
     for (index, (kind, arch)) in state.arch.kinds().iter().enumerate() {
         let (moments, name) = (state.arch_moments.kind(kind), kind.name());
         tensors.push(named(format!("arch.{name}.alpha"), &arch.alpha));
         tensors.push(named(format!("arch.{name}.beta"), &arch.beta));
         adam_steps[2 * index] = push_moments(&mut tensors, &format!("adam.{name}.alpha"), moments.alpha.as_ref());
+        if let Some(own) = &arch.removed {
+            removed.insert(name.to_owned(), Removed::clone(own));
+        }
         adam_steps[2 * index + 1] = push_moments(&mut tensors, &format!("adam.{name}.beta"), moments.beta.as_ref());
     }
     Checkpoint {
@@ -64,6 +73,7 @@ pub(super) fn search_checkpoint(state: &SearchState, backbone: &Backbone, proces
             progress: state.progress.clone(),
             processes,
             adam_steps,
+            removed,
         },
     }
 }
@@ -86,6 +96,15 @@ pub(super) fn search_state(
         arch.alpha = find_tensor(tensors, &format!("arch.{name}.alpha"), arch.alpha.dims(), device)?;
         arch.beta = find_tensor(tensors, &format!("arch.{name}.beta"), arch.beta.dims(), device)?;
         let (alpha, beta) = (arch.alpha.dims(), arch.beta.dims());
+        if let Some(removed) = checkpoint.meta.removed.get(name) {
+            let found = vec![removed.edges.len(), removed.operations.len()];
+            let expected = vec![beta[0], alpha[0] * alpha[1]];
+            if found != expected {
+                let name = format!("arch.{name}.removed");
+                return Err(LoadError::Shape { name, found, expected });
+            }
+            arch.removed = Some(Arc::new(removed.clone()));
+        }
         let steps = &checkpoint.meta.adam_steps[2 * index..];
         let moments = state.arch_moments.kind_mut(kind);
         moments.alpha = find_moments(tensors, &format!("adam.{name}.alpha"), alpha, steps[0], device)?;

@@ -174,7 +174,7 @@ impl<'a> Bilevel<'a> {
     pub(super) fn disturbed_mixtures(&self, arch: &ArchParams, when: When, delta: &PerKind<Tensor<2>>) -> Mixtures {
         arch.kinds().map(|kind, arch| {
             let own = self.strengths(kind, arch, when);
-            let p = disturbed(own.p.clone(), delta.kind(kind).clone());
+            let p = disturbed(own.p.clone(), delta.kind(kind).clone(), arch);
             Strengths { p, ..own }.mixture(self.space, self.target.kind(kind))
         })
     }
@@ -268,15 +268,15 @@ impl<'a> Bilevel<'a> {
             let arch = state.arch.kind_mut(kind);
             if let Some(gradient) = of_kind.alpha.clone() {
                 let (value, rate) = (arch.alpha.clone(), rates.alpha);
-                arch.alpha = match self.method.method().step(value.clone(), gradient.clone(), rate) {
+                arch.move_alpha(match self.method.method().step(value.clone(), gradient.clone(), rate) {
                     Some(alpha) => alpha,
                     None => self.optimizer.step(rate, value, gradient, &mut moments.alpha),
-                };
+                });
             }
             // If β is not used at all, it does not move.
             if let Some(gradient) = of_kind.beta.clone().filter(|_| rates.beta > 0.0) {
                 let value = arch.beta.clone();
-                arch.beta = self.optimizer.step(rates.beta, value, gradient, &mut moments.beta);
+                arch.move_beta(self.optimizer.step(rates.beta, value, gradient, &mut moments.beta));
             }
         }
         state.arch.check_finite()

@@ -66,9 +66,14 @@ impl DrivenMethod {
         &*self.method
     }
 
+    /// The halves of the mixture that are driven to the target; `None` without a drive.
+    pub fn driven(&self) -> Option<Halves> {
+        (self.drive != Drive::None).then(|| self.method.halves())
+    }
+
     /// Whether the drive determines the weights of edges.
     fn drives_edges(&self) -> bool {
-        self.drive != Drive::None && self.method.halves().edges
+        self.driven().is_some_and(|halves| halves.edges)
     }
 
     /// The weights by which operations are ranked.
@@ -79,12 +84,12 @@ impl DrivenMethod {
     /// p and q of one kind of cell, and which operations are computed.
     pub fn strengths(&self, arch: &KindParams, choices: Choices<'_>, when: When) -> Strengths {
         let own = self.method.strengths(arch, choices, when);
-        if self.drives_edges() {
+        arch.without_removed(if self.drives_edges() {
             let q = edge_softmax(strengthen_beta(arch.beta.clone()), choices.space, choices.target);
             Strengths { q, ..own }
         } else {
             own
-        }
+        })
     }
 
     /// The ranks of edges, one value per edge.
@@ -158,10 +163,10 @@ impl DrivenMethod {
         };
         if halves.operations {
             let link = self.method.link(target);
-            arch.alpha = path.operations(&arch.alpha, link, space, target, position);
+            arch.move_alpha(path.operations(arch, link, space, target, position));
         }
         if halves.edges {
-            arch.beta = path.edges(&arch.beta, space, target, position);
+            arch.move_beta(path.edges(arch, space, target, position));
         }
     }
 }

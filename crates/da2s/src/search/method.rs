@@ -66,6 +66,11 @@ pub trait SearchMethod: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Why nothing can be removed while the method searches; `None` if it can.
+    fn refuses_dropping(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether edges have weights of their own, given by β; otherwise all edges into a node have
     /// the same weight.
     fn weighs_edges(&self) -> bool {

@@ -10,6 +10,7 @@ mod alignment;
 mod arch_gradients;
 mod bilevel;
 mod drive;
+mod dropping;
 mod error;
 mod freezing;
 mod gamma;
@@ -27,6 +28,7 @@ mod state;
 
 pub use bilevel::{Bilevel, Rates, Reading, Trains};
 pub use drive::{Drive, DrivenMethod};
+pub use dropping::Dropping;
 pub use error::SearchError;
 pub use freezing::Freezing;
 pub use method::{ArchShares, Choices, SearchMethod};
@@ -182,6 +184,7 @@ impl Resumable for Search {
             }
         };
         self.harden(state, moment);
+        self.watch_shares(state, moment);
         state.progress.add(arch, weights);
         Ok(())
     }
@@ -189,7 +192,8 @@ impl Resumable for Search {
     fn end_epoch(&self, state: &mut SearchState) -> Result<EpochRecord, StageError> {
         let moment = self.moment(state);
         let outcome = self.outcome(state);
-        let metrics = self.look(state, &outcome, self.rates(moment, state))?;
+        let mut metrics = self.look(state, &outcome, self.rates(moment, state))?;
+        let outcome = self.drop_lost(state, &outcome, &mut metrics)?.unwrap_or(outcome);
         let arch = self.arch_record(state, &outcome, moment.epoch);
         let mut hardening = state.progress.hardening.clone();
         if let Some(accuracy) = metrics.supernet_accuracy {
@@ -200,6 +204,10 @@ impl Resumable for Search {
             rollbacks: state.progress.rollbacks,
             hardening,
             freezing: state.progress.freezing.clone(),
+            dropping: Dropping {
+                above: Vec::new(),
+                points: state.progress.dropping.points,
+            },
             ..SearchProgress::default()
         };
         Ok(EpochRecord { metrics, arch })

@@ -101,7 +101,7 @@ impl Search {
     }
 
     /// The choices in one kind of cell.
-    fn choices(&self, kind: CellKind) -> Choices<'_> {
+    pub(super) fn choices(&self, kind: CellKind) -> Choices<'_> {
         Choices {
             space: &self.space,
             target: self.target.kind(kind),
@@ -118,11 +118,19 @@ impl Search {
         state.arch.kinds().map(|kind, arch| {
             let choices = self.choices(kind);
             let strengths = self.method.strengths(arch, choices, when);
-            let operation_rank = rows(&self.method.operations(arch.alpha.clone(), choices, when));
+            let mut operation_rank = rows(&self.method.operations(arch.alpha.clone(), choices, when));
+            let mut edge_rank = self.method.edge_rank(&host(&arch.beta), &operation_rank, &self.space);
+            if let Some(removed) = &arch.removed {
+                let ranks = operation_rank.iter_mut().flatten().zip(&removed.operations);
+                let edges = edge_rank.iter_mut().zip(&removed.edges);
+                for (rank, _) in ranks.chain(edges).filter(|(_, removed)| **removed) {
+                    *rank = f32::NEG_INFINITY;
+                }
+            }
             KindStrengths {
                 p: rows(&strengths.p),
                 q: host(&strengths.q),
-                edge_rank: self.method.edge_rank(&host(&arch.beta), &operation_rank, &self.space),
+                edge_rank,
                 operation_rank,
             }
         })

@@ -11,6 +11,7 @@ use rand::Rng;
 use super::bilevel::{Bilevel, Under};
 use super::moment::{Draw, When};
 use super::state::SearchState;
+use crate::arch::KindParams;
 use crate::data::Batch;
 use crate::finite::NotFinite;
 use crate::objective::normalized;
@@ -29,9 +30,10 @@ pub struct Perturbation {
     pub steps: usize,
 }
 
-/// p + δ, with weights between 0 and 1 and rows with the sum 1. `[edges, operations]`.
-pub(super) fn disturbed(p: Tensor<2>, delta: Tensor<2>) -> Tensor<2> {
-    normalized((p + delta).clamp(LEAST, 1.0))
+/// p + δ, with weights between 0 and 1 and rows with the sum 1; 0 for what `arch` has removed.
+/// `[edges, operations]`.
+pub(super) fn disturbed(p: Tensor<2>, delta: Tensor<2>, arch: &KindParams) -> Tensor<2> {
+    normalized(arch.remaining_of((p + delta).clamp(LEAST, 1.0)))
 }
 
 impl Bilevel<'_> {
@@ -82,7 +84,10 @@ impl Bilevel<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::arch::Removed;
     use crate::data::{DataOptions, Format, open};
     use crate::device::host;
     use crate::resumable::Resumable;
@@ -93,7 +98,8 @@ mod tests {
     #[test]
     fn a_disturbed_mixture_is_a_mixture() {
         let row = |values: [f32; 3]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [1, 3]), &Device::flex());
-        let mixed = host(&disturbed(row([0.5, 0.3, 0.2]), row([0.3, -0.5, 0.0])));
+        let mut arch = KindParams::new(row([0.0; 3]), Tensor::zeros([1], &Device::flex()));
+        let mixed = host(&disturbed(row([0.5, 0.3, 0.2]), row([0.3, -0.5, 0.0]), &arch));
         let expected = [0.8, 0.0, 0.2];
         assert!(
             mixed
@@ -103,8 +109,15 @@ mod tests {
             "{mixed:?}"
         );
         // If everything is removed, the remaining minimum weights are equal.
-        let even = host(&disturbed(row([0.2, 0.2, 0.2]), row([-0.3; 3])));
+        let even = host(&disturbed(row([0.2, 0.2, 0.2]), row([-0.3; 3]), &arch));
         assert!(even.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-5), "{even:?}");
+        // What is removed stays away, and the others still sum to 1.
+        arch.removed = Some(Arc::new(Removed {
+            operations: vec![false, true, false],
+            edges: vec![false],
+        }));
+        let without = host(&disturbed(row([0.5, 0.0, 0.5]), row([0.1, 0.3, 0.1]), &arch));
+        assert_eq!(without, [0.5, 0.0, 0.5]);
     }
 
     /// The draw is uniform within its bounds; the ascent stays within them and finds a larger loss.

@@ -138,6 +138,12 @@ settings! {
         /// ε of SDARTS at the end of the search: the most by which a weight of the mixture is
         /// disturbed. It grows from 0.03.
         perturbation: f64 = 0.3, in positive_up_to(1.0);
+        /// Share under which an operation or an edge is removed for good while the search runs; 0
+        /// removes nothing. It needs a drive.
+        ///
+        /// A choice is removed at the end of an epoch after the warm-up if its share was under this
+        /// after every step of the epoch. It is no longer computed, so the search gets faster.
+        drop_below: f64 = 0.0, in BELOW_1;
         /// λ of Λ-DARTS at the end of the search; it grows from 0.
         alignment_weight: f64 = 0.25, in NOT_NEGATIVE.in_f32();
         /// Mean cosine of its gradients on both halves of the images below which OLES freezes an
@@ -239,6 +245,19 @@ impl SearchSettings {
         if let Some(reason) = self.method.build(self).refuses(self.drive()) {
             let expected = format!("another drive for search.method = {}: {reason}", self.method.name());
             return Err(Problem::refused("search.drive", self.drive(), expected));
+        }
+        if self.drop_below > 0.0 {
+            let method = self.method.build(self);
+            let reason = if self.drive() == Drive::None {
+                Some("nothing takes the mixture to the target, so a small share need not have lost")
+            } else {
+                method.refuses_dropping()
+            };
+            if let Some(reason) = reason {
+                let (method, drive) = (self.method.name(), self.drive());
+                let expected = format!("0 for search.method = {method} with search.drive = {drive}: {reason}");
+                return Err(Problem::refused("search.drop_below", self.drop_below, expected));
+            }
         }
         if self.one_level && self.second_order {
             let expected = "false with search.one_level, which has no inner level to look through";

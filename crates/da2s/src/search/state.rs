@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::dropping::Dropping;
 use super::freezing::Freezing;
 use super::method::SearchMethod;
 use super::settings::SearchSettings;
@@ -59,6 +60,9 @@ pub struct SearchProgress {
     /// The state of operations that may be frozen.
     #[serde(default, skip_serializing_if = "Freezing::is_empty")]
     pub freezing: Freezing,
+    /// What has to be known to remove choices.
+    #[serde(default, skip_serializing_if = "Dropping::is_empty")]
+    pub dropping: Dropping,
 }
 
 /// The optimiser's state for α and β of one kind of cell.

@@ -70,10 +70,7 @@ fn check_supernet(golden: &Golden, engine: &Engine) {
     };
     let moment = Moment::of_epoch(2, 2, 1);
     let method = settings.method.build(&settings);
-    let params = KindParams {
-        alpha: alpha.clone(),
-        beta: beta.clone(),
-    };
+    let params = KindParams::new(alpha.clone(), beta.clone());
     let choices = Choices {
         space: &space,
         target: &target.normal,

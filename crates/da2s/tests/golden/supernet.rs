@@ -88,10 +88,7 @@ impl Case {
             let alpha = self.golden.tensor::<2>(&format!("{prefix}.alpha_{name}"));
             let nodes = (0..3).map(|node| self.golden.tensor::<1>(&format!("{prefix}.beta_{name}.{node}")));
             let beta = std::iter::once(Tensor::zeros([2], &self.device)).chain(nodes).collect();
-            KindParams {
-                alpha,
-                beta: Tensor::cat(beta, 0),
-            }
+            KindParams::new(alpha, Tensor::cat(beta, 0))
         };
         ArchParams::from_kinds(PerKind {
             normal: kind("normal"),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod dropping;
 mod methods;
 mod same_bytes;
 mod spaces;

@@ -19,6 +19,20 @@ pub struct Gap {
     /// With recomputed batch-norm statistics.
     #[serde(default)]
     pub recalibrated: GapRow,
+    /// What the search removed before its end; `None` if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<RemovedGap>,
+}
+
+/// What a search removed for good before its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RemovedGap {
+    /// Number of operations.
+    pub operations: u64,
+    /// Number of edges.
+    pub edges: u64,
+    /// The points that this cost, each removal measured at its moment.
+    pub points: Option<f64>,
 }
 
 /// Accuracies of the super-network and of its discretizations, percent.

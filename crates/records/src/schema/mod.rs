@@ -23,7 +23,7 @@ pub use baseline::Baseline;
 pub use cost::{Costs, PartCost};
 pub use device_cost::DeviceCost;
 pub use evaluation::{Evaluation, Mistake};
-pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured};
+pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured, RemovedGap};
 pub use genotype::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
 pub use preprocessing::{ColourOrder, Crop, Filter, Orientation, Preprocessing, PreprocessingRules};
 pub use scores::{ClassScores, balanced_accuracy, class_scores};

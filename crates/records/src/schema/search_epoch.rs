@@ -74,6 +74,15 @@ pub struct SearchEpoch {
     /// Their minimum.
     #[serde(serialize_with = "single::option")]
     pub q_least: Option<f64>,
+    /// Operations that were removed for good at the end of the epoch; `None` if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_operations: Option<usize>,
+    /// Edges that were removed with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_edges: Option<usize>,
+    /// `supernet_accuracy` minus the accuracy after the removal, points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal_gap: Option<f64>,
     /// Mean norm of the weights' gradient before clipping.
     pub gradient_norm: Option<f64>,
     /// Duration of the epoch, seconds; only in runs of earlier versions, which had no

@@ -37,6 +37,15 @@ pub struct Summary {
     pub discretized_recalibrated_accuracy: Option<f64>,
     /// `supernet_accuracy − discretized_accuracy`.
     pub gap: Option<f64>,
+    /// Operations that the search removed before its end; `None` if it removed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_operations: Option<u64>,
+    /// Edges that it removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_edges: Option<u64>,
+    /// Points that these removals cost, each measured at its moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal_gap: Option<f64>,
     /// The genotype in the text of DARTS, or an architecture of NAS-Bench-201.
     pub genotype: Option<String>,
     /// Whether the search ended decided on every edge.

@@ -7,7 +7,7 @@ use super::edge_gaps;
 use crate::Run;
 use crate::data_link::CsvTable;
 use crate::number::{count, percent, points, significant};
-use crate::run::{Gap, GapRow, SearchEpoch};
+use crate::run::{Gap, GapRow, RemovedGap, SearchEpoch};
 
 /// The accuracy that a row shows in each column.
 type Accuracy = fn(&GapRow) -> Option<f64>;
@@ -54,6 +54,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             }
         }
         @if let Some(sentence) = hardening(&run.search) { p { (sentence) } }
+        @if let Some(removed) = &gap.removed { p { (earlier(removed)) } }
         p.source { (table(gap, &stages.map(|(name, _, accuracy)| (name, accuracy))).link("gap", "What pruning costs")) }
         @if let Some(edges) = edge_gaps::part(run) { (edges) }
     })
@@ -79,6 +80,22 @@ fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
         percent(during),
         percent(after)
     ))
+}
+
+/// What was removed before the end of the search, and its cost.
+fn earlier(removed: &RemovedGap) -> String {
+    let cost = removed.points.map_or_else(String::new, |points| {
+        format!(
+            " This cost {} points in all, measured at each removal.",
+            significant(points, 3)
+        )
+    });
+    format!(
+        "Operations that were removed while the super-network still trained: {}. Edges: {}.{cost} The table has what was \
+         left at the end.",
+        count(removed.operations),
+        count(removed.edges)
+    )
 }
 
 fn cells(accuracy: Option<f64>, supernet: Option<f64>, reference: bool) -> Markup {

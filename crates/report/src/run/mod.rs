@@ -23,8 +23,8 @@ use toml::{Table, Value};
 pub use da2s_records::State;
 pub use da2s_records::schema::{
     ArchCell, ArchEpoch, Costs, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, GapRow, GenotypeCell,
-    GenotypeEdge, GenotypeFile, GenotypeTarget, Measured, Mistake, PartCost, SearchEpoch, Summary, Term, TrainEpoch,
-    term_names,
+    GenotypeEdge, GenotypeFile, GenotypeTarget, Measured, Mistake, PartCost, RemovedGap, SearchEpoch, Summary, Term,
+    TrainEpoch, term_names,
 };
 pub use digest::Digest;
 pub use files::Files;

@@ -331,6 +331,69 @@ pub fn cases() -> Vec<Case> {
             "search.limit_weight=1e300",
             &["search.limit_weight = 1e300", "at most 3.4028235e38"],
         ),
+        flags(
+            &[
+                "run",
+                "--method",
+                "darts",
+                "--set",
+                "search.drop_below=0.01",
+                "--out",
+                "out",
+            ],
+            &[
+                "search.drop_below = 0.01",
+                "0 for search.method = darts with search.drive = none",
+            ],
+        ),
+        flags(
+            &[
+                "run",
+                "--method",
+                "gdas",
+                "--drive",
+                "path",
+                "--set",
+                "search.drop_below=0.01",
+                "--out",
+                "out",
+            ],
+            &["search.drop_below = 0.01", "one operation of each edge"],
+        ),
+        flags(
+            &["run", "--set", "search.drop_below=0.15", "--out", "out"],
+            &[
+                "search.drop_below = 0.15",
+                "less than 1/7, the share of each of 7 operations of an edge",
+            ],
+        ),
+        flags(
+            &[
+                "run",
+                "--method",
+                "da2s-edges",
+                "--set",
+                "search.drop_below=0.2",
+                "--out",
+                "out",
+            ],
+            &[
+                "search.drop_below = 0.2",
+                "less than 1/5, the share of each of 5 edges that compete",
+            ],
+        ),
+        flags(
+            &["run", "--set", "search.drop_below=1", "--out", "out"],
+            &["search.drop_below = 1", "less than 1"],
+        ),
+        flags(
+            &["run", "--set", "search.drop_below=-0.01", "--out", "out"],
+            &["search.drop_below = -0.01", "at least 0"],
+        ),
+        flags(
+            &["run", "--set", "search.drop_below=nan", "--out", "out"],
+            &["search.drop_below = nan"],
+        ),
         file(
             "a path that ends before it begins",
             "[search]\nschedule = \"adaptive\"\nepochs = 6\nwarmup_epochs = 4\nhardening.decided_at = 0.5\n",

@@ -103,12 +103,6 @@ pub(super) fn quality(
     })
 }
 
-/// The indices of the candidates that an edge may keep.
-pub(super) fn may_stay(space: &Space) -> Vec<usize> {
-    let stay = |&candidate: &usize| space.may_keep(space.operations[candidate]);
-    (0..space.operations.len()).filter(stay).collect()
-}
-
 /// The genotype with the kept edges, by index in the order of the nodes, and the kept operations of
 /// every edge, by index.
 pub(super) fn genotype_of(

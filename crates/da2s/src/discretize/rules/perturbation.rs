@@ -10,7 +10,7 @@
 //! Contract: measured on held-out images with the statistics as trained; the loss breaks ties, then
 //! the earlier operation or edge wins.
 
-use super::measured::{Choice, Quality, genotype_of, may_stay, quality};
+use super::measured::{Choice, Quality, genotype_of, quality};
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::EvaluateError;
@@ -38,7 +38,7 @@ fn choose<E>(
     let kept_operations = PerKind::try_new(space.kinds(), |kind| {
         (0..space.graph.edge_count())
             .map(|edge| {
-                let candidates = may_stay(space);
+                let candidates = strengths.kind(kind).may_stay(edge, space);
                 let count = target.kind(kind).operations;
                 let choice = Choice::Operations(edge);
                 decide(&mut strengths, kind, &choice, &candidates, count, &measure)
@@ -48,7 +48,8 @@ fn choose<E>(
     let kept_edges = PerKind::try_new(space.kinds(), |kind| {
         let groups = space.graph.groups().map(|group| {
             let of_group = space.graph.edges_of(group);
-            let candidates: Vec<usize> = (0..of_group.len()).collect();
+            let remaining = strengths.kind(kind).remaining(of_group.clone()).into_iter();
+            let candidates: Vec<usize> = remaining.map(|edge| edge - of_group.start).collect();
             let count = target.kind(kind).kept(group);
             let choice = Choice::Edges(of_group.clone());
             let stay = decide(&mut strengths, kind, &choice, &candidates, count, &measure)?;

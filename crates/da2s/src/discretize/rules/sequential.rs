@@ -9,7 +9,7 @@
 //! the decisions are measured. Contract: measured on held-out images with the statistics as
 //! trained; the loss breaks ties of accuracy, then the earlier choice wins.
 
-use super::measured::{Choice, Quality, genotype_of, may_stay, quality};
+use super::measured::{Choice, Quality, genotype_of, quality};
 use super::{DiscretizationRule, Images, Searched};
 use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::EvaluateError;
@@ -34,16 +34,15 @@ fn choose<E>(
     target: &Target,
     measure: impl Fn(&PerKind<KindStrengths>) -> Result<Quality, E>,
 ) -> Result<Genotype, E> {
-    let (graph, candidates) = (space.graph, may_stay(space));
+    let graph = space.graph;
     let mut operations = PerKind::new(space.kinds(), |_| vec![Vec::new(); graph.edge_count()]);
     let edges = (0..graph.edge_count()).map(Choice::Operations);
     for (kind, choice) in surest_first(&mut strengths, space, edges.collect()) {
-        let count = target.kind(kind).operations;
+        let Choice::Operations(edge) = choice else { continue };
+        let (count, candidates) = (target.kind(kind).operations, strengths.kind(kind).may_stay(edge, space));
         let kept = best_alone(&strengths, kind, &choice, &candidates, count, &measure)?;
         choice.keep(strengths.kind_mut(kind), &kept);
-        if let Choice::Operations(edge) = choice {
-            operations.kind_mut(kind)[edge] = kept;
-        }
+        operations.kind_mut(kind)[edge] = kept;
     }
     let mut edges = PerKind::new(space.kinds(), |_| Vec::new());
     let groups = graph.groups().map(|group| Choice::Edges(graph.edges_of(group)));
@@ -51,7 +50,8 @@ fn choose<E>(
         let Choice::Edges(into) = &choice else { continue };
         let group = graph.groups().find(|&group| graph.edges_of(group) == *into);
         let count = group.map_or(into.len(), |group| target.kind(kind).kept(group));
-        let mut left: Vec<usize> = (0..into.len()).collect();
+        let remaining = strengths.kind(kind).remaining(into.clone()).into_iter();
+        let mut left: Vec<usize> = remaining.map(|edge| edge - into.start).collect();
         while left.len() > count {
             let mut costs = Vec::with_capacity(left.len());
             for (place, &edge) in left.iter().enumerate() {

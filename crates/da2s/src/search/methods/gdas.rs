@@ -41,6 +41,10 @@ impl Gdas {
 }
 
 impl SearchMethod for Gdas {
+    fn refuses_dropping(&self) -> Option<&'static str> {
+        Some("it computes one operation of each edge as it is")
+    }
+
     fn strengths(&self, arch: &KindParams, choices: Choices<'_>, when: When) -> Strengths {
         let alpha = arch.alpha.clone();
         let q = self.edges(arch.beta.clone(), choices);

@@ -1,0 +1,137 @@
+//! Operations and edges that a search has removed for good.
+//!
+//! Contract: what is removed has the weight 0, is not computed, and its parameter does not move.
+//! Whoever removes it gives it a parameter whose share is 0, so the weights of what remains sum to
+//! 1.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::{KindParams, Strengths};
+use crate::space::Space;
+
+/// What has been removed from one kind of cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// For each operation of each edge, edge by edge.
+    pub operations: Vec<bool>,
+    /// For each edge.
+    pub edges: Vec<bool>,
+}
+
+impl Removed {
+    /// Nothing, in a cell of `space`.
+    pub fn nothing(space: &Space) -> Self {
+        let edges = space.graph.edge_count();
+        Self {
+            operations: vec![false; edges * space.operations.len()],
+            edges: vec![false; edges],
+        }
+    }
+
+    /// Whether `edge` or its operation `candidate` has been removed.
+    pub fn has(&self, edge: usize, candidate: usize) -> bool {
+        self.edges[edge] || self.operations[edge * self.candidates() + candidate]
+    }
+
+    /// Number of removed operations and of removed edges.
+    pub fn counts(&self) -> [usize; 2] {
+        [&self.operations, &self.edges].map(|flags| flags.iter().filter(|removed| **removed).count())
+    }
+
+    /// Which operations are still computed, edge by edge.
+    pub fn active(&self) -> Arc<[bool]> {
+        let candidates = self.candidates();
+        let flags = 0..self.operations.len();
+        flags.map(|at| !self.has(at / candidates, at % candidates)).collect()
+    }
+
+    fn candidates(&self) -> usize {
+        self.operations.len() / self.edges.len()
+    }
+}
+
+/// 1 for what remains, and 0 for what is removed.
+fn remaining<const D: usize>(removed: &[bool], shape: [usize; D], device: &Device) -> Tensor<D> {
+    let remaining: Vec<f32> = removed.iter().map(|&removed| f32::from(u8::from(!removed))).collect();
+    Tensor::from_data(TensorData::new(remaining, shape), device)
+}
+
+impl KindParams {
+    /// Sets α to `moved`, except for removed operations.
+    pub(crate) fn move_alpha(&mut self, moved: Tensor<2>) {
+        self.alpha = match &self.removed {
+            None => moved,
+            Some(removed) => except(moved, &self.alpha, &removed.operations),
+        };
+    }
+
+    /// Sets β to `moved`, except for removed edges.
+    pub(crate) fn move_beta(&mut self, moved: Tensor<1>) {
+        self.beta = match &self.removed {
+            None => moved,
+            Some(removed) => except(moved, &self.beta, &removed.edges),
+        };
+    }
+
+    /// `weights`, `[edges, operations]`, with 0 for removed operations.
+    pub(crate) fn remaining_of(&self, weights: Tensor<2>) -> Tensor<2> {
+        let Some(removed) = &self.removed else { return weights };
+        let mask = remaining(&removed.operations, weights.dims(), &weights.device());
+        weights * mask
+    }
+
+    /// `strengths` without what has been removed.
+    pub(crate) fn without_removed(&self, strengths: Strengths) -> Strengths {
+        let Some(removed) = &self.removed else { return strengths };
+        let edges = remaining(&removed.edges, strengths.q.dims(), &strengths.q.device());
+        Strengths {
+            p: self.remaining_of(strengths.p),
+            q: strengths.q * edges,
+            active: Some(removed.active()),
+        }
+    }
+}
+
+/// `moved`, with the values of `before` where `removed`.
+fn except<const D: usize>(moved: Tensor<D>, before: &Tensor<D>, removed: &[bool]) -> Tensor<D> {
+    let mask = remaining(removed, moved.dims(), &moved.device());
+    moved.mask_where(mask.lower_elem(0.5), before.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::host;
+    use crate::space::Operation;
+
+    #[test]
+    fn what_is_removed_weighs_nothing_and_does_not_move() {
+        let space = Space::own(1, vec![Operation::SkipConnect, Operation::SepConv3x3]);
+        let mut removed = Removed::nothing(&space);
+        assert_eq!((removed.counts(), &*removed.active()), ([0, 0], &[true; 4][..]));
+        removed.operations[1] = true;
+        removed.edges[1] = true;
+        assert_eq!(
+            (removed.counts(), &*removed.active()),
+            ([1, 1], &[true, false, false, false][..])
+        );
+        assert!(!removed.has(0, 0) && removed.has(0, 1) && removed.has(1, 0));
+        let device = Device::flex();
+        let table = |values: [f32; 4]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 2]), &device);
+        let row = |values: [f32; 2]| Tensor::<1>::from_data(TensorData::new(values.to_vec(), [2]), &device);
+        let mut arch = KindParams::new(table([1.0, 2.0, 3.0, 4.0]), row([5.0, 6.0]));
+        arch.removed = Some(Arc::new(removed));
+        arch.move_alpha(table([0.0; 4]));
+        arch.move_beta(row([0.0; 2]));
+        assert_eq!(
+            (host(&arch.alpha), host(&arch.beta)),
+            (vec![0.0, 2.0, 0.0, 0.0], vec![0.0, 6.0])
+        );
+        let strengths = arch.without_removed(Strengths::new(table([0.5; 4]), row([0.5; 2])));
+        assert_eq!(host(&strengths.p), [0.5, 0.0, 0.5, 0.5]);
+        assert_eq!(host(&strengths.q), [0.5, 0.0]);
+    }
+}
