@@ -116,6 +116,10 @@ impl Layout {
     /// Lays out `graph`, with space for labels of `label_lines` lines; `stays` marks the edges to
     /// favour.
     pub(super) fn new(graph: &DrawnGraph, stays: &[bool], label_lines: usize) -> Self {
+        if graph.is_chain() {
+            let middle = vec![WIDTH / 2.0; graph.nodes];
+            return Self::with_places(graph, stays, &middle, label_lines).0;
+        }
         let mut places: Vec<f64> = (0..graph.nodes).map(|node| first_place(graph, node)).collect();
         let (mut best, mut best_cost) = Self::with_places(graph, stays, &places, label_lines);
         for _ in 0..SWEEPS {
@@ -309,4 +313,22 @@ fn place_labels(
 /// `height`.
 fn overlap(a: Point, b: Point, width: f64, height: f64) -> f64 {
     (width - (a.x - b.x).abs()).max(0.0) * (height - (a.y - b.y).abs()).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_a_straight_line() {
+        let graph = DrawnGraph {
+            inputs: 1,
+            nodes: 5,
+            edges: (0..4).map(|node| (node, node + 1)).collect(),
+            concat: vec![4],
+        };
+        let layout = Layout::new(&graph, &[true; 4], 1);
+        let all = [&layout.nodes[..], &layout.labels[..], &[layout.output]].concat();
+        assert!(all.iter().all(|point| (point.x - WIDTH / 2.0).abs() < 1e-9), "{all:?}");
+    }
 }
