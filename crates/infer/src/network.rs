@@ -9,9 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{CellPlan, CheckedStage, NetworkPlan};
-use da2s_records::files::MOST_WEIGHTS_BYTES;
 use da2s_records::schema::Preprocessing;
-use da2s_records::{is_whole, read_input};
+use da2s_records::{is_whole, read_weights};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +59,12 @@ impl Network {
     /// # Errors
     /// If it cannot be read, or is not a safetensors export of da2s.
     pub fn read(path: &Path) -> Result<Self, NetworkError> {
-        let bytes = read_input(path, MOST_WEIGHTS_BYTES).map_err(|error| NetworkError::Read {
-            path: error.path,
-            source: error.source,
+        let bytes = read_weights(path).map_err(|error| match error.source.kind() {
+            std::io::ErrorKind::InvalidData => NetworkError::Format(error.source.to_string()),
+            _ => NetworkError::Read {
+                path: error.path,
+                source: error.source,
+            },
         })?;
         Self::from_bytes(&bytes)
     }

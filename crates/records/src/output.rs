@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::folder::read_bounded;
+use crate::weights_file::read_checked;
 use crate::{FileError, Folder};
 
 /// Writes `bytes` to `path`, which a user named; its folder must exist.
@@ -65,13 +66,25 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// If it is something else or larger, or an I/O error.
 pub fn read_input(path: &Path, most_bytes: u64) -> Result<Vec<u8>, FileError> {
+    read_with(path, |file| read_bounded(file, most_bytes))
+}
+
+/// Reads the safetensors file `path`, which a user named; of another file, its beginning.
+///
+/// # Errors
+/// If its header describes a file of another length, or like [`read_input`].
+pub fn read_weights(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_with(path, read_checked)
+}
+
+fn read_with(path: &Path, all: impl FnOnce(fs::File) -> io::Result<Vec<u8>>) -> Result<Vec<u8>, FileError> {
     let read = || {
         let there = fs::metadata(path)?;
         // For a folder, the system's own error is clear.
         if !there.is_file() && !there.is_dir() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        read_bounded(fs::File::open(path)?, most_bytes)
+        all(fs::File::open(path)?)
     };
     read().map_err(|error| FileError::new("read", path, error))
 }

@@ -7,13 +7,16 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize};
+use serde::Deserialize;
 
 use crate::files::MOST_WEIGHTS_BYTES;
-use crate::{FileError, Sha256, read_input};
+use crate::{FileError, Sha256, read_weights};
 
 /// A tensor with its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +93,11 @@ impl WeightsFile {
     /// # Errors
     /// If the file cannot be read, is not a safetensors file, or has tensors of another type.
     pub fn read(path: &Path) -> Result<Self, WeightsFileError> {
-        Self::from_bytes(&read_input(path, MOST_WEIGHTS_BYTES)?)
+        let bytes = read_weights(path).map_err(|error| match error.source.kind() {
+            io::ErrorKind::InvalidData => WeightsFileError::Format(error.source.to_string()),
+            _ => WeightsFileError::Read(error),
+        })?;
+        Self::from_bytes(&bytes)
     }
 
     /// Reads the bytes of a file.
@@ -167,6 +174,49 @@ impl WeightsFile {
         let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
         serialize(views, Some(HashMap::from([(key.to_owned(), value)]))).map_err(format)
     }
+}
+
+/// Maximum size of a header in bytes, as in the safetensors library.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
+
+/// An entry of a header, of which only the place of a tensor counts.
+#[derive(Deserialize)]
+struct Entry {
+    data_offsets: Option<[u64; 2]>,
+}
+
+/// The bytes of a weights file; of another file only its beginning, which says what it is. The
+/// header must describe a file of the length that `file` has before the rest is read: a file of
+/// many gigabytes is easily made.
+pub(crate) fn read_checked(mut file: File) -> io::Result<Vec<u8>> {
+    let damaged = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    let length = file.metadata()?.len();
+    if length > MOST_WEIGHTS_BYTES {
+        return Err(damaged(format!("it is larger than {MOST_WEIGHTS_BYTES} bytes")));
+    }
+    let mut bytes = Vec::new();
+    (&mut file).take(8).read_to_end(&mut bytes)?;
+    let header = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+    (&mut file)
+        .take(header.min(MOST_HEADER_BYTES))
+        .read_to_end(&mut bytes)?;
+    let Some(entries) = bytes
+        .get(8..)
+        .and_then(|header| serde_json::from_slice::<HashMap<String, Entry>>(header).ok())
+    else {
+        return Ok(bytes);
+    };
+    let last = entries.values().filter_map(|entry| entry.data_offsets);
+    let described = last.map(|[_, end]| end).max().unwrap_or(0).saturating_add(8 + header);
+    if described != length {
+        return Err(damaged(format!(
+            "its header describes {described} bytes, and it has {length}"
+        )));
+    }
+    // More than the available memory is an error; it must not abort the process.
+    bytes.try_reserve_exact(usize::try_from(length - bytes.len() as u64).unwrap_or(usize::MAX))?;
+    file.take(length - bytes.len() as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Whether `bytes`, which are not a safetensors file, begin like a file of `torch.save`: a ZIP
@@ -313,6 +363,44 @@ mod tests {
         );
         let read = WeightsFile::from_bytes(&bytes).unwrap();
         assert_eq!((read.tensors, read.metadata["da2s"].as_str()), (tensors, "text"));
+    }
+
+    #[test]
+    fn a_file_of_another_length_than_its_header_describes_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let tensors = [Named {
+            name: "a".to_owned(),
+            shape: vec![2],
+            data: vec![1.0, 2.0],
+        }];
+        let whole = WeightsFile::to_bytes(&tensors, "da2s", "text".to_owned()).unwrap();
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(WeightsFile::read(&path).unwrap().tensors, tensors);
+        // A sparse file of four gigabytes, and one that lacks its last byte.
+        for length in [4 << 30, whole.len() as u64 - 1] {
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(length)
+                .unwrap();
+            let error = WeightsFile::read(&path).unwrap_err().to_string();
+            let told = format!("its header describes {} bytes, and it has {length}", whole.len());
+            assert!(error.contains(&told), "{error}");
+        }
+        // What is no safetensors file is read no further than its beginning.
+        for start in [&b"PK\x03\x04"[..], &[0xff; 8], &[0; 8], b"", b"abc"] {
+            std::fs::write(&path, start).unwrap();
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(1 << 32)
+                .unwrap();
+            assert!(read_checked(File::open(&path).unwrap()).unwrap().len() as u64 <= 8 + MOST_HEADER_BYTES);
+            assert!(WeightsFile::read(&path).is_err());
+        }
     }
 
     #[test]

@@ -446,4 +446,20 @@ fn a_small_folder_lowers_the_batches_of_its_recipe() {
     let told = predicate::str::contains("search.batch_size is 12 instead of 64, since there are so few images")
         .and(predicate::str::contains("network.batch_size is 24 instead of 96"));
     run.assert().success().stderr(told);
+    // The recipe's auxiliary head does not fit 16 pixels; one that was requested is refused.
+    let left_out = "network.auxiliary is false instead of true, since the images are too small for an auxiliary head";
+    let check = |requested: &[&str]| {
+        let mut search = da2s();
+        search
+            .current_dir(dir)
+            .args(["search", "own", "--image-size", "16", "--quiet", "--out", "head"]);
+        for setting in small[..2].iter().chain(&small[4..]).chain(&short[..2]).chain(requested) {
+            search.args(["--set", setting]);
+        }
+        search.assert()
+    };
+    check(&["network.auxiliary=true"])
+        .code(2)
+        .stderr(predicate::str::contains("an auxiliary head needs"));
+    check(&[]).success().stderr(predicate::str::contains(left_out));
 }

@@ -1,7 +1,8 @@
-//! Lowers the batch sizes of the recipe for folders of images to fit a small folder.
+//! Fits a recipe to the images: an auxiliary head for which they are too small is left out, and the
+//! batch sizes of the recipe for folders are lowered for a small folder.
 //!
-//! Contract: only the recipe's own numbers are lowered. A requested batch size stays, and is
-//! refused if it is too large, as with every other recipe.
+//! Contract: only what the recipe itself sets is changed. A requested setting stays, and is refused
+//! if it does not fit.
 
 use super::error::ConfigError;
 use super::layers::Layer;
@@ -13,6 +14,27 @@ const MANY_FILES: usize = 4096;
 /// The batch sizes of search and retraining.
 const SEARCH: &str = "search.batch_size";
 const NETWORK: &str = "network.batch_size";
+
+/// Whether the recipe sets an auxiliary head.
+const HEAD: &str = "network.auxiliary";
+/// The message for the user about a head that [`no_head`] leaves out.
+pub(super) const HEAD_LEFT_OUT: &str =
+    "network.auxiliary is false instead of true, since the images are too small for an auxiliary head";
+
+/// Whether `error` is about an auxiliary head that a recipe among `layers` sets.
+pub(super) fn is_head_of_recipe(layers: &[Layer], error: &ConfigError) -> bool {
+    let last = layers.iter().rev().find(|layer| layer.get(HEAD).is_some());
+    let of_recipe = last.is_some_and(Layer::is_recipe);
+    of_recipe && matches!(error, ConfigError::Setting { problem, .. } if problem.key() == HEAD)
+}
+
+/// The layer without an auxiliary head.
+///
+/// # Errors
+/// None, as the key exists.
+pub(super) fn no_head() -> Result<Layer, ConfigError> {
+    Layer::flag("the size of the images", HEAD, false.into())
+}
 
 /// The batch sizes that `config`, resolved from these layers, takes from the recipe for folders and
 /// that are too large for its folder; lowered, as layers above the recipe.

@@ -75,14 +75,21 @@ impl Request {
             above_recipe = with(trial.data.shape().map_or(0, |shape| shape.height))?;
         }
         layers.splice(1..1, above_recipe);
-        let config = self.used(resolve(&layers)?)?;
-        let idle = self.idle_schedule(&config);
+        let (config, headless) = match resolve(&layers) {
+            Err(error) if fitted::is_head_of_recipe(&layers, &error) => {
+                layers.push(fitted::no_head()?);
+                (resolve(&layers)?, Some(fitted::HEAD_LEFT_OUT.to_owned()))
+            }
+            other => (other?, None),
+        };
+        let config = self.used(config)?;
+        let mut notes = Vec::from_iter(headless);
+        notes.extend(self.idle_schedule(&config));
         let lowered = fitted::lowered(&layers, &config)?;
         if lowered.is_empty() {
-            return Ok((config, Vec::from_iter(idle)));
+            return Ok((config, notes));
         }
-        let mut notes = fitted::notes(&lowered, &config);
-        notes.extend(idle);
+        notes.extend(fitted::notes(&lowered, &config));
         layers.extend(lowered);
         Ok((resolve(&layers)?, notes))
     }

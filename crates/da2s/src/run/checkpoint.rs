@@ -9,7 +9,7 @@
 use std::io;
 use std::path::Path;
 
-use da2s_records::files::{MOST_WEIGHTS_BYTES, previous};
+use da2s_records::files::previous;
 use da2s_records::{Named, WeightsFile, WeightsFileError, checksum};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,7 @@ impl<T: Serialize + DeserializeOwned> Checkpoint<T> {
     /// [`Error::Damaged`] if the file is not a complete checkpoint of this version; or an I/O
     /// error.
     pub fn read(directory: &RunDirectory, name: &str) -> Result<Option<Self>, Error> {
-        let Some(bytes) = directory.bytes(name, MOST_WEIGHTS_BYTES)? else {
+        let Some(bytes) = directory.weights(name)? else {
             return Ok(None);
         };
         let path = directory.file(name);

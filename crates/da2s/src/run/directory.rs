@@ -159,6 +159,16 @@ impl RunDirectory {
         Ok(self.folder()?.read(name, most_bytes)?)
     }
 
+    /// The contents of the weights file `name`, of another file its beginning; `None` if it is
+    /// missing.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if its header describes a file of another length, or like
+    /// [`Self::bytes`].
+    pub(super) fn weights(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.folder()?.read_weights(name)?)
+    }
+
     /// Like [`Self::bytes`], as text.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::FileError;
 use crate::error::is_absent;
+use crate::weights_file::read_checked;
 use system::Handle;
 
 /// Suffix of an incomplete file, for a writer that holds the lock.
@@ -167,11 +168,27 @@ impl Folder {
     /// # Errors
     /// If it is something else or larger, or an I/O error.
     pub fn read(&self, name: &str, most_bytes: u64) -> Result<Option<Vec<u8>>, FileError> {
+        self.read_with(name, |file| read_bounded(file, most_bytes))
+    }
+
+    /// Reads the safetensors file `name`, of another regular file its beginning; `None` if it is
+    /// missing.
+    ///
+    /// # Errors
+    /// If its header describes a file of another length, or like [`Self::read`].
+    pub fn read_weights(&self, name: &str) -> Result<Option<Vec<u8>>, FileError> {
+        self.read_with(name, read_checked)
+    }
+
+    fn read_with(
+        &self,
+        name: &str,
+        all: impl FnOnce(File) -> io::Result<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, FileError> {
         let Some(file) = self.open_file(name)? else {
             return Ok(None);
         };
-        let read = read_bounded(file, most_bytes);
-        read.map(Some).map_err(|error| self.failed("read", name, error))
+        all(file).map(Some).map_err(|error| self.failed("read", name, error))
     }
 
     /// Writes the file `name` atomically, creating its folders: temporary file, fsync, rename,

@@ -32,6 +32,9 @@ pub struct Source<'a> {
     /// Start time of this process, so that its answers differ from those of an earlier process at
     /// the same address.
     began_ns: u128,
+    /// The report, and the number of changes that it shows: readers who ask again and again must
+    /// not keep the others waiting for reports to be built.
+    report: Option<(u64, String)>,
 }
 
 impl<'a> Source<'a> {
@@ -43,6 +46,7 @@ impl<'a> Source<'a> {
             run_dir,
             follow,
             began_ns: began.unwrap_or_default().as_nanos(),
+            report: None,
         }
     }
 
@@ -60,7 +64,7 @@ impl<'a> Source<'a> {
                 Err(error) => Page::refusal(500, &error.to_string()),
             },
             "/report.html" => match self.follow.poll() {
-                Ok(_) => Page::new(HTML, REPORT_POLICY, render(self.follow.run())),
+                Ok(_) => Page::new(HTML, REPORT_POLICY, self.report()),
                 // Also allows the frame: it can only reload a page that it may embed, once the run
                 // is readable again.
                 Err(error) => Page {
@@ -69,6 +73,19 @@ impl<'a> Source<'a> {
                 },
             },
             _ => file(self.run_dir, path).unwrap_or_else(|| Page::refusal(404, "There is no such page.")),
+        }
+    }
+
+    /// The report of the run as it is.
+    fn report(&mut self) -> String {
+        let changes = self.follow.changes();
+        match &self.report {
+            Some((built, report)) if *built == changes => report.clone(),
+            _ => {
+                let report = render(self.follow.run());
+                self.report = Some((changes, report.clone()));
+                report
+            }
         }
     }
 
