@@ -2,7 +2,8 @@
 //!
 //! Dong, Yang, "NAS-Bench-201", ICLR 2020: a cell of four nodes; each of its six edges has one of
 //! five operations, and `none` means no edge. In the text, `+` separates the nodes 1, 2 and 3, and
-//! `op~i` is the operation on the edge from node i. A text that is read is written back unchanged.
+//! `op~i` is the operation on the edge from node i. Whitespace around a `+`, such as a line break,
+//! has no meaning. A text without it is written back unchanged.
 
 use std::fmt;
 use std::str::FromStr;
@@ -84,7 +85,10 @@ impl Arch201 {
         let mut operations = [Operation201::None; 6];
         for ((from, to), operation) in NAS_BENCH_201_GRAPH.edges().zip(&mut operations) {
             if from == 0 {
-                reader.literal(if to > 1 { "+|" } else { "|" })?;
+                if to > 1 {
+                    reader.plus()?;
+                }
+                reader.literal("|")?;
             }
             *operation = reader.operation()?;
             reader.literal(&format!("~{from}|"))?;
@@ -146,6 +150,26 @@ impl Reader<'_> {
         }
         self.at += literal.len();
         Ok(())
+    }
+
+    /// A `+` between two nodes, with any whitespace around it.
+    fn plus(&mut self) -> Result<(), Arch201Error> {
+        let start = self.at;
+        self.space();
+        if self.rest().starts_with('+') {
+            self.at += 1;
+            self.space();
+            if self.rest().starts_with('|') {
+                return Ok(());
+            }
+        }
+        self.at = start;
+        Err(self.expected("`+|`"))
+    }
+
+    fn space(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
     }
 
     fn operation(&mut self) -> Result<Operation201, Arch201Error> {

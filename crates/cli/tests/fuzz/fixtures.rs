@@ -197,6 +197,12 @@ pub fn genotypes(darts: &str) -> Vec<String> {
         format!("Genotype(normal={nodes}, normal_concat=range(2, 3), reduce={nodes}, reduce_concat=[2])"),
         format!("{{'normal': {groups}, 'normal_concat': [2], 'reduce': {groups}, 'reduce_concat': [2]}}"),
         "{'0_1': 'none', '0_2': 'conv_1x1', '1_2': 3, '0_3': 'none', '1_3': 'none', '2_3': 'skip_connect'}".to_owned(),
+        format!("<pre>A = {}</pre>", darts.replace('\'', "&#39;")),
+        format!("1,\"{}\"\n", darts.replace('\'', "\"\"")),
+        format!("A = \"{}\"", darts.replace("_concat=", "_concat=\" + \\\n \"")),
+        format!("[\"{}\"]", darts.replace("_concat=", "_concat=\\n\", \"")),
+        darts.replace(", 0)", ", 0, 0.31)"),
+        "|none~0|+\n|none~0|none~1| + |none~0|none~1|none~2|".to_owned(),
         "Genotype(stages=[['mbconv_k3_e3', None], [('mbconv_k5_e6', 'mbconv_k7_e1')]])".to_owned(),
         "[(('none', 0),), (('none', 0), ('none', 1)), (('none', 0), ('none', 1), ('none', 2))]".to_owned(),
     ]

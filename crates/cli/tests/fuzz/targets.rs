@@ -102,6 +102,11 @@ const GENOTYPE: &[&str] = &[
     "\\",
     "True",
     "np.int64(",
+    ", 0.5)",
+    "&#39;",
+    "\"\"",
+    "' + '",
+    "\\n\", \"",
     "OrderedDict(",
     "skip_connect",
     "none",
@@ -332,6 +337,7 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
     };
     let packed = fixtures::packed(row.clone().into_bytes());
     let other = format!("sep=;\n;arch_index;arch;params;test-acc\n0;7;{cell};0,3;93,5 %\n");
+    let bars = format!("index|genotype|a|\r7.0|\"Structure(4 nodes with {cell})\"|93.5|\r|||\r");
     vec![
         Target::new(
             "genotype",
@@ -380,7 +386,7 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
         ),
         Target::new(
             "benchmark",
-            vec![row.into(), other.into(), packed],
+            vec![row.into(), other.into(), bars.into(), packed],
             &[
                 "architecture,",
                 ",",

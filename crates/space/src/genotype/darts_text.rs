@@ -2,8 +2,10 @@
 //!
 //! An entry is an operation and the node that it reads, `('sep_conv_3x3', 0)`, with two entries per
 //! node. FairDARTS also names the entry's own node, `('sep_conv_3x3', 2, 0)`, and pt.darts and
-//! AutoDL put the entries of each node in a separate list. `normal_nodes=[1, 2]`, an extension of
-//! da2s, gives the number of entries of each node if it is not two. Fields are given by name, or in
+//! AutoDL put the entries of each node in a separate list. GDAS adds the weight of the operation,
+//! `('sep_conv_3x3', 0, 0.31)`, which has no meaning for the genotype and is dropped.
+//! `normal_nodes=[1, 2]`, an extension of da2s, gives the number of entries of each node if it is
+//! not two. Fields are given by name, or in
 //! the order of DARTS' named tuple.
 
 use super::literal::{Field, Kind, Value};
@@ -136,6 +138,7 @@ fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
     let items = value
         .list()
         .ok_or_else(|| Mistake::new(value.at, "expected a list of entries, as [('skip_connect', 0), …]"))?;
+    require_weights(items)?;
     let grouped = items
         .first()
         .and_then(Value::list)
@@ -170,6 +173,27 @@ fn entries(value: &Value<'_>) -> Result<Entries, Mistake> {
             .map(|(_, entry)| (entry.operation, entry.from))
             .collect(),
         counts,
+    })
+}
+
+/// Refuses third places such as `0.0` if they may be nodes of FairDARTS: then all are whole, and no
+/// second place is an input of the cell. Of weighted entries, those of the first node read inputs.
+fn require_weights(items: &[Value<'_>]) -> Result<(), Mistake> {
+    let nested = items.iter().filter_map(Value::list).flatten();
+    let mut first = None;
+    for item in items.iter().chain(nested) {
+        if let Some([_, second, third]) = item.list()
+            && let Kind::Fraction(weight) = third.kind
+        {
+            if weight.fract() != 0.0 || second.whole().is_some_and(|second| second < INPUTS) {
+                return Ok(());
+            }
+            first = first.or(Some(third.at));
+        }
+    }
+    first.map_or(Ok(()), |at| {
+        let problem = "a weight, or the node that the entry reads? Write nodes without a point, and leave out weights";
+        Err(Mistake::new(at, problem))
     })
 }
 
@@ -212,7 +236,7 @@ struct Entry {
 }
 
 /// `('sep_conv_3x3', 0)`, or `('sep_conv_3x3', 2, 0)` with its own node before the node that it
-/// reads.
+/// reads, or `('sep_conv_3x3', 0, 0.31)` with a weight.
 fn entry(value: &Value<'_>) -> Result<Entry, Mistake> {
     let form = || {
         Mistake::new(
@@ -222,6 +246,7 @@ fn entry(value: &Value<'_>) -> Result<Entry, Mistake> {
     };
     let (name, node, from) = match value.list() {
         Some([name, from]) => (name, None, from),
+        Some([name, from, weight]) if matches!(weight.kind, Kind::Fraction(_)) => (name, None, from),
         Some([name, node, from]) => (name, Some(node), from),
         _ => return Err(form()),
     };

@@ -6,14 +6,16 @@
 //! if nothing outside of comments is found, and code that computes a genotype never counts.
 //! Contract: a single genotype, however often it is repeated, is the result. If there are several,
 //! none is chosen, but they are listed with their names and lines, and a name or a line number
-//! selects one. Time is linear in the length of the text, and memory is bounded, except for a
-//! single literal.
+//! selects one. A text with quotes of HTML or CSV, or with joined strings, is also read in its
+//! plain form, see [`Plain`]. Time is linear in the length of the text, and memory is bounded,
+//! except for a single literal and the plain form.
 
 use std::ops::Range;
 
 use super::literal::{Field, Kind, Reader, Value, is_wrapper};
 use super::mistake::Mistake;
 use super::nni_text::Object;
+use super::plain::Plain;
 use super::{Genotype, GenotypeError, darts_text, mobile_text, nas_bench_201_text, naslib_text, nni_text};
 
 /// Maximum number of names, and of lines without a name, listed in a message.
@@ -31,7 +33,7 @@ impl Genotype {
     /// If there is none, or it is invalid: syntax, an unknown operation, an edge that does not go
     /// forward; if there are several, with their names.
     pub fn parse(text: &str) -> Result<Self, GenotypeError> {
-        Search::new(text, None).genotype()
+        search(text, None)
     }
 
     /// Like [`Genotype::parse`], for the genotype with this name, or the one that begins in the
@@ -40,13 +42,33 @@ impl Genotype {
     /// # Errors
     /// Like [`Genotype::parse`]; if no genotype has this name, or several have.
     pub fn parse_named(text: &str, name: &str) -> Result<Self, GenotypeError> {
-        Search::new(text, Some(name)).genotype()
+        search(text, Some(name))
+    }
+}
+
+/// The requested genotype. The plain form counts, unless it contains none.
+fn search(text: &str, pick: Option<&str>) -> Result<Genotype, GenotypeError> {
+    let found = Search::new(text, pick).genotype();
+    let Some(plain) = Plain::of(text) else { return found };
+    let search = Search::of(text, Some(&plain), pick);
+    if search.found.iter().all(|found| found.all.listed.is_empty()) {
+        return found;
+    }
+    match (found, search.genotype()) {
+        (Ok(own), Ok(other)) if own != other => Err(GenotypeError::whole(
+            "there is one in the text as it is, and another one in its strings and escaped quotes: give one of them alone",
+        )),
+        (_, plain) => plain,
     }
 }
 
 /// A pass through a text, with its results.
 struct Search<'a> {
     text: &'a str,
+    /// The text in which offsets and lines are counted.
+    original: &'a str,
+    /// The plain form if `text` is that of `original`.
+    plain: Option<&'a Plain>,
     pick: Option<&'a str>,
     /// The genotypes outside of comments, and those inside.
     found: [Found<'a>; 2],
@@ -111,8 +133,16 @@ impl<'a> Names<'a> {
 
 impl<'a> Search<'a> {
     fn new(text: &'a str, pick: Option<&'a str>) -> Self {
+        Self::of(text, None, pick)
+    }
+
+    /// Searches `original`, or its plain form.
+    fn of(original: &'a str, plain: Option<&'a Plain>, pick: Option<&'a str>) -> Self {
+        let text = plain.map_or(original, |plain| plain.text.as_str());
         let mut search = Self {
             text,
+            original,
+            plain,
             pick: pick.map(|name| meant(text, name)),
             found: <[Found<'_>; 2]>::default(),
             missed: None,
@@ -133,11 +163,15 @@ impl<'a> Search<'a> {
 
     /// The requested genotype.
     fn genotype(self) -> Result<Genotype, GenotypeError> {
-        let text = self.text;
+        let original = self.original;
+        let place = |mistake: Mistake| {
+            let at = self.plain.map_or(mistake.at, |plain| plain.origin(mistake.at));
+            Mistake { at, ..mistake }.of(original)
+        };
         let [live, commented] = self.found;
         let found = if live.all.listed.is_empty() { commented } else { live };
         if found.all.listed.is_empty() {
-            return Err(self.missed.unwrap_or_else(|| nothing(text)).of(text));
+            return Err(place(self.missed.unwrap_or_else(|| nothing(self.text))));
         }
         match (found.first, self.pick) {
             (Some(_), _) if found.several => {
@@ -153,7 +187,7 @@ impl<'a> Search<'a> {
                 error.several = true;
                 Err(error)
             }
-            (Some(first), _) => first.map_err(|mistake| mistake.of(text)),
+            (Some(first), _) => first.map_err(place),
             (None, name) => {
                 let (name, names) = (name.unwrap_or_default(), found.all.words());
                 Err(GenotypeError::whole(format!(
@@ -169,7 +203,7 @@ impl<'a> Search<'a> {
         self.read_bytes += bytes;
     }
 
-    /// Counts lines up to `at`, which only increases.
+    /// Counts lines up to `at`, which only increases: those of the original text.
     fn go_to(&mut self, at: usize) {
         for byte in self.text.as_bytes().get(self.counted..at).unwrap_or_default() {
             match byte {
@@ -178,7 +212,15 @@ impl<'a> Search<'a> {
                 _ => {}
             }
         }
+        let from = self.counted.min(at);
         self.counted = self.counted.max(at);
+        if let Some(plain) = self.plain {
+            let passed = self.original.as_bytes();
+            let passed = passed.get(plain.origin(from)..plain.origin(at)).unwrap_or_default();
+            let kept = &self.text.as_bytes()[from..at];
+            let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
+            self.line = self.line + lines(passed) - lines(kept);
+        }
     }
 
     /// Adds the genotype that begins at `start`, up to which lines have been counted.

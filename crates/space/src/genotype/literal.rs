@@ -18,9 +18,19 @@ const LONGEST_TEXT: usize = 1 << 16;
 /// Maximum number of values of one literal: more than the entries of the largest genotype.
 const MOST_VALUES: usize = 1 << 17;
 /// Calls that are replaced by their argument, by the last part of their name.
-const WRAPPERS: [&str; 15] = [
-    "int", "int8", "int16", "int32", "int64", "uint8", "intp", "str", "str_", "bool", "bool_", "array", "list",
-    "tuple", "tensor",
+const WRAPPERS: [&str; 19] = [
+    "float", "float16", "float32", "float64", "int", "int8", "int16", "int32", "int64", "uint8", "intp", "str", "str_",
+    "bool", "bool_", "array", "list", "tuple", "tensor",
+];
+
+/// Quotes in JSON's escapes, after the backslash, and whether they are double.
+const ESCAPED_QUOTES: [(&str, bool); 6] = [
+    ("u0027", false),
+    ("u0022", true),
+    ("u2018", false),
+    ("u2019", false),
+    ("u201c", true),
+    ("u201d", true),
 ];
 
 /// A value and its offset.
@@ -36,6 +46,8 @@ pub(super) enum Kind<'a> {
     Null,
     Bool(bool),
     Whole(usize),
+    /// A finite number with a decimal point or an exponent.
+    Fraction(f64),
     /// Any other number.
     Number,
     /// The text between quotes, unchanged.
@@ -291,7 +303,14 @@ impl<'a> Reader<'a> {
             .bytes()
             .all(|digit| digit.is_ascii_digit())
             .then(|| digits.parse());
-        whole.and_then(Result::ok).map_or(Kind::Number, Kind::Whole)
+        if let Some(Ok(whole)) = whole {
+            return Kind::Whole(whole);
+        }
+        let fraction = word.contains(['.', 'e', 'E']).then(|| word.parse::<f64>());
+        match fraction {
+            Some(Ok(fraction)) if fraction.is_finite() => Kind::Fraction(fraction),
+            _ => Kind::Number,
+        }
     }
 
     /// The text between `quote`, which begins here, and the next identical quote.
@@ -400,14 +419,14 @@ fn quote(text: &str) -> Option<Quote> {
     let mark = text.trim_start_matches('\\');
     let escapes = text.len() - mark.len();
     if escapes > 0 {
-        for (written, double) in [("u0027", false), ("u0022", true)] {
-            if mark.starts_with(written) {
-                return Some(Quote {
-                    double,
-                    escapes: escapes - 1,
-                    length: escapes + written.len(),
-                });
-            }
+        let written = mark.get(..ESCAPED_QUOTES[0].0.len()).unwrap_or_default();
+        let known = ESCAPED_QUOTES.iter().find(|(own, _)| own.eq_ignore_ascii_case(written));
+        if let Some(&(_, double)) = known {
+            return Some(Quote {
+                double,
+                escapes: escapes - 1,
+                length: escapes + written.len(),
+            });
         }
     }
     let mark = mark.chars().next().filter(|&c| is_quote(c))?;
@@ -437,6 +456,7 @@ mod tests {
             Kind::Null => "null".to_owned(),
             Kind::Bool(value) => value.to_string(),
             Kind::Whole(number) => number.to_string(),
+            Kind::Fraction(number) => number.to_string(),
             Kind::Number => "number".to_owned(),
             Kind::Text(text) => format!("'{text}'"),
             Kind::Name(name) => (*name).to_owned(),
@@ -450,6 +470,11 @@ mod tests {
     fn python_and_json_are_read_alike() {
         for (text, means) in [
             ("(1, [2L], )", "[1,[2]]"),
+            (
+                "[0.5, 1., 2e-3, -.25, 1e999, 1.2.3, 0x1e2]",
+                "[0.5,1,0.002,-0.25,number,number,number]",
+            ),
+            (r"['a', \u2019b\u2019, \u201Cc\u201D]", "['a','b','c']"),
             ("{'a': True, \"b\": null, 3: -1,}", "{a:true,b:null,3:number}"),
             (
                 r#"[\"a\", \'b\', ‘c’, “d”, \u0027e\u0027, u'f']"#,

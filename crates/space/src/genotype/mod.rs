@@ -17,6 +17,7 @@ mod mobile_text;
 mod nas_bench_201_text;
 mod naslib_text;
 mod nni_text;
+mod plain;
 mod published;
 
 pub use forms::{FormError, GenotypeForm};

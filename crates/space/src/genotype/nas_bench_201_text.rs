@@ -43,8 +43,8 @@ impl Arch201 {
     }
 }
 
-/// Reads the text that begins at `at`; returns its end too. Anything may follow, except a
-/// continuation of the same text.
+/// Reads the text that begins at `at`; returns its end too. It may be wrapped at a `+`. Anything
+/// may follow, except a continuation of the same text.
 pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) {
     let rest = &text[at..];
     let (arch, length) = match Arch201::prefix(rest) {
@@ -56,17 +56,34 @@ pub(super) fn read(text: &str, at: usize) -> (usize, Result<Genotype, Mistake>) 
     };
     let end = at + length;
     let more = &text[end..end + run(&text[end..])];
-    if more.starts_with('+') || more.contains('~') {
+    if more.trim_start().starts_with('+') || more.contains('~') {
         let mistake = Mistake::new(end, "the architecture has more than four nodes, or other edges");
         return (end + more.len(), Err(mistake));
     }
     (end, Ok(arch.into()))
 }
 
-/// The number of bytes at the beginning of `text` that may belong to such a text.
+/// The number of bytes at the beginning of `text` that may belong to such a text. Whitespace
+/// belongs to it only around a `+` that a node follows.
 fn run(text: &str) -> usize {
-    text.find(|c: char| !(c.is_ascii_alphanumeric() || "|+~_".contains(c)))
-        .unwrap_or(text.len())
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let own = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "|+~_".contains(c)))
+            .unwrap_or(rest.len());
+        at += own;
+        let next = text[at..].trim_start();
+        let next = match next.strip_prefix('+') {
+            Some(node) => node.trim_start(),
+            None if rest[..own].ends_with('+') => next,
+            None => return at,
+        };
+        if !next.starts_with('|') {
+            return at;
+        }
+        at = text.len() - next.len();
+    }
 }
 
 /// Reads lists of pairs, one per node, as in AutoDL's structures; `None` for any other list.
@@ -195,8 +212,24 @@ mod tests {
         ] {
             assert_eq!(Genotype::parse(text).unwrap(), right, "{text}");
         }
+        let written = right.to_string();
+        for wrapped in ["|+\n|", "| + |", "|\r\n  +|", "|+ \\\n|"] {
+            let text = written.replace("|+|", wrapped);
+            let read = Genotype::parse(&text).ok();
+            assert_eq!(read, (!wrapped.contains('\\')).then(|| right.clone()), "{text}");
+        }
+        let unknown = written.replace("|+|", "|+\n|").replace("avg_pool", "max_pool");
+        let error = Genotype::parse(&unknown).unwrap_err().to_string();
+        assert!(
+            error.starts_with("genotype, line 1, character 1, ") && error.contains("expected one of none"),
+            "{error}"
+        );
         for (text, says) in [
             ("{'0_1': 'none', '2_3': 'none'}", "the edge 0_2 is missing"),
+            (
+                "|none~0|+\n|none~0|none~1|+\n|none~0|none~1|none~2|\n + |none~0|",
+                "more than four nodes",
+            ),
             (
                 "{'0_1': 'none', '2_3': 'none', 'a/0_1': 'none'}",
                 "the edge 0_1 appears twice",

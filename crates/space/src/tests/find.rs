@@ -134,6 +134,40 @@ fn entries_may_name_their_node_or_stand_with_those_of_their_node() {
 }
 
 #[test]
+fn a_fraction_in_third_place_is_a_weight_and_dropped() {
+    for text in [
+        DARTS_V2.replace(", 0)", ", 0, 0.31)"),
+        DARTS_V2.replace(", 0)", ", 0, 1.0)"),
+        DARTS_V2.replace(", 0)", ", 0, 1.0)").replace(", 1)", ", 1, 3e-1)"),
+        DARTS_V2.replace(", 0)", ", 0, np.float32(0.31))"),
+        DARTS_V2.replace(", 0)", ", 0, tensor(0.31))"),
+    ] {
+        assert_eq!(read(&text), DARTS_V2, "{text}");
+    }
+    let grouped = "Genotype(normal=[(('skip_connect', 0, 0.5), ('sep_conv_3x3', 1, 0.25))], normal_concat=[2], \
+        reduce=[[('skip_connect', 0, 1.0)], [('skip_connect', 0, 0.5)]], reduce_concat=[3])";
+    let right = "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], \
+        reduce=[('skip_connect', 0), ('skip_connect', 0)], reduce_concat=[3], reduce_nodes=[1, 1])";
+    assert_eq!(read(grouped), right);
+    for (text, said) in [
+        (
+            DARTS_V2.replace(", 0)", ", 2, 0.0)").replace(", 1)", ", 3, 1.0)"),
+            "a weight, or the node that the entry reads?",
+        ),
+        (DARTS_V2.replace(", 0)", ", 2, 0.5)"), "node 2 cannot read node 2"),
+        (
+            DARTS_V2.replacen(", 0)", ", 2, 0)", 1).replacen(", 1)", ", 1, 0.5)", 1),
+            "some entries name the node",
+        ),
+        (DARTS_V2.replace(", 0)", ", 0, -1)"), "expected a whole number"),
+        (DARTS_V2.replace(", 0)", ", 0.5)"), "expected a whole number"),
+    ] {
+        let error = says(&text);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn an_operation_may_stand_twice_on_an_edge() {
     let nasnet = "Genotype(normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0)], \
         normal_concat=[2, 3], reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0)], reduce_concat=[2])";
@@ -383,6 +417,92 @@ fn hostile_brackets_are_read_in_linear_time() {
                 "{part:?} after {before:?}: {read} of {} bytes",
                 text.len()
             );
+        }
+    }
+}
+
+#[test]
+fn strings_that_python_joins_are_read_as_one() {
+    let halves = |quote: &str, joint: &str| {
+        let text = DARTS_V2.replace("_concat=", &format!("_concat={joint}"));
+        format!(
+            "{quote}{}{quote}",
+            text.replacen("t', 2)", &format!("{joint}t', 2)"), 1)
+        )
+    };
+    let notebook = DARTS_V2.replace("_concat=", "_concat=\\n\",\n    \"");
+    for text in [
+        format!("g = {}", halves("\"", "\" \\\n     \"")),
+        format!("g = ({})", halves("\"", "\"\n     \"")),
+        format!("g = {}", halves("\"", "\" + \\\r\n  \"")),
+        format!("g = {}", halves("\"", "\"+\"")),
+        format!(
+            "g = {}",
+            halves("'", "'\n '")
+                .replace("('", "(\"")
+                .replace("',", "\",")
+                .replace("_connect' ", "_connect\"")
+        ),
+        format!("{{\"source\": [\"DARTS = {notebook}\\n\"]}}"),
+    ] {
+        assert_eq!(read(&text), DARTS_V2, "{text}");
+    }
+    let two = format!("A = {}\nB = {DARTS_V1}\n", halves("\"", "\" \\\n \""));
+    assert!(says(&two).contains("there are several, say which by its name or line: A (line 1), B (line 5)"));
+    assert_eq!(Genotype::parse_named(&two, "5").unwrap().to_string(), DARTS_V1);
+    assert_eq!(Genotype::parse_named(&two, "A").unwrap().to_string(), DARTS_V2);
+    let unknown = format!("x\n{}", halves("\"", "\"\n\"").replace("dil_conv_3x3", "dil_conv_9x9"));
+    let error = Genotype::parse(&unknown).unwrap_err();
+    assert!(unknown[error.at..].starts_with("'dil_conv_9x9"), "{error}");
+}
+
+#[test]
+fn quotes_of_html_and_csv_are_quotes() {
+    let quoted = DARTS_V2.replace('\'', "\"");
+    let json = quoted
+        .replace("Genotype(", "{\"")
+        .replace(", normal_", ", \"normal_")
+        .replace(", reduce", ", \"reduce")
+        .replace('=', "\": ")
+        .replace("5])", "5]}");
+    for text in [
+        format!("<pre>{}</pre>", DARTS_V2.replace('\'', "&#39;")),
+        DARTS_V2.replace('\'', "&#x27;"),
+        quoted.replace('"', "&quot;"),
+        format!("epoch,genotype\n1,\"{}\"\n", quoted.replace('"', "\"\"")),
+        format!("epoch,genotype\n1,\"{}\"\n", json.replace('"', "\"\"")),
+        format!("{{\"genotype\": \"{}\"}}", DARTS_V2.replace('\'', "\\u2019")),
+    ] {
+        assert_eq!(read(&text), DARTS_V2, "{text}");
+    }
+    let two = format!("1,\"{}\"\n2,\"{DARTS_V1}\"\n", json.replace('"', "\"\""));
+    assert!(says(&two).contains("several"), "{}", says(&two));
+    let both = format!("{DARTS_V1}, {}", DARTS_V2.replace('\'', "&#39;"));
+    assert!(says(&both).contains("several in line 1"), "{}", says(&both));
+    // The `#` of an entity begins no comment.
+    let line = format!("{DARTS_V1}, {DARTS_V2}").replace('\'', "&#39;");
+    assert!(says(&line).contains("several in line 1"), "{}", says(&line));
+}
+
+#[test]
+fn the_plain_form_is_read_in_linear_time() {
+    for part in [
+        "' + ",
+        "'\n",
+        "\" \\\n",
+        "\\n\", ",
+        "&#39;",
+        "(\"\"a",
+        "[&quot;",
+        "{'' ",
+        "'(' +\n",
+        "Genotype(' '",
+    ] {
+        let text = part.repeat(20_000 / part.len());
+        assert!(Genotype::parse(&text).is_err());
+        if let Some(plain) = Plain::of(&text) {
+            let read = Search::of(&text, Some(&plain), None).read_bytes;
+            assert!(read <= 24 * text.len(), "{part:?}: {read} of {} bytes", text.len());
         }
     }
 }

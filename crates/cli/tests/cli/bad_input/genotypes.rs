@@ -174,6 +174,21 @@ pub fn cases() -> Vec<Case> {
             &["some entries name the node"],
         ),
         text(
+            "a weight or a node",
+            &darts("('skip_connect', 2, 0.0)"),
+            &["a weight, or the node that the entry reads?", "near `"],
+        ),
+        text(
+            "joined strings with an unknown operation",
+            &format!("'{}'", darts("(\"sep_conv' +\n '_9x9\", 0)")),
+            &["line 1", "unknown operation sep_conv_9x9"],
+        ),
+        text(
+            "nas-bench-201: wrapped, with an unknown operation",
+            "|none~0|+\n|conv~0|none~1|+\n|none~0|none~1|none~2|",
+            &["genotype, line 2, character 1", "expected one of none"],
+        ),
+        text(
             "pt.darts: other counts than normal_nodes",
             &darts("[('skip_connect', 0), ('skip_connect', 1)]"),
             &["normal_nodes says [1], and the entries themselves [2]"],
