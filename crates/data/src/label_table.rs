@@ -28,6 +28,19 @@ const PATH_NAMES: [&str; 8] = [
 ];
 const LABEL_NAMES: [&str; 6] = ["label", "class", "class_name", "category", "target", "labels"];
 const PART_NAMES: [&str; 5] = ["part", "split", "subset", "set", "partition"];
+/// Names of columns that divide the images in another way, which is not used.
+const OTHER_PART_NAMES: [&str; 10] = [
+    "is_train",
+    "is_training",
+    "is_test",
+    "is_valid",
+    "is_validation",
+    "train",
+    "test",
+    "fold",
+    "kfold",
+    "phase",
+];
 /// More classes than this are probably numbers to predict.
 const MOST_CLASSES: usize = 65_536;
 /// More than any published data set has.
@@ -40,6 +53,9 @@ pub struct LabelTable {
     pub class_names: Vec<String>,
     /// The images.
     pub rows: Vec<LabelledPath>,
+    /// The name of a column that is not used although it seems to divide the images, such as
+    /// `is_train`, if no other column does.
+    pub unused_part: Option<String>,
 }
 
 /// An image of a table.
@@ -90,10 +106,21 @@ impl LabelTable {
             Some(line) => Columns::of(file, line, &record)?,
             None => return Err(malformed(file, 1 + lines_before, COLUMNS, "an empty file".into())),
         };
+        let unused_part = match columns.part {
+            None => record
+                .iter()
+                .find(|name| OTHER_PART_NAMES.contains(&name.to_lowercase().as_str()))
+                .map(shortened),
+            Some(_) => None,
+        };
         let mut labels: BTreeMap<String, u32> = BTreeMap::new();
         let mut rows = Vec::new();
         let mut lines: Vec<usize> = Vec::new();
         while let Some(line) = next(&mut record)? {
+            // Spreadsheets write empty rows as separators.
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
             let cell = |column: usize, name: &str| match record.get(column) {
                 Some(cell) if !cell.is_empty() => Ok(cell),
                 _ => Err(malformed(file, line, format!("a {name}"), "none".into())),
@@ -127,7 +154,10 @@ impl LabelTable {
             rows.push(LabelledPath { path, label, part });
             lines.push(line);
         }
-        Self::sorted(file, labels, rows, &lines)
+        Ok(Self {
+            unused_part,
+            ..Self::sorted(file, labels, rows, &lines)?
+        })
     }
 
     /// Rows ordered by path, and labels ordered by name.
@@ -169,6 +199,7 @@ impl LabelTable {
         Ok(Self {
             class_names: labels.into_keys().collect(),
             rows,
+            unused_part: None,
         })
     }
 
@@ -243,8 +274,10 @@ fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
 /// define the separator, as Excel writes it: `sep=;`. Otherwise it is the most frequent of comma,
 /// semicolon, tab and bar in the first line.
 fn delimiter(text: &str) -> (u8, &str, usize) {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let named = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=");
+    let end = text.find(['\r', '\n']).unwrap_or(text.len());
+    let (first, rest) = text.split_at(end);
+    let rest = rest.strip_prefix("\r\n").or(rest.get(1..)).unwrap_or_default();
+    let named = first.trim_matches('"').strip_prefix("sep=");
     if let Some(&[one @ (b',' | b';' | b'\t' | b'|')]) = named.map(str::as_bytes) {
         return (one, rest, 1);
     }

@@ -136,7 +136,7 @@ impl OwnParts {
             validation: some(of_part(Part::Validation)),
             test: some(of_part(Part::Test)),
             passed_over: PassedOver::default(),
-            notes: Vec::new(),
+            notes: table.unused_part.iter().map(|name| unused_part_note(name)).collect(),
         }
     }
 
@@ -205,6 +205,14 @@ impl OwnParts {
             notes: self.notes,
         })
     }
+}
+
+/// A note about a column of a table that divides the images, but is not used.
+fn unused_part_note(name: &str) -> String {
+    format!(
+        "the column {name} of the table is not used: images are divided only by a column part or split, with train, \
+         val or test in each row"
+    )
 }
 
 /// A note about classes of which `part` has no image; `None` if there are no such classes.

@@ -31,6 +31,9 @@ fn every_way_to_write_a_table_is_read() {
         "sep=;\r\npath;label;part\r\na.png;cat;train\r\nb/c.png;dog;test\r\n",
         "\u{feff}\"sep=,\"\npath,label,part\na.png,cat,train\nb/c.png,dog,test\n",
         "sep=\t\npath\tlabel\tpart\na.png\tcat\ttrain\nb/c.png\tdog\ttest_set\n",
+        "path,label,part\ra.png,cat,train\rb/c.png,dog,test\r",
+        "sep=;\rpath;label;part\ra.png;cat;train\rb/c.png;dog;test\r",
+        "path,label,part,\n,,,\na.png,cat,train,\n , ,\nb/c.png,dog,test,\n,\n\"\",,\n",
         "path,label,part,width\n./a.png,cat,train,8\nb//c.png,dog,test\n",
     ] {
         assert_eq!(rows(text), plain, "{text:?}");
@@ -42,6 +45,25 @@ fn every_way_to_write_a_table_is_read() {
     let table = parse("file,label\nx,b\ny,a\nz,b\n").unwrap();
     assert_eq!(table.class_names, ["a", "b"]);
     assert_eq!(table.rows.iter().map(|row| row.label).collect::<Vec<_>>(), [1, 0, 1]);
+}
+
+#[test]
+fn a_column_that_divides_the_images_but_is_not_used_is_named() {
+    for (header, unused) in [
+        ("path,label,Is_Train", Some("Is_Train")),
+        ("path,label,fold", Some("fold")),
+        ("path,label,width", None),
+        ("path,label,split", None),
+    ] {
+        let table = parse(format!("{header}\na,x,test\nb,y,train\n")).unwrap();
+        assert_eq!(table.unused_part.as_deref(), unused, "{header}");
+    }
+    assert_eq!(
+        parse("path,label,split,fold\na,x,test,1\nb,y,train,2\n")
+            .unwrap()
+            .unused_part,
+        None
+    );
 }
 
 #[test]
