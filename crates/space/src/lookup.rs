@@ -1,18 +1,20 @@
 //! Looks up an architecture of NAS-Bench-201 in a table of accuracies provided by the user.
 //!
-//! The table is CSV with commas, semicolons or tabs, optionally compressed with gzip. Its first
-//! line names the columns, whose meaning `heading` derives from the names; every other line has
-//! an architecture in its text form and an accuracy in percent for each of those columns. Cells may
-//! be quoted, lines empty. A column whose values are mostly not above 1 contains fractions, and is
-//! refused rather than guessed at. Contract: only regular files of at most `MOST_BYTES` are read;
-//! the text is unpacked and parsed line by line, and only numbers are kept, whatever its size.
+//! The table is CSV with commas, semicolons, tabs or bars and any line breaks, optionally
+//! compressed with gzip. Its first line names the columns, whose meaning `heading` derives from the
+//! names; every other line has an architecture in its text form and an accuracy in percent for each
+//! of those columns. Cells may be quoted, and architectures must be between bars; lines may be
+//! empty, or consist of separators. A column whose values are mostly not above 1 contains
+//! fractions, and is refused rather than guessed at. Contract: only regular files of at most
+//! `MOST_BYTES` are read; the text is unpacked and parsed line by line, and only numbers are kept,
+//! whatever its size.
 //! Architectures that compute the same function have separate lines, as they were trained
 //! separately; a table may lack some, and ranks are among those that it has.
 
 mod heading;
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use da2s_records::read_input;
@@ -145,16 +147,20 @@ impl Benchmark {
     }
 
     /// Reads the table; `number` is the current line number, from 1.
-    fn from_lines(mut reader: impl BufRead, number: &mut usize) -> Result<Self, Reason> {
+    fn from_lines(reader: impl BufRead, number: &mut usize) -> Result<Self, Reason> {
         *number = 1;
         let mut line = String::new();
-        if !next_line(&mut reader, &mut line)? {
+        let mut lines = Lines {
+            reader,
+            after_return: false,
+        };
+        if !lines.next(&mut line)? {
             return Err(Reason::content("the file is empty"));
         }
         let delimiter = named_delimiter(line.trim_start_matches('\u{feff}'));
         if delimiter.is_some() {
             *number += 1;
-            next_line(&mut reader, &mut line)?;
+            lines.next(&mut line)?;
         }
         let heading_line = *number;
         let heading = Heading::read(line.trim_start_matches('\u{feff}'), delimiter).map_err(Reason::Content)?;
@@ -169,13 +175,14 @@ impl Benchmark {
         };
         *number += 1;
         let mut left = MOST_BYTES;
-        while next_line(&mut reader, &mut line)? {
+        while lines.next(&mut line)? {
             left = left.saturating_sub(line.len() as u64 + 1);
             if left == 0 {
                 return Err(Reason::Content(format!("the table is larger than {MOST_BYTES} bytes")));
             }
-            if !line.trim().is_empty() {
-                table.add(&heading, &line)?;
+            let cells = cells(&line, heading.delimiter);
+            if cells.iter().any(|cell| !cell.is_empty()) {
+                table.add(&heading, &cells)?;
             }
             *number += 1;
         }
@@ -215,9 +222,11 @@ impl Benchmark {
         }
     }
 
-    fn add(&mut self, heading: &Heading, line: &str) -> Result<(), Reason> {
-        let cells = cells(line, heading.delimiter);
-        if let Some(cell) = cells.get(heading.columns.len()) {
+    fn add(&mut self, heading: &Heading, cells: &[String]) -> Result<(), Reason> {
+        if heading.delimiter == b'|' {
+            require_quotes(heading, cells)?;
+        }
+        if let Some(cell) = cells.iter().skip(heading.columns.len()).find(|cell| !cell.is_empty()) {
             return Err(Reason::Content(format!("`{cell}` belongs to no column")));
         }
         let row = self.archs.len();
@@ -230,9 +239,8 @@ impl Benchmark {
             match column {
                 Column::Other(_) => {}
                 Column::Architecture => {
-                    let arch: Arch201 = cell()?
-                        .parse()
-                        .map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
+                    let arch =
+                        architecture(cell()?).map_err(|error: Arch201Error| Reason::Content(error.to_string()))?;
                     if self.lines[arch.index()].replace(row).is_some() {
                         return Err(Reason::content("this architecture is there twice"));
                     }
@@ -240,7 +248,7 @@ impl Benchmark {
                 }
                 Column::Index => {
                     let cell = cell()?;
-                    let index = cell.parse().map_err(|_| {
+                    let index = index(cell, heading.delimiter).ok_or_else(|| {
                         Reason::Content(format!("the index is `{cell}`: expected a whole number from 0"))
                     })?;
                     if self.indices.get_or_insert_default().insert(index, row).is_some() {
@@ -356,36 +364,105 @@ fn accuracy(cell: &str, delimiter: u8) -> Option<f64> {
     value.filter(|value| (0.0..=100.0).contains(value))
 }
 
+/// A whole number from 0, which a spreadsheet may have written as `7.0`.
+fn index(cell: &str, delimiter: u8) -> Option<usize> {
+    let point = |c: char| c == '.' || c == ',' && delimiter != b',';
+    let whole = match cell.split_once(point) {
+        Some((whole, zeros)) if zeros.bytes().all(|zero| zero == b'0') => whole,
+        _ => cell,
+    };
+    whole.parse().ok()
+}
+
+/// The architecture of a cell, also as the code of the benchmark prints it,
+/// `Structure(4 nodes with |…|)`.
+fn architecture(cell: &str) -> Result<Arch201, Arch201Error> {
+    let inner = cell
+        .strip_prefix("Structure(4 nodes with ")
+        .and_then(|cell| cell.strip_suffix(')'));
+    inner.unwrap_or(cell).parse()
+}
+
+/// Refuses a line in which the bars of an architecture are also separators.
+fn require_quotes(heading: &Heading, cells: &[String]) -> Result<(), Reason> {
+    let at = heading
+        .columns
+        .iter()
+        .position(|column| *column == Column::Architecture);
+    let arch = at.and_then(|at| cells.get(at)).map_or("", String::as_str);
+    if arch.contains('|') {
+        return Ok(());
+    }
+    Err(Reason::content(
+        "bars separate the columns here, and architectures contain bars: put the architectures in quotes, or \
+         separate the columns with commas",
+    ))
+}
+
 /// The separator given by a first line `sep=;`, as Excel reads and writes it.
 fn named_delimiter(line: &str) -> Option<u8> {
     match line.trim().trim_matches('"').strip_prefix("sep=")?.as_bytes() {
-        [one @ (b',' | b';' | b'\t')] => Some(*one),
+        [one @ (b',' | b';' | b'\t' | b'|')] => Some(*one),
         // Trailing whitespace was already removed.
         [] => Some(b'\t'),
         _ => None,
     }
 }
 
-/// Reads a line without its line break into `line`; `false` at the end of the file.
-fn next_line(reader: &mut impl BufRead, line: &mut String) -> Result<bool, Reason> {
-    let mut bytes = std::mem::take(line).into_bytes();
-    bytes.clear();
-    let read = reader.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', &mut bytes);
-    let read = read.map_err(|error| match error.kind() {
-        // Errors of a damaged or truncated gzip file.
+/// The lines of a table, which end with `\n`, `\r\n` or `\r`.
+struct Lines<R> {
+    reader: R,
+    /// Whether the last line ended with `\r`, to which a following `\n` belongs.
+    after_return: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads a line without its line break into `line`; `false` at the end of the file.
+    fn next(&mut self, line: &mut String) -> Result<bool, Reason> {
+        let mut bytes = std::mem::take(line).into_bytes();
+        bytes.clear();
+        let ended = loop {
+            let mut buffer = self.reader.fill_buf().map_err(of_reader)?;
+            if buffer.is_empty() {
+                break false;
+            }
+            if std::mem::take(&mut self.after_return) && buffer[0] == b'\n' {
+                self.reader.consume(1);
+                buffer = self.reader.fill_buf().map_err(of_reader)?;
+            }
+            let left = (LONGEST_LINE_BYTES as usize).saturating_sub(bytes.len());
+            let near = &buffer[..buffer.len().min(left)];
+            let end = near.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            bytes.extend_from_slice(&near[..end.unwrap_or(near.len())]);
+            let (read, within) = (end.map_or(near.len(), |end| end + 1), near.len() < buffer.len());
+            self.after_return = end.is_some_and(|end| near[end] == b'\r');
+            self.reader.consume(read);
+            if end.is_some() {
+                break true;
+            }
+            if within || left == 0 {
+                let problem = format!("the line is longer than {LONGEST_LINE_BYTES} bytes");
+                return Err(Reason::Content(problem));
+            }
+        };
+        let read = ended || !bytes.is_empty();
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(Reason::content("the file is UTF-16: save the table as \"CSV UTF-8\""));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| Reason::content("not UTF-8 text"))?;
+        line.push_str(&text);
+        Ok(read)
+    }
+}
+
+/// A system's error, or one of a damaged or truncated gzip file.
+fn of_reader(error: io::Error) -> Reason {
+    match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             Reason::Content(format!("the file is damaged: {error}"))
         }
         _ => Reason::System(error),
-    })?;
-    if read as u64 == LONGEST_LINE_BYTES && !bytes.ends_with(b"\n") {
-        return Err(Reason::Content(format!(
-            "the line is longer than {LONGEST_LINE_BYTES} bytes"
-        )));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Reason::content("not UTF-8 text"))?;
-    line.push_str(text.trim_end_matches(['\n', '\r']));
-    Ok(read > 0)
 }
 
 #[cfg(test)]

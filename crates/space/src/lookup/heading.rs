@@ -6,13 +6,15 @@
 //! remaining columns are.
 
 /// Accepted names of the column of architectures.
-const ARCHITECTURE: [&str; 6] = [
+const ARCHITECTURE: [&str; 8] = [
     "architecture",
     "arch",
     "arch_str",
     "arch-str",
     "arch_string",
     "architecture_str",
+    "genotype",
+    "structure",
 ];
 /// Accepted names of the column of the benchmark's indices, the most certain names first.
 const INDEX: [&[&str]; 2] = [
@@ -95,11 +97,19 @@ impl Heading {
     /// A description of the problem.
     pub(super) fn read(line: &str, delimiter: Option<u8>) -> Result<Self, String> {
         let delimiter = delimiter.unwrap_or_else(|| delimiter_of(line));
-        let names = cells(line, delimiter);
+        let mut names = cells(line, delimiter);
+        // A trailing separator begins no column.
+        while names.last().is_some_and(String::is_empty) {
+            names.pop();
+        }
         let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         let architectures = lower.iter().filter(|name| ARCHITECTURE.contains(&name.as_str()));
         if architectures.count() != 1 {
-            return Err("expected `architecture,` and the names of the columns".to_owned());
+            return Err(
+                "expected `architecture,` and the names of the columns; the column of architectures, of which there \
+                 is one, may also be called arch, arch_str, genotype or structure"
+                    .to_owned(),
+            );
         }
         let (index, unnamed_index) = index_of(&lower);
         let explicit = lower.iter().any(|name| names_accuracy(name));
@@ -215,14 +225,15 @@ fn names_run(name: &str) -> bool {
     words(name).any(|word| RUN_WORDS.contains(&word))
 }
 
-/// The most frequent separator in a line: comma, semicolon or tab.
+/// The most frequent separator in a line: comma, semicolon or tab; a bar only if it has none of
+/// them.
 fn delimiter_of(line: &str) -> u8 {
     let count = |one: u8| line.bytes().filter(|&byte| byte == one).count();
     // The last one wins ties.
-    [b'\t', b';', b',']
-        .into_iter()
-        .max_by_key(|&one| count(one))
-        .unwrap_or(b',')
+    match [b'\t', b';', b','].into_iter().max_by_key(|&one| count(one)) {
+        Some(most) if count(most) > 0 || count(b'|') == 0 => most,
+        _ => b'|',
+    }
 }
 
 /// The cells of a line, without surrounding whitespace and quotes.
@@ -297,10 +308,7 @@ mod tests {
             assert_eq!(read(line), (list(accuracies), list(others)), "{line}");
         }
         let none = Heading::read("arch,params,time", None).unwrap_err();
-        assert_eq!(
-            none,
-            "there is no column of accuracies: params, time name something else"
-        );
+        assert_eq!(none, "there is no column of accuracies: params, time have other names");
     }
 
     #[test]

@@ -87,7 +87,26 @@ fn damage_is_told_with_its_line() {
         ("architecture,arch,a\n".to_owned(), 1, "expected `architecture,`"),
         ("architecture\n".to_owned(), 1, "no column"),
         ("architecture,a,a\n".to_owned(), 1, "two columns are named a"),
-        ("architecture,a,\n".to_owned(), 1, "no name"),
+        ("architecture,,a\n".to_owned(), 1, "no name"),
+        (format!("architecture,a,\n{arch},1,2\n"), 2, "`2` belongs to no column"),
+        ("architecture,a\r,\r".to_owned(), 3, "no architecture"),
+        (
+            format!("architecture|a\n{arch}|1\n"),
+            2,
+            "put the architectures in quotes",
+        ),
+        (format!("architecture|a\n\"{arch}|1\n"), 2, "expected the end"),
+        (
+            format!("arch,genotype,a\n{arch},{arch},1\n"),
+            1,
+            "of which there is one",
+        ),
+        (
+            format!("architecture,a\nStructure(5 nodes with {arch}),1\n"),
+            2,
+            "character 0",
+        ),
+        (format!("index,architecture,a\n7.5,{arch},1\n"), 2, "the index is `7.5`"),
         ("architecture,a\n".to_owned(), 2, "no architecture"),
         (format!("{whole}|conv~0|,1,1"), 6, "character 1"),
         (format!("{whole}{arch},1"), 6, "b is missing"),
@@ -118,6 +137,12 @@ fn damage_is_told_with_its_line() {
         }
         other => panic!("{other:?}"),
     }
+    let wide: Vec<u8> = whole.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = read(&[&b"\xff\xfe"[..], &wide].concat()).unwrap_err().to_string();
+    assert!(
+        wide.ends_with("line 1: the file is UTF-16: save the table as \"CSV UTF-8\""),
+        "{wide}"
+    );
     let compressed = gzip(&whole);
     let cut = read(&compressed[..compressed.len() / 2]).unwrap_err();
     assert!(matches!(cut, BenchmarkError::Damaged { .. }), "{cut}");
@@ -139,6 +164,14 @@ fn tables_as_other_programs_write_them() {
         plain.replace(',', " , "),
         quoted,
         plain.replace("architecture", "Arch_str"),
+        plain.replace("architecture", "Genotype"),
+        plain.replace("architecture", "structure"),
+        plain.replace('\n', "\r"),
+        format!("{plain},,\n , ,\t\n\n\"\",,\n"),
+        plain.replace('\n', ",\n"),
+        plain.replace(",50\n", ",50,,\n"),
+        plain.replace("\n|", "\nStructure(4 nodes with |").replace("|,", "|),"),
+        plain.replace("|+|", "| + |"),
     ] {
         assert_eq!(read(text.as_bytes()).unwrap(), right, "{text}");
     }
@@ -158,6 +191,9 @@ fn tables_as_other_programs_write_them() {
         let none = indexed.at_index(1).unwrap_err().to_string();
         assert_eq!(none, "none of the 4 architectures of the table has the index 1");
     }
+    let floats = rows.replace("14,", "14.0,");
+    let floats = read(format!("index,architecture,a,b\n{floats}").as_bytes()).unwrap();
+    assert_eq!(floats.at_index(14).unwrap(), uniform(Operation201::Conv1x1));
     let last = plain
         .lines()
         .map(|line| format!("{line},1\n"))
@@ -182,6 +218,8 @@ fn tables_with_other_separators_and_numbers() {
         plain.replace('.', ";").replace(',', "\t").replace(';', ","),
         plain.replace(",50\n", " %,50%\n"),
         format!("sep=,\r\n{plain}"),
+        format!("sep=,\r{}", plain.replace('\n', "\r")),
+        plain.replace("|,", "|\",").replace("\n|", "\n\"|").replace(',', "|"),
         format!("\u{feff}sep=;\n{}", plain.replace(',', ";")),
         format!("\"sep=\t\"\n{}", plain.replace(',', "\t")),
     ] {

@@ -122,6 +122,21 @@ fn contents() -> Vec<Case> {
             format!("arch,a\n{NONE},10\n,10\n"),
         ),
         table(
+            "rows of separators alone",
+            &["line 4", "no architecture"],
+            "arch,a\n,\n,\n",
+        ),
+        table(
+            "an accuracy after the last column",
+            &["line 2", "`20` belongs to no column"],
+            format!("arch,a,\n{NONE},10,20\n"),
+        ),
+        table(
+            "two columns of architectures",
+            &["line 1", "of which there is one"],
+            format!("arch,genotype,a\n{NONE},{NONE},10\n"),
+        ),
+        table(
             "two architectures in a cell",
             &["line 2", "expected the end"],
             format!("arch,a\n{NONE} {SKIP},10\n"),
@@ -140,7 +155,7 @@ fn contents() -> Vec<Case> {
         ),
         table(
             "bars for separators",
-            &["line 1", "expected `architecture,`"],
+            &["line 2", "put the architectures in quotes"],
             format!("arch|a\n{NONE}|10\n"),
         ),
         table(
@@ -148,7 +163,7 @@ fn contents() -> Vec<Case> {
             &["line 3", "character 0"],
             format!("arch,a\n{NONE},10\narch,a\n"),
         ),
-        table("UTF-16", &["line 1", "UTF-8"], b"\xff\xfea\0r\0c\0h\0"),
+        table("UTF-16", &["line 1", "UTF-16", "CSV UTF-8"], b"\xff\xfea\0r\0c\0h\0"),
         table(
             "a spreadsheet",
             &["line 1"],
