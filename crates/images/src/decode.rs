@@ -2,7 +2,7 @@
 //!
 //! | in the file | result |
 //! |---|---|
-//! | an orientation (of EXIF, or TIFF's own) | turned and mirrored, as viewers show it |
+//! | an orientation (of EXIF or XMP, or TIFF's own) | turned and mirrored, as viewers show it |
 //! | transparency | dropped: the colours under it, as Pillow's `convert("RGB")` gives them |
 //! | 16 bits per channel | `v · 255 / 65535`, rounded |
 //! | a palette, 1, 2 or 4 bits | the colours of the palette |
@@ -90,19 +90,18 @@ fn decode(bytes: &[u8]) -> Result<Image, ImageProblem> {
         ImageFormat::Jpeg => jpeg::decode(bytes)?,
         ImageFormat::Tiff => tiff::decode(bytes)?,
         ImageFormat::Png => {
-            let exif = chunks::png(bytes)?;
-            (png::decode(bytes)?, exif.and_then(Orientation::from_exif_chunk))
+            let metadata = chunks::png(bytes)?;
+            (png::decode(bytes)?, metadata.orientation())
         }
         ImageFormat::WebP => {
-            chunks::webp(bytes)?;
-            let mut decoder = WebPDecoder::new(data).map_err(said)?;
+            let metadata = chunks::webp(bytes)?;
+            let decoder = WebPDecoder::new(data).map_err(said)?;
             // The decoder keeps several copies of the image while it works.
             if decoder.total_bytes() > MOST_DECODED_BYTES / 2 {
                 let (width, height) = decoder.dimensions();
                 return Err(ImageProblem::too_many_pixels(width.into(), height.into()));
             }
-            let orientation = decoder.orientation().map_err(said)?;
-            (pixels(decoder).map_err(said)?, Some(orientation))
+            (pixels(decoder).map_err(said)?, metadata.orientation())
         }
         ImageFormat::Gif => {
             let first = chunks::gif(bytes)?;

@@ -11,6 +11,7 @@ mod chunks;
 mod classify;
 mod decode;
 mod error;
+mod exif;
 mod file;
 mod format;
 mod image;

@@ -21,6 +21,7 @@ use image::metadata::Orientation;
 
 use crate::MOST_DECODED_BYTES;
 use crate::error::{self, ImageProblem};
+use crate::exif::{self, Metadata};
 use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use colour::Meaning;
@@ -64,10 +65,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
             plane[at * shape.width..][..shape.width].copy_from_slice(&row[..shape.width]);
         }
     });
-    Ok((
-        Image::new(shape, pixels),
-        jpeg.exif.and_then(Orientation::from_exif_chunk),
-    ))
+    Ok((Image::new(shape, pixels), jpeg.metadata.orientation()))
 }
 
 /// A complete JPEG file.
@@ -75,8 +73,8 @@ pub(crate) struct Jpeg<'a> {
     frame: Frame,
     is_jfif: bool,
     adobe_transform: Option<u8>,
-    /// The first block of EXIF data.
-    exif: Option<&'a [u8]>,
+    /// The first block of EXIF data, and the last of XMP.
+    metadata: Metadata<'a>,
 }
 
 impl<'a> Jpeg<'a> {
@@ -85,7 +83,8 @@ impl<'a> Jpeg<'a> {
         let mut tables = Tables::default();
         let mut frame: Option<Frame> = None;
         let mut restart_interval = 0;
-        let (mut is_jfif, mut adobe_transform, mut exif) = (false, None, None);
+        let (mut is_jfif, mut adobe_transform) = (false, None);
+        let mut metadata = Metadata::default();
         // After the magic bytes.
         let mut at = 2;
         loop {
@@ -121,7 +120,13 @@ impl<'a> Jpeg<'a> {
                     restart_interval = usize::from(u16::from_be_bytes([high, low]));
                 }
                 0xe0 => is_jfif |= segment.starts_with(b"JFIF\0"),
-                0xe1 if exif.is_none() => exif = segment.strip_prefix(b"Exif\0\0"),
+                0xe1 => {
+                    if let Some(xmp) = segment.strip_prefix(exif::XMP_HEADER) {
+                        metadata.xmp = Some(xmp.into());
+                    } else if metadata.exif.is_none() && segment.starts_with(exif::HEADER) {
+                        metadata.exif = Some(segment.into());
+                    }
+                }
                 0xee if segment.starts_with(b"Adobe") => adobe_transform = segment.get(11).copied(),
                 _ => {}
             }
@@ -135,7 +140,7 @@ impl<'a> Jpeg<'a> {
             frame,
             is_jfif,
             adobe_transform,
-            exif,
+            metadata,
         })
     }
 

@@ -33,14 +33,14 @@ pub struct Directory {
 
 /// Reads the integers of a file.
 #[derive(Clone, Copy)]
-struct Numbers<'a> {
-    bytes: &'a [u8],
-    little_endian: bool,
+pub(crate) struct Numbers<'a> {
+    pub bytes: &'a [u8],
+    pub little_endian: bool,
 }
 
 impl Numbers<'_> {
     /// The number of `size` bytes at `at`.
-    fn get(self, at: u64, size: u64) -> Result<u64, ImageProblem> {
+    pub fn get(self, at: u64, size: u64) -> Result<u64, ImageProblem> {
         let bytes = &self.bytes[self.range(at, size)?];
         let digit = |number, &byte: &u8| number << 8 | u64::from(byte);
         Ok(if self.little_endian {

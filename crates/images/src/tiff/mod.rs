@@ -21,7 +21,10 @@ use crate::format::ImageFormat;
 use crate::image::{Image, ImageShape};
 use crate::jpeg::Jpeg;
 use directory::Directory;
+pub(crate) use directory::Numbers;
 
+/// `PhotometricInterpretation`: white is zero.
+const WHITE_IS_ZERO: u16 = 0;
 /// `PhotometricInterpretation`: black is zero.
 const BLACK_IS_ZERO: u8 = 1;
 /// `Compression`: JPEG.
@@ -84,10 +87,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     }
     let orientation = tag(Tag::Orientation)?.and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?));
     let is_jpeg = tag(Tag::Compression)? == Some(JPEG);
+    let white_is_zero = tag(Tag::PhotometricInterpretation)? == Some(WHITE_IS_ZERO);
     let (width, height) = decoder.dimensions().map_err(problem)?;
     let colours = decoder.colortype().map_err(problem)?;
     let samples = if is_jpeg {
-        jpeg_samples(&mut decoder, &bytes, &directory)?
+        let mut samples = jpeg_samples(&mut decoder, &bytes, &directory)?;
+        // The tiff crate does this for the other compressions.
+        if white_is_zero {
+            samples.values.iter_mut().for_each(|value| *value = 255 - *value);
+        }
+        samples
     } else {
         samples(&mut decoder, colours, has_palette)?
     };
@@ -198,6 +207,10 @@ fn samples(
     }
     let (count, planes) = (usize::from(colours.num_samples()), layout.planes);
     let values = match data {
+        DecodingResult::U8(_) if !matches!(colours.bit_depth(), 1 | 2 | 4 | 8) => {
+            let bits = colours.bit_depth();
+            return Err(ImageProblem::unsupported(format!("TIFF with samples of {bits} bits")));
+        }
         DecodingResult::U8(bytes) if colours.bit_depth() < 8 => {
             let per_row = width as usize * if planes > 1 { 1 } else { count };
             unpacked(&bytes, per_row, colours.bit_depth(), has_palette)

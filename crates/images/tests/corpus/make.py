@@ -77,6 +77,21 @@ def exif(orientation, endian="<"):
     return tag.tobytes()
 
 
+def long_exif(orientation):
+    """EXIF that states the orientation in 32 bits instead of 16."""
+    return exif(orientation).replace(struct.pack("<HH", ORIENTATION, 3), struct.pack("<HH", ORIENTATION, 4))
+
+
+def xmp(orientation):
+    return f'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{orientation}"/>'.encode()
+
+
+def raw_profile(orientation):
+    """EXIF as ImageMagick writes it into a text chunk."""
+    data = exif(orientation)
+    return f"\nexif\n{len(data):8}\n{data.hex()}\n".encode()
+
+
 def tool(*command, data=None):
     return subprocess.run([str(word) for word in command], input=data, capture_output=True, check=True).stdout
 
@@ -114,6 +129,9 @@ def jpegs():
         endian = "<" if orientation % 2 else ">"
         save(f"orientation-{orientation}.jpg", RGB, quality=90, exif=exif(orientation, endian))
     save("orientation-none.jpg", RGB, quality=90, exif=exif(0))
+    save("orientation-long.jpg", RGB, quality=90, exif=long_exif(6))
+    save("orientation-xmp.jpg", RGB, quality=90, xmp=xmp(8))
+    save("orientation-exif-and-xmp.jpg", RGB, quality=90, exif=exif(6), xmp=xmp(8))
     # CMYK as Adobe writes it, inverted; YCCK, the same with another marker; and without the marker.
     cmyk = save("cmyk.jpg", RGB.convert("CMYK"), quality=90)
     at = cmyk.index(b"Adobe")
@@ -168,6 +186,15 @@ def pngs():
         save(f"orientation-{orientation}.png", RGB, exif=exif(orientation))
     whole = (FILES / "mode-RGB.png").read_bytes()
     put("orientation-after-the-pixels.png", whole[:-12] + png_chunk(b"eXIf", exif(8)[6:]) + whole[-12:])
+    for name, chunk in (
+        ("header", png_chunk(b"eXIf", exif(6))),
+        ("long", png_chunk(b"eXIf", long_exif(6)[6:])),
+        ("xmp", png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(6))),
+        ("xmp-compressed", png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp(6)))),
+        ("profile", png_chunk(b"tEXt", b"Raw profile type exif\0" + raw_profile(6))),
+        ("profile-compressed", png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw_profile(6)))),
+    ):
+        put(f"orientation-{name}.png", whole[:33] + chunk + whole[33:])
     save("animated.png", RGB, save_all=True, append_images=[MIRRORED])
     put("a-png.jpg", whole)
     put("bytes-after-the-end.png", whole + b"more")
@@ -197,6 +224,7 @@ def others():
     save("one-colour.webp", Image.new("RGB", (40, 30), (9, 8, 7)), lossless=True)
     for orientation in (2, 5):
         save(f"orientation-{orientation}.webp", RGB, lossless=True, exif=exif(orientation))
+    save("orientation-xmp.webp", RGB, lossless=True, xmp=xmp(6))
     save("animated.webp", RGB, save_all=True, append_images=[MIRRORED], lossless=True)
 
 
@@ -208,6 +236,14 @@ def tiffs():
             save(f"{compression}-{mode}.tiff", RGB.convert(mode), compression=compression)
     for mode in ("L", "RGB", "YCbCr", "CMYK"):
         save(f"jpeg-{mode}.tiff", RGB.convert(mode), compression="jpeg", quality=90)
+    # The photometric interpretation, a 16-bit number: white is zero.
+    grey = (FILES / "jpeg-L.tiff").read_bytes()
+    entry = grey.index(struct.pack("<HHI", 262, 3, 1))
+    put("jpeg-white-is-zero.tiff", grey[: entry + 8] + b"\0\0" + grey[entry + 10 :])
+    # Grey with 6 bits.
+    bits = (FILES / "mode-L.tif").read_bytes()
+    entry = bits.index(struct.pack("<HHI", 258, 3, 1))
+    refuse("unsupported", "grey-6.tif", bits[: entry + 8] + b"\6\0" + bits[entry + 10 :])
     save("group4.tif", RGB.convert("1"), compression="group4")
     save("grey-16.tif", Image.fromarray(GREY16))
     save("grey-16-big-endian.tif", Image.fromarray(GREY16.astype(">u2")))
