@@ -59,7 +59,7 @@ impl FolderLayout {
         Self::search(path)?.ok_or_else(nothing)
     }
 
-    /// Like [`Self::find`]; `None` if nothing in `path` looks like images.
+    /// Like [`Self::find`]; `None` if `path` has files, but nothing that looks like images.
     fn search(path: &Path) -> Result<Option<Self>, DataError> {
         if path.is_file() {
             return match has_table_ending(path) {
@@ -70,19 +70,20 @@ impl FolderLayout {
                 )),
             };
         }
-        let mut dir = path.to_owned();
+        let (mut dir, mut other_table) = (path.to_owned(), None);
         for _ in 0..=MOST_WRAPPERS {
             let found = level(&dir)?;
             let parts = parts_of(&dir, &found.folders)?;
-            let table = table_in(&dir)?;
+            let (table, other) = tables_in(&dir)?;
+            other_table = other_table.or(other);
             if !parts.is_empty() {
-                return Self::of_parts(dir, found, &parts, table).map(Some);
+                return Self::of_parts(dir, found, &parts, table, other_table).map(Some);
             }
             if let Some(table) = table {
                 return Ok(Some(Self::Table(table)));
             }
             match &found.folders[..] {
-                [] => break,
+                [] => return no_classes(path, &dir, &found.passed_over, other_table).map_or(Ok(None), Err),
                 [only] => dir.push(only),
                 folders => {
                     require_classes(&dir, folders)?;
@@ -90,7 +91,12 @@ impl FolderLayout {
                 }
             }
         }
-        Ok(None)
+        Err(expected(
+            path,
+            format!(
+                "at most {MOST_WRAPPERS} folders around the images that contain nothing else; there are more: name an inner one"
+            ),
+        ))
     }
 
     /// Whether there seem to be images in `path`; none is read.
@@ -117,14 +123,22 @@ impl FolderLayout {
         found: FolderLevel,
         parts: &HashMap<Part, String>,
         table: Option<PathBuf>,
+        other_table: Option<PathBuf>,
     ) -> Result<Self, DataError> {
         let name = |part| parts.get(&part).cloned();
         let (validation, test) = (name(Part::Validation), name(Part::Test));
-        let train = match (name(Part::Train), table) {
+        if let Some(train) = name(Part::Train)
+            && level(&root.join(train))?.folders.is_empty()
+        {
             // Without class folders, the folder only contains the files that the table lists.
-            (Some(train), Some(table)) if level(&root.join(&train))?.folders.is_empty() => {
+            if let Some(table) = table {
                 return Ok(Self::Table(table));
             }
+            if let Some(other) = other_table {
+                return Err(unnamed_table(&other));
+            }
+        }
+        let train = match (name(Part::Train), table) {
             (Some(train), _) => train,
             (None, Some(table)) => return Ok(Self::Table(table)),
             (None, None) => {
@@ -178,21 +192,62 @@ fn has_table_ending(path: &Path) -> bool {
     ending.is_some_and(|ending| TABLE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// The table of labels in `dir`.
-fn table_in(dir: &Path) -> Result<Option<PathBuf>, DataError> {
-    let mut tables = Vec::new();
+/// The table of labels in `dir`, and the first table with another name.
+fn tables_in(dir: &Path) -> Result<(Option<PathBuf>, Option<PathBuf>), DataError> {
+    let (mut tables, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(DataError::read(dir))? {
         let entry = entry.map_err(DataError::read(dir))?;
         let name = entry.file_name();
         let is_table = TABLE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
         if is_table && entry.path().is_file() {
             tables.push(entry.path());
+        } else if has_table_ending(&entry.path()) && entry.path().is_file() {
+            others.push(entry.path());
         }
     }
     match tables.len() {
-        0 | 1 => Ok(tables.pop()),
+        0 | 1 => Ok((tables.pop(), others.into_iter().min())),
         _ => Err(expected(dir, "one table of labels; name the one that is meant")),
     }
+}
+
+/// Why there are no classes in `path`, whose innermost folder `dir` only contains these `files`;
+/// `None` if nothing looks like images.
+fn no_classes(path: &Path, dir: &Path, files: &PassedOver, other_table: Option<PathBuf>) -> Option<DataError> {
+    if let Some(table) = other_table {
+        return Some(unnamed_table(&table));
+    }
+    if files.is_empty() {
+        return Some(expected(dir, "images, but the folder is empty"));
+    }
+    if files.outside == 0 {
+        return None;
+    }
+    Some(match (dir.parent(), dir.file_name()) {
+        (Some(around), Some(only)) if dir != path => expected(
+            around,
+            format!(
+                "a folder for each class, two or more; there is only {}/",
+                only.display()
+            ),
+        ),
+        _ => expected(
+            dir,
+            format!("a folder for each class, or a table labels.csv; found only {files}: sort them by class"),
+        ),
+    })
+}
+
+/// No classes, but a table that is not called as a table of labels is.
+fn unnamed_table(table: &Path) -> DataError {
+    let dir = table.parent().unwrap_or(Path::new(""));
+    let table = table.display();
+    expected(
+        dir,
+        format!(
+            "a folder for each class, or a table labels.csv; if {table} is the table of labels, name it instead of the folder"
+        ),
+    )
 }
 
 /// Refuses folders that look like parts with unusual names rather than classes: without images of

@@ -2,9 +2,9 @@
 //!
 //! Contract: paths in alphabetical order. Hidden names (a leading dot, and those of [`HIDDEN`]) are
 //! left out and not counted. A link to a file counts as that file. A link to a folder is not
-//! followed, since it may be a loop: it is counted, and so is every file whose name does not end
-//! like that of an image. Everything with the name of an image counts as one: if it is not, reading
-//! it reports why.
+//! followed, since it may be a loop: it is counted, and so are every file whose name does not end
+//! like that of an image, and every image or folder whose name is not UTF-8. Everything else with
+//! the name of an image counts as one: if it is not, reading it reports why.
 
 use da2s_images::has_image_ending;
 use da2s_records::counted;
@@ -34,6 +34,8 @@ pub struct PassedOver {
     pub outside: usize,
     /// Links to folders.
     pub folder_links: usize,
+    /// Names of images, and of folders within classes, that are not UTF-8.
+    pub names_not_utf8: usize,
 }
 
 impl PassedOver {
@@ -49,6 +51,7 @@ impl PassedOver {
         }
         self.outside += other.outside;
         self.folder_links += other.folder_links;
+        self.names_not_utf8 += other.names_not_utf8;
     }
 
     /// Counts a file that is not an image according to its name.
@@ -81,6 +84,7 @@ impl fmt::Display for PassedOver {
             (more.iter().map(|(_, count)| count).sum(), "other file", ""),
             (self.outside, "image", " outside the folders of the classes"),
             (self.folder_links, "link", " to a folder"),
+            (self.names_not_utf8, "name", " not in UTF-8"),
         ];
         let others = others.into_iter().filter(|&(count, ..)| count > 0);
         parts.extend(others.map(|(count, what, where_)| format!("{}{where_}", counted(count, what))));
@@ -100,13 +104,6 @@ fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
     let mut entries = entries.map_err(DataError::read(folder))?;
     entries.retain(|entry| !is_hidden(&entry.file_name()));
     Ok(entries)
-}
-
-fn utf8(entry: &DirEntry) -> Result<String, DataError> {
-    entry.file_name().into_string().map_err(|_| DataError::Layout {
-        path: entry.path(),
-        expected: "a name in UTF-8".into(),
-    })
 }
 
 /// The images below a folder.
@@ -129,18 +126,20 @@ pub(super) fn images_below(dir: &Path) -> Result<FoundImages, DataError> {
         };
         for entry in entries(&folder)? {
             let name = entry.file_name();
-            let path = |name: String| {
-                if inside.is_empty() {
-                    name
+            let kind = entry.file_type().map_err(DataError::read(entry.path()))?;
+            let is_image = has_image_ending(Path::new(&name));
+            if is_image || kind.is_dir() {
+                let Some(name) = name.to_str() else {
+                    found.passed_over.names_not_utf8 += 1;
+                    continue;
+                };
+                let path = if inside.is_empty() {
+                    name.to_owned()
                 } else {
                     format!("{inside}/{name}")
-                }
-            };
-            let kind = entry.file_type().map_err(DataError::read(entry.path()))?;
-            if has_image_ending(Path::new(&name)) {
-                found.names.push(path(utf8(&entry)?));
-            } else if kind.is_dir() {
-                folders.push(path(utf8(&entry)?));
+                };
+                let paths = if is_image { &mut found.names } else { &mut folders };
+                paths.push(path);
             } else if kind.is_symlink() && entry.path().is_dir() {
                 found.passed_over.folder_links += 1;
             } else {
@@ -175,7 +174,7 @@ pub(super) fn has_more_files(dir: &Path, most: usize) -> Option<bool> {
 /// The image files in `dir` and its sub-folders, in alphabetical order, and what is skipped there.
 ///
 /// # Errors
-/// If a folder cannot be read, or a name is not UTF-8.
+/// If a folder cannot be read.
 pub fn pictures_below(dir: &Path) -> Result<(Vec<PathBuf>, PassedOver), DataError> {
     let found = images_below(dir)?;
     let paths = found.names.iter().map(|name| dir.join(name)).collect();
@@ -191,13 +190,17 @@ pub(super) struct FolderLevel {
     pub passed_over: PassedOver,
 }
 
-/// The direct content of `dir`.
+/// The direct content of `dir`. The name of a folder may be that of a class, so it must be UTF-8.
 pub(super) fn level(dir: &Path) -> Result<FolderLevel, DataError> {
     let mut level = FolderLevel::default();
     for entry in entries(dir)? {
         let name = entry.file_name();
         if entry.path().is_dir() {
-            level.folders.push(utf8(&entry)?);
+            let name = name.into_string().map_err(|_| DataError::Layout {
+                path: entry.path(),
+                expected: "a name in UTF-8".into(),
+            });
+            level.folders.push(name?);
         } else if has_image_ending(Path::new(&name)) {
             level.passed_over.outside += 1;
         } else {
@@ -276,5 +279,26 @@ mod tests {
         let found = images_below(dir.path()).unwrap();
         assert_eq!(found.names, ["inside/a.png", "inside/broken.png", "inside/link.png"]);
         assert_eq!(found.passed_over.to_string(), "1 .txt file, 1 link to a folder");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_not_utf8_are_counted() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let named = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
+        fs::write(named(b"a.png"), "").unwrap();
+        fs::write(named(b"caf\xe9.png"), "").unwrap();
+        fs::write(named(b"caf\xe9.txt"), "").unwrap();
+        let (paths, passed_over) = pictures_below(dir.path()).unwrap();
+        assert_eq!(paths, [named(b"a.png")]);
+        assert_eq!(passed_over.to_string(), "1 .txt file, 1 name not in UTF-8");
+        fs::create_dir(named(b"\xff")).unwrap();
+        fs::write(named(b"\xff/b.png"), "").unwrap();
+        let found = images_below(dir.path()).unwrap();
+        assert_eq!((found.names.len(), found.passed_over.names_not_utf8), (1, 2));
+        let class = level(dir.path()).unwrap_err().to_string();
+        assert!(class.ends_with("expected a name in UTF-8"), "{class}");
     }
 }

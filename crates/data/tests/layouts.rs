@@ -243,13 +243,11 @@ fn what_could_mean_two_things_is_refused() {
         "{told}"
     );
     let dir = TempDir::new().unwrap();
-    image(&dir.path().join("1.png"), 1);
+    fs::write(dir.path().join("notes.txt"), "").unwrap();
     assert_eq!(
         refusal(&dir),
         "DIR: expected folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv"
     );
-    classes(dir.path(), &["a"], 2);
-    assert!(refusal(&dir).ends_with("a folder a class, or a table labels.csv"));
     let dir = TempDir::new().unwrap();
     classes(dir.path(), &["a", "b"], 1);
     assert_eq!(
@@ -466,7 +464,38 @@ fn why_a_folder_is_no_folder_of_images() {
         let path = dir.path().display().to_string();
         images_problem(dir.path()).map(|error| error.to_string().replace(&path, "DIR"))
     };
-    assert_eq!(problem(&TempDir::new().unwrap()), None);
+    let dir = TempDir::new().unwrap();
+    let found = |expected: &str| assert_eq!(problem(&dir).unwrap(), format!("DIR: expected {expected}"));
+    found("images, but the folder is empty");
+    fs::write(dir.path().join("notes.txt"), "").unwrap();
+    assert_eq!(problem(&dir), None);
+    image(&dir.path().join("1.png"), 1);
+    found(
+        "a folder for each class, or a table labels.csv; found only 1 .txt file, 1 image outside the folders of the classes: sort \
+         them by class",
+    );
+    classes(dir.path(), &["a"], 2);
+    found("a folder for each class, two or more; there is only a/");
+    fs::write(dir.path().join("train.csv"), "").unwrap();
+    let unnamed = "a folder for each class, or a table labels.csv; if DIR/train.csv is the table of labels, name it instead of the \
+                   folder";
+    found(unnamed);
+    fs::rename(dir.path().join("a"), dir.path().join("train")).unwrap();
+    found(unnamed);
+    let deep = TempDir::new().unwrap();
+    classes(&deep.path().join("1/2/3/4/5/6/7/8"), &["a", "b"], 2);
+    assert_eq!(problem(&deep), None);
+    classes(&deep.path().join("1/2/3/4/5/6/7/8/9"), &["a"], 2);
+    fs::rename(
+        deep.path().join("1/2/3/4/5/6/7/8/a"),
+        deep.path().join("1/2/3/4/5/6/7/8/9/b"),
+    )
+    .unwrap();
+    fs::remove_dir_all(deep.path().join("1/2/3/4/5/6/7/8/b")).unwrap();
+    assert_eq!(
+        problem(&deep).unwrap(),
+        "DIR: expected at most 8 folders around the images that contain nothing else; there are more: name an inner one"
+    );
     assert_eq!(problem(&parts(&[("train", 4)])), None);
     let only = problem(&parts(&[("test", 2)])).unwrap();
     assert_eq!(

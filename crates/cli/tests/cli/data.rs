@@ -122,6 +122,11 @@ fn what_is_in_a_folder_is_found_or_asked_for() {
         command.args(["data", "check"]).arg(dir).args(arguments);
         command.assert()
     };
+    check(&[])
+        .code(3)
+        .stdout("")
+        .stderr(predicate::str::contains("expected images, but the folder is empty"));
+    fs::write(dir.join("notes.txt"), "").unwrap();
     check(&[]).code(3).stdout("").stderr(predicate::str::contains(
         "expected the files of a data set: cifar10 (cifar-10-binary.tar.gz",
     ));

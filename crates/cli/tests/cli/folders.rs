@@ -191,7 +191,7 @@ fn images_that_moved_are_found_by_every_stage_if_they_are_the_same() {
             .stderr(predicate::str::contains("their checksum differs").and(predicate::str::contains("--data-dir")));
         fs::create_dir_all(dir.join("empty")).unwrap();
         run(&["--data-dir", "empty"]).code(3).stderr(
-            predicate::str::contains("empty: expected folders train/ and test/")
+            predicate::str::contains("empty: expected images, but the folder is empty")
                 .and(predicate::str::contains("say where they are with --data-dir")),
         );
         run(&["--data-dir", "moved"]).success();

@@ -112,10 +112,7 @@ fn val_is_the_test_part_where_there_is_no_test() {
         "DIR: expected a folder train/ with a folder a class, beside val/"
     );
     fs::remove_dir_all(dir.path().join("val")).unwrap();
-    assert_eq!(
-        message(&dir),
-        "DIR: expected folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv"
-    );
+    assert_eq!(message(&dir), "DIR: expected images, but the folder is empty");
 }
 
 #[test]

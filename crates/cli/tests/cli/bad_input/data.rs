@@ -290,8 +290,8 @@ pub fn cases() -> Vec<Case> {
             file.set_len(300 << 20).unwrap();
             file.write_at(&[1], 0).unwrap();
         }),
-        images("a name that is no UTF-8", 3, &["train/cat", "UTF-8"], |dir| {
-            fs::write(dir.join("train/cat").join(OsStr::from_bytes(b"\xff.png")), "").unwrap();
+        images("a class that is no UTF-8", 3, &["train/", "a name in UTF-8"], |dir| {
+            fs::create_dir(dir.join("train").join(OsStr::from_bytes(b"\xff"))).unwrap();
         }),
         images(
             "a name of control characters",
@@ -418,7 +418,46 @@ pub fn cases() -> Vec<Case> {
             &["data", "check", "."],
             3,
             &["expected the files of a data set"],
-        ),
+        )
+        .make(|dir| write(dir, "notes.txt", "")),
+        case(
+            "data check: an empty folder",
+            &["data", "check", "own"],
+            3,
+            &["own: expected images, but the folder is empty"],
+        )
+        .make(|dir| fs::create_dir(dir.join("own")).unwrap()),
+        case(
+            "data check: a single class",
+            &["data", "check", "own"],
+            3,
+            &["own: expected a folder for each class", "there is only cat/"],
+        )
+        .make(|dir| {
+            fs::create_dir_all(dir.join("own/cat")).unwrap();
+            write(dir, "own/cat/1.png", "");
+        }),
+        case(
+            "data check: images without classes",
+            &["data", "check", "own"],
+            3,
+            &["own: expected a folder for each class", "found only 1 image"],
+        )
+        .make(|dir| {
+            fs::create_dir(dir.join("own")).unwrap();
+            write(dir, "own/1.png", "");
+        }),
+        case(
+            "data check: a table with another name",
+            &["data", "check", "own"],
+            3,
+            &["own: expected", "if own/train.csv is the table of labels, name it"],
+        )
+        .make(|dir| {
+            fs::create_dir_all(dir.join("own/train")).unwrap();
+            write(dir, "own/train.csv", "path,label\n");
+            write(dir, "own/train/1.png", "");
+        }),
         case(
             "data check: a pickle that calls",
             &["data", "check", ".", "--dataset", "cifar10"],
