@@ -4,10 +4,10 @@
 //! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section
 //! 3.2); any feasible target is allowed here, balanced or not.
 
-use da2s_settings::{Allowed, FROM_1, FieldKind, Setting, settings, whole, words};
+use da2s_settings::{Allowed, COUNT_OR_0, FROM_1, FieldKind, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
-use crate::{CellGraph, CellKind, PerKind, Space, SpaceName};
+use crate::{CellGraph, CellKind, Operation, PerKind, Space, SpaceName};
 
 /// How many stay: the same number at every node, or one number a node. In a chain, layers of
 /// stages.
@@ -74,6 +74,10 @@ settings! {
         depth: Option<EdgeCount> = None, named "depth";
         /// Operations to keep on every kept edge.
         operations: usize = 1, in whole(1..=8), named "operations";
+        /// Most skip connections of a normal cell; unset allows any number.
+        ///
+        /// P-DARTS keeps 2. The weakest give way to the next best operation or edge.
+        most_skips: Option<usize> = None, in COUNT_OR_0;
         /// Most multiply-adds of the final network, for one image.
         max_multiply_adds: Option<u64> = None, in FROM_1, named "max_multiply_adds";
         /// Most parameters of the final network.
@@ -86,12 +90,15 @@ settings! {
 }
 
 /// A target that fits its space, for one kind of cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindTarget {
     /// Number of edges kept in each group of the graph, in order.
     pub edges: Vec<usize>,
     /// Operations kept on each kept edge.
     pub operations: usize,
+    /// Most edges that keep a skip connection; `None` allows any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_skips: Option<usize>,
 }
 
 /// A target that fits its space.
@@ -163,6 +170,17 @@ pub enum TopologyError {
         "target.depth is for the layers of a chain, as in the space mobile: a cell of this space has edges, see target.edges"
     )]
     NoLayers,
+    /// An edge that cannot do without its skip connection.
+    #[error(
+        "target.most_skips is set, but an edge keeps {operations} operations, and this space has {others} without the skip connection: \
+         leave it unset, or lower target.operations"
+    )]
+    OnlySkips {
+        /// Number of operations kept on an edge.
+        operations: usize,
+        /// Number of candidates without `none` and `skip_connect`.
+        others: usize,
+    },
     /// An edge that cannot keep this many operations.
     #[error(
         "target.{kind}.operations keeps {given} operations an edge: allowed are 1 to {candidates}, the candidates of this space"
@@ -237,7 +255,17 @@ impl TargetSpec {
                 candidates,
             });
         }
-        Ok(KindTarget { edges, operations })
+        let most_skips = self.most_skips.filter(|_| kind == CellKind::Normal.name());
+        let has_skip = space.operations.contains(&Operation::SkipConnect);
+        let others = candidates - usize::from(has_skip && space.may_keep(Operation::SkipConnect));
+        if most_skips.is_some() && operations > others {
+            return Err(TopologyError::OnlySkips { operations, others });
+        }
+        Ok(KindTarget {
+            edges,
+            operations,
+            most_skips,
+        })
     }
 
     /// The number of layers that each group of a chain keeps.
@@ -285,6 +313,7 @@ impl KindTarget {
         Self {
             edges: graph.groups().map(|group| graph.size_of(group)).collect(),
             operations,
+            most_skips: None,
         }
     }
 
@@ -321,7 +350,8 @@ mod tests {
             target.normal,
             KindTarget {
                 edges: vec![2; 4],
-                operations: 1
+                operations: 1,
+                most_skips: None,
             }
         );
         let graph = CellGraph::new(2, 4);
@@ -365,14 +395,16 @@ mod tests {
             target.normal,
             KindTarget {
                 edges: vec![2, 1, 3, 2],
-                operations: 1
+                operations: 1,
+                most_skips: None,
             }
         );
         assert_eq!(
             target.reduction,
             Some(KindTarget {
                 edges: vec![1; 4],
-                operations: 2
+                operations: 2,
+                most_skips: None,
             })
         );
     }
@@ -398,6 +430,10 @@ mod tests {
         assert!(say("edges = [2, 2]", false).contains("4 nodes"));
         // `none` can never be kept, so it does not count.
         assert!(say("operations = 8", true).contains("1 to 7"));
+        assert!(say("operations = 7\nmost_skips = 2", false).contains("6 without the skip connection"));
+        let target = spec("most_skips = 2").resolve(&Space::darts(true)).unwrap();
+        assert_eq!(target.normal.most_skips, Some(2));
+        assert_eq!(target.reduction.and_then(|target| target.most_skips), None);
         assert!(toml::from_str::<TargetSpec>("edgse = 2").is_err());
     }
 }

@@ -180,6 +180,10 @@ fn dropping(config: &Config) -> Result<(), Problem> {
     let Some(halves) = config.search.driven().driven().filter(|_| bound > 0.0) else {
         return Ok(());
     };
+    if let Some(most) = target.normal.most_skips {
+        let expected = format!("0 with target.most_skips = {most}, which may need an operation that has been removed");
+        return Err(Problem::refused("search.drop_below", format!("{bound:?}"), expected));
+    }
     let graph = space.graph;
     let compete = |target: &KindTarget| {
         let groups = graph.groups().filter(|&group| target.has_beta(graph, group));

@@ -7,12 +7,14 @@ pub(crate) mod mixture;
 mod random;
 mod rules;
 mod settings;
+mod skips;
 mod strengths;
 
 pub use decision::{Decision, Undecided, decide};
 pub(crate) use edge_gaps::measure_edge_gaps;
 pub use gap::{Discretization, Pruned, measure_gap};
 pub use random::random_genotype;
+pub(crate) use rules::strongest_excluding;
 pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;

@@ -7,11 +7,22 @@ use rand::Rng;
 use rand::seq::index::sample;
 
 use crate::random::{Purpose, generator};
-use crate::space::{Genotype, KeptEdge, PerKind, Space, Target};
+use crate::space::{Genotype, KeptEdge, Operation, PerKind, Space, Target};
 
 /// The genotype of `target` drawn with `seed`.
 pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     let mut random = generator(seed, Purpose::Genotype, 0, 0);
+    loop {
+        // All genotypes within the limit stay equally probable.
+        let genotype = drawn(space, target, &mut random);
+        let most = target.normal.most_skips;
+        if most.is_none_or(|most| genotype.cells.normal.count(Operation::SkipConnect) <= most) {
+            return genotype;
+        }
+    }
+}
+
+fn drawn(space: &Space, target: &Target, random: &mut impl Rng) -> Genotype {
     let graph = space.graph;
     let candidates: Vec<_> = space
         .operations
@@ -25,9 +36,9 @@ pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
         let mut edges = Vec::new();
         for group in graph.groups() {
             let of_group = graph.edges_of(group);
-            for at in some_of(&mut random, of_group.len(), target.kept(group)) {
+            for at in some_of(random, of_group.len(), target.kept(group)) {
                 let (from, to) = ends[of_group.start + at];
-                let operations = some_of(&mut random, candidates.len(), target.operations);
+                let operations = some_of(random, candidates.len(), target.operations);
                 edges.push(KeptEdge {
                     from,
                     to,

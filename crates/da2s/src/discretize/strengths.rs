@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::space::Space;
+use crate::space::{Operation, Space};
 
 /// The mixture of one kind of cell, and the ranks of operations and edges.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub struct KindStrengths {
     /// q, one value per edge.
     pub q: Vec<f32>,
     /// The ranks of operations, one row per edge: equal to p unless the method adds something to
-    /// it; −∞ for operations that have been removed.
+    /// it; −∞ for operations that have been removed or excluded.
     pub operation_rank: Vec<Vec<f32>>,
     /// The ranks of edges: β if the method has one, otherwise the weight of the strongest
     /// operation; −∞ for edges that have been removed.
@@ -26,6 +26,22 @@ impl KindStrengths {
             space.may_keep(space.operations[candidate]) && self.operation_rank[edge][candidate] != f32::NEG_INFINITY
         };
         (0..space.operations.len()).filter(stay).collect()
+    }
+
+    /// Excludes the operation `candidate` of `edge`. If edges are ranked by their strongest
+    /// operation, the edge has the rank of its next one.
+    pub(super) fn exclude(&mut self, edge: usize, candidate: usize, space: &Space) {
+        let real = |at: usize| space.operations[at] != Operation::None;
+        let strongest = |row: &[f32]| {
+            let real = row.iter().enumerate().filter(|(at, _)| real(*at));
+            real.map(|(_, rank)| *rank).fold(0.0, f32::max)
+        };
+        let mut rows = self.operation_rank.iter().zip(&self.edge_rank);
+        let by_operation = rows.all(|(row, rank)| strongest(row) == *rank);
+        self.operation_rank[edge][candidate] = f32::NEG_INFINITY;
+        if by_operation {
+            self.edge_rank[edge] = strongest(&self.operation_rank[edge]);
+        }
     }
 
     /// Those of `edges` that have not been removed.

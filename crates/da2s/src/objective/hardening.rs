@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use super::link::Link;
 use crate::arch::KindParams;
 use crate::device::host;
-use crate::space::{KindTarget, Space};
+use crate::space::{KindTarget, Operation, Space};
 
 /// What remains undecided at the end of the path.
 const LAST: f64 = 0.002;
@@ -126,13 +126,13 @@ impl Hardening {
     }
 
     /// α of `arch` projected onto the constraint of the path at `position`; `link` defines how α is
-    /// read.
-    pub fn operations(
+    /// read, and `may_stay` which operation an edge may keep.
+    pub(crate) fn operations(
         &self,
         arch: &KindParams,
         link: Link,
-        space: &Space,
-        target: &KindTarget,
+        may_stay: impl Fn(usize, Operation) -> bool,
+        (space, target): (&Space, &KindTarget),
         position: f64,
     ) -> Tensor<2> {
         let (alpha, candidates) = (&arch.alpha, space.operations.len());
@@ -151,7 +151,7 @@ impl Hardening {
                     .is_some_and(|removed| removed.has(edge, candidate))
             };
             let may_stay: Vec<bool> = (0..candidates)
-                .map(|candidate| space.may_keep(space.operations[candidate]) && !removed(candidate))
+                .map(|candidate| may_stay(edge, space.operations[candidate]) && !removed(candidate))
                 .collect();
             if link.normalises() {
                 project(row, &may_stay, target.operations, bound, link);

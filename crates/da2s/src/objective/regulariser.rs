@@ -155,6 +155,7 @@ mod tests {
         KindTarget {
             edges: vec![1, 2, 1, 3],
             operations,
+            most_skips: None,
         }
     }
 
@@ -228,7 +229,7 @@ mod tests {
             };
             let (of_operations, of_edges) = regulariser.strengths(epoch, epochs, warmup);
             prop_assert!(of_operations.is_finite() && of_edges.is_finite());
-            let target = KindTarget { edges: vec![edges.0, edges.1, edges.2, edges.3], operations };
+            let target = KindTarget { edges: vec![edges.0, edges.1, edges.2, edges.3], operations, most_skips: None };
             let [loss, alpha_leaf, beta_leaf] =
                 total(&regulariser, &target, &alpha, &beta, &Device::flex().autodiff());
             let loss = loss * (of_operations.max(of_edges).min(1e12));
@@ -251,6 +252,7 @@ mod tests {
         let target = KindTarget {
             edges: vec![2, 3, 4, 5],
             operations: 1,
+            most_skips: None,
         };
         let (alpha, beta) = ([0.3; EDGES * 3], [0.4; EDGES]);
         let [loss, alpha_leaf, beta_leaf] = total(

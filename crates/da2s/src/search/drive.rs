@@ -23,7 +23,7 @@ use super::method::{ArchShares, Choices, SearchMethod};
 use super::moment::{Moment, When};
 use crate::arch::{ArchParams, KindParams, Strengths, edge_softmax};
 use crate::objective::{Halves, Hardening, Penalty, Regulariser, strengthen_beta};
-use crate::space::{KindTarget, Space, Target};
+use crate::space::{KindTarget, Operation, Space, Target};
 
 words! {
     /// What takes the mixture to the target topology.
@@ -150,12 +150,14 @@ impl DrivenMethod {
         (self.drive == Drive::Path).then(|| self.method.halves())
     }
 
-    /// α and β of one kind of cell, projected onto the constraint of the path at `position`.
+    /// α and β of one kind of cell, projected onto the constraint of the path at `position`; the
+    /// edges `without_skip` may not keep a skip connection.
     pub(super) fn project(
         &self,
         arch: &mut KindParams,
         path: &Hardening,
         (space, target): (&Space, &KindTarget),
+        without_skip: &[usize],
         position: f64,
     ) {
         let Some(halves) = self.follows_path() else {
@@ -163,7 +165,11 @@ impl DrivenMethod {
         };
         if halves.operations {
             let link = self.method.link(target);
-            arch.move_alpha(path.operations(arch, link, space, target, position));
+            let may_stay = |edge, operation| {
+                let excluded = operation == Operation::SkipConnect && without_skip.contains(&edge);
+                space.may_keep(operation) && !excluded
+            };
+            arch.move_alpha(path.operations(arch, link, may_stay, (space, target), position));
         }
         if halves.edges {
             arch.move_beta(path.edges(arch, space, target, position));

@@ -73,7 +73,7 @@ impl Search {
     }
 
     /// Removes what has lost by the end of the epoch that `state` ends, whose outcome is `before`,
-    /// and adds its cost to `metrics`. Returns the outcome without it; `None` if nothing is removed.
+    /// and adds its cost to `metrics`. Returns the outcome without it; `None` if nothing was lost.
     ///
     /// # Errors
     /// If an image cannot be read.

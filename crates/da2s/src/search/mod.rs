@@ -50,7 +50,7 @@ use crate::observer::Event;
 use crate::parallel::Group;
 use crate::probe::Probe;
 use crate::resumable::{Position, Resumable, StageError};
-use crate::space::{Space, Target};
+use crate::space::{CellKind, Space, Target};
 use crate::stage::Stage;
 use da2s_records::schema::{ArchEpoch, SearchEpoch};
 
@@ -316,10 +316,16 @@ impl Search {
         let all = moment.epochs * moment.steps;
         state.progress.hardening.advance(hardening.left(step, all));
         let position = state.progress.hardening.position;
+        let without_skip = self.without_skip(state);
         for &kind in self.space.kinds() {
             let ends = (&self.space, self.target.kind(kind));
+            let without_skip = if kind == CellKind::Normal {
+                &without_skip[..]
+            } else {
+                &[]
+            };
             self.method
-                .project(state.arch.kind_mut(kind), hardening, ends, position);
+                .project(state.arch.kind_mut(kind), hardening, ends, without_skip, position);
         }
     }
 

@@ -11,6 +11,7 @@ use super::{Choices, Rates, Search, SearchState, When};
 use crate::device::host;
 use crate::discretize::{
     Decision, Discretization, DiscretizationRule, Images, KindStrengths, Pruned, Searched, decide, strongest,
+    strongest_excluding,
 };
 use crate::evaluate::EvaluateError;
 use crate::space::{CellKind, Genotype, PerKind};
@@ -50,6 +51,15 @@ impl Search {
         let strengths = self.host_strengths(state);
         let genotype = strongest(&strengths, &self.space, &self.target);
         self.outcome_of(strengths, genotype)
+    }
+
+    /// The edges of the normal cell that may not keep a skip connection, because there are more
+    /// than the target allows.
+    pub(super) fn without_skip(&self, state: &SearchState) -> Vec<usize> {
+        if self.target.normal.most_skips.is_none() {
+            return Vec::new();
+        }
+        strongest_excluding(&self.host_strengths(state), &self.space, &self.target).1
     }
 
     /// The genotype that `rule` derives from `state`. `stop` is called before each batch that it

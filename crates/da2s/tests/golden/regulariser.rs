@@ -47,6 +47,7 @@ fn regulariser() {
     let target = KindTarget {
         edges: vec![file.kept_edges; space.graph.nodes],
         operations: 1,
+        most_skips: None,
     };
     let regulariser = Regulariser {
         lambda: file.weight,

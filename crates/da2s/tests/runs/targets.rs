@@ -6,8 +6,8 @@ use da2s::Error;
 use da2s::config::{Config, Request};
 use da2s::observer::Silent;
 use da2s::run::{Job, RunDirectory, discretize, search};
-use da2s::search::{Rate, ScheduleName, SearchError};
-use da2s::space::{EdgeCount, Genotype};
+use da2s::search::{Drive, Method, Rate, ScheduleName, SearchError};
+use da2s::space::{EdgeCount, Genotype, Operation};
 
 use crate::{context, genotype_of, tiny, twice, whole};
 
@@ -22,6 +22,27 @@ fn the_adaptive_schedule_ends_decided_whatever_the_rate_and_the_target() {
         let summary = twice(&config);
         assert!(summary.decided, "{summary:?}");
         assert!(summary.p_least.unwrap() >= 0.99 && summary.q_least.unwrap() >= 0.99);
+    }
+}
+
+#[test]
+fn skip_connections_are_limited_by_every_drive_and_the_path_knows_it() {
+    let mut config = tiny();
+    config.search.epochs = 3;
+    config.space.operations = Some(vec![
+        Operation::SkipConnect,
+        Operation::MaxPool3x3,
+        Operation::AvgPool3x3,
+    ]);
+    config.target.most_skips = Some(0);
+    config.search.method = Method::Darts;
+    for drive in [Drive::None, Drive::Path] {
+        config.search.drive = Some(drive);
+        let summary = twice(&config);
+        let normal = genotype_of(&summary).cells.normal;
+        assert_eq!(normal.count(Operation::SkipConnect), 0, "{summary:?}");
+        assert_eq!(normal.edges.len(), 8);
+        assert_eq!(summary.decided, drive == Drive::Path, "{summary:?}");
     }
 }
 

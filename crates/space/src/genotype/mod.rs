@@ -119,6 +119,12 @@ impl Genotype {
 }
 
 impl CellGenotype {
+    /// Number of edges that keep `operation`.
+    pub fn count(&self, operation: Operation) -> usize {
+        let keeps = |edge: &&KeptEdge| edge.operations.contains(&operation);
+        self.edges.iter().filter(keeps).count()
+    }
+
     /// Number of nodes, without the inputs.
     pub fn nodes(&self) -> usize {
         let last = self

@@ -361,6 +361,34 @@ pub fn cases() -> Vec<Case> {
             &["search.drop_below = 0.01", "one operation of each edge"],
         ),
         flags(
+            &[
+                "run",
+                "--set",
+                "search.drop_below=0.01",
+                "--set",
+                "target.most_skips=2",
+                "--out",
+                "out",
+            ],
+            &["search.drop_below = 0.01", "0 with target.most_skips = 2"],
+        ),
+        flags(
+            &["run", "--set", "target.most_skips=-1", "--out", "out"],
+            &["target.most_skips = -1"],
+        ),
+        flags(
+            &[
+                "run",
+                "--operations",
+                "7",
+                "--set",
+                "target.most_skips=2",
+                "--out",
+                "out",
+            ],
+            &["target.most_skips is set", "6 without the skip connection"],
+        ),
+        flags(
             &["run", "--set", "search.drop_below=0.15", "--out", "out"],
             &[
                 "search.drop_below = 0.15",

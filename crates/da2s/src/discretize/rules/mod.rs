@@ -13,6 +13,7 @@ mod sequential;
 mod strongest;
 
 pub use strongest::strongest;
+pub(crate) use strongest::strongest_excluding;
 
 use burn::tensor::Device;
 use da2s_settings::words;
@@ -87,7 +88,7 @@ pub struct Images<'a> {
 pub trait DiscretizationRule: Send + Sync + std::fmt::Debug {
     /// The genotype with the topology of its target that this rule derives from `searched`: every
     /// kept edge has as many candidates of the space as the target requires, in the rule's order of
-    /// preference.
+    /// preference, and normal cells no more skip connections than it allows.
     ///
     /// # Errors
     /// Only from a rule that measures: images that cannot be read, and [`EvaluateError::Stopped`]

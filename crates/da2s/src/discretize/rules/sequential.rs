@@ -11,6 +11,7 @@
 
 use super::measured::{Choice, Quality, genotype_of, quality};
 use super::{DiscretizationRule, Images, Searched};
+use crate::discretize::skips::limited;
 use crate::discretize::strengths::KindStrengths;
 use crate::evaluate::EvaluateError;
 use crate::space::{CellKind, Genotype, PerKind, Space, Target};
@@ -22,7 +23,9 @@ pub(super) struct Sequential;
 impl DiscretizationRule for Sequential {
     fn genotype(&self, searched: &Searched<'_>, images: &Images<'_>) -> Result<Genotype, EvaluateError> {
         let measure = |strengths: &PerKind<KindStrengths>| quality(strengths, searched, images);
-        choose(searched.strengths.clone(), searched.space, searched.target, measure)
+        let (space, target) = (searched.space, searched.target);
+        let read = |strengths: &PerKind<KindStrengths>| choose(strengths.clone(), space, target, measure);
+        limited(searched.strengths, space, target, read)
     }
 }
 

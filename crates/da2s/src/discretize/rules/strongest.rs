@@ -5,7 +5,10 @@
 //! NAS-Bench-201, where it is a choice like the others). Contract: nothing is measured; the earlier
 //! edge or operation wins ties.
 
+use std::convert::Infallible;
+
 use super::{DiscretizationRule, Images, Searched};
+use crate::discretize::skips::excluding;
 use crate::discretize::strengths::{KindStrengths, largest};
 use crate::evaluate::EvaluateError;
 use crate::space::{CellGenotype, Genotype, KeptEdge, KindTarget, PerKind, Space, Target};
@@ -22,9 +25,22 @@ impl DiscretizationRule for Strongest {
 
 /// The genotype of the strongest operations and edges of every kind of cell.
 pub fn strongest(strengths: &PerKind<KindStrengths>, space: &Space, target: &Target) -> Genotype {
-    Genotype {
-        cells: strengths.map(|kind, strengths| cell(strengths, space, target.kind(kind))),
-    }
+    strongest_excluding(strengths, space, target).0
+}
+
+/// The same with the edges of the normal cell whose skip connection is excluded, because there are
+/// more than the target allows.
+pub(crate) fn strongest_excluding(
+    strengths: &PerKind<KindStrengths>,
+    space: &Space,
+    target: &Target,
+) -> (Genotype, Vec<usize>) {
+    let read = |strengths: &PerKind<KindStrengths>| {
+        let cells = strengths.map(|kind, strengths| cell(strengths, space, target.kind(kind)));
+        Ok::<_, Infallible>(Genotype { cells })
+    };
+    let Ok(both) = excluding(strengths, space, target, read);
+    both
 }
 
 fn cell(strengths: &KindStrengths, space: &Space, target: &KindTarget) -> CellGenotype {
