@@ -49,6 +49,8 @@ class Genotype:
     size_int8_bytes: Optional[int]
     ram_bytes: Optional[int]
     ram_int8_bytes: Optional[int]
+    #: Predicted time for one image; ``None`` without a table of latencies.
+    latency_ms: Optional[float]
 
     def __str__(self) -> str:
         return self.text
@@ -269,6 +271,8 @@ class RunResult:
     size_int8_bytes: Optional[int]
     ram_bytes: Optional[int]
     ram_int8_bytes: Optional[int]
+    #: Predicted time for one image; ``None`` without a table of latencies.
+    latency_ms: Optional[float]
     #: Plain networks that were trained by the same recipe, with the keys of ``summary.json``.
     baselines: List[Dict[str, Any]]
     search_time_s: Optional[float]

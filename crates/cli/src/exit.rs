@@ -48,7 +48,7 @@ impl Code {
             Self::Usage => (2, "invalid argument, setting or target"),
             Self::Data => (
                 3,
-                "images are missing or cannot be read; the table of a lookup is damaged, or lacks the architecture",
+                "images are missing or cannot be read; the table of a lookup or of latencies is damaged, or lacks what is asked of it",
             ),
             Self::Genotype => (
                 4,

@@ -316,6 +316,10 @@ impl Lines {
                 self.row(name, &format!("{}, in int8 {}", text(float), text(int8)));
             }
         }
+        if let Some(ms) = cost.latency_ms {
+            let latency = Quantity::Milliseconds.text(ms);
+            self.row("latency", &format!("{latency}, predicted from target.latency_table"));
+        }
     }
 
     /// One row per class, the worst first if there are many.
@@ -422,6 +426,7 @@ mod tests {
                 size_int8_bytes: Some(91_210),
                 ram_bytes: Some(163_840),
                 ram_int8_bytes: Some(40_960),
+                latency_ms: Some(0.4321),
             },
             search_time_s: Some(61.4),
             train_time_s: Some(40.0),
@@ -443,6 +448,7 @@ mod tests {
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
+        latency                   0.432 ms, predicted from target.latency_table
         decided                   every edge; least p 0.999, least q 0.998
         time                      search 61 s, training 40 s
         report                    runs/digits-da2s-s1/report.html
@@ -510,6 +516,7 @@ mod tests {
         multiply-adds             2,345,678
         size                      341 KB, in int8 91.2 KB
         peak memory               164 KB, in int8 41.0 KB
+        latency                   0.432 ms, predicted from target.latency_table
         decided                   not every edge; least p 0.120, least q 0.600
                                   normal 0→4: sep_conv_3x3 has p = 0.120
                                   normal 1→4: sep_conv_3x3 has p = 0.120

@@ -9,6 +9,7 @@
 
 mod error;
 mod network;
+pub mod profile;
 
 pub use error::NetworkError;
 pub use network::{Deployed, Network};

@@ -198,7 +198,8 @@ impl Network {
         }
         *kept = Some((batch, kernels));
         let last = outputs.pop().unwrap_or_default();
-        last.chunks(last.len() / batch).map(|one| self.classify(one)).collect()
+        let classified = |one: &[f32]| classify(&self.classifier, self.last_relu, one);
+        last.chunks(last.len() / batch).map(classified).collect()
     }
 
     /// From channels × rows × columns to rows × columns × channels.
@@ -211,24 +212,24 @@ impl Network {
         let pixel = |at: usize| (0..channels).map(move |channel| picture[channel * pixels + at]);
         (0..pixels).flat_map(pixel).collect()
     }
+}
 
-    /// ReLU if the network has one, the mean over the image, the classifier.
-    fn classify(&self, image: &[f32]) -> Vec<f32> {
-        let (matrix, bias) = &self.classifier;
-        let features = matrix.len() / bias.len();
-        let mut mean = vec![0.0f32; features];
-        for pixel in image.chunks(features) {
-            for (sum, &value) in mean.iter_mut().zip(pixel) {
-                *sum += if self.last_relu { value.max(0.0) } else { value };
-            }
+/// ReLU if the network has one, the mean over the image, the classifier: `[classes, features]`, then
+/// `[classes]`.
+pub(crate) fn classify((matrix, bias): &(Vec<f32>, Vec<f32>), last_relu: bool, image: &[f32]) -> Vec<f32> {
+    let features = matrix.len() / bias.len();
+    let mut mean = vec![0.0f32; features];
+    for pixel in image.chunks(features) {
+        for (sum, &value) in mean.iter_mut().zip(pixel) {
+            *sum += if last_relu { value.max(0.0) } else { value };
         }
-        let pixels = (image.len() / features) as f32;
-        let row = |(row, bias): (&[f32], &f32)| {
-            let sum: f32 = row.iter().zip(&mean).map(|(weight, sum)| weight * (sum / pixels)).sum();
-            sum + bias
-        };
-        matrix.chunks(features).zip(bias).map(row).collect()
     }
+    let pixels = (image.len() / features) as f32;
+    let row = |(row, bias): (&[f32], &f32)| {
+        let sum: f32 = row.iter().zip(&mean).map(|(weight, sum)| weight * (sum / pixels)).sum();
+        sum + bias
+    };
+    matrix.chunks(features).zip(bias).map(row).collect()
 }
 
 /// The tensors of a file, each of which can be taken once: a tensor copied for every block that

@@ -13,6 +13,7 @@ mod block;
 mod cell;
 mod layout;
 mod network;
+mod shape;
 
 pub use activations::{Activation, RunningStage, activations};
 pub use arena::{Arena, breadth};
@@ -20,6 +21,7 @@ pub use block::{Block, PoolKind};
 pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 pub use layout::{ConvolutionWeights, Layout, NormWeights, SCALE_AND_BIAS, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
+pub use shape::{BlockShape, CLASSIFIER};
 
 /// The ε that every batch norm adds to the variance, as in PyTorch.
 pub const NORM_EPSILON: f64 = 1e-5;

@@ -5,7 +5,7 @@
 pub enum Kind {
     /// An invalid argument, setting or target.
     Usage,
-    /// Images, or the table of a lookup, that are missing or cannot be read.
+    /// Images, or a table of a lookup or of latencies, that are missing or cannot be read.
     Data,
     /// An invalid genotype or architecture, or a network above the limits of the target.
     Genotype,

@@ -10,6 +10,8 @@ use std::ops::{RangeBounds, RangeInclusive};
 
 use toml::Value;
 
+use crate::quantity::Quantity;
+
 /// The allowed values of a setting.
 #[derive(Clone, Copy, Debug)]
 pub enum Allowed {
@@ -30,6 +32,8 @@ pub enum Allowed {
     },
     /// A finite number.
     Number(Range),
+    /// An amount: a number, or a text with a unit.
+    Quantity(Quantity),
     /// Two numbers in this range, the lower and the upper end of an interval.
     Interval(Range),
     /// A list.
@@ -176,6 +180,7 @@ impl Allowed {
                 .as_integer()
                 .is_some_and(|number| (least..=most).contains(&number)),
             Self::Number(range) => number_of(value).is_some_and(|number| range.holds_in_its_bits(number)),
+            Self::Quantity(quantity) => quantity.holds(value),
             Self::Interval(range) => match value.as_array().map(Vec::as_slice) {
                 Some([low, high]) => match (number_of(low), number_of(high)) {
                     (Some(low), Some(high)) => {
@@ -285,6 +290,7 @@ impl fmt::Display for Allowed {
             Self::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
             Self::Number(range) if range == Range::ALL => f.write_str("a number"),
             Self::Number(range) => write!(f, "a number, {range}"),
+            Self::Quantity(quantity) => f.write_str(quantity.expected()),
             Self::Interval(range) => write!(f, "[least, greatest], both {range}"),
             Self::List { item, least, distinct } => {
                 f.write_str("a list of ")?;

@@ -26,7 +26,7 @@ pub use allowed::{
     interval, positive_up_to, up_to, whole,
 };
 pub use check::Problem;
-pub use quantity::Quantity;
+pub use quantity::{ByteCount, Milliseconds, Quantity};
 pub use reference::reference;
 pub use schema::schema;
 pub use setting::Setting;

@@ -4,6 +4,14 @@
 //! without a unit is in bytes or milliseconds. A letter alone is refused, since readers disagree on
 //! what 256K is.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use toml::Value;
+
+use crate::allowed::Allowed;
+use crate::setting::Setting;
+use crate::table::FieldKind;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
@@ -54,6 +62,17 @@ impl Quantity {
         self.checked(amount * scale)
     }
 
+    /// Whether `value` is an amount: a number, or a text with a unit.
+    pub(crate) fn holds(self, value: &Value) -> bool {
+        let amount = match value {
+            Value::Integer(number) => self.checked(*number as f64),
+            Value::Float(number) => self.checked(*number).filter(|amount| amount == number),
+            Value::String(text) => self.parse(text),
+            _ => None,
+        };
+        amount.is_some()
+    }
+
     /// The amount `amount`, if it is possible.
     pub(crate) fn checked(self, amount: f64) -> Option<f64> {
         /// Up to this, every whole number is exact.
@@ -84,6 +103,84 @@ impl Quantity {
         };
         format!("{scaled:.decimals$} {unit}")
     }
+}
+
+/// A number of bytes as a setting: a number, or a text with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteCount(u64);
+
+/// A time as a setting: a number of milliseconds, or a text with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Milliseconds(f64);
+
+impl ByteCount {
+    /// This number, if it is at least 1.
+    pub fn new(bytes: u64) -> Option<Self> {
+        Quantity::Bytes.checked(bytes as f64).map(|_| Self(bytes))
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Milliseconds {
+    /// This time, if it is more than 0 and finite.
+    pub fn new(ms: f64) -> Option<Self> {
+        Quantity::Milliseconds.checked(ms).map(Self)
+    }
+
+    /// The number of milliseconds.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Setting for ByteCount {
+    const KIND: FieldKind = FieldKind::Value(Allowed::Quantity(Quantity::Bytes));
+}
+
+impl Setting for Milliseconds {
+    const KIND: FieldKind = FieldKind::Value(Allowed::Quantity(Quantity::Milliseconds));
+}
+
+impl Serialize for ByteCount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl Serialize for Milliseconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(given(Quantity::Bytes, deserializer)? as u64))
+    }
+}
+
+impl<'de> Deserialize<'de> for Milliseconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        given(Quantity::Milliseconds, deserializer).map(Self)
+    }
+}
+
+fn given<'de, D: Deserializer<'de>>(quantity: Quantity, deserializer: D) -> Result<f64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Number(f64),
+        Text(String),
+    }
+    let amount = match Given::deserialize(deserializer)? {
+        Given::Number(number) => quantity.checked(number),
+        Given::Text(text) => quantity.parse(&text),
+    };
+    amount.ok_or_else(|| D::Error::custom(format!("expected {}", quantity.expected())))
 }
 
 #[cfg(test)]
@@ -135,6 +232,25 @@ mod tests {
                 .iter()
                 .all(|text| time(text).is_none())
         );
+    }
+
+    #[test]
+    fn settings_are_numbers_or_texts_and_are_written_as_numbers() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Limits {
+            size: ByteCount,
+            latency: Milliseconds,
+        }
+        let read = |text: &str| toml::from_str::<Limits>(text);
+        let limits = read("size = \"500KB\"\nlatency = \"800us\"").unwrap();
+        assert_eq!((limits.size.get(), limits.latency.get()), (500_000, 0.8));
+        assert_eq!(read("size = 500000\nlatency = 0.8").unwrap(), limits);
+        assert_eq!(toml::to_string(&limits).unwrap(), "size = 500000\nlatency = 0.8\n");
+        let error = read("size = \"256K\"\nlatency = 1").unwrap_err().to_string();
+        assert!(error.contains("such as 500KB"), "{error}");
+        let holds = |value: Value| Quantity::Bytes.holds(&value);
+        assert!(holds(Value::Integer(1)) && holds(Value::String("2 KiB".to_owned())));
+        assert!(!holds(Value::Integer(0)) && !holds(Value::Float(1.5)) && !holds(Value::Boolean(true)));
     }
 
     #[test]

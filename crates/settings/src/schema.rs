@@ -82,6 +82,7 @@ fn of(allowed: Allowed) -> Node {
                 .chain(most)
                 .collect()
         }
+        Allowed::Quantity(_) => vec![("type", value(vec!["number", "string"]))],
         Allowed::Number(range) => number(range).0,
         Allowed::Interval(range) => vec![
             ("type", value("array")),

@@ -35,7 +35,7 @@ pub use per_kind::PerKind;
 pub(crate) use plain::PLAIN_OPERATIONS;
 pub use reductions::{Reductions, Thirds};
 pub use settings::SpaceSettings;
-pub use target::{All, EdgeCount, KindTarget, Target, TargetSpec, TopologyError};
+pub use target::{All, EdgeCount, KindTarget, Precision, Target, TargetSpec, TopologyError};
 
 use da2s_settings::words;
 

@@ -4,7 +4,11 @@
 //! Published DA²S keeps 2 edges at every node and 1 operation on each (Tian et al. 2021, section
 //! 3.2); any feasible target is allowed here, balanced or not.
 
-use da2s_settings::{Allowed, COUNT_OR_0, FROM_1, FieldKind, Setting, settings, whole, words};
+use std::path::PathBuf;
+
+use da2s_settings::{
+    Allowed, ByteCount, COUNT_OR_0, FROM_1, FieldKind, Milliseconds, Setting, settings, whole, words,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, Operation, PerKind, Space, SpaceName};
@@ -60,7 +64,6 @@ settings! {
 
 settings! {
     /// The target topology: what the search is to leave.
-    #[derive(Eq)]
     pub struct TargetSpec {
         /// Edges to keep at every node, or one number for each node.
         ///
@@ -82,10 +85,49 @@ settings! {
         max_multiply_adds: Option<u64> = None, in FROM_1, named "max_multiply_adds";
         /// Most parameters of the final network.
         max_parameters: Option<u64> = None, in FROM_1, named "max_parameters";
+        /// Most bytes of the weights of the final network, in the numbers of `target.precision`.
+        ///
+        /// `"500KB"`, or `500000`.
+        max_size_bytes: Option<ByteCount> = None, named "max_size";
+        /// Most bytes of the activations of the final network at batch 1, in the numbers of
+        /// `target.precision`.
+        ///
+        /// `"256KB"`, or `256000`.
+        max_ram_bytes: Option<ByteCount> = None, named "max_ram";
+        /// Largest latency of the final network at batch 1, by `target.latency_table`.
+        ///
+        /// `"5ms"`, or `5`.
+        max_latency_ms: Option<Milliseconds> = None, named "max_latency";
+        /// Table of the latencies of blocks, as `da2s profile` writes it.
+        latency_table: Option<PathBuf> = None, named "latency_table";
+        /// The numbers of the deployed network, for `target.max_size_bytes` and
+        /// `target.max_ram_bytes`.
+        precision: Precision = Precision::Float32, named "precision";
         /// What differs in normal cells.
         normal: Option<KindSpec> = None;
         /// What differs in reduction cells.
         reduction: Option<KindSpec> = None;
+    }
+}
+
+words! {
+    /// The numbers in which a network is deployed.
+    #[strum(serialize_all = "lowercase")]
+    pub enum Precision {
+        /// Four bytes for each weight and activation.
+        Float32,
+        /// One byte for each weight and activation.
+        Int8,
+    }
+}
+
+impl Precision {
+    /// Bytes of a number.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Float32 => 4,
+            Self::Int8 => 1,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use da2s::config::{ConfigError, Entry, Layer, machine, named};
 use da2s::run::devices;
-use da2s_settings::{Allowed, FieldKind};
+use da2s_settings::{Allowed, FieldKind, Quantity};
 use toml::Value;
 
 use super::values::parse;
@@ -77,7 +77,10 @@ fn argument(entry: &Entry, short: &'static str) -> Arg {
             match allowed {
                 Allowed::Whole { .. } => argument.value_name("N"),
                 Allowed::Number(_) => argument.value_name("NUMBER"),
-                Allowed::Path => argument.value_name("DIR"),
+                Allowed::Path if entry.key.ends_with(".dir") => argument.value_name("DIR"),
+                Allowed::Path => argument.value_name("FILE"),
+                Allowed::Quantity(Quantity::Bytes) => argument.value_name("BYTES"),
+                Allowed::Quantity(Quantity::Milliseconds) => argument.value_name("TIME"),
                 Allowed::AnyOf(_) => argument.value_name("N,…"),
                 _ => argument,
             }

@@ -20,7 +20,7 @@ pub use settings::{
 };
 pub use tools::{
     BenchArguments, BenchCase, CompletionsArguments, ConfigArguments, DataArguments, DataCheckArguments,
-    DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments,
+    DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments, ProfileArguments,
 };
 
 use clap::{Parser, Subcommand};
@@ -88,6 +88,8 @@ pub enum Verb {
     Config(ConfigArguments),
     /// List data sets, check a folder of one, or fetch one
     Data(DataArguments),
+    /// Measure a table of block latencies on this machine, for limits on latency
+    Profile(ProfileArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine
     Bench(BenchArguments),
     /// Print the completions of these commands for a shell

@@ -109,6 +109,26 @@ pub struct DataFetchArguments {
     pub from: Option<String>,
 }
 
+/// Arguments of `profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArguments {
+    /// Settings: the space and the network whose blocks are measured, and --threads [default: 1].
+    #[command(flatten)]
+    pub settings: SettingArguments,
+    /// The table, as CSV
+    #[arg(long, value_name = "FILE", default_value = "latency.csv")]
+    pub out: PathBuf,
+    /// Rounds; the median counts
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeat: u16,
+    /// Also measure this many random networks of the target, and print the errors of the table
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub check: u16,
+    /// Name of this machine in the table [default: its processor]
+    #[arg(long, value_name = "TEXT")]
+    pub machine: Option<String>,
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArguments {

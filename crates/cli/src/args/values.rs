@@ -28,6 +28,7 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
         Allowed::Text | Allowed::Path | Allowed::Words(_) => Some(text.into()),
         Allowed::Flag => text.parse().ok().map(Value::Boolean),
         Allowed::Whole { .. } => return whole(text).map(Value::Integer),
+        Allowed::Quantity(quantity) => quantity.parse(text).map(|_| text.into()),
         Allowed::Number(_) => text.parse().ok().map(Value::Float),
         Allowed::Interval(_) => {
             let ends: Option<Vec<Value>> = text

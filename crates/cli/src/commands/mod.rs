@@ -15,6 +15,7 @@ mod lookup;
 mod man;
 mod metrics;
 mod predict;
+mod profile;
 mod report;
 mod run;
 pub mod runs;
@@ -54,6 +55,7 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Lookup(arguments) => lookup::execute(arguments),
         Verb::Config(arguments) => config::execute(arguments),
         Verb::Data(arguments) => data::execute(&arguments.verb),
+        Verb::Profile(arguments) => profile::execute(arguments),
         Verb::Bench(arguments) => bench::execute(arguments),
         Verb::Completions(arguments) => completions::execute(arguments),
         Verb::Man(arguments) => man::execute(arguments),

@@ -20,6 +20,7 @@ mod lookup;
 mod metrics;
 mod network;
 mod predict;
+mod profile;
 mod report;
 mod run;
 mod shell;

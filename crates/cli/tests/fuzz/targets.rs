@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use da2s::config::{Layer, resolve};
 use da2s::data::{DataOptions, Format, Image, LabelTable, open};
+use da2s::network::LatencyTable;
 use da2s::run::{Checkpoint, RunDirectory};
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Benchmark;
@@ -338,7 +339,20 @@ fn texts(scratch: &Path, run: &Path) -> Vec<Target> {
     let packed = fixtures::packed(row.clone().into_bytes());
     let other = format!("sep=;\n;arch_index;arch;params;test-acc\n0;7;{cell};0,3;93,5 %\n");
     let bars = format!("index|genotype|a|\r7.0|\"Structure(4 nodes with {cell})\"|93.5|\r|||\r");
+    let latencies = "# by hand\nblock,inputs,outputs,height,width,stride,ms,threads,engine,machine\n\
+        conv_3x3,3,16,32,32,1,0.25,1,\"an engine, 2\",m\nmbconv_k3_e6,8,24,32,32,2,0.5,1,\"an engine, 2\",m\n";
+    let latency_table = scratch.join("latency.csv");
+    let latency_table_of = move |bytes: &[u8]| {
+        fs::write(&latency_table, bytes).unwrap();
+        LatencyTable::read(&latency_table).is_ok()
+    };
     vec![
+        Target::new(
+            "latency-table",
+            vec![latencies.as_bytes().to_vec()],
+            &["block", "ms", "stride", "engine", "mbconv_k3_e6"],
+            Box::new(latency_table_of),
+        ),
         Target::new(
             "genotype",
             genotypes.collect(),

@@ -146,6 +146,14 @@ fn skeletons(config: &Config) -> Result<(), Problem> {
 }
 
 fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
+    if config.target.max_latency_ms.is_some() && config.target.latency_table.is_none() {
+        return Err(ConfigError::Missing {
+            key: "target.latency_table",
+            expected:
+                "the times of blocks on the device, as `da2s profile` measures them: target.max_latency_ms needs it"
+                    .to_owned(),
+        });
+    }
     config
         .target
         .resolve(&config.space.build())

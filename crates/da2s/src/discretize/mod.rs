@@ -9,6 +9,7 @@ mod rules;
 mod settings;
 mod skips;
 mod strengths;
+mod whole;
 
 pub use decision::{Decision, Undecided, decide};
 pub(crate) use edge_gaps::measure_edge_gaps;
@@ -19,3 +20,4 @@ pub use rules::{DiscretizationRule, Images, Rule, Searched, strongest};
 pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;
 pub(crate) use strengths::largest;
+pub use whole::whole_genotype;

@@ -7,17 +7,24 @@
 mod auxiliary;
 mod cost;
 mod cost_parts;
+mod cost_tables;
 mod drop_path;
+mod latency;
+mod peak_table;
+mod resource;
 mod settings;
 mod trained;
 mod width;
 
 pub use auxiliary::AuxiliaryError;
 pub(crate) use auxiliary::slot as auxiliary_slot;
-pub(crate) use cost::cost_tables;
 pub use cost::{Cost, cost};
 pub(crate) use cost_parts::cost_parts;
+pub(crate) use cost_tables::{Candidate, candidates, cost_table};
 pub use drop_path::{DropPath, DropPathRamp};
+pub use latency::{Conditions, LatencyError, LatencyTable, TimedBlock, timed_blocks};
+pub(crate) use peak_table::peak_table;
+pub use resource::Resource;
 pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
 pub use width::widest;

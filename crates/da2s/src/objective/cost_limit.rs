@@ -5,14 +5,15 @@
 //! "ProxylessNAS", ICLR 2019, equation 10, with the weights of edges in addition to those of
 //! operations: E = fixed + Σ_edges n_j q_ij · k Σ_o p_ij^o c_ij^o / Σ_o p_ij^o, where o are the
 //! operations that may be kept, of which k will be, each completely: `none` saves nothing, and
-//! gates that do not sum to 1 are weighed against each other. A hinge is an exact penalty: below
-//! the limit it has no effect. Contract: differentiable in α and β through the mixture, and in
-//! nothing else.
+//! gates that do not sum to 1 are weighed against each other. Memory is a maximum and not a sum
+//! ([`PeakTable`]). A hinge is an exact penalty: below the limit it has no effect. Contract:
+//! differentiable in α and β through the mixture, and in nothing else.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
+use super::peak::{PeakTable, smooth_maximum};
 use crate::arch::{Mixture, Mixtures};
-use crate::space::{PerKind, Space, Target};
+use crate::space::{KindTarget, PerKind, Space, Target};
 
 /// The cost of one resource: a fixed part, and the cost of each operation on each edge, summed over
 /// all cells of its kind.
@@ -24,15 +25,32 @@ pub struct CostTable {
     pub choices: PerKind<Vec<f64>>,
 }
 
+/// The cost of one resource, a sum over the network or a maximum.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LimitTable {
+    /// A sum.
+    Sum(CostTable),
+    /// A maximum.
+    Peak(PeakTable),
+}
+
 /// Limits on resources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CostLimit {
     weight: f64,
     /// 1 for each operation that may be kept, otherwise 0.
     may_stay: Vec<f32>,
-    /// For each resource, as a fraction of its limit: the fixed part, and the cost of each choice
-    /// on an edge of weight 1 without other operations.
-    parts: Vec<(f64, PerKind<Vec<f32>>)>,
+    limited: Vec<Limited>,
+}
+
+/// A resource, as a fraction of its limit.
+#[derive(Clone, Debug, PartialEq)]
+struct Limited {
+    fixed: f64,
+    /// The cost of each choice on an edge of weight 1 without other operations.
+    choices: PerKind<Vec<f32>>,
+    /// What is in memory beside each choice, if the resource is a maximum.
+    beside: Option<f64>,
 }
 
 /// Smallest sum of an edge's weights by which to divide: below it the edge is not part of the
@@ -41,54 +59,112 @@ const LEAST_SUM: f64 = 1e-12;
 
 impl CostTable {
     /// The cost of the cheapest network of `target`.
-    pub fn least(&self, space: &Space, target: &Target) -> f64 {
-        let (graph, width) = (space.graph, space.operations.len());
-        let cheapest = |mut costs: Vec<f64>, count: usize| -> f64 {
-            costs.sort_by(f64::total_cmp);
-            costs.iter().take(count).sum()
-        };
+    fn least(&self, space: &Space, target: &Target) -> f64 {
         let of_kind = |(kind, costs): (_, &Vec<f64>)| {
             let target = target.kind(kind);
-            let of_edge = |edge: usize| {
-                let row = costs[edge * width..(edge + 1) * width].iter().zip(&space.operations);
-                let row = row.filter(|(_, operation)| space.may_keep(**operation));
-                cheapest(row.map(|(cost, _)| *cost).collect(), target.operations)
-            };
-            let of_group = |group| cheapest(graph.edges_of(group).map(of_edge).collect(), target.kept(group));
-            graph.groups().map(of_group).sum::<f64>()
+            cheapest(costs, space, target, target.operations).flatten().sum::<f64>()
         };
         self.fixed + self.choices.iter().map(of_kind).sum::<f64>()
     }
 }
 
+/// For each group of a kind, the costs of the edges that the cheapest network of `target` keeps,
+/// with this number of operations on each.
+pub(super) fn cheapest<'a>(
+    costs: &'a [f64],
+    space: &'a Space,
+    target: &'a KindTarget,
+    operations: usize,
+) -> impl Iterator<Item = Vec<f64>> + 'a {
+    let (graph, width) = (space.graph, space.operations.len());
+    let smallest = |mut costs: Vec<f64>, count: usize| -> Vec<f64> {
+        costs.sort_by(f64::total_cmp);
+        costs.truncate(count);
+        costs
+    };
+    let of_edge = move |edge: usize| -> f64 {
+        let row = costs[edge * width..(edge + 1) * width].iter().zip(&space.operations);
+        let row = row.filter(|(_, operation)| space.may_keep(**operation));
+        smallest(row.map(|(cost, _)| *cost).collect(), operations).iter().sum()
+    };
+    graph
+        .groups()
+        .map(move |group| smallest(graph.edges_of(group).map(of_edge).collect(), target.kept(group)))
+}
+
+impl LimitTable {
+    /// A cost that no network of `target` falls below.
+    pub fn least(&self, space: &Space, target: &Target) -> f64 {
+        match self {
+            Self::Sum(table) => table.least(space, target),
+            Self::Peak(table) => table.least(space, target),
+        }
+    }
+
+    /// As a fraction of `limit`.
+    fn limited(&self, space: &Space, target: &Target, limit: f64) -> Limited {
+        let graph = space.graph;
+        let (fixed, choices, beside) = match self {
+            Self::Sum(CostTable { fixed, choices }) => (*fixed, choices, None),
+            Self::Peak(table) => (table.fixed, &table.choices, Some(table.beside / limit)),
+        };
+        let choices = choices.map(|kind, costs| {
+            let target = target.kind(kind);
+            // An edge has the weight d q; the expected number of kept edges is n q, with k
+            // operations, one of which is computed at a time.
+            let operations = if beside.is_some() { 1 } else { target.operations };
+            let shares = graph.groups_of_edges().flat_map(|group| {
+                let kept = target.kept(group);
+                let share = (kept * operations) as f64 / graph.total_weight(group, kept) as f64;
+                std::iter::repeat_n(share, space.operations.len())
+            });
+            let costs = costs.iter().zip(shares);
+            costs.map(|(cost, share)| (cost * share / limit) as f32).collect()
+        });
+        Limited {
+            fixed: fixed / limit,
+            choices,
+            beside,
+        }
+    }
+}
+
+impl Limited {
+    /// The expected cost, one element.
+    fn expected(&self, mixtures: &Mixtures, may_stay: &[f32], device: &Device) -> Tensor<1> {
+        let width = may_stay.len();
+        let table = |values: &[f32]| {
+            let rows = values.len() / width;
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), device)
+        };
+        let edges = self.choices.iter().map(|(kind, costs)| {
+            let Mixture { weights, edges, .. } = mixtures.kind(kind).clone();
+            let count = costs.len() / width;
+            let weights = weights.reshape([count, width]) * table(may_stay);
+            let whole = weights.clone().sum_dim(1).clamp_min(LEAST_SUM);
+            let own = (weights * table(costs)).sum_dim(1) / whole;
+            own.reshape([count]) * edges
+        });
+        let fixed = Tensor::<1>::full([1], self.fixed, device);
+        match self.beside {
+            None => edges.fold(fixed, |sum, edges| sum + edges.sum()),
+            Some(beside) => {
+                let edges = edges.map(|edges| edges + beside);
+                smooth_maximum(Tensor::cat(edges.chain([fixed]).collect(), 0))
+            }
+        }
+    }
+}
+
 impl CostLimit {
     /// The limits `limits`, each with its cost table; `None` if there are none.
-    pub fn new(space: &Space, target: &Target, weight: f64, limits: &[(CostTable, u64)]) -> Option<Self> {
-        let graph = space.graph;
-        let part = |(table, limit): &(CostTable, u64)| {
-            let limit = *limit as f64;
-            let choices = table.choices.map(|kind, costs| {
-                let target = target.kind(kind);
-                // An edge has the weight d q; the expected number of kept edges is n q, with k
-                // operations.
-                let shares = graph.groups_of_edges().flat_map(|group| {
-                    let kept = target.kept(group);
-                    let share = (kept * target.operations) as f64 / graph.total_weight(group, kept) as f64;
-                    std::iter::repeat_n(share, space.operations.len())
-                });
-                costs
-                    .iter()
-                    .zip(shares)
-                    .map(|(cost, share)| (cost * share / limit) as f32)
-                    .collect()
-            });
-            (table.fixed / limit, choices)
-        };
+    pub fn new(space: &Space, target: &Target, weight: f64, limits: &[(LimitTable, f64)]) -> Option<Self> {
         let may_stay = |&operation| if space.may_keep(operation) { 1.0 } else { 0.0 };
+        let limited = limits.iter().map(|(table, limit)| table.limited(space, target, *limit));
         (!limits.is_empty()).then(|| Self {
             weight,
             may_stay: space.operations.iter().map(may_stay).collect(),
-            parts: limits.iter().map(part).collect(),
+            limited: limited.collect(),
         })
     }
 
@@ -107,24 +183,10 @@ impl CostLimit {
     /// The expected cost as a fraction of each limit, one element each.
     pub fn expected(&self, mixtures: &Mixtures) -> Vec<Tensor<1>> {
         let device = mixtures.normal.weights.device();
-        let width = self.may_stay.len();
-        let table = |values: &[f32]| {
-            let rows = values.len() / width;
-            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [rows, width]), &device)
-        };
-        let may_stay = table(&self.may_stay);
-        let of_part = |(fixed, choices): &(f64, PerKind<Vec<f32>>)| {
-            let start = Tensor::<1>::full([1], *fixed, &device);
-            choices.iter().fold(start, |sum, (kind, costs)| {
-                let Mixture { weights, edges, .. } = mixtures.kind(kind).clone();
-                let count = costs.len() / width;
-                let weights = weights.reshape([count, width]) * may_stay.clone();
-                let whole = weights.clone().sum_dim(1).clamp_min(LEAST_SUM);
-                let own = (weights * table(costs)).sum_dim(1) / whole;
-                sum + (own.reshape([count]) * edges).sum()
-            })
-        };
-        self.parts.iter().map(of_part).collect()
+        let limited = self.limited.iter();
+        limited
+            .map(|limited| limited.expected(mixtures, &self.may_stay, &device))
+            .collect()
     }
 }
 
@@ -135,7 +197,7 @@ mod tests {
     use crate::device::host;
     use crate::discretize::mixture::discrete_mixture;
     use crate::discretize::{KindStrengths, strongest};
-    use crate::network::{cost, cost_tables, network};
+    use crate::network::{Candidate, candidates, cost, cost_table, network, peak_table};
     use crate::space::{
         All, ChainPreset, ChainShape, EdgeCount, Genotype, KindTarget, Operation, Reductions, TargetSpec,
     };
@@ -225,7 +287,19 @@ mod tests {
     /// Checks the expected cost of a genotype with a table based on the network of `reference`.
     fn costs(space: &Space, target: &Target, size: &NetworkSize, reference: &Genotype, seed: u64) {
         let build = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).unwrap();
-        let tables = cost_tables(space, &build(reference), reference, 64);
+        let base = build(reference);
+        let all = cost(&base, 64);
+        let candidates = candidates(space, &base, 64);
+        let table = |total: u64, of: fn(&Candidate) -> f64| {
+            LimitTable::Sum(
+                cost_table(space, reference, &candidates, total as f64, |one| Ok::<_, ()>(of(one))).unwrap(),
+            )
+        };
+        let tables = [
+            table(all.parameters, Candidate::parameters),
+            table(all.multiply_adds, Candidate::multiply_adds),
+            table(all.on_device.size_bytes.unwrap(), Candidate::size_bytes),
+        ];
         let (found, strengths) = genotype(space, target, seed);
         let ours = cost(&build(&found), 64);
         let mixtures = strengths.map(|kind, strengths| {
@@ -238,15 +312,23 @@ mod tests {
                 &Device::flex(),
             )
         });
-        assert!(tables[0].least(space, target) <= ours.parameters as f64 + 0.5);
-        assert!(tables[1].least(space, target) <= ours.multiply_adds as f64 + 0.5);
-        let limits = [
-            (tables[0].clone(), ours.parameters),
-            (tables[1].clone(), ours.multiply_adds),
-        ];
+        let needs = [ours.parameters, ours.multiply_adds, ours.on_device.size_bytes.unwrap()].map(|need| need as f64);
+        let limits: Vec<(LimitTable, f64)> = tables.into_iter().zip(needs).collect();
+        for (table, need) in &limits {
+            assert!(table.least(space, target) <= need + 0.5);
+        }
         let limit = CostLimit::new(space, target, 1.0, &limits).unwrap();
         for share in limit.expected(&mixtures) {
             assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
+        }
+        if space.graph.is_chain() && target.normal.operations == 1 {
+            // The peak is that of the widest layer, and the smooth maximum a little above it.
+            let table = LimitTable::Peak(peak_table(space, &base, &candidates, 64, 4.0));
+            let ram = ours.on_device.ram_bytes.unwrap() as f64;
+            assert!(table.least(space, target) <= ram, "{}", table.least(space, target));
+            let peak = CostLimit::new(space, target, 1.0, &[(table, ram)]).unwrap();
+            let share = host(&peak.expected(&mixtures)[0])[0];
+            assert!((1.0 - 1e-5..1.06).contains(&share), "{share}");
         }
         // Adding `none` saves nothing either, and neither do half-closed gates.
         let mut half_shut = mixtures.clone();
@@ -268,8 +350,8 @@ mod tests {
         for share in limit.expected(&half_shut) {
             assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
         }
-        let half = limits.map(|(table, cost)| (table, cost / 2));
+        let half: Vec<_> = limits.into_iter().map(|(table, cost)| (table, cost / 2.0)).collect();
         let penalty = CostLimit::new(space, target, 3.0, &half).unwrap().penalty(&mixtures);
-        assert!((host(&penalty)[0] - 6.0).abs() < 1e-2, "{}", host(&penalty)[0]);
+        assert!((host(&penalty)[0] - 9.0).abs() < 1e-2, "{}", host(&penalty)[0]);
     }
 }

@@ -12,7 +12,7 @@ use crate::backbone::NetworkSize;
 use crate::discretize::{Decision, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
-use crate::network::{Cost, cost, cost_parts, network};
+use crate::network::{Cost, LatencyTable, Resource, cost, cost_parts, network};
 use crate::observer::{Event, Observer, Warning};
 use crate::search::{Drive, Search, SearchError};
 use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
@@ -110,7 +110,11 @@ pub fn discretize(
     };
     let image_size = dataset.shape.height;
     let network = network(&genotype, network_size(context, &dataset), &engine)?;
-    let cost = cost(&network, image_size);
+    let mut cost = cost(&network, image_size);
+    if let Some(path) = &context.config.target.latency_table {
+        let table = LatencyTable::read(path)?;
+        cost.on_device.latency_ms = Some(table.of_network(&network, image_size)?);
+    }
     let allowed = match within_limits(&context.config.target, cost) {
         Err(error) if given.is_some() || directory.has_file(GAP) => return Err(error),
         allowed => allowed,
@@ -326,28 +330,10 @@ pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec
 
 /// Refuses a network that exceeds the limits of the target.
 pub(super) fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
-    let rows = [
-        (
-            "multiply-adds",
-            cost.multiply_adds,
-            target.max_multiply_adds,
-            "target.max_multiply_adds",
-        ),
-        (
-            "parameters",
-            cost.parameters,
-            target.max_parameters,
-            "target.max_parameters",
-        ),
-    ];
-    for (what, found, limit, setting) in rows {
-        if let Some(limit) = limit.filter(|&limit| found > limit) {
-            return Err(Error::OverLimit {
-                what,
-                found,
-                limit,
-                setting,
-            });
+    for resource in Resource::ALL {
+        let (limit, found) = (resource.limit(target), resource.of(&cost, target.precision));
+        if let Some((limit, found)) = limit.zip(found).filter(|(limit, found)| found > limit) {
+            return Err(Error::OverLimit { resource, found, limit });
         }
     }
     Ok(())

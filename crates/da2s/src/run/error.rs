@@ -16,7 +16,7 @@ use crate::export::ExportError;
 use crate::finite::OutputNotFinite;
 use crate::hint::Hint;
 use crate::memory::MemoryError;
-use crate::network::AuxiliaryError;
+use crate::network::{AuxiliaryError, LatencyError, Resource};
 use crate::resumable::StageError;
 use crate::search::SearchError;
 use crate::space::GenotypeError;
@@ -73,18 +73,20 @@ pub enum Error {
     },
     /// A network above a limit of the target.
     #[error(
-        "the network that was found needs {found} {what}, more than the {limit} of {setting}: in a new run, raise search.limit_weight, search longer, or allow more"
+        "the network that was found needs {}, more than the {} of {}: in a new run, raise search.limit_weight, search longer, or allow more",
+        resource.need(*found), resource.amount(*limit), resource.setting()
     )]
     OverLimit {
-        /// `multiply-adds` or `parameters`.
-        what: &'static str,
+        /// What is limited.
+        resource: Resource,
         /// Its cost.
-        found: u64,
+        found: f64,
         /// The limit.
-        limit: u64,
-        /// The setting.
-        setting: &'static str,
+        limit: f64,
     },
+    /// A network without a latency.
+    #[error(transparent)]
+    Latency(#[from] LatencyError),
     /// A device, or kernels, that are not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -190,6 +192,7 @@ impl Error {
             Self::Data(error) => error.kind(),
             Self::ImagesMoved { .. } => Kind::Data,
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
+            Self::Latency(error) => error.kind(),
             Self::Export(error) => error.kind(),
             Self::Device(_) => Kind::Device,
             Self::RunExists { .. }
@@ -236,6 +239,7 @@ impl Error {
             | Self::Export(_)
             | Self::Genotype { .. }
             | Self::OverLimit { .. }
+            | Self::Latency(_)
             | Self::Device(_)
             | Self::Busy { .. }
             | Self::Damaged { .. }

@@ -430,12 +430,12 @@ impl Job {
     }
 }
 
-/// Makes the path of the image folder absolute, so that a stage started from another directory
-/// finds it.
+/// Makes the paths of the image folder and of the table of latencies absolute, so that a stage
+/// started from another directory finds them.
 pub fn anchored(mut config: Config) -> Config {
-    if let Some(folder) = config.data.dir.take() {
+    for path in [&mut config.data.dir, &mut config.target.latency_table] {
         // If the current directory is unknown, the path stays as given.
-        config.data.dir = Some(std::path::absolute(&folder).unwrap_or(folder));
+        *path = path.take().map(|given| std::path::absolute(&given).unwrap_or(given));
     }
     config
 }

@@ -5,13 +5,15 @@ use da2s_engine::Engine;
 use super::Error;
 use super::discretize::within_limits;
 use crate::backbone::NetworkSize;
-use crate::network::{cost, network, widest};
+use crate::network::{Resource, cost, network, widest};
 use crate::search::SearchError;
 use crate::space::{Genotype, TargetSpec};
 
-/// Whether `target` limits the cost of the final network.
+/// Whether `target` limits the cost of the final network. A limit on latency does not count: a
+/// table has the blocks of one width.
 pub(super) fn is_limited(target: &TargetSpec) -> bool {
-    target.max_multiply_adds.is_some() || target.max_parameters.is_some()
+    let mut resources = Resource::ALL.into_iter();
+    resources.any(|resource| resource != Resource::Latency && resource.limit(target).is_some())
 }
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
@@ -31,16 +33,10 @@ pub(super) fn widest_within(target: &TargetSpec, genotype: &Genotype, size: Netw
             let network = network(genotype, narrowest.clone(), &Engine::Plain)?;
             match within_limits(target, cost(&network, side)) {
                 Err(Error::OverLimit {
-                    what,
+                    resource,
                     found: least,
                     limit,
-                    setting,
-                }) => Err(Error::from(SearchError::LimitTooLow {
-                    what,
-                    least,
-                    limit,
-                    setting,
-                })),
+                }) => Err(Error::from(SearchError::LimitTooLow { resource, least, limit })),
                 other => other.map(|()| narrowest.channels),
             }
         }

@@ -3,7 +3,7 @@
 use da2s_records::Kind;
 
 use crate::data::DataError;
-use crate::network::AuxiliaryError;
+use crate::network::{AuxiliaryError, LatencyError, Resource};
 use crate::space::TopologyError;
 
 /// Why a search cannot start with these settings and images.
@@ -22,18 +22,20 @@ pub enum SearchError {
     Auxiliary(#[from] AuxiliaryError),
     /// A limit that no network of the target satisfies.
     #[error(
-        "{setting} = {limit} cannot be kept: the smallest network of this target needs {least} {what}; allow more, or fewer channels or cells"
+        "{} = {} cannot be kept: the smallest network of this target needs {}; allow more, or fewer channels or cells",
+        resource.setting(), resource.amount(*limit), resource.need(*least)
     )]
     LimitTooLow {
-        /// `multiply-adds` or `parameters`.
-        what: &'static str,
+        /// What is limited.
+        resource: Resource,
         /// The cost of the smallest network.
-        least: u64,
+        least: f64,
         /// The limit.
-        limit: u64,
-        /// The setting.
-        setting: &'static str,
+        limit: f64,
     },
+    /// A network without a latency.
+    #[error(transparent)]
+    Latency(#[from] LatencyError),
     /// An architecture that never moves.
     #[error(
         "search.arch_every = {arch_every}: expected less, so that one of the {steps} steps after the warm-up is a multiple of it: α would \
@@ -59,6 +61,7 @@ impl SearchError {
             | Self::Auxiliary(_)
             | Self::LimitTooLow { .. }
             | Self::NeverMoves { .. } => Kind::Usage,
+            Self::Latency(error) => error.kind(),
             Self::Data(error) => error.kind(),
         }
     }

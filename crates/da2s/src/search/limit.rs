@@ -1,16 +1,17 @@
-//! Converts the target's limits on the final network to a term of the search: builds that network
+//! Converts the target's limits on the final network to terms of the search: builds that network
 //! once to determine the cost of its parts.
 //!
-//! Contract: a limit that no network of the target satisfies is refused before the search begins.
+//! Contract: a limit that no network of the target satisfies, and a table of latencies that lacks a
+//! block of the space, are refused before the search begins.
 
 use da2s_engine::Engine;
 
 use super::{SearchError, SearchSetup};
 use crate::data::Dataset;
-use crate::discretize::{KindStrengths, strongest};
-use crate::network::{cost_tables, network};
-use crate::objective::CostLimit;
-use crate::space::{KindTarget, PerKind, Space, Target};
+use crate::discretize::whole_genotype;
+use crate::network::{Candidate, LatencyTable, Resource, candidates, cost, cost_table, network, peak_table};
+use crate::objective::{CostLimit, CostTable, LimitTable};
+use crate::space::{Precision, Space, Target};
 
 /// The limits of `setup`; `None` if it sets none.
 pub(super) fn of(
@@ -21,32 +22,54 @@ pub(super) fn of(
     engine: &Engine,
 ) -> Result<Option<CostLimit>, SearchError> {
     let spec = &setup.target;
-    if spec.max_parameters.is_none() && spec.max_multiply_adds.is_none() {
+    if spec.latency_table.is_none() && Resource::ALL.iter().all(|resource| resource.limit(spec).is_none()) {
         return Ok(None);
     }
     // Any genotype works: the cost of its own choices is subtracted again. One with every edge has
     // every layer of a chain.
-    let even = PerKind::new(space.kinds(), |_| KindStrengths::even(space));
-    let whole = target.map(|_, target| KindTarget::whole(space.graph, target.operations));
-    let any = strongest(&even, space, &whole);
+    let any = whole_genotype(space);
     let size = setup.network.size(&setup.space, dataset.shape, dataset.classes());
     let side = size.image_size;
-    let tables = cost_tables(space, &network(&any, size, engine)?, &any, side);
-    let asked = [
-        ("parameters", "target.max_parameters", spec.max_parameters),
-        ("multiply-adds", "target.max_multiply_adds", spec.max_multiply_adds),
-    ];
+    let network = network(&any, size, engine)?;
+    let all = cost(&network, side);
+    let candidates = candidates(space, &network, side);
+    let sum = |total: f64, of: &dyn Fn(&Candidate) -> Result<f64, SearchError>| -> Result<CostTable, SearchError> {
+        cost_table(space, &any, &candidates, total, of)
+    };
+    let latencies = spec.latency_table.as_deref().map(LatencyTable::read).transpose()?;
+    let latency = match &latencies {
+        Some(table) => {
+            let total = table.of_network(&network, side)?;
+            Some(sum(total, &|one| Ok(table.of_candidate(one)?))?)
+        }
+        None => None,
+    };
     let mut limits = Vec::new();
-    for (table, (what, setting, limit)) in tables.into_iter().zip(asked) {
-        let Some(limit) = limit else { continue };
-        let least = table.least(space, target).ceil() as u64;
-        if least > limit {
-            return Err(SearchError::LimitTooLow {
-                what,
-                least,
-                limit,
-                setting,
-            });
+    for resource in Resource::ALL {
+        let Some(limit) = resource.limit(spec) else { continue };
+        let total = resource.of(&all, spec.precision).unwrap_or(0.0);
+        let table = match (resource, spec.precision) {
+            (Resource::MultiplyAdds, _) => LimitTable::Sum(sum(total, &|one| Ok(one.multiply_adds()))?),
+            (Resource::Parameters, _) => LimitTable::Sum(sum(total, &|one| Ok(one.parameters()))?),
+            (Resource::Size, Precision::Float32) => LimitTable::Sum(sum(total, &|one| Ok(one.size_bytes()))?),
+            (Resource::Size, Precision::Int8) => LimitTable::Sum(sum(total, &|one| Ok(one.size_int8_bytes()))?),
+            (Resource::Ram, precision) => LimitTable::Peak(peak_table(
+                space,
+                &network,
+                &candidates,
+                side,
+                f64::from(precision.bytes()),
+            )),
+            // A limit without a table is refused with the settings.
+            (Resource::Latency, _) => match &latency {
+                Some(table) => LimitTable::Sum(table.clone()),
+                None => continue,
+            },
+        };
+        let least = table.least(space, target);
+        // Sums of what was subtracted are rounded.
+        if least > limit * (1.0 + 1e-9) {
+            return Err(SearchError::LimitTooLow { resource, least, limit });
         }
         limits.push((table, limit));
     }

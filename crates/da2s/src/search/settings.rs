@@ -153,8 +153,8 @@ settings! {
         temperature_first: f64 = 10.0, in TEMPERATURE;
         /// Temperature of GDAS in the last epoch.
         temperature_last: f64 = 0.1, in TEMPERATURE;
-        /// Weight in the loss of the share by which the expected cost is above
-        /// `target.max_multiply_adds` or `target.max_parameters`.
+        /// Weight in the loss of the share by which the expected cost is above a limit of the
+        /// target, such as `target.max_multiply_adds`.
         limit_weight: f64 = 10.0, in NOT_NEGATIVE.in_f32();
         /// What is done to training images.
         augmentation: Augmentation = Augmentation::default();

@@ -64,6 +64,7 @@ fn a_limit_is_kept_or_refused() {
     };
     // Without a penalty for exceeding the limit, a search of two epochs does not find the smallest
     // network.
+    let least = least as u64;
     config.target.max_parameters = Some(least);
     config.search.limit_weight = 0.0;
     let above = run("b", &config).unwrap_err().to_string();

@@ -15,17 +15,20 @@ pub struct DeviceCost {
     pub ram_bytes: Option<u64>,
     /// The same in int8.
     pub ram_int8_bytes: Option<u64>,
+    /// Time for one image in milliseconds, by the run's table of latencies; `None` without one.
+    pub latency_ms: Option<f64>,
 }
 
 impl DeviceCost {
     /// The numbers by their key.
-    pub fn values(&self) -> [(&'static str, Option<f64>); 4] {
+    pub fn values(&self) -> [(&'static str, Option<f64>); 5] {
+        let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
         [
-            ("size_bytes", self.size_bytes),
-            ("size_int8_bytes", self.size_int8_bytes),
-            ("ram_bytes", self.ram_bytes),
-            ("ram_int8_bytes", self.ram_int8_bytes),
+            ("size_bytes", bytes(self.size_bytes)),
+            ("size_int8_bytes", bytes(self.size_int8_bytes)),
+            ("ram_bytes", bytes(self.ram_bytes)),
+            ("ram_int8_bytes", bytes(self.ram_int8_bytes)),
+            ("latency_ms", self.latency_ms),
         ]
-        .map(|(key, bytes)| (key, bytes.map(|bytes| bytes as f64)))
     }
 }

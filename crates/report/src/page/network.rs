@@ -61,6 +61,10 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
             on_device.ram_bytes,
             on_device.ram_int8_bytes,
         ),
+        on_device.latency_ms.map(|ms| {
+            let detail = "the sum of its blocks in the table of latencies".to_owned();
+            ("predicted latency", Quantity::Milliseconds.text(ms), detail)
+        }),
         evaluation.and_then(|e| e.accuracy).map(|accuracy| {
             let wrong = evaluation.and_then(|e| e.images).map(|images| {
                 let wrong = (images as f64 * (100.0 - accuracy) / 100.0).round().max(0.0) as u64;

@@ -474,6 +474,63 @@ pub fn cases() -> Vec<Case> {
         flags(&["watch", ".", "--http", "example.org:80"], &["for example 8080"]),
         flags(&["watch", ".", "--http", "127.0.0.1:70000"], &["for example 8080"]),
         flags(&["watch", ".", "--http", "http://127.0.0.1:80"], &["for example 8080"]),
+        flags(
+            &["run", "--max-size", "256K", "--out", "out"],
+            &["--max-size", "such as 500KB (1000 bytes each), 256KiB (1024)"],
+        ),
+        flags(
+            &["run", "--max-ram", "0", "--out", "out"],
+            &["--max-ram", "bytes from 1"],
+        ),
+        flags(
+            &["run", "--max-latency", "5m", "--out", "out"],
+            &["--max-latency", "such as 5ms, 800us"],
+        ),
+        flags(
+            &["run", "--max-latency", "5ms", "--out", "out"],
+            &["target.latency_table", "da2s profile", "--latency-table"],
+        ),
+        set(
+            "bytes without a unit's second letter",
+            "target.max_size_bytes=256K",
+            &["such as 500KB"],
+        ),
+        set("half a byte", "target.max_ram_bytes=0.5", &["bytes from 1"]),
+        flags(
+            &["run", "--max-ram", "100", "--out", "out"],
+            &[
+                "target.max_ram_bytes = 100 bytes cannot be kept",
+                "bytes of activations",
+            ],
+        ),
+        flags(
+            &["run", "--max-size", "1KB", "--precision", "int8", "--out", "out"],
+            &["target.max_size_bytes = 1000 bytes cannot be kept", "bytes of weights"],
+        ),
+        case(
+            "latency table: missing",
+            &["run", "--latency-table", "none.csv", "--out", "out"],
+            3,
+            &["none.csv"],
+        ),
+        case(
+            "latency table: without the blocks of this network",
+            &[
+                "run",
+                "--latency-table",
+                "table.csv",
+                "--max-latency",
+                "5ms",
+                "--out",
+                "out",
+            ],
+            3,
+            &["table.csv has no line for the block conv_3x3"],
+        )
+        .make(|dir| {
+            let text = "block,inputs,outputs,height,width,stride,ms\nconv_3x3,9,9,9,9,1,0.1\n";
+            fs::write(dir.join("table.csv"), text).unwrap();
+        }),
         flags(&["bench", "--repeat", "0"], &["--repeat"]),
         flags(&["bench", "--repeat", "65536"], &["--repeat"]),
         flags(&["bench", "--threads", "4097"], &["--threads", "4096"]),

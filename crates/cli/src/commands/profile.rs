@@ -1,0 +1,193 @@
+//! `da2s profile`: measures a table of block latencies on this machine, with the kernels of
+//! `da2s-infer`, and on request how well it predicts whole networks.
+
+use std::fs;
+use std::path::Path;
+
+use da2s::Error;
+use da2s::backbone::{NetworkSize, Statistics, Weights};
+use da2s::config::Config;
+use da2s::data::{Dataset, open, preprocessing};
+use da2s::device;
+use da2s::discretize::{random_genotype, whole_genotype};
+use da2s::export::{ExportFormat, ExportOptions, files};
+use da2s::network::{Conditions, LatencyTable, TimedBlock, Trained, network, timed_blocks};
+use da2s::random::Purpose;
+use da2s::space::Genotype;
+use da2s_engine::{Engine, cpu_level};
+use da2s_infer::Network;
+use da2s_infer::profile::{Subject, medians_ms};
+use da2s_records::write_output;
+use da2s_settings::Quantity;
+
+use super::session::start_threads;
+use crate::args::ProfileArguments;
+use crate::exit::Code;
+use crate::failure::Failure;
+use crate::terminal;
+
+/// Measures the blocks of the configured space, writes the table, and prints what it has.
+///
+/// # Errors
+/// If the arguments are invalid, the images or the genotypes do not fit, or the table cannot be
+/// written.
+pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
+    let config = arguments.settings.resolve()?;
+    let threads = config.run.threads.max(1);
+    start_threads(threads)?;
+    let data = &config.data;
+    let dataset = open(data.dataset, data.dir.as_deref(), &config.data_options()).map_err(Error::Data)?;
+    let space = config.space.build();
+    let size = NetworkSize {
+        auxiliary: false,
+        ..config
+            .network
+            .shape
+            .size(&config.space, dataset.shape, dataset.classes())
+    };
+    let side = size.image_size;
+    let built = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).map_err(internal);
+    let blocks = timed_blocks(&space, &built(&whole_genotype(&space))?, side);
+    let drawn = drawn(&config, &dataset, &size, arguments.check)?;
+    let networks: Result<Vec<Network>, Failure> = drawn.iter().map(deployed).collect();
+    let networks = networks?;
+    let subjects: Vec<Subject<'_>> = blocks
+        .iter()
+        .map(subject)
+        .chain(networks.iter().map(Subject::Network))
+        .collect();
+    let times_ms = medians_ms(&subjects, arguments.repeat.into());
+    let (of_blocks, of_networks) = times_ms.split_at(blocks.len());
+
+    let conditions = Conditions {
+        threads: Some(threads),
+        engine: Some(format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())),
+        machine: Some(arguments.machine.clone().unwrap_or_else(machine)),
+    };
+    let shapes = blocks.iter().map(|timed| timed.shape.clone());
+    let table = LatencyTable::new(&arguments.out, conditions, shapes.zip(of_blocks.iter().copied()));
+    write_output(&arguments.out, &table.to_csv().map_err(internal)?)?;
+    let mut text = described(&table, blocks.len(), &arguments.out);
+    if !drawn.is_empty() {
+        let predicted: Result<Vec<f64>, Failure> = drawn
+            .iter()
+            .map(|trained| {
+                table
+                    .of_network(&trained.network, side)
+                    .map_err(|error| Error::from(error).into())
+            })
+            .collect();
+        text += &comparison(&predicted?, of_networks);
+    }
+    terminal::print(&text)
+}
+
+/// Random networks of the target with their first weights.
+fn drawn(config: &Config, dataset: &Dataset, size: &NetworkSize, count: u16) -> Result<Vec<Trained>, Failure> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let space = config.space.build();
+    let target = config
+        .target
+        .resolve(&space)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let device = device::open("cpu").map_err(Error::from)?;
+    let one = |index: u16| {
+        let genotype = random_genotype(&space, &target, config.run.seed + u64::from(index));
+        let backbone = network(&genotype, size.clone(), &Engine::Plain).map_err(internal)?;
+        let weights = Weights::new(&backbone, config.run.seed, Purpose::Weights, &device);
+        let tensors = backbone.named(&weights, &Statistics::new(&backbone, &device));
+        let described = preprocessing(dataset, 1.0);
+        Trained::new(genotype, size.clone(), described, &tensors, (&Engine::Plain, &device)).map_err(internal)
+    };
+    (0..count).map(one).collect()
+}
+
+/// The network as `da2s-infer` reads it.
+fn deployed(trained: &Trained) -> Result<Network, Failure> {
+    let files = files(trained, ExportFormat::Safetensors, ExportOptions::default()).map_err(internal)?;
+    let bytes = files
+        .into_iter()
+        .find(|(name, _)| name.is_empty())
+        .map(|(_, bytes)| bytes);
+    Network::from_bytes(&bytes.unwrap_or_default()).map_err(internal)
+}
+
+fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
+    let shape = &timed.shape;
+    let (inputs, outputs, size) = (shape.inputs, shape.outputs, (shape.height, shape.width));
+    match timed.block {
+        Some(block) => Subject::Block {
+            block,
+            inputs,
+            outputs,
+            size,
+        },
+        None => Subject::Classifier {
+            features: inputs,
+            classes: outputs,
+            size,
+        },
+    }
+}
+
+/// The processor, as the system names it.
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map(|line| line.trim_start_matches([' ', '\t', ':']).to_owned());
+    model.unwrap_or_else(|| format!("{} {}", std::env::consts::OS, std::env::consts::ARCH))
+}
+
+fn described(table: &LatencyTable, blocks: usize, path: &Path) -> String {
+    let Conditions {
+        threads,
+        engine,
+        machine,
+    } = &table.conditions;
+    let threads = da2s_records::counted(threads.unwrap_or_default(), "thread");
+    let [engine, machine] = [engine, machine].map(|word| word.as_deref().unwrap_or_default());
+    let blocks = da2s_records::counted(blocks, "block");
+    format!(
+        "{blocks}, {threads}, {engine}, {}\n{}\n",
+        terminal::escaped(machine),
+        terminal::escaped(&path.display().to_string())
+    )
+}
+
+/// Predicted against measured times.
+fn comparison(predicted_ms: &[f64], measured_ms: &[f64]) -> String {
+    let mut text = format!("\n{:>12}{:>12}{:>9}\n", "predicted", "measured", "error");
+    let mut errors = Vec::new();
+    for (predicted, measured) in predicted_ms.iter().zip(measured_ms) {
+        let error = 100.0 * (predicted / measured - 1.0);
+        errors.push(error.abs());
+        let [predicted, measured] = [predicted, measured].map(|ms| Quantity::Milliseconds.text(*ms));
+        text += &format!("{predicted:>12}{measured:>12}{error:>7.1} %\n");
+    }
+    errors.sort_by(f64::total_cmp);
+    let median = (errors[(errors.len() - 1) / 2] + errors[errors.len() / 2]) / 2.0;
+    text + &format!("median error {median:.1} %\n")
+}
+
+fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::Internal, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_relative_to_what_was_measured() {
+        insta::assert_snapshot!(comparison(&[1.0, 0.3, 2.2], &[1.1, 0.25, 2.0]), @r"
+
+           predicted    measured    error
+             1.00 ms     1.10 ms   -9.1 %
+            0.300 ms    0.250 ms   20.0 %
+             2.20 ms     2.00 ms   10.0 %
+        median error 10.0 %
+        ");
+    }
+}

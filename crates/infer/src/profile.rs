@@ -1,0 +1,207 @@
+//! Times blocks and networks as they run here: what a table of latencies is made of.
+//!
+//! Method: in every round the blocks are put in a new order and taken in groups. A group runs twice,
+//! and each block of the second run is timed by itself, so that a block finds the caches about as
+//! its predecessors in a network leave them (timed many times in a row it would be a fifth faster
+//! than there). Networks run twice, too, and the second run counts. All take turns, so that a
+//! machine that is busy for a while slows all of them alike. Time that the thread waited for a
+//! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the threads
+//! of the global pool; the calling thread computes too if it belongs to the pool.
+
+use std::time::Instant;
+
+use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
+use da2s_engine::{Block, CellPlanBuilder};
+
+use crate::network::{Network, classify};
+
+/// Blocks that run one after another. With 5 or 8 the tables of three spaces were within 3 to 12 %
+/// of the times of networks, with 13 within 6 to 28 %, since then more memory is in use than in a
+/// network.
+const GROUP: usize = 6;
+
+/// What is timed.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A block, with its shortcut if it has one.
+    Block {
+        /// The block.
+        block: Block,
+        /// Input channels.
+        inputs: usize,
+        /// Output channels.
+        outputs: usize,
+        /// Height and width of the input.
+        size: (usize, usize),
+    },
+    /// ReLU, the global mean and the classifier.
+    Classifier {
+        /// Channels.
+        features: usize,
+        /// Classes.
+        classes: usize,
+        /// Height and width.
+        size: (usize, usize),
+    },
+    /// A network, from a preprocessed image to logits.
+    Network(&'a Network),
+}
+
+/// The median time of each subject over this number of rounds, in milliseconds.
+pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
+    let mut runs: Vec<Box<dyn FnMut() + '_>> = subjects.iter().map(ready).collect();
+    let is_network = |at: &usize| matches!(subjects[*at], Subject::Network(_));
+    let (networks, mut parts): (Vec<usize>, Vec<usize>) = (0..runs.len()).partition(is_network);
+    let mut times_ms = vec![Vec::with_capacity(rounds); runs.len()];
+    for round in 0..rounds {
+        parts.sort_by_key(|&at| mixed(round * runs.len() + at));
+        for group in parts.chunks(GROUP).chain(networks.chunks(1)) {
+            for &at in group {
+                runs[at]();
+            }
+            for &at in group {
+                let waited = waited_ns();
+                let began = Instant::now();
+                runs[at]();
+                let time_ms = 1e3 * began.elapsed().as_secs_f64();
+                times_ms[at].push(time_ms - waited_ns().saturating_sub(waited) as f64 / 1e6);
+            }
+        }
+    }
+    times_ms.into_iter().map(median).collect()
+}
+
+/// How long this thread was ready to run, but waited for a processor: on Linux, where the system
+/// counts it; otherwise 0.
+fn waited_ns() -> u64 {
+    // Time on a processor, time of waiting, number of turns; see `sched-stats.rst` of Linux.
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = counts.split_whitespace().nth(1);
+    waited.and_then(|waited| waited.parse().ok()).unwrap_or(0)
+}
+
+/// A number without a pattern: the finaliser of splitmix64.
+fn mixed(number: usize) -> u64 {
+    let number = (number as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+/// A subject that is ready to run, with what it needs in memory.
+fn ready<'a>(subject: &Subject<'a>) -> Box<dyn FnMut() + 'a> {
+    match *subject {
+        Subject::Block {
+            block,
+            inputs,
+            outputs,
+            size,
+        } => block_run(block, inputs, outputs, size),
+        Subject::Classifier {
+            features,
+            classes,
+            size,
+        } => {
+            let classifier = (numbers(features * classes), numbers(classes));
+            let image = numbers(features * size.0 * size.1);
+            Box::new(move || {
+                std::hint::black_box(classify(&classifier, true, &image));
+            })
+        }
+        Subject::Network(network) => {
+            let picture = [numbers(network.preprocessing().len())];
+            Box::new(move || {
+                std::hint::black_box(network.logits(&picture));
+            })
+        }
+    }
+}
+
+fn block_run(block: Block, inputs: usize, outputs: usize, size: (usize, usize)) -> Box<dyn FnMut()> {
+    let shortcut = block.shortcut(inputs, outputs);
+    let choices = [Some(block), shortcut].into_iter().flatten();
+    let plan = CellPlanBuilder::new(true)
+        .input(inputs)
+        .node(outputs)
+        .edge(0, 1, choices.map(|block| (block, String::new(), 0)))
+        .output([1]);
+    let workspace = Workspace::new();
+    let mut kernel = CellKernel::new(&plan, &[size], 1, &workspace);
+    let image = numbers(inputs * size.0 * size.1);
+    let weights = numbers(plan.weight_count);
+    let (mean, variance) = (vec![0.0; plan.norm_channels], vec![1.0; plan.norm_channels]);
+    Box::new(move || {
+        let mut output = vec![0.0; kernel.output_len()];
+        let call = Forward {
+            inputs: &[&image],
+            weights: &weights,
+            mixture: None,
+            active: None,
+            drop: None,
+            statistics: Statistics::Running {
+                mean: &mean,
+                variance: &variance,
+            },
+            keep: false,
+            mixture_gradient: false,
+        };
+        kernel.forward(call, &mut output);
+        std::hint::black_box(&output);
+    })
+}
+
+/// Numbers of both signs, none of them so small that arithmetic with it is slow.
+fn numbers(len: usize) -> Vec<f32> {
+    let number = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 500.0 + 0.001;
+    (0..len).map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subject_has_the_median_of_its_times() {
+        let bottleneck = Block::InvertedBottleneck {
+            relu: false,
+            kernel: 3,
+            stride: 1,
+            expansion: 3,
+        };
+        let subjects = [
+            Subject::Block {
+                block: bottleneck,
+                inputs: 4,
+                outputs: 4,
+                size: (5, 5),
+            },
+            Subject::Block {
+                block: Block::Identity,
+                inputs: 4,
+                outputs: 4,
+                size: (5, 5),
+            },
+            Subject::Classifier {
+                features: 4,
+                classes: 3,
+                size: (5, 5),
+            },
+        ];
+        let times_ms = medians_ms(&subjects, 3);
+        assert!(
+            times_ms.iter().all(|time| time.is_finite() && *time > 0.0),
+            "{times_ms:?}"
+        );
+        assert_eq!([median(vec![3.0, 1.0, 9.0]), median(vec![4.0, 1.0])], [3.0, 2.5]);
+    }
+}
