@@ -214,8 +214,8 @@ impl Network {
     }
 }
 
-/// ReLU if the network has one, the mean over the image, the classifier: `[classes, features]`, then
-/// `[classes]`.
+/// ReLU if the network has one, the mean over the image, the classifier: `[classes, features]`,
+/// then `[classes]`.
 pub(crate) fn classify((matrix, bias): &(Vec<f32>, Vec<f32>), last_relu: bool, image: &[f32]) -> Vec<f32> {
     let features = matrix.len() / bias.len();
     let mut mean = vec![0.0f32; features];

@@ -1,12 +1,12 @@
 //! Times blocks and networks as they run here: what a table of latencies is made of.
 //!
-//! Method: in every round the blocks are put in a new order and taken in groups. A group runs twice,
-//! and each block of the second run is timed by itself, so that a block finds the caches about as
-//! its predecessors in a network leave them (timed many times in a row it would be a fifth faster
-//! than there). Networks run twice, too, and the second run counts. All take turns, so that a
-//! machine that is busy for a while slows all of them alike. Time that the thread waited for a
-//! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the threads
-//! of the global pool; the calling thread computes too if it belongs to the pool.
+//! Method: in every round the blocks are put in a new order and taken in groups. A group runs
+//! twice, and each block of the second run is timed by itself, so that a block finds the caches
+//! about as its predecessors in a network leave them (timed many times in a row it would be a fifth
+//! faster than there). Networks run twice, too, and the second run counts. All take turns, so that
+//! a machine that is busy for a while slows all of them alike. Time that the thread waited for a
+//! processor is subtracted, and the median over the rounds counts. Contract: batch 1, on the
+//! threads of the global pool; the calling thread computes too if it belongs to the pool.
 
 use std::time::Instant;
 

@@ -3,10 +3,10 @@
 //!
 //! The layers run one after another in the order of the plan. Contract: a layer is a convolution, a
 //! pool, a batch norm without a convolution, a sum, a concatenation, the global mean or the
-//! classifier, and writes a tensor of its own; ReLU and batch norm after a convolution belong to the
-//! layer that they follow or precede. A sum is written over one of its terms if that term is not
-//! needed otherwise; an identity writes nothing. The image counts; scratch memory inside a layer
-//! does not.
+//! classifier, and writes a tensor of its own; ReLU and batch norm after a convolution belong to
+//! the layer that they follow or precede. A sum is written over one of its terms if that term is
+//! not needed otherwise; an identity writes nothing. The image counts; scratch memory inside a
+//! layer does not.
 
 use crate::block::Block;
 use crate::cell::{CellPlan, Choice};
@@ -226,7 +226,8 @@ mod tests {
             .node(2)
             .edge(0, 1, [(bottleneck(3, 1, 3), name(), 0), (Block::Identity, name(), 0)])
             .output([1]);
-        // The image, the expanded image, the depthwise convolution's, the output: read again by the sum.
+        // The image, the expanded image, the depthwise convolution's, the output: read again by the
+        // sum.
         assert_eq!(of(&cell, 1), [(32, 0, 4), (96, 1, 2), (96, 2, 3), (32, 3, 4)]);
     }
 
