@@ -72,7 +72,8 @@ impl LatencyError {
     /// The kind of the error.
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::File(_) | Self::Damaged { .. } | Self::Missing { .. } => Kind::Data,
+            Self::File(_) => Kind::Files,
+            Self::Damaged { .. } | Self::Missing { .. } => Kind::Data,
         }
     }
 }

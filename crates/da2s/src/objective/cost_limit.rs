@@ -322,13 +322,14 @@ mod tests {
             assert!((host(&share)[0] - 1.0).abs() < 1e-4, "{}", host(&share)[0]);
         }
         if space.graph.is_chain() && target.normal.operations == 1 {
-            // The peak is that of the widest layer, and the smooth maximum a little above it.
+            // The peak is that of the widest layer, and the smooth maximum a little above it; gaps
+            // between tensors are not in the table.
             let table = LimitTable::Peak(peak_table(space, &base, &candidates, 64, 4.0));
             let ram = ours.on_device.ram_bytes.unwrap() as f64;
             assert!(table.least(space, target) <= ram, "{}", table.least(space, target));
             let peak = CostLimit::new(space, target, 1.0, &[(table, ram)]).unwrap();
             let share = host(&peak.expected(&mixtures)[0])[0];
-            assert!((1.0 - 1e-5..1.06).contains(&share), "{share}");
+            assert!((0.9..1.06).contains(&share), "{share}");
         }
         // Adding `none` saves nothing either, and neither do half-closed gates.
         let mut half_shut = mixtures.clone();

@@ -510,7 +510,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "latency table: missing",
             &["run", "--latency-table", "none.csv", "--out", "out"],
-            3,
+            7,
             &["none.csv"],
         ),
         case(
