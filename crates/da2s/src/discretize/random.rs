@@ -7,22 +7,11 @@ use rand::Rng;
 use rand::seq::index::sample;
 
 use crate::random::{Purpose, generator};
-use crate::space::{Genotype, KeptEdge, Operation, PerKind, Space, Target};
+use crate::space::{Genotype, KeptEdge, KindTarget, Operation, PerKind, Space, Target};
 
 /// The genotype of `target` drawn with `seed`.
 pub fn random_genotype(space: &Space, target: &Target, seed: u64) -> Genotype {
     let mut random = generator(seed, Purpose::Genotype, 0, 0);
-    loop {
-        // All genotypes within the limit stay equally probable.
-        let genotype = drawn(space, target, &mut random);
-        let most = target.normal.most_skips;
-        if most.is_none_or(|most| genotype.cells.normal.count(Operation::SkipConnect) <= most) {
-            return genotype;
-        }
-    }
-}
-
-fn drawn(space: &Space, target: &Target, random: &mut impl Rng) -> Genotype {
     let graph = space.graph;
     let candidates: Vec<_> = space
         .operations
@@ -34,21 +23,49 @@ fn drawn(space: &Space, target: &Target, random: &mut impl Rng) -> Genotype {
     let cells = PerKind::new(space.kinds(), |kind| {
         let target = target.kind(kind);
         let mut edges = Vec::new();
+        let mut skips = with_skip(&candidates, target, &mut random).map(Vec::into_iter);
         for group in graph.groups() {
             let of_group = graph.edges_of(group);
-            for at in some_of(random, of_group.len(), target.kept(group)) {
+            for at in some_of(&mut random, of_group.len(), target.kept(group)) {
                 let (from, to) = ends[of_group.start + at];
-                let operations = some_of(random, candidates.len(), target.operations);
-                edges.push(KeptEdge {
-                    from,
-                    to,
-                    operations: operations.into_iter().map(|at| candidates[at]).collect(),
-                });
+                // The skip connection is drawn already if the target limits it.
+                let skip = skips.as_mut().map(|skips| skips.next() == Some(true));
+                let is_open = |operation: &Operation| skip.is_none() || *operation != Operation::SkipConnect;
+                let open: Vec<_> = candidates.iter().copied().filter(is_open).collect();
+                let has_skip = skip == Some(true);
+                let more = some_of(&mut random, open.len(), target.operations - usize::from(has_skip));
+                let first = has_skip.then_some(Operation::SkipConnect).into_iter();
+                let operations = first.chain(more.into_iter().map(|at| open[at])).collect();
+                edges.push(KeptEdge { from, to, operations });
             }
         }
         space.cell(edges)
     });
     Genotype { cells }
+}
+
+/// For each kept edge, whether it has a skip connection: in at most as many as the target allows,
+/// so that all genotypes within the limit are equally probable. `None` without a limit.
+fn with_skip(candidates: &[Operation], target: &KindTarget, random: &mut impl Rng) -> Option<Vec<bool>> {
+    let most = target
+        .most_skips
+        .filter(|_| candidates.contains(&Operation::SkipConnect))?;
+    let edges: usize = target.edges.iter().sum();
+    // Of C(m, k) choices of k of m operations, C(m−1, k−1) have the skip connection: k to m − k. So
+    // C(edges, j) (k / (m − k))^j is proportional to the number of genotypes with j of them.
+    let odds = target.operations as f64 / (candidates.len() - target.operations) as f64;
+    let mut weights = vec![1.0];
+    for count in 1..=most.min(edges) {
+        weights.push(weights[count - 1] * odds * (edges - count + 1) as f64 / count as f64);
+    }
+    let mut left = random.random::<f64>() * weights.iter().sum::<f64>();
+    let below = |weight: &f64| {
+        left -= weight;
+        left < 0.0
+    };
+    let count = weights.iter().position(below).unwrap_or(weights.len() - 1);
+    let drawn = some_of(random, edges, count);
+    Some((0..edges).map(|edge| drawn.contains(&edge)).collect())
 }
 
 /// `count` different numbers below `all`, in ascending order.
@@ -62,6 +79,42 @@ fn some_of(random: &mut impl Rng, all: usize, count: usize) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::space::TargetSpec;
+
+    #[test]
+    fn a_limit_on_skips_is_kept_and_leaves_all_else_equally_probable() {
+        let space = Space::darts(false);
+        let target = |text: &str| toml::from_str::<TargetSpec>(text).unwrap().resolve(&space).unwrap();
+        let most_one = target("edges = [1, 2, 1, 3]\noperations = 2\nmost_skips = 1");
+        let counts = |seed| {
+            let genotype = random_genotype(&space, &most_one, seed);
+            assert!(
+                genotype
+                    .cells
+                    .normal
+                    .edges
+                    .iter()
+                    .all(|edge| edge.operations.len() == 2)
+            );
+            genotype.cells.normal.count(Operation::SkipConnect)
+        };
+        let ones = (0..600).filter(|&seed| counts(seed) == 1).count();
+        assert!((0..600).all(|seed| counts(seed) <= 1));
+        // Of 7 edges with 2 of 7 operations: 1 to 7 · 2/5, with a standard deviation of 10.8.
+        assert!((ones as f64 - 600.0 * 2.8 / 3.8).abs() < 38.0, "{ones}");
+        // However improbable it is to draw none by chance.
+        let large = Space::own(32, vec![Operation::SkipConnect, Operation::SepConv3x3]);
+        let none = toml::from_str::<TargetSpec>("most_skips = 0")
+            .unwrap()
+            .resolve(&large)
+            .unwrap();
+        assert_eq!(
+            random_genotype(&large, &none, 1)
+                .cells
+                .normal
+                .count(Operation::SkipConnect),
+            0
+        );
+    }
 
     #[test]
     fn every_edge_and_operation_is_drawn_alike_and_the_target_is_kept() {
