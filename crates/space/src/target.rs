@@ -6,9 +6,7 @@
 
 use std::path::PathBuf;
 
-use da2s_settings::{
-    Allowed, ByteCount, COUNT_OR_0, FROM_1, FieldKind, Milliseconds, Setting, settings, whole, words,
-};
+use da2s_settings::{Allowed, ByteCount, COUNT_OR_0, FROM_1, FieldKind, Milliseconds, Setting, settings, whole, words};
 use serde::{Deserialize, Serialize};
 
 use crate::{CellGraph, CellKind, Operation, PerKind, Space, SpaceName};
