@@ -186,7 +186,9 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
             out.copy_from_slice(files.fit(&image).pixels());
             Ok(Sha256::over(&bytes).digest())
         })
-        .collect::<Result<Vec<_>, DataError>>()?;
+        // The first error in order: a parallel collection of results has any of them.
+        .collect::<Vec<Result<_, DataError>>>();
+    let hashes = hashes.into_iter().collect::<Result<_, _>>()?;
     Ok((Split::read(files, pixels), hashes))
 }
 
@@ -202,6 +204,8 @@ fn fingerprints(files: &ImageFiles) -> Result<Vec<[u8; 32]>, DataError> {
                 (fingerprint, _) => Ok(fingerprint.map_err(|error| ImageError::new(&path, error.into()))?),
             }
         })
+        .collect::<Vec<Result<_, DataError>>>()
+        .into_iter()
         .collect()
 }
 

@@ -312,7 +312,9 @@ fn list(dir: &Path, class_names: &[String], passed_over: &mut PassedOver) -> Res
     // A limited number of classes in parallel: disk accesses overlap, and only a few names are in
     // memory twice.
     for (folders, first) in folders.chunks(CLASSES_AT_A_TIME).zip((0..).step_by(CLASSES_AT_A_TIME)) {
-        let found: Vec<_> = folders.par_iter().map(of_class).collect::<Result<_, _>>()?;
+        // The first error in order, as in a loop.
+        let found: Vec<Result<_, _>> = folders.par_iter().map(of_class).collect();
+        let found: Vec<_> = found.into_iter().collect::<Result<_, _>>()?;
         for (found, label) in found.iter().zip(first..) {
             for name in &found.names {
                 list.push(label, name);
