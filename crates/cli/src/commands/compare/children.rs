@@ -13,7 +13,7 @@ use da2s::config::Config;
 use da2s_records::Folder;
 use da2s_records::files::MOST_LINES_BYTES;
 
-use super::plan::{Given, Planned};
+use super::planned::{Given, Planned};
 use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
 use crate::lifeline;

@@ -6,6 +6,8 @@
 
 mod children;
 mod plan;
+mod planned;
+mod vary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +31,8 @@ use crate::interrupt::StopFlag;
 use crate::table;
 use crate::terminal;
 use children::{Children, Ended, threads_each};
-use plan::{Asked, Given, Plan, Planned};
+use plan::{Asked, Plan};
+use planned::{Given, Planned};
 
 /// The plan.
 const PLAN: &str = "compare.toml";

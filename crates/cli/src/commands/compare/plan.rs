@@ -3,19 +3,13 @@
 //! Contract: a plan may grow (more seeds, more methods) but never shrinks or changes. So every run
 //! in the directory belongs to it, and no run with other settings is compared.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use da2s::Error;
-use da2s::config::{Config, ConfigError, Layer, resolve};
-use da2s::discretize::random_genotype;
-use da2s::run::{RunDirectory, baseline_config};
 use da2s::search::{Drive, Method, SearchSettings};
-use da2s::space::{PlainNetwork, PublishedGenotype, SpaceName};
-use da2s_records::files;
-use da2s_report::comparison::{RANDOM, Setup};
+use da2s::space::PlainNetwork;
+use da2s_report::comparison::Setup;
 use serde::{Deserialize, Serialize};
-use toml::Value;
+
+use super::planned::{Given, Planned};
+use super::vary::{Varied, combinations, first_twice};
 
 /// The methods compared by default.
 const METHODS: [Method; 2] = [Method::Da2s, Method::Darts];
@@ -57,16 +51,6 @@ pub struct Plan {
     pub baselines: Vec<PlainNetwork>,
 }
 
-/// A varied setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Varied {
-    /// Its key, including its tables.
-    pub key: String,
-    /// Its values, as written after `KEY=`.
-    pub values: Vec<String>,
-}
-
 /// The arguments that affect a plan; absent ones keep the stored or the default value.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
@@ -86,46 +70,6 @@ pub struct Asked {
     pub baseline: Option<String>,
     /// Plain networks.
     pub baselines: Vec<PlainNetwork>,
-}
-
-/// One run of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// Method and varied settings.
-    pub setup: Setup,
-    /// Seed.
-    pub seed: u64,
-    /// Name of its directory.
-    pub name: String,
-    /// The genotype that replaces the search.
-    pub given: Option<Given>,
-}
-
-/// A given genotype.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// A published genotype, by name.
-    Published(String),
-    /// A random genotype, drawn with the run's seed.
-    Random,
-    /// A plain network, whose width follows from the network of another run.
-    Baseline {
-        /// The network.
-        network: PlainNetwork,
-        /// Directory of the other run, which has the same seed.
-        searched: String,
-    },
-}
-
-impl Given {
-    /// The name in the column of methods.
-    fn label(&self) -> String {
-        match self {
-            Self::Published(name) => format!("published {name}"),
-            Self::Random => RANDOM.to_owned(),
-            Self::Baseline { network, .. } => network.name().to_owned(),
-        }
-    }
 }
 
 impl Plan {
@@ -274,40 +218,25 @@ impl Plan {
     /// the runs of the first setup.
     pub fn runs(&self) -> Vec<Planned> {
         let seeds = |count: u64| self.first_seed..self.first_seed.saturating_add(count);
-        let planned = |setup: &Setup, seed: u64, given: Option<&Given>| Planned {
-            name: directory_name(setup, seed),
-            setup: setup.clone(),
-            seed,
-            given: given.cloned(),
-        };
+        let setups: Vec<Setup> = self.setups().filter(|setup| refusal(setup).is_none()).collect();
         let mut runs = Vec::new();
-        for setup in self.setups().filter(|setup| refusal(setup).is_none()) {
-            runs.extend(seeds(self.seeds).map(|seed| planned(&setup, seed, None)));
+        for setup in &setups {
+            runs.extend(seeds(self.seeds).map(|seed| Planned::searched(setup, seed)));
         }
         let published = self
             .genotypes
             .iter()
             .map(|name| (Given::Published(name.clone()), self.seeds));
         for (given, count) in published.chain([(Given::Random, self.random)]) {
-            let setup = Setup {
-                method: given.label(),
-                settings: Vec::new(),
-            };
-            runs.extend(seeds(count).map(|seed| planned(&setup, seed, Some(&given))));
+            runs.extend(seeds(count).map(|seed| Planned::given(given.clone(), seed)));
         }
-        let first = self.setups().find(|setup| refusal(setup).is_none());
-        for &network in &self.baselines {
-            for (first, seed) in first
-                .iter()
-                .flat_map(|first| seeds(self.seeds).map(move |seed| (first, seed)))
-            {
-                let searched = directory_name(first, seed);
-                let given = Given::Baseline { network, searched };
-                let setup = Setup {
-                    method: given.label(),
-                    settings: Vec::new(),
+        if let Some(first) = setups.first() {
+            for &network in &self.baselines {
+                let beside = |seed| Given::Baseline {
+                    network,
+                    searched: Planned::searched(first, seed).name,
                 };
-                runs.push(planned(&setup, seed, Some(&given)));
+                runs.extend(seeds(self.seeds).map(|seed| Planned::given(beside(seed), seed)));
             }
         }
         runs
@@ -326,156 +255,11 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-impl Planned {
-    /// The settings of a baseline among the comparison's runs in `out`; `None` if it is not one, or
-    /// if the run that it follows from is not finished.
-    ///
-    /// # Errors
-    /// If no width fits, or that run cannot be read.
-    pub fn baseline(&self, out: &Path, shared: &Config) -> Result<Option<Config>, Error> {
-        let Some(Given::Baseline { network, searched }) = &self.given else {
-            return Ok(None);
-        };
-        let path = out.join(searched);
-        if !path.join(files::SUMMARY).is_file() {
-            return Ok(None);
-        }
-        let directory = RunDirectory::read(&path)?;
-        let mut config = directory.config()?;
-        config.network.beside.clone_from(&shared.network.beside);
-        baseline_config(&directory, &config, *network).map(Some)
-    }
-
-    /// The configuration of a run that is not a baseline, based on the shared settings.
-    ///
-    /// # Errors
-    /// If a varied setting does not exist or has an invalid value.
-    pub fn config(&self, shared: &Config) -> Result<Config, ConfigError> {
-        let seed = i64::try_from(self.seed).unwrap_or(i64::MAX);
-        let mut layers = vec![
-            Layer::of(shared)?,
-            Layer::flag("--seeds", "run.seed", Value::Integer(seed))?,
-        ];
-        if self.given.is_none() {
-            let method = Value::String(self.setup.method.clone());
-            layers.push(Layer::flag("--methods", "search.method", method)?);
-        }
-        for (key, value) in &self.setup.settings {
-            layers.push(Layer::assignment("--vary", &format!("{key}={value}"))?);
-        }
-        resolve(&layers)
-    }
-
-    /// The text of the run's given genotype, if it has one.
-    ///
-    /// # Errors
-    /// A description of the problem, if the target does not fit the space or the genotype is of
-    /// another space.
-    pub fn genotype(&self, config: &Config) -> Result<Option<String>, String> {
-        let space = config.space.build();
-        Ok(match &self.given {
-            None => None,
-            Some(Given::Baseline { network, .. }) => Some(network.genotype().to_string()),
-            Some(Given::Published(name)) => {
-                let published = PublishedGenotype::from_name(name).filter(|_| space.name == SpaceName::Darts);
-                let text = published.map(|published| published.text().to_owned());
-                Some(text.ok_or_else(|| format!("--genotypes {name}: published genotypes are of the space darts"))?)
-            }
-            Some(Given::Random) => {
-                let target = config.target.resolve(&space).map_err(|error| error.to_string())?;
-                Some(random_genotype(&space, &target, self.seed).to_string())
-            }
-        })
-    }
-}
-
-impl Varied {
-    /// Parses `KEY=VALUE,…`; commas in brackets or quotes belong to a value.
-    fn parse(text: &str) -> Result<Self, String> {
-        let (key, values) = text
-            .split_once('=')
-            .ok_or_else(|| format!("--vary {text}: expected KEY=VALUE,VALUE, as target.edges=1,2"))?;
-        let key = key.trim().to_owned();
-        match key.as_str() {
-            "search.method" => return Err("--vary search.method: use --methods".to_owned()),
-            "run.seed" => return Err("--vary run.seed: use --seeds".to_owned()),
-            _ => {}
-        }
-        let values = split(values);
-        if values.iter().any(String::is_empty) {
-            return Err(format!("--vary {text}: a value is empty"));
-        }
-        match first_twice(values.iter()) {
-            Some(value) => Err(format!("--vary {text}: {value} is there twice")),
-            None => Ok(Self { key, values }),
-        }
-    }
-}
-
-/// Splits at the commas outside brackets and quotes.
-fn split(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let (mut depth, mut quote) = (0usize, None);
-    for character in text.chars() {
-        match (character, quote) {
-            (',', None) if depth == 0 => {
-                parts.push(String::new());
-                continue;
-            }
-            ('[' | '{', None) => depth += 1,
-            (']' | '}', None) => depth = depth.saturating_sub(1),
-            ('"' | '\'', None) => quote = Some(character),
-            (_, Some(open)) if character == open => quote = None,
-            _ => {}
-        }
-        if let Some(part) = parts.last_mut() {
-            part.push(character);
-        }
-    }
-    parts.into_iter().map(|part| part.trim().to_owned()).collect()
-}
-
-/// Every combination of values, the last setting changing fastest.
-fn combinations(vary: &[Varied]) -> Vec<Vec<(String, String)>> {
-    vary.iter().fold(vec![Vec::new()], |combinations, varied| {
-        let with = |combination: &Vec<(String, String)>| {
-            let combination = combination.clone();
-            varied.values.iter().map(move |value| {
-                let mut combination = combination.clone();
-                combination.push((varied.key.clone(), value.clone()));
-                combination
-            })
-        };
-        combinations.iter().flat_map(with).collect()
-    })
-}
-
-/// `METHOD-KEY=VALUE-sSEED`, without characters that have a special meaning in a path or a shell.
-fn directory_name(setup: &Setup, seed: u64) -> String {
-    let plain = |value: &str| {
-        let kept = |c: char| {
-            if c.is_ascii_alphanumeric() || ".-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        };
-        value.chars().map(kept).collect::<String>().trim_matches('_').to_owned()
-    };
-    let settings = setup
-        .settings
-        .iter()
-        .map(|(key, value)| format!("-{}={}", plain(key), plain(value)));
-    format!("{}{}-s{seed}", plain(&setup.method), settings.collect::<String>())
-}
-
-fn first_twice<'a>(words: impl Iterator<Item = &'a String>) -> Option<&'a String> {
-    let mut seen = BTreeSet::new();
-    words.into_iter().find(|word| !seen.insert(*word))
-}
-
 #[cfg(test)]
 mod tests {
+    use da2s::config::Config;
+    use da2s::space::PublishedGenotype;
+
     use super::*;
 
     fn asked(methods: &[&str], seeds: Option<u64>, vary: &[&str]) -> Asked {
@@ -665,6 +449,5 @@ mod tests {
             assert!(problem.contains(said), "{vary}: {problem}");
         }
         assert!(Plan::new(&asked(&["da2s", "da2s"], None, &[]), 1, None).is_err());
-        assert_eq!(split("'a,b',[1,[2,3]], x"), ["'a,b'", "[1,[2,3]]", "x"]);
     }
 }
