@@ -108,26 +108,13 @@ mod tests {
     use super::*;
     use crate::backbone::{NetworkSize, Stem};
     use crate::device::host;
-    use crate::network::network;
+    use crate::network::{network, small_network};
     use crate::space::{ChainShape, Genotype, Reductions, StageShape};
     use da2s_engine::Engine;
 
     #[test]
     fn the_identity_is_never_dropped_and_the_mean_stays() {
-        let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
-            reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
-        let size = NetworkSize {
-            stem: Stem::Cifar,
-            channels: 2,
-            cells: 1,
-            reductions: Reductions::THIRDS,
-            image_channels: 1,
-            image_size: 8,
-            classes: 2,
-            auxiliary: false,
-            chain: ChainShape::default(),
-        };
-        let network = network(&Genotype::parse(text).unwrap(), size.clone(), &Engine::Plain).unwrap();
+        let network = small_network(1);
         let drop = DropPath {
             probability: 0.3,
             ramp: DropPathRamp::Epochs,
@@ -156,21 +143,15 @@ mod tests {
             .is_none()
         );
 
-        let three = crate::network::network(
-            &Genotype::parse(text).unwrap(),
-            NetworkSize { cells: 3, ..size },
-            &Engine::Plain,
-        );
-        let factors = drop
-            .factors(three.as_ref().unwrap(), 100, Shard::WHOLE, 1, 0, &Device::flex())
-            .unwrap();
+        let three = small_network(3);
+        let factors = drop.factors(&three, 100, Shard::WHOLE, 1, 0, &Device::flex()).unwrap();
         let normal = host(factors[1].as_ref().unwrap());
         assert!(normal[..100].contains(&0.0) && normal[100..].iter().all(|&value| value == 1.0));
 
         // Two processes with 50 images each have the same factors as one with 100.
         let half = |rank| {
             let shard = Shard { rank, size: 2 };
-            let factors = drop.factors(three.as_ref().unwrap(), 50, shard, 1, 0, &Device::flex());
+            let factors = drop.factors(&three, 50, shard, 1, 0, &Device::flex());
             host(factors.unwrap()[1].as_ref().unwrap())
         };
         let halves = half(0)

@@ -138,3 +138,23 @@ fn shortcut(layer: &LayerShape, operations: &[Operation], name: String) -> Optio
         _ => residual(layer),
     }
 }
+
+/// A small network for tests, of two channels on images of 8×8 pixels. With one cell it has a
+/// reduction cell, with three also normal ones.
+#[cfg(test)]
+pub(crate) fn small_network(cells: usize) -> Backbone {
+    let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
+        reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
+    let size = NetworkSize {
+        stem: crate::backbone::Stem::Cifar,
+        channels: 2,
+        cells,
+        reductions: crate::space::Reductions::THIRDS,
+        image_channels: 1,
+        image_size: 8,
+        classes: 2,
+        auxiliary: false,
+        chain: crate::space::ChainShape::default(),
+    };
+    network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap()
+}

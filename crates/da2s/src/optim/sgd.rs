@@ -170,28 +170,12 @@ fn kernel_mask(part: &PartLayout, device: &Device) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::{NetworkSize, Stem};
-    use crate::network::network;
+    use crate::network::small_network;
     use crate::random::Purpose;
-    use crate::space::{ChainShape, Genotype, Reductions};
-    use da2s_engine::Engine;
 
     #[test]
     fn only_kernels_decay_where_norms_and_biases_do_not() {
-        let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
-            reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
-        let size = NetworkSize {
-            stem: Stem::Cifar,
-            channels: 2,
-            cells: 3,
-            reductions: Reductions::THIRDS,
-            image_channels: 1,
-            image_size: 8,
-            classes: 2,
-            auxiliary: false,
-            chain: ChainShape::default(),
-        };
-        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let network = small_network(3);
         let device = Device::flex();
         let start = Weights::new(&network, 1, Purpose::NetworkWeights, &device);
         let mut weights = start.clone();

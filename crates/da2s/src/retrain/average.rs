@@ -64,29 +64,13 @@ fn decay(most: f64, step: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::{NetworkSize, Stem};
     use crate::device::host;
-    use crate::network::network;
+    use crate::network::small_network;
     use crate::random::Purpose;
-    use crate::space::{ChainShape, Genotype, Reductions};
-    use da2s_engine::Engine;
 
     #[test]
     fn the_average_is_that_of_the_formula_and_comes_back_from_its_tensors() {
-        let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
-            reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
-        let size = NetworkSize {
-            stem: Stem::Cifar,
-            channels: 2,
-            cells: 1,
-            reductions: Reductions::THIRDS,
-            image_channels: 1,
-            image_size: 8,
-            classes: 2,
-            auxiliary: false,
-            chain: ChainShape::default(),
-        };
-        let network = network(&Genotype::parse(text).unwrap(), size, &Engine::Plain).unwrap();
+        let network = small_network(1);
         let device = Device::flex();
         let after = |step| Weights::new(&network, step, Purpose::NetworkWeights, &device);
         let statistics = |step: u64| {

@@ -8,6 +8,7 @@ mod same_bytes;
 mod spaces;
 mod stages;
 mod targets;
+mod training;
 
 use std::cell::Cell;
 use std::fs;

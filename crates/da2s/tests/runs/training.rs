@@ -1,7 +1,5 @@
 //! Trainings of the final network by parts of later recipes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
-
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
@@ -10,29 +8,13 @@ use da2s::Error;
 use da2s::config::Config;
 use da2s::data::RandomErasing;
 use da2s::network::DropPathRamp;
-use da2s::observer::{Event, Observer, Silent};
-use da2s::parallel::Group;
+use da2s::observer::Silent;
 use da2s::records::{Named, WeightsFile};
 use da2s::resumable::StageError;
-use da2s::run::{Context, RunDirectory, discretize, evaluate, train};
+use da2s::run::{RunDirectory, discretize, evaluate, train};
 use da2s::space::Genotype;
 
-/// Requests a stop after a number of steps.
-struct StopAfter {
-    steps: Cell<usize>,
-}
-
-impl Observer for StopAfter {
-    fn on(&mut self, event: Event<'_>) {
-        if let Event::Step { .. } = event {
-            self.steps.set(self.steps.get().saturating_sub(1));
-        }
-    }
-
-    fn stop(&self) -> bool {
-        self.steps.get() == 0
-    }
-}
+use crate::{StopAfter, context};
 
 /// Everything that the guide's page on the recipe names.
 fn config() -> Config {
@@ -58,14 +40,7 @@ fn trained(path: &Path, stopped: bool) {
     let config = config();
     let directory = RunDirectory::create(path).unwrap();
     directory.write_config(&config).unwrap();
-    let context = Context {
-        directory: &directory,
-        config: &config,
-        resume: stopped,
-        command: "da2s run".to_owned(),
-        arrays: None,
-        group: Group::alone(),
-    };
+    let context = context(&directory, &config, stopped);
     let text = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2], \
         reduce=[('max_pool_3x3', 0), ('skip_connect', 1)], reduce_concat=[2])";
     discretize(&context, Some(&Genotype::parse(text).unwrap()), &mut Silent).unwrap();
