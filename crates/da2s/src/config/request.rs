@@ -84,7 +84,7 @@ impl Request {
         };
         let config = self.used(config)?;
         let mut notes = Vec::from_iter(headless);
-        notes.extend(self.idle_schedule(&config));
+        notes.extend(self.idle(&config));
         let lowered = fitted::lowered(&layers, &config)?;
         if lowered.is_empty() {
             return Ok((config, notes));
@@ -100,15 +100,33 @@ impl Request {
         requested.any(|layer| layer.get(key).is_some())
     }
 
-    /// A message if a flag sets a schedule that has no effect. Recipes and files set one for
-    /// whatever method they are used with.
-    fn idle_schedule(&self, config: &Config) -> Option<String> {
-        let set = |layer: &Layer| layer.is_flag() && layer.get("search.schedule").is_some();
-        let idle = config.search.drive.is_some() || !config.search.follows_schedule();
-        (idle && self.layers.iter().any(set)).then(|| {
-            "search.schedule has no effect: it is the drive of da2s and its halves where search.drive is unset"
-                .to_owned()
-        })
+    /// A message for each setting of a flag that has no effect. Recipes and files may set one for
+    /// whatever they are used with.
+    fn idle(&self, config: &Config) -> impl Iterator<Item = String> {
+        let (search, beside) = (&config.search, &config.network.beside);
+        let rows = [
+            (
+                "search.schedule",
+                search.drive.is_some() || !search.follows_schedule(),
+                "it is the drive of da2s and its halves where search.drive is unset",
+            ),
+            (
+                "network.baseline_width",
+                beside.baselines.is_none(),
+                "network.baselines is unset",
+            ),
+            (
+                "network.baseline_match",
+                beside.baselines.is_none() || beside.baseline_width.is_some(),
+                "it is for network.baselines without network.baseline_width",
+            ),
+        ];
+        let set = |key: &str| {
+            let mut flags = self.layers.iter().filter(|layer| layer.is_flag());
+            flags.any(|layer| layer.get(key).is_some())
+        };
+        let idle = rows.into_iter().filter(move |(key, idle, _)| *idle && set(key));
+        idle.map(|(key, _, why)| format!("{key} has no effect: {why}"))
     }
 
     /// The configuration of a resumed run, whose own is `stored`.

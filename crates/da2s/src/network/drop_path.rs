@@ -6,8 +6,9 @@
 //! stochastic depth (Huang et al., "Deep Networks with Stochastic Depth", 2016): layer ℓ of L is
 //! dropped with the probability p·ℓ/L, the linear rule of equation 4, but for each sample on its
 //! own, and with the division in training, which in the paper is a factor in testing (equation 5).
-//! A layer is a node of a cell, counted through all cells; in the chains of the space `mobile` this
-//! is a residual block. Contract: a pure function of (seed, epoch, step); the factors that a
+//! A layer is a node of a cell, counted through all cells; in the chains of the spaces
+//! `mobile` and `plain` this is a residual block, and layers without a shortcut are never dropped.
+//! Contract: a pure function of (seed, epoch, step); the factors that a
 //! process draws for its part of a batch are those of a single process for the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -157,8 +157,12 @@ impl LatencyTable {
                 stride,
             };
             let word = |at: Option<usize>| at.map(cell).filter(|word| !word.is_empty()).map(str::to_owned);
+            let number = |text: String| {
+                let refused = |_| damaged(line, format!("threads is {text:?}, expected a whole number"));
+                text.parse().map_err(refused)
+            };
             let conditions = Conditions {
-                threads: word(threads).and_then(|text| text.parse().ok()),
+                threads: word(threads).map(number).transpose()?,
                 engine: word(engine),
                 machine: word(machine),
             };

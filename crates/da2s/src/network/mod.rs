@@ -27,6 +27,7 @@ pub(crate) use peak_table::peak_table;
 pub use resource::Resource;
 pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
+pub(crate) use width::CHANNELS;
 pub use width::widest;
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};

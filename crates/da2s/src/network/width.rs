@@ -10,8 +10,8 @@ use super::{AuxiliaryError, network};
 use crate::backbone::{Backbone, NetworkSize};
 use crate::space::Genotype;
 
-/// The smallest and the largest number of channels that settings allow.
-const CHANNELS: [usize; 2] = [2, 4096];
+/// The smallest and the largest number of channels that the setting `network.channels` allows.
+pub(crate) const CHANNELS: [usize; 2] = [2, 4096];
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
 /// allowed by `fits`; `None` if even the narrowest is not.

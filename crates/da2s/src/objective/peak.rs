@@ -15,8 +15,8 @@ const SHARPNESS: f64 = 50.0;
 
 /// The memory at each choice. In a chain of layers it is exact but for gaps in the allocation: only
 /// what the layer reads and writes is in memory. Of several operations on an edge it has the mean.
-/// In cells of nodes it is an estimate: what else is
-/// in memory is that of the network with every edge.
+/// In cells of nodes it is an estimate: what else is in memory is that of the network with every
+/// edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeakTable {
     /// The peak of what is not searched.

@@ -67,9 +67,9 @@ impl TrainSettings {
     }
 
     /// Number of vectors as long as the weights that these settings need beside those of every
-    /// training: the average, and which weights decay.
+    /// training: the average with its two copies in a checkpoint, and which weights decay.
     pub(crate) fn extra_vectors(&self) -> u64 {
-        u64::from(self.weight_average > 0.0) + u64::from(!self.decay_norms)
+        3 * u64::from(self.weight_average > 0.0) + u64::from(!self.decay_norms)
     }
 }
 

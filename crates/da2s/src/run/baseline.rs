@@ -17,7 +17,7 @@ use super::{Context, Error, Job, RunDirectory, genotype_file};
 use crate::config::{Config, baseline_of};
 use crate::data::ImageShape;
 use crate::evaluate::EvaluateError;
-use crate::network::BaselineMatch;
+use crate::network::{BaselineMatch, CHANNELS};
 use crate::observer::{Event, Observer};
 use crate::search::SearchError;
 use crate::space::{PlainNetwork, TargetSpec};
@@ -142,7 +142,18 @@ fn stored(path: &Path) -> Result<Option<RunDirectory>, Error> {
 pub fn baseline_config(directory: &RunDirectory, config: &Config, network: PlainNetwork) -> Result<Config, Error> {
     let mut config = baseline_of(config, network);
     config.network.shape.channels = match config.network.beside.baseline_width {
-        Some(width) => ((network.stem_channels() as f64 * width).round() as usize).clamp(2, 4096),
+        Some(width) => {
+            // Whatever it costs.
+            config.target = TargetSpec {
+                max_multiply_adds: None,
+                max_parameters: None,
+                max_size_bytes: None,
+                max_ram_bytes: None,
+                ..config.target
+            };
+            let [least, most] = CHANNELS;
+            ((network.stem_channels() as f64 * width).round() as usize).clamp(least, most)
+        }
         None => {
             let cost = genotype_file::stored_cost(directory)?;
             let mut target: TargetSpec = config.target.clone();

@@ -5,7 +5,7 @@ use da2s_engine::Engine;
 use super::Error;
 use super::discretize::within_limits;
 use crate::backbone::NetworkSize;
-use crate::network::{Resource, cost, network, widest};
+use crate::network::{CHANNELS, Resource, cost, network, widest};
 use crate::search::SearchError;
 use crate::space::{Genotype, TargetSpec};
 
@@ -29,7 +29,10 @@ pub(super) fn widest_within(target: &TargetSpec, genotype: &Genotype, size: Netw
     match found {
         Some(channels) => Ok(channels),
         None => {
-            let narrowest = NetworkSize { channels: 2, ..size };
+            let narrowest = NetworkSize {
+                channels: CHANNELS[0],
+                ..size
+            };
             let network = network(genotype, narrowest.clone(), &Engine::Plain)?;
             match within_limits(target, cost(&network, side)) {
                 Err(Error::OverLimit {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::arch_gradients::ArchGradients;
@@ -120,10 +120,10 @@ impl Bilevel<'_> {
         rates: Rates,
     ) -> Result<f64, NotFinite> {
         let masks = self.frozen(state);
-        let of_mask = |(part, _): &(usize, Tensor<1>)| state.weights.parts()[*part].clone();
+        let of_mask = |(part, _): &(usize, Tensor<1, Bool>)| state.weights.parts()[*part].clone();
         let before: Vec<Tensor<1>> = masks.iter().map(of_mask).collect();
         for (part, frozen) in &masks {
-            let without = |gradient: Tensor<1>| gradient.mask_fill(frozen.clone().greater_elem(0.5), 0.0);
+            let without = |gradient: Tensor<1>| gradient.mask_fill(frozen.clone(), 0.0);
             gradients[*part] = gradients[*part].take().map(without);
         }
         let SearchState { sgd, weights, .. } = state;
@@ -131,29 +131,29 @@ impl Bilevel<'_> {
         if !masks.is_empty() {
             let mut parts = weights.parts().to_vec();
             for ((part, frozen), before) in masks.into_iter().zip(before) {
-                parts[part] = parts[part].clone().mask_where(frozen.greater_elem(0.5), before);
+                parts[part] = parts[part].clone().mask_where(frozen, before);
             }
             *weights = Weights::from_parts(parts);
         }
         Ok(norm)
     }
 
-    /// For each part with a frozen operation, 1 where a weight is frozen and 0 elsewhere.
-    fn frozen(&self, state: &SearchState) -> Vec<(usize, Tensor<1>)> {
+    /// For each part with a frozen operation, which of its weights are frozen.
+    fn frozen(&self, state: &SearchState) -> Vec<(usize, Tensor<1, Bool>)> {
         let frozen = &state.progress.freezing.frozen;
         if !frozen.contains(&true) {
             return Vec::new();
         }
-        let mut masks: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        let mut masks: BTreeMap<usize, Vec<bool>> = BTreeMap::new();
         for ((part, range), _) in operations(self.backbone)
             .into_iter()
             .zip(frozen)
             .filter(|(_, frozen)| **frozen)
         {
             let count = state.weights.parts()[part].dims()[0];
-            masks.entry(part).or_insert_with(|| vec![0.0; count])[range].fill(1.0);
+            masks.entry(part).or_insert_with(|| vec![false; count])[range].fill(true);
         }
-        let tensor = |values: Vec<f32>| {
+        let tensor = |values: Vec<bool>| {
             let count = values.len();
             Tensor::from_data(TensorData::new(values, [count]), self.device)
         };

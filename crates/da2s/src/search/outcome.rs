@@ -54,9 +54,10 @@ impl Search {
     }
 
     /// The edges of the normal cell that may not keep a skip connection, because there are more
-    /// than the target allows.
+    /// than the target allows. Only a path of the operations needs to know.
     pub(super) fn without_skip(&self, state: &SearchState) -> Vec<usize> {
-        if self.target.normal.most_skips.is_none() {
+        let of_operations = self.method.follows_path().is_some_and(|halves| halves.operations);
+        if self.target.normal.most_skips.is_none() || !of_operations {
             return Vec::new();
         }
         strongest_excluding(&self.host_strengths(state), &self.space, &self.target).1

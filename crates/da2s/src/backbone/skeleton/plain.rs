@@ -7,8 +7,7 @@
 
 use da2s_engine::{Block, CellPlanBuilder};
 
-use super::{CellSlot, Content, NetworkSize, Skeleton, Slot};
-use crate::backbone::Source;
+use super::{CellSlot, Content, NetworkSize, Skeleton};
 use crate::space::CellKind;
 
 /// The skeleton for networks of `size`.
@@ -35,18 +34,7 @@ pub(super) fn skeleton(size: &NetworkSize) -> Skeleton {
         stride,
         older_is_larger: false,
     };
-    let contents = [(chain.stem_stride, Content::Fixed(stem)), (stride, Content::Cell(cell))];
-    let slots = contents.into_iter().enumerate().map(|(index, (stride, content))| Slot {
-        prefix: String::new(),
-        sources: vec![index.checked_sub(1).map_or(Source::Image, Source::Stage)],
-        stride,
-        content,
-    });
-    Skeleton {
-        slots: slots.collect(),
-        last_relu: true,
-        auxiliary: None,
-        image_channels: size.image_channels,
-        classes: size.classes,
-    }
+    let contents = [(chain.stem_stride, Content::Fixed(stem)), (stride, Content::Cell(cell))]
+        .map(|(stride, content)| (String::new(), stride, content));
+    Skeleton::in_line(size, contents)
 }
