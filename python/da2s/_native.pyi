@@ -19,6 +19,8 @@ ARCH: str
 GENOTYPE: str
 GAP: str
 NETWORK_METRICS: str
+EVALUATION: str
+MISTAKES_TABLE: str
 SUMMARY: str
 REPORT: str
 

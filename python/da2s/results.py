@@ -7,6 +7,7 @@ percent, the gap in points, times in seconds.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -146,6 +147,29 @@ class Run:
         frame: "pd.DataFrame" = pandas_for().DataFrame(list(self._arch_rows()))
         return frame
 
+    def classes(self) -> "pd.DataFrame":
+        """Precision, recall and F1 of the final network, one row per class, with the numbers of test images."""
+        frame: "pd.DataFrame" = pandas_for().DataFrame(self.result.as_dict()["class_scores"])
+        return frame.set_index("class") if len(frame) else frame
+
+    def mistakes(self) -> "pd.DataFrame":
+        """All misclassified test images, the worst first: index, file, class, prediction and probabilities."""
+        text = self._text(_native.MISTAKES_TABLE)
+        if text is None:
+            raise RunDirectoryError(f"{self.path / _native.MISTAKES_TABLE} is missing; call da2s.evaluate() on this directory first")
+        # Classes and files are words, even if they look like numbers or like missing values.
+        words = {name: str for name in ("path", "truth", "prediction")}
+        frame: "pd.DataFrame" = pandas_for().read_csv(io.StringIO(text), dtype=words, keep_default_na=False)
+        return frame.set_index("image")
+
+    def calibration(self) -> "pd.DataFrame":
+        """How often the final network is right, one row per bin of the probability of its predictions; in percent."""
+        fields = self._json(_native.EVALUATION, "da2s.evaluate", ("images",))
+        if "calibration" not in fields:
+            raise RunDirectoryError(f"{self.path / _native.EVALUATION} is of an earlier version; call da2s.evaluate() on this directory again")
+        frame: "pd.DataFrame" = pandas_for().DataFrame(fields["calibration"]["bins"])
+        return frame
+
     def report(self, out: Optional[PathLike] = None) -> Path:
         """Writes the report, by default as ``report.html`` in the run directory, and returns its path."""
         path = self.path / _native.REPORT if out is None else Path(out)
@@ -259,6 +283,10 @@ class RunResult:
     #: Accuracy of the final network on the test images, and its 95 % interval.
     network_accuracy: Optional[float]
     network_accuracy_interval: Optional[List[float]]
+    #: Its accuracy on images that it was trained on; ``None`` for imported weights.
+    network_train_accuracy: Optional[float]
+    #: Its expected calibration error, in points.
+    network_calibration_error: Optional[float]
     #: Its mean recall over the classes.
     network_balanced_accuracy: Optional[float]
     #: Scores per class.

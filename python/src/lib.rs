@@ -40,6 +40,8 @@ mod _native {
             ("GENOTYPE", files::GENOTYPE),
             ("GAP", files::GAP),
             ("NETWORK_METRICS", files::NETWORK_METRICS),
+            ("EVALUATION", files::EVALUATION),
+            ("MISTAKES_TABLE", files::MISTAKES_TABLE),
             ("SUMMARY", files::SUMMARY),
             ("REPORT", files::REPORT),
         ] {

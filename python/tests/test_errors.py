@@ -1,5 +1,6 @@
 """Errors: their classes, and what they say to a Python user."""
 
+import json
 import shutil
 import sys
 import warnings
@@ -203,6 +204,15 @@ def test_frames(result):
     assert sums.to_numpy() == pytest.approx(1, abs=1e-5)
     with pytest.raises(da2s.ConfigError, match="stage = test"):
         made.metrics("test")
+    evaluation = json.loads((made.path / "network/evaluation.json").read_text())
+    classes = made.run.classes()
+    assert list(classes.index) == evaluation["classes"] and classes["images"].sum() == evaluation["images"]
+    mistakes = made.run.mistakes()
+    assert sorted(mistakes.index) == evaluation["wrong"]
+    assert set(mistakes["truth"]) <= set(evaluation["classes"]), "names of classes are words, even digits"
+    assert (mistakes["truth"] != mistakes["prediction"]).all()
+    bins = made.run.calibration()
+    assert len(bins) == 15 and bins["images"].sum() == evaluation["images"]
 
 
 def test_a_missing_package_is_named(result, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ use std::path::Path;
 use da2s::run::Discretized;
 use da2s::space::arch_201::Arch201;
 use da2s::space::lookup::Standing;
-use da2s_records::schema::{Baseline, ClassScores, DeviceCost, Summary};
+use da2s_records::schema::{Baseline, ClassScores, DeviceCost, Fit, Summary};
 use da2s_report::Comparison;
 use da2s_report::comparison::RunOutcome;
 use da2s_settings::Quantity;
@@ -56,6 +56,15 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         summary.network_accuracy,
         &on_test_images(summary.network_accuracy_interval),
     );
+    table.percent(
+        "  on training images",
+        summary.network_train_accuracy,
+        &summary.fit().as_ref().map(Fit::remark).unwrap_or_default(),
+    );
+    if let Some(error) = summary.network_calibration_error {
+        let row = format!("{error:>6.2} points  between probabilities and accuracy (expected calibration error)");
+        table.row("  calibration", &row);
+    }
     table.percent(
         "  balanced over classes",
         summary.network_balanced_accuracy,
@@ -208,7 +217,8 @@ pub fn of_standings(arch: Arch201, standings: &[Standing], passed_over: &[String
     format!("{arch}\n\n{}\n{}{passed_over}", columns(&rows, 1), columns(&best, 2))
 }
 
-fn absent() -> String {
+/// What stands for a value that is missing.
+pub fn absent() -> String {
     "–".to_owned()
 }
 
@@ -223,7 +233,8 @@ fn columns(rows: &[Vec<String>], words: usize) -> String {
     columns_with(rows, |column| column < words)
 }
 
-fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String {
+/// The same, where `is_word` says which columns are words.
+pub fn columns_with(rows: &[Vec<String>], is_word: impl Fn(usize) -> bool) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| escaped(cell)).collect())
@@ -387,7 +398,7 @@ fn shortened(name: &str) -> String {
 }
 
 /// Digits in groups of three.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

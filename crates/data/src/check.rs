@@ -1,7 +1,7 @@
 //! Reads every image of a data set and summarises it, before a run finds a damaged image after
 //! hours.
 
-use super::dataset::Part;
+use super::dataset::{Part, class_counts};
 use super::error::DataError;
 use super::image_files::ImageFiles;
 use super::options::DataOptions;
@@ -63,7 +63,7 @@ pub fn check(format: Format, dir: Option<&Path>) -> Result<Check, DataError> {
                 let split = dataset.part(part);
                 (!split.is_empty()).then(|| CheckedPart {
                     part,
-                    images: counts(split.labels(), classes),
+                    images: class_counts(split.labels(), classes),
                     sizes: BTreeMap::from([(size, split.len())]),
                 })
             };
@@ -102,7 +102,7 @@ fn folder(dir: &Path) -> Result<Check, DataError> {
             let (sizes, damaged) = sizes(files)?;
             check.parts.push(CheckedPart {
                 part,
-                images: counts(files.list.labels(), check.class_names.len()),
+                images: class_counts(files.list.labels(), check.class_names.len()),
                 sizes,
             });
             check.damaged.extend(damaged);
@@ -133,15 +133,6 @@ fn sizes(files: &ImageFiles) -> Result<(Sizes, Vec<ImageError>), DataError> {
         }
     }
     Ok((sizes, damaged))
-}
-
-/// Number of labels of each class.
-fn counts(labels: &[u32], classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    for &label in labels {
-        counts[label as usize] += 1;
-    }
-    counts
 }
 
 #[cfg(test)]

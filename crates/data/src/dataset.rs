@@ -4,8 +4,9 @@
 use da2s_images::{Image, byte_table};
 
 use super::error::DataError;
-use super::image_files::ImageFiles;
+use super::image_files::{FileList, ImageFiles};
 pub use da2s_images::ImageShape;
+use da2s_records::schema::{DatasetImages, Sides};
 use da2s_settings::words;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use std::sync::Arc;
 /// Maximum number of images that [`Normalisation::measure`] reads: accurate to a few thousandths,
 /// and a folder with a million files opens in seconds.
 const MEASURED_IMAGES: usize = 4096;
+
+/// Maximum number of files that [`Split::sides_in_files`] reads.
+const SIZED_IMAGES: usize = 256;
 
 /// Converts bytes to the network's input: `(byte / 255 − mean) / std`, per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,8 +102,17 @@ pub(super) enum Store {
 pub struct Split {
     labels: Vec<u32>,
     store: Store,
-    /// Damaged files that were replaced by others, if the images are in memory.
+    /// The files of images in memory, if each has one of its own.
+    files: Option<ReadFiles>,
+}
+
+/// The files from which images in memory were read.
+#[derive(Debug)]
+struct ReadFiles {
+    list: FileList,
+    /// Those that were replaced by others.
     damaged: Vec<PathBuf>,
+    sides: Option<Sides>,
 }
 
 impl Split {
@@ -114,7 +127,7 @@ impl Split {
         Self {
             labels,
             store,
-            damaged: Vec::new(),
+            files: None,
         }
     }
 
@@ -123,11 +136,16 @@ impl Split {
         Self::new(files.list.labels().to_vec(), Store::Files(files))
     }
 
-    /// The images in `files`, with `pixels` as their content in the data set's shape.
-    pub(super) fn read(files: &ImageFiles, pixels: Vec<u8>) -> Self {
+    /// The images in `files`, with `pixels` as their content in the data set's shape; in the files
+    /// they have these `sizes`, rows and columns.
+    pub(super) fn read(files: &ImageFiles, pixels: Vec<u8>, sizes: &[(usize, usize)]) -> Self {
         let shape = files.fit.shape();
         Self {
-            damaged: files.damaged(),
+            files: Some(ReadFiles {
+                list: files.list.clone(),
+                damaged: files.damaged(),
+                sides: Sides::of(sizes.iter().copied()),
+            }),
             ..Self::new(files.list.labels().to_vec(), Store::Memory { shape, pixels })
         }
     }
@@ -179,8 +197,40 @@ impl Split {
     /// all of them if the images are in memory, otherwise those that were requested so far.
     pub fn damaged(&self) -> Vec<PathBuf> {
         match &self.store {
-            Store::Memory { .. } => self.damaged.clone(),
+            Store::Memory { .. } => self
+                .files
+                .as_ref()
+                .map(|files| files.damaged.clone())
+                .unwrap_or_default(),
             Store::Files(files) => files.damaged(),
+        }
+    }
+
+    /// The file of an image; `None` if it has none of its own.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Split::len`].
+    pub fn path(&self, index: usize) -> Option<PathBuf> {
+        match &self.store {
+            Store::Memory { .. } => self.files.as_ref().map(|files| files.list.path(index)),
+            Store::Files(files) => Some(files.list.path(index)),
+        }
+    }
+
+    /// The sizes of the images in their files, or of some of them, evenly spaced, if they are read
+    /// only when requested; `None` if they have none, or none of these can be read.
+    pub fn sides_in_files(&self) -> Option<Sides> {
+        match &self.store {
+            Store::Memory { .. } => self.files.as_ref()?.sides,
+            Store::Files(files) => {
+                let count = self.len().min(SIZED_IMAGES);
+                let size = |at: usize| {
+                    let shape = files.picture(at * self.len() / count).ok()?.shape();
+                    Some((shape.height, shape.width))
+                };
+                let sizes: Vec<_> = (0..count).into_par_iter().filter_map(size).collect();
+                Sides::of(sizes)
+            }
         }
     }
 
@@ -283,6 +333,34 @@ impl Dataset {
             Part::Test => &self.test,
         }
     }
+
+    /// The images at a glance: how many of each class, and their sizes.
+    pub fn images(&self) -> DatasetImages {
+        let counts = |split: &Split| {
+            let counts = class_counts(split.labels(), self.classes());
+            counts.into_iter().map(|count| count as u64).collect()
+        };
+        DatasetImages {
+            classes: self.class_names.clone(),
+            train: counts(&self.train),
+            validation: match self.validation.is_empty() {
+                true => Vec::new(),
+                false => counts(&self.validation),
+            },
+            test: counts(&self.test),
+            files: self.train.sides_in_files(),
+            input: Some([self.shape.height as u64, self.shape.width as u64]),
+        }
+    }
+}
+
+/// Number of labels of each class.
+pub(super) fn class_counts(labels: &[u32], classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
+    counts
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ impl ChecksumNames {
 fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> {
     let values = files.fit.shape().values();
     let mut pixels = vec![0; files.list.len() * values];
-    let hashes = pixels
+    let read = pixels
         .par_chunks_exact_mut(values)
         .enumerate()
         .map(|(index, out)| {
@@ -184,12 +184,13 @@ fn into_memory(files: &ImageFiles) -> Result<(Split, Vec<[u8; 32]>), DataError> 
             };
             let image = files.decode(index, own)?;
             out.copy_from_slice(files.fit(&image).pixels());
-            Ok(Sha256::over(&bytes).digest())
+            let size = (image.shape().height, image.shape().width);
+            Ok((Sha256::over(&bytes).digest(), size))
         })
         // The first error in order: a parallel collection of results has any of them.
         .collect::<Vec<Result<_, DataError>>>();
-    let hashes = hashes.into_iter().collect::<Result<_, _>>()?;
-    Ok((Split::read(files, pixels), hashes))
+    let (hashes, sizes): (Vec<_>, Vec<_>) = read.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    Ok((Split::read(files, pixels, &sizes), hashes))
 }
 
 /// The fingerprint of each file's content. A file that cannot be read is an error, or has an empty

@@ -52,7 +52,7 @@ pub use options::{BadImages, DataOptions};
 pub use random_erasing::RandomErasing;
 pub use settings::DataSettings;
 pub use shard::Shard;
-pub use split::{SearchSplit, stratified_subset};
+pub use split::{SearchSplit, stratified_sample, stratified_subset};
 pub use thumbnail::thumbnail_png;
 pub use walk::{PassedOver, pictures_below};
 

@@ -68,6 +68,16 @@ pub fn stratified_subset(labels: &[u32], count: usize, seed: u64) -> Vec<usize> 
     divide(labels, everything, count, seed, Purpose::Subset).0
 }
 
+/// At most `count` of the images at `indices` of those with these labels, the same fraction of each
+/// class.
+pub fn stratified_sample(indices: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize> {
+    let own: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
+    stratified_subset(&own, count, seed)
+        .into_iter()
+        .map(|at| indices[at])
+        .collect()
+}
+
 /// One of this many images is set aside for testing if there are no test images.
 const TRAIN_TO_TEST: usize = 5;
 

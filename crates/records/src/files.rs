@@ -48,6 +48,8 @@ pub const EVALUATION: &str = "network/evaluation.json";
 /// Folder of the images of the worst mistakes, each named after its index among the test images:
 /// [`mistake`].
 pub const MISTAKES: &str = "network/mistakes";
+/// All misclassified test images as a table.
+pub const MISTAKES_TABLE: &str = "network/mistakes.csv";
 
 /// The run in one flat object. A run with this file is finished.
 pub const SUMMARY: &str = "summary.json";

@@ -20,6 +20,12 @@ pub fn wilson(correct: u64, images: u64) -> Option<[f64; 2]> {
     Some(ends.map(|end| 100.0 * (end / (1.0 + Z * Z / n)).clamp(0.0, 1.0)))
 }
 
+/// The same for an `accuracy` in percent of `images` images; `None` also if it is not finite.
+pub fn interval_of(accuracy: f64, images: u64) -> Option<[f64; 2]> {
+    let correct = (images as f64 * accuracy / 100.0).round().max(0.0);
+    accuracy.is_finite().then(|| wilson(correct as u64, images))?
+}
+
 /// The two-sided p-value of McNemar's exact test: two networks that are equally good would disagree
 /// at least as unevenly as `first`, the images that only one classifies correctly, to `second`,
 /// those that only the other does.
@@ -56,6 +62,8 @@ mod tests {
             );
         }
         assert_eq!(wilson(0, 0), None);
+        assert_eq!(interval_of(f64::NAN, 20), None);
+        assert_eq!(interval_of(30.8, 263), wilson(81, 263));
         let [from, to] = wilson(7, 7).unwrap();
         assert!(from > 60.0 && to == 100.0);
     }

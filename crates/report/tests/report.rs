@@ -96,11 +96,19 @@ fn the_parser_reports_errors() {
 fn a_finished_run_shows_everything() {
     let page = Page::of(&Synthetic::default());
     assert_eq!(page.count(".notice"), 0);
-    assert_eq!(page.words(".big"), "96.52 % 96.24 % 95.10 %");
+    assert_eq!(page.words(".flow .big"), "96.52 % 96.24 % 95.10 %");
+    assert_eq!(page.words(".result .big"), "95.10 %");
     assert!(page.words(".verdict").contains("Pruning took 0.28 points from 96.52 %"));
-    for section in ["cells", "topology", "gap", "curves", "mixture", "network", "origin"] {
-        assert_eq!(page.count(&format!("section#{section}")), 1, "{section}");
-    }
+    let sections: Vec<_> = page
+        .html
+        .select(&select("main section"))
+        .map(|section| section.attr("id"))
+        .collect();
+    assert_eq!(
+        sections.into_iter().flatten().collect::<Vec<_>>().join(" "),
+        "result network images classes confusion mistakes calibration next search cells topology gap curves mixture training \
+         cost origin"
+    );
     assert_eq!(page.count("svg.cell"), 2);
     assert_eq!(page.count("svg.cell path.edge"), 28, "14 edges per cell, kept or not");
     assert_eq!(
@@ -142,10 +150,103 @@ fn a_finished_run_shows_everything() {
 }
 
 #[test]
+fn the_result_comes_first_with_its_uncertainty() {
+    let page = Page::of(&Synthetic::default());
+    let result = page.words("#result");
+    assert!(result.contains("is right on 349 of 367 test images"), "{result}");
+    assert!(
+        result.contains("is between 92.4 and 96.9 %, with 95 % confidence"),
+        "{result}"
+    );
+    assert!(
+        result.contains("of 367 that it was trained on: no sign of over- or underfitting"),
+        "{result}"
+    );
+    assert!(page.words("#images").contains("480 rows and 480 to 1024 columns"));
+    assert_eq!(page.count("#images svg.bars text.value"), 10);
+    assert!(page.words("#classes thead").contains("its 95 % interval"));
+    let mistakes = page.words("#mistakes");
+    assert!(
+        mistakes.contains("test/0/0003.jpg") && mistakes.contains("All 18 are in network/mistakes.csv"),
+        "{mistakes}"
+    );
+    assert!(
+        page.words("#calibration")
+            .contains("The expected calibration error is 4.31 points.")
+    );
+    assert_eq!(
+        page.count("#calibration circle.dot"),
+        14,
+        "a bin without images has no dot"
+    );
+    let directory = page._folder.path().display().to_string();
+    assert!(
+        page.words("#next code")
+            .contains(&format!("da2s predict {directory} photo.jpg"))
+    );
+}
+
+#[test]
+fn a_run_of_an_earlier_version_shows_what_it_has() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    for (file, keys) in [
+        (
+            "network/evaluation.json",
+            &["train_accuracy", "train_images", "wrong", "calibration", "path"][..],
+        ),
+        ("environment.json", &["dataset_images"]),
+        ("summary.json", &["network_train_accuracy"]),
+    ] {
+        let path = folder.path().join(file);
+        let mut value: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&path).expect("file")).expect("JSON");
+        for key in keys {
+            value.as_object_mut().expect("object").remove(*key);
+        }
+        for mistake in value["mistakes"].as_array_mut().into_iter().flatten() {
+            mistake.as_object_mut().expect("object").remove("path");
+        }
+        fs::write(&path, value.to_string()).expect("file");
+    }
+    let page = Page::written(folder);
+    assert_eq!(page.count("#calibration, #images"), 0);
+    assert!(page.words("#result").contains("is right on 349 of 367"));
+    let mistakes = page.words("#mistakes");
+    assert!(
+        mistakes.contains("image 3") && !mistakes.contains("mistakes.csv"),
+        "{mistakes}"
+    );
+}
+
+#[test]
+fn a_class_without_images_and_one_class_predicted_alone_are_shown() {
+    let folder = TempDir::new().expect("temporary folder");
+    let classes = ["a", "b", "never"].map(str::to_owned).to_vec();
+    Synthetic {
+        classes,
+        ..Synthetic::default()
+    }
+    .write(folder.path());
+    let path = folder.path().join("network/evaluation.json");
+    let mut value: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).expect("file")).expect("JSON");
+    value["confusion"] = serde_json::json!([[30, 0, 0], [10, 0, 0], [0, 0, 0]]);
+    value["images"] = 40.into();
+    value["accuracy"] = 75.0.into();
+    value["loss"] = serde_json::Value::Null;
+    value["calibration"]["bins"][14] = serde_json::json!({ "images": 40, "confidence": null, "accuracy": null });
+    fs::write(&path, value.to_string()).expect("file");
+    let page = Page::written(folder);
+    assert!(page.words("#result").contains("75.00 %") && page.words("#result").contains("by always answering a"));
+    assert!(page.words("#classes .notice").contains("never predicts b"));
+    assert!(!page.words("main").contains("NaN"));
+}
+
+#[test]
 fn every_picture_has_its_data() {
     let page = Page::of(&Synthetic::default());
     for figure in page.html.select(&select(
-        ".chart, .cell-figure, .confusion, .edge-gaps, .mistakes, figure.costs",
+        ".chart, .cell-figure, .confusion, .edge-gaps, .mistakes, figure.costs, .dataset, .reliability",
     )) {
         let link = figure
             .select(&select("a.data[download$='.csv']"))
@@ -169,7 +270,7 @@ fn an_old_run_says_that_its_costs_are_unknown() {
     fs::remove_file(folder.path().join("cost.json")).expect("file");
     let page = Page::written(folder);
     assert_eq!(page.count("figure.costs, table.costs"), 0);
-    assert!(page.words("#network .source").contains("no cost.json"));
+    assert!(page.words("#cost").contains("no cost.json"));
     assert!(page.words("#network").contains("123\u{202f}456"), "the size is there");
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{TINY, da2s};
 use assert_cmd::Command;
 use predicates::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Noise around a colour that encodes the class.
 fn image(path: &Path, class: u8, number: u32) {
@@ -91,6 +91,17 @@ fn a_folder_is_the_whole_command() {
     assert_eq!(environment["dataset"], "images");
     assert_eq!(environment["dataset_checksum_of"], "contents");
     assert_eq!(environment["dataset_notes"].as_array().unwrap().len(), 2);
+    let glance = &environment["dataset_images"];
+    assert_eq!((&glance["train"], &glance["test"]), (&json!([10, 10]), &json!([2, 2])));
+    assert_eq!(
+        (&glance["files"]["rows"], &glance["input"]),
+        (&json!([12, 12]), &json!([16, 16]))
+    );
+    let evaluation = json(&dir.join("positional/network/evaluation.json"));
+    for mistake in evaluation["mistakes"].as_array().unwrap() {
+        let path = mistake["path"].as_str().unwrap();
+        assert!(dir.join("photos").join(path).is_file(), "{path}");
+    }
     let summary = json(&dir.join("positional/summary.json"));
     assert_eq!(summary["class_scores"][1]["class"], "b");
     assert_eq!(summary["class_scores"][1]["images"], 2);

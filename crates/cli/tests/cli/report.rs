@@ -56,6 +56,26 @@ fn every_edge_is_measured_by_itself_and_mistakes_have_pictures() {
         let picture = run.join(format!("network/mistakes/{}.png", mistake["index"]));
         assert_eq!(image::open(picture).unwrap().width(), 8);
     }
+    // All of them in a table, the worst first.
+    let wrong = evaluation["wrong"].as_array().unwrap();
+    let table = fs::read_to_string(run.join("network/mistakes.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "image,path,truth,prediction,probability,truth_probability");
+    assert_eq!(lines.len(), 1 + wrong.len());
+    assert!(
+        lines[1].starts_with(&format!("{},,", mistakes[0]["index"])),
+        "{}",
+        lines[1]
+    );
+    let bins = evaluation["calibration"]["bins"].as_array().unwrap();
+    assert_eq!(bins.len(), 15);
+    let images: u64 = bins.iter().map(|bin| bin["images"].as_u64().unwrap()).sum();
+    assert_eq!(Some(images), evaluation["images"].as_u64());
+    let summary = json(&run.join("summary.json"));
+    assert_eq!(summary["network_train_accuracy"], evaluation["train_accuracy"]);
+    assert_eq!(summary["network_calibration_error"], evaluation["calibration"]["error"]);
+    assert_eq!(evaluation["train_images"], 40);
+
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), mistakes.len());
     assert!(page.contains("Edge by edge"));

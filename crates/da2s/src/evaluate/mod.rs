@@ -1,15 +1,16 @@
 //! Accuracy, loss and confusion of a backbone on a set of images.
 
-mod mistakes;
+mod judge;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use da2s_records::Kind;
-use da2s_records::schema::Evaluation;
+use da2s_records::schema::{Calibration, Evaluation};
 
-use self::mistakes::Worst;
+pub use self::judge::judge;
+use self::judge::{judged, worst_first};
 use crate::backbone::{Backbone, Pass};
 use crate::data::{Batch, DataError, Loader};
-use crate::finite::{OutputNotFinite, finite_outputs};
+use crate::finite::OutputNotFinite;
 use crate::hint::Hint;
 use crate::objective::cross_entropy;
 use crate::parallel::Group;
@@ -101,8 +102,9 @@ pub(crate) fn unless(stop: &dyn Fn() -> bool) -> Result<(), EvaluateError> {
     if stop() { Err(EvaluateError::Stopped) } else { Ok(()) }
 }
 
-/// Evaluates on all images of `loader`; without class names there is no confusion matrix and no
-/// list of misclassified images. `stop` is called before each batch.
+/// Evaluates on all images of `loader`; without class names there are only accuracy and loss, and
+/// outputs that are not finite are no error. All misclassified images are listed, the worst first.
+/// `stop` is called before each batch.
 ///
 /// # Errors
 /// If an image cannot be read; [`EvaluateError::Output`] if class names are given and an output is
@@ -116,8 +118,7 @@ pub fn evaluate(
     stop: &dyn Fn() -> bool,
 ) -> Result<Evaluation, EvaluateError> {
     let mut confusion = vec![vec![0u64; classes.len()]; classes.len()];
-    let mut worst = Worst::default();
-    let mut wrong = Vec::new();
+    let (mut mistakes, mut predictions) = (Vec::new(), Vec::new());
     let (mut images, mut correct, mut loss) = (0, 0, 0.0);
     for step in 0..loader.steps_per_epoch() {
         unless(stop)?;
@@ -126,40 +127,32 @@ pub fn evaluate(
         let mean = cross_entropy(logits.clone(), labels_on(&batch.labels, device), 0.0).into_scalar::<f32>();
         loss += f64::from(mean) * batch.labels.len() as f64;
         images += batch.labels.len();
-        let predictions: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
-        if !classes.is_empty() {
-            let rows: Vec<f32> = logits.into_data().iter::<f32>().collect();
-            finite_outputs(&rows)?;
-            let rows = rows.chunks_exact(rows.len() / batch.labels.len());
-            for (((&index, &label), &predicted), row) in
-                batch.indices.iter().zip(&batch.labels).zip(&predictions).zip(rows)
-            {
-                worst.look(index, label as usize, predicted as usize, row);
-            }
+        if classes.is_empty() {
+            correct += correct_count(logits, &batch.labels);
+            continue;
         }
-        for ((&index, &label), predicted) in batch.indices.iter().zip(&batch.labels).zip(predictions) {
-            if i64::from(label) == predicted {
-                correct += 1;
-            } else {
-                wrong.push(index as u64);
-            }
-            let cell = confusion
-                .get_mut(label as usize)
-                .and_then(|row| row.get_mut(predicted as usize));
-            if let Some(count) = cell {
-                *count += 1;
+        for image in judged(&batch, logits)? {
+            correct += usize::from(!image.is_mistake());
+            confusion[image.class][image.predicted] += 1;
+            predictions.push((image.predicted_probability.unwrap_or_default(), !image.is_mistake()));
+            if image.is_mistake() {
+                mistakes.push(image);
             }
         }
     }
     let share = |sum: f64| if images == 0 { 0.0 } else { sum / images as f64 };
+    let wrong = mistakes.iter().map(|image| image.index).collect();
     Ok(Evaluation {
         images: Some(images as u64),
         loss: Some(share(loss)),
         accuracy: Some(100.0 * share(correct as f64)),
+        train_accuracy: None,
+        train_images: None,
         wrong: (!classes.is_empty()).then_some(wrong),
         classes: classes.to_vec(),
         confusion,
-        mistakes: worst.into_list(),
+        calibration: (!classes.is_empty()).then(|| Calibration::of(predictions)),
+        mistakes: worst_first(mistakes),
     })
 }
 

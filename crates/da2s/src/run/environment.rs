@@ -52,6 +52,7 @@ impl Context<'_> {
             dataset_checksum: Some(dataset.checksum.clone()),
             dataset_checksum_of: Some(dataset.checksum_of.name().to_owned()),
             dataset_notes: dataset.notes.clone(),
+            dataset_images: Some(dataset.images()),
             command: Some(self.command.clone()),
             started: Some(started.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
         }

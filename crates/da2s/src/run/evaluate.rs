@@ -1,29 +1,34 @@
 //! The stage `evaluate`: evaluates the final network on the test images and writes the summary of
 //! the run.
 
+use burn::tensor::Device;
 use da2s_records::files::{
-    BEST, EVALUATION, GAP, GENOTYPE, MISTAKES, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES, SUMMARY,
-    mistake as mistake_file,
+    EVALUATION, GAP, GENOTYPE, MISTAKES, MISTAKES_TABLE, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES,
+    SUMMARY, mistake as mistake_file,
 };
-use da2s_records::schema::{ClassScores, EpochTime, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores};
+use da2s_records::schema::{
+    ClassScores, EpochTime, Evaluation, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores,
+};
 
-use super::baseline;
 use super::discretize::given_genotype;
-use super::train::genotype_network;
-use super::trained::{preprocessing, trained_weights};
-use super::{Context, Error};
-use crate::backbone::Pass;
-use crate::data::{Loader, Part, thumbnail_png};
+use super::measured::{Measured, trained_to_measure};
+use super::trained::preprocessing;
+use super::{Context, Error, baseline, judged, train};
+use crate::data::{Dataset, Loader, Part, stratified_sample, thumbnail_png};
 use crate::hint::Hint;
 use crate::observer::{Event, Observer, Warning};
+use crate::parallel::Group;
 use crate::space::NamedNetwork;
 use crate::stage::Stage;
 
 /// Longest side of the images of mistakes.
 const MOST_PIXELS: usize = 48;
+/// Number of mistakes that have an image.
+const MOST_MISTAKES: usize = 24;
 
-/// Evaluates the trained network on the test images; writes `network/evaluation.json`, the images
-/// of its worst mistakes, and `summary.json`.
+/// Evaluates the trained network on the test images and, to compare, on some that it was trained
+/// on; writes `network/evaluation.json`, all of its mistakes as a table, the images of the worst,
+/// and `summary.json`.
 ///
 /// # Errors
 /// [`EvaluateError::Stopped`](crate::evaluate::EvaluateError::Stopped) if the observer requests a
@@ -31,23 +36,20 @@ const MOST_PIXELS: usize = 48;
 pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Summary, Error> {
     let (device, engine) = context.device()?;
     let dataset = context.dataset()?;
-    let (network, genotype) = genotype_network(context, &engine, &dataset, false)?;
+    let network = trained_to_measure(context, &dataset, (&device, &engine))?;
     let directory = context.directory;
     observer.on(Event::Started {
         stage: Stage::Evaluate,
         epochs: 0,
         resumed_at: 0,
     });
-
-    let best = trained_weights(context, &genotype)?;
-    let loaded = network.load(&best.tensors, &device);
-    let (weights, statistics) = loaded.map_err(|error| Error::load(directory.file(BEST), &error))?;
-    let pass = Pass::new(&weights).with_statistics(&statistics);
-    let all = (0..dataset.test.len()).collect();
-    let loader = Loader::evaluation(&dataset, Part::Test, all, context.config.network.training.batch_size)?;
-    let evaluation = crate::evaluate::evaluate(&network, pass, &loader, &dataset.class_names, &device, &|| {
-        observer.stop()
-    })?;
+    let mut evaluation = measure(context, &dataset, &network, &device, observer)?;
+    let mistakes = judged::named(context, &dataset.test, std::mem::take(&mut evaluation.mistakes));
+    directory.write(
+        MISTAKES_TABLE,
+        &judged::table(context, &mistakes, &dataset.class_names)?,
+    )?;
+    evaluation.mistakes = mistakes.into_iter().take(MOST_MISTAKES).collect();
     directory.remove(MISTAKES)?;
     for mistake in &evaluation.mistakes {
         let picture = thumbnail_png(&dataset.test.image(mistake.index as usize)?, MOST_PIXELS);
@@ -85,6 +87,11 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         q_least: genotype.q_least,
         network_accuracy: evaluation.accuracy,
         network_accuracy_interval: evaluation.interval(),
+        network_train_accuracy: evaluation.train_accuracy,
+        network_calibration_error: evaluation
+            .calibration
+            .as_ref()
+            .and_then(|calibration| calibration.error),
         baselines: baseline::trained(context, &evaluation)?,
         network_balanced_accuracy: balanced_accuracy(&scores),
         class_scores: scores,
@@ -96,6 +103,36 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     };
     directory.write_json(SUMMARY, &summary)?;
     Ok(summary)
+}
+
+/// The network on the test images, and on as many of those that it was trained on.
+fn measure(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    network: &Measured,
+    device: &Device,
+    observer: &dyn Observer,
+) -> Result<Evaluation, Error> {
+    let (config, stop) = (context.config, || observer.stop());
+    let batch_size = config.network.training.batch_size;
+    let all = (0..dataset.test.len()).collect();
+    let loader = Loader::evaluation(dataset, Part::Test, all, batch_size)?;
+    let (backbone, classes) = (&network.backbone, &dataset.class_names);
+    let evaluation = crate::evaluate::evaluate(backbone, network.pass(), &loader, classes, device, &stop)?;
+    if network.imported {
+        return Ok(evaluation);
+    }
+    let (trained_on, _) = train::divided(context, dataset)?;
+    let labels = dataset.train.labels();
+    let sample = stratified_sample(&trained_on, labels, dataset.test.len(), config.run.seed);
+    let train_images = sample.len() as u64;
+    let loader = Loader::evaluation(dataset, Part::Train, sample, batch_size)?;
+    let accuracy = crate::evaluate::accuracy(backbone, network.pass(), &loader, &Group::alone(), device, &stop)?;
+    Ok(Evaluation {
+        train_accuracy: Some(accuracy),
+        train_images: Some(train_images),
+        ..evaluation
+    })
 }
 
 /// The name of the run's network, if its genotype was given and is that of a named network.

@@ -169,17 +169,21 @@ impl<'a> StageFiles for TrainFiles<'a> {
     }
 }
 
+/// The training images of the final network, and those of them that are only for validation, in
+/// ascending order.
+pub(super) fn divided(context: &Context<'_>, dataset: &Dataset) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let data = &context.config.data;
+    let (arch, validation, seed) = (data.arch_fraction, data.validation_fraction, context.config.run.seed);
+    let split = SearchSplit::new(dataset.train.labels(), arch, validation, seed)?;
+    let mut indices = [split.weight_half, split.arch_half].concat();
+    indices.sort_unstable();
+    Ok((indices, split.validation))
+}
+
 /// Batches for training the final network, and for the validation part if there is one.
 pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loader, Option<Loader>), Error> {
     let config = context.config;
-    let split = SearchSplit::new(
-        dataset.train.labels(),
-        config.data.arch_fraction,
-        config.data.validation_fraction,
-        config.run.seed,
-    )?;
-    let mut indices = [split.weight_half, split.arch_half].concat();
-    indices.sort_unstable();
+    let (indices, held_out) = divided(context, dataset)?;
     let order = TrainingOrder {
         seed: config.run.seed,
         stream: Stream::Network,
@@ -190,9 +194,9 @@ pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loade
     let loader = Loader::training(dataset, indices, batch_size, order).and_then(|loader| loader.sharded(shard));
     let loader = loader.map_err(|error| error.of_batch_size("network.batch_size"))?;
     let own: Vec<usize> = (0..dataset.validation.len()).collect();
-    let validation = match (own.is_empty(), split.validation.is_empty()) {
+    let validation = match (own.is_empty(), held_out.is_empty()) {
         (true, true) => None,
-        (true, false) => Some(Loader::evaluation(dataset, Part::Train, split.validation, batch_size)?),
+        (true, false) => Some(Loader::evaluation(dataset, Part::Train, held_out, batch_size)?),
         (false, true) => Some(Loader::evaluation(dataset, Part::Validation, own, batch_size)?),
         (false, false) => {
             let expected = "0: the folder has validation images of its own, in val/";

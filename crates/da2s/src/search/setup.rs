@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use da2s_engine::Engine;
 
 use super::{Method, Search, SearchError, SearchSettings, limit};
-use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_subset};
+use crate::data::{DataSettings, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder, stratified_sample};
 use crate::discretize::DiscretizeSettings;
 use crate::network::NetworkShape;
 use crate::parallel::Group;
@@ -151,11 +151,7 @@ fn watched(half: &[usize], labels: &[u32], count: usize, seed: u64) -> Vec<usize
     if count == 0 || count >= half.len() {
         return half.to_vec();
     }
-    let own: Vec<u32> = half.iter().map(|&index| labels[index]).collect();
-    stratified_subset(&own, count, seed)
-        .into_iter()
-        .map(|at| half[at])
-        .collect()
+    stratified_sample(half, labels, count, seed)
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ fn classes_and_files_come_in_alphabetical_order() {
     let first = fs::read(dir.path().join("train/ape/a.JPG")).unwrap();
     let first = Image::decode(Path::new("a"), &first, 3).unwrap();
     assert_eq!(dataset.train.image(0).unwrap(), first.fit(8, 1.0));
+    assert_eq!(dataset.train.path(0), Some(dir.path().join("train/ape/a.JPG")));
 }
 
 #[test]
@@ -67,10 +68,15 @@ fn lazy_pictures_and_statistics_are_those_in_memory() {
         let lazy = open(dir.path(), &lazy).unwrap();
         assert!(lazy.train.is_lazy() && !eager.train.is_lazy());
         assert_eq!(lazy.normalisation, eager.normalisation);
+        assert_eq!(lazy.images(), eager.images());
+        let sides = eager.images().files.unwrap();
+        assert_eq!((sides.rows, sides.columns), ([10, 10], [8, 12]));
+        assert_eq!(eager.images().train, [3, 3]);
         for index in 0..6 {
             let expected = eager.train.image(index).unwrap();
             assert_eq!(expected.shape().channels, channels);
             assert_eq!(lazy.train.image(index).unwrap(), expected);
+            assert_eq!(lazy.train.path(index), eager.train.path(index));
             assert_eq!(lazy.train.image_to_crop(index).unwrap(), expected);
         }
     }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceCost, Evaluation, Summary};
-use crate::statistics::{mcnemar, wilson};
+use crate::statistics::mcnemar;
 
 /// A difference with a larger p-value is not shown.
 const SIGNIFICANT: f64 = 0.05;
@@ -119,18 +119,10 @@ impl Baseline {
     }
 }
 
-impl Evaluation {
-    /// Wilson's 95 % interval of the accuracy, percent.
-    pub fn interval(&self) -> Option<[f64; 2]> {
-        let images = self.images?;
-        let correct = (images as f64 * self.accuracy? / 100.0).round().max(0.0);
-        wilson(correct as u64, images)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::wilson;
 
     /// An evaluation on 100 images, of which these are wrong.
     fn evaluation(wrong: impl IntoIterator<Item = u64>) -> Evaluation {

@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Calibration, Fit, JudgedImage};
+use crate::statistics::interval_of;
+
 /// `network/evaluation.json`: the final network on the test set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -13,6 +16,13 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// Accuracy, percent.
     pub accuracy: Option<f64>,
+    /// Accuracy on images that the network was trained on, percent, each as in the evaluation;
+    /// absent in runs of earlier versions, and for imported weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_accuracy: Option<f64>,
+    /// Number of these images: all, or as many as there are test images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<u64>,
     /// Indices of all misclassified images, ascending; absent in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrong: Option<Vec<u64>>,
@@ -22,46 +32,45 @@ pub struct Evaluation {
     /// `confusion[true class][predicted class]`, images.
     #[serde(default)]
     pub confusion: Vec<Vec<u64>>,
-    /// Misclassified images, the worst first.
+    /// How far its probabilities can be believed; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Misclassified images, the worst first. The file has some of them, `network/mistakes.csv`
+    /// all.
     #[serde(default)]
-    pub mistakes: Vec<Mistake>,
-}
-
-/// A misclassified test image.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Mistake {
-    /// Its index among the test images, from 0.
-    pub index: u64,
-    /// Its class, an index into the class names.
-    pub class: usize,
-    /// The predicted class.
-    pub predicted: usize,
-    /// The network's probability for its class.
-    pub class_probability: Option<f64>,
-    /// The network's probability for the predicted class.
-    pub predicted_probability: Option<f64>,
-    /// Cross-entropy of the image, nats.
-    pub loss: Option<f64>,
-    /// The image as a PNG file, filled in by the reader: in a run it is a separate file.
-    #[serde(skip)]
-    pub picture: Option<Vec<u8>>,
+    pub mistakes: Vec<JudgedImage>,
 }
 
 impl Evaluation {
-    /// Checks that the confusion matrix is square with one row per class, and that the mistakes are
-    /// of these classes.
+    /// Wilson's 95 % interval of the accuracy, percent.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        interval_of(self.accuracy?, self.images?)
+    }
+
+    /// How well the network fits the images that it was trained on, beside the test images.
+    pub fn fit(&self) -> Option<Fit> {
+        Some(Fit {
+            train: self.train_accuracy?,
+            test: self.accuracy?,
+            interval: self.interval()?,
+        })
+    }
+
+    /// Checks that the confusion matrix is square with one row per class, that the mistakes are of
+    /// these classes, and that the calibration can be drawn.
     ///
     /// # Errors
     /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
         let classes = self.classes.len();
-        let unknown = |mistake: &&Mistake| mistake.class.max(mistake.predicted) >= classes;
+        let unknown = |mistake: &&JudgedImage| mistake.class.max(mistake.predicted) >= classes;
         if let Some(mistake) = self.mistakes.iter().find(unknown) {
             return Err(format!(
                 "{classes} classes, but image {} is of class {} and taken for {}",
                 mistake.index, mistake.class, mistake.predicted
             ));
         }
+        self.calibration.as_ref().map_or(Ok(()), Calibration::check)?;
         if self.confusion.is_empty() {
             return Ok(());
         }

@@ -6,11 +6,15 @@
 
 mod arch_epoch;
 mod baseline;
+mod calibration;
 mod cost;
+mod dataset_images;
 mod device_cost;
 mod evaluation;
+mod fit;
 mod gap;
 mod genotype;
+mod judged_image;
 mod preprocessing;
 mod scores;
 mod search_epoch;
@@ -20,11 +24,15 @@ mod train_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
 pub use baseline::Baseline;
+pub use calibration::{Calibration, CalibrationBin};
 pub use cost::{Costs, PartCost};
+pub use dataset_images::{DatasetImages, Sides};
 pub use device_cost::DeviceCost;
-pub use evaluation::{Evaluation, Mistake};
+pub use evaluation::Evaluation;
+pub use fit::Fit;
 pub use gap::{EdgeGap, EdgeGaps, Gap, GapRow, Measured, RemovedGap};
 pub use genotype::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget};
+pub use judged_image::JudgedImage;
 pub use preprocessing::{ColourOrder, Crop, Filter, Orientation, Preprocessing, PreprocessingRules};
 pub use scores::{ClassScores, balanced_accuracy, class_scores};
 pub use search_epoch::{SearchEpoch, Term, term_names};

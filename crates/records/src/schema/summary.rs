@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, ClassScores, DeviceCost, single};
+use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, single};
 
 /// The summary of a run, a flat object except for the classes and the
 /// baselines. Accuracies and the gap are in
@@ -62,6 +62,13 @@ pub struct Summary {
     /// Wilson's 95 % interval of that, percent.
     #[serde(default)]
     pub network_accuracy_interval: Option<[f64; 2]>,
+    /// The final network on images that it was trained on, each as in the evaluation; `None` for
+    /// imported weights.
+    #[serde(default)]
+    pub network_train_accuracy: Option<f64>,
+    /// Its expected calibration error, points.
+    #[serde(default)]
+    pub network_calibration_error: Option<f64>,
     /// Its mean recall over the classes.
     pub network_balanced_accuracy: Option<f64>,
     /// Its scores per class.
@@ -81,6 +88,17 @@ pub struct Summary {
     pub search_time_s: Option<f64>,
     /// Time of the training in seconds.
     pub train_time_s: Option<f64>,
+}
+
+impl Summary {
+    /// How well the final network fits the images that it was trained on, beside the test images.
+    pub fn fit(&self) -> Option<Fit> {
+        Some(Fit {
+            train: self.network_train_accuracy?,
+            test: self.network_accuracy?,
+            interval: self.network_accuracy_interval?,
+        })
+    }
 }
 
 /// How a run was created: version, machine, data.
@@ -113,6 +131,9 @@ pub struct Environment {
     /// What a user should know about the data set: which images were set aside or skipped.
     #[serde(default)]
     pub dataset_notes: Vec<String>,
+    /// How many images there are, and their sizes; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset_images: Option<DatasetImages>,
     /// The command line.
     pub command: Option<String>,
     /// When the run began, ISO 8601 in UTC.

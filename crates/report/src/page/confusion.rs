@@ -6,6 +6,7 @@ use crate::data_link::CsvTable;
 use crate::run::Evaluation;
 use crate::svg::colour::level;
 use crate::svg::heat::{Field, Matrix, Timeline};
+use crate::svg::short;
 
 /// With at most this many classes, every field shows its number.
 const MOST_NUMBERED: usize = 20;
@@ -40,7 +41,11 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
 }
 
 fn picture(evaluation: &Evaluation) -> Markup {
-    let names: Vec<String> = evaluation.classes.iter().map(|name| short(name)).collect();
+    let names: Vec<String> = evaluation
+        .classes
+        .iter()
+        .map(|name| short(name, LONGEST_NAME))
+        .collect();
     let title = "Heat map of the confusion matrix; the table of mistakes has the same data as text";
     let shares: Vec<Vec<f64>> = evaluation.confusion.iter().map(|row| root_shares(row)).collect();
     if names.len() > MOST_NUMBERED {
@@ -124,12 +129,4 @@ fn mistakes(evaluation: &Evaluation) -> Markup {
 
 fn share_of_row(images: u64, row: &[u64]) -> f64 {
     100.0 * images as f64 / row.iter().map(|images| *images as f64).sum::<f64>().max(1.0)
-}
-
-/// A class name shortened to fit beside the matrix.
-fn short(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
 }

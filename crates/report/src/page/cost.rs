@@ -25,7 +25,7 @@ const PARAMETERS: Measure = |part| part.parameters;
 
 /// The pictures and tables; if the run knows the network's size but not its parts, a sentence
 /// instead.
-pub(super) fn part(run: &Run) -> Option<Markup> {
+pub(super) fn section(run: &Run) -> Option<Markup> {
     let Some(costs) = run.costs.as_ref().filter(|costs| !costs.parts.is_empty()) else {
         return run.genotype.as_ref().map(|_| {
             html! {
@@ -36,7 +36,6 @@ pub(super) fn part(run: &Run) -> Option<Markup> {
         });
     };
     Some(html! {
-        h3.part { "Multiply-adds by part" }
         p.lead {
             "For one image. Convolutions and the classifier count; pooling, additions and batch norm do not."
             @if costs.parts.iter().any(|part| is_cell(part) && part.operation.is_none()) {

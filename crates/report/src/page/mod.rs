@@ -5,19 +5,24 @@
 //! top of the page lists what is missing.
 
 mod baselines;
+mod calibration;
 mod cells;
 mod confusion;
 mod cost;
 pub(crate) mod curves;
+mod dataset;
 mod document;
 mod edge_gaps;
 pub(crate) mod film;
+mod flow;
 mod gap;
 mod headline;
 mod heat_maps;
 mod mistakes;
 mod network;
+mod next_steps;
 mod origin;
+mod result;
 mod scores;
 mod settings;
 mod side_by_side;
@@ -33,39 +38,25 @@ use maud::{Markup, html};
 use crate::Run;
 use film::Film;
 
+/// A section: its identifier, its title, its content.
+type Section = (&'static str, &'static str, Markup);
+
 /// The report of `run` as an HTML document. It depends only on the run.
 pub fn render(run: &Run) -> String {
     let film = Film::of(run);
-    let sections: Vec<(&str, &str, Markup)> = [
-        ("cells", "Cells", cells::section(&film)),
-        ("topology", "Target and result", topology::section(run, &film)),
-        ("gap", "What pruning costs", gap::section(run)),
-        ("curves", "The search in curves", curves::search(run)),
-        ("mixture", "The mixture in numbers", heat_maps::section(&film)),
-        ("network", "The final network", network::section(run)),
-        ("baselines", baselines::title(run), baselines::section(run)),
-        ("origin", "Repeat it", Some(origin::section(run))),
-    ]
-    .into_iter()
-    .filter_map(|(id, title, body)| Some((id, title, body?)))
-    .collect();
-
+    let (deployed, found) = (deployed(run), found(run, &film));
     let body = html! {
         a.skip href="#main" { "Skip to the report" }
         (headline::header(run))
         main id="main" {
             (headline::section(run))
             nav aria-label="Sections" {
-                @for (id, title, _) in &sections { a href={ "#" (id) } { (title) } }
+                @for (id, title, _) in deployed.iter().chain(&found) { a href={ "#" (id) } { (title) } }
             }
+            @for part in &deployed { (section(part)) }
             div.film-scope {
                 (film.bar())
-                @for (id, title, body) in &sections {
-                    section id=(id) aria-labelledby={ (id) "-title" } {
-                        h2 id={ (id) "-title" } { (title) }
-                        (body)
-                    }
-                }
+                @for part in &found { (section(part)) }
             }
         }
         (footer())
@@ -78,4 +69,61 @@ pub fn render(run: &Run) -> String {
         body,
     }
     .render()
+}
+
+/// What matters to someone who deploys the network.
+fn deployed(run: &Run) -> Vec<Section> {
+    let evaluation = run.evaluation.as_ref();
+    let sections = [
+        ("result", "The result", result::section(run)),
+        ("network", "The network", network::section(run)),
+        ("images", "The images", dataset::section(run)),
+        ("classes", "Class by class", evaluation.and_then(scores::table)),
+        (
+            "confusion",
+            "What is taken for what",
+            evaluation.and_then(confusion::figure),
+        ),
+        ("mistakes", "Worst mistakes", evaluation.and_then(mistakes::figure)),
+        (
+            "calibration",
+            "Can its probabilities be believed?",
+            evaluation.and_then(calibration::section),
+        ),
+        ("baselines", baselines::title(run), baselines::section(run)),
+        ("next", "What to do next", next_steps::section(run)),
+    ];
+    there(sections)
+}
+
+/// How the network was found and trained.
+fn found(run: &Run, film: &Film) -> Vec<Section> {
+    let sections = [
+        ("search", "The search and its gap", flow::section(run)),
+        ("cells", "Cells", cells::section(film)),
+        ("topology", "Target and result", topology::section(run, film)),
+        ("gap", "What pruning costs", gap::section(run)),
+        ("curves", "The search in curves", curves::search(run)),
+        ("mixture", "The mixture in numbers", heat_maps::section(film)),
+        ("training", "The training in curves", curves::retraining(run)),
+        ("cost", "Where its cost is", cost::section(run)),
+        ("origin", "Repeat it", Some(origin::section(run))),
+    ];
+    there(sections)
+}
+
+fn there<const N: usize>(sections: [(&'static str, &'static str, Option<Markup>); N]) -> Vec<Section> {
+    let sections = sections.into_iter();
+    sections
+        .filter_map(|(id, title, body)| Some((id, title, body?)))
+        .collect()
+}
+
+fn section((id, title, body): &Section) -> Markup {
+    html! {
+        section id=(id) aria-labelledby={ (id) "-title" } {
+            h2 id={ (id) "-title" } { (title) }
+            (body)
+        }
+    }
 }

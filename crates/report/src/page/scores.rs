@@ -1,6 +1,7 @@
 //! Precision, recall and F1 of each class, since accuracy says little about rare classes.
 
 use da2s_records::schema::{ClassScores, balanced_accuracy, class_scores};
+use da2s_records::statistics::interval_of;
 use maud::{Markup, html};
 
 use crate::data_link::CsvTable;
@@ -21,11 +22,21 @@ pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
     if scores.is_empty() {
         return None;
     }
-    let mut data = CsvTable::new(["class", "images", "predicted", "precision", "recall", "f1"]);
+    let mut data = CsvTable::new([
+        "class",
+        "images",
+        "predicted",
+        "precision",
+        "recall",
+        "recall_from",
+        "recall_to",
+        "f1",
+    ]);
     let digits = |share: Option<f64>| share.map_or_else(String::new, |share| share.to_string());
     for score in &scores {
         let counts = [score.images, score.predicted].map(|count| count.to_string());
-        let shares = [score.precision, score.recall, score.f1].map(digits);
+        let [from, to] = interval(score).map_or([None; 2], |ends| ends.map(Some));
+        let shares = [score.precision, score.recall, from, to, score.f1].map(digits);
         data.row(std::iter::once(score.class.clone()).chain(counts).chain(shares));
     }
     let f1 = |score: &ClassScores| score.f1.unwrap_or(f64::INFINITY);
@@ -50,6 +61,11 @@ pub(super) fn table(evaluation: &Evaluation) -> Option<Markup> {
     })
 }
 
+/// Wilson's 95 % interval of the recall, which is the accuracy on the images of the class.
+fn interval(score: &ClassScores) -> Option<[f64; 2]> {
+    interval_of(score.recall?, score.images)
+}
+
 fn rows(caption: &str, scores: &[ClassScores]) -> Markup {
     let cell = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
     html! {
@@ -58,13 +74,15 @@ fn rows(caption: &str, scores: &[ClassScores]) -> Markup {
                 caption { (caption) }
                 thead { tr {
                     th scope="col" { "class" } th.n scope="col" { "precision" } th.n scope="col" { "recall" }
-                    th.n scope="col" { "F1" } th.n scope="col" { "images" } th.n scope="col" { "predicted" }
+                    th.n scope="col" { "its 95 % interval" } th.n scope="col" { "F1" } th.n scope="col" { "images" } th.n scope="col" { "predicted" }
                 } }
                 tbody {
                     @for score in scores {
                         tr {
                             td { (score.class) }
-                            td.n { (cell(score.precision)) } td.n { (cell(score.recall)) } td.n { (cell(score.f1)) }
+                            td.n { (cell(score.precision)) } td.n { (cell(score.recall)) }
+                            td.n.quiet { (interval(score).map_or_else(|| "–".to_owned(), |[from, to]| format!("{from:.1}–{to:.1} %"))) }
+                            td.n { (cell(score.f1)) }
                             td.n { (count(score.images)) } td.n { (count(score.predicted)) }
                         }
                     }

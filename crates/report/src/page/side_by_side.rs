@@ -111,7 +111,12 @@ fn results(runs: &[Run]) -> Markup {
                             @for measure in &measures {
                                 td.n {
                                     @match values.get(measure.key.as_str()) {
-                                        Some(value) => (cell(measure.unit, *value)),
+                                        Some(value) => {
+                                            (cell(measure.unit, *value))
+                                            @if let Some([from, to]) = interval(run, measure) {
+                                                " " small { (format!("{from:.1}–{to:.1}")) }
+                                            }
+                                        },
                                         None => span.quiet { "–" },
                                     }
                                 }
@@ -122,8 +127,19 @@ fn results(runs: &[Run]) -> Markup {
                 }
             }
         }
-        p.source { (data.link("results", "Results")) }
+        p.source {
+            "Small numbers beside the accuracy on the test images are its 95 % interval (Wilson). "
+            (data.link("results", "Results"))
+        }
     }
+}
+
+/// Wilson's 95 % interval, if the measure is the accuracy on the test images.
+fn interval(run: &Run, measure: &Measure) -> Option<[f64; 2]> {
+    let summary = run.summary.as_ref()?;
+    summary
+        .network_accuracy_interval
+        .filter(|_| measure.key == "network_accuracy")
 }
 
 fn method(run: &Run) -> String {

@@ -12,7 +12,7 @@ mod stage;
 mod tail;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use da2s_records::files::{
     ARCH, CONFIG, COST, EDGE_GAPS, ENVIRONMENT, EVALUATION, FAILURE, GAP, GENOTYPE, NETWORK_METRICS, SEARCH_METRICS,
@@ -22,9 +22,9 @@ use toml::{Table, Value};
 
 pub use da2s_records::State;
 pub use da2s_records::schema::{
-    ArchCell, ArchEpoch, Costs, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap, GapRow, GenotypeCell,
-    GenotypeEdge, GenotypeFile, GenotypeTarget, Measured, Mistake, PartCost, RemovedGap, SearchEpoch, Summary, Term,
-    TrainEpoch, term_names,
+    ArchCell, ArchEpoch, Calibration, Costs, DatasetImages, EdgeGap, EdgeGaps, Environment, EpochTime, Evaluation, Gap,
+    GapRow, GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTarget, JudgedImage, Measured, PartCost, RemovedGap,
+    SearchEpoch, Summary, Term, TrainEpoch, term_names,
 };
 pub use digest::Digest;
 pub use files::Files;
@@ -46,6 +46,8 @@ const MOST_PICTURE_BYTES: usize = 16 << 10;
 pub struct Run {
     /// Name of the run: the last part of its directory.
     pub name: String,
+    /// Its directory, as it was given; `None` for a run in memory.
+    pub directory: Option<PathBuf>,
     /// `config.toml` as text.
     pub config: Option<String>,
     /// `environment.json`.
@@ -120,8 +122,11 @@ impl Run {
             name: files.name(),
             ..Self::default()
         };
+        run.directory = Some(files.path("")).filter(|_| !run.name.is_empty());
         run.config = read_text(files, CONFIG)?;
-        run.environment = read_json(files, ENVIRONMENT, |_| Ok(()))?;
+        run.environment = read_json(files, ENVIRONMENT, |environment: &Environment| {
+            environment.dataset_images.as_ref().map_or(Ok(()), DatasetImages::check)
+        })?;
         run.genotype = read_json(files, GENOTYPE, GenotypeFile::check)?;
         run.costs = read_json(files, COST, Costs::check)?;
         run.gap = read_json(files, GAP, |_| Ok(()))?;

@@ -14,6 +14,7 @@ pub(crate) mod graph;
 pub(crate) mod heat;
 mod layout;
 mod plot;
+pub(crate) mod reliability;
 pub(crate) mod strip;
 
 /// A coordinate with one decimal, which is finer than a pixel of any picture here.
@@ -21,4 +22,12 @@ pub(crate) fn px(value: f64) -> String {
     let rounded = (value * 10.0).round() / 10.0;
     // Adding zero turns −0 into 0.
     format!("{}", rounded + 0.0)
+}
+
+/// A name shortened to fit beside a picture, to at most `most` letters.
+pub(crate) fn short(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    name.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

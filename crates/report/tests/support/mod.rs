@@ -74,7 +74,7 @@ impl Synthetic {
         fs::create_dir_all(dir.join("network")).expect("network directory");
         let put = |file: &str, text: String| fs::write(dir.join(file), text).expect(file);
         put("config.toml", CONFIG.to_owned());
-        put("environment.json", environment().to_string());
+        put("environment.json", self.environment().to_string());
 
         let (epochs, cut) = match self.reached {
             Reached::SearchCutAfter(epoch) => (epoch, true),
@@ -368,7 +368,8 @@ impl Synthetic {
         let classes = self.classes.len();
         let mistake = |place: usize| {
             let sure = 0.99 - 0.02 * place as f64;
-            json!({ "index": 17 * place + 3, "class": place % classes, "predicted": (place + 1) % classes,
+            json!({ "index": 17 * place + 3, "path": format!("test/{}/{:04}.jpg", place % classes, 17 * place + 3),
+            "class": place % classes, "predicted": (place + 1) % classes,
             "class_probability": (1.0 - sure) / 2.0, "predicted_probability": sure, "loss": -((1.0 - sure) / 2.0).ln() })
         };
         (0..if classes > 1 { 24 } else { 0 }).map(mistake).collect()
@@ -408,8 +409,28 @@ impl Synthetic {
             .collect();
         let all: u64 = confusion.iter().flatten().sum();
         let right: u64 = (0..count).map(|class| confusion[class][class]).sum();
+        let bin = |bin: usize| {
+            let confidence = 100.0 * (bin as f64 + 0.5) / 15.0;
+            json!({ "images": bin.pow(2), "confidence": confidence, "accuracy": (confidence - 6.0).max(0.0) })
+        };
+        let calibration = json!({ "error": 4.31, "bins": (0..15).map(bin).collect::<Vec<_>>() });
+        let wrong: Vec<u64> = (0..all - right).map(|place| 17 * place + 3).collect();
         json!({ "images": all, "loss": 0.0812, "accuracy": 100.0 * right as f64 / all as f64,
+        "train_accuracy": 99.4, "train_images": all, "wrong": wrong, "calibration": calibration,
         "classes": self.classes, "confusion": confusion, "mistakes": self.mistakes() })
+    }
+
+    fn environment(&self) -> Value {
+        let count = self.classes.len();
+        let train: Vec<usize> = (0..count).map(|class| 300 - 200 * class / count.max(1)).collect();
+        let images = json!({ "classes": self.classes, "train": train, "validation": [], "test": vec![36; count],
+        "files": { "rows": [480, 480], "columns": [480, 1024] }, "input": [32, 32] });
+        json!({
+            "version": "0.1.0", "git_hash": "4f1c2d9", "device": "cpu", "engine": "fused", "cpu_level": "avx512",
+            "threads": 2, "seed": 1,
+            "dataset": "digits", "dataset_checksum": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+            "dataset_images": images, "command": "da2s run --out runs/digits", "started": "2026-11-25T01:02:03Z"
+        })
     }
 
     fn summary(&self) -> Value {
@@ -417,7 +438,7 @@ impl Synthetic {
             "dataset": "digits", "method": "da2s", "seed": 1, "device": "cpu", "supernet_accuracy": 96.52,
             "discretized_operations_accuracy": 96.38, "discretized_edges_accuracy": 96.52, "discretized_accuracy": 96.24,
             "discretized_recalibrated_accuracy": 96.38, "gap": 0.28, "genotype": self.genotype()["genotype"],
-            "network_accuracy": self.evaluation()["accuracy"], "parameters": 123_456, "multiply_adds": 4_834_567,
+            "network_accuracy": self.evaluation()["accuracy"], "network_train_accuracy": 99.4, "parameters": 123_456, "multiply_adds": 4_834_567,
             "search_time_s": 36.4, "train_time_s": 22.9
         })
     }
@@ -434,15 +455,6 @@ fn lines(records: impl Iterator<Item = Value>, cut: bool) -> String {
 
 fn edges() -> Vec<[usize; 2]> {
     (2..6).flat_map(|to| (0..to).map(move |from| [from, to])).collect()
-}
-
-fn environment() -> Value {
-    json!({
-        "version": "0.1.0", "git_hash": "4f1c2d9", "device": "cpu", "engine": "fused", "cpu_level": "avx512",
-        "threads": 2, "seed": 1,
-        "dataset": "digits", "dataset_checksum": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
-        "command": "da2s run --out runs/digits", "started": "2026-11-25T01:02:03Z"
-    })
 }
 
 /// A small picture as a PNG file.

@@ -1,0 +1,67 @@
+//! How well a network fits the images that it was trained on, beside the test images: the remark on
+//! over- and underfitting.
+//!
+//! Contract: a difference that the test images cannot show, one inside their interval, is no
+//! overfitting. The limits are rules of thumb, so the remark names what to try, not what is wrong.
+
+/// From this many points on, training images that are known better are worth a remark.
+const OVER: f64 = 5.0;
+/// A network that is right on fewer of its training images, in percent, leaves something to learn.
+const KNOWN: f64 = 90.0;
+
+/// Accuracies of a network in percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// On images that it was trained on.
+    pub train: f64,
+    /// On the test images.
+    pub test: f64,
+    /// The 95 % interval of that.
+    pub interval: [f64; 2],
+}
+
+impl Fit {
+    /// Whether it knows its training images clearly better than others.
+    pub fn is_over(&self) -> bool {
+        self.train > self.interval[1] && self.train - self.test >= OVER
+    }
+
+    /// Whether it does not know its training images either.
+    pub fn is_under(&self) -> bool {
+        !self.is_over() && self.train < KNOWN
+    }
+
+    /// A few words on it.
+    pub fn remark(&self) -> String {
+        let points = self.train - self.test;
+        if self.is_over() {
+            format!("overfits by {points:.1} points: more images, augmentation or drop-path may help")
+        } else if self.is_under() {
+            "underfits: more epochs or a larger network may help".to_owned()
+        } else {
+            "no sign of over- or underfitting".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_needs_a_difference_that_shows() {
+        let remark = |train: f64, test: f64, half: f64| {
+            let interval = [test - half, test + half];
+            Fit { train, test, interval }.remark()
+        };
+        assert!(remark(99.0, 80.0, 2.0).starts_with("overfits by 19.0 points"));
+        assert!(remark(70.0, 50.0, 2.0).starts_with("overfits by 20.0 points"));
+        assert!(remark(62.0, 60.0, 2.0).starts_with("underfits"));
+        for (train, test, half) in [(99.0, 96.0, 1.0), (99.0, 80.0, 25.0), (97.0, 98.0, 1.0)] {
+            assert!(
+                remark(train, test, half).starts_with("no sign"),
+                "{train} {test} {half}"
+            );
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What to do with the network: commands to copy.
+
+use maud::{Markup, html};
+
+use crate::Run;
+
+/// What stands for the directory of a run in memory.
+const RUN: &str = "RUN";
+
+/// The commands; `None` if the network was not evaluated.
+pub(super) fn section(run: &Run) -> Option<Markup> {
+    run.evaluation.as_ref()?;
+    let directory = run.directory.as_ref().map(|path| path.to_string_lossy());
+    let name = shell_words::quote(directory.as_deref().unwrap_or(RUN)).into_owned();
+    let steps = [
+        (
+            "Classify images, or whole folders of them",
+            format!("da2s predict {name} photo.jpg"),
+        ),
+        (
+            "Export it for ONNX Runtime and others, as a graph that takes images as they are",
+            format!("da2s export {name} --format onnx --with-preprocessing"),
+        ),
+        (
+            "Evaluate it again, for example with images that have moved",
+            format!("da2s evaluate {name} --data-dir FOLDER"),
+        ),
+    ];
+    Some(html! {
+        p.lead { "Commands for the folder in which this run was started." }
+        dl.steps {
+            @for (what, command) in &steps {
+                dt { (what) }
+                dd { pre.pick tabindex="0" { code { (command) } } }
+            }
+        }
+    })
+}
