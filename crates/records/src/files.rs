@@ -57,13 +57,15 @@ pub const SUMMARY: &str = "summary.json";
 pub const BASELINES: &str = "baselines";
 /// The report.
 pub const REPORT: &str = "report.html";
+/// Pictures of the images whose labels the network doubts.
+pub const SUSPECTS: &str = "suspects.html";
 /// Folder of the network in other tools' formats.
 pub const EXPORT: &str = "export";
 /// Folder of the report's pictures as files.
 pub const DRAWINGS: &str = "drawings";
 
 /// What a run's directory holds that nothing else may replace.
-pub const OWN: [&str; 13] = [
+pub const OWN: [&str; 14] = [
     CONFIG,
     ENVIRONMENT,
     LOCK,
@@ -77,6 +79,7 @@ pub const OWN: [&str; 13] = [
     SUMMARY,
     BASELINES,
     REPORT,
+    SUSPECTS,
 ];
 
 /// Maximum size in bytes of a file that is written at once, and of one that grows by a line per

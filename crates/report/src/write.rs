@@ -4,12 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use da2s_records::files::{DRAWINGS, REPORT};
+use da2s_records::files::{DRAWINGS, REPORT, SUSPECTS};
+use da2s_records::schema::Suspects;
 use da2s_records::{Folder, write_output};
 
 use crate::comparison::{Comparison, comparison_page};
 use crate::drawing::{DrawingFormat, drawings};
-use crate::page::{MOST_RUNS, side_by_side};
+use crate::page::{MOST_RUNS, side_by_side, suspects_page};
+use crate::run::Files;
 use crate::{ReportError, Run, render};
 
 /// Names of the files of a comparison inside its directory.
@@ -51,6 +53,22 @@ pub fn write_page(run_dirs: &[PathBuf], file: &Path) -> Result<(), ReportError> 
         runs => side_by_side(runs),
     };
     Ok(write_output(file, page.as_bytes())?)
+}
+
+/// Writes the page of `suspects` to `file`, by default [`SUSPECTS`] in the directory of their run,
+/// and returns its path.
+///
+/// # Errors
+/// [`ReportError`] if it cannot be written.
+pub fn write_suspects(run_dir: &Path, suspects: &Suspects, file: Option<&Path>) -> Result<PathBuf, ReportError> {
+    let page = suspects_page(&run_dir.name(), suspects);
+    match file {
+        Some(file) => {
+            write_output(file, page.as_bytes())?;
+            Ok(file.to_owned())
+        }
+        None => publish(&Folder::open(run_dir)?, SUSPECTS, page),
+    }
 }
 
 /// Draws the run in `run_dir` in each of `formats`, writes the pictures into `folder`, by default

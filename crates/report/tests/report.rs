@@ -5,7 +5,8 @@ mod support;
 use std::fs;
 
 use da2s_records::files::REPORT;
-use da2s_report::{ReportError, Run, render, write_page, write_report};
+use da2s_records::schema::{Doubted, JudgedImage, Suspect, Suspects};
+use da2s_report::{ReportError, Run, render, write_page, write_report, write_suspects};
 use scraper::{Html, Selector};
 use support::{Reached, Synthetic, replace_in};
 use tempfile::TempDir;
@@ -240,6 +241,51 @@ fn a_class_without_images_and_one_class_predicted_alone_are_shown() {
     assert!(page.words("#result").contains("75.00 %") && page.words("#result").contains("by always answering a"));
     assert!(page.words("#classes .notice").contains("never predicts b"));
     assert!(!page.words("main").contains("NaN"));
+}
+
+#[test]
+fn doubtful_labels_are_shown_as_text() {
+    const HOSTILE: &str = "a/<img src=x onerror=alert(1)>&'\"\u{202e}.png";
+    let folder = TempDir::new().expect("temporary folder");
+    let image = |part: &str, path: Option<&str>| Suspect {
+        part: part.to_owned(),
+        contradicted: true,
+        image: JudgedImage {
+            index: 7,
+            path: path.map(str::to_owned),
+            class: 0,
+            predicted: 1,
+            class_probability: Some(0.01),
+            predicted_probability: Some(0.98),
+            ..JudgedImage::default()
+        },
+    };
+    let doubted = |suspects: Vec<Suspect>| Doubted {
+        images: 12_345,
+        contradicted: 1,
+        suspects,
+    };
+    let suspects = Suspects {
+        classes: vec!["</b><script>".to_owned(), "b".to_owned()],
+        held_out: doubted(vec![image("test", Some(HOSTILE)), image("validation", None)]),
+        trained: Doubted::default(),
+    };
+    let page = write_suspects(folder.path(), &suspects, None).expect("page");
+    assert_eq!(page, folder.path().join("suspects.html"));
+    let html = Html::parse_document(&fs::read_to_string(&page).expect("page"));
+    assert_eq!(html.errors, Vec::<std::borrow::Cow<str>>::new());
+    assert_sound(&html);
+    assert_eq!(html.select(&select("img, section")).count(), 1, "no picture, one part");
+    let text: String = html.select(&select("main")).flat_map(|main| main.text()).collect();
+    for part in [
+        HOSTILE,
+        "labelled </b><script>",
+        "taken for b, 98 % sure",
+        "validation image 7",
+        "12\u{202f}345",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

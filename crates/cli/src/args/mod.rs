@@ -20,7 +20,8 @@ pub use settings::{
 };
 pub use tools::{
     BenchArguments, BenchCase, CompletionsArguments, ConfigArguments, DataArguments, DataCheckArguments,
-    DataFetchArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments, ProfileArguments,
+    DataFetchArguments, DataSuspectsArguments, DataVerb, GenotypeArguments, LookupArguments, ManArguments,
+    ProfileArguments,
 };
 
 use clap::{Parser, Subcommand};
@@ -86,7 +87,7 @@ pub enum Verb {
     Lookup(LookupArguments),
     /// Print the configuration that results from the other arguments, and do nothing
     Config(ConfigArguments),
-    /// List data sets, check a folder of one, or fetch one
+    /// List data sets, check a folder of one, find doubtful labels, or fetch one
     Data(DataArguments),
     /// Measure a table of block latencies on this machine, for limits on latency
     Profile(ProfileArguments),

@@ -10,7 +10,7 @@ use da2s::device::EngineName;
 use da2s::run::devices;
 use da2s::space::GenotypeForm;
 
-use super::settings::SettingArguments;
+use super::settings::{ImageStageArguments, SettingArguments};
 use super::values::one_of;
 
 /// Arguments of `genotype`.
@@ -77,6 +77,9 @@ pub enum DataVerb {
     List,
     /// Read every image in a folder, and print counts, sizes and damaged files
     Check(DataCheckArguments),
+    /// List the images of a run whose labels its trained network doubts most
+    #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+    Suspects(DataSuspectsArguments),
     /// Get a published data set; continues an interrupted download
     Fetch(DataFetchArguments),
 }
@@ -92,6 +95,23 @@ pub struct DataCheckArguments {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `data suspects`.
+#[derive(Debug, Args)]
+pub struct DataSuspectsArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: ImageStageArguments,
+    /// Images to list: of those that the network was not trained on, and as many of the others
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top: u16,
+    /// Also write the list as CSV
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The page with pictures of them [default: suspects.html in the run directory]
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
 }
 
 /// Arguments of `data fetch`.

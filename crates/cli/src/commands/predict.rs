@@ -39,7 +39,7 @@ enum Answer {
 /// # Errors
 /// If there is no trained network; or, after all others are processed, if an image cannot be read.
 pub fn execute(arguments: &PredictArguments) -> Result<(), Failure> {
-    let mut session = Session::read(&arguments.stage)?;
+    let mut session = Session::read(&arguments.stage, &arguments.stage.request()?)?;
     let trained = session.trained()?;
     let device = device::open(session.device()).map_err(da2s::Error::from)?;
     let preprocessing = &trained.description.preprocessing;

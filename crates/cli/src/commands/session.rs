@@ -9,7 +9,7 @@ use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
 use da2s::run::{self, Discretized, RunDirectory};
 use da2s::space::{Genotype, NamedNetwork};
-use da2s_records::schema::Summary;
+use da2s_records::schema::{Summary, Suspects};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
 use crate::args::{CreateArguments, LiveArguments, SettingArguments, StageArguments, TrainArguments};
@@ -91,8 +91,8 @@ impl Session {
     ///
     /// # Errors
     /// If there is no run, or its configuration is invalid.
-    pub fn read(arguments: &StageArguments) -> Result<Self, Failure> {
-        let run = run::Job::read(&arguments.run, &arguments.request()?, this_command())?;
+    pub fn read(arguments: &StageArguments, request: &Request) -> Result<Self, Failure> {
+        let run = run::Job::read(&arguments.run, request, this_command())?;
         Self::new(run, arguments.quiet)
     }
 
@@ -230,6 +230,11 @@ impl Session {
     /// Imports a super-network from a file.
     pub fn import_supernet(&mut self, path: &Path) -> Result<(), Failure> {
         Ok(self.run.import_supernet(path)?)
+    }
+
+    /// The images whose labels the trained network doubts most.
+    pub fn suspects(&mut self, most: usize) -> Result<Suspects, Failure> {
+        Ok(self.run.suspects(most, &mut self.progress)?)
     }
 
     /// The trained network.

@@ -55,10 +55,22 @@ fn another_genotype_removes_what_the_one_before_left() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");
     crate::bad_input::finished_copy(temporary.path());
-    for command in [&["export", "--format", "onnx"][..], &["draw"], &["report"]] {
+    for command in [
+        &["export", "--format", "onnx"][..],
+        &["draw"],
+        &["report"],
+        &["data", "suspects"],
+    ] {
         da2s().args(command).arg(&run).assert().success();
     }
-    let left = ["report.html", "summary.json", "export", "drawings", "network"];
+    let left = [
+        "report.html",
+        "suspects.html",
+        "summary.json",
+        "export",
+        "drawings",
+        "network",
+    ];
     assert!(left.iter().all(|name| run.join(name).exists()));
     let discretize = || {
         let mut command = da2s();

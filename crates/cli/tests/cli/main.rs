@@ -24,6 +24,7 @@ mod profile;
 mod report;
 mod run;
 mod shell;
+mod suspects;
 mod unsafe_code;
 mod watch;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use da2s_records::files::{CONFIG, ENVIRONMENT, EXPORT, FAILURE, GENOTYPE, SEARCH, SEARCH_CHECKPOINT, previous};
-use da2s_records::schema::Summary;
+use da2s_records::schema::{Summary, Suspects};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -17,7 +17,7 @@ use super::discretize::{network_size, stored_within_limits};
 use super::width::{is_limited, widest_within};
 use super::{
     Context, Discretized, Error, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
-    import_network, import_supernet, search, train, trained,
+    import_network, import_supernet, search, suspects, train, trained,
 };
 use crate::config::{Config, Request};
 use crate::data::Arrays;
@@ -342,6 +342,14 @@ impl Job {
         let summary = evaluate(&self.context(), observer)?;
         self.got_over()?;
         Ok(summary)
+    }
+
+    /// The images whose labels the trained network doubts most.
+    ///
+    /// # Errors
+    /// Those of [`suspects`].
+    pub fn suspects(&self, most: usize, observer: &mut dyn Observer) -> Result<Suspects, Error> {
+        suspects(&self.context(), most, observer)
     }
 
     /// Imports the weights of a network from a file.

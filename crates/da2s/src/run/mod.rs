@@ -23,6 +23,7 @@ mod measured;
 mod resume;
 mod search;
 mod state_file;
+mod suspects;
 mod train;
 mod trained;
 mod width;
@@ -38,6 +39,7 @@ pub use given::{file_and_name, read_genotype};
 pub use import::{import_network, import_supernet};
 pub use job::{Job, OTHER_SETTINGS, anchored, difference};
 pub use search::{SearchSummary, search};
+pub use suspects::{suspects, suspects_csv};
 pub use train::{TrainSummary, train};
 pub use trained::trained;
 

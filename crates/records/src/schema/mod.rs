@@ -20,6 +20,7 @@ mod scores;
 mod search_epoch;
 mod single;
 mod summary;
+mod suspects;
 mod train_epoch;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
@@ -37,6 +38,7 @@ pub use preprocessing::{ColourOrder, Crop, Filter, Orientation, Preprocessing, P
 pub use scores::{ClassScores, balanced_accuracy, class_scores};
 pub use search_epoch::{SearchEpoch, Term, term_names};
 pub use summary::{Environment, Summary};
+pub use suspects::{Doubted, Suspect, Suspects};
 pub use train_epoch::{EpochTime, TrainEpoch};
 
 #[cfg(test)]

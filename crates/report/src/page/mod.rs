@@ -27,11 +27,13 @@ mod scores;
 mod settings;
 mod side_by_side;
 mod style;
+mod suspects;
 mod topology;
 
 use document::footer;
 pub(crate) use document::{Document, script, theme_button};
 pub use side_by_side::{MOST_RUNS, side_by_side};
+pub(crate) use suspects::suspects_page;
 
 use maud::{Markup, html};
 

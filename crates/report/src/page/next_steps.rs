@@ -22,6 +22,10 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             format!("da2s export {name} --format onnx --with-preprocessing"),
         ),
         (
+            "Look for wrong labels: the images whose label the network doubts most",
+            format!("da2s data suspects {name}"),
+        ),
+        (
             "Evaluate it again, for example with images that have moved",
             format!("da2s evaluate {name} --data-dir FOLDER"),
         ),

@@ -1,8 +1,10 @@
-//! `da2s data`: lists the data sets, checks a folder, and downloads a data set.
+//! `da2s data`: lists the data sets, checks a folder, finds doubtful labels, and downloads a data
+//! set.
 
 mod check;
 mod download;
 mod fetch;
+mod suspects;
 
 use std::fmt::Write as _;
 
@@ -20,6 +22,7 @@ pub fn execute(verb: &DataVerb) -> Result<(), Failure> {
     match verb {
         DataVerb::List => terminal::print(&list()),
         DataVerb::Check(arguments) => check::execute(arguments),
+        DataVerb::Suspects(arguments) => suspects::execute(arguments),
         DataVerb::Fetch(arguments) => fetch::execute(arguments),
     }
 }
