@@ -221,6 +221,24 @@ fn a_run_of_an_earlier_version_shows_what_it_has() {
 }
 
 #[test]
+fn a_network_that_was_given_needs_no_search() {
+    let folder = TempDir::new().expect("temporary folder");
+    Synthetic::default().write(folder.path());
+    fs::remove_dir_all(folder.path().join("search")).expect("folder");
+    for file in ["gap.json", "edge_gaps.json", "summary.json"] {
+        fs::remove_file(folder.path().join(file)).expect("file");
+    }
+    let path = folder.path().join("genotype.json");
+    let mut value: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).expect("file")).expect("JSON");
+    value["p_least"] = serde_json::Value::Null;
+    fs::write(&path, value.to_string()).expect("file");
+    let page = Page::written(folder);
+    assert_eq!(page.count(".notice, #search, #gap, #curves"), 0);
+    assert!(page.words("ol.stages").contains("Search none") && page.words("ol.stages").contains("given genotype"));
+    assert_eq!(page.count("#result, #cells"), 2);
+}
+
+#[test]
 fn a_class_without_images_and_one_class_predicted_alone_are_shown() {
     let folder = TempDir::new().expect("temporary folder");
     let classes = ["a", "b", "never"].map(str::to_owned).to_vec();
