@@ -15,6 +15,7 @@ pub mod depthwise;
 pub mod elementwise;
 mod gemm;
 mod image;
+pub mod int8;
 mod level;
 pub mod norm;
 pub mod pointwise;

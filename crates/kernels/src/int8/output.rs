@@ -1,0 +1,120 @@
+//! How a 32-bit sum becomes a byte: scaled in float32, rounded to even, limited to 0 to 255.
+
+use super::{LANES, padded};
+
+/// The values that a tensor can have, as distances from its zero point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub(super) low: f32,
+    pub(super) high: f32,
+    pub(super) zero_point: i32,
+}
+
+/// Added to a number between −2²² and 2²², it rounds it to an integer, to even in the middle; the
+/// lowest bits of the sum are that integer.
+const ROUNDING: f32 = 12_582_912.0;
+
+impl Bounds {
+    /// All of 0 to 255, or with `relu` only what is not below the zero point.
+    pub fn new(zero_point: u8, relu: bool) -> Self {
+        Self {
+            low: if relu { 0.0 } else { -f32::from(zero_point) },
+            high: f32::from(255 - zero_point),
+            zero_point: zero_point.into(),
+        }
+    }
+
+    /// The lowest byte.
+    pub fn least(&self) -> u8 {
+        (self.zero_point + self.low as i32) as u8
+    }
+
+    /// The byte of a number in units of the tensor's scale; the zero point for NaN.
+    #[inline(always)]
+    pub fn byte(&self, value: f32) -> u8 {
+        // NaN is neither above nor below; then `low` is the result, which is at most 0.
+        let value = if value > self.low { value } else { self.low };
+        let value = if value < self.high { value } else { self.high };
+        let rounded = (value + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
+        rounded.wrapping_add(self.zero_point as u32) as u8
+    }
+}
+
+/// Bias and factor of each output of a convolution, and the bounds of its result.
+#[derive(Clone, Debug)]
+pub struct Scaling {
+    /// `[outputs rounded up to 16]`.
+    pub(super) bias: Vec<i32>,
+    /// The same length.
+    pub(super) factor: Vec<f32>,
+    pub(super) bounds: Bounds,
+}
+
+impl Scaling {
+    /// An output is bounds(factor · (sum + bias)).
+    ///
+    /// # Panics
+    /// If the two differ in length.
+    pub fn new(mut bias: Vec<i32>, mut factor: Vec<f32>, bounds: Bounds) -> Self {
+        assert_eq!(bias.len(), factor.len(), "an output has a bias and a factor");
+        let outputs = padded(bias.len());
+        bias.resize(outputs, 0);
+        factor.resize(outputs, 0.0);
+        Self { bias, factor, bounds }
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.bias.len() / LANES
+    }
+
+    /// The part that the outputs of a block use.
+    ///
+    /// # Safety
+    /// The block exists.
+    #[inline(always)]
+    pub(super) unsafe fn block(&self, block: usize) -> BlockScaling {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            BlockScaling {
+                bias: self.bias.as_ptr().add(block * LANES),
+                factor: self.factor.as_ptr().add(block * LANES),
+                bounds: self.bounds,
+            }
+        }
+    }
+}
+
+/// Sixteen biases and factors, and the bounds.
+#[derive(Clone, Copy)]
+pub(super) struct BlockScaling {
+    pub(super) bias: *const i32,
+    pub(super) factor: *const f32,
+    pub(super) bounds: Bounds,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_to_even_and_limited() {
+        let all = Bounds::new(10, false);
+        for (value, byte) in [
+            (0.0, 10),
+            (0.5, 10),
+            (1.5, 12),
+            (-0.5, 10),
+            (-1.5, 8),
+            (-9.6, 0),
+            (-1e30, 0),
+            (244.6, 255),
+            (f32::INFINITY, 255),
+            (f32::NEG_INFINITY, 0),
+        ] {
+            assert_eq!(all.byte(value), byte, "{value}");
+        }
+        let rectified = Bounds::new(10, true);
+        assert_eq!([-3.0, 0.4, 7.0].map(|value| rectified.byte(value)), [10, 10, 17]);
+        assert_eq!(rectified.byte(f32::NAN), 10);
+    }
+}

@@ -1,0 +1,124 @@
+//! The vectors of int8 kernels for each level.
+//!
+//! A vector of sums has 16 lanes everywhere, so packed weights have one layout.
+
+use super::LANES;
+use super::output::BlockScaling;
+
+/// Sixteen 32-bit sums, and what is added to them.
+///
+/// # Safety
+/// Every method requires the instructions of its level. `weights` reads 64 bytes, `spread` 4,
+/// `channel_weights` and the image of `multiply_add` 16; `store` reads 16 biases and factors and
+/// writes 16 bytes.
+pub(super) trait Integers: Copy {
+    /// Sixteen sums of products of a dense convolution, possibly in parts.
+    type Sums: Copy;
+    /// Weights of 16 outputs × 4 inputs.
+    type Weights: Copy;
+    /// Four inputs, for all outputs.
+    type Spread: Copy;
+    /// Sixteen sums in the order of the channels.
+    type Lanes: Copy;
+    /// Weights of 16 channels.
+    type ChannelWeights: Copy;
+    /// Blocks of 16 output channels that a tile may have.
+    const BLOCKS: usize;
+    /// Pixels of a tile of one block, where a tile may have no more.
+    const PIXELS: usize;
+    unsafe fn zero() -> Self::Sums;
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    unsafe fn spread(from: *const u8) -> Self::Spread;
+    /// Adds to each output the four products of its weights and the inputs.
+    unsafe fn dot(sums: Self::Sums, x: Self::Spread, w: Self::Weights) -> Self::Sums;
+    unsafe fn lanes(sums: Self::Sums) -> Self::Lanes;
+    unsafe fn no_lanes() -> Self::Lanes;
+    unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights;
+    /// Adds to each channel the product of its weight and its value.
+    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes;
+    /// Writes bounds(factor · (sum + bias)).
+    unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8);
+}
+
+/// Plain loops.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+impl Integers for Portable {
+    type Sums = [i32; LANES];
+    type Weights = [[i8; 4]; LANES];
+    type Spread = [u8; 4];
+    type Lanes = [i32; LANES];
+    type ChannelWeights = [i8; LANES];
+    const BLOCKS: usize = 1;
+    const PIXELS: usize = 2;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        [0; LANES]
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        // SAFETY: the bytes are valid by the trait's contract.
+        unsafe { from.cast::<Self::Weights>().read() }
+    }
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> Self::Spread {
+        // SAFETY: the bytes are valid by the trait's contract.
+        unsafe { from.cast::<Self::Spread>().read() }
+    }
+    #[inline(always)]
+    unsafe fn dot(mut sums: Self::Sums, x: Self::Spread, w: Self::Weights) -> Self::Sums {
+        for (sum, w) in sums.iter_mut().zip(&w) {
+            for (&x, &w) in x.iter().zip(w) {
+                *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn lanes(sums: Self::Sums) -> Self::Lanes {
+        sums
+    }
+    #[inline(always)]
+    unsafe fn no_lanes() -> Self::Lanes {
+        [0; LANES]
+    }
+    #[inline(always)]
+    unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
+        // SAFETY: the bytes are valid by the trait's contract.
+        unsafe { from.cast::<Self::ChannelWeights>().read() }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(mut sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
+        // SAFETY: the bytes are valid by the trait's contract.
+        let x = unsafe { x.cast::<[u8; LANES]>().read() };
+        for ((sum, x), w) in sums.iter_mut().zip(x).zip(w) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
+        let BlockScaling { bias, factor, bounds } = scaling;
+        // SAFETY: the numbers are valid by the trait's contract.
+        let (bias, factor) = unsafe { (bias.cast::<[i32; LANES]>().read(), factor.cast::<[f32; LANES]>().read()) };
+        let mut bytes = [0; LANES];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = bounds.byte(sums[at].wrapping_add(bias[at]) as f32 * factor[at]);
+        }
+        // SAFETY: the bytes are valid by the trait's contract.
+        unsafe { to.cast::<[u8; LANES]>().write(bytes) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Vnni};
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use arm::Neon;
+
+#[cfg(target_arch = "aarch64")]
+mod arm;

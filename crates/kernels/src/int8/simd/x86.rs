@@ -1,0 +1,169 @@
+//! The vectors for x86-64: AVX-512 with VNNI, and AVX2.
+//!
+//! AVX2's product of bytes limits sums of two products to 16 bits, which products of 255 and 127
+//! exceed; so it multiplies 16-bit numbers, which is exact.
+
+use std::arch::x86_64::*;
+
+use super::Integers;
+use crate::int8::output::BlockScaling;
+
+/// AVX-512 with VNNI.
+#[derive(Clone, Copy)]
+pub(in crate::int8) struct Vnni;
+
+impl Integers for Vnni {
+    type Sums = __m512i;
+    type Weights = __m512i;
+    type Spread = __m512i;
+    type Lanes = __m512i;
+    type ChannelWeights = __m512i;
+    const BLOCKS: usize = 4;
+    const PIXELS: usize = 12;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        // SAFETY: the level is available.
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { _mm512_loadu_epi8(from) }
+    }
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> Self::Spread {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sums: Self::Sums, x: Self::Spread, w: Self::Weights) -> Self::Sums {
+        // SAFETY: the level is available.
+        unsafe { _mm512_dpbusd_epi32(sums, x, w) }
+    }
+    #[inline(always)]
+    unsafe fn lanes(sums: Self::Sums) -> Self::Lanes {
+        sums
+    }
+    #[inline(always)]
+    unsafe fn no_lanes() -> Self::Lanes {
+        // SAFETY: the level is available.
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
+        // SAFETY: guaranteed by the trait's contract. The upper half of each value is zero, so the
+        // second of the two products that are summed is, too.
+        unsafe { _mm512_dpwssd_epi32(sums, _mm512_cvtepu8_epi32(_mm_loadu_si128(x.cast())), w) }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
+        let BlockScaling { bias, factor, bounds } = scaling;
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe {
+            let sums = _mm512_add_epi32(sums, _mm512_loadu_epi32(bias));
+            let value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(factor));
+            let value = _mm512_max_ps(value, _mm512_set1_ps(bounds.low));
+            let value = _mm512_min_ps(value, _mm512_set1_ps(bounds.high));
+            let value = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(bounds.zero_point));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(value));
+        }
+    }
+}
+
+/// AVX2.
+#[derive(Clone, Copy)]
+pub(in crate::int8) struct Avx2;
+
+impl Integers for Avx2 {
+    /// Two partial sums per output, four outputs per vector.
+    type Sums = [__m256i; 4];
+    /// 16-bit numbers.
+    type Weights = [__m256i; 4];
+    /// The four inputs as 16-bit numbers, four times.
+    type Spread = __m256i;
+    type Lanes = [__m256i; 2];
+    type ChannelWeights = [__m256i; 2];
+    const BLOCKS: usize = 1;
+    const PIXELS: usize = 2;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        // SAFETY: the level is available.
+        unsafe { [_mm256_setzero_si256(); 4] }
+    }
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { [0, 16, 32, 48].map(|at| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.add(at).cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> Self::Spread {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe {
+            let four = _mm_cvtsi32_si128(from.cast::<i32>().read_unaligned());
+            _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(four))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot(mut sums: Self::Sums, x: Self::Spread, w: Self::Weights) -> Self::Sums {
+        for (sum, w) in sums.iter_mut().zip(w) {
+            // SAFETY: the level is available.
+            *sum = unsafe { _mm256_add_epi32(*sum, _mm256_madd_epi16(x, w)) };
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn lanes(sums: Self::Sums) -> Self::Lanes {
+        let [a, b, c, d] = sums;
+        // SAFETY: the level is available.
+        unsafe {
+            // Outputs 0 1 4 5 | 2 3 6 7, which the permutation puts into order.
+            let pair = |one, other| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(one, other));
+            [pair(a, b), pair(c, d)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn no_lanes() -> Self::Lanes {
+        // SAFETY: the level is available.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn channel_weights(from: *const i8) -> Self::ChannelWeights {
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe { [0, 8].map(|at| _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.add(at).cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(sums: Self::Lanes, x: *const u8, w: Self::ChannelWeights) -> Self::Lanes {
+        // SAFETY: guaranteed by the trait's contract. The upper half of each value is zero, so the
+        // second of the two products that are summed is, too.
+        unsafe {
+            let part = |at: usize| {
+                let x = _mm256_cvtepu8_epi32(_mm_loadl_epi64(x.add(8 * at).cast()));
+                _mm256_add_epi32(sums[at], _mm256_madd_epi16(x, w[at]))
+            };
+            [part(0), part(1)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(sums: Self::Lanes, scaling: BlockScaling, to: *mut u8) {
+        let BlockScaling { bias, factor, bounds } = scaling;
+        // SAFETY: guaranteed by the trait's contract.
+        unsafe {
+            let part = |at: usize| {
+                let sums = _mm256_add_epi32(sums[at], _mm256_loadu_si256(bias.add(8 * at).cast()));
+                let value = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(factor.add(8 * at)));
+                let value = _mm256_max_ps(value, _mm256_set1_ps(bounds.low));
+                let value = _mm256_min_ps(value, _mm256_set1_ps(bounds.high));
+                _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(bounds.zero_point))
+            };
+            // 0–3 8–11 | 4–7 12–15 as 16-bit numbers, put into order, then as bytes.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(part(0), part(1)));
+            let (low, high) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.cast(), _mm_packus_epi16(low, high));
+        }
+    }
+}
