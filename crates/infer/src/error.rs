@@ -44,12 +44,14 @@ pub enum NetworkError {
         name: String,
     },
     /// A tensor with the wrong shape or type.
-    #[error("the tensor {name} is {found}; expected F32 {expected:?}")]
+    #[error("the tensor {name} is {found}; expected {kind} {expected:?}")]
     Tensor {
         /// Its name.
         name: String,
         /// Type and shape in the file.
         found: String,
+        /// The type that the network needs.
+        kind: String,
         /// The shape that the network needs.
         expected: Vec<usize>,
     },
@@ -64,5 +66,23 @@ pub enum NetworkError {
     Variance {
         /// Its name.
         name: String,
+    },
+    /// Scales that are zero or negative, or that combine to infinity.
+    #[error("the tensor {name} holds a scale out of range: the file is damaged")]
+    Scale {
+        /// Its name.
+        name: String,
+    },
+    /// A convolution whose sums may exceed 32 bits.
+    #[error("the convolution {name} sums more products than 32 bits hold")]
+    Overflow {
+        /// Its name.
+        name: String,
+    },
+    /// A network whose activations need too much memory.
+    #[error("its activations need more than {most} bytes")]
+    Memory {
+        /// The limit.
+        most: usize,
     },
 }

@@ -2,14 +2,18 @@
 //! no autodiff.
 //!
 //! [`Network`] is read from a safetensors export, which contains its plan, its weights and the
-//! preprocessing of images. Contract: the cells have the same bits as in da2s's fused engine, and
-//! logits agree up to rounding; whatever is wrong with a file is a typed error.
+//! preprocessing of images, in float32 or in [`int8`]. Contract: in float32, the cells have the
+//! same bits as in da2s's fused engine, and logits agree up to rounding; in int8, every CPU
+//! computes the same bits. Whatever is wrong with a file is a typed error.
 
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod int8;
 mod network;
 pub mod profile;
+mod stages;
+mod tensors;
 
 pub use error::NetworkError;
-pub use network::{Deployed, Network};
+pub use network::{Deployed, Network, Precision};

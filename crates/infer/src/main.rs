@@ -19,7 +19,7 @@ Classifies images with a trained da2s network.
 
 Usage: da2s-infer [OPTIONS] NETWORK IMAGE...
 
-  NETWORK        a file of `da2s export --format safetensors`
+  NETWORK        a file of `da2s export --format safetensors`, or of `da2s quantise`
   IMAGE          image files: JPEG, PNG, WebP, BMP, TIFF or GIF
 
 Options:

@@ -13,7 +13,8 @@ use std::time::Instant;
 use da2s_engine::cpu::{CellKernel, Forward, Statistics, Workspace};
 use da2s_engine::{Block, CellPlanBuilder};
 
-use crate::network::{Network, classify};
+use crate::network::Network;
+use crate::stages::classify;
 
 /// Blocks that run one after another. With 5 or 8 the tables of three spaces were within 3 to 12 %
 /// of the times of networks, with 13 within 6 to 28 %, since then more memory is in use than in a

@@ -14,6 +14,7 @@ mod cell;
 mod layout;
 mod network;
 mod shape;
+mod steps;
 
 pub use activations::{Activation, RunningStage, activations};
 pub use arena::{Arena, breadth};
@@ -22,6 +23,7 @@ pub use cell::{CellPlan, CellPlanBuilder, Choice, Edge, Norm, Weight};
 pub use layout::{ConvolutionWeights, Layout, NormWeights, SCALE_AND_BIAS, WeightRole};
 pub use network::{CheckedStage, EdgePlan, InputPlan, NetworkPlan, PlacedBlock, PlanError, StagePlan};
 pub use shape::{BlockShape, CLASSIFIER};
+pub use steps::{ConvolutionStep, Operation, Step, Steps, TensorShape};
 
 /// The ε that every batch norm adds to the variance, as in PyTorch.
 pub const NORM_EPSILON: f64 = 1e-5;

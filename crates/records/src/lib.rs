@@ -31,4 +31,4 @@ pub use lock::Lock;
 pub use output::{is_stream, read_input, read_weights, write_output};
 pub use sha256::Sha256;
 pub use state::{Epochs, State, Traces};
-pub use weights_file::{Named, WeightsFile, WeightsFileError, checksum, is_whole, signed};
+pub use weights_file::{Named, StoredTensor, WeightsFile, WeightsFileError, checksum, is_whole, signed, signed_file};

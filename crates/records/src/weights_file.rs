@@ -264,9 +264,47 @@ const DIGITS: usize = 64;
 
 /// `description`, a JSON object, with a checksum of itself and of `tensors` as its first field.
 pub fn signed(description: &str, tensors: &[Named]) -> String {
-    let sum = checksum(description, tensors);
+    with_checksum(description, &checksum(description, tensors))
+}
+
+fn with_checksum(description: &str, sum: &str) -> String {
     let rest = description.strip_prefix('{').unwrap_or(description);
     format!("{SIGNED}{sum}\",{rest}")
+}
+
+/// A tensor of any type, as it is in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTensor {
+    /// Full name.
+    pub name: String,
+    /// The type of its elements.
+    pub kind: Dtype,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Elements in row-major order, little-endian.
+    pub bytes: Vec<u8>,
+}
+
+/// The bytes of a file of `tensors` with a [`signed`] `description` under `key`.
+///
+/// # Errors
+/// If the number of elements of a tensor does not match its shape, or two have the same name.
+pub fn signed_file(tensors: &[StoredTensor], key: &str, description: &str) -> Result<Vec<u8>, WeightsFileError> {
+    let parts = tensors
+        .iter()
+        .map(|tensor| (&*tensor.name, &*tensor.shape, &*tensor.bytes));
+    let text = with_checksum(description, &checksum_of_bytes(description, parts));
+    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(WeightsFileError::Format(format!("two tensors are called {}", twice[0])));
+    }
+    let views = tensors.iter().map(|tensor| {
+        let view = TensorView::new(tensor.kind, tensor.shape.clone(), &tensor.bytes)?;
+        Ok((tensor.name.as_str(), view))
+    });
+    let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format)?;
+    serialize(views, Some(HashMap::from([(key.to_owned(), text)]))).map_err(format)
 }
 
 /// Whether the checksum in a [`signed`] description matches the file; `None` if the description has

@@ -1,0 +1,195 @@
+//! From a trained float32 network to int8, with images to calibrate it.
+
+use da2s_engine::{NetworkPlan, Operation, PlanError, Steps, TensorShape};
+use da2s_records::Named;
+use da2s_records::schema::Preprocessing;
+
+use super::calibrate::{RangeSetting, calibrated};
+use super::float::FloatSteps;
+use super::fold::{ByName, Folded};
+use super::network::{Int8Classifier, Int8Convolution, Int8Network, Quantisation};
+
+/// Why a network cannot be quantised.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantiseError {
+    /// A plan that cannot be run.
+    #[error("its plan cannot be run: {0}")]
+    Plan(#[from] PlanError),
+    /// A tensor that is missing or too short.
+    #[error("the tensor {name} is missing or too short")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// A value that is NaN or infinite.
+    #[error("a value inside the network is NaN or infinite: the weights are damaged, or the training diverged")]
+    NotFinite,
+    /// A sum that 32 bits may not hold.
+    #[error("{place} sums {products} products, more than 32 bits hold for certain")]
+    Overflow {
+        /// The layer.
+        place: String,
+        /// The number of products.
+        products: usize,
+    },
+    /// No images.
+    #[error("it takes at least one image to calibrate a network")]
+    NoImages,
+    /// `stop` returned true.
+    #[error("stopped while the network was being calibrated")]
+    Stopped,
+}
+
+/// Products of a byte and a weight that 32 bits hold, and a bias of half their range.
+pub(super) const MOST_PRODUCTS: usize = (1 << 30) / (255 * 127);
+/// Largest bias; the rest is for the products.
+const MOST_BIAS: f64 = (1u32 << 29) as f64;
+
+/// The network of `plan` with these `tensors` in int8, calibrated on `images`, each the result of
+/// preprocessing. `stop` is asked now and then.
+///
+/// # Errors
+/// If the network cannot be quantised, or `stop` returns true.
+pub fn quantise(
+    plan: &NetworkPlan,
+    preprocessing: &Preprocessing,
+    tensors: &[Named],
+    images: &[Vec<f32>],
+    setting: RangeSetting,
+    stop: &dyn Fn() -> bool,
+) -> Result<Int8Network, QuantiseError> {
+    if images.is_empty() {
+        return Err(QuantiseError::NoImages);
+    }
+    let shape = image_shape(preprocessing);
+    let classes = preprocessing.classes.len();
+    let stages = plan.check(shape.channels, shape.size, classes)?;
+    let steps = Steps::new(plan, &stages, shape);
+    check_products(&steps)?;
+    let by_name = ByName::new(tensors);
+    let folded = steps.steps.iter().map(|step| match &step.operation {
+        Operation::Convolution(convolution) => Folded::new(convolution, &by_name).map(Some),
+        _ => Ok(None),
+    });
+    let folded: Vec<Option<Folded>> = folded.collect::<Result<_, _>>()?;
+    let like = steps.quantised_like();
+    let wanted: Vec<bool> = (0..steps.tensors()).map(|tensor| like.contains(&tensor)).collect();
+    let images: Vec<Vec<f32>> = images
+        .iter()
+        .map(|image| channels_last(image, shape.channels))
+        .collect();
+    let found = calibrated(&FloatSteps::new(&steps, &folded), &images, &wanted, setting, stop)?;
+    let quantised: Vec<Quantisation> = like.iter().map(|&like| found[like]).collect();
+    let convolutions = steps.steps.iter().zip(&folded).map(|(step, folded)| {
+        let folded = folded.as_ref()?;
+        Some(convolution(folded, quantised[step.inputs[0]].scale))
+    });
+    let convolutions = convolutions.collect();
+    let features = steps.shape(steps.output).channels;
+    let matrix = by_name.get("classifier.weight", classes * features)?;
+    let (weights, scales) = per_output(matrix, features, |_, scale| scale);
+    let classifier = Int8Classifier {
+        weights,
+        scales,
+        bias: by_name.get("classifier.bias", classes)?.to_vec(),
+    };
+    Ok(Int8Network {
+        plan: plan.clone(),
+        preprocessing: preprocessing.clone(),
+        steps,
+        tensors: quantised,
+        convolutions,
+        classifier,
+    })
+}
+
+pub(super) fn image_shape(preprocessing: &Preprocessing) -> TensorShape {
+    let side = preprocessing.image_size;
+    TensorShape {
+        channels: preprocessing.channels,
+        size: (side, side),
+    }
+}
+
+/// No sum of a layer may exceed 32 bits.
+pub(super) fn check_products(steps: &Steps) -> Result<(), QuantiseError> {
+    for step in &steps.steps {
+        let Operation::Convolution(one) = &step.operation else {
+            continue;
+        };
+        let products = one.kernel * one.kernel * if one.depthwise { 1 } else { one.inputs };
+        if products > MOST_PRODUCTS {
+            let place = step.place.clone();
+            return Err(QuantiseError::Overflow { place, products });
+        }
+    }
+    Ok(())
+}
+
+/// From channels × rows × columns to rows × columns × channels.
+fn channels_last(image: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = image.len() / channels;
+    let pixel = |at: usize| (0..channels).map(move |channel| image[channel * pixels + at]);
+    (0..pixels).flat_map(pixel).collect()
+}
+
+fn convolution(folded: &Folded, input_scale: f32) -> Int8Convolution {
+    let length = folded.weights.len() / folded.bias.len();
+    // An output of nearly nothing but its bias needs a scale with which that fits 32 bits.
+    let at_least = |output: usize, scale: f32| {
+        let least = f64::from(folded.bias[output].abs()) / (f64::from(input_scale) * MOST_BIAS);
+        scale.max(least as f32)
+    };
+    let (weights, scales) = per_output(&folded.weights, length, at_least);
+    let bias = folded.bias.iter().zip(&scales);
+    let bias = bias.map(|(&bias, &scale)| {
+        let unit = f64::from(input_scale) * f64::from(scale);
+        // Saturates.
+        (f64::from(bias) / unit).round_ties_even() as i32
+    });
+    Int8Convolution {
+        bias: bias.collect(),
+        weights,
+        scales,
+    }
+}
+
+/// Symmetric int8 with a scale per row of `length` weights: the largest is ±127 (Krishnamoorthi
+/// 2018, section 2.2). `adjust` may enlarge the scale.
+fn per_output(weights: &[f32], length: usize, adjust: impl Fn(usize, f32) -> f32) -> (Vec<i8>, Vec<f32>) {
+    let mut scales = Vec::with_capacity(weights.len() / length);
+    let mut quantised = Vec::with_capacity(weights.len());
+    for (output, row) in weights.chunks(length).enumerate() {
+        let most = row.iter().fold(0.0f32, |most, weight| most.max(weight.abs()));
+        let scale = adjust(output, most / 127.0);
+        // A row of zeros.
+        let scale = if scale < f32::MIN_POSITIVE { 1.0 } else { scale };
+        quantised.extend(row.iter().map(|weight| (weight / scale).round_ties_even() as i8));
+        scales.push(scale);
+    }
+    (quantised, scales)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_has_the_scale_of_its_largest_weight() {
+        let folded = Folded {
+            weights: vec![0.5, -1.27, 0.0, 0.0, 1e-12, -1e-12],
+            bias: vec![0.25, -3.0, 7.0],
+        };
+        let found = convolution(&folded, 0.1);
+        assert_eq!(found.weights[..4], [50, -127, 0, 0]);
+        assert_eq!(found.scales[0], 1.27 / 127.0);
+        assert_eq!(found.bias[0], 250);
+        for (output, bias) in [-3.0, 7.0].into_iter().enumerate() {
+            let unit = f64::from(found.scales[output + 1]) * f64::from(0.1f32);
+            assert!(
+                (f64::from(found.bias[output + 1]) * unit - bias).abs() < 1e-5,
+                "{found:?}"
+            );
+        }
+    }
+}

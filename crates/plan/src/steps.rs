@@ -1,0 +1,721 @@
+//! A network as a line of elementary steps on tensors, each of which an integer kernel or an
+//! operator of another tool computes.
+//!
+//! Contract: tensor 0 is the image, and step i writes tensor i + 1 from earlier ones. A batch norm
+//! belongs to the convolution before it, as in Jacob et al. 2018, section 3.2; one without a
+//! convolution is a depthwise convolution with weights of 1. ReLU belongs to the step that it
+//! follows if nothing else reads that. Steps that do not reach the output are left out. What is
+//! after the last tensor, the global mean and the classifier, is not a step.
+
+use std::collections::HashMap;
+
+use crate::block::{Block, PoolKind};
+use crate::cell::{CellPlan, Choice};
+use crate::layout::{ConvolutionWeights, Layout};
+use crate::network::{CheckedStage, NetworkPlan};
+
+/// The steps of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The image's channels and size.
+    pub image: TensorShape,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The tensor that the global mean reads.
+    pub output: usize,
+}
+
+/// Channels, height and width of a tensor of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorShape {
+    /// Channels.
+    pub channels: usize,
+    /// Height and width.
+    pub size: (usize, usize),
+}
+
+/// A step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where it is in the network: the prefix of a block's names.
+    pub place: String,
+    /// The tensors that it reads.
+    pub inputs: Vec<usize>,
+    /// What it computes.
+    pub operation: Operation,
+    /// Whether ReLU follows.
+    pub relu: bool,
+    /// The shape of its tensor.
+    pub shape: TensorShape,
+}
+
+/// What a step computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A convolution with its bias and batch norm.
+    Convolution(ConvolutionStep),
+    /// A pool; padding never counts.
+    Pool {
+        /// The value that a window yields.
+        kind: PoolKind,
+        /// Window side.
+        kernel: usize,
+        /// Spatial stride.
+        stride: usize,
+        /// Padding on each side.
+        padding: usize,
+    },
+    /// ReLU of a tensor that something else reads, too.
+    Relu,
+    /// The sum of all inputs.
+    Sum,
+    /// The inputs one after another along the channels.
+    Concatenation,
+    /// Zeros.
+    Zeros,
+}
+
+/// A convolution with its bias and batch norm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvolutionStep {
+    /// Whether it is depthwise.
+    pub depthwise: bool,
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Kernel side.
+    pub kernel: usize,
+    /// Spatial stride.
+    pub stride: usize,
+    /// Dilation.
+    pub dilation: usize,
+    /// Rows and columns before the image at which the first window begins; negative inside it.
+    pub padding: isize,
+    /// The name of its weights; `None`: they are all 1.
+    pub weights: Option<String>,
+    /// The name of its bias.
+    pub bias: Option<String>,
+    /// Its batch norm, and the first channel of it that is for this convolution.
+    pub norm: Option<(String, usize)>,
+}
+
+impl Steps {
+    /// The steps of `plan`, whose stages were checked, on an image of this shape.
+    pub fn new(plan: &NetworkPlan, stages: &[CheckedStage], image: TensorShape) -> Self {
+        let mut lowering = Lowering {
+            image,
+            steps: Vec::new(),
+            rectified: HashMap::new(),
+        };
+        let mut outputs: Vec<usize> = Vec::with_capacity(stages.len());
+        for (stage, checked) in plan.stages.iter().zip(stages) {
+            let inputs = stage.sources.iter().map(|source| match *source {
+                None => 0,
+                Some(earlier) => outputs[earlier],
+            });
+            let inputs: Vec<usize> = inputs.collect();
+            outputs.push(lowering.cell(&stage.prefix, &checked.cell, &inputs, &checked.sizes));
+        }
+        let mut output = outputs.pop().unwrap_or(0);
+        if plan.last_relu {
+            output = lowering.relu(output);
+        }
+        let mut steps = Self {
+            image,
+            steps: lowering.steps,
+            output,
+        };
+        steps.fuse_relu();
+        steps.without_dead()
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, tensor: usize) -> TensorShape {
+        match tensor.checked_sub(1) {
+            None => self.image,
+            Some(step) => self.steps[step].shape,
+        }
+    }
+
+    /// Number of tensors.
+    pub fn tensors(&self) -> usize {
+        self.steps.len() + 1
+    }
+
+    /// For each tensor, the tensor whose quantisation it has. ReLU and pools keep that of what they
+    /// read. What only a concatenation reads has that of the result, so that it is copied.
+    pub fn quantised_like(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.tensors()];
+        for &input in self.steps.iter().flat_map(|step| &step.inputs) {
+            readers[input] += 1;
+        }
+        readers[self.output] += 1;
+        let mut like: Vec<usize> = (0..self.tensors()).collect();
+        for (index, step) in self.steps.iter().enumerate() {
+            if let Operation::Pool { .. } | Operation::Relu = step.operation {
+                like[index + 1] = like[step.inputs[0]];
+            }
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            if step.operation != Operation::Concatenation {
+                continue;
+            }
+            for &input in &step.inputs {
+                let written = input.checked_sub(1).map(|at| &self.steps[at].operation);
+                if readers[input] == 1 && matches!(written, Some(Operation::Convolution(_) | Operation::Sum)) {
+                    like[input] = index + 1;
+                }
+            }
+        }
+        like
+    }
+
+    /// ReLU becomes a part of the step that it follows, if it is the only reader.
+    fn fuse_relu(&mut self) {
+        let mut readers = vec![0; self.tensors()];
+        for &input in self.steps.iter().flat_map(|step| &step.inputs) {
+            readers[input] += 1;
+        }
+        readers[self.output] += 1;
+        // The tensor that replaces each.
+        let mut now: Vec<usize> = (0..self.tensors()).collect();
+        for index in 0..self.steps.len() {
+            for input in &mut self.steps[index].inputs {
+                *input = now[*input];
+            }
+            if self.steps[index].operation != Operation::Relu {
+                continue;
+            }
+            let input = self.steps[index].inputs[0];
+            let Some(before) = input.checked_sub(1) else { continue };
+            let takes = matches!(
+                self.steps[before].operation,
+                Operation::Convolution(_) | Operation::Sum | Operation::Concatenation
+            );
+            if takes && readers[input] == 1 {
+                self.steps[before].relu = true;
+                now[index + 1] = input;
+            }
+        }
+        self.output = now[self.output];
+    }
+
+    /// Only the steps that reach the output.
+    fn without_dead(self) -> Self {
+        let mut live = vec![false; self.tensors()];
+        live[self.output] = true;
+        live[0] = true;
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            if live[index + 1] {
+                for &input in &step.inputs {
+                    live[input] = true;
+                }
+            }
+        }
+        let mut now = vec![0; self.tensors()];
+        let mut steps = Vec::new();
+        for (index, mut step) in self.steps.into_iter().enumerate() {
+            if live[index + 1] {
+                for input in &mut step.inputs {
+                    *input = now[*input];
+                }
+                steps.push(step);
+                now[index + 1] = steps.len();
+            }
+        }
+        Self {
+            image: self.image,
+            steps,
+            output: now[self.output],
+        }
+    }
+}
+
+/// A convolution's window.
+#[derive(Clone, Copy)]
+struct Window {
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    padding: isize,
+}
+
+impl Window {
+    const POINT: Self = Self {
+        kernel: 1,
+        stride: 1,
+        dilation: 1,
+        padding: 0,
+    };
+
+    /// Keeps the size at stride 1.
+    fn same(kernel: usize, stride: usize, dilation: usize) -> Self {
+        Self {
+            kernel,
+            stride,
+            dilation,
+            padding: (dilation * (kernel - 1) / 2) as isize,
+        }
+    }
+}
+
+struct Lowering {
+    image: TensorShape,
+    steps: Vec<Step>,
+    /// ReLU of a tensor.
+    rectified: HashMap<usize, usize>,
+}
+
+impl Lowering {
+    fn push(&mut self, place: &str, inputs: Vec<usize>, operation: Operation, shape: TensorShape) -> usize {
+        self.steps.push(Step {
+            place: place.to_owned(),
+            inputs,
+            operation,
+            relu: false,
+            shape,
+        });
+        self.steps.len()
+    }
+
+    fn shape(&self, tensor: usize) -> TensorShape {
+        tensor.checked_sub(1).map_or(self.image, |step| self.steps[step].shape)
+    }
+
+    /// ReLU of `x`, which several layers may share.
+    fn relu(&mut self, x: usize) -> usize {
+        if let Some(&known) = self.rectified.get(&x) {
+            return known;
+        }
+        let (place, shape) = (format!("relu.{x}"), self.shape(x));
+        let output = self.push(&place, vec![x], Operation::Relu, shape);
+        self.rectified.insert(x, output);
+        output
+    }
+
+    fn cell(&mut self, prefix: &str, cell: &CellPlan, inputs: &[usize], sizes: &[(usize, usize)]) -> usize {
+        let nodes = cell.node_sizes(sizes);
+        let shape = |node: usize| TensorShape {
+            channels: cell.node_channels[node],
+            size: nodes[node],
+        };
+        // What is added up in each node; one term once it was read.
+        let mut terms: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+        for (node, (&tensor, block)) in inputs.iter().zip(&cell.preprocess).enumerate() {
+            terms[node] = vec![match block {
+                Some(choice) => self.block(prefix, choice, tensor, nodes[node]),
+                None => tensor,
+            }];
+        }
+        for edge in &cell.edges {
+            let computed = |choice: &&Choice| !matches!(choice.block, Block::Zero { .. });
+            for choice in edge.choices.iter().filter(computed) {
+                let source = self.node(prefix, edge.from, &mut terms[edge.from], shape(edge.from));
+                let term = self.block(prefix, choice, source, nodes[edge.to]);
+                terms[edge.to].push(term);
+            }
+        }
+        let parts = cell.output.iter();
+        let parts: Vec<usize> = parts
+            .map(|&node| self.node(prefix, node, &mut terms[node], shape(node)))
+            .collect();
+        match parts.as_slice() {
+            [one] => *one,
+            _ => {
+                let whole = TensorShape {
+                    channels: cell.output_channels(),
+                    size: cell.output.first().map_or((0, 0), |&node| nodes[node]),
+                };
+                self.push(&format!("{prefix}output"), parts, Operation::Concatenation, whole)
+            }
+        }
+    }
+
+    /// The tensor of a node.
+    fn node(&mut self, prefix: &str, node: usize, terms: &mut Vec<usize>, shape: TensorShape) -> usize {
+        let place = format!("{prefix}node.{node}");
+        let tensor = match terms.as_slice() {
+            [one] => *one,
+            [] => self.push(&place, Vec::new(), Operation::Zeros, shape),
+            many => self.push(&place, many.to_vec(), Operation::Sum, shape),
+        };
+        *terms = vec![tensor];
+        tensor
+    }
+
+    /// The steps of a block that reads `x` and yields an image of height and width `size`.
+    fn block(&mut self, prefix: &str, choice: &Choice, x: usize, size: (usize, usize)) -> usize {
+        let Choice { inputs, outputs, .. } = *choice;
+        let layout = choice.layout();
+        let layers = Layers {
+            prefix,
+            place: format!("{prefix}{}", choice.name),
+            layout: &layout,
+        };
+        let shape = TensorShape {
+            channels: outputs,
+            size,
+        };
+        match choice.block {
+            // Only super-networks move channels, and plans with such blocks are refused.
+            Block::Identity | Block::Take { .. } | Block::Shuffle { .. } => x,
+            Block::Relu => self.relu(x),
+            Block::Zero { .. } => self.push(&layers.place, Vec::new(), Operation::Zeros, shape),
+            Block::Norm => layers.norm_alone(self, x),
+            Block::Pool {
+                kind,
+                kernel,
+                stride,
+                padding,
+                norm,
+            } => {
+                let pool = Operation::Pool {
+                    kind,
+                    kernel,
+                    stride,
+                    padding,
+                };
+                let pooled = self.push(&layers.place, vec![x], pool, shape);
+                if norm { layers.norm_alone(self, pooled) } else { pooled }
+            }
+            Block::FactorizedReduce => {
+                let x = self.relu(x);
+                let half = outputs / 2;
+                let parts = [(0, half, 0, 0), (1, outputs - half, -1, half)];
+                let parts = parts.map(|(index, outputs, padding, first)| {
+                    let window = Window {
+                        stride: 2,
+                        padding,
+                        ..Window::POINT
+                    };
+                    let norm = layers.norm(0).map(|name| (name, first));
+                    layers.convolution(self, x, (inputs, outputs), window, index, norm, size)
+                });
+                self.push(&layers.place, parts.to_vec(), Operation::Concatenation, shape)
+            }
+            Block::Conv {
+                relu,
+                kernel,
+                stride,
+                padding,
+                ..
+            } => {
+                let x = if relu { self.relu(x) } else { x };
+                let window = Window {
+                    kernel,
+                    stride,
+                    dilation: 1,
+                    padding: padding as isize,
+                };
+                layers.convolution(self, x, (inputs, outputs), window, 0, layers.whole_norm(0), size)
+            }
+            Block::Separable {
+                kernel,
+                stride,
+                dilation,
+                stages,
+            } => {
+                let mut x = x;
+                for stage in 0..stages {
+                    let to = if stage + 1 == stages { outputs } else { inputs };
+                    let window = Window::same(kernel, if stage == 0 { stride } else { 1 }, dilation);
+                    x = self.relu(x);
+                    x = layers.depthwise(self, x, inputs, window, 2 * stage, None, size);
+                    let norm = layers.whole_norm(stage);
+                    x = layers.convolution(self, x, (inputs, to), Window::POINT, 2 * stage + 1, norm, size);
+                }
+                x
+            }
+            Block::Basic { kernel, stride } => {
+                let mut x = x;
+                for (index, (from, stride)) in [(inputs, stride), (outputs, 1)].into_iter().enumerate() {
+                    x = self.relu(x);
+                    let window = Window::same(kernel, stride, 1);
+                    x = layers.convolution(self, x, (from, outputs), window, index, layers.whole_norm(index), size);
+                }
+                x
+            }
+            Block::InvertedBottleneck {
+                relu,
+                kernel,
+                stride,
+                expansion,
+            } => {
+                let hidden = inputs * expansion;
+                let mut x = if relu { self.relu(x) } else { x };
+                let mut index = 0;
+                if expansion > 1 {
+                    let before = self.shape(x).size;
+                    let norm = layers.whole_norm(0);
+                    x = layers.convolution(self, x, (inputs, hidden), Window::POINT, 0, norm, before);
+                    x = self.relu(x);
+                    index = 1;
+                }
+                let window = Window::same(kernel, stride, 1);
+                x = layers.depthwise(self, x, hidden, window, index, layers.whole_norm(index), size);
+                x = self.relu(x);
+                let norm = layers.whole_norm(index + 1);
+                layers.convolution(self, x, (hidden, outputs), Window::POINT, index + 1, norm, size)
+            }
+        }
+    }
+}
+
+/// The names of a block's weights.
+struct Layers<'a> {
+    prefix: &'a str,
+    place: String,
+    layout: &'a Layout,
+}
+
+impl Layers<'_> {
+    fn norm(&self, index: usize) -> Option<String> {
+        let norm = self.layout.norms.get(index)?;
+        Some(format!("{}{}", self.prefix, norm.statistics.name))
+    }
+
+    fn whole_norm(&self, index: usize) -> Option<(String, usize)> {
+        self.norm(index).map(|name| (name, 0))
+    }
+
+    /// A batch norm without a convolution.
+    fn norm_alone(&self, lowering: &mut Lowering, x: usize) -> usize {
+        let shape = lowering.shape(x);
+        let step = ConvolutionStep {
+            depthwise: true,
+            inputs: shape.channels,
+            outputs: shape.channels,
+            kernel: 1,
+            stride: 1,
+            dilation: 1,
+            padding: 0,
+            weights: None,
+            bias: None,
+            norm: self.whole_norm(0),
+        };
+        lowering.push(&self.place, vec![x], Operation::Convolution(step), shape)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a convolution has that many")]
+    fn depthwise(
+        &self,
+        lowering: &mut Lowering,
+        x: usize,
+        channels: usize,
+        window: Window,
+        index: usize,
+        norm: Option<(String, usize)>,
+        size: (usize, usize),
+    ) -> usize {
+        let dense = self.step((channels, channels), window, index, norm);
+        let step = ConvolutionStep {
+            depthwise: true,
+            ..dense
+        };
+        let shape = TensorShape { channels, size };
+        lowering.push(&self.place, vec![x], Operation::Convolution(step), shape)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a convolution has that many")]
+    fn convolution(
+        &self,
+        lowering: &mut Lowering,
+        x: usize,
+        channels: (usize, usize),
+        window: Window,
+        index: usize,
+        norm: Option<(String, usize)>,
+        size: (usize, usize),
+    ) -> usize {
+        let shape = TensorShape {
+            channels: channels.1,
+            size,
+        };
+        let step = self.step(channels, window, index, norm);
+        lowering.push(&self.place, vec![x], Operation::Convolution(step), shape)
+    }
+
+    /// The dense convolution number `index` of the block.
+    fn step(
+        &self,
+        (inputs, outputs): (usize, usize),
+        window: Window,
+        index: usize,
+        norm: Option<(String, usize)>,
+    ) -> ConvolutionStep {
+        let Window {
+            kernel,
+            stride,
+            dilation,
+            padding,
+        } = window;
+        let named = |name: &str| format!("{}{name}", self.prefix);
+        let weights: Option<&ConvolutionWeights> = self.layout.convolutions.get(index);
+        ConvolutionStep {
+            depthwise: false,
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            dilation,
+            padding,
+            weights: weights.map(|weights| named(&weights.kernel.name)),
+            bias: weights
+                .and_then(|weights| weights.bias.as_ref())
+                .map(|bias| named(&bias.name)),
+            norm,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::CellPlanBuilder;
+    use crate::network::StagePlan;
+
+    fn steps(cell: &CellPlan, last_relu: bool) -> Steps {
+        let plan = NetworkPlan {
+            stages: vec![StagePlan::new("a.", vec![None; cell.input_channels.len()], cell)],
+            last_relu,
+        };
+        let image = TensorShape {
+            channels: 2,
+            size: (5, 4),
+        };
+        Steps::new(&plan, &plan.check(2, image.size, 3).unwrap(), image)
+    }
+
+    fn described(steps: &Steps) -> Vec<String> {
+        let one = |step: &Step| {
+            let what = match &step.operation {
+                Operation::Convolution(one) if one.depthwise => format!("depthwise {}", one.kernel),
+                Operation::Convolution(one) => format!("convolution {}", one.kernel),
+                Operation::Pool { .. } => "pool".to_owned(),
+                Operation::Relu => "relu".to_owned(),
+                Operation::Sum => "sum".to_owned(),
+                Operation::Concatenation => "concatenation".to_owned(),
+                Operation::Zeros => "zeros".to_owned(),
+            };
+            let relu = if step.relu { ", relu" } else { "" };
+            format!(
+                "{what} {:?}{relu}: {}×{:?}",
+                step.inputs, step.shape.channels, step.shape.size
+            )
+        };
+        steps.steps.iter().map(one).collect()
+    }
+
+    fn one(block: Block, name: &str) -> [(Block, String, usize); 1] {
+        [(block, name.to_owned(), 0)]
+    }
+
+    #[test]
+    fn a_residual_is_a_sum_and_relu_belongs_to_the_step_before() {
+        let block = Block::InvertedBottleneck {
+            relu: false,
+            kernel: 3,
+            stride: 1,
+            expansion: 3,
+        };
+        let choices = one(block, "x").into_iter().chain(one(Block::Identity, "y"));
+        let cell = CellPlanBuilder::new(true)
+            .input(2)
+            .node(2)
+            .edge(0, 1, choices)
+            .output([1]);
+        let found = steps(&cell, true);
+        assert_eq!(
+            described(&found),
+            [
+                "convolution 1 [0], relu: 6×(5, 4)",
+                "depthwise 3 [1], relu: 6×(5, 4)",
+                "convolution 1 [2]: 2×(5, 4)",
+                "sum [3, 0], relu: 2×(5, 4)",
+            ]
+        );
+        assert_eq!((found.output, found.quantised_like()), (4, vec![0, 1, 2, 3, 4]));
+        let Operation::Convolution(last) = &found.steps[2].operation else {
+            panic!("a convolution")
+        };
+        assert_eq!(last.weights.as_deref(), Some("a.x.6.weight"));
+        assert_eq!(last.norm, Some(("a.x.7".to_owned(), 0)));
+    }
+
+    #[test]
+    fn a_reduction_reads_every_second_pixel_twice() {
+        let cell = CellPlanBuilder::new(true)
+            .input(2)
+            .node(5)
+            .node(2)
+            .node(2)
+            .edge(0, 1, one(Block::FactorizedReduce, "r"))
+            .edge(0, 2, one(Block::Zero { stride: 2 }, "z"))
+            // Nothing reads it.
+            .edge(0, 3, one(Block::Identity, "i"))
+            .output([1, 2]);
+        let found = steps(&cell, false);
+        assert_eq!(
+            described(&found),
+            [
+                "relu [0]: 2×(5, 4)",
+                "convolution 1 [1]: 2×(3, 2)",
+                "convolution 1 [1]: 3×(3, 2)",
+                "concatenation [2, 3]: 5×(3, 2)",
+                "zeros []: 2×(3, 2)",
+                "concatenation [4, 5]: 7×(3, 2)",
+            ]
+        );
+        let padding = |at: usize| match &found.steps[at].operation {
+            Operation::Convolution(one) => (one.padding, one.norm.clone().map(|(_, first)| first)),
+            _ => panic!("a convolution"),
+        };
+        assert_eq!([padding(1), padding(2)], [(0, Some(0)), (-1, Some(2))]);
+        // The image's quantisation is that of its ReLU; both halves have that of the whole.
+        assert_eq!(found.quantised_like(), [0, 0, 4, 4, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_is_read_before_and_after_relu_is_two_tensors() {
+        let conv = Block::Conv {
+            relu: true,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            bias: false,
+            norm: true,
+        };
+        let pool = Block::Pool {
+            kind: PoolKind::Max,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+            norm: true,
+        };
+        let cell = CellPlanBuilder::new(true)
+            .input(2)
+            .node(2)
+            .node(2)
+            .node(2)
+            .edge(0, 1, one(conv, "a"))
+            .edge(1, 2, one(conv, "b"))
+            .edge(1, 3, one(pool, "c"))
+            .edge(2, 3, one(Block::Identity, "d"))
+            .output([3]);
+        let found = steps(&cell, false);
+        assert_eq!(
+            described(&found),
+            [
+                "relu [0]: 2×(5, 4)",
+                "convolution 1 [1]: 2×(5, 4)",
+                "relu [2]: 2×(5, 4)",
+                "convolution 1 [3]: 2×(5, 4)",
+                "pool [2]: 2×(5, 4)",
+                "depthwise 1 [5]: 2×(5, 4)",
+                "sum [6, 4]: 2×(5, 4)",
+            ]
+        );
+        assert_eq!(found.quantised_like(), [0, 0, 2, 2, 4, 2, 6, 7]);
+    }
+}
