@@ -43,6 +43,8 @@ pub enum Purpose {
     Test = 13,
     /// How the images of a batch are mixed with others.
     Mix = 14,
+    /// Choice of the training images that calibrate a network in int8.
+    Calibration = 15,
 }
 
 impl Purpose {

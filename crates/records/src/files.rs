@@ -45,6 +45,8 @@ pub const PREPROCESSING: &str = "network/preprocessing.json";
 pub const PREPROCESSING_NAME: &str = "preprocessing.json";
 /// Results of the final network on the test images.
 pub const EVALUATION: &str = "network/evaluation.json";
+/// The final network in int8, as far as it was quantised.
+pub const INT8: &str = "network/int8.json";
 /// Folder of the images of the worst mistakes, each named after its index among the test images:
 /// [`mistake`].
 pub const MISTAKES: &str = "network/mistakes";

@@ -11,8 +11,8 @@ mod values;
 
 pub use flags::flag_of;
 pub use of_a_run::{
-    DiscretizeArguments, DrawArguments, ExportArguments, ImportArguments, PredictArguments, RunArguments,
-    TrainArguments, WatchArguments,
+    DiscretizeArguments, DrawArguments, ExportArguments, ImportArguments, PredictArguments, QuantiseArguments,
+    RunArguments, TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
 pub use settings::{
@@ -65,6 +65,8 @@ pub enum Verb {
     Evaluate(ImageStageArguments),
     /// Classify images with the trained network of a run
     Predict(PredictArguments),
+    /// Quantise the trained network of a run to int8, and measure what that costs
+    Quantise(QuantiseArguments),
     /// Write the trained network of a run for ONNX, PyTorch, or as plain safetensors
     Export(ExportArguments),
     /// Create a run from existing weights: of a network, or of a super-network
@@ -122,11 +124,11 @@ mod tests {
             let help = help(verb);
             assert!(help.contains("--on-nan") && help.contains("--resume"), "{help}");
         }
-        for verb in ["discretize", "evaluate", "predict"] {
+        for verb in ["discretize", "evaluate", "predict", "quantise"] {
             let help = help(verb);
             assert!(help.contains("--device") && !help.contains("--on-nan"), "{help}");
         }
-        for verb in ["run", "search", "discretize", "train", "evaluate"] {
+        for verb in ["run", "search", "discretize", "train", "evaluate", "quantise"] {
             assert!(help(verb).contains("--data-dir"), "{verb}");
         }
         // It reads only the images that it is given.

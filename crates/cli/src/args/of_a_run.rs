@@ -9,6 +9,7 @@ use da2s::config::{ConfigError, Layer, Request};
 use da2s::discretize::Rule;
 use da2s::export::ExportFormat;
 use da2s::space::NamedNetwork;
+use da2s_infer::int8::RangeSetting;
 use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
@@ -121,6 +122,37 @@ pub struct PredictArguments {
     /// Print a JSON array instead of lines; an image that cannot be read has an `error` in it
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `quantise`.
+#[derive(Debug, Args)]
+#[command(mut_arg("on_nan", |arg| arg.hide(true)))]
+pub struct QuantiseArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: ImageStageArguments,
+    /// Training images from which the ranges of the activations follow
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub images: u32,
+    /// How a range follows from the values that were seen: the one with the least mean squared
+    /// error, or from the smallest to the largest
+    #[arg(long, default_value_t = RangeSetting::Mse, value_parser = one_of(RangeSetting::ALL))]
+    pub range: RangeSetting,
+}
+
+impl QuantiseArguments {
+    /// The location of the images. Weights are read on the host, whatever device and kernels
+    /// trained them.
+    ///
+    /// # Errors
+    /// If a flag has an invalid value.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut request = self.stage.request()?;
+        for (key, value) in [("run.device", "cpu"), ("run.engine", "auto")] {
+            request.layers.push(Layer::flag("quantise", key, value.into())?);
+        }
+        Ok(request)
+    }
 }
 
 /// Arguments of `export`.

@@ -16,6 +16,7 @@ mod man;
 mod metrics;
 mod predict;
 mod profile;
+mod quantise;
 mod report;
 mod run;
 pub mod runs;
@@ -43,6 +44,7 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Train(arguments) => train::execute(arguments, group),
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
         Verb::Predict(arguments) => predict::execute(arguments),
+        Verb::Quantise(arguments) => quantise::execute(arguments),
         Verb::Export(arguments) => export::execute(arguments),
         Verb::Import(arguments) => import::execute(arguments),
         Verb::Genotype(arguments) => genotype::execute(arguments),

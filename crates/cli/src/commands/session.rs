@@ -7,7 +7,7 @@ use da2s::config::Request;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
-use da2s::run::{self, Discretized, RunDirectory};
+use da2s::run::{self, Discretized, Int8Options, Quantised, RunDirectory};
 use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::schema::{Summary, Suspects};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -199,6 +199,13 @@ impl Session {
         self.progress.finish();
         self.progress.update_events();
         Ok(summary)
+    }
+
+    /// Quantises the final network.
+    pub fn quantise(&mut self, options: Int8Options) -> Result<Quantised, Failure> {
+        let quantised = self.run.quantise(options, &mut self.progress)?;
+        self.progress.finish();
+        Ok(quantised)
     }
 
     /// Trains the baselines, if there are any; returns the summary with them.

@@ -21,6 +21,7 @@ mod metrics;
 mod network;
 mod predict;
 mod profile;
+mod quantise;
 mod report;
 mod run;
 mod shell;

@@ -21,7 +21,7 @@ pub const SMALL_RUN: &str = "space.nodes=2 data.limit=64 data.test_limit=10 sear
                              search.cells=3 search.batch_size=16 network.epochs=2 network.channels=2 network.cells=3 \
                              network.batch_size=16 run.threads=1";
 
-/// Creates a finished run, with its network exported, in the directory `run`.
+/// Creates a finished run, with its network exported, also in int8, in the directory `run`.
 pub fn run(run: &Path, settings: &str) -> PathBuf {
     let da2s = |command: &mut Command| assert!(command.output().unwrap().status.success());
     let mut arguments = Command::new(env!("CARGO_BIN_EXE_da2s"));
@@ -35,6 +35,12 @@ pub fn run(run: &Path, settings: &str) -> PathBuf {
             .arg("export")
             .arg(run)
             .args(["--format", "safetensors"]),
+    );
+    da2s(
+        Command::new(env!("CARGO_BIN_EXE_da2s"))
+            .arg("quantise")
+            .arg(run)
+            .args(["--images", "16"]),
     );
     run.to_owned()
 }

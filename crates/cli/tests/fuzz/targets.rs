@@ -437,7 +437,8 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
     whole.write(&directory, "written.safetensors").unwrap();
     let checkpoint = fs::read(directory.file("written.safetensors")).unwrap();
     let read = directory.file("read.safetensors");
-    let deployed = fs::read(run.join("export/network.safetensors")).unwrap();
+    let [deployed, quantised] = ["network", "network-int8"]
+        .map(|name| fs::read(run.join("export").join(format!("{name}.safetensors"))).unwrap());
     vec![
         Target::new(
             "safetensors",
@@ -454,20 +455,18 @@ fn weights(scratch: &Path, run: &Path) -> Vec<Target> {
                 Checkpoint::<serde_json::Value>::read(&directory, "read.safetensors").is_ok()
             }),
         ),
-        Target::new(
-            "network",
-            vec![deployed],
-            JSON,
-            Box::new(|bytes| {
-                Network::from_bytes(bytes).is_ok_and(|network| {
-                    let values = network.preprocessing().len();
-                    // Other results are as large as the file claims, which is valid.
-                    values > 1024
-                        || network.logits(&[vec![0.5; values]])[0].len() == network.preprocessing().classes.len()
-                })
-            }),
-        ),
+        Target::new("network", vec![deployed], JSON, Box::new(runs_network)),
+        Target::new("network-int8", vec![quantised], JSON, Box::new(runs_network)),
     ]
+}
+
+/// Reads a deployed network and runs it.
+fn runs_network(bytes: &[u8]) -> bool {
+    Network::from_bytes(bytes).is_ok_and(|network| {
+        let values = network.preprocessing().len();
+        // Other results are as large as the file claims, which is valid.
+        values > 1024 || network.logits(&[vec![0.5; values]])[0].len() == network.preprocessing().classes.len()
+    })
 }
 
 /// Requests, addresses, hosts and origins for the server of the page.

@@ -12,6 +12,7 @@ mod safetensors;
 use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
+use da2s_infer::int8::Int8Network;
 use da2s_records::files::{CONFIG, MOST_WHOLE_BYTES, OWN, PREPROCESSING_NAME};
 use da2s_records::{FileError, Kind, WeightsFileError, is_stream, read_input, write_output};
 use da2s_settings::words;
@@ -139,6 +140,14 @@ pub fn files(
         ExportFormat::Safetensors => files.push(("", safetensors::bytes(trained)?)),
     }
     Ok(files)
+}
+
+/// The ONNX file of `network`, which is `trained` in int8, in QDQ form.
+///
+/// # Errors
+/// If the description of the network cannot be written.
+pub fn quantised_onnx(trained: &Trained, network: &Int8Network) -> Result<Vec<u8>, ExportError> {
+    onnx::quantised_bytes(trained, network)
 }
 
 /// Writes `trained` to `path`: a file, or for [`ExportFormat::Pytorch`] a folder; missing parent

@@ -5,6 +5,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use da2s_infer::NetworkError;
+use da2s_infer::int8::QuantiseError;
 use da2s_records::{FileError, Kind, LockError};
 
 use crate::backbone::LoadError;
@@ -63,6 +65,12 @@ pub enum Error {
     /// A network that a format cannot express.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A network that cannot be quantised.
+    #[error("the network cannot be quantised: {0}")]
+    Quantise(QuantiseError),
+    /// An int8 network that cannot be run.
+    #[error("the network in int8 cannot be run: {0}")]
+    Int8(#[from] NetworkError),
     /// A text that is not a genotype.
     #[error("{}{error}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
     Genotype {
@@ -194,6 +202,9 @@ impl Error {
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
             Self::Latency(error) => error.kind(),
             Self::Export(error) => error.kind(),
+            Self::Quantise(QuantiseError::Stopped) => Kind::Stopped,
+            Self::Quantise(QuantiseError::NotFinite) => Kind::Numbers,
+            Self::Quantise(_) | Self::Int8(_) => Kind::Internal,
             Self::Device(_) => Kind::Device,
             Self::RunExists { .. }
             | Self::Busy { .. }
@@ -231,12 +242,15 @@ impl Error {
             },
             Self::Mismatch { hints, .. } => hints.to_vec(),
             Self::ImagesMoved { .. } => vec![Hint::ImagesAt],
+            Self::Quantise(QuantiseError::Stopped) => vec![Hint::Repeat],
             Self::Memory(error) => vec![error.hint],
             Self::Genotype { path: Some(_), error } if error.several => vec![Hint::PickGenotype],
             Self::Search(_)
             | Self::Auxiliary(_)
             | Self::Data(_)
             | Self::Export(_)
+            | Self::Quantise(_)
+            | Self::Int8(_)
             | Self::Genotype { .. }
             | Self::OverLimit { .. }
             | Self::Latency(_)

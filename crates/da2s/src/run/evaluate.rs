@@ -3,11 +3,11 @@
 
 use burn::tensor::Device;
 use da2s_records::files::{
-    EVALUATION, GAP, GENOTYPE, MISTAKES, MISTAKES_TABLE, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING, SEARCH_TIMES,
-    SUMMARY, mistake as mistake_file,
+    EVALUATION, GAP, GENOTYPE, INT8, MISTAKES, MISTAKES_TABLE, MOST_LINES_BYTES, NETWORK_TIMES, PREPROCESSING,
+    SEARCH_TIMES, SUMMARY, mistake as mistake_file,
 };
 use da2s_records::schema::{
-    ClassScores, EpochTime, Evaluation, Gap, GenotypeFile, Summary, balanced_accuracy, class_scores,
+    ClassScores, EpochTime, Evaluation, Gap, GenotypeFile, Int8, Summary, balanced_accuracy, class_scores,
 };
 
 use super::discretize::given_genotype;
@@ -65,7 +65,7 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
     // A given genotype has no gap.
     let gap: Gap = directory.find_json(GAP)?.unwrap_or_default();
     let config = context.config;
-    let summary = Summary {
+    let mut summary = Summary {
         dataset: Some(dataset.name.clone()),
         method: Some(config.search.method.name().to_owned()),
         network: named(context)?,
@@ -93,6 +93,9 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
             .as_ref()
             .and_then(|calibration| calibration.error),
         baselines: baseline::trained(context, &evaluation)?,
+        int8_accuracy: None,
+        int8_accuracy_interval: None,
+        int8_gap: None,
         network_balanced_accuracy: balanced_accuracy(&scores),
         class_scores: scores,
         parameters: genotype.parameters,
@@ -101,6 +104,10 @@ pub fn evaluate(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Su
         search_time_s: total_time_s(context, SEARCH_TIMES)?,
         train_time_s: total_time_s(context, NETWORK_TIMES)?,
     };
+    // The same network, if it was quantised before.
+    if let Some(int8) = directory.find_json::<Int8>(INT8)? {
+        summary.set_int8(&int8);
+    }
     directory.write_json(SUMMARY, &summary)?;
     Ok(summary)
 }

@@ -16,8 +16,8 @@ use toml::{Table, Value};
 use super::discretize::{network_size, stored_within_limits};
 use super::width::{is_limited, widest_within};
 use super::{
-    Context, Discretized, Error, RunDirectory, SearchSummary, TrainSummary, discretize, evaluate, given_genotype,
-    import_network, import_supernet, search, suspects, train, trained,
+    Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
+    evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
 };
 use crate::config::{Config, Request};
 use crate::data::Arrays;
@@ -405,6 +405,14 @@ impl Job {
             self.directory.publish(&file, &bytes)?;
         }
         Ok(self.directory.file(&place))
+    }
+
+    /// Quantises the trained network to int8.
+    ///
+    /// # Errors
+    /// Those of [`quantise`].
+    pub fn quantise(&self, options: Int8Options, observer: &mut dyn Observer) -> Result<Quantised, Error> {
+        quantise(&self.context(), options, observer)
     }
 
     /// Records the reason in a run that failed.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, single};
+use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, single};
 
 /// The summary of a run, a flat object except for the classes and the
 /// baselines. Accuracies and the gap are in
@@ -69,6 +69,15 @@ pub struct Summary {
     /// Its expected calibration error, points.
     #[serde(default)]
     pub network_calibration_error: Option<f64>,
+    /// The same in int8; `None` if the network was not quantised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_accuracy: Option<f64>,
+    /// Wilson's 95 % interval of that, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_accuracy_interval: Option<[f64; 2]>,
+    /// `network_accuracy − int8_accuracy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8_gap: Option<f64>,
     /// Its mean recall over the classes.
     pub network_balanced_accuracy: Option<f64>,
     /// Its scores per class.
@@ -98,6 +107,13 @@ impl Summary {
             test: self.network_accuracy?,
             interval: self.network_accuracy_interval?,
         })
+    }
+
+    /// Records the results of the network in int8.
+    pub fn set_int8(&mut self, int8: &Int8) {
+        self.int8_accuracy = int8.accuracy;
+        self.int8_accuracy_interval = int8.accuracy_interval;
+        self.int8_gap = int8.gap;
     }
 }
 

@@ -6,7 +6,7 @@ use da2s_records::schema::DeviceCost;
 use da2s_settings::Quantity;
 
 use crate::Run;
-use crate::number::{count, duration, magnitude};
+use crate::number::{count, duration, magnitude, percent};
 
 /// What is known about its size, its cost and its time; `None` if nothing is.
 pub(super) fn section(run: &Run) -> Option<Markup> {
@@ -55,6 +55,12 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
         on_device.latency_ms.map(|ms| {
             let detail = "the sum of its blocks in the table of latencies".to_owned();
             ("predicted latency", Quantity::Milliseconds.text(ms), detail)
+        }),
+        summary.and_then(|s| s.int8_accuracy).map(|accuracy| {
+            let gap = summary.and_then(|s| s.int8_gap);
+            let side = |points: f64| if points < 0.0 { "above" } else { "below" };
+            let detail = gap.map(|points| format!("{:.2} points {} float32", points.abs(), side(points)));
+            ("test accuracy in int8", percent(accuracy), detail.unwrap_or_default())
         }),
         time("search took", summary.and_then(|s| s.search_time_s)),
         time("retraining took", summary.and_then(|s| s.train_time_s)),

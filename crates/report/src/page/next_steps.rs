@@ -26,8 +26,8 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             format!("da2s data suspects {name}"),
         ),
         (
-            "Evaluate it again; --data-dir FOLDER says where the images are if they have moved",
-            format!("da2s evaluate {name}"),
+            "Evaluate it again, for example with images that have moved",
+            format!("da2s evaluate {name} --data-dir FOLDER"),
         ),
     ];
     Some(html! {

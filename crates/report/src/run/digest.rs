@@ -177,6 +177,8 @@ fn of_summary(summary: &Summary) -> BTreeMap<&'static str, f64> {
         ),
         ("gap", summary.gap),
         ("network_accuracy", summary.network_accuracy),
+        ("int8_accuracy", summary.int8_accuracy),
+        ("int8_gap", summary.int8_gap),
         ("parameters", count(summary.parameters)),
         ("multiply_adds", count(summary.multiply_adds)),
         ("search_time_s", summary.search_time_s),

@@ -103,6 +103,7 @@ pub fn cases() -> Vec<Case> {
         ),
         case("runs: no folder", &["runs", "nothing"], 7, &["nothing"]),
         case("evaluate: no run", &["evaluate", "."], 5, &["it has no config.toml"]),
+        case("quantise: no run", &["quantise", "."], 5, &["it has no config.toml"]),
         case(
             "export: no run",
             &["export", ".", "--format", "onnx"],

@@ -47,6 +47,7 @@ pub fn cases() -> Vec<Case> {
     let long = "k".repeat(100_000);
     const TRAIN: &str = "`da2s train` takes only --threads, --device, --engine, --on-nan, --data-dir and --epochs;";
     const EVALUATE: &str = "`da2s evaluate` takes only --threads, --device, --engine and --data-dir;";
+    const QUANTISE: &str = "`da2s quantise` takes only --threads, --device, --engine and --data-dir;";
     vec![
         flags(
             &["run", "--depth", "2", "--out", "out"],
@@ -163,6 +164,7 @@ pub fn cases() -> Vec<Case> {
         of_a_run(&["train", "run", "--seed", "3"], TRAIN),
         of_a_run(&["evaluate", "run", "--set", "data.limit=3"], EVALUATE),
         of_a_run(&["evaluate", "run", "--epochs", "3"], EVALUATE),
+        of_a_run(&["quantise", "run", "--epochs", "3"], QUANTISE),
         of_a_run(
             &["discretize", "run", "--recipe", "digits"],
             "`da2s discretize` takes only",

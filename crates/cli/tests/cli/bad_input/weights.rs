@@ -68,13 +68,14 @@ fn lies() -> Vec<Lie> {
 }
 
 /// Commands that read weights from a run directory, each with the file that it reads.
-const STAGES: [(&[&str], &str); 4] = [
+const STAGES: [(&[&str], &str); 5] = [
     (&["evaluate", "run"], "network/best.safetensors"),
     (
         &["predict", "run", "run/network/mistakes/0.png"],
         "network/best.safetensors",
     ),
     (&["export", "run", "--format", "onnx"], "network/best.safetensors"),
+    (&["quantise", "run"], "network/best.safetensors"),
     (&["discretize", "run"], "search/checkpoint.safetensors"),
 ];
 

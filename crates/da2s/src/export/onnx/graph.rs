@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::messages::{AttributeProto, AttributeType, FLOAT, INT64, NodeProto, TensorProto};
+use super::messages::{AttributeProto, AttributeType, FLOAT, INT8, INT32, INT64, NodeProto, TensorProto, UINT8};
 
 /// Nodes and constants.
 #[derive(Default)]
@@ -114,6 +114,54 @@ impl Graph {
             self.constants.push(floats(&name, &[], &[value]));
         }
         name
+    }
+
+    /// The uint8 scalar `value`, added if it does not exist yet.
+    pub(super) fn byte(&mut self, value: u8) -> String {
+        let name = format!("byte.{value}");
+        if !self.has(&name) {
+            self.raw(&name, &[], UINT8, vec![value]);
+        }
+        name
+    }
+
+    /// Adds an int8 tensor under a unique name.
+    pub(super) fn int8(&mut self, name: &str, shape: &[usize], data: &[i8]) -> String {
+        let bytes = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.raw(name, shape, INT8, bytes)
+    }
+
+    /// Adds an int32 vector under a unique name.
+    pub(super) fn int32(&mut self, name: &str, data: &[i32]) -> String {
+        let bytes = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.raw(name, &[data.len()], INT32, bytes)
+    }
+
+    fn raw(&mut self, name: &str, shape: &[usize], data_type: i32, bytes: Vec<u8>) -> String {
+        self.constants.push(TensorProto {
+            dims: shape.iter().map(|&length| length as i64).collect(),
+            data_type: Some(data_type),
+            name: name.to_owned(),
+            raw_data: Some(bytes),
+        });
+        name.to_owned()
+    }
+
+    /// Zeros for as many images as `like` has.
+    pub(super) fn zeros(
+        &mut self,
+        place: &str,
+        like: &str,
+        channels: usize,
+        (height, width): (usize, usize),
+    ) -> String {
+        let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
+        let batch = self.node(place, "Shape", &[like], first);
+        let rest = self.integers(&[channels, height, width].map(|length| length as i64));
+        let axis = [("axis", Attribute::Int(0))];
+        let shape = self.node(place, "Concat", &[&batch, &rest], axis);
+        let value = [("value", Attribute::Tensor(0.0))];
+        self.node(place, "ConstantOfShape", &[&shape], value)
     }
 
     fn has(&self, name: &str) -> bool {

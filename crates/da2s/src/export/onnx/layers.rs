@@ -88,7 +88,8 @@ impl<'a> Layers<'a> {
                     Some(name) => name.clone(),
                     None => {
                         let place = format!("{}node.{}", stage.prefix, edge.from);
-                        self.zeros(&place, &inputs[0].name, plan.node_channels[edge.from], size)
+                        self.graph
+                            .zeros(&place, &inputs[0].name, plan.node_channels[edge.from], size)
                     }
                 };
                 nodes[edge.from] = Some(source.clone());
@@ -106,7 +107,8 @@ impl<'a> Layers<'a> {
                 Some(name) => name.clone(),
                 None => {
                     let place = format!("{}node.{node}", stage.prefix);
-                    self.zeros(&place, &inputs[0].name, plan.node_channels[node], sizes[node])
+                    self.graph
+                        .zeros(&place, &inputs[0].name, plan.node_channels[node], sizes[node])
                 }
             });
         }
@@ -120,19 +122,6 @@ impl<'a> Layers<'a> {
         };
         let size = plan.output.first().map_or((0, 0), |&node| sizes[node]);
         Ok(Value { name, size })
-    }
-
-    /// Zeros for as many images as `like` has: the value of a node without inputs.
-    fn zeros(&mut self, place: &str, like: &str, channels: usize, (height, width): (usize, usize)) -> String {
-        let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
-        let batch = self.graph.node(place, "Shape", &[like], first);
-        let rest = self
-            .graph
-            .integers(&[channels, height, width].map(|length| length as i64));
-        let axis = [("axis", Attribute::Int(0))];
-        let shape = self.graph.node(place, "Concat", &[&batch, &rest], axis);
-        let value = [("value", Attribute::Tensor(0.0))];
-        self.graph.node(place, "ConstantOfShape", &[&shape], value)
     }
 
     /// Adds a block with its prefix; returns the name of its output.

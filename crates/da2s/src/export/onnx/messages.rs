@@ -14,6 +14,10 @@ pub(super) const OPERATOR_SET: i64 = 17;
 pub(super) const FLOAT: i32 = 1;
 /// `TensorProto.DataType.UINT8`.
 pub(super) const UINT8: i32 = 2;
+/// `TensorProto.DataType.INT8`.
+pub(super) const INT8: i32 = 3;
+/// `TensorProto.DataType.INT32`.
+pub(super) const INT32: i32 = 6;
 /// `TensorProto.DataType.INT64`.
 pub(super) const INT64: i32 = 7;
 

@@ -15,7 +15,9 @@ mod layers;
 mod messages;
 mod norm;
 mod preprocessing;
+mod quantised;
 
+use da2s_infer::int8::Int8Network;
 use da2s_records::Sha256;
 use prost::Message;
 
@@ -55,7 +57,18 @@ fn summed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// The file of a network in int8, in QDQ form.
+pub(super) fn quantised_bytes(trained: &Trained, network: &Int8Network) -> Result<Vec<u8>, ExportError> {
+    let model = of_graph(trained, ExportOptions::default(), quantised::network(network))?;
+    Ok(summed(model.encode_to_vec()))
+}
+
 fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, ExportError> {
+    of_graph(trained, options, network(trained, options)?)
+}
+
+/// The model with these nodes and constants.
+fn of_graph(trained: &Trained, options: ExportOptions, graph: GraphProto) -> Result<ModelProto, ExportError> {
     let size = &trained.description.size;
     let input = if options.with_preprocessing {
         let shape = [named(BATCH), named("height"), named("width"), fixed(3)];
@@ -69,7 +82,7 @@ fn model(trained: &Trained, options: ExportOptions) -> Result<ModelProto, Export
         name: "da2s".to_owned(),
         input: vec![input],
         output: vec![value_info(LOGITS, FLOAT, vec![named(BATCH), fixed(size.classes)])],
-        ..network(trained, options)?
+        ..graph
     };
     Ok(ModelProto {
         ir_version: Some(IR_VERSION),
