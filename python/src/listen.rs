@@ -166,7 +166,7 @@ impl Observer for Teller<'_> {
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
             // Neither checkpoints nor the names of baselines are reported here.
-            Event::Checkpoint { .. } | Event::Baseline { .. } => return,
+            Event::Checkpoint { .. } | Event::Baseline { .. } | Event::FrontNetwork { .. } => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

@@ -76,6 +76,7 @@ impl Observer for StepTimes {
             | Event::SearchEpoch(_)
             | Event::TrainEpoch(_)
             | Event::Baseline { .. }
+            | Event::FrontNetwork { .. }
             | Event::Gap(_)
             | Event::Warning(_) => {}
         }

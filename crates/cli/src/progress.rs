@@ -291,6 +291,9 @@ impl Observer for Progress {
             Event::Baseline { network, channels } => {
                 self.line(&format!("baseline {network}, {channels} channels in its stem"));
             }
+            Event::FrontNetwork { name, place, networks } => {
+                self.line(&format!("network {place} of {networks}: {name}"));
+            }
             Event::Gap(gap) => self.line(&gap_line(gap)),
             Event::Warning(Warning { text, hints }) => self.warn(&with_hints(&text, &hints)),
         }

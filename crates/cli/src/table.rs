@@ -3,6 +3,10 @@
 //! Contract: the content of a cell never leaves its row: untrusted names and reasons go through
 //! [`escaped`].
 
+mod front;
+
+pub use front::of_front;
+
 use std::fmt::Write;
 use std::path::Path;
 

@@ -51,6 +51,15 @@ pub enum Event<'a> {
         /// Channels of its stem.
         channels: usize,
     },
+    /// The training of a network of a front begins.
+    FrontNetwork {
+        /// Its name.
+        name: &'a str,
+        /// Its place among the networks, from 1.
+        place: usize,
+        /// Number of requested networks.
+        networks: usize,
+    },
     /// The gap has been measured.
     Gap(&'a Gap),
     /// Something that the user should know.

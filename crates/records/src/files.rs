@@ -57,6 +57,9 @@ pub const MISTAKES_TABLE: &str = "network/mistakes.csv";
 pub const SUMMARY: &str = "summary.json";
 /// Folder of the baselines, each a run in a folder of its own: [`baseline`].
 pub const BASELINES: &str = "baselines";
+/// Folder of the networks of a front, each a run in a folder of its own: [`front`]. It also has the
+/// front itself as `front.json`, `front.csv` and `front.html`.
+pub const FRONT: &str = "front";
 /// The report.
 pub const REPORT: &str = "report.html";
 /// Pictures of the images whose labels the network doubts.
@@ -67,7 +70,7 @@ pub const EXPORT: &str = "export";
 pub const DRAWINGS: &str = "drawings";
 
 /// What a run's directory holds that nothing else may replace.
-pub const OWN: [&str; 14] = [
+pub const OWN: [&str; 15] = [
     CONFIG,
     ENVIRONMENT,
     LOCK,
@@ -80,6 +83,7 @@ pub const OWN: [&str; 14] = [
     NETWORK,
     SUMMARY,
     BASELINES,
+    FRONT,
     REPORT,
     SUSPECTS,
 ];
@@ -121,6 +125,11 @@ pub fn mistake(index: impl std::fmt::Display) -> String {
 /// The folder of the baseline `network`.
 pub fn baseline(network: impl std::fmt::Display) -> String {
     format!("{BASELINES}/{network}")
+}
+
+/// The folder of the network `name` of a front.
+pub fn front(name: impl std::fmt::Display) -> String {
+    format!("{FRONT}/{name}")
 }
 
 /// The previous checkpoint, for the newest one called `name`.

@@ -17,6 +17,7 @@ mod kind;
 mod line;
 mod lock;
 mod output;
+pub mod pareto;
 pub mod schema;
 mod sha256;
 mod state;

@@ -17,6 +17,11 @@ impl CsvTable {
         table
     }
 
+    /// The table that `csv` is.
+    pub(crate) const fn of(csv: String) -> Self {
+        Self { csv }
+    }
+
     /// Adds a row, one cell per column.
     pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         for (index, cell) in cells.into_iter().enumerate() {

@@ -5,8 +5,9 @@
 //! writes it to any other file, and can show several runs side by side. [`write_drawings`] writes
 //! cells and curves as separate files; [`cell_svg`] draws one cell of a genotype as a separate
 //! picture. [`Comparison`] compares many runs, with means and paired tests, and
-//! [`write_comparison`] writes it as CSV, JSON, Markdown and a similar page. [`write_suspects`]
-//! shows images with doubtful labels.
+//! [`write_comparison`] writes it as CSV, JSON, Markdown and a similar page; [`write_front`] writes
+//! several networks of one search in the same way. [`write_suspects`] shows images with doubtful
+//! labels.
 //!
 //! [`metrics`] turns the numbers of runs into tables, as CSV and Parquet; [`tensorboard`] turns
 //! them into event files; [`run::Follow`] reads a run that is still in progress.
@@ -26,6 +27,7 @@ pub mod comparison;
 mod data_link;
 pub mod drawing;
 mod error;
+mod front;
 pub mod metrics;
 mod number;
 mod page;
@@ -39,4 +41,4 @@ pub use error::ReportError;
 pub use page::{MOST_RUNS, render, side_by_side};
 pub use run::Run;
 pub use svg::cell::cell_svg;
-pub use write::{write_comparison, write_drawings, write_page, write_report, write_suspects};
+pub use write::{write_comparison, write_drawings, write_front, write_page, write_report, write_suspects};

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use da2s_records::files::{DRAWINGS, REPORT, SUSPECTS};
-use da2s_records::schema::Suspects;
+use da2s_records::files::{DRAWINGS, FRONT, REPORT, SUSPECTS};
+use da2s_records::schema::{Front, Suspects};
 use da2s_records::{Folder, write_output};
 
 use crate::comparison::{Comparison, comparison_page};
 use crate::drawing::{DrawingFormat, drawings};
+use crate::front::{front_csv, front_page};
 use crate::page::{MOST_RUNS, side_by_side, suspects_page};
 use crate::run::Files;
 use crate::{ReportError, Run, render};
@@ -113,6 +114,22 @@ pub fn write_comparison(dir: &Path, comparison: &Comparison) -> Result<PathBuf, 
     publish(&folder, json, comparison.json())?;
     publish(&folder, markdown, comparison.markdown())?;
     publish(&folder, page, comparison_page(comparison))
+}
+
+/// Writes `front` into the run in `run_dir`, below [`FRONT`], as `front.json`, `front.csv` and
+/// `front.html`, and returns the path of the page.
+///
+/// # Errors
+/// [`ReportError::Write`] if one of them cannot be written.
+pub fn write_front(run_dir: &Path, front: &Front) -> Result<PathBuf, ReportError> {
+    let folder = Folder::open(run_dir)?.within(FRONT)?;
+    publish(&folder, "front.csv", front_csv(front))?;
+    let json = serde_json::to_string_pretty(front).map_err(|error| ReportError::Write {
+        path: folder.file("front.json"),
+        source: error.into(),
+    })?;
+    publish(&folder, "front.json", json + "\n")?;
+    publish(&folder, "front.html", front_page(front))
 }
 
 /// The folder `path`, which the user named; created if it does not exist.

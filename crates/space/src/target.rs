@@ -236,6 +236,20 @@ pub enum TopologyError {
 }
 
 impl TargetSpec {
+    /// The same topology without limits on the cost of its network.
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        Self {
+            max_multiply_adds: None,
+            max_parameters: None,
+            max_size_bytes: None,
+            max_ram_bytes: None,
+            max_latency_ms: None,
+            latency_table: None,
+            ..self.clone()
+        }
+    }
+
     /// The complete target, checked against `space`.
     ///
     /// # Errors

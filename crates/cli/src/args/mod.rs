@@ -11,8 +11,8 @@ mod values;
 
 pub use flags::flag_of;
 pub use of_a_run::{
-    DiscretizeArguments, DrawArguments, ExportArguments, ImportArguments, PredictArguments, QuantiseArguments,
-    RunArguments, TrainArguments, WatchArguments,
+    DiscretizeArguments, DrawArguments, ExportArguments, FrontArguments, ImportArguments, PredictArguments,
+    QuantiseArguments, RunArguments, TrainArguments, WatchArguments,
 };
 pub use of_runs::{CompareArguments, MetricsArguments, MetricsFormat, ReportArguments, RunKey, RunsArguments};
 pub use settings::{
@@ -63,6 +63,9 @@ pub enum Verb {
     /// Measure the trained network of a run on the test images
     #[command(mut_arg("on_nan", |arg| arg.hide(true)))]
     Evaluate(ImageStageArguments),
+    /// Train networks of a run's search at several widths, depths or limits, and find those that
+    /// nothing beats
+    Front(FrontArguments),
     /// Classify images with the trained network of a run
     Predict(PredictArguments),
     /// Quantise the trained network of a run to int8, and measure what that costs

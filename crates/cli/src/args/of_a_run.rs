@@ -8,12 +8,14 @@ use clap::builder::PossibleValuesParser;
 use da2s::config::{ConfigError, Layer, Request};
 use da2s::discretize::Rule;
 use da2s::export::ExportFormat;
-use da2s::space::NamedNetwork;
+use da2s::network::Resource;
+use da2s::run::FrontRequest;
+use da2s::space::{EdgeCount, NamedNetwork};
 use da2s_infer::int8::RangeSetting;
 use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
-use super::values::one_of;
+use super::values::{bytes, count, depth, milliseconds, one_of};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -98,12 +100,92 @@ impl TrainArguments {
     /// If a flag has an invalid value.
     pub fn request(&self) -> Result<Request, ConfigError> {
         let mut request = self.stage.request()?;
-        if let Some(epochs) = self.train_epochs {
-            let layer = Layer::flag("--epochs", "network.epochs", i64::from(epochs).into())?;
+        request.layers.extend(epochs(self.train_epochs)?);
+        Ok(request)
+    }
+}
+
+/// Arguments of `front`.
+#[derive(Debug, Args)]
+pub struct FrontArguments {
+    /// The run.
+    #[command(flatten)]
+    pub stage: ImageStageArguments,
+    /// Widths, as multiples of the run's network.channels [default: 0.5,0.75,1,1.5; none beside a
+    /// limit]
+    #[arg(long, value_name = "WIDTH,…", value_delimiter = ',', allow_negative_numbers = true)]
+    widths: Vec<f64>,
+    /// Numbers of cells, instead of the run's network.cells
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    cells: Vec<usize>,
+    /// In the space mobile: layers that every stage keeps, the strongest ones, instead of the run's
+    /// target.depth; or one number for each stage, as 2/3/3/2
+    #[arg(long, value_name = "DEPTH,…", value_delimiter = ',', value_parser = depth)]
+    depths: Vec<EdgeCount>,
+    /// Limits on multiply-adds, as 5M,10M: for each the widest network within it
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count)]
+    max_multiply_adds: Vec<f64>,
+    /// Limits on parameters
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count)]
+    max_parameters: Vec<f64>,
+    /// Limits on the bytes of the weights, in the numbers of the run's target.precision
+    #[arg(long, value_name = "BYTES,…", value_delimiter = ',', value_parser = bytes)]
+    max_size: Vec<f64>,
+    /// Limits on the bytes of the activations at batch 1, in the numbers of target.precision
+    #[arg(long, value_name = "BYTES,…", value_delimiter = ',', value_parser = bytes)]
+    max_ram: Vec<f64>,
+    /// Limits on the latency by the table, among the widths that it has all blocks of
+    #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = milliseconds)]
+    max_latency: Vec<f64>,
+    /// Table of the latencies of blocks, instead of the run's target.latency_table
+    #[arg(long, value_name = "FILE")]
+    latency_table: Option<PathBuf>,
+    /// Train each network for N epochs instead of the run's network.epochs
+    #[arg(long = "epochs", alias = "train-epochs", value_name = "N")]
+    train_epochs: Option<u32>,
+}
+
+impl FrontArguments {
+    /// The requested machine, location of the images, number of epochs and table of latencies.
+    ///
+    /// # Errors
+    /// If a flag has an invalid value.
+    pub fn request(&self) -> Result<Request, ConfigError> {
+        let mut request = self.stage.request()?;
+        request.layers.extend(epochs(self.train_epochs)?);
+        if let Some(path) = &self.latency_table {
+            let path = path.to_string_lossy().into_owned();
+            let layer = Layer::flag("--latency-table", "target.latency_table", path.into())?;
             request.layers.push(layer);
         }
         Ok(request)
     }
+
+    /// The requested networks.
+    pub fn front(&self) -> FrontRequest {
+        let limits = [
+            (Resource::MultiplyAdds, &self.max_multiply_adds),
+            (Resource::Parameters, &self.max_parameters),
+            (Resource::Size, &self.max_size),
+            (Resource::Ram, &self.max_ram),
+            (Resource::Latency, &self.max_latency),
+        ];
+        let limits = limits
+            .into_iter()
+            .flat_map(|(resource, limits)| limits.iter().map(move |&limit| (resource, limit)));
+        FrontRequest {
+            widths: self.widths.clone(),
+            limits: limits.collect(),
+            cells: self.cells.clone(),
+            depths: self.depths.clone(),
+        }
+    }
+}
+
+/// The setting for a requested number of epochs of the training.
+fn epochs(epochs: Option<u32>) -> Result<Option<Layer>, ConfigError> {
+    let layer = |epochs: u32| Layer::flag("--epochs", "network.epochs", i64::from(epochs).into());
+    epochs.map(layer).transpose()
 }
 
 /// Arguments of `predict`.

@@ -138,6 +138,10 @@ pub struct ProfileArguments {
     /// The table, as CSV
     #[arg(long, value_name = "FILE", default_value = "latency.csv")]
     pub out: PathBuf,
+    /// Widths, as multiples of network.channels, whose blocks the table gets; also those of the
+    /// networks of --baselines at these multiples of their published channels
+    #[arg(long, value_name = "WIDTH,…", value_delimiter = ',', default_value = "1")]
+    pub widths: Vec<f64>,
     /// Rounds; the median counts
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use da2s_settings::Allowed;
+use da2s::space::EdgeCount;
+use da2s_settings::{Allowed, Quantity};
 use toml::Value;
 
 /// One of `all`, by its name.
@@ -60,6 +61,52 @@ pub(super) fn parse(allowed: Allowed, text: &str) -> Result<Value, String> {
     value.ok_or_else(|| format!("expected {allowed}"))
 }
 
+/// A count with its unit, as [`parse`] reads it.
+///
+/// # Errors
+/// A description of the expected form, if the text does not have it.
+pub(super) fn count(text: &str) -> Result<f64, String> {
+    let number = whole(text)?;
+    match number {
+        1.. => Ok(number as f64),
+        _ => Err("expected a whole number from 1, as 1200, 20k, 3.5M or 1G".to_owned()),
+    }
+}
+
+/// A number of bytes with its unit.
+///
+/// # Errors
+/// A description of the expected form, if the text does not have it.
+pub(super) fn bytes(text: &str) -> Result<f64, String> {
+    amount(Quantity::Bytes, text)
+}
+
+/// A time in milliseconds, or with its unit.
+///
+/// # Errors
+/// A description of the expected form, if the text does not have it.
+pub(super) fn milliseconds(text: &str) -> Result<f64, String> {
+    amount(Quantity::Milliseconds, text)
+}
+
+fn amount(quantity: Quantity, text: &str) -> Result<f64, String> {
+    let amount = quantity.parse(text);
+    amount.ok_or_else(|| format!("expected {}", quantity.expected()))
+}
+
+/// Layers of all stages, or of each: `2`, `2/3/3/2`.
+///
+/// # Errors
+/// A description of the expected form, if the text does not have it.
+pub(super) fn depth(text: &str) -> Result<EdgeCount, String> {
+    let layers: Result<Vec<usize>, _> = text.split('/').map(|layers| layers.trim().parse()).collect();
+    match layers.as_deref() {
+        Ok(&[layers]) if layers > 0 => Ok(EdgeCount::Uniform(layers)),
+        Ok(layers) if layers.iter().all(|&layers| layers > 0) => Ok(EdgeCount::PerNode(layers.to_vec())),
+        _ => Err("expected a number of layers from 1, or one for each stage, as 2/3/3/2".to_owned()),
+    }
+}
+
 /// An integer, or a number in thousands, millions or billions: `600M`, `3.5M`.
 fn whole(text: &str) -> Result<i64, String> {
     let (digits, unit) = match text.char_indices().last() {
@@ -104,6 +151,24 @@ mod tests {
             ]
             .iter()
             .all(|text| whole(text).is_err())
+        );
+    }
+
+    #[test]
+    fn limits_and_depths_have_their_forms() {
+        assert_eq!(
+            (count("2.5M"), bytes("64KB"), milliseconds("800us")),
+            (Ok(2.5e6), Ok(64e3), Ok(0.8))
+        );
+        assert!(count("0").is_err() && count("-1").is_err() && bytes("64K").is_err() && milliseconds("0").is_err());
+        assert_eq!(
+            (depth("2"), depth("2/3 / 1")),
+            (Ok(EdgeCount::Uniform(2)), Ok(EdgeCount::PerNode(vec![2, 3, 1])))
+        );
+        assert!(
+            ["", "0", "2/", "2/0", "all", "2-3", "-1"]
+                .iter()
+                .all(|text| depth(text).is_err())
         );
     }
 

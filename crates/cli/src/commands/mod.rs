@@ -9,6 +9,7 @@ mod discretize;
 mod draw;
 mod evaluate;
 mod export;
+mod front;
 mod genotype;
 mod import;
 mod lookup;
@@ -43,6 +44,7 @@ pub fn execute(arguments: &Arguments, group: &Group) -> Result<(), Failure> {
         Verb::Discretize(arguments) => discretize::execute(arguments),
         Verb::Train(arguments) => train::execute(arguments, group),
         Verb::Evaluate(arguments) => evaluate::execute(arguments),
+        Verb::Front(arguments) => front::execute(arguments),
         Verb::Predict(arguments) => predict::execute(arguments),
         Verb::Quantise(arguments) => quantise::execute(arguments),
         Verb::Export(arguments) => export::execute(arguments),

@@ -6,14 +6,16 @@ use std::path::Path;
 
 use da2s::Error;
 use da2s::backbone::{NetworkSize, Statistics, Weights};
-use da2s::config::Config;
+use da2s::config::{Config, baseline_of};
 use da2s::data::{Dataset, open, preprocessing};
 use da2s::device;
 use da2s::discretize::{random_genotype, whole_genotype};
 use da2s::export::{ExportFormat, ExportOptions, files};
-use da2s::network::{Conditions, LatencyTable, TimedBlock, Trained, network, timed_blocks};
+use da2s::network::{
+    Conditions, LatencyTable, TimedBlock, Trained, WidthError, channels_at, network, network_blocks, timed_blocks,
+};
 use da2s::random::Purpose;
-use da2s::space::Genotype;
+use da2s::space::PlainNetwork;
 use da2s_engine::{Engine, cpu_level};
 use da2s_infer::Network;
 use da2s_infer::profile::{Subject, medians_ms};
@@ -37,17 +39,23 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
     start_threads(threads)?;
     let data = &config.data;
     let dataset = open(data.dataset, data.dir.as_deref(), &config.data_options()).map_err(Error::Data)?;
-    let space = config.space.build();
-    let size = NetworkSize {
-        auxiliary: false,
-        ..config
-            .network
-            .shape
-            .size(&config.space, dataset.shape, dataset.classes())
-    };
+    let widths: Result<Vec<usize>, WidthError> = arguments
+        .widths
+        .iter()
+        .map(|&width| channels_at(width, config.network.shape.channels))
+        .collect();
+    let widths = widths.map_err(|error| Failure::usage(error.to_string()))?;
+    let mut blocks = Vec::new();
+    for (&width, &channels) in arguments.widths.iter().zip(&widths) {
+        blocks.extend(of_space(&config, &dataset, channels)?);
+        for &network in config.network.beside.baselines.iter().flatten() {
+            blocks.extend(of_baseline(&config, &dataset, network, width)?);
+        }
+    }
+    blocks.sort_by(|a, b| a.shape.cmp(&b.shape));
+    blocks.dedup_by(|a, b| a.shape == b.shape);
+    let size = size_of(&config, &dataset, widths.first().copied());
     let side = size.image_size;
-    let built = |genotype: &Genotype| network(genotype, size.clone(), &Engine::Plain).map_err(internal);
-    let blocks = timed_blocks(&space, &built(&whole_genotype(&space))?, side);
     let drawn = drawn(&config, &dataset, &size, arguments.check)?;
     let networks: Result<Vec<Network>, Failure> = drawn.iter().map(deployed).collect();
     let networks = networks?;
@@ -61,7 +69,7 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
 
     let conditions = Conditions {
         threads: Some(threads),
-        engine: Some(format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())),
+        engine: Some(engine()),
         machine: Some(arguments.machine.clone().unwrap_or_else(machine)),
     };
     let shapes = blocks.iter().map(|timed| timed.shape.clone());
@@ -80,6 +88,40 @@ pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
         text += &comparison(&predicted?, of_networks);
     }
     terminal::print(&text)
+}
+
+/// The sizes of the network of `config` with this number of channels, by default its own.
+fn size_of(config: &Config, dataset: &Dataset, channels: Option<usize>) -> NetworkSize {
+    let shape = &config.network.shape;
+    let size = shape.size(&config.space, dataset.shape, dataset.classes());
+    NetworkSize {
+        auxiliary: false,
+        channels: channels.unwrap_or(size.channels),
+        ..size
+    }
+}
+
+/// Every block that a network of the space can have with this number of channels.
+fn of_space(config: &Config, dataset: &Dataset, channels: usize) -> Result<Vec<TimedBlock>, Failure> {
+    let space = config.space.build();
+    let size = size_of(config, dataset, Some(channels));
+    let side = size.image_size;
+    let network = network(&whole_genotype(&space), size, &Engine::Plain).map_err(internal)?;
+    Ok(timed_blocks(&space, &network, side))
+}
+
+/// The blocks of the baseline `plain` at `width`.
+fn of_baseline(
+    config: &Config,
+    dataset: &Dataset,
+    plain: PlainNetwork,
+    width: f64,
+) -> Result<Vec<TimedBlock>, Failure> {
+    let channels = channels_at(width, plain.stem_channels()).map_err(|error| Failure::usage(error.to_string()))?;
+    let size = size_of(&baseline_of(config, plain), dataset, Some(channels));
+    let side = size.image_size;
+    let network = network(&plain.genotype(), size, &Engine::Plain).map_err(internal)?;
+    Ok(network_blocks(&network, side))
 }
 
 /// Random networks of the target with their first weights.
@@ -105,7 +147,7 @@ fn drawn(config: &Config, dataset: &Dataset, size: &NetworkSize, count: u16) -> 
 }
 
 /// The network as `da2s-infer` reads it.
-fn deployed(trained: &Trained) -> Result<Network, Failure> {
+pub(super) fn deployed(trained: &Trained) -> Result<Network, Failure> {
     let files = files(trained, ExportFormat::Safetensors, ExportOptions::default()).map_err(internal)?;
     let bytes = files
         .into_iter()
@@ -132,8 +174,13 @@ fn subject<'a>(timed: &TimedBlock) -> Subject<'a> {
     }
 }
 
+/// The kernels that are timed.
+pub(super) fn engine() -> String {
+    format!("da2s-infer {} {}", env!("CARGO_PKG_VERSION"), cpu_level())
+}
+
 /// The processor, as the system names it.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map(|line| line.trim_start_matches([' ', '\t', ':']).to_owned());

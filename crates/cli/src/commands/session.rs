@@ -7,9 +7,9 @@ use da2s::config::Request;
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
-use da2s::run::{self, Discretized, Int8Options, Quantised, RunDirectory};
+use da2s::run::{self, Discretized, FrontRequest, Int8Options, Quantised, RunDirectory};
 use da2s::space::{Genotype, NamedNetwork};
-use da2s_records::schema::{Summary, Suspects};
+use da2s_records::schema::{Front, Summary, Suspects};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
 
 use crate::args::{CreateArguments, LiveArguments, SettingArguments, StageArguments, TrainArguments};
@@ -213,6 +213,13 @@ impl Session {
         let summary = self.run.baselines(&mut self.progress)?;
         self.progress.finish();
         Ok(summary)
+    }
+
+    /// Trains the networks of a front that are not trained yet.
+    pub fn front(&mut self, request: &FrontRequest) -> Result<Front, Failure> {
+        let front = self.run.front(request, &mut self.progress);
+        self.progress.finish();
+        Ok(front?)
     }
 
     /// Ends the session and closes the dashboard, so that later output is not mixed with it.

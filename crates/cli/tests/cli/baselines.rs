@@ -134,3 +134,63 @@ fn a_network_by_name_has_baselines_too() {
         "{baseline}"
     );
 }
+
+#[test]
+fn baselines_are_as_fast_or_as_small_as_the_network() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [run, table] = ["run", "latency.csv"].map(|name| temporary.path().join(name));
+    let own = |setting: &&str| *setting != "network.channels=2";
+    let settings: Vec<&str> = TINY.into_iter().filter(own).chain(["network.channels=8"]).collect();
+    with("profile", &settings)
+        .args([
+            "--baselines",
+            "resnet8",
+            "--widths",
+            "0.25,0.5,1",
+            "--repeat",
+            "3",
+            "--out",
+        ])
+        .arg(&table)
+        .assert()
+        .success();
+    let by = |arguments: &[&str]| {
+        let mut command = with("run", &settings);
+        command
+            .args(["--resume", "--quiet", "--baselines", "resnet8", "--latency-table"])
+            .arg(&table);
+        command.args(arguments).arg("--out").arg(&run).assert().success();
+        (json(&run.join("summary.json")), baselines(&run)[0].clone())
+    };
+    fs::create_dir(&run).unwrap();
+    let (own, baseline) = by(&["--set", "network.baseline_match=latency"]);
+    // Widths that the table has.
+    assert!(
+        [4, 8, 16].contains(&baseline["channels"].as_u64().unwrap()),
+        "{baseline}"
+    );
+    assert!(
+        baseline["latency_ms"].as_f64().unwrap() <= own["latency_ms"].as_f64().unwrap(),
+        "{baseline}"
+    );
+
+    let (own, baseline) = by(&["--set", "network.baseline_match=size"]);
+    assert!(
+        baseline["size_bytes"].as_u64().unwrap() <= own["size_bytes"].as_u64().unwrap(),
+        "{baseline}"
+    );
+    let channels = baseline["channels"].as_u64().unwrap();
+    // A table without the blocks of a baseline is no reason to fail.
+    assert_eq!(
+        baseline["latency_ms"].is_null(),
+        ![4, 8, 16].contains(&channels),
+        "{baseline}"
+    );
+
+    let missing = contains("network.baseline_match = \"latency\" needs it");
+    with("run", &settings)
+        .args(["--baselines", "resnet8", "--set", "network.baseline_match=latency"])
+        .assert()
+        .code(2)
+        .stderr(missing);
+}

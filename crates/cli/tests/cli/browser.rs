@@ -1,5 +1,5 @@
-//! Pages in a real browser: the watched page while its run grows, the report of several runs, and a
-//! comparison.
+//! Pages in a real browser: the watched page while its run grows, the report of several runs, a
+//! comparison, and a front.
 //!
 //! Requires Node, Chromium and playwright-core, which `crates/report/tests/browser/setup.sh`
 //! installs. Without them the tests are reported as skipped.
@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::bad_input::finished_copy;
 use crate::watch::{Server, copy};
 use crate::{TINY, da2s, finished, with};
 use tools::Tools;
@@ -74,6 +75,13 @@ fn pages_of_several_runs_are_sound() {
         .assert();
     compare.success();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../report/tests/browser/check.mjs");
-    let pages = [beside, compared.join("compare.html")];
+    finished_copy(folder.path());
+    let run = folder.path().join("run");
+    let front = da2s()
+        .args(["front", "--widths", "1,2", "--epochs", "1", "--quiet"])
+        .arg(&run)
+        .assert();
+    front.success();
+    let pages = [beside, compared.join("compare.html"), run.join("front/front.html")];
     runs_well(tools.script(&script).arg("-").args(&pages));
 }

@@ -69,7 +69,7 @@ fn export(run: &Path, out: &Path) -> Process {
 }
 
 /// Kills the process after `wait`; returns whether it was still running.
-fn killed_after(mut command: Process, wait: Duration) -> bool {
+pub fn killed_after(mut command: Process, wait: Duration) -> bool {
     let mut child: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let id = Pid::from_raw(child.id().try_into().unwrap());
     let (ended, end) = mpsc::channel();
@@ -88,7 +88,8 @@ fn killed_after(mut command: Process, wait: Duration) -> bool {
     !status.success()
 }
 
-fn to_the_end(mut command: Process) -> Duration {
+/// Runs the command, and returns how long it took.
+pub fn to_the_end(mut command: Process) -> Duration {
     let began = Instant::now();
     let output = command.output().unwrap();
     assert!(

@@ -13,6 +13,7 @@ mod data;
 mod export;
 mod faults;
 mod folders;
+mod front;
 mod genotypes;
 mod import;
 mod kill;

@@ -7,7 +7,7 @@ use super::error::{ConfigError, Location};
 use super::settings::Config;
 use crate::backbone::{NetworkSize, Skeleton, Stem};
 use crate::data::{Augmentation, DataError, ImageShape};
-use crate::network::auxiliary_slot;
+use crate::network::{BaselineMatch, auxiliary_slot};
 use crate::objective::Link;
 use crate::search::{Drive, Moment};
 use crate::space::{CellKind, KindTarget, Reductions, SpaceName};
@@ -152,6 +152,15 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
             expected:
                 "the times of blocks on the device, as `da2s profile` measures them: target.max_latency_ms needs it"
                     .to_owned(),
+        });
+    }
+    let beside = &config.network.beside;
+    let by_latency = beside.baselines.is_some() && beside.baseline_match == Some(BaselineMatch::Latency);
+    if by_latency && config.target.latency_table.is_none() {
+        return Err(ConfigError::Missing {
+            key: "target.latency_table",
+            expected: "the times of the baselines' blocks on the device: network.baseline_match = \"latency\" needs it"
+                .to_owned(),
         });
     }
     config

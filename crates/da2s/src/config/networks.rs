@@ -45,7 +45,7 @@ pub fn baseline_of(config: &Config, network: PlainNetwork) -> Config {
             operations: 1,
             normal: None,
             reduction: None,
-            // The table has the blocks of the searched space.
+            // A table need not have the blocks of a network outside of the searched space.
             latency_table: None,
             max_latency_ms: None,
             ..config.target.clone()

@@ -66,6 +66,17 @@ pub enum LatencyError {
         /// The block.
         shape: BlockShape,
     },
+    /// A limit that no network is within.
+    #[error(
+        "{} has all blocks of the network at no width of at most {limit_ms} ms: measure its blocks at more widths, or allow more",
+        path.display()
+    )]
+    NoWidth {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit_ms: f64,
+    },
 }
 
 impl LatencyError {
@@ -73,7 +84,7 @@ impl LatencyError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::File(_) => Kind::Files,
-            Self::Damaged { .. } | Self::Missing { .. } => Kind::Data,
+            Self::Damaged { .. } | Self::Missing { .. } | Self::NoWidth { .. } => Kind::Data,
         }
     }
 }
@@ -223,6 +234,19 @@ impl LatencyTable {
         })
     }
 
+    /// The largest number of output channels of a block; 0 in an empty table.
+    pub(super) fn most_outputs(&self) -> usize {
+        self.times_ms.keys().map(|shape| shape.outputs).max().unwrap_or(0)
+    }
+
+    /// The error for a network that at no width takes at most `limit_ms` by this table.
+    pub fn no_width(&self, limit_ms: f64) -> LatencyError {
+        LatencyError::NoWidth {
+            path: self.path.clone(),
+            limit_ms,
+        }
+    }
+
     /// The time of a candidate in milliseconds; a candidate that computes nothing takes none.
     pub(crate) fn of_candidate(&self, candidate: &Candidate) -> Result<f64, LatencyError> {
         timed(candidate).map_or(Ok(0.0), |timed| self.of_block(&timed.shape))
@@ -251,7 +275,7 @@ pub fn timed_blocks(space: &Space, network: &Backbone, image_size: usize) -> Vec
 }
 
 /// The blocks of a network that take time, in order.
-fn network_blocks(network: &Backbone, image_size: usize) -> Vec<TimedBlock> {
+pub fn network_blocks(network: &Backbone, image_size: usize) -> Vec<TimedBlock> {
     let stages = network.stages();
     let sizes = stage_sizes(stages, image_size);
     let mut blocks = Vec::new();

@@ -22,13 +22,13 @@ pub use cost::{Cost, cost};
 pub(crate) use cost_parts::cost_parts;
 pub(crate) use cost_tables::{Candidate, candidates, cost_table};
 pub use drop_path::{DropPath, DropPathRamp};
-pub use latency::{Conditions, LatencyError, LatencyTable, TimedBlock, timed_blocks};
+pub use latency::{Conditions, LatencyError, LatencyTable, TimedBlock, network_blocks, timed_blocks};
 pub(crate) use peak_table::peak_table;
 pub use resource::Resource;
 pub use settings::{BaselineMatch, BaselineSettings, NetworkShape};
 pub use trained::{Description, Trained, TrainedError};
 pub(crate) use width::CHANNELS;
-pub use width::widest;
+pub use width::{WidthError, channels_at, widest, widest_in_table};
 
 use da2s_engine::{Block, CellPlan, CellPlanBuilder, Engine};
 

@@ -38,8 +38,13 @@ words! {
     pub enum BaselineMatch {
         /// Multiply-adds for one image.
         MultiplyAdds,
-        /// Parameters, which are also its size.
+        /// Parameters.
         Parameters,
+        /// Bytes of the weights in the numbers of `target.precision`.
+        Size,
+        /// Time for one image by `target.latency_table`, among the widths of a baseline that the
+        /// table has all blocks of.
+        Latency,
     }
 }
 

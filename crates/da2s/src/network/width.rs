@@ -6,7 +6,7 @@
 
 use da2s_engine::Engine;
 
-use super::{AuxiliaryError, network};
+use super::{AuxiliaryError, LatencyTable, network};
 use crate::backbone::{Backbone, NetworkSize};
 use crate::space::Genotype;
 
@@ -57,13 +57,82 @@ pub fn widest(
     Ok(Some(within))
 }
 
+/// The largest number of channels of which `table` has all blocks and with which the network of
+/// `genotype`, otherwise of `size`, takes at most `limit_ms` and is allowed by `fits`; `None` if
+/// there is none. Contract: times need not grow with the width, so every width is tried.
+///
+/// # Errors
+/// If an auxiliary head is requested but the image is too small for it.
+pub fn widest_in_table(
+    genotype: &Genotype,
+    size: &NetworkSize,
+    (table, limit_ms): (&LatencyTable, f64),
+    fits: impl Fn(&Backbone) -> bool,
+) -> Result<Option<usize>, AuxiliaryError> {
+    let [least, most] = CHANNELS;
+    // A stem has at least as many outputs as the network has channels.
+    for channels in (least..=most.min(table.most_outputs())).rev() {
+        let size = NetworkSize {
+            channels,
+            ..size.clone()
+        };
+        let side = size.image_size;
+        let network = network(genotype, size, &Engine::Plain)?;
+        // The only error is a block that is missing.
+        let time_ms = table.of_network(&network, side);
+        if time_ms.is_ok_and(|ms| ms <= limit_ms) && fits(&network) {
+            return Ok(Some(channels));
+        }
+    }
+    Ok(None)
+}
+
+/// A width at which there is no network.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum WidthError {
+    /// A width that multiplies nothing.
+    #[error("a width of {width}: expected a number above 0, which the channels are multiplied by")]
+    Multiple {
+        /// The width.
+        width: f64,
+    },
+    /// Too few channels, or too many.
+    #[error("a width of {width} makes {channels} of {own} channels: a network has from 2 to 4096")]
+    Channels {
+        /// The width.
+        width: f64,
+        /// Channels at width 1.
+        own: usize,
+        /// Channels at this width.
+        channels: f64,
+    },
+}
+
+/// The number of channels at `width`, where `own` channels are width 1.
+///
+/// # Errors
+/// If no network has this number.
+pub fn channels_at(width: f64, own: usize) -> Result<usize, WidthError> {
+    if !(width.is_finite() && width > 0.0) {
+        return Err(WidthError::Multiple { width });
+    }
+    let channels = (own as f64 * width).round();
+    let [least, most] = CHANNELS.map(|channels| channels as f64);
+    if (least..=most).contains(&channels) {
+        Ok(channels as usize)
+    } else {
+        Err(WidthError::Channels { width, own, channels })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backbone::Stem;
-    use crate::network::cost;
+    use crate::network::{Conditions, cost, network_blocks};
     use crate::space::{ChainShape, NamedNetwork, Reductions};
     use proptest::prelude::*;
+    use std::path::Path;
 
     /// The size of `network` for images with a side of 32 pixels.
     fn size(network: NamedNetwork) -> NetworkSize {
@@ -108,6 +177,55 @@ mod tests {
                 None => prop_assert!(!fits(&at(2))),
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn channels_grow_with_the_width(a in 0.01f64..20.0, b in 0.01f64..20.0, own in 2usize..200) {
+            let (narrow, wide) = if a < b { (a, b) } else { (b, a) };
+            if let (Ok(narrow), Ok(wide)) = (channels_at(narrow, own), channels_at(wide, own)) {
+                prop_assert!(2 <= narrow && narrow <= wide && wide <= 4096);
+            }
+            prop_assert_eq!(channels_at(1.0, own).unwrap(), own);
+        }
+    }
+
+    #[test]
+    fn of_the_widths_in_a_table_the_largest_in_time_counts() {
+        let network = NamedNetwork::from_name("resnet8").unwrap();
+        let (genotype, size) = (network.genotype().unwrap(), size(network));
+        let blocks = [4, 9, 12].map(|channels| {
+            let size = NetworkSize {
+                channels,
+                ..size.clone()
+            };
+            let network = super::network(&genotype, size, &Engine::Plain).unwrap();
+            network_blocks(&network, 32)
+                .into_iter()
+                .map(move |block| (block.shape, channels as f64))
+        });
+        let table = LatencyTable::new(Path::new("t.csv"), Conditions::default(), blocks.into_iter().flatten());
+        let at_most =
+            |limit_ms: f64, fits: bool| widest_in_table(&genotype, &size, (&table, limit_ms), |_| fits).unwrap();
+        let of_nine = 9.0
+            * network_blocks(
+                &super::network(
+                    &genotype,
+                    NetworkSize {
+                        channels: 9,
+                        ..size.clone()
+                    },
+                    &Engine::Plain,
+                )
+                .unwrap(),
+                32,
+            )
+            .len() as f64;
+        assert_eq!(
+            (at_most(1e9, true), at_most(of_nine, true), at_most(of_nine - 1.0, true)),
+            (Some(12), Some(9), Some(4))
+        );
+        assert_eq!((at_most(1.0, true), at_most(1e9, false)), (None, None));
     }
 
     #[test]

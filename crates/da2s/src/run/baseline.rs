@@ -1,26 +1,23 @@
 //! Baselines: plain networks that are trained after the network of a run, by the same recipe and on
 //! the same images, to tell whether the search was worth it.
 //!
-//! Contract: each is a run in a directory of its own below the run's, and is resumed like one. By
-//! default its width is the largest with which it costs no more than the run's network: no more
-//! multiply-adds, or no more parameters. A finished one whose settings still fit is not trained
-//! again; one whose settings do not is removed.
+//! Contract: each is a run below the run ([`super::below`]). By default its width is the largest
+//! with which it costs no more than the run's network: no more multiply-adds, parameters, bytes or
+//! time.
 
-use std::path::Path;
-
+use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, PREPROCESSING, SUMMARY, baseline as baseline_folder};
 use da2s_records::schema::{Baseline, Evaluation, Preprocessing, Summary};
 
-use super::job::difference;
-use super::width::widest_within;
+use super::below::{Below, stored};
+use super::width::{is_too_low, limits, widest_in_time, widest_within};
 use super::{Context, Error, Job, RunDirectory, genotype_file};
+use crate::backbone::NetworkSize;
 use crate::config::{Config, baseline_of};
 use crate::data::ImageShape;
-use crate::evaluate::EvaluateError;
-use crate::network::{BaselineMatch, CHANNELS};
+use crate::network::{BaselineMatch, CHANNELS, LatencyTable, Resource, network as build};
 use crate::observer::{Event, Observer};
-use crate::search::SearchError;
-use crate::space::{PlainNetwork, TargetSpec};
+use crate::space::PlainNetwork;
 use crate::stage::Stage;
 
 impl Job {
@@ -36,24 +33,7 @@ impl Job {
             self.record_baselines()?;
         }
         for &network in &networks {
-            let Some(job) = self.baseline(network, observer)? else {
-                continue;
-            };
-            let genotype = network.genotype();
-            let unless_stopped = |observer: &mut dyn Observer| match observer.stop() {
-                true => Err(Error::from(EvaluateError::Stopped)),
-                false => Ok(()),
-            };
-            if job.group().leads() {
-                job.discretize(Some(&genotype), observer)?;
-            }
-            unless_stopped(observer)?;
-            job.train(observer)?;
-            unless_stopped(observer)?;
-            if job.group().leads() {
-                job.evaluate(observer)?;
-            }
-            unless_stopped(observer)?;
+            self.train_below(|observer| self.lead_baseline(network, observer), observer)?;
         }
         if networks.is_empty() || !self.group().leads() {
             return Ok(None);
@@ -78,99 +58,88 @@ impl Job {
         self.directory().write_config(&stored)
     }
 
-    /// The run of a baseline, in all processes; `None` if there is nothing left to do.
-    fn baseline(&self, network: PlainNetwork, observer: &mut dyn Observer) -> Result<Option<Self>, Error> {
-        let mut led = None;
-        let assignment = self.group().from_leader(|| {
-            led = self.lead_baseline(network, observer)?;
-            led.as_ref().map_or(Ok(Vec::new()), Self::assignment)
-        })?;
-        if led.is_some() || assignment.is_empty() {
-            return Ok(led);
-        }
-        Ok(Self::assigned(
-            &assignment,
-            self.command().to_owned(),
-            self.group().clone(),
-        ))
-    }
-
-    fn lead_baseline(&self, network: PlainNetwork, observer: &mut dyn Observer) -> Result<Option<Self>, Error> {
+    /// The baseline that is to be trained; `None` if there is nothing left to do.
+    fn lead_baseline(&self, network: PlainNetwork, observer: &mut dyn Observer) -> Result<Option<Below>, Error> {
         let config = match baseline_config(self.directory(), self.config(), network) {
-            Err(Error::Search(error @ SearchError::LimitTooLow { .. })) => {
+            Err(error) if is_too_low(&error) => {
                 let text = format!("the baseline {network} is left out: {error}");
                 observer.on(Event::Warning(text.into()));
                 return Ok(None);
             }
             config => config?,
         };
-        let folder = baseline_folder(network);
-        let path = self.directory().file(&folder);
-        if let Some(stored) = stored(&path)? {
-            let fits = stored
-                .config()
-                .is_ok_and(|stored| difference(&stored, &config).is_none());
-            if fits && stored.has_file(SUMMARY) {
-                return Ok(None);
-            }
-            if !fits {
-                self.directory().remove(&folder)?;
-            }
+        let channels = config.network.shape.channels;
+        let below = Below {
+            folder: baseline_folder(network),
+            config,
+            genotype: network.genotype(),
+        };
+        if self.has_trained(&below)? {
+            return Ok(None);
         }
         observer.on(Event::Baseline {
             network: network.name(),
-            channels: config.network.shape.channels,
+            channels,
         });
-        Ok(Some(self.beside(&path, config)?))
-    }
-}
-
-/// The run in `path`, if there is one.
-fn stored(path: &Path) -> Result<Option<RunDirectory>, Error> {
-    match RunDirectory::read(path) {
-        Err(Error::NotARun { .. }) => Ok(None),
-        directory => directory.map(Some),
+        Ok(Some(below))
     }
 }
 
 /// The settings of the baseline `network` of the trained run of `config` in `directory`, with its
-/// width.
+/// width. It has the run's table of latencies if that has all of its blocks.
 ///
 /// # Errors
-/// [`SearchError::LimitTooLow`] if even the narrowest network costs more than that of the run; if
-/// the run's network is not trained.
+/// [`SearchError::LimitTooLow`](crate::search::SearchError::LimitTooLow) or
+/// [`LatencyError::NoWidth`](crate::network::LatencyError::NoWidth) if at every width the network
+/// costs more than that of the run; if the run's network is not trained.
 pub fn baseline_config(directory: &RunDirectory, config: &Config, network: PlainNetwork) -> Result<Config, Error> {
+    let table_path = &config.target.latency_table;
+    let table = table_path.as_deref().map(LatencyTable::read).transpose()?;
     let mut config = baseline_of(config, network);
-    config.network.shape.channels = match config.network.beside.baseline_width {
+    let genotype = network.genotype();
+    let images: Preprocessing = directory.read_json(PREPROCESSING, Stage::Train)?;
+    let shape = ImageShape {
+        channels: images.channels,
+        height: images.image_size,
+        width: images.image_size,
+    };
+    let size = config.network.shape.size(&config.space, shape, images.classes.len());
+    let channels = match config.network.beside.baseline_width {
         Some(width) => {
             // Whatever it costs.
-            config.target = TargetSpec {
-                max_multiply_adds: None,
-                max_parameters: None,
-                max_size_bytes: None,
-                max_ram_bytes: None,
-                ..config.target
-            };
+            config.target = config.target.without_limits();
             let [least, most] = CHANNELS;
             ((network.stem_channels() as f64 * width).round() as usize).clamp(least, most)
         }
         None => {
-            let cost = genotype_file::stored_cost(directory)?;
-            let mut target: TargetSpec = config.target.clone();
-            match config.network.beside.baseline_match {
-                None | Some(BaselineMatch::MultiplyAdds) => target.max_multiply_adds = Some(cost.multiply_adds),
-                Some(BaselineMatch::Parameters) => target.max_parameters = Some(cost.parameters),
-            }
-            let images: Preprocessing = directory.read_json(PREPROCESSING, Stage::Train)?;
-            let shape = ImageShape {
-                channels: images.channels,
-                height: images.image_size,
-                width: images.image_size,
+            let resource = match config.network.beside.baseline_match {
+                None | Some(BaselineMatch::MultiplyAdds) => Resource::MultiplyAdds,
+                Some(BaselineMatch::Parameters) => Resource::Parameters,
+                Some(BaselineMatch::Size) => Resource::Size,
+                Some(BaselineMatch::Latency) => Resource::Latency,
             };
-            let size = config.network.shape.size(&config.space, shape, images.classes.len());
-            widest_within(&target, &network.genotype(), size)?
+            let precision = config.target.precision;
+            let own = genotype_file::stored_need(directory, resource, precision)?;
+            let mut limits = limits(&config.target);
+            match (resource, &table) {
+                (Resource::Latency, Some(table)) => widest_in_time((table, own), &limits, precision, &genotype, &size)?,
+                (resource, _) => {
+                    limits.push((resource, own));
+                    widest_within(&limits, precision, &genotype, size.clone())?
+                }
+            }
         }
     };
+    config.network.shape.channels = channels;
+    if let Some(table) = table {
+        let size = NetworkSize { channels, ..size };
+        let side = size.image_size;
+        let built = build(&genotype, size, &Engine::Plain)?;
+        // The only error is a block that is missing.
+        if table.of_network(&built, side).is_ok() {
+            config.target.latency_table.clone_from(table_path);
+        }
+    }
     Ok(config)
 }
 

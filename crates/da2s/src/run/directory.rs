@@ -4,6 +4,7 @@
 //! to a directory that was removed in the meantime, so it is never partly recreated. Its content
 //! may be untrusted, see [`Folder`].
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -149,6 +150,16 @@ impl RunDirectory {
     /// Whether it has the file `name`.
     pub fn has_file(&self, name: &str) -> bool {
         self.folder.as_ref().is_some_and(|folder| folder.has_file(name))
+    }
+
+    /// The names of the entries of the folder `name`, sorted; empty if it is missing.
+    ///
+    /// # Errors
+    /// An I/O error.
+    pub(super) fn entries(&self, name: &str) -> Result<Vec<OsString>, Error> {
+        let mut entries = self.folder()?.entries(name)?;
+        entries.sort();
+        Ok(entries)
     }
 
     /// The contents of the file `name` of at most `most_bytes`; `None` if it is missing.

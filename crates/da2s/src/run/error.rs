@@ -9,6 +9,7 @@ use da2s_infer::NetworkError;
 use da2s_infer::int8::QuantiseError;
 use da2s_records::{FileError, Kind, LockError};
 
+use super::front::FrontError;
 use crate::backbone::LoadError;
 use crate::config::ConfigError;
 use crate::data::DataError;
@@ -95,6 +96,9 @@ pub enum Error {
     /// A network without a latency.
     #[error(transparent)]
     Latency(#[from] LatencyError),
+    /// A front that is impossible.
+    #[error(transparent)]
+    Front(#[from] FrontError),
     /// A device, or kernels, that are not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -201,6 +205,7 @@ impl Error {
             Self::ImagesMoved { .. } => Kind::Data,
             Self::Genotype { .. } | Self::OverLimit { .. } => Kind::Genotype,
             Self::Latency(error) => error.kind(),
+            Self::Front(error) => error.kind(),
             Self::Export(error) => error.kind(),
             Self::Quantise(QuantiseError::Stopped) => Kind::Stopped,
             Self::Quantise(QuantiseError::NotFinite) => Kind::Numbers,
@@ -254,6 +259,7 @@ impl Error {
             | Self::Genotype { .. }
             | Self::OverLimit { .. }
             | Self::Latency(_)
+            | Self::Front(_)
             | Self::Device(_)
             | Self::Busy { .. }
             | Self::Damaged { .. }

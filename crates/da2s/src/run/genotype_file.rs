@@ -8,8 +8,8 @@ use da2s_records::schema::{GenotypeCell, GenotypeEdge, GenotypeFile, GenotypeTar
 
 use super::{Error, RunDirectory};
 use crate::discretize::Decision;
-use crate::network::Cost;
-use crate::space::{Genotype, Space, Target};
+use crate::network::{Cost, Resource};
+use crate::space::{Genotype, Precision, Space, Target};
 use crate::stage::Stage;
 
 /// The file for `genotype`, whose network has the size `cost`; `searched` is set unless the
@@ -77,6 +77,24 @@ pub(super) fn stored_cost(directory: &RunDirectory) -> Result<Cost, Error> {
         multiply_adds: required(directory, file.multiply_adds, "multiply_adds")?,
         on_device: file.on_device,
     })
+}
+
+/// How much of `resource` the network of the run's genotype needs, in numbers of `precision`.
+///
+/// # Errors
+/// If that is missing.
+pub(super) fn stored_need(directory: &RunDirectory, resource: Resource, precision: Precision) -> Result<f64, Error> {
+    let need = resource.of(&stored_cost(directory)?, precision);
+    let key = match (resource, precision) {
+        (Resource::MultiplyAdds, _) => "multiply_adds",
+        (Resource::Parameters, _) => "parameters",
+        (Resource::Size, Precision::Float32) => "size_bytes",
+        (Resource::Size, Precision::Int8) => "size_int8_bytes",
+        (Resource::Ram, Precision::Float32) => "ram_bytes",
+        (Resource::Ram, Precision::Int8) => "ram_int8_bytes",
+        (Resource::Latency, _) => "latency_ms",
+    };
+    required(directory, need, key)
 }
 
 /// The given genotype that replaces the search of the run, if there is one.

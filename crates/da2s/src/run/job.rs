@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::discretize::{network_size, stored_within_limits};
-use super::width::{is_limited, widest_within};
+use super::width::{limits, widest_within};
 use super::{
     Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
     evaluate, given_genotype, import_network, import_supernet, quantise, search, suspects, train, trained,
@@ -168,7 +168,7 @@ impl Job {
     /// The requested network, if its width follows from the limits of the target and it is not the
     /// run's genotype yet.
     fn to_widen(&self, request: &Request) -> Option<NamedNetwork> {
-        let follows = is_limited(&self.config.target) && !request.sets("network.channels");
+        let follows = !limits(&self.config.target).is_empty() && !request.sets("network.channels");
         request
             .network
             .filter(|_| follows && !self.directory.has_file(GENOTYPE))
@@ -200,7 +200,8 @@ impl Job {
             .genotype()
             .map_err(|error| Error::Genotype { path: None, error })?;
         let size = network_size(&context, &context.dataset()?);
-        widest_within(&self.config.target, &genotype, size)
+        let target = &self.config.target;
+        widest_within(&limits(target), target.precision, &genotype, size)
     }
 
     /// Describes this job for the other processes of a group, see [`Self::assigned`].

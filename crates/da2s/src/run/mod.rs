@@ -6,12 +6,14 @@
 //! the leading one reads and writes the directory and runs the other stages.
 
 mod baseline;
+mod below;
 mod checkpoint;
 mod directory;
 mod discretize;
 mod environment;
 mod error;
 mod evaluate;
+mod front;
 mod genotype_file;
 mod given;
 mod import;
@@ -36,6 +38,7 @@ pub(crate) use discretize::given_genotype;
 pub use discretize::{Discretized, discretize};
 pub use error::Error;
 pub use evaluate::evaluate;
+pub use front::{FrontError, FrontRequest};
 pub use given::{file_and_name, read_genotype};
 pub use import::{import_network, import_supernet};
 pub use job::{Job, OTHER_SETTINGS, anchored, difference};
@@ -44,6 +47,7 @@ pub use search::{SearchSummary, search};
 pub use suspects::{suspects, suspects_csv};
 pub use train::{TrainSummary, train};
 pub use trained::trained;
+pub use width::Limit;
 
 use burn::tensor::Device;
 use da2s_engine::Engine;

@@ -1,47 +1,84 @@
-//! The width of a network of a given genotype within the limits of a target.
+//! The width of a network of a given genotype within limits on its cost.
 
 use da2s_engine::Engine;
 
 use super::Error;
-use super::discretize::within_limits;
-use crate::backbone::NetworkSize;
-use crate::network::{CHANNELS, Resource, cost, network, widest};
+use crate::backbone::{Backbone, NetworkSize};
+use crate::network::{CHANNELS, LatencyError, LatencyTable, Resource, cost, network, widest, widest_in_table};
 use crate::search::SearchError;
-use crate::space::{Genotype, TargetSpec};
+use crate::space::{Genotype, Precision, TargetSpec};
 
-/// Whether `target` limits the cost of the final network. A limit on latency does not count: a
-/// table has the blocks of one width.
-pub(super) fn is_limited(target: &TargetSpec) -> bool {
-    let mut resources = Resource::ALL.into_iter();
-    resources.any(|resource| resource != Resource::Latency && resource.limit(target).is_some())
+/// The most that a network may need of a resource.
+pub type Limit = (Resource, f64);
+
+/// The limits of `target` on the cost of the final network, except the one on latency: a table has
+/// the blocks of one width.
+pub(super) fn limits(target: &TargetSpec) -> Vec<Limit> {
+    let resources = Resource::ALL
+        .into_iter()
+        .filter(|resource| *resource != Resource::Latency);
+    resources
+        .filter_map(|resource| Some((resource, resource.limit(target)?)))
+        .collect()
 }
 
 /// The largest number of channels with which the network of `genotype`, otherwise of `size`, is
-/// within the limits of `target`.
+/// within `limits`, of numbers of `precision`.
 ///
 /// # Errors
 /// [`SearchError::LimitTooLow`] if even the narrowest network is not.
-pub(super) fn widest_within(target: &TargetSpec, genotype: &Genotype, size: NetworkSize) -> Result<usize, Error> {
-    let side = size.image_size;
-    let found = widest(genotype, &size, |network| {
-        within_limits(target, cost(network, side)).is_ok()
-    })?;
-    match found {
-        Some(channels) => Ok(channels),
-        None => {
-            let narrowest = NetworkSize {
-                channels: CHANNELS[0],
-                ..size
-            };
-            let network = network(genotype, narrowest.clone(), &Engine::Plain)?;
-            match within_limits(target, cost(&network, side)) {
-                Err(Error::OverLimit {
-                    resource,
-                    found: least,
-                    limit,
-                }) => Err(Error::from(SearchError::LimitTooLow { resource, least, limit })),
-                other => other.map(|()| narrowest.channels),
-            }
-        }
+pub(super) fn widest_within(
+    limits: &[Limit],
+    precision: Precision,
+    genotype: &Genotype,
+    size: NetworkSize,
+) -> Result<usize, Error> {
+    let exceeded = |network: &Backbone| exceeded(limits, precision, network, size.image_size);
+    if let Some(channels) = widest(genotype, &size, |network| exceeded(network).is_none())? {
+        return Ok(channels);
     }
+    let narrowest = NetworkSize {
+        channels: CHANNELS[0],
+        ..size.clone()
+    };
+    match exceeded(&network(genotype, narrowest, &Engine::Plain)?) {
+        Some((resource, limit, least)) => Err(SearchError::LimitTooLow { resource, least, limit }.into()),
+        None => Ok(CHANNELS[0]),
+    }
+}
+
+/// The largest number of channels of which `table` has all blocks and with which the network of
+/// `genotype`, otherwise of `size`, takes at most `limit_ms` and is within `limits`, of numbers of
+/// `precision`.
+///
+/// # Errors
+/// [`LatencyError::NoWidth`] if there is none.
+pub(super) fn widest_in_time(
+    (table, limit_ms): (&LatencyTable, f64),
+    limits: &[Limit],
+    precision: Precision,
+    genotype: &Genotype,
+    size: &NetworkSize,
+) -> Result<usize, Error> {
+    let fits = |network: &Backbone| exceeded(limits, precision, network, size.image_size).is_none();
+    let found = widest_in_table(genotype, size, (table, limit_ms), fits)?;
+    found.ok_or_else(|| table.no_width(limit_ms).into())
+}
+
+/// Whether `error` says that no width is within a limit.
+pub(super) fn is_too_low(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Search(SearchError::LimitTooLow { .. }) | Error::Latency(LatencyError::NoWidth { .. })
+    )
+}
+
+/// The first of `limits` that `network` is above, with what it needs.
+fn exceeded(limits: &[Limit], precision: Precision, network: &Backbone, side: usize) -> Option<(Resource, f64, f64)> {
+    let cost = cost(network, side);
+    let needs = limits
+        .iter()
+        .map(|&(resource, limit)| (resource, limit, resource.of(&cost, precision)));
+    let mut known = needs.filter_map(|(resource, limit, need)| Some((resource, limit, need?)));
+    known.find(|(_, limit, need)| need > limit)
 }

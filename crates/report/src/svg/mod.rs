@@ -15,6 +15,7 @@ pub(crate) mod heat;
 mod layout;
 mod plot;
 pub(crate) mod reliability;
+pub(crate) mod scatter;
 pub(crate) mod strip;
 
 /// A coordinate with one decimal, which is finer than a pixel of any picture here.

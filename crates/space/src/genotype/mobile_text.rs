@@ -162,10 +162,13 @@ mod tests {
                     at += 1;
                 }
             }
+            let kept = |others: &[Vec<Operation>]| 1 + others.iter().filter(|operations| !operations.is_empty()).count();
+            let depth: Vec<usize> = rows.iter().map(|(_, others)| kept(others)).collect();
             let stages = rows.iter().map(|(_, others)| others.len() + 1).collect();
             let normal = CellGenotype { edges, concat: vec![at], stages };
             let genotype = Genotype { cells: PerKind { normal, reduction: None } };
             prop_assert_eq!(genotype.space(), SpaceName::Mobile);
+            prop_assert_eq!(genotype.cells.normal.depth(), depth);
             prop_assert_eq!(Genotype::parse(&genotype.to_string()).unwrap(), genotype);
         }
 

@@ -125,6 +125,19 @@ impl CellGenotype {
         self.edges.iter().filter(keeps).count()
     }
 
+    /// Number of layers that each stage of a chain keeps; empty in a cell of nodes.
+    pub fn depth(&self) -> Vec<usize> {
+        let mut first = 0;
+        let kept =
+            |layers: std::ops::Range<usize>| self.edges.iter().filter(|edge| layers.contains(&edge.from)).count();
+        let stages = self.stages.iter().map(|layers| {
+            let stage = first..first + layers;
+            first = stage.end;
+            kept(stage)
+        });
+        stages.collect()
+    }
+
     /// Number of nodes, without the inputs.
     pub fn nodes(&self) -> usize {
         let last = self

@@ -10,6 +10,7 @@
 mod archives;
 mod data;
 mod folders;
+mod front;
 mod genotypes;
 mod mistaken;
 mod runs;
@@ -141,6 +142,7 @@ fn whatever_is_wrong_is_told_in_a_sentence_and_leaves_no_trace() {
         folders::cases(),
         archives::cases(),
         settings::cases(),
+        front::cases(),
         genotypes::cases(),
         weights::cases(),
         runs::cases(),

@@ -1,0 +1,104 @@
+//! Runs below a run: further networks that are trained on its images, by its recipe.
+//!
+//! Contract: each is a run in a folder of its own below the run's, and is resumed like one. A
+//! finished one whose settings and genotype still fit is not trained again; one that does not fit
+//! is removed.
+
+use std::path::Path;
+
+use da2s_records::files::SUMMARY;
+
+use super::job::difference;
+use super::{Error, Job, RunDirectory, genotype_file};
+use crate::config::Config;
+use crate::evaluate::EvaluateError;
+use crate::observer::Observer;
+use crate::space::Genotype;
+
+/// A network that is trained in a run below another one.
+#[derive(Clone, Debug)]
+pub(super) struct Below {
+    /// Its folder, relative to the directory of the other run.
+    pub(super) folder: String,
+    /// Its settings.
+    pub(super) config: Config,
+    /// Its genotype.
+    pub(super) genotype: Genotype,
+}
+
+impl Job {
+    /// Trains and evaluates a network below this run, in all processes of a group. `lead` decides
+    /// in the leading process which one; `None` if there is nothing to do.
+    ///
+    /// # Errors
+    /// Those of `lead`, [`Job::train`] and [`Job::evaluate`]; [`EvaluateError::Stopped`] if the
+    /// observer requests a stop.
+    pub(super) fn train_below(
+        &self,
+        lead: impl FnOnce(&mut dyn Observer) -> Result<Option<Below>, Error>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let mut led = None;
+        let assignment = self.group().from_leader(|| {
+            let Some(below) = lead(observer)? else {
+                return Ok(Vec::new());
+            };
+            let job = self.beside(&self.directory().file(&below.folder), below.config)?;
+            let assignment = job.assignment()?;
+            led = Some((job, below.genotype));
+            Ok::<_, Error>(assignment)
+        })?;
+        let (job, genotype) = match led {
+            Some((job, genotype)) => (job, Some(genotype)),
+            None => match Self::assigned(&assignment, self.command().to_owned(), self.group().clone()) {
+                Some(job) => (job, None),
+                None => return Ok(()),
+            },
+        };
+        let unless_stopped = |observer: &mut dyn Observer| match observer.stop() {
+            true => Err(Error::from(EvaluateError::Stopped)),
+            false => Ok(()),
+        };
+        if let Some(genotype) = &genotype {
+            job.discretize(Some(genotype), observer)?;
+        }
+        unless_stopped(observer)?;
+        job.train(observer)?;
+        unless_stopped(observer)?;
+        if job.group().leads() {
+            job.evaluate(observer)?;
+        }
+        unless_stopped(observer)
+    }
+
+    /// Whether the run of `below` is finished. One that does not fit is removed.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub(super) fn has_trained(&self, below: &Below) -> Result<bool, Error> {
+        let Some(stored) = stored(&self.directory().file(&below.folder))? else {
+            return Ok(false);
+        };
+        let same_settings = stored
+            .config()
+            .is_ok_and(|stored| difference(&stored, &below.config).is_none());
+        let own = genotype_file::stored(&stored);
+        let same_genotype = own.is_ok_and(|own| own.is_none_or(|own| own.genotype == below.genotype));
+        if same_settings && same_genotype {
+            return Ok(stored.has_file(SUMMARY));
+        }
+        self.directory().remove(&below.folder)?;
+        Ok(false)
+    }
+}
+
+/// The run in `path`, if there is one.
+///
+/// # Errors
+/// If its directory cannot be read.
+pub(super) fn stored(path: &Path) -> Result<Option<RunDirectory>, Error> {
+    match RunDirectory::read(path) {
+        Err(Error::NotARun { .. }) => Ok(None),
+        directory => directory.map(Some),
+    }
+}

@@ -1,0 +1,21 @@
+//! Several networks of one search: which of them no other one beats, as JSON, CSV and a page with
+//! pictures of accuracy against each cost.
+//!
+//! Contract: everything is computed from the given front alone.
+
+mod page;
+mod table;
+
+pub(crate) use page::front_page;
+pub(crate) use table::front_csv;
+
+use da2s_records::schema::{Front, FrontPoint};
+
+/// The part of a network's name that distinguishes it from the others: without the epochs, which
+/// are those of all, and without cells or layers if all have as many.
+pub(crate) fn label(front: &Front, point: &FrontPoint) -> String {
+    let shape = |point: &FrontPoint| (point.cells, point.depth.clone());
+    let alike = front.points.iter().all(|other| shape(other) == shape(point));
+    let parts = point.name.split('-').take(if alike { 1 } else { 2 });
+    parts.collect::<Vec<_>>().join("-")
+}
