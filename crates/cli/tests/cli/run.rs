@@ -191,7 +191,14 @@ fn another_number_of_epochs_is_trained_anew_or_continued() {
         }
         let told = predicate::str::ends_with(told).trim();
         train(&run, &["--epochs", "3", "--threads", "2"]).stderr(told);
-        assert!(!run.join("summary.json").exists());
+        for name in [
+            "summary.json",
+            "network/evaluation.json",
+            "network/mistakes.csv",
+            "network/mistakes",
+        ] {
+            assert!(!run.join(name).exists(), "{name} of the shorter training");
+        }
         let config = |run: &Path| fs::read_to_string(run.join("config.toml")).unwrap();
         assert_eq!(config(&run), config(&whole));
         // There is nothing left to do.

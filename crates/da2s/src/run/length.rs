@@ -5,7 +5,9 @@
 //! ends with the weights of a run that had this length from the start, and `config.toml` contains
 //! the new length before the first step.
 
-use da2s_records::files::{BEST, CONFIG, EVALUATION, INT8, NETWORK_CHECKPOINT, SUMMARY, previous};
+use da2s_records::files::{
+    BEST, CONFIG, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE, NETWORK_CHECKPOINT, SUMMARY, previous,
+};
 
 use super::{Context, Error};
 use crate::hint::Hint;
@@ -71,7 +73,7 @@ pub(super) fn record(context: &Context<'_>) -> Result<(), Error> {
         return Ok(());
     }
     // They belong to the shorter training.
-    for name in [SUMMARY, EVALUATION, INT8] {
+    for name in [SUMMARY, EVALUATION, INT8, MISTAKES, MISTAKES_TABLE] {
         directory.remove(name)?;
     }
     config.network.training.epochs = epochs;

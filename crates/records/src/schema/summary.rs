@@ -69,7 +69,7 @@ pub struct Summary {
     /// Its expected calibration error, points.
     #[serde(default)]
     pub network_calibration_error: Option<f64>,
-    /// The same in int8; `None` if the network was not quantised.
+    /// The final network in int8 on the test images; `None` if it was not quantised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8_accuracy: Option<f64>,
     /// Wilson's 95 % interval of that, percent.

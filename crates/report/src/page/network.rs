@@ -59,8 +59,11 @@ fn facts(run: &Run) -> Vec<(&'static str, String, String)> {
         summary.and_then(|s| s.int8_accuracy).map(|accuracy| {
             let gap = summary.and_then(|s| s.int8_gap);
             let side = |points: f64| if points < 0.0 { "above" } else { "below" };
-            let detail = gap.map(|points| format!("{:.2} points {} float32", points.abs(), side(points)));
-            ("test accuracy in int8", percent(accuracy), detail.unwrap_or_default())
+            let gap = gap.map(|points| format!("{:.2} points {} float32", points.abs(), side(points)));
+            let interval = summary.and_then(|s| s.int8_accuracy_interval);
+            let interval = interval.map(|[from, to]| format!("95 % interval {from:.1} to {to:.1} %"));
+            let detail: Vec<String> = [gap, interval].into_iter().flatten().collect();
+            ("test accuracy in int8", percent(accuracy), detail.join("; "))
         }),
         time("search took", summary.and_then(|s| s.search_time_s)),
         time("retraining took", summary.and_then(|s| s.train_time_s)),

@@ -22,6 +22,10 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             format!("da2s export {name} --format onnx --with-preprocessing"),
         ),
         (
+            "Make it smaller and faster in int8, and measure what that costs",
+            format!("da2s quantise {name}"),
+        ),
+        (
             "Look for wrong labels: the images whose label the network doubts most",
             format!("da2s data suspects {name}"),
         ),
