@@ -58,6 +58,7 @@ impl Asked<'_> {
             names_recipe: self.recipe.is_some(),
             space,
             network: self.network.as_deref().and_then(NamedNetwork::from_name),
+            pace: None,
         })
     }
 }

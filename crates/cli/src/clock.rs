@@ -1,11 +1,24 @@
-//! Estimates the time left in a stage, from the steps that this process has taken.
+//! Estimates the time left in a run: in the current stage from the steps that this process has
+//! taken, and in the stages after it from the plan of the run.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The clock of a stage.
-#[derive(Clone, Copy, Debug)]
+use da2s::planner::{StageTime, span};
+use da2s::stage::Stage;
+
+/// Share of its steps after which a stage tells how much slower or faster the machine is than the
+/// plan says.
+const KNOWN: f64 = 0.05;
+/// The least and the most that a stage may say about the stages after it.
+const SLOWER: [f64; 2] = [0.5, 2.0];
+
+/// The clock of a run.
+#[derive(Clone, Debug)]
 pub struct Clock {
     began: Instant,
+    /// The stage, once one has begun.
+    stage: Option<Stage>,
     /// Epochs of the stage.
     pub epochs: usize,
     /// Steps of the stage that were complete when this process began.
@@ -14,18 +27,46 @@ pub struct Clock {
     pub steps_done: usize,
     /// Total number of steps.
     pub steps: usize,
+    /// The planned time of the stage.
+    planned_s: Option<f64>,
+    /// The planned stages after it.
+    ahead: VecDeque<StageTime>,
 }
 
 impl Clock {
-    /// Starts the clock of a stage of `epochs`.
-    pub fn start(epochs: usize) -> Self {
+    /// The clock of a run without a plan, before its first stage.
+    pub fn new() -> Self {
         Self {
             began: Instant::now(),
-            epochs,
+            stage: None,
+            epochs: 0,
             first_step: None,
             steps_done: 0,
             steps: 0,
+            planned_s: None,
+            ahead: VecDeque::new(),
         }
+    }
+
+    /// The stages to come, in their order.
+    pub fn expect(&mut self, stages: &[StageTime]) {
+        self.ahead = stages.iter().copied().collect();
+    }
+
+    /// Starts the clock of a stage of `epochs`. Planned stages before it are over.
+    pub fn start(&mut self, stage: Stage, epochs: usize) {
+        let is_it = |planned: &StageTime| planned.stage == Some(stage);
+        match self.ahead.iter().position(is_it) {
+            Some(at) => self.planned_s = self.ahead.drain(..=at).next_back().map(|planned| planned.time_s),
+            // It begins again, after a value that was not finite.
+            None if self.stage == Some(stage) => {}
+            None => self.planned_s = None,
+        }
+        self.stage = Some(stage);
+        self.began = Instant::now();
+        self.epochs = epochs;
+        self.first_step = None;
+        (self.steps_done, self.steps) = (0, 0);
     }
 
     /// Records a step: `step` of `steps` in `epoch`, both from 1.
@@ -40,31 +81,56 @@ impl Clock {
         self.began += duration;
     }
 
-    /// Time left; `None` until there is enough data for an estimate.
+    /// Time left in the run; `None` until there is enough data for an estimate.
     pub fn left(&self) -> Option<Duration> {
-        let done = self.steps_done - self.first_step?;
+        self.left_after(self.began.elapsed().as_secs_f64())
+            .map(Duration::from_secs_f64)
+    }
+
+    /// The same, in seconds, when the stage has taken `elapsed_s`.
+    fn left_after(&self, elapsed_s: f64) -> Option<f64> {
+        let ahead_s: f64 = self.ahead.iter().map(|planned| planned.time_s).sum();
+        let Some(first) = self.first_step else {
+            let planned_s = self.planned_s?;
+            return Some((planned_s - elapsed_s).max(0.0) + ahead_s);
+        };
+        let done = self.steps_done - first;
         // A search that continues beyond its epochs has no known remaining steps.
         let left = self.steps.saturating_sub(self.steps_done);
-        Some(self.began.elapsed().mul_f64(left as f64 / done as f64))
+        let left_s = elapsed_s * left as f64 / done as f64;
+        // A machine that other programs slow down stays slow.
+        let slower = match self.planned_s {
+            Some(planned_s) if first == 0 && done as f64 >= KNOWN * self.steps as f64 => {
+                ((elapsed_s + left_s) / planned_s).clamp(SLOWER[0], SLOWER[1])
+            }
+            _ => 1.0,
+        };
+        Some(left_s + slower * ahead_s)
     }
 }
 
 /// Minutes and seconds, or hours and minutes.
 pub fn text(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds / 3600 {
-        0 => format!("{}:{:02} min", seconds / 60, seconds % 60),
-        hours => format!("{hours}:{:02} h", seconds / 60 % 60),
-    }
+    span(duration.as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn planned(stage: Option<Stage>, time_s: f64) -> StageTime {
+        StageTime {
+            stage,
+            of_baseline: false,
+            time_s,
+        }
+    }
+
     #[test]
     fn the_clock_counts_from_where_this_process_began() {
-        let mut clock = Clock::start(10);
+        let mut clock = Clock::new();
+        assert_eq!(clock.left(), None);
+        clock.start(Stage::Search, 10);
         assert_eq!(clock.left(), None);
         clock.step(5, 3, 11);
         assert_eq!((clock.steps, clock.steps_done, clock.first_step), (110, 47, Some(46)));
@@ -72,6 +138,33 @@ mod tests {
         assert_eq!(clock.left(), Some(Duration::ZERO));
         clock.step(11, 1, 11);
         assert_eq!(clock.left(), Some(Duration::ZERO), "an extra epoch");
+    }
+
+    #[test]
+    fn the_time_left_is_that_of_all_stages() {
+        let mut clock = Clock::new();
+        clock.expect(&[
+            planned(Some(Stage::Search), 100.0),
+            planned(Some(Stage::Discretize), 10.0),
+            planned(Some(Stage::Train), 200.0),
+            planned(None, 2.0),
+        ]);
+        clock.start(Stage::Search, 10);
+        assert_eq!(clock.left_after(0.0), Some(312.0));
+        clock.step(1, 1, 100);
+        // A single step says nothing about the machine.
+        assert_eq!(clock.left_after(0.2), Some(0.2 * 999.0 + 212.0));
+        // Half of the search took as long as all of it should.
+        clock.step(5, 100, 100);
+        assert_eq!(clock.left_after(100.0), Some(100.0 + 2.0 * 212.0));
+        // Stages that are over already are passed over.
+        clock.start(Stage::Train, 5);
+        assert_eq!(clock.left_after(50.0), Some(152.0));
+        clock.step(3, 1, 10);
+        clock.start(Stage::Train, 5);
+        assert_eq!(clock.left_after(0.0), Some(202.0), "again, from a checkpoint");
+        clock.start(Stage::Evaluate, 0);
+        assert_eq!(clock.left_after(0.0), None, "a stage that nobody planned");
     }
 
     #[test]

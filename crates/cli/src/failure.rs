@@ -26,6 +26,9 @@ pub enum Failure {
     /// A command for a single process was started in several; each of them gets this error.
     #[error("only run, search and train work in several processes; start this command without mpirun")]
     OneProcess,
+    /// A time for a run in several processes.
+    #[error("--time plans a run in a single process; leave it out, or start this command without mpirun")]
+    OneProcessPlan,
     /// An error of the command line itself.
     #[error("{reason}")]
     Own {
@@ -70,7 +73,7 @@ impl Failure {
     pub fn code(&self) -> Code {
         match self {
             Self::Run(error) => error.kind().into(),
-            Self::OneProcess => Code::Usage,
+            Self::OneProcess | Self::OneProcessPlan => Code::Usage,
             Self::Own { code, .. } => *code,
         }
     }
@@ -80,7 +83,7 @@ impl Failure {
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Run(error) => error.is_shared(),
-            Self::OneProcess => true,
+            Self::OneProcess | Self::OneProcessPlan => true,
             Self::Own { .. } => false,
         }
     }
@@ -101,7 +104,7 @@ impl Failure {
     pub fn sentence(&self) -> String {
         let hints = match self {
             Self::Run(error) => &error.hints(),
-            Self::OneProcess => &Vec::new(),
+            Self::OneProcess | Self::OneProcessPlan => &Vec::new(),
             Self::Own { hints, .. } => hints,
         };
         with_hints(&sentence(self), hints)

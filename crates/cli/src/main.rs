@@ -12,8 +12,10 @@ mod hints;
 mod interrupt;
 mod lifeline;
 mod memory;
+mod plan;
 mod processes;
 mod progress;
+mod pulse;
 mod table;
 mod terminal;
 

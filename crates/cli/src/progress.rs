@@ -1,6 +1,6 @@
-//! Progress on the standard error: a bar on a terminal, otherwise one line per epoch; the dashboard
-//! with `--tui`; nothing with `--quiet`. With `--tensorboard` every epoch is also written to an
-//! event file.
+//! Progress on the standard error: a bar on a terminal, otherwise one line per epoch and at least
+//! one every 15 seconds; the dashboard with `--tui`; nothing with `--quiet`. With `--tensorboard`
+//! every epoch is also written to an event file.
 //!
 //! Contract: warnings are always shown, on a line that is safe for a terminal; of several MPI
 //! processes only one reports.
@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use da2s::observer::{Event, Observer, Warning};
+use da2s::planner::StageTime;
 use da2s::stage::Stage;
 use da2s_records::schema::{Gap, SearchEpoch, TrainEpoch};
 use da2s_report::tensorboard::EventWriter;
@@ -20,6 +21,7 @@ use crate::dashboard::{Dashboard, Now};
 use crate::failure::Failure;
 use crate::hints::with_hints;
 use crate::interrupt::StopFlag;
+use crate::pulse::{Pulse, Status};
 use crate::table::decimals;
 use crate::terminal::tell;
 
@@ -41,7 +43,7 @@ enum Style {
     Silent,
     /// Only warnings.
     Quiet,
-    Lines,
+    Lines(Pulse),
     Bar(ProgressBar),
     /// The dashboard, and the lines to print after it is closed.
     Dashboard(Dashboard, Vec<String>),
@@ -56,7 +58,7 @@ impl Progress {
             } else if io::stderr().is_terminal() {
                 Style::Bar(ProgressBar::hidden())
             } else {
-                Style::Lines
+                Style::Lines(Pulse::start())
             },
             stop,
         )
@@ -71,7 +73,7 @@ impl Progress {
         Self {
             style,
             stop,
-            clock: Clock::start(0),
+            clock: Clock::new(),
             gap: String::new(),
             events: None,
         }
@@ -108,7 +110,7 @@ impl Progress {
     pub fn finish(&self) {
         match &self.style {
             Style::Bar(bar) => bar.finish_and_clear(),
-            Style::Silent | Style::Quiet | Style::Lines | Style::Dashboard(..) => {}
+            Style::Silent | Style::Quiet | Style::Lines(_) | Style::Dashboard(..) => {}
         }
     }
 
@@ -118,7 +120,7 @@ impl Progress {
             let failed = dashboard.close();
             let mut lines = std::mem::take(lines);
             lines.extend(failed.map(|failure| format!("da2s: the dashboard ended: {}", failure.sentence())));
-            self.style = Style::Lines;
+            self.style = Style::Lines(Pulse::start());
             lines.iter().for_each(|line| self.line(line));
         }
     }
@@ -142,7 +144,7 @@ impl Progress {
                 dashboard.message(text);
                 lines.push(text.to_owned());
             }
-            Style::Lines => tell(text),
+            Style::Lines(pulse) => pulse.line(text),
             Style::Bar(bar) => bar.suspend(|| tell(text)),
         }
     }
@@ -150,22 +152,53 @@ impl Progress {
     /// Prints a line for a completed epoch if there is no bar or dashboard.
     fn epoch(&mut self, text: &str) {
         match &self.style {
-            Style::Lines => {
-                let left = self
-                    .clock
-                    .left()
-                    .map(|left| format!(", {} left", clock::text(left)))
-                    .unwrap_or_default();
-                self.line(&format!("{text}{left}"));
-            }
+            Style::Lines(pulse) => pulse.line(&format!("{text}{}", self.left())),
             Style::Silent | Style::Quiet | Style::Bar(_) | Style::Dashboard(..) => {}
         }
     }
 
+    /// A clause with the time left in the run, if there is an estimate.
+    fn left(&self) -> String {
+        let left = self.clock.left();
+        left.map(|left| format!(", {} left", clock::text(left)))
+            .unwrap_or_default()
+    }
+
+    /// What a pulse repeats: `text`, and the time left.
+    fn pulse(&self, text: String) {
+        if let Style::Lines(pulse) = &self.style {
+            let left = self.clock.left();
+            pulse.status(Status { text, left });
+        }
+    }
+
+    /// Whether anything is shown but warnings.
+    pub fn is_shown(&self) -> bool {
+        !matches!(self.style, Style::Silent | Style::Quiet)
+    }
+
+    /// Shows what is done before the first stage; without a terminal, if it takes a while.
+    pub fn prepare(&mut self, what: &str) {
+        match &mut self.style {
+            Style::Silent | Style::Quiet | Style::Lines(_) => {}
+            Style::Dashboard(dashboard, _) => dashboard.message(what),
+            Style::Bar(bar) => *bar = spinner(what),
+        }
+        self.pulse(what.to_owned());
+    }
+
+    /// Shows the plan of the run, line by line; its stages have these times.
+    pub fn plan(&mut self, stages: &[StageTime], lines: &[String]) {
+        self.finish();
+        self.clock.expect(stages);
+        lines.iter().for_each(|line| self.line(line));
+    }
+
     fn started(&mut self, stage: Stage, epochs: usize, resumed_at: usize) {
         self.finish();
-        self.clock = Clock::start(epochs);
+        self.clock.start(stage, epochs);
         self.gap.clear();
+        let left = self.left();
         match &mut self.style {
             Style::Silent | Style::Quiet => {}
             Style::Dashboard(dashboard, _) => dashboard.tell(Now {
@@ -173,30 +206,24 @@ impl Progress {
                 epoch: (epochs > 0).then_some(((resumed_at + 1).min(epochs), epochs)),
                 ..Now::default()
             }),
-            Style::Lines => {
-                if resumed_at > 0 && resumed_at < epochs {
-                    self.line(&format!(
-                        "{}: resuming after epoch {resumed_at} of {epochs}",
-                        stage.name()
-                    ));
+            // What is over in a moment needs no line.
+            Style::Lines(_) if epochs == 0 => {}
+            Style::Lines(pulse) => pulse.line(&match resumed_at {
+                0 => format!("{}: {epochs} epochs{left}", stage.name()),
+                _ if resumed_at < epochs => {
+                    format!("{}: resuming after epoch {resumed_at} of {epochs}{left}", stage.name())
                 }
-            }
+                _ => format!("{}: {epochs} epochs are complete{left}", stage.name()),
+            }),
+            Style::Bar(bar) if epochs == 0 => *bar = spinner(&format!("{}{left}", stage.name())),
             Style::Bar(bar) => {
                 *bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-                bar.set_style(if epochs > 0 {
-                    bar_style()
-                } else {
-                    ProgressStyle::default_spinner()
-                });
+                bar.set_style(bar_style());
                 bar.set_prefix(stage.name());
-                bar.set_message(if epochs > 0 {
-                    String::new()
-                } else {
-                    stage.name().to_owned()
-                });
-                bar.enable_steady_tick(Duration::from_millis(200));
+                bar.enable_steady_tick(TICK);
             }
         }
+        self.pulse(stage.name().to_owned());
     }
 
     fn stepped(&mut self, stage: Stage, epoch: usize, step: usize, steps: usize, loss: f64, accuracy: f64) {
@@ -220,6 +247,13 @@ impl Progress {
             bar.set_message(format!(
                 "loss {loss:.3}  accuracy {accuracy:.1} %{}  {left} left",
                 self.gap
+            ));
+        }
+        if matches!(self.style, Style::Lines(_)) {
+            self.pulse(format!(
+                "{} {epoch}/{}, step {step} of {steps}: loss {loss:.3}, accuracy {accuracy:.1} %",
+                stage.name(),
+                clock.epochs
             ));
         }
     }
@@ -306,7 +340,7 @@ impl Observer for Progress {
     fn checkpoint(&self) -> bool {
         match &self.style {
             Style::Dashboard(dashboard, _) => dashboard.takes_checkpoint(),
-            Style::Silent | Style::Quiet | Style::Lines | Style::Bar(_) => false,
+            Style::Silent | Style::Quiet | Style::Lines(_) | Style::Bar(_) => false,
         }
     }
 }
@@ -355,11 +389,22 @@ fn gap_line(gap: &Gap) -> String {
     )
 }
 
+/// A bar without a length, with a text.
+fn spinner(text: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::default_spinner());
+    bar.set_message(text.to_owned());
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
 fn bar_style() -> ProgressStyle {
     // The template is constant and a test draws it; if it were wrong, the default style would do.
     ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// How often a bar moves by itself.
+const TICK: Duration = Duration::from_millis(200);
 const TEMPLATE: &str = "{prefix:<14} [{bar:24}] {msg}";
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!
 //! The modules form floors, and imports go downward:
 //!
-//! - [`run`]: all stages, in a run directory; [`config`]: the combined settings of the modules.
+//! - [`run`]: all stages, in a run directory; [`planner`]: how long they take here, and the sizes
+//!   for a given time; [`config`]: the combined settings of the modules.
 //! - [`search`] trains a super-network, [`retrain`] the final network, and [`export`] writes it for
 //!   other tools. The loop shared by both trainings is in [`resumable`]; [`discretize`] prunes a
 //!   super-network to a genotype.
@@ -37,6 +38,7 @@ pub mod objective;
 pub mod observer;
 pub mod optim;
 pub mod parallel;
+pub mod planner;
 pub mod probe;
 pub mod resumable;
 pub mod retrain;

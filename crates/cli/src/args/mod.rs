@@ -6,6 +6,7 @@ mod of_a_run;
 mod of_runs;
 mod refused;
 mod settings;
+mod time;
 mod tools;
 mod values;
 

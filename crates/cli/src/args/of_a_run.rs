@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -15,6 +16,7 @@ use da2s_infer::int8::RangeSetting;
 use da2s_report::drawing::DrawingFormat;
 
 use super::settings::{CreateArguments, GivenGenotype, ImageStageArguments, LiveArguments, StageArguments};
+use super::time;
 use super::values::{bytes, count, depth, milliseconds, one_of};
 
 /// Arguments of `run`.
@@ -31,6 +33,11 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["genotype", "genotype_file", "space"],
         value_parser = PossibleValuesParser::new(NamedNetwork::names()))]
     network: Option<String>,
+    /// End in about this time, as 30m, 8h or 1h30m: sizes, batches and epochs of search and
+    /// training follow from a few steps that are measured first, except those that were requested.
+    /// Another machine may choose others; config.toml has what was chosen, and repeats the run
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub time: Option<Duration>,
 }
 
 impl RunArguments {

@@ -127,7 +127,7 @@ impl SettingArguments {
             layers: self.asked()?,
             names_recipe: self.recipe.is_some(),
             space: space.and_then(SpaceName::from_name),
-            network: None,
+            ..Request::default()
         })
     }
 

@@ -1,10 +1,12 @@
 //! `da2s run`: all stages in order; with a given genotype or network, those after the search.
 
+use std::time::Instant;
+
 use da2s::Error;
 use da2s::parallel::Group;
 use da2s::space::Genotype;
 
-use super::session::Session;
+use super::session::{Planned, Session};
 use crate::args::RunArguments;
 use crate::failure::Failure;
 use crate::{table, terminal};
@@ -14,9 +16,16 @@ use crate::{table, terminal};
 /// # Errors
 /// Any failure.
 pub fn execute(arguments: &RunArguments, group: &Group) -> Result<(), Failure> {
+    let began = Instant::now();
     // The other processes receive it from the leading one.
     let asked = if group.leads() { asked(arguments)? } else { None };
-    let mut session = Session::create(&arguments.create, arguments.network(), group)?;
+    let planned = Planned {
+        time: arguments.time,
+        given: asked.as_ref(),
+        began,
+    };
+    let created = Session::create_planned(&arguments.create, arguments.network(), planned, group);
+    let mut session = created.map_err(|failure| arguments.given.named(failure))?;
     let given = session.given(asked)?;
     let finished = stages(&mut session, given.as_ref()).map_err(|failure| arguments.given.named(failure));
     let table = session.noted(finished)?;
@@ -45,6 +54,7 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     } else {
         None
     };
+    session.plan_training()?;
     session.train()?;
     let evaluated = if session.leads() {
         Some(session.evaluate()?)

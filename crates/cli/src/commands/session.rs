@@ -1,13 +1,14 @@
 //! The context of a command on a run: the run, its progress display, and the flag to stop it.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use da2s::Hint;
-use da2s::config::Request;
+use da2s::config::{Pace, Request};
 use da2s::network::Trained;
 use da2s::observer::{Event, Observer};
 use da2s::parallel::Group;
-use da2s::run::{self, Discretized, FrontRequest, Int8Options, Quantised, RunDirectory};
+use da2s::run::{self, Discretized, FrontRequest, Int8Options, Quantised, RunDirectory, TrainingPlan};
 use da2s::space::{Genotype, NamedNetwork};
 use da2s_records::schema::{Front, Summary, Suspects};
 use da2s_report::tensorboard::{EventWriter, FOLDER};
@@ -17,6 +18,7 @@ use crate::dashboard::screen;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::interrupt::StopFlag;
+use crate::plan;
 use crate::progress::Progress;
 use crate::terminal;
 
@@ -26,6 +28,17 @@ pub struct Session {
     run: run::Job,
     stop: StopFlag,
     progress: Progress,
+}
+
+/// What a plan of a run starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a> {
+    /// The time in which the run must end, if one is given.
+    pub time: Option<Duration>,
+    /// The genotype that takes the place of the search, if there is one.
+    pub given: Option<&'a Genotype>,
+    /// When the run began.
+    pub began: Instant,
 }
 
 /// Refuses a run directory given as a folder of images.
@@ -51,10 +64,34 @@ impl Session {
     /// # Errors
     /// If the arguments are invalid, a run already exists, or it has other settings.
     pub fn create(arguments: &CreateArguments, network: Option<NamedNetwork>, group: &Group) -> Result<Self, Failure> {
-        Self::shared(group, || Self::make(arguments, network, group))
+        Self::shared(group, || Self::make(arguments, network, None, group))
     }
 
-    fn make(arguments: &CreateArguments, network: Option<NamedNetwork>, group: &Group) -> Result<Self, Failure> {
+    /// Like [`Self::create`], and plans the run: chooses the settings that follow from its time,
+    /// and shows how long its stages will take.
+    ///
+    /// # Errors
+    /// Like [`Self::create`], or if the run cannot end in its time.
+    pub fn create_planned(
+        arguments: &CreateArguments,
+        network: Option<NamedNetwork>,
+        planned: Planned<'_>,
+        group: &Group,
+    ) -> Result<Self, Failure> {
+        if group.size() > 1 && planned.time.is_some() {
+            return Err(Failure::OneProcessPlan);
+        }
+        // Each process would have to measure the steps of all.
+        let planned = Some(planned).filter(|_| group.size() == 1);
+        Self::shared(group, || Self::make(arguments, network, planned, group))
+    }
+
+    fn make(
+        arguments: &CreateArguments,
+        network: Option<NamedNetwork>,
+        planned: Option<Planned<'_>>,
+        group: &Group,
+    ) -> Result<Self, Failure> {
         if arguments.live.tui {
             // Checked before anything is created that would have to be removed.
             screen::check()?;
@@ -62,16 +99,23 @@ impl Session {
         require_images(&arguments.settings)?;
         let request = Request {
             network,
+            pace: planned.map(|planned| match planned.time {
+                Some(time) => Pace::Seconds(time.as_secs_f64()),
+                None => Pace::OfRecipe,
+            }),
             ..arguments.settings.request()?
         };
         let run = run::Job::create(&request, arguments.out.as_deref(), arguments.resume, this_command())?;
         let run = run.among(group.clone());
         let begun = Self::new(run.clone(), arguments.quiet).and_then(|mut job| {
-            job.show(arguments.live)?;
             // Opens the images, for which the threads must have been started.
             if let Some(message) = job.run.widen()?.filter(|_| !arguments.quiet) {
                 job.progress.on(Event::Warning(message.into()));
             }
+            if let Some(planned) = planned {
+                job.plan(planned)?;
+            }
+            job.show(arguments.live)?;
             Ok(job)
         });
         // If no thread can be started or there is no terminal, the new run is removed.
@@ -135,6 +179,38 @@ impl Session {
             progress.on(Event::Warning(warning));
         }
         Ok(Self { run, stop, progress })
+    }
+
+    /// Plans the run, if settings are still to be chosen or the plan is shown.
+    fn plan(&mut self, planned: Planned<'_>) -> Result<(), Failure> {
+        if planned.time.is_some() && self.run.is_resumed() {
+            let text = "a time is for a new run: this one resumes with the settings in its config.toml";
+            self.progress.on(Event::Warning(text.to_owned().into()));
+        }
+        let has_use = self.run.is_to_be_planned() || self.progress.is_shown();
+        if !has_use || self.run.is_finished() {
+            return Ok(());
+        }
+        self.progress.prepare("reading the images, and measuring a few steps");
+        let plan = self.run.plan(planned.given, planned.began, &mut self.progress)?;
+        let lines = match self.run.is_resumed() {
+            true => Vec::new(),
+            false => plan::lines(&plan, self.path()),
+        };
+        self.progress.plan(&plan.times, &lines);
+        Ok(())
+    }
+
+    /// Chooses the number of training epochs for the network that the search has found, if the run
+    /// was planned for a time.
+    pub fn plan_training(&mut self) -> Result<(), Failure> {
+        if let Some(plan) = self.run.plan_training(&mut self.progress)? {
+            let TrainingPlan { epochs, planned, .. } = plan;
+            let line = format!("train: {epochs} epochs fit into the time that is left; {planned} were planned");
+            let lines = Vec::from_iter((epochs != planned).then_some(line));
+            self.progress.plan(&plan.times, &lines);
+        }
+        Ok(())
     }
 
     /// Starts the requested dashboard and event files.

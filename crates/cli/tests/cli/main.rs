@@ -20,6 +20,7 @@ mod kill;
 mod lookup;
 mod metrics;
 mod network;
+mod plan;
 mod predict;
 mod profile;
 mod quantise;

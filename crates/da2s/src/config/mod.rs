@@ -19,7 +19,7 @@ pub use error::{ConfigError, Location, Origin};
 pub use layers::{Layer, RECIPES, resolve, resolve_stored};
 pub use networks::baseline_of;
 pub use planned::Planned;
-pub use request::{Request, format_in};
+pub use request::{Pace, Request, format_in};
 pub use settings::{Config, NetworkSettings, OnNan, RunSettings};
 
 use std::path::Path;

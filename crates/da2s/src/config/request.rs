@@ -31,6 +31,18 @@ pub struct Request {
     pub space: Option<SpaceName>,
     /// A network that takes the place of a search.
     pub network: Option<NamedNetwork>,
+    /// Whether sizes and epochs of a new run follow from steps that are measured before it begins;
+    /// `None` leaves the settings as they are.
+    pub pace: Option<Pace>,
+}
+
+/// How long a new run may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// So many seconds.
+    Seconds(f64),
+    /// As long as its recipe says, if the recipe has a limit.
+    OfRecipe,
 }
 
 impl Request {
@@ -98,6 +110,15 @@ impl Request {
     pub fn sets(&self, key: &str) -> bool {
         let mut requested = self.layers.iter().filter(|layer| !layer.is_recipe());
         requested.any(|layer| layer.get(key).is_some())
+    }
+
+    /// Whether the recipe of `config`, which was resolved from this request, is that for folders of
+    /// images.
+    pub fn has_recipe_for_folders(&self, config: &Config) -> bool {
+        match self.layers.first().filter(|_| self.names_recipe) {
+            Some(recipe) => recipe.is_recipe_of(Format::Images.name()),
+            None => config.data.dataset == Format::Images,
+        }
     }
 
     /// A message for each setting of a flag that has no effect. Recipes and files may set one for

@@ -8,10 +8,12 @@
 //! is none.
 
 mod average;
+mod loaders;
 mod mixing;
 mod settings;
 
 pub use average::Average;
+pub(crate) use loaders::{divided, loaders};
 pub use mixing::{MixedBatch, Mixing, Other};
 pub use settings::{Decay, TrainSettings};
 
@@ -297,6 +299,9 @@ impl Resumable for Retraining<'_> {
 }
 
 impl Retraining<'_> {
+    /// Settings whose reduction lowers the memory of a step.
+    pub(crate) const LOWER: &'static [&'static str] = &["network.batch_size", "network.channels", "network.cells"];
+
     /// The learning rate of the current epoch, halved for each time that the training has returned
     /// to a checkpoint.
     fn rate(&self, state: &TrainState) -> f64 {

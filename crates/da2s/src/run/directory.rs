@@ -17,7 +17,6 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::made::Made;
-use crate::config::{Config, Layer, resolve_stored};
 use crate::stage::Stage;
 
 /// A directory with a run.
@@ -192,34 +191,6 @@ impl RunDirectory {
             path: self.file(name),
             problem: "it is not a text in UTF-8".to_owned(),
         })
-    }
-
-    /// The configuration of the run.
-    ///
-    /// # Errors
-    /// If `config.toml` cannot be read; [`Error::DamagedConfig`] if it is not a configuration.
-    pub fn config(&self) -> Result<Config, Error> {
-        resolve_stored(&[self.config_layer()?]).map_err(Error::DamagedConfig)
-    }
-
-    /// The configuration as a layer.
-    ///
-    /// # Errors
-    /// Like [`Self::config`].
-    pub(crate) fn config_layer(&self) -> Result<Layer, Error> {
-        let text = self.text(CONFIG, MOST_WHOLE_BYTES)?;
-        let text = text.ok_or_else(|| Error::NotARun {
-            path: self.path.clone(),
-        })?;
-        Layer::stored(&self.file(CONFIG), &text).map_err(Error::DamagedConfig)
-    }
-
-    /// Writes the resolved configuration.
-    ///
-    /// # Errors
-    /// An I/O error.
-    pub fn write_config(&self, config: &Config) -> Result<(), Error> {
-        self.write(CONFIG, config.to_toml()?.as_bytes())
     }
 
     /// Writes a file of the run, completely or not at all.
@@ -411,6 +382,7 @@ fn to_json<T: Serialize>(path: &Path, value: &T, pretty: bool) -> Result<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_directory_is_made_once() {

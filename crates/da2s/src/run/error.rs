@@ -20,6 +20,7 @@ use crate::finite::OutputNotFinite;
 use crate::hint::Hint;
 use crate::memory::MemoryError;
 use crate::network::{AuxiliaryError, LatencyError, Resource};
+use crate::planner::PlanError;
 use crate::resumable::StageError;
 use crate::search::SearchError;
 use crate::space::GenotypeError;
@@ -46,6 +47,9 @@ pub enum Error {
     /// A network that could not be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A run that cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// An auxiliary head on too small an image.
     #[error(transparent)]
     Auxiliary(#[from] AuxiliaryError),
@@ -200,6 +204,7 @@ impl Error {
             Self::Search(error) => error.kind(),
             Self::Stage(error) => error.kind(),
             Self::Evaluate(error) => error.kind(),
+            Self::Plan(error) => error.kind(),
             Self::Auxiliary(_) => Kind::Usage,
             Self::Data(error) => error.kind(),
             Self::ImagesMoved { .. } => Kind::Data,
@@ -234,6 +239,7 @@ impl Error {
             Self::Config(error) => error.hints(),
             Self::Stage(error) => error.hints(),
             Self::Evaluate(error) => error.hints(),
+            Self::Plan(error) => error.hints(),
             Self::RunExists { .. } => vec![Hint::Resume, Hint::OtherDirectory],
             Self::NotEmpty { .. } => vec![Hint::OtherDirectory],
             Self::NotARun { .. } => vec![Hint::Create],

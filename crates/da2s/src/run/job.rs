@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::discretize::{network_size, stored_within_limits};
+use super::plan::Planning;
 use super::width::{limits, widest_within};
 use super::{
     Context, Discretized, Error, Int8Options, Quantised, RunDirectory, SearchSummary, TrainSummary, discretize,
@@ -52,10 +53,12 @@ pub const OTHER_SETTINGS: [Hint; 2] = [Hint::OwnSettings, Hint::OtherDirectory];
 #[derive(Clone, Debug)]
 pub struct Job {
     directory: RunDirectory,
-    config: Config,
+    pub(super) config: Config,
     resume: bool,
     /// Whether this job created the run, so that it may be removed if it fails early.
     fresh: bool,
+    /// What is still to be chosen before the run begins, or was.
+    pub(super) planning: Option<Planning>,
     command: String,
     arrays: Option<Arc<Arrays>>,
     group: Group,
@@ -77,7 +80,8 @@ impl Job {
     /// Creates a run in `out`, by default `runs/DATASET-METHOD-sSEED` (of a requested network
     /// `runs/DATASET-NETWORK-sSEED`), or with `resume` opens the
     /// existing one; in an empty directory `resume` also creates a run. `command` is recorded in
-    /// `environment.json`.
+    /// `environment.json`. If the request has a pace, [`Job::plan`] must follow: it writes the
+    /// settings.
     ///
     /// # Errors
     /// If the request is invalid, a run already exists, or it has other settings; with `resume`, if
@@ -125,8 +129,12 @@ impl Job {
         job.fresh = true;
         job.notes = notes;
         job.widened = job.to_widen(request);
-        let written = job.directory.write_config(&job.config);
-        job.or_unmake(written)?;
+        job.planning = Planning::of(request, &job.config);
+        // While settings are still to be chosen, there is no run to resume.
+        if job.planning.is_none() {
+            let written = job.directory.write_config(&job.config);
+            job.or_unmake(written)?;
+        }
         Ok(job)
     }
 
@@ -157,6 +165,7 @@ impl Job {
             config,
             resume,
             fresh: false,
+            planning: None,
             command,
             arrays: None,
             group: Group::alone(),
@@ -187,7 +196,9 @@ impl Job {
         };
         let channels = self.or_unmake(self.widest(network))?;
         self.config.network.shape.channels = channels;
-        self.or_unmake(self.directory.write_config(&self.config))?;
+        if !self.is_to_be_planned() {
+            self.or_unmake(self.directory.write_config(&self.config))?;
+        }
         let name = network.name();
         Ok(Some(format!(
             "network.channels is {channels}: the widest {name} within the limits of the target"
@@ -259,6 +270,11 @@ impl Job {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether the run continues an earlier one.
+    pub fn is_resumed(&self) -> bool {
+        self.resume
     }
 
     /// The command line.

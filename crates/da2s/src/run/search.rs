@@ -14,9 +14,6 @@ use crate::search::{EpochRecord, Rate, Search, SearchState};
 use crate::stage::Stage;
 use da2s_records::schema::SearchEpoch;
 
-/// Settings whose reduction lowers the memory of a search.
-const LOWER: [&str; 3] = ["search.batch_size", "search.channels", "search.cells"];
-
 /// The result of a search.
 #[derive(Clone, Debug)]
 pub struct SearchSummary {
@@ -45,7 +42,7 @@ pub fn search(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Sear
     let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
     Needs::of_search(&search.backbone, batch, side, threads, second_order)
         .beside(&dataset)
-        .check("a step of this search", &LOWER, &engine)?;
+        .check("a step of this search", Search::LOWER, &engine)?;
     // Problems that would make the training fail are reported before the search begins.
     super::train::loaders(context, &dataset)?;
     if context.group.leads() {

@@ -15,17 +15,15 @@ use super::state_file::{TrainMeta, train_checkpoint, train_state};
 use super::trained::preprocessing;
 use super::{Context, Error, genotype_file, length};
 use crate::backbone::{Backbone, LoadError, NetworkSize};
-use crate::data::{DataError, Dataset, Loader, Part, SearchSplit, Stream, TrainingOrder};
+use crate::config::Config;
+use crate::data::{Dataset, Loader};
 use crate::memory::Needs;
 use crate::network::network;
 use crate::observer::Observer;
 use crate::probe::Probe;
 use crate::resumable::Resumable;
-use crate::retrain::{Retraining, TrainRecord, TrainState};
+use crate::retrain::{self, Retraining, TrainRecord, TrainState};
 use da2s_records::schema::TrainEpoch;
-
-/// Settings whose reduction lowers the memory of a training.
-const LOWER: [&str; 3] = ["network.batch_size", "network.channels", "network.cells"];
 
 /// The result of a training.
 #[derive(Clone, Debug)]
@@ -61,7 +59,7 @@ pub fn train(context: &Context<'_>, observer: &mut dyn Observer) -> Result<Train
     Needs::of_training(&network, batch, side, rayon::current_num_threads())
         .with_vectors(context.config.network.training.extra_vectors())
         .beside(&dataset)
-        .check("a step of this training", &LOWER, &engine)?;
+        .check("a step of this training", Retraining::LOWER, &engine)?;
     let (loader, validation) = loaders(context, &dataset)?;
     let context = &Context {
         resume: length::resumes(context, observer)?,
@@ -172,44 +170,15 @@ impl<'a> StageFiles for TrainFiles<'a> {
 /// The training images of the final network, and those of them that are only for validation, in
 /// ascending order.
 pub(super) fn divided(context: &Context<'_>, dataset: &Dataset) -> Result<(Vec<usize>, Vec<usize>), Error> {
-    let data = &context.config.data;
-    let (arch, validation, seed) = (data.arch_fraction, data.validation_fraction, context.config.run.seed);
-    let split = SearchSplit::new(dataset.train.labels(), arch, validation, seed)?;
-    let mut indices = [split.weight_half, split.arch_half].concat();
-    indices.sort_unstable();
-    Ok((indices, split.validation))
+    let config = context.config;
+    Ok(retrain::divided(&config.data, config.run.seed, dataset)?)
 }
 
 /// Batches for training the final network, and for the validation part if there is one.
 pub(super) fn loaders(context: &Context<'_>, dataset: &Dataset) -> Result<(Loader, Option<Loader>), Error> {
-    let config = context.config;
-    let (indices, held_out) = divided(context, dataset)?;
-    let order = TrainingOrder {
-        seed: config.run.seed,
-        stream: Stream::Network,
-        augmentation: config.network.training.augmentation.clone(),
-    };
-    let batch_size = config.network.training.batch_size;
+    let Config { data, network, run, .. } = context.config;
     let shard = context.group.shard();
-    let loader = Loader::training(dataset, indices, batch_size, order).and_then(|loader| loader.sharded(shard));
-    let loader = loader.map_err(|error| error.of_batch_size("network.batch_size"))?;
-    let own: Vec<usize> = (0..dataset.validation.len()).collect();
-    let validation = match (own.is_empty(), held_out.is_empty()) {
-        (true, true) => None,
-        (true, false) => Some(Loader::evaluation(dataset, Part::Train, held_out, batch_size)?),
-        (false, true) => Some(Loader::evaluation(dataset, Part::Validation, own, batch_size)?),
-        (false, false) => {
-            let expected = "0: the folder has validation images of its own, in val/";
-            let fraction = config.data.validation_fraction.to_string();
-            return Err(DataError::Setting {
-                option: "data.validation_fraction",
-                value: fraction,
-                expected: expected.to_owned(),
-            }
-            .into());
-        }
-    };
-    Ok((loader, validation.map(|loader| loader.sharded(shard)).transpose()?))
+    Ok(retrain::loaders(data, &network.training, run.seed, shard, dataset)?)
 }
 
 /// The network of the run's genotype, with or without its auxiliary head, and the genotype's text.

@@ -276,6 +276,9 @@ impl Resumable for Search {
 }
 
 impl Search {
+    /// Settings whose reduction lowers the memory of a step.
+    pub(crate) const LOWER: &'static [&'static str] = &["search.batch_size", "search.channels", "search.cells"];
+
     /// The same with `probe`, which is notified of each phase of a step.
     #[must_use]
     pub fn with_probe(self, probe: Probe) -> Self {

@@ -176,6 +176,11 @@ impl SearchSettings {
         matches!(self.method, Method::Da2s | Method::Da2sOperations | Method::Da2sEdges)
     }
 
+    /// Whether the method has a drive of its own that the path can replace.
+    pub(crate) fn may_follow_path(&self) -> bool {
+        self.follows_schedule() && self.method.build(self).refuses(Drive::Path).is_none()
+    }
+
     /// How the mixture is driven to the target.
     pub fn drive(&self) -> Drive {
         let own = || match self.schedule {

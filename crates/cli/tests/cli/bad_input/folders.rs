@@ -155,7 +155,13 @@ fn folders() -> Vec<Case> {
             3,
             &["0.png", "a folder of images"],
         ),
-        case("folder: nothing in it", &["run", "."], 3, &["train/", "labels.csv"]).tiny(),
+        case(
+            "folder: nothing in it",
+            &["run", "."],
+            3,
+            &["expected images, but the folder is empty"],
+        )
+        .tiny(),
         case("folder: MNIST or Fashion-MNIST", &["run", "."], 2, &["mnist, fashion"])
             .make(|dir| mnist(dir, &idx(&[10, 28, 28], &[0; 7840]), &idx(&[10], &[0; 10])))
             .tiny(),

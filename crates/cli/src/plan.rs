@@ -1,0 +1,119 @@
+//! The plan of a run in words: what was found, what will be done, how long that takes, and where
+//! the results go.
+//!
+//! Contract: one line each; the caller cleans them for a terminal.
+
+use std::path::Path;
+
+use da2s::memory::{Bytes, available};
+use da2s::planner::{Found, Lesson, Plan, span};
+use da2s::stage::Stage;
+use da2s_records::counted;
+
+/// Classes that are listed with their counts; of more, the smallest and the largest are.
+const LISTED: usize = 12;
+/// Width of the names of the rows.
+const WIDTH: usize = 12;
+
+/// The lines of `plan` for a run in `path`.
+pub fn lines(plan: &Plan, path: &Path) -> Vec<String> {
+    let row = |name: &str, text: &str| format!("  {name:<WIDTH$}{text}");
+    let mut lines = vec![format!("plan for {}", path.display())];
+    lines.push(row("found", &found(&plan.found)));
+    if let Some(search) = &plan.search {
+        lines.push(row("search", &lesson(search, time_of(plan, Stage::Search))));
+        lines.push(row("discretize", &span(time_of(plan, Stage::Discretize))));
+    }
+    lines.push(row("train", &lesson(&plan.network, time_of(plan, Stage::Train))));
+    lines.push(row("evaluate", &span(time_of(plan, Stage::Evaluate))));
+    let of_baselines: f64 = plan
+        .times
+        .iter()
+        .filter(|stage| stage.of_baseline)
+        .map(|stage| stage.time_s)
+        .sum();
+    if of_baselines > 0.0 {
+        lines.push(row("baselines", &span(of_baselines)));
+    }
+    lines.push(row("in all", &in_all(plan)));
+    lines.push(row("memory", &memory(plan)));
+    lines.push(row("results", &path.display().to_string()));
+    lines.extend(plan.reasons.iter().map(|reason| row("because", reason)));
+    lines
+}
+
+fn found(found: &Found) -> String {
+    let (classes, counts) = (&found.classes, &found.counts);
+    let all = |count: &[usize; 2]| count.iter().sum::<usize>();
+    let listed = if classes.len() <= LISTED {
+        let each = classes.iter().map(|(name, count)| format!("{name} {}", all(count)));
+        each.collect::<Vec<_>>().join(", ")
+    } else {
+        let each = || classes.iter().map(|(_, count)| all(count));
+        format!(
+            "of {} to {} images",
+            each().min().unwrap_or(0),
+            each().max().unwrap_or(0)
+        )
+    };
+    let validation = match counts.validation {
+        0 => String::new(),
+        count => format!(", {count} to choose the epoch"),
+    };
+    format!(
+        "{} ({listed}); {} to train on{validation}, {} for the test; {}",
+        counted_classes(classes.len()),
+        counted(counts.train, "image"),
+        counts.test,
+        found.shape
+    )
+}
+
+fn counted_classes(count: usize) -> String {
+    if count == 1 {
+        "1 class".to_owned()
+    } else {
+        format!("{count} classes")
+    }
+}
+
+fn lesson(lesson: &Lesson, time_s: f64) -> String {
+    let Lesson {
+        channels,
+        cells,
+        epochs,
+        steps,
+        batch,
+        step_s,
+        ..
+    } = lesson;
+    format!(
+        "{}: {channels} channels, {cells} cells, {epochs} epochs of {steps} steps of {batch} images, {:.0} ms each",
+        span(time_s),
+        1e3 * step_s
+    )
+}
+
+/// The time of a stage of the run itself.
+fn time_of(plan: &Plan, stage: Stage) -> f64 {
+    let own = plan
+        .times
+        .iter()
+        .filter(|time| time.stage == Some(stage) && !time.of_baseline);
+    own.map(|time| time.time_s).sum()
+}
+
+fn in_all(plan: &Plan) -> String {
+    let total = span(plan.total_s());
+    match plan.goal {
+        Some(goal) if !goal.at_most => format!("{total} from now on, of {}", span(goal.time_s)),
+        _ => format!("{total} from now on"),
+    }
+}
+
+fn memory(plan: &Plan) -> String {
+    let lessons = plan.search.iter().chain([&plan.network]);
+    let most = lessons.map(|lesson| lesson.needs.total()).max().unwrap_or(0);
+    let there = available().map_or_else(String::new, |available| format!("; {available}"));
+    format!("{}{there}", Bytes(most))
+}

@@ -1,0 +1,197 @@
+//! The model of a run's time: from the times of a step and of an image, and the numbers of images,
+//! to those of the stages.
+//!
+//! Contract: seconds; pure functions. What a step costs does not depend on the epoch, except that α
+//! may be still during the warm-up. Not counted: choices that `search.drop_below` removes, which
+//! make a search faster, and epochs that an undecided search may add.
+
+use crate::stage::Stage;
+
+/// Time at the end of each epoch for the checkpoint and the files of lines: measured on a disk, a
+/// tenth of a second at most.
+pub(super) const EPOCH_S: f64 = 0.05;
+
+/// Numbers of images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageCounts {
+    /// Those that train the weights of the super-network.
+    pub weights: usize,
+    /// Those that train the architecture.
+    pub arch: usize,
+    /// Those that train the final network.
+    pub train: usize,
+    /// Those that choose its epoch.
+    pub validation: usize,
+    /// Those that test it.
+    pub test: usize,
+}
+
+/// The time of a stage of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageTime {
+    /// The stage; `None` is the report.
+    pub stage: Option<Stage>,
+    /// Whether it is one of a baseline.
+    pub of_baseline: bool,
+    /// Its time, in seconds.
+    pub time_s: f64,
+}
+
+/// Measured times of a search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct SearchRates {
+    /// A step during the warm-up.
+    pub warmup_step_s: f64,
+    /// A step after it.
+    pub step_s: f64,
+    /// The evaluation of an image by the super-network: mixed, with operations, edges and both
+    /// discretized.
+    pub image_s: [f64; 4],
+}
+
+/// Measured times of the training of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TrainRates {
+    /// A step.
+    pub step_s: f64,
+    /// The evaluation of an image.
+    pub image_s: f64,
+}
+
+/// What a search has to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SearchWork {
+    /// Time to open the images.
+    pub read_s: f64,
+    /// Steps per epoch.
+    pub steps: usize,
+    /// Held-out images that are evaluated after every epoch.
+    pub monitored: usize,
+    /// Images on which the gap is measured, and on which statistics are recalibrated.
+    pub gap: [usize; 2],
+    /// Images that the rule and the gaps of single edges evaluate, each time that they do.
+    pub examined: usize,
+}
+
+impl SearchWork {
+    /// Time of the search, of whose `epochs` the first `still` are those of the warm-up.
+    pub fn search_s(&self, rates: &SearchRates, epochs: usize, still: usize) -> f64 {
+        let still = still.min(epochs);
+        let steps_s = still as f64 * rates.warmup_step_s + (epochs - still) as f64 * rates.step_s;
+        let look_s = self.monitored as f64 * (rates.image_s[0] + rates.image_s[3]);
+        self.read_s + self.steps as f64 * steps_s + epochs as f64 * (look_s + EPOCH_S)
+    }
+
+    /// Time of the discretization: the gap with statistics as trained and recalibrated, and what
+    /// single choices cost.
+    pub fn discretize_s(&self, rates: &SearchRates) -> f64 {
+        let [held_out, calibration] = self.gap;
+        let gap: f64 = rates.image_s.iter().sum();
+        self.read_s + (2 * held_out + calibration) as f64 * gap + self.examined as f64 * rates.image_s[0]
+    }
+}
+
+/// What a training has to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrainWork {
+    /// Time to open the images.
+    pub read_s: f64,
+    /// Steps per epoch.
+    pub steps: usize,
+    /// Images that are evaluated after every epoch.
+    pub validation: usize,
+    /// Images that are evaluated at the end.
+    pub evaluated: usize,
+}
+
+impl TrainWork {
+    /// Time of the training.
+    pub fn train_s(&self, rates: &TrainRates, epochs: usize) -> f64 {
+        let epoch_s = self.steps as f64 * rates.step_s + self.validation as f64 * rates.image_s + EPOCH_S;
+        self.read_s + epochs as f64 * epoch_s
+    }
+
+    /// Time of the evaluation.
+    pub fn evaluate_s(&self, rates: &TrainRates) -> f64 {
+        self.read_s + self.evaluated as f64 * rates.image_s
+    }
+}
+
+/// All stages in their order: the times of search and discretization, those of training and
+/// evaluation of the network and of each baseline, and that of the report.
+pub(super) fn times(search: Option<[f64; 2]>, trainings: Vec<[f64; 3]>, report_s: f64) -> Vec<StageTime> {
+    let time = |stage, of_baseline, time_s| StageTime {
+        stage,
+        of_baseline,
+        time_s,
+    };
+    let searched = search.is_some();
+    let mut times = Vec::new();
+    if let Some([search_s, discretize_s]) = search {
+        times.push(time(Some(Stage::Search), false, search_s));
+        times.push(time(Some(Stage::Discretize), false, discretize_s));
+    }
+    for (at, [discretize_s, train_s, evaluate_s]) in trainings.into_iter().enumerate() {
+        let of_baseline = at > 0;
+        if of_baseline || !searched {
+            times.push(time(Some(Stage::Discretize), of_baseline, discretize_s));
+        }
+        times.push(time(Some(Stage::Train), of_baseline, train_s));
+        times.push(time(Some(Stage::Evaluate), of_baseline, evaluate_s));
+    }
+    times.push(time(None, false, report_s));
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_its_steps_and_its_evaluations() {
+        let rates = SearchRates {
+            warmup_step_s: 1.0,
+            step_s: 2.0,
+            image_s: [0.4, 0.3, 0.2, 0.1],
+        };
+        let work = SearchWork {
+            read_s: 3.0,
+            steps: 10,
+            monitored: 4,
+            gap: [20, 30],
+            examined: 100,
+        };
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} != {b}");
+        near(
+            work.search_s(&rates, 5, 2),
+            3.0 + 20.0 + 60.0 + 5.0 * (4.0 * 0.5 + EPOCH_S),
+        );
+        near(work.discretize_s(&rates), 3.0 + 70.0 + 40.0);
+    }
+
+    #[test]
+    fn stages_come_in_their_order() {
+        let names = |times: Vec<StageTime>| -> Vec<(Option<Stage>, bool)> {
+            times.into_iter().map(|time| (time.stage, time.of_baseline)).collect()
+        };
+        let (search, discretize) = (Some(Stage::Search), Some(Stage::Discretize));
+        let (train, evaluate) = (Some(Stage::Train), Some(Stage::Evaluate));
+        assert_eq!(
+            names(times(Some([1.0, 2.0]), vec![[0.0; 3]; 2], 0.0)),
+            [
+                (search, false),
+                (discretize, false),
+                (train, false),
+                (evaluate, false),
+                (discretize, true),
+                (train, true),
+                (evaluate, true),
+                (None, false)
+            ]
+        );
+        assert_eq!(
+            names(times(None, vec![[0.0; 3]], 0.0)),
+            [(discretize, false), (train, false), (evaluate, false), (None, false)]
+        );
+    }
+}

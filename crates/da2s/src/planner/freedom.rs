@@ -1,0 +1,145 @@
+//! What a plan may choose: of its keys, those that nobody requested.
+
+use crate::config::{Config, Request};
+use crate::network::Resource;
+use crate::space::{NamedNetwork, SpaceName};
+
+/// The settings that a plan chooses, if they were not requested.
+pub const KEYS: [&str; 10] = [
+    "search.channels",
+    "search.cells",
+    "search.batch_size",
+    "search.epochs",
+    "search.warmup_epochs",
+    "search.drive",
+    "network.channels",
+    "network.cells",
+    "network.batch_size",
+    "network.epochs",
+];
+
+/// The values of [`KEYS`], in their order.
+pub(super) fn values(config: &Config) -> [(&'static str, String); KEYS.len()] {
+    let (search, network) = (&config.search, &config.network);
+    let values = [
+        search.channels.to_string(),
+        search.cells.to_string(),
+        search.batch_size.to_string(),
+        search.epochs.to_string(),
+        search.warmup_epochs.to_string(),
+        format!("{:?}", search.drive().name()),
+        network.shape.channels.to_string(),
+        network.shape.cells.to_string(),
+        network.training.batch_size.to_string(),
+        network.training.epochs.to_string(),
+    ];
+    let mut values = values.into_iter();
+    KEYS.map(|key| (key, values.next().unwrap_or_default()))
+}
+
+/// Which of [`KEYS`] may be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freedom {
+    free: [bool; KEYS.len()],
+    /// Those that were requested.
+    requested: [bool; KEYS.len()],
+}
+
+impl Freedom {
+    /// What the request for `config` leaves open. A plain network by name keeps its own sizes, and
+    /// one under limits its width; a table of latencies is for one width, and a chain of layers is
+    /// a single cell.
+    pub fn of(request: &Request, config: &Config) -> Self {
+        let chain = matches!(config.space.name, SpaceName::Mobile | SpaceName::Plain);
+        let is_limited = || {
+            Resource::ALL
+                .iter()
+                .any(|resource| resource.limit(&config.target).is_some())
+        };
+        let own_width = match request.network {
+            Some(NamedNetwork::Plain(_)) => true,
+            Some(NamedNetwork::Cells(_)) => is_limited(),
+            None => false,
+        };
+        let one_width = own_width || config.target.latency_table.is_some();
+        // The older name of the drive counts as well.
+        let requested = KEYS.map(|key| request.sets(key) || key == "search.drive" && request.sets("search.schedule"));
+        let given = |key: &str| match key {
+            "search.drive" => !config.search.may_follow_path(),
+            "search.cells" => chain,
+            "network.cells" => chain || one_width,
+            "network.channels" => one_width,
+            _ => false,
+        };
+        Self {
+            free: std::array::from_fn(|at| !requested[at] && !given(KEYS[at])),
+            requested,
+        }
+    }
+
+    /// Whether the setting `key` may be chosen.
+    pub fn may(&self, key: &str) -> bool {
+        KEYS.iter().zip(self.free).any(|(own, free)| *own == key && free)
+    }
+
+    /// Whether anything may be chosen.
+    pub fn is_any(&self) -> bool {
+        self.free.contains(&true)
+    }
+
+    /// The same for `key` alone.
+    #[must_use]
+    pub fn only(self, key: &str) -> Self {
+        Self {
+            free: std::array::from_fn(|at| self.free[at] && KEYS[at] == key),
+            ..self
+        }
+    }
+
+    /// The requested settings that a plan would have chosen.
+    pub fn requested(&self) -> Vec<&'static str> {
+        let rows = KEYS.iter().zip(self.requested);
+        rows.filter_map(|(key, requested)| requested.then_some(*key)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layer;
+    use crate::space::NamedNetwork;
+
+    fn freedom(assignments: &[&str], network: Option<&str>) -> Freedom {
+        let layer = |text: &&str| Layer::assignment("--set", text).unwrap();
+        let request = Request {
+            layers: assignments.iter().map(layer).collect(),
+            network: network.and_then(NamedNetwork::from_name),
+            ..Request::default()
+        };
+        Freedom::of(&request, &request.resolve().unwrap())
+    }
+
+    #[test]
+    fn what_was_requested_is_not_free() {
+        let all = freedom(&[], None);
+        assert!(KEYS.iter().all(|key| all.may(key)) && all.requested().is_empty());
+        let some = freedom(&["search.epochs=12", "network.channels=8"], None);
+        assert_eq!(some.requested(), ["search.epochs", "network.channels"]);
+        assert!(!some.may("search.epochs") && some.may("search.cells") && !some.may("data.limit"));
+        let epochs = some.only("network.epochs");
+        assert!(epochs.may("network.epochs") && !epochs.may("network.cells"));
+        assert!(!some.only("search.epochs").is_any());
+    }
+
+    #[test]
+    fn a_network_by_name_and_a_chain_keep_their_sizes() {
+        let network = freedom(&[], Some("resnet8"));
+        assert!(!network.may("network.channels") && !network.may("network.cells") && network.may("network.epochs"));
+        let mobile = Request {
+            space: Some(SpaceName::Mobile),
+            ..Request::default()
+        };
+        let mobile = Freedom::of(&mobile, &mobile.resolve().unwrap());
+        assert!(!mobile.may("search.cells") && mobile.may("search.channels"));
+    }
+}

@@ -1,0 +1,76 @@
+//! The sizes of networks from which a plan chooses: those of the settings, and smaller ones of
+//! similar proportions, each with about a third of the multiply-adds of the one before.
+
+/// Channels and cells as fractions of those of the settings, the largest first.
+const RUNGS: [(f64, f64); 6] = [
+    (1.0, 1.0),
+    (0.75, 0.65),
+    (0.5, 0.5),
+    (0.34, 0.4),
+    (0.25, 0.25),
+    (0.125, 0.15),
+];
+
+/// The fewest channels and cells: two reduction cells and a normal one between them.
+const FEWEST: [usize; 2] = [4, 3];
+
+/// Channels and cells, the largest first. `free` says which of the two may change; channels are
+/// multiples of `multiple`.
+pub(super) fn sizes(largest: [usize; 2], free: [bool; 2], multiple: usize) -> Vec<[usize; 2]> {
+    let [channels, cells] = largest;
+    let mut sizes = vec![largest];
+    for (of_channels, of_cells) in RUNGS {
+        let fewer = |all: usize, share: f64, multiple: usize, fewest: usize| {
+            let units = (all as f64 * share / multiple as f64).round() as usize;
+            (units * multiple).max(fewest.next_multiple_of(multiple)).min(all)
+        };
+        let size = [
+            if free[0] {
+                fewer(channels, of_channels, multiple, FEWEST[0])
+            } else {
+                channels
+            },
+            if free[1] {
+                fewer(cells, of_cells, 1, FEWEST[1])
+            } else {
+                cells
+            },
+        ];
+        if !sizes.contains(&size) {
+            sizes.push(size);
+        }
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_keep_their_proportions() {
+        let network = sizes([36, 20], [true, true], 2);
+        assert_eq!(network, [[36, 20], [28, 13], [18, 10], [12, 8], [10, 5], [4, 3]]);
+        assert_eq!(sizes([16, 8], [true, false], 4), [[16, 8], [12, 8], [8, 8], [4, 8]]);
+        assert_eq!(sizes([36, 20], [false, false], 2), [[36, 20]]);
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_fall_and_never_exceed_the_largest(
+            channels in 1usize..300,
+            cells in 1usize..40,
+            free in any::<[bool; 2]>(),
+            multiple in 1usize..17,
+        ) {
+            let sizes = sizes([channels, cells], free, multiple);
+            prop_assert_eq!(sizes[0], [channels, cells]);
+            for pair in sizes.windows(2) {
+                prop_assert!(pair[1][0] <= pair[0][0] && pair[1][1] <= pair[0][1] && pair[1] != pair[0]);
+                prop_assert!(pair[1][0] == channels || pair[1][0].is_multiple_of(multiple));
+            }
+            prop_assert!(sizes.iter().all(|size| (free[0] || size[0] == channels) && (free[1] || size[1] == cells)));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Measures what a search and a training cost here: a few steps of the real stages on the real
+//! images, and the evaluation of one batch.
+//!
+//! Contract: each number is the median of several steps after one that is not counted, in which
+//! buffers are allocated; another program on the same cores delays single steps. What was trained
+//! is discarded. Memory is checked before a step is taken.
+
+use std::time::Instant;
+
+use super::cost::{SearchRates, TrainRates};
+use super::{Inputs, PlanError};
+use crate::backbone::{Backbone, Pass};
+use crate::config::Config;
+use crate::data::{Loader, Part, SearchSplit, Shard};
+use crate::discretize::Discretization;
+use crate::evaluate::{accuracy, evaluate};
+use crate::memory::Needs;
+use crate::network::network;
+use crate::parallel::Group;
+use crate::probe::Probe;
+use crate::resumable::Resumable;
+use crate::retrain::{Retraining, TrainProgress, loaders};
+use crate::search::{Search, SearchProgress};
+use crate::space::Genotype;
+
+/// Steps that are counted, at least and at most.
+const COUNTED: [usize; 2] = [2, 15];
+
+/// What can be measured.
+#[derive(Clone, Copy)]
+pub(super) struct Measure<'a> {
+    pub inputs: &'a Inputs<'a>,
+    /// Longest time for steps beyond the fewest.
+    pub patience_s: f64,
+    /// Whether to stop, asked after each step.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl Measure<'_> {
+    /// Times of the search of `config`, and the memory of a step.
+    ///
+    /// # Errors
+    /// Those of a search; [`PlanError::Memory`] if a step needs more than there is.
+    pub fn search(&self, config: &Config) -> Result<(SearchRates, Needs), PlanError> {
+        let Inputs {
+            dataset,
+            device,
+            engine,
+            ..
+        } = *self.inputs;
+        let setup = config.search_setup()?;
+        let search = Search::new(&setup, dataset, device, engine)?;
+        let (batch, side) = (setup.search.batch_size, dataset.shape.height);
+        let (threads, second_order) = (rayon::current_num_threads(), setup.search.second_order);
+        let needs = Needs::of_search(&search.backbone, batch, side, threads, second_order).beside(dataset);
+        needs.check("a step of this search", Search::LOWER, engine)?;
+
+        let warmup = setup.search.warmup_epochs.saturating_sub(1);
+        let mut state = search.start();
+        let warmup_step_s = match warmup {
+            0 => None,
+            _ => Some(self.step_s(&search, &mut state, self.patience_s / 2.0)?),
+        };
+        state.progress = SearchProgress {
+            epochs_done: warmup,
+            ..SearchProgress::default()
+        };
+        let step_s = self.step_s(&search, &mut state, self.patience_s)?;
+
+        let split = SearchSplit::new(
+            dataset.train.labels(),
+            setup.data.arch_fraction,
+            setup.data.validation_fraction,
+            setup.seed,
+        )?;
+        let some = split.arch_half.into_iter().take(batch).collect();
+        let loader = Loader::evaluation(dataset, Part::Train, some, batch)?;
+        let outcome = search.outcome(&state);
+        let pruned = search.pruned(&state, &outcome);
+        let image_s = |stage| -> Result<f64, PlanError> {
+            let began = Instant::now();
+            pruned.accuracy(stage, &loader, &Group::alone(), device)?;
+            Ok(began.elapsed().as_secs_f64() / loader.samples() as f64)
+        };
+        // The first evaluation allocates.
+        image_s(Discretization::Supernet)?;
+        Ok((
+            SearchRates {
+                warmup_step_s: warmup_step_s.unwrap_or(step_s),
+                step_s,
+                image_s: [
+                    image_s(Discretization::Supernet)?,
+                    image_s(Discretization::Operations)?,
+                    image_s(Discretization::Edges)?,
+                    image_s(Discretization::Both)?,
+                ],
+            },
+            needs,
+        ))
+    }
+
+    /// Times of the training of the network of `genotype` in `config`, and the memory of a step.
+    ///
+    /// # Errors
+    /// Those of a training; [`PlanError::Memory`] if a step needs more than there is.
+    pub fn training(&self, config: &Config, genotype: &Genotype) -> Result<(TrainRates, Needs), PlanError> {
+        let Inputs {
+            dataset,
+            device,
+            engine,
+            ..
+        } = *self.inputs;
+        let shape = &config.network.shape;
+        let settings = &config.network.training;
+        let size = shape.size(&config.space, dataset.shape, dataset.classes());
+        let network = network(genotype, size, engine)?;
+        let (batch, side) = (settings.batch_size, dataset.shape.height);
+        let needs = Needs::of_training(&network, batch, side, rayon::current_num_threads())
+            .with_vectors(settings.extra_vectors())
+            .beside(dataset);
+        needs.check("a step of this training", Retraining::LOWER, engine)?;
+        let (loader, _) = loaders(&config.data, settings, config.run.seed, Shard::WHOLE, dataset)?;
+        let training = Retraining {
+            network: &network,
+            settings,
+            class_weights: config
+                .data
+                .class_weights
+                .of(&dataset.class_names, dataset.train.labels())?,
+            seed: config.run.seed,
+            group: Group::alone(),
+            loader,
+            validation: None,
+            device,
+            probe: Probe::default(),
+        };
+        let mut state = training.start();
+        // Where drop-path rises over the epochs, there is none of it in the first one.
+        state.progress = TrainProgress {
+            epochs_done: settings.epochs / 2,
+            ..TrainProgress::default()
+        };
+        let step_s = self.step_s(&training, &mut state, self.patience_s)?;
+        let (weights, statistics) = state.evaluated();
+        let pass = Pass::new(weights).with_statistics(statistics);
+        let image_s = self.image_s(&network, pass, batch)?;
+        Ok((TrainRates { step_s, image_s }, needs))
+    }
+
+    /// Time of the evaluation of an image by a network.
+    fn image_s(&self, network: &Backbone, pass: Pass<'_>, batch: usize) -> Result<f64, PlanError> {
+        let Inputs { dataset, device, .. } = *self.inputs;
+        let some: Vec<usize> = (0..dataset.test.len().min(batch)).collect();
+        let loader = Loader::evaluation(dataset, Part::Test, some, batch)?;
+        // The first one allocates.
+        accuracy(network, pass, &loader, &Group::alone(), device, &|| false)?;
+        let began = Instant::now();
+        evaluate(network, pass, &loader, &[], device, &|| false)?;
+        Ok(began.elapsed().as_secs_f64() / loader.samples().max(1) as f64)
+    }
+
+    /// The median time of a step of `stage`, which continues from `state`, within its epoch.
+    fn step_s<S: Resumable<State: Clone>>(
+        &self,
+        stage: &S,
+        state: &mut S::State,
+        patience_s: f64,
+    ) -> Result<f64, PlanError> {
+        let [least, most] = COUNTED;
+        let (first, began, mut times_s) = (state.clone(), Instant::now(), Vec::new());
+        loop {
+            if stage.position(state).steps_done == stage.steps() {
+                state.clone_from(&first);
+            }
+            let step = Instant::now();
+            let images = stage.images(state)?;
+            let taken = stage.step(state, images);
+            times_s.push(step.elapsed().as_secs_f64());
+            if (self.stop)() {
+                return Err(PlanError::Stopped);
+            }
+            let counted = times_s.len() - 1;
+            let is_enough = counted >= least && (counted >= most || began.elapsed().as_secs_f64() > patience_s);
+            // A step whose numbers are not finite takes as long as any other, but no step can
+            // follow it. What it means is for the stage to say.
+            if is_enough || taken.is_err() {
+                return Ok(median_without_first(times_s));
+            }
+        }
+    }
+}
+
+/// The median of all times but the first; a single one is its own.
+fn median_without_first(mut times_s: Vec<f64>) -> f64 {
+    if times_s.len() > 1 {
+        times_s.remove(0);
+    }
+    times_s.sort_by(f64::total_cmp);
+    let middle = times_s.len() / 2;
+    match times_s.len() {
+        0 => 0.0,
+        count if count.is_multiple_of(2) => f64::midpoint(times_s[middle - 1], times_s[middle]),
+        _ => times_s[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_time_is_not_counted() {
+        let times = [[9.0, 1.0, 3.0, 2.0].as_slice(), &[9.0, 1.0, 2.0], &[9.0], &[]];
+        assert_eq!(
+            times.map(|times| median_without_first(times.to_vec())),
+            [2.0, 1.5, 9.0, 0.0]
+        );
+    }
+}

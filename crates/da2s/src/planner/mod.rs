@@ -1,0 +1,306 @@
+//! The planner: how long each stage of a run will take on this machine and, for a given time, the
+//! sizes, batches and epochs with which the whole run ends in it.
+//!
+//! A few steps of the search and of the training are measured with the real code and the real
+//! images (`measure.rs`). A model of the stages turns them into times (`cost.rs`), and for a given
+//! time a solver chooses from a ladder of sizes (`ladder.rs`) and finds the numbers of epochs
+//! (`solve.rs`). Contract: a setting that was requested is never changed (`freedom.rs`); what is
+//! chosen are ordinary settings, so a run of them needs no plan; nothing is written, and the
+//! measured steps leave no trace. The times are those of this machine, so another machine, or the
+//! same one under another load, may choose differently. A plan is for a single process.
+
+mod cost;
+mod epochs;
+mod error;
+mod freedom;
+mod ladder;
+mod measure;
+mod reasons;
+mod searching;
+mod solve;
+mod training;
+
+pub use cost::{ImageCounts, StageTime};
+pub use error::PlanError;
+pub use freedom::{Freedom, KEYS};
+pub use reasons::span;
+
+use burn::tensor::Device;
+use da2s_engine::Engine;
+
+use crate::config::Config;
+use crate::data::{Dataset, ImageShape, Part, SearchSplit};
+use crate::memory::Needs;
+use crate::search::Drive;
+use crate::space::Genotype;
+
+use cost::times;
+use measure::Measure;
+use searching::Searching;
+use solve::solve;
+use training::Training;
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// The images.
+    pub dataset: &'a Dataset,
+    /// The device.
+    pub device: &'a Device,
+    /// Implementation of the cells.
+    pub engine: &'a Engine,
+    /// Whether there is a search, or a genotype takes its place.
+    pub searches: bool,
+    /// The genotype of the final network, if it is known already.
+    pub genotype: Option<&'a Genotype>,
+    /// How long it takes to open the images, which every stage does, in seconds.
+    pub read_s: f64,
+}
+
+/// The time in which a run must end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goal {
+    /// The time, in seconds.
+    pub time_s: f64,
+    /// Whether it is only a limit: then no stage gets more epochs than it has in the settings.
+    pub at_most: bool,
+    /// What may be chosen.
+    pub freedom: Freedom,
+}
+
+/// The size and the length of a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lesson {
+    /// Channels of the first cells.
+    pub channels: usize,
+    /// Cells.
+    pub cells: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Steps per epoch.
+    pub steps: usize,
+    /// Images per step.
+    pub batch: usize,
+    /// Time of a step, in seconds.
+    pub step_s: f64,
+    /// Memory of a step.
+    pub needs: Needs,
+}
+
+/// The images of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The classes, each with its numbers of training and test images.
+    pub classes: Vec<(String, [usize; 2])>,
+    /// Shape of every image.
+    pub shape: ImageShape,
+    /// Their numbers by purpose.
+    pub counts: ImageCounts,
+}
+
+/// What will be done, and how long it will take.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The images.
+    pub found: Found,
+    /// The settings, with what was chosen.
+    pub config: Config,
+    /// The keys of the chosen settings, with their values.
+    pub chosen: Vec<(&'static str, String)>,
+    /// The search, unless a genotype takes its place.
+    pub search: Option<Lesson>,
+    /// The training of the final network.
+    pub network: Lesson,
+    /// The stages in their order, with their times; those of each baseline are at the end.
+    pub times: Vec<StageTime>,
+    /// Why it was chosen, one sentence each.
+    pub reasons: Vec<String>,
+    /// What there was to choose for.
+    pub goal: Option<Goal>,
+}
+
+impl Plan {
+    /// The time of all stages, in seconds.
+    pub fn total_s(&self) -> f64 {
+        self.times.iter().map(|stage| stage.time_s).sum()
+    }
+}
+
+/// Share of the given time for which a run is planned: what disturbs a machine only makes it
+/// slower.
+pub const AIM: f64 = 0.97;
+
+/// Plans a run of `inputs`: for `goal`, of which `spent_s` returns the part that is already over,
+/// or as it is. `stop` is called after each step.
+///
+/// # Errors
+/// [`PlanError::TooShort`] if the run cannot end in time even at its smallest;
+/// [`PlanError::Stopped`] if `stop` returns true; and what makes its stages fail.
+pub fn plan(
+    inputs: &Inputs<'_>,
+    goal: Option<Goal>,
+    spent_s: &dyn Fn() -> f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<Plan, PlanError> {
+    let images = ImageCounts::new(inputs.config, inputs.dataset)?;
+    let start = prepared(inputs, goal.as_ref(), &images);
+    let patience_s = goal.map_or(PATIENCE_S / 4.0, |goal| (goal.time_s / 200.0).clamp(0.2, PATIENCE_S));
+    let measure = Measure {
+        inputs,
+        patience_s,
+        stop,
+    };
+    let mut searching = match inputs.searches {
+        true => Some(Searching::new(&start, goal.as_ref(), &images, measure)?),
+        false => None,
+    };
+    let mut training = Training::new(&start, goal.as_ref(), &images, measure)?;
+    let budget_s = || goal.map_or(f64::INFINITY, |goal| AIM * goal.time_s - spent_s() - REPORT_S);
+    let strict = goal.is_none_or(|goal| !goal.at_most);
+    let solved = solve(&budget_s, strict, searching.as_mut(), &mut training)?;
+    if let Some(goal) = goal.filter(|goal| !goal.at_most) {
+        let least_s = spent_s() + solved.total_s() + REPORT_S;
+        if least_s > goal.time_s {
+            return Err(PlanError::TooShort {
+                time_s: goal.time_s,
+                least_s,
+                requested: goal.freedom.requested(),
+            });
+        }
+    }
+    let mut config = start;
+    let search = searching.as_ref().zip(solved.search.as_ref());
+    if let Some((searching, chosen)) = search {
+        searching.apply(&mut config, chosen.size, chosen.epochs);
+    }
+    training.apply(&mut config, solved.network.size, solved.network.epochs);
+    config.check()?;
+    let searched_s = search.map(|(searching, chosen)| searching.times(chosen));
+    let times = times(searched_s, training.times(&solved.network), REPORT_S);
+    let search = search.map(|(searching, chosen)| searching.lesson(chosen));
+    let network = training.lesson(&solved.network);
+    let total_s = spent_s() + times.iter().map(|stage| stage.time_s).sum::<f64>();
+    let reason = |goal: &Goal| reasons::of(goal, [inputs.config, &config], search.as_ref(), &network, total_s);
+    Ok(Plan {
+        found: Found::new(inputs.dataset, images),
+        reasons: goal.as_ref().map(reason).unwrap_or_default(),
+        chosen: differences(inputs.config, &config),
+        config,
+        search,
+        network,
+        times,
+        goal,
+    })
+}
+
+/// The number of epochs of the training of the given genotype, which the search of a run with a
+/// plan has found, such that the rest of the run takes `left_s()` seconds; and the times of its
+/// stages. Before the plan, the settings had `before` epochs.
+///
+/// # Errors
+/// Like [`plan`].
+pub fn plan_training(
+    inputs: &Inputs<'_>,
+    goal: Goal,
+    before: usize,
+    left_s: &dyn Fn() -> f64,
+    stop: &dyn Fn() -> bool,
+) -> Result<(usize, Vec<StageTime>), PlanError> {
+    let images = ImageCounts::new(inputs.config, inputs.dataset)?;
+    let patience_s = (goal.time_s / 200.0).clamp(0.2, PATIENCE_S);
+    let measure = Measure {
+        inputs,
+        patience_s,
+        stop,
+    };
+    let only_epochs = Goal {
+        freedom: goal.freedom.only("network.epochs"),
+        ..goal
+    };
+    let mut training = Training::new(inputs.config, Some(&only_epochs), &images, measure)?;
+    if goal.at_most {
+        training.limit_epochs(before);
+    }
+    let solved = solve(&|| left_s() - REPORT_S, true, None::<&mut Searching<'_>>, &mut training)?;
+    let planned = times(None, training.times(&solved.network), REPORT_S);
+    Ok((solved.network.epochs, planned))
+}
+
+/// The longest time of a run of the recipe for folders, unless a time is given.
+pub const RECIPE_LIMIT_S: f64 = 2.0 * 3600.0;
+/// Longest time for which steps of one size are measured, beyond the fewest that are needed.
+const PATIENCE_S: f64 = 3.0;
+/// Time for the report, in seconds.
+const REPORT_S: f64 = 1.0;
+/// Steps per epoch below which a batch is made smaller: fewer leave little to learn from in an
+/// epoch.
+const FEWEST_STEPS: usize = 8;
+
+/// The settings with what does not depend on the time, if it may be chosen: batches that suit the
+/// number of images, and the drive that ends decided whatever the length of the search.
+fn prepared(inputs: &Inputs<'_>, goal: Option<&Goal>, images: &ImageCounts) -> Config {
+    let mut config = inputs.config.clone();
+    let Some(goal) = goal.filter(|goal| !goal.at_most) else {
+        return config;
+    };
+    let may = |key| goal.freedom.may(key);
+    if inputs.searches && may("search.drive") && may("search.epochs") && config.search.drive() != Drive::Path {
+        config.search.drive = Some(Drive::Path);
+    }
+    let suited = |images: usize, now: usize| {
+        let most = (images / FEWEST_STEPS).max(1);
+        // A power of two.
+        now.min(1 << most.ilog2()).max(now.min(4)).min(images.max(1))
+    };
+    if may("search.batch_size") {
+        config.search.batch_size = suited(images.weights.min(images.arch), config.search.batch_size);
+    }
+    if may("network.batch_size") {
+        let training = &mut config.network.training;
+        training.batch_size = suited(images.train, training.batch_size);
+    }
+    config
+}
+
+/// The values in `now` of the settings that a plan may choose and that differ from `before`.
+fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
+    let rows = freedom::values(before).into_iter().zip(freedom::values(now));
+    rows.filter(|((_, before), (_, now))| before != now)
+        .map(|(_, now)| now)
+        .collect()
+}
+
+impl Found {
+    fn new(dataset: &Dataset, counts: ImageCounts) -> Self {
+        let of_class = |class: usize| {
+            let count = |part: Part| {
+                let labels = dataset.part(part).labels().iter();
+                labels.filter(|label| **label as usize == class).count()
+            };
+            [count(Part::Train), count(Part::Test)]
+        };
+        let names = dataset.class_names.iter().enumerate();
+        Self {
+            classes: names.map(|(class, name)| (name.clone(), of_class(class))).collect(),
+            shape: dataset.shape,
+            counts,
+        }
+    }
+}
+
+impl ImageCounts {
+    fn new(config: &Config, dataset: &Dataset) -> Result<Self, PlanError> {
+        let data = &config.data;
+        let labels = dataset.train.labels();
+        let split = SearchSplit::new(labels, data.arch_fraction, data.validation_fraction, config.run.seed)?;
+        Ok(Self {
+            weights: split.weight_half.len(),
+            arch: split.arch_half.len(),
+            train: split.weight_half.len() + split.arch_half.len(),
+            validation: split.validation.len() + dataset.validation.len(),
+            test: dataset.test.len(),
+        })
+    }
+}

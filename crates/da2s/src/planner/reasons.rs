@@ -1,0 +1,103 @@
+//! The reasons of a plan in words: what was chosen and why, one sentence each.
+
+use super::{AIM, Goal, Lesson, freedom};
+use crate::config::Config;
+
+/// Below this share of the given time a run ends early.
+const EARLY: f64 = 0.85;
+
+/// A time as minutes and seconds, or hours and minutes.
+pub fn span(time_s: f64) -> String {
+    let seconds = time_s.max(0.0).round() as u64;
+    match seconds / 3600 {
+        0 => format!("{}:{:02} min", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02} h", seconds / 60 % 60),
+    }
+}
+
+/// The reasons for what was chosen for `goal`: `after` instead of `before`, for a search and a
+/// training that together take `total_s` seconds.
+pub(super) fn of(
+    goal: &Goal,
+    [before, after]: [&Config; 2],
+    search: Option<&Lesson>,
+    network: &Lesson,
+    total_s: f64,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let time = span(goal.time_s);
+    let has_choice = freedom::values(before) != freedom::values(after);
+    match (goal.at_most, has_choice) {
+        (true, false) => return reasons,
+        (true, true) => reasons.push(format!(
+            "the settings of the recipe would take longer than {time} here, so sizes and epochs are smaller"
+        )),
+        (false, _) => reasons.push(format!(
+            "the whole is planned for {:.0} % of the given {time}, since what disturbs a machine only makes it slower",
+            100.0 * AIM
+        )),
+    }
+    if search.is_some() && goal.freedom.is_any() {
+        reasons.push(
+            "the search gets a third of the time: it only ranks the candidates, while the accuracy comes from the training"
+                .to_owned(),
+        );
+    }
+    let sized = |what: &str, lesson: &Lesson, largest: [usize; 2]| {
+        let Lesson { channels, cells, .. } = lesson;
+        let size = format!("{what}: {channels} channels and {cells} cells");
+        match [*channels, *cells] == largest {
+            true => format!("{size}, those of the settings"),
+            false => format!("{size}, the largest size that leaves time for enough epochs, or the smallest"),
+        }
+    };
+    if let Some(search) = search
+        && (goal.freedom.may("search.channels") || goal.freedom.may("search.cells"))
+    {
+        reasons.push(sized("search", search, [before.search.channels, before.search.cells]));
+    }
+    if goal.freedom.may("network.channels") || goal.freedom.may("network.cells") {
+        let shape = &before.network.shape;
+        reasons.push(sized("final network", network, [shape.channels, shape.cells]));
+    }
+    let batches = [
+        ("search.batch_size", before.search.batch_size, after.search.batch_size),
+        (
+            "network.batch_size",
+            before.network.training.batch_size,
+            after.network.training.batch_size,
+        ),
+    ];
+    for (key, was, is) in batches.into_iter().filter(|(_, was, is)| was != is) {
+        reasons.push(format!(
+            "{key} is {is} instead of {was}, so that an epoch has enough steps"
+        ));
+    }
+    if before.search.drive() != after.search.drive() {
+        reasons.push("search.drive is path, which ends decided however short the search is".to_owned());
+    }
+    let requested = goal.freedom.requested();
+    if !requested.is_empty() {
+        reasons.push(format!("as requested: {}", requested.join(", ")));
+    }
+    if goal.freedom.may("network.epochs") {
+        reasons.push(
+            "after the search, network.epochs follows from the time that is left and from steps of the network that was found"
+                .to_owned(),
+        );
+    }
+    if !goal.at_most && total_s < EARLY * goal.time_s {
+        reasons.push("it ends early: more epochs than these would add little".to_owned());
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!([75.0, 59.6, 7500.0].map(span), ["1:15 min", "1:00 min", "2:05 h"]);
+    }
+}

@@ -1,0 +1,207 @@
+//! The search as a choice of the solver: its sizes, its numbers of epochs, and its times with those
+//! of the discretization.
+
+use std::collections::BTreeMap;
+
+use da2s_engine::Engine;
+
+use super::cost::{ImageCounts, SearchRates, SearchWork};
+use super::epochs::Epochs;
+use super::ladder::sizes;
+use super::measure::Measure;
+use super::solve::{Choice, Chosen};
+use super::{Goal, Lesson, PlanError};
+use crate::config::Config;
+use crate::discretize::Rule;
+use crate::memory::Needs;
+use crate::network::cost;
+use crate::search::SearchError;
+use crate::supernet::supernet;
+
+/// The fewest epochs and steps of a search; a good number of epochs, but as many as it takes for so
+/// many steps, and no more than it takes for so many.
+const EPOCHS: ([usize; 2], [usize; 3]) = ([4, 40], [20, 400, 10_000]);
+/// The most epochs of a search in a given time: twice those of DARTS.
+const MOST_EPOCHS: usize = 100;
+
+/// The search.
+pub(super) struct Searching<'a> {
+    config: Config,
+    sizes: Vec<[usize; 2]>,
+    multiply_adds: Vec<f64>,
+    epochs: Epochs,
+    /// Whether the warm-up follows the number of epochs.
+    scales_warmup: bool,
+    work: SearchWork,
+    needs: BTreeMap<usize, Needs>,
+    measure: Measure<'a>,
+}
+
+impl<'a> Searching<'a> {
+    /// # Errors
+    /// If there is nothing to search, or the target does not fit the space.
+    pub fn new(
+        config: &Config,
+        goal: Option<&Goal>,
+        images: &ImageCounts,
+        measure: Measure<'a>,
+    ) -> Result<Self, PlanError> {
+        let (inputs, settings) = (measure.inputs, &config.search);
+        let space = config.space.build();
+        if !space.name.is_searched() {
+            return Err(SearchError::NotSearched(space.name.name()).into());
+        }
+        config.target.resolve(&space).map_err(SearchError::from)?;
+        let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
+        let partial = settings.partial();
+        let multiple = if partial.is_multiple_of(2) {
+            partial
+        } else {
+            2 * partial
+        };
+        let free = ["search.channels", "search.cells"].map(may);
+        let all = sizes([settings.channels, settings.cells], free, multiple);
+        let mut own = Self {
+            config: config.clone(),
+            sizes: Vec::new(),
+            multiply_adds: Vec::new(),
+            epochs: Epochs::fixed(settings.epochs),
+            scales_warmup: may("search.warmup_epochs") && may("search.epochs"),
+            work: SearchWork {
+                read_s: inputs.read_s,
+                steps: (images.weights / settings.batch_size).max(1),
+                monitored: match settings.monitor_images {
+                    0 => images.arch,
+                    monitored => monitored.min(images.arch),
+                },
+                gap: [images.arch, images.weights],
+                examined: examined(config, images.arch),
+            },
+            needs: BTreeMap::new(),
+            measure,
+        };
+        for size in all {
+            let sized = own.sized(size);
+            // Only the settings' own size is one that the user has to hear about.
+            if !own.sizes.is_empty() && sized.check().is_err() {
+                continue;
+            }
+            let dataset = inputs.dataset;
+            let network = sized.search.size(&sized.space, dataset.shape, dataset.classes());
+            let backbone = supernet(&space, network, partial, &Engine::Plain);
+            own.multiply_adds
+                .push(cost(&backbone, dataset.shape.height).multiply_adds.max(1) as f64);
+            own.sizes.push(size);
+        }
+        if let Some(goal) = goal.filter(|_| may("search.epochs")) {
+            let most = if goal.at_most { settings.epochs } else { MOST_EPOCHS };
+            let (least, good) = EPOCHS;
+            let shortest = if own.scales_warmup {
+                2
+            } else {
+                settings.warmup_epochs + 1
+            };
+            let most = most.max(shortest);
+            let epochs = Epochs::of_steps(own.work.steps, [least[0].max(shortest), least[1]], good, most);
+            own.epochs = epochs;
+        }
+        Ok(own)
+    }
+
+    fn sized(&self, [channels, cells]: [usize; 2]) -> Config {
+        let mut config = self.config.clone();
+        (config.search.channels, config.search.cells) = (channels, cells);
+        config
+    }
+
+    /// The warm-up of a search of `epochs`: the same share of it as in the settings.
+    fn warmup(&self, epochs: usize) -> usize {
+        let settings = &self.config.search;
+        if !self.scales_warmup || settings.warmup_epochs == 0 {
+            return settings.warmup_epochs;
+        }
+        let share = settings.warmup_epochs as f64 / settings.epochs as f64;
+        let warmup = (share * epochs as f64).round() as usize;
+        warmup.clamp(1, epochs.saturating_sub(1).max(1))
+    }
+
+    fn searched_s(&self, rates: &SearchRates, epochs: usize) -> f64 {
+        let still = self.warmup(epochs).saturating_sub(1);
+        self.work.search_s(rates, epochs, still)
+    }
+
+    /// Writes a size and a number of epochs into `config`.
+    pub fn apply(&self, config: &mut Config, size: usize, epochs: usize) {
+        [config.search.channels, config.search.cells] = self.sizes[size];
+        config.search.epochs = epochs;
+        config.search.warmup_epochs = self.warmup(epochs);
+    }
+
+    /// Times of the search and of the discretization.
+    pub fn times(&self, chosen: &Chosen<SearchRates>) -> [f64; 2] {
+        [
+            self.searched_s(&chosen.rates, chosen.epochs),
+            self.work.discretize_s(&chosen.rates),
+        ]
+    }
+
+    pub fn lesson(&self, chosen: &Chosen<SearchRates>) -> Lesson {
+        let [channels, cells] = self.sizes[chosen.size];
+        Lesson {
+            channels,
+            cells,
+            epochs: chosen.epochs,
+            steps: self.work.steps,
+            batch: self.config.search.batch_size,
+            step_s: chosen.rates.step_s,
+            needs: self.needs.get(&chosen.size).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Evaluations of single images by the rule and by the gaps of single edges.
+fn examined(config: &Config, arch: usize) -> usize {
+    let space = config.space.build();
+    let (edges, kinds) = (space.graph.edge_count(), space.kinds().len());
+    let some = |images: usize| if images == 0 { arch } else { images.min(arch) };
+    let by_edge = match config.discretize.edge_images {
+        0 => 0,
+        images => (2 * edges * kinds + 1) * some(images),
+    };
+    let by_rule = match config.discretize.rule {
+        Rule::Strongest => 0,
+        // Each operation of each edge, then each edge.
+        _ => kinds * edges * (space.operations.len() + 1) * some(config.discretize.rule_images),
+    };
+    by_edge + by_rule
+}
+
+impl Choice for Searching<'_> {
+    type Rates = SearchRates;
+
+    fn work(&self) -> &[f64] {
+        &self.multiply_adds
+    }
+
+    fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+
+    fn time_s(&self, rates: &SearchRates, epochs: usize) -> f64 {
+        self.searched_s(rates, epochs) + self.work.discretize_s(rates)
+    }
+
+    fn scaled(rates: &SearchRates, factor: f64) -> SearchRates {
+        SearchRates {
+            warmup_step_s: factor * rates.warmup_step_s,
+            step_s: factor * rates.step_s,
+            image_s: rates.image_s.map(|image_s| factor * image_s),
+        }
+    }
+
+    fn measure(&mut self, size: usize) -> Result<SearchRates, PlanError> {
+        let (rates, needs) = self.measure.search(&self.sized(self.sizes[size]))?;
+        self.needs.insert(size, needs);
+        Ok(rates)
+    }
+}

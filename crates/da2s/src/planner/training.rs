@@ -1,0 +1,254 @@
+//! The training of the final network, with that of the baselines, as a choice of the solver: its
+//! sizes, its numbers of epochs, and its times.
+
+use std::collections::BTreeMap;
+
+use da2s_engine::Engine;
+
+use super::cost::{ImageCounts, TrainRates, TrainWork};
+use super::epochs::Epochs;
+use super::ladder::sizes;
+use super::measure::Measure;
+use super::solve::{Choice, Chosen};
+use super::{Goal, Inputs, Lesson, PlanError};
+use crate::config::{Config, baseline_of};
+use crate::discretize::random_genotype;
+use crate::memory::Needs;
+use crate::network::{BaselineMatch, cost, network, widest};
+use crate::search::SearchError;
+use crate::space::{Genotype, PlainNetwork};
+
+/// The fewest epochs and steps of a training; a good number of epochs, but as many as it takes for
+/// so many steps, and no more than it takes for so many.
+const EPOCHS: ([usize; 2], [usize; 3]) = ([5, 60], [60, 1000, 20_000]);
+/// The most epochs of a training in a given time: those of DARTS.
+const MOST_EPOCHS: usize = 600;
+/// Genotypes that are drawn to find a typical one.
+const DRAWN: u64 = 9;
+
+/// Times of the training of the network and of each baseline.
+#[derive(Clone, Debug)]
+pub(super) struct TrainingRates {
+    network: TrainRates,
+    baselines: Vec<TrainRates>,
+}
+
+/// The training of the final network, and of the baselines with it.
+pub(super) struct Training<'a> {
+    config: Config,
+    genotype: Genotype,
+    sizes: Vec<[usize; 2]>,
+    multiply_adds: Vec<f64>,
+    epochs: Epochs,
+    work: TrainWork,
+    needs: BTreeMap<usize, Needs>,
+    measure: Measure<'a>,
+}
+
+impl<'a> Training<'a> {
+    /// # Errors
+    /// If the network does not fit the images.
+    pub fn new(
+        config: &Config,
+        goal: Option<&Goal>,
+        images: &ImageCounts,
+        measure: Measure<'a>,
+    ) -> Result<Self, PlanError> {
+        let (inputs, shape, training) = (measure.inputs, &config.network.shape, &config.network.training);
+        let may = |key| goal.is_some_and(|goal| goal.freedom.may(key));
+        let free = ["network.channels", "network.cells"].map(may);
+        let mut own = Self {
+            config: config.clone(),
+            genotype: match inputs.genotype {
+                Some(genotype) => genotype.clone(),
+                None => typical(config, inputs)?,
+            },
+            sizes: Vec::new(),
+            multiply_adds: Vec::new(),
+            epochs: Epochs::fixed(training.epochs),
+            work: TrainWork {
+                read_s: inputs.read_s,
+                steps: (images.train / training.batch_size).max(1),
+                validation: images.validation,
+                // The test images, and as many of those that the network was trained on.
+                evaluated: images.test + images.test.min(images.train),
+            },
+            needs: BTreeMap::new(),
+            measure,
+        };
+        for size in sizes([shape.channels, shape.cells], free, 2) {
+            let sized = own.sized(size);
+            let multiply_adds = multiply_adds(&sized, inputs, &own.genotype);
+            match multiply_adds {
+                Ok(multiply_adds) if own.sizes.is_empty() || sized.check().is_ok() => {
+                    own.multiply_adds.push(multiply_adds);
+                    own.sizes.push(size);
+                }
+                // Only the settings' own size is one that the user has to hear about.
+                Err(error) if own.sizes.is_empty() => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if let Some(goal) = goal.filter(|_| may("network.epochs")) {
+            let most = if goal.at_most { training.epochs } else { MOST_EPOCHS };
+            let (least, good) = EPOCHS;
+            let shortest = training.warmup_epochs + 1;
+            let least = [least[0].max(shortest), least[1]];
+            own.epochs = Epochs::of_steps(own.work.steps, least, good, most.max(shortest));
+        }
+        Ok(own)
+    }
+
+    /// Allows at most `most` epochs.
+    pub fn limit_epochs(&mut self, most: usize) {
+        let Epochs { least, good, .. } = self.epochs;
+        self.epochs = Epochs {
+            least: least.min(most),
+            good: good.min(most),
+            most,
+        };
+    }
+
+    fn sized(&self, [channels, cells]: [usize; 2]) -> Config {
+        let mut config = self.config.clone();
+        (config.network.shape.channels, config.network.shape.cells) = (channels, cells);
+        config
+    }
+
+    /// Writes a size and a number of epochs into `config`.
+    pub fn apply(&self, config: &mut Config, size: usize, epochs: usize) {
+        let shape = &mut config.network.shape;
+        [shape.channels, shape.cells] = self.sizes[size];
+        config.network.training.epochs = epochs;
+    }
+
+    /// Times of discretization, training and evaluation, of the network and of each baseline.
+    pub fn times(&self, chosen: &Chosen<TrainingRates>) -> Vec<[f64; 3]> {
+        let rates = &chosen.rates;
+        let of_one = |rates: &TrainRates| {
+            let train_s = self.work.train_s(rates, chosen.epochs);
+            [self.work.read_s, train_s, self.work.evaluate_s(rates)]
+        };
+        std::iter::once(&rates.network)
+            .chain(&rates.baselines)
+            .map(of_one)
+            .collect()
+    }
+
+    pub fn lesson(&self, chosen: &Chosen<TrainingRates>) -> Lesson {
+        let [channels, cells] = self.sizes[chosen.size];
+        Lesson {
+            channels,
+            cells,
+            epochs: chosen.epochs,
+            steps: self.work.steps,
+            batch: self.config.network.training.batch_size,
+            step_s: chosen.rates.network.step_s,
+            needs: self.needs.get(&chosen.size).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Multiply-adds of the network of `genotype` for one image.
+fn multiply_adds(config: &Config, inputs: &Inputs<'_>, genotype: &Genotype) -> Result<f64, PlanError> {
+    let shape = inputs.dataset.shape;
+    let size = config
+        .network
+        .shape
+        .size(&config.space, shape, inputs.dataset.classes());
+    let backbone = network(genotype, size, &Engine::Plain)?;
+    Ok(cost(&backbone, shape.height).multiply_adds.max(1) as f64)
+}
+
+/// Of some random genotypes of the target the one whose network has the median of multiply-adds:
+/// what a search finds is not known before it, and costs as much as this within a factor of two.
+fn typical(config: &Config, inputs: &Inputs<'_>) -> Result<Genotype, PlanError> {
+    let space = config.space.build();
+    let target = config.target.resolve(&space).map_err(SearchError::from)?;
+    let seeds = config.run.seed..config.run.seed.saturating_add(DRAWN);
+    let drawn = seeds.map(|seed| {
+        let genotype = random_genotype(&space, &target, seed);
+        Ok((multiply_adds(config, inputs, &genotype)?, genotype))
+    });
+    let mut drawn: Vec<(f64, Genotype)> = drawn.collect::<Result<_, PlanError>>()?;
+    drawn.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let middle = drawn.len() / 2;
+    Ok(drawn.swap_remove(middle).1)
+}
+
+/// The settings of the baseline `baseline` of a network of `genotype`, with the width that it will
+/// have; `None` if even the narrowest one costs more.
+fn baseline(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    genotype: &Genotype,
+    baseline: PlainNetwork,
+) -> Result<Option<Config>, PlanError> {
+    let (shape, classes) = (inputs.dataset.shape, inputs.dataset.classes());
+    let mut of_baseline = baseline_of(config, baseline);
+    let beside = &config.network.beside;
+    let channels = match beside.baseline_width {
+        Some(width) => Some(((baseline.stem_channels() as f64 * width).round() as usize).clamp(2, 4096)),
+        None => {
+            let by_parameters = beside.baseline_match == Some(BaselineMatch::Parameters);
+            let costs = |backbone: &_| {
+                let cost = cost(backbone, shape.height);
+                if by_parameters {
+                    cost.parameters
+                } else {
+                    cost.multiply_adds
+                }
+            };
+            let size = config.network.shape.size(&config.space, shape, classes);
+            let most = costs(&network(genotype, size, &Engine::Plain)?);
+            let size = of_baseline.network.shape.size(&of_baseline.space, shape, classes);
+            widest(&baseline.genotype(), &size, |backbone| costs(backbone) <= most)?
+        }
+    };
+    Ok(channels.map(|channels| {
+        of_baseline.network.shape.channels = channels;
+        of_baseline
+    }))
+}
+
+impl Choice for Training<'_> {
+    type Rates = TrainingRates;
+
+    fn work(&self) -> &[f64] {
+        &self.multiply_adds
+    }
+
+    fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+
+    fn time_s(&self, rates: &TrainingRates, epochs: usize) -> f64 {
+        let of_one = |rates| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates);
+        let baselines = rates.baselines.iter().map(|rates| self.work.read_s + of_one(rates));
+        of_one(&rates.network) + baselines.sum::<f64>()
+    }
+
+    fn scaled(rates: &TrainingRates, factor: f64) -> TrainingRates {
+        let scaled = |rates: &TrainRates| TrainRates {
+            step_s: factor * rates.step_s,
+            image_s: factor * rates.image_s,
+        };
+        TrainingRates {
+            network: scaled(&rates.network),
+            baselines: rates.baselines.iter().map(scaled).collect(),
+        }
+    }
+
+    fn measure(&mut self, size: usize) -> Result<TrainingRates, PlanError> {
+        let config = self.sized(self.sizes[size]);
+        let (network, needs) = self.measure.training(&config, &self.genotype)?;
+        self.needs.insert(size, needs);
+        let mut baselines = Vec::new();
+        for &plain in config.network.beside.baselines.iter().flatten() {
+            if let Some(own) = baseline(&config, self.measure.inputs, &self.genotype, plain)? {
+                baselines.push(self.measure.training(&own, &plain.genotype())?.0);
+            }
+        }
+        Ok(TrainingRates { network, baselines })
+    }
+}

@@ -1,0 +1,216 @@
+//! The plan of a run: what its stages will take here, and the settings that are chosen for a given
+//! time.
+//!
+//! Contract: settings are chosen once, before a new run begins, and the number of training epochs
+//! once more when its search has found a network, from the time that is left and measured steps of
+//! that network. Both are written into `config.toml` with the reasons, so a run of this file
+//! repeats the run without a plan. A resumed run chooses nothing. For a single process.
+
+use std::time::Instant;
+
+use da2s_records::files::{GENOTYPE, SUMMARY};
+
+use super::discretize::of_space;
+use super::{Context, Error, Job, genotype_file};
+use crate::config::{Config, Pace, Request};
+use crate::data::Dataset;
+use crate::observer::Observer;
+use crate::planner::{AIM, Freedom, Goal, Inputs, Plan, RECIPE_LIMIT_S, StageTime, plan, plan_training, span};
+use crate::space::Genotype;
+
+/// What is chosen for a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planning {
+    goal: Goal,
+    /// Training epochs before anything was chosen.
+    epochs: usize,
+    /// When the run began, once its settings are chosen.
+    began: Option<Instant>,
+}
+
+impl Planning {
+    /// What there is to choose for a new run of `config`; `None` leaves it as it is.
+    pub fn of(request: &Request, config: &Config) -> Option<Self> {
+        let freedom = Freedom::of(request, config);
+        let (time_s, at_most) = match request.pace? {
+            Pace::Seconds(time_s) => (time_s, false),
+            Pace::OfRecipe if freedom.is_any() && request.has_recipe_for_folders(config) => (RECIPE_LIMIT_S, true),
+            Pace::OfRecipe => return None,
+        };
+        Some(Self {
+            goal: Goal {
+                time_s,
+                at_most,
+                freedom,
+            },
+            epochs: config.network.training.epochs,
+            began: None,
+        })
+    }
+}
+
+/// The number of training epochs that was chosen for the network that a search has found.
+#[derive(Clone, Debug)]
+pub struct TrainingPlan {
+    /// The number.
+    pub epochs: usize,
+    /// The number that was planned before the search.
+    pub planned: usize,
+    /// The remaining stages, with their times.
+    pub times: Vec<StageTime>,
+}
+
+impl Job {
+    /// Whether settings of this run are still to be chosen by [`Job::plan`].
+    pub fn is_to_be_planned(&self) -> bool {
+        self.planning.is_some_and(|planning| planning.began.is_none())
+    }
+
+    /// Whether all stages of the run are complete.
+    pub fn is_finished(&self) -> bool {
+        self.directory().has_file(SUMMARY)
+    }
+
+    /// Measures what the stages of the run will take here, chooses the settings that are still to
+    /// be chosen for a run that began at `began`, and writes them. `given` takes the place of a
+    /// search. Contract: called before the first stage, in a single process.
+    ///
+    /// # Errors
+    /// [`Error::Plan`]; or if the images cannot be read.
+    pub fn plan(
+        &mut self,
+        given: Option<&Genotype>,
+        began: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<Plan, Error> {
+        let planning = self.planning.filter(|_| self.is_to_be_planned());
+        let spent_s = || began.elapsed().as_secs_f64();
+        let goal = planning.map(|planning| planning.goal);
+        let planned = self.measured(given, |inputs| plan(inputs, goal, &spent_s, &|| observer.stop()))?;
+        if let Some(planning) = planning {
+            self.config = planned.config.clone();
+            self.planning = Some(Planning {
+                began: Some(began),
+                ..planning
+            });
+            let remarks = if planned.chosen.is_empty() {
+                Vec::new()
+            } else {
+                remarks(&planned)
+            };
+            self.directory().write_config_with(&remarks, &self.config)?;
+        }
+        Ok(planned)
+    }
+
+    /// Chooses the number of training epochs for the network that the search has found, if the run
+    /// was planned by this process and the number is not a requested one. Contract: called after
+    /// the discretization.
+    ///
+    /// # Errors
+    /// [`Error::Plan`]; or if a file cannot be read or written.
+    pub fn plan_training(&mut self, observer: &mut dyn Observer) -> Result<Option<TrainingPlan>, Error> {
+        let Some(Planning {
+            goal,
+            epochs,
+            began: Some(began),
+        }) = self.planning
+        else {
+            return Ok(None);
+        };
+        if !goal.freedom.may("network.epochs") {
+            return Ok(None);
+        }
+        let left_s = || AIM * goal.time_s - began.elapsed().as_secs_f64();
+        let chosen = self.measured(None, |inputs| {
+            plan_training(inputs, goal, epochs, &left_s, &|| observer.stop())
+        });
+        let (epochs, times) = chosen?;
+        let planned = self.config.network.training.epochs;
+        if epochs != planned {
+            self.config.network.training.epochs = epochs;
+            let mut stored = self.directory().config()?;
+            stored.network.training.epochs = epochs;
+            let remark = format!(
+                "After the search, {} were left: network.epochs = {epochs} instead of {planned}.",
+                span(left_s())
+            );
+            self.directory().write_config_with(&[remark], &stored)?;
+        }
+        Ok(Some(TrainingPlan { epochs, planned, times }))
+    }
+
+    /// Calls `measure` with the images of this run and the genotype of its network, if that is
+    /// known.
+    fn measured<T, E>(
+        &self,
+        given: Option<&Genotype>,
+        measure: impl FnOnce(&Inputs<'_>) -> Result<T, E>,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let context = self.context();
+        if let Some(genotype) = given {
+            of_space(genotype, &context.config.space.build())?;
+        }
+        let (device, engine) = context.device()?;
+        let opened = Instant::now();
+        let dataset: Dataset = context.dataset()?;
+        let read_s = opened.elapsed().as_secs_f64();
+        let stored = stored_genotype(&context)?;
+        let searches = given.is_none() && stored.as_ref().is_none_or(|(_, found)| *found);
+        let stored = stored.map(|(genotype, _)| genotype);
+        Ok(measure(&Inputs {
+            config: context.config,
+            dataset: &dataset,
+            device: &device,
+            engine: &engine,
+            searches,
+            genotype: given.or(stored.as_ref()),
+            read_s,
+        })?)
+    }
+}
+
+/// The genotype of the run, and whether a search has found it.
+fn stored_genotype(context: &Context<'_>) -> Result<Option<(Genotype, bool)>, Error> {
+    if !context.directory.has_file(GENOTYPE) {
+        return Ok(None);
+    }
+    let stored = genotype_file::stored(context.directory)?;
+    Ok(stored.map(|stored| (stored.genotype, !stored.given)))
+}
+
+/// The remarks of a plan for `config.toml`.
+fn remarks(plan: &Plan) -> Vec<String> {
+    let chosen: Vec<String> = plan
+        .chosen
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    let limit = plan.goal.map_or(0.0, |goal| goal.time_s);
+    let most = if plan.goal.is_some_and(|goal| goal.at_most) {
+        "at most "
+    } else {
+        ""
+    };
+    let first = format!(
+        "Chosen from measured steps, for a run of {most}{}: {}.",
+        span(limit),
+        chosen.join(", ")
+    );
+    let steps = [("search", plan.search.as_ref()), ("training", Some(&plan.network))];
+    let step = |(name, lesson): (&str, Option<&crate::planner::Lesson>)| {
+        Some(format!("A step of the {name} took {:.4} s.", lesson?.step_s))
+    };
+    let reasons = plan.reasons.iter().map(|reason| {
+        let mut letters = reason.chars();
+        let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+        format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    });
+    std::iter::once(first)
+        .chain(steps.into_iter().filter_map(step))
+        .chain(reasons)
+        .collect()
+}

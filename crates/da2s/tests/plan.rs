@@ -1,0 +1,102 @@
+//! The plan of a run: what it chooses for a time, and when it is written.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+
+use std::path::Path;
+use std::time::Instant;
+
+use da2s::config::{Layer, Pace, Request};
+use da2s::observer::{Event, Observer, Silent};
+use da2s::planner::PlanError;
+use da2s::run::{Error, Job};
+
+/// Settings with which every step is short.
+const SMALL: [&str; 8] = [
+    "data.limit=64",
+    "data.test_limit=16",
+    "search.channels=4",
+    "search.batch_size=8",
+    "network.channels=8",
+    "network.cells=3",
+    "network.batch_size=8",
+    "discretize.edge_images=0",
+];
+
+fn request(pace: Option<Pace>, more: &[&str]) -> Request {
+    let layer = |text: &&str| Layer::assignment("--set", text).unwrap();
+    Request {
+        layers: SMALL.iter().chain(more).map(layer).collect(),
+        pace,
+        ..Request::default()
+    }
+}
+
+fn created(path: &Path, pace: Option<Pace>, more: &[&str]) -> Job {
+    Job::create(&request(pace, more), Some(path), false, "test".to_owned()).unwrap()
+}
+
+#[test]
+fn settings_are_written_once_they_are_chosen() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("run");
+    let mut job = created(&path, Some(Pace::Seconds(600.0)), &["search.epochs=7"]);
+    assert!(job.is_to_be_planned() && !path.join("config.toml").exists());
+    let plan = job.plan(None, Instant::now(), &mut Silent).unwrap();
+    assert!(!job.is_to_be_planned());
+    let stored = job.directory().config().unwrap();
+    assert_eq!(&stored, job.config());
+    assert_eq!(stored, plan.config);
+    // What was requested stays, and the rest of the time goes into the training.
+    assert_eq!((stored.search.epochs, stored.search.channels), (7, 4));
+    assert_eq!(stored.network.training.epochs, 600);
+    assert!(
+        plan.chosen
+            .iter()
+            .all(|(key, _)| *key != "search.epochs" && *key != "network.channels")
+    );
+    assert!(
+        plan.chosen.contains(&("network.epochs", "600".to_owned())),
+        "{:?}",
+        plan.chosen
+    );
+    assert!(plan.total_s() <= 600.0 && plan.reasons.iter().any(|reason| reason.contains("early")));
+}
+
+#[test]
+fn a_run_as_it_is_has_a_plan_that_changes_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("run");
+    let mut job = created(&path, None, &[]);
+    let before = job.config().clone();
+    assert!(path.join("config.toml").exists() && !job.is_to_be_planned());
+    let plan = job.plan(None, Instant::now(), &mut Silent).unwrap();
+    assert_eq!(job.config(), &before);
+    assert!(plan.chosen.is_empty() && plan.reasons.is_empty() && plan.goal.is_none());
+    assert_eq!((plan.search.unwrap().epochs, plan.network.epochs), (30, 25));
+    assert!(plan.times.iter().all(|stage| stage.time_s > 0.0));
+    assert_eq!(plan.found.counts.train, 64);
+    // The digits are not a folder: their recipe has no limit.
+    let other = created(&temporary.path().join("other"), Some(Pace::OfRecipe), &[]);
+    assert!(!other.is_to_be_planned());
+}
+
+/// Wants to stop at once.
+struct Impatient;
+
+impl Observer for Impatient {
+    fn on(&mut self, _: Event<'_>) {}
+
+    fn stop(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_plan_can_be_stopped() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("run");
+    let mut job = created(&path, Some(Pace::Seconds(60.0)), &[]);
+    let stopped = job.plan(None, Instant::now(), &mut Impatient).unwrap_err();
+    assert!(matches!(stopped, Error::Plan(PlanError::Stopped)), "{stopped}");
+    assert!(!path.join("config.toml").exists());
+}
