@@ -258,21 +258,51 @@ fn a_network_without_images_or_with_nan_is_refused() {
     assert!(refused(&tensors, &images, false).contains("NaN"));
 }
 
-#[test]
-fn a_damaged_file_is_a_typed_error() {
+/// The description and the tensors of an int8 file.
+fn parts() -> (String, Vec<StoredTensor>) {
     let (network, _) = quantised(9, RangeSetting::MinMax);
     let whole = to_bytes(&network).unwrap();
     let file = SafeTensors::deserialize(&whole).unwrap();
     let (_, header) = SafeTensors::read_metadata(&whole).unwrap();
     let description = header.metadata().as_ref().unwrap()["da2s"].clone();
+    let stored = file.tensors().into_iter().map(|(name, view)| StoredTensor {
+        name,
+        kind: view.dtype(),
+        shape: view.shape().to_vec(),
+        bytes: view.data().to_vec(),
+    });
+    (description, stored.collect())
+}
+
+#[test]
+fn no_number_of_a_plan_makes_it_panic() {
+    let (description, tensors) = parts();
+    let is_number = |&(at, c): &(usize, char)| {
+        let before = description[..at].chars().next_back();
+        c.is_ascii_digit() && !before.is_some_and(|c| c.is_alphanumeric() || "._".contains(c))
+    };
+    for (start, _) in description.char_indices().filter(is_number) {
+        let end = start + description[start..].find(|c: char| !c.is_ascii_digit()).unwrap();
+        for number in ["0", "1", "2", "3", "12", "70000", "18446744073709551615"] {
+            let changed = format!("{}{number}{}", &description[..start], &description[end..]);
+            let bytes = signed_file(&tensors, "da2s", &changed).unwrap();
+            let Ok(network) = Network::from_bytes(&bytes) else {
+                continue;
+            };
+            let values = network.preprocessing().len();
+            if values <= 64 * 64 {
+                let logits = network.logits(&[vec![0.5; values]]);
+                assert_eq!(logits[0].len(), network.preprocessing().classes.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_a_typed_error() {
+    let (description, whole) = parts();
     let told = |change: &dyn Fn(&mut Vec<StoredTensor>)| {
-        let stored = file.tensors().into_iter().map(|(name, view)| StoredTensor {
-            name,
-            kind: view.dtype(),
-            shape: view.shape().to_vec(),
-            bytes: view.data().to_vec(),
-        });
-        let mut tensors: Vec<StoredTensor> = stored.collect();
+        let mut tensors = whole.clone();
         change(&mut tensors);
         // The old checksum is in the text, where nobody looks for it.
         let bytes = signed_file(&tensors, "da2s", &description).unwrap();
