@@ -27,13 +27,14 @@ from .errors import (
     RunDirectoryError,
     Stopped,
 )
-from .progress import Gap, SearchEpoch, Started, Step, Term, TrainEpoch
+from .progress import Baseline, Gap, Removed, SearchEpoch, Started, Step, Term, TrainEpoch
 from .results import ClassScores, Genotype, Prediction, Run, RunResult
 from .runner import SweepRun
 from .stages import discretize, evaluate, run, search, train
 from .sweep import SweepResult, sweep
 
 __all__ = [
+    "Baseline",
     "BusyError",
     "ClassScores",
     "ConfigError",
@@ -50,6 +51,7 @@ __all__ = [
     "NotEnoughMemoryError",
     "NotFiniteError",
     "Prediction",
+    "Removed",
     "Run",
     "RunDirectoryError",
     "RunResult",

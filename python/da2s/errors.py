@@ -13,7 +13,7 @@ class ConfigError(Da2sError, ValueError):
 
 
 class DataError(Da2sError, ValueError):
-    """Images that are missing, cannot be read, or do not fit together."""
+    """Images that are missing, cannot be read, or do not fit together; a damaged table of latencies, or one that lacks an entry."""
 
 
 class GenotypeError(Da2sError, ValueError):

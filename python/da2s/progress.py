@@ -26,6 +26,16 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The training of a plain network begins; the events that follow are its own."""
+
+    #: Its name.
+    network: str
+    #: The channels of its stem.
+    channels: int
+
+
+@dataclass(frozen=True)
 class Step:
     """A step has finished."""
 
@@ -120,6 +130,16 @@ class Accuracies:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """What a search removed for good before its end."""
+
+    operations: int
+    edges: int
+    #: Points of accuracy that this cost, each removal measured at its moment.
+    points: Optional[float]
+
+
+@dataclass(frozen=True)
 class Gap:
     """The cost of pruning, with batch-norm statistics as trained and recalibrated."""
 
@@ -127,6 +147,8 @@ class Gap:
     images: int
     as_trained: Accuracies
     recalibrated: Accuracies
+    #: ``None`` if the search removed nothing before its end.
+    removed: Optional[Removed] = None
 
     @property
     def points(self) -> float:
@@ -135,15 +157,16 @@ class Gap:
 
 
 #: The events that ``on_progress`` receives.
-Progress = Union[Started, Step, SearchEpoch, TrainEpoch, Gap]
+Progress = Union[Started, Baseline, Step, SearchEpoch, TrainEpoch, Gap]
 
-_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Step, SearchEpoch, TrainEpoch)}
+_CLASSES: Dict[str, Type[Any]] = {kind.__name__: kind for kind in (Started, Baseline, Step, SearchEpoch, TrainEpoch)}
 
 
 def gap_of(fields: Dict[str, Any]) -> Gap:
     """The gap from the fields of ``gap.json``."""
     parts = {name: of_fields(Accuracies, fields[name]) for name in ("as_trained", "recalibrated")}
-    return Gap(images=fields["images"], **parts)
+    removed = fields.get("removed")
+    return Gap(images=fields["images"], removed=removed and of_fields(Removed, removed), **parts)
 
 
 def of_fields(kind: Type[T], fields: Dict[str, Any]) -> T:

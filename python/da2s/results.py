@@ -276,6 +276,10 @@ class RunResult:
     discretized_recalibrated_accuracy: Optional[float]
     #: Super-network minus discretized; ``None`` if the genotype was given.
     gap: Optional[float]
+    #: What the search removed before its end, and the points that this cost; ``None`` if nothing.
+    removed_operations: Optional[int]
+    removed_edges: Optional[int]
+    removal_gap: Optional[float]
     genotype: str
     decided: bool
     p_least: Optional[float]

@@ -57,7 +57,7 @@ def run(
     listen = listener(on_progress)
     # Invalid arguments are detected before anything is created.
     if network is not None and genotype is not None:
-        raise ConfigError("network: not beside a genotype")
+        raise ConfigError("network and genotype exclude each other")
     asked = _genotype(genotype) if network is None else _native.network(network)
     job = created("run", data, test, class_names, out, resume, recipe, config, settings, options, network)
     with closing(job), _noted(job):
@@ -132,7 +132,7 @@ def train(
     """Trains the network of a run's genotype, or of ``genotype``; further arguments as for :func:`discretize`.
 
     ``epochs`` trains for another number of epochs than the run's, which is then the run's. Such a training starts from scratch; it continues if
-    there are more epochs than before, ``network.decay`` is ``"exponential"`` and ``network.drop_path`` is 0. A warning says which.
+    there are more epochs than before, ``network.decay`` is ``"exponential"`` and ``network.drop_path`` is 0 or rises over the depth. A warning says which.
     """
     listen = listener(on_progress)
     given = _genotype(genotype)

@@ -220,7 +220,9 @@ impl Job {
         let arrays = arrays.map(|arrays| arrays.get().0.clone());
         let mut run = run.on(arrays);
         let widened = py.detach(|| threads.install(|| run.widen()));
-        widened.map_err(|error| raised(py, &error))?;
+        if let Some(text) = widened.map_err(|error| raised(py, &error))? {
+            warn(py, &text.into())?;
+        }
         Ok(Self {
             run: Mutex::new(Some(Arc::new(run))),
             threads,
@@ -297,11 +299,7 @@ pub fn genotype(py: Python<'_>, text: &str) -> PyResult<String> {
 /// The genotype of a network by name, as standard text.
 #[pyfunction]
 pub fn network(py: Python<'_>, name: &str) -> PyResult<String> {
-    let found = NamedNetwork::from_name(name).ok_or_else(|| {
-        let known = NamedNetwork::names().join(", ");
-        exception(py, "ConfigError", &format!("network: {name}: expected one of {known}"))
-    })?;
-    let genotype = found.genotype();
+    let genotype = named_network(py, name)?.genotype();
     let genotype = genotype.map_err(|error| raised(py, &Error::Genotype { path: None, error }))?;
     Ok(genotype.to_string())
 }

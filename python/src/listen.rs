@@ -165,8 +165,12 @@ impl Observer for Teller<'_> {
             Event::SearchEpoch(metrics) => ("SearchEpoch", to_string(metrics)),
             Event::TrainEpoch(metrics) => ("TrainEpoch", to_string(metrics)),
             Event::Gap(gap) => ("Gap", to_string(gap)),
-            // Neither checkpoints nor the names of baselines are reported here.
-            Event::Checkpoint { .. } | Event::Baseline { .. } | Event::FrontNetwork { .. } => return,
+            Event::Baseline { network, channels } => (
+                "Baseline",
+                Ok(json!({ "network": network, "channels": channels }).to_string()),
+            ),
+            // Neither checkpoints nor fronts are reported here.
+            Event::Checkpoint { .. } | Event::FrontNetwork { .. } => return,
         };
         // Numbers and names, whose serialisation cannot fail.
         if let Ok(fields) = fields {

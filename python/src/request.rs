@@ -6,7 +6,7 @@ use da2s::config::{self, ConfigError, Layer, Request};
 use da2s::space::{NamedNetwork, SpaceName};
 use pyo3::prelude::*;
 
-use crate::errors::raised;
+use crate::errors::{exception, raised};
 use crate::value::to_toml;
 
 /// Settings that are keyword arguments: the name, the key, and whether every stage of a run accepts
@@ -57,8 +57,19 @@ impl Asked<'_> {
             layers,
             names_recipe: self.recipe.is_some(),
             space,
-            network: self.network.as_deref().and_then(NamedNetwork::from_name),
+            network: self.network.map(|name| named_network(py, &name)).transpose()?,
             pace: None,
         })
     }
+}
+
+/// The network of this name.
+///
+/// # Errors
+/// `da2s.ConfigError` if there is none.
+pub fn named_network(py: Python<'_>, name: &str) -> PyResult<NamedNetwork> {
+    NamedNetwork::from_name(name).ok_or_else(|| {
+        let known = NamedNetwork::names().join(", ");
+        exception(py, "ConfigError", &format!("network: {name}: expected one of {known}"))
+    })
 }

@@ -9,7 +9,19 @@ SMALL = {key: value for key, value in TINY.items() if key not in ("network.chann
 
 
 def test_a_network_is_trained_by_its_name_and_has_baselines(tmp_path):
-    made = da2s.run("digits", out=tmp_path / "run", network="resnet8", max_parameters=5000, baselines=["ds-cnn"], settings=SMALL)
+    heard = []
+    with pytest.warns(UserWarning, match="the widest resnet8 within the limits"):
+        made = da2s.run(
+            "digits",
+            out=tmp_path / "run",
+            network="resnet8",
+            max_parameters=5000,
+            baselines=["ds-cnn"],
+            settings=SMALL,
+            on_progress=heard.append,
+        )
+    (named,) = (event for event in heard if isinstance(event, da2s.Baseline))
+    assert named.network == "ds-cnn" and named.channels > 0
     assert (made.network, made.gap) == ("resnet8", None)
     assert made.parameters <= 5000
     (baseline,) = made.baselines
@@ -20,4 +32,6 @@ def test_a_network_is_trained_by_its_name_and_has_baselines(tmp_path):
 def test_what_is_no_network_is_refused(tmp_path):
     with pytest.raises(da2s.ConfigError, match="resnet9: expected one of resnet8"):
         da2s.run("digits", out=tmp_path / "run", network="resnet9", settings=SMALL)
+    with pytest.raises(da2s.ConfigError, match="exclude each other"):
+        da2s.run("digits", out=tmp_path / "run", network="resnet8", genotype="Genotype(stages=[])", settings=SMALL)
     assert not (tmp_path / "run").exists()

@@ -48,7 +48,7 @@ impl Code {
             Self::Usage => (2, "invalid argument, setting or target"),
             Self::Data => (
                 3,
-                "images are missing or cannot be read; the table of a lookup or of latencies is damaged, or lacks what is asked of it",
+                "images are missing or cannot be read; the table of a lookup or of latencies is damaged, or lacks the requested entry",
             ),
             Self::Genotype => (
                 4,

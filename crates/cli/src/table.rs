@@ -36,12 +36,7 @@ pub fn of_run(summary: &Summary, undecided: &[String], report: Option<&Path>) ->
         &format!(
             "{}, {}, seed {}, {}",
             word(&summary.dataset),
-            // Without a search there is no method.
-            word(if summary.network.is_some() {
-                &summary.network
-            } else {
-                &summary.method
-            }),
+            summary.origin().map_or_else(absent, str::to_owned),
             summary.seed.map_or_else(absent, |seed| seed.to_string()),
             word(&summary.device)
         ),

@@ -5,7 +5,7 @@
 
 use super::dataset::Part;
 use super::error::DataError;
-use super::walk::{FolderLevel, PassedOver, images_below, level};
+use super::walk::{FolderLevel, PassedOver, entries, images_below, level};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl FolderLayout {
         let nothing = || {
             expected(
                 path,
-                "folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv",
+                "folders train/ and test/ with a folder per class in each, a folder per class, or a table labels.csv",
             )
         };
         Self::search(path)?.ok_or_else(nothing)
@@ -90,6 +90,9 @@ impl FolderLayout {
                     return Ok(Some(Self::Classes(dir)));
                 }
             }
+        }
+        if images_below(path)?.names.is_empty() {
+            return Ok(None);
         }
         Err(expected(
             path,
@@ -145,7 +148,7 @@ impl FolderLayout {
                 let beside = test.or(validation).unwrap_or_default();
                 return Err(expected(
                     &root,
-                    format!("a folder train/ with a folder a class, beside {beside}/"),
+                    format!("a folder train/ with a folder per class, beside {beside}/"),
                 ));
             }
         };
@@ -195,8 +198,7 @@ fn has_table_ending(path: &Path) -> bool {
 /// The table of labels in `dir`, and the first table with another name.
 fn tables_in(dir: &Path) -> Result<(Option<PathBuf>, Option<PathBuf>), DataError> {
     let (mut tables, mut others) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(dir).map_err(DataError::read(dir))? {
-        let entry = entry.map_err(DataError::read(dir))?;
+    for entry in entries(dir)? {
         let name = entry.file_name();
         let is_table = TABLE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known));
         if is_table && entry.path().is_file() {
@@ -233,7 +235,9 @@ fn no_classes(path: &Path, dir: &Path, files: &PassedOver, other_table: Option<P
         ),
         _ => expected(
             dir,
-            format!("a folder for each class, or a table labels.csv; found only {files}: sort them by class"),
+            format!(
+                "a folder for each class, or a table labels.csv; the images in it are not sorted into folders: {files}"
+            ),
         ),
     })
 }
@@ -269,7 +273,7 @@ fn require_classes(dir: &Path, folders: &[String]) -> Result<(), DataError> {
     Err(expected(
         dir,
         format!(
-            "a folder a class, or folders train/ and test/; it is not clear whether {} and {} are classes, or {} and {}: \
+            "a folder per class, or folders train/ and test/; it is not clear whether {} and {} are classes, or {} and {}: \
              name the folder of the classes, or call its parts train, val and test",
             parts[0], parts[1], classes[0], classes[1]
         ),

@@ -22,9 +22,9 @@ settings! {
         /// Share of the images of which a rectangle is replaced; 0.5 if only other settings are
         /// set.
         probability: f32 = 0.5, in UP_TO_1;
-        /// Least and greatest share of the image's area in the rectangle; [0.02, 0.4] if unset.
+        /// Minimum and maximum share of the image's area in the rectangle; [0.02, 0.4] if unset.
         area: [f32; 2] = [0.02, 0.4], in interval(Included(1.0));
-        /// Least and greatest height ÷ width of the rectangle; [0.3, 1/0.3] if unset.
+        /// Minimum and maximum height ÷ width of the rectangle; [0.3, 1/0.3] if unset.
         ratio: [f32; 2] = [0.3, 1.0 / 0.3], in interval(Unbounded);
     }
 }
@@ -43,10 +43,10 @@ impl RandomErasing {
         let allowed = (0.0..=1.0).contains(&probability);
         DataError::require("random_erasing.probability", probability, allowed, "0 to 1")?;
         let allowed = area[0] > 0.0 && area[0] <= area[1] && area[1] <= 1.0;
-        let expected = "least and greatest, more than 0 and at most 1";
+        let expected = "minimum and maximum, more than 0 and at most 1";
         DataError::require("random_erasing.area", format!("{area:?}"), allowed, expected)?;
         let allowed = ratio[0] > 0.0 && ratio[0] <= ratio[1] && ratio[1].is_finite();
-        let expected = "least and greatest, more than 0";
+        let expected = "minimum and maximum, more than 0";
         DataError::require("random_erasing.ratio", format!("{ratio:?}"), allowed, expected)
     }
 

@@ -98,7 +98,7 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// The entries of a folder, without hidden names.
-fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, DataError> {
     let read = fs::read_dir(folder).map_err(DataError::read(folder))?;
     let entries: Result<Vec<DirEntry>, _> = read.collect();
     let mut entries = entries.map_err(DataError::read(folder))?;

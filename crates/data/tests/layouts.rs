@@ -231,7 +231,7 @@ fn what_could_mean_two_things_is_refused() {
     );
     assert_eq!(
         refusal(&parts(&[("test", 2)])),
-        "DIR: expected a folder train/ with a folder a class, beside test/"
+        "DIR: expected a folder train/ with a folder per class, beside test/"
     );
     let dir = TempDir::new().unwrap();
     for camera in ["camera1", "camera2"] {
@@ -246,7 +246,7 @@ fn what_could_mean_two_things_is_refused() {
     fs::write(dir.path().join("notes.txt"), "").unwrap();
     assert_eq!(
         refusal(&dir),
-        "DIR: expected folders train/ and test/ with a folder a class in each, a folder a class, or a table labels.csv"
+        "DIR: expected folders train/ and test/ with a folder per class in each, a folder per class, or a table labels.csv"
     );
     let dir = TempDir::new().unwrap();
     classes(dir.path(), &["a", "b"], 1);
@@ -471,8 +471,8 @@ fn why_a_folder_is_no_folder_of_images() {
     assert_eq!(problem(&dir), None);
     image(&dir.path().join("1.png"), 1);
     found(
-        "a folder for each class, or a table labels.csv; found only 1 .txt file, 1 image outside the folders of the classes: sort \
-         them by class",
+        "a folder for each class, or a table labels.csv; the images in it are not sorted into folders: 1 .txt file, 1 image \
+         outside the folders of the classes",
     );
     classes(dir.path(), &["a"], 2);
     found("a folder for each class, two or more; there is only a/");
@@ -480,9 +480,16 @@ fn why_a_folder_is_no_folder_of_images() {
     let unnamed = "a folder for each class, or a table labels.csv; if DIR/train.csv is the table of labels, name it instead of the \
                    folder";
     found(unnamed);
+    // As macOS writes it beside a file.
+    fs::write(dir.path().join("._train.csv"), "").unwrap();
+    found(unnamed);
     fs::rename(dir.path().join("a"), dir.path().join("train")).unwrap();
     found(unnamed);
     let deep = TempDir::new().unwrap();
+    fs::create_dir_all(deep.path().join("1/2/3/4/5/6/7/8/9")).unwrap();
+    fs::write(deep.path().join("1/2/3/4/5/6/7/8/9/notes.txt"), "").unwrap();
+    assert_eq!(problem(&deep), None);
+    fs::remove_dir_all(deep.path().join("1")).unwrap();
     classes(&deep.path().join("1/2/3/4/5/6/7/8"), &["a", "b"], 2);
     assert_eq!(problem(&deep), None);
     classes(&deep.path().join("1/2/3/4/5/6/7/8/9"), &["a"], 2);
@@ -500,7 +507,7 @@ fn why_a_folder_is_no_folder_of_images() {
     let only = problem(&parts(&[("test", 2)])).unwrap();
     assert_eq!(
         only,
-        "DIR: expected a folder train/ with a folder a class, beside test/"
+        "DIR: expected a folder train/ with a folder per class, beside test/"
     );
     let empty = TempDir::new().unwrap();
     for class in ["cat", "dog"] {

@@ -29,7 +29,7 @@ fn take<'a>(format: ImageFormat, bytes: &mut &'a [u8], count: usize) -> Result<&
 }
 
 /// Reads a PNG file to its IEND chunk; returns its metadata, which may follow the pixels. A palette
-/// must be whole: the decoder panics otherwise.
+/// must be complete: the decoder panics otherwise.
 pub(crate) fn png(bytes: &[u8]) -> Result<Metadata<'_>, ImageProblem> {
     let mut rest = bytes;
     take(ImageFormat::Png, &mut rest, 8)?;

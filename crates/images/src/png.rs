@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_palette_that_is_not_whole_is_damaged() {
+    fn an_incomplete_palette_is_damaged() {
         let whole = |bytes: Vec<u8>| {
             chunks::png(&bytes)
                 .and_then(|_| decode(&bytes))

@@ -65,7 +65,13 @@ pub fn medians_ms(subjects: &[Subject<'_>], rounds: usize) -> Vec<f64> {
                 let began = Instant::now();
                 runs[at]();
                 let time_ms = 1e3 * began.elapsed().as_secs_f64();
-                times_ms[at].push(time_ms - waited_ns().saturating_sub(waited) as f64 / 1e6);
+                let waited_ms = waited_ns().saturating_sub(waited) as f64 / 1e6;
+                // A wait that is longer than the run began before it.
+                times_ms[at].push(if waited_ms < time_ms {
+                    time_ms - waited_ms
+                } else {
+                    time_ms
+                });
             }
         }
     }

@@ -5,7 +5,8 @@
 pub enum Kind {
     /// An invalid argument, setting or target.
     Usage,
-    /// Images, or a table of a lookup or of latencies, that are missing or cannot be read.
+    /// Images that are missing or cannot be read; a table of a lookup or of latencies that is
+    /// damaged or lacks an entry.
     Data,
     /// An invalid genotype or architecture, or a network above the limits of the target.
     Genotype,

@@ -188,7 +188,7 @@ struct Entry {
 
 /// The bytes of a weights file; of another large file only its beginning, which says what it is.
 /// The header of a large file must describe one of its length before the rest is read: a file of
-/// many gigabytes is easily made.
+/// many gigabytes is easily created.
 pub(crate) fn read_checked(mut file: File) -> io::Result<Vec<u8>> {
     let damaged = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     let length = file.metadata()?.len();

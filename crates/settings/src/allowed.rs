@@ -291,7 +291,7 @@ impl fmt::Display for Allowed {
             Self::Number(range) if range == Range::ALL => f.write_str("a number"),
             Self::Number(range) => write!(f, "a number, {range}"),
             Self::Quantity(quantity) => f.write_str(quantity.expected()),
-            Self::Interval(range) => write!(f, "[least, greatest], both {range}"),
+            Self::Interval(range) => write!(f, "[minimum, maximum], both {range}"),
             Self::List { item, least, distinct } => {
                 f.write_str("a list of ")?;
                 if least > 0 {

@@ -99,6 +99,7 @@ impl Quantity {
             _ if scaled >= 99.95 => 0,
             _ if scaled >= 9.995 => 1,
             _ if scaled >= 0.9995 => 2,
+            _ if scaled > 0.0 => (2 - scaled.log10().floor() as i32).clamp(3, 9) as usize,
             _ => 3,
         };
         format!("{scaled:.decimals$} {unit}")
@@ -114,11 +115,6 @@ pub struct ByteCount(u64);
 pub struct Milliseconds(f64);
 
 impl ByteCount {
-    /// This number, if it is at least 1.
-    pub fn new(bytes: u64) -> Option<Self> {
-        Quantity::Bytes.checked(bytes as f64).map(|_| Self(bytes))
-    }
-
     /// The number.
     pub const fn get(self) -> u64 {
         self.0
@@ -126,11 +122,6 @@ impl ByteCount {
 }
 
 impl Milliseconds {
-    /// This time, if it is more than 0 and finite.
-    pub fn new(ms: f64) -> Option<Self> {
-        Quantity::Milliseconds.checked(ms).map(Self)
-    }
-
     /// The number of milliseconds.
     pub const fn get(self) -> f64 {
         self.0
@@ -269,8 +260,8 @@ mod tests {
         );
         let time = |amount| Quantity::Milliseconds.text(amount);
         assert_eq!(
-            [time(0.1234), time(5.0), time(12.34), time(1234.0)],
-            ["0.123 ms", "5.00 ms", "12.3 ms", "1234 ms"]
+            [time(0.0123), time(0.1234), time(5.0), time(12.34), time(1234.0)],
+            ["0.0123 ms", "0.123 ms", "5.00 ms", "12.3 ms", "1234 ms"]
         );
     }
 }

@@ -161,9 +161,9 @@ fn problems_name_the_key_and_what_is_allowed() {
         ),
         (
             "other.degrees = [2, 1]",
-            "other.degrees = [2, 1]: expected [least, greatest], both more than 0",
+            "other.degrees = [2, 1]: expected [minimum, maximum], both more than 0",
         ),
-        ("other.degrees = [1]", "expected [least, greatest]"),
+        ("other.degrees = [1]", "expected [minimum, maximum]"),
     ] {
         let found = problems(text);
         assert!(

@@ -368,7 +368,7 @@ fn accuracy(cell: &str, delimiter: u8) -> Option<f64> {
 fn index(cell: &str, delimiter: u8) -> Option<usize> {
     let point = |c: char| c == '.' || c == ',' && delimiter != b',';
     let whole = match cell.split_once(point) {
-        Some((whole, zeros)) if zeros.bytes().all(|zero| zero == b'0') => whole,
+        Some((whole, "0")) => whole,
         _ => cell,
     };
     whole.parse().ok()

@@ -176,7 +176,7 @@ impl SpaceSettings {
         }
         let rows = self.stages.iter().flatten();
         if let Some(row) = rows.clone().find(|row| row.len() != 3 || row[2] > 4) {
-            let expected = "three numbers a stage: channels, layers, the stride of the first layer, 1 to 4";
+            let expected = "three numbers per stage: channels, layers, the stride of the first layer, 1 to 4";
             return Err(Problem::refused("space.stages", format!("{row:?}"), expected));
         }
         let stages = self.chain().stages;

@@ -77,7 +77,8 @@ settings! {
         operations: usize = 1, in whole(1..=8), named "operations";
         /// Most skip connections of a normal cell; unset allows any number.
         ///
-        /// P-DARTS keeps 2. The weakest give way to the next best operation or edge.
+        /// P-DARTS keeps 2. The weakest give way to the next best operation or edge. Not with
+        /// `search.drop_below`.
         most_skips: Option<usize> = None, in COUNT_OR_0;
         /// Most multiply-adds of the final network, for one image.
         max_multiply_adds: Option<u64> = None, in FROM_1, named "max_multiply_adds";

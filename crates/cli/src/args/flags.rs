@@ -82,6 +82,7 @@ fn argument(entry: &Entry, short: &'static str) -> Arg {
                 Allowed::Quantity(Quantity::Bytes) => argument.value_name("BYTES"),
                 Allowed::Quantity(Quantity::Milliseconds) => argument.value_name("TIME"),
                 Allowed::AnyOf(_) => argument.value_name("N,…"),
+                Allowed::List { .. } => argument.value_name("NAME,…"),
                 _ => argument,
             }
         }
@@ -93,7 +94,17 @@ fn help(entry: &Entry) -> String {
         return format!("Device; here: {} [default: cpu]", devices().join(", "));
     }
     // Without a full stop, like the help of the other arguments.
-    entry.field.summary().trim_end_matches('.').to_owned()
+    let summary = entry.field.summary().trim_end_matches('.').to_owned();
+    match entry.field.kind {
+        FieldKind::Value(Allowed::List {
+            item: Allowed::Words(words),
+            ..
+        }) => {
+            let names: Vec<&str> = words().into_iter().map(|word| word.name).collect();
+            format!("{summary} [possible values: {}]", names.join(", "))
+        }
+        _ => summary,
+    }
 }
 
 impl<const MACHINE_ONLY: bool> Args for Flags<MACHINE_ONLY> {

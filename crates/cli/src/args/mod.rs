@@ -95,7 +95,8 @@ pub enum Verb {
     Config(ConfigArguments),
     /// List data sets, check a folder of one, find doubtful labels, or fetch one
     Data(DataArguments),
-    /// Measure a table of block latencies on this machine, for limits on latency
+    /// Measure a table of block latencies on this machine, for limits on latency, on one thread
+    /// or as many as --threads says
     Profile(ProfileArguments),
     /// Time a search step, a retraining step, inference, and their phases on this machine
     Bench(BenchArguments),

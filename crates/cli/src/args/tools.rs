@@ -132,7 +132,8 @@ pub struct DataFetchArguments {
 /// Arguments of `profile`.
 #[derive(Debug, Args)]
 pub struct ProfileArguments {
-    /// Settings: the space and the network whose blocks are measured, and --threads [default: 1].
+    /// Settings: the space and the network whose blocks are measured, and --threads [default: 1],
+    /// where 0 is 1.
     #[command(flatten)]
     pub settings: SettingArguments,
     /// The table, as CSV

@@ -39,7 +39,7 @@ pub fn execute(arguments: &LookupArguments) -> Result<(), Failure> {
         let document = json!({
             "architecture": arch.to_string(),
             "columns": standings,
-            "skipped": table.passed_over(),
+            "passed_over": table.passed_over(),
         });
         return terminal::print(&format!("{document:#}\n"));
     }

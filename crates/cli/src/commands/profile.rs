@@ -16,6 +16,7 @@ use da2s::network::{
 };
 use da2s::random::Purpose;
 use da2s::space::PlainNetwork;
+use da2s_bench::median;
 use da2s_engine::{Engine, cpu_level};
 use da2s_infer::Network;
 use da2s_infer::profile::{Subject, medians_ms};
@@ -35,6 +36,14 @@ use crate::terminal;
 /// written.
 pub fn execute(arguments: &ProfileArguments) -> Result<(), Failure> {
     let config = arguments.settings.resolve()?;
+    let folder = arguments.out.parent().filter(|path| !path.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Failure::new(
+            Code::Files,
+            format!("{}: there is no such folder", folder.display()),
+        ));
+    }
+    // A table is of one thread unless more are requested, as a network runs at batch 1.
     let threads = config.run.threads.max(1);
     start_threads(threads)?;
     let data = &config.data;
@@ -205,17 +214,15 @@ fn described(table: &LatencyTable, blocks: usize, path: &Path) -> String {
 
 /// Predicted against measured times.
 fn comparison(predicted_ms: &[f64], measured_ms: &[f64]) -> String {
-    let mut text = format!("\n{:>12}{:>12}{:>9}\n", "predicted", "measured", "error");
+    let mut text = format!("\n{:>12}{:>12}{:>11}\n", "predicted", "measured", "error");
     let mut errors = Vec::new();
     for (predicted, measured) in predicted_ms.iter().zip(measured_ms) {
         let error = 100.0 * (predicted / measured - 1.0);
         errors.push(error.abs());
         let [predicted, measured] = [predicted, measured].map(|ms| Quantity::Milliseconds.text(*ms));
-        text += &format!("{predicted:>12}{measured:>12}{error:>7.1} %\n");
+        text += &format!("{predicted:>12}{measured:>12}{error:>9.1} %\n");
     }
-    errors.sort_by(f64::total_cmp);
-    let median = (errors[(errors.len() - 1) / 2] + errors[errors.len() / 2]) / 2.0;
-    text + &format!("median error {median:.1} %\n")
+    text + &format!("median error {:.1} %\n", median(&errors))
 }
 
 fn internal(error: impl std::fmt::Display) -> Failure {
@@ -230,10 +237,10 @@ mod tests {
     fn errors_are_relative_to_what_was_measured() {
         insta::assert_snapshot!(comparison(&[1.0, 0.3, 2.2], &[1.1, 0.25, 2.0]), @r"
 
-           predicted    measured    error
-             1.00 ms     1.10 ms   -9.1 %
-            0.300 ms    0.250 ms   20.0 %
-             2.20 ms     2.00 ms   10.0 %
+           predicted    measured      error
+             1.00 ms     1.10 ms     -9.1 %
+            0.300 ms    0.250 ms     20.0 %
+             2.20 ms     2.00 ms     10.0 %
         median error 10.0 %
         ");
     }

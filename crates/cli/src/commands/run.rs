@@ -57,7 +57,10 @@ fn stages(session: &mut Session, given: Option<&Genotype>) -> Result<Option<Stri
     session.plan_training()?;
     session.train()?;
     let evaluated = if session.leads() {
-        Some(session.evaluate()?)
+        let summary = session.evaluate()?;
+        // Its baselines may take as long again.
+        da2s_report::write_report(session.path())?;
+        Some(summary)
     } else {
         None
     };

@@ -64,7 +64,7 @@ impl Row {
             "name" => Some(self.name.clone()),
             "state" => Some(digest.map_or("damaged", |digest| digest.state.word()).to_owned()),
             "dataset" => digest?.setting("data.dataset"),
-            "method" => digest?.setting("search.method"),
+            "method" => digest?.origin.clone(),
             "seed" => digest?.setting("run.seed"),
             setting => digest?.setting(setting),
         }

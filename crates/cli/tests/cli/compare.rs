@@ -196,9 +196,7 @@ fn a_network_above_the_limit_is_refused_every_time() {
             .arg(&out)
             .assert()
             .code(9)
-            .stdout(predicate::str::contains(
-                "da2s-s1 failed: the network that was found needs",
-            ))
+            .stdout(predicate::str::contains("da2s-s1 failed: the network needs"))
             .stderr(predicate::str::contains("1 of 1 runs failed").and(predicate::str::contains("done already").not()));
         let log = fs::read_to_string(out.join("da2s-s1.log")).unwrap();
         assert!(log.contains("more than the 800 of target.max_parameters"), "{log}");

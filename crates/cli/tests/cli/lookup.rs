@@ -87,7 +87,7 @@ fn skipped_columns_are_reported() {
     lookup().assert().success().stdout(told);
     let output = lookup().arg("--json").output().unwrap();
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(json["skipped"], serde_json::json!(["params", "latency-ms"]));
+    assert_eq!(json["passed_over"], serde_json::json!(["params", "latency-ms"]));
     assert_eq!(json["columns"].as_array().unwrap().len(), 1);
 }
 

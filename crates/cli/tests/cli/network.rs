@@ -92,7 +92,8 @@ fn a_network_is_as_wide_as_its_limits_allow() {
         .arg("--out")
         .arg(&refused)
         .assert()
-        .failure();
+        .code(4)
+        .stderr(predicates::str::contains("target.max_parameters"));
     assert!(!refused.exists());
 }
 

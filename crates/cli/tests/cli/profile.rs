@@ -29,7 +29,12 @@ fn a_table_has_every_block_of_the_space() {
     let text = fs::read_to_string(&table).unwrap();
     assert!(text.starts_with("block,inputs,outputs,height,width,stride,ms,threads,engine,machine\n"));
     assert!(text.lines().skip(1).all(|line| line.ends_with(",a machine")), "{text}");
-    assert!(text.contains("\nmbconv_k7_e6,"), "{text}");
+    for kernel in [3, 5, 7] {
+        for expansion in [1, 3, 6] {
+            assert!(text.contains(&format!("\nmbconv_k{kernel}_e{expansion},")), "{text}");
+        }
+    }
+    assert!(text.contains("\nclassifier,"), "{text}");
 
     // No network is as fast as the limit, which the search knows before it begins.
     let run = |limit: &str| {

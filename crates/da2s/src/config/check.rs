@@ -10,7 +10,7 @@ use crate::data::{Augmentation, DataError, ImageShape};
 use crate::network::{BaselineMatch, auxiliary_slot};
 use crate::objective::Link;
 use crate::search::{Drive, Moment};
-use crate::space::{CellKind, KindTarget, Reductions, SpaceName};
+use crate::space::{CellKind, KindTarget, Operation, Reductions, SpaceName};
 
 /// Where a key was set.
 type PlaceOf<'a> = &'a dyn Fn(&str) -> Location;
@@ -163,9 +163,14 @@ fn target(config: &Config, place: PlaceOf<'_>) -> Result<(), ConfigError> {
                 .to_owned(),
         });
     }
+    let space = config.space.build();
+    if config.target.most_skips.is_some() && !space.operations.contains(&Operation::SkipConnect) {
+        let problem = Problem::useless("target.most_skips", "in a space without skip_connect");
+        return Err(at(place, problem));
+    }
     config
         .target
-        .resolve(&config.space.build())
+        .resolve(&space)
         .map(drop)
         .map_err(|error| ConfigError::Target {
             place: place("target").into(),

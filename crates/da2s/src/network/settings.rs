@@ -56,8 +56,8 @@ settings! {
         /// Which cost of the final network limits the width of the baselines; unset is
         /// `multiply-adds`.
         baseline_match: Option<BaselineMatch> = None, may_change on resume;
-        /// Width of the baselines, whatever they cost; unset makes each as wide as
-        /// `network.baseline_match` allows.
+        /// Width of the baselines, whatever they cost and whatever limits the target has; unset
+        /// makes each as wide as `network.baseline_match` allows.
         ///
         /// At width 1 a baseline has its published channels.
         baseline_width: Option<f64> = None, in POSITIVE, named "baseline_width", may_change on resume;

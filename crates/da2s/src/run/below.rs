@@ -12,7 +12,7 @@ use super::job::difference;
 use super::{Error, Job, RunDirectory, genotype_file};
 use crate::config::Config;
 use crate::evaluate::EvaluateError;
-use crate::observer::Observer;
+use crate::observer::{Event, Observer, Warning};
 use crate::space::Genotype;
 
 /// A network that is trained in a run below another one.
@@ -55,6 +55,9 @@ impl Job {
                 None => return Ok(()),
             },
         };
+        let name = job.directory().path().file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        let observer: &mut dyn Observer = &mut OfBelow { observer, name };
         let unless_stopped = |observer: &mut dyn Observer| match observer.stop() {
             true => Err(Error::from(EvaluateError::Stopped)),
             false => Ok(()),
@@ -89,6 +92,32 @@ impl Job {
         }
         self.directory().remove(&below.folder)?;
         Ok(false)
+    }
+}
+
+/// Passes on the events of a network below a run, with its name in the warnings.
+struct OfBelow<'a> {
+    observer: &'a mut dyn Observer,
+    name: String,
+}
+
+impl Observer for OfBelow<'_> {
+    fn on(&mut self, event: Event<'_>) {
+        self.observer.on(match event {
+            Event::Warning(Warning { text, hints }) => Event::Warning(Warning {
+                text: format!("{}: {text}", self.name),
+                hints,
+            }),
+            other => other,
+        });
+    }
+
+    fn stop(&self) -> bool {
+        self.observer.stop()
+    }
+
+    fn checkpoint(&self) -> bool {
+        self.observer.checkpoint()
     }
 }
 

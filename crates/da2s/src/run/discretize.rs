@@ -115,7 +115,7 @@ pub fn discretize(
         let table = LatencyTable::read(path)?;
         cost.on_device.latency_ms = Some(table.of_network(&network, image_size)?);
     }
-    let allowed = match within_limits(&context.config.target, cost) {
+    let allowed = match within_limits(&context.config.target, cost, given.is_none()) {
         Err(error) if given.is_some() || directory.has_file(GAP) => return Err(error),
         allowed => allowed,
     };
@@ -325,15 +325,21 @@ fn remove_results_of_others(
 /// # Errors
 /// [`Error::OverLimit`]; or if there is no genotype.
 pub(super) fn stored_within_limits(directory: &RunDirectory, target: &TargetSpec) -> Result<(), Error> {
-    within_limits(target, genotype_file::stored_cost(directory)?)
+    let searched = genotype_file::stored(directory)?.is_some_and(|stored| !stored.given);
+    within_limits(target, genotype_file::stored_cost(directory)?, searched)
 }
 
-/// Refuses a network that exceeds the limits of the target.
-pub(super) fn within_limits(target: &TargetSpec, cost: Cost) -> Result<(), Error> {
+/// Refuses a network, searched or given, that exceeds the limits of the target.
+fn within_limits(target: &TargetSpec, cost: Cost, searched: bool) -> Result<(), Error> {
     for resource in Resource::ALL {
         let (limit, found) = (resource.limit(target), resource.of(&cost, target.precision));
         if let Some((limit, found)) = limit.zip(found).filter(|(limit, found)| found > limit) {
-            return Err(Error::OverLimit { resource, found, limit });
+            return Err(Error::OverLimit {
+                resource,
+                found,
+                limit,
+                searched,
+            });
         }
     }
     Ok(())

@@ -86,8 +86,9 @@ pub enum Error {
     },
     /// A network above a limit of the target.
     #[error(
-        "the network that was found needs {}, more than the {} of {}: in a new run, raise search.limit_weight, search longer, or allow more",
-        resource.need(*found), resource.amount(*limit), resource.setting()
+        "the network needs {}, more than the {} of {}: {}",
+        resource.need(*found), resource.amount(*limit), resource.setting(),
+        if *searched { "in a new run, raise search.limit_weight, search longer, or allow more" } else { "lower network.channels, or allow more" }
     )]
     OverLimit {
         /// What is limited.
@@ -96,6 +97,8 @@ pub enum Error {
         found: f64,
         /// The limit.
         limit: f64,
+        /// Whether a search found the network.
+        searched: bool,
     },
     /// A network without a latency.
     #[error(transparent)]

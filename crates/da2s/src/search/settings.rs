@@ -139,7 +139,8 @@ settings! {
         /// disturbed. It grows from 0.03.
         perturbation: f64 = 0.3, in positive_up_to(1.0);
         /// Share under which an operation or an edge is removed for good while the search runs; 0
-        /// removes nothing. It needs a drive.
+        /// removes nothing. It needs a drive, and a value under the share at the start (1/7 for
+        /// seven operations); not with `gdas` or `target.most_skips`.
         ///
         /// A choice is removed at the end of an epoch after the warm-up if its share was under this
         /// after every step of the epoch. It is no longer computed, so the search gets faster.

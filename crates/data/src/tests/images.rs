@@ -115,7 +115,7 @@ fn val_is_the_test_part_where_there_is_no_test() {
     fs::remove_dir_all(dir.path().join("train")).unwrap();
     assert_eq!(
         message(&dir),
-        "DIR: expected a folder train/ with a folder a class, beside val/"
+        "DIR: expected a folder train/ with a folder per class, beside val/"
     );
     fs::remove_dir_all(dir.path().join("val")).unwrap();
     assert_eq!(message(&dir), "DIR: expected images, but the folder is empty");

@@ -6,8 +6,11 @@
 
 use std::ops::Range;
 
+use image::metadata::Orientation;
+
 use super::damaged;
 use crate::error::{ENDS_EARLY, ImageProblem};
+use crate::exif::Metadata;
 
 /// Maximum number of pages that are visited: the chain of a damaged file may be a loop.
 const MOST_PAGES: usize = 10_000;
@@ -20,6 +23,7 @@ const STRIP_LENGTHS: u64 = 279;
 const TILE_OFFSETS: u64 = 324;
 const TILE_LENGTHS: u64 = 325;
 const JPEG_TABLES: u64 = 347;
+const XMP: u64 = 700;
 
 /// The fields of a page that are used here; the tiff crate reads the others.
 pub struct Directory {
@@ -29,6 +33,8 @@ pub struct Directory {
     pub data: Vec<Range<usize>>,
     /// Byte range of the tables of its JPEG data.
     pub jpeg_tables: Option<Range<usize>>,
+    /// Byte range of its XMP.
+    pub xmp: Option<Range<usize>>,
 }
 
 /// Reads the integers of a file.
@@ -58,6 +64,16 @@ impl Numbers<'_> {
 }
 
 impl Directory {
+    /// The orientation that the XMP of the page in the file `bytes` states.
+    pub fn xmp_orientation(&self, bytes: &[u8]) -> Option<Orientation> {
+        let xmp = bytes.get(self.xmp.clone()?)?;
+        Metadata {
+            exif: None,
+            xmp: Some(xmp.into()),
+        }
+        .orientation()
+    }
+
     /// Visits all pages; returns the first.
     pub fn first(bytes: &[u8]) -> Result<Self, ImageProblem> {
         let numbers = Numbers {
@@ -88,6 +104,7 @@ impl Directory {
             palette: None,
             data: Vec::new(),
             jpeg_tables: None,
+            xmp: None,
         };
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         for entry in entries.clone().step_by(entry_size as usize) {
@@ -119,6 +136,7 @@ impl Directory {
                 STRIP_LENGTHS | TILE_LENGTHS => lengths = each()?,
                 PHOTOMETRIC if each()? == [PALETTE] => page.palette = Some(values),
                 JPEG_TABLES => page.jpeg_tables = Some(values),
+                XMP => page.xmp = Some(values),
                 _ => {}
             }
         }
@@ -126,5 +144,51 @@ impl Directory {
             page.data.push(numbers.range(offset, length)?);
         }
         Ok((page, numbers.get(entries.end as u64, offset_size)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiff::decode;
+
+    /// A grey image of 1×2 pixels with this XMP, and an orientation tag unless it is 0.
+    fn tiff(xmp: &[u8], orientation: u16) -> Vec<u8> {
+        let mut entries = vec![
+            (256, 3, 1, 1),
+            (257, 3, 1, 2),
+            (258, 3, 1, 8),
+            (259, 3, 1, 1),
+            (262, 3, 1, 1),
+            (273, 4, 1, 8),
+            (278, 3, 1, 2),
+            (279, 4, 1, 2),
+            (700, 1, xmp.len() as u32, 10),
+        ];
+        if orientation > 0 {
+            entries.insert(6, (274, 3, 1, u32::from(orientation)));
+        }
+        let mut bytes = b"II*\0".to_vec();
+        bytes.extend((10 + xmp.len() as u32).to_le_bytes());
+        bytes.extend([7, 9]);
+        bytes.extend(xmp);
+        bytes.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, count, value) in entries {
+            bytes.extend(u16::to_le_bytes(tag));
+            bytes.extend(u16::to_le_bytes(kind));
+            bytes.extend(u32::to_le_bytes(count));
+            bytes.extend(u32::to_le_bytes(value));
+        }
+        bytes.extend([0; 4]);
+        bytes
+    }
+
+    #[test]
+    fn xmp_states_the_orientation_where_the_tag_does_not() {
+        let xmp = br#"<rdf:Description tiff:Orientation="6"/>"#;
+        let orientation = |xmp: &[u8], tag| decode(&tiff(xmp, tag)).unwrap().1;
+        assert_eq!(orientation(xmp, 0), Some(Orientation::Rotate90));
+        assert_eq!(orientation(xmp, 3), Some(Orientation::Rotate180));
+        assert_eq!(orientation(b"<rdf:Description/>", 0), None);
     }
 }

@@ -85,7 +85,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Image, Option<Orientation>), Image
     if tag(Tag::FillOrder)?.is_some_and(|order| order != 1) {
         return Err(ImageProblem::unsupported("TIFF whose bits are in reverse order"));
     }
-    let orientation = tag(Tag::Orientation)?.and_then(|tag| Orientation::from_exif(u8::try_from(tag).ok()?));
+    let orientation = match tag(Tag::Orientation)? {
+        Some(tag) => u8::try_from(tag).ok().and_then(Orientation::from_exif),
+        None => directory.xmp_orientation(&bytes),
+    };
     let is_jpeg = tag(Tag::Compression)? == Some(JPEG);
     let white_is_zero = tag(Tag::PhotometricInterpretation)? == Some(WHITE_IS_ZERO);
     let (width, height) = decoder.dimensions().map_err(problem)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{DeviceCost, Evaluation, Summary};
 use crate::statistics::mcnemar;
 
-/// A difference with a larger p-value is not shown.
+/// A difference with this p-value or a larger one is not significant.
 const SIGNIFICANT: f64 = 0.05;
 
 /// A plain network beside that of a run.
@@ -79,10 +79,9 @@ impl Baseline {
             .iter()
             .filter_map(|one| Some((one, one.accuracy?, one.p?)));
         let (best, other, p) = with_accuracy.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        // A given genotype has no such weight.
-        let searched = summary.p_least.is_some();
+        let searched = summary.is_searched();
         let subject = if searched {
-            "The network that was searched"
+            "The searched network"
         } else {
             "This network"
         };
@@ -107,8 +106,8 @@ impl Baseline {
                 "the search was not worth it",
             ),
             false => (
-                format!("No difference to {name} is shown ({difference:+.2} points, {test})"),
-                "nothing shows that the search was worth it",
+                format!("No significant difference from {name} ({difference:+.2} points, {test})"),
+                "there is no evidence that the search was worth it",
             ),
         };
         Some(if searched {
@@ -168,23 +167,28 @@ mod tests {
 
     #[test]
     fn the_verdict_is_on_the_best_baseline() {
-        let [best, good, bad] = [0..10, 1..13, 4..30].map(evaluation);
+        let [best, good, bad, worst] = [0..10, 1..13, 4..30, 40..80].map(evaluation);
         for (own, others, says) in [
             (
                 &best,
                 vec![&bad],
                 "is better than resnet8 by 16.00 points (p = 0.002, McNemar",
             ),
+            (
+                &best,
+                vec![&worst],
+                "is better than resnet8 by 30.00 points (p < 0.001, McNemar",
+            ),
             (&bad, vec![&best], "is worse than resnet8 by 16.00 points (p = 0.002"),
             (
                 &best,
                 vec![&good],
-                "No difference to resnet8 is shown (+2.00 points, p = 0.625",
+                "No significant difference from resnet8 (+2.00 points, p = 0.625",
             ),
             (
                 &best,
                 vec![&bad, &good],
-                "No difference to the best baseline, resnet8, is shown",
+                "No significant difference from the best baseline, resnet8, (+2.00",
             ),
         ] {
             let others: Vec<Evaluation> = others.into_iter().cloned().collect();

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Baseline, ClassScores, DatasetImages, DeviceCost, Fit, Int8, single};
 
-/// The summary of a run, a flat object except for the classes and the
-/// baselines. Accuracies and the gap are in
-/// percent, on held-out images: the super-network's on the part of the training images that is
-/// never used for weight gradients, the final network's on the test images.
+/// The summary of a run, a flat object except for the classes and the baselines. Accuracies and the
+/// gap are in percent, on held-out images: the super-network's on the part of the training images
+/// that is never used for weight gradients, the final network's on the test images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Data set.
@@ -38,13 +37,10 @@ pub struct Summary {
     /// `supernet_accuracy − discretized_accuracy`.
     pub gap: Option<f64>,
     /// Operations that the search removed before its end; `None` if it removed nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_operations: Option<u64>,
     /// Edges that it removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_edges: Option<u64>,
     /// Points that these removals cost, each measured at its moment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removal_gap: Option<f64>,
     /// The genotype in the text of DARTS, or an architecture of NAS-Bench-201.
     pub genotype: Option<String>,
@@ -114,6 +110,20 @@ impl Summary {
         self.int8_accuracy = int8.accuracy;
         self.int8_accuracy_interval = int8.accuracy_interval;
         self.int8_gap = int8.gap;
+    }
+
+    /// Whether the final network was searched: a given genotype has no weight p.
+    pub fn is_searched(&self) -> bool {
+        self.p_least.is_some()
+    }
+
+    /// Where the final network comes from: the method of the search, or the name of the network.
+    pub fn origin(&self) -> Option<&str> {
+        match (&self.network, self.genotype.is_some() && !self.is_searched()) {
+            (Some(name), _) => Some(name),
+            (None, true) => Some("given genotype"),
+            (None, false) => self.method.as_deref(),
+        }
     }
 }
 

@@ -141,8 +141,8 @@ impl Comparison {
     /// if any.
     ///
     /// A method is tested against `baseline` at the same settings, or at those of its setups that
-    /// share most. If settings vary, the baseline
-    /// with other settings is tested against the baseline with the first settings.
+    /// share most. If settings vary, the baseline with other settings is tested against the
+    /// baseline with the first settings.
     pub fn new(name: String, dataset: String, baseline: String, runs: Vec<ComparedRun>, benchmark: &[String]) -> Self {
         let runs = with_percentiles(runs);
         let measured = |measure: &Measure| runs.iter().any(|run| run.value(&measure.key).is_some());

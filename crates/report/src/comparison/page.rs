@@ -1,13 +1,12 @@
 //! The comparison as one self-contained HTML page: means, one dot per run, tests, all runs.
 
+use da2s_records::counted;
 use maud::{Markup, html};
 
 use super::export::NOTE_ON_TESTS;
 use super::measure::{Unit, cell};
 use super::{Comparison, Measure, RunOutcome};
 use crate::data_link::CsvTable;
-use da2s_records::counted;
-
 use crate::number::significant;
 use crate::page::{Document, script, theme_button};
 use crate::svg::strip::{Strip, strip_chart};

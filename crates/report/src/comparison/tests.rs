@@ -83,6 +83,29 @@ fn varied_settings_are_groups_of_their_own() {
 }
 
 #[test]
+fn a_method_without_its_settings_is_tested_against_those_that_share_most() {
+    let runs = |setups: &[Setup]| setups.iter().map(|setup| run(setup, 1, 0.0)).collect::<Vec<_>>();
+    let tests = |setups: &[Setup]| {
+        let comparison = Comparison::new("c".into(), "digits".into(), "random".into(), runs(setups), &[]);
+        let pair = |test: &super::Test| format!("{} / {}", test.setup.label(), test.against.label());
+        comparison.tests.iter().map(pair).collect::<Vec<String>>()
+    };
+    let da2s = setup("da2s", &[("search.drive", "path")]);
+    let random = |drive: &str, rule: &str| setup("random", &[("search.drive", drive), ("discretize.rule", rule)]);
+    let one = setup("random", &[("search.drive", "none")]);
+    assert_eq!(
+        tests(&[one, da2s.clone()]),
+        ["da2s, search.drive=path / random, search.drive=none"]
+    );
+    // Of those that share equally many, the first.
+    let several = tests(&[random("none", "a"), random("none", "b"), da2s]);
+    assert!(
+        several.contains(&"da2s, search.drive=path / random, search.drive=none, discretize.rule=a".to_owned()),
+        "{several:?}"
+    );
+}
+
+#[test]
 fn failed_runs_are_excluded_from_means_and_reported() {
     let (da2s, darts) = (setup("da2s", &[]), setup("<b>|,\"", &[]));
     let with = |setup: &Setup, outcome| ComparedRun {

@@ -20,9 +20,7 @@ struct Row<'a> {
 
 /// The title of the section.
 pub(super) fn title(run: &Run) -> &'static str {
-    // A given genotype has no such weight.
-    let searched = run.summary.as_ref().is_some_and(|summary| summary.p_least.is_some());
-    if searched {
+    if run.summary.as_ref().is_some_and(Summary::is_searched) {
         "Was the search worth it?"
     } else {
         "Baselines"

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use da2s_records::counted;
 use maud::{Markup, html};
 
 use crate::Run;
 use crate::data_link::CsvTable;
-use da2s_records::counted;
-
 use crate::number::{count, magnitude};
 use crate::run::{Costs, PartCost};
 use crate::svg::bars::{Bar, Segment, bars};

@@ -1,6 +1,7 @@
 //! The discretization gap: the cost of pruning operations, edges and both, by batch-norm
 //! statistics.
 
+use da2s_records::counted;
 use maud::{Markup, html};
 
 use super::edge_gaps;
@@ -86,15 +87,14 @@ fn hardening(epochs: &[SearchEpoch]) -> Option<String> {
 fn earlier(removed: &RemovedGap) -> String {
     let cost = removed.points.map_or_else(String::new, |points| {
         format!(
-            " This cost {} points in all, measured at each removal.",
+            ", which cost {} points, measured at each removal",
             significant(points, 3)
         )
     });
     format!(
-        "Operations that were removed while the super-network still trained: {}. Edges: {}.{cost} The table has what was \
-         left at the end.",
-        count(removed.operations),
-        count(removed.edges)
+        "The search removed {} and {} before its end{cost}. The table shows what remained.",
+        counted(removed.operations as usize, "operation"),
+        counted(removed.edges as usize, "edge")
     )
 }
 

@@ -20,8 +20,9 @@ pub(super) fn header(run: &Run) -> Markup {
         .and_then(|s| s.seed)
         .or_else(|| environment.and_then(|e| e.seed));
     let facts = [
-        summary.and_then(|s| s.method.clone()),
+        summary.and_then(|s| s.origin().map(str::to_owned)),
         summary
+            .filter(|s| s.is_searched())
             .and_then(|s| s.drive.as_ref())
             .map(|drive| format!("drive {drive}")),
         dataset,

@@ -5,6 +5,7 @@
 //! dash or left out, never filled in from another run. Means and tests over seeds are in
 //! [`crate::comparison`].
 
+use da2s_records::counted;
 use maud::{Markup, html};
 
 use super::curves::{grid, retraining_charts, search_charts};
@@ -14,7 +15,6 @@ use super::settings::differing;
 use crate::Run;
 use crate::comparison::{Measure, cell};
 use crate::data_link::CsvTable;
-use da2s_records::counted;
 
 use crate::number::{points, significant};
 use crate::run::StageState;
@@ -143,7 +143,10 @@ fn interval(run: &Run, measure: &Measure) -> Option<[f64; 2]> {
 }
 
 fn method(run: &Run) -> String {
-    let stated = run.summary.as_ref().and_then(|summary| summary.method.clone());
+    let stated = run
+        .summary
+        .as_ref()
+        .and_then(|summary| summary.origin().map(str::to_owned));
     stated
         .or_else(|| run.settings().remove("search.method"))
         .unwrap_or_else(|| "–".to_owned())

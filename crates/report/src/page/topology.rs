@@ -1,5 +1,6 @@
 //! The target topology and the genotype that was found, node by node.
 
+use da2s_records::counted;
 use maud::{Markup, html};
 
 use super::film::{CellFilm, Film, best};
@@ -7,7 +8,6 @@ use crate::Run;
 use crate::run::{GenotypeCell, GenotypeTarget};
 use crate::svg::colour::slot;
 use crate::svg::heat::share;
-use da2s_records::counted;
 
 /// One table per cell kind and the genotype as text; `None` without a genotype.
 pub(super) fn section(run: &Run, film: &Film) -> Option<Markup> {

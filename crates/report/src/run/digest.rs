@@ -28,6 +28,8 @@ pub struct Digest {
     pub state: State,
     /// `config.toml`.
     pub config: Table,
+    /// The method of the search, or the name of a network that was not searched.
+    pub origin: Option<String>,
     /// The genotype as text.
     pub genotype: Option<String>,
     /// Results by their key in `summary.json`; absent if they were not measured.
@@ -96,6 +98,8 @@ impl Digest {
             summary: summary.is_some(),
             genotype: kept.is_some(),
         })?;
+        let origin = summary.as_ref().and_then(|summary| summary.origin().map(str::to_owned));
+        let origin = origin.or_else(|| Some(setting(&config, "search.method")?.as_str()?.to_owned()));
         let (genotype, values) = match summary {
             Some(summary) => (summary.genotype.clone(), of_summary(&summary)),
             None => {
@@ -113,6 +117,7 @@ impl Digest {
         Ok(Some(Self {
             state,
             config,
+            origin,
             genotype,
             values,
         }))

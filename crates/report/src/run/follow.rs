@@ -74,21 +74,9 @@ impl Follow {
     /// [`ReportError::Read`] if a file cannot be read and [`ReportError::Damaged`] if its content
     /// is invalid; what was read before is kept.
     pub fn poll(&mut self) -> Result<bool, ReportError> {
-        let mut changed = self.poll_small()?;
-        if self.search.poll(&self.dir, |_, _| Ok(()))? {
-            self.run.search = self.search.records().to_vec();
-            changed = true;
-        }
-        if self.architecture.poll(&self.dir, ArchEpoch::check)? {
-            self.run.architecture = self.architecture.records().to_vec();
-            changed = true;
-        }
-        if self.training.poll(&self.dir, |_, _| Ok(()))? {
-            self.run.training = self.training.records().to_vec();
-            changed = true;
-        }
-        changed |= self.search_times.poll(&self.dir, |_, _| Ok(()))?;
-        changed |= self.train_times.poll(&self.dir, |_, _| Ok(()))?;
+        let mut changed = false;
+        let read = self.read(&mut changed);
+        // What was read before an error counts as well.
         if changed {
             self.changes += 1;
             let times = WHOLE
@@ -97,7 +85,26 @@ impl Follow {
                 .filter_map(|file| stamp(&self.dir.join(file))?.1);
             self.last_change = times.max();
         }
-        Ok(changed)
+        read.map(|()| changed)
+    }
+
+    fn read(&mut self, changed: &mut bool) -> Result<(), ReportError> {
+        *changed |= self.poll_small()?;
+        if self.search.poll(&self.dir, |_, _| Ok(()))? {
+            self.run.search = self.search.records().to_vec();
+            *changed = true;
+        }
+        if self.architecture.poll(&self.dir, ArchEpoch::check)? {
+            self.run.architecture = self.architecture.records().to_vec();
+            *changed = true;
+        }
+        if self.training.poll(&self.dir, |_, _| Ok(()))? {
+            self.run.training = self.training.records().to_vec();
+            *changed = true;
+        }
+        *changed |= self.search_times.poll(&self.dir, |_, _| Ok(()))?;
+        *changed |= self.train_times.poll(&self.dir, |_, _| Ok(()))?;
+        Ok(())
     }
 
     /// The run as read so far.

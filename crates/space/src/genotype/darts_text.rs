@@ -5,8 +5,7 @@
 //! AutoDL put the entries of each node in a separate list. GDAS adds the weight of the operation,
 //! `('sep_conv_3x3', 0, 0.31)`, which has no meaning for the genotype and is dropped.
 //! `normal_nodes=[1, 2]`, an extension of da2s, gives the number of entries of each node if it is
-//! not two. Fields are given by name, or in
-//! the order of DARTS' named tuple.
+//! not two. Fields are given by name, or in the order of DARTS' named tuple.
 
 use super::literal::{Field, Kind, Value};
 use super::mistake::Mistake;
@@ -192,7 +191,7 @@ fn require_weights(items: &[Value<'_>]) -> Result<(), Mistake> {
         }
     }
     first.map_or(Ok(()), |at| {
-        let problem = "a weight, or the node that the entry reads? Write nodes without a point, and leave out weights";
+        let problem = "this may be a weight or a node: write nodes as whole numbers, and leave out weights";
         Err(Mistake::new(at, problem))
     })
 }

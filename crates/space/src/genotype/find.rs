@@ -46,17 +46,20 @@ impl Genotype {
     }
 }
 
-/// The requested genotype. The plain form counts, unless it contains none.
+/// The requested genotype. The plain form counts, unless it contains none, or fewer valid ones.
 fn search(text: &str, pick: Option<&str>) -> Result<Genotype, GenotypeError> {
-    let found = Search::new(text, pick).genotype();
-    let Some(plain) = Plain::of(text) else { return found };
+    let own = Search::new(text, pick);
+    let Some(plain) = Plain::of(text) else {
+        return own.genotype();
+    };
     let search = Search::of(text, Some(&plain), pick);
-    if search.found.iter().all(|found| found.all.listed.is_empty()) {
-        return found;
+    // Rows of quoted cells look like strings that Python joins; joined, they lose genotypes.
+    if search.valid() < own.valid() || search.found.iter().all(|found| found.all.listed.is_empty()) {
+        return own.genotype();
     }
-    match (found, search.genotype()) {
+    match (own.genotype(), search.genotype()) {
         (Ok(own), Ok(other)) if own != other => Err(GenotypeError::whole(
-            "there is one in the text as it is, and another one in its strings and escaped quotes: give one of them alone",
+            "the text contains one genotype as it stands, and another after joining its strings and decoding its quotes: pass only one of them",
         )),
         (_, plain) => plain,
     }
@@ -90,6 +93,8 @@ struct Search<'a> {
 struct Found<'a> {
     first: Option<Result<Genotype, Mistake>>,
     several: bool,
+    /// Number of valid ones.
+    valid: usize,
     picked: Names<'a>,
     all: Names<'a>,
 }
@@ -161,6 +166,11 @@ impl<'a> Search<'a> {
         search
     }
 
+    /// Number of valid genotypes, requested or not.
+    fn valid(&self) -> usize {
+        self.found.iter().map(|found| found.valid).sum()
+    }
+
     /// The requested genotype.
     fn genotype(self) -> Result<Genotype, GenotypeError> {
         let original = self.original;
@@ -228,6 +238,7 @@ impl<'a> Search<'a> {
         let (name, line) = (name_before(self.text, start), self.line);
         let found = &mut self.found[usize::from(self.commented)];
         found.all.add(name, line);
+        found.valid += usize::from(genotype.is_ok());
         let picked = match self.pick {
             None => true,
             Some(pick) => name == Some(pick) || pick.parse() == Ok(line),

@@ -152,7 +152,7 @@ fn a_fraction_in_third_place_is_a_weight_and_dropped() {
     for (text, said) in [
         (
             DARTS_V2.replace(", 0)", ", 2, 0.0)").replace(", 1)", ", 3, 1.0)"),
-            "a weight, or the node that the entry reads?",
+            "this may be a weight or a node",
         ),
         (DARTS_V2.replace(", 0)", ", 2, 0.5)"), "node 2 cannot read node 2"),
         (
@@ -505,4 +505,18 @@ fn the_plain_form_is_read_in_linear_time() {
             assert!(read <= 24 * text.len(), "{part:?}: {read} of {} bytes", text.len());
         }
     }
+}
+
+#[test]
+fn rows_of_quoted_cells_are_not_joined() {
+    let row = |genotype: &str, accuracy: &str| format!("\"{genotype}\",\"{accuracy}\"\n");
+    let table = ["\"genotype\",\"acc\"\n", &row(DARTS_V2, "97.1"), &row(DARTS_V1, "97.3")].concat();
+    let error = says(&table);
+    assert!(
+        error.contains("several") && error.contains("line 2") && error.contains("line 3"),
+        "{error}"
+    );
+    assert_eq!(Genotype::parse_named(&table, "3").unwrap().to_string(), read(DARTS_V1));
+    let column = format!("\"{BENCH}\"\n\"{}\"\n", BENCH.replace("avg_pool_3x3", "none"));
+    assert!(says(&column).contains("several"), "{}", says(&column));
 }

@@ -194,6 +194,9 @@ fn tables_as_other_programs_write_them() {
     let floats = rows.replace("14,", "14.0,");
     let floats = read(format!("index,architecture,a,b\n{floats}").as_bytes()).unwrap();
     assert_eq!(floats.at_index(14).unwrap(), uniform(Operation201::Conv1x1));
+    // With decimal commas, this is two thousand.
+    let thousands = rows.replace("14,", "2.000,");
+    assert!(read(format!("index,architecture,a,b\n{thousands}").as_bytes()).is_err());
     let last = plain
         .lines()
         .map(|line| format!("{line},1\n"))

@@ -5,8 +5,8 @@
     python3 docs/book/src/experiments/drop_below.py --out runs/drop_below       # resumes; OUT/drop_below.csv grows
     python3 docs/book/src/experiments/drop_below.py --table runs/drop_below/drop_below.csv
 
-Times are processor seconds of the process (Linux: /proc), read when it writes the line of an epoch, so other work on the machine
-does not count. A search that was interrupted starts again, because its times are lost.
+Times are processor seconds of the process (Linux: /proc), read when it writes the line of an epoch, so waiting for a
+processor does not count; other work can still slow it through shared caches. A search that was interrupted starts again, because its times are lost.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def row_of(bound, seed, marks, summary):
             "first_third_s": round(statistics.mean(epochs[:third - 1]), 4),
             "last_third_s": round(statistics.mean(epochs[-third:]), 4),
             "search_s": round(sum(epochs), 2),
-            "removed_operations": summary.get("removed_operations", 0), "removed_edges": summary.get("removed_edges", 0),
+            "removed_operations": summary.get("removed_operations") or 0, "removed_edges": summary.get("removed_edges") or 0,
             "removal_gap": summary.get("removal_gap", 0.0), "supernet": summary["supernet_accuracy"], "gap": summary["gap"],
             "network": summary["network_accuracy"], "genotype": summary["genotype"]}
 

@@ -141,12 +141,12 @@ impl Comparing {
         let missing: Vec<&Planned> = self.runs.iter().filter(is_missing).collect();
         let jobs = usize::from(arguments.jobs);
         let settings = self.out.join(SETTINGS);
-        let children = Children {
+        let children = |count: usize| Children {
             folder: &self.folder,
             settings: &settings,
             shared: &self.shared,
             search_only: self.plan.search_only,
-            threads: threads_each(self.shared.run.threads, jobs.min(missing.len()).max(1)),
+            threads: threads_each(self.shared.run.threads, jobs.min(count).max(1)),
             jobs,
             stop,
         };
@@ -178,7 +178,7 @@ impl Comparing {
         let (baselines, others): (Vec<&Planned>, Vec<&Planned>) = missing.into_iter().partition(is_baseline);
         let mut all = BTreeMap::new();
         for runs in [others, baselines] {
-            let ended = children.run(&runs, |at, ended| said(runs[at], ended));
+            let ended = children(runs.len()).run(&runs, |at, ended| said(runs[at], ended));
             all.extend(runs.iter().map(|run| run.name.as_str()).zip(ended));
         }
         all

@@ -159,6 +159,13 @@ impl Plan {
                 "it trains {network}, which is not among the requested --baselines"
             ));
         }
+        if let (false, Some(first)) = (self.baselines.is_empty(), self.methods.first())
+            && plan.methods.first() != Some(first)
+        {
+            return Err(format!(
+                "its baselines are as wide as the networks of {first}, which is no longer the first of --methods"
+            ));
+        }
         if plan.random < self.random {
             return Err(format!(
                 "it has {} random genotypes, but {} were requested",
@@ -382,6 +389,15 @@ mod tests {
                 .unwrap_err()
                 .contains("it trains resnet8")
         );
+        let others_first = Asked {
+            methods: ["darts", "random"].map(str::to_owned).to_vec(),
+            ..Asked::default()
+        };
+        assert!(
+            Plan::new(&others_first, 5, Some(&plan))
+                .unwrap_err()
+                .contains("no longer the first of --methods")
+        );
         let search_only = Asked {
             search_only: true,
             ..asked
@@ -442,12 +458,22 @@ mod tests {
             ("search.method=darts", "use --methods"),
             ("run.seed=1,2", "use --seeds"),
             ("a=1,,2", "empty"),
-            ("a=1,1", "1 is there twice"),
+            ("a=1,1", "1 is given twice"),
             ("a=[1,2],1_2", "same directory"),
         ] {
             let problem = Plan::new(&asked(&["da2s"], None, &[vary]), 1, None).unwrap_err();
             assert!(problem.contains(said), "{vary}: {problem}");
         }
+        let with_published = |vary: &str| {
+            let asked = Asked {
+                genotypes: vec!["darts-v2".into()],
+                ..asked(&["da2s"], None, &[vary])
+            };
+            Plan::new(&asked, 1, None)
+        };
+        let problem = with_published("target.edges=1,2").unwrap_err();
+        assert!(problem.contains("only the shared settings"), "{problem}");
+        assert!(with_published("discretize.rule=strongest,perturbation").is_ok());
         assert!(Plan::new(&asked(&["da2s", "da2s"], None, &[]), 1, None).is_err());
     }
 }

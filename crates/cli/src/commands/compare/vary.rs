@@ -31,7 +31,7 @@ impl Varied {
             return Err(format!("--vary {text}: a value is empty"));
         }
         match first_twice(values.iter()) {
-            Some(value) => Err(format!("--vary {text}: {value} is there twice")),
+            Some(value) => Err(format!("--vary {text}: {value} is given twice")),
             None => Ok(Self { key, values }),
         }
     }

@@ -441,7 +441,10 @@ pub fn cases() -> Vec<Case> {
             "data check: images without classes",
             &["data", "check", "own"],
             3,
-            &["own: expected a folder for each class", "found only 1 image"],
+            &[
+                "own: expected a folder for each class",
+                "not sorted into folders: 1 image",
+            ],
         )
         .make(|dir| {
             fs::create_dir(dir.join("own")).unwrap();

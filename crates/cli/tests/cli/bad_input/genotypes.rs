@@ -176,7 +176,7 @@ pub fn cases() -> Vec<Case> {
         text(
             "a weight or a node",
             &darts("('skip_connect', 2, 0.0)"),
-            &["a weight, or the node that the entry reads?", "near `"],
+            &["this may be a weight or a node", "near `"],
         ),
         text(
             "joined strings with an unknown operation",

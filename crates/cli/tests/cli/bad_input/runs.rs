@@ -246,7 +246,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             REPORT,
             5,
-            &["line 1"],
+            &["line 1", "recursion limit exceeded"],
         ),
         with(
             "deep",
@@ -287,7 +287,7 @@ pub fn cases() -> Vec<Case> {
             format!("{{\"a\":{deep}"),
             REPORT,
             5,
-            &["line 1"],
+            &["line 1", "recursion limit exceeded"],
         ),
         with(
             "a negative count",

@@ -66,6 +66,18 @@ pub fn cases() -> Vec<Case> {
             &["target.edges = \"all\""],
         ),
         flags(
+            &[
+                "run",
+                "--space",
+                "mobile",
+                "--set",
+                "target.most_skips=1",
+                "--out",
+                "out",
+            ],
+            &["target.most_skips", "in a space without skip_connect"],
+        ),
+        flags(
             &["run", "--space", "mobile", "--set", "space.none=true", "--out", "out"],
             &["space.none"],
         ),
@@ -79,7 +91,7 @@ pub fn cases() -> Vec<Case> {
                 "--out",
                 "out",
             ],
-            &["space.stages", "three numbers a stage"],
+            &["space.stages", "three numbers per stage"],
         ),
         flags(
             &[

@@ -219,7 +219,7 @@ fn errors_name_file_line_key_and_what_is_allowed() {
         ),
         (
             "network.augmentation.random_resized_crop.scale = [0.5, 0.1]",
-            "expected [least, greatest], both more than 0 and at most 1",
+            "expected [minimum, maximum], both more than 0 and at most 1",
         ),
         (
             "network.auxiliary = true",
