@@ -30,7 +30,7 @@ INCLUDE = re.compile(r"\{\{#include ([^}:]+)\}\}")
 LINK = re.compile(r"(?<!\\)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)?)\)")
 #: Flags of worked examples, which do not exist in the program.
 EXAMPLES = {"--small-alpha-weight"}
-PATH = re.compile(r"^(?:crates|configs|fixtures|benches|docs|python|\.ci|\.github)/[\w./*-]*$")
+PATH = re.compile(r"^(?:crates|fixtures|benches|docs|python|\.ci|\.github)/[\w./*-]*$")
 
 
 def whole(page: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 tomllib = pytest.importorskip("tomllib")
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "crates/da2s/recipes"
 VALIDATOR = jsonschema.Draft7Validator(json.loads((CONFIGS / "settings.schema.json").read_text(encoding="utf-8")))
 
 

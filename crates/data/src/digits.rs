@@ -15,8 +15,8 @@ use super::split::stratified_subset;
 use flate2::read::GzDecoder;
 use std::io::Read;
 
-const FILE: &[u8] = include_bytes!("../../../fixtures/digits.csv.gz");
-const FILE_NAME: &str = "fixtures/digits.csv.gz";
+const FILE: &[u8] = include_bytes!("digits.csv.gz");
+const FILE_NAME: &str = "digits.csv.gz";
 const CLASSES: u32 = 10;
 const TEST_IMAGES: usize = 360;
 /// Selects the test images; not the user's seed, so that every run is tested on the same ones.

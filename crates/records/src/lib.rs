@@ -21,7 +21,7 @@ pub mod pareto;
 pub mod schema;
 mod sha256;
 mod state;
-mod statistics;
+pub mod statistics;
 mod weights_file;
 
 pub use error::{FileError, LockError};

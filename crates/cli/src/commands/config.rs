@@ -16,11 +16,11 @@ const HEAD: &str = "\
 `da2s config` prints the settings that a command comes to; `--config FILE` and `--set KEY=VALUE` change them, in the order defaults < recipe < file < flags. In a
 file the part before the last dot is the table: `[search.regulariser]`, below it `lambda = 0.5`. A setting with a short name has a flag of its own and is a keyword
 argument in Python: with the short name `search_epochs`, `--search-epochs 10` and `search_epochs=10`. The defaults here are those of the embedded digits;
-the folder `configs/` has what the other recipes change. A setting that is unset is absent. Settings must also fit each other; where they do not, the error says
+the folder `crates/da2s/recipes/` has what the other recipes change. A setting that is unset is absent. Settings must also fit each other; where they do not, the error says
 what is allowed.
 
 An editor with a language server for TOML completes and checks a file whose first line is `#:schema settings.schema.json`, with
-`configs/settings.schema.json` beside it; `da2s config --schema` writes that.
+`crates/da2s/recipes/settings.schema.json` beside it; `da2s config --schema` writes that.
 
 ";
 

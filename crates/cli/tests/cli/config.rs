@@ -108,13 +108,13 @@ fn what_is_printed_can_be_read() {
     assert_eq!(resolved(&["--config", &file]), table);
 }
 
-/// `docs/settings.md` and `configs/settings.schema.json` match the declarations of the settings.
+/// `docs/settings.md` and `crates/da2s/recipes/settings.schema.json` match the declarations of the settings.
 #[test]
 fn what_is_generated_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (flag, path) in [
         ("--reference", "docs/settings.md"),
-        ("--schema", "configs/settings.schema.json"),
+        ("--schema", "crates/da2s/recipes/settings.schema.json"),
     ] {
         let output = da2s()
             .args(["config", flag])

@@ -25,17 +25,17 @@ const MOST_PARTS: usize = 16;
 
 /// The built-in recipes: name and text. Each data set has a recipe of its name.
 pub const RECIPES: [(&str, &str); 11] = [
-    ("digits", include_str!("../../../../configs/digits.toml")),
-    ("cifar10", include_str!("../../../../configs/cifar10.toml")),
-    ("cifar100", include_str!("../../../../configs/cifar100.toml")),
-    ("mnist", include_str!("../../../../configs/mnist.toml")),
-    ("fashion", include_str!("../../../../configs/fashion.toml")),
-    ("arrays", include_str!("../../../../configs/arrays.toml")),
-    ("images", include_str!("../../../../configs/images.toml")),
-    ("images-large", include_str!("../../../../configs/images-large.toml")),
-    ("imagenet", include_str!("../../../../configs/imagenet.toml")),
-    ("nas-bench-201", include_str!("../../../../configs/nas-bench-201.toml")),
-    ("pc-darts", include_str!("../../../../configs/pc-darts.toml")),
+    ("digits", include_str!("../../recipes/digits.toml")),
+    ("cifar10", include_str!("../../recipes/cifar10.toml")),
+    ("cifar100", include_str!("../../recipes/cifar100.toml")),
+    ("mnist", include_str!("../../recipes/mnist.toml")),
+    ("fashion", include_str!("../../recipes/fashion.toml")),
+    ("arrays", include_str!("../../recipes/arrays.toml")),
+    ("images", include_str!("../../recipes/images.toml")),
+    ("images-large", include_str!("../../recipes/images-large.toml")),
+    ("imagenet", include_str!("../../recipes/imagenet.toml")),
+    ("nas-bench-201", include_str!("../../recipes/nas-bench-201.toml")),
+    ("pc-darts", include_str!("../../recipes/pc-darts.toml")),
 ];
 
 /// Settings from one origin; missing ones come from the layers below.

@@ -1,7 +1,7 @@
 //! The configuration of a run: its settings, the layers that are merged into it, and the allowed
 //! values of each setting.
 //!
-//! Precedence: defaults < recipe (`configs/*.toml`) < file < flags. [`resolve`] merges the layers
+//! Precedence: defaults < recipe (`recipes/*.toml`) < file < flags. [`resolve`] merges the layers
 //! and checks every value; [`Config::to_toml`] writes the result, which [`Config::read`] reads back
 //! unchanged.
 

@@ -1,7 +1,7 @@
 //! The settings of a search, and checks that involve several of them.
 //!
 //! The defaults are those for the embedded digits. Published values are those of Tian et al. 2021
-//! and Liu, Simonyan, Yang 2019; `configs/*.toml` contain them for other data sets.
+//! and Liu, Simonyan, Yang 2019; `recipes/*.toml` contain them for other data sets.
 
 use da2s_settings::{
     Allowed, BELOW_1, COUNT, COUNT_OR_0, FieldKind, NOT_NEGATIVE, POSITIVE, Problem, Setting, at_least, positive_up_to,
