@@ -10,7 +10,7 @@ use da2s::evaluate::EvaluateError;
 use da2s::export::{ExportFormat, ExportOptions};
 use da2s::observer::Observer;
 use da2s::run::{self, OTHER_SETTINGS, RunDirectory, read_genotype};
-use da2s::space::{Genotype, NamedNetwork};
+use da2s::space::Genotype;
 use da2s_records::files::{CONFIG, MOST_LINES_BYTES};
 use da2s_records::{Folder, counted};
 use da2s_report::drawing;
@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use crate::data::{Arrays, Shape, pool, to_shape};
 use crate::errors::{exception, not_reported, raised};
 use crate::listen::{listen, warn};
-use crate::request::Asked;
+use crate::request::{Asked, named_network};
 
 /// Number of images that are in memory as floats at a time.
 const BATCH: usize = 32;
