@@ -206,15 +206,17 @@ impl Split {
         }
     }
 
-    /// The file of an image; `None` if it has none of its own.
+    /// The file of an image; `None` if it has none of its own, or its own is damaged and another
+    /// image took its place.
     ///
     /// # Panics
     /// If `index` is not below [`Split::len`].
     pub fn path(&self, index: usize) -> Option<PathBuf> {
-        match &self.store {
-            Store::Memory { .. } => self.files.as_ref().map(|files| files.list.path(index)),
-            Store::Files(files) => Some(files.list.path(index)),
-        }
+        let path = match &self.store {
+            Store::Memory { .. } => self.files.as_ref()?.list.path(index),
+            Store::Files(files) => files.list.path(index),
+        };
+        (!self.damaged().contains(&path)).then_some(path)
     }
 
     /// The sizes of the images in their files, or of some of them, evenly spaced, if they are read

@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT};
+use da2s_records::files::{ARCH, BEST, NETWORK, PREPROCESSING, SEARCH, SEARCH_CHECKPOINT, SUSPECTS};
 use da2s_records::{Named, WeightsFile, WeightsFileError};
 use serde::Deserialize;
 
@@ -72,6 +72,7 @@ pub fn import_network(
     // Nothing is written until everything fits.
     discretize::discretize(context, Some(genotype), observer)?;
     context.directory.remove(NETWORK)?;
+    context.directory.remove(SUSPECTS)?;
     let meta = TrainMeta::new(&TrainProgress::default(), &genotype.to_string(), 1);
     Checkpoint { tensors, meta }.write(context.directory, BEST)?;
     context.directory.write_json(PREPROCESSING, &preprocessing)

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use da2s_engine::Engine;
 use da2s_records::files::{
-    BEST, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, previous,
+    BEST, NETWORK, NETWORK_CHECKPOINT, NETWORK_METRICS, NETWORK_TIMES, PREPROCESSING, SUMMARY, SUSPECTS, previous,
 };
 
 use super::checkpoint::Checkpoint;
@@ -146,7 +146,7 @@ impl<'a> StageFiles for TrainFiles<'a> {
     fn start_anew(&self, _: &TrainState) -> Result<(), Error> {
         // The summary belongs to the previous network. The newest checkpoint is removed last: while
         // it exists, nothing else of the stage is missing.
-        for name in [SUMMARY, &previous(NETWORK_CHECKPOINT), NETWORK] {
+        for name in [SUMMARY, SUSPECTS, &previous(NETWORK_CHECKPOINT), NETWORK] {
             self.context.directory.remove(name)?;
         }
         Ok(())

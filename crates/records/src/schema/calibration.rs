@@ -74,6 +74,18 @@ impl Calibration {
         self.mean(|excess| excess)
     }
 
+    /// The error that a network with exact probabilities would have on as many images by chance
+    /// alone, approximately, points: the mean distance of a normal distribution, √(2/π) σ.
+    pub fn chance(&self) -> f64 {
+        let images: u64 = self.bins.iter().map(|bin| bin.images).sum();
+        let deviation = |bin: &CalibrationBin| {
+            let p = bin.confidence.unwrap_or_default() / 100.0;
+            (bin.images as f64 * p * (1.0 - p)).max(0.0).sqrt()
+        };
+        let sum: f64 = self.bins.iter().map(deviation).sum();
+        100.0 * (2.0 / std::f64::consts::PI).sqrt() * sum / images.max(1) as f64
+    }
+
     /// The mean of a function of confidence minus accuracy, over the images.
     fn mean(&self, of: impl Fn(f64) -> f64) -> Option<f64> {
         let bins = self
@@ -86,14 +98,24 @@ impl Calibration {
         (images > 0.0).then_some(sum / images)
     }
 
-    /// Checks that there are few enough bins to draw them.
+    /// Checks that there are few enough bins to draw them, and that their values are in percent.
     ///
     /// # Errors
     /// A description of the problem.
     pub fn check(&self) -> Result<(), String> {
-        match self.bins.len() {
-            0..=MOST_BINS => Ok(()),
-            bins => Err(format!("the calibration has {bins} bins, more than {MOST_BINS}")),
+        if self.bins.len() > MOST_BINS {
+            let bins = self.bins.len();
+            return Err(format!("the calibration has {bins} bins, more than {MOST_BINS}"));
+        }
+        let mut values = self
+            .bins
+            .iter()
+            .flat_map(|bin| [bin.confidence, bin.accuracy])
+            .flatten();
+        // A probability may be above 1 by rounding.
+        match values.find(|value| !(0.0..=100.001).contains(value)) {
+            None => Ok(()),
+            Some(value) => Err(format!("the calibration has {value}, expected 0 to 100 %")),
         }
     }
 }
@@ -131,5 +153,23 @@ mod tests {
             ..empty
         };
         assert!(many.check().unwrap_err().contains("101 bins"));
+        let huge = CalibrationBin {
+            images: 1,
+            confidence: Some(1e308),
+            accuracy: Some(-1e308),
+        };
+        let huge = Calibration {
+            error: None,
+            bins: vec![huge],
+        };
+        assert!(huge.check().unwrap_err().contains("expected 0 to 100 %"));
+    }
+
+    #[test]
+    fn chance_alone_gives_an_error() {
+        // 100 images at 0.5: a standard deviation of 5 points, of which √(2/π).
+        let calibration = Calibration::of((0..100).map(|at| (0.5, at % 2 == 0)));
+        assert!((calibration.chance() - 3.989).abs() < 1e-3, "{}", calibration.chance());
+        assert_eq!(Calibration::of([]).chance(), 0.0);
     }
 }

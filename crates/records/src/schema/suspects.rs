@@ -76,6 +76,8 @@ impl Doubted {
             (!contradicted(image), confidence)
         };
         let mut ranked = images;
+        // Whatever its probability, a label that is also the prediction is not doubted.
+        ranked.retain(|(_, image)| image.is_mistake());
         // The sort is stable, so equal images stay in their order.
         ranked.sort_by(|(_, a), (_, b)| {
             let (a, b) = (rank(a), rank(b));
@@ -140,7 +142,7 @@ mod tests {
             .iter()
             .map(|suspect| (suspect.image.index, suspect.contradicted))
             .collect();
-        assert_eq!(order, [(2, true), (3, false), (1, false)]);
+        assert_eq!(order, [(2, true), (3, false)]);
         assert_eq!((doubted.images, doubted.contradicted), (5, 1));
     }
 

@@ -20,7 +20,7 @@ struct Row<'a> {
 
 /// The title of the section.
 pub(super) fn title(run: &Run) -> &'static str {
-    if run.summary.as_ref().is_some_and(Summary::is_searched) {
+    if !run.is_given() {
         "Was the search worth it?"
     } else {
         "Baselines"

@@ -16,13 +16,13 @@ pub(super) fn section(evaluation: &Evaluation) -> Option<Markup> {
     let calibration = evaluation.calibration.as_ref()?;
     let error = calibration.error?;
     Some(html! {
-        p { (advice(error, calibration.overconfidence().unwrap_or_default())) }
+        p { (advice(error, calibration.overconfidence().unwrap_or_default(), calibration.chance())) }
         figure.reliability {
             h3 { "Reliability" }
             (curve(calibration, &format!("Reliability curve; expected calibration error {} points", points(error))))
             figcaption {
                 "Test images in " (calibration.bins.len()) " bins by the probability of their prediction: how often the network is right "
-                "in each. A dot on the diagonal is as right as it is sure; its area grows with the number of images, and its line is the "
+                "in each. On the diagonal, probabilities are exact. The area of a dot grows with the number of images, and its line is the "
                 "95 % interval. The expected calibration error is the mean distance from the diagonal, weighted by images (Guo et al., 2017). "
                 (table(calibration).link("calibration", "Reliability curve"))
             }
@@ -30,16 +30,22 @@ pub(super) fn section(evaluation: &Evaluation) -> Option<Markup> {
     })
 }
 
-fn advice(error: f64, overconfidence: f64) -> String {
+fn advice(error: f64, overconfidence: f64, chance: f64) -> String {
     let mean = match points(overconfidence.abs()) {
-        same if same == points(0.0) => "On average it is as sure as it is right.".to_owned(),
-        size if overconfidence > 0.0 => format!("On average it is {size} points surer than it is right."),
-        size => format!("On average it is right {size} points more often than it is sure."),
+        same if same == points(0.0) => "On average its probabilities are exact.".to_owned(),
+        size if overconfidence > 0.0 => format!("On average its probabilities are {size} points too high."),
+        size => format!("On average its probabilities are {size} points too low."),
     };
     let advice = if error < GOOD {
-        "Its probabilities may be taken as they are."
+        "Its probabilities may be taken as they are.".to_owned()
+    } else if error < chance {
+        format!(
+            "So few images cannot show more: with exact probabilities the error would be about {} points as well.",
+            points(chance)
+        )
     } else {
         "Before a threshold on its probabilities decides anything, choose the threshold on images of your own."
+            .to_owned()
     };
     format!(
         "The expected calibration error is {} points. {mean} {advice}",
@@ -69,8 +75,9 @@ mod tests {
 
     #[test]
     fn the_advice_follows_the_error() {
-        assert!(advice(0.5, 0.0).contains("as sure as it is right. Its probabilities may"));
-        assert!(advice(8.0, 7.5).contains("7.50 points surer than it is right. Before"));
-        assert!(advice(8.0, -7.5).contains("right 7.50 points more often"));
+        assert!(advice(0.5, 0.0, 0.1).contains("probabilities are exact. Its probabilities may"));
+        assert!(advice(8.0, 7.5, 1.0).contains("7.50 points too high. Before"));
+        assert!(advice(8.0, -7.5, 1.0).contains("7.50 points too low."));
+        assert!(advice(8.0, 7.5, 9.0).contains("about 9.00 points as well"));
     }
 }

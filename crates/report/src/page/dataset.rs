@@ -12,6 +12,8 @@ use crate::svg::short;
 /// Number of classes that are drawn; of more, the largest and the smallest are.
 const MOST_DRAWN: usize = 30;
 const LONGEST_NAME: usize = 16;
+/// Number of classes without training images that are named.
+const MOST_NAMED: usize = 5;
 /// From this ratio of the largest class to the smallest on, classes are not equally large.
 const UNEVEN: f64 = 1.5;
 /// From this ratio on, rare classes are worth some advice.
@@ -27,7 +29,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     let left_out = images.classes.len() - drawn.len();
     let spoken = format!("Bars: images of each class; {}", totals(images));
     Some(html! {
-        p { (totals(images)) " " (unevenness(images)) " " (sizes(images)) }
+        p { ([totals(images), unevenness(images), sizes(images)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")) }
         figure.dataset {
             ul.legend.operations {
                 @for ((name, class), _) in PARTS.iter().zip(parts(images)).filter(|(_, counts)| !counts.is_empty()) {
@@ -53,7 +55,7 @@ fn parts(images: &DatasetImages) -> [&Vec<u64>; 3] {
     [&images.train, &images.validation, &images.test]
 }
 
-/// `4 000 training and 1 000 test images of 10 classes.`
+/// `4 000 training, 1 000 test images of 10 classes.`
 fn totals(images: &DatasetImages) -> String {
     let counts: Vec<String> = PARTS
         .iter()
@@ -66,6 +68,19 @@ fn totals(images: &DatasetImages) -> String {
 
 /// How much the classes differ.
 fn unevenness(images: &DatasetImages) -> String {
+    let names = |class: &usize| images.classes[*class].as_str();
+    let empty: Vec<usize> = (0..images.classes.len())
+        .filter(|&class| images.train[class] == 0)
+        .collect();
+    if let [first, rest @ ..] = &empty[..] {
+        let named: Vec<&str> = rest.iter().take(MOST_NAMED - 1).map(names).collect();
+        let more = match empty.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named: Vec<&str> = std::iter::once(names(first)).chain(named).collect();
+        return format!("There are no training images of {}{more}.", named.join(", "));
+    }
     let Some(ratio) = images.imbalance() else {
         return String::new();
     };
@@ -73,7 +88,7 @@ fn unevenness(images: &DatasetImages) -> String {
     let (Some(&largest), Some(&smallest)) = (order.first(), order.last()) else {
         return String::new();
     };
-    let class = |class: usize| format!("{} ({} to train on)", images.classes[class], count(images.train[class]));
+    let class = |class: usize| format!("{} ({})", count(images.train[class]), images.classes[class]);
     match ratio {
         1.0 => "All classes have equally many training images.".to_owned(),
         UNEVEN.. => {
@@ -83,14 +98,14 @@ fn unevenness(images: &DatasetImages) -> String {
                 ": look at its recall, and see data.class_weights"
             };
             format!(
-                "The largest class, {}, has {} times as many as the smallest, {}{advice}.",
+                "Training images of a class: {} at most, {} times as many as the fewest, {}{advice}.",
                 class(largest),
                 significant(ratio, 2),
                 class(smallest)
             )
         }
         _ => format!(
-            "The classes are about equally large: from {} to {}.",
+            "The classes are about equally large: from {} to {} training images.",
             class(smallest),
             class(largest)
         ),
@@ -104,14 +119,14 @@ fn sizes(images: &DatasetImages) -> String {
         .map_or_else(String::new, |[rows, columns]| format!("{rows}×{columns} pixels"));
     match images.files {
         None if input.is_empty() => String::new(),
-        None => format!("Each has {input}."),
+        None => format!("Each image has {input}."),
         Some(files) => {
             let range = |[least, most]: [u64; 2]| match least == most {
                 true => least.to_string(),
                 false => format!("{least} to {most}"),
             };
             format!(
-                "Their files have {} rows and {} columns; the network sees {input}.",
+                "The image files have {} rows and {} columns; the network sees {input}.",
                 range(files.rows),
                 range(files.columns)
             )
@@ -183,13 +198,13 @@ mod tests {
     fn the_sentences_say_what_there_is() {
         assert_eq!(totals(&images(&[5, 5])), "10 training, 2 test images of 2 classes.");
         assert!(unevenness(&images(&[5, 5])).starts_with("All classes"));
-        assert!(unevenness(&images(&[5, 4])).contains("from class 1 (4 to train on) to class 0 (5"));
-        assert!(unevenness(&images(&[4, 20])).contains("class 1 (20 to train on), has 5 times as many"));
-        assert!(unevenness(&images(&[4, 8])).ends_with("class 0 (4 to train on)."));
-        assert_eq!(unevenness(&images(&[4, 0])), "");
+        assert!(unevenness(&images(&[5, 4])).contains("from 4 (class 1) to 5 (class 0) training images"));
+        assert!(unevenness(&images(&[4, 20])).contains("20 (class 1) at most, 5 times as many"));
+        assert!(unevenness(&images(&[4, 8])).ends_with("4 (class 0)."));
+        assert_eq!(unevenness(&images(&[4, 0])), "There are no training images of class 1.");
         assert_eq!(
             sizes(&images(&[1])),
-            "Their files have 480 rows and 640 to 1024 columns; the network sees 32×32 pixels."
+            "The image files have 480 rows and 640 to 1024 columns; the network sees 32×32 pixels."
         );
         assert_eq!(drawn(&images(&[7; 100])).len(), MOST_DRAWN);
         let descending: Vec<u64> = (0..100).rev().collect();

@@ -12,8 +12,7 @@ const MOST_UNDECIDED: usize = 5;
 
 /// The numbers and the verdict; `None` if the network was trained without a search.
 pub(super) fn section(run: &Run) -> Option<Markup> {
-    let searched = !run.search.is_empty() || run.gap.is_some();
-    (searched || run.evaluation.is_none()).then(|| html! { (numbers(run)) (verdict(run)) })
+    (!run.is_given()).then(|| html! { (numbers(run)) (verdict(run)) })
 }
 
 /// Super-network → discretized → retrained.

@@ -19,13 +19,13 @@ pub(super) fn figure(evaluation: &Evaluation) -> Option<Markup> {
     Some(html! {
         figure.mistakes {
             p.lead {
-                "The " (evaluation.mistakes.len()) " misclassified test images with the highest loss, the worst first. "
+                "Misclassified test images with the highest loss, the worst first. "
                 @if let Some(wrong) = all(evaluation) {
-                    "All " (count(wrong)) " are in " code { (MISTAKES_TABLE) } " of the run directory. "
+                    "Each of the " (count(wrong)) " is in " code { (MISTAKES_TABLE) } " of the run directory. "
                 }
                 "A network that is sure and wrong may have met a wrong label."
             }
-            ol { @for mistake in &evaluation.mistakes { (picture(mistake, "is", &mistake.name(), classes)) } }
+            ol { @for mistake in &evaluation.mistakes { (picture(mistake, "is", &mistake.name(), "", classes)) } }
             figcaption { (table(&evaluation.mistakes, classes).link("mistakes", "Worst mistakes")) }
         }
     })
@@ -38,8 +38,9 @@ fn all(evaluation: &Evaluation) -> Option<u64> {
     Some(evaluation.wrong.as_ref()?.len() as u64)
 }
 
-/// An image as an entry of a list: `is` its label, and taken for its prediction.
-pub(super) fn picture(image: &JudgedImage, is: &str, name: &str, classes: &[String]) -> Markup {
+/// An image as an entry of a list: `is` its label, and taken for its prediction; `remark` follows
+/// its name.
+pub(super) fn picture(image: &JudgedImage, is: &str, name: &str, remark: &str, classes: &[String]) -> Markup {
     let class = |class: usize| classes.get(class).map_or("–", String::as_str);
     html! {
         li {
@@ -52,7 +53,8 @@ pub(super) fn picture(image: &JudgedImage, is: &str, name: &str, classes: &[Stri
                 "taken for " (class(image.predicted))
                 @if let Some(sure) = percent(image.predicted_probability) { ", " (sure) }
             }
-            small { (name) }
+            // A name may contain characters that change the direction of what follows.
+            small { bdi { (name) } (remark) }
         }
     }
 }

@@ -11,7 +11,10 @@ const RUN: &str = "RUN";
 pub(super) fn section(run: &Run) -> Option<Markup> {
     run.evaluation.as_ref()?;
     let directory = run.directory.as_ref().map(|path| path.to_string_lossy());
-    let name = shell_words::quote(directory.as_deref().unwrap_or(RUN)).into_owned();
+    let directory = directory.as_deref().unwrap_or(RUN);
+    // A path is no flag.
+    let sign = if directory.starts_with('-') { "./" } else { "" };
+    let name = shell_words::quote(&format!("{sign}{directory}")).into_owned();
     let steps = [
         (
             "Classify images, or whole folders of them",
@@ -35,7 +38,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
         ),
     ];
     Some(html! {
-        p.lead { "Commands for the folder in which this run was started." }
+        p.lead { "Commands for the folder in which this report was written." }
         dl.steps {
             @for (what, command) in &steps {
                 dt { (what) }

@@ -26,7 +26,7 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
                 p.big { (format!("{accuracy:.2}")) span.unit { " %" } }
                 @if let Some([from, to]) = interval { p.caption { (format!("{from:.1} to {to:.1} %")) } }
             }
-            p { (sentence(accuracy, interval, evaluation.and_then(|evaluation| evaluation.images))) }
+            p { (sentence(accuracy, interval, evaluation)) }
         }
         dl.facts-list {
             @for (name, value, detail) in &facts { div { dt { (name) } dd { b { (value) } " " small { (detail) } } } }
@@ -34,12 +34,17 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     })
 }
 
-fn sentence(accuracy: f64, interval: Option<[f64; 2]>, images: Option<u64>) -> String {
-    let found = match images {
+fn sentence(accuracy: f64, interval: Option<[f64; 2]>, evaluation: Option<&Evaluation>) -> String {
+    let unseen = match evaluation.and_then(|evaluation| evaluation.train_accuracy) {
+        Some(_) => ", which it never saw before",
+        // What imported weights were trained on is unknown.
+        None => "",
+    };
+    let found = match evaluation.and_then(|evaluation| evaluation.images) {
         Some(images) => {
             let right = (images as f64 * accuracy / 100.0).round().max(0.0) as u64;
             format!(
-                "The network is right on {} of {} test images, which it never saw before",
+                "The network is right on {} of {} test images{unseen}",
                 count(right),
                 count(images)
             )
@@ -48,7 +53,7 @@ fn sentence(accuracy: f64, interval: Option<[f64; 2]>, images: Option<u64>) -> S
     };
     match interval {
         Some([from, to]) => format!(
-            "{found}. With so many images its true accuracy is between {from:.1} and {to:.1} %, with 95 % confidence (Wilson’s interval)."
+            "{found}. From this number of images, its true accuracy is between {from:.1} and {to:.1} %, with 95 % confidence (Wilson’s interval)."
         ),
         None => format!("{found}."),
     }

@@ -13,13 +13,13 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
         (
             "held-out",
             "Images that the network was not trained on",
-            "Look at these first: their labels had no influence on the network.",
+            "Look at these first: the network did not learn from them.",
             &suspects.held_out,
         ),
         (
             "trained",
             "Images that it was trained on",
-            "A network learns wrong labels by heart, so it doubts fewer of these than are wrong.",
+            "A network learns wrong labels by heart, so some may not be found.",
             &suspects.trained,
         ),
     ];
@@ -36,7 +36,7 @@ pub(crate) fn suspects_page(name: &str, suspects: &Suspects) -> String {
             p {
                 "The images whose label has the lowest probability, contradicted labels first. A label is "
                 b { "contradicted" }
-                " if the network predicts another class at least as surely as it predicts that class on its own images "
+                " if the network predicts another class at least as surely as it predicts that class, on average, on images with that label "
                 "(confident learning, Northcutt et al., 2021). The network may be wrong too: only a person can tell."
             }
             @for (id, title, note, doubted) in parts {
@@ -67,11 +67,8 @@ fn sheet(doubted: &Doubted, classes: &[String]) -> Markup {
         figure.mistakes {
             ol {
                 @for suspect in &doubted.suspects {
-                    @let name = match suspect.contradicted {
-                        true => format!("{} · contradicted", suspect.name()),
-                        false => suspect.name(),
-                    };
-                    (picture(&suspect.image, "labelled", &name, classes))
+                    @let remark = if suspect.contradicted { " · contradicted" } else { "" };
+                    (picture(&suspect.image, "labelled", &suspect.name(), remark, classes))
                 }
             }
         }

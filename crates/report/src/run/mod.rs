@@ -149,6 +149,13 @@ impl Run {
         Ok(run)
     }
 
+    /// Whether the genotype was given: a searched one has a weight p.
+    pub fn is_given(&self) -> bool {
+        let of_file = self.genotype.as_ref().map(|genotype| genotype.p_least.is_none());
+        let of_summary = || Some(!self.summary.as_ref()?.is_searched());
+        of_file.or_else(of_summary).unwrap_or(false)
+    }
+
     /// Whether one of the small files that identify a run directory exists.
     fn has_small(&self) -> bool {
         let settings = self.config.is_some() || self.environment.is_some();

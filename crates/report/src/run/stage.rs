@@ -61,13 +61,8 @@ pub(super) fn of(run: &Run) -> [StageProgress; 4] {
     [search(run), discretization(run), retraining(run), evaluation(run)]
 }
 
-/// Whether the genotype was given: a searched one has such a weight.
-fn is_given(run: &Run) -> bool {
-    run.genotype.as_ref().is_some_and(|genotype| genotype.p_least.is_none())
-}
-
 fn search(run: &Run) -> StageProgress {
-    if run.search.is_empty() && is_given(run) {
+    if run.search.is_empty() && run.is_given() {
         return StageProgress::complete("Search", "none".to_owned());
     }
     let epochs = run.search.last().map(|last| (last.epoch, last.epochs));
@@ -79,7 +74,7 @@ fn discretization(run: &Run) -> StageProgress {
     const NAME: &str = "Discretization";
     match (&run.genotype, &run.gap) {
         (Some(_), Some(_)) => StageProgress::complete(NAME, "genotype and gap".to_owned()),
-        (Some(_), None) if is_given(run) => StageProgress::complete(NAME, "given genotype".to_owned()),
+        (Some(_), None) if run.is_given() => StageProgress::complete(NAME, "given genotype".to_owned()),
         (Some(_), None) => StageProgress::partial(
             NAME,
             "genotype only".to_owned(),

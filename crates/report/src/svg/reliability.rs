@@ -11,7 +11,7 @@ const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = WIDTH - 12.0;
-const TOP: f64 = 10.0;
+const TOP: f64 = 13.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
 /// Radii of the dots of one image and of all images.
 const RADII: [f64; 2] = [2.5, 11.0];

@@ -34,7 +34,7 @@ fn table(suspects: &Suspects) -> String {
     let parts = [
         ("not trained on", &suspects.held_out),
         (
-            "trained on; a network learns wrong labels by heart, so more are wrong than are found",
+            "trained on; a network learns wrong labels by heart, so some may not be found",
             &suspects.trained,
         ),
     ];
@@ -70,8 +70,11 @@ fn part(name: &str, doubted: &Doubted, classes: &[String]) -> String {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(doubted.suspects.iter().map(row));
     format!(
-        "{} images {name}\n{} contradicted by a confident prediction\n{}",
-        grouped(doubted.images),
+        "{} {name}\n{} contradicted by a confident prediction\n{}",
+        match doubted.images {
+            1 => "1 image".to_owned(),
+            images => format!("{} images", grouped(images)),
+        },
         counted(doubted.contradicted as usize, "label"),
         columns_with(&rows, |column| [0, 2, 4, 5].contains(&column))
     )
