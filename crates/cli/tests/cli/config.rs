@@ -108,7 +108,7 @@ fn what_is_printed_can_be_read() {
     assert_eq!(resolved(&["--config", &file]), table);
 }
 
-/// `docs/settings.md` and `crates/da2s/recipes/settings.schema.json` match the declarations of the settings.
+/// `docs/settings.md` and the JSON schema match the declarations of the settings.
 #[test]
 fn what_is_generated_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
