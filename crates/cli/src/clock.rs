@@ -53,14 +53,15 @@ impl Clock {
         self.ahead = stages.iter().copied().collect();
     }
 
-    /// Starts the clock of a stage of `epochs`. Planned stages before it are over.
-    pub fn start(&mut self, stage: Stage, epochs: usize) {
-        let is_it = |planned: &StageTime| planned.stage == Some(stage);
-        match self.ahead.iter().position(is_it) {
-            Some(at) => self.planned_s = self.ahead.drain(..=at).next_back().map(|planned| planned.time_s),
-            // It begins again, after a value that was not finite.
-            None if self.stage == Some(stage) => {}
-            None => self.planned_s = None,
+    /// Starts the clock of a stage of `epochs`, of which `over` are over. Planned stages before it
+    /// are over as well.
+    pub fn start(&mut self, stage: Stage, epochs: usize, over: usize) {
+        // One that begins again, after a value that was not finite, keeps its time.
+        if self.stage != Some(stage) {
+            let at = self.ahead.iter().position(|planned| planned.stage == Some(stage));
+            let planned = at.and_then(|at| self.ahead.drain(..=at).next_back());
+            let share = 1.0 - over.min(epochs) as f64 / epochs.max(1) as f64;
+            self.planned_s = planned.map(|planned| share * planned.time_s);
         }
         self.stage = Some(stage);
         self.began = Instant::now();
@@ -130,7 +131,7 @@ mod tests {
     fn the_clock_counts_from_where_this_process_began() {
         let mut clock = Clock::new();
         assert_eq!(clock.left(), None);
-        clock.start(Stage::Search, 10);
+        clock.start(Stage::Search, 10, 0);
         assert_eq!(clock.left(), None);
         clock.step(5, 3, 11);
         assert_eq!((clock.steps, clock.steps_done, clock.first_step), (110, 47, Some(46)));
@@ -149,7 +150,7 @@ mod tests {
             planned(Some(Stage::Train), 200.0),
             planned(None, 2.0),
         ]);
-        clock.start(Stage::Search, 10);
+        clock.start(Stage::Search, 10, 0);
         assert_eq!(clock.left_after(0.0), Some(312.0));
         clock.step(1, 1, 100);
         // A single step says nothing about the machine.
@@ -158,13 +159,34 @@ mod tests {
         clock.step(5, 100, 100);
         assert_eq!(clock.left_after(100.0), Some(100.0 + 2.0 * 212.0));
         // Stages that are over already are passed over.
-        clock.start(Stage::Train, 5);
+        clock.start(Stage::Train, 5, 0);
         assert_eq!(clock.left_after(50.0), Some(152.0));
         clock.step(3, 1, 10);
-        clock.start(Stage::Train, 5);
+        clock.start(Stage::Train, 5, 0);
         assert_eq!(clock.left_after(0.0), Some(202.0), "again, from a checkpoint");
-        clock.start(Stage::Evaluate, 0);
+        clock.start(Stage::Evaluate, 0, 0);
         assert_eq!(clock.left_after(0.0), None, "a stage that nobody planned");
+    }
+
+    #[test]
+    fn a_training_that_begins_again_is_not_that_of_a_baseline() {
+        let stages = [
+            Stage::Train,
+            Stage::Evaluate,
+            Stage::Discretize,
+            Stage::Train,
+            Stage::Evaluate,
+        ];
+        let mut clock = Clock::new();
+        clock.expect(&stages.map(|stage| planned(Some(stage), 10.0)));
+        clock.start(Stage::Train, 5, 0);
+        clock.start(Stage::Train, 5, 0);
+        assert_eq!(clock.left_after(0.0), Some(50.0));
+        clock.start(Stage::Evaluate, 0, 0);
+        clock.start(Stage::Discretize, 0, 0);
+        // Resumed after one of four epochs.
+        clock.start(Stage::Train, 4, 1);
+        assert_eq!(clock.left_after(0.0), Some(17.5));
     }
 
     #[test]

@@ -44,12 +44,11 @@ pub fn lines(plan: &Plan, path: &Path) -> Vec<String> {
 
 fn found(found: &Found) -> String {
     let (classes, counts) = (&found.classes, &found.counts);
-    let all = |count: &[usize; 2]| count.iter().sum::<usize>();
     let listed = if classes.len() <= LISTED {
-        let each = classes.iter().map(|(name, count)| format!("{name} {}", all(count)));
+        let each = classes.iter().map(|(name, count)| format!("{name} {count}"));
         each.collect::<Vec<_>>().join(", ")
     } else {
-        let each = || classes.iter().map(|(_, count)| all(count));
+        let each = || classes.iter().map(|(_, count)| *count);
         format!(
             "of {} to {} images",
             each().min().unwrap_or(0),
@@ -88,8 +87,13 @@ fn lesson(lesson: &Lesson, time_s: f64) -> String {
         ..
     } = lesson;
     format!(
-        "{}: {channels} channels, {cells} cells, {epochs} epochs of {steps} steps of {batch} images, {:.0} ms each",
+        "{}: {}, {}, {} of {} of {}, {:.0} ms each",
         span(time_s),
+        counted(*channels, "channel"),
+        counted(*cells, "cell"),
+        counted(*epochs, "epoch"),
+        counted(*steps, "step"),
+        counted(*batch, "image"),
         1e3 * step_s
     )
 }

@@ -196,7 +196,7 @@ impl Progress {
 
     fn started(&mut self, stage: Stage, epochs: usize, resumed_at: usize) {
         self.finish();
-        self.clock.start(stage, epochs);
+        self.clock.start(stage, epochs, resumed_at);
         self.gap.clear();
         let left = self.left();
         match &mut self.style {

@@ -209,8 +209,8 @@ fn it_is_close_to_float32() {
 
 #[test]
 fn every_level_and_any_threads_compute_the_same_bits() {
-    // Large enough that a single image is divided among threads.
-    let (network, images) = quantised(61, RangeSetting::MinMax);
+    // Large enough that the stem of a single image is divided among threads.
+    let (network, images) = quantised(121, RangeSetting::MinMax);
     let images = &images[..3];
     let expected = Int8Runner::at_level(network.clone(), Level::PORTABLE)
         .unwrap()
@@ -246,7 +246,7 @@ fn a_file_is_the_network() {
 
 #[test]
 fn a_network_without_images_or_with_nan_is_refused() {
-    let (plan, preprocessing, mut tensors, images) = network(9);
+    let (plan, preprocessing, tensors, images) = network(9);
     let refused = |tensors: &[Named], images: &[Vec<f32>], stop: bool| {
         let found = quantise(&plan, &preprocessing, tensors, images, RangeSetting::Mse, &|| stop);
         found.unwrap_err().to_string()
@@ -254,8 +254,12 @@ fn a_network_without_images_or_with_nan_is_refused() {
     assert!(refused(&tensors, &[], false).contains("at least one image"));
     assert!(refused(&tensors, &images, true).contains("stopped"));
     assert!(refused(&tensors[1..], &images, false).contains("missing"));
-    tensors[0].data[0] = f32::NAN;
-    assert!(refused(&tensors, &images, false).contains("NaN"));
+    for at in 0..tensors.len() {
+        let mut tensors = tensors.clone();
+        tensors[at].data[0] = f32::NAN;
+        let error = refused(&tensors, &images, false);
+        assert!(error.contains("NaN"), "{}: {error}", tensors[at].name);
+    }
 }
 
 /// The description and the tensors of an int8 file.
@@ -281,6 +285,7 @@ fn no_number_of_a_plan_makes_it_panic() {
         let before = description[..at].chars().next_back();
         c.is_ascii_digit() && !before.is_some_and(|c| c.is_alphanumeric() || "._".contains(c))
     };
+    let mut computed = 0;
     for (start, _) in description.char_indices().filter(is_number) {
         let end = start + description[start..].find(|c: char| !c.is_ascii_digit()).unwrap();
         for number in ["0", "1", "2", "3", "12", "70000", "18446744073709551615"] {
@@ -293,9 +298,22 @@ fn no_number_of_a_plan_makes_it_panic() {
             if values <= 64 * 64 {
                 let logits = network.logits(&[vec![0.5; values]]);
                 assert_eq!(logits[0].len(), network.preprocessing().classes.len());
+                computed += 1;
             }
         }
     }
+    assert!(computed >= 20, "{computed} networks computed something");
+}
+
+#[test]
+fn a_long_prefix_is_refused_before_names_are_made_of_it() {
+    let (description, tensors) = parts();
+    let long = format!("\"prefix\":\"{}", "x".repeat(257));
+    let changed = description.replacen("\"prefix\":\"", &long, 1);
+    assert_ne!(changed, description);
+    let bytes = signed_file(&tensors, "da2s", &changed).unwrap();
+    let error = Network::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(error.contains("more than 256"), "{error}");
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub struct PlanError {
 
 /// Limit on the number of stages, nodes or blocks of one kind.
 const MOST: usize = 4096;
+/// Limit on the bytes of a prefix or a name.
+const LONGEST_NAME: usize = 256;
 /// Limit on the channels of a tensor.
 const MOST_CHANNELS: usize = 1 << 16;
 /// Limit on the numbers in a tensor of one image.
@@ -136,6 +138,7 @@ impl StagePlan {
 
     /// The cell for inputs of these heights and widths.
     fn cell(&self, sizes: &[(usize, usize)]) -> Result<CellPlan, String> {
+        short("a prefix", &self.prefix)?;
         let inputs = self.inputs.len();
         if inputs == 0 || inputs > 2 || self.sources.len() != inputs {
             return Err("it must have one or two inputs, each with its source".to_owned());
@@ -287,11 +290,20 @@ impl NetworkPlan {
     }
 }
 
+/// Refuses a text that would take much memory, since names of tensors are made of it.
+fn short(what: &str, text: &str) -> Result<(), String> {
+    match text.len() {
+        0..=LONGEST_NAME => Ok(()),
+        length => Err(format!("{what} of {length} bytes, more than {LONGEST_NAME}")),
+    }
+}
+
 impl PlacedBlock {
     /// Height and width of the block's output, if the block accepts these channels and this image
     /// size.
     fn after(&self, inputs: usize, outputs: usize, (height, width): (usize, usize)) -> Result<(usize, usize), String> {
         let Self { block, name, first } = self;
+        short("a name", name)?;
         in_range("the index of a layer", first.saturating_add(1), MOST)?;
         let same = inputs == outputs;
         let fits = match *block {

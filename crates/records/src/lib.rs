@@ -29,7 +29,7 @@ pub use folder::{Entry, Folder, is_partial};
 pub use kind::Kind;
 pub use line::{counted, escaped, one_line, sentence};
 pub use lock::Lock;
-pub use output::{is_stream, read_input, read_weights, write_output};
+pub use output::{is_of_run, is_stream, read_input, read_weights, write_output};
 pub use sha256::Sha256;
 pub use state::{Epochs, State, Traces};
 pub use weights_file::{Named, StoredTensor, WeightsFile, WeightsFileError, checksum, is_whole, signed, signed_file};

@@ -6,8 +6,9 @@
 
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, absolute};
 
+use crate::files::{CONFIG, OWN, REPORT, SUSPECTS};
 use crate::folder::read_bounded;
 use crate::weights_file::read_checked;
 use crate::{FileError, Folder};
@@ -15,9 +16,15 @@ use crate::{FileError, Folder};
 /// Writes `bytes` to `path`, which a user named; its folder must exist.
 ///
 /// # Errors
-/// If something that cannot be replaced has this name, or an I/O error.
+/// If something that cannot be replaced has this name, such as a file of a run other than its
+/// pages, or an I/O error.
 pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = |error| FileError::new("write", path, error);
+    let is_page = [REPORT, SUSPECTS].iter().any(|name| path.ends_with(name));
+    if !is_page && is_of_run(path) {
+        let problem = "it is a file of a run, which nothing else may replace";
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, problem)));
+    }
     match fs::metadata(path) {
         Ok(there) if streams(there.file_type()) => {
             let written = OpenOptions::new().write(true).open(path);
@@ -36,6 +43,18 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         Ok(_) if path.is_symlink() => replace(&path.canonicalize().map_err(failed)?, bytes),
         _ => replace(path, bytes),
     }
+}
+
+/// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
+pub fn is_of_run(path: &Path) -> bool {
+    let Ok(path) = absolute(path) else { return false };
+    // Folders that are missing are created, so they are no links.
+    let there = |folder: &Path| Some(folder.canonicalize().ok()?.join(path.strip_prefix(folder).ok()?));
+    let Some(real) = path.ancestors().find_map(there) else {
+        return false;
+    };
+    let mut folders = real.ancestors().skip(1);
+    folders.any(|folder| folder.join(CONFIG).is_file() && OWN.iter().any(|name| real.starts_with(folder.join(name))))
 }
 
 /// Whether `path` is a pipe or a character device, such as the standard output.
@@ -118,6 +137,24 @@ mod tests {
         assert!(write_output(&temporary.path().join("a"), b"x").is_err());
         assert!(write_output(Path::new("/"), b"x").is_err());
         assert!(read_input(&temporary.path().join("a"), 6).is_err());
+    }
+
+    #[test]
+    fn only_the_pages_of_a_run_are_replaced() {
+        let temporary = tempfile::tempdir().unwrap();
+        for name in [CONFIG, "summary.json", REPORT, SUSPECTS] {
+            fs::write(temporary.path().join(name), "kept").unwrap();
+        }
+        let write = |name: &str| write_output(&temporary.path().join(name), b"new");
+        for name in [CONFIG, "summary.json", "network/table.csv"] {
+            assert!(
+                write(name).unwrap_err().to_string().contains("a file of a run"),
+                "{name}"
+            );
+        }
+        for name in [REPORT, SUSPECTS, "table.csv"] {
+            write(name).unwrap();
+        }
     }
 
     #[cfg(unix)]

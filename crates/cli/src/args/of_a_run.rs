@@ -35,7 +35,8 @@ pub struct RunArguments {
     network: Option<String>,
     /// End in about this time, as 30m, 8h or 1h30m: sizes, batches and epochs of search and
     /// training follow from a few steps that are measured first, except those that were requested.
-    /// Another machine may choose others; config.toml has what was chosen, and repeats the run
+    /// Another machine may choose others; config.toml has what was chosen: with it, and the same
+    /// --network or --genotype, `da2s run --config` repeats the run
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub time: Option<Duration>,
 }
@@ -223,7 +224,7 @@ pub struct QuantiseArguments {
     /// Training images from which the ranges of the activations follow
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub images: u32,
-    /// How a range follows from the values that were seen: the one with the least mean squared
+    /// How a range follows from the values that were seen: the one with the smallest mean squared
     /// error, or from the smallest to the largest
     #[arg(long, default_value_t = RangeSetting::Mse, value_parser = one_of(RangeSetting::ALL))]
     pub range: RangeSetting,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// The expected form; continues a sentence after "expected".
-const EXPECTED: &str = "a time with its unit, such as 30m, 8h, 1h30m or 90s";
+const EXPECTED: &str = "a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s";
 /// The longest time: a year.
 const LONGEST_S: f64 = 365.0 * 86_400.0;
 /// The units, with their length in seconds and all their names.

@@ -205,8 +205,15 @@ impl Session {
     /// was planned for a time.
     pub fn plan_training(&mut self) -> Result<(), Failure> {
         if let Some(plan) = self.run.plan_training(&mut self.progress)? {
-            let TrainingPlan { epochs, planned, .. } = plan;
-            let line = format!("train: {epochs} epochs fit into the time that is left; {planned} were planned");
+            let TrainingPlan {
+                epochs, planned, fits, ..
+            } = plan;
+            let line = match fits {
+                true => format!("train: {epochs} epochs fit into the time that is left; {planned} were planned"),
+                false => format!(
+                    "train: {epochs} epochs, the fewest that make sense, although they end after the given time; {planned} were planned"
+                ),
+            };
             let lines = Vec::from_iter((epochs != planned).then_some(line));
             self.progress.plan(&plan.times, &lines);
         }

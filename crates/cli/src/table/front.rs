@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use da2s_records::counted;
 use da2s_records::schema::{Front, FrontPoint};
 use da2s_settings::Quantity;
 
@@ -37,8 +38,8 @@ pub fn of_front(front: &Front, page: &Path) -> String {
             "predicted from target.latency_table"
         };
         text += &format!(
-            "\nlatency {how}, accuracy on the test images after {} epochs\n",
-            front.epochs
+            "\nlatency {how}, accuracy on the test images after {}\n",
+            counted(front.epochs as usize, "epoch")
         );
     }
     text + &format!("{}\n", escaped(&page.display().to_string()))

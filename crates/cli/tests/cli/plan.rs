@@ -100,9 +100,10 @@ fn a_time_chooses_what_was_not_requested_and_config_toml_repeats_it() {
 #[test]
 fn a_time_that_is_too_short_is_refused_before_anything_is_written() {
     let temporary = tempfile::tempdir().unwrap();
-    let refused = predicate::str::contains("0:30 min are too short: at its smallest, this run takes about ").and(
-        predicate::str::contains(", with search.channels, search.batch_size, search.epochs, search.warmup_epochs"),
-    );
+    let refused =
+        predicate::str::contains("a time of 0:30 min is too short: even at its smallest, this run takes about ").and(
+            predicate::str::contains(", with search.channels, search.batch_size, search.epochs, search.warmup_epochs"),
+        );
     with("run", &TINY)
         .current_dir(temporary.path())
         .args([

@@ -21,3 +21,6 @@ pub use settings::DiscretizeSettings;
 pub use strengths::KindStrengths;
 pub(crate) use strengths::largest;
 pub use whole::whole_genotype;
+
+/// Maximum number of undecided choices whose own cost is measured after a search.
+pub(crate) const MOST_EXAMINED: usize = 12;

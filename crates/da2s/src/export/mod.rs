@@ -10,11 +10,11 @@ mod pytorch;
 mod safetensors;
 
 use std::fs;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use da2s_infer::int8::Int8Network;
-use da2s_records::files::{CONFIG, MOST_WHOLE_BYTES, OWN, PREPROCESSING_NAME};
-use da2s_records::{FileError, Kind, WeightsFileError, is_stream, read_input, write_output};
+use da2s_records::files::{MOST_WHOLE_BYTES, PREPROCESSING_NAME};
+use da2s_records::{FileError, Kind, WeightsFileError, is_of_run, is_stream, read_input, write_output};
 use da2s_settings::words;
 
 pub(crate) use self::safetensors::DESCRIPTION;
@@ -205,16 +205,4 @@ fn unless_other(file: PathBuf, preprocessing: &Preprocessing) -> Result<PathBuf,
         return Err(ExportError::Other { path: file });
     }
     Ok(file)
-}
-
-/// Whether `path`, after its links, is one of a run's own files, or lies in one of its own folders.
-fn is_of_run(path: &Path) -> bool {
-    let Ok(path) = absolute(path) else { return false };
-    // Folders that are missing are created, so they are no links.
-    let there = |folder: &Path| Some(folder.canonicalize().ok()?.join(path.strip_prefix(folder).ok()?));
-    let Some(real) = path.ancestors().find_map(there) else {
-        return false;
-    };
-    let mut folders = real.ancestors().skip(1);
-    folders.any(|folder| folder.join(CONFIG).is_file() && OWN.iter().any(|name| real.starts_with(folder.join(name))))
 }

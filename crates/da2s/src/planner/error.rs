@@ -41,7 +41,7 @@ pub enum PlanError {
     #[error("stopped while the run was planned")]
     Stopped,
     /// A run that cannot end in time.
-    #[error("{} are too short: at its smallest, this run takes about {} here{}", span(*time_s), span(*least_s), as_requested(requested))]
+    #[error("a time of {} is too short: even at its smallest, this run takes about {} here{}", span(*time_s), span(*least_s), as_requested(requested))]
     TooShort {
         /// The given time, in seconds.
         time_s: f64,
@@ -81,7 +81,7 @@ impl PlanError {
             Self::Config(error) => error.hints(),
             Self::Stage(error) => error.hints(),
             Self::Memory(error) => vec![error.hint],
-            Self::Stopped => vec![Hint::Repeat],
+            Self::Stopped => vec![Hint::Repeat, Hint::Resume],
             Self::Evaluate(_) | Self::Search(_) | Self::Auxiliary(_) | Self::Data(_) | Self::TooShort { .. } => {
                 Vec::new()
             }

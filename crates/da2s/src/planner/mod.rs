@@ -92,8 +92,8 @@ pub struct Lesson {
 /// The images of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The classes, each with its numbers of training and test images.
-    pub classes: Vec<(String, [usize; 2])>,
+    /// The classes, each with its number of images.
+    pub classes: Vec<(String, usize)>,
     /// Shape of every image.
     pub shape: ImageShape,
     /// Their numbers by purpose.
@@ -157,11 +157,14 @@ pub fn plan(
         false => None,
     };
     let mut training = Training::new(&start, goal.as_ref(), &images, measure)?;
-    let budget_s = || goal.map_or(f64::INFINITY, |goal| AIM * goal.time_s - spent_s() - REPORT_S);
+    // After the search, the training is planned once more, which reads the images again.
+    let is_planned_again = inputs.searches && goal.is_some_and(|goal| goal.freedom.may("network.epochs"));
+    let again_s = if is_planned_again { inputs.read_s } else { 0.0 };
+    let budget_s = || goal.map_or(f64::INFINITY, |goal| AIM * goal.time_s - spent_s() - again_s - REPORT_S);
     let strict = goal.is_none_or(|goal| !goal.at_most);
     let solved = solve(&budget_s, strict, searching.as_mut(), &mut training)?;
     if let Some(goal) = goal.filter(|goal| !goal.at_most) {
-        let least_s = spent_s() + solved.total_s() + REPORT_S;
+        let least_s = spent_s() + again_s + solved.total_s() + REPORT_S;
         if least_s > goal.time_s {
             return Err(PlanError::TooShort {
                 time_s: goal.time_s,
@@ -181,7 +184,7 @@ pub fn plan(
     let times = times(searched_s, training.times(&solved.network), REPORT_S);
     let search = search.map(|(searching, chosen)| searching.lesson(chosen));
     let network = training.lesson(&solved.network);
-    let total_s = spent_s() + times.iter().map(|stage| stage.time_s).sum::<f64>();
+    let total_s = spent_s() + again_s + times.iter().map(|stage| stage.time_s).sum::<f64>();
     let reason = |goal: &Goal| reasons::of(goal, [inputs.config, &config], search.as_ref(), &network, total_s);
     Ok(Plan {
         found: Found::new(inputs.dataset, images),
@@ -254,7 +257,7 @@ fn prepared(inputs: &Inputs<'_>, goal: Option<&Goal>, images: &ImageCounts) -> C
         // A power of two.
         now.min(1 << most.ilog2()).max(now.min(4)).min(images.max(1))
     };
-    if may("search.batch_size") {
+    if inputs.searches && may("search.batch_size") {
         config.search.batch_size = suited(images.weights.min(images.arch), config.search.batch_size);
     }
     if may("network.batch_size") {
@@ -275,11 +278,9 @@ fn differences(before: &Config, now: &Config) -> Vec<(&'static str, String)> {
 impl Found {
     fn new(dataset: &Dataset, counts: ImageCounts) -> Self {
         let of_class = |class: usize| {
-            let count = |part: Part| {
-                let labels = dataset.part(part).labels().iter();
-                labels.filter(|label| **label as usize == class).count()
-            };
-            [count(Part::Train), count(Part::Test)]
+            let parts = [Part::Train, Part::Validation, Part::Test];
+            let labels = parts.into_iter().flat_map(|part| dataset.part(part).labels());
+            labels.filter(|label| **label as usize == class).count()
         };
         let names = dataset.class_names.iter().enumerate();
         Self {

@@ -32,12 +32,13 @@ pub(super) fn of(
         (true, true) => reasons.push(format!(
             "the settings of the recipe would take longer than {time} here, so sizes and epochs are smaller"
         )),
+        (false, _) if !goal.freedom.is_any() => {}
         (false, _) => reasons.push(format!(
             "the whole is planned for {:.0} % of the given {time}, since what disturbs a machine only makes it slower",
             100.0 * AIM
         )),
     }
-    if search.is_some() && goal.freedom.is_any() {
+    if search.is_some() && goal.freedom.may("search.epochs") && goal.freedom.may("network.epochs") {
         reasons.push(
             "the search gets a third of the time: it only ranks the candidates, while the accuracy comes from the training"
                 .to_owned(),
@@ -76,18 +77,24 @@ pub(super) fn of(
     if before.search.drive() != after.search.drive() {
         reasons.push("search.drive is path, which ends decided however short the search is".to_owned());
     }
-    let requested = goal.freedom.requested();
+    let mut requested = goal.freedom.requested();
+    requested.retain(|key| search.is_some() || !key.starts_with("search."));
     if !requested.is_empty() {
         reasons.push(format!("as requested: {}", requested.join(", ")));
     }
-    if goal.freedom.may("network.epochs") {
+    if search.is_some() && goal.freedom.may("network.epochs") {
         reasons.push(
             "after the search, network.epochs follows from the time that is left and from steps of the network that was found"
                 .to_owned(),
         );
     }
     if !goal.at_most && total_s < EARLY * goal.time_s {
-        reasons.push("it ends early: more epochs than these would add little".to_owned());
+        let why = if goal.freedom.may("network.epochs") {
+            "more epochs than these would add little"
+        } else {
+            "what was requested takes no longer"
+        };
+        reasons.push(format!("it ends early: {why}"));
     }
     reasons
 }

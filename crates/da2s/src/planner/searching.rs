@@ -12,10 +12,10 @@ use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Lesson, PlanError};
 use crate::config::Config;
-use crate::discretize::Rule;
+use crate::discretize::{MOST_EXAMINED, Rule};
 use crate::memory::Needs;
 use crate::network::cost;
-use crate::search::SearchError;
+use crate::search::{Drive, SearchError};
 use crate::supernet::supernet;
 
 /// The fewest epochs and steps of a search; a good number of epochs, but as many as it takes for so
@@ -166,7 +166,14 @@ fn examined(config: &Config, arch: usize) -> usize {
     let some = |images: usize| if images == 0 { arch } else { images.min(arch) };
     let by_edge = match config.discretize.edge_images {
         0 => 0,
-        images => (2 * edges * kinds + 1) * some(images),
+        images => {
+            // The path ends decided.
+            let undecided = match config.search.drive() {
+                Drive::Path => 0,
+                _ => MOST_EXAMINED,
+            };
+            (2 * edges * kinds + 1) * some(images) + undecided * arch
+        }
     };
     let by_rule = match config.discretize.rule {
         Rule::Strongest => 0,

@@ -225,7 +225,13 @@ impl Choice for Training<'_> {
     fn time_s(&self, rates: &TrainingRates, epochs: usize) -> f64 {
         let of_one = |rates| self.work.train_s(rates, epochs) + self.work.evaluate_s(rates);
         let baselines = rates.baselines.iter().map(|rates| self.work.read_s + of_one(rates));
-        of_one(&rates.network) + baselines.sum::<f64>()
+        // A given genotype is discretized, which reads the images as well.
+        let own_s = if self.measure.inputs.searches {
+            0.0
+        } else {
+            self.work.read_s
+        };
+        own_s + of_one(&rates.network) + baselines.sum::<f64>()
     }
 
     fn scaled(rates: &TrainingRates, factor: f64) -> TrainingRates {

@@ -43,6 +43,7 @@ impl Job {
             let Some(below) = lead(observer)? else {
                 return Ok(Vec::new());
             };
+            self.directory().expect_folder(&below.folder)?;
             let job = self.beside(&self.directory().file(&below.folder), below.config)?;
             let assignment = job.assignment()?;
             led = Some((job, below.genotype));
@@ -79,6 +80,7 @@ impl Job {
     /// # Errors
     /// If it cannot be removed.
     pub(super) fn has_trained(&self, below: &Below) -> Result<bool, Error> {
+        self.directory().expect_folder(&below.folder)?;
         let Some(stored) = stored(&self.directory().file(&below.folder))? else {
             return Ok(false);
         };

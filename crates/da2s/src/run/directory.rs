@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use da2s_records::files::{CONFIG, LOCK, MISTAKES, MOST_LINES_BYTES, MOST_WHOLE_BYTES, NETWORK, SEARCH};
-use da2s_records::{Folder, Lock, is_partial};
+use da2s_records::{Entry, Folder, Lock, is_partial};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -149,6 +149,20 @@ impl RunDirectory {
     /// Whether it has the file `name`.
     pub fn has_file(&self, name: &str) -> bool {
         self.folder.as_ref().is_some_and(|folder| folder.has_file(name))
+    }
+
+    /// Refuses a link or a file in the place of a run below this one, in the folder `name`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if there is one.
+    pub(super) fn expect_folder(&self, name: &str) -> Result<(), Error> {
+        match self.folder()?.entry(name)? {
+            None | Some(Entry::Folder) => Ok(()),
+            Some(_) => Err(Error::Damaged {
+                path: self.file(name),
+                problem: "a link or a file is in the place of a folder".to_owned(),
+            }),
+        }
     }
 
     /// The names of the entries of the folder `name`, sorted; empty if it is missing.

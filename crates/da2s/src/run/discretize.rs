@@ -9,7 +9,7 @@ use da2s_records::schema::{Costs, EdgeGaps, Gap, GenotypeFile};
 
 use super::{Context, Error, RunDirectory, genotype_file, search};
 use crate::backbone::NetworkSize;
-use crate::discretize::{Decision, Pruned, Rule, measure_edge_gaps, measure_gap};
+use crate::discretize::{Decision, MOST_EXAMINED, Pruned, Rule, measure_edge_gaps, measure_gap};
 use crate::finite::NotFinite;
 use crate::hint::Hint;
 use crate::network::{Cost, LatencyTable, Resource, cost, cost_parts, network};
@@ -17,9 +17,6 @@ use crate::observer::{Event, Observer, Warning};
 use crate::search::{Drive, Search, SearchError};
 use crate::space::{Genotype, GenotypeError, Operation, Space, TargetSpec};
 use crate::stage::Stage;
-
-/// Maximum number of undecided choices whose own cost is measured.
-const MOST_EXAMINED: usize = 12;
 
 /// The result of discretization.
 #[derive(Clone, Debug)]

@@ -56,6 +56,8 @@ pub struct TrainingPlan {
     pub epochs: usize,
     /// The number that was planned before the search.
     pub planned: usize,
+    /// Whether the run ends in the given time with it.
+    pub fits: bool,
     /// The remaining stages, with their times.
     pub times: Vec<StageTime>,
 }
@@ -137,7 +139,13 @@ impl Job {
             );
             self.directory().write_config_with(&[remark], &stored)?;
         }
-        Ok(Some(TrainingPlan { epochs, planned, times }))
+        let planned_s: f64 = times.iter().map(|stage| stage.time_s).sum();
+        Ok(Some(TrainingPlan {
+            epochs,
+            planned,
+            fits: planned_s <= left_s(),
+            times,
+        }))
     }
 
     /// Calls `measure` with the images of this run and the genotype of its network, if that is
@@ -204,11 +212,8 @@ fn remarks(plan: &Plan) -> Vec<String> {
     let step = |(name, lesson): (&str, Option<&crate::planner::Lesson>)| {
         Some(format!("A step of the {name} took {:.4} s.", lesson?.step_s))
     };
-    let reasons = plan.reasons.iter().map(|reason| {
-        let mut letters = reason.chars();
-        let first = letters.next().map(|letter| letter.to_uppercase().to_string());
-        format!("{}{}.", first.unwrap_or_default(), letters.as_str())
-    });
+    // Keys have no capital letters, so these sentences have none.
+    let reasons = plan.reasons.iter().map(|reason| format!("{reason}."));
     std::iter::once(first)
         .chain(steps.into_iter().filter_map(step))
         .chain(reasons)

@@ -92,8 +92,8 @@ fn calibration_images(
     let mut random = generator(context.config.run.seed, Purpose::Calibration, 0, 0);
     indices.shuffle(&mut random);
     indices.truncate(count);
+    let mut images = Vec::with_capacity(indices.len());
     let loader = Loader::evaluation(dataset, Part::Train, indices, BATCH)?;
-    let mut images = Vec::with_capacity(count);
     for step in 0..loader.steps_per_epoch() {
         unless_stopped(observer)?;
         images.extend(pictures(&loader.batch(0, step)?.images, dataset));

@@ -2,9 +2,9 @@
 //!
 //! References: Krishnamoorthi 2018, section 3.1.2 (the smallest and the largest value seen);
 //! Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 3.1, equation 16
-//! (the range with the least mean squared error). Contract: two passes over the images, the first
-//! for the ends, the second for a histogram between them; counts are integers, so the result does
-//! not depend on the number of threads.
+//! (the range with the smallest mean squared error). Contract: two passes over the images, the
+//! first for the ends, the second for a histogram between them; counts are integers, so the result
+//! does not depend on the number of threads.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ use super::quantise::QuantiseError;
 pub enum RangeSetting {
     /// From the smallest to the largest.
     MinMax,
-    /// The range whose quantisation has the least mean squared error: rare large values are cut off
-    /// where that makes the others finer.
+    /// The range whose quantisation has the smallest mean squared error: rare large values are cut
+    /// off where that makes the others finer.
     #[default]
     Mse,
 }

@@ -60,7 +60,7 @@ impl<'a> FloatSteps<'a> {
                 }
                 (Operation::Relu, _) => {
                     for (to, value) in output.iter_mut().zip(&tensors[step.inputs[0]]) {
-                        *to = value.max(0.0);
+                        *to = relu(*value);
                     }
                 }
                 (Operation::Sum, _) => {
@@ -83,12 +83,17 @@ impl<'a> FloatSteps<'a> {
                 }
             }
             if step.relu {
-                output.iter_mut().for_each(|value| *value = value.max(0.0));
+                output.iter_mut().for_each(|value| *value = relu(*value));
             }
             tensors.push(output);
         }
         tensors
     }
+}
+
+/// Unlike `max`, it keeps NaN.
+fn relu(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
 }
 
 /// The pixels of an image that a window covers: index of the tap, and position of the pixel.

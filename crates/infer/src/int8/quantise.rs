@@ -72,6 +72,15 @@ pub fn quantise(
         _ => Ok(None),
     });
     let folded: Vec<Option<Folded>> = folded.collect::<Result<_, _>>()?;
+    let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    // In bytes NaN would be a number.
+    if !folded
+        .iter()
+        .flatten()
+        .all(|one| finite(&one.weights) && finite(&one.bias))
+    {
+        return Err(QuantiseError::NotFinite);
+    }
     let like = steps.quantised_like();
     let wanted: Vec<bool> = (0..steps.tensors()).map(|tensor| like.contains(&tensor)).collect();
     let images: Vec<Vec<f32>> = images
@@ -87,11 +96,15 @@ pub fn quantise(
     let convolutions = convolutions.collect();
     let features = steps.shape(steps.output).channels;
     let matrix = by_name.get("classifier.weight", classes * features)?;
+    let bias = by_name.get("classifier.bias", classes)?;
+    if !finite(matrix) || !finite(bias) {
+        return Err(QuantiseError::NotFinite);
+    }
     let (weights, scales) = per_output(matrix, features, |_, scale| scale);
     let classifier = Int8Classifier {
         weights,
         scales,
-        bias: by_name.get("classifier.bias", classes)?.to_vec(),
+        bias: bias.to_vec(),
     };
     Ok(Int8Network {
         plan: plan.clone(),

@@ -164,6 +164,7 @@ impl Int8Runner {
     }
 
     fn one(&self, picture: &[f32], threads: usize) -> Vec<f32> {
+        assert_eq!(picture.len(), self.network.preprocessing.len(), "values of a picture");
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = free().pop();
         let mut tensors = kept.unwrap_or_else(|| {
@@ -419,8 +420,6 @@ impl Buffer {
     fn fill(&self, level: Level, picture: &[f32], data: &mut [u8]) {
         let Extent { rows, columns } = self.extent;
         let pixels = rows * columns;
-        assert_eq!(picture.len() % pixels, 0, "values of a picture");
-        assert!(picture.len() / pixels <= self.channels, "channels of a picture");
         let Quantisation { scale, zero_point } = self.quantisation;
         let mut line = vec![0; columns];
         for (channel, plane) in picture.chunks(pixels).enumerate() {

@@ -29,7 +29,7 @@ impl Bounds {
         (self.zero_point + self.low as i32) as u8
     }
 
-    /// The byte of a number in units of the tensor's scale; the zero point for NaN.
+    /// The byte of a number in units of the tensor's scale; the lowest one for NaN.
     #[inline(always)]
     pub fn byte(&self, value: f32) -> u8 {
         // NaN is neither above nor below; then `low` is the result, which is at most 0.

@@ -109,7 +109,8 @@ impl Summary {
     pub fn set_int8(&mut self, int8: &Int8) {
         self.int8_accuracy = int8.accuracy;
         self.int8_accuracy_interval = int8.accuracy_interval;
-        self.int8_gap = int8.gap;
+        let accuracies = self.network_accuracy.zip(int8.accuracy);
+        self.int8_gap = accuracies.map(|(before, after)| before - after);
     }
 
     /// Whether the final network was searched: a given genotype has no weight p.

@@ -46,19 +46,19 @@ type Section = (&'static str, &'static str, Markup);
 /// The report of `run` as an HTML document. It depends only on the run.
 pub fn render(run: &Run) -> String {
     let film = Film::of(run);
-    let (deployed, found) = (deployed(run), found(run, &film));
+    let (before, film_scope) = (before_the_film(run), in_the_film(run, &film));
     let body = html! {
         a.skip href="#main" { "Skip to the report" }
         (headline::header(run))
         main id="main" {
             (headline::section(run))
             nav aria-label="Sections" {
-                @for (id, title, _) in deployed.iter().chain(&found) { a href={ "#" (id) } { (title) } }
+                @for (id, title, _) in before.iter().chain(&film_scope) { a href={ "#" (id) } { (title) } }
             }
-            @for part in &deployed { (section(part)) }
+            @for part in &before { (section(part)) }
             div.film-scope {
                 (film.bar())
-                @for part in &found { (section(part)) }
+                @for part in &film_scope { (section(part)) }
             }
         }
         (footer())
@@ -73,8 +73,8 @@ pub fn render(run: &Run) -> String {
     .render()
 }
 
-/// What matters to someone who deploys the network.
-fn deployed(run: &Run) -> Vec<Section> {
+/// What matters to someone who deploys the network, and what the search came to.
+fn before_the_film(run: &Run) -> Vec<Section> {
     let evaluation = run.evaluation.as_ref();
     let sections = [
         ("result", "The result", result::section(run)),
@@ -94,14 +94,14 @@ fn deployed(run: &Run) -> Vec<Section> {
         ),
         ("baselines", baselines::title(run), baselines::section(run)),
         ("next", "What to do next", next_steps::section(run)),
+        ("search", "The search and its gap", flow::section(run)),
     ];
     there(sections)
 }
 
-/// How the network was found and trained.
-fn found(run: &Run, film: &Film) -> Vec<Section> {
+/// How the network was found and trained, with the pictures that follow the slider.
+fn in_the_film(run: &Run, film: &Film) -> Vec<Section> {
     let sections = [
-        ("search", "The search and its gap", flow::section(run)),
         ("cells", "Cells", cells::section(film)),
         ("topology", "Target and result", topology::section(run, film)),
         ("gap", "What pruning costs", gap::section(run)),

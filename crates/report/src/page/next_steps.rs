@@ -33,8 +33,8 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
             format!("da2s data suspects {name}"),
         ),
         (
-            "Evaluate it again, for example with images that have moved",
-            format!("da2s evaluate {name} --data-dir FOLDER"),
+            "Evaluate it again; --data-dir FOLDER says where the images are if they have moved",
+            format!("da2s evaluate {name}"),
         ),
     ];
     Some(html! {

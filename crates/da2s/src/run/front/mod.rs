@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::network::{BaselineSettings, LatencyError, LatencyTable, NetworkShape, Resource, channels_at, network};
 use crate::observer::{Event, Observer};
+use crate::search::SearchError;
 use crate::space::{Genotype, Precision};
 use crate::stage::Stage;
 
@@ -148,7 +149,13 @@ impl Job {
                     match widest(limit, config.target.precision, genotype, size, table) {
                         Ok(channels) => widths.push((channels, what)),
                         Err(error) if is_too_low(&error) => {
-                            let text = format!("the network of {what} is left out: {error}");
+                            let why = match &error {
+                                Error::Search(SearchError::LimitTooLow { least, .. }) => {
+                                    format!("the narrowest network needs {}", limit.0.need(*least))
+                                }
+                                other => other.to_string(),
+                            };
+                            let text = format!("the network of {what} is left out: {why}");
                             observer.on(Event::Warning(text.into()));
                         }
                         Err(error) => return Err(error),
@@ -182,10 +189,14 @@ impl Job {
         }
         for folder in self.directory().entries(FRONT)? {
             let folder = front_folder(folder.to_string_lossy());
-            let Some(run) = super::below::stored(&self.directory().file(&folder))? else {
-                continue;
+            let one = match self.trained_below(&folder, dataset) {
+                // A folder with another name is a copy.
+                Ok(one) => one.filter(|one| front_folder(&one.point.name) == folder),
+                Err(error) => {
+                    observer.on(Event::Warning(format!("{folder} is left out: {error}").into()));
+                    None
+                }
             };
-            let one = self.trained_in(folder, &run, dataset)?;
             let is_new = |one: &Trained| trained.iter().all(|other| other.point.name != one.point.name);
             let one = one.filter(is_new);
             trained.extend(one);
@@ -208,6 +219,16 @@ impl Job {
         };
         front.mark();
         Ok(front)
+    }
+
+    /// The network of the run in `folder` of this one, if there is one that is trained by the
+    /// recipe of the front.
+    fn trained_below(&self, folder: &str, dataset: &Dataset) -> Result<Option<Trained>, Error> {
+        self.directory().expect_folder(folder)?;
+        match super::below::stored(&self.directory().file(folder))? {
+            Some(run) => self.trained_in(folder.to_owned(), &run, dataset),
+            None => Ok(None),
+        }
     }
 
     /// The network of the run `run`, whose path relative to this one is `directory`, if it is

@@ -87,7 +87,8 @@ impl Integers for Neon {
             let part = |at: usize| {
                 let sums = vaddq_s32(sums[at], vld1q_s32(bias.add(4 * at)));
                 let value = vmulq_f32(vcvtq_f32_s32(sums), vld1q_f32(factor.add(4 * at)));
-                let value = vmaxq_f32(value, vdupq_n_f32(bounds.low));
+                // Unlike vmaxq_f32, it returns the bound for NaN, as the other levels do.
+                let value = vmaxnmq_f32(value, vdupq_n_f32(bounds.low));
                 let value = vminq_f32(value, vdupq_n_f32(bounds.high));
                 vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(value), vdupq_n_s32(bounds.zero_point)))
             };
