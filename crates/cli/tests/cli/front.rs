@@ -91,6 +91,24 @@ fn networks_are_trained_once_and_those_that_nothing_beats_are_marked() {
     assert!(weights("c4-n3-e1") == before);
     front(run, &request).assert().success().stderr("");
 
+    // A folder with another name takes no network's place, and a link is not followed.
+    let folder = run.join("front/c4-n4-e1");
+    fs::rename(&folder, run.join("front/copy")).unwrap();
+    front(run, &request).assert().success().stderr(contains("c4-n4-e1"));
+    let directories: Vec<Value> = points(run).iter().map(|point| point["directory"].clone()).collect();
+    assert!(directories.contains(&"front/c4-n4-e1".into()), "{directories:?}");
+    assert_eq!(directories.len(), 4);
+    #[cfg(unix)]
+    {
+        let elsewhere = temporary.path().join("elsewhere");
+        fs::rename(&folder, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+        let refused = contains("a link or a file is in the place of a folder");
+        front(run, &request).assert().code(5).stderr(refused);
+        fs::remove_file(&folder).unwrap();
+        fs::rename(&elsewhere, &folder).unwrap();
+    }
+
     // The run's own network is one of them if it is trained for as long, and so are those of
     // earlier requests; the others are not shown.
     front(run, &["--widths", "0.5,1", "--quiet"])

@@ -136,6 +136,7 @@ mod tests {
         let network = freedom(&[], Some("resnet8"));
         assert!(!network.may("network.channels") && !network.may("network.cells") && network.may("network.epochs"));
         let mobile = Request {
+            layers: vec![Layer::assignment("--set", "space.name=mobile").unwrap()],
             space: Some(SpaceName::Mobile),
             ..Request::default()
         };

@@ -224,7 +224,10 @@ impl Job {
     /// The network of the run in `folder` of this one, if there is one that is trained by the
     /// recipe of the front.
     fn trained_below(&self, folder: &str, dataset: &Dataset) -> Result<Option<Trained>, Error> {
-        self.directory().expect_folder(folder)?;
+        // Its table and page are files, and a link leads to no run of this one.
+        if self.directory().expect_folder(folder).is_err() {
+            return Ok(None);
+        }
         match super::below::stored(&self.directory().file(folder))? {
             Some(run) => self.trained_in(folder.to_owned(), &run, dataset),
             None => Ok(None),
