@@ -168,7 +168,7 @@ fn the_result_comes_first_with_its_uncertainty() {
     assert!(page.words("#classes thead").contains("its 95 % interval"));
     let mistakes = page.words("#mistakes");
     assert!(
-        mistakes.contains("test/0/0003.jpg") && mistakes.contains("All 18 are in network/mistakes.csv"),
+        mistakes.contains("test/0/0003.jpg") && mistakes.contains("Each of the 18 is in network/mistakes.csv"),
         "{mistakes}"
     );
     assert!(
