@@ -125,7 +125,10 @@ fn a_time_that_is_too_short_is_refused_before_anything_is_written() {
 #[test]
 fn a_time_has_a_unit() {
     for (time, told) in [
-        ("30", "expected a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s"),
+        (
+            "30",
+            "expected a time with its unit, from 1s to 365d, such as 30m, 8h, 1h30m or 90s",
+        ),
         ("soon", "expected a time with its unit"),
     ] {
         da2s()
