@@ -160,7 +160,8 @@ class Run:
         # Classes and files are words, even if they look like numbers or like missing values.
         words = {name: str for name in ("path", "truth", "prediction")}
         frame: "pd.DataFrame" = pandas_for().read_csv(io.StringIO(text), dtype=words, keep_default_na=False)
-        return frame.set_index("image")
+        indexed: "pd.DataFrame" = frame.set_index("image")
+        return indexed
 
     def calibration(self) -> "pd.DataFrame":
         """How often the final network is right, one row per bin of the probability of its predictions; in percent."""
