@@ -330,10 +330,10 @@ impl Lines {
             let number = |count: Option<u64>| count.map_or_else(absent, grouped);
             let row = format!(
                 "{:>6} %    {:>15}  {:>13}  {:>12}",
-                decimals(baseline.accuracy, 2),
-                baseline.accuracy_interval.map_or_else(absent, interval),
-                number(baseline.multiply_adds),
-                number(baseline.parameters)
+                decimals(baseline.trained.accuracy, 2),
+                baseline.trained.accuracy_interval.map_or_else(absent, interval),
+                number(baseline.trained.multiply_adds),
+                number(baseline.trained.parameters)
             );
             self.row(&format!("  {}", baseline.network), &row);
         }

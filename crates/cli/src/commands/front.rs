@@ -62,7 +62,7 @@ fn measure(front: &mut Front, run: &Path) -> Result<(), Failure> {
         one_thread.map_err(|error| Failure::new(Code::Files, format!("cannot start a thread: {error}")))?;
     let times_ms = one_thread.install(|| medians_ms(&subjects, ROUNDS));
     for (point, ms) in front.points.iter_mut().zip(times_ms) {
-        point.on_device.latency_ms = Some(ms);
+        point.trained.on_device.latency_ms = Some(ms);
     }
     front.latency = Some(LatencySource {
         measured: true,

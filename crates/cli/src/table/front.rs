@@ -46,7 +46,7 @@ pub fn of_front(front: &Front, page: &Path) -> String {
 }
 
 fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
-    let device = &point.on_device;
+    let device = &point.trained.on_device;
     let number = |count: Option<u64>| count.map_or_else(absent, grouped);
     let bytes = |bytes: Option<u64>| bytes.map_or_else(absent, |bytes| Quantity::Bytes.text(bytes as f64));
     let depth: Vec<String> = point.depth.iter().map(usize::to_string).collect();
@@ -60,23 +60,23 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
         format!("{:.2}", point.width),
         point.channels.to_string(),
         point.cells.map_or_else(|| depth.join("/"), |cells| cells.to_string()),
-        number(point.multiply_adds),
-        number(point.parameters),
+        number(point.trained.multiply_adds),
+        number(point.trained.parameters),
         bytes(device.size_bytes),
         bytes(device.size_int8_bytes),
         bytes(peak),
         device
             .latency_ms
             .map_or_else(absent, |ms| Quantity::Milliseconds.text(ms)),
-        format!("{} %", decimals(point.accuracy, 2)),
-        point.accuracy_interval.map_or_else(absent, interval),
+        format!("{} %", decimals(point.trained.accuracy, 2)),
+        point.trained.accuracy_interval.map_or_else(absent, interval),
         front.fronts_of(point),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use da2s_records::schema::{DeviceCost, LatencySource};
+    use da2s_records::schema::{DeviceCost, LatencySource, TrainedNetwork};
 
     use super::*;
 
@@ -87,16 +87,19 @@ mod tests {
             width: channels as f64 / 16.0,
             channels,
             cells: Some(5),
-            accuracy: Some(accuracy),
-            accuracy_interval: Some([accuracy - 2.0, accuracy + 1.5]),
-            parameters: Some(400 * channels),
-            multiply_adds: Some(90_000 * channels),
-            on_device: DeviceCost {
-                size_bytes: Some(1_600 * channels),
-                size_int8_bytes: Some(500 * channels),
-                ram_bytes: Some(8_000 * channels),
-                ram_int8_bytes: Some(2_000 * channels),
-                latency_ms: Some(latency_ms),
+            trained: TrainedNetwork {
+                accuracy: Some(accuracy),
+                accuracy_interval: Some([accuracy - 2.0, accuracy + 1.5]),
+                parameters: Some(400 * channels),
+                multiply_adds: Some(90_000 * channels),
+                on_device: DeviceCost {
+                    size_bytes: Some(1_600 * channels),
+                    size_int8_bytes: Some(500 * channels),
+                    ram_bytes: Some(8_000 * channels),
+                    ram_int8_bytes: Some(2_000 * channels),
+                    latency_ms: Some(latency_ms),
+                },
+                ..TrainedNetwork::default()
             },
             ..FrontPoint::default()
         };

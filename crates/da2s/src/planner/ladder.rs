@@ -1,6 +1,58 @@
 //! The sizes of networks from which a plan chooses: those of the settings, and smaller ones of
 //! similar proportions, each with about a third of the multiply-adds of the one before.
 
+use std::collections::BTreeMap;
+
+use super::Lesson;
+use crate::memory::Needs;
+
+/// The sizes of a stage that are possible, the largest first, with what is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Ladder {
+    sizes: Vec<[usize; 2]>,
+    /// Multiply-adds of each for one image.
+    pub multiply_adds: Vec<f64>,
+    /// Memory of a step, of those that were measured.
+    needs: BTreeMap<usize, Needs>,
+}
+
+impl Ladder {
+    /// Whether there is no size yet.
+    pub fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+
+    /// Adds a smaller size with these multiply-adds.
+    pub fn push(&mut self, size: [usize; 2], multiply_adds: f64) {
+        self.sizes.push(size);
+        self.multiply_adds.push(multiply_adds);
+    }
+
+    /// The channels and cells with this index.
+    pub fn size(&self, index: usize) -> [usize; 2] {
+        self.sizes[index]
+    }
+
+    /// A step of this size needs this memory.
+    pub fn needs(&mut self, index: usize, needs: Needs) {
+        self.needs.insert(index, needs);
+    }
+
+    /// A lesson of this size: `epochs` of `steps`, each of `batch` images and `step_s` seconds.
+    pub fn lesson(&self, index: usize, [epochs, steps, batch]: [usize; 3], step_s: f64) -> Lesson {
+        let [channels, cells] = self.sizes[index];
+        Lesson {
+            channels,
+            cells,
+            epochs,
+            steps,
+            batch,
+            step_s,
+            needs: self.needs.get(&index).copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// Channels and cells as fractions of those of the settings, the largest first.
 const RUNGS: [(f64, f64); 6] = [
     (1.0, 1.0),

@@ -1,19 +1,16 @@
 //! The search as a choice of the solver: its sizes, its numbers of epochs, and its times with those
 //! of the discretization.
 
-use std::collections::BTreeMap;
-
 use da2s_engine::Engine;
 
 use super::cost::{ImageCounts, SearchRates, SearchWork};
 use super::epochs::Epochs;
-use super::ladder::sizes;
+use super::ladder::{Ladder, sizes};
 use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Lesson, PlanError};
 use crate::config::Config;
 use crate::discretize::{MOST_EXAMINED, Rule};
-use crate::memory::Needs;
 use crate::network::cost;
 use crate::search::{Drive, SearchError};
 use crate::supernet::supernet;
@@ -27,13 +24,11 @@ const MOST_EPOCHS: usize = 100;
 /// The search.
 pub(super) struct Searching<'a> {
     config: Config,
-    sizes: Vec<[usize; 2]>,
-    multiply_adds: Vec<f64>,
+    ladder: Ladder,
     epochs: Epochs,
     /// Whether the warm-up follows the number of epochs.
     scales_warmup: bool,
     work: SearchWork,
-    needs: BTreeMap<usize, Needs>,
     measure: Measure<'a>,
 }
 
@@ -63,8 +58,7 @@ impl<'a> Searching<'a> {
         let all = sizes([settings.channels, settings.cells], free, multiple);
         let mut own = Self {
             config: config.clone(),
-            sizes: Vec::new(),
-            multiply_adds: Vec::new(),
+            ladder: Ladder::default(),
             epochs: Epochs::fixed(settings.epochs),
             scales_warmup: may("search.warmup_epochs") && may("search.epochs"),
             work: SearchWork {
@@ -77,21 +71,19 @@ impl<'a> Searching<'a> {
                 gap: [images.arch, images.weights],
                 examined: examined(config, images.arch),
             },
-            needs: BTreeMap::new(),
             measure,
         };
         for size in all {
             let sized = own.sized(size);
             // Only the settings' own size is one that the user has to hear about.
-            if !own.sizes.is_empty() && sized.check().is_err() {
+            if !own.ladder.is_empty() && sized.check().is_err() {
                 continue;
             }
             let dataset = inputs.dataset;
             let network = sized.search.size(&sized.space, dataset.shape, dataset.classes());
             let backbone = supernet(&space, network, partial, &Engine::Plain);
-            own.multiply_adds
-                .push(cost(&backbone, dataset.shape.height).multiply_adds.max(1) as f64);
-            own.sizes.push(size);
+            let multiply_adds = cost(&backbone, dataset.shape.height).multiply_adds.max(1);
+            own.ladder.push(size, multiply_adds as f64);
         }
         if let Some(goal) = goal.filter(|_| may("search.epochs")) {
             let most = if goal.at_most { settings.epochs } else { MOST_EPOCHS };
@@ -132,7 +124,7 @@ impl<'a> Searching<'a> {
 
     /// Writes a size and a number of epochs into `config`.
     pub fn apply(&self, config: &mut Config, size: usize, epochs: usize) {
-        [config.search.channels, config.search.cells] = self.sizes[size];
+        [config.search.channels, config.search.cells] = self.ladder.size(size);
         config.search.epochs = epochs;
         config.search.warmup_epochs = self.warmup(epochs);
     }
@@ -146,16 +138,8 @@ impl<'a> Searching<'a> {
     }
 
     pub fn lesson(&self, chosen: &Chosen<SearchRates>) -> Lesson {
-        let [channels, cells] = self.sizes[chosen.size];
-        Lesson {
-            channels,
-            cells,
-            epochs: chosen.epochs,
-            steps: self.work.steps,
-            batch: self.config.search.batch_size,
-            step_s: chosen.rates.step_s,
-            needs: self.needs.get(&chosen.size).copied().unwrap_or_default(),
-        }
+        let steps = [chosen.epochs, self.work.steps, self.config.search.batch_size];
+        self.ladder.lesson(chosen.size, steps, chosen.rates.step_s)
     }
 }
 
@@ -187,7 +171,7 @@ impl Choice for Searching<'_> {
     type Rates = SearchRates;
 
     fn work(&self) -> &[f64] {
-        &self.multiply_adds
+        &self.ladder.multiply_adds
     }
 
     fn epochs(&self) -> Epochs {
@@ -207,8 +191,8 @@ impl Choice for Searching<'_> {
     }
 
     fn measure(&mut self, size: usize) -> Result<SearchRates, PlanError> {
-        let (rates, needs) = self.measure.search(&self.sized(self.sizes[size]))?;
-        self.needs.insert(size, needs);
+        let (rates, needs) = self.measure.search(&self.sized(self.ladder.size(size)))?;
+        self.ladder.needs(size, needs);
         Ok(rates)
     }
 }

@@ -1,19 +1,16 @@
 //! The training of the final network, with that of the baselines, as a choice of the solver: its
 //! sizes, its numbers of epochs, and its times.
 
-use std::collections::BTreeMap;
-
 use da2s_engine::Engine;
 
 use super::cost::{ImageCounts, TrainRates, TrainWork};
 use super::epochs::Epochs;
-use super::ladder::sizes;
+use super::ladder::{Ladder, sizes};
 use super::measure::Measure;
 use super::solve::{Choice, Chosen};
 use super::{Goal, Inputs, Lesson, PlanError};
 use crate::config::{Config, baseline_of};
 use crate::discretize::random_genotype;
-use crate::memory::Needs;
 use crate::network::{BaselineMatch, cost, network, widest};
 use crate::search::SearchError;
 use crate::space::{Genotype, PlainNetwork};
@@ -37,11 +34,9 @@ pub(super) struct TrainingRates {
 pub(super) struct Training<'a> {
     config: Config,
     genotype: Genotype,
-    sizes: Vec<[usize; 2]>,
-    multiply_adds: Vec<f64>,
+    ladder: Ladder,
     epochs: Epochs,
     work: TrainWork,
-    needs: BTreeMap<usize, Needs>,
     measure: Measure<'a>,
 }
 
@@ -63,8 +58,7 @@ impl<'a> Training<'a> {
                 Some(genotype) => genotype.clone(),
                 None => typical(config, inputs)?,
             },
-            sizes: Vec::new(),
-            multiply_adds: Vec::new(),
+            ladder: Ladder::default(),
             epochs: Epochs::fixed(training.epochs),
             work: TrainWork {
                 read_s: inputs.read_s,
@@ -73,19 +67,17 @@ impl<'a> Training<'a> {
                 // The test images, and as many of those that the network was trained on.
                 evaluated: images.test + images.test.min(images.train),
             },
-            needs: BTreeMap::new(),
             measure,
         };
         for size in sizes([shape.channels, shape.cells], free, 2) {
             let sized = own.sized(size);
             let multiply_adds = multiply_adds(&sized, inputs, &own.genotype);
             match multiply_adds {
-                Ok(multiply_adds) if own.sizes.is_empty() || sized.check().is_ok() => {
-                    own.multiply_adds.push(multiply_adds);
-                    own.sizes.push(size);
+                Ok(multiply_adds) if own.ladder.is_empty() || sized.check().is_ok() => {
+                    own.ladder.push(size, multiply_adds);
                 }
                 // Only the settings' own size is one that the user has to hear about.
-                Err(error) if own.sizes.is_empty() => return Err(error),
+                Err(error) if own.ladder.is_empty() => return Err(error),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -118,7 +110,7 @@ impl<'a> Training<'a> {
     /// Writes a size and a number of epochs into `config`.
     pub fn apply(&self, config: &mut Config, size: usize, epochs: usize) {
         let shape = &mut config.network.shape;
-        [shape.channels, shape.cells] = self.sizes[size];
+        [shape.channels, shape.cells] = self.ladder.size(size);
         config.network.training.epochs = epochs;
     }
 
@@ -136,16 +128,8 @@ impl<'a> Training<'a> {
     }
 
     pub fn lesson(&self, chosen: &Chosen<TrainingRates>) -> Lesson {
-        let [channels, cells] = self.sizes[chosen.size];
-        Lesson {
-            channels,
-            cells,
-            epochs: chosen.epochs,
-            steps: self.work.steps,
-            batch: self.config.network.training.batch_size,
-            step_s: chosen.rates.network.step_s,
-            needs: self.needs.get(&chosen.size).copied().unwrap_or_default(),
-        }
+        let steps = [chosen.epochs, self.work.steps, self.config.network.training.batch_size];
+        self.ladder.lesson(chosen.size, steps, chosen.rates.network.step_s)
     }
 }
 
@@ -215,7 +199,7 @@ impl Choice for Training<'_> {
     type Rates = TrainingRates;
 
     fn work(&self) -> &[f64] {
-        &self.multiply_adds
+        &self.ladder.multiply_adds
     }
 
     fn epochs(&self) -> Epochs {
@@ -246,9 +230,9 @@ impl Choice for Training<'_> {
     }
 
     fn measure(&mut self, size: usize) -> Result<TrainingRates, PlanError> {
-        let config = self.sized(self.sizes[size]);
+        let config = self.sized(self.ladder.size(size));
         let (network, needs) = self.measure.training(&config, &self.genotype)?;
-        self.needs.insert(size, needs);
+        self.ladder.needs(size, needs);
         let mut baselines = Vec::new();
         for &plain in config.network.beside.baselines.iter().flatten() {
             if let Some(own) = baseline(&config, self.measure.inputs, &self.genotype, plain)? {

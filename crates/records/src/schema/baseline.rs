@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceCost, Evaluation, Summary};
+use super::{Evaluation, Summary, TrainedNetwork};
 use crate::statistics::mcnemar;
 
 /// A difference with this p-value or a larger one is not significant.
@@ -16,19 +16,9 @@ pub struct Baseline {
     pub network: String,
     /// Its channels: those of its stem.
     pub channels: Option<u64>,
-    /// Its accuracy on the test images, percent.
-    pub accuracy: Option<f64>,
-    /// Wilson's 95 % interval of the accuracy, percent.
-    pub accuracy_interval: Option<[f64; 2]>,
-    /// Weights.
-    pub parameters: Option<u64>,
-    /// Multiply-adds for one image.
-    pub multiply_adds: Option<u64>,
-    /// What it takes on a device.
+    /// What it reaches and costs.
     #[serde(flatten)]
-    pub on_device: DeviceCost,
-    /// Time of its training in seconds.
-    pub train_time_s: Option<f64>,
+    pub trained: TrainedNetwork,
     /// Test images that only the run's network classifies correctly.
     pub only_network: Option<u64>,
     /// Test images that only the baseline classifies correctly.
@@ -58,12 +48,7 @@ impl Baseline {
         Self {
             network: network.to_owned(),
             channels: Some(channels),
-            accuracy: summary.network_accuracy,
-            accuracy_interval: evaluation.interval(),
-            parameters: summary.parameters,
-            multiply_adds: summary.multiply_adds,
-            on_device: summary.on_device,
-            train_time_s: summary.train_time_s,
+            trained: TrainedNetwork::new(summary, evaluation),
             only_network: counts.map(|(network, _)| network),
             only_baseline: counts.map(|(_, baseline)| baseline),
             p: counts.map(|(network, baseline)| mcnemar(network, baseline)),
@@ -77,7 +62,7 @@ impl Baseline {
         let with_accuracy = summary
             .baselines
             .iter()
-            .filter_map(|one| Some((one, one.accuracy?, one.p?)));
+            .filter_map(|one| Some((one, one.trained.accuracy?, one.p?)));
         let (best, other, p) = with_accuracy.max_by(|a, b| a.1.total_cmp(&b.1))?;
         let searched = summary.is_searched();
         let subject = if searched {
@@ -157,7 +142,7 @@ mod tests {
         let baseline = &summary.baselines[0];
         assert_eq!((baseline.only_network, baseline.only_baseline), (Some(20), Some(4)));
         assert_eq!(baseline.p, Some(mcnemar(20, 4)));
-        assert_eq!(baseline.accuracy_interval, wilson(74, 100));
+        assert_eq!(baseline.trained.accuracy_interval, wilson(74, 100));
         let older = Evaluation {
             wrong: None,
             ..evaluation(0..3)

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DeviceCost;
+use super::TrainedNetwork;
 use crate::pareto::non_dominated;
 
 /// Networks of one search, trained by the same recipe.
@@ -54,19 +54,9 @@ pub struct FrontPoint {
     /// Layers that each stage of a chain keeps; empty for cells.
     #[serde(default)]
     pub depth: Vec<usize>,
-    /// Accuracy on the test images, percent.
-    pub accuracy: Option<f64>,
-    /// Wilson's 95 % interval of the accuracy, percent.
-    pub accuracy_interval: Option<[f64; 2]>,
-    /// Weights.
-    pub parameters: Option<u64>,
-    /// Multiply-adds for one image.
-    pub multiply_adds: Option<u64>,
-    /// Size, memory and latency on a device.
+    /// What it reaches and costs.
     #[serde(flatten)]
-    pub on_device: DeviceCost,
-    /// Time of its training in seconds.
-    pub train_time_s: Option<f64>,
+    pub trained: TrainedNetwork,
     /// Which fronts it is on.
     pub on_front: OnFront,
 }
@@ -106,10 +96,10 @@ impl FrontCost {
 
     /// How much of it `point` needs in numbers of `precision`, if that is known.
     pub fn of(self, point: &FrontPoint, precision: &str) -> Option<f64> {
-        let device = &point.on_device;
+        let device = &point.trained.on_device;
         let int8 = precision == "int8";
         let count = match self {
-            Self::MultiplyAdds => point.multiply_adds,
+            Self::MultiplyAdds => point.trained.multiply_adds,
             Self::Size if int8 => device.size_int8_bytes,
             Self::Size => device.size_bytes,
             Self::Ram if int8 => device.ram_int8_bytes,
@@ -175,7 +165,7 @@ impl Front {
         let on = |costs: &[FrontCost]| {
             let numbers = |point: &FrontPoint| {
                 let needs = costs.iter().map(|cost| cost.of(point, &self.precision));
-                let numbers = needs.chain([point.accuracy.map(|accuracy| -accuracy)]);
+                let numbers = needs.chain([point.trained.accuracy.map(|accuracy| -accuracy)]);
                 numbers.map(|number| number.unwrap_or(f64::NAN)).collect::<Vec<f64>>()
             };
             non_dominated(&self.points.iter().map(numbers).collect::<Vec<_>>())
@@ -197,16 +187,20 @@ impl Front {
 
 #[cfg(test)]
 mod tests {
+    use super::super::DeviceCost;
     use super::*;
 
     fn point(accuracy: Option<f64>, multiply_adds: u64, size_int8_bytes: u64, latency_ms: Option<f64>) -> FrontPoint {
         FrontPoint {
-            accuracy,
-            multiply_adds: Some(multiply_adds),
-            on_device: DeviceCost {
-                size_int8_bytes: Some(size_int8_bytes),
-                latency_ms,
-                ..DeviceCost::default()
+            trained: TrainedNetwork {
+                accuracy,
+                multiply_adds: Some(multiply_adds),
+                on_device: DeviceCost {
+                    size_int8_bytes: Some(size_int8_bytes),
+                    latency_ms,
+                    ..DeviceCost::default()
+                },
+                ..TrainedNetwork::default()
             },
             ..FrontPoint::default()
         }

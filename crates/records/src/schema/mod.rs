@@ -24,6 +24,7 @@ mod single;
 mod summary;
 mod suspects;
 mod train_epoch;
+mod trained_network;
 
 pub use arch_epoch::{ArchCell, ArchEpoch, MOST_NODES};
 pub use baseline::Baseline;
@@ -44,6 +45,7 @@ pub use search_epoch::{SearchEpoch, Term, term_names};
 pub use summary::{Environment, Summary};
 pub use suspects::{Doubted, Suspect, Suspects};
 pub use train_epoch::{EpochTime, TrainEpoch};
+pub use trained_network::TrainedNetwork;
 
 #[cfg(test)]
 mod tests {

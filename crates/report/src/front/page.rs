@@ -112,17 +112,17 @@ fn table(front: &Front) -> Markup {
                 } }
                 tbody {
                     @for point in &front.points {
-                        @let device = &point.on_device;
+                        @let device = &point.trained.on_device;
                         tr.beaten[!point.on_front.overall] {
                             th scope="row" { (point.name) }
-                            td.n { (or_dash(point.accuracy.map(percent))) }
-                            td.n { (or_dash(point.accuracy_interval.map(|[from, to]| format!("{from:.2}–{to:.2} %")))) }
+                            td.n { (or_dash(point.trained.accuracy.map(percent))) }
+                            td.n { (or_dash(point.trained.accuracy_interval.map(|[from, to]| format!("{from:.2}–{to:.2} %")))) }
                             td { (front.fronts_of(point)) }
                             td.n { (significant(point.width, 3)) "×" }
                             td.n { (point.channels) }
                             td.n { (cells(point)) }
-                            td.n { (or_dash(point.multiply_adds.map(magnitude))) }
-                            td.n { (or_dash(point.parameters.map(count))) }
+                            td.n { (or_dash(point.trained.multiply_adds.map(magnitude))) }
+                            td.n { (or_dash(point.trained.parameters.map(count))) }
                             td.n { (bytes(device.size_bytes)) } td.n { (bytes(device.size_int8_bytes)) }
                             td.n { (bytes(device.ram_bytes)) } td.n { (bytes(device.ram_int8_bytes)) }
                             td.n { (or_dash(device.latency_ms.map(|ms| Quantity::Milliseconds.text(ms)))) }
@@ -165,8 +165,8 @@ fn figure(front: &Front, cost: FrontCost) -> Option<Markup> {
             Some(Dot {
                 label: label(front, point),
                 x: cost.of(point, &front.precision)?,
-                y: point.accuracy?,
-                interval: point.accuracy_interval,
+                y: point.trained.accuracy?,
+                interval: point.trained.accuracy_interval,
                 filled: cost.flag(&point.on_front),
             })
         })
@@ -212,7 +212,7 @@ fn unit(cost: FrontCost, most: f64) -> (&'static str, f64) {
 
 #[cfg(test)]
 mod tests {
-    use da2s_records::schema::DeviceCost;
+    use da2s_records::schema::{DeviceCost, TrainedNetwork};
 
     use super::*;
 
@@ -222,16 +222,19 @@ mod tests {
             width: channels as f64 / 16.0,
             channels,
             cells: Some(if channels == 24 { 8 } else { 5 }),
-            accuracy: Some(accuracy),
-            accuracy_interval: Some([accuracy - 2.0, accuracy + 1.5]),
-            parameters: Some(400 * channels),
-            multiply_adds: Some(90_000 * channels),
-            on_device: DeviceCost {
-                size_bytes: Some(1_600 * channels),
-                size_int8_bytes: Some(500 * channels),
-                ram_bytes: Some(8_000 * channels),
-                ram_int8_bytes: Some(2_000 * channels),
-                latency_ms: None,
+            trained: TrainedNetwork {
+                accuracy: Some(accuracy),
+                accuracy_interval: Some([accuracy - 2.0, accuracy + 1.5]),
+                parameters: Some(400 * channels),
+                multiply_adds: Some(90_000 * channels),
+                on_device: DeviceCost {
+                    size_bytes: Some(1_600 * channels),
+                    size_int8_bytes: Some(500 * channels),
+                    ram_bytes: Some(8_000 * channels),
+                    ram_int8_bytes: Some(2_000 * channels),
+                    latency_ms: None,
+                },
+                ..TrainedNetwork::default()
             },
             ..FrontPoint::default()
         };

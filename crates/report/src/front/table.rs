@@ -41,7 +41,7 @@ pub(crate) fn front_csv(front: &Front) -> String {
 fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
-    let (device, on) = (&point.on_device, &point.on_front);
+    let (device, on) = (&point.trained.on_device, &point.on_front);
     let depth: Vec<String> = point.depth.iter().map(usize::to_string).collect();
     let mut row = vec![
         point.name.clone(),
@@ -52,17 +52,17 @@ fn row(front: &Front, point: &FrontPoint) -> Vec<String> {
         whole(point.cells),
         depth.join("/"),
         front.epochs.to_string(),
-        number(point.accuracy),
-        number(point.accuracy_interval.map(|[from, _]| from)),
-        number(point.accuracy_interval.map(|[_, to]| to)),
-        whole(point.multiply_adds),
-        whole(point.parameters),
+        number(point.trained.accuracy),
+        number(point.trained.accuracy_interval.map(|[from, _]| from)),
+        number(point.trained.accuracy_interval.map(|[_, to]| to)),
+        whole(point.trained.multiply_adds),
+        whole(point.trained.parameters),
         whole(device.size_bytes),
         whole(device.size_int8_bytes),
         whole(device.ram_bytes),
         whole(device.ram_int8_bytes),
         number(device.latency_ms),
-        number(point.train_time_s),
+        number(point.trained.train_time_s),
     ];
     let flags = [on.multiply_adds, on.size, on.ram, on.latency, on.overall];
     row.extend(flags.map(|flag| u8::from(flag).to_string()));

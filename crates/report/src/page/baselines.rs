@@ -1,6 +1,6 @@
 //! The network of the run beside the plain networks that were trained by the same recipe.
 
-use da2s_records::schema::{Baseline, DeviceCost, Summary};
+use da2s_records::schema::{Baseline, Summary, TrainedNetwork};
 use da2s_settings::Quantity;
 use maud::{Markup, html};
 
@@ -11,11 +11,7 @@ use crate::number::{count, magnitude, percent};
 /// A network in the table.
 struct Row<'a> {
     network: &'a str,
-    accuracy: Option<f64>,
-    interval: Option<[f64; 2]>,
-    multiply_adds: Option<u64>,
-    parameters: Option<u64>,
-    on_device: DeviceCost,
+    trained: TrainedNetwork,
 }
 
 /// The title of the section.
@@ -46,13 +42,13 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
     for row in &rows {
         data.row([
             row.network.to_owned(),
-            number(row.accuracy),
-            number(row.interval.map(|[from, _]| from)),
-            number(row.interval.map(|[_, to]| to)),
-            whole(row.multiply_adds),
-            whole(row.parameters),
-            whole(row.on_device.size_bytes),
-            whole(row.on_device.ram_bytes),
+            number(row.trained.accuracy),
+            number(row.trained.accuracy_interval.map(|[from, _]| from)),
+            number(row.trained.accuracy_interval.map(|[_, to]| to)),
+            whole(row.trained.multiply_adds),
+            whole(row.trained.parameters),
+            whole(row.trained.on_device.size_bytes),
+            whole(row.trained.on_device.ram_bytes),
         ]);
     }
     Some(html! {
@@ -68,19 +64,18 @@ pub(super) fn section(run: &Run) -> Option<Markup> {
 fn rows(summary: &Summary) -> Vec<Row<'_>> {
     let own = Row {
         network: summary.network.as_deref().unwrap_or("searched"),
-        accuracy: summary.network_accuracy,
-        interval: summary.network_accuracy_interval,
-        multiply_adds: summary.multiply_adds,
-        parameters: summary.parameters,
-        on_device: summary.on_device,
+        trained: TrainedNetwork {
+            accuracy: summary.network_accuracy,
+            accuracy_interval: summary.network_accuracy_interval,
+            parameters: summary.parameters,
+            multiply_adds: summary.multiply_adds,
+            on_device: summary.on_device,
+            train_time_s: summary.train_time_s,
+        },
     };
     let baselines = summary.baselines.iter().map(|baseline| Row {
         network: &baseline.network,
-        accuracy: baseline.accuracy,
-        interval: baseline.accuracy_interval,
-        multiply_adds: baseline.multiply_adds,
-        parameters: baseline.parameters,
-        on_device: baseline.on_device,
+        trained: baseline.trained,
     });
     std::iter::once(own).chain(baselines).collect()
 }
@@ -102,12 +97,12 @@ fn table(rows: &[Row<'_>]) -> Markup {
                     @for row in rows {
                         tr {
                             td { (row.network) }
-                            td.n { (or_dash(row.accuracy.map(percent))) }
-                            td.n { (or_dash(row.interval.map(|[from, to]| format!("{from:.2}–{to:.2} %")))) }
-                            td.n { (or_dash(row.multiply_adds.map(magnitude))) }
-                            td.n { (or_dash(row.parameters.map(count))) }
-                            td.n { (bytes(row.on_device.size_bytes)) }
-                            td.n { (bytes(row.on_device.ram_bytes)) }
+                            td.n { (or_dash(row.trained.accuracy.map(percent))) }
+                            td.n { (or_dash(row.trained.accuracy_interval.map(|[from, to]| format!("{from:.2}–{to:.2} %")))) }
+                            td.n { (or_dash(row.trained.multiply_adds.map(magnitude))) }
+                            td.n { (or_dash(row.trained.parameters.map(count))) }
+                            td.n { (bytes(row.trained.on_device.size_bytes)) }
+                            td.n { (bytes(row.trained.on_device.ram_bytes)) }
                         }
                     }
                 }

@@ -14,7 +14,7 @@ pub use request::{FrontError, FrontRequest};
 
 use da2s_engine::Engine;
 use da2s_records::files::{EVALUATION, FRONT, GAP, SUMMARY, front as front_folder};
-use da2s_records::schema::{Evaluation, Front, FrontPoint, LatencySource, Summary};
+use da2s_records::schema::{Evaluation, Front, FrontPoint, LatencySource, Summary, TrainedNetwork};
 
 use super::below::Below;
 use super::width::{Limit, is_too_low, widest_in_time, widest_within};
@@ -207,7 +207,7 @@ impl Job {
         }
         let latency = predict(&mut trained, table, observer)?;
         let mut points: Vec<FrontPoint> = trained.into_iter().map(|one| one.point).collect();
-        points.sort_by(|a, b| (a.multiply_adds, &a.name).cmp(&(b.multiply_adds, &b.name)));
+        points.sort_by(|a, b| (a.trained.multiply_adds, &a.name).cmp(&(b.trained.multiply_adds, &b.name)));
         let config = self.config();
         let mut front = Front {
             dataset: Some(dataset.name.clone()),
@@ -254,12 +254,7 @@ impl Job {
             channels: channels as u64,
             cells: depth.is_empty().then_some(cells as u64),
             depth,
-            accuracy: summary.network_accuracy,
-            accuracy_interval: evaluation.interval(),
-            parameters: summary.parameters,
-            multiply_adds: summary.multiply_adds,
-            on_device: summary.on_device,
-            train_time_s: summary.train_time_s,
+            trained: TrainedNetwork::new(&summary, &evaluation),
             on_front: Default::default(),
         };
         Ok(Some(Trained {
@@ -362,7 +357,7 @@ fn predict(
     }
     let all = latencies.len() == trained.len();
     for (at, one) in trained.iter_mut().enumerate() {
-        one.point.on_device.latency_ms = latencies.get(at).copied().filter(|_| all);
+        one.point.trained.on_device.latency_ms = latencies.get(at).copied().filter(|_| all);
     }
     Ok(table.filter(|_| all).map(|table| LatencySource {
         measured: false,
